@@ -1,0 +1,67 @@
+"""Files that survive `kill -9` and a full disk: replaced atomically, or append-only with a torn last line skipped."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+def private_dir(path: Path) -> Path:
+    """The folder `path`, made with its parents where missing, each new one readable by its owner alone (0700)."""
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write `content` to `path` so that a reader sees either the old file or the whole new one, also after a crash or a full disk."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def append_json(path: Path, value: Any) -> None:
+    """Append one JSON object as a line, in a single write, so that concurrent readers see at most one torn last line."""
+    with open(path, "ab", buffering=0) as file:
+        file.write(_encode(value) + b"\n")
+
+
+def read_json_lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """The whole JSON objects in `path` from byte `offset` on, and the offset to go on from.
+
+    A torn last line (no newline yet) is left for the next call; a line that is no JSON object is skipped. A missing file is empty.
+    """
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            block = file.read()
+    except FileNotFoundError:
+        return [], offset
+    end = block.rfind(b"\n") + 1
+    return list(_objects(block[:end])), offset + end
+
+
+def _objects(block: bytes) -> Iterator[dict[str, Any]]:
+    for line in block.split(b"\n"):
+        try:
+            value = _decode(line)
+        except msgspec.DecodeError:
+            continue  # the torn tail of a writer that was killed, now followed by a later writer's lines
+        if isinstance(value, dict):
+            yield value

@@ -1,0 +1,169 @@
+"""The run folder: what is written there, by whom, and how it is read while it is being written.
+
+Every file has one writer. `RunFolder` reads; `training` writes through `write_status` and `append_metrics`; whoever steers a run appends to control.jsonl.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from core import files, settings
+from core.errors import RunError
+from core.runs.spec import RunSpec, dump_spec, load_spec
+
+State = Literal["starting", "loading", "training", "saving", "finished", "stopped", "failed", "lost"]
+ENDED: frozenset[str] = frozenset({"finished", "stopped", "failed", "lost"})
+SILENCE = 90.0  # seconds without a heartbeat after which a run on another host counts as lost; a run beats every 2 s
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """An error's three parts, as in `SuironError`."""
+
+    what: str
+    where: str = ""
+    do: str = ""
+
+
+class Status(msgspec.Struct, frozen=True):
+    """status.json. Times are seconds since the epoch. `message` says what the run is doing in a few words; `backend` which library trains, and why."""
+
+    state: State
+    step: int = 0
+    total: int = 0
+    pid: int = 0
+    host: str = ""
+    started: float = 0.0
+    heartbeat: float = 0.0
+    seconds_left: float | None = None
+    message: str = ""
+    backend: str = ""
+    error: Trouble | None = None
+    facts: dict[str, Any] = {}
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """A line of metrics.jsonl: one logged optimizer step. A loss that is not a finite number is None. memory is GiB in use at its peak."""
+
+    step: int
+    time: float
+    loss: float | None = None
+    learning_rate: float | None = None
+    grad_norm: float | None = None
+    tokens_per_second: float | None = None
+    tokens: int = 0
+    epoch: float = 0.0
+    memory: float | None = None
+
+
+class RunFolder:
+    """Reads one run. Cheap to make; every call looks at the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def adapter(self) -> Path:
+        """Where the trained LoRA adapter stands once the run has saved it (adapter_config.json is written last)."""
+        return self.path / "adapter"
+
+    @property
+    def console(self) -> Path:
+        return self.path / "console.log"
+
+    def spec(self) -> RunSpec:
+        return load_spec(self.path / "run.toml")
+
+    def status(self) -> Status:
+        """The status as last written, or `lost` where its process is gone without having said that it ended."""
+        try:
+            status = msgspec.json.decode((self.path / "status.json").read_bytes(), type=Status)
+        except FileNotFoundError:
+            return Status(state="starting")
+        except (msgspec.DecodeError, OSError) as error:
+            raise RunError(f"the run's status cannot be read ({error})", str(self.path / "status.json"), "Look at its console.log") from error
+        if not status.ended and not _alive(status):
+            trouble = Trouble("the process that trained is gone", self.id, "Its console.log may say why; checkpoints and metrics up to then are kept")
+            return msgspec.structs.replace(status, state="lost", error=trouble)
+        return status
+
+    def metrics(self, offset: int = 0) -> tuple[list[Metric], int]:
+        """The metrics from byte `offset` on, and the offset to go on from; lines of another shape are skipped."""
+        lines, offset = files.read_json_lines(self.path / "metrics.jsonl", offset)
+        metrics = []
+        for line in lines:
+            try:
+                metrics.append(msgspec.convert(line, Metric))
+            except msgspec.ValidationError:
+                continue  # a line of a later version, or two torn lines that happen to form JSON
+        return metrics, offset
+
+    def request(self, kind: Literal["stop", "checkpoint"]) -> None:
+        """Ask the run to do something; it obeys at its next step."""
+        files.append_json(self.path / "control.jsonl", {"request": kind, "time": time.time()})
+
+    def requests(self, offset: int = 0) -> tuple[list[str], int]:
+        lines, offset = files.read_json_lines(self.path / "control.jsonl", offset)
+        return [line["request"] for line in lines if isinstance(line.get("request"), str)], offset
+
+    # -- the run's own side --
+
+    def write_status(self, status: Status) -> None:
+        files.replace_file(self.path / "status.json", msgspec.json.encode(status))
+
+    def append_metric(self, metric: Metric) -> None:
+        files.append_json(self.path / "metrics.jsonl", metric)
+
+
+def _alive(status: Status) -> bool:
+    if status.host == socket.gethostname():
+        try:
+            os.kill(status.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+    return time.time() - status.heartbeat < SILENCE
+
+
+def create_run(spec: RunSpec) -> RunFolder:
+    """A new run folder with its `run.toml`. Its id sorts by time and carries the run's name."""
+    word = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:32] or "run"
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    path = settings.runs() / f"{stamp}-{word}-{secrets.token_hex(2)}"
+    path.mkdir(mode=0o700)
+    files.replace_file(path / "run.toml", dump_spec(spec))
+    return RunFolder(path)
+
+
+def list_runs() -> list[RunFolder]:
+    """All runs, newest first."""
+    return [RunFolder(path) for path in sorted(settings.runs().iterdir(), reverse=True) if (path / "run.toml").is_file()]
+
+
+def find_run(name: str) -> RunFolder:
+    """The run whose id is `name`, or the only one whose id begins with it or ends with it; `last` is the newest."""
+    runs = list_runs()
+    if name == "last" and runs:
+        return runs[0]
+    matches = [run for run in runs if run.id == name] or [run for run in runs if run.id.startswith(name) or run.id.endswith(name)]
+    if len(matches) != 1:
+        what = "there is no such run" if not matches else f"{len(matches)} runs match"
+        raise RunError(what, name, "`python -m core runs` lists them")
+    return matches[0]

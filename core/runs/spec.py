@@ -1,0 +1,130 @@
+"""The whole specification of a training run: `run.toml`. With the same data it reproduces the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from core.errors import RunError
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file; a key it does not know is an error, so that a misspelt setting is never silently a default."""
+
+
+class DataSection(_Section):
+    """source: a path or hub name; split: of a hub name or saved directory; train_flag: only rows whose `sysflag` is this are trained
+    on, empty for all (a source without the column trains on all)."""
+
+    source: str
+    split: str = ""
+    train_flag: str = "train"
+
+
+class ModelSection(_Section):
+    """name: a folder, a hub name, or `demo`. load_in_4bit holds on CUDA alone. trust_remote_code runs the model author's own code."""
+
+    name: str
+    load_in_4bit: bool = True
+    trust_remote_code: bool = False
+
+
+class PromptSection(_Section):
+    """vanilla_share of the rows take `vanilla`, the others `reasoning`, drawn by `seed` and each row's identity."""
+
+    vanilla: str = "alpaca"
+    reasoning: str = "alpaca-reasoning"
+    vanilla_share: float = 0.15
+    seed: int = 3442
+    drop_empty_input: bool = False
+    max_seq_length: int = 2048
+    loss_on: Literal["completion", "all"] = "completion"
+
+
+class LoraSection(_Section):
+    r: int = 16
+    alpha: int = 16
+    dropout: float = 0.0
+    target_modules: tuple[str, ...] = PROJECTIONS
+    bias: Literal["none", "all", "lora_only"] = "none"
+    use_rslora: bool = False
+
+
+class TrainSection(_Section):
+    """steps: optimizer steps; 0 means `epochs` passes over the data instead. learning_rate is the peak, after `warmup_steps`.
+    save_steps: a checkpoint every so many steps, 0 for none but the last. optim: a name of transformers; `auto` picks 8-bit AdamW on CUDA."""
+
+    steps: int = 0
+    epochs: float = 1.0
+    batch_size: int = 2
+    gradient_accumulation: int = 4
+    learning_rate: float = 2e-4
+    warmup_steps: int = 5
+    scheduler: str = "linear"
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    optim: str = "auto"
+    seed: int = 3442
+    gradient_checkpointing: bool = True
+    save_steps: int = 0
+
+
+class RunSpec(_Section):
+    """What a run does, whole. `name` is a word for people and part of the run's id."""
+
+    data: DataSection
+    model: ModelSection
+    prompt: PromptSection = PromptSection()
+    lora: LoraSection = LoraSection()
+    train: TrainSection = TrainSection()
+    name: str = "run"
+
+
+def load_spec(path: Path) -> RunSpec:
+    """The specification in the TOML file `path`. A relative `data.source` or `model.name` that exists beside the file is taken from there.
+
+    Raises RunError naming the file and, where one is wrong, the key.
+    """
+    try:
+        spec = msgspec.toml.decode(path.read_bytes(), type=RunSpec)
+    except OSError as error:
+        raise RunError(f"the run's specification cannot be read ({error.strerror})", str(path), "Name a TOML file that exists") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise RunError(f"this is no run specification: {error}", str(path), "Mend the key it names; `python -m core train --example` prints a whole one") from error
+    check(spec, str(path))
+    data, model = path.parent / spec.data.source, path.parent / spec.model.name
+    return msgspec.structs.replace(
+        spec,
+        data=msgspec.structs.replace(spec.data, source=str(data.absolute())) if data.exists() else spec.data,
+        model=msgspec.structs.replace(spec.model, name=str(model.absolute())) if model.exists() else spec.model,
+    )
+
+
+def dump_spec(spec: RunSpec) -> bytes:
+    return msgspec.toml.encode(msgspec.to_builtins(spec))
+
+
+def check(spec: RunSpec, where: str = "") -> None:
+    """Raises RunError for the first setting outside its range."""
+    train, prompt, lora = spec.train, spec.prompt, spec.lora
+    for holds, key, rule in (
+        (0.0 <= prompt.vanilla_share <= 1.0, "prompt.vanilla_share", "between 0 and 1"),
+        (prompt.max_seq_length >= 16, "prompt.max_seq_length", "at least 16 tokens"),
+        (lora.r >= 1, "lora.r", "at least 1"),
+        (lora.alpha >= 1, "lora.alpha", "at least 1"),
+        (0.0 <= lora.dropout < 1.0, "lora.dropout", "from 0 up to, not including, 1"),
+        (len(lora.target_modules) > 0, "lora.target_modules", "at least one module"),
+        (train.steps >= 0, "train.steps", "0 or more"),
+        (train.steps > 0 or train.epochs > 0, "train.epochs", "above 0 where train.steps is 0"),
+        (train.batch_size >= 1, "train.batch_size", "at least 1"),
+        (train.gradient_accumulation >= 1, "train.gradient_accumulation", "at least 1"),
+        (0.0 < train.learning_rate < 1.0, "train.learning_rate", "between 0 and 1"),
+        (train.warmup_steps >= 0, "train.warmup_steps", "0 or more"),
+        (train.save_steps >= 0, "train.save_steps", "0 or more"),
+    ):
+        if not holds:
+            raise RunError(f"{key} must be {rule}", where, f"Change {key}")

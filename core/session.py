@@ -1,0 +1,44 @@
+"""Where the person was: restored on the next start. Lives in `<home>/session.json`, replaced atomically."""
+
+from __future__ import annotations
+
+import msgspec
+
+from core import files, settings
+
+
+class Filters(msgspec.Struct, frozen=True):
+    """What the data screen shows: empty means all."""
+
+    syslang: str = ""
+    sysflag: str = ""
+    text: str = ""
+
+
+class Session(msgspec.Struct, frozen=True):
+    """data: a path or hub name, `demo` for the embedded one; row: its index in the source; adapter: a run's id, empty for the base model."""
+
+    data: str = "demo"
+    split: str = ""
+    model: str = "demo"
+    adapter: str = ""
+    row: int = 0
+    filters: Filters = Filters()
+    screen: str = "data"
+    theme: str = "suiron-dark"
+    template: str = "alpaca-reasoning"
+    instruction: str = ""
+    input: str = ""
+    train: dict[str, str | int | float | bool] = {}
+
+
+def load_session() -> Session:
+    """The last session; a missing or unreadable one is a new one."""
+    try:
+        return msgspec.json.decode((settings.home() / "session.json").read_bytes(), type=Session)
+    except (OSError, msgspec.DecodeError):
+        return Session()
+
+
+def save_session(session: Session) -> None:
+    files.replace_file(settings.home() / "session.json", msgspec.json.encode(session))
