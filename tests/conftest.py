@@ -1,0 +1,15 @@
+"""Every test has a home, cache and config of its own, so that none reads or writes the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    base = tmp_path_factory.mktemp("suiron")
+    for variable in ("HOME", "CACHE", "CONFIG"):
+        monkeypatch.setenv(f"SUIRON_{variable}", str(base / variable.lower()))
+    return base
