@@ -12,9 +12,8 @@ import re
 # C0 except newline and tab, DEL, C1: what terminals act on. Each is replaced by a visible picture, so that a reader sees it was there.
 # Bidirectional controls reorder what stands beside them, and zero-width or tag characters hide text; they are shown the same way.
 # ZWJ (200D) and ZWNJ (200C) stay: emoji, Persian and Indic scripts need them, and they neither reorder nor reach the terminal as a command.
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff"
-    "\U000e0000-\U000e007f]"
+UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _BREAKS = re.compile(r"\s*[\n\t]\s*")
 
@@ -31,7 +30,7 @@ def _picture(match: re.Match[str]) -> str:
 def safe_text(text: str) -> str:
     """Text that no terminal acts on. Newlines stay, tabs become spaces, CRLF becomes a newline, all other controls become visible."""
     text = text.replace("\r\n", "\n")
-    return _UNSAFE.sub(_picture, text).expandtabs(4)
+    return UNSAFE.sub(_picture, text).expandtabs(4)
 
 
 def safe_line(text: str, limit: int = 500) -> str:
@@ -40,5 +39,5 @@ def safe_line(text: str, limit: int = 500) -> str:
     Cuts first, so that a megabyte in one cell costs no more than `limit` characters.
     """
     cut = text[: limit + 1]
-    line = _UNSAFE.sub(_picture, _BREAKS.sub(" ", cut.replace("\r\n", "\n"))).strip()
+    line = UNSAFE.sub(_picture, _BREAKS.sub(" ", cut.replace("\r\n", "\n"))).strip()
     return line[:limit] + "…" if len(cut) > limit else line

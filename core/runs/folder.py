@@ -1,6 +1,7 @@
 """The run folder: what is written there, by whom, and how it is read while it is being written.
 
-Every file has one writer. `RunFolder` reads; `training` writes through `write_status` and `append_metrics`; whoever steers a run appends to control.jsonl.
+Every file has one writer. `RunFolder` reads; `training` writes through `write_status` and `append_metric`; whoever steers a run appends to
+control.jsonl.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from core.runs.spec import RunSpec, dump_spec, load_spec
 
 State = Literal["starting", "loading", "training", "saving", "finished", "stopped", "failed", "lost"]
 ENDED: frozenset[str] = frozenset({"finished", "stopped", "failed", "lost"})
+STARTING = 30.0  # seconds a new process has to say its first word (it imports little before it does)
 SILENCE = 90.0  # seconds without a heartbeat after which a run on another host counts as lost; a run beats every 2 s
 
 
@@ -33,7 +35,7 @@ class Trouble(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """status.json. Times are seconds since the epoch. `message` says what the run is doing in a few words; `backend` which library trains, and why."""
+    """status.json. Times are seconds since the epoch. `message` says what the run is doing; `backend` which library trains, and why."""
 
     state: State
     step: int = 0
@@ -94,10 +96,10 @@ class RunFolder:
         try:
             status = msgspec.json.decode((self.path / "status.json").read_bytes(), type=Status)
         except FileNotFoundError:
-            return Status(state="starting")
+            return Status(state="lost", error=Trouble("the run was never started", self.id, "Start it again"))
         except (msgspec.DecodeError, OSError) as error:
             raise RunError(f"the run's status cannot be read ({error})", str(self.path / "status.json"), "Look at its console.log") from error
-        if not status.ended and not _alive(status):
+        if not status.ended and not _alive(status, self.id):
             trouble = Trouble("the process that trained is gone", self.id, "Its console.log may say why; checkpoints and metrics up to then are kept")
             return msgspec.structs.replace(status, state="lost", error=trouble)
         return status
@@ -130,16 +132,24 @@ class RunFolder:
         files.append_json(self.path / "metrics.jsonl", metric)
 
 
-def _alive(status: Status) -> bool:
-    if status.host == socket.gethostname():
+def _alive(status: Status, run_id: str) -> bool:
+    now = time.time()
+    if status.host != socket.gethostname():
+        return now - status.heartbeat < SILENCE
+    if not status.pid:  # between the folder's making and the process's first word
+        return now - status.started < STARTING
+    command = Path(f"/proc/{status.pid}/cmdline")
+    if command.parent.parent.joinpath("self").exists():
+        # A process number is used again after a while, and a zombie has no command line: only a process that names this run is it.
         try:
-            os.kill(status.pid, 0)
-        except ProcessLookupError:
+            return run_id.encode() in command.read_bytes()
+        except OSError:
             return False
-        except PermissionError:
-            return True
-        return True
-    return time.time() - status.heartbeat < SILENCE
+    try:
+        os.kill(status.pid, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return True
 
 
 def create_run(spec: RunSpec) -> RunFolder:
@@ -148,8 +158,10 @@ def create_run(spec: RunSpec) -> RunFolder:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     path = settings.runs() / f"{stamp}-{word}-{secrets.token_hex(2)}"
     path.mkdir(mode=0o700)
-    files.replace_file(path / "run.toml", dump_spec(spec))
-    return RunFolder(path)
+    run = RunFolder(path)
+    run.write_status(Status(state="starting", host=socket.gethostname(), started=time.time()))
+    files.replace_file(path / "run.toml", dump_spec(spec))  # last: a folder without it is no run
+    return run
 
 
 def list_runs() -> list[RunFolder]:

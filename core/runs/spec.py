@@ -94,7 +94,9 @@ def load_spec(path: Path) -> RunSpec:
     except OSError as error:
         raise RunError(f"the run's specification cannot be read ({error.strerror})", str(path), "Name a TOML file that exists") from error
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise RunError(f"this is no run specification: {error}", str(path), "Mend the key it names; `python -m core train --example` prints a whole one") from error
+        raise RunError(
+            f"this is no run specification: {error}", str(path), "Mend the key it names; `python -m core train --example` prints a whole one"
+        ) from error
     check(spec, str(path))
     data, model = path.parent / spec.data.source, path.parent / spec.model.name
     return msgspec.structs.replace(

@@ -1,0 +1,97 @@
+"""`doctor`: what is installed, which backend is used and why, GPU and memory, whether the hub can be reached."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from typing import Any
+
+from core import settings
+from core.output import Output
+
+PACKAGES = (
+    *("textual", "plotext", "duckdb", "pyarrow", "msgspec", "torch", "transformers", "tokenizers", "safetensors", "huggingface_hub"),
+    *("peft", "trl", "accelerate", "datasets", "bitsandbytes", "unsloth", "starlette", "uvicorn", "httpx"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--offline", action="store_true", help="do not try to reach the hub")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    facts: dict[str, Any] = {
+        "python": f"{platform.python_version()} at {sys.executable}",
+        "platform": platform.platform(),
+        "terminal": f"TERM={os.environ.get('TERM', '')} COLORTERM={os.environ.get('COLORTERM', '')} LANG={os.environ.get('LANG', '')}",
+        "packages": {name: _version(name) for name in PACKAGES},
+        **_machine(),
+        **_backend(),
+        "folders": _folders(),
+        "hub": "not tried" if arguments.offline else _hub(),
+    }
+    output.record(facts)
+    for name, fact in facts.items():
+        if isinstance(fact, dict):
+            output.text(f"{name}:")
+            for key, value in fact.items():
+                output.text(f"  {key:<16} {value}")
+        else:
+            output.text(f"{name:<18} {fact}")
+    return 0
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _machine() -> dict[str, Any]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return {
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory": _free(memory.available, memory.total),
+    }
+
+
+def _backend() -> dict[str, Any]:
+    from core.models.backend import choose_backend, prepare_imports
+
+    prepare_imports()
+    import torch
+
+    gpus = {}
+    for index in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(index)
+        gpus[f"cuda:{index}"] = f"{torch.cuda.get_device_name(index)}, {_free(free, total)}"
+    return {"gpu": gpus or "none that torch can see", "backend": choose_backend(load_in_4bit=True).line}
+
+
+def _folders() -> dict[str, str]:
+    return {
+        name: f"{folder} ({_free(shutil.disk_usage(folder).free, shutil.disk_usage(folder).total)})"
+        for name, folder in (("home", settings.home()), ("cache", settings.cache()), ("config", settings.config()))
+    }
+
+
+def _hub() -> str:
+    import httpx
+
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    try:
+        answer = httpx.get(f"{endpoint}/api/models?limit=1", timeout=5.0)
+    except httpx.HTTPError as error:
+        return f"{endpoint} cannot be reached ({type(error).__name__}); local folders work without it"
+    return f"{endpoint} answers" if answer.is_success else f"{endpoint} answers with status {answer.status_code}"
+
+
+def _free(free: int, total: int) -> str:
+    return f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"

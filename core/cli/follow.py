@@ -1,0 +1,38 @@
+"""Prints a run as it goes."""
+
+from __future__ import annotations
+
+from core.errors import RunError
+from core.output import Output
+from core.runs.folder import RunFolder
+from core.runs.watch import progress_line, watch
+
+
+def follow(run: RunFolder, output: Output) -> int:
+    """Print the run as it goes. Raises RunError where it fails."""
+    said = ""
+    try:
+        for status, metrics in watch(run):
+            for metric in metrics:
+                output.record(metric)
+            words = f"{status.state}: {status.message}" if status.message else status.state
+            if words != said and not status.ended:
+                output.note(words)
+                said = words
+            if metrics:
+                output.progress(progress_line(status, metrics[-1]))
+                if not output.live and not output.json:
+                    for metric in metrics:
+                        if metric.step % max(1, status.total // 10) == 0 or metric.step == 1:
+                            output.text("  " + progress_line(status, metric))
+    except KeyboardInterrupt:
+        output.progress_done()
+        output.note(f"The run goes on. `python -m core runs {run.id} --follow` watches it, `--stop` stops it.")
+        return 130
+    output.progress_done()
+    output.record({"run": run.id, "status": status})
+    if status.state in ("failed", "lost"):
+        trouble = status.error
+        raise RunError(trouble.what, trouble.where, trouble.do) if trouble else RunError("the run failed", run.id, f"See {run.console}")
+    output.text(f"{run.id} {status.state} at step {status.step} of {status.total}")
+    return 0

@@ -1,0 +1,66 @@
+"""`runs`: all of them, newest first; `runs ID`: one whole; `--follow`, `--stop` and `--metrics` for one."""
+
+from __future__ import annotations
+
+import argparse
+
+from core.cli.follow import follow
+from core.errors import UsageError
+from core.output import Output
+from core.runs.folder import RunFolder, find_run, list_runs
+from core.runs.spec import dump_spec
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", nargs="?", help="a run's id, its beginning or its end, or `last`")
+    parser.add_argument("--follow", action="store_true", help="watch it until it ends")
+    parser.add_argument("--stop", action="store_true", help="ask it to stop at its next step; its adapter is saved")
+    parser.add_argument("--metrics", action="store_true", help="every logged step")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    if arguments.run is None:
+        if arguments.follow or arguments.stop or arguments.metrics:
+            raise UsageError("no run is named", "runs", "Say which: an id, or `last`")
+        return _list(output)
+    run = find_run(arguments.run)
+    if arguments.stop:
+        if run.status().ended:
+            output.note(f"{run.id} has ended already ({run.status().state}).")
+        else:
+            run.request("stop")
+            output.note(f"{run.id} is asked to stop at its next step.")
+    if arguments.follow:
+        return follow(run, output)
+    if arguments.metrics:
+        for metric in run.metrics()[0]:
+            output.record(metric)
+            output.text(f"{metric.step}\t{metric.loss}\t{metric.learning_rate}\t{metric.tokens_per_second}")
+    elif not arguments.stop:
+        _show(run, output)
+    return 0
+
+
+def _list(output: Output) -> int:
+    runs = list_runs()
+    for run in runs:
+        status = run.status()
+        output.record({"run": run.id, "status": status})
+        output.text(f"{run.id}  {status.state:<9} {status.step}/{status.total}")
+    if not runs:
+        output.note("There are no runs yet. `python -m core demo` makes one, `python -m core train SPEC.toml` one of your own.")
+    return 0
+
+
+def _show(run: RunFolder, output: Output) -> None:
+    status, spec = run.status(), run.spec()
+    metrics, _ = run.metrics()
+    output.record({"run": run.id, "folder": str(run.path), "spec": spec, "status": status, "steps_logged": len(metrics)})
+    output.text(f"{run.id}: {status.state}, step {status.step} of {status.total}\nfolder   {run.path}\nbackend  {status.backend}")
+    if metrics:
+        output.text(f"loss     {metrics[0].loss} at step {metrics[0].step}, {metrics[-1].loss} at step {metrics[-1].step}")
+    for name, fact in status.facts.items():
+        output.text(f"{name}: {fact}")
+    if status.error:
+        output.text(f"error    {status.error.where}: {status.error.what}. {status.error.do}")
+    output.text("\n" + dump_spec(spec).decode(), end="")

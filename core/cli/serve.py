@@ -1,0 +1,45 @@
+"""`serve`: the inference server in the foreground, or `--status` and `--stop` for the one that runs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+
+from core.engine.client import EngineClient
+from core.engine.launch import socket_path
+from core.output import Output
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="", help="load this one at once: folder, hub name or `demo`")
+    parser.add_argument("--adapter", default="", help="an adapter's folder on top of it")
+    parser.add_argument("--idle", type=float, default=0.0, help="end after so many seconds without a request; 0 never")
+    parser.add_argument("--status", action="store_true", help="what the running server holds")
+    parser.add_argument("--stop", action="store_true", help="end the running server")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    client = EngineClient()
+    if arguments.status or arguments.stop:
+        status = asyncio.run(client.status())
+        if status is None:
+            output.record({"running": False})
+            output.text("No server runs.")
+        elif arguments.stop:
+            asyncio.run(client.shutdown())
+            output.record({"running": False, "stopped_pid": status.pid})
+            output.text(f"The server (process {status.pid}) was asked to end.")
+        else:
+            output.record({"running": True, "socket": str(socket_path()), "status": status})
+            output.text(f"{status.state}  model {status.model or '(none)'}  adapter {status.adapter or '(none)'}")
+            output.text(f"{status.backend}\nsocket {socket_path()}")
+        return 0
+    output.record({"socket": str(socket_path())})
+    output.text(f"Socket {socket_path()}; Ctrl-C ends the server. For example:\n  curl --unix-socket {socket_path()} http://localhost/v1/models")
+    command = [sys.executable, "-m", "core.engine", "--idle", str(arguments.idle)]
+    for name in ("model", "adapter"):
+        if getattr(arguments, name):
+            command += [f"--{name}", getattr(arguments, name)]
+    os.execv(sys.executable, command)  # the server takes this process over, so that signals reach it directly

@@ -1,0 +1,63 @@
+"""Starts a run as a process of its own: own session, own log, no pipe to anyone, so that nothing that happens to the terminal reaches it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from core.errors import RunError
+from core.runs.folder import RunFolder, Status, Trouble, create_run
+from core.runs.spec import RunSpec, check
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def start_run(spec: RunSpec) -> RunFolder:
+    """Make the run's folder and start its process detached. Returns as soon as the process exists; its status says how it goes on.
+
+    Raises RunError where the specification is out of range, the folder cannot be made or no process can be started.
+    """
+    check(spec)
+    try:
+        run = create_run(spec)
+    except OSError as error:
+        raise RunError(
+            f"the run's folder cannot be made ({error.strerror})", error.filename or "", "Free some space or set SUIRON_HOME elsewhere"
+        ) from error
+    try:
+        with open(run.console, "ab") as console:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "core.training", str(run.path)],
+                cwd=run.path,  # libraries that write into the working directory write here
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+                    "PYTHONUNBUFFERED": "1",
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                close_fds=True,
+            )
+    except OSError as error:
+        trouble = Trouble(f"the run's process cannot be started ({error.strerror})", run.id, "Free some memory or disk space and start it again")
+        run.write_status(Status(state="failed", started=time.time(), error=trouble))
+        raise RunError(trouble.what, trouble.where, trouble.do) from error
+    _reap(process)
+    return run
+
+
+def python_path() -> str:
+    """What a process with another working directory needs as PYTHONPATH to import `core`, whatever stood there kept behind it."""
+    return os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    """Collect the exit status of a run that ends while its starter lives, so that a dead run is not taken for a living zombie."""
+    import threading
+
+    threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()

@@ -1,0 +1,43 @@
+"""Watching a run's folder until the run ends, and the words for where it is. Only reads: leaving harms nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from core.runs.folder import Metric, RunFolder, Status
+
+PAUSE = 0.5  # seconds between two looks
+
+
+def watch(run: RunFolder) -> Iterator[tuple[Status, list[Metric]]]:
+    """The run's status and the metrics that are new since the last look, until it has ended (the last look included)."""
+    offset = 0
+    while True:
+        status = run.status()
+        metrics, offset = run.metrics(offset)  # after the status: a run that has ended has written its last metric
+        yield status, metrics
+        if status.ended:
+            return
+        time.sleep(PAUSE)
+
+
+def progress_line(status: Status, metric: Metric) -> str:
+    """`step 12/50 · loss 0.4312 · 310 tok/s · 1 min 20 s left`; what is not known is left out."""
+    loss = "not a number" if metric.loss is None else f"{metric.loss:.4f}"
+    parts = [f"step {metric.step}/{status.total}", f"loss {loss}"]
+    if metric.tokens_per_second:
+        parts.append(f"{metric.tokens_per_second:.0f} tok/s")
+    if status.seconds_left is not None and not status.ended:
+        parts.append(f"{duration(status.seconds_left)} left")
+    return " · ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min 05 s`, `2 h 07 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core import settings
+from core.errors import RunError
+from core.runs.folder import SILENCE, STARTING, Metric, RunFolder, Status, create_run, find_run, list_runs
+from core.runs.spec import DataSection, ModelSection, RunSpec
+
+SPEC = RunSpec(name="My run! 推論", data=DataSection(source="demo"), model=ModelSection(name="demo"))
+
+
+def test_a_new_run_is_private_named_and_starting() -> None:
+    run = create_run(SPEC)
+    assert stat.S_IMODE(run.path.stat().st_mode) == 0o700
+    assert "my-run" in run.id
+    assert run.spec() == SPEC
+    assert run.status().state == "starting"
+
+
+def test_runs_are_found_by_their_ends() -> None:
+    runs = [create_run(SPEC), create_run(SPEC)]
+    (settings.runs() / "not-a-run").mkdir()
+    assert {run.id for run in list_runs()} == {run.id for run in runs}
+    assert find_run(runs[0].id[-4:]).id == runs[0].id
+    assert find_run("last").id == list_runs()[0].id
+    with pytest.raises(RunError, match="no such run"):
+        find_run("nothing")
+    with pytest.raises(RunError, match="2 runs match"):
+        find_run(runs[0].id[:8])
+
+
+def status(run: RunFolder, **changes: object) -> Status:
+    fields = {"state": "training", "pid": os.getpid(), "host": socket.gethostname(), "started": time.time(), "heartbeat": time.time()}
+    run.write_status(Status(**{**fields, **changes}))  # type: ignore[arg-type]
+    return run.status()
+
+
+def test_a_run_whose_process_is_gone_is_lost() -> None:
+    run = create_run(SPEC)
+    process = subprocess.Popen([sys.executable, "-c", "input()", run.id], stdin=subprocess.PIPE)
+    assert status(run, pid=process.pid).state == "training"
+    process.kill()
+    process.wait()
+    assert status(run, pid=process.pid).state == "lost"
+    assert status(run, pid=process.pid).error is not None
+    assert status(run, pid=process.pid, state="finished").state == "finished"
+
+
+def test_another_process_with_its_number_is_not_the_run() -> None:
+    assert status(create_run(SPEC), pid=os.getpid()).state == "lost"
+
+
+def test_a_process_that_never_spoke_is_lost_after_a_while() -> None:
+    run = create_run(SPEC)
+    assert status(run, state="starting", pid=0).state == "starting"
+    assert status(run, state="starting", pid=0, started=time.time() - STARTING - 1).state == "lost"
+
+
+def test_on_another_host_the_heartbeat_decides() -> None:
+    run = create_run(SPEC)
+    assert status(run, host="elsewhere").state == "training"
+    assert status(run, host="elsewhere", heartbeat=time.time() - SILENCE - 1).state == "lost"
+
+
+def test_metrics_are_read_on_from_where_one_was() -> None:
+    run = create_run(SPEC)
+    run.append_metric(Metric(step=1, time=1.0, loss=2.5))
+    run.append_metric(Metric(step=2, time=2.0, loss=float("nan")))
+    metrics, offset = run.metrics()
+    assert [(m.step, m.loss) for m in metrics] == [(1, 2.5), (2, None)]
+    assert run.metrics(offset) == ([], offset)
+    with (run.path / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"step": "x"}\n{"step": 3, "time": 3.0}\n{"step": 4')
+    assert [m.step for m in run.metrics(offset)[0]] == [3]
+
+
+def test_requests_reach_the_run() -> None:
+    run = create_run(SPEC)
+    run.request("checkpoint")
+    requests, offset = run.requests()
+    run.request("stop")
+    assert (requests, run.requests(offset)[0]) == (["checkpoint"], ["stop"])
+
+
+def test_a_status_that_is_no_status_is_said(tmp_path: Path) -> None:
+    run = create_run(SPEC)
+    (run.path / "status.json").write_text("{")
+    with pytest.raises(RunError, match="cannot be read"):
+        run.status()
