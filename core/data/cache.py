@@ -1,0 +1,152 @@
+"""Imported sources: one Arrow file per version of a source, in `<cache>/data/`. Whole or absent, whatever is killed and whoever else imports.
+
+A file's name is a hash of what was read (the files' real paths, the split) and one of its version (sizes, times, the importer's own version).
+It is written beside its place under a name of its own, flushed to disk and then put in place, so two importers at once only work twice.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import msgspec
+
+from core import settings
+from core.data.intake import Facts, Intake, Progress
+from core.errors import DataError
+from core.files import private_dir
+from core.row import COLUMNS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from core.data.mapped import MappedRows
+
+IMPORTER = 1  # to be raised whenever the same source would give other rows or facts
+_YOUNG = 60.0  # seconds during which another importer may not yet have locked its new file
+
+Read = Callable[[Intake, "Writer"], None]
+
+
+def open_cached(paths: Sequence[Path], kind: str, where: str, read: Read, progress: Progress | None) -> tuple[MappedRows, Facts]:
+    """The rows of the files `paths`, from the cache, or imported with `read` into it. Raises DataError."""
+    import pyarrow as pa
+
+    from core.data.mapped import open_mapped
+
+    folder = private_dir(settings.cache() / "data")
+    for _ in range(3):
+        which, version = _names(paths, kind)
+        path = folder / f"{which}-{version}.arrow"
+        if not path.exists():
+            _import(path, where, read, progress)
+            if _names(paths, kind) != (which, version):
+                path.unlink(missing_ok=True)  # it changed while it was read: what was imported is neither version
+                continue
+            _prune(folder, which, path)
+        try:
+            rows, facts = open_mapped(path)
+            return rows, msgspec.json.decode(facts, type=Facts)
+        except (pa.ArrowInvalid, OSError, KeyError, msgspec.DecodeError):
+            path.unlink(missing_ok=True)  # a damaged disk, or pruned by another version of Suiron this moment
+    raise DataError("it changes while it is read", where, "Try again when whatever writes it has ended")
+
+
+def _names(paths: Sequence[Path], kind: str) -> tuple[str, str]:
+    which, version = hashlib.blake2b(kind.encode(), digest_size=12), hashlib.blake2b(str(IMPORTER).encode(), digest_size=8)
+    for path in paths:
+        stat = path.stat()
+        which.update(os.fsencode(path.resolve()) + b"\0")
+        version.update(f"{stat.st_size} {stat.st_mtime_ns} ".encode())
+    return which.hexdigest(), version.hexdigest()
+
+
+class Writer:
+    """Writes batches of six text columns as an Arrow file, the facts in the metadata of a last, empty batch."""
+
+    def __init__(self, file: BinaryIO, where: Path) -> None:
+        import pyarrow as pa
+
+        self._where = where
+        self._file = file
+        self._schema = pa.schema([pa.field(column, pa.string(), nullable=False) for column in COLUMNS])
+        self._stream: Any = None
+
+    def put(self, columns: Sequence[Sequence[str]]) -> None:
+        import pyarrow as pa
+
+        self.put_arrays([pa.array(column, pa.string()) for column in columns])
+
+    def put_arrays(self, arrays: Sequence[pa.Array]) -> None:
+        import pyarrow as pa
+
+        self._write(pa.record_batch(list(arrays), schema=self._schema), None)
+
+    def close(self, facts: Facts) -> None:
+        import pyarrow as pa
+
+        empty = pa.record_batch([pa.array([], pa.string()) for _ in COLUMNS], schema=self._schema)
+        self._write(empty, {"facts": msgspec.json.encode(facts)})
+        try:
+            self._stream.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._full(error) from error
+
+    def _write(self, batch: Any, metadata: dict[str, bytes] | None) -> None:
+        import pyarrow as pa
+
+        try:
+            if self._stream is None:
+                self._stream = pa.ipc.new_file(pa.PythonFile(self._file, "w"), self._schema)
+            self._stream.write_batch(batch, custom_metadata=metadata)
+        except OSError as error:
+            raise self._full(error) from error
+
+    def _full(self, error: OSError) -> DataError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            do = "Free space there, or set SUIRON_CACHE to another disk"
+            return DataError("the disk is full while importing the data set", str(self._where), do)
+        reason = error.strerror or str(error)
+        return DataError(f"the imported data set cannot be written ({reason})", str(self._where), "Set SUIRON_CACHE to a folder that can be written")
+
+
+def _import(path: Path, where: str, read: Read, progress: Progress | None) -> None:
+    try:
+        handle, name = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        do = "Free space there, or set SUIRON_CACHE to a folder that can be written"
+        raise DataError(f"the imported data set cannot be written ({error.strerror})", str(path.parent), do) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            with suppress(OSError):  # a file system without locks: the file then only lives through `_YOUNG`
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            writer = Writer(file, path.parent)
+            intake = Intake(where, writer.put, progress)
+            read(intake, writer)
+            writer.close(intake.finish())
+            os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _prune(folder: Path, which: str, keep: Path) -> None:
+    """Remove older versions of the same source, and what importers left that were killed: their locks died with them."""
+    for old in folder.glob(f"{which}-*.arrow"):
+        if old != keep:
+            old.unlink(missing_ok=True)
+    for part in folder.glob("*.part"):
+        with suppress(OSError), part.open("rb") as file:
+            if time.time() - part.stat().st_mtime > _YOUNG:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.unlink(missing_ok=True)

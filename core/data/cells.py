@@ -1,0 +1,58 @@
+"""One JSON value to one cell of text: numbers keep the digits of the source, null is empty, nested values become compact JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Number(str):
+    """A JSON number as it was written, so that 72 stays 72, 1.10 stays 1.10 and no digit of a long one is lost."""
+
+    __slots__ = ()
+
+
+JSON = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=lambda _: None)
+"""The tolerant decoder: numbers become `Number`; NaN and Infinity, which Python writes and JSON lacks, become None."""
+
+
+def clean(text: str) -> str:
+    """`text` with each lone surrogate replaced by U+FFFD: Arrow, DuckDB and tokenizers take valid UTF-8 alone."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text)
+    return text
+
+
+def cell(value: Any) -> str:
+    """The text of one value. Raises RecursionError where it is nested deeper than Python goes."""
+    if isinstance(value, str):
+        return clean(str(value))
+    return "" if value is None else _compact(value)
+
+
+def _compact(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Number | int | float):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_quoted(str(key))}:{_compact(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_compact, value)) + "]"
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    return _quoted(str(value))
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(clean(text), ensure_ascii=False)

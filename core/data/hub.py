@@ -1,0 +1,111 @@
+"""Data sets by hub name: `python -m core.data.hub NAME SPLIT OUT` fetches one into a folder; `fetch` runs that and turns its failures into errors.
+
+The child alone imports `datasets`, and no code of a data set's author is ever run. What was fetched is opened from the cache from then on, without
+a network; removing its folder below `<cache>/hub/` fetches it anew. $SUIRON_HUB names a folder of `owner/name` folders that stands in for the hub.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from core import settings
+from core.errors import DataError
+from core.files import private_dir
+
+_ROOT = Path(__file__).resolve().parents[2]
+_UNREACHABLE = (
+    "ConnectionError", "ConnectError", "ConnectTimeout", "ReadTimeout", "Timeout", "TimeoutError", "ProxyError", "SSLError",
+    "OfflineModeIsEnabled", "LocalEntryNotFoundError", "MaxRetryError", "NameResolutionError", "gaierror",
+)  # fmt: skip
+
+
+def fetch(name: str, split: str) -> Path:
+    """The folder that holds the hub data set `name` (`owner/name` or `owner/name:config`), fetched where it is not in the cache. Raises DataError."""
+    folder = private_dir(settings.cache() / "hub")
+    out = folder / quote(f"{name}@{split}", safe="")
+    if out.is_dir():
+        return out
+    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH", ""))))
+    environment = {**os.environ, "PYTHONPATH": path, "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
+    # -P and a folder of ours: neither an import nor a data set's name may pick up what lies where the person happens to stand
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "core.data.hub", name, split, str(out)],
+        cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    if done.returncode == 0 and out.is_dir():
+        return out
+    try:
+        said = json.loads(done.stdout.strip().rpartition("\n")[2])
+        what, do = str(said["what"]), str(said["do"])
+    except (ValueError, KeyError, TypeError):
+        tail = done.stderr.strip().rpartition("\n")[2][:300]
+        what = f"fetching it from the hub ended with status {done.returncode}" + (f": {tail}" if tail else "")
+        do = "Run it by hand to see more: python -m core.data.hub NAME SPLIT FOLDER"
+    raise DataError(what, name, do)
+
+
+def main(name: str, split: str, out: Path) -> int:
+    """The child: the last line of its standard output says what failed, as JSON."""
+    for old in out.parent.glob("*.part"):
+        if time.time() - old.stat().st_mtime > 86_400:
+            shutil.rmtree(old, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(prefix=f"{out.name[:100]}.", suffix=".part", dir=out.parent))
+    try:
+        _save(name, split, work, out)
+    except Exception as error:  # whatever datasets raises becomes words; the parent shows them
+        what, do = _words(error, split)
+        print(json.dumps({"what": what, "do": do}))
+        return 1
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return 0
+
+
+def _save(name: str, split: str, work: Path, out: Path) -> None:
+    import datasets
+
+    repository, _, config = name.partition(":")
+    mirror = os.environ.get("SUIRON_HUB")
+    if mirror:
+        repository = str(Path(mirror).expanduser() / repository)
+    data: Any = datasets.load_dataset(repository, config or None, split=split or None, cache_dir=str(work / "cache"))
+    data.save_to_disk(str(work / "saved"))
+    try:
+        os.rename(work / "saved", out)
+    except OSError:
+        if not out.is_dir():  # another fetch of the same came first otherwise
+            raise
+
+
+def _words(error: BaseException, split: str) -> tuple[str, str]:
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+    said = (str(error).strip().split("\n")[0] or type(error).__name__)[:300].rstrip(".")
+    if any(isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT) for one in chain):
+        return "the disk is full while fetching the data set", "Free space there, or set SUIRON_CACHE to another disk"
+    if any(kind.__name__ in _UNREACHABLE for one in chain for kind in type(one).__mro__):
+        return "the hub cannot be reached", "Check the network, or open a local file: csv, tsv, json, jsonl and parquet all work"
+    if any(kind.__name__ == "GatedRepoError" for one in chain for kind in type(one).__mro__):
+        return "the hub gives this data set to people who asked for it only", "Ask on its page, then set HF_TOKEN"
+    if type(error).__name__ == "DatasetNotFoundError":
+        return f"the hub has no such data set, or hides it ({said})", "Check owner/name; for a private one set HF_TOKEN"
+    if "Unknown split" in said or isinstance(error, ValueError):
+        return said, "Name a split it has" if split and "split" in said.lower() else "Name a configuration with owner/name:configuration"
+    return f"the data set cannot be fetched ({said})", "Download one of its files by hand and open that"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))

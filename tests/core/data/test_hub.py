@@ -1,0 +1,47 @@
+"""Hub names, with a local folder standing in for the hub, and without any network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from core import settings
+from core.data import hub
+from core.data.source import open_data
+from core.errors import DataError
+
+ROWS = {"question": ["q1", "富士山"], "answer": ["a1", "3776"], "lang": ["English", "Japanese"]}
+
+
+def test_a_hub_name_is_fetched_once_and_opened_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "hub" / "owner" / "name" / "data"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table(ROWS), folder / "train-00000-of-00001.parquet")
+    pq.write_table(pa.table({name: values[:1] for name, values in ROWS.items()}), folder / "test-00000-of-00001.parquet")
+    monkeypatch.setenv("SUIRON_HUB", str(tmp_path / "hub"))
+    data = open_data("owner/name", "test")
+    assert (len(data), data.name, data.split, data.row(0).instruction) == (1, "owner/name", "test", "q1")
+    with pytest.raises(DataError, match="split"):
+        open_data("owner/name", "dev")
+    everything = open_data("owner/name")
+    assert (len(everything), everything.split, everything.row(1).output, everything.row(1).syslang) == (2, "train", "3776", "Japanese")
+
+    monkeypatch.setattr(hub.subprocess, "run", None)  # nothing is started for what is there
+    assert len(open_data("owner/name", "test")) == 1
+    assert not list((settings.cache() / "hub").glob("*.part"))
+
+
+def test_no_network_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(DataError, match="hub cannot be reached") as caught:
+        open_data("owner/nothing", "train")
+    assert caught.value.where == "owner/nothing" and "local file" in caught.value.do
+
+
+def test_a_child_that_dies_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub.sys, "executable", "/bin/false")
+    with pytest.raises(DataError, match="status 1"):
+        open_data("owner/name")
