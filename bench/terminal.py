@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import select
 import signal
 import struct
 import subprocess
@@ -35,6 +36,7 @@ class Terminal:
         self._changed = threading.Condition()
         self._ended = False
         self._master, slave = pty.openpty()
+        self._wake, self._waker = os.pipe()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **(env or {})}
         environment.pop("NO_COLOR", None)
@@ -48,8 +50,10 @@ class Terminal:
 
     def _read(self) -> None:
         while True:
+            # Waiting in read itself would keep the line open after `hang_up` has closed it.
+            ready, _, _ = select.select([self._master, self._wake], [], [])
             try:
-                block = os.read(self._master, 65536)
+                block = b"" if self._wake in ready else os.read(self._master, 65536)
             except OSError:  # EIO: the program has closed its side
                 block = b""
             with self._changed:
@@ -109,10 +113,15 @@ class Terminal:
 
     def hang_up(self) -> None:
         """Close the terminal as a lost connection does: the program gets SIGHUP."""
-        os.close(self._master)
-        self._master = -1
+        if self._master >= 0:
+            os.write(self._waker, b"x")
+            self._reader.join()
+            for descriptor in (self._master, self._wake, self._waker):
+                os.close(descriptor)
+            self._master = -1
 
     def close(self) -> None:
+        """End the program, if it has not ended, and the terminal."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -120,10 +129,7 @@ class Terminal:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        if self._master >= 0:
-            self._reader.join(5)
-            os.close(self._master)
-            self._master = -1
+        self.hang_up()
 
     def __enter__(self) -> Terminal:
         return self

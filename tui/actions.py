@@ -17,7 +17,8 @@ Scope = Literal["app", "data", "train", "chat"]
 @dataclass(frozen=True)
 class Action:
     """id: stable name; keys: Textual's, comma-separated, the first is the one shown; words: the footer's label; help: one sentence;
-    run: the Textual action; everywhere: also works while a text field has the focus; footer: shown there."""
+    run: the Textual action; everywhere: also works while a text field has the focus; footer: shown there;
+    plain: keys that do the same outside text fields, for terminals that keep the others (some editors' terminals keep F1, F5 and Ctrl+P)."""
 
     id: str
     scope: Scope
@@ -27,38 +28,96 @@ class Action:
     run: str
     everywhere: bool = False
     footer: bool = True
+    plain: str = ""
 
 
 ACTIONS: tuple[Action, ...] = (
-    Action("app.data", "app", "f2", "Data", "Rows of the data set: page, filter, search, read one whole.", "app.switch_mode('data')", True, False),
-    Action("app.train", "app", "f3", "Train", "Settings of a run, its live loss curve and console.", "app.switch_mode('train')", True, False),
-    Action("app.chat", "app", "f4", "Chat", "Ask the model; reasoning and response in two panels.", "app.switch_mode('chat')", True, False),
-    Action("app.help", "app", "f1", "Help", "All keys, and what the screen in front is for.", "app.show_help_screen", True),
-    Action("app.help_plain", "app", "question_mark", "Help", "The same, for terminals that keep F1.", "app.show_help_screen", False, False),
-    Action("app.palette", "app", "ctrl+p", "Palette", "Every action and theme by name.", "app.command_palette", True),
-    Action("app.model", "app", "f7", "Model", "Choose the model by folder, hub name, or the demo.", "app.choose_model", True),
-    Action("app.quit", "app", "f9", "Quit", "Leave. A run that trains goes on; the next start shows it.", "app.quit", True),
-    Action("app.quit_plain", "app", "q", "Quit", "The same, where no text field has the focus.", "app.quit", False, False),
+    Action("app.data", "app", "f2", "Data", "Rows of the data: page, filter, search, read one whole.", "app.switch_mode('data')", True, False, "1"),
+    Action("app.train", "app", "f3", "Train", "Settings of a run, its live loss curve and console.", "app.switch_mode('train')", True, False, "2"),
+    Action("app.chat", "app", "f4", "Chat", "Ask the model; reasoning and response in two panels.", "app.switch_mode('chat')", True, False, "3"),
+    Action("app.help", "app", "f1", "Help", "All keys, and what the screen in front is for.", "app.show_help_screen", True, True, "question_mark"),
+    Action("app.palette", "app", "ctrl+p", "Palette", "Every action and theme by name.", "app.command_palette", True, True, "colon"),
+    Action("app.model", "app", "f7", "Model", "Choose the model by folder, hub name, or the demo.", "app.choose_model", True, False, "m"),
+    Action("app.quit", "app", "f9", "Quit", "Leave. A run that trains goes on; the next start shows it.", "app.quit", True, True, "q"),
+    Action("app.copy", "app", "ctrl+c", "Copy", "Copy what is selected.", "app.copy_selection", False, False),
     Action("data.search", "data", "slash", "Search", "Only rows in which some column contains the text.", "search"),
-    Action("data.language", "data", "l", "Language", "Next syslang: all, then each in the data.", "next_language"),
+    Action("data.language", "data", "l", "Lang", "Next syslang: all, then each in the data.", "next_language"),
     Action("data.flag", "data", "s", "Split", "Next sysflag: all, then each in the data.", "next_flag"),
     Action("data.clear", "data", "x", "Clear", "Show all rows again.", "clear_filters"),
-    Action("data.row", "data", "enter", "Row", "The whole row in a pane beside or over the table.", "toggle_row"),
+    Action("data.row", "data", "enter", "Row", "The whole row in a pane beside or under the table.", "toggle_row"),
     Action("data.ask", "data", "a", "Ask", "Take this row's instruction and input to the chat.", "ask_row"),
     Action("data.open", "data", "o", "Open", "Open another file, folder or hub data set.", "open_data"),
-    Action("train.start", "train", "f5", "Start", "Start a run with these settings; it outlives this terminal.", "start_run", True),
-    Action("train.stop", "train", "f6", "Stop", "Ask the run to stop at its next step and save its adapter.", "stop_run", True),
-    Action("train.next", "train", "f8", "Next run", "Show the next older run, round to the newest.", "next_run", True),
-    Action("chat.ask", "chat", "f5", "Ask", "Send instruction and input; the answer streams.", "ask", True),
-    Action("chat.stop", "chat", "f6,escape", "Stop", "Stop the answer within two tokens.", "stop_answer", True),
-    Action("chat.template", "chat", "f8", "Template", "Ask with reasoning or without: the next template.", "next_template", True),
+    Action("data.problems", "data", "p", "Problems", "The rows that could not be read, and why.", "show_problems", False, False),
+    Action("data.down", "data", "down,j", "Next row", "One row down.", "row_by(1)", False, False),
+    Action("data.up", "data", "up,k", "Row before", "One row up.", "row_by(-1)", False, False),
+    Action("data.page_down", "data", "pagedown", "Page down", "One screenful of rows down.", "page_by(1)", False, False),
+    Action("data.page_up", "data", "pageup", "Page up", "One screenful of rows up.", "page_by(-1)", False, False),
+    Action("data.first", "data", "home,g", "First row", "To the first row.", "row_at(0)", False, False),
+    Action("data.last", "data", "end,G", "Last row", "To the last row.", "row_at(-1)", False, False),
+    Action("data.pane_down", "data", "space", "Read on", "The open row one screenful down.", "pane_by(1)", False, False),
+    Action("data.pane_up", "data", "b", "Read back", "The open row one screenful up.", "pane_by(-1)", False, False),
+    Action("data.more", "data", "v", "Show more", "More of a cell that is too long to show at once.", "show_more", False, False),
+    Action("data.back", "data", "escape", "Back", "Leave the search and drop its text; close a row that covers the table.", "back", False, False),
+    Action("train.start", "train", "f5", "Start", "Start a run with these settings; it outlives this terminal.", "start_run", True, True, "g"),
+    Action("train.stop", "train", "f6", "Stop", "Ask the run to stop at its next step and save its adapter.", "stop_run", True, True, "x"),
+    Action("train.next", "train", "f8", "Next run", "Show the next older run, round to the newest.", "next_run", True, True, "n"),
+    Action("train.scale", "train", "y", "Log scale", "The loss on a logarithmic axis, and back.", "toggle_scale", True),
+    Action("train.down", "train", "down", "Next field", "To the next setting.", "field_by(1)", False, False),
+    Action("train.up", "train", "up", "Field before", "To the setting before.", "field_by(-1)", False, False),
+    Action("chat.ask", "chat", "f5,ctrl+r", "Ask", "Send instruction and input; the answer streams.", "ask", True),
+    Action("chat.stop", "chat", "f6,escape", "Stop", "Stop the answer within two tokens; again: let go of the engine.", "stop_answer", True),
+    Action("chat.template", "chat", "f8", "Template", "Ask with reasoning or without: the next template.", "next_template", True, True, "t"),
+    Action("chat.adapter", "chat", "ctrl+o", "Tuned", "Whom to ask: the base model, the newest tuned one, older ones.", "next_adapter", True),
+    Action("chat.base", "chat", "ctrl+g", "Base", "Ask the base model beneath the adapter, or the tuned one again.", "toggle_base", True),
 )
 
 
+ROOMS: dict[Scope, tuple[str, str]] = {
+    "data": ("Data", "Look at the rows before anything is trained on them: filter, search, read one whole, take it to the chat."),
+    "train": ("Train", "Set up a run, start it, and watch it learn. It goes on when this terminal is closed."),
+    "chat": ("Chat", "Ask the model, tuned or not; what it reasons stands apart from what it answers. Tab goes to a panel to read on."),
+    "app": ("Everywhere", ""),
+}
+
+
+def room_name(scope: Scope) -> str:
+    return ROOMS[scope][0]
+
+
+def key_words(action: Action) -> list[str]:
+    """The keys of an action as a person writes them, the one to show first."""
+    keys = [key for group in (action.keys, action.plain) for key in group.split(",") if key]
+    return [_KEY_WORDS.get(key, key.upper() if key[0] == "f" and key[1:].isdigit() else key.replace("ctrl+", "^")) for key in keys]
+
+
+def key_of(id: str) -> str:
+    """The key to name for the action with this id."""
+    return next(key_words(action)[0] for action in ACTIONS if action.id == id)
+
+
+_KEY_WORDS = {
+    "slash": "/",
+    "question_mark": "?",
+    "colon": ":",
+    "enter": "⏎",
+    "escape": "Esc",
+    "space": "Space",
+    "up": "↑",
+    "down": "↓",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "home": "Home",
+    "end": "End",
+}
+
+
 def bindings(scope: Scope) -> list[Binding]:
-    """The Textual bindings of one scope. An action that works everywhere takes priority over the focused widget."""
-    return [
-        Binding(action.keys, action.run, action.words, show=action.footer, priority=action.everywhere, id=action.id, tooltip=action.help)
-        for action in ACTIONS
-        if action.scope == scope
-    ]
+    """The Textual bindings of one scope. An action that works everywhere takes priority over the focused widget; its plain keys never do."""
+    made: list[Binding] = []
+    for action in ACTIONS:
+        if action.scope == scope:
+            shown, first = action.footer, action.everywhere
+            made.append(Binding(action.keys, action.run, action.words, show=shown, priority=first, id=action.id, tooltip=action.help))
+            if action.plain:
+                made.append(Binding(action.plain, action.run, action.words, show=False, id=f"{action.id}.plain", tooltip=action.help))
+    return made

@@ -7,9 +7,12 @@ Exit codes: 0 done, 1 unexpected, 2 wrong words on the command line, 3 data, 4 m
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from typing import TextIO
 
 from core.errors import SuironError
 from core.output import Output
@@ -42,17 +45,34 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
     arguments = parser().parse_args(argv)
-    output = Output(json=arguments.json)
+    with own_stdout() as out:
+        sys.exit(_run(arguments, Output(json=arguments.json, out=out)))
+
+
+def _run(arguments: argparse.Namespace, output: Output) -> int:
     try:
-        code = importlib.import_module(f"core.cli.{arguments.command}").run(arguments, output)
-        sys.stdout.flush()
+        return int(importlib.import_module(f"core.cli.{arguments.command}").run(arguments, output))
     except SuironError as error:
         output.error(error)
-        code = error.exit_code
+        return error.exit_code
     except KeyboardInterrupt:
-        code = 130
+        return 130
     except BrokenPipeError:
-        # Whoever read our output has gone (`... | head`): nothing is left to say, and Python's own flush at exit must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code)
+        return 0  # whoever read our output has gone (`... | head`): nothing is left to say
+
+
+@contextlib.contextmanager
+def own_stdout() -> Iterator[TextIO]:
+    """Standard output for the command alone. What libraries print there (Unsloth greets on import) goes to standard error meanwhile."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    out = open(kept, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115 - closed below, after what it still holds is written
+    try:
+        yield out
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            out.close()
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -16,7 +16,7 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """A table of the file; a key it does not know is an error, so that a misspelt setting is never silently a default."""
 
 
-class DataSection(_Section):
+class DataSection(_Section, frozen=True):
     """source: a path or hub name; split: of a hub name or saved directory; train_flag: only rows whose `sysflag` is this are trained
     on, empty for all (a source without the column trains on all)."""
 
@@ -25,7 +25,7 @@ class DataSection(_Section):
     train_flag: str = "train"
 
 
-class ModelSection(_Section):
+class ModelSection(_Section, frozen=True):
     """name: a folder, a hub name, or `demo`. load_in_4bit holds on CUDA alone. trust_remote_code runs the model author's own code."""
 
     name: str
@@ -33,7 +33,7 @@ class ModelSection(_Section):
     trust_remote_code: bool = False
 
 
-class PromptSection(_Section):
+class PromptSection(_Section, frozen=True):
     """vanilla_share of the rows take `vanilla`, the others `reasoning`, drawn by `seed` and each row's identity."""
 
     vanilla: str = "alpaca"
@@ -45,7 +45,7 @@ class PromptSection(_Section):
     loss_on: Literal["completion", "all"] = "completion"
 
 
-class LoraSection(_Section):
+class LoraSection(_Section, frozen=True):
     r: int = 16
     alpha: int = 16
     dropout: float = 0.0
@@ -54,7 +54,7 @@ class LoraSection(_Section):
     use_rslora: bool = False
 
 
-class TrainSection(_Section):
+class TrainSection(_Section, frozen=True):
     """steps: optimizer steps; 0 means `epochs` passes over the data instead. learning_rate is the peak, after `warmup_steps`.
     save_steps: a checkpoint every so many steps, 0 for none but the last. optim: a name of transformers; `auto` picks 8-bit AdamW on CUDA."""
 
@@ -73,7 +73,7 @@ class TrainSection(_Section):
     save_steps: int = 0
 
 
-class RunSpec(_Section):
+class RunSpec(_Section, frozen=True):
     """What a run does, whole. `name` is a word for people and part of the run's id."""
 
     data: DataSection

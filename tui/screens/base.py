@@ -1,18 +1,27 @@
-"""What every room has: the banner with the keys to the other rooms, its own content, the footer."""
+"""What every room has: the banner with the keys to the other rooms, its own content, the line of keys. And what every dialog has."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from pathlib import PurePath
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
+from textual import events, on
 from textual.app import ComposeResult
-from textual.screen import Screen
-from textual.widgets import Footer
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
 
 from tui.actions import Scope
+from tui.messages import DataOpened, ModelChosen
 from tui.widgets.banner import Banner
+from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from tui.app import SuironApp
+
+Result = TypeVar("Result")
 
 
 class Room(Screen[None]):
@@ -25,10 +34,65 @@ class Room(Screen[None]):
         """The app, typed."""
         return cast("SuironApp", self.app)
 
+    def _what_is_open(self) -> tuple[str, str]:
+        session = self.suiron.session
+        model = PurePath(session.model).name if PurePath(session.model).is_absolute() else session.model
+        data = PurePath(session.data).name if PurePath(session.data).is_absolute() else session.data
+        return f"{model} + {session.adapter}" if session.adapter else model, f"{data} [{session.split}]" if session.split else data
+
+    @on(events.ScreenResume)
+    @on(DataOpened)
+    @on(ModelChosen)
+    def _name_what_is_open(self) -> None:
+        self.query_one(Banner).show_open(*self._what_is_open())
+
     def compose(self) -> ComposeResult:
-        yield Banner(self.SCOPE)
+        yield Banner(self.SCOPE, *self._what_is_open())
         yield from self.compose_room()
-        yield Footer(show_command_palette=False)
+        yield KeyBar(self.SCOPE)
 
     def compose_room(self) -> ComposeResult:
         raise NotImplementedError
+
+
+class Dialog(ModalScreen[Result]):
+    """A box over the room; escape closes it without a result. Subclasses yield what stands in it from `compose_dialog`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close", show=False)]
+    DEFAULT_CSS = """
+    Dialog {
+        align: center middle;
+        & > #box { width: 90%; max-width: 100; height: auto; max-height: 90%; background: $surface; border: round $primary; padding: 0 1; }
+        & Static { height: auto; width: 1fr; }
+        & .hint { color: $text-muted; }
+        & .trouble { color: $error; }
+        & Input { margin: 0 0 1 0; }
+    }
+    """
+    AUTO_FOCUS = "#box"
+    TITLE_WORDS: ClassVar[str] = ""
+
+    @property
+    def suiron(self) -> SuironApp:
+        return cast("SuironApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="box") as box:
+            box.border_title = Content(self.TITLE_WORDS)
+            box.border_subtitle = Content("Esc closes")
+            yield from self.compose_dialog()
+
+    def compose_dialog(self) -> ComposeResult:
+        raise NotImplementedError
+
+    def action_close(self) -> None:
+        self.dismiss(None)
+
+    def on_click(self, event: events.Click) -> None:
+        if event.widget is self:  # beside the box
+            self.action_close()
+
+
+def lines(*parts: tuple[str, str]) -> Static:
+    """A Static of pieces of text with their styles."""
+    return Static(Content("").join(Content.styled(text, style) if style else Content(text) for text, style in parts))

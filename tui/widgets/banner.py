@@ -1,40 +1,50 @@
-"""The line at the top: where you are, and the key to every other room."""
+"""The line at the top: where you are, the keys to the other rooms, the model and the data."""
 
 from __future__ import annotations
 
 from textual.content import Content
-from textual.widgets import Static
+from textual.style import Style
+from textual.widget import Widget
 
 from core.safe_text import safe_line
-from tui.actions import ACTIONS, Scope
+from tui.actions import ACTIONS, Scope, key_words
 
 
-class Banner(Static):
-    """One line: the rooms with their keys, the one in front marked, and at the right what is open (foreign text, made safe here)."""
+class Banner(Widget):
+    """One line: the rooms with their keys, the one in front marked, then what is open (foreign text, made safe here). A click on a key runs it."""
+
+    ALLOW_SELECT = False
 
     DEFAULT_CSS = """
-    Banner { dock: top; height: 1; width: 1fr; background: $panel; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    Banner {
+        dock: top; height: 1; width: 1fr; background: $panel; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis;
+        link-style: none; link-color: $foreground; link-background: $panel; link-style-hover: reverse;
+    }
     """
 
-    def __init__(self, here: Scope) -> None:
+    def __init__(self, here: Scope, model: str = "", data: str = "") -> None:
         super().__init__()
         self._here = here
-        self._open = ""
+        self._model, self._data = safe_line(model, 60), safe_line(data, 60)
 
-    def on_mount(self) -> None:
-        self._draw()
+    def show_open(self, model: str, data: str) -> None:
+        """Name what is open: the model (with its adapter), and the data."""
+        names = safe_line(model, 60), safe_line(data, 60)
+        if names != (self._model, self._data):
+            self._model, self._data = names
+            self.refresh()
 
-    def show_open(self, what: str) -> None:
-        """Name what is open (data, model or run)."""
-        self._open = safe_line(what, 200)
-        self._draw()
-
-    def _draw(self) -> None:
+    def render(self) -> Content:
         parts: list[Content] = [Content.styled(" 推論 ", "bold $primary")]
         for action in ACTIONS:
+            words = ""
             if action.run.startswith("app.switch_mode"):
-                style = "bold reverse $primary" if action.id == f"app.{self._here}" else "$text"
-                parts.append(Content.styled(f" {action.keys.upper()} {action.words} ", style))
-        if self._open:
-            parts.append(Content.styled("  " + self._open, "$text-muted"))
-        self.update(Content("").join(parts))
+                words = f" {key_words(action)[0]} {action.words} "
+            elif action.id == "app.model" and self._model:
+                words = f"  {key_words(action)[0]} {self._model}"
+            if words:
+                style = "bold reverse $primary" if action.id == f"app.{self._here}" else ""
+                parts.append(Content.styled(words, style).stylize(Style.from_meta({"@click": action.run})))
+        if self._data:
+            parts.append(Content.styled(f" · {self._data}", "$text-muted"))
+        return Content("").join(parts)

@@ -1,0 +1,31 @@
+"""Which tuned models there are: runs on a model that have saved a whole adapter."""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.errors import SuironError
+from core.runs.folder import list_runs
+
+
+class Tuned(msgspec.Struct, frozen=True):
+    """run: its id; adapter: the folder that the engine loads; drop_empty_input: how it was trained, and so how it is asked."""
+
+    run: str
+    adapter: str
+    drop_empty_input: bool = False
+
+
+def tuned_models(model: str) -> list[Tuned]:
+    """The runs on `model` with a whole adapter, newest first. Reads the disk."""
+    found: list[Tuned] = []
+    for run in list_runs():
+        if not (run.adapter / "adapter_config.json").is_file():
+            continue
+        try:
+            spec = run.spec()
+        except SuironError:
+            continue  # without its specification nobody knows what the adapter belongs on; the train room shows what is wrong with it
+        if spec.model.name == model:
+            found.append(Tuned(run.id, str(run.adapter), spec.prompt.drop_empty_input))
+    return found

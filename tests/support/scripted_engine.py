@@ -1,0 +1,94 @@
+"""An `Engine` whose every step the test decides: pieces wait in a queue until the test hands them over. Loads no model, opens no socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Literal
+
+from core.engine.protocol import Ending, EngineStatus, Finish, FinishReason, Piece, Question
+
+READY = EngineStatus(state="ready", model="demo", backend="scripted, no model")
+
+
+def finish(reason: FinishReason = "end", ending: Ending = "complete", tokens: int = 12) -> Finish:
+    """A Finish with timings that are easy to recognise."""
+    return Finish(
+        reason=reason,
+        ending=ending,
+        prompt_tokens=40,
+        tokens=tokens,
+        prefill_seconds=0.25,
+        first_token_seconds=0.31,
+        total_seconds=1.5,
+        tokens_per_second=8.0,
+    )
+
+
+def reasoning(*texts: str) -> list[Piece]:
+    return [Piece("reasoning", text) for text in texts]
+
+
+def response(*texts: str) -> list[Piece]:
+    return [Piece("response", text) for text in texts]
+
+
+class ScriptedEngine:
+    """`questions`, `ensured` and `stops` record what was asked of it. `say` hands over items of the answer: pieces, a Finish, an error to raise.
+
+    loads: what `ensure` reports before it is done; an error among them is raised. With `gate` set, `ensure` waits until it is opened.
+    """
+
+    def __init__(self, loads: Iterable[EngineStatus | Exception] = (), gate: asyncio.Event | None = None) -> None:
+        self.loads = list(loads)
+        self.gate = gate
+        self.questions: list[Question] = []
+        self.ensured: list[tuple[str, str]] = []
+        self.stops = 0
+        self.obeys = True
+        self.open = 0  # answers being read
+        self._items: asyncio.Queue[Piece | Finish | Exception | Literal["broken"]] = asyncio.Queue()
+
+    def say(self, *items: Piece | Finish | Exception | Literal["broken"]) -> None:
+        """Hand over the next items; "broken" ends the stream without a Finish."""
+        for item in items:
+            self._items.put_nowait(item)
+
+    async def status(self) -> EngineStatus | None:
+        return READY if self.ensured else None
+
+    async def ensure(self, model: str, adapter: str, on_status: Callable[[EngineStatus], None]) -> EngineStatus:
+        self.ensured.append((model, adapter))
+        loads, self.loads = self.loads, []
+        for load in loads:
+            if isinstance(load, Exception):
+                raise load
+            on_status(load)
+        if self.gate is not None:
+            await self.gate.wait()
+        return READY
+
+    async def ask(self, question: Question) -> AsyncIterator[Piece | Finish]:
+        self.questions.append(question)
+        self._items = asyncio.Queue() if not self._items.qsize() else self._items
+        self.open += 1
+        try:
+            while True:
+                item = await self._items.get()
+                if isinstance(item, Exception):
+                    raise item
+                if item == "broken":
+                    return
+                yield item
+                if isinstance(item, Finish):
+                    return
+        finally:
+            self.open -= 1
+
+    async def stop(self) -> None:
+        self.stops += 1
+        if self.obeys and self.open:
+            self.say(finish("stopped"))
+
+    async def shutdown(self) -> None:
+        self.ensured.clear()

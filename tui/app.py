@@ -1,0 +1,309 @@
+"""The app: the rooms, what is open in them, and where the person was. Knows no rows, tokens or runs; each room does its own work.
+
+Rooms are imported when they are first shown. Nothing here waits for a disk, a model or a network: such work runs in threads or other processes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import msgspec
+from textual.app import App
+from textual.binding import BindingType
+from textual.command import Provider
+from textual.message import Message
+from textual.screen import ModalScreen, Screen
+from textual.worker import get_current_worker
+
+from core.errors import SuironError
+from core.safe_text import safe_line
+from core.session import Filters, Session, load_session, save_session
+from tui import themes
+from tui.actions import Action, bindings
+from tui.errors import readable
+from tui.messages import AskRow, DataFailed, DataOpened, DataOpening, ModelChosen
+
+if TYPE_CHECKING:
+    from core.data.dataset import DataSet
+    from core.engine.protocol import Engine
+    from tui.screens.base import Room
+
+ROOMS = {"data": ("tui.screens.data", "DataScreen"), "train": ("tui.screens.train", "TrainScreen"), "chat": ("tui.screens.chat", "ChatScreen")}
+PROGRESS_EVERY = 0.25  # seconds between two words about a source that takes long to open
+LEAVE_WITHIN = 5.0  # seconds after SIGHUP or SIGTERM until the process ends, whatever holds it
+SAVE_AFTER = 1.0  # seconds between a change of the session and its way to the disk
+
+
+def _commands() -> type[Provider]:
+    from tui.palette import SuironCommands
+
+    return SuironCommands
+
+
+class SuironApp(App[None], inherit_bindings=False):
+    """data, split, model: what the command line named; None takes the last session's. engine: None lets the chat room start one."""
+
+    TITLE = "Suiron"
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("app"))
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
+    CSS = """
+    Input, TextArea { scrollbar-size-vertical: 1; }
+    Toast { max-width: 76; }
+    """
+
+    def __init__(self, data: str | None = None, split: str | None = None, model: str | None = None, engine: Engine | None = None) -> None:
+        self.session = _start(load_session(), data, split, model)
+        # Textual reads its first mode from the class; the session decides here, so that no empty screen is made first.
+        self.DEFAULT_MODE = self.session.screen  # type: ignore[misc]
+        super().__init__()
+        self.engine = engine
+        self.dataset: DataSet | None = None
+        self.data_error: tuple[str, SuironError] | None = None  # the source that failed to open, and why
+        self.rooms: dict[str, Room] = {}
+        self._theme_files: dict[str, Path] = {}
+        self._handlers_before: dict[signal.Signals, Any] = {}
+        self._unsaved = False
+        self._save_complained = False
+        for name in ROOMS:
+            self.add_mode(name, partial(self._make_room, name))
+        self._first_theme()
+
+    def _make_room(self, name: str) -> Screen[Any]:
+        module, kind = ROOMS[name]
+        room = getattr(import_module(module), kind)()
+        self.rooms[name] = room
+        return cast("Screen[Any]", room)
+
+    def on_mount(self) -> None:
+        self._handlers_before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGHUP, signal.SIGTERM)}
+        self.call_after_refresh(self._after_first_paint)
+
+    def on_unmount(self) -> None:
+        for number, handler in self._handlers_before.items():
+            signal.signal(number, handler)
+        self._save_now()
+
+    def _after_first_paint(self) -> None:
+        self.open_data(self.session.data, self.session.split)
+        self.run_worker(self._read_themes, thread=True, group="themes")
+
+    # -- rooms --
+
+    def tell(self, make: Callable[[], Message]) -> None:
+        """Hand every room that has been shown a message of its own."""
+        for room in self.rooms.values():
+            room.post_message(make())
+
+    async def action_switch_mode(self, mode: str) -> None:
+        await self.switch_mode(mode)
+        self.remember(screen=mode)
+
+    async def perform(self, action: Action) -> None:
+        """Run an action of the table in the room it belongs to (the palette's way)."""
+        if action.scope != "app":
+            await self.action_switch_mode(action.scope)
+        await self.run_action(action.run, default_namespace=self.screen if action.scope != "app" else self)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While a dialog is in front, only leaving, copying and moving the focus reach past it."""
+        return not (isinstance(self.screen, ModalScreen) and action in ("switch_mode", "choose_model", "show_help_screen", "command_palette"))
+
+    async def on_ask_row(self, message: AskRow) -> None:
+        await self.action_switch_mode("chat")
+        cast("Any", self.rooms["chat"]).prefill(message.row.instruction, message.row.input)
+
+    def action_show_help_screen(self) -> None:
+        from tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", "app")))
+
+    def action_command_palette(self) -> None:
+        from tui.palette import Palette
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
+
+    def action_copy_selection(self) -> None:
+        selection = self.screen.get_selected_text()
+        if selection:
+            self.copy_to_clipboard(selection)
+            self.notify("Sent to the clipboard of your terminal.", markup=False)
+        else:
+            self.notify("F9 leaves Suiron; q too, outside text fields.", markup=False)
+
+    # -- data --
+
+    def open_data(self, source: str, split: str = "") -> None:
+        """Open a source in a thread; rooms hear DataOpening, then DataOpened or DataFailed. A later call wins."""
+        source = placed(source)
+        self.tell(partial(DataOpening, source))
+        self.run_worker(partial(self._open_data, source, split), thread=True, exclusive=True, group="open data")
+
+    def _open_data(self, source: str, split: str) -> None:
+        worker = get_current_worker()
+        told = 0.0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal told
+            if worker.is_cancelled:
+                raise InterruptedError("another source was opened meanwhile")
+            if time.monotonic() - told >= PROGRESS_EVERY:
+                told = time.monotonic()
+                self.call_from_thread(self.tell, partial(DataOpening, source, done / total if total else None))
+
+        try:
+            from core.data.source import open_data
+
+            dataset = open_data(source, split, progress)
+        except Exception as error:  # whatever a source does to a reader, it is shown on the screen, and the app stays
+            if not worker.is_cancelled:
+                self.call_from_thread(self._data_failed, source, readable(error, source))
+        else:
+            if not worker.is_cancelled:
+                self.call_from_thread(self._data_opened, source, split, dataset)
+
+    def _data_opened(self, source: str, split: str, dataset: DataSet) -> None:
+        self.dataset, self.data_error = dataset, None
+        if (source, split) != (self.session.data, self.session.split):
+            self.remember(data=source, split=split, row=0, filters=Filters())
+        self.tell(partial(DataOpened, dataset))
+
+    def _data_failed(self, source: str, error: SuironError) -> None:
+        self.dataset, self.data_error = None, (source, error)
+        self.tell(partial(DataFailed, source, error))
+
+    # -- model --
+
+    def action_choose_model(self) -> None:
+        from tui.screens.model import ModelDialog
+
+        self.push_screen(ModelDialog(self.session.model, self.session.adapter), self._model_chosen)
+
+    def _model_chosen(self, choice: tuple[str, str] | None) -> None:
+        if choice is not None:
+            model, adapter = placed(choice[0]), choice[1]
+            self.remember(model=model, adapter=adapter)
+            self.tell(partial(ModelChosen, model, adapter))
+
+    # -- themes --
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(themes.DEFAULTS)
+
+    def theme_names(self) -> list[str]:
+        return sorted(self._theme_files)
+
+    async def choose_theme(self, name: str) -> None:
+        self.theme = name
+        self.remember(theme=name)
+
+    def _first_theme(self) -> None:
+        """Read the one theme that the first paint needs."""
+        self._theme_files = themes.theme_files()
+        for name in (self.session.theme, themes.FALLBACK):
+            path = self._theme_files.get(name)
+            if path is not None:
+                try:
+                    self.register_theme(themes.load_theme(path))
+                except SuironError:
+                    continue  # told with the others, once the screen stands
+                self.theme = name
+                return
+
+    def _read_themes(self) -> None:
+        loaded, bad = [], []
+        for path in self._theme_files.values():
+            try:
+                loaded.append(themes.load_theme(path))
+            except SuironError as error:
+                bad.append(error)
+        self.call_from_thread(self._themes_read, loaded, bad)
+
+    def _themes_read(self, loaded: list[Any], bad: list[SuironError]) -> None:
+        for theme in loaded:
+            if theme.name != self.theme:
+                self.register_theme(theme)
+        self._theme_files = {theme.name: self._theme_files[theme.name] for theme in loaded}
+        if bad:
+            lines = [f"{Path(error.where).name}: {error.what}" for error in bad]
+            self.notify("\n".join(safe_line(line, 200) for line in lines), title="Themes left out", severity="warning", timeout=12, markup=False)
+
+    # -- the session --
+
+    def remember(self, **changes: Any) -> None:
+        """Replace fields of the session; it is saved a moment later, and at the end."""
+        changed = msgspec.structs.replace(self.session, **changes)
+        if changed == self.session:
+            return
+        self.session = changed
+        if not self._unsaved:
+            self._unsaved = True
+            self.set_timer(SAVE_AFTER, self._save_later)
+
+    def _save_later(self) -> None:
+        self._unsaved = False
+        self.run_worker(partial(self._save_in_thread, self.session), thread=True, group="save", exit_on_error=False)
+
+    def _save_in_thread(self, session: Session) -> None:
+        try:
+            save_session(session)
+        except OSError as error:
+            self.call_from_thread(self._save_failed, error)
+
+    def _save_failed(self, error: OSError) -> None:
+        if not self._save_complained:  # once: a full disk stays full for a while
+            self._save_complained = True
+            what = f"Where you are cannot be saved ({error.strerror or error}). Free some space; everything else goes on."
+            self.notify(safe_line(what), severity="warning", timeout=12, markup=False)
+
+    def _save_now(self) -> None:
+        try:
+            save_session(self.session)
+        except OSError as error:
+            self.log.error(f"the session could not be saved: {error}")
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        """The terminal is gone, or somebody asks the app to end: keep what is known, then leave.
+
+        A plain signal handler, since it runs even where the event loop waits on a terminal that nobody reads.
+        """
+        self._save_now()
+        if number == signal.SIGHUP:  # what is still written would fail, and Textual's writer with it; nobody is there to read it
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for output in (1, 2):
+                os.dup2(nowhere, output)
+        last_resort = threading.Timer(LEAVE_WITHIN, os._exit, (128 + number,))
+        last_resort.daemon = True
+        last_resort.start()
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.exit)
+
+
+def placed(source: str) -> str:
+    """A path as it stands from any working directory; names of the hub and `demo` stay."""
+    path = os.path.expanduser(source)
+    return os.path.abspath(path) if source != "demo" and os.path.exists(path) else source
+
+
+def _start(session: Session, data: str | None, split: str | None, model: str | None) -> Session:
+    """The session to begin with: the command line wins over the last one. Another source begins at its first row, unfiltered."""
+    if session.screen not in ROOMS:
+        session = msgspec.structs.replace(session, screen="data")
+    data = placed(data) if data is not None else None
+    model = placed(model) if model is not None else None
+    if data is not None and data != session.data:
+        session = msgspec.structs.replace(session, data=data, split=split or "", row=0, filters=Filters())
+    elif split is not None and split != session.split:
+        session = msgspec.structs.replace(session, split=split, row=0, filters=Filters())
+    if model is not None and model != session.model:
+        session = msgspec.structs.replace(session, model=model, adapter="")
+    return session

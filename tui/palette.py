@@ -1,0 +1,46 @@
+"""The command palette: every action of the table by name, run in the room it belongs to, and every theme."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.widgets import Input
+
+from tui.actions import ACTIONS, key_words, room_name
+
+if TYPE_CHECKING:
+    from tui.app import SuironApp
+
+Command = tuple[str, str, Callable[[], Coroutine[Any, Any, None]]]
+
+
+class SuironCommands(Provider):
+    """Actions and themes. All names are the program's own or checked by the theme loader."""
+
+    def _commands(self) -> Iterator[Command]:
+        app = cast("SuironApp", self.app)
+        for action in ACTIONS:
+            room = "" if action.scope == "app" else f"{room_name(action.scope)}: "
+            yield f"{room}{action.words}  ({' '.join(key_words(action))})", action.help, partial(app.perform, action)
+        for name in app.theme_names():
+            yield f"Theme: {name}", "Colours of the whole terminal; remembered.", partial(app.choose_theme, name)
+
+    async def discover(self) -> Hits:
+        for name, help_text, command in self._commands():
+            yield DiscoveryHit(name, command, help=help_text)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for name, help_text, command in self._commands():
+            if (score := matcher.match(name)) > 0:
+                yield Hit(score, matcher.highlight(name), command, help=help_text)
+
+
+class Palette(CommandPalette):
+    """Textual's palette with a cursor that stands still: a blinking one writes to the line for ever."""
+
+    def on_mount(self) -> None:
+        self.query_one(Input).cursor_blink = False

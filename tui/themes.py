@@ -1,0 +1,170 @@
+"""Themes from YAML files: Suiron's own in `themes/`, the user's in `<config>/themes/`, which win where the names are the same.
+
+A theme file is foreign: its size, its nesting and every value are checked, so that none can hang the app or break its style sheet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import re
+from pathlib import Path
+from typing import Any, cast
+
+from textual.color import Color, ColorParseError
+from textual.theme import Theme
+
+from core import settings
+from core.errors import SuironError
+
+FALLBACK = "suiron-dark"
+FOLDER = Path(__file__).resolve().parent.parent / "themes"
+MAX_BYTES = 64 * 1024
+MAX_DEPTH = 3
+
+COLOURS = ("primary", "secondary", "accent", "foreground", "background", "surface", "panel", "success", "warning", "error")
+PARTS: dict[str, tuple[str, ...]] = {
+    "chart": ("line", "second", "axis"),
+    "reasoning": ("text", "border", "background"),
+    "response": ("text", "border", "background"),
+}
+# What the style sheets use stands here once more, so that they parse before any theme is read.
+DEFAULTS = {
+    "chart-line": "ansi_cyan",
+    "chart-second": "ansi_yellow",
+    "chart-axis": "ansi_white",
+    "reasoning": "ansi_magenta",
+    "reasoning-border": "ansi_magenta",
+    "reasoning-background": "ansi_default",
+    "response": "ansi_default",
+    "response-border": "ansi_green",
+    "response-background": "ansi_default",
+}
+# What Textual's own widgets ask for and its colour system leaves out where a theme is made of the terminal's colours.
+ANSI_DEFAULTS = {
+    "ansi-background": "ansi_default",
+    "ansi-foreground": "ansi_default",
+    "foreground-disabled": "ansi_default",
+    "surface-active": "ansi_default",
+}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_VARIABLE = re.compile(r"[a-z][a-z0-9-]{0,63}")
+_STYLE_WORDS = {"bold", "dim", "italic", "underline", "reverse", "strike", "none", "not", "b", "i", "u"}
+
+
+class ThemeError(SuironError):
+    """A theme file cannot be used; `where` is its path."""
+
+
+def theme_files() -> dict[str, Path]:
+    """Every theme file by the name of its theme (the file's stem). Looks at folders, opens nothing.
+
+    A configuration folder that cannot be made (no permission, full disk) holds no themes.
+    """
+    folders = [FOLDER]
+    with contextlib.suppress(OSError):
+        folders.append(settings.config() / "themes")
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if folder.is_dir():
+            found.update({path.stem: path for path in sorted(folder.glob("*.yaml"))})
+    return found
+
+
+def load_theme(path: Path) -> Theme:
+    """The theme in the YAML file `path`. Raises ThemeError naming the file and the key that is wrong."""
+    try:
+        with open(path, "rb") as file:
+            block = file.read(MAX_BYTES + 1)
+        if len(block) > MAX_BYTES:
+            raise ValueError(f"the file is larger than {MAX_BYTES // 1024} KiB")
+        return _theme(_table(_parse(block), "the file"), path.stem)
+    except OSError as error:
+        raise ThemeError(f"the theme cannot be read ({error.strerror})", str(path), "Check the file's permissions") from error
+    except ValueError as error:
+        raise ThemeError(f"the theme cannot be used: {error}", str(path), "Mend that key; themes/suiron-dark.yaml explains each") from error
+
+
+def _parse(block: bytes) -> Any:
+    import yaml
+
+    depth = 0
+    try:
+        text = block.decode("utf-8")
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):  # events come one by one: a bomb is seen before it grows
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+                raise ValueError("anchors and aliases are not read here")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise ValueError("it is nested too deeply")
+        return yaml.load(text, Loader=yaml.CSafeLoader)
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not UTF-8 text") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" in line {mark.line + 1}" if mark is not None else ""
+        raise ValueError(f"it is not YAML{place} ({getattr(error, 'problem', None) or 'unreadable'})") from error
+
+
+def _theme(content: dict[str, Any], stem: str) -> Theme:
+    _known(content, ("name", "dark", "colours", "variables", *PARTS), "")
+    name = content.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError("name: a word of letters, digits, `-`, `_` and `.` is needed")
+    if name != stem:
+        raise ValueError(f"name: it is {name!r}, but the file is called {stem}.yaml")
+    dark = content.get("dark")
+    if not isinstance(dark, bool):
+        raise ValueError("dark: true or false is needed")
+    given = _table(content.get("colours"), "colours")
+    _known(given, COLOURS, "colours.")
+    colours = {key: _colour(given.get(key), f"colours.{key}") for key in COLOURS}
+    variables: dict[str, str] = {}
+    for part, keys in PARTS.items():
+        table = _table(content.get(part), part)
+        _known(table, keys, f"{part}.")
+        for key in keys:
+            variables[part if key == "text" else f"{part}-{key}"] = _colour(table.get(key), f"{part}.{key}")
+    for key, value in _table(content.get("variables", {}), "variables").items():
+        if not isinstance(key, str) or not _VARIABLE.fullmatch(key):
+            raise ValueError(f"variables: {key!r} is no variable's name")
+        variables[key] = _style(value, f"variables.{key}") if key.endswith("-style") else _colour(value, f"variables.{key}")
+    if colours["background"].startswith("ansi_"):
+        for key, value in ANSI_DEFAULTS.items():
+            variables.setdefault(key, value)
+    return Theme(name=name, dark=dark, ansi=colours["background"].startswith("ansi_"), variables=variables, **cast("dict[str, Any]", colours))
+
+
+def _table(value: Any, key: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{key}: keys with values are needed")
+    return value
+
+
+def _known(table: dict[str, Any], keys: tuple[str, ...], prefix: str) -> None:
+    for key in table:
+        if key not in keys:
+            near = difflib.get_close_matches(str(key), keys, 1)
+            hint = f"; is {near[0]} meant?" if near else f"; there are {', '.join(keys)}"
+            raise ValueError(f"{prefix}{key}: there is no such key{hint}")
+
+
+def _colour(value: Any, key: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{key}: a colour is needed")
+    colour, _, percent = value.partition(" ")
+    if percent and not re.fullmatch(r"\d{1,3}%", percent):
+        raise ValueError(f"{key}: {value!r} is no colour")
+    try:
+        Color.parse(colour)
+    except ColorParseError as error:
+        raise ValueError(f"{key}: {value!r} is no colour") from error
+    if not re.fullmatch(r"#[0-9A-Fa-f]{3,8}|[a-z0-9_]+", colour):
+        raise ValueError(f"{key}: write {value!r} as #rrggbb or a colour's name")
+    return value
+
+
+def _style(value: Any, key: str) -> str:
+    if not isinstance(value, str) or not value.split() or not set(value.split()) <= _STYLE_WORDS:
+        raise ValueError(f"{key}: words like bold, italic, underline, reverse or none are needed")
+    return value

@@ -1,0 +1,68 @@
+"""The line at the bottom: the keys of the room in front, from the table of actions, as many as fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.cells import cell_len
+from textual.content import Content
+from textual.screen import Screen
+from textual.style import Style
+from textual.widget import Widget
+
+from tui.actions import ACTIONS, Action, Scope, key_words
+
+
+class KeyBar(Widget):
+    """One line; a click on a key runs it. What does not fit is left out from the end of the room's own keys: F1 and the palette always fit."""
+
+    DEFAULT_CSS = """
+    KeyBar {
+        dock: bottom; height: 1; width: 1fr; background: $panel; color: $foreground; text-wrap: nowrap;
+        link-style: none; link-color: $foreground; link-background: $panel; link-style-hover: reverse;
+    }
+    """
+    ALLOW_SELECT = False
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__()
+        self._scope = scope
+        self._states: list[bool | None] = []
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
+
+    def _bindings_changed(self, screen: Screen[Any]) -> None:
+        """Textual says so at every change of focus; the line is drawn again only where an action became possible or impossible."""
+        if screen is self.screen and self._states != [self._state(action) for action in self._own()]:
+            self.refresh()
+
+    def _own(self) -> list[Action]:
+        return [action for action in ACTIONS if action.scope == self._scope and action.footer]
+
+    def render(self) -> Content:
+        width = self.size.width
+        common = [action for action in ACTIONS if action.scope == "app" and action.footer]
+        own = self._own()
+        self._states = [self._state(action) for action in own]
+        own = [action for action, state in zip(own, self._states, strict=True) if state is not False]
+        while own and sum(_width(action) for action in own + common) > width:
+            own.pop()
+        return Content("").join([*(_part(action, bool(self._state(action))) for action in own), *(_part(action, True) for action in common)])
+
+    def _state(self, action: Action) -> bool | None:
+        name, _, rest = action.run.removeprefix("app.").partition("(")
+        node = self.app if action.run.startswith("app.") else self.screen
+        return node.check_action(name, (rest.rstrip(")").strip("'\""),) if rest else ())
+
+
+def _width(action: Action) -> int:
+    return cell_len(key_words(action)[0]) + 1 + cell_len(action.words) + 1
+
+
+def _part(action: Action, enabled: bool) -> Content:
+    run = action.run if action.run.startswith("app.") else f"screen.{action.run}"
+    click = Style.from_meta({"@click": run}) if enabled else Style()
+    key = Content.styled(key_words(action)[0], "bold $footer-key-foreground" if enabled else "dim")
+    words = Content.styled(f" {action.words} ", "$foreground" if enabled else "dim")
+    return Content("").join([key, words]).stylize(click)

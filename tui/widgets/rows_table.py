@@ -1,0 +1,216 @@
+"""The table of rows. Virtual: it knows how many rows there are and holds a few pages of them; it asks for pages it lacks and never fetches.
+
+Moving the cursor repaints two lines; only scrolling repaints the table.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from core.row import Row
+from core.safe_text import safe_line
+
+PAGE = 200  # rows
+KEPT = 24  # pages held
+EMPTY = "∅"  # stands where a row has no reasoning
+
+
+class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
+    """Rows by their position in the selection shown. `cursor` is -1 while there are none."""
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--header", "rows--cursor", "rows--cursor-blurred", "rows--dim", "rows--reasoning"}
+    DEFAULT_CSS = """
+    RowsTable {
+        background: $background; color: $foreground; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1;
+        & > .rows--header { color: $text-muted; background: $surface; text-style: bold; }
+        & > .rows--cursor { color: $block-cursor-foreground; background: $block-cursor-background; text-style: bold; }
+        & > .rows--cursor-blurred { color: $block-cursor-blurred-foreground; background: $block-cursor-blurred-background; }
+        & > .rows--dim { color: $text-muted; }
+        & > .rows--reasoning { color: $reasoning; }
+    }
+    """
+
+    class Wanted(Message):
+        """Pages in sight are missing; `missing()` names them."""
+
+    class Moved(Message):
+        """The cursor stands on another row, or the row under it has arrived. `row` is None while it is on its way."""
+
+        def __init__(self, position: int, row: Row | None, by_hand: bool) -> None:
+            super().__init__()
+            self.position, self.row, self.by_hand = position, row, by_hand
+
+    class Opened(Message):
+        """A row was double-clicked."""
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.count = 0
+        self.cursor = -1
+        self._pages: OrderedDict[int, list[Row]] = OrderedDict()
+        self._highest = 0  # the largest row number seen, for the width of the first column
+        self._asked = False
+        self._owed = False  # the cursor was moved by hand to a row that has not arrived yet
+        self._lacks: frozenset[str] = frozenset()
+
+    # -- what is shown --
+
+    def lack(self, columns: Iterable[str]) -> None:
+        """Columns that the source does not have; they take no room."""
+        self._lacks = frozenset(columns)
+        self.refresh()
+
+    def show(self, count: int, cursor: int, page: int, rows: list[Row], highest: int) -> None:
+        """Another selection: `count` rows, the cursor on position `cursor`, one page of them at once. highest: the largest `Row.index` possible."""
+        self.count, self._highest = count, highest
+        self.cursor = min(max(cursor, 0), count - 1)
+        self._pages.clear()
+        if count:
+            self._pages[page] = rows
+        self.virtual_size = Size(0, count + 1)
+        self._keep_in_sight()
+        self.refresh()
+        self._tell(by_hand=False)
+
+    def receive(self, page: int, rows: list[Row]) -> None:
+        """A page that was missing."""
+        self._pages[page] = rows
+        while len(self._pages) > KEPT:
+            self._pages.popitem(last=False)
+        self.refresh()
+        if self.cursor // PAGE == page:
+            self._tell(by_hand=self._owed)
+
+    def row_at(self, position: int) -> Row | None:
+        """The row, or None while its page is on its way."""
+        rows = self._pages.get(position // PAGE)
+        offset = position % PAGE
+        return rows[offset] if rows is not None and 0 <= offset < len(rows) and position >= 0 else None
+
+    def missing(self) -> list[int]:
+        """Pages in sight, and that of the cursor, that are not held."""
+        self._asked = False
+        if not self.count:
+            return []
+        top = min(self.scroll_offset.y, self.count - 1)
+        bottom = min(top + self._lines() - 1, self.count - 1)
+        wanted = [self.cursor // PAGE, *range(top // PAGE, bottom // PAGE + 1)]
+        return [page for page in dict.fromkeys(wanted) if page not in self._pages]
+
+    # -- moving --
+
+    def move_to(self, position: int) -> None:
+        """Put the cursor on a position, as near as there is one, and bring it in sight."""
+        position = min(max(position, 0), self.count - 1)
+        if position == self.cursor:
+            return
+        before, self.cursor = self.cursor, position
+        for line in (before, position):
+            self.refresh_line(line + 1)
+        self._keep_in_sight()
+        self._tell(by_hand=True)
+
+    def move_by(self, rows: int) -> None:
+        self.move_to(self.cursor + rows)
+
+    def page_by(self, pages: int) -> None:
+        self.move_to(self.cursor + pages * max(1, self._lines() - 1))
+
+    def _lines(self) -> int:
+        return max(1, self.size.height - 1)  # less the header
+
+    def _keep_in_sight(self) -> None:
+        """Scroll where the cursor is out of sight, so that it stands in the middle: whoever holds a key down then repaints the table
+        once for half a screen of rows, and not for every row."""
+        top, lines = self.scroll_offset.y, self._lines()
+        if self.cursor < top or self.cursor >= top + lines:
+            self.scroll_to(y=max(0, self.cursor - lines // 2), animate=False, force=True)
+
+    def _tell(self, by_hand: bool) -> None:
+        row = self.row_at(self.cursor)
+        self._owed = by_hand and row is None
+        if row is None and self.count:
+            self._ask()
+        self.post_message(self.Moved(self.cursor, row, by_hand))
+
+    def _ask(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self.post_message(self.Wanted())
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._keep_in_sight()
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is not None and offset.y >= 1 and self.scroll_offset.y + offset.y - 1 < self.count:
+            self.move_to(self.scroll_offset.y + offset.y - 1)
+            if event.chain == 2:
+                self.post_message(self.Opened())
+
+    # -- drawing --
+
+    def columns(self, width: int) -> list[tuple[str, int]]:
+        """Column titles and widths in cells that fill `width`, one cell between columns."""
+        number = max(3, len(str(self._highest)))
+        fixed = [("#", number), *((name, size) for name, size in (("syslang", 8), ("sysflag", 7)) if name not in self._lacks)]
+        left = max(16, width - sum(size + 1 for _, size in fixed) - 2)
+        output = max(4, left * 22 // 100)
+        reasoning = 0 if "reasoning" in self._lacks else max(4, left * 28 // 100)
+        asked = "instruction" if "input" in self._lacks else "instruction ▸ input"
+        texts = [(asked, left - output - reasoning), ("reasoning", reasoning), ("output", output)]
+        return [*fixed, *((name, size) for name, size in texts if size)]
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        base = self.rich_style
+        if y == 0:
+            style = base + self.get_component_rich_style("rows--header", partial=True)
+            text = " ".join(fit(title, size) for title, size in self.columns(width))
+            return Strip([Segment(set_cell_size(text, width), style)], width)
+        position = self.scroll_offset.y + y - 1
+        if position >= self.count:
+            return Strip([Segment(" " * width, base)], width)
+        if position == self.cursor:
+            base += self.get_component_rich_style("rows--cursor" if self.has_focus else "rows--cursor-blurred", partial=True)
+        row = self.row_at(position)
+        if row is None:
+            self._ask()
+            return Strip([Segment(set_cell_size(f"{'…':>{len(str(self._highest))}}", width), base)], width)
+        return self._draw_row(row, width, base, plain=position == self.cursor).adjust_cell_length(width, base)
+
+    def _draw_row(self, row: Row, width: int, base: Style, plain: bool) -> Strip:
+        dim = base if plain else base + self.get_component_rich_style("rows--dim", partial=True)
+        mauve = base if plain else base + self.get_component_rich_style("rows--reasoning", partial=True)
+        segments: list[Segment] = []
+        for name, size in self.columns(width):
+            if name == "#":
+                segments.append(Segment(f"{row.index:>{size}} ", dim))
+            elif name == "reasoning":
+                segments.append(Segment(fit(row.reasoning or EMPTY, size) + " ", mauve if row.reasoning else dim))
+            elif name.startswith("instruction"):
+                asked = f"{row.instruction[:400]} ▸ {row.input}" if row.input else row.instruction
+                segments.append(Segment(fit(asked, size) + " ", base))
+            else:
+                segments.append(Segment(fit(getattr(row, name), size) + " ", base if name == "output" else dim))
+        return Strip(segments).simplify()
+
+
+def fit(text: str, width: int) -> str:
+    """Foreign text as one safe line of exactly `width` cells, `…` at its end where some is left out."""
+    line = safe_line(text, max(width, 1) * 2)  # a cell holds at most a few characters; what combines beyond that is cut
+    if cell_len(line) > width:
+        line = set_cell_size(line, max(0, width - 1)).rstrip() + "…"
+    return set_cell_size(line, width)
