@@ -73,7 +73,7 @@ def screens(model: Path, steps: int) -> None:
         come_back(terminal)
         wait_until_trained(terminal, 300)
         print(terminal.text())
-        talk(terminal, "How many minutes are 2 hours?", sections=("Reasoning",))
+        talk(terminal, "How many minutes are 2 hours?", sections=("reasoning",))
         print(terminal.text())
         leave(terminal)
 

@@ -111,12 +111,19 @@ _KEY_WORDS = {
 }
 
 
+_TAKEN_BY_FIELDS = {"f6", "f7", "y", "ctrl+c"}  # Textual's text fields select with F6 and F7, copy with Ctrl+C and would type a letter
+
+
 def bindings(scope: Scope) -> list[Binding]:
-    """The Textual bindings of one scope. An action that works everywhere takes priority over the focused widget; its plain keys never do."""
+    """The Textual bindings of one scope.
+
+    A key with priority overtakes what was typed just before it and still waits in the focused field (F5 would ask half a question), so only
+    those keys have it that a text field would take for itself; all others come in their turn.
+    """
     made: list[Binding] = []
     for action in ACTIONS:
         if action.scope == scope:
-            shown, first = action.footer, action.everywhere
+            shown, first = action.footer, action.everywhere and not _TAKEN_BY_FIELDS.isdisjoint(action.keys.split(","))
             made.append(Binding(action.keys, action.run, action.words, show=shown, priority=first, id=action.id, tooltip=action.help))
             if action.plain:
                 made.append(Binding(action.plain, action.run, action.words, show=False, id=f"{action.id}.plain", tooltip=action.help))

@@ -71,7 +71,7 @@ class DataScreen(Room):
         self._anchor = self.suiron.session.row
         self.query_one("#search").display = False
         self.query_one("#problems").display = False
-        self._table.focus()
+        self.set_focus(self._table)
         self._arrange()
         if self.suiron.dataset is not None:
             self._opened(self.suiron.dataset)
@@ -143,7 +143,7 @@ class DataScreen(Room):
         if content is not None:
             notice.update(content)
         elif self.focused is None:
-            self._table.focus()
+            self.set_focus(self._table)
         self._arrange()
 
     # -- filters --
@@ -220,7 +220,7 @@ class DataScreen(Room):
     def action_search(self) -> None:
         search = self.query_one("#search", Input)
         search.display = True
-        search.focus()
+        self.set_focus(search)  # at once: `focus()` waits its turn, and what is typed meanwhile would go to the table
 
     @on(Input.Changed, "#search")
     def _search_changed(self, event: Input.Changed) -> None:
@@ -246,7 +246,7 @@ class DataScreen(Room):
         search = self.query_one("#search", Input)
         if search.display:
             search.display = False
-            self._table.focus()
+            self.set_focus(self._table)
 
     def action_back(self) -> None:
         search = self.query_one("#search", Input)
@@ -326,7 +326,7 @@ class DataScreen(Room):
         if pane.display:
             pane.show(self._table.row_at(self._table.cursor))
         elif pane.has_focus:
-            self._table.focus()
+            self.set_focus(self._table)
 
     def on_resize(self) -> None:
         self._arrange()

@@ -1,0 +1,139 @@
+"""Decoding: Suiron's loop against `model.generate` of the same model, and the whole way through the server's socket.
+
+    python -m bench.engine [--model demo] [--adapter FOLDER] [--tokens 100] [--times 3] [--no-socket]
+
+Prints JSON: tokens per second after the first one, as medians; `ratio` is ours to generate's, from alternating turns of one run. `same_ids` compares
+the greedy tokens (promised in float32; in bfloat16 a cached and a fresh sum may round differently). The socket's part asks the same question through
+client and server, and stops a long answer: `tokens_after_stop` counts what still came after the server had acknowledged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the server's own process does, before torch is loaded
+
+from core.engine.client import EngineClient
+from core.engine.protocol import Finish, Piece, Question
+
+QUESTION = Question(instruction="A train runs 120 km in 90 minutes. How fast is it in km per hour?", max_tokens=100)
+LONG = Question(instruction="Count from one to a thousand in words.", template="alpaca", max_tokens=2000, temperature=1.0, seed=1)
+
+
+def in_process(model: str, adapter: str, tokens: int, times: int) -> dict[str, Any]:
+    """Both loops in this process, in the format the model is loaded in and, on a CPU, in float32."""
+    from core.models.loading import load_for_inference
+    from core.prompts.encoding import encode_prompt
+    from core.prompts.templates import get_template
+
+    loaded = load_for_inference(model, Path(adapter) if adapter else None, progress=lambda _: None)
+    prompt = encode_prompt(get_template(QUESTION.template).prompt(QUESTION.instruction, ""), loaded.tokenizer)
+    report: dict[str, Any] = {"backend": str(loaded.backend), "prompt_tokens": len(prompt)}
+    dtype = str(loaded.model.dtype).removeprefix("torch.")
+    report[dtype] = _compare(loaded.model, prompt, tokens, times)
+    if loaded.model.device.type == "cpu" and dtype != "float32":
+        report["float32"] = _compare(loaded.model.float(), prompt, tokens, times)
+    return report
+
+
+def _compare(model: Any, prompt: list[int], tokens: int, times: int) -> dict[str, Any]:
+    ours, generates, same = [], [], True
+    for turn in range(times + 1):
+        rate, ids = _ours(model, prompt, tokens)
+        other, others = _generate(model, prompt, tokens)
+        same &= ids == others
+        if turn:  # the first turn warms caches and thread pools
+            ours.append(rate)
+            generates.append(other)
+    mine, its = statistics.median(ours), statistics.median(generates)
+    return {"suiron": round(mine, 1), "generate": round(its, 1), "ratio": round(mine / its, 2), "same_ids": same}
+
+
+def _ours(model: Any, prompt: list[int], tokens: int) -> tuple[float, list[int]]:
+    from core.engine.decode import CachedStepper, Decoding, Sampler, chunk_for
+
+    chunk = chunk_for(model.device)
+    run = Decoding(CachedStepper(model), prompt, Sampler(), limit=tokens, stop_ids=frozenset(), stopped=lambda: False, chunk=chunk)
+    ids = list(run)
+    return run.rate, ids
+
+
+def _generate(model: Any, prompt: list[int], tokens: int) -> tuple[float, list[int]]:
+    """generate's rate after its first token: the time for all of them less the time for one."""
+    import torch
+
+    fed = torch.tensor([prompt], device=model.device)
+    options = {"attention_mask": torch.ones_like(fed), "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+
+    def timed(count: int) -> tuple[float, list[int]]:
+        start = time.perf_counter()
+        ids = model.generate(input_ids=fed, max_new_tokens=count, min_new_tokens=count, **options)[0, len(prompt) :].tolist()
+        return time.perf_counter() - start, ids
+
+    first, _ = timed(1)
+    whole, ids = timed(tokens)
+    return (tokens - 1) / (whole - first), ids
+
+
+async def over_the_socket(model: str, adapter: str) -> dict[str, Any]:
+    client = EngineClient(idle=60)
+    start = time.perf_counter()
+    status = await client.ensure(model, adapter, lambda _: None)
+    report: dict[str, Any] = {"seconds_to_ready": round(time.perf_counter() - start, 2), "memory_gib": round(status.memory_gib or 0.0, 2)}
+    try:
+        asked = time.perf_counter()
+        first_piece = 0.0
+        finish: Finish | None = None
+        async for item in client.ask(QUESTION):
+            if isinstance(item, Piece):
+                first_piece = first_piece or time.perf_counter() - asked
+            else:
+                finish = item
+        if finish is not None:
+            report |= {"tokens_per_second": round(finish.tokens_per_second, 1), "reason": finish.reason, "tokens": finish.tokens}
+            report |= {"prefill_seconds": round(finish.prefill_seconds, 3), "first_piece_seconds": round(first_piece, 3)}
+        report["tokens_after_stop"] = await _after_stop(client)
+    finally:
+        await client.shutdown()
+    return report
+
+
+async def _after_stop(client: EngineClient) -> int:
+    """Pieces (on most tokens one each) of a long answer that arrive after `stop` has returned."""
+    seen = after = 0
+    acknowledged: asyncio.Task[None] | None = None
+    async for item in client.ask(LONG):
+        if isinstance(item, Piece):
+            seen += 1
+            after += acknowledged is not None and acknowledged.done()
+        if seen == 10 and acknowledged is None:
+            acknowledged = asyncio.create_task(client.stop())
+    return after
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="decoding speed against model.generate, and through the socket")
+    parser.add_argument("--model", default="demo")
+    parser.add_argument("--adapter", default="", help="the folder of an adapter")
+    parser.add_argument("--tokens", type=int, default=100)
+    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--no-socket", action="store_true")
+    arguments = parser.parse_args()
+    report = {"model": arguments.model, "in_process": in_process(arguments.model, arguments.adapter, arguments.tokens, arguments.times)}
+    if not arguments.no_socket:
+        with tempfile.TemporaryDirectory() as home:
+            os.environ["SUIRON_HOME"] = home  # an engine of our own, beside one that may run
+            report["socket"] = asyncio.run(over_the_socket(arguments.model, arguments.adapter))
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""`python -m core.engine`: the inference server, until it is told to end, is idle for long enough, or gets SIGTERM, SIGINT, SIGHUP."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from core.engine import launch
+from core.errors import SuironError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from core.engine.holder import Holder
+
+_log = logging.getLogger("suiron.engine")
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_GRACE = 5  # seconds that answers in progress get to send their last events
+
+
+def main(arguments: list[str]) -> int:
+    words = argparse.ArgumentParser("python -m core.engine", description="Hold one model and answer on a Unix socket, never on a network.")
+    words.add_argument("--socket", type=Path, metavar="PATH", help="where to listen; its folder must be yours alone")
+    words.add_argument("--model", default="", metavar="NAME", help="load this model at once: a folder, a hub name, or demo")
+    words.add_argument("--adapter", default="", metavar="RUN_OR_FOLDER", help="with the adapter of this run, or in this folder")
+    words.add_argument("--idle", type=float, default=launch.IDLE, metavar="SECONDS", help="end when unused for so long, 0: never (%(default)g)")
+    asked = words.parse_args(arguments)
+    if asked.adapter and not asked.model:
+        words.error("--adapter needs --model")
+    for number in _ENDING:  # until the server has handlers of its own: also an end during the imports gives lock and socket back
+        signal.signal(number, lambda *_: sys.exit(0))
+    # OpenMP's threads spin while they wait for each other, unless told otherwise before torch is loaded. Beside a training run that keeps every core
+    # busy, that turned 16 tokens a second into 0.7 (SmolLM2-135M, 2 cores).
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for noisy in ("httpx", "uvicorn.error"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        first = (launch.absolute(asked.model), _adapter(asked.adapter)) if asked.model else None
+        with launch.residence(asked.socket) as listener:
+            unfinished = asyncio.run(_serve(listener, first, asked.idle))
+    except SuironError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    _log.info("ended")
+    if unfinished:
+        # The worker thread sits in a load or a forward pass, which nothing can interrupt and the interpreter's own end does not survive.
+        logging.shutdown()
+        os._exit(0)
+    return 0
+
+
+def _adapter(name: str) -> str:
+    if not name:
+        return ""
+    folder = Path(name).expanduser().absolute()
+    if folder.is_dir():
+        return str(folder)
+    from core.runs.folder import find_run
+
+    return str(find_run(name).adapter)
+
+
+async def _serve(listener: socket.socket, first: tuple[str, str] | None, idle: float) -> bool:
+    """Serve until the end; whether the worker thread was still busy then."""
+    import uvicorn
+
+    from core.engine.server import make_app
+
+    class Server(uvicorn.Server):
+        """uvicorn's, which ends quietly on the signals of a closing terminal too, and first ends the answers that keep connections open."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Generator[None, None, None]:
+            def leave(number: int, frame: FrameType | None) -> None:
+                self.should_exit = True
+
+            for number in _ENDING:
+                signal.signal(number, leave)
+            yield
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if idle > 0:
+                self.watch = asyncio.create_task(_end_when_idle(app.state.holder, self, idle))
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.holder.stop_all()
+            await super().shutdown(sockets)
+
+    def end() -> None:
+        server.should_exit = True
+
+    app = make_app(end=end, first=first)
+    options: dict[str, Any] = {"http": "h11", "ws": "none", "lifespan": "on", "log_config": None, "access_log": False}
+    server = Server(uvicorn.Config(app, **options, server_header=False, timeout_graceful_shutdown=_GRACE))
+    _log.info("listening on %s, process %d", listener.getsockname(), os.getpid())
+    await server.serve(sockets=[listener])
+    return bool(app.state.holder.busy)
+
+
+async def _end_when_idle(holder: Holder, server: uvicorn.Server, idle: float) -> None:
+    while (left := idle - holder.idle_seconds) > 0:  # noqa: ASYNC110 - an event at every request would cost more than a look when the time is up
+        await asyncio.sleep(left)
+    _log.info("no request for %g seconds", idle)
+    server.should_exit = True
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,230 @@
+"""The engine's client: what the chat screen and the command line hold. Light: no torch; the HTTP library is imported at the first word to a server.
+
+It belongs to one event loop. It polls nothing while a model loads or an answer streams; only the start of a server is watched, five times a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+from core.engine import launch
+from core.engine.protocol import EngineStatus, Finish, Piece, Question
+from core.errors import EngineError, ModelError, SuironError, UsageError
+
+if TYPE_CHECKING:
+    import httpx
+
+_POLL = 0.2  # seconds between two looks at a server that starts
+_START = 60.0  # seconds a server may take until it listens; on a loaded machine importing its libraries takes a few
+_ANSWER = 15.0  # seconds a server may take for a short answer: while it imports torch, its event loop gets few turns
+
+
+class EngineClient:
+    """An `Engine` (see `protocol`) over the Unix socket of this home's server. idle: seconds without a request until a server it starts ends."""
+
+    def __init__(self, idle: float = launch.IDLE) -> None:
+        self._idle = idle
+        self._http: httpx.AsyncClient | None = None
+        self._socket: Path | None = None
+        self._answer_id = ""
+
+    async def status(self) -> EngineStatus | None:
+        socket = await asyncio.to_thread(launch.find_engine)
+        if socket is None:
+            return None
+        try:
+            reply = await self._send(socket, "GET", "/suiron/status")
+        except EngineError:
+            if await asyncio.to_thread(launch.engine_running):
+                raise
+            return None  # it ended between the look and the question
+        found: EngineStatus = _decode(reply, EngineStatus)
+        return found
+
+    async def ensure(self, model: str, adapter: str, on_status: Callable[[EngineStatus], None]) -> EngineStatus:
+        socket = await asyncio.to_thread(launch.find_engine)
+        if socket is None:
+            on_status(EngineStatus(state="loading", model=model, adapter=adapter, message="starting the inference server"))
+            socket = await self._start()
+        last: EngineStatus | None = None
+        wanted = {"model": launch.absolute(model), "adapter": adapter, "stream": True}
+        async with self._stream(socket, "/suiron/load", wanted, "while it loaded the model") as lines:
+            async for line in lines:
+                last = _decode(line, EngineStatus)
+                on_status(last)
+        if last is None or last.state not in ("ready", "failed"):
+            self._died("while it loaded the model")
+        if last.state == "failed":
+            raise ModelError(*(last.error or (last.message, model, "")))
+        return last
+
+    async def ask(self, question: Question) -> AsyncIterator[Piece | Finish]:
+        socket = await asyncio.to_thread(launch.find_engine)
+        if socket is None:
+            raise EngineError("no inference server runs", "", "Load a model first")
+        answer_id = self._answer_id = uuid.uuid4().hex
+        finished = False
+        try:
+            async with self._stream(socket, "/v1/chat/completions", _request(question, answer_id), "in the middle of the answer") as lines:
+                async for line in lines:
+                    if not line.startswith(b"data: ") or line == b"data: [DONE]":
+                        continue
+                    for item in _items(_decode(line[6:], dict[str, Any])):
+                        finished = isinstance(item, Finish)
+                        yield item
+            if not finished:
+                self._died("in the middle of the answer")
+        finally:
+            if self._answer_id == answer_id:
+                self._answer_id = ""
+
+    async def stop(self) -> None:
+        answer_id = self._answer_id
+        socket = await asyncio.to_thread(launch.find_engine) if answer_id else None
+        if socket is not None:  # else the answer ends by itself, with the error that its server is gone
+            await self._send(socket, "POST", "/suiron/stop", {"id": answer_id})
+
+    async def shutdown(self) -> None:
+        socket = await asyncio.to_thread(launch.find_engine)
+        if socket is not None:
+            await self._send(socket, "POST", "/suiron/shutdown", {})
+        await self.close()
+
+    async def close(self) -> None:
+        """Give back the connections; the server goes on. The client can be used again."""
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
+    # -- inside --
+
+    async def _start(self) -> Path:
+        pid = await asyncio.to_thread(launch.start_engine, self._idle)
+        for _ in range(int(_START / _POLL)):
+            await asyncio.sleep(_POLL)
+            # Whichever engine answers is right: another terminal may have started one at the same moment, and then ours has ended.
+            found = await asyncio.to_thread(launch.find_engine)
+            if found is not None:
+                return found
+            status = launch.exit_status(pid)
+            if status not in (None, launch.AlreadyRunning.exit_code):
+                how = f"signal {-status}" if status < 0 else f"status {status}"
+                said = await asyncio.to_thread(launch.last_words)
+                raise EngineError(f"the inference server ended at its start ({how}): {said}", str(launch.log_path()), "Its log says more")
+        raise EngineError(f"the inference server did not start within {_START:g} seconds", str(launch.log_path()), "Its log may say why")
+
+    async def _client(self, socket: Path) -> httpx.AsyncClient:
+        httpx = await asyncio.to_thread(_import_httpx)  # a tenth of a second, the first time
+        if self._http is not None and self._socket != socket:
+            await self.close()
+        if self._http is None:
+            timeout = httpx.Timeout(_ANSWER)
+            # trust_env: a proxy named in the environment is not for a socket of our own.
+            transport = httpx.AsyncHTTPTransport(uds=str(socket))
+            self._http = httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=timeout, trust_env=False)
+            self._socket = socket
+        return self._http
+
+    async def _send(self, socket: Path, method: str, path: str, body: Any = None) -> bytes:
+        client = await self._client(socket)
+        import httpx
+
+        try:
+            reply = await client.request(method, path, content=None if body is None else msgspec.json.encode(body))
+        except httpx.TimeoutException as error:
+            what = f"the inference server did not answer within {_ANSWER:g} seconds"
+            raise EngineError(what, str(socket), "Wait, or end it and ask again") from error
+        except httpx.TransportError as error:
+            raise EngineError("the inference server is gone", str(socket), "Try again: it is started anew") from error
+        if reply.is_error:
+            raise _error(reply.content)
+        return reply.content
+
+    @asynccontextmanager
+    async def _stream(self, socket: Path, path: str, body: Any, when: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The reply's lines as they come. A server that dies raises an EngineError that says `when`."""
+        client = await self._client(socket)
+        import httpx
+
+        # No limit on waiting for the next line: a long prompt, or a place in the queue, takes its time.
+        timeout = httpx.Timeout(_ANSWER, read=None)
+        try:
+            async with client.stream("POST", path, content=msgspec.json.encode(body), timeout=timeout) as reply:
+                if reply.is_error:
+                    raise _error(await reply.aread())
+                yield _lines(reply.aiter_raw())
+        except httpx.TransportError:
+            self._died(when)
+
+    def _died(self, when: str) -> NoReturn:
+        raise EngineError(f"the inference server ended {when}", str(launch.log_path()), "Ask again: it is started anew; its log may say why it ended")
+
+
+def _import_httpx() -> Any:
+    import httpx
+
+    return httpx
+
+
+async def _lines(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Lines without their newline, empty ones left out. (httpx's own also breaks at U+2028 and U+0085, which stand bare inside JSON.)"""
+    rest = b""
+    async for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            if line:
+                yield line
+
+
+def _request(question: Question, answer_id: str) -> dict[str, Any]:
+    return {
+        "messages": [{"role": "user", "content": question.instruction}],
+        "stream": True,
+        "max_tokens": question.max_tokens,
+        "temperature": question.temperature,
+        "top_p": question.top_p,
+        "seed": question.seed,
+        "suiron": {
+            "input": question.input,
+            "template": question.template,
+            "tuned": question.tuned,
+            "drop_empty_input": question.drop_empty_input,
+            "id": answer_id,
+        },
+    }
+
+
+def _items(chunk: dict[str, Any]) -> list[Piece | Finish]:
+    if "error" in chunk:
+        raise _error(msgspec.json.encode(chunk))
+    found: list[Piece | Finish] = []
+    for choice in chunk.get("choices", []):
+        delta = choice.get("delta", {})
+        if text := delta.get("reasoning_content"):
+            found.append(Piece("reasoning", text))
+        if text := delta.get("content"):
+            found.append(Piece("response", text))
+    if "suiron" in chunk:
+        found.append(msgspec.convert(chunk["suiron"], Finish))
+    return found
+
+
+def _error(body: bytes) -> SuironError:
+    """The error that a reply describes: the asker's own mistakes as UsageError, all others as EngineError."""
+    shown = _decode(body, dict[str, Any]).get("error", {})
+    parts = shown.get("suiron") or (str(shown.get("message", "the inference server refused the request")).rstrip("."), "", "")
+    return (UsageError if shown.get("type") == "invalid_request_error" else EngineError)(*parts)
+
+
+def _decode(body: bytes, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        raise EngineError("the inference server said something that is not its language", str(launch.log_path()), "End it and try again") from error

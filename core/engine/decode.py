@@ -1,0 +1,161 @@
+"""The decode loop: token ids in, token ids out, one at a time. Knows models, caches and clocks; knows nothing of text, prompts or sockets."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Literal, Protocol
+
+import torch
+
+from core.errors import EngineError
+
+CHUNK_CPU = 256  # prompt tokens per forward pass: between two of them a stop is heeded, and on a CPU one takes about a second
+CHUNK_CUDA = 2048
+_GREEDY_BELOW = 1e-4  # a temperature this small divides the scores beyond what a float holds; the limit it approaches is greedy
+_HEAD = 1024  # tokens looked at before the whole vocabulary is sorted for top-p
+
+
+class Stepper(Protocol):
+    """Feeds a model one sequence, a few tokens at a time, and remembers what it was fed."""
+
+    def feed(self, ids: Sequence[int]) -> torch.Tensor:
+        """Append `ids` (at least one) to the sequence; the scores of what follows it, shape (vocabulary,), float32."""
+        ...
+
+
+class CachedStepper:
+    """The plain stepper: one forward pass of a Transformers causal model a call, over the growing cache that the model itself makes."""
+
+    def __init__(self, model: Any) -> None:
+        # PEFT's outermost wrapper only adds per-call work: the adapter's layers sit inside the base model.
+        self._model = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self._device = model.device
+        self._cache: Any = None
+        self._options: dict[str, Any] = {"use_cache": True, "return_dict": True}
+        if "logits_to_keep" in inspect.signature(self._model.forward).parameters:
+            self._options["logits_to_keep"] = 1  # else a prompt of n tokens makes n rows of scores, of which one is used
+
+    def feed(self, ids: Sequence[int]) -> torch.Tensor:
+        with torch.inference_mode():
+            fed = torch.tensor([ids], device=self._device)
+            out = self._model(input_ids=fed, past_key_values=self._cache, **self._options)
+            self._cache = out.past_key_values
+            scores: torch.Tensor = out.logits[0, -1].float()
+            return scores
+
+
+class Sampler:
+    """Chooses the next token from its scores: the best one at temperature 0, else drawn from the nucleus of mass `top_p`.
+
+    With the same seed, scores and device it draws the same tokens. Without a seed it takes one at random.
+    """
+
+    def __init__(self, temperature: float = 0.0, top_p: float = 1.0, seed: int | None = None, device: torch.device | str = "cpu") -> None:
+        self.greedy = temperature < _GREEDY_BELOW
+        self._temperature, self._top_p = temperature, top_p
+        self._generator = torch.Generator(device=device)
+        if seed is None:
+            self._generator.seed()
+        else:
+            self._generator.manual_seed(seed)
+
+    def choose(self, scores: torch.Tensor) -> int:
+        """The chosen token. scores: (vocabulary,), float32. Raises EngineError where they are not numbers."""
+        with torch.inference_mode():
+            best = scores.argmax()  # NaN counts as the greatest: one look at the best finds it
+            if not torch.isfinite(scores[best]):
+                raise EngineError("the model's scores are not numbers", "", "Its weights are damaged or its training diverged: load another")
+            if self.greedy:
+                return int(best)
+            chances = torch.softmax(scores / self._temperature, dim=-1)
+            tokens = None
+            if self._top_p < 1.0:
+                chances, tokens = _nucleus(chances, self._top_p)
+            # The exponential race: argmax of p/e, e ~ Exp(1), falls on i with chance p_i; no normalising, no wait for the device as in multinomial.
+            race = torch.empty_like(chances).exponential_(1.0, generator=self._generator)
+            winner = (chances / race).argmax()
+            return int(winner if tokens is None else tokens[winner])
+
+
+def _nucleus(chances: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The fewest most likely tokens whose chances add up to `top_p` or more, at least one: (chances, tokens), most likely first."""
+    head = min(_HEAD, chances.numel())
+    values, tokens = torch.topk(chances, head)
+    if head < chances.numel() and float(values.sum()) < top_p:
+        values, tokens = torch.sort(chances, descending=True)
+    before = torch.cumsum(values, dim=-1) - values
+    kept = max(1, int((before < top_p).sum()))
+    return values[:kept], tokens[:kept]
+
+
+class Decoding:
+    """One sequence's decoding. Iterate it once for the new tokens (the end-of-sequence token is not among them); then read how it went.
+
+    reason: `end` (one of `stop_ids` came), `length` (`limit` tokens were made), `stopped` (`stopped()` said so, asked between two chunks of the
+    prompt and before every token). prefill, first_token, total: seconds since the first chunk was fed. fed: tokens of the prompt.
+    """
+
+    def __init__(
+        self,
+        stepper: Stepper,
+        prompt: Sequence[int],
+        sampler: Sampler,
+        *,
+        limit: int,
+        stop_ids: frozenset[int],
+        stopped: Callable[[], bool],
+        chunk: int,
+    ) -> None:
+        if not prompt:
+            raise EngineError("there is nothing to go on from: the prompt has no tokens", "", "Write an instruction")
+        self._stepper, self._prompt, self._sampler = stepper, prompt, sampler
+        self._limit, self._stop_ids, self._stopped, self._chunk = limit, stop_ids, stopped, chunk
+        self.reason: Literal["end", "length", "stopped"] = "stopped"
+        self.fed, self.tokens = len(prompt), 0
+        self.prefill = self.first_token = self.total = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Tokens a second after the first one; of a single token, its share of the whole time. The end-of-sequence token took its time too."""
+        made = self.tokens + (self.reason == "end")
+        if made > 1 and self.total > self.first_token:
+            return (made - 1) / (self.total - self.first_token)
+        return made / self.total if self.total > 0 else 0.0
+
+    def __iter__(self) -> Generator[int, None, None]:
+        start = time.perf_counter()
+        try:
+            yield from self._run(start)
+        finally:
+            self.total = time.perf_counter() - start
+
+    def _run(self, start: float) -> Generator[int, None, None]:
+        for at in range(0, len(self._prompt), self._chunk):  # at least once: the prompt has tokens
+            if self._stopped():
+                return
+            scores = self._stepper.feed(self._prompt[at : at + self._chunk])
+        if scores.is_cuda:
+            torch.cuda.synchronize(scores.device)  # else the clock is read while the device still works
+        self.prefill = time.perf_counter() - start
+        while not self._stopped():
+            token = self._sampler.choose(scores)
+            if self.tokens == 0:
+                self.first_token = time.perf_counter() - start
+            if token in self._stop_ids:
+                self.reason = "end"
+                return
+            self.tokens += 1
+            last = self.tokens >= self._limit
+            if last:
+                self.reason = "length"
+            yield token
+            if last:
+                return
+            scores = self._stepper.feed((token,))
+
+
+def chunk_for(device: torch.device) -> int:
+    """Prompt tokens to feed in one forward pass."""
+    return CHUNK_CUDA if device.type == "cuda" else CHUNK_CPU

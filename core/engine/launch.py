@@ -1,0 +1,235 @@
+"""Where the engine lives: its socket, its lock, its log; starting it detached and finding the one that runs. Light: no HTTP, no torch.
+
+One engine per home and host. It holds a lock on `<home>/engine/<host>.lock` for life and writes into it where its socket is, so that it is found
+whatever the finder's own environment says. The kernel drops the lock with the process, however it ends: what a `kill -9` leaves behind is only
+a file, and whoever takes the lock next may remove it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from core import settings
+from core.errors import EngineError
+from core.files import private_dir
+
+IDLE = 1800.0  # seconds without a request after which the engine ends
+PATH_LIMIT = 103 if sys.platform == "darwin" else 107  # bytes of a Unix socket's path, without its closing NUL
+_LOG_LIMIT = 1_000_000  # bytes; a larger log is begun anew when an engine is started
+_ROOT = Path(__file__).resolve().parents[2]
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+class Address(msgspec.Struct, frozen=True):
+    """What the lock file says of the engine that holds it, or of the last one that did."""
+
+    pid: int
+    socket: str
+
+
+def engine_folder() -> Path:
+    return private_dir(settings.home() / "engine")
+
+
+def log_path() -> Path:
+    return engine_folder() / "engine.log"
+
+
+def socket_path() -> Path:
+    """Where an engine for this home makes its socket: in the session's runtime folder if there is a private one, else in the home, else,
+    where that path is too long for a socket, in a private folder beside other temporary files. Raises EngineError where none will do."""
+    name = _name()
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if runtime and is_private(Path(runtime)):
+        path = Path(runtime) / "suiron" / f"{name}.sock"
+        if _fits(path):
+            return path
+    path = engine_folder() / f"{name}.sock"
+    if _fits(path) and is_private(path.parent):
+        return path
+    path = Path(tempfile.gettempdir()) / f"suiron-{os.getuid()}-{name}" / "engine.sock"
+    if _fits(path):
+        return path
+    raise EngineError("no folder is short enough for a socket", str(path), f"Set TMPDIR or SUIRON_HOME to a path of at most {PATH_LIMIT - 30} bytes")
+
+
+def find_engine() -> Path | None:
+    """The socket of the engine that runs for this home, or None. Asks the socket itself, which takes well under a millisecond."""
+    address = _read_address()
+    if address is None:
+        return None
+    path = Path(address.socket)
+    # A socket in a folder that others may write to could be anybody's: a temporary folder that was cleaned and taken by someone else, say.
+    if not is_private(path.parent):
+        return None
+    return path if _answers(path) else None
+
+
+def engine_running() -> bool:
+    return find_engine() is not None
+
+
+def start_engine(idle: float = IDLE) -> int:
+    """Start an engine as a process of its own (own session, own log, no pipe to anyone) and return its process id, without waiting for it.
+
+    Where one runs already, the new one sees that and ends with status 75. Raises EngineError where no process can be started.
+    """
+    try:
+        log = log_path()
+        if log.exists() and log.stat().st_size > _LOG_LIMIT:
+            log.unlink()
+        with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "core.engine", "--idle", str(idle)],
+                cwd=log.parent,  # not the terminal's folder: that one may be unmounted or removed while the engine lives
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])), "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+    except OSError as error:
+        what = f"the inference server cannot be started ({error.strerror or error})"
+        raise EngineError(what, str(error.filename or ""), "Free some memory or disk space and try again") from error
+    _children[process.pid] = process
+    return process.pid
+
+
+def exit_status(pid: int) -> int | None:
+    """The exit status of an engine started by this process, or None while it lives. Negative: ended by that signal."""
+    process = _children.get(pid)
+    return None if process is None else process.poll()
+
+
+def last_words() -> str:
+    """The last line of the engine's log that says something. Foreign text."""
+    try:
+        with open(log_path(), "rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
+            lines = log.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def absolute(model: str) -> str:
+    """A model's folder written relative to here, made absolute: the engine stands elsewhere. Other names (`demo`, the hub's) stay."""
+    path = Path(model).expanduser()
+    try:
+        return str(path.absolute()) if model != "demo" and path.is_dir() else model
+    except (OSError, ValueError):  # a name too long for the file system, or with a NUL: whoever resolves it says so
+        return model
+
+
+def is_private(folder: Path) -> bool:
+    """Whether `folder` is a real folder (no link) of this user's that no one else can enter."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+
+
+# -- the engine's own side --
+
+
+class AlreadyRunning(EngineError):
+    """Another engine holds this home."""
+
+    exit_code = 75  # EX_TEMPFAIL
+
+
+@contextmanager
+def residence(path: Path | None = None) -> Iterator[socket.socket]:
+    """Take this home's lock, and listen on a Unix socket at `path` (default: `socket_path()`): its folder 0700, the socket 0600.
+
+    Both are given back at the end of the block. Raises AlreadyRunning, or EngineError where the place will not do.
+    """
+    path = (path or socket_path()).absolute()
+    lock = os.open(_lock_path(), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunning("an inference server already runs for this home", str(settings.home()), "Use it, or end it first") from error
+        with _listener(path) as listener:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, msgspec.json.encode(Address(pid=os.getpid(), socket=str(path))), 0)
+            try:
+                yield listener
+            finally:
+                os.ftruncate(lock, 0)
+                path.unlink(missing_ok=True)
+    finally:
+        os.close(lock)
+
+
+def _listener(path: Path) -> socket.socket:
+    if not _fits(path):
+        raise EngineError(f"the path is longer than the {PATH_LIMIT} bytes a socket may have", str(path), "Name a shorter one with --socket")
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        private_dir(path.parent)
+        if not is_private(path.parent):
+            raise EngineError("the socket's folder is open to other users", str(path.parent), "Name one that is yours and has mode 0700")
+        if _answers(path):  # of another home: two of them were given one --socket
+            raise AlreadyRunning("another server listens on this socket", str(path), "Name another place with --socket")
+        if path.is_socket():
+            path.unlink()  # left by an engine that was killed
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen(64)
+    except OSError as error:
+        listener.close()
+        raise EngineError(f"the socket cannot be made ({error.strerror})", str(path), "Name another place with --socket") from error
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def _read_address() -> Address | None:
+    try:
+        return msgspec.json.decode(_lock_path().read_bytes(), type=Address)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _lock_path() -> Path:
+    return engine_folder() / f"{_host()}.lock"
+
+
+def _host() -> str:
+    # A home on a network file system serves several hosts, each with an engine of its own.
+    return re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname()) or "host"
+
+
+def _name() -> str:
+    return hashlib.blake2b(f"{_host()}:{settings.home()}".encode(), digest_size=6).hexdigest()
+
+
+def _fits(path: Path) -> bool:
+    return len(os.fsencode(path)) <= PATH_LIMIT
