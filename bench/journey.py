@@ -20,7 +20,7 @@ def look_around(terminal: Terminal) -> None:
     terminal.wait(lambda text: "syslang: Chinese" in text or "syslang: Japanese" in text)
     terminal.send("/")
     terminal.send("17", "Enter")
-    terminal.wait(lambda text: re.search(r"shown \d", text) is not None)
+    terminal.wait(lambda text: "/17" in text and re.search(r"shown [1-9]", text) is not None)
     terminal.send("x")
     terminal.wait(lambda text: "syslang: " not in text and "English 442" in text)
 

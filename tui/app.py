@@ -17,7 +17,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
-from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.message import Message
@@ -31,6 +30,7 @@ from tui import themes
 from tui.actions import Action, bindings
 from tui.errors import readable
 from tui.messages import AskRow, DataFailed, DataOpened, DataOpening, ModelChosen
+from tui.typed_order import TypedOrder
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
@@ -49,7 +49,7 @@ def _commands() -> type[Provider]:
     return SuironCommands
 
 
-class SuironApp(App[None], inherit_bindings=False):
+class SuironApp(TypedOrder, inherit_bindings=False):
     """data, split, model: what the command line named; None takes the last session's. engine: None lets the chat room start one."""
 
     TITLE = "Suiron"

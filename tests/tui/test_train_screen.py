@@ -13,10 +13,11 @@ from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from core.demo.spec import demo_spec
 from core.errors import RunError
 from core.runs import launch
 from core.runs.folder import Metric, RunFolder, State, Status, Trouble, create_run
-from core.runs.form import seeds_spec
+from core.runs.form import seeds_spec, texts_of
 from core.runs.spec import DataSection, ModelSection, RunSpec
 from core.session import Session, load_session, save_session
 from tests.support.rooms import until
@@ -56,7 +57,7 @@ class Run:
                 message="training on 2 cores",
                 backend="Transformers + PEFT on CPU: no CUDA device",
                 error=error,
-                facts={"mixture": {"alpaca": 54, "alpaca-reasoning": 306}},
+                facts={"rows_trained": 504, "rows_vanilla": 67, "rows_reasoning": 437, "rows_left_out_too_long": 3},
             )
         )
 
@@ -144,7 +145,8 @@ async def test_the_newest_run_is_shown_and_grows_as_it_is_written(rows_file: Pat
     run.folder.console.write_bytes("重み: 1%\r重み: 100%\nstep 5 done\n".encode())
     async with opened(rows_file, size) as hands:
         await hands.sees("training", "step 5/20", "25 %", "1 min 15 s left", "loss 1.7500", "1.00e-03", "310 tok/s", "2.1 GiB")
-        await hands.sees("Transformers + PEFT on CPU: no CUDA device", "mixture alpaca 54, alpaca-reasoning 306", "重み: 100%", "step 5 done")
+        await hands.sees("step 5 done", "3 left out: too long")
+        await hands.sees("Transformers + PEFT on CPU: no CUDA device", "504 rows: 67 vanilla (13%), 437 with reasoning", "重み: 100%")
         assert "重み: 1%" not in hands.shown()
         run.steps(6, 20)
         run.state("finished", 20)
@@ -239,8 +241,6 @@ async def test_a_run_starts_with_the_settings_shown(rows_file: Path, started: St
 
 
 async def test_the_demo_starts_with_the_preset_of_the_demo(started: Started) -> None:
-    from core.demo.spec import demo_spec
-
     async with opened() as hands:
         await hands.sees("‹ demo ›")
         await hands.press("f5")
@@ -302,6 +302,9 @@ async def test_stopping_asks_first(rows_file: Path) -> None:
         await hands.press("f6")
         await hands.sees("Asked to stop")
         await until(hands.pilot, lambda: run.folder.requests()[0] == ["stop"])
+        run.state("stopped", 3)
+        await hands.sees("stopped")
+        await until(hands.pilot, lambda: "Asked to stop" not in hands.shown())
 
 
 # -- the form --
@@ -338,7 +341,7 @@ async def test_settings_and_preset_are_remembered(rows_file: Path) -> None:
     async with opened(rows_file) as hands:
         await hands.sees("‹ seeds ›")
         await hands.press("right")
-        await hands.sees("‹ demo ›", "0.001")
+        await hands.sees("‹ demo ›", texts_of(demo_spec())["train.learning_rate"])
         await hands.write("train.steps", "33")
         await hands.sees("‹ demo ›*")
     async with opened(rows_file) as hands:

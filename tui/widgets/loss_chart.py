@@ -79,7 +79,7 @@ class LossChart(Horizontal):
         if not self._ready or width < 20 or height < _SHORTEST:
             return
         rows: list[Row] = [self._legend()]
-        if self._series.steps or self._series.gaps:
+        if self._total or self._series.last_step:
             plot, self._axes = loss_plot.draw(self._series, self._total, self.logarithmic, self._axes, width, height - 1)
             rows += plot
         start = 0

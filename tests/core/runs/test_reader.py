@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from core.runs.folder import Metric, RunFolder, Status, create_run
+from core.runs.form import seeds_spec
+from core.runs.reader import TAIL, RunReader, console_tail
+from core.runs.spec import DataSection, ModelSection
+
+
+@pytest.fixture
+def run() -> RunFolder:
+    return create_run(seeds_spec(DataSection(source="rows.jsonl"), ModelSection(name="demo")))
+
+
+def training(step: int = 0) -> Status:
+    return Status(state="training", step=step, total=10, pid=1, host="elsewhere", heartbeat=time.time())
+
+
+def test_a_second_look_finds_only_what_is_new(run: RunFolder) -> None:
+    reader = RunReader(run)
+    run.write_status(training())
+    run.append_metric(Metric(1, 0.0, 2.0))
+    assert reader.look()
+    assert not reader.look()
+    run.append_metric(Metric(2, 0.0, 1.5))
+    assert reader.look()
+    assert (reader.loss.steps, reader.loss.values) == ([1, 2], [2.0, 1.5])
+
+
+def test_a_torn_last_line_waits_for_its_rest(run: RunFolder) -> None:
+    reader = RunReader(run)
+    with open(run.path / "metrics.jsonl", "ab", buffering=0) as file:
+        file.write(b'{"step":1,"time":0,"loss":2.0}\n{"step":2,"ti')
+        reader.look()
+        assert reader.loss.steps == [1]
+        file.write(b'me":0,"loss":1.0}\n')
+        reader.look()
+    assert reader.loss.steps == [1, 2]
+
+
+def test_a_file_that_was_replaced_is_read_anew(run: RunFolder) -> None:
+    reader = RunReader(run)
+    for step in (1, 2, 3):
+        run.append_metric(Metric(step, 0.0, 1.0))
+    reader.look()
+    (run.path / "metrics.jsonl").write_bytes(b'{"step":1,"time":0,"loss":9.0}\n')
+    reader.look()
+    assert reader.loss.values == [9.0]
+
+
+def test_a_status_that_cannot_be_read_is_told_and_forgotten_once_it_can(run: RunFolder) -> None:
+    reader = RunReader(run)
+    (run.path / "status.json").write_bytes(b"{")
+    reader.look()
+    assert reader.trouble is not None
+    run.write_status(training(3))
+    assert reader.look()
+    assert reader.trouble is None
+    assert reader.status.step == 3
+
+
+def test_a_process_that_is_gone_is_a_lost_run(run: RunFolder) -> None:
+    run.write_status(Status(state="training", step=1, total=10, pid=1, host="elsewhere", heartbeat=time.time() - 1000))
+    reader = RunReader(run)
+    reader.look()
+    assert reader.status.state == "lost"
+
+
+def test_the_console_is_safe_and_shows_progress_bars_once(tmp_path: Path) -> None:
+    log = tmp_path / "console.log"
+    log.write_bytes(
+        "重みを読む:   0%|  |\r重みを読む: 100%|██|\n\n\x1b[31mred\x1b[0m [/] \x1b]52;c;aGk=\x07\n".encode()
+        + b"bytes \xff that are no text\nno end yet\r"
+    )
+    assert console_tail(log) == ["重みを読む: 100%|██|", "red [/] ␛]52;c;aGk=␇", "bytes � that are no text", "no end yet"]
+
+
+def test_only_the_end_of_a_long_console_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "console.log"
+    log.write_text("\n".join(f"line {number}" for number in range(100_000)))
+    lines = console_tail(log, limit=3)
+    assert lines == ["line 99997", "line 99998", "line 99999"]
+    assert len(console_tail(log, limit=10**6)) < TAIL
