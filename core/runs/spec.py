@@ -46,11 +46,13 @@ class PromptSection(_Section, frozen=True):
 
 
 class LoraSection(_Section, frozen=True):
+    """bias: `none` alone, because an adapter that changes biases cannot be taken off again to ask the base model beneath it."""
+
     r: int = 16
     alpha: int = 16
     dropout: float = 0.0
     target_modules: tuple[str, ...] = PROJECTIONS
-    bias: Literal["none", "all", "lora_only"] = "none"
+    bias: Literal["none"] = "none"
     use_rslora: bool = False
 
 
@@ -127,6 +129,8 @@ def check(spec: RunSpec, where: str = "") -> None:
         (0.0 < train.learning_rate < 1.0, "train.learning_rate", "between 0 and 1"),
         (train.warmup_steps >= 0, "train.warmup_steps", "0 or more"),
         (train.save_steps >= 0, "train.save_steps", "0 or more"),
+        (0 <= train.seed < 2**32, "train.seed", "from 0 to 4294967295"),
+        (0 <= prompt.seed < 2**32, "prompt.seed", "from 0 to 4294967295"),
     ):
         if not holds:
             raise RunError(f"{key} must be {rule}", where, f"Change {key}")

@@ -1,0 +1,65 @@
+"""Makes the demo data set, `rows.jsonl` beside this file: the same bytes every time. `python -m core.demo.make_rows` writes it anew.
+
+It knows how many rows each family gives, that no instruction comes twice, and which rows are held out. The families know the questions.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+from core.demo.families import ENGLISH, Family
+from core.demo.families_cjk import CHINESE, JAPANESE
+from core.row import COLUMNS, Row
+
+ROWS = Path(__file__).with_name("rows.jsonl")
+SEED = 3442
+# (families, rows of each for training, rows of each held out)
+SHARES: tuple[tuple[tuple[Family, ...], int, int], ...] = ((ENGLISH, 24, 2), (JAPANESE, 6, 1), (CHINESE, 6, 1))
+
+
+def make_rows() -> list[Row]:
+    """All rows, training rows before held-out ones, each part shuffled so that families and languages are mixed."""
+    seen: set[str] = set()
+    train: list[Row] = []
+    test: list[Row] = []
+    for families, many, few in SHARES:
+        for family in families:
+            rng = Random(f"{SEED} {family.__name__}")  # noqa: S311 - each family draws for itself: adding one leaves the others' rows as they are
+            drawn = _distinct(family, rng, many + few, seen)
+            train += [msgspec.structs.replace(row, sysflag="train") for row in drawn[:many]]
+            test += [msgspec.structs.replace(row, sysflag="test") for row in drawn[many:]]
+    for part in (train, test):
+        Random(SEED).shuffle(part)  # noqa: S311
+    return train + test
+
+
+def _distinct(family: Family, rng: Random, wanted: int, seen: set[str]) -> list[Row]:
+    drawn: list[Row] = []
+    for _ in range(100 * wanted):
+        row = family(rng)
+        if row.instruction not in seen:
+            seen.add(row.instruction)
+            drawn.append(row)
+        if len(drawn) == wanted:
+            return drawn
+    raise ValueError(f"the family {family.__name__} has fewer than {wanted} different questions")
+
+
+def rows_as_json_lines(rows: list[Row]) -> bytes:
+    lines = (json.dumps({column: getattr(row, column) for column in COLUMNS}, ensure_ascii=False) for row in rows)
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def demo_rows(sysflag: str = "") -> list[Row]:
+    """The rows as they stand in `rows.jsonl`, those of one `sysflag` or, where it is empty, all."""
+    lines = ROWS.read_text(encoding="utf-8").splitlines()
+    rows = [msgspec.convert({**json.loads(line), "index": index}, Row) for index, line in enumerate(lines)]
+    return [row for row in rows if not sysflag or row.sysflag == sysflag]
+
+
+if __name__ == "__main__":
+    ROWS.write_bytes(rows_as_json_lines(make_rows()))

@@ -1,0 +1,232 @@
+"""The demo told in plain text: rows, the model, a question before, a real run, the same question after; with `report`, forty questions measured.
+
+It knows the order of the parts and their words. Each part is what the app does too: the same run, detached, the same inference server. The process
+that tells it stays light: models are held by others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from core.demo.make_rows import demo_rows
+from core.demo.report import Figures, table
+from core.demo.spec import demo_spec
+from core.engine.client import EngineClient
+from core.engine.launch import engine_running
+from core.engine.protocol import Engine, EngineStatus, Finish, Piece, Question
+from core.errors import ModelError, RunError
+from core.lab.evaluation import Report
+from core.models.embedded import DEMO, ensure_demo_model
+from core.output import Output
+from core.row import Row
+from core.runs.folder import Metric, RunFolder, Status
+from core.runs.launch import start_run
+from core.runs.watch import progress_line, watch
+
+INTERRUPTED = 130
+ANSWER_TOKENS = 200
+ENGINE_IDLE = 600.0  # seconds until the inference server ends by itself, should the story be killed
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_story(report: bool, output: Output, engine: Callable[[], Client] = lambda: EngineClient(ENGINE_IDLE)) -> int:
+    """Tell the story; returns the exit status. With `report` standard output gets one JSON object and the story goes to standard error.
+
+    Ctrl-C leaves a run that has begun going, and says so. Raises SuironError where a part fails.
+    """
+    return _Story(report, output, engine).tell()
+
+
+class Client(Engine, Protocol):
+    """An engine that belongs to one event loop, and is closed with it."""
+
+    async def close(self) -> None: ...
+
+
+class _Story:
+    def __init__(self, report: bool, output: Output, engine: Callable[[], Client]) -> None:
+        self._report, self._output, self._engine = report, output, engine
+        self._say = output.note if report else output.text
+        self._seconds: dict[str, float] = {}
+        self._run: RunFolder | None = None
+
+    def tell(self) -> int:
+        others = engine_running()  # somebody's, to be left running; ours is ended
+        try:
+            self._tell()
+        except KeyboardInterrupt:
+            self._output.progress_done()
+            if self._run is not None and not self._run.status().ended:
+                self._output.note(f"The run goes on. `python -m core runs {self._run.id} --follow` watches it, `--stop` stops it.")
+            else:
+                self._output.note("Interrupted.")
+            return INTERRUPTED
+        finally:
+            if not others:
+                asyncio.run(self._engine().shutdown())
+        return 0
+
+    def _tell(self) -> None:
+        began = time.monotonic()
+        rows = demo_rows()
+        self._show_rows(rows)
+        self._timed("model", lambda: ensure_demo_model(self._output.note))
+        question = next(row for row in rows if row.sysflag == "test" and row.syslang == "English")
+        self._say("\n== A held-out question, before training ==\n")
+        self._timed("question_before", lambda: self._ask(question, ""))
+        self._say("\n== Training ==\n")
+        run, metrics = self._timed("training", self._train)
+        self._say("\n== The same question, after training ==\n")
+        self._timed("question_after", lambda: self._ask(question, str(run.adapter)))
+        if self._report:
+            measured = self._timed("evaluation", lambda: self._measure(run))
+            self._seconds["total"] = time.monotonic() - began
+            self._tell_figures(run.status(), metrics, measured)
+
+    def _timed(self, part: str, work: Callable[[], Any]) -> Any:
+        began = time.monotonic()
+        done = work()
+        self._seconds[part] = time.monotonic() - began
+        return done
+
+    # -- the parts --
+
+    def _show_rows(self, rows: list[Row]) -> None:
+        train = [row for row in rows if row.sysflag == "train"]
+        self._say(f"Demo data: {len(rows)} rows, {len(train)} to train on and {len(rows) - len(train)} held out. One of each language:")
+        for language in ("English", "Japanese", "Chinese"):
+            row = next(row for row in train if row.syslang == language)
+            self._output.record({"row": row})
+            self._say(f"\n  instruction  {row.instruction}")
+            if row.input:
+                self._say(f"  input        {_indented(row.input)}")
+            self._say(f"  reasoning    {_indented(row.reasoning)}\n  output       {row.output}")
+
+    def _ask(self, row: Row, adapter: str) -> None:
+        asyncio.run(self._ask_engine(row, adapter))
+
+    async def _ask_engine(self, row: Row, adapter: str) -> None:
+        """One answer under the two headings. A section that the model did not write says so."""
+        engine, notes = self._engine(), _Once(self._output.note)
+        finish: Finish | None = None
+        question = Question(instruction=row.instruction, input=row.input, tuned=bool(adapter), max_tokens=ANSWER_TOKENS)
+        texts = {"reasoning": "", "response": ""}
+        try:
+            status: EngineStatus = await engine.ensure(DEMO, adapter, lambda now: notes.say(now.message))
+            notes.say(status.backend)
+            async for event in engine.ask(question):
+                if isinstance(event, Piece):
+                    texts[event.section] += event.text
+                else:
+                    finish = event
+        finally:
+            await engine.close()
+        self._say(f"{row.instruction}\n{row.input}".rstrip())
+        self._say(f"(expected: {row.output})")
+        for section, heading in (("reasoning", "Reasoning"), ("response", "Response")):
+            self._say(f"\n{heading}\n{texts[section].strip() or '(the model wrote none)'}")
+        if finish is not None:
+            self._say(f"\n[{_finish_line(finish)}]")
+        self._output.record({"answer": {"tuned": bool(adapter), "instruction": row.instruction, "expected": row.output, **texts, "finish": finish}})
+
+    def _train(self) -> tuple[RunFolder, list[Metric]]:
+        run = self._run = start_run(demo_spec())
+        self._say(f"Run {run.id}, a process of its own; its folder is {run.path}")
+        notes, kept = _Once(self._output.note), []
+        for status, metrics in watch(run):
+            kept += metrics
+            if not status.ended and (status.message or status.state not in ("training",)):
+                notes.say(f"{status.state}: {status.message}" if status.message else status.state)
+            for metric in metrics:
+                self._output.record(metric)
+                if not self._output.live and (metric.step == 1 or metric.step % max(1, status.total // 10) == 0):
+                    self._say(f"  {progress_line(status, metric)}")
+            if metrics:
+                self._output.progress(progress_line(status, metrics[-1]))
+        self._output.progress_done()
+        if status.state in ("failed", "lost"):
+            trouble = status.error
+            raise RunError(trouble.what, trouble.where, trouble.do) if trouble else RunError("the run failed", run.id, f"See {run.console}")
+        if not (run.adapter / "adapter_config.json").is_file():
+            raise RunError(f"the run was {status.state} before it saved an adapter", run.id, "Start the demo again")
+        self._say(f"{status.state} at step {status.step} of {status.total}")
+        return run, kept
+
+    def _measure(self, run: RunFolder) -> Any:
+        """Both evaluations, in a process of its own. Returns a `core.demo.measure.Measured`."""
+        from core.demo.measure import Measured
+
+        self._output.note("asking the held-out questions, before and after")
+        path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+        with tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(
+                _measure_command(run.adapter),
+                env={**os.environ, "PYTHONPATH": path},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
+            last: dict[str, Any] = {}
+            try:
+                for line in process.stdout or ():
+                    last = msgspec.json.decode(line)
+                    if "part" in last:
+                        self._output.progress(f"{last['part']}: {last['done']} of {last['total']} answers")
+            finally:
+                if process.poll() is None and "after" not in last:
+                    process.kill()
+                status = process.wait()
+            self._output.progress_done()
+            if "after" in last:
+                return msgspec.convert(last, Measured)
+            errors.seek(0)
+            said = errors.read().decode("utf-8", "replace").strip().splitlines()
+        if "error" in last:
+            raise ModelError(*last["error"])
+        raise ModelError(
+            f"the evaluation ended with status {status}: {said[-1] if said else 'it said nothing'}", run.id, "Try again with more memory free"
+        )
+
+    def _tell_figures(self, status: Status, metrics: list[Metric], measured: Any) -> None:
+        before: Report = measured.before
+        after: Report = measured.after
+        figures = Figures.of(status, metrics, before, after, self._seconds)
+        self._output.note("")
+        for line in table(figures):
+            self._output.note(line)
+        self._output.record(figures)
+        self._output.text(msgspec.json.format(msgspec.json.encode(figures), indent=2).decode())
+
+
+def _measure_command(adapter: Path) -> list[str]:
+    return [sys.executable, "-m", "core.demo.measure", str(adapter)]
+
+
+class _Once:
+    """Passes on words that differ from the last ones."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._said = say, ""
+
+    def say(self, words: str) -> None:
+        if words and words != self._said:
+            self._said = words
+            self._say(words)
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n" + " " * 15)
+
+
+def _finish_line(finish: Finish) -> str:
+    return f"{finish.reason} · {finish.tokens} tokens · {finish.total_seconds:.2f} s · {finish.tokens_per_second:.1f} tok/s"
