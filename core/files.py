@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -37,9 +38,15 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def append_json(path: Path, value: Any) -> None:
-    """Append one JSON object as a line, in a single write, so that concurrent readers see at most one torn last line."""
-    with open(path, "ab", buffering=0) as file:
-        file.write(_encode(value) + b"\n")
+    """Append one JSON object as a line, in a single write, so that concurrent readers see at most one torn last line.
+
+    What a killed writer or a full disk left without its newline is closed first, or this object would be lost with it. Raises OSError.
+    """
+    with open(path, "a+b", buffering=0) as file:
+        torn = file.seek(0, os.SEEK_END) and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n"
+        line = b"\n" * bool(torn) + _encode(value) + b"\n"
+        if file.write(line) != len(line):  # a disk that fills up takes a part of it without an error
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def read_json_lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
@@ -61,7 +68,7 @@ def _objects(block: bytes) -> Iterator[dict[str, Any]]:
     for line in block.split(b"\n"):
         try:
             value = _decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             continue  # the torn tail of a writer that was killed, now followed by a later writer's lines
         if isinstance(value, dict):
             yield value

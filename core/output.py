@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any, TextIO
 
@@ -27,7 +28,10 @@ class Output:
     def record(self, value: Any) -> None:
         """One JSON object, as a line. JSON escapes C0 itself; C1 and what hides text is escaped here, so that a terminal may show it."""
         if self.json:
-            line = msgspec.json.encode(value).decode()
+            try:
+                line = msgspec.json.encode(value).decode()
+            except UnicodeEncodeError:  # a file name that is no UTF-8, whose bytes Python carries as lone surrogates: these stay, escaped
+                line = json.dumps(msgspec.to_builtins(value))
             self._out.write(UNSAFE.sub(lambda match: json_escape(match.group()), line) + "\n")
             self._out.flush()
 
@@ -36,8 +40,8 @@ class Output:
         self._err.flush()
 
     def error(self, error: SuironError) -> None:
+        self.note(f"Suiron: {error}")  # first: standard output may be what failed
         self.record({"error": {"what": error.what, "where": error.where, "do": error.do, "exit_code": error.exit_code}})
-        self.note(f"Suiron: {error}")
 
     @property
     def live(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import msgspec
 
 from core import files, settings
@@ -36,9 +38,14 @@ def load_session() -> Session:
     """The last session; a missing or unreadable one is a new one."""
     try:
         return msgspec.json.decode((settings.home() / "session.json").read_bytes(), type=Session)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return Session()
 
 
 def save_session(session: Session) -> None:
-    files.replace_file(settings.home() / "session.json", msgspec.json.encode(session))
+    """Raises OSError where it cannot be kept."""
+    try:
+        content = msgspec.json.encode(session)
+    except UnicodeEncodeError as error:  # a file name that is no UTF-8, whose bytes Python carries as lone surrogates
+        raise OSError(errno.EILSEQ, "a name in it is no UTF-8") from error
+    files.replace_file(settings.home() / "session.json", content)

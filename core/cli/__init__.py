@@ -12,9 +12,9 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import TextIO
+from typing import NoReturn, TextIO
 
-from core.errors import SuironError
+from core.errors import SuironError, UsageError
 from core.output import Output
 
 COMMANDS = {
@@ -28,8 +28,15 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse's own leaves by itself, and says what is wrong to people alone."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, self.prog, f"`{self.prog} --help` tells what there is")
+
+
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="python -m core",
         description="Suiron without its screens.",
         epilog="Exit codes: 0 done, 1 unexpected, 2 wrong words on the command line, 3 data, 4 model, 5 run, 6 engine, 130 interrupted.",
@@ -44,7 +51,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
-    arguments = parser().parse_args(argv)
+    try:
+        arguments = parser().parse_args(argv)
+    except UsageError as error:
+        Output(json="--json" in (sys.argv if argv is None else argv)).error(error)
+        sys.exit(error.exit_code)
     with own_stdout() as out:
         sys.exit(_run(arguments, Output(json=arguments.json, out=out)))
 
@@ -59,6 +70,12 @@ def _run(arguments: argparse.Namespace, output: Output) -> int:
         return 130
     except BrokenPipeError:
         return 0  # whoever read our output has gone (`... | head`): nothing is left to say
+    except OSError as error:  # a home that cannot be written, a full disk, also beneath standard output
+        do = "Free space there, check who may write there, or set SUIRON_HOME, SUIRON_CACHE or SUIRON_CONFIG to another folder"
+        trouble = SuironError(f"a file or folder cannot be used ({error.strerror or error})", str(error.filename or ""), do)
+        with contextlib.suppress(OSError):
+            output.error(trouble)
+        return trouble.exit_code
 
 
 @contextlib.contextmanager
@@ -71,7 +88,7 @@ def own_stdout() -> Iterator[TextIO]:
     try:
         yield out
     finally:
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):  # the reader gone or the disk full: the command met it already, every line is flushed
             out.close()
         sys.stdout.flush()
         os.dup2(kept, 1)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
+from typing import cast
 
 from core.engine.client import EngineClient
-from core.engine.protocol import EngineStatus, Finish, Question
+from core.engine.protocol import EngineStatus, Finish, Piece, Question
 from core.errors import ModelError
 from core.output import Output
 from core.runs.folder import find_run
@@ -56,6 +59,13 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 async def ask(model: str, adapter: str, question: Question, output: Output) -> Finish | None:
     """Print one answer as it streams; returns how it ended."""
     client = EngineClient()
+    try:
+        return await _ask(client, model, adapter, question, output)
+    finally:
+        await client.close()  # within its event loop: the connections of one that has ended cannot be given back
+
+
+async def _ask(client: EngineClient, model: str, adapter: str, question: Question, output: Output) -> Finish | None:
     said = ""
 
     def on_status(status: EngineStatus) -> None:
@@ -67,15 +77,16 @@ async def ask(model: str, adapter: str, question: Question, output: Output) -> F
     status = await client.ensure(model, adapter, on_status)
     output.note(status.backend)
     section = ""
-    async for event in client.ask(question):
-        output.record(event)
-        if isinstance(event, Finish):
-            output.text(f"\n\n[{finish_line(event)}]")
-            return event
-        if event.section != section:
-            output.text(("\n\n" if section else "") + HEADINGS[event.section] + "\n")
-            section = event.section
-        output.text(event.text, end="")
+    async with aclosing(cast("AsyncGenerator[Piece | Finish]", client.ask(question))) as answer:
+        async for event in answer:
+            output.record(event)
+            if isinstance(event, Finish):
+                output.text(f"\n\n[{finish_line(event)}]")
+                return event
+            if event.section != section:
+                output.text(("\n\n" if section else "") + HEADINGS[event.section] + "\n")
+                section = event.section
+            output.text(event.text, end="")
     return None
 
 

@@ -12,6 +12,9 @@ from core.safe_text import safe_line
 from core.session import Filters
 
 
+SHOWN = 20  # values of a column named with their counts
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", default="demo", help="csv, tsv, json, jsonl or parquet file, saved directory, hub name, or `demo`")
     parser.add_argument("--split", default="", help="split of a hub data set or saved directory")
@@ -27,11 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     data = open_data(arguments.source, arguments.split)
     if data.problem_count:
-        output.note(f"{data.problem_count} rows could not be read or are incomplete; `--problems` lists them.")
+        first = data.problems[0]
+        output.note(
+            f"{data.name}: {data.problem_count} rows could not be read or are incomplete, the first at {first.row} ({safe_line(first.what, 200)});"
+            " `--problems` lists them."
+        )
     if arguments.problems:
         for problem in data.problems:
             output.record(problem)
             output.text(f"{problem.row}\t{problem.what}")
+        if data.problem_count > len(data.problems):
+            output.note(f"{data.problem_count - len(data.problems)} more are not kept.")
         return 0
     if arguments.row is not None:
         if not 0 <= arguments.row < len(data):
@@ -43,7 +52,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         return 0
     selection = data.select(Filters(arguments.syslang, arguments.sysflag, arguments.search))
     for column, values in data.facets().items():
-        output.note(f"{column}: " + ", ".join(f"{value or '(empty)'} {count}" for value, count in values))
+        if values:
+            more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
+            output.note(f"{column}: " + ", ".join(f"{safe_line(value, 40) or '(empty)'} {count}" for value, count in values[:SHOWN]) + more)
     output.note(f"{data.name}: {len(data)} rows, {len(selection)} selected")
     for row in selection.page(max(0, arguments.offset), max(0, arguments.limit)):
         output.record(row)
@@ -52,4 +63,4 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _line(row: Row) -> str:
-    return "\t".join((str(row.index), row.syslang, row.sysflag, safe_line(row.instruction, 80), safe_line(row.output, 40)))
+    return "\t".join((str(row.index), safe_line(row.syslang, 20), safe_line(row.sysflag, 20), safe_line(row.instruction, 80), safe_line(row.output, 40)))

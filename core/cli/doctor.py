@@ -65,21 +65,31 @@ def _machine() -> dict[str, Any]:
 def _backend() -> dict[str, Any]:
     from core.models.backend import choose_backend, prepare_imports
 
-    prepare_imports()
-    import torch
+    gpus: dict[str, str] = {}
+    try:
+        prepare_imports()
+        import torch
 
-    gpus = {}
-    for index in range(torch.cuda.device_count()):
-        free, total = torch.cuda.mem_get_info(index)
-        gpus[f"cuda:{index}"] = f"{torch.cuda.get_device_name(index)}, {_free(free, total)}"
-    return {"gpu": gpus or "none that torch can see", "backend": choose_backend(load_in_4bit=True).line}
+        for index in range(torch.cuda.device_count()):
+            free, total = torch.cuda.mem_get_info(index)
+            gpus[f"cuda:{index}"] = f"{torch.cuda.get_device_name(index)}, {_free(free, total)}"
+        backend = choose_backend(load_in_4bit=True).line
+    except Exception as error:  # a broken installation or driver raises whatever it likes, and is what this command is asked about
+        backend = f"none: {type(error).__name__}: {error}"
+    return {"gpu": gpus or "none that torch can see", "backend": backend}
 
 
 def _folders() -> dict[str, str]:
-    return {
-        name: f"{folder} ({_free(shutil.disk_usage(folder).free, shutil.disk_usage(folder).total)})"
-        for name, folder in (("home", settings.home()), ("cache", settings.cache()), ("config", settings.config()))
-    }
+    found = {}
+    for name, find in (("home", settings.home), ("cache", settings.cache), ("config", settings.config)):
+        try:
+            folder = find()
+            usage = shutil.disk_usage(folder)
+            closed = "" if os.access(folder, os.W_OK) else ", NOT WRITABLE"
+            found[name] = f"{folder} ({_free(usage.free, usage.total)}{closed})"
+        except OSError as error:
+            found[name] = f"cannot be used: {error}; set SUIRON_{name.upper()} to another folder"
+    return found
 
 
 def _hub() -> str:
@@ -88,7 +98,7 @@ def _hub() -> str:
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     try:
         answer = httpx.get(f"{endpoint}/api/models?limit=1", timeout=5.0)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError) as error:  # the last two: a proxy in the environment that httpx cannot use
         return f"{endpoint} cannot be reached ({type(error).__name__}); local folders work without it"
     return f"{endpoint} answers" if answer.is_success else f"{endpoint} answers with status {answer.status_code}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from core.cli.follow import follow
-from core.errors import UsageError
+from core.errors import RunError, UsageError
 from core.output import Output
 from core.runs.folder import RunFolder, find_run, list_runs
 from core.runs.spec import dump_spec
@@ -44,7 +44,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 def _list(output: Output) -> int:
     runs = list_runs()
     for run in runs:
-        status = run.status()
+        try:
+            status = run.status()
+        except RunError as error:  # one damaged folder must not hide the others
+            output.record({"run": run.id, "error": {"what": error.what, "where": error.where, "do": error.do}})
+            output.text(f"{run.id}  {error.what}")
+            continue
         output.record({"run": run.id, "status": status})
         output.text(f"{run.id}  {status.state:<9} {status.step}/{status.total}")
     if not runs:

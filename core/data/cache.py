@@ -42,7 +42,10 @@ def open_cached(paths: Sequence[Path], kind: str, where: str, read: Read, progre
 
     from core.data.mapped import open_mapped
 
-    folder = private_dir(settings.cache() / "data")
+    try:
+        folder = private_dir(settings.cache() / "data")
+    except OSError as error:
+        raise _unwritable(error, error.filename or "") from error
     for _ in range(3):
         which, version = _names(paths, kind)
         path = folder / f"{which}-{version}.arrow"
@@ -120,12 +123,16 @@ class Writer:
         return DataError(f"the imported data set cannot be written ({reason})", str(self._where), "Set SUIRON_CACHE to a folder that can be written")
 
 
+def _unwritable(error: OSError, where: Path | str) -> DataError:
+    do = "Free space there, or set SUIRON_CACHE to a folder that can be written"
+    return DataError(f"the imported data set cannot be written ({error.strerror})", str(where), do)
+
+
 def _import(path: Path, where: str, read: Read, progress: Progress | None) -> None:
     try:
         handle, name = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=".part", dir=path.parent)
     except OSError as error:
-        do = "Free space there, or set SUIRON_CACHE to a folder that can be written"
-        raise DataError(f"the imported data set cannot be written ({error.strerror})", str(path.parent), do) from error
+        raise _unwritable(error, path.parent) from error
     try:
         with os.fdopen(handle, "wb") as file:
             with suppress(OSError):  # a file system without locks: the file then only lives through `_YOUNG`

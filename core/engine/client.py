@@ -137,7 +137,7 @@ class EngineClient:
         import httpx
 
         try:
-            reply = await client.request(method, path, content=None if body is None else msgspec.json.encode(body))
+            reply = await client.request(method, path, content=None if body is None else _encode(body))
         except httpx.TimeoutException as error:
             what = f"the inference server did not answer within {_ANSWER:g} seconds"
             raise EngineError(what, str(socket), "Wait, or end it and ask again") from error
@@ -156,7 +156,7 @@ class EngineClient:
         # No limit on waiting for the next line: a long prompt, or a place in the queue, takes its time.
         timeout = httpx.Timeout(_ANSWER, read=None)
         try:
-            async with client.stream("POST", path, content=msgspec.json.encode(body), timeout=timeout) as reply:
+            async with client.stream("POST", path, content=_encode(body), timeout=timeout) as reply:
                 if reply.is_error:
                     raise _error(await reply.aread())
                 yield _lines(reply.aiter_raw())
@@ -216,6 +216,13 @@ def _items(chunk: dict[str, Any]) -> list[Piece | Finish]:
     return found
 
 
+def _encode(body: Any) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError as error:  # bytes of a command line or a file's name, which Python carries as lone surrogates
+        raise UsageError("the text holds bytes that are no UTF-8", repr(error.object)[:80], "Write it in UTF-8") from error
+
+
 def _error(body: bytes) -> SuironError:
     """The error that a reply describes: the asker's own mistakes as UsageError, all others as EngineError."""
     shown = _decode(body, dict[str, Any]).get("error", {})
@@ -226,5 +233,5 @@ def _error(body: bytes) -> SuironError:
 def _decode(body: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EngineError("the inference server said something that is not its language", str(launch.log_path()), "End it and try again") from error

@@ -21,6 +21,7 @@ import msgspec
 
 from core.engine.protocol import EngineStatus
 from core.errors import EngineError, ModelError, SuironError, UsageError
+from core.safe_text import safe_line
 
 if TYPE_CHECKING:
     from core.engine.resident import Resident
@@ -54,7 +55,9 @@ class Holder:
 
     @property
     def status(self) -> EngineStatus:
-        memory = self._resident.memory_gib() if self._resident is not None and self._resident.ready else None
+        memory = None
+        with contextlib.suppress(EngineError):  # nothing is loaded, or the worker is giving it back this moment
+            memory = self._resident.memory_gib() if self._resident is not None else None
         return msgspec.structs.replace(self._status, memory_gib=memory)
 
     @property
@@ -180,6 +183,7 @@ class Holder:
             self._trouble, backend = None, self._resident.loaded.backend
         except Exception as error:
             self._trouble = trouble = _explain(error, model)
+            _log.error("the model is not loaded: %s", safe_line(str(trouble)))  # who started a server by hand reads its log alone
             return EngineStatus(
                 state="failed", model=model, adapter=adapter, message=trouble.what, error=(trouble.what, trouble.where, trouble.do), pid=os.getpid()
             )

@@ -214,7 +214,7 @@ def _answers(path: Path) -> bool:
 def _read_address() -> Address | None:
     try:
         return msgspec.json.decode(_lock_path().read_bytes(), type=Address)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

@@ -124,7 +124,7 @@ def _read(folder: Path) -> _Adapter:
         raise ModelError(f"there is no adapter here: {' and '.join(missing)} missing", str(folder), "Name a run that has ended and saved its adapter")
     try:
         words = msgspec.json.decode((folder / ADAPTER_FILES[0]).read_bytes(), type=_Adapter)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"the adapter's configuration cannot be read ({error})", str(folder / ADAPTER_FILES[0]), "Train it again") from error
     if words.peft_type != "LORA":
         raise ModelError(f"the adapter is of the kind {words.peft_type}, not LORA", str(folder), "Name a LoRA adapter")

@@ -94,15 +94,21 @@ class RunFolder:
     def status(self) -> Status:
         """The status as last written, or `lost` where its process is gone without having said that it ended."""
         try:
-            status = msgspec.json.decode((self.path / "status.json").read_bytes(), type=Status)
+            status = self._status()
+            if status.ended or _alive(status, self.id):
+                return status
+            status = self._status()  # again: it may have said that it ended, and gone, between the two looks
         except FileNotFoundError:
             return Status(state="lost", error=Trouble("the run was never started", self.id, "Start it again"))
-        except (msgspec.DecodeError, OSError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
             raise RunError(f"the run's status cannot be read ({error})", str(self.path / "status.json"), "Look at its console.log") from error
-        if not status.ended and not _alive(status, self.id):
+        if not status.ended:
             trouble = Trouble("the process that trained is gone", self.id, "Its console.log may say why; checkpoints and metrics up to then are kept")
             return msgspec.structs.replace(status, state="lost", error=trouble)
         return status
+
+    def _status(self) -> Status:
+        return msgspec.json.decode((self.path / "status.json").read_bytes(), type=Status)
 
     def metrics(self, offset: int = 0) -> tuple[list[Metric], int]:
         """The metrics from byte `offset` on, and the offset to go on from; lines of another shape are skipped."""
@@ -154,13 +160,14 @@ def _alive(status: Status, run_id: str) -> bool:
 
 def create_run(spec: RunSpec) -> RunFolder:
     """A new run folder with its `run.toml`. Its id sorts by time and carries the run's name."""
+    content = dump_spec(spec)
     word = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:32] or "run"
     stamp = time.strftime("%Y%m%d-%H%M%S")
     path = settings.runs() / f"{stamp}-{word}-{secrets.token_hex(2)}"
     path.mkdir(mode=0o700)
     run = RunFolder(path)
     run.write_status(Status(state="starting", host=socket.gethostname(), started=time.time()))
-    files.replace_file(path / "run.toml", dump_spec(spec))  # last: a folder without it is no run
+    files.replace_file(path / "run.toml", content)  # last: a folder without it is no run
     return run
 
 

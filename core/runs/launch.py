@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -45,7 +46,8 @@ def start_run(spec: RunSpec) -> RunFolder:
             )
     except OSError as error:
         trouble = Trouble(f"the run's process cannot be started ({error.strerror})", run.id, "Free some memory or disk space and start it again")
-        run.write_status(Status(state="failed", started=time.time(), error=trouble))
+        with contextlib.suppress(OSError):  # a full disk: then the run counts as lost
+            run.write_status(Status(state="failed", started=time.time(), error=trouble))
         raise RunError(trouble.what, trouble.where, trouble.do) from error
     _reap(process)
     return run

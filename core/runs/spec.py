@@ -100,22 +100,35 @@ def load_spec(path: Path) -> RunSpec:
             f"this is no run specification: {error}", str(path), "Mend the key it names; `python -m core train --example` prints a whole one"
         ) from error
     check(spec, str(path))
-    data, model = path.parent / spec.data.source, path.parent / spec.model.name
     return msgspec.structs.replace(
         spec,
-        data=msgspec.structs.replace(spec.data, source=str(data.absolute())) if data.exists() else spec.data,
-        model=msgspec.structs.replace(spec.model, name=str(model.absolute())) if model.exists() else spec.model,
+        data=msgspec.structs.replace(spec.data, source=_beside(path, spec.data.source)),
+        model=msgspec.structs.replace(spec.model, name=_beside(path, spec.model.name)),
     )
 
 
+def _beside(path: Path, name: str) -> str:
+    found = path.parent / name
+    try:
+        return str(found.absolute()) if found.exists() else name
+    except (OSError, ValueError):  # too long for a file's name, or in a folder that may not be looked into: whoever opens it says so
+        return name
+
+
 def dump_spec(spec: RunSpec) -> bytes:
-    return msgspec.toml.encode(msgspec.to_builtins(spec))
+    """Raises RunError where a name in it cannot be written as UTF-8."""
+    try:
+        return msgspec.toml.encode(msgspec.to_builtins(spec))
+    except UnicodeEncodeError as error:  # bytes of a file's name, which Python carries as lone surrogates
+        raise RunError("a file's name is no UTF-8", repr(error.object), "Rename the file or folder") from error
 
 
 def check(spec: RunSpec, where: str = "") -> None:
     """Raises RunError for the first setting outside its range."""
     train, prompt, lora = spec.train, spec.prompt, spec.lora
     for holds, key, rule in (
+        (bool(spec.data.source.strip()), "data.source", "a path or a hub name"),
+        (bool(spec.model.name.strip()), "model.name", "a folder, a hub name, or demo"),
         (0.0 <= prompt.vanilla_share <= 1.0, "prompt.vanilla_share", "between 0 and 1"),
         (prompt.max_seq_length >= 16, "prompt.max_seq_length", "at least 16 tokens"),
         (lora.r >= 1, "lora.r", "at least 1"),

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
+import signal
 import stat
 from pathlib import Path
 
@@ -55,3 +57,28 @@ def test_a_torn_line_of_a_killed_writer_is_skipped(tmp_path: Path) -> None:
         file.write(b'\n{"step": 3}\n[4]\n')
     assert read_json_lines(path)[0] == [{"step": 1}, {"step": 3}]
     assert read_json_lines(tmp_path / "missing.jsonl") == ([], 0)
+
+
+def test_a_line_appended_behind_a_torn_one_is_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "control.jsonl"
+    path.write_bytes(b'{"request": "chec')
+    append_json(path, {"request": "stop"})
+    append_json(path, {"request": "checkpoint"})
+    path.write_bytes(path.read_bytes() + b'{"request": "\xff"}\n')  # bytes that are no UTF-8 are no line either
+    assert read_json_lines(path)[0] == [{"request": "stop"}, {"request": "checkpoint"}]
+
+
+def test_a_disk_that_takes_part_of_a_line_is_full(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    append_json(path, {"step": 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 5, before[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            append_json(path, {"step": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    append_json(path, {"step": 3})
+    assert read_json_lines(path)[0] == [{"step": 1}, {"step": 3}]

@@ -12,6 +12,7 @@ import pytest
 
 from core import settings
 from core.errors import RunError
+from core.runs import folder
 from core.runs.folder import SILENCE, STARTING, Metric, RunFolder, Status, create_run, find_run, list_runs
 from core.runs.spec import DataSection, ModelSection, RunSpec
 
@@ -95,4 +96,22 @@ def test_a_status_that_is_no_status_is_said(tmp_path: Path) -> None:
     run = create_run(SPEC)
     (run.path / "status.json").write_text("{")
     with pytest.raises(RunError, match="cannot be read"):
+        run.status()
+
+
+def test_a_run_that_ends_between_two_looks_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create_run(SPEC)
+
+    def ends_and_goes(*_: object) -> bool:
+        run.write_status(Status(state="finished"))
+        return False
+
+    monkeypatch.setattr(folder, "_alive", ends_and_goes)
+    assert run.status().state == "finished"
+
+
+def test_a_status_of_bytes_that_are_no_text_is_an_error_with_its_place() -> None:
+    run = create_run(SPEC)
+    (run.path / "status.json").write_bytes(b'{"state": "\xff"}')
+    with pytest.raises(RunError, match=r"status\.json"):
         run.status()

@@ -53,3 +53,12 @@ def test_defaults_are_those_of_the_practitioner() -> None:
     lora, prompt, train = LoraSection(), PromptSection(), TrainSection()
     assert (lora.r, lora.alpha, lora.dropout, lora.bias, lora.use_rslora, len(lora.target_modules)) == (16, 16, 0.0, "none", False, 7)
     assert (prompt.vanilla_share, prompt.max_seq_length, train.seed) == (0.15, 2048, 3442)
+
+
+def test_names_that_are_no_paths_are_left_to_whoever_opens_them(tmp_path: Path) -> None:
+    path, long = tmp_path / "run.toml", "a" * 300
+    path.write_text(f'[data]\nsource = "{long}"\n[model]\nname = "b\\u0000"\n')
+    assert (load_spec(path).data.source, load_spec(path).model.name) == (long, "b\0")
+    path.write_text('[data]\nsource = ""\n[model]\nname = "demo"\n')  # an empty name would be the file's own folder
+    with pytest.raises(RunError, match=r"data\.source"):
+        load_spec(path)

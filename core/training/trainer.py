@@ -1,0 +1,181 @@
+"""The trainer: TRL's SFTTrainer over rows that are already token ids, with every setting written out.
+
+Imports trl, which must come after `prepare_imports`, and after Unsloth where that trains (it replaces SFTTrainer): so import this when the model is
+loaded.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from datasets import Dataset
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedTokenizerFast, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from core.models.backend import dtype_name
+from core.models.loading import LoadedModel
+from core.prompts.encoding import IGNORED
+from core.runs.spec import RunSpec
+from core.training.dataset import Prepared
+
+
+class Collator:
+    """Rows to tensors of shape (rows, longest), padded on the right; padding has no label and no attention."""
+
+    def __init__(self, pad_id: int) -> None:
+        self._pad_id = pad_id
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        longest = max(len(row["input_ids"]) for row in rows)
+        ids = torch.full((len(rows), longest), self._pad_id)
+        labels = torch.full((len(rows), longest), IGNORED)
+        attention = torch.zeros((len(rows), longest), dtype=torch.long)
+        for place, row in enumerate(rows):
+            length = len(row["input_ids"])
+            ids[place, :length] = torch.tensor(row["input_ids"])
+            labels[place, :length] = torch.tensor(row["labels"])
+            attention[place, :length] = 1
+        return {"input_ids": ids, "labels": labels, "attention_mask": attention}
+
+
+class RunTrainer(SFTTrainer):  # type: ignore[misc]
+    """losses: the loss of every forward pass of the current step, for whoever writes the metric."""
+
+    def __init__(self, *args: Any, losses: list[torch.Tensor], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._losses = losses
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        loss: torch.Tensor = super().training_step(*args, **kwargs)
+        self._losses.append(loss.detach())
+        return loss
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
+        """On a CPU our own, because TRL's is a Triton kernel, which runs on GPUs alone."""
+        if self.args.device.type != "cpu":
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch=num_items_in_batch)
+        loss = labelled_loss(model, inputs, num_items_in_batch)
+        return (loss, None) if return_outputs else loss
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """None: TRL's would go into every checkpoint, full of placeholders."""
+
+
+def labelled_loss(model: Any, inputs: dict[str, torch.Tensor], num_items: Any = None) -> torch.Tensor:
+    """The mean cross-entropy of the labelled tokens, or their sum over `num_items` where the mean is over several batches.
+
+    Scores over the vocabulary are made only for places before a label in any row: with a mask on the completion that saves a sixth of a step.
+    """
+    labels = inputs["labels"]
+    options: dict[str, Any] = {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"], "use_cache": False}
+    columns = (labels[:, 1:] != IGNORED).any(dim=0).nonzero().squeeze(1)
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if "logits_to_keep" in inspect.signature(type(base).forward).parameters:
+        scores = model(**options, logits_to_keep=columns).logits
+    else:
+        scores = model(**options).logits[:, columns]
+    wanted = labels[:, columns + 1]
+    learnt = wanted != IGNORED
+    total = cross_entropy(scores[learnt].float(), wanted[learnt], reduction="sum")
+    return total / (learnt.sum() if num_items is None else num_items)
+
+
+def as_dataset(prepared: Prepared) -> Dataset:
+    """The rows as columns input_ids, labels and length, without a Python list of them all on the way."""
+    lengths = np.fromiter(map(len, prepared.ids), np.int64, len(prepared.ids))
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    columns = {
+        name: pa.LargeListArray.from_arrays(offsets, np.concatenate([np.frombuffer(row, np.int32) for row in rows]))
+        for name, rows in (("input_ids", prepared.ids), ("labels", prepared.labels))
+    }
+    return Dataset(pa.table({**columns, "length": lengths}))
+
+
+def make_trainer(
+    loaded: LoadedModel, spec: RunSpec, prepared: Prepared, output: Path, losses: list[torch.Tensor], callback: TrainerCallback
+) -> RunTrainer:
+    """The trainer of the run, ready to start. Checkpoints go below `output` when `callback` asks for them."""
+    tokenizer = loaded.tokenizer
+    carried = PreTrainedTokenizerFast(tokenizer_object=tokenizer.raw, eos_token=tokenizer.eos, pad_token=tokenizer.eos)
+    return RunTrainer(
+        model=loaded.model,
+        args=_settings(spec, output, loaded),
+        train_dataset=as_dataset(prepared),
+        data_collator=Collator(tokenizer.eos_id),
+        processing_class=carried,
+        callbacks=[callback],
+        losses=losses,
+    )
+
+
+def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
+    """Every setting that TRL, transformers or Unsloth would choose by itself, and not always alike."""
+    train, on_cpu = spec.train, loaded.backend.device == "cpu"
+    dtype, checkpointing = dtype_name(loaded.backend.device), loaded.gradient_checkpointing
+    return SFTConfig(
+        output_dir=str(output),
+        # rows
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,  # rows that are too long were left out; nothing may cut one
+        packing=False,
+        padding_free=False,
+        remove_unused_columns=False,
+        completion_only_loss=None,  # the labels say it
+        assistant_only_loss=False,
+        shuffle_dataset=False,
+        # Random on a CPU too, though rows of like length together would save a fifth in padding: length tells the template and the language, so
+        # grouping gives batches of vanilla rows alone and of one language alone, in a fixed order, and a loss that jumps between them.
+        train_sampling_strategy="random",
+        length_column_name="length",
+        dataloader_num_workers=0,
+        dataloader_pin_memory=not on_cpu,
+        dataloader_drop_last=False,
+        # steps
+        per_device_train_batch_size=train.batch_size,
+        gradient_accumulation_steps=train.gradient_accumulation,
+        max_steps=train.steps if train.steps > 0 else -1,
+        num_train_epochs=train.epochs,
+        learning_rate=train.learning_rate,
+        warmup_steps=train.warmup_steps,
+        lr_scheduler_type=train.scheduler,
+        optim=("adamw_torch" if on_cpu else "adamw_8bit") if train.optim == "auto" else train.optim,
+        weight_decay=train.weight_decay,
+        adam_beta1=0.9,
+        adam_beta2=0.999,
+        adam_epsilon=1e-8,
+        max_grad_norm=train.max_grad_norm,
+        loss_type="nll",
+        label_smoothing_factor=0.0,
+        neftune_noise_alpha=None,
+        seed=train.seed,
+        data_seed=train.seed,
+        # numbers
+        use_cpu=on_cpu,
+        bf16=not on_cpu and dtype == "bfloat16",
+        fp16=not on_cpu and dtype == "float16",
+        gradient_checkpointing=checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if checkpointing and loaded.backend.kind == "transformers" else None,
+        activation_offloading=False,
+        torch_compile=False,
+        # what is told and kept: the callback decides about checkpoints
+        logging_strategy="steps",
+        logging_steps=1,
+        logging_first_step=False,
+        logging_nan_inf_filter=False,
+        include_num_input_tokens_seen="non_padding",
+        save_strategy="no",
+        save_total_limit=None,
+        save_only_model=False,
+        eval_strategy="no",
+        load_best_model_at_end=False,
+        report_to="none",
+        push_to_hub=False,
+        disable_tqdm=True,
+    )

@@ -1,0 +1,151 @@
+"""The parts of a run alone: the loss, the callback, the status, and the causes of failure."""
+
+from __future__ import annotations
+
+import errno
+import math
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from msgspec.structs import replace
+
+from core.errors import ModelError
+from core.runs.folder import RunFolder
+from core.training import reporter as module
+from core.training.control import Stopped, Wishes
+from core.training.reporter import Reporter
+from core.training.troubles import explain, smaller
+from tests.support.training_process import make_spec
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path)
+
+
+def test_the_loss_over_a_padded_batch_is_that_of_its_rows_alone(model_folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from core.training.trainer import Collator, labelled_loss
+
+    model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
+    rows = [
+        {"input_ids": list(range(10, 10 + n)), "labels": [-100] * given + list(range(10 + given, 10 + n))}
+        for n, given in ((30, 12), (9, 2), (21, 20))
+    ]
+    total, count = 0.0, 0
+    with torch.inference_mode():
+        for row in rows:
+            ids, labels = torch.tensor([row["input_ids"]]), torch.tensor([row["labels"]])
+            learnt = int((labels[:, 1:] != -100).sum())
+            total, count = total + float(model(ids, labels=labels).loss) * learnt, count + learnt
+        batch = Collator(pad_id=3)(rows)
+        assert math.isclose(float(labelled_loss(model, batch)), total / count, abs_tol=1e-5)
+        assert math.isclose(float(labelled_loss(model, batch, num_items=100)), total / 100, abs_tol=1e-5)
+
+
+def test_a_loss_that_is_no_number_is_written_as_none_and_said(run: RunFolder) -> None:
+    import torch
+
+    from core.training.callbacks import Steps
+    from core.training.saving import About
+
+    with Reporter(run) as reporter:
+        losses: list[torch.Tensor] = []
+        steps = Steps(run, reporter, Wishes(run), losses, 0, lambda step: About("m", "f", "r", step))
+        state = SimpleNamespace(global_step=0, max_steps=3, num_input_tokens_seen=0, epoch=0.0)
+        for step, loss in enumerate((2.0, math.nan, 1.5), 1):
+            steps.on_step_begin(None, state, None)
+            losses.append(torch.tensor(loss))
+            state.global_step, state.num_input_tokens_seen = step, step * 100
+            steps.on_log(None, state, None, {"loss": math.nan, "learning_rate": 1e-3, "grad_norm": math.inf})
+        assert "at step 2" in reporter.status.message and reporter.status.seconds_left == 0.0
+    metrics, _ = run.metrics()
+    assert [metric.loss for metric in metrics] == [2.0, None, 1.5]  # one bad step does not spoil those after it
+    assert metrics[0].grad_norm is None and metrics[2].tokens == 300
+    assert steps.not_finite == [2]
+
+
+def test_the_heart_beats_until_the_end_and_the_end_is_the_last_word(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BEAT", 0.01)
+    beats = threading.Semaphore(0)
+    original = run.write_status
+    monkeypatch.setattr(run, "write_status", lambda status: (original(status), beats.release()))
+    with Reporter(run) as reporter:
+        reporter.hold(step=7)
+        for _ in range(4):
+            assert beats.acquire(timeout=10)
+        assert run.status().step == 7
+        reporter.end("finished", "done")
+    assert (run.status().state, run.status().message) == ("finished", "done")
+
+
+def test_a_full_disk_does_not_end_the_run(run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Reporter(run) as reporter:
+        with monkeypatch.context() as patch:
+            patch.setattr(run, "write_status", full)
+            reporter.update(step=1)
+            reporter.update(step=2)
+        reporter.update(step=3)
+    assert run.status().step == 3
+    assert capsys.readouterr().err.count("status.json cannot be written") == 1
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+def test_signals_and_requests_are_heeded_at_the_next_look(run: RunFolder, own_signals: None) -> None:
+    wishes = Wishes(run)
+    wishes.heed_signals()
+    signal.raise_signal(signal.SIGHUP)
+    signal.raise_signal(signal.SIGINT)
+    wishes.stop_early()
+    run.request("checkpoint")
+    wishes.look()
+    assert wishes.take_checkpoint() and not wishes.take_checkpoint() and not wishes.stop
+    signal.raise_signal(signal.SIGTERM)
+    with pytest.raises(Stopped):
+        wishes.stop_early()
+    asked = Wishes(run)
+    run.request("stop")
+    asked.look()
+    assert asked.stop
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as torch's own."""
+
+
+def test_causes_are_readable_and_name_a_smaller_setting() -> None:
+    spec = make_spec("rows", "some/model", batch_size=8, gradient_accumulation=2)
+    trouble = explain(OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), spec, "run")
+    assert "GPU's memory ran out" in trouble.what and "some/model" in trouble.where
+    assert "train.batch_size = 4 and train.gradient_accumulation = 4" in trouble.do
+    assert "main memory ran out" in explain(MemoryError(), spec, "run").what
+    assert "disk is full" in explain(OSError(errno.ENOSPC, "No space left on device", "/x/adapter.tmp"), spec, "run").what
+    kept = explain(ModelError("a", "b", "c"), spec, "run")
+    assert (kept.what, kept.where, kept.do) == ("a", "b", "c")
+    odd = explain(KeyError("x\x1b[2J"), spec, "run")
+    assert odd.what.startswith("KeyError") and "\x1b" not in odd.what and "console.log" in odd.do
+
+
+def test_smaller_settings_come_in_the_order_of_their_price() -> None:
+    spec = make_spec("rows", "m", batch_size=1, gradient_checkpointing=False)
+    assert "gradient_checkpointing = true" in smaller(spec, gpu=True)
+    spec = replace(spec, train=replace(spec.train, gradient_checkpointing=True))
+    assert "max_seq_length = 1024" in smaller(spec, gpu=True)
+    assert "load_in_4bit" in smaller(replace(spec, model=replace(spec.model, load_in_4bit=False)), gpu=True)
+    assert "smaller model" in smaller(replace(spec, prompt=replace(spec.prompt, max_seq_length=256)), gpu=True)

@@ -1,0 +1,147 @@
+"""Real runs of the training process on the tiny model: what they write, and what they obey."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from core.data.source import open_data
+from core.prompts.tokenizer import TextTokenizer
+from core.runs.folder import Metric
+from core.runs.spec import RunSpec, dump_spec
+from core.training.dataset import prepare
+from core.training.saving import is_whole
+from tests.support.training_process import ROWS, Process, at_step, make_spec
+
+
+def test_a_run_writes_its_metrics_status_and_facts(trained: Process, model_folder: Path) -> None:
+    status, (metrics, _) = trained.run.status(), trained.run.metrics()
+    assert (status.state, status.step, status.total, status.error) == ("finished", 3, 3, None)
+    assert "Transformers + PEFT on the CPU" in status.backend
+    assert [metric.step for metric in metrics] == [1, 2, 3]
+    assert all(metric.loss is not None and metric.grad_norm and metric.tokens_per_second and metric.memory for metric in metrics)
+    assert metrics[2].loss is not None and metrics[0].loss is not None and metrics[2].loss < metrics[0].loss
+    facts = status.facts
+    assert facts["rows_trained"] == ROWS and facts["rows_in_source"] == 2 * ROWS
+    assert facts["rows_empty_reasoning"] == 1 and facts["rows_empty_reasoning"] + facts["rows_vanilla"] + facts["rows_reasoning"] == ROWS
+    assert facts["last_token_is_eos"] is True and facts["seed"] == 3442 and facts["steps_without_finite_loss"] == 0
+    assert facts["model_resolved"] == facts["model_folder"] == str(model_folder)
+    assert 0 < facts["trainable_parameters"] < facts["parameters"]
+    assert facts["versions"]["torch"] and facts["gradient_checkpointing"] is False
+    assert [metric.tokens for metric in metrics] == [facts["tokens_per_epoch"] * step for step in (1, 2, 3)]
+
+
+def test_the_first_loss_is_the_plain_cross_entropy_over_the_same_labels(trained: Process, model_folder: Path) -> None:
+    """The model's own scores of every place, in the run's number format; the run had all rows in one batch."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from core.models.backend import dtype_name
+
+    spec = trained.run.spec()
+    prepared = prepare(open_data(spec.data.source), spec, TextTokenizer.from_folder(model_folder))
+    longest = prepared.longest
+    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in prepared.ids])
+    attention = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in prepared.ids])
+    wanted = torch.tensor([[*row, *[-100] * (longest - len(row))] for row in prepared.labels])[:, 1:]
+    model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=getattr(torch, dtype_name("cpu")))
+    with torch.inference_mode():
+        scores = model(ids, attention_mask=attention).logits[:, :-1].double()
+    plain = float(torch.nn.functional.cross_entropy(scores[wanted != -100], wanted[wanted != -100]))
+    first = trained.run.metrics()[0][0].loss
+    assert first is not None and math.isclose(first, plain, abs_tol=1e-4)
+
+
+def test_the_adapter_loads_back_and_has_learnt(trained: Process, model_folder: Path) -> None:
+    import torch
+
+    from core.models.loading import load_for_inference
+
+    about = json.loads((trained.run.adapter / "suiron.json").read_bytes())
+    assert (about["base_model"], about["run"], about["step"]) == (str(model_folder), "trained", 3)
+    assert not (trained.run.path / "adapter.tmp").exists()
+    loaded = load_for_inference(str(model_folder), trained.run.adapter, progress=lambda message: None)
+    prepared = prepare(open_data(trained.run.spec().data.source), trained.run.spec(), loaded.tokenizer)
+    ids, labels = torch.tensor([list(prepared.ids[0])]), torch.tensor([list(prepared.labels[0])])
+    with torch.inference_mode():
+        tuned = float(loaded.model(ids, labels=labels).loss)
+        with loaded.model.disable_adapter():
+            base = float(loaded.model(ids, labels=labels).loss)
+    assert tuned < base
+
+
+def test_the_last_checkpoint_is_whole_until_a_file_is_cut(trained: Process, tmp_path: Path) -> None:
+    checkpoint = trained.run.path / "checkpoints" / "checkpoint-3"
+    assert is_whole(checkpoint)
+    for file in checkpoint.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    assert is_whole(tmp_path)
+    (tmp_path / "optimizer.pt").write_bytes(b"")
+    assert not is_whole(tmp_path)
+
+
+def losses(metrics: list[Metric]) -> list[float | None]:
+    return [metric.loss for metric in metrics[:3]]
+
+
+def test_a_run_obeys_checkpoint_and_stop_at_its_next_step(trained: Process, long_spec: RunSpec, tmp_path: Path) -> None:
+    process = Process(tmp_path / "long", long_spec)
+    run = process.run
+    process.until(at_step(4))
+    run.request("checkpoint")
+    process.until(lambda run: any(is_whole(path) for path in (run.path / "checkpoints").glob("checkpoint-*")))
+    status = run.status()
+    assert status.state == "training" and status.total == 100_000 and status.seconds_left
+    run.request("stop")
+    before = len(run.metrics()[0])  # the step in progress may or may not be in it; it is the one that obeys
+    assert process.end() == 0, process.log()
+    status, (metrics, _) = run.status(), run.metrics()
+    assert status.state == "stopped" and before <= status.step <= before + 1
+    assert len(metrics) == status.step and "the adapter is saved" in status.message
+    assert (run.adapter / "adapter_config.json").is_file()
+    # the same rows, seed and first learning rates: the same losses to the last bit, in another process
+    assert losses(metrics) == losses(trained.run.metrics()[0])
+
+
+def test_a_termination_stops_the_run_before_its_first_step(long_spec: RunSpec, tmp_path: Path) -> None:
+    process = Process(tmp_path / "terminated", long_spec)
+    process.until(lambda run: run.status().state == "loading")
+    process.process.terminate()
+    assert process.end() == 0, process.log()
+    assert process.run.status().state == "stopped"
+
+
+@pytest.mark.parametrize("kind", ["no data", "no weights", "corrupt", "no such flag", "too long", "bad key"])
+def test_a_run_that_cannot_start_says_why(kind: str, tmp_path: Path, rows_file: Path, model_folder: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    for file in model_folder.iterdir():
+        (model / file.name).write_bytes(file.read_bytes())
+    weights, rows, words, flag, length = model / "model.safetensors", str(rows_file), "", "train", 2048
+    if kind == "no data":
+        rows, words = str(tmp_path / "none.jsonl"), "none.jsonl"
+    elif kind == "no weights":
+        weights.unlink()
+        words = "no weights"
+    elif kind == "corrupt":
+        weights.write_bytes(weights.read_bytes()[:-7])
+        words = "cut short"
+    elif kind == "no such flag":
+        flag, words = "nowhere", "no row has the sysflag 'nowhere'"
+    elif kind == "too long":
+        length, words = 16, "8 are longer than 16 tokens"
+    spec = make_spec(rows, model)
+    spec = replace(spec, data=replace(spec.data, train_flag=flag), prompt=replace(spec.prompt, max_seq_length=length))
+    written = dump_spec(spec)
+    if kind == "bad key":
+        written, words = written.replace(b"batch_size", b"bach_size"), "bach_size"
+    process = Process(tmp_path / "run", written)
+    assert process.end(60) != 0
+    status = process.run.status()
+    assert status.state == "failed" and status.error is not None and status.ended
+    assert words in f"{status.error.where} {status.error.what}" and status.error.do, process.log()
+    assert "torch" not in process.log()  # said before the heavy libraries were loaded
