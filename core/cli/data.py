@@ -11,7 +11,6 @@ from core.row import COLUMNS, Row
 from core.safe_text import safe_line
 from core.session import Filters
 
-
 SHOWN = 20  # values of a column named with their counts
 
 
@@ -63,4 +62,5 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _line(row: Row) -> str:
-    return "\t".join((str(row.index), safe_line(row.syslang, 20), safe_line(row.sysflag, 20), safe_line(row.instruction, 80), safe_line(row.output, 40)))
+    flags = (safe_line(row.syslang, 20), safe_line(row.sysflag, 20))
+    return "\t".join((str(row.index), *flags, safe_line(row.instruction, 80), safe_line(row.output, 40)))

@@ -34,6 +34,7 @@ class EngineClient:
         self._http: httpx.AsyncClient | None = None
         self._socket: Path | None = None
         self._answer_id = ""
+        self._holds: tuple[str, str] | None = None  # model and adapter as `ensure` left them
 
     async def status(self) -> EngineStatus | None:
         socket = await asyncio.to_thread(launch.find_engine)
@@ -63,6 +64,7 @@ class EngineClient:
             self._died("while it loaded the model")
         if last.state == "failed":
             raise ModelError(*(last.error or (last.message, model, "")))
+        self._holds = (last.model, last.adapter)
         return last
 
     async def ask(self, question: Question) -> AsyncIterator[Piece | Finish]:
@@ -72,7 +74,9 @@ class EngineClient:
         answer_id = self._answer_id = uuid.uuid4().hex
         finished = False
         try:
-            async with self._stream(socket, "/v1/chat/completions", _request(question, answer_id), "in the middle of the answer") as lines:
+            async with self._stream(
+                socket, "/v1/chat/completions", _request(question, answer_id, self._holds), "in the middle of the answer"
+            ) as lines:
                 async for line in lines:
                     if not line.startswith(b"data: ") or line == b"data: [DONE]":
                         continue
@@ -183,7 +187,7 @@ async def _lines(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
                 yield line
 
 
-def _request(question: Question, answer_id: str) -> dict[str, Any]:
+def _request(question: Question, answer_id: str, holds: tuple[str, str] | None) -> dict[str, Any]:
     return {
         "messages": [{"role": "user", "content": question.instruction}],
         "stream": True,
@@ -197,6 +201,7 @@ def _request(question: Question, answer_id: str) -> dict[str, Any]:
             "tuned": question.tuned,
             "drop_empty_input": question.drop_empty_input,
             "id": answer_id,
+            "holds": holds,
         },
     }
 

@@ -40,13 +40,15 @@ class Message(msgspec.Struct, frozen=True):
 
 class Extension(msgspec.Struct, frozen=True, kw_only=True):
     """`suiron` in a request. template: a name of core.prompts.templates; the one user message is then its instruction and `input` its input.
-    tuned: with the adapter, or the base model beneath it (default: what `model` names). id: what /suiron/stop will call this answer."""
+    tuned: with the adapter, or the base model beneath it (default: what `model` names). id: what /suiron/stop will call this answer.
+    holds: the model and the adapter's folder that the asker had loaded; where another asker has loaded others since, the request is refused."""
 
     input: str = ""
     template: str | None = None
     tuned: bool | None = None
     drop_empty_input: bool = False
     id: _Id | None = None
+    holds: tuple[str, str] | None = None
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from core.engine.holder import Answer, Holder, Stopped, Work
 from core.engine.openai import BODY_LIMIT, ChatRequest, CompletionRequest, Refused, Shape, decode, delta, parse, refusal
 from core.engine.protocol import EngineStatus, Finish, Piece
-from core.errors import SuironError
+from core.errors import EngineError, SuironError
 
 if TYPE_CHECKING:
     from core.models.loading import LoadedModel
@@ -120,6 +120,7 @@ async def _chat(request: Request) -> Response:
     def work(loaded: LoadedModel, stopped: Stopped) -> Generator[Part, None, None]:
         from core.engine.answer import chat  # torch: only ever imported in the worker thread
 
+        _check_holds(loaded, asked.suiron.holds, tuned)
         return chat(loaded, asked, tuned, stopped)
 
     answer = await _begin(request, asked.suiron.id or f"chatcmpl-{uuid.uuid4().hex}", work)
@@ -148,9 +149,7 @@ async def _complete(request: Request) -> Response:
 class _Stream(StreamingResponse):
     """The answer as server-sent events. Closes it whichever way the response ends; a client that goes away ends it."""
 
-    def __init__(
-        self, answer: Answer[Part], shape: Shape, first: Any, part: Callable[[Piece], Any], last: Any, include_usage: bool
-    ) -> None:
+    def __init__(self, answer: Answer[Part], shape: Shape, first: Any, part: Callable[[Piece], Any], last: Any, include_usage: bool) -> None:
         self._answer = answer
 
         async def events() -> AsyncIterator[bytes]:
@@ -254,6 +253,16 @@ def _tuned(request: Request, asked: ChatRequest | CompletionRequest) -> bool:
     if asked.suiron.tuned is not None:
         return asked.suiron.tuned
     return not (len(names) == 2 and asked.model == names[1])
+
+
+def _check_holds(loaded: LoadedModel, wanted: tuple[str, str] | None, tuned: bool) -> None:
+    """Looked at when the answer begins, not when it is asked for: a load may stand between. Raises EngineError."""
+    if wanted is None:
+        return
+    model, adapter = wanted
+    if model != loaded.name or (tuned and (Path(adapter) if adapter else None) != loaded.adapter):
+        what = f"another terminal has meanwhile loaded {loaded.name} {f'with {loaded.adapter}' if loaded.adapter else 'without an adapter'}"
+        raise EngineError(what, model, "Ask again: yours is loaded anew")
 
 
 def _name(request: Request, tuned: bool) -> str:

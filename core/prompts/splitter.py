@@ -26,12 +26,12 @@ Which section
   "reasoning"), but it is no answer yet: an answer after it joins it.
 - The reasoning marker opens the reasoning, unless both sections have been written; repeated inside the reasoning, it is dropped and the text goes on.
 - The response marker opens the response; repeated before any answer, it is dropped. Nested tags are not counted: the first closing one closes.
-- After an answer, another response heading, or a reasoning heading once there was reasoning, is a runaway, like the runaway markers. Reasoning that
-  first comes after the answer is reasoning. Tags are dropped instead and the text goes on in the response, since answers do mention tags.
-- A runaway ends the answer: all that follows is dropped. `ran_away` turns true at once, so that generation can stop.
+- After an answer, another response heading, or a reasoning heading once there was reasoning, ends the answer as the runaway markers do: all that
+  follows is dropped (it is read on for a runaway marker alone), and `ran_away` turns true at once, so that generation can stop. Reasoning that first comes after the answer is reasoning.
+  Tags are dropped instead and the text goes on in the response, since answers do mention tags.
 - "Written" means more than white space.
 
-`.ending`: "runaway" after a runaway; "in_reasoning" when the text ends inside the reasoning and there is no answer; else "complete".
+`.ending`: "runaway" after a runaway marker (a section that is only repeated leaves the ending as it was); "in_reasoning" when the text ends inside the reasoning and there is no answer; else "complete".
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ class Splitter:
         self._at_line_start = True
         self._fences = Fences()
         self._out: list[tuple[Section, list[str]]] = []
-        self.ran_away = False
+        self.ran_away = False  # nothing more will be given out
+        self._into_new = False  # because a runaway marker came
         self._closed = False
 
     @property
@@ -125,7 +126,7 @@ class Splitter:
 
     @property
     def ending(self) -> Ending:
-        if self.ran_away:
+        if self._into_new:
             return "runaway"
         return "in_reasoning" if self._section == "reasoning" and not self._answered else "complete"
 
@@ -134,7 +135,7 @@ class Splitter:
         if self._closed:
             raise ValueError("the splitter is closed")
         text, self._head, at = self._head + text, "", 0
-        while at < len(text) and not self.ran_away:
+        while at < len(text) and not self._into_new:
             if self._after_marker:
                 at = self._skip_after_marker(text, at)
             elif not self._headings:
@@ -149,7 +150,7 @@ class Splitter:
 
     def close(self) -> list[Part]:
         """The stream has ended: whatever was held back is text. A second call gives nothing."""
-        if not self._closed and not self.ran_away:
+        if not self._closed and not self._into_new:
             self._text("\r" if self._returned else "")
             self._text(self._head)
             if not self._fresh:
@@ -232,8 +233,9 @@ class Splitter:
         if self._held.endswith("\r"):
             self._release()  # a lone CR is text
         self._preamble, section = False, self._after(kind)
-        if section is None:
-            self.ran_away, self._held = True, ""
+        if section is None or self.ran_away:
+            self.ran_away, self._into_new, self._held = True, kind == "runaway", ""
+            self._fences = Fences()
             return
         going_on = section == self._section and self._written[section]
         if section != self._section:
@@ -277,7 +279,7 @@ class Splitter:
         self._give(text)
 
     def _give(self, text: str) -> None:
-        if not text:
+        if not text or self.ran_away:
             return
         if not self._written[self._section] and not text.isspace():
             self._written[self._section] = True

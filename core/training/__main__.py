@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from core.errors import RunError, SuironError
 from core.runs.folder import RunFolder
 from core.runs.spec import RunSpec
+from core.training.console import Console
 from core.training.control import Stopped, Wishes
 from core.training.dataset import Prepared, prepare
 from core.training.reporter import Reporter
-from core.training.saving import About, save_adapter
+from core.training.saving import About, drop_torn, save_adapter
 from core.training.troubles import explain
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or not (Path(arguments[0]) / "run.toml").is_file():
         print("usage: python -m core.training RUN_FOLDER (a folder with a run.toml)", file=sys.stderr)
         return 2
+    sys.stdout, sys.stderr = Console(sys.stdout), Console(sys.stderr)  # type: ignore[assignment]
     run = RunFolder(Path(arguments[0]).absolute())
     wishes = Wishes(run)
     wishes.heed_signals()
@@ -82,19 +84,34 @@ def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) ->
         return About(spec.model.name, str(loaded.folder), run.id, step)
 
     losses: list[torch.Tensor] = []
-    steps = Steps(run, reporter, wishes, losses, spec.train.save_steps, about)
+    saved: list[int] = []
+
+    def keep(step: int) -> None:
+        reporter.update(state="saving", step=step, message="saving the adapter", seconds_left=None)
+        save_adapter(trainer.model, run.adapter, about(step))
+        saved.append(step)
+
+    steps = Steps(run, reporter, wishes, losses, spec.train.save_steps, about, keep)
     trainer = make_trainer(loaded, spec, prepared, run.path / "checkpoints", losses, steps)
-    trainer.train()
+    unkept = ""
+    try:
+        trainer.train()
+    except Exception as error:  # the last checkpoint comes after the adapter: without it the run has still done what it was for
+        if not saved:
+            raise
+        traceback.print_exc()
+        drop_torn(run.path / "checkpoints")
+        unkept = f"; the last checkpoint is not saved: {explain(error, spec, run.id).what}"
 
     done, planned = trainer.state.global_step, trainer.state.max_steps
-    reporter.update(state="saving", step=done, message="saving the adapter", seconds_left=None)
-    save_adapter(trainer.model, run.adapter, about(done))
+    if not saved:  # no step was left to do
+        keep(done)
     reporter.facts(steps_without_finite_loss=len(steps.not_finite))
     loss = "no finite loss" if steps.loss is None else f"loss {steps.loss:.4f}"
     if done < planned:
-        reporter.end("stopped", f"stopped after {done} of {planned} steps, {loss}; the adapter is saved")
+        reporter.end("stopped", f"stopped after {done} of {planned} steps, {loss}; the adapter is saved{unkept}")
     else:
-        reporter.end("finished", f"finished after {done} steps, {loss}")
+        reporter.end("finished", f"finished after {done} steps, {loss}{unkept}")
 
 
 def _rows(spec: RunSpec, reporter: Reporter) -> Prepared:

@@ -25,13 +25,21 @@ _GIB = 1 << 30
 
 class Steps(TrainerCallback):  # type: ignore[misc]
     """losses: where the trainer leaves the loss of every forward pass of the step. The trainer's own running sum is no use: one loss that is not a
-    number makes it so for ever. save_steps: as in the specification."""
+    number makes it so for ever. save_steps: as in the specification. keep: saves the adapter; called after the last step, before its checkpoint, which
+    is the larger and may find the disk full."""
 
     def __init__(
-        self, run: RunFolder, reporter: Reporter, wishes: Wishes, losses: list[torch.Tensor], save_steps: int, about: Callable[[int], About]
+        self,
+        run: RunFolder,
+        reporter: Reporter,
+        wishes: Wishes,
+        losses: list[torch.Tensor],
+        save_steps: int,
+        about: Callable[[int], About],
+        keep: Callable[[int], None],
     ) -> None:
         self._run, self._reporter, self._wishes = run, reporter, wishes
-        self._losses, self._save_steps, self._about = losses, save_steps, about
+        self._losses, self._save_steps, self._about, self._keep = losses, save_steps, about, keep
         self._began = self._first_ended = 0.0
         self._steps_here = self._tokens = 0
         self.not_finite: list[int] = []
@@ -83,7 +91,10 @@ class Steps(TrainerCallback):  # type: ignore[misc]
         if self._steps_here == 1:
             self._first_ended = now
         self._reporter.hold(step=step, seconds_left=self._seconds_left(now, state.max_steps - step), message=self._message())
-        self._reporter.update()
+        if self._steps_here == 1:
+            self._reporter.update()
+        if self._wishes.stop or step >= state.max_steps:
+            self._keep(step)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"

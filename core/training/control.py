@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 
 from core.runs.folder import RunFolder
@@ -30,8 +31,12 @@ class Wishes:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def look(self) -> None:
-        """Read what has been asked since the last look."""
-        kinds, self._offset = self._run.requests(self._offset)
+        """Read what has been asked since the last look. A disk that cannot be read for a moment is asked again at the next step."""
+        kinds: list[str] = []
+        try:
+            kinds, self._offset = self._run.requests(self._offset)
+        except OSError as error:
+            print(f"control.jsonl cannot be read: {error}", file=sys.stderr, flush=True)
         self.stop = self.stop or "stop" in kinds or self._terminated.is_set()
         self.checkpoint = self.checkpoint or "checkpoint" in kinds
 

@@ -55,3 +55,10 @@ def is_whole(checkpoint: Path) -> bool:
         return all(name in sizes for name in _NEEDED) and all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, msgspec.DecodeError, KeyError, TypeError):
         return False
+
+
+def drop_torn(checkpoints: Path) -> None:
+    """Remove what is no whole checkpoint, such as one that a full disk cut short."""
+    for checkpoint in checkpoints.glob("checkpoint-*"):
+        if not is_whole(checkpoint):
+            shutil.rmtree(checkpoint, ignore_errors=True)

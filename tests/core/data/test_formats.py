@@ -249,8 +249,6 @@ def test_a_small_source_needs_no_heavy_import(tmp_path: Path, storage: str) -> N
     assert not heavy & _imports(f"{code}data = open_data({str(path)!r}); data.facets(); data.select(Filters(text='4'))")
 
 
-
-
 def test_reading_a_parquet_imports_neither_duckdb_nor_datasets_before_a_filter(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", ROWS)
     code = f"from core.data.source import open_data\nfrom core.session import Filters\ndata = open_data({str(path)!r}); data.facets(); data.row(1)"

@@ -149,6 +149,20 @@ async def test_adapters_come_and_go_without_loading_the_base_again(
     assert loads == [str(tiny_folder)]
 
 
+async def test_what_another_terminal_has_loaded_since_is_not_taken_for_ones_own(
+    http: httpx.AsyncClient, tiny_folder: Path, tiny_adapter: Path
+) -> None:
+    await load(http, tiny_folder)
+    mine = {"template": "alpaca-reasoning", "holds": [str(tiny_folder), ""]}
+    base = await text_of(http, suiron=mine)
+    await load(http, tiny_folder, tiny_adapter)
+    refused = await http.post("/v1/chat/completions", json=question(suiron=mine))
+    assert refused.status_code == 503
+    assert "another terminal" in refused.json()["error"]["message"]
+    assert await text_of(http, suiron={**mine, "tuned": False}) == base  # the base model beneath is the same one
+    assert await text_of(http, suiron={**mine, "holds": [str(tiny_folder), f"{tiny_adapter}/"]}) != base
+
+
 def retrain(adapter: Path) -> None:
     """Other weights in the same folder, as a new training leaves them."""
     from safetensors.torch import load_file, save_file

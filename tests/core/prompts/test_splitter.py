@@ -121,9 +121,10 @@ def test_a_template_shaped_answer_comes_back_exactly(reasoning: str, output: str
         ("### Response:\na", "response", ("", "a", "complete")),
         ("### Reasoning:\nr\n\n### Response:\na", "response", ("r", "a", "complete")),  # reasons although it was not asked to
         ("a\n\n### Reasoning:\nr", "response", ("r", "a", "complete")),  # reasons afterwards
-        ("a\n\n### Reasoning:\nr\n\n### Response:\nb", "response", ("r", "a", "runaway")),
-        ("r\n\n### Response:\na\n\n### Response:\nb", "reasoning", ("r", "a", "runaway")),
-        ("r\n\n### Response:\na\n\n### Reasoning:\ns", "reasoning", ("r", "a", "runaway")),
+        ("a\n\n### Reasoning:\nr\n\n### Response:\nb", "response", ("r", "a", "complete")),
+        ("r\n\n### Response:\na\n\n### Response:\nb", "reasoning", ("r", "a", "complete")),
+        ("r\n\n### Response:\na\n\n### Reasoning:\ns", "reasoning", ("r", "a", "complete")),
+        ("r\n\n### Response:\na\n\n### Response:\nb\n\n### Input:\nc\n### Response:\nd", "reasoning", ("r", "a", "runaway")),
         ("r\n\n### Response:\na\n\n### Instruction:\nb\n\n### Response:\nc", "reasoning", ("r", "a", "runaway")),
         ("r\n\n### Input:\nb", "reasoning", ("r", "", "runaway")),
         ("r\n\n### Reasoning:\ns\n\n### Response:\na", "reasoning", ("r\n\ns", "a", "complete")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
 import signal
@@ -57,7 +58,8 @@ def test_a_loss_that_is_no_number_is_written_as_none_and_said(run: RunFolder) ->
 
     with Reporter(run) as reporter:
         losses: list[torch.Tensor] = []
-        steps = Steps(run, reporter, Wishes(run), losses, 0, lambda step: About("m", "f", "r", step))
+        kept: list[int] = []
+        steps = Steps(run, reporter, Wishes(run), losses, 0, lambda step: About("m", "f", "r", step), kept.append)
         state = SimpleNamespace(global_step=0, max_steps=3, num_input_tokens_seen=0, epoch=0.0)
         for step, loss in enumerate((2.0, math.nan, 1.5), 1):
             steps.on_step_begin(None, state, None)
@@ -69,6 +71,7 @@ def test_a_loss_that_is_no_number_is_written_as_none_and_said(run: RunFolder) ->
     assert [metric.loss for metric in metrics] == [2.0, None, 1.5]  # one bad step does not spoil those after it
     assert metrics[0].grad_norm is None and metrics[2].tokens == 300
     assert steps.not_finite == [2]
+    assert kept == [3]  # the adapter, after the last step alone
 
 
 def test_the_heart_beats_until_the_end_and_the_end_is_the_last_word(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,3 +152,13 @@ def test_smaller_settings_come_in_the_order_of_their_price() -> None:
     assert "max_seq_length = 1024" in smaller(spec, gpu=True)
     assert "load_in_4bit" in smaller(replace(spec, model=replace(spec.model, load_in_4bit=False)), gpu=True)
     assert "smaller model" in smaller(replace(spec, prompt=replace(spec.prompt, max_seq_length=256)), gpu=True)
+
+
+def test_a_console_on_a_full_disk_is_no_error() -> None:
+    with open("/dev/full", "w", buffering=1) as full:
+        console = Console(full)
+        print("lost", file=console)
+        console.flush()
+        assert console.fileno() == full.fileno()
+        with contextlib.suppress(OSError):
+            full.flush()

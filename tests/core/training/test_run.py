@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -105,6 +106,16 @@ def test_a_run_obeys_checkpoint_and_stop_at_its_next_step(trained: Process, long
     assert (run.adapter / "adapter_config.json").is_file()
     # the same rows, seed and first learning rates: the same losses to the last bit, in another process
     assert losses(metrics) == losses(trained.run.metrics()[0])
+
+
+def test_a_checkpoint_that_cannot_be_written_costs_neither_the_run_nor_its_adapter(long_spec: RunSpec, tmp_path: Path) -> None:
+    spec = msgspec.structs.replace(long_spec, train=msgspec.structs.replace(long_spec.train, steps=1))
+    process = Process(tmp_path / "blocked", spec)
+    (process.run.path / "checkpoints").write_text("in the way")
+    assert process.end() == 0, process.log()
+    status = process.run.status()
+    assert status.state == "finished" and "the last checkpoint is not saved" in status.message
+    assert (process.run.adapter / "adapter_config.json").is_file()
 
 
 def test_a_termination_stops_the_run_before_its_first_step(long_spec: RunSpec, tmp_path: Path) -> None:
