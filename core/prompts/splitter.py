@@ -27,11 +27,13 @@ Which section
 - The reasoning marker opens the reasoning, unless both sections have been written; repeated inside the reasoning, it is dropped and the text goes on.
 - The response marker opens the response; repeated before any answer, it is dropped. Nested tags are not counted: the first closing one closes.
 - After an answer, another response heading, or a reasoning heading once there was reasoning, ends the answer as the runaway markers do: all that
-  follows is dropped (it is read on for a runaway marker alone), and `ran_away` turns true at once, so that generation can stop. Reasoning that first comes after the answer is reasoning.
+  follows is dropped (it is read on for a runaway marker alone), and `ran_away` turns true at once, so that generation can stop. Reasoning that
+  first comes after the answer is reasoning.
   Tags are dropped instead and the text goes on in the response, since answers do mention tags.
 - "Written" means more than white space.
 
-`.ending`: "runaway" after a runaway marker (a section that is only repeated leaves the ending as it was); "in_reasoning" when the text ends inside the reasoning and there is no answer; else "complete".
+`.ending`: "runaway" after a runaway marker (a section that is only repeated leaves the ending as it was);
+"in_reasoning" when the text ends inside the reasoning and there is no answer; else "complete".
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or not (Path(arguments[0]) / "run.toml").is_file():
         print("usage: python -m core.training RUN_FOLDER (a folder with a run.toml)", file=sys.stderr)
         return 2
-    sys.stdout, sys.stderr = Console(sys.stdout), Console(sys.stderr)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = Console(sys.stdout), Console(sys.stderr)
     run = RunFolder(Path(arguments[0]).absolute())
     wishes = Wishes(run)
     wishes.heed_signals()

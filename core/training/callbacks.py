@@ -25,8 +25,8 @@ _GIB = 1 << 30
 
 class Steps(TrainerCallback):  # type: ignore[misc]
     """losses: where the trainer leaves the loss of every forward pass of the step. The trainer's own running sum is no use: one loss that is not a
-    number makes it so for ever. save_steps: as in the specification. keep: saves the adapter; called after the last step, before its checkpoint, which
-    is the larger and may find the disk full."""
+    number makes it so for ever. save_steps: as in the specification. keep: saves the adapter; called after the last step, before its checkpoint,
+    which is the larger and may find the disk full."""
 
     def __init__(
         self,

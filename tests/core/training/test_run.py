@@ -111,7 +111,8 @@ def test_a_run_obeys_checkpoint_and_stop_at_its_next_step(trained: Process, long
 def test_a_checkpoint_that_cannot_be_written_costs_neither_the_run_nor_its_adapter(long_spec: RunSpec, tmp_path: Path) -> None:
     spec = msgspec.structs.replace(long_spec, train=msgspec.structs.replace(long_spec.train, steps=1))
     process = Process(tmp_path / "blocked", spec)
-    (process.run.path / "checkpoints").write_text("in the way")
+    (process.run.path / "checkpoints").mkdir()
+    (process.run.path / "checkpoints" / "checkpoint-1").write_text("in the way")
     assert process.end() == 0, process.log()
     status = process.run.status()
     assert status.state == "finished" and "the last checkpoint is not saved" in status.message
