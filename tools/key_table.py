@@ -9,7 +9,7 @@ from pathlib import Path
 from tui.actions import ACTIONS, ROOMS, key_words
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-MARKS = re.compile(r"(<!-- keys -->\n).*?(\n<!-- /keys -->)", re.DOTALL)
+MARKS = re.compile(r"(<!-- keys -->\n).*?(<!-- /keys -->)", re.DOTALL)
 
 
 def table() -> str:
@@ -24,7 +24,7 @@ def table() -> str:
 
 def main() -> None:
     text = README.read_text(encoding="utf-8")
-    mended = MARKS.sub(lambda match: match[1] + table() + match[2], text)
+    mended = MARKS.sub(lambda match: match[1] + table() + "\n" + match[2], text)
     if "--check" in sys.argv:
         sys.exit("README.md: the table of keys is not that of tui/actions.py. Run `python -m tools.key_table`." if mended != text else 0)
     README.write_text(mended, encoding="utf-8")

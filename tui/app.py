@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
+from textual.app import ScreenStackError
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.message import Message
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 ROOMS = {"data": ("tui.screens.data", "DataScreen"), "train": ("tui.screens.train", "TrainScreen"), "chat": ("tui.screens.chat", "ChatScreen")}
 PROGRESS_EVERY = 0.25  # seconds between two words about a source that takes long to open
 LEAVE_WITHIN = 5.0  # seconds after SIGHUP or SIGTERM until the process ends, whatever holds it
+LEAVE_AGAIN = 3.0  # seconds in which a second q counts
 SAVE_AFTER = 1.0  # seconds between a change of the session and its way to the disk
 
 
@@ -71,6 +74,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         self.rooms: dict[str, Room] = {}
         self._theme_files: dict[str, Path] = {}
         self._handlers_before: dict[signal.Signals, Any] = {}
+        self._leaving = -LEAVE_AGAIN  # when q was pressed the first time, time.monotonic()
         self._unsaved = False
         self._save_complained = False
         for name in ROOMS:
@@ -131,6 +135,21 @@ class SuironApp(TypedOrder, inherit_bindings=False):
 
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette())
+
+    def action_leave(self) -> None:
+        """A q typed for a field that did not have the focus must not end the app in the middle of an answer."""
+        now = time.monotonic()
+        if self.session.screen != "chat" or now - self._leaving < LEAVE_AGAIN:
+            self.exit()
+        else:
+            self._leaving = now
+            self.notify("q again leaves Suiron.", timeout=LEAVE_AGAIN, markup=False)
+
+    def clear_selection(self) -> None:
+        """Textual 8.2.8 mounts the fields of the first screen before that screen stands anywhere (on Python 3.12 and newer, where tasks start
+        eagerly), and a field that is mounted asks for this."""
+        with suppress(ScreenStackError):
+            super().clear_selection()
 
     def action_copy_selection(self) -> None:
         selection = self.screen.get_selected_text()

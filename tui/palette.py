@@ -26,7 +26,8 @@ class SuironCommands(Provider):
             room = "" if action.scope == "app" else f"{room_name(action.scope)}: "
             yield f"{room}{action.words}  ({' '.join(key_words(action))})", action.help, partial(app.perform, action)
         for name in app.theme_names():
-            yield f"Theme: {name}", "Colours of the whole terminal; remembered.", partial(app.choose_theme, name)
+            now = "In use. " if name == app.theme else ""
+            yield f"Theme: {name}", f"{now}Colours of the whole terminal; remembered.", partial(app.choose_theme, name)
 
     async def discover(self) -> Hits:
         for name, help_text, command in self._commands():

@@ -21,6 +21,7 @@ FALLBACK = "suiron-dark"
 FOLDER = Path(__file__).resolve().parent.parent / "themes"
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 3
+MUTED = 0.68  # of the foreground, in muted text. Textual's own muted colour is relative; inside a line it comes out as plain white or black
 
 COLOURS = ("primary", "secondary", "accent", "foreground", "background", "surface", "panel", "success", "warning", "error")
 PARTS: dict[str, tuple[str, ...]] = {
@@ -132,6 +133,9 @@ def _theme(content: dict[str, Any], stem: str) -> Theme:
     if colours["background"].startswith("ansi_"):
         for key, value in ANSI_DEFAULTS.items():
             variables.setdefault(key, value)
+    elif not colours["foreground"].startswith("ansi_"):
+        muted = Color.parse(colours["background"]).blend(Color.parse(colours["foreground"]), MUTED)
+        variables.setdefault("text-muted", muted.hex6)
     return Theme(name=name, dark=dark, ansi=colours["background"].startswith("ansi_"), variables=variables, **cast("dict[str, Any]", colours))
 
 

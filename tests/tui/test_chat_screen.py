@@ -15,11 +15,13 @@ from textual.widgets import Input, Static, TextArea
 
 from core.engine.protocol import EngineStatus
 from core.errors import EngineError, ModelError
-from core.runs.folder import RunFolder, create_run
+from core.runs.folder import RunFolder, Status, create_run
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec
 from core.session import Session, load_session, save_session
 from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, response
 from tui.app import SuironApp
+from tui.messages import ModelChosen
+from tui.screens import chat as chat_screen
 from tui.screens.chat import ChatScreen
 from tui.widgets.finish_line import FinishLine
 from tui.widgets.stream_panel import StreamPanel
@@ -105,7 +107,7 @@ async def test_both_panels_fill_in_order_and_the_finish_line_tells_how(size: tup
         c.engine.say(finish())
         await c.ended()
         assert c.shown("response") == "It is 3015 m."
-        assert c.line == "End of answer · 12 tokens · prefill 0.25 s of 40 · first token 0.31 s · total 1.50 s · 8.0 tok/s"
+        assert c.line == "End of answer · 12 tokens · prefill of 40 in 0.25 s · first token 0.31 s · total 1.50 s · 8.0 tok/s"
         assert c.shown("reasoning") == "First I look at the map."
         side_by_side = c.panel("reasoning").region.y == c.panel("response").region.y
         assert side_by_side == (size[0] >= 110)
@@ -128,7 +130,7 @@ async def test_endings_that_need_a_word() -> None:
         await c.ask()
         c.engine.say(*reasoning("and so on and"), finish("length", "in_reasoning"))
         await c.ended()
-        assert c.line.startswith("Token limit reached, ended inside the reasoning: no response")
+        assert c.line.startswith("Token limit reached inside the reasoning, no response")
         assert c.shown("response") == "No response came."
 
 
@@ -451,3 +453,41 @@ async def test_a_huge_row_is_cut_and_said() -> None:
         await c.pilot.pause()
         assert len(c.room.query_one("#instruction", TextArea).text) == 100_000
         assert [note.message for note in c.app._notifications] == ["The instruction is cut after 100,000 of 1,000,000 characters."]
+
+
+async def test_a_run_that_ends_while_the_chat_is_in_front_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_screen, "LOOK_AGAIN", 0.01)
+    run = create_run(RunSpec(data=DataSection(source="rows.jsonl"), model=ModelSection(name="demo")))
+    run.write_status(Status(state="training", pid=1, host="elsewhere", heartbeat=time.time()))
+    async with chat(ScriptedEngine()) as c:
+        assert "tuned" not in c.line
+        run.adapter.mkdir(exist_ok=True)
+        (run.adapter / "adapter_config.json").write_text("{}")
+        run.write_status(Status(state="finished"))
+        await c.until(lambda: run.id in c.line)
+        await c.pilot.press("ctrl+o")
+        await c.until(lambda: c.line == "F5 asks")
+
+
+async def test_another_model_takes_the_trouble_with_the_last_one_away() -> None:
+    async with chat(ScriptedEngine([ModelError("the weights are corrupt", "demo", "Download the model again")])) as c:
+        await c.pilot.press("f5")
+        await c.until(lambda: c.trouble != "" and not c.room._answering)
+        c.app.tell(lambda: ModelChosen("demo", ""))
+        await c.until(lambda: c.trouble == "")
+
+
+async def test_a_q_that_misses_its_field_does_not_leave() -> None:
+    async with chat(ScriptedEngine()) as c:
+        c.panel("response").focus()
+        await c.pilot.press("q")
+        await c.pilot.pause()
+        assert c.app.is_running and not c.app._exit
+        await c.pilot.press("q")
+        await c.until(lambda: c.app._exit)
+
+
+async def test_both_panels_stand_in_a_low_terminal() -> None:
+    async with chat(ScriptedEngine(), (60, 15)) as c:
+        assert c.panel("reasoning").region.height >= 2 and c.panel("response").region.height >= 2
+        assert c.panel("response").region.bottom <= c.room.query_one("#finish").region.y

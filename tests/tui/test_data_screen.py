@@ -19,6 +19,7 @@ from tests.support.rooms import row, until, write_rows
 from tui.app import SuironApp
 from tui.screens.data import DataScreen
 from tui.screens.help import HelpScreen
+from tui.screens.open_data import OpenDialog
 from tui.screens.problems import ProblemsDialog
 from tui.widgets.row_pane import FIRST, MORE, RowPane, row_content
 from tui.widgets.rows_table import EMPTY, PAGE, RowsTable, fit
@@ -63,7 +64,7 @@ async def opened(source: str | Path | None, size: tuple[int, int] = (120, 40)) -
     app = SuironApp(str(source) if source is not None else None)
     async with app.run_test(size=size) as pilot:
         hands = Hands(pilot)
-        await until(pilot, lambda: hands.says("#status") or app.data_error)
+        await until(pilot, lambda: (hands.says("#status") and (hands.table.size.width or not hands.table.display)) or app.data_error)
         yield hands
 
 
@@ -284,3 +285,27 @@ def test_a_row_in_the_pane_is_text_and_never_markup() -> None:
     assert "[@click=app.quit]x[/]" in content.plain and "x[/think]" in content.plain
     assert not set(content.plain) & {"\x1b", "\x07", "\x9b", "\x90"}
     assert not [span for span in content.spans if "click" in repr(span.style)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_sources_that_do_not_open_leave_the_keys_and_the_way_back(rows_file: Path, tmp_path: Path, size: tuple[int, int]) -> None:
+    async with opened(rows_file, size) as hands:
+        for name in ("missing.jsonl", "missing too.jsonl"):  # the second time nothing but the notice is there to have the focus
+            await hands.press("o")
+            await until(hands.pilot, lambda: isinstance(hands.app.screen, OpenDialog))
+            field = hands.app.screen.query_one("#source", Input)
+            assert field.value == str(rows_file) if name == "missing.jsonl" else field.value.endswith("missing.jsonl")
+            field.value = str(tmp_path / name)
+            await hands.press("enter")
+            await until(hands.pilot, lambda name=name: hands.app.data_error is not None and hands.app.data_error[0].endswith(name))
+        await until(hands.pilot, lambda: "Esc goes back to" in hands.says("#notice"))
+        await hands.press("l", "s", "escape")
+        await until(hands.pilot, lambda: "450 rows" in hands.says("#status"))
+        assert hands.table.has_focus and hands.room.filters == Filters()
+
+
+async def test_the_text_searched_for_stands_before_the_counts(rows_file: Path) -> None:
+    async with opened(rows_file, (60, 15)) as hands:
+        await hands.press("slash", *"plus", "enter")
+        await hands.shown(150)
+        assert "· /plus" in hands.says("#status")[:60]

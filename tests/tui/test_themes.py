@@ -128,3 +128,11 @@ async def test_a_broken_theme_of_the_last_session_falls_back() -> None:
     async with again.run_test() as pilot:
         assert again.theme == themes.FALLBACK
         await until(pilot, lambda: len(again._notifications) == 1)
+
+
+@pytest.mark.parametrize("path", own(), ids=lambda path: path.stem)
+def test_muted_text_has_a_colour_of_its_own(path: Path) -> None:
+    """One that is relative to what lies behind comes out as plain white or black within a line of several colours."""
+    theme = themes.load_theme(path)
+    muted = theme.variables["text-muted"]
+    assert not Color.parse(muted).auto and Color.parse(muted) != Color.parse(str(theme.foreground))

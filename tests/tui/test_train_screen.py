@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from core.demo.spec import demo_spec
 from core.errors import RunError
@@ -24,6 +24,7 @@ from tests.support.rooms import until
 from tui.app import SuironApp
 from tui.screens import train
 from tui.screens.train import TrainScreen
+from tui.widgets.loss_chart import LossChart
 from tui.widgets.run_form import RunForm, field_id
 
 SIZES = [(80, 24), (120, 40)]
@@ -373,3 +374,27 @@ async def test_a_room_at_rest_draws_nothing(rows_file: Path, monkeypatch: pytest
         monkeypatch.setattr(hands.app, "_display", lambda screen, renderable: drawn.append(renderable))
         await hands.pilot.pause(0.3)
         assert [update for update in drawn if update is not None] == []
+
+
+@pytest.mark.parametrize("size", [(60, 15), (80, 24), (120, 40)])
+async def test_the_form_says_what_a_setting_is_and_dims_what_does_not_count(rows_file: Path, size: tuple[int, int]) -> None:
+    async with opened(rows_file, size) as hands:
+        note = hands.room.query_one("#form-note", Static)
+        await until(hands.pilot, lambda: "model demo" in str(note.visual))
+        await hands.press("down")
+        await until(hands.pilot, lambda: "Optimizer steps" in str(note.visual))
+        assert ("model demo" in str(note.visual)) == (size[1] == 40)
+        await hands.write("train.steps", "9")
+        assert hands.field("train.epochs").has_class("-unused")
+        await hands.write("train.steps", "0")
+        assert not hands.field("train.epochs").has_class("-unused")
+
+
+async def test_a_low_terminal_keeps_the_curve_and_scrolls_the_settings(rows_file: Path) -> None:
+    run = Run()
+    run.steps(1, 9)
+    async with opened(rows_file, (60, 15)) as hands:
+        await until(hands.pilot, lambda: hands.room.query_one(LossChart).size.height >= 5)
+        await hands.press("up")  # round to the last one
+        last = hands.field("train.save_steps")
+        await until(hands.pilot, lambda: last.has_focus and hands.room.query_one("#fields").region.contains_region(last.region))

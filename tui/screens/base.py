@@ -47,9 +47,17 @@ class Room(Screen[None]):
         self.query_one(Banner).show_open(*self._what_is_open())
 
     def compose(self) -> ComposeResult:
+        self._take_breakpoints()
         yield Banner(self.SCOPE, *self._what_is_open())
         yield from self.compose_room()
         yield KeyBar(self.SCOPE)
+
+    def _take_breakpoints(self) -> None:
+        """Textual sets the classes of the size at the first resize, after a first paint without them: that one would be thrown away."""
+        size = self.app.size
+        for length, breakpoints in ((size.width, self.HORIZONTAL_BREAKPOINTS), (size.height, self.VERTICAL_BREAKPOINTS)):
+            for name in self._get_breakpoint_classes(length, breakpoints or []):
+                self.add_class(name)
 
     def compose_room(self) -> ComposeResult:
         raise NotImplementedError

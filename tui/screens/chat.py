@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -25,6 +25,7 @@ from textual.worker import Worker
 from core.engine.protocol import EngineStatus, Finish, Piece, Question
 from core.errors import EngineError, RunError, SuironError
 from core.prompts.templates import TEMPLATES
+from core.runs.folder import list_runs
 from core.runs.tuned import Tuned, tuned_models
 from core.safe_text import safe_line, safe_text
 from tui.actions import Scope, bindings, key_of
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from core.engine.protocol import Engine
 
 FLUSH = 0.1  # seconds at least between two paints of what has arrived
+LOOK_AGAIN = 3.0  # seconds between two looks whether a run that trains has ended
+RUNS_WATCHED = 5
 STOP = key_of("chat.stop")
 ASK = key_of("chat.ask")
 IDLE = f"{ASK} asks"
@@ -55,6 +58,8 @@ class ChatScreen(Room):
     AUTO_FOCUS = "#instruction"
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - as the base class has it
 
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (20, "-high")]  # noqa: RUF012
+
     def __init__(self) -> None:
         super().__init__()
         self._tuned: list[Tuned] = []
@@ -68,6 +73,8 @@ class ChatScreen(Room):
         self._flushed = 0.0
         self._flush_timer: Timer | None = None
         self._own_engine: EngineClient | None = None
+        self._scanned = ""  # the model that `_tuned` belongs to
+        self._look_again: Timer | None = None
 
     def compose_room(self) -> ComposeResult:
         with Container(id="answer"):
@@ -86,6 +93,9 @@ class ChatScreen(Room):
 
     @on(events.ScreenResume)
     def _look_for_tuned(self) -> None:
+        if self._look_again is not None:
+            self._look_again.stop()
+            self._look_again = None
         self.run_worker(self._scan(), exclusive=True, group="scan")
 
     async def on_unmount(self) -> None:
@@ -132,15 +142,33 @@ class ChatScreen(Room):
     @on(ModelChosen)
     def _model_chosen(self) -> None:
         self._beneath, self._backend = False, ""
+        if not self._answering:
+            self.query_one("#trouble").remove_class("-shown")  # it was told of another model
         self._show_how()
+        self._offer_tuned()
         self._look_for_tuned()
 
     async def _scan(self) -> None:
-        """Look which tuned models there are: a run may have ended while another room was in front."""
-        self._tuned = await asyncio.to_thread(tuned_models, self.suiron.session.model)
+        """Look which tuned models there are: a run may have ended. As long as one trains and this room is in front, look again and again."""
+        model = self.suiron.session.model
+        tuned, training = await asyncio.to_thread(_look_at_runs, model)
+        new = [one.run for one in tuned if one not in self._tuned] if self._scanned == model else []
+        self._tuned, self._scanned = tuned, model
         self._show_how()
-        if self._tuned and not self.suiron.session.adapter and not self._answering and self._finish.words.startswith(IDLE):
-            self._finish.show_state(IDLE, f"a tuned model is ready: {key_of('chat.adapter')} asks {self._tuned[0].run}")
+        if not self._offer_tuned() and new:
+            self._hint(f"A tuned model is ready: {key_of('chat.adapter')} asks {new[0]}")
+        if training and self.is_current:
+            self._look_again = self.set_timer(LOOK_AGAIN, self._look_for_tuned)
+
+    def _offer_tuned(self) -> bool:
+        """Say in the finish line that there is a tuned model, as long as the line has nothing of an answer to tell; whether it was said."""
+        if self._answering or not self._finish.words.startswith(IDLE):
+            return False
+        if not self._tuned or self.suiron.session.adapter:
+            self._finish.show_state(IDLE)
+            return False
+        self._finish.show_state(IDLE, f"a tuned model is ready: {key_of('chat.adapter')} asks {self._tuned[0].run}")
+        return True
 
     def action_next_adapter(self) -> None:
         """Base, the newest run, older ones, and round to base."""
@@ -336,6 +364,15 @@ class ChatScreen(Room):
         trouble.add_class("-shown")
         if state:
             self._finish.show_state(state, AGAIN)
+
+
+def _look_at_runs(model: str) -> tuple[list[Tuned], bool]:
+    """The tuned models on `model`, and whether one of the newest runs still trains. Reads the disk."""
+    training = False
+    for run in list_runs()[:RUNS_WATCHED]:
+        with suppress(SuironError):  # a run that cannot be read is the train room's to tell of
+            training = training or not run.status().ended
+    return tuned_models(model), training
 
 
 def _as_trained(question: Question, tuned: Tuned) -> Question:

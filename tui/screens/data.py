@@ -43,6 +43,7 @@ class DataScreen(Room):
     SCOPE: ClassVar[Scope] = "data"
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("data"))
     CSS_PATH = "data.tcss"
+    AUTO_FOCUS = ""  # Textual's own choice would be the search field, which is focusable even while it is hidden
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,7 +134,13 @@ class DataScreen(Room):
 
     def _failed(self, source: str, error: SuironError) -> None:
         self._forget()
-        self._notice(trouble_words(source, error))
+        self._notice(trouble_words(source, error, self._way_back))
+
+    @property
+    def _way_back(self) -> str:
+        """The source that was open before the one that failed; empty where there is none."""
+        failed, before = self.suiron.data_error, self.suiron.session.data
+        return before if failed is not None and failed[0] != before else ""
 
     def _notice(self, content: Content | None) -> None:
         """Words in the table's place; None brings the table back."""
@@ -257,6 +264,8 @@ class DataScreen(Room):
             self._search_for("")
         elif self._pane.display and not self._wide:
             self.action_toggle_row()
+        elif self._way_back:
+            self.suiron.open_data(self._way_back, self.suiron.session.split)
 
     # -- rows --
 
@@ -362,8 +371,9 @@ class DataScreen(Room):
     def action_open_data(self) -> None:
         from tui.screens.open_data import OpenDialog
 
-        session = self.suiron.session
-        self.app.push_screen(OpenDialog(session.data, session.split), self._open_chosen)
+        session, failed = self.suiron.session, self.suiron.data_error
+        source, split = (failed[0], "") if failed is not None else (session.data, session.split)  # a mistyped path is there to be mended
+        self.app.push_screen(OpenDialog(source, split), self._open_chosen)
 
     def _open_chosen(self, choice: tuple[str, str] | None) -> None:
         if choice is not None:

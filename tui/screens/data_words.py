@@ -23,6 +23,8 @@ def status_words(total: int, shown: int, filters: Filters, facets: Facets) -> Co
     parts = [Content(f" {total:,} rows")]
     if filters != Filters():
         parts.append(Content.styled(f" · shown {shown:,}", "bold $accent"))
+    if filters.text:  # before the counts, which may not fit
+        parts.append(Content.styled(f" · /{safe_line(filters.text, 60)}", "bold $accent"))
     for column, key in (("syslang", "l"), ("sysflag", "s")):
         values = facets.get(column, [])
         chosen = getattr(filters, column)
@@ -31,8 +33,6 @@ def status_words(total: int, shown: int, filters: Filters, facets: Facets) -> Co
         elif values:
             some = ", ".join(f"{safe_line(value, 20) or '(empty)'} {count:,}" for value, count in values[:NAMED])
             parts.append(Content.styled(f" · {key} {some}{', …' if len(values) > NAMED else ''}", "$text-muted"))
-    if filters.text:
-        parts.append(Content.styled(f" · /{safe_line(filters.text, 60)}", "bold $accent"))
     return Content("").join(parts)
 
 
@@ -47,11 +47,12 @@ def problem_words(problems: Sequence[Problem], count: int) -> Content:
     return head + Content.styled(problem_line(problems[0]), "$text-muted") if problems else head
 
 
-def trouble_words(source: str, error: SuironError) -> Content:
-    """The three parts of an error, and the way out."""
+def trouble_words(source: str, error: SuironError, before: str = "") -> Content:
+    """The three parts of an error, and the ways out; before: the source that was open until then."""
     what = safe_line(error.what, 1000)
     parts = [Content.styled(f"{what[:1].upper()}{what[1:]}.", "bold $error"), Content(f"\n\n{safe_line(error.where or source, 1000)}")]
     if error.do:
         parts.append(Content(f"\n\n{safe_line(error.do, 1000)}."))
-    parts.append(Content.styled("\n\no opens another source.", "$text-muted"))
+    back = f" Esc goes back to {safe_line(before, 200)}." if before else ""
+    parts.append(Content.styled(f"\n\no opens another source.{back}", "$text-muted"))
     return Content("").join(parts)

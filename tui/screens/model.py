@@ -79,7 +79,8 @@ class ModelDialog(Dialog[tuple[str, str]]):
     def action_to_list(self) -> None:
         options = self.query_one(OptionList)
         if options.highlighted is None and options.option_count:
-            options.highlighted = 0
+            now = (self._model, self._adapter)
+            options.highlighted = next((index for index, choice in enumerate(self._choices) if (choice.model, choice.adapter) == now), 0)
         options.focus()
 
     @on(Input.Submitted)

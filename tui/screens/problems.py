@@ -19,7 +19,7 @@ SHOWN = 500
 
 
 class ProblemsDialog(Dialog[None]):
-    TITLE_WORDS = "Rows that could not be read"
+    TITLE_WORDS = "Rows that could not be read, counted from 1"
 
     def __init__(self, problems: Sequence[Problem], count: int) -> None:
         super().__init__()

@@ -43,8 +43,8 @@ class TrainScreen(Room):
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("train"))
     CSS_PATH = "train.tcss"
     AUTO_FOCUS = "#preset"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual's own declaration is no ClassVar
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-small"), (76, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual's own declaration is no ClassVar
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-short"), (32, "-tall")]  # noqa: RUF012
 
     def __init__(self) -> None:
         super().__init__()
@@ -205,7 +205,7 @@ class TrainScreen(Room):
     def action_stop_run(self) -> None:
         reader = self._reader
         if reader is None or reader.status.ended:
-            self._say("No run to stop here.")
+            self._say_briefly("No run to stop here.")
         elif self._asked != "stop":
             self._ask("stop", f"{key_of('train.stop')} again to stop this run.")
         else:
@@ -225,7 +225,7 @@ class TrainScreen(Room):
     async def _next_run(self) -> None:
         runs = await asyncio.to_thread(list_runs)
         if not runs:
-            self._say("No run yet.")
+            self._say_briefly("No run yet.")
             return
         here = next((index for index, run in enumerate(runs) if self._reader and run.id == self._reader.folder.id), -1)
         self._say("")
@@ -252,6 +252,11 @@ class TrainScreen(Room):
             self._question.stop()
             self._question = None
         self.query_one(RunStatus).notice(text, bad)
+
+    def _say_briefly(self, text: str) -> None:
+        """Say what answers a key and is of no further use."""
+        self._say(text)
+        self._question = self.set_timer(CONFIRM, partial(self._say, ""))
 
     def _fail(self, error: SuironError) -> None:
         self._say("")

@@ -15,7 +15,7 @@ def ending_words(finish: Finish, has_response: bool = True) -> str:
     """Why the answer ended, and what is odd about it. has_response: whether any text of a response came."""
     words = REASONS[finish.reason]
     if finish.ending == "in_reasoning":
-        return f"{words}, ended inside the reasoning: no response"
+        return f"{words} inside the reasoning, no response"
     if finish.ending == "runaway" and finish.reason != "runaway":
         return f"{words}, ran on into a new instruction"
     return words if has_response else f"{words}, the response is empty"
@@ -24,7 +24,7 @@ def ending_words(finish: Finish, has_response: bool = True) -> str:
 def timing_words(finish: Finish) -> str:
     """Tokens, times in seconds, and the rate."""
     return (
-        f"{finish.tokens} token{'' if finish.tokens == 1 else 's'} · prefill {seconds(finish.prefill_seconds)} of {finish.prompt_tokens} · "
+        f"{finish.tokens} token{'' if finish.tokens == 1 else 's'} · prefill of {finish.prompt_tokens} in {seconds(finish.prefill_seconds)} · "
         f"first token {seconds(finish.first_token_seconds)} · total {seconds(finish.total_seconds)} · {finish.tokens_per_second:.1f} tok/s"
     )
 

@@ -68,7 +68,7 @@ def draw(series: Series, total: int, log: bool, before: Axes, width: int, height
         xs, _ = thin_line(series.gaps, series.gaps, 0, end, bins // 2)
         figure.draw(figure.signal(xs, [scale(upper)] * len(xs), marker=_marker(plotext, GAP, BAD)).lines(False))
     xticks = linear_ticks(0, end, max(2, width // 12))
-    yticks = (log_ticks if log and axes.y else linear_ticks)(lower, upper, max(2, (height - 2) // 3))
+    yticks = (log_ticks if log and axes.y else linear_ticks)(lower, upper, max(3, (height - 2) // 3))
     x, y = figure.ruler(0), figure.ruler(1)
     x.lim(0, end)
     y.lim(scale(lower), scale(upper))

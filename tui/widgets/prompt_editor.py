@@ -54,6 +54,7 @@ class PromptEditor(Vertical):
         & Label { color: $text-muted; width: 12; }
         & .short { width: auto; margin: 0 1 0 3; }
         & TextArea { padding: 0; border: none; background: $surface; width: 1fr; scrollbar-size-vertical: 1; }
+        & .text-area--placeholder, & .input--placeholder { color: $text-muted; }
         & TextArea:focus, & Input:focus { background: $panel; }
         & #instruction { height: 4; }
         & #input { height: auto; min-height: 1; max-height: 4; }

@@ -69,11 +69,10 @@ def row_content(row: Row, limit: int) -> Content:
         parts += [Content("\n\n"), _heading(name)]
         if len(text) > limit:
             parts.append(Content.styled(f"  the first {limit:,} of {len(text):,} characters; v shows more", "$warning"))
-        parts.append(Content("\n"))
         if text:
-            parts.append(Content.styled(safe_text(text[:limit]), style) if style else Content(safe_text(text[:limit])))
+            parts += [Content("\n"), Content.styled(safe_text(text[:limit]), style) if style else Content(safe_text(text[:limit]))]
         else:
-            parts.append(Content.styled("(empty)", "$text-muted"))
+            parts.append(Content.styled("  (empty)", "$text-muted"))
         if len(text) > limit:
             parts.append(Content.styled(f"\n… {len(text) - limit:,} more characters; v shows more", "$warning"))
     return Content("").join(parts)

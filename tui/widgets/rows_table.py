@@ -178,7 +178,7 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
         base = self.rich_style
         if y == 0:
             style = base + self.get_component_rich_style("rows--header", partial=True)
-            text = " ".join(fit(title, size) for title, size in self.columns(width))
+            text = " ".join(f"{title:>{size}}" if title == "#" else fit(title, size) for title, size in self.columns(width))
             return Strip([Segment(set_cell_size(text, width), style)], width)
         position = self.scroll_offset.y + y - 1
         if position >= self.count:

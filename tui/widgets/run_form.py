@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
@@ -19,6 +19,7 @@ from core.runs.spec import RunSpec
 from core.safe_text import safe_line
 from tui.actions import ACTIONS
 
+NOTE_BELOW = 12  # rows of a form that stands beside the curve, one setting a row
 _ALLOWED = r"[0-9eE.+\-_]*"
 _ROOM_KEYS = {key for action in ACTIONS if action.scope == "train" and action.everywhere for key in action.keys.split(",")}
 
@@ -65,7 +66,8 @@ class SettingField(Horizontal):
 
 
 class RunForm(Container):
-    """`fill` sets the preset, `spec` reads it back with what was typed; the last line shows the data and the model, or what is wrong."""
+    """`fill` sets the preset, `spec` reads it back with what was typed. The note shows what is wrong, or the data and the model; of the setting in
+    focus, what it is: below these in a high form, in their place in a low one."""
 
     class Changed(Message):
         """A setting or the preset changed; `texts` by key, `preset` by name."""
@@ -78,7 +80,8 @@ class RunForm(Container):
         super().__init__(id=id)
         self._preset = ""
         self._base: RunSpec | None = None
-        self._about = Content("")
+        self._about: list[Content] = []
+        self._noted = Content("")
         self.error: RunError | None = None
 
     def compose(self) -> ComposeResult:
@@ -111,7 +114,7 @@ class RunForm(Container):
         """Name what the run will train on, and with which model (foreign text, made safe here); `note` says what is the matter with them."""
         parts = [Content.styled(note, "$warning")] if note else []
         parts += [Content.styled(word, "$text-muted").append(safe_line(name, 120)) for word, name in (("data ", data), ("model ", model))]
-        self._about = Content("\n" if self.size.width < 60 else "  ").join(parts)
+        self._about = parts
         self._check()
 
     def texts(self) -> dict[str, str]:
@@ -154,8 +157,28 @@ class RunForm(Container):
             field.set_class(self.error is not None and self.error.where == _key(field), "-wrong")
         own = texts != texts_of(self._base)
         self.query_one(PresetChoice).update(Content.styled(f"‹ {self._preset} ›", "bold").append("*" if own else ""), layout=False)
-        note = Content.styled(f"{self.error.what}.", "bold $error") if self.error else self._about
-        self.query_one("#form-note", Static).update(note)
+        by_steps = texts["train.steps"].strip() not in ("", "0")
+        self.query_one(f"#{field_id('train.epochs')}").set_class(by_steps, "-unused")
+        self._show_note()
+
+    def on_resize(self) -> None:
+        self._show_note()
+
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def _show_note(self) -> None:
+        high = self.size.height > NOTE_BELOW
+        focused = next((field.setting.help for field in self.query(SettingField) if field.query_one(Input).has_focus), "")
+        help_words = [Content.styled(focused, "$text-muted")] if focused else []
+        if self.error is not None:
+            note = Content.styled(f"{self.error.what}.", "bold $error")
+        elif high:
+            note = Content("\n").join([*self._about, *([Content(""), *help_words] if help_words else [])])
+        else:
+            note = help_words[0] if help_words else Content("  ").join(self._about)
+        if note != self._noted:
+            self._noted = note
+            self.query_one("#form-note", Static).update(note)
 
 
 def field_id(key: str) -> str:

@@ -107,7 +107,8 @@ def status_rows(reader: RunReader | None, place: str, notice: Piece, width: int)
         tail = f" {min(100, 100 * step // status.total):3} %{left}"
         room = width - sum(len(text) for text, _ in head) - max(len(tail), 22)  # 22: `100 %  1 min 05 s left`, so that the bar keeps its length
         head += [*_bar(step / status.total, min(_BAR, room)), (tail, MUTED)]
-    last_row: Row = [notice] if notice[0] else [(_joined(safe_line(status.message), f"run {safe_line(reader.folder.id)}", place), MUTED)]
+    about = _joined(place and f"run {place}", safe_line(status.message), safe_line(reader.folder.id))  # the id last: it is what may be cut
+    last_row: Row = [notice] if notice[0] else [(_cut(about, width), MUTED)]
     return [head, _numbers(reader), [(_cut(safe_line(status.backend), width), MUTED)], [(_cut(_facts(status.facts), width), MUTED)], last_row]
 
 
