@@ -1,6 +1,6 @@
 """The journey on a CUDA machine: train through Unsloth, talk to the result; with `--screens` through the real app in a pseudo-terminal.
 
-    python -m bench.cuda_journey SHAPE TOKENIZER_FOLDER [--steps N] [--screens]
+    python -m bench.cuda_journey SHAPE TOKENIZER_FOLDER [--steps N] [--screens | --only-screens]
 
 Makes a model of the shape with random weights (see bench.random_model) in a temporary folder, so what it says means nothing; what it shows
 is that every process works there, and how fast. Prints what each part said, then one line of figures.
@@ -58,6 +58,15 @@ def ask(run: str, *words: str) -> None:
     print("finish:", json.dumps(finish))
 
 
+def headless(model: Path, steps: int) -> None:
+    """Doctor, a run, and what the tuned and the base model say."""
+    print(json.dumps(core("doctor", "--offline")[0], indent=1))
+    run = train(model, steps)
+    ask(run)
+    ask(run, "--base")
+    ask(run, "--template", "alpaca")
+
+
 def screens(model: Path, steps: int) -> None:
     """Open, filter, train, quit and come back while it runs, ask: by keyboard in a pseudo-terminal of 120x40."""
     from bench.journey import come_back, leave, look_around, start_training, talk, wait_until_trained
@@ -83,7 +92,8 @@ def main() -> None:
     parser.add_argument("shape")
     parser.add_argument("tokenizer", type=Path)
     parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--screens", action="store_true")
+    parser.add_argument("--screens", action="store_true", help="after the headless part")
+    parser.add_argument("--only-screens", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="suiron-cuda-") as folder:
         for name in ("HOME", "CACHE", "CONFIG"):
@@ -92,12 +102,9 @@ def main() -> None:
         model = Path(folder) / f"random-{arguments.shape}"
         subprocess.run([sys.executable, "-m", "bench.random_model", arguments.shape, str(model), str(arguments.tokenizer)], cwd=ROOT, check=True)
         print(f"made in {time.perf_counter() - start:.1f} s")
-        print(json.dumps(core("doctor", "--offline")[0], indent=1))
-        run = train(model, arguments.steps)
-        ask(run)
-        ask(run, "--base")
-        ask(run, "--template", "alpaca")
-        if arguments.screens:
+        if not arguments.only_screens:
+            headless(model, arguments.steps)
+        if arguments.screens or arguments.only_screens:
             screens(model, arguments.steps)
         core("serve", "--stop")
 

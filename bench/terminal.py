@@ -76,8 +76,9 @@ class Terminal:
             return self._display()
 
     def _display(self) -> str:
-        # A wide character fills two cells; pyte keeps the second one empty.
-        return "\n".join(line.rstrip() for line in self.screen.display)
+        # A wide character fills two cells, of which the second is empty. pyte's own `display` stumbles over such a half left alone by an overwrite.
+        rows = (self.screen.buffer[y] for y in range(self.screen.lines))
+        return "\n".join("".join(row[x].data for x in range(self.screen.columns)).rstrip() for row in rows)
 
     def send(self, *keys: str) -> None:
         """Names of KEYS are sent as their codes, everything else as typed."""

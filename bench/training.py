@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -63,8 +64,6 @@ def bare(spec: RunSpec) -> tuple[float, float]:
 
 
 def _environment() -> dict[str, str]:
-    import os
-
     return {**os.environ, "PYTHONPATH": python_path()}
 
 
@@ -187,6 +186,7 @@ def main() -> None:
         _bare(msgspec.json.decode(arguments.bare, type=RunSpec))
         return
     with tempfile.TemporaryDirectory(prefix="suiron-bench-") as folder:
+        os.environ["SUIRON_HOME"] = str(Path(folder) / "home")  # a run of ours must not stand among the user's
         rows = Path(folder) / "rows.jsonl"
         write_rows(rows, arguments.batch * arguments.steps, arguments.tokens)
         spec = RunSpec(

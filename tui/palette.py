@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.widgets import Input
 
 from tui.actions import ACTIONS, key_words, room_name
-
-if TYPE_CHECKING:
-    from tui.app import SuironApp
+from tui.house import House
 
 Command = tuple[str, str, Callable[[], Coroutine[Any, Any, None]]]
 
@@ -21,7 +19,7 @@ class SuironCommands(Provider):
     """Actions and themes. All names are the program's own or checked by the theme loader."""
 
     def _commands(self) -> Iterator[Command]:
-        app = cast("SuironApp", self.app)
+        app = cast("House", self.app)
         for action in ACTIONS:
             room = "" if action.scope == "app" else f"{room_name(action.scope)}: "
             yield f"{room}{action.words}  ({' '.join(key_words(action))})", action.help, partial(app.perform, action)

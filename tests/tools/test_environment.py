@@ -28,7 +28,11 @@ def run(folder: Path, requirements: str = "requirements-dev.txt") -> subprocess.
     ("says", "cause", "do"),
     [
         ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "the disk is full", "Free about"),
-        ("WARNING: Retrying ... NewConnectionError\nERROR: No matching distribution found for x==1", "the package index cannot be reached", "network"),
+        (
+            "WARNING: Retrying: NewConnectionError\nERROR: No matching distribution found for x==1",
+            "the package index cannot be reached",
+            "network",
+        ),
         ("ERROR: No matching distribution found for x==1", "no build for this machine", "install.log"),
         ("ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: '/x'", "no permission", "a folder of your own"),
         ("ERROR: something new", "something new", "install.log"),

@@ -137,6 +137,7 @@ def test_endings_in_words() -> None:
     assert ending_words(ended("end", "complete")) == "End of answer"
     assert ending_words(ended("length", "in_reasoning"), False) == "Token limit reached inside the reasoning, no response"
     assert ending_words(ended("runaway", "runaway")) == "Ran on into a new instruction"
+    assert ending_words(ended("runaway", "complete")) == "Ended the answer, then began a section again"
     assert ending_words(ended("stopped", "complete")) == "Stopped"
     assert ending_words(ended("end", "complete"), False) == "End of answer, the response is empty"
     assert timing_words(ended("end", "complete")) == "412 tokens · prefill of 40 in 0.25 s · first token 0.31 s · total 12.3 s · 33.2 tok/s"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+from typing import ClassVar, TypeVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -14,12 +14,10 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from tui.actions import Scope
+from tui.house import House
 from tui.messages import DataOpened, ModelChosen
 from tui.widgets.banner import Banner
 from tui.widgets.key_bar import KeyBar
-
-if TYPE_CHECKING:
-    from tui.app import SuironApp
 
 Result = TypeVar("Result")
 
@@ -30,9 +28,9 @@ class Room(Screen[None]):
     SCOPE: ClassVar[Scope]
 
     @property
-    def suiron(self) -> SuironApp:
+    def suiron(self) -> House:
         """The app, typed."""
-        return cast("SuironApp", self.app)
+        return cast("House", self.app)
 
     def _what_is_open(self) -> tuple[str, str]:
         session = self.suiron.session
@@ -81,8 +79,8 @@ class Dialog(ModalScreen[Result]):
     TITLE_WORDS: ClassVar[str] = ""
 
     @property
-    def suiron(self) -> SuironApp:
-        return cast("SuironApp", self.app)
+    def suiron(self) -> House:
+        return cast("House", self.app)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="box") as box:

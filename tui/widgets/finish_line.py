@@ -14,6 +14,8 @@ REASONS = {"end": "End of answer", "length": "Token limit reached", "stopped": "
 def ending_words(finish: Finish, has_response: bool = True) -> str:
     """Why the answer ended, and what is odd about it. has_response: whether any text of a response came."""
     words = REASONS[finish.reason]
+    if finish.reason == "runaway" and finish.ending == "complete":
+        return "Ended the answer, then began a section again"
     if finish.ending == "in_reasoning":
         return f"{words} inside the reasoning, no response"
     if finish.ending == "runaway" and finish.reason != "runaway":
