@@ -92,6 +92,13 @@ def _folders() -> dict[str, str]:
     return found
 
 
+def _shown(address: str) -> str:
+    """An address without the user and password that may stand in it."""
+    scheme, separator, rest = address.rpartition("://")
+    host, slash, path = rest.partition("/")
+    return scheme + separator + host.rpartition("@")[2] + slash + path
+
+
 def _hub() -> str:
     import httpx
 
@@ -99,8 +106,8 @@ def _hub() -> str:
     try:
         answer = httpx.get(f"{endpoint}/api/models?limit=1", timeout=5.0)
     except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError) as error:  # the last two: a proxy in the environment that httpx cannot use
-        return f"{endpoint} cannot be reached ({type(error).__name__}); local folders work without it"
-    return f"{endpoint} answers" if answer.is_success else f"{endpoint} answers with status {answer.status_code}"
+        return f"{_shown(endpoint)} cannot be reached ({type(error).__name__}); local folders work without it"
+    return f"{_shown(endpoint)} answers" if answer.is_success else f"{_shown(endpoint)} answers with status {answer.status_code}"
 
 
 def _free(free: int, total: int) -> str:

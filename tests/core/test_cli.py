@@ -85,3 +85,10 @@ def test_a_damaged_run_does_not_hide_the_others() -> None:
     found = {line["run"]: line for line in map(json.loads, out.splitlines())}
     assert "cannot be read" in found[damaged.id]["error"]["what"]
     assert found[other.id]["status"]["state"] == "starting"
+
+
+def test_the_hubs_address_is_shown_without_its_password() -> None:
+    from core.cli.doctor import _shown
+
+    assert _shown("https://me:secret@hub.example:8080/mirror") == "https://hub.example:8080/mirror"
+    assert _shown("https://huggingface.co") == "https://huggingface.co"
