@@ -237,7 +237,7 @@ class Splitter:
         self._preamble, section = False, self._after(kind)
         if section is None or self.ran_away:
             self.ran_away, self._into_new, self._held = True, kind == "runaway", ""
-            self._fences = Fences()
+            self._line_ends_to_drop, self._after_marker, self._fences = 1, True, Fences()
             return
         going_on = section == self._section and self._written[section]
         if section != self._section:

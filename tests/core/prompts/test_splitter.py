@@ -125,6 +125,7 @@ def test_a_template_shaped_answer_comes_back_exactly(reasoning: str, output: str
         ("r\n\n### Response:\na\n\n### Response:\nb", "reasoning", ("r", "a", "complete")),
         ("r\n\n### Response:\na\n\n### Reasoning:\ns", "reasoning", ("r", "a", "complete")),
         ("r\n\n### Response:\na\n\n### Response:\nb\n\n### Input:\nc\n### Response:\nd", "reasoning", ("r", "a", "runaway")),
+        ("a\n### Response:### Input:\nb", "response", ("", "a", "complete")),  # in the middle of a line, it is text
         ("r\n\n### Response:\na\n\n### Instruction:\nb\n\n### Response:\nc", "reasoning", ("r", "a", "runaway")),
         ("r\n\n### Input:\nb", "reasoning", ("r", "", "runaway")),
         ("r\n\n### Reasoning:\ns\n\n### Response:\na", "reasoning", ("r\n\ns", "a", "complete")),
