@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _POLL = 0.2  # seconds between two looks at a server that starts
 _START = 60.0  # seconds a server may take until it listens; on a loaded machine importing its libraries takes a few
+_END = 10.0  # seconds that a server may take to end once it has said that it will
 _ANSWER = 15.0  # seconds a server may take for a short answer: while it imports torch, its event loop gets few turns
 
 
@@ -99,6 +100,10 @@ class EngineClient:
         socket = await asyncio.to_thread(launch.find_engine)
         if socket is not None:
             await self._send(socket, "POST", "/suiron/shutdown", {})
+            for _ in range(int(_END / _POLL)):  # it says yes first and ends then
+                if await asyncio.to_thread(launch.find_engine) != socket:
+                    break
+                await asyncio.sleep(_POLL)
         await self.close()
 
     async def close(self) -> None:
