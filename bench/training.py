@@ -20,8 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from core import processes
 from core.runs.folder import RunFolder
-from core.runs.launch import python_path, start_run
+from core.runs.launch import start_run
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, TrainSection
 from core.runs.watch import watch
 
@@ -56,15 +57,11 @@ def bare(spec: RunSpec) -> tuple[float, float]:
 
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "bench.training", "--bare", msgspec.json.encode(spec).decode()]
-        result = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True)
+        result = subprocess.run(command, cwd=folder, env=processes.environment(), capture_output=True, text=True)
     if result.returncode:
         raise SystemExit(f"the bare library failed:\n{result.stdout[-2000:]}\n{result.stderr[-4000:]}")
     figures = json.loads(result.stdout.splitlines()[-1])
     return figures["speed"], figures["memory"]
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": python_path()}
 
 
 def _bare(spec: RunSpec) -> None:

@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from core import settings
+from core import processes, settings
 from core.errors import DataError
 from core.files import private_dir
 
-_ROOT = Path(__file__).resolve().parents[2]
 _UNREACHABLE = (
     "ConnectionError", "ConnectError", "ConnectTimeout", "ReadTimeout", "Timeout", "TimeoutError", "ProxyError", "SSLError",
     "OfflineModeIsEnabled", "LocalEntryNotFoundError", "MaxRetryError", "NameResolutionError", "gaierror",
@@ -35,12 +34,11 @@ def fetch(name: str, split: str) -> Path:
     out = folder / quote(f"{name}@{split}", safe="")
     if out.is_dir():
         return out
-    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH", ""))))
-    environment = {**os.environ, "PYTHONPATH": path, "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
+    quiet = processes.environment(HF_HUB_DISABLE_PROGRESS_BARS="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
     # -P and a folder of ours: neither an import nor a data set's name may pick up what lies where the person happens to stand
     done = subprocess.run(
         [sys.executable, "-P", "-m", "core.data.hub", name, split, str(out)],
-        cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
+        cwd=folder, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
     if done.returncode == 0 and out.is_dir():
         return out

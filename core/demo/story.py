@@ -7,7 +7,6 @@ that tells it stays light: models are held by others.
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from core import processes
 from core.demo.make_rows import demo_rows
 from core.demo.report import Figures, table
 from core.demo.spec import demo_spec
@@ -36,7 +36,6 @@ from core.runs.watch import progress_line, watch
 INTERRUPTED = 130
 ANSWER_TOKENS = 200
 ENGINE_IDLE = 600.0  # seconds until the inference server ends by itself, should the story be killed
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_story(report: bool, output: Output, engine: Callable[[], Client] = lambda: EngineClient(ENGINE_IDLE)) -> int:
@@ -167,11 +166,10 @@ class _Story:
         from core.demo.measure import Measured
 
         self._output.note("asking the held-out questions, before and after")
-        path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
                 _measure_command(run.adapter),
-                env={**os.environ, "PYTHONPATH": path},
+                env=processes.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,

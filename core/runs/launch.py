@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+from core import processes
 from core.errors import RunError
 from core.runs.folder import RunFolder, Status, Trouble, create_run
 from core.runs.spec import RunSpec, check
-
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 def start_run(spec: RunSpec) -> RunFolder:
@@ -33,11 +30,7 @@ def start_run(spec: RunSpec) -> RunFolder:
             process = subprocess.Popen(
                 [sys.executable, "-m", "core.training", str(run.path)],
                 cwd=run.path,  # libraries that write into the working directory write here
-                env={
-                    **os.environ,
-                    "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
-                    "PYTHONUNBUFFERED": "1",
-                },
+                env=processes.environment(PYTHONUNBUFFERED="1"),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -51,11 +44,6 @@ def start_run(spec: RunSpec) -> RunFolder:
         raise RunError(trouble.what, trouble.where, trouble.do) from error
     _reap(process)
     return run
-
-
-def python_path() -> str:
-    """What a process with another working directory needs as PYTHONPATH to import `core`, whatever stood there kept behind it."""
-    return os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:
