@@ -10,11 +10,19 @@ from core import files, settings
 
 
 class Filters(msgspec.Struct, frozen=True):
-    """What the data screen shows: empty means all."""
+    """What the data screen shows, and in which order: empty means all, in the order of the source.
+
+    columns: where `text` is sought, empty for all six; where: an SQL condition over the six columns and `row`, the row's index;
+    sort: a column's name, `length` for the characters of a whole row, or `length(COLUMN)`.
+    """
 
     syslang: str = ""
     sysflag: str = ""
     text: str = ""
+    columns: tuple[str, ...] = ()
+    where: str = ""
+    sort: str = ""
+    descending: bool = False
 
 
 class Session(msgspec.Struct, frozen=True):
