@@ -36,6 +36,7 @@ from tui.typed_order import TypedOrder
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
+    from core.data.mapping import Mapping
     from core.engine.protocol import Engine
     from tui.screens.base import Room
 
@@ -136,6 +137,15 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette())
 
+    async def action_quit(self) -> None:
+        """F9, also in the middle of a text: what is kept nowhere is not thrown away by one key."""
+        now = time.monotonic()
+        if not any(getattr(screen, "unsaved", False) for screen in self.screen_stack) or now - self._leaving < LEAVE_AGAIN:
+            self.exit()
+        else:
+            self._leaving = now
+            self.notify("What is written here is not kept yet. F5 keeps it; F9 again leaves without it.", timeout=LEAVE_AGAIN, markup=False)
+
     def action_leave(self) -> None:
         """A q typed for a field that did not have the focus must not end the app in the middle of an answer."""
         now = time.monotonic()
@@ -161,13 +171,15 @@ class SuironApp(TypedOrder, inherit_bindings=False):
 
     # -- data --
 
-    def open_data(self, source: str, split: str = "") -> None:
-        """Open a source in a thread; rooms hear DataOpening, then DataOpened or DataFailed. A later call wins."""
+    def open_data(self, source: str, split: str = "", mapping: Mapping | None = None) -> None:
+        """Open a source in a thread; rooms hear DataOpening, then DataOpened or DataFailed. A large source is opened early: DataOpened comes with
+        its first rows, then once more when all of it can be asked. mapping: what its columns are taken from, where a person has just said so;
+        else the saved one or a guess. A later call wins."""
         source = placed(source)
         self.tell(partial(DataOpening, source))
-        self.run_worker(partial(self._open_data, source, split), thread=True, exclusive=True, group="open data")
+        self.run_worker(partial(self._open_data, source, split, mapping), thread=True, exclusive=True, group="open data")
 
-    def _open_data(self, source: str, split: str) -> None:
+    def _open_data(self, source: str, split: str, mapping: Mapping | None) -> None:
         worker = get_current_worker()
         told = 0.0
 
@@ -177,18 +189,26 @@ class SuironApp(TypedOrder, inherit_bindings=False):
                 raise InterruptedError("another source was opened meanwhile")
             if time.monotonic() - told >= PROGRESS_EVERY:
                 told = time.monotonic()
-                self.call_from_thread(self.tell, partial(DataOpening, source, done / total if total else None))
+                self.call_from_thread(self.tell, partial(DataOpening, source, done / total if total else None, early=True))
 
         try:
-            from core.data.source import open_data
+            from core.data.source import begin, complete, count
 
-            dataset = open_data(source, split, progress)
+            dataset = begin(source, split, mapping)
+            if not worker.is_cancelled:
+                self.call_from_thread(self._data_opened, source, split, dataset)
+            if not dataset.counted and not worker.is_cancelled and (counted := count(dataset)) is not dataset:
+                dataset = counted
+                self.call_from_thread(self._data_opened, source, split, dataset)
+            if not dataset.ready and not worker.is_cancelled:
+                dataset = complete(dataset, progress)
+                if not worker.is_cancelled:
+                    self.call_from_thread(self._data_opened, source, split, dataset)
+            if not worker.is_cancelled:
+                _remember_opened(source, split, len(dataset))
         except Exception as error:  # whatever a source does to a reader, it is shown on the screen, and the app stays
             if not worker.is_cancelled:
                 self.call_from_thread(self._data_failed, source, readable(error, source))
-        else:
-            if not worker.is_cancelled:
-                self.call_from_thread(self._data_opened, source, split, dataset)
 
     def _data_opened(self, source: str, split: str, dataset: DataSet) -> None:
         self.dataset, self.data_error = dataset, None
@@ -199,6 +219,11 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     def _data_failed(self, source: str, error: SuironError) -> None:
         self.dataset, self.data_error = None, (source, error)
         self.tell(partial(DataFailed, source, error))
+
+    def replace_data(self, dataset: DataSet) -> None:
+        """The same source with an edit in it: other rooms hear DataOpened."""
+        self.dataset = dataset
+        self.tell(partial(DataOpened, dataset))
 
     # -- model --
 
@@ -311,6 +336,14 @@ def placed(source: str) -> str:
     """A path as it stands from any working directory; names of the hub and `demo` stay."""
     path = os.path.expanduser(source)
     return os.path.abspath(path) if source != "demo" and os.path.exists(path) else source
+
+
+def _remember_opened(source: str, split: str, rows: int) -> None:
+    """For the list of sources opened last. A list that cannot be kept is missed, not worth a word."""
+    from core.data.recent import remember_recent
+
+    with suppress(OSError):
+        remember_recent(source, split, rows)
 
 
 def _start(session: Session, data: str | None, split: str | None, model: str | None) -> Session:

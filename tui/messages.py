@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 
 
 class DataOpening(Message, bubble=False):
-    """A source is being opened; rooms may say so. share: how much of it has been read, 0 to 1, where that is known."""
+    """A source is being opened; rooms may say so. share: how much of it has been read, 0 to 1, where that is known; early: its first rows are
+    shown already, and the rest is being imported."""
 
-    def __init__(self, source: str, share: float | None = None) -> None:
+    def __init__(self, source: str, share: float | None = None, early: bool = False) -> None:
         super().__init__()
-        self.source, self.share = source, share
+        self.source, self.share, self.early = source, share, early
 
 
 class DataOpened(Message, bubble=False):
-    """`app.dataset` is now this one."""
+    """`app.dataset` is now this one. Comes twice for a large source: first with pages alone (`dataset.ready` is False), then with the whole; and
+    again after each edit."""
 
     def __init__(self, dataset: DataSet) -> None:
         super().__init__()

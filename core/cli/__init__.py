@@ -1,7 +1,8 @@
 """`python -m core COMMAND`: the headless twin of every screen, one command a file.
 
 Data goes to standard output, narration to standard error; with --json, standard output is JSON lines alone, errors included.
-Exit codes: 0 done, 1 unexpected, 2 wrong words on the command line, 3 data, 4 model, 5 run, 6 engine, 130 interrupted.
+Exit codes: 0 done, 1 unexpected, 2 wrong words on the command line, 3 data, 4 model, 5 run, 6 engine, 7 and 8 the rows have errors or warnings
+(`data doctor` alone), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from core.output import Output
 
 COMMANDS = {
     "demo": "the whole story on the embedded model: rows, training, one question before and after",
-    "data": "open a data set: rows, counts, filters, what could not be read",
+    "data": "a data set: look, search, judge, edit, export",
     "train": "start a run from a TOML file; it outlives this terminal",
     "runs": "list runs, look at one, follow or stop it",
     "ask": "ask a model, base or tuned; reasoning and response apart",
@@ -39,7 +40,8 @@ def parser() -> argparse.ArgumentParser:
     top = _Parser(
         prog="python -m core",
         description="Suiron without its screens.",
-        epilog="Exit codes: 0 done, 1 unexpected, 2 wrong words on the command line, 3 data, 4 model, 5 run, 6 engine, 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 unexpected, 2 wrong words on the command line, 3 data, 4 model, 5 run, 6 engine, "
+        "7 and 8 the rows have errors or warnings (data doctor alone), 130 interrupted.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, words in COMMANDS.items():
@@ -51,10 +53,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["data"]:
+        words = ["data", *importlib.import_module("core.cli.data").expanded(words[1:])]
     try:
-        arguments = parser().parse_args(argv)
+        arguments = parser().parse_args(words)
     except UsageError as error:
-        Output(json="--json" in (sys.argv if argv is None else argv)).error(error)
+        Output(json="--json" in words).error(error)
         sys.exit(error.exit_code)
     with own_stdout() as out:
         sys.exit(_run(arguments, Output(json=arguments.json, out=out)))

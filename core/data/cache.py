@@ -1,6 +1,6 @@
 """Imported sources: one Arrow file per version of a source, in `<cache>/data/`. Whole or absent, whatever is killed and whoever else imports.
 
-A file's name is a hash of what was read (the files' real paths, the split) and one of its version (sizes, times, the importer's own version).
+A file's name is a hash of what was read (the files' real paths) and one of its version (sizes, times, mapping, the importer's own version).
 It is written beside its place under a name of its own, flushed to disk and then put in place, so two importers at once only work twice.
 """
 
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -21,6 +21,8 @@ import msgspec
 
 from core import settings
 from core.data.intake import Facts, Intake, Progress
+from core.data.mapping import Mapping
+from core.data.version import names
 from core.errors import DataError
 from core.files import private_dir
 from core.row import COLUMNS
@@ -30,46 +32,68 @@ if TYPE_CHECKING:
 
     from core.data.mapped import MappedRows
 
-IMPORTER = 1  # to be raised whenever the same source would give other rows or facts
 _YOUNG = 60.0  # seconds during which another importer may not yet have locked its new file
 
 Read = Callable[[Intake, "Writer"], None]
 
 
-def open_cached(paths: Sequence[Path], kind: str, where: str, read: Read, progress: Progress | None) -> tuple[MappedRows, Facts]:
-    """The rows of the files `paths`, from the cache, or imported with `read` into it. Raises DataError."""
-    import pyarrow as pa
+@dataclass(frozen=True)
+class Import:
+    """What is to be read: files of one kind with an optional mapping of a person; where: the source's name in errors."""
+
+    paths: tuple[Path, ...]
+    kind: str
+    where: str
+    mapping: Mapping | None = None
+
+    def names(self) -> tuple[str, str]:
+        return names(self.paths, self.kind, self.mapping)
+
+
+def look(what: Import) -> tuple[MappedRows, Facts, str] | None:
+    """The rows, facts and key of what was imported before, None where it was not, or is damaged. Raises OSError where a file of it is gone."""
+    key = "-".join(what.names())
+    path = settings.cache() / "data" / f"{key}.arrow"
+    if not path.exists():
+        return None
+    import pyarrow as pa  # not for a source that is first shown early
 
     from core.data.mapped import open_mapped
 
     try:
+        rows, facts = open_mapped(path)
+        return rows, msgspec.json.decode(facts, type=Facts), key
+    except (pa.ArrowInvalid, OSError, KeyError, msgspec.DecodeError):
+        path.unlink(missing_ok=True)  # a damaged disk, or pruned by another version of Suiron this moment
+        return None
+
+
+def open_cached(what: Import, read: Read, progress: Progress | None) -> tuple[MappedRows, Facts, str]:
+    """The rows of the files, from the cache, or imported with `read` into it; their facts, and the key of this version. Raises DataError."""
+    for _ in range(3):
+        if found := look(what):
+            return found
+        fill(what, read, progress)
+    raise unsteady(what.where)
+
+
+def fill(what: Import, read: Read, progress: Progress | None) -> None:
+    """Import into the cache, and remove what was imported of older versions. A source that changes meanwhile leaves nothing there."""
+    try:
         folder = private_dir(settings.cache() / "data")
     except OSError as error:
         raise _unwritable(error, error.filename or "") from error
-    for _ in range(3):
-        which, version = _names(paths, kind)
-        path = folder / f"{which}-{version}.arrow"
-        if not path.exists():
-            _import(path, where, read, progress)
-            if _names(paths, kind) != (which, version):
-                path.unlink(missing_ok=True)  # it changed while it was read: what was imported is neither version
-                continue
-            _prune(folder, which, path)
-        try:
-            rows, facts = open_mapped(path)
-            return rows, msgspec.json.decode(facts, type=Facts)
-        except (pa.ArrowInvalid, OSError, KeyError, msgspec.DecodeError):
-            path.unlink(missing_ok=True)  # a damaged disk, or pruned by another version of Suiron this moment
-    raise DataError("it changes while it is read", where, "Try again when whatever writes it has ended")
+    which, version = what.names()
+    path = folder / f"{which}-{version}.arrow"
+    _import(path, what, read, progress)
+    if what.names() != (which, version):
+        path.unlink(missing_ok=True)  # it changed while it was read: what was imported is neither version
+    else:
+        _prune(folder, which, path)
 
 
-def _names(paths: Sequence[Path], kind: str) -> tuple[str, str]:
-    which, version = hashlib.blake2b(kind.encode(), digest_size=12), hashlib.blake2b(str(IMPORTER).encode(), digest_size=8)
-    for path in paths:
-        stat = path.stat()
-        which.update(os.fsencode(path.resolve()) + b"\0")
-        version.update(f"{stat.st_size} {stat.st_mtime_ns} ".encode())
-    return which.hexdigest(), version.hexdigest()
+def unsteady(where: str) -> DataError:
+    return DataError("it changes while it is read", where, "Try again when whatever writes it has ended")
 
 
 class Writer:
@@ -128,7 +152,7 @@ def _unwritable(error: OSError, where: Path | str) -> DataError:
     return DataError(f"the imported data set cannot be written ({error.strerror})", str(where), do)
 
 
-def _import(path: Path, where: str, read: Read, progress: Progress | None) -> None:
+def _import(path: Path, what: Import, read: Read, progress: Progress | None) -> None:
     try:
         handle, name = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=".part", dir=path.parent)
     except OSError as error:
@@ -138,7 +162,8 @@ def _import(path: Path, where: str, read: Read, progress: Progress | None) -> No
             with suppress(OSError):  # a file system without locks: the file then only lives through `_YOUNG`
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             writer = Writer(file, path.parent)
-            intake = Intake(where, writer.put, progress)
+            intake = Intake(what.where, writer.put, progress, what.mapping)
+            intake.arrays = writer.put_arrays
             read(intake, writer)
             writer.close(intake.finish())
             os.replace(name, path)

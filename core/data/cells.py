@@ -33,6 +33,8 @@ def clean(text: str) -> str:
 
 def cell(value: Any) -> str:
     """The text of one value. Raises RecursionError where it is nested deeper than Python goes."""
+    if type(value) is str:
+        return clean(value)
     if isinstance(value, str):
         return clean(str(value))
     return "" if value is None else _compact(value)

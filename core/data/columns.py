@@ -1,92 +1,158 @@
-"""Which column of a source is which of the six. Knows names alone, neither formats nor rows."""
+"""Which column of a source is which of the six: a guess from names, checked against the values of a few rows. Pure; knows no files.
+
+Two ways are weighed against each other: columns by their names, and a column of chat turns that holds everything. What can be taken from more than
+one place is said in `unclear` and never blocks: the likeliest stands in `picks` until a person decides.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as Record
+from typing import Any
 
-from core.errors import DataError
-from core.row import COLUMNS, OPTIONAL
+from core.data.candidates import Sources, same
+from core.data.mapping import Mapping, Pick
+from core.data.names import CHATS, REJECTED, TIERS, plain
+from core.data.values import Look
+from core.row import COLUMNS
 
-REQUIRED = tuple(column for column in COLUMNS if column not in OPTIONAL)
-ALIASES: dict[str, frozenset[str]] = {
-    "instruction": frozenset({"question", "prompt", "query", "problem", "task"}),
-    "input": frozenset({"context"}),
-    "reasoning": frozenset(
-        {"thought", "thoughts", "thinking", "think", "rationale", "cot", "chain_of_thought", "reason", "reasoning_content", "explanation"}
-    ),
-    "output": frozenset({"answer", "response", "completion"}),
-    "syslang": frozenset({"lang", "language"}),
-    "sysflag": frozenset({"split", "flag"}),
-}
-_RELEVANT = frozenset(COLUMNS).union(*ALIASES.values())
-_SHOWN = 200  # names kept for the person to see; a file whose every row has keys of its own has a million
+_SHORT, _LONGER = 40, 3  # characters of an answer that is only checked, and how many times longer a worked solution is
 
 
-def _plain(name: str) -> str:
-    return name.strip().lower().replace(" ", "_").replace("-", "_")
+def guess(names: Sequence[str], sample_rows: Sequence[Record[str, Any]]) -> Mapping:
+    """The likeliest mapping of the columns `names`, judged by `sample_rows`, each with its reason. Columns without a source are not in `picks`."""
+    if set(COLUMNS) <= set(names):  # Suiron's own files: what was saved comes back as it was, whatever the cells say
+        return Mapping({column: Pick(column, why=f"named {column}") for column in COLUMNS})
+    sources = Sources(names, sample_rows)
+    ways = [way for way in (_by_names(sources), _by_chat(sources)) if way is not None]
+    _, picks, unclear = max(ways, key=lambda way: way[0])
+    taken = {pick.column for pick in picks.values()}
+    for column in ("syslang", "sysflag"):
+        found = [pick for pick in sources.named(column) if pick.column not in taken]
+        if found:
+            picks[column] = found[0]
+            if len(found) > 1:
+                unclear[column] = found
+    ordered = {column: picks[column] for column in COLUMNS if column in picks}
+    return Mapping(ordered, {column: tuple(unclear[column]) for column in COLUMNS if column in unclear})
 
 
-class Columns:
-    """The names met so far and what they were taken for. A column once taken stays taken: rows already read would change meaning otherwise."""
+def extend(mapping: Mapping, names: Iterable[str]) -> Mapping:
+    """The mapping with columns that it lacks taken from `names`, which came later than the rows it was guessed from, by their names alone."""
+    sources = Sources(list(names), [])
+    picks, unclear = dict(mapping.picks), dict(mapping.unclear)
+    for column in COLUMNS:
+        if mapping.source(column):
+            continue
+        taken = {pick.column for pick in picks.values()}
+        found = [pick for pick in sources.named(column) if pick.column not in taken]
+        if found:
+            picks[column] = found[0]
+            if len(found) > 1:
+                unclear[column] = tuple(found)
+    return Mapping({column: picks[column] for column in COLUMNS if column in picks}, unclear, mapping.by_hand)
 
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.used: dict[str, str] = {}  # canonical -> the source's name
-        self.unclear: dict[str, list[str]] = {}  # canonical -> several names that could be it
-        self._known: set[str] = set()
 
-    def learn(self, names: Iterable[str]) -> bool:
-        """Take in the names of a header or of a record; True where any was new. A name given twice is a column that stands there twice."""
-        new = [name for name in names if name not in self._known and (len(self.names) < _SHOWN or _plain(name) in _RELEVANT)]
-        if not new:
-            return False
-        self.names += new
-        self._known.update(new)
-        for column in COLUMNS:
-            if column not in self.used:
-                self._look_for(column)
-        return True
+def candidates(column: str, names: Sequence[str], sample_rows: Sequence[Record[str, Any]]) -> list[Pick]:
+    """Every sensible source of the canonical `column`, the guess first, then in order of likelihood; `Pick("")`, nothing, last."""
+    mapping = guess(names, sample_rows)
+    first = mapping.picks.get(column)
+    picks = [first] if first is not None and first.column else []
+    for pick in (*mapping.unclear.get(column, ()), *Sources(names, sample_rows).all(column)):
+        if not any(same(pick, known) for known in picks):
+            picks.append(pick)
+    return [*picks, Pick("", why="left empty")]
 
-    @property
-    def crowded(self) -> bool:
-        """Whether names were met that are not kept."""
-        return len(self.names) >= _SHOWN
 
-    def _look_for(self, column: str) -> None:
-        taken = set(self.used.values())
-        free = [name for name in self.names if name not in taken]
-        self.unclear.pop(column, None)
-        for fits in (
-            [name for name in free if name == column],
-            [name for name in free if _plain(name) == column],
-            [name for name in free if _plain(name) in ALIASES[column]],
-        ):
-            if len(fits) == 1:
-                self.used[column] = fits[0]
-            elif fits:
-                self.unclear[column] = fits
-            if fits:
-                return
+_Way = tuple[float, dict[str, Pick], dict[str, list[Pick]]]
 
-    @property
-    def extra(self) -> tuple[str, ...]:
-        taken = set(self.used.values())
-        return tuple(name for name in self.names if name not in taken)
 
-    def check(self, where: str) -> None:
-        """Raises DataError where instruction or output was not found, naming the columns that were."""
-        missing = [column for column in REQUIRED if column not in self.used]
-        if not missing:
-            return
-        found = ", ".join(name if len(name) <= 60 else name[:60] + "…" for name in self.names[:30]) + (", …" if len(self.names) > 30 else "")
-        unclear = [column for column in missing if column in self.unclear]
-        if unclear:
-            column = unclear[0]
-            several = ", ".join(self.unclear[column])
-            raise DataError(f"more than one column could be {column}: {several}", where, f"Name the one that is meant {column}")
-        word = "columns" if len(missing) > 1 else "column"
-        raise DataError(
-            f"the {word} {' and '.join(missing)} cannot be found; its columns are: {found or 'none'}",
-            where,
-            f"Rename columns so that there are {' and '.join(REQUIRED)} ({', '.join(OPTIONAL)} are optional)",
-        )
+def _by_names(sources: Sources) -> _Way:
+    picks: dict[str, Pick] = {}
+    unclear: dict[str, list[Pick]] = {}
+
+    def take(column: str, found: list[Pick]) -> None:
+        taken = {pick.column for pick in picks.values()}
+        found = [pick for pick in found if pick.column not in taken]
+        if found:
+            picks[column] = found[0]
+            if len(found) > 1:
+                unclear[column] = found
+
+    worked = _worked_solution(sources)
+    take("instruction", sources.named("instruction"))
+    take("output", [sources.pick(worked[1], "output")] if worked else sources.named("output"))
+    output = picks.get("output")
+    strong = False
+    if output is not None and output.how == "best_answer":
+        picks["reasoning"] = sources.reasoning_beside(output)
+        strong = True
+    else:
+        found = sources.named("reasoning")
+        if output is not None and sources.thinks(output.column):
+            found = [pick for pick in found if sources.look(pick.column).kind != "empty"]
+        if output is not None and "output" in unclear and found and found[0].column != output.column:
+            found = sorted(found, key=lambda pick: not sources.kin(pick.column, output.column))
+        take("reasoning", found)
+        strong = "reasoning" in picks
+        if output is not None and output.how in ("answer", "assistant"):
+            beside = sources.reasoning_beside(output)
+            if "reasoning" not in picks:
+                picks["reasoning"], strong = beside, bool(sources.look(output.column).marker or sources.look(output.column).thinks)
+            elif sources.thinks(output.column):
+                unclear["reasoning"] = [*unclear.get("reasoning", [picks["reasoning"]]), beside]
+    if worked and "reasoning" not in picks:
+        answer, solution = worked[1], worked[0]
+        why = f"long beside a short {answer}: the way to it"
+        picks["reasoning"] = Pick(solution, why=why)
+        unclear["output"] = [picks["output"], Pick(solution, why=f"long beside a short {answer}: it may be the answer itself")]
+    elif worked:
+        picks["output"] = Pick(worked[0], why=f"long beside a short {worked[1]}, which only checks it")
+        unclear["output"] = [picks["output"], sources.pick(worked[1], "output")]
+    if "instruction" in picks and sources.look(picks["instruction"].column).kind == "chat":
+        picks["input"] = sources.pick(picks["instruction"].column, "input")
+    else:
+        take("input", sources.named("input"))
+    if "reasoning" not in picks and (flag := sources.flag_named("reasoning")):
+        picks["reasoning"] = Pick("", why=flag)
+    complete = "instruction" in picks and "output" in picks
+    known = "instruction" in picks and plain(picks["instruction"].column) in {name for tier in TIERS["instruction"][:2] for name in tier}
+    marked = output is not None and output.how == "best_answer" and sources.marked_generations
+    weak = "reasoning" in picks and bool(picks["reasoning"].column)
+    # a chat of which the reply alone is taken: its own question, and what was said before, stay behind
+    torn = output is not None and output.how == "assistant" and _whole(sources.look(output.column))
+    return 100 * complete + 20 * marked + (10 if strong else 4 if weak else 0) + 2 * known + 1 - 4 * torn, picks, unclear
+
+
+def _worked_solution(sources: Sources) -> tuple[str, str] | None:
+    """A long `solution` and the short `answer` that only checks it, where both are there and nothing else is the output."""
+    found = sources.named("output")
+    if len(found) != 1 or plain(found[0].column) != "answer":
+        return None
+    solution = next((name for name in sources.names if plain(name) == "solution"), None)
+    if solution is None:
+        return None
+    short, long = sources.look(found[0].column), sources.look(solution)
+    checks = short.kind in ("number", "flag") or (short.kind == "text" and short.length <= _SHORT)
+    return (solution, found[0].column) if checks and long.kind == "text" and long.length >= _LONGER * short.length else None
+
+
+def _by_chat(sources: Sources) -> _Way | None:
+    def order(name: str) -> tuple[bool, bool, bool]:
+        return not sources.look(name).thinks, plain(name) in REJECTED, plain(name) not in CHATS
+
+    chats = sorted((name for name in sources.names if _whole(sources.look(name))), key=order)
+    if not chats:
+        return None
+    equal = [name for name in chats if order(name) == order(chats[0])]
+    columns = ("instruction", "input", "reasoning", "output")
+    picks = {column: sources.pick(chats[0], column) for column in columns}
+    unclear = {column: [sources.pick(name, column) for name in equal] for column in columns} if len(equal) > 1 else {}
+    thinks = sources.look(chats[0]).thinks
+    if not thinks and (named := sources.named("reasoning")):
+        picks["reasoning"], thinks = named[0], True
+    return 100 + 10 * thinks, picks, unclear
+
+
+def _whole(look: Look) -> bool:
+    return look.kind == "chat" and look.asks and look.replies

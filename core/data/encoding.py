@@ -1,4 +1,4 @@
-"""Bytes that should be UTF-8: byte order marks, UTF-16, and a guess at what other bytes are. Knows nothing of rows."""
+"""Bytes that should be UTF-8: compression, byte order marks, UTF-16, and a guess at what other bytes are. Knows nothing of rows."""
 
 from __future__ import annotations
 
@@ -8,39 +8,76 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from core.data.problems import Problems
+from core.data.unpack import Stream, open_stream
 from core.errors import DataError
 
 BLOCK = 4 << 20  # bytes read at once
-LONGEST = 1 << 30  # bytes of one line; beyond that the file is not what its name says
+LONGEST = 256 << 20  # bytes of one line; beyond that the file is not what its name says
 _HIGH = re.compile(rb"[\x80-\xff]+")
 
 
 class Source(Protocol):
+    """`done` counts the bytes of the file that were read, packed as they lie there."""
+
+    @property
+    def done(self) -> int: ...
+
     def read(self, size: int = -1, /) -> bytes: ...
 
     def close(self) -> None: ...
 
 
-def open_utf8(path: Path) -> Source:
-    """The file as a stream of UTF-8 without a byte order mark; UTF-16 with its mark is recoded on the way.
+class _Text:
+    """A stream of which some bytes were looked at, recoded where it must be. A break in it becomes a problem of the file, once the end is reached."""
 
-    Other bytes are passed on as they are, for the reader to name the row. Raises OSError, and DataError for UTF-16 without a mark and UTF-32.
+    def __init__(self, stream: Stream, held: bytes, recode: codecs.IncrementalDecoder | None, problems: Problems | None) -> None:
+        self._stream, self._held, self._recode, self._problems = stream, held, recode, problems
+
+    @property
+    def done(self) -> int:
+        return self._stream.done
+
+    def read(self, size: int = -1, /) -> bytes:
+        while True:
+            block = self._held + self._stream.read(size if size < 0 else max(0, size - len(self._held)))
+            self._held = b""
+            ended = not block
+            if 0 <= size < len(block):
+                block, self._held = block[:size], block[size:]
+            if ended and self._stream.broken and self._problems is not None:
+                self._problems.add(0, f"{self._stream.broken}; what follows cannot be read", "Copy or pack the file again")
+                self._problems = None
+            if self._recode is None:
+                return block
+            if (text := self._recode.decode(block, final=ended)) or ended:
+                return text.encode("utf-8", "replace")
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def open_utf8(path: Path, problems: Problems | None = None) -> Source:
+    """The file as a stream of UTF-8 without a byte order mark, unpacked where it is compressed; UTF-16 with its mark is recoded on the way.
+
+    Other bytes are passed on as they are, for the reader to name the row. Compressed data that break off end the stream and are a problem.
+    Raises OSError, and DataError for UTF-16 without a mark and UTF-32.
     """
-    file = path.open("rb")
-    head = file.read(4096)
-    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        file.close()
-        raise DataError("the file is UTF-32", str(path), "Convert it: iconv -f UTF-32 -t UTF-8 OLD > NEW")
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        file.seek(0)
-        return codecs.EncodedFile(file, "utf-8", "utf-16", errors="replace")
-    nulls = [head[i::2].count(0) * 2 > len(head[i::2]) * 0.6 for i in (0, 1)]
-    if len(head) > 3 and nulls[0] != nulls[1]:
-        file.close()
-        name = "UTF-16BE" if nulls[0] else "UTF-16LE"
-        raise DataError(f"the file looks like {name} without a byte order mark", str(path), f"Convert it: iconv -f {name} -t UTF-8 OLD > NEW")
-    file.seek(len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0)
-    return file
+    stream = open_stream(path)
+    try:
+        head = stream.read(4096)
+        if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+            raise DataError("the file is UTF-32", str(path), "Convert it: iconv -f UTF-32 -t UTF-8 OLD > NEW")
+        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return _Text(stream, head, codecs.getincrementaldecoder("utf-16")("replace"), problems)
+        nulls = [head[i::2].count(0) * 2 > len(head[i::2]) * 0.6 for i in (0, 1)]
+        if len(head) > 3 and nulls[0] != nulls[1]:
+            name = "UTF-16BE" if nulls[0] else "UTF-16LE"
+            raise DataError(f"the file looks like {name} without a byte order mark", str(path), f"Convert it: iconv -f {name} -t UTF-8 OLD > NEW")
+        return _Text(stream, head.removeprefix(codecs.BOM_UTF8), None, problems)
+    except BaseException:
+        stream.close()
+        raise
 
 
 def blocks(source: Source, first: int = 1 << 16) -> Iterator[bytes]:

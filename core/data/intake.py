@@ -1,18 +1,19 @@
-"""Where readers put what they read: learns the columns, sets bad rows aside, hands good ones on by batches. Knows no format and no storage."""
+"""Where readers put what they read: settles the columns, sets bad rows aside, hands good ones on by batches. Knows no format and no storage."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
 
-from core.data.cells import cell
-from core.data.columns import Columns
+from core.data.cells import Number
+from core.data.learned import SAMPLE_ROWS, Columns
+from core.data.mapping import Mapping
 from core.data.problems import Problem, Problems
 from core.errors import DataError
-from core.row import COLUMNS
 
 Progress = Callable[[int, int], None]
 Put = Callable[[Sequence[Sequence[str]]], None]
@@ -20,22 +21,26 @@ BATCH_ROWS, BATCH_CHARS = 16_384, 4 << 20
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What is known of a source besides its rows. mapping: the source's name -> canonical; extra: columns that are not used."""
+    """What is known of a source besides its rows. mapping: what the columns were taken from; extra: columns that are not used."""
 
-    mapping: dict[str, str]
+    mapping: Mapping
     extra: tuple[str, ...]
     problems: list[Problem]
     problem_count: int
 
 
 class Intake:
-    """`put` takes six columns of equal length in the order of `COLUMNS`; `where` is the source's name in errors."""
+    """`put` takes six columns of equal length in the order of `COLUMNS`; `where` is the source's name in errors.
 
-    def __init__(self, where: str, put: Put, progress: Progress | None = None) -> None:
+    Without a `mapping` the columns are guessed from the first rows; see `Columns.learn`.
+    """
+
+    def __init__(self, where: str, put: Put, progress: Progress | None = None, mapping: Mapping | None = None) -> None:
         self.where = where
-        self.columns = Columns()
+        self.columns = Columns(mapping)
         self.problems = Problems()
         self.rows = 0
+        self.arrays: Callable[[Sequence[Any]], None] | None = None  # set by a storage that takes six Arrow arrays as they are
         self._put = put
         self._progress = progress
         self._told = time.monotonic()
@@ -58,30 +63,39 @@ class Intake:
         self.rows += len(columns[0])
         self._put(columns)
 
-    def flush(self) -> None:
-        waiting, self._waiting, self._chars = self._waiting, [], 0
-        for _, record in waiting:
-            self.columns.learn(record)
-        good = [row for number, record in waiting if (row := self._row(number, record)) is not None]
+    def put_arrays(self, batches: Sequence[Sequence[Any]]) -> None:
+        """Batches of six Arrow arrays of good rows, for a storage that takes them."""
+        self.flush()
+        assert self.arrays is not None  # noqa: S101  (readers look before they ask)
+        for batch in batches:
+            self.rows += len(batch[0])
+            self.arrays(batch)
+
+    def put_values(self, numbers: Sequence[int], values: Sequence[Sequence[Any]]) -> None:
+        """Records as the values of `columns.reader.sources`, each list in that order; `numbers` as in `Problem.row`."""
+        self.flush()
+        read = self.columns.reader.read
+        good = []
+        for number, record in zip(numbers, values, strict=True):
+            row = read(record)
+            if isinstance(row, str):
+                self.problems.add(number, row)
+            else:
+                good.append(row)
         if good:
             self.rows += len(good)
             self._put(list(zip(*good, strict=True)))
 
-    def _row(self, number: int, record: dict[str, Any]) -> list[str] | None:
-        used = self.columns.used
-        try:
-            row = [cell(record.get(used[column])) if column in used else "" for column in COLUMNS]
-        except RecursionError:
-            self.problems.add(number, "a cell is nested too deeply")
-            return None
-        missing = [column for column in ("instruction", "output") if record.get(used.get(column, column)) is None]
-        if missing:
-            self.problems.add(number, lacking(missing))
-            return None
-        if blank(row[0], row[3]):
-            self.problems.add(number, lacking([]))
-            return None
-        return row
+    def flush(self) -> None:
+        waiting, self._waiting, self._chars = self._waiting, [], 0
+        if not waiting:
+            return
+        names: dict[str, None] = {}
+        for _, record in waiting:
+            names.update(dict.fromkeys(record))
+        self.columns.learn(names, [record for _, record in islice(waiting, SAMPLE_ROWS)], free=not self.rows)
+        sources = self.columns.reader.sources
+        self.put_values([number for number, _ in waiting], [list(map(record.get, sources)) for _, record in waiting])
 
     def progress(self, done: int, total: int) -> None:
         """Passed on at most ten times a second."""
@@ -93,7 +107,8 @@ class Intake:
     def finish(self) -> Facts:
         """What was learnt. Raises DataError where a required column or every row is missing."""
         self.flush()
-        kept = sorted(self.problems.kept, key=lambda problem: problem.row)  # readers and `flush` find them at different times
+        files = {problem.file: place for place, problem in reversed(list(enumerate(self.problems.kept)))}
+        kept = sorted(self.problems.kept, key=lambda problem: (files[problem.file], problem.row))  # readers and `flush` find them at different times
         if self.columns.names:
             self.columns.check(self.where)
         if not self.rows:
@@ -101,27 +116,18 @@ class Intake:
                 raise DataError("there are no rows in it", self.where, "Name a file with at least one row")
             first = kept[0]
             raise DataError(
-                f"none of its {self.problems.count} rows can be used; the first, at {first.row}: {first.what}",
+                f"none of its {self.problems.count} rows can be used; the first, at {first.row}: {first.what}" if first.row else first.what,
                 self.where,
                 self.problems.advice or "Mend the rows, or name another file",
             )
-        mapping = {name: column for column, name in self.columns.used.items()}
-        return Facts(mapping, self.columns.extra, kept, self.problems.count)
-
-
-def blank(instruction: str, output: str) -> bool:
-    """Whether a row says nothing: neither a question nor an answer."""
-    return not (instruction.strip() or output.strip())
-
-
-def lacking(missing: list[str]) -> str:
-    """The problem of a row without the required columns `missing`, or, where none is missing, with nothing in them."""
-    if not missing:
-        return "instruction and output are both empty"
-    return f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing or null"
+        return Facts(self.columns.mapping, self.columns.extra, kept, self.problems.count)
 
 
 def _kind(value: Any) -> str:
     if value is None:
         return "null"
-    return {"list": "a list", "str": "a text", "bool": "true or false", "Number": "a number"}.get(type(value).__name__, "something else")
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, Number | int | float):
+        return "a number"
+    return "a list" if isinstance(value, list) else "a text" if isinstance(value, str) else "something else"

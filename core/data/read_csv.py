@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from core.data.encoding import Source, blocks, explain, open_utf8
-from core.data.intake import BATCH_CHARS, BATCH_ROWS, Intake, blank, lacking
+from core.data.intake import BATCH_CHARS, BATCH_ROWS, Intake
+from core.data.learned import SAMPLE_CHARS, SAMPLE_ROWS
+from core.data.mapping import blank, lacking
 from core.errors import DataError
 from core.row import COLUMNS
 
@@ -20,14 +23,12 @@ class _Lines:
     def __init__(self, source: Source) -> None:
         self._source = source
         self.number = 0
-        self.done = 0
         self.wrong: dict[int, tuple[str, str]] = {}
 
     def __iter__(self) -> Iterator[str]:
         for block in blocks(self._source):
             for line in block.split(b"\n")[: -1 if block.endswith(b"\n") else None]:
                 self.number += 1
-                self.done += len(line) + 1
                 try:
                     yield line.decode() + "\n"
                 except UnicodeDecodeError as error:
@@ -37,7 +38,7 @@ class _Lines:
 
 def read_csv(path: Path, intake: Intake, delimiter: str) -> None:
     csv.field_size_limit(_LONGEST_CELL)
-    source = open_utf8(path)
+    source = open_utf8(path, intake.problems)
     try:
         _read(source, path.stat().st_size, intake, delimiter)
     finally:
@@ -63,11 +64,61 @@ def _read(source: Source, total: int, intake: Intake, delimiter: str) -> None:
         header = next(reader, [])
     except csv.Error as error:
         raise DataError(f"the header, line {lines.number}: {error}", intake.where, "Save it with line feeds (LF) between rows") from error
-    intake.columns.learn(header)
+    rows = _rows(reader, lines, len(header), intake)
+    sample, chars = [], 0
+    for number, fields in rows:
+        sample.append((number, fields))
+        chars += sum(map(len, fields))
+        if len(sample) >= SAMPLE_ROWS or chars >= SAMPLE_CHARS:
+            break
+    intake.columns.learn(header, [dict(zip(header, fields, strict=True)) for _, fields in sample])
     intake.columns.check(intake.where)
-    places = [header.index(intake.columns.used[column]) if column in intake.columns.used else -1 for column in COLUMNS]
-    good: list[list[str]] = []
-    chars, start = 0, lines.number + 1
+    put = _plain(intake, header) if intake.columns.mapping.plain else _by_reader(intake, header)
+    batch, chars = [], 0
+    for number, fields in chain(sample, rows):
+        batch.append((number, fields))
+        chars += sum(map(len, fields))
+        if len(batch) >= BATCH_ROWS or chars >= BATCH_CHARS:
+            put(batch)
+            intake.progress(source.done, total)
+            batch, chars = [], 0
+    put(batch)
+
+
+_Put = Callable[[list[tuple[int, list[str]]]], None]
+
+
+def _plain(intake: Intake, header: list[str]) -> _Put:
+    """Takes rows of which every column is taken as it stands."""
+    names = [intake.columns.mapping.source(column) for column in COLUMNS]
+    places = [header.index(name) if name in header else -1 for name in names]
+
+    def put(batch: list[tuple[int, list[str]]]) -> None:
+        good = []
+        for number, fields in batch:
+            row = [fields[place] if place >= 0 else "" for place in places]
+            if blank(row[0], row[3]):
+                intake.problems.add(number, lacking([]))
+            else:
+                good.append(row)
+        if good:
+            intake.put(list(zip(*good, strict=True)))
+
+    return put
+
+
+def _by_reader(intake: Intake, header: list[str]) -> _Put:
+    places = [header.index(name) if name in header else -1 for name in intake.columns.reader.sources]
+
+    def put(batch: list[tuple[int, list[str]]]) -> None:
+        intake.put_values([number for number, _ in batch], [[fields[place] if place >= 0 else None for place in places] for _, fields in batch])
+
+    return put
+
+
+def _rows(reader: Iterator[list[str]], lines: _Lines, width: int, intake: Intake) -> Iterator[tuple[int, list[str]]]:
+    """The rows of the header's width, each with the number of its first line; the others are problems."""
+    start = lines.number + 1
     while True:
         try:
             fields = next(reader, None)
@@ -77,26 +128,14 @@ def _read(source: Source, total: int, intake: Intake, delimiter: str) -> None:
             start = lines.number + 1
             continue
         if fields is None:
-            break
+            return
+        number, start = start, lines.number + 1
         if lines.wrong:
-            for number, (what, advice) in lines.wrong.items():
-                intake.problems.add(number, what, advice)
+            for wrong, (what, advice) in lines.wrong.items():
+                intake.problems.add(wrong, what, advice)
             lines.wrong.clear()
-        elif len(fields) != len(header):
-            if fields:
-                several = " (a quote opened here may not be closed)" if lines.number > start else ""
-                intake.problems.add(start, f"{len(fields)} fields where the header has {len(header)}{several}")
-        else:
-            row = [fields[place] if place >= 0 else "" for place in places]
-            if blank(row[0], row[3]):
-                intake.problems.add(start, lacking([]))
-            else:
-                good.append(row)
-                chars += sum(map(len, row))
-        start = lines.number + 1
-        if len(good) >= BATCH_ROWS or chars >= BATCH_CHARS:
-            intake.put(list(zip(*good, strict=True)))
-            intake.progress(lines.done, total)
-            good, chars = [], 0
-    if good:
-        intake.put(list(zip(*good, strict=True)))
+        elif len(fields) == width:
+            yield number, fields
+        elif fields:
+            several = " (a quote opened here may not be closed)" if start - 1 > number else ""
+            intake.problems.add(number, f"{len(fields)} fields where the header has {width}{several}")

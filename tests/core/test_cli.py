@@ -64,7 +64,8 @@ def test_a_name_that_is_no_utf8_is_told_as_json(tmp_path: Path) -> None:
 
 
 def test_what_could_not_be_read_names_file_and_row_and_long_values_stay_short(tmp_path: Path) -> None:
-    rows = [{"instruction": "a", "output": "b", "syslang": f"{number} " + "x" * 5000} for number in range(50)]
+    rest = {"input": "", "reasoning": "", "sysflag": ""}
+    rows = [{"instruction": "a", "output": "b", "syslang": f"{number} " + "x" * 5000, **rest} for number in range(50)]
     path = tmp_path / "rows.jsonl"
     path.write_text("[1]\n" + "".join(json.dumps(row) + "\n" for row in rows))
     status, out, said = run("data", str(path), "--limit", "1")

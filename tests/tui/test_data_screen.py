@@ -3,69 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 from textual.geometry import Region
-from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from core.row import Row
 from core.session import Filters
+from tests.support.data_room import SIZES, opened
 from tests.support.rooms import row, until, write_rows
-from tui.app import SuironApp
-from tui.screens.data import DataScreen
 from tui.screens.help import HelpScreen
 from tui.screens.open_data import OpenDialog
 from tui.screens.problems import ProblemsDialog
-from tui.widgets.row_pane import FIRST, MORE, RowPane, row_content
-from tui.widgets.rows_table import EMPTY, PAGE, RowsTable, fit
-
-SIZES = [(80, 24), (120, 40)]
-
-
-class Hands:
-    """The room, and what a person sees of it."""
-
-    def __init__(self, pilot: Pilot[None]) -> None:
-        self.pilot = pilot
-        self.app: SuironApp = pilot.app  # type: ignore[assignment]
-        room = self.app.rooms["data"]
-        assert isinstance(room, DataScreen)
-        self.room = room
-        self.table = room.query_one(RowsTable)
-        self.pane = room.query_one(RowPane)
-
-    def lines(self) -> list[str]:
-        return [self.table.render_line(y).text for y in range(self.table.size.height)]
-
-    def says(self, id: str) -> str:
-        return str(self.room.query_one(id, Static).visual)
-
-    @property
-    def here(self) -> Row | None:
-        return self.table.row_at(self.table.cursor)
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-
-    async def shown(self, count: int) -> None:
-        await until(self.pilot, lambda: f"shown {count:,}" in self.says("#status"))
-
-    async def on_row(self, index: int) -> None:
-        await until(self.pilot, lambda: self.here is not None and self.here.index == index)
-
-
-@asynccontextmanager
-async def opened(source: str | Path | None, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Hands]:
-    app = SuironApp(str(source) if source is not None else None)
-    async with app.run_test(size=size) as pilot:
-        hands = Hands(pilot)
-        await until(pilot, lambda: (hands.says("#status") and (hands.table.size.width or not hands.table.display)) or app.data_error)
-        yield hands
+from tui.widgets.hits import fit
+from tui.widgets.rows_table import EMPTY, PAGE, RowsTable
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -76,7 +28,7 @@ async def test_rows_stand_in_columns_as_wide_as_the_table(rows_file: Path, size:
         assert all(word in lines[0] for word in ("#", "syslang", "sysflag", "instruction", "reasoning", "output"))
         assert "English" in lines[1] and "test" in lines[1] and "What is 0" in lines[1]
         assert EMPTY in lines[10] and EMPTY not in lines[9]  # row 9 has no reasoning
-        assert "450 rows" in hands.says("#status") and "English 150" in hands.says("#status")
+        await until(hands.pilot, lambda: "450 rows" in hands.says("#status") and "English 150" in hands.says("#status"))
 
 
 async def test_the_cursor_goes_everywhere_by_keys(rows_file: Path) -> None:
@@ -145,16 +97,16 @@ async def test_a_row_is_kept_while_filters_allow_it_and_found_again(rows_file: P
 async def test_search_is_live_enter_keeps_and_escape_drops(rows_file: Path) -> None:
     async with opened(rows_file, (80, 24)) as hands:
         search = hands.room.query_one("#search", Input)
-        assert not search.display and not search.cursor_blink
+        assert not hands.room.searching and not search.cursor_blink
         await hands.press("slash", *"一を足")
         await hands.shown(150)
         await hands.press("enter")
-        assert not search.display and hands.table.has_focus and "/一を足" in hands.says("#status")
+        assert not hands.room.searching and hands.table.has_focus and "/一を足" in hands.says("#status")
         await hands.press("slash", *"lx")  # letters are text here, not actions
         assert search.value.endswith("lx")
         await hands.press("escape")
         await until(hands.pilot, lambda: "shown" not in hands.says("#status"))
-        assert search.value == "" and not search.display
+        assert search.value == "" and not hands.room.searching
 
 
 async def test_an_empty_selection_says_how_to_get_out(rows_file: Path) -> None:
@@ -162,7 +114,7 @@ async def test_an_empty_selection_says_how_to_get_out(rows_file: Path) -> None:
         await hands.press("slash", *"no such words", "enter")
         await until(hands.pilot, lambda: hands.room.query_one("#notice").display)
         assert "No row passes" in hands.says("#notice") and "x shows all" in hands.says("#notice")
-        await hands.press("down", "enter", "a", "v", "space")  # nothing to act on, nothing happens
+        await hands.press("down", "enter", "a", "d", "y", "f", "e", "space")  # nothing to act on, nothing happens
         await hands.press("x")
         await until(hands.pilot, lambda: hands.table.display)
         assert hands.table.count == 450
@@ -177,8 +129,8 @@ async def test_the_whole_row_stands_beside_or_below_and_follows(rows_file: Path,
         beside = hands.pane.region.x > hands.table.region.x
         assert hands.pane.display and hands.table.display and beside is at_once
         await hands.press("down", "down", "down", "down")
-        await until(hands.pilot, lambda: "row 4" in str(hands.pane.query_one(Static).visual))
-        text = str(hands.pane.query_one(Static).visual)
+        await until(hands.pilot, lambda: "row 4" in hands.pane.content)
+        text = hands.pane.content
         for word in ("instruction", "input", "note 4", "reasoning", "4 + 1 = 5.", "output", "syslang", "Japanese", "sysflag", "train"):
             assert word in text
         await hands.press("enter")
@@ -203,26 +155,17 @@ async def test_the_wheel_and_clicks(rows_file: Path) -> None:
         await hands.on_row(5)
 
 
-async def test_a_megabyte_in_one_cell_is_shown_in_part_and_on_demand(tmp_path: Path) -> None:
-    long = row(0) | {"output": "長" * 400_000}
-    async with opened(write_rows(tmp_path / "long.jsonl", [long])) as hands:
-        text = str(hands.pane.query_one(Static).visual)
-        assert text.count("長") == FIRST and f"{400_000 - FIRST:,} more characters" in text
-        await hands.press("v")
-        await until(hands.pilot, lambda: str(hands.pane.query_one(Static).visual).count("長") == FIRST + MORE)
-
-
 async def test_bad_rows_are_counted_named_and_listed(tmp_path: Path) -> None:
     path = tmp_path / "mixed.jsonl"
     path.write_text(json.dumps(row(0)) + "\n[1]\nno json [/] \x1b[31m\n" + json.dumps(row(1)) + "\n", encoding="utf-8")
     async with opened(path, (80, 24)) as hands:
         assert hands.table.count == 2
-        assert "2 rows could not be read" in hands.says("#problems") and "row 2" in hands.says("#problems")
+        assert "2 rows could not be read" in hands.says("#said") and "row 2" in hands.says("#said")
         await hands.press("p")
         dialog = hands.app.screen
         assert isinstance(dialog, ProblemsDialog)
-        listed = str(dialog.query_one(Static).visual)
-        assert "row 2" in listed and "row 3" in listed and "\x1b" not in listed
+        listed = "\n".join(str(static.visual) for static in dialog.query(Static)) + hands.app.export_screenshot()
+        assert "row&#160;2" in listed and "row&#160;3" in listed and "\x1b" not in listed
         await hands.press("escape")
         assert hands.app.screen is hands.room
 
@@ -246,7 +189,7 @@ async def test_columns_the_source_lacks_take_no_room(tmp_path: Path) -> None:
         assert "instruction" in header and "output" in header
         assert not any(word in header for word in ("syslang", "sysflag", "reasoning", "input"))
         await hands.press("l")
-        assert any("No row has a syslang" in told.message for told in hands.app._notifications)
+        await hands.says_so("No row has a syslang")
 
 
 async def test_help_lists_the_keys_of_the_room(rows_file: Path) -> None:
@@ -254,7 +197,7 @@ async def test_help_lists_the_keys_of_the_room(rows_file: Path) -> None:
         await hands.press("question_mark")
         assert isinstance(hands.app.screen, HelpScreen)
         text = " ".join(" ".join(str(static.visual) for static in hands.app.screen.query(Static)).split())
-        assert "Only rows in which some column contains the text." in text
+        assert "Only rows with the text" in text
         await hands.press("q")  # closes the help, not the app
         assert hands.app.screen is hands.room and hands.app.is_running
 
@@ -277,14 +220,6 @@ def test_cells_are_cut_by_their_width_on_the_screen() -> None:
     assert cell_len(fit("立山" * 100, 17)) == 17
     assert fit("a\nb\x1b[31m", 8) == "a b␛[31m"
     assert fit("", 3) == "   "
-
-
-def test_a_row_in_the_pane_is_text_and_never_markup() -> None:
-    hostile = Row("[/] [@click=app.quit]x[/]", "\x1b]52;c;aGFja2Vk\x07", "x[/think]", "\x9b31m", "[b]", "\x90", 3)
-    content = row_content(hostile, FIRST)
-    assert "[@click=app.quit]x[/]" in content.plain and "x[/think]" in content.plain
-    assert not set(content.plain) & {"\x1b", "\x07", "\x9b", "\x90"}
-    assert not [span for span in content.spans if "click" in repr(span.style)]
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -44,7 +44,7 @@ def opened(app: SuironApp) -> Callable[[Pilot[None]], Awaitable[None]]:
         await until(pilot, lambda: app.screen.query_one(RowsTable).cursor == 2)
         await until(pilot, lambda: "English 442" in str(app.screen.query_one("#status", Static).visual))
         pane = app.screen.query_one(RowPane)
-        await until(pilot, lambda: not pane.display or "火曜日" in str(pane.query_one(Static).visual))
+        await until(pilot, lambda: not pane.display or "火曜日" in pane.content)
         await still(pilot)
 
     return wait

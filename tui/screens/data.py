@@ -1,6 +1,6 @@
-"""The data room: the rows of a source, filtered and searched, and one of them whole.
+"""The data room: the rows of a source, looked at, mended and judged. This floor is what stands on the screen, and a source that comes and goes.
 
-Every question to the data set is asked in a thread; of two questions the newer wins. Knows no files and no queries.
+Below it, each on the one before: `data_rows` (look), `data_asking` and `data_filters` (ask), `data_edits` (mend), `data_judge` (all rows at once).
 """
 
 from __future__ import annotations
@@ -8,37 +8,42 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-import msgspec
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.widgets import Input, Static
-from textual.worker import get_current_worker
+from textual.widgets import Input, Label, Static
 
-from core.errors import SuironError
-from core.row import COLUMNS, Row
+from core.row import COLUMNS
 from core.safe_text import safe_line
 from core.session import Filters
-from tui.actions import Scope, bindings
-from tui.errors import readable
-from tui.messages import AskRow, DataFailed, DataOpened, DataOpening
-from tui.screens.base import Room
-from tui.screens.data_words import Facets, problem_words, status_words, trouble_words
+from tui.actions import Scope, bindings, key_of
+from tui.messages import DataFailed, DataOpened, DataOpening
+from tui.screens.data_judge import Judging
+from tui.screens.data_rows import WIDE
+from tui.screens.data_watch import what_happened
+from tui.screens.data_words import change_words, problem_words
 from tui.widgets.row_pane import RowPane
-from tui.widgets.rows_table import PAGE, RowsTable
+from tui.widgets.rows_table import RowsTable
 
 if TYPE_CHECKING:
-    from core.data.dataset import DataSet, Selection
-
-WIDE = 110  # columns from which a row stands beside the table
-FOLLOW_AFTER = 0.06  # seconds the cursor rests before the pane shows its row
-SEARCH_AFTER = 0.15  # seconds without a key before the text is searched for
+    from core.data.dataset import DataSet
 
 
-class DataScreen(Room):
-    """`_anchor` is the row (its index in the source) the person last stood on: filters that drop it do not forget it."""
+WATCH_EVERY = 5.0  # seconds between two looks whether the source is still what it was
+
+
+class Line(Input):
+    """One line for what is searched for or asked; its cursor stands still."""
+
+    def __init__(self, value: str, placeholder: str, *, id: str) -> None:
+        super().__init__(value, placeholder=placeholder, id=id, compact=True)
+        self.cursor_blink = False
+
+
+class DataScreen(Judging):
+    """Every key of the room stands in `tui.actions`; what each does, on one of the floors."""
 
     SCOPE: ClassVar[Scope] = "data"
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("data"))
@@ -47,60 +52,53 @@ class DataScreen(Room):
 
     def __init__(self) -> None:
         super().__init__()
-        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
-        self._dataset: DataSet | None = None
-        self._selection: Selection | None = None
-        self._facets: Facets = {}
-        self._anchor = 0
-        self._fetching = False
-        self._pane_open: bool | None = None  # None: as the width says
-        self._search_serial = 0
-        self._moves = 0
+        self._happened = ""  # to the files of the source since it was opened
+        self._chosen_now = False  # a person has just chosen the source: what is unclear about it is asked
 
     def compose_room(self) -> ComposeResult:
+        filters = self.suiron.session.filters
         yield Static(id="status")
-        search = Input(self.suiron.session.filters.text, placeholder="text in any column; Enter keeps it, Esc drops it", id="search")
-        search.cursor_blink = False
-        yield search
+        with Horizontal(id="search-line", classes="line"):
+            yield Label("/ all columns", id="search-in")
+            yield Line(filters.text, "text to find; Tab one column; Enter keeps, Esc drops", id="search")
+        with Horizontal(id="where-line", classes="line"):
+            yield Label("where")
+            yield Line(filters.where, "SQL, as in length(reasoning) > 2000 and syslang = 'Japanese'", id="where")
+        yield Static(id="where-trouble")
         with Horizontal(id="rows"):
             yield RowsTable(id="table")
             yield Static(id="notice")
             yield RowPane(id="pane")
-        yield Static(id="problems")
+        yield Static(id="said")
 
     def on_mount(self) -> None:
         self._anchor = self.suiron.session.row
-        self.query_one("#search").display = False
-        self.query_one("#problems").display = False
-        self.set_focus(self._table)
-        self._arrange()
+        self._good_where = ""
+        for hidden in ("#search-line", "#where-line", "#where-trouble"):
+            self.query_one(hidden).display = False
+        self.table.mark(self.mark_of)
+        self.set_interval(WATCH_EVERY, self._watch)
+        self.set_focus(self.table)
+        self.show_panes()
         if self.suiron.dataset is not None:
             self._opened(self.suiron.dataset)
         elif self.suiron.data_error is not None:
-            self._failed(*self.suiron.data_error)
+            self.fail(*self.suiron.data_error)
         else:
-            self._notice(Content(f"Opening {safe_line(self.suiron.session.data)} …"))
-
-    @property
-    def _table(self) -> RowsTable:
-        return self.query_one("#table", RowsTable)
-
-    @property
-    def _pane(self) -> RowPane:
-        return self.query_one("#pane", RowPane)
-
-    @property
-    def filters(self) -> Filters:
-        return self.suiron.session.filters
+            self.notice(Content(f"Opening {safe_line(self.suiron.session.data)} …"))
 
     # -- a source comes and goes --
 
     @on(DataOpening)
     def _on_opening(self, message: DataOpening) -> None:
+        if message.early:
+            self._imported = message.share
+            self.show_status()
+            return
         if message.share is None:
-            self._forget()
+            self._let_go()
         share = f" {message.share:.0%}" if message.share is not None else ""
-        self._notice(Content(f"Opening {safe_line(message.source)} …{share}"))
+        self.notice(Content(f"Opening {safe_line(message.source)} …{share}"))
 
     @on(DataOpened)
     def _on_opened(self, message: DataOpened) -> None:
@@ -108,261 +106,105 @@ class DataScreen(Room):
 
     @on(DataFailed)
     def _on_failed(self, message: DataFailed) -> None:
-        self._failed(message.source, message.error)
+        self._let_go()
+        self.fail(message.source, message.error)
 
-    def _forget(self) -> None:
-        self._dataset = self._selection = None
-        self._facets = {}
-        self._table.show(0, 0, 0, [], 0)
-        self._pane.show(None)
-        self.query_one("#status", Static).update("")
-        self.query_one("#problems").display = False
+    def _let_go(self) -> None:
+        """Another source is to be opened: of this one nothing stays."""
+        if self._dataset is not None:
+            self._dataset.interrupt()
+        self.forget()
+        self._facets, self._facets_of, self._answered, self._imported, self._found = {}, None, None, None, None
+        if self._writer is not None:
+            self.run_worker(self.close_writer(), group="edit")
 
     def _opened(self, dataset: DataSet) -> None:
-        if dataset is self._dataset:
+        """Show a data set; where it is the whole of what was shown early, cursor, scroll and pane stay."""
+        early = self._dataset
+        if dataset is early:
             return
+        follows = early is not None and not early.ready and (early.source, early.split) == (dataset.source, dataset.split)
         self._dataset = dataset
-        self._anchor = self.suiron.session.row
-        self._table.lack(set(COLUMNS) - set(dataset.columns))
-        self.query_one("#search", Input).value = self.filters.text
-        count = dataset.problem_count
-        line = self.query_one("#problems", Static)
-        line.display = bool(count)
-        if count:
-            line.update(problem_words(dataset.problems, count))
-        self._select(self.filters)
+        if not follows:
+            self._happened = ""
+            self._anchor = self.suiron.session.row
+            self._selection, self._good_where = None, ""
+            self.table.begin(set(COLUMNS) - set(dataset.columns))
+            self.query_one("#search", Input).value = self.filters.text
+        elif set(dataset.columns) != set(early.columns if early is not None else ()):
+            self.table.lack(set(COLUMNS) - set(dataset.columns))
+        self._answered = Filters() if follows and self.filters == Filters() else None
+        self.show_standing()
+        self.select(self.filters)
+        if self._chosen_now:
+            self._chosen_now = False
+            if dataset.mapping.unclear:
+                self.action_map_columns()
 
-    def _failed(self, source: str, error: SuironError) -> None:
-        self._forget()
-        self._notice(trouble_words(source, error, self._way_back))
+    @on(events.ScreenResume)
+    def _watch(self) -> None:
+        dataset = self._dataset
+        if dataset is not None and self.is_current:
+            self.run_worker(partial(self._watch_in_thread, dataset), thread=True, exclusive=True, group="watch", exit_on_error=False)
 
-    @property
-    def _way_back(self) -> str:
-        """The source that was open before the one that failed; empty where there is none."""
-        failed, before = self.suiron.data_error, self.suiron.session.data
-        return before if failed is not None and failed[0] != before else ""
+    def _watch_in_thread(self, dataset: DataSet) -> None:
+        happened = what_happened(dataset)
+        if happened != self._happened:
+            self.app.call_from_thread(self._tell_what_happened, dataset, happened)
 
-    def _notice(self, content: Content | None) -> None:
-        """Words in the table's place; None brings the table back."""
-        notice = self.query_one("#notice", Static)
-        notice.display = content is not None
-        self._table.display = content is None
-        if content is not None:
-            notice.update(content)
-        elif self.focused is None:
-            self.set_focus(self._table)
-        self._arrange()
+    def _tell_what_happened(self, dataset: DataSet, happened: str) -> None:
+        if dataset is self._dataset:
+            self._happened = happened
+            self.show_standing()
 
-    # -- filters --
-
-    def _select(self, filters: Filters) -> None:
-        if self._dataset is None:
+    def show_standing(self) -> None:
+        dataset = self._dataset
+        if dataset is None:
             return
-        self.suiron.remember(filters=filters)
-        self.run_worker(
-            partial(self._select_in_thread, self._dataset, filters, self._anchor), thread=True, exclusive=True, group="select", exit_on_error=False
-        )
+        parts = []
+        if self._happened:
+            parts.append(Content.styled(f" {self._happened} ", "$warning"))
+        if unclear := list(dataset.mapping.unclear):
+            words = f" {' and '.join(unclear)} could be taken from several columns; {key_of('data.mapping')} chooses "
+            parts.append(Content.styled(words, "$warning"))
+        if changes := change_words(dataset.changes.changed, dataset.changes.added, dataset.changes.deleted):
+            where = f", kept in {safe_line(self._writer.where.name, 60)}; the source stays as it is" if self._writer is not None else ""
+            parts.append(Content.styled(f" edits: {changes}{where} ", "$text-muted"))
+        if dataset.problem_count:
+            parts.append(problem_words(dataset.problems, dataset.problem_count))
+        self.stand(Content("·").join(parts))
 
-    def _select_in_thread(self, dataset: DataSet, filters: Filters, anchor: int) -> None:
-        worker = get_current_worker()
-        try:
-            facets = self._facets or dataset.facets()
-            selection = dataset.select(filters)
-            count = len(selection)
-            cursor = selection.position(anchor) if count else None
-            page = (cursor or 0) // PAGE
-            rows = selection.page(page * PAGE, PAGE) if count else []
-        except Exception as error:  # whatever a source does to its reader, it is shown, and the app stays
-            if not worker.is_cancelled:
-                self.app.call_from_thread(self._failed, dataset.name, readable(error, dataset.name))
-            return
-        if not worker.is_cancelled:
-            self.app.call_from_thread(self._selected, dataset, filters, selection, facets, count, cursor or 0, page, rows)
-
-    def _selected(
-        self,
-        dataset: DataSet,
-        filters: Filters,
-        selection: Selection,
-        facets: Facets,
-        count: int,
-        cursor: int,
-        page: int,
-        rows: list[Row],
-    ) -> None:
-        if dataset is not self._dataset or filters != self.filters:
-            return  # a newer question is on its way
-        self._selection, self._facets = selection, facets
-        self._table.show(count, cursor, page, rows, max(len(dataset) - 1, 0))
-        self.query_one("#status", Static).update(status_words(len(dataset), count, filters, facets), layout=False)
-        if count:
-            self._notice(None)
-        elif len(dataset):
-            self._notice(Content("No row passes these filters. ") + Content.styled("x shows all rows again.", "$text-muted"))
-        else:
-            self._notice(Content("There are no rows here. ") + Content.styled("o opens another source.", "$text-muted"))
-
-    def action_next_language(self) -> None:
-        self._next_value("syslang")
-
-    def action_next_flag(self) -> None:
-        self._next_value("sysflag")
-
-    def _next_value(self, column: str) -> None:
-        values = ["", *(value for value, _ in self._facets.get(column, []) if value)]
-        if len(values) == 1:
-            self.notify(f"No row has a {column}.", markup=False)
-            return
-        now = getattr(self.filters, column)
-        following = values[(values.index(now) + 1) % len(values)] if now in values else ""
-        self._select(msgspec.structs.replace(self.filters, **{column: following}))
-
-    def action_clear_filters(self) -> None:
-        self.query_one("#search", Input).value = ""
-        self._close_search()
-        self._select(Filters())
-
-    # -- search --
-
-    def action_search(self) -> None:
-        search = self.query_one("#search", Input)
-        search.display = True
-        self.set_focus(search)  # at once: `focus()` waits its turn, and what is typed meanwhile would go to the table
-
-    @on(Input.Changed, "#search")
-    def _search_changed(self, event: Input.Changed) -> None:
-        self._search_serial += 1
-        if event.value != self.filters.text:
-            self.set_timer(SEARCH_AFTER, partial(self._search_now, self._search_serial))
-
-    def _search_now(self, serial: int) -> None:
-        if serial == self._search_serial:
-            self._search_for(self.query_one("#search", Input).value)
-
-    def _search_for(self, text: str) -> None:
-        if text != self.filters.text:
-            self._select(msgspec.structs.replace(self.filters, text=text))
-
-    @on(Input.Submitted, "#search")
-    def _search_kept(self, event: Input.Submitted) -> None:
-        self._search_serial += 1
-        self._close_search()
-        self._search_for(event.value)
-
-    def _close_search(self) -> None:
-        search = self.query_one("#search", Input)
-        if search.display:
-            search.display = False
-            self.set_focus(self._table)
+    # -- keys whose meaning depends on what is open --
 
     def action_back(self) -> None:
-        search = self.query_one("#search", Input)
-        if search.display:
-            self._search_serial += 1
-            search.value = ""
-            self._close_search()
-            self._search_for("")
-        elif self._pane.display and not self._wide:
+        if self.writing_where:
+            self._close_where()
+        elif self.searching:
+            self.drop_search()
+        elif self.pane.alone:
+            self.action_toggle_alone()
+        elif self.pane.display and self.app.size.width < WIDE:
             self.action_toggle_row()
-        elif self._way_back:
-            self.suiron.open_data(self._way_back, self.suiron.session.split)
+        elif self.way_back:
+            self.suiron.open_data(self.way_back, self.suiron.session.split)
 
-    # -- rows --
-
-    @on(RowsTable.Wanted)
-    def _fetch(self) -> None:
-        if self._fetching or self._selection is None:
-            return
-        missing = self._table.missing()
-        if missing:
-            self._fetching = True
-            self.run_worker(partial(self._fetch_in_thread, self._selection, missing[0]), thread=True, group="pages", exit_on_error=False)
-
-    def _fetch_in_thread(self, selection: Selection, page: int) -> None:
-        try:
-            rows = selection.page(page * PAGE, PAGE)
-        except Exception as error:  # the source may have gone; it is shown, and the app stays
-            self.app.call_from_thread(self._fetch_failed, selection, error)
-        else:
-            self.app.call_from_thread(self._fetched, selection, page, rows)
-
-    def _fetched(self, selection: Selection, page: int, rows: list[Row]) -> None:
-        self._fetching = False
-        if selection is self._selection:
-            self._table.receive(page, rows)
-        self._fetch()
-
-    def _fetch_failed(self, selection: Selection, error: Exception) -> None:
-        self._fetching = False
-        if selection is self._selection and self._dataset is not None:
-            self._failed(self._dataset.name, readable(error, self._dataset.name))
-
-    @on(RowsTable.Moved)
-    def _moved(self, message: RowsTable.Moved) -> None:
-        if message.row is not None and message.by_hand:
-            self._anchor = message.row.index
-            self.suiron.remember(row=self._anchor)
-        if self._pane.display:
-            self._moves += 1
-            if message.by_hand:  # a key held down passes rows by; the pane shows the one it stops at
-                self.set_timer(FOLLOW_AFTER, partial(self._follow, self._moves))
-            else:
-                self._pane.show(message.row)
-
-    def _follow(self, move: int) -> None:
-        if move == self._moves and self._pane.display:
-            self._pane.show(self._table.row_at(self._table.cursor))
+    def action_field_by(self, by: int) -> None:
+        if self.searching and self.query_one("#search").has_focus:
+            self.next_searched_column(by)
+        elif not self.writing_where:
+            super().action_field_by(by)
 
     def action_row_by(self, rows: int) -> None:
-        self._table.move_by(rows)
-
-    def action_row_at(self, position: int) -> None:
-        self._table.move_to(position if position >= 0 else self._table.count - 1)
-
-    def action_page_by(self, pages: int) -> None:
-        self._table.page_by(pages)
-
-    # -- the whole row --
-
-    @property
-    def _wide(self) -> bool:
-        return self.app.size.width >= WIDE
-
-    def _arrange(self) -> None:
-        is_open = self._wide if self._pane_open is None else self._pane_open
-        pane = self._pane
-        pane.display = is_open and self._table.display
-        if pane.display:
-            pane.show(self._table.row_at(self._table.cursor))
-        elif pane.has_focus:
-            self.set_focus(self._table)
-
-    def on_resize(self) -> None:
-        self._arrange()
-
-    @on(RowsTable.Opened)
-    def action_toggle_row(self) -> None:
-        self._pane_open = not self._pane.display
-        self._arrange()
-
-    def action_pane_by(self, pages: int) -> None:
-        if not self._pane.display:
-            self.action_toggle_row()
+        if self.writing_where and self.query_one("#where").has_focus:
+            self.where_before(rows)
         else:
-            self._pane.page_by(pages)
+            super().action_row_by(rows)
 
-    def action_show_more(self) -> None:
-        if not self._pane.display or not self._pane.show_more():
-            self.notify("Nothing of this row is left out." if self._pane.display else "Enter opens the row first.", markup=False)
-
-    def action_ask_row(self) -> None:
-        row = self._table.row_at(self._table.cursor)
-        if row is not None:
-            self.post_message(AskRow(row))
+    # -- dialogs about the source --
 
     def action_show_problems(self) -> None:
         if self._dataset is None or not self._dataset.problem_count:
-            self.notify("Every row could be read.", markup=False)
+            self.say("Every row could be read.")
             return
         from tui.screens.problems import ProblemsDialog
 
@@ -377,4 +219,5 @@ class DataScreen(Room):
 
     def _open_chosen(self, choice: tuple[str, str] | None) -> None:
         if choice is not None:
+            self._chosen_now = True
             self.suiron.open_data(*choice)

@@ -6,31 +6,39 @@ Moving the cursor repaints two lines; only scrolling repaints the table.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Mapping
 from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from core.row import Row
-from core.safe_text import safe_line
+from tui.widgets.column_widths import Column, lay_out, measure, shown
+from tui.widgets.hits import NONE, Hits, Span, fit
 
 PAGE = 200  # rows
 KEPT = 24  # pages held
 EMPTY = "∅"  # stands where a row has no reasoning
+CHANGED, ADDED = "●", "+"
+
+
+def _unmarked(index: int) -> str:
+    return " "
 
 
 class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows by their position in the selection shown. `cursor` is -1 while there are none."""
 
     ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--header", "rows--cursor", "rows--cursor-blurred", "rows--dim", "rows--reasoning"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"rows--{name}" for name in ("header", "cursor", "cursor-blurred", "dim", "reasoning", "mark", "hit")
+    }
     DEFAULT_CSS = """
     RowsTable {
         background: $background; color: $foreground; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1;
@@ -39,6 +47,8 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
         & > .rows--cursor-blurred { color: $block-cursor-blurred-foreground; background: $block-cursor-blurred-background; }
         & > .rows--dim { color: $text-muted; }
         & > .rows--reasoning { color: $reasoning; }
+        & > .rows--mark { color: $warning; text-style: bold; }
+        & > .rows--hit { color: $warning; text-style: bold underline; }
     }
     """
 
@@ -64,21 +74,41 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._asked = False
         self._owed = False  # the cursor was moved by hand to a row that has not arrived yet
         self._lacks: frozenset[str] = frozenset()
+        self._needs: dict[str, int] = {}  # cells that the values of each column need, from the first rows seen
+        self._mark: Callable[[int], str] = _unmarked
+        self._hits = NONE
+        self._sort, self._descending = "", False
 
     # -- what is shown --
 
-    def lack(self, columns: Iterable[str]) -> None:
-        """Columns that the source does not have; they take no room."""
+    def begin(self, lacks: Collection[str]) -> None:
+        """Another source, which does not have the columns `lacks`: they take no room. The widths of the others come from its first rows."""
+        self._needs, self._hits = {}, NONE
+        self.lack(lacks)
+
+    def lack(self, columns: Collection[str]) -> None:
+        """An edit has given the source a column, or taken its last value."""
         self._lacks = frozenset(columns)
         self.refresh()
 
-    def show(self, count: int, cursor: int, page: int, rows: list[Row], highest: int) -> None:
-        """Another selection: `count` rows, the cursor on position `cursor`, one page of them at once. highest: the largest `Row.index` possible."""
+    def mark(self, mark: Callable[[int], str]) -> None:
+        """How each row is marked, by its index: `CHANGED`, `ADDED` or a space."""
+        self._mark = mark
+
+    def point_out(self, hits: Hits, sort: str, descending: bool) -> None:
+        """What is searched for, and the column the rows are sorted by."""
+        if (hits, sort, descending) != (self._hits, self._sort, self._descending):
+            self._hits, self._sort, self._descending = hits, sort, descending
+            self.refresh()
+
+    def show(self, count: int, cursor: int, pages: Mapping[int, list[Row]], highest: int) -> None:
+        """Another selection: `count` rows, the cursor on position `cursor`, some pages of them at once. highest: the largest `Row.index` possible."""
         self.count, self._highest = count, highest
         self.cursor = min(max(cursor, 0), count - 1)
         self._pages.clear()
-        if count:
-            self._pages[page] = rows
+        self._pages.update(pages)
+        if pages:
+            self._needs = self._needs or measure(next(iter(pages.values())))
         self.virtual_size = Size(0, count + 1)
         self._keep_in_sight()
         self.refresh()
@@ -92,6 +122,16 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
         if self.cursor // PAGE == page:
             self._tell(by_hand=self._owed)
+
+    def grow(self, count: int) -> None:
+        """The same selection has more rows at its end than were known."""
+        if count != self.count:
+            for page in [page for page, rows in self._pages.items() if len(rows) < PAGE]:
+                del self._pages[page]
+            before, self.count = self.count, count
+            self.virtual_size = Size(0, count + 1)
+            if before < self.scroll_offset.y + self._lines():
+                self.refresh()
 
     def row_at(self, position: int) -> Row | None:
         """The row, or None while its page is on its way."""
@@ -117,8 +157,8 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
         if position == self.cursor:
             return
         before, self.cursor = self.cursor, position
-        for line in (before, position):
-            self.refresh_line(line + 1)
+        width = self.scrollable_content_region.width  # not the scrollbar beside them
+        self.refresh(*(Region(0, line + 1 - self.scroll_offset.y, width, 1) for line in (before, position)))
         self._keep_in_sight()
         self._tell(by_hand=True)
 
@@ -162,23 +202,16 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     # -- drawing --
 
-    def columns(self, width: int) -> list[tuple[str, int]]:
-        """Column titles and widths in cells that fill `width`, one cell between columns."""
-        number = max(3, len(str(self._highest)))
-        fixed = [("#", number), *((name, size) for name, size in (("syslang", 8), ("sysflag", 7)) if name not in self._lacks)]
-        left = max(16, width - sum(size + 1 for _, size in fixed) - 2)
-        output = max(4, left * 22 // 100)
-        reasoning = 0 if "reasoning" in self._lacks else max(4, left * 28 // 100)
-        asked = "instruction" if "input" in self._lacks else "instruction ▸ input"
-        texts = [(asked, left - output - reasoning), ("reasoning", reasoning), ("output", output)]
-        return [*fixed, *((name, size) for name, size in texts if size)]
+    def columns(self, width: int) -> list[Column]:
+        """The columns that fill `width` cells: one cell for a mark, then each with one cell after it."""
+        return lay_out(width, self._highest, self._needs, self._lacks)
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         base = self.rich_style
         if y == 0:
             style = base + self.get_component_rich_style("rows--header", partial=True)
-            text = " ".join(f"{title:>{size}}" if title == "#" else fit(title, size) for title, size in self.columns(width))
+            text = " " + " ".join(self._title(column) for column in self.columns(width))
             return Strip([Segment(set_cell_size(text, width), style)], width)
         position = self.scroll_offset.y + y - 1
         if position >= self.count:
@@ -188,29 +221,41 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
         row = self.row_at(position)
         if row is None:
             self._ask()
-            return Strip([Segment(set_cell_size(f"{'…':>{len(str(self._highest))}}", width), base)], width)
+            return Strip([Segment(set_cell_size(f" {'…':>{max(3, len(str(self._highest)))}}", width), base)], width)
         return self._draw_row(row, width, base, plain=position == self.cursor).adjust_cell_length(width, base)
+
+    def _title(self, column: Column) -> str:
+        arrow = "▼" if self._descending else "▲"
+        if column.name == "#":
+            return f"{arrow + '#' if self._sort == 'length' else '#':>{column.width}}"
+        if self._sort in (column.name, f"length({column.name})"):
+            length = "length of " if self._sort.startswith("length") else ""
+            return fit(f"{arrow} {length}{column.title}", column.width)
+        return fit(column.title, column.width)
 
     def _draw_row(self, row: Row, width: int, base: Style, plain: bool) -> Strip:
         dim = base if plain else base + self.get_component_rich_style("rows--dim", partial=True)
         mauve = base if plain else base + self.get_component_rich_style("rows--reasoning", partial=True)
-        segments: list[Segment] = []
-        for name, size in self.columns(width):
+        mark = self._mark(row.index)
+        segments = [Segment(mark, base + self.get_component_rich_style("rows--mark", partial=True) if mark != " " else base)]
+        for name, _, size in self.columns(width):
             if name == "#":
                 segments.append(Segment(f"{row.index:>{size}} ", dim))
-            elif name == "reasoning":
-                segments.append(Segment(fit(row.reasoning or EMPTY, size) + " ", mauve if row.reasoning else dim))
-            elif name.startswith("instruction"):
-                asked = f"{row.instruction[:400]} ▸ {row.input}" if row.input else row.instruction
-                segments.append(Segment(fit(asked, size) + " ", base))
+            elif name == "reasoning" and not row.reasoning:
+                segments.append(Segment(fit(EMPTY, size) + " ", dim))
             else:
-                segments.append(Segment(fit(getattr(row, name), size) + " ", base if name == "output" else dim))
+                hits = self._hits.of("instruction", "input") if name == "instruction" else self._hits.of(name)
+                text, spans = hits.cell(shown(row, name), size)
+                segments += self._pointed_out(text + " ", spans, dim if name.startswith("sys") else mauve if name == "reasoning" else base)
         return Strip(segments).simplify()
 
-
-def fit(text: str, width: int) -> str:
-    """Foreign text as one safe line of exactly `width` cells, `…` at its end where some is left out."""
-    line = safe_line(text, max(width, 1) * 2)  # a cell holds at most a few characters; what combines beyond that is cut
-    if cell_len(line) > width:
-        line = set_cell_size(line, max(0, width - 1)).rstrip() + "…"
-    return set_cell_size(line, width)
+    def _pointed_out(self, text: str, spans: list[Span], style: Style) -> list[Segment]:
+        """`text` as segments, with the hits in it."""
+        if not spans:
+            return [Segment(text, style)]
+        hit = style + self.get_component_rich_style("rows--hit", partial=True)
+        parts, done = [], 0
+        for start, end in spans:
+            parts += [Segment(text[done:start], style), Segment(text[start:end], hit)]
+            done = end
+        return [part for part in [*parts, Segment(text[done:], style)] if part.text]

@@ -103,6 +103,10 @@ class WrappedText:
         self.__init__(width)  # type: ignore[misc]
         self.append(text)
 
+    def is_hard(self, line: int) -> bool:
+        """Whether a newline of the text ended the line, and not the width."""
+        return self._hard[line]
+
     @property
     def text(self) -> str:
         """The whole, as it was given."""

@@ -14,7 +14,7 @@ import pytest
 from core.data import source as source_module
 from core.data.encoding import guess
 from core.data.problems import KEPT
-from core.data.source import open_data
+from core.data.source import begin, complete, open_data
 from core.errors import DataError
 from core.session import Filters
 
@@ -138,7 +138,7 @@ def test_utf_16_without_a_mark(tmp_path: Path) -> None:
         ("head.csv", b"instruction,output\n", "no rows"),
         ("columns.csv", b"foo,bar\n1,2\n", "foo, bar"),
         ("columns.jsonl", b'{"foo": 1, "instruction": 2}\n', "output cannot be found; its columns are: foo, instruction"),
-        ("two.csv", b"question,prompt,answer\n1,2,3\n", "question, prompt"),
+        ("two.csv", b"question,answer,answer\n1,2,3\n", "answer, answer"),
         ("bad.parquet", b"PAR1 no", "no whole Parquet"),
         ("rows.xlsx", b"PK", ".xlsx are not known"),
         ("rows", b"x", "no ending"),
@@ -179,3 +179,70 @@ def test_saved_data_set_that_points_elsewhere(tmp_path: Path) -> None:
     assert "outside" in failure(tmp_path).what
     (tmp_path / "state.json").write_text("{")
     assert "cannot be read" in failure(tmp_path).what
+
+
+def test_a_shard_that_cannot_be_read_leaves_the_others(tmp_path: Path) -> None:
+    (tmp_path / "part-01.jsonl").write_text(GOOD)
+    (tmp_path / "part-02.jsonl").write_bytes(GOOD.encode("utf-16-le"))
+    (tmp_path / "part-03.jsonl").write_text(GOOD)
+    data = open_data(str(tmp_path))
+    assert len(data) == 2 and [(problem.file, problem.row) for problem in data.problems] == [("part-02.jsonl", 0)]
+    assert "UTF-16LE" in data.problems[0].what
+
+
+def test_a_csv_shard_with_another_header(tmp_path: Path) -> None:
+    (tmp_path / "part-01.csv").write_text("instruction,output\nq1,a1\n")
+    (tmp_path / "part-02.csv").write_text("foo,bar\n1,2\n")
+    data = open_data(str(tmp_path))
+    assert len(data) == 1 and data.problems[0].file == "part-02.csv" and data.problem_count == 1
+
+
+def test_a_parquet_shard_of_another_schema(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"instruction": ["q1"], "output": ["a1"]}), tmp_path / "part-01.parquet")
+    pq.write_table(pa.table({"foo": [1], "bar": [2]}), tmp_path / "part-02.parquet")
+    pq.write_table(pa.table({"output": [5], "instruction": ["q3"]}), tmp_path / "part-03.parquet")
+    early = begin(str(tmp_path))
+    assert [row.instruction for row in early.select(Filters()).page(0, 9)] == ["q1", "(row 2: the file lacks a column that the others have)", "q3"]
+    for data in (open_data(str(tmp_path)), complete(early)):
+        assert [(row.instruction, row.output) for row in data.select(Filters()).page(0, 9)] == [("q1", "a1"), ("q3", "5")]
+        assert [(problem.file, problem.row) for problem in data.problems] == [("part-02.parquet", 0)]
+
+
+def test_mixed_encodings(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    line = json.dumps({"instruction": JAPANESE, "output": "a"}, ensure_ascii=False)
+    path.write_bytes(b"\n".join(line.encode(encoding) for encoding in ("utf-8", "cp932", "utf-8", "euc_jp")))
+    assert [row for row, _ in problems(path)] == [2, 4] and len(open_data(str(path))) == 2
+
+
+def test_duplicate_names(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("instruction,note,output,note\nq,1,a,2\n")
+    assert open_data(str(tmp_path / "a.csv")).row(0).output == "a"
+    values, names = [pa.array([value]) for value in ("q", "1", "a", "2")], ["instruction", "note", "output", "note"]
+    pq.write_table(pa.Table.from_arrays(values, names=names), tmp_path / "a.parquet")
+    assert open_data(str(tmp_path / "a.parquet")).row(0).output == "a"
+    assert begin(str(tmp_path / "a.parquet")).row(0).output == "a"
+    pq.write_table(pa.Table.from_arrays([pa.array([v]) for v in ("q", "1", "a")], names=["instruction", "output", "output"]), tmp_path / "b.parquet")
+    assert "output, output" in failure(tmp_path / "b.parquet").what
+
+
+def test_nested_values_where_text_is_expected(tmp_path: Path) -> None:
+    rows = [{"instruction": {"text": "q", "id": 1}, "output": ["a", {"b": None}]}, {"instruction": "q", "output": "a"}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    data = open_data(str(tmp_path / "a.jsonl"))
+    assert (data.row(0).instruction, data.row(0).output) == ('{"text":"q","id":1}', '["a",{"b":null}]') and data.row(1).output == "a"
+
+
+def test_a_stray_quote_in_csv(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('instruction,output\nq1,a1\nq2,a "stray" quote\n5" disk,a3\nq4,"open\nq5,a5\n')
+    data = open_data(str(path))
+    assert [row.instruction for row in data.select(Filters()).page(0, 9)][:3] == ["q1", "q2", '5" disk'] and data.row(1).output == 'a "stray" quote'
+
+
+def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert "Permission denied" in failure(tmp_path).what

@@ -23,7 +23,7 @@ _NUMBER = count()  # a file of its own each time: two rewrites within one tick o
 ROWS = [
     {
         "instruction": f"{WORDS[i % 10]} {i}",
-        "reasoning": "" if i % 4 == 0 else " " if i % 4 == 1 else "because",
+        "reasoning": "" if i % 4 == 0 else " " if i % 4 == 1 else f"because of what stands in sentence {i}",
         "output": WORDS[(i * 7) % 10],
         "syslang": ("English", "Japanese", "")[i % 3],
         "sysflag": "test" if i % 5 == 0 else "train",
@@ -125,21 +125,6 @@ def test_both_storages_answer_alike(tmp_path: Path, rows: list[dict[str, str]], 
     for filters in (Filters(text=text), Filters(sysflag=text), Filters()):
         assert held.select(filters).page(0, 99) == mapped.select(filters).page(0, 99)
     assert held.facets() == mapped.facets()
-
-
-def test_duckdb_sees_nothing_but_the_rows(pair: tuple[DataSet, DataSet], tmp_path: Path) -> None:
-    import duckdb
-
-    pair[1].select(Filters(text="x"))
-    connection = pair[1]._rows._connection  # type: ignore[attr-defined]
-    (tmp_path / "secret.csv").write_text("a\n1\n")
-    for statement in (
-        f"FROM '{tmp_path}/secret.csv'", f"COPY rows TO '{tmp_path}/out.csv'", f"ATTACH '{tmp_path}/x.db'",
-        "INSTALL httpfs", "LOAD httpfs", "SET enable_external_access = true", "SELECT * FROM tmp_path",
-    ):  # fmt: skip
-        with pytest.raises(duckdb.Error):
-            connection.execute(statement)
-    assert not (tmp_path / "out.csv").exists()
 
 
 def test_the_demo_opens() -> None:

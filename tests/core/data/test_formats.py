@@ -140,25 +140,33 @@ def test_shapes_of_json(tmp_path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize("content", [
-    json.dumps({"a": ROWS, "b": ROWS}),
-    json.dumps({"instruction": ["a"], "output": ["b"]}),
-    json.dumps({"instruction": {"0": "a"}, "output": {"0": "b"}}),
+    {column: [row[column] for row in ROWS] for column in COLUMNS},
+    {column: {str(i): row[column] for i, row in enumerate(ROWS)} for column in COLUMNS},
 ])  # fmt: skip
-def test_json_that_holds_no_rows(tmp_path: Path, content: str) -> None:
-    (tmp_path / "a.json").write_text(content, encoding="utf-8")
-    with pytest.raises(DataError, match="one list"):
+def test_json_that_holds_columns(tmp_path: Path, content: dict[str, object]) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
+    assert rows_of(open_data(str(tmp_path / "a.json"))) == expected(ROWS)
+
+
+@pytest.mark.parametrize(("content", "says"), [
+    ({"a": ROWS, "b": ROWS}, "unclear which has the rows"),
+    ({"instruction": ["a", "b"], "output": ["b"]}, "not of one length \\(instruction 2, output 1\\)"),
+])  # fmt: skip
+def test_json_that_holds_no_rows(tmp_path: Path, content: object, says: str) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(DataError, match=says):
         open_data(str(tmp_path / "a.json"))
 
 
 def test_a_long_array_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.data.read_json.BLOCK", 7)
+    monkeypatch.setattr("core.data.json_array.BLOCK", 7)
     rows = [{**ROWS[1], "output": str(i) * (i % 50 + 1)} for i in range(60)]
     assert rows_of(open_data(str(write(tmp_path / "a.json", rows)))) == expected(rows)
 
 
 def test_lines_cut_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.data.encoding.BLOCK", 100)
-    monkeypatch.setattr("core.data.encoding.blocks.__defaults__", (100,))
+    monkeypatch.setattr("core.data.read_json.SAMPLE_CHARS", 100)
     rows: list[dict[str, str]] = [{**ROWS[i % 3], "output": str(i)} for i in range(200)]
     rows[150]["extra"] = "met late"
     path = write(tmp_path / "a.jsonl", rows)
@@ -172,7 +180,8 @@ def test_a_column_that_comes_late_is_filled_from_there_on(tmp_path: Path, storag
     data = open_data(str(write(tmp_path / "a.jsonl", rows)))
     assert data.row(0) == Row("q0", output="a" * 100, index=0)
     assert data.row(1000) == Row("last", output="a", reasoning="why", index=1000)
-    assert data.mapping == {"question": "instruction", "answer": "output", "rationale": "reasoning"}
+    taken = {column: pick.column for column, pick in data.mapping.picks.items()}
+    assert taken == {"instruction": "question", "reasoning": "rationale", "output": "answer"}
 
 
 @pytest.mark.parametrize("saved", [True, False])
@@ -224,17 +233,15 @@ def test_folders_of_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "mapping"),
     [
-        (["Question", "answer"], {"Question": "instruction", "answer": "output"}),
-        (["prompt", "COMPLETION", "thinking"], {"prompt": "instruction", "COMPLETION": "output", "thinking": "reasoning"}),
+        (["Question", "answer"], {"instruction": "Question", "output": "answer"}),
         (["instruction", "prompt", "output"], {"instruction": "instruction", "output": "output"}),
-        (["instruction", "context", "input", "output"], {"instruction": "instruction", "input": "input", "output": "output"}),
-        (["question", "answer", "cot", "thought"], {"question": "instruction", "answer": "output"}),
+        (["question", "answer", "cot", "thought"], {"instruction": "question", "reasoning": "thought", "output": "answer"}),
     ],
 )
-def test_other_names(tmp_path: Path, names: list[str], mapping: dict[str, str]) -> None:
+def test_other_names(tmp_path: Path, storage: str, names: list[str], mapping: dict[str, str]) -> None:
     data = open_data(str(write(tmp_path / "a.csv", [dict.fromkeys(names, "x")])))
-    assert data.mapping == mapping
-    assert set(data.extra) == set(names) - set(mapping)
+    assert {column: pick.column for column, pick in data.mapping.picks.items()} == mapping
+    assert data.columns == tuple(mapping) and set(data.extra) == set(names) - set(mapping.values())
 
 
 def _imports(code: str) -> set[str]:

@@ -34,6 +34,43 @@ def test_a_hub_name_is_fetched_once_and_opened_from_the_cache(tmp_path: Path, mo
     assert not list((settings.cache() / "hub").glob("*.part"))
 
 
+def test_a_revision_is_asked_for_and_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "hub" / "owner" / "name"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table(ROWS), folder / "train.parquet")
+    monkeypatch.setenv("SUIRON_HUB", str(tmp_path / "hub"))
+    data = open_data("owner/name@0123abc", "train")
+    assert (data.name, data.revision, data.split) == ("owner/name@0123abc", "0123abc", "train")
+    assert open_data("owner/name", "train").revision == ""
+    assert len(list((settings.cache() / "hub").iterdir())) == 2
+
+
+def test_the_commit_is_that_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+    import huggingface_hub
+
+    asked: list[object] = []
+
+    class Info:
+        sha = "f" * 40
+
+    class Rows:
+        def save_to_disk(self, path: str) -> None:
+            Path(path).mkdir()
+
+    def load(*arguments: object, **named: object) -> Rows:
+        asked.append((*arguments, named["revision"]))
+        return Rows()
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *_, **named: asked.append(named["revision"]) or Info())
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    assert hub.main("owner/name:main@v1", "", tmp_path / "out") == 0
+    assert asked == ["v1", ("owner/name", "main", "f" * 40)]
+    monkeypatch.setattr(hub.subprocess, "run", None)
+    monkeypatch.setattr(hub, "quote", lambda *_, **__: str(tmp_path / "out"))
+    assert hub.fetch("owner/name:main@v1", "") == (tmp_path / "out", "f" * 40)
+
+
 def test_no_network_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(DataError, match="hub cannot be reached") as caught:

@@ -1,0 +1,38 @@
+"""`data COMMAND`: everything the Data screen does, one command a file. `data SOURCE` is short for `data show SOURCE`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from core.output import Output
+
+COMMANDS = {
+    "show": "rows, counts, filters, order, what could not be read",
+    "search": "which rows contain a text, and where",
+    "stats": "rows per language and split, empty fields, lengths in tokens, what a maximum length costs",
+    "doctor": "every row checked: what is missing, repeated, leaked, garbled; safe fixes",
+    "map": "where each column is taken from and why; changed and saved",
+    "edit": "change, add, duplicate, delete rows, one or all that pass a filter; undo, redo",
+    "export": "write the rows to a file, all or those that pass a filter",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(dest="what", required=True, metavar="COMMAND")
+    for name, words in COMMANDS.items():
+        command = commands.add_parser(name, help=words, description=words)
+        # suppressed: what stood before the command's name would be forgotten
+        command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="JSON lines on standard output")
+        importlib.import_module(f"core.cli.data.{name}").add_arguments(command)
+
+
+def expanded(words: list[str]) -> list[str]:
+    """The words behind `data`, with `show` where they begin with a source."""
+    first = next((place for place, word in enumerate(words) if word != "--json"), len(words))
+    known = first < len(words) and (words[first] in COMMANDS or words[first] in ("-h", "--help"))
+    return words if known else [*words[:first], "show", *words[first:]]
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    return int(importlib.import_module(f"core.cli.data.{arguments.what}").run(arguments, output))

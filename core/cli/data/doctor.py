@@ -1,0 +1,107 @@
+"""`data doctor SOURCE`: every row checked, findings by kind with row numbers; safe fixes on request, as edits that can be undone.
+
+Exit codes for scripts: 0 where nothing is worse than a hint, 7 where there are errors, 8 where there are warnings and no errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from core.cli.data import options
+from core.errors import UsageError
+from core.output import Output
+from core.quality import client
+from core.quality.client import Options, Progress
+from core.quality.kinds import KINDS
+from core.quality.report import SEVERITIES, Group, Report
+from core.safe_text import safe_line
+
+ERRORS, WARNINGS = 7, 8
+_SHOWN = 10  # row numbers printed of a group
+_FIXABLE = [kind.name for kind in KINDS.values() if kind.fix]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Exit codes: 0 nothing worse than hints, 7 errors were found, 8 warnings were found, else as for every command."
+    options.add_source(parser)
+    parser.add_argument("--model", default="", help="check lengths and special tokens with this model's tokenizer")
+    parser.add_argument("--max-length", type=int, default=2048, metavar="N", help="tokens a row may have, with --model (default 2048)")
+    parser.add_argument("--only", nargs="+", choices=KINDS, metavar="KIND", default=[], help=f"show these kinds alone: {', '.join(KINDS)}")
+    parser.add_argument("--fix", nargs="+", choices=_FIXABLE, metavar="KIND", default=[], help=f"fix these where it is safe: {', '.join(_FIXABLE)}")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    if arguments.max_length < 1:
+        raise UsageError(f"a maximum of {arguments.max_length} tokens leaves no row", "--max-length", "Give a number above 0")
+    report = _examine(arguments, output)
+    for kind in dict.fromkeys(arguments.fix):
+        if (group := report.group(kind)) is not None and _fix(arguments, group, output):
+            report = _examine(arguments, output)  # one fix may mend or make other findings: a row that is gone has none
+    groups = [group for group in report.groups if not arguments.only or group.kind in arguments.only]
+    for group in groups:
+        _show(group, output)
+    _close(report, groups, output)
+    severities = {group.severity for group in groups}
+    return ERRORS if "error" in severities else WARNINGS if "warning" in severities else 0
+
+
+def _examine(arguments: argparse.Namespace, output: Output) -> Report:
+    how = Options(model=arguments.model, max_length=arguments.max_length)
+    try:
+        return client.run("doctor", arguments.source, arguments.split, how, lambda progress: output.progress(progressed(progress)))
+    finally:
+        output.progress_done()
+
+
+def progressed(progress: Progress) -> str:
+    return f"{progress.words}: {progress.done:,} of {progress.total:,}" if progress.total else f"{progress.words}: {progress.done:,}"
+
+
+def _fix(arguments: argparse.Namespace, group: Group, output: Output) -> bool:
+    """Whether anything was changed."""
+    from core.data.editing import open_editor
+    from core.data.source import open_data
+    from core.quality.fixes import apply, plan
+
+    with open_editor(open_data(arguments.source, arguments.split)) as editor:
+        planned = plan(editor.dataset, group)
+        done = apply(editor, planned)
+        left = f"; {planned.left:,} need a person" if planned.left else ""
+        output.note(f"{group.kind}: {planned.words}: {done:,} rows{left}. The edits are in {editor.where} and can be undone.")
+    return done > 0
+
+
+def _show(group: Group, output: Output) -> None:
+    output.record(
+        {
+            "kind": group.kind, "severity": group.severity, "title": group.title, "why": group.why, "do": group.do, "fix": group.fix,
+            "count": group.count, "rows": list(group.indices), "others": [group.other(place) for place in range(group.count)] if group.others else [],
+        }
+    )  # fmt: skip
+    output.text(f"{group.severity:<8} {group.kind:<25} {group.count:>9,}  {group.title}")
+    output.text(f"{'':9}rows {_rows(group)}")
+    output.text(f"{'':9}{group.why}. {group.do}.")
+    if group.fix:
+        output.text(f"{'':9}--fix {group.kind}: {group.fix}")
+    output.text()
+
+
+def _rows(group: Group) -> str:
+    def one(place: int) -> str:
+        other, columns = group.other(place), group.columns(place)
+        words = f" ({', '.join(columns)})" if columns else ""
+        return f"{group.indices[place]}{f' like {other}' if other is not None else ''}{words}"
+
+    more = f" and {group.count - _SHOWN:,} more" if group.count > _SHOWN else ""
+    return ", ".join(map(one, range(min(_SHOWN, group.count)))) + more
+
+
+def _close(report: Report, groups: Sequence[Group], output: Output) -> None:
+    for note in report.notes:
+        output.note(safe_line(note, 300))
+    if report.skipped:
+        output.note(f"{report.skipped:,} rows of the source could not be read; `data show --problems` lists them")
+    found = {name: sum(group.count for group in groups if group.severity == name) for name in SEVERITIES}
+    counts = ", ".join(f"{count:,} {name}{'s' if count != 1 else ''}" for name, count in found.items() if count)
+    output.note(f"{report.rows:,} rows checked: {counts or 'nothing found'}")

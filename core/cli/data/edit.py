@@ -1,0 +1,144 @@
+"""`data edit SOURCE`: what the Data screen does to rows, into the same journal beside the data. The source itself is never written."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from core.cli.data import options
+from core.data.editing import Editor, Step, open_editor
+from core.errors import DataError, UsageError
+from core.output import Output
+
+_DO = "Name one of --set, --delete, --duplicate, --add, --undo, --redo, --log, --fill, --split-share, --extract-reasoning, --drop"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_source(parser)
+    one = parser.add_argument_group("one row")
+    one.add_argument("--row", type=int, help="which row, by its index from 0; with --add the one it is put behind")
+    one.add_argument("--set", action="append", default=[], metavar="COLUMN=VALUE", dest="texts", help="set a column; may be given several times")
+    one.add_argument("--delete", action="store_true", help="take the row out")
+    one.add_argument("--duplicate", action="store_true", help="put a copy behind it")
+    one.add_argument("--add", metavar="JSON", help='a new row, as in: {"instruction": "...", "output": "..."}')
+    many = parser.add_argument_group("all rows that pass the filters; --all for really all")
+    options.add_filters(many)  # type: ignore[arg-type]  # a group takes arguments as a parser does
+    many.add_argument("--all", action="store_true", help="every row, where no filter is given")
+    many.add_argument("--fill", metavar="COLUMN=VALUE", help="set a column")
+    many.add_argument("--split-share", type=float, metavar="SHARE", help="set sysflag of this share of the rows to test, of the others to train")
+    many.add_argument("--seed", type=int, default=3442, help="of the split; the same seed gives the same rows in any order")
+    many.add_argument("--extract-reasoning", action="store_true", help="move what stands in <think> from output to reasoning")
+    many.add_argument("--drop", action="store_true", help="take the rows out")
+    past = parser.add_argument_group("what was done")
+    past.add_argument("--undo", action="store_true", help="take the last edit back")
+    past.add_argument("--redo", action="store_true", help="do again what was undone last")
+    past.add_argument("--log", action="store_true", help="list the edits in force, the oldest first")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    asked = [(name, work) for name, work in _WORK.items() if _given(getattr(arguments, name))]
+    if len(asked) != 1:
+        raise UsageError("nothing is to be done" if not asked else "one thing at a time", "data edit", _DO)
+    name, work = asked[0]
+    if name in ("texts", "delete", "duplicate") and arguments.row is None:
+        raise UsageError("no row is named", "data edit", "Say which with --row N")
+    with open_editor(options.opened(arguments, output)) as editor:
+        work(editor, arguments, output)
+        if not editor.beside:
+            output.note(f"The edits lie in {editor.where}: nothing can be written beside the data.")
+    return 0
+
+
+def _given(value: Any) -> bool:
+    return value is not None and value is not False and value != []
+
+
+def _rows(editor: Editor, arguments: argparse.Namespace) -> Any:
+    if not options.chosen(arguments) and not arguments.all:
+        raise UsageError("this would be about every row", "data edit", "Give a filter, or --all where every row is meant")
+    return editor.dataset.select(options.filters(arguments)).indices
+
+
+def _set(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+    changed = editor.change(arguments.row, dict(map(options.assignment, arguments.texts)))
+    _said(output, f"row {arguments.row} changed" if changed else f"row {arguments.row} says that already", int(changed), arguments.row)
+
+
+def _delete(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+    _said(output, f"row {arguments.row} deleted; --undo brings it back", editor.delete([arguments.row]), arguments.row)
+
+
+def _duplicate(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+    index = editor.duplicate(arguments.row)
+    _said(output, f"row {arguments.row} duplicated as {index}", 1, index)
+
+
+def _add(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+    try:
+        texts = msgspec.json.decode(arguments.add, type=dict[str, str])
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise UsageError(
+            f"the row is no JSON object of texts ({error})", "data edit --add", 'As in: {"instruction": "...", "output": "..."}'
+        ) from error
+    index = editor.add(texts, arguments.row)
+    _said(output, f"row {index} added", 1, index)
+
+
+def _fill(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+    column, value = options.assignment(arguments.fill)
+    count = editor.fill(_rows(editor, arguments), column, value)
+    _said(output, f"{column} set in {count:,} rows", count)
+
+
+def _split(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+    test, train = editor.split(_rows(editor, arguments), arguments.split_share, arguments.seed)
+    output.record({"done": f"{test:,} rows are test now, {train:,} train", "test": test, "train": train})
+    output.text(f"{test:,} rows are test now, {train:,} train")
+
+
+def _extract(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+    count = editor.extract_reasoning(_rows(editor, arguments))
+    _said(output, f"reasoning of {count:,} rows moved into its column", count)
+
+
+def _drop(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+    count = editor.delete(_rows(editor, arguments))
+    _said(output, f"{count:,} rows deleted; --undo brings them back", count)
+
+
+def _undo(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+    _stepped(editor.undo(), "undone", "there is nothing to undo", output)
+
+
+def _redo(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+    _stepped(editor.redo(), "redone", "there is nothing to redo", output)
+
+
+def _stepped(step: Step | None, word: str, nothing: str, output: Output) -> None:
+    if step is None:
+        raise DataError(nothing, "data edit", "`--log` lists what was done")
+    _said(output, f"{word}: {step.words}", None, step.index)
+
+
+def _log(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+    import time
+
+    for step in editor.log():
+        output.record(step)
+        output.text(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(step.when))}\t{step.words}")
+    output.note(f"{editor.undoable} edits in force, {editor.redoable} undone; they lie in {editor.where}")
+
+
+def _said(output: Output, words: str, rows: int | None, index: int | None = None) -> None:
+    facts = {"done": words, "rows": rows, "index": index}
+    output.record({name: value for name, value in facts.items() if value is not None})
+    output.text(words)
+
+
+_WORK: dict[str, Callable[[Editor, argparse.Namespace, Output], None]] = {
+    "texts": _set, "delete": _delete, "duplicate": _duplicate, "add": _add, "fill": _fill, "split_share": _split, "extract_reasoning": _extract,
+    "drop": _drop, "undo": _undo, "redo": _redo, "log": _log,
+}  # fmt: skip

@@ -1,0 +1,36 @@
+"""`data export SOURCE OUT`: the rows as shown, all or those that pass the filters, as jsonl, csv, tsv or parquet by the name of OUT."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from core.cli.data import options
+from core.data.export import save
+from core.errors import DataError
+from core.output import Output
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_source(parser)
+    parser.add_argument("out", help="the file to write: .jsonl, .csv, .tsv (each also .gz or .zst) or .parquet")
+    options.add_filters(parser)
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    path = Path(arguments.out).expanduser()
+    if path.exists() and not arguments.overwrite:
+        raise DataError("there is such a file already", str(path), "Name another, or give --overwrite")
+    data = options.opened(arguments, output)
+    selection = data.select(options.filters(arguments))
+    try:
+        saved = save(data, path, selection, lambda done, total: output.progress(f"Writing {path.name}: {done * 100 // total} %"))
+    finally:
+        output.progress_done()
+    facts = {"saved": str(path), "rows": int(saved)}
+    output.record({**facts, "journal": str(saved.aside)} if saved.aside is not None else facts)
+    output.text(f"{int(saved):,} rows saved in {path}")
+    if saved.aside is not None:
+        output.note(f"The edits are in the file now; their journal was put aside as {saved.aside}.")
+    return 0

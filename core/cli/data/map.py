@@ -1,0 +1,85 @@
+"""`data map SOURCE`: where each of the six columns is taken from and why, what else there is, and three rows as they come out; changed with --set."""
+
+from __future__ import annotations
+
+import argparse
+from typing import get_args
+
+from core.cli.data import options
+from core.data.choosing import Choice, choose
+from core.data.mapping import How, Mapping, Pick
+from core.errors import UsageError
+from core.output import Output
+from core.row import COLUMNS
+from core.safe_text import safe_line
+
+SHOWN = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_source(parser)
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="COLUMN=NAME[:HOW]", dest="chosen",
+        help=f"take COLUMN ({', '.join(COLUMNS)}) from the source's column NAME, from none where it is empty; HOW is {', '.join(get_args(How))}",
+    )  # fmt: skip
+    parser.add_argument("--save", action="store_true", help="keep it beside the data; the source is opened by it from now on")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    choice = choose(arguments.source, arguments.split)
+    mapping = choice.mapping
+    for words in arguments.chosen:
+        mapping = mapping.with_pick(*_pick(words, choice))
+    _say_columns(choice, mapping, output)
+    for number, row in enumerate(choice.read(mapping, SHOWN), 1):
+        if isinstance(row, str):
+            output.record({"row": number, "problem": row})
+            output.text(f"row {number}: {row}")
+            continue
+        output.record({"row": number, **dict(zip(COLUMNS, row, strict=True))})
+        output.text(f"row {number}")
+        for column, text in zip(COLUMNS, row, strict=True):
+            output.text(f"  {column:<12}{safe_line(text, 100)}")
+    if arguments.save:
+        path = choice.keep(mapping)
+        output.record({"saved": str(path)})
+        output.note(f"Saved in {path}")
+    return 0
+
+
+def _say_columns(choice: Choice, mapping: Mapping, output: Output) -> None:
+    for column in COLUMNS:
+        pick = mapping.picks.get(column, Pick(""))
+        others = [other for other in choice.candidates(column) if other.column and (other.column, other.how) != (pick.column, pick.how)]
+        output.record({"column": column, "source": pick, "unclear": column in mapping.unclear, "candidates": others})
+        why = f"  ({safe_line(pick.why, 120)})" if pick.why else ""
+        output.text(f"{column:<14}{_name(pick) or '-'}{why}")
+        if column in mapping.unclear:
+            output.text(f"{'':<14}more than one column could be meant: {', '.join(map(_name, mapping.unclear[column]))}")
+        elif others:
+            output.text(f"{'':<14}or {', '.join(map(_name, others[:8]))}{', …' if len(others) > 8 else ''}")
+    if choice.saved:
+        output.note("This is the saved mapping; `--set` and `--save` change it.")
+
+
+def _name(pick: Pick) -> str:
+    name = safe_line(pick.column, 60)
+    return name if pick.how == "text" or not name else f"{name}:{pick.how}"
+
+
+def _pick(words: str, choice: Choice) -> tuple[str, Pick]:
+    column, equals, source = words.partition("=")
+    if not equals or column not in COLUMNS:
+        do = f"Write COLUMN=NAME[:HOW]; COLUMN is one of {', '.join(COLUMNS)}"
+        raise UsageError(f"--set {words} does not name one of the six columns", "data map", do)
+    if not source:
+        return column, Pick("", why="chosen by hand")
+    name, colon, how = source.rpartition(":")
+    if colon and name in choice.names and source not in choice.names:
+        if how not in get_args(How):
+            raise UsageError(f"there is no way {how} to take a column", "data map", f"Known are {', '.join(get_args(How))}")
+        return column, Pick(name, how, "chosen by hand")  # type: ignore[arg-type]
+    if source not in choice.names:
+        raise UsageError(f"there is no column {source}", choice.found.where, f"Its columns are {', '.join(choice.names[:30])}")
+    likely = next((pick for pick in choice.candidates(column) if pick.column == source), Pick(source))
+    return column, Pick(source, likely.how, "chosen by hand")

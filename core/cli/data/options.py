@@ -1,0 +1,73 @@
+"""The options that several of the data commands share: which source, which of its rows, in which order."""
+
+from __future__ import annotations
+
+import argparse
+
+from core.data.dataset import DataSet
+from core.data.source import open_data
+from core.errors import UsageError
+from core.output import Output
+from core.row import COLUMNS
+from core.safe_text import safe_line
+from core.session import Filters
+
+
+def add_source(parser: argparse.ArgumentParser, optional: bool = False) -> None:
+    words = "a file, folder, pattern or hub name, or `demo`"
+    if optional:
+        parser.add_argument("source", nargs="?", default="demo", help=words)
+    else:
+        parser.add_argument("source", help=words)
+    parser.add_argument("--split", default="", help="split of a hub data set or saved directory")
+
+
+def add_filters(parser: argparse.ArgumentParser, text: bool = True) -> None:
+    parser.add_argument("--syslang", default="", help="only rows of this language")
+    parser.add_argument("--sysflag", default="", help="only rows with this flag, such as train or test")
+    if text:
+        parser.add_argument("--search", default="", metavar="TEXT", help="only rows in which some column contains this text, in any case")
+    parser.add_argument("--columns", default="", metavar="A,B", help="where the text is sought; all six without it")
+    parser.add_argument("--where", default="", metavar="SQL", help=f"a condition over {', '.join(COLUMNS)} and row, as in: length(output) > 200")
+    parser.add_argument("--sort", default="", metavar="BY", help="a column, length (of the whole row) or length(COLUMN)")
+    parser.add_argument("--desc", action="store_true", help="the last or longest first")
+
+
+def filters(arguments: argparse.Namespace, text: str | None = None) -> Filters:
+    columns = tuple(column.strip() for column in arguments.columns.split(",") if column.strip())
+    sought = arguments.search if text is None else text
+    return Filters(arguments.syslang, arguments.sysflag, sought, columns, arguments.where, arguments.sort, arguments.desc)
+
+
+def chosen(arguments: argparse.Namespace) -> bool:
+    """Whether the options leave some rows out."""
+    return bool(arguments.syslang or arguments.sysflag or arguments.search or arguments.where)
+
+
+def opened(arguments: argparse.Namespace, output: Output) -> DataSet:
+    """The source, with a word on what could not be read and on what was edited."""
+
+    def progress(done: int, total: int) -> None:
+        output.progress(f"Reading {arguments.source}: {done * 100 // total} %" if total else f"Reading {arguments.source}: {done:,}")
+
+    try:
+        data = open_data(arguments.source, arguments.split, progress)
+    finally:
+        output.progress_done()
+    if data.problem_count:
+        first = data.problems[0]
+        output.note(
+            f"{data.name}: {data.problem_count} rows could not be read or are incomplete, the first at {first.row} ({safe_line(first.what, 200)});"
+            " `data show --problems` lists them."
+        )
+    if data.changes:
+        output.note(f"{data.name}: edited: {data.changes.changed:,} changed, {data.changes.added:,} added, {data.changes.deleted:,} deleted")
+    return data
+
+
+def assignment(words: str) -> tuple[str, str]:
+    """COLUMN=VALUE."""
+    column, equals, value = words.partition("=")
+    if not equals or column not in COLUMNS:
+        raise UsageError(f"{words} is not COLUMN=VALUE", "data edit", f"Columns are {', '.join(COLUMNS)}")
+    return column, value

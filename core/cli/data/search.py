@@ -1,0 +1,42 @@
+"""`data search SOURCE TEXT`: the rows that contain a text in any case, each with the columns it stands in and the words around it."""
+
+from __future__ import annotations
+
+import argparse
+
+from core.cli.data import options
+from core.data.cells import clean
+from core.data.query import held_pattern
+from core.errors import UsageError
+from core.output import Output
+from core.row import COLUMNS
+from core.safe_text import safe_line
+
+_AROUND = 30  # characters before and behind a hit
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_source(parser)
+    parser.add_argument("text", help="what is sought, as it stands")
+    options.add_filters(parser, text=False)
+    parser.add_argument("--limit", type=int, default=20, help="print at most so many rows")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    if not arguments.text:
+        raise UsageError("no text is named", "data search", "Say what is sought")
+    data = options.opened(arguments, output)
+    filters = options.filters(arguments, arguments.text)
+    selection = data.select(filters)
+    output.note(f"{data.name}: {len(selection)} of {len(data)} rows contain {safe_line(arguments.text, 60)}")
+    needle = held_pattern(clean(arguments.text))
+    for row in selection.page(0, max(0, arguments.limit)):
+        found = {}
+        for column in filters.columns or COLUMNS:
+            text = getattr(row, column)
+            if hit := needle.search(text):
+                found[column] = text[max(0, hit.start() - _AROUND) : hit.end() + _AROUND]
+        output.record({"row": row.index, "found": found})
+        for column, words in found.items():
+            output.text(f"{row.index}\t{column}\t{safe_line(words, 200)}")
+    return 0

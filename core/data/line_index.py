@@ -1,0 +1,105 @@
+"""Where the lines of a large file begin: one count of line ends a chunk, so that any line is found by reading its chunk. Knows no JSON.
+
+640 MB are counted in a tenth of a second on two cores once they lie in the page cache. The file is read, never mapped: one that is cut short while it
+is mapped kills the process.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+CHUNK = 1 << 18  # bytes; the size at which reading and counting are quickest, and cheap to read for one page
+LONGEST = 16 << 20  # bytes of one line that are read for a page
+_THREADS = 2
+
+
+class LineIndex:
+    """The lines of an open file. `counted`: whether the whole of it was looked at before the time ran out; else `lines` are those found so far.
+
+    `before`: an index of the same file whose time ran out, to go on from.
+    """
+
+    def __init__(self, descriptor: int, size: int, seconds: float, before: LineIndex | None = None) -> None:
+        import numpy as np
+
+        self._descriptor, self.size = descriptor, size
+        chunks = -(-size // CHUNK)
+        counts = np.zeros(chunks, dtype=np.int32) if before is None else before._counts.copy()
+        begun: list[int] = list(range(_THREADS)) if before is None else before._seen
+        deadline = time.monotonic() + seconds
+        # each thread takes every other chunk: what is known when the time is over is then one piece from the start of the file
+        with ThreadPoolExecutor(_THREADS) as pool:
+            seen = list(pool.map(lambda first: self._count(counts, first, deadline), begun))
+        self._counts: Any = counts
+        self._seen: list[int] = seen
+        whole = min(seen)
+        self.counted = whole >= chunks
+        self._ends: Any = np.concatenate(([0], np.cumsum(counts[: min(whole, chunks)], dtype=np.int64)))  # line ends before each chunk
+        self.lines = int(self._ends[-1]) + (self.counted and self._tail())
+
+    def _count(self, counts: Any, first: int, deadline: float) -> int:
+        """Fill every `_THREADS`-th place from `first` on; gives the place up to which nothing of it is missing."""
+        import numpy as np
+
+        buffer = bytearray(CHUNK)
+        view, array, same = memoryview(buffer), np.frombuffer(buffer, dtype=np.uint8), np.empty(CHUNK, dtype=bool)
+        place = first
+        while place < len(counts):
+            if place > first and time.monotonic() > deadline:
+                return place
+            got = _fill(self._descriptor, view, place * CHUNK)
+            np.equal(array[:got], 10, out=same[:got])
+            counts[place] = np.count_nonzero(same[:got])
+            place += _THREADS
+        return place
+
+    def _tail(self) -> int:
+        """1 where a last line has no line end, less the blank lines that many files end with."""
+        tail = os.pread(self._descriptor, min(self.size, CHUNK), max(0, self.size - CHUNK))
+        text = tail.rstrip(b"\r\n \t")
+        if not text:
+            return 0
+        return 1 - (len(tail) > len(text)) * tail[len(text) :].count(b"\n")
+
+    def read(self, line: int, limit: int) -> list[bytes]:
+        """The lines from `line` on, at most `limit`, without their ends; one longer than `LONGEST` is cut there. Raises OSError."""
+        lines: list[bytes] = []
+        held = b""
+        for piece in self._pieces(self._start(line)):
+            *whole, held = (held + piece).split(b"\n")
+            lines += whole
+            if len(lines) >= limit:
+                return lines[:limit]
+            if len(held) > LONGEST:
+                lines.append(held)
+                rest = limit - len(lines)
+                return lines + (self.read(line + len(lines), rest) if rest and line + len(lines) < self.lines else [])
+        return [*lines, held]
+
+    def _start(self, line: int) -> int:
+        """The byte at which `line` begins: behind the line end of that number."""
+        import numpy as np
+
+        if line == 0:
+            return 0
+        chunk = int(np.searchsorted(self._ends, line, side="left")) - 1
+        block = os.pread(self._descriptor, CHUNK, chunk * CHUNK)
+        ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == 10)
+        return chunk * CHUNK + int(ends[line - int(self._ends[chunk]) - 1]) + 1
+
+    def _pieces(self, at: int) -> Iterator[bytes]:
+        while piece := os.pread(self._descriptor, CHUNK, at):
+            at += len(piece)
+            yield piece
+
+
+def _fill(descriptor: int, view: memoryview, at: int) -> int:
+    """Read up to the length of `view`; less only at the end of the file."""
+    got = 0
+    while got < len(view) and (more := os.preadv(descriptor, [view[got:]], at + got)):
+        got += more
+    return got

@@ -1,0 +1,103 @@
+"""The child that judges rows: `python -m core.quality REQUEST`, which is a `request.Request` as JSON.
+
+Says how far it is in JSON lines on standard output, and puts its answer into the cache. Ends with whoever asked.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from core import files
+from core.errors import DataError, SuironError
+from core.quality import doctor, request, statistics, tokens
+from core.quality.orphan import end_with_parent
+from core.quality.report import decode, encode
+from core.quality.request import Line, Progress, Request, Trouble
+
+_NICE = 10
+_OFTEN = 0.1  # seconds between two lines of progress
+_KEPT = 200  # answers in the cache; the oldest go
+
+
+def main(text: str) -> int:
+    os.nice(_NICE)
+    end_with_parent()
+    asked = Request.load(text)
+    try:
+        _say(Line(answer=str(_answer(asked))))
+    except SuironError as error:
+        _say(Line(error=Trouble.of(error)))
+        return 1
+    except MemoryError:
+        what = "there is not enough memory to judge the rows"
+        _say(Line(error=Trouble.of(SuironError(what, asked.source, "Free some memory and try again"))))
+        return 1
+    except OSError as error:
+        what = f"a file or folder cannot be used ({error.strerror or error})"
+        do = "Free space there, or set SUIRON_CACHE to a folder that can be written"
+        _say(Line(error=Trouble.of(SuironError(what, str(error.filename or ""), do))))
+        return 1
+    return 0
+
+
+def _answer(asked: Request) -> Path:
+    from core.data.source import open_data
+
+    tell = _Teller()
+    tokenizer, why = tokens.load(asked.options.model)
+    identity = tokens.identity(Path(tokenizer.where)) if tokenizer is not None else ""
+    data = open_data(asked.source, asked.split, lambda done, total: tell("opening the data set", done, total))
+    if not data.fingerprint:
+        raise DataError("the data set has no fingerprint", asked.source, "Report this: the program is at fault")
+    path = Path(asked.folder) / request.answer_name(asked.what, data.fingerprint, asked.options, identity)
+    with suppress(OSError, msgspec.DecodeError):  # none yet, or one that a full disk or a killed machine has damaged
+        decode(path.read_bytes())
+        path.touch()
+        return path
+    if "pyarrow" in sys.modules:
+        sys.modules["pyarrow"].default_memory_pool().release_unused()  # of an import, which may have been this moment
+    start = time.perf_counter()
+    work = statistics.compute if asked.what == "statistics" else doctor.examine
+    result = work(data, asked.options, tokenizer, why, tell)
+    files.replace_file(path, encode(msgspec.structs.replace(result, seconds=time.perf_counter() - start)))
+    _prune(path.parent)
+    return path
+
+
+class _Teller:
+    """Progress as lines, no more often than anyone looks; a new stage and its end are always told."""
+
+    def __init__(self) -> None:
+        self._told, self._words = 0.0, ""
+
+    def __call__(self, words: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if words != self._words or now - self._told >= _OFTEN:
+            self._told, self._words = now, words
+            _say(Line(progress=Progress(words, done, total)))
+
+
+def _say(line: Line) -> None:
+    try:
+        sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+    except UnicodeEncodeError:  # a file's name that is no UTF-8, quoted by an error
+        import json
+
+        sys.stdout.buffer.write(json.dumps(msgspec.to_builtins(line)).encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _prune(folder: Path) -> None:
+    answers = sorted(folder.glob("*.msgpack"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in answers[_KEPT:]:
+        old.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,130 @@
+"""The first pass of the doctor: every row by itself, and its signature. Done by one process, or by several that each take a share of the blocks.
+
+A share's result goes from process to process as bytes in a file: `python -m core.quality.sweep REQUEST PART PARTS FILE` is the helper.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core import processes
+from core.errors import SuironError
+from core.prompts.tokenizer import TextTokenizer
+from core.quality.blocks import blocks
+from core.quality.checks import CHECKS
+from core.quality.findings import Findings
+from core.quality.marks import Marks
+from core.quality.mismatches import check_languages
+from core.quality.overlong import Overlong
+from core.quality.request import Options, Request
+from core.quality.signatures import Signatures
+
+Tell = Callable[[str, int, int], None]
+_MANY = 30_000  # rows from which on a second process pays for its start
+_MOST = 4  # processes; each has some hundred MB
+
+
+class Swept(msgspec.Struct):
+    """findings and signatures of `done` rows, of which `reasoned` have reasoning."""
+
+    findings: Findings
+    signatures: Signatures
+    done: int = 0
+    reasoned: int = 0
+
+    def dump(self) -> bytes:
+        return msgspec.msgpack.encode((self.findings.dump(), self.signatures.dump(), self.done, self.reasoned))
+
+    def add(self, dumped: bytes) -> None:
+        findings, signatures, done, reasoned = msgspec.msgpack.decode(dumped)
+        self.findings.add_dumped(findings)
+        self.signatures.add_dumped(signatures)
+        self.done += done
+        self.reasoned += reasoned
+
+
+def sweep(data: Any, options: Options, tokenizer: TextTokenizer | None, tell: Tell, part: int = 0, parts: int = 1) -> Swept:
+    """Checks every `parts`-th block of `data`, an open DataSet, from the block `part` on. `tell` hears of rows."""
+    swept = Swept(Findings(), Signatures())
+    checks = [*CHECKS, check_languages, Marks(tokenizer).check]
+    if tokenizer is not None and options.max_length:
+        checks.append(Overlong(tokenizer, options).check)
+    for block in blocks(data, part, parts):
+        for check in checks:
+            check(block, swept.findings)
+        swept.signatures.take(block)
+        swept.reasoned += sum(bool(text) and not text.isspace() for text in block["reasoning"])
+        swept.done += len(block)
+        tell("checking rows", min(swept.done * parts, len(data)), len(data))
+    return swept
+
+
+def sweep_by_several(data: Any, options: Options, tokenizer: TextTokenizer | None, tell: Tell) -> Swept:
+    """The same of all blocks, on as many cores as there are where the rows are many. Raises SuironError where a helper fails."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    parts = min(cores, _MOST) if len(data) >= _MANY else 1
+    if parts == 1:
+        return sweep(data, options, tokenizer, tell)
+    with _helpers(data, options, parts) as results:
+        swept = sweep(data, options, tokenizer, tell, 0, parts)
+        for dumped in results:
+            swept.add(dumped)
+    return swept
+
+
+@contextmanager
+def _helpers(data: Any, options: Options, parts: int) -> Iterator[Iterator[bytes]]:
+    """Starts a helper for each part but the first; what it yields waits for their results. They end with this block, and with this process."""
+    with tempfile.TemporaryDirectory(prefix="suiron-doctor-") as folder:
+        request = Request("doctor", data.source, data.split, options, folder).dump()
+        files = [Path(folder) / str(part) for part in range(1, parts)]
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-P", "-m", "core.quality.sweep", request, str(part), str(parts), str(file)],
+                env=processes.environment(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )
+            for part, file in enumerate(files, 1)
+        ]  # fmt: skip
+
+        def results() -> Iterator[bytes]:
+            for helper, file in zip(running, files, strict=True):
+                if helper.wait() != 0:
+                    what = f"a helper process that checks rows ended with status {helper.returncode}"
+                    raise SuironError(what, data.source, "Free some memory and try again")
+                yield file.read_bytes()
+                file.unlink()
+
+        try:
+            yield results()
+        finally:
+            for helper in running:
+                helper.kill()
+                helper.wait()
+                if helper.stdin is not None:
+                    helper.stdin.close()
+
+
+def main(text: str, part: str, parts: str, file: str) -> int:
+    from core.data.source import open_data
+    from core.quality import tokens
+    from core.quality.orphan import end_with_parent
+
+    end_with_parent()
+    request = Request.load(text)
+    tokenizer, _ = tokens.load(request.options.model)
+    swept = sweep(open_data(request.source, request.split), request.options, tokenizer, lambda words, done, total: None, int(part), int(parts))
+    Path(file).write_bytes(swept.dump())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

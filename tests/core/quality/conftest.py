@@ -1,0 +1,54 @@
+"""Rows as a person would have them in a file, and the doctor's word on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.data.source import open_data
+from core.prompts.tokenizer import TextTokenizer
+from core.quality.doctor import examine
+from core.quality.report import Report
+from core.quality.request import Options
+from tests.support.tiny_model import make_tiny_tokenizer
+
+Examine = Callable[..., Report]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Rows, as dicts, into a JSONL file. Whatever is not said makes a sound row."""
+
+    def rows_file(*rows: dict[str, str], name: str = "rows.jsonl") -> Path:
+        path = tmp_path / name
+        path.write_text("".join(json.dumps({"input": "", "syslang": "", "sysflag": "train", **row}) + "\n" for row in rows))
+        return path
+
+    return rows_file
+
+
+@pytest.fixture
+def examined(write: Callable[..., Path]) -> Examine:
+    """The doctor's report on rows."""
+
+    def report(*rows: dict[str, str], tokenizer: TextTokenizer | None = None, **options: Any) -> Report:
+        return examine(open_data(str(write(*rows))), Options(**options), tokenizer, "none is chosen", lambda words, done, total: None)
+
+    return report
+
+
+@pytest.fixture(scope="session")
+def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One token is one byte."""
+    folder = tmp_path_factory.mktemp("tokenizer")
+    make_tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tokenizer_folder: Path) -> TextTokenizer:
+    return TextTokenizer.from_folder(tokenizer_folder)

@@ -1,0 +1,94 @@
+"""Whether a reasoning arrives at the answer: found in any spelling, missed where it is not there, and silent where nobody can tell."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.quality.answers import concluded
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "output"),
+    [
+        ("48 + 24 = 72 clips.", "72"),
+        ("She pays $1,000.", "1000"),
+        ("The total is 1000.", "$1,000"),
+        ("so 3.0 metres", "3"),
+        ("so 3 metres", "3.00"),
+        ("合計は７２個。", "72"),
+        ("合計は72個。", "７２"),
+        ("答えは三十六。", "36"),
+        ("一共有十二个。", "12"),
+        ("共一百二十三元", "123"),
+        ("that makes twelve", "12"),
+        ("x = \\frac{3}{4}", "0.75"),
+        ("half of it, 1/2", "0.5"),
+        ("a share of 0.5", "50%"),
+        ("So the answer is \\boxed{5}.", "We find that the result is \\boxed{5}."),
+        ("3 + 4 = 7", "Adding the two gives us something.\n\n#### 7"),
+        ("10 / 3 = 3.3333333", "3.33"),
+        ("In all $100 000.", "100,000"),
+        ("the population is 1.2 million", "1,200,000"),
+        ("全部で3万人。", "30000"),
+        ("日本の首都は東京です。", "東京"),
+        ("The capital is Paris.", "Paris"),
+        ("It is the (B) option.", "B"),
+        ("24 apples", "24 apples in all"),
+        ("he owes -5", "5"),
+    ],
+)
+def test_found(reasoning: str, output: str) -> None:
+    assert concluded(reasoning, output) is True
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "output"),
+    [
+        ("48 + 24 = 72 clips.", "73"),
+        ("48 + 24 = 172 clips.", "72"),
+        ("48 + 24 = 73.5", "72"),
+        ("合計は72個。", "73"),
+        ("答えは三十六。", "35"),
+        ("it is \\boxed{4}", "so \\boxed{5}"),
+        ("The answer is (B).", "A"),
+        ("日本の首都は東京です。", "大阪"),
+        ("The capital is Paris.", "London"),
+        ("First 5 apples.\n" + "Then he thinks about something else for long.\n" * 40 + "So 9.", "5"),
+    ],
+)
+def test_missed(reasoning: str, output: str) -> None:
+    assert concluded(reasoning, output) is False
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "output"),
+    [
+        ("", "72"),
+        ("so 72", ""),
+        ("They are the same length.", "Yes"),
+        ("二つは等しい。", "はい"),
+        ("Think of autumn.", "Leaves fall\nslowly down\nand the answer is love"),
+        ("so x is three halves", "x^2 + 3x = 1"),
+        ("We pick the second one", "C"),
+        ("about 3 * 10^5", "299792"),
+        ("Compare both.", "A long answer that explains in many words what was found and does not state a number anywhere, nor a name."),
+    ],
+)
+def test_silent_without_evidence(reasoning: str, output: str) -> None:
+    assert concluded(reasoning, output) is None
+
+
+@given(
+    st.integers(0, 10**9),
+    st.sampled_from(["{}", "{:,}", "{}.0", "${}", "{} km", "\\boxed{{{}}}"]),
+    st.sampled_from(["so {}.", "合計は{:,}円です", "= {}"]),
+)
+def test_a_number_is_found_in_any_spelling(number: int, answer: str, reasoning: str) -> None:
+    assert concluded(reasoning.format(number), answer.format(number)) is True
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_any_text_has_a_verdict(reasoning: str, output: str) -> None:
+    assert concluded(reasoning, output) in (True, False, None)

@@ -1,0 +1,138 @@
+"""The child process: its answer, its cache, its end, its errors in words."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core import processes
+from core.data.editing import open_editor
+from core.data.source import open_data
+from core.errors import DataError, ModelError, SuironError
+from core.quality import client, request, sweep
+from core.quality.client import Cancelled, Options, Progress
+
+ROW = {"instruction": "How many apples are two and two?", "reasoning": "Two and two are 4.", "output": "4"}
+Write = Callable[..., Path]
+
+
+def answers() -> set[str]:
+    return {path.name for path in request.folder().iterdir()}
+
+
+def test_the_doctor_and_the_statistics_come_from_a_child_and_then_from_the_cache(write: Write, tokenizer_folder: Path) -> None:
+    path = str(write(ROW, ROW))
+    told: list[Progress] = []
+    report = client.run("doctor", path, progress=told.append)
+    assert {group.kind: list(group.indices) for group in report.groups} == {"duplicate": [1]}
+    assert told[-1].done <= told[-1].total
+    options = Options(model=str(tokenizer_folder))
+    found = client.run("statistics", path, options=options)
+    assert (found.rows, found.unit) == (2, "tokens")
+    assert not any(child.name().startswith("python") for child in psutil.Process().children())
+
+    data = open_data(path)
+    assert data.fingerprint == report.fingerprint
+    assert client.cached("doctor", data.fingerprint) == report
+    assert client.run("statistics", path, options=options, fingerprint=data.fingerprint, cancelled=lambda: True) == found
+    assert client.cached("statistics", data.fingerprint, Options(model=str(tokenizer_folder), max_length=77)) == found  # answers for any maximum
+    assert client.cached("doctor", data.fingerprint, options) is None
+    assert client.cached("doctor", data.fingerprint, Options(train_flag="mine")) is None
+
+
+def test_an_edit_asks_anew_and_its_undoing_does_not(write: Write) -> None:
+    path = str(write(ROW, ROW))
+    before = client.run("doctor", path)
+    with open_editor(open_data(path)) as editor:
+        editor.change(1, {"output": "5"})
+        edited = client.run("doctor", path, fingerprint=editor.dataset.fingerprint)
+        assert [group.kind for group in edited.groups] != [group.kind for group in before.groups]
+        kept = answers()
+        editor.undo()
+        assert client.run("doctor", path, fingerprint=editor.dataset.fingerprint) == before
+        assert answers() == kept
+
+
+def test_a_cancelled_child_is_gone_and_leaves_nothing(write: Write) -> None:
+    path = str(write(*({**ROW, "instruction": f"{ROW['instruction']} {n}"} for n in range(3000))))
+    seen: list[list[psutil.Process]] = []
+
+    def cancelled() -> bool:
+        seen.append(psutil.Process().children(recursive=True))
+        return any(seen)
+
+    with pytest.raises(Cancelled):
+        client.run("doctor", path, cancelled=cancelled)
+    gone, alive = psutil.wait_procs([child for children in seen for child in children], timeout=10)
+    assert gone and not alive
+    assert not answers()
+
+
+def test_a_child_without_a_parent_ends(write: Write) -> None:
+    asked = request.Request("doctor", str(write(ROW)), "", Options(), str(request.folder()))
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "core.quality", asked.dump()], env=processes.environment(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    assert child.stdin is not None
+    child.stdin.close()
+    assert child.wait(timeout=30) in (0, 1)  # 0 where it was done before it looked
+
+
+@pytest.mark.parametrize(
+    ("source", "model", "kind", "words"),
+    [
+        ("/nowhere/rows.jsonl", "", DataError, "no such file"),
+        ("", "/nowhere/model", ModelError, "no such folder"),
+        ("", "BROKEN", ModelError, "tokenizer"),
+    ],
+)
+def test_what_goes_wrong_there_is_said_here(write: Write, tmp_path: Path, source: str, model: str, kind: type[SuironError], words: str) -> None:
+    if model == "BROKEN":
+        (tmp_path / "model").mkdir()
+        (tmp_path / "model" / "tokenizer.json").write_text("{}")
+        model = str(tmp_path / "model")
+    with pytest.raises(kind, match=words) as caught:
+        client.run("doctor", source or str(write(ROW)), options=Options(model=model))
+    assert caught.value.do
+
+
+def test_a_child_that_dies_is_a_trouble_in_words(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUIRON_CACHE", os.environ["SUIRON_CACHE"])
+    monkeypatch.setattr(request.Request, "dump", lambda asked: "not what it expects")
+    with pytest.raises(SuironError, match="ended with status 1"):
+        client.run("doctor", str(write(ROW)))
+
+
+def test_a_damaged_answer_is_made_anew(write: Write) -> None:
+    path = str(write(ROW))
+    report = client.run("doctor", path)
+    (kept,) = request.folder().iterdir()
+    kept.write_bytes(b"torn")
+    assert client.cached("doctor", report.fingerprint) is None
+    again = client.run("doctor", path, fingerprint=report.fingerprint)
+    assert again.groups == report.groups
+
+
+def test_several_processes_find_what_one_does(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.quality.doctor import examine
+
+    rows = [{**ROW, "instruction": f"{ROW['instruction']} {n % 4000} of {'abc'[n % 3]}", "output": "4 "[: 1 + n % 2]} for n in range(9000)]
+    data = open_data(str(write(*rows)))
+    one = examine(data, Options(), None, "", lambda words, done, total: None)
+    monkeypatch.setattr(sweep, "_MANY", 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
+    several = examine(data, Options(), None, "", lambda words, done, total: None)
+    assert several == one
+    assert {group.kind for group in one.groups} >= {"blank_edges", "near_duplicate"}
+
+
+def test_names_that_are_no_utf8_survive() -> None:
+    asked = request.Request("doctor", "rows\udcff.jsonl", "", Options(), "/x")
+    assert request.Request.load(asked.dump()) == asked
+    assert asked.dump().isascii()

@@ -1,0 +1,111 @@
+"""`data doctor` and `data stats` as scripts meet them: exit codes, JSON alone on standard output, fixes that can be undone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import processes
+from core.data.source import open_data
+
+ROW = {"instruction": "How many apples are two and two?", "reasoning": "Two and two are 4.", "output": "4", "syslang": "English"}
+Write = Callable[..., Path]
+
+
+def run(*words: str) -> tuple[int, str, str]:
+    done = subprocess.run([sys.executable, "-m", "core", "data", *words], env=processes.environment(), capture_output=True, text=True, timeout=120)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def lines(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("rows", "code", "kinds"),
+    [
+        ([ROW], 0, []),
+        ([{**ROW, "output": " 4"}], 0, ["blank_edges"]),
+        ([ROW, ROW, {**ROW, "instruction": "Another?", "output": "4 "}], 8, ["duplicate", "blank_edges"]),
+        (
+            [
+                ROW,
+                {**ROW, "instruction": "Another?", "output": "4\x00"},
+                {**ROW, "instruction": "Which fruit is red?", "reasoning": "It is an apple.", "output": ""},
+            ],
+            7,
+            ["missing_output", "control_character"],
+        ),
+    ],
+)
+def test_the_exit_code_says_how_bad_it_is(write: Write, rows: list[dict[str, str]], code: int, kinds: list[str]) -> None:
+    status, out, note = run("doctor", str(write(*rows)), "--json")
+    assert status == code, note
+    assert [line["kind"] for line in lines(out)] == kinds
+    assert f"{len(rows)} rows checked" in note
+
+
+def test_findings_as_text_and_one_kind_alone(write: Write) -> None:
+    path = str(write(ROW, ROW, {**ROW, "output": "", "instruction": "\x1b[2J"}))
+    status, out, _ = run("doctor", path)
+    assert status == 7
+    assert "missing_output" in out and "rows 1 like 0" in out and "\x1b" not in out
+    status, out, _ = run("doctor", path, "--json", "--only", "duplicate")
+    assert (status, [(line["kind"], line["rows"], line["others"], line["count"]) for line in lines(out)]) == (8, [("duplicate", [1], [0], 1)])
+
+
+def test_a_fix_is_an_edit(write: Write) -> None:
+    path = write(ROW, ROW, {**ROW, "instruction": " Another? "}, ROW)
+    source = path.read_bytes()
+    status, out, note = run("doctor", str(path), "--fix", "duplicate", "blank_edges")
+    assert (status, out) == (0, "")
+    assert "can be undone" in note
+    assert [row.instruction for rows in open_data(str(path)).batches() for row in rows] == [ROW["instruction"], "Another?"]
+    assert path.read_bytes() == source
+    assert run("edit", str(path), "--undo")[0] == run("edit", str(path), "--undo")[0] == 0
+    assert len(open_data(str(path))) == 4
+
+
+def test_lengths_with_a_model(write: Write, tokenizer_folder: Path) -> None:
+    path = str(write(ROW, {**ROW, "instruction": "Why?!" * 100}))
+    status, out, note = run("doctor", path, "--json", "--model", str(tokenizer_folder), "--max-length", "800")
+    assert (status, [(line["kind"], line["rows"]) for line in lines(out)]) == (7, [("too_long", [1])]), note
+    status, out, _ = run("stats", path, "--json", "--model", str(tokenizer_folder), "--max-length", "800")
+    (found,) = lines(out)
+    assert (status, found["rows"], found["unit"], found["max_length"]["rows_left_out"]) == (0, 2, "tokens", 1)
+    assert found["columns"]["instruction"] == {"rows": 2, "mean": 266.0, "p50": 32, "p95": 500, "p99": 500, "max": 500}
+    assert found["keeps"]["100%"] == found["whole"]["max"] > 800
+    status, out, note = run("stats", path)
+    assert status == 0 and "length in characters" in out and "█" in out and "no model is chosen" in note
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("doctor", "/nowhere.jsonl"), 3),
+        (("stats", "/nowhere.jsonl"), 3),
+        (("doctor", "demo", "--only", "nothing"), 2),
+        (("doctor", "demo", "--fix", "too_long"), 2),
+        (("stats", "demo", "--max-length", "0"), 2),
+        (("doctor", "demo", "--model", "/nowhere"), 4),
+    ],
+)
+def test_what_a_person_can_get_wrong(words: tuple[str, ...], code: int) -> None:
+    status, out, note = run(*words)
+    assert (status, out) == (code, "")
+    assert note.startswith("Suiron: ")
+
+
+def test_the_help_tells_the_exit_codes() -> None:
+    status, out, _ = run("doctor", "--help")
+    assert status == 0
+    assert "7 errors were found" in out and "8 warnings" in out
+    assert os.linesep in out

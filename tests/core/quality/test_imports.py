@@ -1,0 +1,19 @@
+"""What the terminal imports of this room brings nothing heavy with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from core import processes
+
+HEAVY = (
+    "torch", "transformers", "datasets", "trl", "peft", "unsloth", "numpy", "pyarrow", "duckdb", "tokenizers", "ftfy", "rensa", "py3langid",
+    "huggingface_hub",
+)  # fmt: skip
+
+
+def test_the_light_half_is_light() -> None:
+    code = f"import sys, core.quality.client, core.quality.fixes, core.quality.kinds; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], env=processes.environment(), capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

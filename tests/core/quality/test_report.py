@@ -1,0 +1,91 @@
+"""Lengths and groups as the screens read them: equal to what a list of all numbers says."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.quality.findings import Findings
+from core.quality.report import Lengths, Report, Statistics, decode, encode, unpack
+
+sizes = st.lists(st.integers(0, 5000), min_size=1, max_size=200)
+
+
+@given(sizes, st.sampled_from([0.5, 0.95, 0.99, 1.0]))
+def test_percentiles_are_nearest_rank(values: list[int], share: float) -> None:
+    lengths = Lengths.of(Counter(values))
+    ranked = sorted(values)
+    assert lengths.keeping(share) == ranked[math.ceil(round(share * len(values), 6)) - 1]
+    assert (lengths.rows, lengths.total, lengths.max) == (len(values), sum(values), max(values))
+    assert math.isclose(lengths.mean, sum(values) / len(values))
+
+
+@given(sizes, st.integers(-1, 5001))
+def test_above_counts_the_longer(values: list[int], limit: int) -> None:
+    assert Lengths.of(Counter(values)).above(limit) == sum(value > limit for value in values)
+
+
+@given(sizes, st.integers(1, 60), st.none() | st.integers(1, 6000))
+def test_bins_hold_every_row_once(values: list[int], number: int, upto: int | None) -> None:
+    bins = Lengths.of(Counter(values)).bins(number, upto)
+    assert len(bins) <= number
+    assert [one.low for one in bins[1:]] == [one.high + 1 for one in bins[:-1]]
+    assert [one.count for one in bins] == [sum(one.low <= value <= one.high for value in values) for one in bins]
+    assert sum(one.count for one in bins) == len(values)
+
+
+def test_no_rows_have_no_lengths() -> None:
+    empty = Lengths.of({})
+    assert (empty.rows, empty.mean, empty.max, empty.keeping(0.99), empty.above(0), empty.bins(5)) == (0, 0.0, 0, 0, 0, [])
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["", "input", "output"]), st.integers(-1, 5)), min_size=1))
+def test_findings_told_in_any_order_and_by_several(told: list[tuple[int, str, int]]) -> None:
+    whole, first, second = Findings(), Findings(), Findings()
+    for place, (row, column, other) in enumerate(told):
+        whole.add("duplicate", row, column, other)
+        (first if place < len(told) // 2 else second).add("duplicate", row, column, other)
+    first.add_dumped(second.dump())
+    (group,), joined = whole.groups(), first.groups()
+    assert joined == (group,)
+    assert list(group.indices) == sorted({row for row, _, _ in told})
+    for place, row in enumerate(group.indices):
+        mine = [one for one in told if one[0] == row]
+        assert set(group.columns(place)) == {column for _, column, _ in mine} - {""}
+        assert group.other(place) == (mine[0][2] if mine[0][2] >= 0 else None)
+
+
+def test_jumping_from_finding_to_finding() -> None:
+    findings = Findings()
+    findings.add_all("too_long", (9, 3, 5))
+    (group,) = findings.groups()
+    assert (group.next(-1), group.next(3), group.next(4), group.next(9)) == (3, 5, 5, None)
+    assert (group.previous(3), group.previous(4), group.previous(100)) == (None, 3, 9)
+    assert (group.place(5), group.place(4)) == (1, None)
+
+
+def test_results_cross_processes() -> None:
+    findings = Findings()
+    findings.add("leakage", 7, other=2)
+    findings.add("blank_edges", 1, "output")
+    report = Report("a", "b", "c", 9, findings.groups(), ("note",))
+    assert decode(encode(report)) == report
+    assert [group.kind for group in report.groups] == ["leakage", "blank_edges"]
+    assert report.worst == "error"
+    assert [(group.kind, place) for group, place in report.of_row(7)] == [("leakage", 0)]
+    statistics = Statistics("a", "", "c", 3, (("en", "train", 2), ("ja", "train", 1)), {}, "tokens", {}, Lengths.of({4: 3}), Lengths.of({2: 3}), {})
+    assert decode(encode(statistics)) == statistics
+    assert (statistics.languages, statistics.flags) == ({"en": 2, "ja": 1}, {"train": 3})
+    assert (statistics.cut(3).lose_eos, statistics.cut(3).lose_answer, statistics.cut(2).lose_answer, statistics.cut(4).kept) == (3, 0, 3, 1.0)
+
+
+def test_a_million_rows_are_eight_bytes_each() -> None:
+    findings = Findings()
+    findings.add_all("duplicate", range(1000))
+    (group,) = findings.groups()
+    assert len(group.rows) == 8000
+    assert np.array_equal(np.asarray(unpack(group.rows)), np.arange(1000))

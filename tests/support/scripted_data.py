@@ -1,0 +1,86 @@
+"""A data set of a million rows that answers when the test says so: early first, and a search that finds its rows bit by bit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+from core.data.dataset import Changes
+from core.data.mapping import Mapping
+from core.data.query import Interrupted
+from core.errors import DataError
+from core.row import COLUMNS, Row
+from core.session import Filters
+
+MILLION = 1_000_000
+WAIT = 10.0  # seconds until a test that forgot a gate fails instead of hanging
+
+
+def scripted_row(index: int) -> Row:
+    return Row(f"question {index}", "", "thought", f"answer {index}", "English", "train", index)
+
+
+class ScriptedSelection:
+    def __init__(self, indices: Sequence[int], share: float = 1.0) -> None:
+        self.indices, self.share = indices, share
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def page(self, offset: int, limit: int) -> list[Row]:
+        return [scripted_row(index) for index in self.indices[offset : offset + limit]]
+
+    def position(self, index: int) -> int | None:
+        return self.indices.index(index) if index in self.indices else None
+
+    def at(self, place: int) -> int:
+        return self.indices[place]
+
+
+class ScriptedData:
+    """ready, counted: as a DataSet has them. `steps`: the selections a search gives, each after `gate` was set once more."""
+
+    columns, problems, problem_count, changes, origin, mapping = COLUMNS, (), 0, Changes(), None, Mapping()
+
+    def __init__(self, source: str, rows: int = MILLION, ready: bool = True, counted: bool = True) -> None:
+        self.name = self.source = source
+        self.split = ""
+        self.rows, self.ready, self.counted = rows, ready, counted
+        self.highest = rows - 1
+        self.asked: list[Filters] = []
+        self.steps: list[ScriptedSelection] = []
+        self.gate = threading.Semaphore(0)
+        self.interrupted = 0
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def select(self, filters: Filters) -> ScriptedSelection:
+        return list(self.search(filters))[-1]
+
+    def search(self, filters: Filters) -> Iterator[ScriptedSelection]:
+        self.asked.append(filters)
+        if "wrong" in filters.where:
+            raise DataError("there is no column wrong", filters.where, "Columns are instruction and others")
+        if not filters.text:
+            yield ScriptedSelection(range(self.rows))
+            return
+        before = self.interrupted
+        for step in self.steps:
+            if not self.gate.acquire(timeout=WAIT):
+                raise TimeoutError("nobody opened the gate")
+            if self.interrupted != before:
+                raise Interrupted
+            yield step
+
+    def interrupt(self) -> None:
+        self.interrupted += 1
+
+    def facets(self) -> dict[str, list[tuple[str, int]]]:
+        return {"syslang": [("English", self.rows)], "sysflag": [("train", self.rows)]}
+
+    def changed(self, index: int) -> bool:
+        return False
+
+    def before(self, index: int) -> Row | None:
+        return scripted_row(index)
