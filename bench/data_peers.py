@@ -38,7 +38,7 @@ Plain().run()
 """
 
 
-def _peak(process: int) -> float:
+def peak_memory(process: int) -> float:
     """The most memory the process had, in MB, with that of its children now."""
     total = 0.0
     for one in [process, *(int(name) for name in os.listdir("/proc") if name.isdecimal() and _parent(name) == process)]:
@@ -74,7 +74,7 @@ def _until(terminal: Terminal, key: str, first: str, name: str) -> Line:
         if terminal.process.poll() is not None:
             raise
         note = "given up, no row was seen by then; "
-    return Line(name, time.perf_counter() - start, "s", None, f"{note}memory {_peak(terminal.process.pid):.0f} MB")
+    return Line(name, time.perf_counter() - start, "s", None, f"{note}memory {peak_memory(terminal.process.pid):.0f} MB")
 
 
 def harlequin(program: str, path: Path, first: str) -> list[Line]:

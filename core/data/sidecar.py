@@ -37,7 +37,10 @@ class Sidecar:
 
 def sidecar(found: Found) -> Sidecar:
     """The folder of a data set. Looks, writes nothing."""
-    away = settings.home() / "data" / _name(found)
+    try:
+        away = settings.home() / "data" / _name(found)
+    except OSError:  # no home can be made: reading goes on without, and the first edit says what is wrong
+        away = Path(os.environ.get("SUIRON_HOME", os.curdir)) / "data" / _name(found)
     if found.root is None:
         return Sidecar(away, beside=False)
     root = found.root.resolve()

@@ -51,7 +51,8 @@ def lay_out(width: int, highest: int, needs: dict[str, int], lacks: Collection[s
     columns = [Column("#", "#", max(3, len(str(highest))))]
     for name in ("syslang", "sysflag"):
         if name not in lacks:
-            columns.append(Column(name, name, min(LABEL, max(needs.get(name, 0), 7)) if width >= CRAMPED else 4))
+            usual = 8 if name == "syslang" else 7  # Japanese; and the title of the other
+            columns.append(Column(name, name, min(LABEL, max(needs.get(name, 0), usual)) if width >= CRAMPED else 4))
     texts = [name for name in WEIGHTS if name == "instruction" or name not in lacks]
     room = width - 1 - sum(column.width + 1 for column in columns) - len(texts)
     titles = {name: "instruction ▸ input" if name == "instruction" and "input" not in lacks else name for name in texts}

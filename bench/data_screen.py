@@ -1,0 +1,73 @@
+"""The same as a person meets it: the app in a real pseudo-terminal of 120x40, from the key that opens a file to what stands on the screen.
+
+Its rows are told apart by the number their instruction begins with. Page and jump are timed while the import still runs and again after it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.data_peers import peak_memory
+from bench.data_table import Line
+from bench.terminal import Terminal
+
+ROOT = Path(__file__).resolve().parents[1]
+_PAGES = 20
+
+
+def _seconds(terminal: Terminal, keys: tuple[str, ...], *words: str) -> float:
+    start = time.perf_counter()
+    terminal.send(*keys)
+    terminal.wait_for(*words, seconds=60)
+    return time.perf_counter() - start
+
+
+def _paint(terminal: Terminal, key: str) -> float:
+    """From a key to the last byte of what it painted: the screen is then still for a twentieth of a second."""
+    start, before = time.perf_counter(), terminal.received
+    terminal.send(key)
+    terminal.wait_bytes(before, 5)
+    while terminal.wait_bytes(terminal.received, 0.05) is not None:
+        pass
+    return terminal.stamps[-1][0] - start
+
+
+def on_screen(path: Path, rows: int) -> list[Line]:
+    """`path`: a file of `bench.data_rows`, not imported before."""
+    kind = path.suffix[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {"SUIRON_HOME": f"{folder}/home", "SUIRON_CONFIG": f"{folder}/config", "SUIRON_CACHE": f"{folder}/cache"}
+        with Terminal([sys.executable, "-m", "tui"], env=environment, cwd=str(ROOT)) as terminal:
+            terminal.wait_for("554 rows")
+            terminal.send("o")
+            terminal.wait_for("Open data")
+            terminal.send("\x15", str(path))  # Ctrl+U empties the field
+            terminal.wait_for(path.name)
+            start = time.perf_counter()
+            first = _seconds(terminal, ("Enter",), f"{rows:,} rows", "    0 ")
+            terminal.wait(lambda text: path.name in text.splitlines()[0])
+            early = [_paint(terminal, "PageDown") for _ in range(_PAGES)]
+            jump_early = _seconds(terminal, ("End",), f"{rows - 1} ")
+            terminal.wait(lambda text: "import" not in text.lower(), seconds=120)
+            ready = time.perf_counter() - start
+            terminal.send("Home")
+            terminal.wait_for("    0 ")
+            later = [_paint(terminal, "PageDown") for _ in range(_PAGES)]
+            jump = _seconds(terminal, ("End",), f"{rows - 1} ")
+            terminal.send("/")
+            search = _seconds(terminal, ("needle",), f"shown {rows // 1000:,} ")
+            memory = peak_memory(terminal.process.pid)
+    return [
+        Line(f"{kind} on the screen: first page and exact count", first, "s", 0.3),
+        Line("page down while it is imported, p95", statistics.quantiles(early, n=20)[-1] * 1000, "ms", 30),
+        Line("jump to the last row while it is imported", jump_early * 1000, "ms", 100),
+        Line("imported, filters and edits at hand", ready, "s", None),
+        Line("page down, p95", statistics.quantiles(later, n=20)[-1] * 1000, "ms", 30),
+        Line("jump to the last row", jump * 1000, "ms", 100),
+        Line("a word typed into the search until all hits are counted", search, "s", 0.8),
+        Line("memory of the app, peak", memory, "MB", None),
+    ]
