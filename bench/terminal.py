@@ -17,6 +17,7 @@ from types import TracebackType
 
 import pyte
 
+_DRAWN_AT_ONCE = 1 << 16  # bytes
 KEYS = {"F1": "\x1bOP", "F2": "\x1bOQ", "F3": "\x1bOR", "F4": "\x1bOS", "F5": "\x1b[15~", "F6": "\x1b[17~", "F7": "\x1b[18~", "F8": "\x1b[19~"}
 KEYS |= {"F9": "\x1b[20~", "Enter": "\r", "Escape": "\x1b", "Tab": "\t", "ShiftTab": "\x1b[Z", "Up": "\x1b[A", "Down": "\x1b[B", "Right": "\x1b[C"}
 KEYS |= {"Left": "\x1b[D", "Backspace": "\x7f", "Home": "\x1b[H", "End": "\x1b[F", "PageDown": "\x1b[6~", "PageUp": "\x1b[5~", "CtrlP": "\x10"}
@@ -49,6 +50,7 @@ class Terminal:
         self._reader.start()
 
     def _read(self) -> None:
+        fed = bytearray()
         while True:
             # Waiting in read itself would keep the line open after `hang_up` has closed it.
             ready, _, _ = select.select([self._master, self._wake], [], [])
@@ -60,8 +62,14 @@ class Terminal:
                 if block:
                     self.raw += block
                     self.stamps.append((time.perf_counter(), len(self.raw)))
-                    self._stream.feed(block)
+                    fed += block
+                    # The terminal in memory is slower than a real one: what has come already is stamped before it is drawn.
+                    if len(fed) < _DRAWN_AT_ONCE and select.select([self._master], [], [], 0)[0]:
+                        continue
+                    self._stream.feed(bytes(fed))
+                    fed.clear()
                 else:
+                    self._stream.feed(bytes(fed))
                     self._ended = True
                 self._changed.notify_all()
             if not block:

@@ -55,7 +55,7 @@ class Asking(Rows):
             self._anchor = anchor
             self.suiron.remember(row=anchor)
         if not dataset.ready:
-            if self._selection is None:
+            if self._shown is not dataset:  # also where its exact length has come since
                 self._ask(dataset, Filters())
             self.show_status()
             return
