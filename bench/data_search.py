@@ -18,7 +18,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _CHILD = """
 import json, sys, tempfile, time
 from pathlib import Path
-from core.data.editing import open_editor
+from core.data.editing.editor import open_editor
 from core.data.export import save
 from core.data.source import open_data
 from core.session import Filters

@@ -35,8 +35,8 @@ from tui.messages import AskRow, DataFailed, DataOpened, DataOpening, ModelChose
 from tui.typed_order import TypedOrder
 
 if TYPE_CHECKING:
+    from core.data.columns.mapping import Mapping
     from core.data.dataset import DataSet
-    from core.data.mapping import Mapping
     from core.engine.protocol import Engine
     from tui.screens.base import Room
 

@@ -10,8 +10,8 @@ from textual.message import Message
 from tui.actions import Action
 
 if TYPE_CHECKING:
+    from core.data.columns.mapping import Mapping
     from core.data.dataset import DataSet
-    from core.data.mapping import Mapping
     from core.engine.protocol import Engine
     from core.errors import SuironError
     from core.session import Session

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from core.data.intake import Facts
 from core.data.origin import Origin
 from core.data.problems import Problem
-from core.data.query import Asking, Ticket, prepared
+from core.data.reading.intake import Facts
+from core.data.rows.protocol import Changes, InForce, Rows
+from core.data.rows.query import Asking, Ticket, prepared
 from core.row import COLUMNS, Row
 from core.session import Filters
 
@@ -18,45 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from core.data.history import Applied
 
 _BATCH = 256  # rows handed out at once by `batches`
-
-
-class Rows(Protocol):
-    """What `held` and `mapped` both are. An index names a row for good; `order` is the order in which they are shown."""
-
-    def __len__(self) -> int: ...
-
-    @property
-    def highest(self) -> int: ...
-
-    def row(self, index: int) -> Row: ...
-
-    def take(self, indices: Sequence[int]) -> list[Row]: ...
-
-    def order(self) -> Sequence[int]: ...
-
-    def find(self, filters: Filters, ticket: Ticket) -> Iterator[tuple[float, Sequence[int]]]: ...
-
-    def counts(self, column: str) -> dict[str, int]: ...
-
-    def batches(self, flag: str, size: int) -> Iterator[list[Row]]: ...
-
-    def empty_reasoning(self, flag: str) -> int: ...
-
-    def record_batches(self, indices: Sequence[int] | None) -> Iterator[pa.RecordBatch]: ...
-
-
-class Changes(msgspec.Struct, frozen=True):
-    """How many rows of the source differ from it, how many came by hand, how many were taken out."""
-
-    changed: int = 0
-    added: int = 0
-    deleted: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.changed or self.added or self.deleted)
 
 
 class DataSet:
@@ -67,7 +29,7 @@ class DataSet:
     """
 
     def __init__(
-        self, name: str, source: str, split: str, rows: Rows, facts: Facts, origin: Origin | None = None, edits: Applied | None = None
+        self, name: str, source: str, split: str, rows: Rows, facts: Facts, origin: Origin | None = None, edits: InForce | None = None
     ) -> None:
         self.name, self.source, self.split, self.origin, self.facts = name, source, split, origin, facts
         self.mapping, self.extra = facts.mapping, facts.extra

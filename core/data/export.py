@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core.data.dataset import DataSet, Selection
-from core.data.intake import Progress
-from core.data.locate import PACKED, format_of
+from core.data.finding.locate import PACKED, format_of
+from core.data.reading.intake import Progress
 from core.errors import DataError
 from core.row import COLUMNS
 
@@ -160,7 +160,7 @@ def _aside(dataset: DataSet, target: Path) -> Path | None:
     """Where the target is the source: its edits, which are in the rows written, must not be made again."""
     if dataset.origin is None or not any(source.exists() and target.exists() and source.samefile(target) for source in dataset.origin.found.paths):
         return None
-    from core.data.journal import dated
+    from core.data.editing.journal import dated
     from core.data.sidecar import sidecar
 
     journal = sidecar(dataset.origin.found).edits

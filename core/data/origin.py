@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.data.locate import Found
-from core.data.mapping import Mapping
+from core.data.columns.mapping import Mapping
+from core.data.finding.locate import Found
 
 
 @dataclass(frozen=True)

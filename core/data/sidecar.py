@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from core import settings
-from core.data.locate import OURS, Found
+from core.data.finding.locate import OURS, Found
 
 MAPPING, EDITS = "mapping.json", "edits.jsonl"
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.data.dataset import DataSet, Rows
-from core.data.importing import TooLarge, import_apart, imported, look, named, read_held
-from core.data.intake import Facts, Progress
-from core.data.locate import TEXT, Found, locate
-from core.data.mapping import Mapping, load_mapping
+from core.data.columns.mapping import Mapping, load_mapping
+from core.data.dataset import DataSet
+from core.data.finding.locate import TEXT, Found, locate
+from core.data.opening.importing import TooLarge, import_apart, imported, look, named, read_held
 from core.data.origin import Origin
+from core.data.reading.intake import Facts, Progress
+from core.data.rows.protocol import Rows
 from core.data.sidecar import sidecar
 from core.data.version import key
 from core.errors import DataError
@@ -43,7 +44,7 @@ def begin(source: str, split: str = "", mapping: Mapping | None = None) -> DataS
             return _edited(small)
         if known := look(found, chosen):
             return _edited(_dataset(found, source, chosen, *known))
-        from core.data.opening import open_early
+        from core.data.opening.opening import open_early
 
         rows, facts, counted = open_early(found, chosen)
         if counted and not len(rows):
@@ -57,7 +58,7 @@ def count(dataset: DataSet) -> DataSet:
     origin = dataset.origin
     if origin is None or origin.counted:
         return dataset
-    from core.data.early_lines import EarlyLines
+    from core.data.opening.early_lines import EarlyLines
 
     if not isinstance(dataset.base, EarlyLines):
         return dataset
@@ -105,6 +106,6 @@ def _edited(dataset: DataSet) -> DataSet:
     """With what the person changed."""
     if dataset.origin is None or not sidecar(dataset.origin.found).edits.exists():
         return dataset
-    from core.data.editing import with_edits  # off the way of a source that was never edited
+    from core.data.editing.editor import with_edits  # off the way of a source that was never edited
 
     return with_edits(dataset)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.data.mapping import Mapping
+from core.data.columns.mapping import Mapping
 
 IMPORTER = 2  # to be raised whenever the same source would give other rows or facts
 

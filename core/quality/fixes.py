@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from core.data.thinking import cut
+from core.data.columns.thinking import cut
 from core.errors import UsageError
 from core.quality.flags import held_out
 from core.quality.kinds import KINDS

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 
-from core.data.dataset import Changes
-from core.data.mapping import Mapping
-from core.data.query import Interrupted
+from core.data.columns.mapping import Mapping
+from core.data.rows.protocol import Changes
+from core.data.rows.query import Interrupted
 from core.errors import DataError
 from core.row import COLUMNS, Row
 from core.session import Filters

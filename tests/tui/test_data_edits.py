@@ -12,7 +12,7 @@ import pytest
 from textual.widgets import Static, TextArea
 
 from core import settings
-from core.data.editing import open_editor
+from core.data.editing.editor import open_editor
 from core.data.source import open_data
 from core.errors import DataError
 from tests.support.data_room import SIZES, Hands, opened, type_at_once
@@ -165,7 +165,7 @@ async def test_what_cannot_be_kept_stays_in_the_editor(rows_file: Path, monkeypa
             raise DataError("the disk is full", "edits.jsonl", "Free some space")
 
         with monkeypatch.context() as broken:
-            broken.setattr("core.data.editing.Editor.change", full)
+            broken.setattr("core.data.editing.editor.Editor.change", full)
             await hands.press("f5")
             await until(hands.pilot, lambda: "the disk is full" in trouble(screen))
         assert hands.app.screen is screen and screen.query_one(TextArea).text.endswith("more")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.data.mapping import Mapping, Pick
+from core.data.columns.mapping import Mapping, Pick
 from core.data.problems import Problem
 from core.quality.report import Group, Lengths, Report, Statistics, pack
 from tests.support.dialogs import HOSTILE, NARROW, SIZES, WIDE, shown

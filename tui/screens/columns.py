@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
 
-from core.data.mapping import Mapping, Pick, read_row
+from core.data.columns.mapping import Mapping, Pick, read_row
 from core.row import COLUMNS, OPTIONAL
 from core.safe_text import safe_line
 from tui.screens.panel import Panel
@@ -36,7 +36,7 @@ Candidates = Callable[[str, Sequence[str], Sequence[Record[str, Any]]], list[Pic
 
 def find_candidates(column: str, names: Sequence[str], rows: Sequence[Record[str, Any]]) -> list[Pick]:
     """Every sensible source of a column, the likeliest first, nothing last."""
-    from core.data.columns import candidates
+    from core.data.columns.guess import candidates
 
     return candidates(column, names, rows)
 

@@ -97,7 +97,7 @@ class Asking(Rows):
             if dataset.ready and self._facets_of is not dataset and not worker.is_cancelled:
                 self.app.call_from_thread(self._counted, dataset, dataset.facets())
         except Exception as error:  # whatever a source does to its reader, it is shown, and the app stays
-            from core.data.query import Interrupted
+            from core.data.rows.query import Interrupted
 
             if not worker.is_cancelled and not isinstance(error, Interrupted):
                 self.app.call_from_thread(self._refused, dataset, filters, readable(error, dataset.name))

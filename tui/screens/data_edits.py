@@ -21,7 +21,7 @@ from tui.screens.data_filters import Filtering
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
-    from core.data.editing import Editor, Step
+    from core.data.editing.editor import Editor, Step
 
 T = TypeVar("T")
 UNDO, REDO = key_of("data.undo"), key_of("data.redo")
@@ -43,7 +43,7 @@ class Repairing(Filtering):
                 raise UsageError("the data is still being imported", dataset.name if dataset else "", "Wait until it is done")
             try:
                 if self._writer is None:
-                    from core.data.editing import open_editor
+                    from core.data.editing.editor import open_editor
 
                     self._writer = await asyncio.to_thread(open_editor, dataset)
                     self._tell_where(self._writer)

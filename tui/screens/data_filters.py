@@ -266,4 +266,3 @@ class Filtering(Asking):
             self.say(f"There is no row {index:,}: it could not be read, or was deleted.")
         else:
             self.say(f"Row {index:,} is not among the rows shown; x shows all.")
-

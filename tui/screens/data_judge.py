@@ -22,10 +22,10 @@ from tui.screens.data_edits import UNDO, Repairing
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.data.choosing import Choice
     from core.data.dataset import DataSet
-    from core.data.editing import Editor
+    from core.data.editing.editor import Editor
     from core.data.export import Saved
+    from core.data.opening.choosing import Choice
     from core.quality.report import Group, Report, Statistics
     from core.quality.request import Options, What
     from tui.screens.bulk import Bulk
@@ -223,7 +223,7 @@ class Judging(Repairing):
         self.run_worker(partial(self._choices_in_thread, source, split), thread=True, exclusive=True, group="columns", exit_on_error=False)
 
     def _choices_in_thread(self, source: str, split: str) -> None:
-        from core.data.choosing import choose
+        from core.data.opening.choosing import choose
 
         try:
             choice = choose(source, split)

@@ -220,5 +220,3 @@ def look_at(path: str, sources: Sequence[str]) -> _Target:
 def _unknown(text: str) -> str:
     suffix = os.path.splitext(text)[1]
     return f"{suffix} is no format that is written here. Use {KNOWN}." if suffix else f"The name needs an ending: {KNOWN}."
-
-

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.data.locate import FORMATS, OURS, PACKED, TEXT, format_of
-from core.data.shards import group, in_order
+from core.data.finding.locate import FORMATS, OURS, PACKED, TEXT, format_of
+from core.data.finding.shards import group, in_order
 
 MATCHES = 200  # files of a glob that are named
 MANY = 5000  # files of a folder from which on it is read in a second: no sizes, plain order, no look for splits
@@ -180,7 +180,7 @@ def _trouble(error: OSError) -> str:
 
 
 def _whole(path: str, folders: list[str], files: list[str]) -> tuple[str, tuple[str, ...]]:
-    """What the folder is as one data set, in words, and its splits where there are several. As `core.data.locate` opens it."""
+    """What the folder is as one data set, in words, and its splits where there are several. As `core.data.finding.locate` opens it."""
     if os.path.isfile(os.path.join(path, "dataset_dict.json")):
         return SAVED, _saved_splits(path)
     if os.path.isfile(os.path.join(path, "state.json")):

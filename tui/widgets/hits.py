@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len, set_cell_size
 
-from core.data.query import held_pattern
+from core.data.rows.query import held_pattern
 from core.row import COLUMNS
 from core.safe_text import safe_line, safe_text
 

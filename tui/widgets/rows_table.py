@@ -36,9 +36,7 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows by their position in the selection shown. `cursor` is -1 while there are none."""
 
     ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"rows--{name}" for name in ("header", "cursor", "cursor-blurred", "dim", "reasoning", "mark", "hit")
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"rows--{name}" for name in ("header", "cursor", "cursor-blurred", "dim", "reasoning", "mark", "hit")}
     DEFAULT_CSS = """
     RowsTable {
         background: $background; color: $foreground; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1;

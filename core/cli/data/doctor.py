@@ -60,7 +60,7 @@ def progressed(progress: Progress) -> str:
 
 def _fix(arguments: argparse.Namespace, group: Group, output: Output) -> bool:
     """Whether anything was changed."""
-    from core.data.editing import open_editor
+    from core.data.editing.editor import open_editor
     from core.data.source import open_data
     from core.quality.fixes import apply, plan
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from core.cli.data import options
-from core.data.editing import Editor, Step, open_editor
+from core.data.editing.editor import Editor, Step, open_editor
 from core.errors import DataError, UsageError
 from core.output import Output
 

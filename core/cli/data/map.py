@@ -6,8 +6,8 @@ import argparse
 from typing import get_args
 
 from core.cli.data import options
-from core.data.choosing import Choice, choose
-from core.data.mapping import How, Mapping, Pick
+from core.data.columns.mapping import How, Mapping, Pick
+from core.data.opening.choosing import Choice, choose
 from core.errors import UsageError
 from core.output import Output
 from core.row import COLUMNS

@@ -6,7 +6,7 @@ import argparse
 
 from core.cli.data import options
 from core.data.cells import clean
-from core.data.query import held_pattern
+from core.data.rows.query import held_pattern
 from core.errors import UsageError
 from core.output import Output
 from core.row import COLUMNS

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.data import source as source_module
-from core.data.encoding import guess
 from core.data.problems import KEPT
+from core.data.reading.encoding import guess
 from core.data.source import begin, complete, open_data
 from core.errors import DataError
 from core.session import Filters

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from core import settings
-from core.data import cache
 from core.data import source as source_module
+from core.data.opening import cache
 from core.data.source import open_data
 from core.errors import DataError
 
@@ -85,7 +85,8 @@ def test_a_damaged_import_is_made_again(path: Path) -> None:
 def test_a_killed_import_leaves_nothing_taken_for_whole(path: Path) -> None:
     code = f"""
 import os, signal
-from core.data import cache, source
+from core.data.opening import cache
+from core.data import source
 source._SMALL = -1
 def die(*_):
     print("half", flush=True)
@@ -172,9 +173,9 @@ def test_a_source_that_changes_while_it_is_read_is_read_again(path: Path, monkey
 def test_progress_is_told_rarely_and_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("".join(_LINE % i for i in range(20_000)))
-    monkeypatch.setattr("core.data.encoding.BLOCK", 4096)
+    monkeypatch.setattr("core.data.reading.encoding.BLOCK", 4096)
     clock = iter(range(1_000_000))
-    monkeypatch.setattr("core.data.intake.time.monotonic", lambda: next(clock) / 50)
+    monkeypatch.setattr("core.data.reading.intake.time.monotonic", lambda: next(clock) / 50)
     told: list[tuple[int, int]] = []
     open_data(str(path), progress=lambda done, total: told.append((done, total)))
     size = path.stat().st_size

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.cli import main
-from core.data import choosing
-from core.data.choosing import choose
-from core.data.mapping import Pick
+from core.data.columns.mapping import Pick
+from core.data.opening import choosing
+from core.data.opening.choosing import choose
 from core.data.source import open_data
 from core.errors import DataError
 from core.row import COLUMNS

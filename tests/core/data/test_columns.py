@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.columns import candidates, extend, guess
-from core.data.mapping import Mapping, Pick, load_mapping, read_row, save_mapping
-from core.data.thinking import MARKERS, cut
-from core.data.turns import read_chat
+from core.data.columns.guess import candidates, extend, guess
+from core.data.columns.mapping import Mapping, Pick, load_mapping, read_row, save_mapping
+from core.data.columns.thinking import MARKERS, cut
+from core.data.columns.turns import read_chat
 from core.errors import DataError
 from core.row import COLUMNS
 

@@ -37,8 +37,8 @@ def opened(folder: Path, rows: list[dict[str, str]], mapped: bool) -> DataSet:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source_module, "_SMALL", -1 if mapped else 2_000_000)
-        patch.setattr("core.data.encoding.BLOCK", 8192)  # several batches
-        patch.setattr("core.data.encoding.blocks.__defaults__", (4096,))
+        patch.setattr("core.data.reading.encoding.BLOCK", 8192)  # several batches
+        patch.setattr("core.data.reading.encoding.blocks.__defaults__", (4096,))
         return open_data(str(path))
 
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.data import early_arrow, line_index
 from core.data import source as source_module
 from core.data.dataset import DataSet
-from core.data.line_index import LineIndex
+from core.data.opening import early_arrow, line_index
+from core.data.opening.line_index import LineIndex
 from core.data.source import begin, complete, count
 from core.errors import DataError
 from core.row import Row
@@ -92,7 +92,7 @@ def test_without_an_exact_count_there_are_the_first_rows(tmp_path: Path) -> None
 
 def test_counting_that_takes_too_long_is_left_for_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line_index, "CHUNK", 4096)
-    monkeypatch.setattr("core.data.opening._COUNTING", -1.0)
+    monkeypatch.setattr("core.data.opening.opening._COUNTING", -1.0)
     early = begin(str(write(tmp_path / "rows.jsonl")))
     assert not early.counted and len(early) >= 1 and early.row(0).output == "a0"
     counted = count(early)
@@ -158,7 +158,7 @@ def test_what_cannot_be_paged_waits_for_the_import(tmp_path: Path, monkeypatch: 
     folder.mkdir()
     early = begin(str(write(folder / "rows.parquet")))
     assert (len(early), early.ready, early.counted) == (0, False, False) and complete(early).row(999).output == "a999"
-    monkeypatch.setattr("core.data.opening._OPEN", 1)
+    monkeypatch.setattr("core.data.opening.opening._OPEN", 1)
     for i in range(2):
         write(tmp_path / f"part-{i:02}.jsonl", ROWS[i * 500 :])
     early = begin(str(tmp_path / "part-*.jsonl"))

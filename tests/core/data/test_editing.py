@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from core.data import bulk, spill
-from core.data.dataset import Changes, DataSet
-from core.data.editing import Editor, open_editor, with_edits
+from core.data.dataset import DataSet
+from core.data.editing import bulk
+from core.data.editing.editor import Editor, open_editor, with_edits
+from core.data.rows import spill
+from core.data.rows.protocol import Changes
 from core.data.source import open_data
 from core.errors import DataError
 from core.row import COLUMNS, Row
@@ -238,7 +240,7 @@ def test_undo_gives_the_fingerprint_back(data: DataSet) -> None:
 
 
 def test_undo_goes_back_past_what_is_kept_for_it(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.data.history._HEAVY", 2)
+    monkeypatch.setattr("core.data.editing.history._HEAVY", 2)
     with open_editor(data) as editor:
         states = [shown(editor.dataset)]
         editor.add({"instruction": "new"}, after=2)

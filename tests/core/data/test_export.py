@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from core.data.editing import open_editor
+from core.data.editing.editor import open_editor
 from core.data.export import save
 from core.data.source import open_data
 from core.errors import DataError

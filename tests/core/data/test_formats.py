@@ -159,14 +159,14 @@ def test_json_that_holds_no_rows(tmp_path: Path, content: object, says: str) -> 
 
 
 def test_a_long_array_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.data.json_array.BLOCK", 7)
+    monkeypatch.setattr("core.data.reading.json_array.BLOCK", 7)
     rows = [{**ROWS[1], "output": str(i) * (i % 50 + 1)} for i in range(60)]
     assert rows_of(open_data(str(write(tmp_path / "a.json", rows)))) == expected(rows)
 
 
 def test_lines_cut_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.data.encoding.BLOCK", 100)
-    monkeypatch.setattr("core.data.read_json.SAMPLE_CHARS", 100)
+    monkeypatch.setattr("core.data.reading.encoding.BLOCK", 100)
+    monkeypatch.setattr("core.data.reading.read_json.SAMPLE_CHARS", 100)
     rows: list[dict[str, str]] = [{**ROWS[i % 3], "output": str(i)} for i in range(200)]
     rows[150]["extra"] = "met late"
     path = write(tmp_path / "a.jsonl", rows)

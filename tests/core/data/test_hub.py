@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from core import settings
-from core.data import hub
+from core.data.finding import hub
 from core.data.source import open_data
 from core.errors import DataError
 

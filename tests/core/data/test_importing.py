@@ -17,10 +17,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from core import processes, settings
-from core.data import importing, quick_lines
 from core.data import source as source_module
-from core.data.importing import imported
-from core.data.locate import locate
+from core.data.finding.locate import locate
+from core.data.opening import importing
+from core.data.opening.importing import imported
+from core.data.reading import quick_lines
 from core.data.source import begin, complete, open_data
 from core.errors import DataError
 from core.row import Row
@@ -136,6 +137,7 @@ def test_a_small_packed_file_that_unpacks_to_much_is_imported(tmp_path: Path, mo
 
 # -- the quick way --
 
+
 def test_the_quick_way_is_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, taken = quick_lines.QuickLines.read, []
 
@@ -145,8 +147,8 @@ def test_the_quick_way_is_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         return batches
 
     monkeypatch.setattr(quick_lines.QuickLines, "read", read)
-    monkeypatch.setattr("core.data.encoding.BLOCK", 8192)
-    monkeypatch.setattr("core.data.read_json.SAMPLE_CHARS", 8192)
+    monkeypatch.setattr("core.data.reading.encoding.BLOCK", 8192)
+    monkeypatch.setattr("core.data.reading.read_json.SAMPLE_CHARS", 8192)
     assert len(open_data(str(path))) == 3000
     assert len(taken) > 10 and all(taken)
 
@@ -180,11 +182,11 @@ def test_the_quick_way_gives_what_the_slow_one_gives(tmp_path: Path, start: list
     answers = []
     for quick in (True, False):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("core.data.encoding.BLOCK", size)
-            patch.setattr("core.data.read_json.SAMPLE_CHARS", size)
+            patch.setattr("core.data.reading.encoding.BLOCK", size)
+            patch.setattr("core.data.reading.read_json.SAMPLE_CHARS", size)
             if not quick:
                 patch.setattr(quick_lines.QuickLines, "read", lambda *_: None)
-                patch.setattr("core.data.read_json._Quick.read", lambda *_: False)
+                patch.setattr("core.data.reading.read_json._Quick.read", lambda *_: False)
             patch.setenv("SUIRON_CACHE", str(tmp_path / f"cache-{quick}"))
             for old in (tmp_path / f"cache-{quick}" / "data").glob("*"):
                 old.unlink()

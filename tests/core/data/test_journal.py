@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.editing import open_editor, with_edits
-from core.data.journal import dated
-from core.data.row_list import pack, unpack, without
+from core.data.editing.editor import open_editor, with_edits
+from core.data.editing.journal import dated
+from core.data.editing.row_list import pack, unpack, without
 from core.errors import DataError
 from core.processes import ROOT
 from core.row import Row
@@ -69,7 +69,7 @@ def test_a_journal_cut_anywhere_is_a_journal_of_fewer_edits(tmp_path: Path) -> N
 WRITER = """
 import sys
 from pathlib import Path
-from core.data.editing import open_editor
+from core.data.editing.editor import open_editor
 from tests.support.data import made
 rows = [(f"q{i}", "", "", f"a{i}", "", "") for i in range(12)]
 with open_editor(made(rows, False, Path(sys.argv[1]))) as editor:
@@ -109,7 +109,7 @@ def test_a_full_disk_takes_the_edit_and_nothing_else(tmp_path: Path) -> None:
     code = f"""
 import resource, signal
 from pathlib import Path
-from core.data.editing import open_editor, with_edits
+from core.data.editing.editor import open_editor, with_edits
 from core.errors import DataError
 from core.session import Filters
 from tests.support.data import made

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.data import source as source_module
-from core.data.locate import locate
+from core.data.finding.locate import locate
 from core.data.source import begin, complete, open_data
 from core.errors import DataError
 

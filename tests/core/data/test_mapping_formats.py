@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.data import source as source_module
-from core.data.columns import guess
+from core.data.columns.guess import guess
+from core.data.columns.mapping import Mapping, Pick
 from core.data.dataset import DataSet
-from core.data.intake import Intake
-from core.data.mapping import Mapping, Pick
-from core.data.read_json import read_lines
+from core.data.reading.intake import Intake
+from core.data.reading.read_json import read_lines
 from core.data.source import open_data
 from core.errors import DataError
 
@@ -157,7 +157,7 @@ def test_json_lines(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) 
     assert six(data) == six(data, 2) == expected and data.problems == []
     assert all(pick.why for pick in data.mapping.picks.values())
     monkeypatch.setattr(source_module, "_SMALL", -1)
-    monkeypatch.setattr("core.data.read_json.SAMPLE_CHARS", len(json.dumps(record)) + 1)  # the other rows come by the quick path
+    monkeypatch.setattr("core.data.reading.read_json.SAMPLE_CHARS", len(json.dumps(record)) + 1)  # the other rows come by the quick path
     assert six(open_data(lines(tmp_path / "b.jsonl", *[record] * 3)), 2) == expected
 
 
@@ -201,7 +201,7 @@ def test_the_quick_path_reads_what_the_slow_one_reads(tmp_path: Path, records: l
     found = []
     for name, value in (("SAMPLE_CHARS", 50), ("_Quick.read", lambda *_: False)):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(f"core.data.read_json.{name}", value)
+            patch.setattr(f"core.data.reading.read_json.{name}", value)
             rows: list[tuple[str, ...]] = []
             mapping = guess(["messages"], [FORMATS["messages"][0]])
             intake = Intake("here", lambda columns, rows=rows: rows.extend(zip(*columns, strict=True)), mapping=mapping)

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from core.data import sql
 from core.data.dataset import DataSet
-from core.data.editing import open_editor
-from core.data.query import Interrupted
+from core.data.editing.editor import open_editor
+from core.data.rows import sql
+from core.data.rows.query import Interrupted
 from core.errors import DataError
 from core.row import COLUMNS, Row
 from core.session import Filters
@@ -107,7 +107,7 @@ def test_a_condition_with_everything_else(data: DataSet) -> None:
 
 
 def test_a_condition_sees_the_rows_as_edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.data.bulk.FEW", 2)
+    monkeypatch.setattr("core.data.editing.bulk.FEW", 2)
     for mapped in (False, True):
         with open_editor(made(ROWS, mapped, tmp_path / f"{mapped}.jsonl")) as editor:
             editor.change(2, {"output": "mended"})
@@ -207,7 +207,7 @@ def test_a_newer_question_ends_an_older(data: DataSet) -> None:
 
 
 def test_hits_come_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.data.scan._TOLD", 0.0)
+    monkeypatch.setattr("core.data.rows.scan._TOLD", 0.0)
     growing = list(made([(f"q{i}", "", "", "", "", "") for i in range(100)], True, tmp_path / "a", batch=10).search(Filters(text="5")))
     assert len(growing) == 11 and growing[0].page(0, 9)[0] == Row("q5", index=5) and growing[0].share == 0.1
     assert [part.share for part in growing] == sorted(part.share for part in growing) and len(growing[-1]) == 19

@@ -10,8 +10,8 @@ import pytest
 
 from core import settings
 from core.data import sidecar as sidecar_module
-from core.data.locate import locate
-from core.data.mapping import Mapping, Pick, save_mapping
+from core.data.columns.mapping import Mapping, Pick, save_mapping
+from core.data.finding.locate import locate
 from core.data.sidecar import sidecar
 from core.data.source import open_data
 from core.errors import DataError

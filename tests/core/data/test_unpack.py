@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.data import source as source_module
+from core.data.reading.unpack import open_stream
 from core.data.source import open_data
-from core.data.unpack import open_stream
 from core.errors import DataError
 
 CONTENT = b"".join(b'{"instruction": "q%d %s", "output": "a"}\n' % (i, os.urandom(8).hex().encode()) for i in range(20_000))

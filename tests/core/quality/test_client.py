@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from core import processes
-from core.data.editing import open_editor
+from core.data.editing.editor import open_editor
 from core.data.source import open_data
 from core.errors import DataError, ModelError, SuironError
 from core.quality import client, request, sweep

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.editing import open_editor
+from core.data.editing.editor import open_editor
 from core.data.source import open_data
 from core.errors import UsageError
 from core.quality.doctor import examine

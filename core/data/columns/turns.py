@@ -1,0 +1,179 @@
+"""A list of chat turns: the last question, what was said before it, the reply and that reply's reasoning. Knows no columns and no files.
+
+Understood are `role`/`content` and `from`/`value`, a list, the JSON text of one, or an object of two lists; a content may be a list of parts.
+System turns are left out: they are no part of a row.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from core.data.cells import JSON, cell, clean
+from core.data.columns.thinking import cut
+
+_ROLES = ("role", "from", "speaker")
+_CONTENTS = ("content", "value", "text")
+_THOUGHTS = ("reasoning_content", "thinking", "reasoning", "thought", "reasoning_text")
+_SAID = frozenset((*_CONTENTS, *_THOUGHTS))
+_SPEAKERS = {
+    **dict.fromkeys(("user", "human", "prompter"), "User"),
+    **dict.fromkeys(("assistant", "gpt", "model", "bot", "chatgpt", "bard", "bing", "ai"), "Assistant"),
+    **dict.fromkeys(("system", "developer"), ""),
+    **dict.fromkeys(("reasoning", "thinking", "thought", "thoughts", "analysis"), "Reasoning"),
+}
+_TEXTS = ("text", "input_text", "output_text")
+
+
+class Unreadable(Exception):
+    """What is wrong with the value, as a sentence without its full stop."""
+
+
+class Turn(NamedTuple):
+    """speaker: User, Assistant, or the role's own name with a capital (Tool); text: None where it is null; closed: whether its reasoning ends."""
+
+    speaker: str
+    text: str | None
+    reasoning: str = ""
+    closed: bool = True
+
+
+class Chat(NamedTuple):
+    """question, reply: None where there is none; earlier: what was said before, one speaker a line, the question and the system turns left out;
+    closed: whether the reasoning ends, so that the reply is one."""
+
+    question: str | None
+    earlier: str
+    reply: str | None = None
+    reasoning: str = ""
+    closed: bool = True
+
+
+def as_turns(value: Any) -> list[dict[str, Any]] | None:
+    """The value as a list of objects that have a role and a content, or None where it is nothing of the kind. An empty list is none."""
+    if isinstance(value, str):
+        if not value.lstrip().startswith(("[{", "[ {", "[\n")):
+            return None
+        try:
+            value = JSON.decode(value.strip())
+        except (ValueError, RecursionError):
+            return None
+    elif isinstance(value, dict):
+        value = _zipped(value)
+    if not isinstance(value, list) or not value:
+        return None
+    for turn in value:
+        if not isinstance(turn, dict) or _field(turn, _ROLES) is None or _SAID.isdisjoint(turn):
+            return None
+    return value
+
+
+def _zipped(value: dict[str, Any]) -> list[dict[str, Any]]:
+    """`{"role": [...], "content": [...]}`, which is how a sequence of objects may be saved, as objects; nothing else gives any."""
+    lists = {name: items for name, items in value.items() if isinstance(items, list)}
+    if len(lists) != len(value) or len({len(items) for items in lists.values()}) != 1:
+        return []
+    return [dict(zip(lists, items, strict=True)) for items in zip(*lists.values(), strict=True)]
+
+
+def _field(turn: dict[str, Any], names: tuple[str, ...]) -> Any:
+    for name in names:
+        if (value := turn.get(name)) is not None:
+            return value
+    return None
+
+
+def read_turns(value: Any) -> list[Turn]:
+    """The turns without those of the system; a turn that is all reasoning goes into the reply that follows it. Raises Unreadable."""
+    turns = as_turns(value)
+    if turns is None:
+        raise Unreadable("there are no chat turns in it" if value in ([], "", None) else "it is no list of chat turns")
+    joined: list[Turn] = []
+    pending: list[str] = []
+    for turn in turns:
+        role = _field(turn, _ROLES)
+        speaker = _SPEAKERS.get(role) if type(role) is str else None
+        if speaker is None:
+            speaker = _SPEAKERS.get(str(role).strip().lower(), str(role).strip().capitalize())
+        if speaker == "":
+            continue
+        text, inner = _content(_field(turn, _CONTENTS))
+        if speaker not in ("Assistant", "Reasoning"):
+            joined.append(Turn(speaker, text))
+            continue
+        thought = _field(turn, _THOUGHTS) if len(turn) > 2 or text is None else None
+        said = _content(thought)[0] if thought is not None else ""
+        if speaker == "Reasoning" or turn.get("channel") == "analysis":
+            pending.append(text or said or "")
+            continue
+        closed = True
+        if text and (sides := cut(text)):
+            text, closed = sides.answer or "", sides.answer is not None
+            inner = inner or sides.reasoning
+        thoughts = [*pending, said or inner]
+        pending = []
+        joined.append(Turn(speaker, text, "\n\n".join(filter(None, thoughts)), closed))
+    return joined
+
+
+def _content(value: Any) -> tuple[str | None, str]:
+    """A turn's content as text and, where it comes in parts, the parts that are thinking."""
+    if value is None or type(value) is str:
+        return value if value is None else clean(value), ""
+    if isinstance(value, dict):
+        value = [value]
+    if not isinstance(value, list):
+        return cell(value), ""
+    texts, thoughts = [], []
+    for part in value:
+        if isinstance(part, str):
+            texts.append(cell(part))
+            continue
+        kind = part.get("type", "text") if isinstance(part, dict) else None
+        if kind in ("thinking", "reasoning"):
+            thoughts.append(cell(_field(part, ("thinking", "reasoning", "text"))))
+        elif kind in _TEXTS and isinstance(part.get("text"), str):
+            texts.append(cell(part["text"]))
+        else:
+            raise Unreadable(f"a turn holds a part that is no text ({kind if isinstance(kind, str) else 'of no known kind'})")
+    return "".join(texts), "\n\n".join(thoughts)
+
+
+def read_chat(value: Any, replied: bool = True) -> Chat:
+    """What a list of turns says. With `replied`, the reply is the assistant's last and the question the last one before it; without, the list is a
+    prompt: the question is the last thing the user said, and all before it came earlier. Raises Unreadable."""
+    turns = read_turns(value)
+    reply = _last(turns, "Assistant", len(turns)) if replied else -1
+    before = reply if reply >= 0 else len(turns)
+    question = _last(turns, "User", before)
+    if reply < 0 <= question:
+        before = question
+    earlier = "\n".join([f"{turn.speaker}: {turn.text}" for place, turn in enumerate(turns[:before]) if place != question and turn.text])
+    asked = turns[question].text if question >= 0 else None
+    return Chat(asked, earlier, *turns[reply][1:]) if reply >= 0 else Chat(asked, earlier)
+
+
+def _last(turns: list[Turn], speaker: str, end: int) -> int:
+    """The place of the last turn of `speaker` before `end`, -1 where there is none."""
+    for place in range(end - 1, -1, -1):
+        if turns[place].speaker == speaker:
+            return place
+    return -1
+
+
+class Traits(msgspec.Struct, frozen=True):
+    """What kinds of turns a list has, for the guess."""
+
+    asks: bool
+    replies: bool
+    thinks: bool
+
+
+def traits(value: Any) -> Traits | None:
+    """None where the value is no list of turns that can be read."""
+    try:
+        chat = read_chat(value)
+    except (Unreadable, RecursionError):
+        return None
+    return Traits(chat.question is not None, chat.reply is not None, bool(chat.reasoning))

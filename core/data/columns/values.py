@@ -1,0 +1,94 @@
+"""What the values of one column look like in a few sample rows: a text, a flag, a number, chat turns. Knows nothing of what names mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from core.data.cells import Number, cell
+from core.data.columns.generations import as_list
+from core.data.columns.thinking import cut
+from core.data.columns.turns import as_turns, traits
+
+Kind = Literal["unseen", "empty", "text", "flag", "number", "mark", "list", "chat", "nested"]
+"""unseen: no sample row has the column; empty: all its values are null or blank; flag: at most five distinct short strings; mark: true or false, or
+lists of these; list: lists of texts; chat: lists of chat turns; nested: any other list or object."""
+
+_NUMBER = re.compile(r"[-+]?[$€¥]?\s?\d[\d,]*(\.\d+)?([eE][-+]?\d+)?\s?%?")
+_FLAG_WORDS = frozenset(("on", "off", "true", "false", "yes", "no", "enabled", "disabled", "low", "medium", "high"))
+_FLAG_LENGTH, _FLAG_VALUES = 24, 5
+ENOUGH = 8  # rows from which on few distinct values are no chance
+_MOST = 0.8  # the share of values that must be of a kind
+
+
+class Look(msgspec.Struct, frozen=True):
+    """kind: see `Kind`; filled: how many rows have a value; values: its distinct values where it is a flag; length: mean characters of what is
+    filled; marker: the first marker of reasoning found in its texts, empty where there is none; several: whether some list has more than one
+    element; asks, replies, thinks: of chat turns, whether the most, the most, and any of them do."""
+
+    kind: Kind
+    filled: int = 0
+    values: tuple[str, ...] = ()
+    length: float = 0.0
+    marker: str = ""
+    several: bool = False
+    asks: bool = False
+    replies: bool = False
+    thinks: bool = False
+
+
+def look(name: str, rows: Sequence[Mapping[str, Any]]) -> Look:
+    """What the column `name` holds in `rows`."""
+    values = [row[name] for row in rows if name in row]
+    if not values:
+        return Look("unseen")
+    filled = [value for value in values if not _blank(value)]
+    if not filled:
+        return Look("empty")
+    chats = [found for value in filled if as_turns(value) is not None and (found := traits(value)) is not None]
+    if len(chats) >= _MOST * len(filled):
+        asks, replies = (sum(getattr(chat, trait) for chat in chats) >= len(chats) / 2 for trait in ("asks", "replies"))
+        return Look("chat", len(filled), asks=asks, replies=replies, thinks=any(chat.thinks for chat in chats))
+    lists = [items for value in filled if (items := as_list(value)) is not None]
+    if len(lists) >= _MOST * len(filled):
+        return _look_at_lists(lists)
+    if _share(filled, lambda value: isinstance(value, bool)):
+        return Look("mark", len(filled))
+    if _share(filled, lambda value: isinstance(value, int | float | Number) and not isinstance(value, bool)):
+        return Look("number", len(filled), length=8.0)
+    if not _share(filled, lambda value: isinstance(value, str | bool | int | float | bytes)):
+        return Look("nested", len(filled))
+    return _look_at_texts([cell(value) for value in filled])
+
+
+def _look_at_lists(lists: list[list[Any]]) -> Look:
+    items = [item for values in lists for item in values if item is not None]
+    if items and all(isinstance(item, str) and not isinstance(item, Number) for item in items):
+        marker = next((sides.marker for item in items if (sides := cut(item)) is not None), "")
+        return Look("list", len(lists), length=sum(map(len, items)) / len(items), marker=marker, several=any(len(values) > 1 for values in lists))
+    return Look("mark" if items and all(isinstance(item, bool) for item in items) else "nested", len(lists))
+
+
+def _look_at_texts(texts: list[str]) -> Look:
+    length = sum(map(len, texts)) / len(texts)
+    if _share(texts, lambda text: _NUMBER.fullmatch(text.strip()) is not None):
+        return Look("number", len(texts), length=length)
+    distinct = tuple(dict.fromkeys(text.strip() for text in texts))
+    if len(distinct) <= _FLAG_VALUES and all(len(text) <= _FLAG_LENGTH and "\n" not in text for text in distinct):
+        known = all(text.lower() in _FLAG_WORDS for text in distinct)
+        if known or len(texts) >= ENOUGH:
+            return Look("flag", len(texts), values=distinct, length=length)
+    return Look("text", len(texts), length=length, marker=next((sides.marker for text in texts if (sides := cut(text)) is not None), ""))
+
+
+def _blank(value: Any) -> bool:
+    if isinstance(value, str):
+        return not value or value.isspace()
+    return value is None or (isinstance(value, float) and value != value) or value == [] or value == {}
+
+
+def _share(values: Sequence[Any], test: Callable[[Any], bool]) -> bool:
+    return sum(1 for value in values if test(value)) >= _MOST * len(values)
