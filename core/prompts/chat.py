@@ -107,17 +107,17 @@ class ChatTemplate(msgspec.Struct, frozen=True):
 
 
 @overload
-def bind(template: ChatForm, tokenizer: TextTokenizer) -> ChatTemplate: ...
+def bind(template: ChatForm | ChatTemplate, tokenizer: TextTokenizer) -> ChatTemplate: ...
 @overload
-def bind(template: Template, tokenizer: TextTokenizer) -> Template | ChatTemplate: ...
-def bind(template: Template | ChatForm, tokenizer: TextTokenizer) -> Template | ChatTemplate:
-    """The chat form of `template` with the chat template in the tokenizer's folder; a template of text stays as it is.
+def bind(template: Template | ChatTemplate, tokenizer: TextTokenizer) -> Template | ChatTemplate: ...
+def bind(template: Template | ChatForm | ChatTemplate, tokenizer: TextTokenizer) -> Template | ChatTemplate:
+    """The chat form of `template` with the chat template in the tokenizer's folder; a template of text, or one that is bound, stays as it is.
 
     Raises UsageError where the model has no chat template, or it has no place for what a row says; ModelError where it cannot be read.
     """
     if isinstance(template, ChatForm):
         return bind_source(template, _source(tokenizer), tokenizer)
-    if template.chat is None:
+    if isinstance(template, ChatTemplate) or template.chat is None:
         return template
     bound = bind_source(template.chat, _source(tokenizer), tokenizer)
     return msgspec.structs.replace(bound, name=template.name, words=template.words, drop_empty_input=template.drop_empty_input)
