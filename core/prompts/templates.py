@@ -164,6 +164,16 @@ class Template(msgspec.Struct, frozen=True):
         prompt = self.prompt(instruction, input, drop_empty_input, language)
         return prompt + reasoning + self.version(language).response_marker if self.has_reasoning else prompt
 
+    def prompt_segments(self, instruction: str, input: str, drop_empty_input: bool = False, language: str = "") -> list[Segment]:
+        """`prompt` for `encode_prompt`, as a chat form has it too, whose special tokens count."""
+        return [Segment("prompt", self.prompt(instruction, input, drop_empty_input, language))]
+
+    def continue_segments(self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = "") -> list[Segment]:
+        return [Segment("prompt", self.continue_prompt(instruction, input, reasoning, drop_empty_input, language))]
+
+    def answer_segments(self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = "") -> list[Segment]:
+        return [Segment("prompt", self.answer_prompt(instruction, input, reasoning, drop_empty_input, language))]
+
     def segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
         """The training text without its EOS, in stretches; joined they are the text to the byte. A stretch may be empty."""
         version = self.version(row.syslang)

@@ -61,6 +61,8 @@ def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) ->
     wishes.stop_early()
 
     reporter.update(message="importing the libraries")
+    if prepared.weighted:
+        os.environ["UNSLOTH_RETURN_LOGITS"] = "1"  # read when Unsloth is imported: without scores there is no loss but its own
     _settle_machine()
     loaded = _load(spec, prepared.longest, reporter)
     trainable, total = loaded.model.get_nb_trainable_parameters()

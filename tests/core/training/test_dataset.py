@@ -37,21 +37,16 @@ class Rows:
 def test_test_rows_are_not_trained_on(rows_file: Path, tokenizer: TextTokenizer) -> None:
     spec = make_spec(rows_file, "unused")
     prepared = prepare(open_data(str(rows_file)), spec, tokenizer)
-    texts = [tokenizer.decode(list(ids)) for ids in prepared.ids]
+    texts = [tokenizer.decode(prepared.ids(row).tolist()) for row in range(len(prepared))]
     assert len(texts) == ROWS and not any(TEST_WORD in text for text in texts)
     everything = prepare(open_data(str(rows_file)), replace(spec, data=replace(spec.data, train_flag="")), tokenizer)
-    assert sum(TEST_WORD in tokenizer.decode(list(ids)) for ids in everything.ids) == ROWS
-
-
-def test_a_source_that_lets_a_test_row_through_ends_the_run(tokenizer: TextTokenizer) -> None:
-    rows = [Row("a", output="b", sysflag="train"), Row("c", output="d", sysflag="test")]
-    with pytest.raises(RunError, match="not flagged 'train'"):
-        prepare(Rows(rows, obeys=False), make_spec("rows", "unused"), tokenizer)
+    assert sum(TEST_WORD in tokenizer.decode(everything.ids(row).tolist()) for row in range(len(everything))) == ROWS
 
 
 def test_labels_cover_the_completion_and_its_end_and_nothing_else(rows_file: Path, tokenizer: TextTokenizer) -> None:
     prepared = prepare(open_data(str(rows_file)), make_spec(rows_file, "unused"), tokenizer)
-    for ids, labels in zip(prepared.ids, prepared.labels, strict=True):
+    for row in range(len(prepared)):
+        ids, labels = prepared.ids(row), prepared.labels(row).tolist()
         learnt = [label for label in labels if label != IGNORED]
         assert ids[-1] == labels[-1] == tokenizer.eos_id and ids.tolist()[-len(learnt) :] == learnt
         assert re.fullmatch(r"(One more than \d\.\n\n### Response:\n)?\d", tokenizer.decode(learnt[:-1]))
@@ -74,4 +69,4 @@ def test_long_and_unreadable_rows_are_left_out_and_named(tokenizer: TextTokenize
 def test_a_source_without_flags_is_trained_on_whole(tokenizer: TextTokenizer) -> None:
     source = Rows([Row("a", output="b"), Row("c", output="d")])
     source.columns = ("instruction", "output")
-    assert len(prepare(source, make_spec("rows", "unused"), tokenizer).ids) == 2
+    assert len(prepare(source, make_spec("rows", "unused"), tokenizer)) == 2

@@ -30,6 +30,8 @@ def test_a_run_writes_its_metrics_status_and_facts(trained: Process, model_folde
     assert facts["rows_trained"] == ROWS and facts["rows_in_source"] == 2 * ROWS
     assert facts["rows_empty_reasoning"] == 1 and facts["rows_empty_reasoning"] + facts["rows_vanilla"] + facts["rows_reasoning"] == ROWS
     assert facts["last_token_is_eos"] is True and facts["seed"] == 3442 and facts["steps_without_finite_loss"] == 0
+    again = prepare(open_data(trained.run.spec().data.source), trained.run.spec(), TextTokenizer.from_folder(model_folder))
+    assert facts["encoded_hash"] == again.hash  # what a preview makes of the same specification, in another process and cache
     assert facts["model_resolved"] == facts["model_folder"] == str(model_folder)
     assert 0 < facts["trainable_parameters"] < facts["parameters"]
     assert facts["versions"]["torch"] and facts["gradient_checkpointing"] is False
@@ -46,9 +48,10 @@ def test_the_first_loss_is_the_plain_cross_entropy_over_the_same_labels(trained:
     spec = trained.run.spec()
     prepared = prepare(open_data(spec.data.source), spec, TextTokenizer.from_folder(model_folder))
     longest = prepared.longest
-    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in prepared.ids])
-    attention = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in prepared.ids])
-    wanted = torch.tensor([[*row, *[-100] * (longest - len(row))] for row in prepared.labels])[:, 1:]
+    rows, labels = ([get(row).tolist() for row in range(len(prepared))] for get in (prepared.ids, prepared.labels))
+    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows])
+    attention = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+    wanted = torch.tensor([[*row, *[-100] * (longest - len(row))] for row in labels])[:, 1:]
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=getattr(torch, dtype_name("cpu")))
     with torch.inference_mode():
         scores = model(ids, attention_mask=attention).logits[:, :-1].double()
@@ -67,7 +70,7 @@ def test_the_adapter_loads_back_and_has_learnt(trained: Process, model_folder: P
     assert not (trained.run.path / "adapter.tmp").exists()
     loaded = load_for_inference(str(model_folder), trained.run.adapter, progress=lambda message: None)
     prepared = prepare(open_data(trained.run.spec().data.source), trained.run.spec(), loaded.tokenizer)
-    ids, labels = torch.tensor([list(prepared.ids[0])]), torch.tensor([list(prepared.labels[0])])
+    ids, labels = torch.tensor([prepared.ids(0).tolist()]), torch.tensor([prepared.labels(0).tolist()])
     with torch.inference_mode():
         tuned = float(loaded.model(ids, labels=labels).loss)
         with loaded.model.disable_adapter():
