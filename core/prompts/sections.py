@@ -133,13 +133,17 @@ class Sections:
             self.record.wait(text)
         if self.held:
             text = self.held + text
-        if text[-1] in "\r\n":
+        last = text[-2:]
+        if last[-1] not in "\r\n":
+            self.held = ""
+            self._give(text)
+        elif last[-1] == "\n" and last[0] not in "\r\n":  # by far the most frequent
+            self.held = "\n"
+            self._give(text[:-1])
+        else:
             keep = next((size for size in range(min(_LONGEST_HELD, len(text)), 0, -1) if text[-size:] in self._held_forms), 0)
             self.held = text[len(text) - keep :]
             self._give(text[: len(text) - keep])
-        else:
-            self.held = ""
-            self._give(text)
 
     def release(self) -> None:
         """What is held is text."""

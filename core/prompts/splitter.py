@@ -148,9 +148,11 @@ class Splitter:
             calm = self._fences.settled and not (self._at_line_start or self._after_marker)
         else:
             calm = not (self._head or self._after_marker)
-        self._steady = sections.section if calm and sections.steady else None
-        if self._steady:
+        if calm and not sections.held and sections.steady:
+            self._steady = sections.section
             self._append = sections.texts[self._steady].append
+        else:
+            self._steady = None
         return sections.take()
 
     def close(self) -> list[Part]:
@@ -210,16 +212,15 @@ class Splitter:
 
     def _read_line_start(self, text: str, at: int) -> int:
         """A heading, what may be the beginning of one, or else the line is text."""
-        if text[at] in self._marks.matter:
-            opening = text[at : at + self._marks.longest]
-            for mark in self._marks.kinds:
-                if opening.startswith(mark):
-                    self._meet(mark)
-                    return at + len(mark)
-            if opening in self._marks.heads:
-                self._head = opening
+        first = text[at]
+        if first in self._marks.matter:
+            if found := self._marks.any_mark.match(text, at):
+                self._meet(found.group())
+                return found.end()
+            if text[at : at + self._marks.longest] in self._marks.heads:
+                self._head = text[at:]
                 return len(text)
-        else:
+        if first not in "`~ ":
             self._fences.settle()
         self._at_line_start = False
         return at

@@ -12,7 +12,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from core.errors import UsageError
+from core.prompts.detokenizer import Detokenizer
 from core.prompts.splitter import ALPACA, THINK, Markers, Part, Splitter
+from core.prompts.tokenizer import TextTokenizer
 
 _spec = importlib.util.spec_from_file_location("slow_splitter", Path(__file__).with_name("slow_splitter.py"))
 assert _spec and _spec.loader
@@ -229,6 +231,19 @@ def test_headings(text: str, start: str, expected: tuple[str, str, str]) -> None
 )
 def test_tags(text: str, start: str, expected: tuple[str, str, str]) -> None:
     assert run([text], THINK, start)[0] == expected == split_whole(text, THINK, start)
+
+
+def test_a_marker_may_be_one_special_token_or_many(byte_level: TextTokenizer) -> None:
+    """`<think>` is one token of this tokenizer, `</think>` is not; both reach the splitter as text."""
+    text = "<think>\n投影🗻\n</think>\n\na"
+    [as_one] = byte_level.encode_runs([[(text, True)]])
+    as_many = byte_level.encode(text)[0]
+    assert len(as_one.ids) < len(as_many)
+    for ids in (as_one.ids, as_many):
+        splitter, detokenizer = Splitter(THINK, "undecided"), Detokenizer(byte_level, at_start=False)
+        parts = [part for id in ids for part in splitter.feed(detokenizer.push(id))] + splitter.feed(detokenizer.close()) + splitter.close()
+        assert (splitter.reasoning, splitter.response, splitter.ending) == ("投影🗻", "a", "complete")
+        assert not any("\ufffd" in part.text for part in parts)
 
 
 def test_text_is_given_out_with_the_piece_that_decides_it() -> None:
