@@ -124,13 +124,21 @@ class Store:
         start = int(record["start"])
         return self._tokens[part][start : start + int(record["ends"][-1])]
 
-    def many(self, places: Array) -> tuple[Ints, Array]:
-        """The ids of the rows at `places`, one after the other, and where each starts among them (one more than there are rows)."""
+    def many(self, places: Array) -> Ints:
+        """The ids of the rows at `places`, one after the other; not copied where they lie so."""
         import numpy as np
 
-        pieces = [self.tokens(place) for place in places.tolist()]
-        starts = np.concatenate(([0], np.cumsum([len(piece) for piece in pieces], dtype=np.int64)))
-        return (np.concatenate(pieces) if pieces else np.empty(0, np.int32)), starts
+        if not len(places):
+            return np.empty(0, np.int32)
+        parts = np.searchsorted(self._starts, places, side="right") - 1
+        breaks = np.nonzero((np.diff(places) != 1) | (np.diff(parts) != 0))[0] + 1
+        pieces = []
+        for first, last in zip([0, *breaks.tolist()], [*(breaks - 1).tolist(), len(places) - 1], strict=True):
+            part = int(parts[first])
+            records, start = self._records[part], self._starts[part]
+            end = records[int(places[last]) - start]
+            pieces.append(self._tokens[part][int(records["start"][int(places[first]) - start]) : int(end["start"]) + int(end["ends"][-1])])
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def chunks(self) -> Iterator[tuple[Array, Array, int]]:
         """Each part as (ids, where its rows start among them with the end of the last, the first place)."""
@@ -222,7 +230,7 @@ class Store:
             size = path.with_suffix(".tokens").stat().st_size // 4
             if records.dtype != np.dtype(_RECORD) or not len(records) or int(records["start"][-1]) + int(records["ends"][-1, -1]) != size:
                 raise ValueError
-            tokens = np.memmap(path.with_suffix(".tokens"), "<i4", mode="r")
+            tokens = np.memmap(path.with_suffix(".tokens"), "<i4", mode="r").view(np.ndarray)
             os.utime(path)  # used now
         except (OSError, ValueError, EOFError):
             path.unlink(missing_ok=True)

@@ -127,10 +127,11 @@ def examine(
 
 
 class _Chunk(msgspec.Struct):
-    """Some rows on their way. keys: shape (rows, 2); found: their places in the store or -1; encoding: of those that were not there."""
+    """Some rows on their way. identities, keys: shape (rows, 2); found: their places in the store or -1; encoding: of those that were not there."""
 
     rows: list[Row]
     template: Any
+    identities: Any
     keys: Any
     found: Any
     encoding: Future[tuple[Batch, Any]] | None
@@ -150,7 +151,7 @@ class Preparation:
         self.drops = [template.drop_empty_input if given is None else given for template in self.mixture.templates]
         self.weights, self.weighted = slot_weights(prompt.loss_on), is_weighted(prompt.loss_on)
         self.checker = Checker(tokenizer, self.weights)
-        self.too_long, self.cut, self.uncuttable, self.not_drawn, self.unlearnt = Found(), Found(), Found(), Found(), Found()
+        self.too_long, self.cut, self.not_drawn, self.unlearnt = Found(), Found(), Found(), Found()
         self.unreadable: list[tuple[int, str]] = []
         self.without_reasoning = self.done = 0
         self._salts: dict[tuple[int, str], Array] = {}
@@ -192,13 +193,13 @@ class Preparation:
                     self.not_drawn.add(row.index)
             rows, identities = (_where(several, [place is not None for place in places]) for several in (rows, identities))
         template = np.array([place for place in places if place is not None], np.uint8)
-        keys = _halves(identities)
+        halves = keys = _halves(identities)
         if len(rows):
-            keys = keys ^ np.stack([self._salt(place, row.syslang) for place, row in zip(template.tolist(), rows, strict=True)])
+            keys = halves ^ np.stack([self._salt(place, row.syslang) for place, row in zip(template.tolist(), rows, strict=True)])
         found = self.store.find(keys)
         missing = np.nonzero(found < 0)[0].tolist()
         encoding = pool.submit(self._encode, [rows[at] for at in missing], template[missing].tolist()) if missing else None
-        return _Chunk(rows, template, keys, found, encoding)
+        return _Chunk(rows, template, halves, keys, found, encoding)
 
     def _salt(self, place: int, language: str) -> Array:
         """Of all that decides a row's ids besides the row."""
@@ -222,53 +223,64 @@ class Preparation:
 
         count = len(chunk.rows)
         self.done += count
-        ids: list[Ints | None] = [None] * count
+        if not count:
+            return
         ends, present, texts = np.zeros((count, SLOTS), np.int32), np.zeros(count, np.uint8), np.zeros(count, np.uint64)
         there = np.nonzero(chunk.found >= 0)[0]
-        for at in there.tolist():
-            ids[at] = self.store.tokens(int(chunk.found[at]))
         for field, array in (("ends", ends), ("present", present), ("text", texts)):
             array[there] = self.store.gather(field, chunk.found[there])
+        flat = self.store.many(chunk.found[there])
+        order = there
         if chunk.encoding is not None:
-            self._take_new(chunk, ids, ends, present, texts)
-        cut = np.zeros(count, bool)
+            new, here = self._take_new(chunk, ends, present, texts)
+            flat, order = (np.concatenate([flat, new]), np.concatenate([there, here])) if len(there) else (new, here)
         limit = self.spec.prompt.max_seq_length
-        for at in np.nonzero(ends[:, EOS] > limit)[0].tolist():
-            ids[at], cut[at] = self._shorten(chunk, at, ids[at], ends, present, texts)
-        empty = cut & (learnt(ends, self.weights) == 0)
-        for at in np.nonzero(empty)[0].tolist():
-            self.unlearnt.add(chunk.rows[at].index)
-        kept = [at for at in range(count) if ids[at] is not None and not empty[at]]
-        if not kept:
+        kept, cut = np.sort(order), np.zeros(count, bool)
+        if len(there) and chunk.encoding is not None or (ends[:, EOS] > limit).any():
+            flat, kept = self._one_by_one(chunk, flat, order, ends, present, texts, cut)
+        if not len(kept):
             return
-        rows = [chunk.rows[at] for at in kept]
-        flat = np.concatenate([one for at in kept if (one := ids[at]) is not None])
+        rows = chunk.rows if len(kept) == count else [chunk.rows[at] for at in kept.tolist()]
         self.without_reasoning += sum(not row.reasoning or row.reasoning.isspace() for row in rows)
         self.checker.check(rows, flat, ends[kept], present[kept], cut[kept])
         self._hash(flat, ends[kept])
         numbers = np.array([row.index for row in rows], np.int64)
-        identities = _halves([row.identity() for row in rows])
-        self._kept.append((numbers, chunk.template[kept], chunk.keys[kept], ends[kept], texts[kept], identities))
+        self._kept.append((numbers, chunk.template[kept], chunk.keys[kept], ends[kept], texts[kept], chunk.identities[kept]))
 
-    def _take_new(self, chunk: _Chunk, ids: list[Ints | None], ends: Array, present: Array, texts: Array) -> None:
+    def _one_by_one(self, chunk: _Chunk, flat: Ints, order: Array, ends: Array, present: Array, texts: Array, cut: Array) -> tuple[Ints, Array]:
+        """The ids of `order` in the order of the rows, those that are too long cut or left out; and which rows these are."""
+        import numpy as np
+
+        until = np.cumsum(ends[order, EOS], dtype=np.int64)
+        pieces = {at: flat[end - ends[at, EOS] : end] for at, end in zip(order.tolist(), until.tolist(), strict=True)}
+        kept = []
+        for at in sorted(pieces):
+            if ends[at, EOS] > self.spec.prompt.max_seq_length:
+                shorter = self._shorten(chunk, at, pieces[at], ends, present, texts)
+                if shorter is None:
+                    continue
+                pieces[at], cut[at] = shorter, True
+            kept.append(at)
+        return np.concatenate([np.empty(0, np.int32), *(pieces[at] for at in kept)]), np.array(kept, np.int64)
+
+    def _take_new(self, chunk: _Chunk, ends: Array, present: Array, texts: Array) -> tuple[Ints, Array]:
+        """What the tokenizer made: ids, and the rows they are of. It goes into the store; rows that cannot be encoded are named."""
         import numpy as np
 
         assert chunk.encoding is not None
         batch, hashes = chunk.encoding.result()
         missing = np.nonzero(chunk.found < 0)[0]
-        for at, error in batch.errors.items():
+        for at, error in sorted(batch.errors.items()):
             self.unreadable.append((chunk.rows[int(missing[at])].index, error.what))
         good = np.array([at for at in range(len(missing)) if at not in batch.errors], np.int64)
         here = missing[good]
         ends[here], present[here], texts[here] = batch.ends[good], batch.present[good], hashes[good]
-        for at, place in zip(good.tolist(), here.tolist(), strict=True):
-            ids[place] = batch.ids[batch.starts[at] : batch.starts[at + 1]]
         if len(good):
             self.store.put(chunk.keys[here], texts[here], batch.ids, ends[here], present[here])
+        return batch.ids, here
 
-    def _shorten(self, chunk: _Chunk, at: int, ids: Ints | None, ends: Array, present: Array, texts: Array) -> tuple[Ints | None, bool]:
+    def _shorten(self, chunk: _Chunk, at: int, ids: Ints, ends: Array, present: Array, texts: Array) -> Ints | None:
         """A row that is too long, as the run says: cut, or None. Its key becomes that of the cut row."""
-        assert ids is not None
         number, how, limit = chunk.rows[at].index, self.spec.prompt.too_long, self.spec.prompt.max_seq_length
         shorter = None
         if how == "cut_end":
@@ -277,16 +289,17 @@ class Preparation:
             shorter = cut_reasoning(ids, ends[at], limit, self.tokenizer)
         if shorter is None:
             self.too_long.add(number)
-            if how == "cut_reasoning":
-                self.uncuttable.add(number)
-            return None, False
+            return None
+        cut, ends[at] = shorter
+        if not learnt(ends[at : at + 1], self.weights)[0]:
+            self.unlearnt.add(number)
+            return None
         self.cut.add(number)
         chunk.keys[at] ^= self._cut_salt
-        cut, ends[at] = shorter
         if self.store.find(chunk.keys[at : at + 1])[0] < 0:
             self.store.put(chunk.keys[at : at + 1], texts[at : at + 1], cut, ends[at : at + 1], present[at : at + 1])
-            self.store.encoded -= 1
-        return cut, True
+            self.store.encoded -= 1  # the row itself was counted
+        return cut
 
     def _hash(self, ids: Ints, ends: Array) -> None:
         """Into the hash of all that is trained, which does not depend on how rows are grouped on the way."""
