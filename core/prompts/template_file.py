@@ -21,7 +21,7 @@ from core import files, settings
 from core.errors import SuironError, UsageError
 from core.prompts.languages import language_code
 from core.prompts.splitter import Markers
-from core.prompts.templates import DEFAULT, ChatForm, Template, Version
+from core.prompts.templates import DEFAULT, SLOTS, ChatForm, Template, Version
 
 BUILT_IN = Path(__file__).with_name("builtin")
 MAX_BYTES = 256 * 1024
@@ -227,6 +227,10 @@ def _version(content: Mapping[str, Any], key: str) -> Version:
     runaway = _marks(markers.get("runaway", []), f"{key}.markers.runaway", least=0)
     line_start = _flag(markers.get("line_start", True), f"{key}.markers.line_start")
     text, block = _text(content.get("text"), f"{key}.text"), _text(content.get("input_block"), f"{key}.input_block")
+    for word in re.findall(r"\{(\w{4,20})\}", text):
+        near = difflib.get_close_matches(word, SLOTS, 1, 0.8)
+        if near and word not in SLOTS:
+            raise _Wrong(f"{key}.text: {{{word}}} is no slot (did you mean {{{near[0]}}}?)")
     read_by = _made(lambda: Markers(reasoning, response, runaway, line_start), f"{key}.markers")
     return _made(lambda: Version(text, block, read_by), key)
 
