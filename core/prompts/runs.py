@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 Run = tuple[str, bool]  # text; is it the template's, where special tokens count?
+_REMEMBERED = 4096  # characters of a template's text whose special tokens are remembered; a whole conversation is longer
 
 
 class RunEncoding:
@@ -56,17 +57,13 @@ _Mark = tuple[int, int, _Added]  # where a special token stands in a text, with 
 
 
 class RunEncoder:
-    """definition: the content of tokenizer.json without post-processor, its stopping tokens marked special. plain: the tokenizer made of it to which
-    special tokens are text."""
+    """plain: a tokenizer to which special tokens are text; its stopping tokens count as special, and it has no post-processor."""
 
-    def __init__(self, definition: dict[str, Any], plain: Tokenizer) -> None:
-        self._definition, self._plain = definition, plain
-        self._added = {
-            token["content"]: _Added(token["content"], id, bool(token.get("lstrip")), bool(token.get("rstrip")))
-            for token in definition.get("added_tokens") or []
-            if (id := plain.token_to_id(token["content"])) is not None
-        }
-        self._always = frozenset(token["content"] for token in definition.get("added_tokens") or [] if token["special"])
+    def __init__(self, plain: Tokenizer) -> None:
+        self._plain = plain
+        tokens = plain.get_added_tokens_decoder()
+        self._added = {token.content: _Added(token.content, id, token.lstrip, token.rstrip) for id, token in tokens.items()}
+        self._always = frozenset(token.content for token in tokens.values() if token.special)
         self._any_added = _any_of(frozenset(self._added))
         self._seeing: Tokenizer | None = None  # to which special tokens are tokens
         self._marks_in = lru_cache(maxsize=1024)(self._find_marks)  # a template's own texts come back with every row
@@ -100,7 +97,8 @@ class RunEncoder:
         marks, at = [], 0
         for text, special in runs:
             if special:
-                marks += [(at + start, at + end, added) for start, end, added in self._marks_in(text)]
+                found = self._marks_in(text) if len(text) <= _REMEMBERED else self._find_marks(text)
+                marks += [(at + start, at + end, added) for start, end, added in found]
             at += len(text)
         return marks
 
@@ -154,16 +152,22 @@ class RunEncoder:
 
     def _with_special(self) -> Tokenizer:
         if self._seeing is None:
-            self._seeing = _made(self._definition)
+            self._seeing = _made(self._definition())
         return self._seeing
 
     def _make_blind(self, special: frozenset[str]) -> tuple[Tokenizer, Tokenizer]:
         """Tokenizers to which these are text: for the beginning of a text, and for what follows a special token."""
-        added = [dict(token, special=token["content"] in special) for token in self._definition.get("added_tokens") or []]
-        definition = self._definition | {"added_tokens": added}
+        definition = self._definition()
+        for token in definition.get("added_tokens") or []:
+            token["special"] = token["content"] in special
         later = definition | {"pre_tokenizer": _not_first(definition.get("pre_tokenizer"))}
         first = _made(definition, blind=True)
         return first, first if later == definition else _made(later, blind=True)
+
+    def _definition(self) -> dict[str, Any]:
+        """Asked of the tokenizer when it is needed: as Python objects a large vocabulary takes 100 MB."""
+        definition: dict[str, Any] = msgspec.json.decode(self._plain.to_str())
+        return definition
 
 
 def _made(definition: dict[str, Any], *, blind: bool = False) -> Tokenizer:

@@ -49,7 +49,7 @@ class TextTokenizer:
         plain = definition | {"truncation": None, "padding": None, "post_processor": None, "added_tokens": added}
         self.raw: Tokenizer = Tokenizer.from_str(msgspec.json.encode(plain).decode())
         self.raw.encode_special_tokens = True
-        self._runs = RunEncoder(plain, self.raw)
+        self._runs = RunEncoder(self.raw)
         self.pieces = Pieces(definition.get("decoder"), self.raw.id_to_token)
         self.vocab_size: int = self.raw.get_vocab_size(with_added_tokens=True)
 
