@@ -110,7 +110,7 @@ def encode_prompt(text: str | Sequence[Segment], tokenizer: TextTokenizer) -> li
     if isinstance(text, str):
         return tokenizer.bos_ids + tokenizer.encode_batch([text])[0].ids
     encoding = tokenizer.encode_runs([[(one.text, one.special) for one in text]])[0]
-    return beginning(encoding.ids, encoding.planted, tokenizer) + encoding.ids
+    return beginning(text, tokenizer) + encoding.ids
 
 
 def prefix_kept(row: Row, template: AnyTemplate, tokenizer: TextTokenizer, *, drop_empty_input: bool = False) -> bool:

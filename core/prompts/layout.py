@@ -135,7 +135,7 @@ def by_characters(parts: Sequence[Sequence[Segment]], slots: Sequence[Layout], t
         if any(id in tokenizer.stop_ids and place not in planted for place, id in enumerate(encoding.ids)):
             done.append(stray_end(tokenizer, number))
             continue
-        bos = beginning(encoding.ids, encoding.planted, tokenizer)
+        bos = beginning(of_row, tokenizer)
         length = sum(len(one.text) for one in of_row)
         ends, at = [0] * SLOTS, 0
         for one, slot in zip(of_row, layout.slots, strict=True):
@@ -148,10 +148,9 @@ def by_characters(parts: Sequence[Sequence[Segment]], slots: Sequence[Layout], t
     return done
 
 
-def beginning(ids: Sequence[int], planted: Sequence[int], tokenizer: TextTokenizer) -> list[int]:
-    """The beginning of sequence to put in front, which is none where a template wrote it already."""
-    bos = tokenizer.bos_ids
-    return [] if ids[: len(bos)] == bos and set(planted).issuperset(range(len(bos))) else bos
+def beginning(segments: Sequence[Segment], tokenizer: TextTokenizer) -> list[int]:
+    """The beginning of sequence to put in front. None where special text comes first: a chat form writes its own, or its model wants none."""
+    return [] if segments and segments[0].special else tokenizer.bos_ids
 
 
 def stray_end(tokenizer: TextTokenizer, number: int) -> DataError:

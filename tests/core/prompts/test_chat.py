@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from core.errors import ModelError, UsageError
 from core.prompts.chat import ChatTemplate, bind
 from core.prompts.chat_source import read_chat
+from core.prompts.encoding import encode_prompt, encode_row
 from core.prompts.splitter import Splitter
 from core.prompts.templates import ChatForm, get_template
 from core.prompts.tokenizer import TextTokenizer
@@ -36,7 +37,10 @@ def form(tokenizer: TextTokenizer, reasoning: Any = "auto") -> ChatTemplate:
 
 
 def ids(tokenizer: TextTokenizer, template: ChatTemplate, row: Row = ROW) -> list[int]:
-    return tokenizer.encode_runs([[(one.text, one.special) for one in template.segments(row)]])[0].ids
+    """What is trained, without the end of sequence."""
+    encoded = encode_row(row, template, tokenizer)
+    assert encoded.ids[-1] == tokenizer.eos_id
+    return encoded.ids[:-1]
 
 
 def theirs(tokenizer: TextTokenizer, messages: list[dict[str, str]], **options: Any) -> list[int]:
@@ -67,8 +71,7 @@ def test_the_ids_are_those_of_apply_chat_template(name: str, models: dict[str, T
     whole = theirs(tokenizer, [{"role": "user", "content": ASKED}, answer])
     prompt = theirs(tokenizer, [{"role": "user", "content": ASKED}], add_generation_prompt=True)
     ours = ids(tokenizer, template)
-    asked = tokenizer.encode_runs([[(one.text, one.special) for one in template.prompt_segments(ROW.instruction, ROW.input)]])[0].ids
-    assert asked == prompt
+    assert encode_prompt(template.prompt_segments(ROW.instruction, ROW.input), tokenizer) == prompt
     if name == "r1-distill":  # its template drops the reasoning of a turn that is over: compared below
         assert ours[: len(prompt)] == prompt
     elif name == "base":  # where the turn ends in a token that the model does not stop at, the encoder's end of sequence stands
