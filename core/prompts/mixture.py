@@ -91,7 +91,7 @@ class Realised(msgspec.Struct, frozen=True):
         return sum(self.rows.values())
 
     def words(self) -> str:
-        """`alpaca 150 (15.0 %), alpaca-reasoning 850 (85.0 %)`."""
+        """`alpaca 150 (15.0%), alpaca-reasoning 850 (85.0%)`."""
         return ", ".join(f"{name} {count:,} ({count / max(1, self.total):.1%})" for name, count in self.rows.items())
 
 
