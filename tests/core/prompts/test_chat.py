@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def ids(tokenizer: TextTokenizer, template: ChatTemplate, row: Row = ROW) -> lis
 
 def theirs(tokenizer: TextTokenizer, messages: list[dict[str, str]], **options: Any) -> list[int]:
     """The ids of transformers' own apply_chat_template."""
+    sys.modules.setdefault("torchvision", None)  # type: ignore[arg-type]  # as core.models.backend: transformers remembers whether it loads
     from transformers import PreTrainedTokenizerFast
 
     folder = Path(tokenizer.where)
