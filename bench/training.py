@@ -104,7 +104,7 @@ def _bare(spec: RunSpec) -> None:
 
     clock = Clock()
     lengths: list[int] = []
-    collate = Collator(tokenizer.eos_id)
+    collate = Collator(tokenizer.eos_id, rows)
 
     def counting(batch: Any) -> Any:
         lengths.append(sum(len(row["input_ids"]) for row in batch))
@@ -126,7 +126,7 @@ def _bare(spec: RunSpec) -> None:
     }
     rest: dict[str, Any] = {
         "model": model,
-        "train_dataset": Dataset.from_dict({"input_ids": [rows.ids(row).tolist() for row in range(len(rows))], "labels": [rows.labels(row).tolist() for row in range(len(rows))]}),
+        "train_dataset": Dataset.from_dict({"input_ids": [rows.ids(row).tolist() for row in range(len(rows))], "row": list(range(len(rows)))}),
         "data_collator": counting,
         "processing_class": PreTrainedTokenizerFast(tokenizer_object=tokenizer.raw, eos_token=tokenizer.eos, pad_token=tokenizer.eos),
         "callbacks": [clock],

@@ -123,9 +123,9 @@ class Checker:
         starts = np.concatenate(([0], np.cumsum(ends[:, EOS], dtype=np.int64)))
         at_end = (ids[starts[1:] - 1] == self._tokenizer.eos_id) & (ends[:, EOS] - ends[:, RESPONSE] == 1) & (self._weights[EOS] > 0)
         cut_short = cut & (ends[:, EOS] == ends[:, RESPONSE])  # the end was cut off, as was chosen
-        for place in np.nonzero(~(at_end | cut_short))[0]:
+        for place in np.nonzero(~(at_end | cut_short))[0].tolist():
             self.report.no_end.add(rows[place].index)
-        for place in np.nonzero(learnt(ends, self._weights) == 0)[0]:
+        for place in np.nonzero(learnt(ends, self._weights) == 0)[0].tolist():
             self.report.nothing_learnt.add(rows[place].index)
         self._reasonings(rows, ids, starts, ends, present, cut, cut_short)
 

@@ -147,8 +147,8 @@ def encode_batch(rows: Sequence[Sequence[Segment]], tokenizer: TextTokenizer, nu
     done: dict[int, tuple[Ints, Ints]] = {}
     if quick and table is not None:
         every = len(quick) == len(rows)
-        chosen = [texts, rows, layouts] if every else [[several[place] for place in quick] for several in (texts, rows, layouts)]
-        ids, starts, ends, sure = by_bytes(*chosen, tokenizer, table)  # type: ignore[arg-type]
+        parts = rows if every else [rows[place] for place in quick]
+        ids, starts, ends, sure = by_bytes([texts[place] for place in quick], parts, [layouts[place] for place in quick], tokenizer, table)
         sure &= _no_stray_end(ids, starts, tokenizer)
         if every and sure.all():
             return Batch(ids, starts, ends, present, errors)
@@ -183,4 +183,3 @@ def _no_stray_end(ids: Ints, starts: Any, tokenizer: TextTokenizer) -> Any:
     stops = np.zeros(max(tokenizer.vocab_size, max(tokenizer.stop_ids) + 1), np.bool_)
     stops[list(tokenizer.stop_ids)] = True
     return np.add.reduceat(stops[ids], starts[:-1], dtype=np.int64) == 1
-

@@ -10,7 +10,7 @@ import unicodedata
 import weakref
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -55,7 +55,7 @@ class ByteLengths:
     """How many bytes of the text each token of a tokenizer stands for."""
 
     WORTH = 64  # rows at once from which making the table pays
-    _made: weakref.WeakKeyDictionary[TextTokenizer, ByteLengths | None] = weakref.WeakKeyDictionary()
+    _made: ClassVar[weakref.WeakKeyDictionary[TextTokenizer, ByteLengths | None]] = weakref.WeakKeyDictionary()
 
     def __init__(self, lengths: Ints, normalises: bool) -> None:
         self.lengths, self._normalises = lengths, normalises

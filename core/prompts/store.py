@@ -89,7 +89,7 @@ class Store:
         """The place of each key (an array of shape (rows, 2)), -1 where it is not there."""
         import numpy as np
 
-        if self._firsts is None:
+        if self._firsts is None or self._order is None:
             firsts = np.concatenate([np.empty(0, np.uint64), *(part["key"][:, 0] for part in self._records)])
             self._order = np.argsort(firsts, kind="stable")
             self._firsts = firsts[self._order]
@@ -98,7 +98,6 @@ class Store:
             return places
         at = np.minimum(np.searchsorted(self._firsts, keys[:, 0]), len(self._firsts) - 1)
         same = self._firsts[at] == keys[:, 0]
-        assert self._order is not None
         places[same] = self._order[at[same]]
         found = np.nonzero(same)[0]
         wrong = self.gather("key", places[found])[:, 1] != keys[found, 1]  # two keys with the same first half: as if it were not there

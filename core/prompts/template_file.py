@@ -1,8 +1,8 @@
 """Templates from YAML files: Suiron's own, the user's in `<config>/templates/`, and those that lie beside a data set.
 
-A template file is foreign: its size, its nesting and every key are checked, errors name the file and the key, and a bad file costs nobody another one.
-A file that takes the name of a built-in template is refused, so that a name in a run's specification means one text; of the rest, the one beside the
-data wins.
+A template file is foreign: its size, its nesting and every key are checked, errors name the file and the key, and a bad one costs no other. A file
+that takes the name of a built-in template is refused, so that a name in a run's specification means one text; of the rest, the one beside the data
+wins.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -31,6 +31,7 @@ _KEYS = ("name", "words", "drop_empty_input", "versions", "chat")
 _VERSION_KEYS = ("text", "input_block", "markers")
 _MARKER_KEYS = ("reasoning", "response", "runaway", "line_start")
 
+Made = TypeVar("Made")
 Origin = Literal["built in", "yours", "beside the data"]
 
 
@@ -110,7 +111,8 @@ def parse_template(block: bytes | str, where: str) -> Template:
     except UnicodeEncodeError as error:
         raise TemplateError("the template cannot be used: it holds half of a surrogate pair", where, "Take that character out") from error
     except _Wrong as error:
-        raise TemplateError(f"the template cannot be used: {error}", where, error.do or f"Mend that key; {BUILT_IN / 'alpaca.yaml'} is a whole one") from error
+        do = error.do or f"Mend that key; {BUILT_IN / 'alpaca.yaml'} is a whole one"
+        raise TemplateError(f"the template cannot be used: {error}", where, do) from error
 
 
 def dump_template(template: Template) -> str:
@@ -245,7 +247,7 @@ def _chat(value: Any) -> ChatForm:
     return ChatForm(way)
 
 
-def _made(make: Any, key: str) -> Any:
+def _made(make: Callable[[], Made], key: str) -> Made:
     try:
         return make()
     except UsageError as error:

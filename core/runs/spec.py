@@ -138,7 +138,7 @@ def _migrated(content: Any) -> Any:
     if not isinstance(prompt, dict) or old.keys().isdisjoint(prompt):
         return content
     if "mixture" in prompt:
-        raise ValueError("prompt.mixture stands beside prompt.vanilla, prompt.reasoning or prompt.vanilla_share, which say the same; keep the mixture")
+        raise ValueError("prompt.mixture stands beside prompt.vanilla, prompt.reasoning or prompt.vanilla_share, its old words: keep it alone")
     vanilla, reasoning, share = (prompt.get(key, value) for key, value in old.items())
     if not isinstance(share, int | float) or not 0.0 <= share <= 1.0:
         raise ValueError(f"prompt.vanilla_share must be between 0 and 1, not {share!r}")

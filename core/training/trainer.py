@@ -39,7 +39,8 @@ class Collator:
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         ids = [np.asarray(row["input_ids"], np.int64) for row in rows]
         labels = [self._prepared.labels(row["row"]) for row in rows]
-        batch = {"input_ids": _padded(ids, self._pad_id), "labels": _padded(labels, IGNORED), "attention_mask": _padded([np.ones_like(one) for one in ids], 0)}
+        attention = [np.ones_like(one) for one in ids]
+        batch = {"input_ids": _padded(ids, self._pad_id), "labels": _padded(labels, IGNORED), "attention_mask": _padded(attention, 0)}
         if self._prepared.weighted:
             weights = [self._prepared.token_weights(row["row"]) for row in rows]
             batch["weights"] = _padded(weights, 0.0)
@@ -75,7 +76,7 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         return (loss, None) if return_outputs else loss
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
-        """The batches of a step, and what its loss is divided by: with weights their sum over all of them, so that accumulating changes nothing."""
+        """The batches of a step, and what its loss is divided by: with weights their sum, so that accumulating changes nothing."""
         batches, items = super().get_batch_samples(*args, **kwargs)
         if items is not None and batches and "weights" in batches[0]:
             items = sum((batch["weights"][:, 1:] * (batch["labels"][:, 1:] != IGNORED)).sum() for batch in batches).to(self.args.device)

@@ -57,7 +57,10 @@ def test_a_reasoning_that_is_dropped_cut_or_elsewhere_is_found(kind: str, reques
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_reasoning_that_stands_twice_is_found(kind: str, request: pytest.FixtureRequest) -> None:
-    tokenizer, row = request.getfixturevalue(kind), Row("q", "", "It is seven because three and four are added, and nothing else is there to add.", "7", index=3)
+    tokenizer, row = (
+        request.getfixturevalue(kind),
+        Row("q", "", "It is seven because three and four are added, and nothing else is there to add.", "7", index=3),
+    )
     segments = REASONING.segments(row)
     twice = [*segments[:2], Segment("marker", f"\n{row.reasoning}{segments[2].text}"), segments[3]]
     report = check(tokenizer, encode_batch([twice], tokenizer, [3]), [row]).report

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -184,7 +186,7 @@ def test_special_tokens_of_a_template_are_ids_and_those_of_a_row_letters(byte_le
     ids, ends = batch.ids.tolist(), batch.ends[0].tolist()
     assert [id for id in ids if id in (end, think)] == [end, end, think] and ids[-1] == byte_level.eos_id
     assert ids[ends[0] : ends[1]] == [think]  # the opening that the model writes itself
-    said = [byte_level.decode(ids[start:stop]) for start, stop in zip(ends, ends[1:], strict=False)]
+    said = [byte_level.decode(ids[start:stop]) for start, stop in pairwise(ends)]
     assert said[1:4] == ["Hm.", "\nend\n", "7\n"]
 
 

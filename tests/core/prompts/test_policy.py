@@ -81,7 +81,11 @@ def test_a_cut_keeps_prompt_answer_and_end(kind: str, reasoning: str, output: st
     assert cut[moved[2] :].tolist() == encoded.ids[spans["reasoning"].end :]
     assert (np.diff(moved)[2:] == np.diff(ends)[2:]).all()
     kept, whole = cut[moved[1] : moved[2]].tolist(), encoded.ids[spans["reasoning"].start : spans["reasoning"].end]
-    at = next(at for at in range(1, len(kept)) if kept[:at] == whole[:at] and kept[at : at + len(gap)] == gap and whole[-(len(kept) - at - len(gap)) :] == kept[at + len(gap) :])
+    at = next(
+        at
+        for at in range(1, len(kept))
+        if kept[:at] == whole[:at] and kept[at : at + len(gap)] == gap and whole[-(len(kept) - at - len(gap)) :] == kept[at + len(gap) :]
+    )
     assert at >= 1 and len(kept) - at - len(gap) >= 1
     if kind != "sentencepiece":
         said = [tokenizer.decode(part) for part in (kept[:at], kept[at + len(gap) :])]

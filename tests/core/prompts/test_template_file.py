@@ -98,7 +98,11 @@ def test_a_bad_file_is_told_its_key(text: str, says: str) -> None:
 
 
 def test_bytes_that_are_no_text_or_too_many(tmp_path: Path) -> None:
-    for name, block, says in (("a", b"\xff\xfe", "UTF-8"), ("b", b"#" * 300_000, "larger than"), ("c", "name: \ud800".encode("utf-8", "surrogatepass"), "UTF-8")):
+    for name, block, says in (
+        ("a", b"\xff\xfe", "UTF-8"),
+        ("b", b"#" * 300_000, "larger than"),
+        ("c", "name: \ud800".encode("utf-8", "surrogatepass"), "UTF-8"),
+    ):
         (tmp_path / name).write_bytes(block)
         with pytest.raises(TemplateError, match=says):
             load_template(tmp_path / name)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UsageError
-from core.prompts.splitter import THINK, Splitter
 from core.prompts.languages import language_code
+from core.prompts.splitter import THINK, Splitter
 from core.prompts.templates import TEMPLATES, Template, Version, get_template
 from core.row import Row
 
@@ -117,8 +117,27 @@ def test_the_alpaca_texts_are_those_of_the_paper_trail() -> None:
 
 @pytest.mark.parametrize(
     ("language", "heading"),
-    [("Japanese", "### 応答:"), ("ja", "### 応答:"), ("日本語", "### 応答:"), ("ja_JP", "### 応答:"), ("中文", "### 回答:"), ("zh-CN", "### 回答:")]
-    + [("", "### Response:"), ("English", "### Response:"), ("Klingon", "### Response:")],
+    [
+        ("Japanese", "### 応答:"),
+        ("ja", "### 応答:"),
+        ("日本語", "### 応答:"),
+        ("ja_JP", "### 応答:"),
+        ("中文", "### 回答:"),
+        ("zh-CN", "### 回答:"),
+        ("", "### Response:"),
+        ("English", "### Response:"),
+        ("Klingon", "### Response:"),
+    ],
+        ("Japanese", "### 応答:"),
+        ("ja", "### 応答:"),
+        ("日本語", "### 応答:"),
+        ("ja_JP", "### 応答:"),
+        ("中文", "### 回答:"),
+        ("zh-CN", "### 回答:"),
+        ("", "### Response:"),
+        ("English", "### Response:"),
+        ("Klingon", "### Response:"),
+    ],
 )
 def test_the_version_is_that_of_the_language(language: str, heading: str) -> None:
     row = Row("問", "入", "考", "答", syslang=language)
@@ -152,12 +171,23 @@ def test_the_three_prompts_follow_each_other() -> None:
 
 def test_names_of_languages() -> None:
     assert {language_code(name) for name in ("ja", "JP", "Japanese", " 日本語 ", "ja-JP", "ja_jp")} == {"ja"}
-    assert (language_code("zh_Hant"), language_code("zh-TW"), language_code("zh-CN"), language_code("Toki  Pona")) == ("zh-hant", "zh-hant", "zh", "toki pona")
+    assert (language_code("zh_Hant"), language_code("zh-TW"), language_code("zh-CN"), language_code("Toki  Pona")) == (
+        "zh-hant",
+        "zh-hant",
+        "zh",
+        "toki pona",
+    )
 
 
 @pytest.mark.parametrize(
     "pattern",
-    ["{instruction} {input}", "{input} {instruction} {output}", "{instruction} {input} {output}.", "{instruction} {output}", "{instruction} {input} {output}{output}"],
+    [
+        "{instruction} {input}",
+        "{input} {instruction} {output}",
+        "{instruction} {input} {output}.",
+        "{instruction} {output}",
+        "{instruction} {input} {output}{output}",
+    ],
 )
 def test_a_pattern_with_wrong_slots_is_refused(pattern: str) -> None:
     with pytest.raises(UsageError, match="slots"):

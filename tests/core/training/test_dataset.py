@@ -20,7 +20,7 @@ from core.prompts.templates import TEMPLATES
 from core.prompts.tokenizer import TextTokenizer
 from core.row import Row
 from core.runs.spec import MixturePart, RunSpec
-from core.training import dataset
+from core.training import preparation
 from core.training.dataset import examine, prepare
 from tests.support.training_process import ROWS, TEST_WORD, make_spec
 
@@ -121,7 +121,7 @@ def test_an_edit_encodes_one_row(tokenizer: TextTokenizer) -> None:
 def test_the_hash_is_that_of_what_is_trained_however_it_was_made(tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rows, spec = some(300), with_prompt()
     first = prepare(Rows(rows), spec, tokenizer).hash
-    monkeypatch.setattr(dataset, "_BATCH", 70)
+    monkeypatch.setattr(preparation, "_BATCH", 70)
     mixed = rows[:50] + [replace(row, output="new") for row in rows[50:60]] + rows[60:]
     assert prepare(Rows(rows), spec, tokenizer).hash == first
     assert prepare(Rows(mixed), spec, tokenizer).hash != first
@@ -179,7 +179,10 @@ def test_rows_without_reasoning_and_no_template_for_them_are_left_out(tokenizer:
 
 def test_a_held_out_row_among_the_trained_ones_forbids_the_start(tokenizer: TextTokenizer) -> None:
     spec = make_spec("rows", "unused")
-    rows = [*some(5, sysflag="train"), *(replace(row, index=row.index + 5, instruction=f"other {row.instruction}") for row in some(3, sysflag="test"))]
+    rows = [
+        *some(5, sysflag="train"),
+        *(replace(row, index=row.index + 5, instruction=f"other {row.instruction}") for row in some(3, sysflag="test")),
+    ]
     assert len(prepare(Rows(rows), spec, tokenizer)) == 5
     leaked = [*rows, Row("What is 3 + 1?", "", "One more than 3, and that is it.", "4", sysflag="test", index=8)]
     with pytest.raises(RunError, match="1 held-out rows are in the training text: 8 as 3") as caught:
