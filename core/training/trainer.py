@@ -87,8 +87,8 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
 
 
 def labelled_loss(model: Any, inputs: dict[str, torch.Tensor], num_items: Any = None) -> torch.Tensor:
-    """The mean cross-entropy of the labelled tokens, weighted where there are `weights`; or their sum over `num_items`, the count or the weight of the
-    tokens of several batches, where the mean is over these.
+    """The mean cross-entropy of the labelled tokens, weighted where there are `weights`; or their sum over `num_items`, the count or the weight of
+    the tokens of several batches, where the mean is over these.
 
     Scores over the vocabulary are made only for places before a label in any row: with a mask on the completion that saves a sixth of a step.
     """
