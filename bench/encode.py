@@ -2,10 +2,10 @@
 
     python -m bench.encode [ROWS] [--processes N]    (default 20,000 rows, one process for the peer, as in the scripts people write)
 
-Ours: open the file, draw templates, encode, cut, check and hash every row, into the store on disk, labels and all. The peer: `load_dataset`, a filter on
-sysflag, `datasets.map` with the well-known formatting function (`alpaca_prompt.format(...) + EOS_TOKEN`), then TRL's own preparation of a `text` column
-(`SFTTrainer._prepare_dataset`). Same rows, fresh caches, one run, the two in turns, best of two. The tokenizer is the demo model's where it is in the
-cache, else one trained here. Then once more with nothing changed, and with one row changed.
+Ours: open the file, draw templates, encode, cut, check and hash every row, into the store on disk, labels and all. The peer: `load_dataset`, a
+filter on sysflag, `datasets.map` with the well-known formatting function (`alpaca_prompt.format(...) + EOS_TOKEN`), then TRL's own preparation of a
+`text` column (`SFTTrainer._prepare_dataset`). Same rows, fresh caches, one run, the two in turns, best of two. The tokenizer is the demo model's
+where it is in the cache, else one trained here. Then once more with nothing changed, and with one row changed.
 """
 
 from __future__ import annotations
@@ -151,20 +151,18 @@ def beside_the_library(rows: list[Row], processes: int, home: Path) -> None:
     same = sum(prepared.ids(at).tolist() == made[at]["input_ids"] for at in range(500))
     assert len(made) == len(prepared) and same > 500 * 0.6, f"the two encode {same} of 500 rows alike"  # the others drew another template
     best, peers, tokens = min(mine), min(theirs), prepared.tokens
-    print(
-        f"{name}; {len(rows):,} rows, {len(prepared):,} of them trained, {tokens:,} tokens; {os.cpu_count()} cores, the peer in {processes} process(es)"
-    )
+    print(f"{name}; {len(rows):,} rows, {len(prepared):,} of them trained, {tokens:,} tokens")
+    print(f"{os.cpu_count()} cores, the peer in {processes} process{'es' if processes > 1 else ''}")
     print(f"ours      {len(prepared) / best:9,.0f} rows/s  {tokens / best:12,.0f} tokens/s  {best:7.2f} s   (checks and hash among it)")
     print(f"the peer  {len(prepared) / peers:9,.0f} rows/s  {tokens / peers:12,.0f} tokens/s  {peers:7.2f} s")
-    print(
-        f"          {peers / best:.2f} times as fast as the peer (each turn: {', '.join(f'{b / a:.2f}' for a, b in zip(mine, theirs, strict=True))})"
-    )
+    turns = ", ".join(f"{b / a:.2f}" for a, b in zip(mine, theirs, strict=True))
+    print(f"          {peers / best:.2f} times as fast as the peer (each turn: {turns})")
     again, _ = timed(lambda: ours(path, folder))
     write_rows(path, [*rows[:7], Row("another question", "", "another thought", "another answer", "English", "train", 7), *rows[8:]])
     edited, prepared = timed(lambda: ours(path, folder))
     assert prepared.store.encoded == 1
     print(
-        f"again     {again:.2f} s with nothing changed, {edited:.2f} s with one row changed ({peers / edited:.1f} times as fast as the peer, which begins anew)"
+        f"again     {again:.2f} s with nothing changed, {edited:.2f} s with one row changed: {peers / edited:.1f} times as fast as the peer, all anew"
     )
 
 
