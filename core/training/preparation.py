@@ -25,7 +25,7 @@ from core.prompts.store import Store, salt, text_hash
 from core.prompts.template_file import beside
 from core.prompts.templates import Segment, Template, get_template
 from core.prompts.tokenizer import TextTokenizer
-from core.row import Row
+from core.row import COLUMNS, Row
 from core.runs.spec import RunSpec
 from core.training.prepared import Prepared
 
@@ -313,6 +313,13 @@ class Preparation:
 
 
 def _chunks(source: Source) -> Iterator[list[Row]]:
+    """All rows, as many at once as are encoded together; by columns where the source has them, which is three times as fast."""
+    if (by_columns := getattr(source, "record_batches", None)) is not None:
+        for batch in by_columns():
+            for first in range(0, batch.num_rows, _BATCH):
+                part = batch.slice(first, _BATCH)
+                yield [Row(*values) for values in zip(*(part.column(name).to_pylist() for name in (*COLUMNS, "row")), strict=True)]
+        return
     rows = (row for batch in source.batches() for row in batch)
     while chunk := list(islice(rows, _BATCH)):
         yield chunk

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
@@ -18,7 +19,7 @@ from core.prompts.store import Store
 from core.prompts.template_file import save_template
 from core.prompts.templates import TEMPLATES
 from core.prompts.tokenizer import TextTokenizer
-from core.row import Row
+from core.row import COLUMNS, Row
 from core.runs.spec import MixturePart, RunSpec
 from core.training import preparation
 from core.training.dataset import examine, prepare
@@ -212,3 +213,14 @@ def test_the_data_set_reads_the_store_itself(tokenizer: TextTokenizer) -> None:
     for at in range(28):
         row = held[at]
         assert row["input_ids"] == prepared.ids(at).tolist() and prepared.labels(row["row"]).tolist() == prepared.labels(at).tolist()
+
+
+def test_a_source_of_columns_gives_the_same(tokenizer: TextTokenizer) -> None:
+    class Columns(Rows):
+        def record_batches(self) -> Iterator[pa.RecordBatch]:
+            for rows in (self._rows[:2000], self._rows[2000:]):
+                yield pa.record_batch({**{name: [getattr(row, name) for row in rows] for name in COLUMNS}, "row": [row.index for row in rows]})
+
+    rows = some(2500)
+    by_rows, by_columns = (prepare(source, with_prompt(), tokenizer) for source in (Rows(rows), Columns(rows)))
+    assert by_rows.hash == by_columns.hash and by_columns.numbers.tolist() == list(range(2500))
