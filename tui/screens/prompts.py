@@ -5,6 +5,7 @@ What is shown is made in a thread by the desk; of what was asked for meanwhile t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -56,6 +57,8 @@ class PromptsScreen(Room):
         self._draft_of = ("", "")  # the template's name and its text before it was changed
         self._step = 0  # rows to go on, since the last request was sent
         self._busy = self._again = False
+        self._then: Callable[[], None] | None = None
+        self._bad: tuple[str, ...] = ()  # template files that were told to be bad
         self._typed = 0
         self._problems = ProblemSearch(self)
 
@@ -165,6 +168,14 @@ class PromptsScreen(Room):
                 self._failed(laid)
         if self._again:
             self._ask()
+        elif self._then is not None:
+            then, self._then = self._then, None
+            then()
+
+    def _settled(self, then: Callable[[], None]) -> bool:
+        """Whether what is shown is what was asked for last; if not, `then` is called when it is."""
+        self._then = then if self._busy else None
+        return not self._busy
 
     def _show(self, laid: Laid) -> None:
         before, self._laid = self._laid, laid
@@ -172,6 +183,11 @@ class PromptsScreen(Room):
             self.suiron.remember(row=laid.row.index)
         same = before is not None and before.row == laid.row and before.request.view == laid.request.view
         keys = f"{key_of('prompts.save')} saves it as your own, Tab goes to the row and back, Esc leaves" if self.editing else ""
+        if laid.bad != self._bad:
+            self._bad = laid.bad
+            if laid.bad:
+                told = "\n".join(safe_line(line, 200) for line in laid.bad)
+                self.notify(told, title="Templates left out", severity="warning", timeout=12, markup=False)
         words = about_words(laid, max(10, self.app.size.width - 2), keys)
         self.query_one("#about", Static).update(Content("\n").join(words))
         changed = self._sheet.first_change(laid.lines) if same and self.editing else None
@@ -273,6 +289,8 @@ class PromptsScreen(Room):
             return
         if self._draft is not None:
             self._open_editor()
+            return
+        if not self._settled(self.action_edit):
             return
         name = self._laid.template.name if self._laid is not None and self._laid.template is not None else self._template
         listed = self._desk.named(name)

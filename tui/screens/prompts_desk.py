@@ -64,7 +64,7 @@ class Laid:
     """place: of the row among `count` that are shown. drawn: the template the mixture has for it, None for none; number: the row's draw.
 
     template: the one it is shown with; error: why it cannot be shown with it, in the sheet's place; trouble: what is wrong with the draft, while the
-    sheet shows the last good one. without_tokenizer: why there are no tokens, or empty.
+    sheet shows the last good one. without_tokenizer: why there are no tokens, or empty. bad: template files that cannot be used, and why.
     """
 
     request: Request
@@ -79,6 +79,7 @@ class Laid:
     preview: Preview | None = None
     lines: Lines = field(default_factory=lambda: WordLines("", 1))
     names: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
     error: SuironError | None = None
     trouble: SuironError | None = None
     without_tokenizer: str = ""
@@ -195,11 +196,12 @@ class Desk:
         self._take_model(spec.model.name)
         listed = self.listed(beside(spec.data.source))
         names = tuple(dict.fromkeys(one.name for one in listed if one.template is not None))
+        bad = tuple(f"{one.path.name}: {one.error.what}" for one in listed if one.error is not None)
         chosen = self.mixture(spec)
         selection = self.selection(request.dataset, request.filters)
         count = len(selection)
         if not count:
-            return Laid(request, None, 0, 0, chosen, names=names, without_tokenizer=self._why)
+            return Laid(request, None, 0, 0, chosen, names=names, bad=bad, without_tokenizer=self._why)
         here = selection.position(request.index)
         place = min(max((0 if here is None else here) + request.step, 0), count - 1)
         row = selection.page(place, 1)[0]
@@ -211,7 +213,7 @@ class Desk:
                 if one is drawn:
                     bounds = (low, low + share)
                 low += share
-        laid = Laid(request, row, place, count, chosen, drawn=drawn, number=number, bounds=bounds, names=names, without_tokenizer=self._why)
+        laid = Laid(request, row, place, count, chosen, drawn=drawn, number=number, bounds=bounds, names=names, bad=bad, without_tokenizer=self._why)
         template, error, trouble = self._shown_with(request, chosen, drawn)
         if template is None:
             error = error or trouble or chosen.error or UsageError("no template of the mixture is for a row without reasoning", "", "Add one with w")

@@ -12,7 +12,7 @@ from tui.screens.prompts_desk import VIEWS, Chosen, Laid
 from tui.widgets.sheet_lines import LETTERS, TRAINED, UNTRAINED, WORDS, wrapped
 
 _STYLES = ("", "$accent", "$reasoning", "$accent", "$success", "$warning")
-_MORE_WARNINGS = 4  # lines of warnings above a row at most
+_MORE_WARNINGS = 5  # lines of warnings above a row at most
 
 
 def about_words(laid: Laid, width: int, editor: str = "") -> list[Content]:
@@ -59,8 +59,8 @@ def _tokens(laid: Laid, preview: Preview) -> list[Content]:
         why = f"{safe_line(laid.without_tokenizer, 200)}; the text alone is shown" if laid.without_tokenizer else "no tokens"
         return [first, Content.styled(why, "$warning")]
     total, learnt = sum(count for count, _ in counts), sum(count for _, count in counts)
-    sums = f"{total:,} tokens of at most {prompt.max_seq_length:,}, {learnt:,} trained (loss: {policy})"
-    return [first, Content(sums) + Content.styled(f"  long rows: {prompt.too_long.replace('_', ' ')}", "$text-muted")]
+    sums = f"{total:,} of {prompt.max_seq_length:,} tokens, {learnt:,} trained"
+    return [first, Content(sums) + Content.styled(f"  loss {policy}  long rows {prompt.too_long.replace('_', ' ')}", "$text-muted")]
 
 
 def _draw(laid: Laid) -> Content:
@@ -69,17 +69,17 @@ def _draw(laid: Laid) -> Content:
     flag = spec.data.train_flag if "sysflag" in laid.request.dataset.columns else ""
     if flag and row.sysflag != flag:
         words = f"not trained: its sysflag is {safe_line(row.sysflag, 30) or '(empty)'}, the run takes {safe_line(flag, 30)}"
-        return Content.styled(words, "$warning") + Content.styled(f"  mixture {shares_words(chosen)}", "$text-muted")
+        return Content.styled(words, "$warning")
     if chosen.mixture is None:
         return Content.styled(f"no mixture: {safe_line(str(chosen.error), 200)}", "$warning")
     if laid.drawn is None:
         return Content.styled("not trained: no reasoning, and every template of the mixture asks for one", "$warning")
     name = safe_line(laid.drawn.name, 40)
     if not row.reasoning or row.reasoning.isspace():
-        said = Content("this row: ") + Content.styled(name, "bold") + Content(", for it has no reasoning")
+        said = Content("without reasoning: ") + Content.styled(name, "bold")
     else:
-        said = Content("this row: ") + Content.styled(name, "bold") + Content(f", {draw_words(laid.number, laid.bounds)}")
-    return said + Content.styled(f"  mixture {shares_words(chosen)}", "$text-muted")
+        said = Content(f"{draw_words(laid.number, laid.bounds)}: ") + Content.styled(name, "bold")
+    return said + Content.styled(f"  of {shares_words(chosen)}", "$text-muted")
 
 
 def draw_words(number: float, bounds: tuple[float, float]) -> str:
@@ -97,15 +97,16 @@ def shares_words(chosen: Chosen) -> str:
 
 
 def _warnings(laid: Laid, width: int) -> list[Content]:
-    found: list[Content] = []
+    said: list[tuple[str, str]] = []  # words, style
     preview = laid.preview
     if laid.trouble is not None:
-        said = f"{laid.trouble.what}. {laid.trouble.do}." if laid.trouble.do else f"{laid.trouble.what}."
-        found += [Content.styled(line, "bold $error") for line, _ in wrapped(f"⚠ {safe_line(said, 300)}", width)]
+        do = f" {laid.trouble.do}." if laid.trouble.do else ""
+        said.append((f"{laid.trouble.what}.{do}", "bold $error"))
     if preview is not None:
         if preview.fate != "trained":
-            found.append(Content.styled(f"⚠ {preview.fate}: {safe_line(preview.why, 300)}", "bold $warning"))
-        found += [Content.styled(f"⚠ {safe_line(warning, 300)}", "$warning") for warning in preview.warnings]
-    if len(found) > _MORE_WARNINGS:
-        found = [*found[: _MORE_WARNINGS - 1], Content.styled(f"⚠ and {len(found) - _MORE_WARNINGS + 1} more", "$warning")]
-    return found
+            said.append((f"{preview.fate}: {preview.why}", "bold $warning"))
+        said += [(warning, "$warning") for warning in preview.warnings]
+    lines = [(line, style) for words, style in said for line, _ in wrapped(f"⚠ {safe_line(words, 300)}", width)]
+    if len(lines) > _MORE_WARNINGS:
+        lines = [*lines[: _MORE_WARNINGS - 1], (f"⚠ … {len(said)} warnings in all", "$warning")]
+    return [Content.styled(line, style) for line, style in lines]
