@@ -1,45 +1,59 @@
-"""What spans, labels and templates cost beside plain tokenising, and what a streamed answer costs: `python -m bench.encode [ROWS]` (default 20,000).
+"""From a file of rows to what a trainer takes: ours beside `datasets` and TRL. And what spans and labels cost, and a streamed token.
 
-Every row is drawn, encoded and labelled as for a training run; the peer is `Tokenizer.encode_batch` of the `tokenizers` library over the same
-texts in the same batches. The tokenizer is the demo model's where it is in the cache, else one trained here. Best of three, alternating.
+    python -m bench.encode [ROWS] [--processes N]    (default 20,000 rows, one process for the peer, as in the scripts people write)
+
+Ours: open the file, draw templates, encode, cut, check and hash every row, into the store on disk, labels and all. The peer: `load_dataset`, a
+filter on sysflag, `datasets.map` with the well-known formatting function (`alpaca_prompt.format(...) + EOS_TOKEN`), then TRL's own preparation of a
+`text` column (`SFTTrainer._prepare_dataset`). Same rows, fresh caches, one run, the two in turns, best of two. The tokenizer is the demo model's
+where it is in the cache, else one trained here. Then once more with nothing changed, and with one row changed.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
+import logging
+import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from core import settings
 from core.demo import make_rows
-from core.prompts.detokenizer import Detokenizer
-from core.prompts.encoding import EncodedRow, encode_many, encode_prompt
-from core.prompts.mixture import choose
-from core.prompts.splitter import ALPACA, Splitter
-from core.prompts.templates import TEMPLATES
 from core.prompts.tokenizer import TextTokenizer
 from core.row import Row
 
 _BATCH = 512
+_TIMES = 2
 
 
 def some_rows(count: int) -> list[Row]:
-    """The demo's rows over and over, each with a number of its own so that no two are equal."""
+    """The demo's rows over and over, each with a number of its own so that no two are equal; one in eleven is held out."""
     source = Path(make_rows.__file__).with_name("rows.jsonl")
     base = [json.loads(line) for line in source.read_text(encoding="utf-8").splitlines()]
     return [
-        Row(f"{row['instruction']} ({n})", row["input"], row["reasoning"], row["output"], index=n)
+        Row(f"{row['instruction']} ({n})", row["input"], row["reasoning"], row["output"], row["syslang"], "train" if n % 11 else "test", n)
         for n, row in ((n, base[n % len(base)]) for n in range(count))
     ]
 
 
-def some_tokenizer(rows: list[Row]) -> tuple[TextTokenizer, str]:
-    folder = settings.models() / "demo"
-    if (folder / "tokenizer.json").exists():
-        return TextTokenizer.from_folder(folder), "the demo model's tokenizer"
+def write_rows(path: Path, rows: list[Row]) -> None:
+    columns = ("instruction", "input", "reasoning", "output", "syslang", "sysflag")
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps({column: getattr(row, column) for column in columns}, ensure_ascii=False) + "\n")
+
+
+def some_tokenizer(rows: list[Row], folder: Path) -> str:
+    """Put a tokenizer into `folder`; says which."""
+    demo = settings.models() / "demo"
+    if (demo / "tokenizer.json").exists():
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            (folder / name).write_bytes((demo / name).read_bytes())
+        return "the demo model's tokenizer"
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     made = Tokenizer(models.BPE())
@@ -48,46 +62,147 @@ def some_tokenizer(rows: list[Row]) -> tuple[TextTokenizer, str]:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=4000, special_tokens=["<|end|>"], initial_alphabet=alphabet, show_progress=False)
     made.train_from_iterator([row.instruction + "\n\n" + row.reasoning for row in rows[:2000]], trainer)
-    with tempfile.TemporaryDirectory() as place:
-        made.save(str(Path(place) / "tokenizer.json"))
-        (Path(place) / "tokenizer_config.json").write_text('{"eos_token": "<|end|>"}')
-        return TextTokenizer.from_folder(Path(place)), "a tokenizer trained on the spot"
+    made.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text('{"eos_token": "<|end|>"}')
+    return "a tokenizer trained on the spot"
 
 
-def seconds(work: Callable[[], object]) -> float:
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    result = work()
+    return time.perf_counter() - start, result
 
 
-def main() -> None:
-    rows = some_rows(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)
-    tokenizer, name = some_tokenizer(rows)
-    vanilla, reasoning = TEMPLATES["alpaca"], TEMPLATES["alpaca-reasoning"]
+def ours(path: Path, folder: Path) -> Any:
+    """What training does before it imports a model's libraries."""
+    from core.data.source import open_data
+    from core.runs.spec import DataSection, ModelSection, RunSpec
+    from core.training.dataset import examine
 
-    def encode() -> Iterator[EncodedRow]:
-        return encode_many(((row, choose(row, 0.15, 3442, vanilla, reasoning)[0]) for row in rows), tokenizer)
+    spec = RunSpec(data=DataSection(source=str(path)), model=ModelSection(name=str(folder)))
+    prepared, report, _ = examine(open_data(str(path)), spec, TextTokenizer.from_folder(folder))
+    assert prepared is not None and not report.faults()
+    return prepared
 
+
+class Peer:
+    """The scripts people write, and the library's own preparation beneath them."""
+
+    def __init__(self, folder: Path, processes: int) -> None:
+        from core.models.backend import prepare_imports
+
+        prepare_imports()
+        import datasets
+        from transformers import PreTrainedTokenizerFast
+        from trl import SFTConfig, SFTTrainer
+
+        datasets.disable_progress_bars()
+        logging.getLogger("datasets").setLevel(logging.ERROR)
+        eos = TextTokenizer.from_folder(folder).eos
+        self._datasets, self._prepare = datasets, SFTTrainer._prepare_dataset
+        self._tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), eos_token=eos, pad_token=eos)
+        processes_asked = processes if processes > 1 else None
+        self._settings = SFTConfig(
+            output_dir=str(folder), max_length=None, dataset_num_proc=processes_asked, report_to="none", use_cpu=True, bf16=False
+        )
+        self._processes = processes_asked
+
+    def run(self, path: Path, cache: Path) -> Any:
+        import numpy as np
+
+        from core.prompts.templates import TEMPLATES
+
+        vanilla, reasoning = (TEMPLATES[name].pattern for name in ("alpaca", "alpaca-reasoning"))
+        for slot in ("{instruction}", "{input}", "{reasoning}", "{output}"):
+            vanilla, reasoning = vanilla.replace(slot, "{}"), reasoning.replace(slot, "{}")
+        end = self._tokenizer.eos_token
+        random = np.random.default_rng(3442)
+
+        def formatting_prompts_func(examples: dict[str, list[str]]) -> dict[str, list[str]]:
+            texts = []
+            rows = zip(*(examples[name] for name in ("instruction", "input", "reasoning", "output")), strict=True)
+            for instruction, input, thought, output in rows:
+                if random.random() < 0.15:
+                    texts.append(vanilla.format(instruction, input, output) + end)
+                else:
+                    texts.append(reasoning.format(instruction, input, thought, output) + end)
+            return {"text": texts}
+
+        rows = self._datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=str(cache))
+        train = rows.filter(lambda example: example["sysflag"] == "train")
+        texts = train.map(formatting_prompts_func, batched=True, num_proc=self._processes)
+        itself = SimpleNamespace(_tokenizer=self._tokenizer, chat_template=None, completion_only_loss=False)
+        return self._prepare(itself, texts, self._tokenizer, self._settings, False, None, "train")
+
+
+def beside_the_library(rows: list[Row], processes: int, home: Path) -> None:
+    folder, path = home / "model", home / "rows.jsonl"
+    folder.mkdir()
+    name = some_tokenizer(rows, folder)
+    write_rows(path, rows)
+    peer = Peer(folder, processes)
+    mine, theirs = [], []
+    for turn in range(_TIMES):
+        os.environ["SUIRON_CACHE"] = str(home / f"cache-{turn}")
+        seconds, prepared = timed(lambda: ours(path, folder))
+        mine.append(seconds)
+        seconds, made = timed(lambda turn=turn: peer.run(path, home / f"peer-{turn}"))  # type: ignore[misc]
+        theirs.append(seconds)
+    same = sum(prepared.ids(at).tolist() == made[at]["input_ids"] for at in range(500))
+    assert len(made) == len(prepared) and same > 500 * 0.6, f"the two encode {same} of 500 rows alike"  # the others drew another template
+    best, peers, tokens = min(mine), min(theirs), prepared.tokens
+    print(f"{name}; {len(rows):,} rows, {len(prepared):,} of them trained, {tokens:,} tokens")
+    print(f"{os.cpu_count()} cores, the peer in {processes} process{'es' if processes > 1 else ''}")
+    print(f"ours      {len(prepared) / best:9,.0f} rows/s  {tokens / best:12,.0f} tokens/s  {best:7.2f} s   (checks and hash among it)")
+    print(f"the peer  {len(prepared) / peers:9,.0f} rows/s  {tokens / peers:12,.0f} tokens/s  {peers:7.2f} s")
+    turns = ", ".join(f"{b / a:.2f}" for a, b in zip(mine, theirs, strict=True))
+    print(f"          {peers / best:.2f} times as fast as the peer (each turn: {turns})")
+    again, _ = timed(lambda: ours(path, folder))
+    write_rows(path, [*rows[:7], Row("another question", "", "another thought", "another answer", "English", "train", 7), *rows[8:]])
+    edited, prepared = timed(lambda: ours(path, folder))
+    assert prepared.store.encoded == 1
+    print(
+        f"again     {again:.2f} s with nothing changed, {edited:.2f} s with one row changed: {peers / edited:.1f} times as fast as the peer, all anew"
+    )
+
+
+def beside_bare_tokenizing(rows: list[Row], home: Path) -> None:
+    from core.prompts.encoding import encode_many
+    from core.prompts.mixture import Mixture
+    from core.prompts.templates import TEMPLATES
+
+    tokenizer = TextTokenizer.from_folder(home / "model")
+    mixture = Mixture([(TEMPLATES["alpaca"], 0.15), (TEMPLATES["alpaca-reasoning"], 0.85)], 3442)
     texts, tokens = [], 0
-    for encoded in encode():
+
+    def pairs() -> Any:
+        return ((row, template) for row in rows if (template := mixture.choose(row)) is not None)
+
+    for encoded in encode_many(pairs(), tokenizer):
         texts.append(encoded.text)
         tokens += len(encoded.ids)
 
-    def ours() -> None:
-        for _ in encode():
+    def with_spans() -> None:
+        for _ in encode_many(pairs(), tokenizer):
             pass
 
-    def plain() -> None:
+    def bare() -> None:
         for start in range(0, len(texts), _BATCH):
             for encoding in tokenizer.raw.encode_batch(texts[start : start + _BATCH], add_special_tokens=False):
                 _ = encoding.ids
 
-    timings = [(seconds(ours), seconds(plain)) for _ in range(3)]
-    mine, peer = min(a for a, _ in timings), min(b for _, b in timings)
-    print(f"{name}; {len(rows):,} rows, {tokens:,} tokens, {tokens / len(rows):.0f} a row")
+    times = [(timed(with_spans)[0], timed(bare)[0]) for _ in range(3)]
+    mine, peer = min(a for a, _ in times), min(b for _, b in times)
     print(f"encode, spans, labels  {len(rows) / mine:9,.0f} rows/s  {tokens / mine:12,.0f} tokens/s")
     print(f"plain encode_batch     {len(rows) / peer:9,.0f} rows/s  {tokens / peer:12,.0f} tokens/s   ratio of times {mine / peer:.2f}")
 
+
+def streaming(rows: list[Row], home: Path) -> None:
+    from core.prompts.detokenizer import Detokenizer
+    from core.prompts.encoding import encode_prompt
+    from core.prompts.splitter import ALPACA, Splitter
+
+    tokenizer = TextTokenizer.from_folder(home / "model")
     answers = [encode_prompt(f"{row.reasoning}\n\n### Response:\n{row.output}", tokenizer) for row in rows[:1000]]
     pieces = [[tokenizer.token_text(id) for id in answer] for answer in answers]
     streamed = sum(map(len, answers))
@@ -104,8 +219,21 @@ def main() -> None:
             for piece in answer:
                 splitter.feed(piece)
 
-    per_token = [min(seconds(work) for _ in range(3)) / streamed * 1e6 for work in (detokenize, split)]
+    per_token = [min(timed(work)[0] for _ in range(3)) / streamed * 1e6 for work in (detokenize, split)]
     print(f"a streamed token       {per_token[0]:.2f} us to text, {per_token[1]:.2f} us through the splitter")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rows", nargs="?", type=int, default=20_000)
+    parser.add_argument("--processes", type=int, default=1, help="of the peer (dataset_num_proc)")
+    arguments = parser.parse_args()
+    rows = some_rows(arguments.rows)
+    with tempfile.TemporaryDirectory(prefix="suiron-bench-") as folder:
+        home = Path(folder)
+        beside_the_library(rows, arguments.processes, home)
+        beside_bare_tokenizing(rows, home)
+        streaming(rows, home)
 
 
 if __name__ == "__main__":

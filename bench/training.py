@@ -23,7 +23,7 @@ from typing import Any
 from core import processes
 from core.runs.folder import RunFolder
 from core.runs.launch import start_run
-from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, TrainSection
+from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, TrainSection, two_templates
 from core.runs.watch import watch
 
 WARM_UP = 3  # steps left out: compiling, allocating, tuning kernels
@@ -104,7 +104,7 @@ def _bare(spec: RunSpec) -> None:
 
     clock = Clock()
     lengths: list[int] = []
-    collate = Collator(tokenizer.eos_id)
+    collate = Collator(tokenizer.eos_id, rows)
 
     def counting(batch: Any) -> Any:
         lengths.append(sum(len(row["input_ids"]) for row in batch))
@@ -126,7 +126,7 @@ def _bare(spec: RunSpec) -> None:
     }
     rest: dict[str, Any] = {
         "model": model,
-        "train_dataset": Dataset.from_dict({"input_ids": [list(ids) for ids in rows.ids], "labels": [list(labels) for labels in rows.labels]}),
+        "train_dataset": Dataset.from_dict({"input_ids": [rows.ids(row).tolist() for row in range(len(rows))], "row": list(range(len(rows)))}),
         "data_collator": counting,
         "processing_class": PreTrainedTokenizerFast(tokenizer_object=tokenizer.raw, eos_token=tokenizer.eos, pad_token=tokenizer.eos),
         "callbacks": [clock],
@@ -190,7 +190,7 @@ def main() -> None:
             name="bench",
             data=DataSection(source=str(rows)),
             model=ModelSection(name=arguments.model),
-            prompt=PromptSection(vanilla_share=0.0, max_seq_length=max(2048, arguments.tokens * 2)),
+            prompt=PromptSection(mixture=two_templates(0.0), max_seq_length=max(2048, arguments.tokens * 2)),
             train=TrainSection(steps=arguments.steps, batch_size=arguments.batch, gradient_accumulation=1),
         )
         _, our_speed, our_memory = ours(spec)

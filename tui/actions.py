@@ -11,7 +11,7 @@ from typing import Literal
 
 from textual.binding import Binding
 
-Scope = Literal["app", "data", "train", "chat"]
+Scope = Literal["app", "data", "train", "chat", "prompts"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.data", "app", "f2", "Data", "Rows of the data: page, filter, search, read one whole.", "app.switch_mode('data')", True, False, "1"),
     Action("app.train", "app", "f3", "Train", "Settings of a run, its live loss curve and console.", "app.switch_mode('train')", True, False, "2"),
     Action("app.chat", "app", "f4", "Chat", "Ask the model; reasoning and response in two panels.", "app.switch_mode('chat')", True, False, "3"),
+    Action("app.prompts", "app", "ctrl+t", "Prompts", "A row as it is trained: text and tokens.", "app.switch_mode('prompts')", True, False, "4"),
     Action("app.help", "app", "f1", "Help", "All keys, and what the screen in front is for.", "app.show_help_screen", True, True, "question_mark"),
     Action("app.palette", "app", "ctrl+p", "Palette", "Every action and theme by name.", "app.command_palette", True, True, "colon"),
     Action("app.model", "app", "f7", "Model", "Choose the model by folder, hub name, or the demo.", "app.choose_model", True, False, "m"),
@@ -67,6 +68,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("data.goto", "data", "J", "Go to", "To a row by its number.", "go_to_row", False, False),
     Action("data.next_finding", "data", "right_square_bracket", "Next found", "To the next row the doctor names.", "finding_by(1)", False, False),
     Action("data.last_finding", "data", "left_square_bracket", "Found before", "To the one before it.", "finding_by(-1)", False, False),
+    Action("data.prompts", "data", "T", "Template", "This row as it is trained: its text, its tokens.", "app.switch_mode('prompts')", False, False),
     Action("data.problems", "data", "p", "Problems", "The rows that could not be read, and why.", "show_problems", False, False),
     Action("data.down", "data", "down,j", "Next row", "One row down, also while a row or field is open.", "row_by(1)", False, False),
     Action("data.up", "data", "up,k", "Row before", "One row up.", "row_by(-1)", False, False),
@@ -95,6 +97,26 @@ ACTIONS: tuple[Action, ...] = (
     Action("chat.template", "chat", "f8", "Template", "Ask with reasoning or without: the next template.", "next_template", True, True, "t"),
     Action("chat.adapter", "chat", "ctrl+o", "Tuned", "Whom to ask: the base model, the newest tuned one, older ones.", "next_adapter", True),
     Action("chat.base", "chat", "ctrl+g", "Base", "Ask the base model beneath the adapter, or the tuned one again.", "toggle_base", True),
+    Action("prompts.next", "prompts", "n,j", "Row", "The next row, of those the data room shows.", "row_by(1)"),
+    Action("prompts.before", "prompts", "p,k", "Row before", "The row before.", "row_by(-1)", False, False),
+    Action("prompts.problem", "prompts", "N,right_square_bracket", "Problem", "The next row left out, cut, or with a warning.", "problem_by(1)"),
+    Action("prompts.problem_before", "prompts", "P,left_square_bracket", "Problem before", "The one before.", "problem_by(-1)", False, False),
+    Action("prompts.template", "prompts", "t", "Template", "As drawn by the mixture, then with each template.", "next_template"),
+    Action("prompts.view", "prompts", "v", "View", "The text, the tokens, the prompts of inference.", "next_view"),
+    Action("prompts.mixture", "prompts", "w", "Mixture", "Templates and weights, what is learnt; rows counted.", "mixture"),
+    Action("prompts.edit", "prompts", "e", "Edit", "Write the template and see the row change.", "edit"),
+    Action("prompts.save", "prompts", "ctrl+o", "Save", "Save the template as your own.", "save", True, False, "S"),
+    Action("prompts.ids", "prompts", "i", "Ids", "The tokens with their ids, and without.", "toggle_ids", False, False),
+    Action("prompts.loss", "prompts", "l", "Loss", "What is learnt: completion, response, all.", "next_loss", False, False),
+    Action("prompts.too_long", "prompts", "o", "Long rows", "Drop them, cut their reasoning, cut their end.", "next_too_long", False, False),
+    Action("prompts.template_before", "prompts", "T", "Template before", "The template before.", "next_template(-1)", False, False),
+    Action("prompts.down", "prompts", "down", "Line down", "One line down.", "lines_by(1)", False, False),
+    Action("prompts.up", "prompts", "up", "Line up", "One line up.", "lines_by(-1)", False, False),
+    Action("prompts.page_down", "prompts", "pagedown,space", "Page down", "One screenful down.", "pages_by(1)", False, False),
+    Action("prompts.page_up", "prompts", "pageup,b", "Page up", "One screenful up.", "pages_by(-1)", False, False),
+    Action("prompts.first", "prompts", "home,g", "Top", "To the beginning of the row.", "to_end(-1)", False, False),
+    Action("prompts.last", "prompts", "end,G", "End", "To its end.", "to_end(1)", False, False),
+    Action("prompts.back", "prompts", "escape", "Back", "Leave the editor, a search, a chosen template; to the data.", "back", False, False),
 )
 
 
@@ -102,6 +124,7 @@ ROOMS: dict[Scope, tuple[str, str]] = {
     "data": ("Data", "Look at the rows before anything is trained on them: filter, search, read one whole, take it to the chat."),
     "train": ("Train", "Set up a run, start it, and watch it learn. It goes on when this terminal is closed."),
     "chat": ("Chat", "Ask the model, tuned or not; what it reasons stands apart from what it answers. Tab goes to a panel to read on."),
+    "prompts": ("Prompts", "See what training sees: a row's exact text and tokens, what is learnt of it, how it was drawn; write templates."),
     "app": ("Everywhere", ""),
 }
 

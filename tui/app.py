@@ -40,7 +40,12 @@ if TYPE_CHECKING:
     from core.engine.protocol import Engine
     from tui.screens.base import Room
 
-ROOMS = {"data": ("tui.screens.data", "DataScreen"), "train": ("tui.screens.train", "TrainScreen"), "chat": ("tui.screens.chat", "ChatScreen")}
+ROOMS = {
+    "data": ("tui.screens.data", "DataScreen"),
+    "train": ("tui.screens.train", "TrainScreen"),
+    "chat": ("tui.screens.chat", "ChatScreen"),
+    "prompts": ("tui.screens.prompts", "PromptsScreen"),
+}
 PROGRESS_EVERY = 0.25  # seconds between two words about a source that takes long to open
 LEAVE_WITHIN = 5.0  # seconds after SIGHUP or SIGTERM until the process ends, whatever holds it
 LEAVE_AGAIN = 3.0  # seconds in which a second q counts

@@ -21,6 +21,7 @@ from core.output import Output
 COMMANDS = {
     "demo": "the whole story on the embedded model: rows, training, one question before and after",
     "data": "a data set: look, search, judge, edit, export",
+    "prompts": "templates, the exact tokens of a row, and the checks before a run",
     "train": "start a run from a TOML file; it outlives this terminal",
     "runs": "list runs, look at one, follow or stop it",
     "ask": "ask a model, base or tuned; reasoning and response apart",

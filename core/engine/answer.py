@@ -14,9 +14,10 @@ from core.engine.decode import CachedStepper, Decoding, Sampler, chunk_for
 from core.engine.openai import ChatRequest, CompletionRequest
 from core.engine.protocol import Ending, Finish, FinishReason, Piece, Question
 from core.errors import UsageError
+from core.prompts.chat import bind
 from core.prompts.detokenizer import Detokenizer
 from core.prompts.encoding import encode_prompt
-from core.prompts.splitter import THINK, Splitter
+from core.prompts.splitter import Splitter
 from core.prompts.templates import get_template
 
 if TYPE_CHECKING:
@@ -56,14 +57,13 @@ def _prompt(loaded: LoadedModel, asked: ChatRequest) -> tuple[list[int], Splitte
     if name is not None:
         if not lone:
             raise UsageError(f"the template {name} takes one user message", "messages", "Send exactly one, or leave suiron.template out")
-        template = get_template(name)
-        text = template.prompt(messages[0].text, extension.input, extension.drop_empty_input)
-        return encode_prompt(text, loaded.tokenizer), Splitter(template.markers, template.start)
+        template = bind(get_template(name), loaded.tokenizer)
+        segments = template.prompt_segments(messages[0].text, extension.input, extension.drop_empty_input, extension.language)
+        return encode_prompt(segments, loaded.tokenizer), Splitter(template.markers, template.start)
     if own is None:
         raise UsageError("the model has no chat format of its own", "messages", "Send one user message, or name a template in suiron.template")
-    text = own.render([{"role": message.role, "content": message.text} for message in messages])
-    # Formats of reasoning models may open the reasoning themselves, at the end of the prompt.
-    return own.encode(text), Splitter(THINK, "reasoning" if text.rstrip().endswith(THINK.reasoning) else "undecided")
+    ids, markers, start = own.prompt([{"role": message.role, "content": message.text} for message in messages], loaded.tokenizer)
+    return ids, Splitter(markers, start)
 
 
 def _decoding(loaded: LoadedModel, ids: list[int], asked: ChatRequest | CompletionRequest, limit: int | None, stopped: Stopped) -> Decoding:

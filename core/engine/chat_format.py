@@ -1,74 +1,73 @@
-"""A model's own chat format: the Jinja template in its folder, rendered in a sandbox, and the text encoded with its markers as special tokens.
+"""A conversation in the model's own chat format, and how an answer to it is read.
 
-The Alpaca templates are `core.prompts`; this is for conversations that name no template. Knows a model's folder; knows nothing of decoding.
+The rendering is `core.prompts.chat_source`'s, the same that rows are trained in. Knows conversations; knows nothing of decoding.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
-import msgspec
+from core.errors import UsageError
+from core.prompts.chat import bind_source
+from core.prompts.chat_source import ChatSource, read_chat
+from core.prompts.runs import Run
+from core.prompts.splitter import THINK, Markers, Start
+from core.prompts.templates import ChatForm
+from core.prompts.tokenizer import TextTokenizer
 
-from core.errors import ModelError, UsageError
-
-_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")
+_STAND_IN = "qSuironSaid{}x5b1q"
+_ANY_STAND_IN = re.compile(r"qSuironSaid(\d+)x5b1q")
 
 
 class ChatFormat:
-    """template: Jinja, as chat_template.jinja or tokenizer_config.json have it. tokens: special tokens it may name. definition: tokenizer.json."""
+    """A model's chat template for whole conversations. Messages are objects with `role` and `content`."""
 
-    def __init__(self, template: str, tokens: dict[str, str], definition: Path) -> None:
-        from tokenizers import Tokenizer
+    def __init__(self, source: ChatSource) -> None:
+        self._source = source
 
-        self._template, self._tokens = template, tokens
-        self._tokenizer = Tokenizer.from_file(str(definition))
-
-    def render(self, messages: list[dict[str, str]]) -> str:
+    def render(self, messages: Sequence[dict[str, str]]) -> str:
         """The conversation up to where the assistant begins to write. Raises UsageError with the template's own words where it refuses one."""
-        from transformers.utils.chat_template_utils import render_jinja_template
+        return self._source.render(messages, generate=True)
 
+    def runs(self, messages: Sequence[dict[str, str]]) -> list[Run]:
+        """`render`, with what the messages say as text: a special token that one of them spells stays letters.
+
+        Where the template does more to a message than to trim it (it takes an earlier reasoning out), what is whose cannot be told, and then a
+        message that spells a special token is that token, as in other servers of this API.
+        """
+        whole = self.render(messages)
+        contents = [message["content"] for message in messages]
+        if any(_ANY_STAND_IN.search(content) for content in contents):
+            return [(whole, True)]
+        shape = self.render([dict(message, content=_STAND_IN.format(place)) for place, message in enumerate(messages)])
+        for said in (contents, [content.strip() for content in contents]):
+            parts = _ANY_STAND_IN.split(shape)  # what the template wrote, and between it the numbers of messages
+            if any(int(part) >= len(said) for part in parts[1::2]):
+                break
+            runs = [(said[int(part)], False) if odd % 2 else (part, True) for odd, part in enumerate(parts)]
+            if "".join(text for text, _ in runs) == whole:
+                return runs
+        return [(whole, True)]
+
+    def prompt(self, messages: Sequence[dict[str, str]], tokenizer: TextTokenizer) -> tuple[list[int], Markers, Start]:
+        """The ids to go on from, which hold the beginning of sequence where the template writes it, and how to split the answer."""
+        runs, markers = self.runs(messages), self.markers(tokenizer)
+        [encoded] = tokenizer.encode_runs([runs])
+        end = "".join(text for text, _ in runs).rstrip()
+        return encoded.ids, markers, "reasoning" if end.endswith(markers.reasoning or ("\n",)) else "undecided"
+
+    def markers(self, tokenizer: TextTokenizer) -> Markers:
+        """What the model's template puts around a reasoning; `<think>` where it knows none, since models write that all the same."""
         try:
-            rendered, _ = render_jinja_template([messages], chat_template=self._template, add_generation_prompt=True, **self._tokens)
-        except Exception as error:  # whatever a model author's template raises: it is a program
-            what = f"the model's chat format does not take this conversation: {error}"
-            raise UsageError(what, "messages", "Order or name the roles otherwise") from error
-        text: str = rendered[0]
-        return text
-
-    def encode(self, text: str) -> list[int]:
-        """The ids of rendered text. A message that spells a special token is that token here, as in every server of this API."""
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
+            return bind_source(ChatForm("auto"), self._source, tokenizer).markers
+        except UsageError:  # it takes conversations, but no row
+            return THINK
 
 
 @lru_cache(maxsize=2)
 def chat_format(folder: str) -> ChatFormat | None:
     """The chat format of the model in `folder`, or None where it has none. Raises ModelError where a file of it cannot be read."""
-    path = Path(folder)
-    try:
-        config = _object(path / "tokenizer_config.json")
-        separate = path / "chat_template.jinja"
-        template = separate.read_text("utf-8") if separate.is_file() else _default(config.get("chat_template"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"the model's chat format cannot be read ({error})", folder, "Mend the file or take the model's folder whole") from error
-    if not template:
-        return None
-    tokens = {name: _text(config.get(name)) for name in _TOKENS if config.get(name)}
-    return ChatFormat(template, tokens, path / "tokenizer.json")
-
-
-def _object(path: Path) -> dict[str, Any]:
-    return msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) if path.is_file() else {}
-
-
-def _default(written: Any) -> str:
-    """The template among what tokenizer_config.json may hold: one, or several with names."""
-    if isinstance(written, list):
-        return next((str(one.get("template", "")) for one in written if isinstance(one, dict) and one.get("name") == "default"), "")
-    return written if isinstance(written, str) else ""
-
-
-def _text(token: Any) -> str:
-    return str(token.get("content", "")) if isinstance(token, dict) else str(token)
+    source = read_chat(folder)
+    return None if source is None else ChatFormat(source)

@@ -202,6 +202,7 @@ def _request(question: Question, answer_id: str, holds: tuple[str, str] | None) 
         "seed": question.seed,
         "suiron": {
             "input": question.input,
+            "language": question.language,
             "template": question.template,
             "tuned": question.tuned,
             "drop_empty_input": question.drop_empty_input,

@@ -39,11 +39,13 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Extension(msgspec.Struct, frozen=True, kw_only=True):
-    """`suiron` in a request. template: a name of core.prompts.templates; the one user message is then its instruction and `input` its input.
+    """`suiron` in a request. template: a name of core.prompts.templates; the one user message is then its instruction and `input` its input, and
+    `language` (as a row's syslang) chooses its version.
     tuned: with the adapter, or the base model beneath it (default: what `model` names). id: what /suiron/stop will call this answer.
     holds: the model and the adapter's folder that the asker had loaded; where another asker has loaded others since, the request is refused."""
 
     input: str = ""
+    language: str = ""
     template: str | None = None
     tuned: bool | None = None
     drop_empty_input: bool = False

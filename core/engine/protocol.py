@@ -12,10 +12,14 @@ Ending = Literal["complete", "in_reasoning", "runaway"]
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to ask. `tuned` False asks the base model beneath the adapter. temperature 0 is greedy; `seed` makes sampling repeatable."""
+    """One thing to ask. `tuned` False asks the base model beneath the adapter. temperature 0 is greedy; `seed` makes sampling repeatable.
+
+    language: as a row's syslang; it chooses the version of a template that has several.
+    """
 
     instruction: str
     input: str = ""
+    language: str = ""
     template: str = "alpaca-reasoning"
     drop_empty_input: bool = False
     tuned: bool = True

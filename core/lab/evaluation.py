@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.prompts.chat import ChatTemplate, bind
 from core.prompts.detokenizer import Detokenizer
 from core.prompts.encoding import encode_prompt
 from core.prompts.splitter import Ending, Splitter
@@ -66,7 +67,7 @@ def evaluate(
     model: Any,
     tokenizer: TextTokenizer,
     rows: Sequence[Row],
-    template: Template,
+    template: Template | ChatTemplate,
     *,
     max_tokens: int = 200,
     batch_size: int = 20,
@@ -77,7 +78,8 @@ def evaluate(
     import torch
 
     started = time.perf_counter()
-    asked = [_Asked(row, template, tokenizer, drop_empty_input) for row in rows]
+    bound = bind(template, tokenizer)
+    asked = [_Asked(row, bound, tokenizer, drop_empty_input) for row in rows]
     done = 0
     with torch.inference_mode():
         by_length = sorted(asked, key=lambda one: len(one.prompt))  # prompts of like length together: little padding
@@ -115,7 +117,7 @@ def exact(response: str, expected: str) -> bool:
 class _Asked:
     """A row on its way: its prompt as ids, and its answer as it grows."""
 
-    def __init__(self, row: Row, template: Template, tokenizer: TextTokenizer, drop_empty_input: bool) -> None:
+    def __init__(self, row: Row, template: Template | ChatTemplate, tokenizer: TextTokenizer, drop_empty_input: bool) -> None:
         self._row = row
         self._stop_ids = tokenizer.stop_ids
         self._text = Detokenizer(tokenizer, at_start=False)
@@ -124,7 +126,7 @@ class _Asked:
         self._reason: Reason = "length"
         self._tokens = 0
         self.done = False
-        self.prompt = encode_prompt(template.prompt(row.instruction, row.input, drop_empty_input), tokenizer)
+        self.prompt = encode_prompt(template.prompt_segments(row.instruction, row.input, drop_empty_input, row.syslang), tokenizer)
 
     def take(self, token: int) -> bool:
         """Add a token. False when it ends the answer: there is nothing more to decode."""

@@ -1,4 +1,5 @@
 """How a row becomes text and token ids, and how a stream of text becomes reasoning and response.
 
-Knows templates, markers, spans and masks. Knows nothing of models, files or screens; its only library is `tokenizers`.
+Knows templates and their files, markers, spans, masks, and where encoded rows are kept. Knows nothing of models, data sets or screens; its libraries
+(`tokenizers`, numpy, yaml, jinja2) are imported where they are first needed.
 """

@@ -7,13 +7,16 @@ text. Every character is looked at once and nothing is kept of a line but counts
 
 from __future__ import annotations
 
-_INDENT, _RUN, _TAIL, _PLAIN = range(4)  # where in the line we are; _PLAIN: this line is no fence, whatever follows
+_INDENT, _RUN, _TAIL = range(3)  # where in the line we are
 _LEAST = 3  # characters of an opening fence
 _MOST_INDENT = 3
 
 
 class Fences:
-    """Feed it lines in any pieces with `scan`, and `line_end` at every newline."""
+    """Feed it lines in any pieces with `scan`, and `line_end` at every newline.
+
+    settled: no further character of this line can make it a fence.
+    """
 
     def __init__(self) -> None:
         self.char = ""  # of the open fence; empty outside
@@ -21,44 +24,48 @@ class Fences:
         self._new_line()
 
     def _new_line(self) -> None:
+        self.settled = self._scanned = False
         self._place, self._indent, self._run, self._run_char, self._returned = _INDENT, 0, 0, "", False
-
-    @property
-    def settled(self) -> bool:
-        """No further character of this line can make it a fence."""
-        return self._place == _PLAIN
 
     def settle(self) -> None:
         """The rest of this line is known to be no fence."""
-        self._place = _PLAIN
+        self.settled = True
 
     def outside_after_line_end(self) -> bool:
         """Would the next line stand outside of any fence if this one ended here?"""
-        return self._is_fence() if self.char else not self._is_fence()
+        return self._is_fence() == bool(self.char) if self._scanned or self.char else True
 
     def line_end(self) -> None:
+        if not self._scanned:
+            self.settled = False  # nothing else has changed
+            return
         if self._is_fence():
             self.char, self._length = ("", 0) if self.char else (self._run_char, self._run)
         self._new_line()
 
     def scan(self, piece: str) -> None:
         """`piece`: the next characters of the line, without a newline."""
+        if self.settled:
+            return
+        self._scanned = True
         if self._place == _INDENT:
             piece = self._scan_indent(piece)
-        if self._place == _RUN and piece:
+        if self._place == _RUN and piece and not self.settled:
             rest = piece.lstrip(self._run_char)
             self._run += len(piece) - len(rest)
             piece = rest
-            if piece:
-                self._place = _TAIL if self._run >= (self._length or _LEAST) else _PLAIN
-        if self._place == _TAIL and piece:
+            if piece and self._run >= (self._length or _LEAST):
+                self._place = _TAIL
+            elif piece:
+                self.settled = True
+        if self._place == _TAIL and piece and not self.settled:
             self._scan_tail(piece)
 
     def _scan_indent(self, piece: str) -> str:
         rest = piece.lstrip(" ")
         self._indent += len(piece) - len(rest)
         if self._indent > _MOST_INDENT or (rest and rest[0] not in (self.char or "`~")):
-            self._place = _PLAIN
+            self.settled = True
         elif rest:
             self._place, self._run_char = _RUN, rest[0]
         return rest
@@ -66,13 +73,15 @@ class Fences:
     def _scan_tail(self, piece: str) -> None:
         if not self.char:
             if self._run_char == "`" and "`" in piece:
-                self._place = _PLAIN
+                self.settled = True
             return
         rest = "x" if self._returned else piece.lstrip(" \t")
         if rest == "\r":
             self._returned = True  # half of a CRLF line end: nothing may follow it but the newline
         elif rest:
-            self._place = _PLAIN
+            self.settled = True
 
     def _is_fence(self) -> bool:
+        if self.settled:
+            return False
         return self._place == _TAIL or (self._place == _RUN and self._run >= (self._length or _LEAST))

@@ -58,6 +58,11 @@ class Pieces:
                 return False
         return fused  # without it tokens are joined by blanks or left to the library
 
+    @property
+    def byte_level(self) -> bool:
+        """Whether each token stands for bytes of its own, whatever stands around it."""
+        return self._byte_level
+
     def data(self, id: int, first: bool = False) -> bytes | None:
         """The token's bytes; empty for an unknown id. `first`: it begins a text. None where the decoder is not known."""
         if not self.known:

@@ -2,13 +2,15 @@
 
 `Splitter(markers, start)`, then `feed(text)` for every piece and `close()` at the end; each returns the new text as `Part`s. Afterwards
 `.reasoning`, `.response` and `.ending` hold the whole: they are exactly the parts of each section, joined. Knows nothing of tokens or screens.
+Here the marks are found; what they change is `sections`.
 
 Always
 - The result is the same for every way of cutting the stream.
 - Text is given out as soon as it is decided. Held back is only what may still belong to a marker: a proper beginning of one, and the few line
   ends before it (at most two for headings, one for tags). What turns out to be none is given out whole; at `close()` everything is.
-- A marker is spelt exactly; `###Response:` or `<Think>` is text. CRLF counts as a line end; a lone CR is text.
+- A marker is spelt exactly, in one of its spellings; `###Response:` or `<Think>` is text. CRLF counts as a line end; a lone CR is text.
 - A section's text is never overwritten. Where text goes on in a section after a marker, the line ends before that marker are its text.
+- Nothing is lost: with `record=True`, `pieces()` tells of every character what became of it, and its texts joined are the stream.
 
 Headings (`line_start=True`, e.g. ALPACA)
 - A heading counts at the very start of a line (also of the stream), outside of ``` and ~~~ fences (see `fences`; a fence that is never closed
@@ -39,105 +41,97 @@ Which section
 from __future__ import annotations
 
 import re
-from typing import Literal
-
-import msgspec
+from functools import lru_cache
 
 from core.errors import UsageError
 from core.prompts.fences import Fences
 from core.prompts.markers import ALPACA, THINK, Markers
+from core.prompts.sections import Ending, Part, Section, Sections, Sort, Start
 
-__all__ = ["ALPACA", "THINK", "Ending", "Markers", "Part", "Section", "Splitter", "Start"]
-
-Section = Literal["reasoning", "response"]
-Start = Literal["reasoning", "response", "undecided"]
-Ending = Literal["complete", "in_reasoning", "runaway"]
+__all__ = ["ALPACA", "THINK", "Ending", "Markers", "Part", "Section", "Sort", "Splitter", "Start"]
 
 _BLANKS = re.compile(r"[ \t]*")
 
 
-def _beginnings(*texts: str) -> frozenset[str]:
-    return frozenset(text[:length] for text in texts for length in range(1, len(text) + 1))
+def _one_of(letters: set[str]) -> str:
+    return f"[{re.escape(''.join(sorted(letters)))}]"
 
 
-def _line_end_before(firsts: set[str]) -> re.Pattern[str]:
-    return re.compile(rf"\n(?=[{re.escape(''.join(sorted(firsts)))}]|\Z)")
+class _Marks:
+    """What is computed of `Markers` once, however many streams are read."""
 
-
-# The line ends that go with a marker that follows them, and all beginnings of these: what must be held back. "\r\n\n" is not among them, so that
-# a section ending in a CR of its own, then the template's "\n\n", keeps its CR.
-_HELD_BEFORE_HEADING = _beginnings("\n\n", "\r\n\r\n", "\n\r\n")
-_HELD_BEFORE_TAG = _beginnings("\r\n", "\n")
-_LONGEST_HELD = 4
-
-
-class Part(msgspec.Struct, frozen=True):
-    """New text, never empty, of one section."""
-
-    section: Section
-    text: str
+    def __init__(self, markers: Markers) -> None:
+        self.headings = markers.line_start
+        self.kinds = markers.kinds()
+        self.longest = max(map(len, self.kinds))
+        self.heads = frozenset(mark[:length] for mark in self.kinds for length in range(1, len(mark))) - set(self.kinds)
+        self.any_mark = re.compile("|".join(map(re.escape, self.kinds)))
+        firsts = {mark[0] for mark in self.kinds}
+        self.first = re.compile(_one_of(firsts))
+        self.stir = re.compile(r"[\r\n]|\A\Z" if self.headings else rf"[\r\n]|\A\Z|{_one_of(firsts)}").search
+        self.matter = firsts | set("`~ ")  # only a line that begins with one of these can be a heading or a fence
+        self.after_plain = {  # by the open fence's character: where a line of plain text, and those after it, end before one that matters
+            fence: re.compile(rf"\n(?={_one_of(matter)}|\Z)") for fence, matter in (("", self.matter), ("`", {"`", " "}), ("~", {"~", " "}))
+        }
 
 
 class Splitter:
-    """See the module. Time is linear in the text, however it is cut; memory is the text itself."""
+    """See the module. Time is linear in the text, however it is cut; memory is the text itself.
 
-    def __init__(self, markers: Markers = ALPACA, start: Start = "undecided") -> None:
+    record: keep what became of every character, for `pieces`.
+    """
+
+    def __init__(self, markers: Markers = ALPACA, start: Start = "undecided", *, record: bool = False) -> None:
         if start not in ("reasoning", "response", "undecided"):
             raise UsageError("a splitter cannot start there", repr(start), "Start in reasoning, response or undecided")
-        self._markers, self._headings = markers, markers.line_start
-        self._kinds = {mark: "runaway" for mark in markers.runaway} | {markers.reasoning: "reasoning", markers.response: "response"}
-        self._longest = max(map(len, self._kinds))
-        self._heads = _beginnings(*self._kinds) - set(self._kinds)
-        self._any_mark = re.compile("|".join(map(re.escape, self._kinds)))
-        self._held_forms = _HELD_BEFORE_HEADING if self._headings else _HELD_BEFORE_TAG
-        firsts = {mark[0] for mark in self._kinds}
-        self._firsts = firsts | set("`~ ")  # only a line that begins with one of these can be a heading or a fence
-        self._after_plain = {  # by the open fence's character: where a line of plain text, and those after it, end before one that matters
-            "": _line_end_before(self._firsts),
-            "`": _line_end_before({"`", " "}),
-            "~": _line_end_before({"~", " "}),
-        }
-
-        self._section: Section = "reasoning" if start == "reasoning" else "response"
-        self._preamble = start == "undecided"  # no marker yet: what comes is response, but no answer
-        self._answered = False
-        self._written: dict[str, bool] = {"reasoning": False, "response": False}
-        self._texts: dict[str, list[str]] = {"reasoning": [], "response": []}
-        self._left: dict[str, str] = {"reasoning": "", "response": ""}  # line ends dropped when a section was left, wanted if it goes on
-
-        self._held = ""  # line ends that go if a marker follows
-        self._fresh = True  # nothing has come since the last marker
+        self._marks = _marks(markers)
+        self._headings = markers.line_start
+        self._sections = Sections(start, markers.line_start, record)
         self._head = ""  # a proper beginning of a marker
         self._line_ends_to_drop = 0  # after a marker
         self._returned = False  # after a marker, a CR came that may be half of a line end
         self._after_marker = False
         self._at_line_start = True
         self._fences = Fences()
-        self._out: list[tuple[Section, list[str]]] = []
-        self.ran_away = False  # nothing more will be given out
-        self._into_new = False  # because a runaway marker came
         self._closed = False
+        # In the middle of a line (or between tags) most pieces hold nothing that could be or begin a marker or a line end. While that is
+        # all that need be asked, this takes the piece's text, and `_stir` finds what would end it.
+        self._steady: Section | None = None
+        self._stir = self._marks.stir
+        self._append = self._sections.texts["response"].append
 
     @property
     def reasoning(self) -> str:
-        return self._whole("reasoning")
+        return self._sections.whole("reasoning")
 
     @property
     def response(self) -> str:
-        return self._whole("response")
+        return self._sections.whole("response")
 
     @property
     def ending(self) -> Ending:
-        if self._into_new:
-            return "runaway"
-        return "in_reasoning" if self._section == "reasoning" and not self._answered else "complete"
+        return self._sections.ending
+
+    @property
+    def ran_away(self) -> bool:
+        """Nothing more will be given out."""
+        return self._sections.ran_away
+
+    def pieces(self) -> list[tuple[Sort, str]]:
+        """With `record`: the stream so far in its order, each stretch with what it is: of a section, a marker, the layout around one, or dropped
+        after the end. Joined they are the stream (before `close` without a marker's beginning that is still held back). Else empty."""
+        return self._sections.record.pieces() if self._sections.record is not None else []
 
     def feed(self, text: str) -> list[Part]:
         """The parts that `text`, the next piece of the stream, decides. Raises ValueError after `close`."""
+        if self._steady is not None and self._stir(text) is None:
+            self._append(text)
+            return [Part(self._steady, text)]
         if self._closed:
             raise ValueError("the splitter is closed")
+        sections = self._sections
         text, self._head, at = self._head + text, "", 0
-        while at < len(text) and not self._into_new:
+        while at < len(text) and not sections.over:
             if self._after_marker:
                 at = self._skip_after_marker(text, at)
             elif not self._headings:
@@ -146,29 +140,40 @@ class Splitter:
                 at = self._read_line_start(text, at)
             else:
                 at = self._read_line(text, at)
-        if self._held and self._headings and not self._fences.outside_after_line_end():
-            self._release()  # inside a fence no marker can claim them
-        return self._take()
+        if at < len(text):
+            sections.dropped("after", text[at:])
+        if self._headings:
+            if sections.held and not self._fences.outside_after_line_end():
+                sections.release()  # inside a fence no marker can claim them
+            calm = self._fences.settled and not (self._at_line_start or self._after_marker)
+        else:
+            calm = not (self._head or self._after_marker)
+        if calm and not sections.held and sections.steady:
+            self._steady = sections.section
+            self._append = sections.texts[self._steady].append
+        else:
+            self._steady = None
+        return sections.take()
 
     def close(self) -> list[Part]:
         """The stream has ended: whatever was held back is text. A second call gives nothing."""
-        if not self._closed and not self._into_new:
-            self._text("\r" if self._returned else "")
-            self._text(self._head)
-            if not self._fresh:
-                self._release()
-        self._closed, self._head, self._held, self._returned = True, "", "", False
-        return self._take()
-
-    # reading
+        if not self._closed and not self._sections.over:
+            if rest := ("\r" if self._returned else "") + self._head:
+                self._sections.text(rest)
+            self._sections.close()
+        self._closed, self._steady, self._head, self._returned = True, None, "", False
+        return self._sections.take()
 
     def _skip_after_marker(self, text: str, at: int) -> int:
         """Drops the marker's own line end(s), and the blanks after a heading."""
         if self._headings and not self._returned:
-            at = _BLANKS.match(text, at).end()  # type: ignore[union-attr]  # it always matches
+            end = _BLANKS.match(text, at).end()  # type: ignore[union-attr]  # it always matches
+            self._sections.dropped("layout", text[at:end])
+            at = end
             if at == len(text):
                 return at
         if text[at] == "\n":
+            self._sections.dropped("layout", "\r\n" if self._returned else "\n")
             self._returned = False
             self._line_ends_to_drop -= 1
             self._after_marker = self._line_ends_to_drop > 0
@@ -181,123 +186,66 @@ class Splitter:
         self._fences.settle()
         if self._returned:
             self._returned = False
-            self._text("\r")
+            self._sections.text("\r")
         return at
 
     def _read_tags(self, text: str, at: int) -> int:
         """Text up to and with the next tag, or up to what may be the beginning of one."""
-        if found := self._any_mark.search(text, at):
-            self._text(text[at : found.start()])
-            self._meet(self._kinds[found.group()])
+        sections, marks = self._sections, self._marks
+        if found := marks.any_mark.search(text, at):
+            if found.start() > at:
+                sections.text(text[at : found.start()])
+            self._meet(found.group())
             return found.end()
-        most = min(self._longest - 1, len(text) - at)
-        keep = next((size for size in range(most, 0, -1) if text[len(text) - size :] in self._heads), 0)
-        self._text(text[at : len(text) - keep])
-        self._head = text[len(text) - keep :]
-        if self._head and self._held.endswith("\r"):
-            self._release()  # a tag's beginning stands where its LF would
+        end = len(text)
+        head = marks.first.search(text, max(at, end - marks.longest + 1))
+        while head is not None and text[head.start() :] not in marks.heads:
+            head = marks.first.search(text, head.end())
+        if head is not None:
+            end = head.start()
+            self._head = text[end:]
+        if end > at:
+            sections.text(text[at:end])
+        if self._head and sections.held.endswith("\r"):
+            sections.release()  # a tag's beginning stands where its LF would
         return len(text)
 
     def _read_line_start(self, text: str, at: int) -> int:
         """A heading, what may be the beginning of one, or else the line is text."""
-        opening = text[at : at + self._longest]
-        if opening[0] in self._firsts:
-            for mark, kind in self._kinds.items():
-                if opening.startswith(mark):
-                    self._meet(kind)
-                    return at + len(mark)
-            if opening in self._heads:
-                self._head = opening
+        first = text[at]
+        if first in self._marks.matter:
+            if found := self._marks.any_mark.match(text, at):
+                self._meet(found.group())
+                return found.end()
+            if text[at : at + self._marks.longest] in self._marks.heads:
+                self._head = text[at:]
                 return len(text)
-        else:
+        if first not in "`~ ":
             self._fences.settle()
         self._at_line_start = False
         return at
 
     def _read_line(self, text: str, at: int) -> int:
         """Text up to and with the next line end that matters: after it a heading or a fence may stand, or `text` ends."""
-        if self._fences.settled:
-            found = self._after_plain[self._fences.char].search(text, at)
+        fences = self._fences
+        if fences.settled:
+            found = self._marks.after_plain[fences.char].search(text, at)
             end = found.end() if found else len(text)
         else:
             end = (text.find("\n", at) + 1) or len(text)
-            self._fences.scan(text[at:end].removesuffix("\n"))
-        self._text(text[at:end])
+            fences.scan(text[at:end].removesuffix("\n"))
+        self._sections.text(text[at:end])
         if text[end - 1] == "\n":
-            self._fences.line_end()
-            self._at_line_start = not self._fences.char
+            fences.line_end()
+            self._at_line_start = not fences.char
         return end
 
-    # deciding
-
-    def _meet(self, kind: str) -> None:
-        """A marker is complete: end the answer, change the section, or drop the marker and stay."""
-        if self._held.endswith("\r"):
-            self._release()  # a lone CR is text
-        self._preamble, section = False, self._after(kind)
-        if section is None or self.ran_away:
-            self.ran_away, self._into_new, self._held = True, kind == "runaway", ""
-            self._line_ends_to_drop, self._after_marker, self._fences = 1, True, Fences()
-            return
-        going_on = section == self._section and self._written[section]
-        if section != self._section:
-            self._left[self._section] = self._held if self._written[self._section] else ""
-            self._held, self._section = self._left[section], section
-        elif not going_on:
-            self._held = ""  # a heading of its own above the section's text
-        self._line_ends_to_drop = 1 if self._headings or kind == "reasoning" else 2
-        self._after_marker = self._headings or not going_on
-        self._fresh = True
+    def _meet(self, mark: str) -> None:
+        own = self._sections.meet(self._marks.kinds[mark], mark)
+        self._line_ends_to_drop, self._after_marker = max(own, 1), own > 0
         self._fences = Fences()
 
-    def _after(self, kind: str) -> Section | None:
-        """The section after a marker of this kind; None for a runaway."""
-        if kind == "runaway":
-            return None
-        if kind == "reasoning":
-            again = self._section == "response" and self._answered and self._written["reasoning"]
-            section: Section = "reasoning"
-        else:
-            again = self._answered
-            section = "response"
-        if not again:
-            return section
-        return None if self._headings else "response"
 
-    # giving out
-
-    def _text(self, text: str) -> None:
-        """`text` belongs to the section; only its last line ends may still go with a marker."""
-        if not text:
-            return
-        self._fresh = False
-        text = self._held + text
-        keep = next((size for size in range(min(_LONGEST_HELD, len(text)), 0, -1) if text[-size:] in self._held_forms), 0)
-        self._held = text[len(text) - keep :]
-        self._give(text[: len(text) - keep])
-
-    def _release(self) -> None:
-        text, self._held = self._held, ""
-        self._give(text)
-
-    def _give(self, text: str) -> None:
-        if not text or self.ran_away:
-            return
-        if not self._written[self._section] and not text.isspace():
-            self._written[self._section] = True
-        if self._section == "response" and not self._answered and not self._preamble:
-            self._answered = not text.isspace()
-        self._texts[self._section].append(text)
-        if self._out and self._out[-1][0] == self._section:
-            self._out[-1][1].append(text)
-        else:
-            self._out.append((self._section, [text]))
-
-    def _take(self) -> list[Part]:
-        out, self._out = self._out, []
-        return [Part(section, "".join(texts)) for section, texts in out]
-
-    def _whole(self, section: Section) -> str:
-        texts = self._texts[section]
-        texts[:] = ["".join(texts)]  # joined once, however often it is asked for
-        return texts[0]
+@lru_cache(maxsize=32)
+def _marks(markers: Markers) -> _Marks:
+    return _Marks(markers)

@@ -1,127 +1,223 @@
 """The texts a row becomes: what a model is trained on, and what it is asked with. Knows strings alone; EOS is the encoder's.
 
-Values are joined in, never formatted in: braces, placeholders or headings inside a row stay what they are.
+Values are joined in, never formatted in: braces, placeholders or headings inside a row stay what they are. Where templates come from, and how a file
+of one reads, is `template_file`'s.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from core.errors import UsageError
-from core.prompts.splitter import ALPACA, Markers, Start
+from core.prompts.languages import language_code
+from core.prompts.splitter import Markers, Start
 from core.row import Row
 
 Kind = Literal["prompt", "reasoning", "marker", "response"]
+DEFAULT = "default"  # the version for languages that have none of their own
+SLOTS = ("instruction", "input", "reasoning", "output")
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """A stretch of the training text. `prompt` is given to the model; it writes `reasoning`, `marker` and `response` itself."""
+    """A stretch of the training text. `prompt` is given to the model; it writes `reasoning`, `marker` and `response` itself.
+
+    special: special tokens that the text spells are meant as such, and become their ids; in any other text they are letters.
+    """
 
     kind: Kind
     text: str
+    special: bool = False
 
 
-class Template(msgspec.Struct, frozen=True):
-    """A pattern with the slots `{instruction}`, `{input}`, perhaps `{reasoning}`, and `{output}` at its end, each once and in this order.
+class Version(msgspec.Struct, frozen=True):
+    """A text with the slots `{instruction}`, `{input}`, perhaps `{reasoning}`, and `{output}` at its end, each once and in this order.
 
-    input_block: the part of the pattern, slot and blank line included, that `drop_empty_input` takes away for a row whose input is "".
-    markers, start: how a splitter reads an answer to `prompt`.
+    input_block: the part of the text, slot and blank line included, that `drop_empty_input` takes away for a row whose input is "".
+    markers: how a splitter reads an answer to the prompt. Raises UsageError, whose `where` is the key that is wrong.
     """
 
-    name: str
-    pattern: str
+    text: str
     input_block: str
     markers: Markers
-    start: Start
 
     def __post_init__(self) -> None:
-        slots = re.findall(r"\{(instruction|input|reasoning|output)\}", self.pattern)
-        wanted = ["instruction", "input", *(["reasoning"] if self.has_reasoning else []), "output"]
-        block_found = "{input}" in self.input_block and self.pattern.count(self.input_block) == 1
-        if slots != wanted or not self.pattern.endswith("{output}") or not block_found:
-            raise UsageError("the template's slots are off", self.name, "Use {instruction}, {input}, perhaps {reasoning}, then {output}, each once")
+        slots = re.findall(r"\{(instruction|input|reasoning|output)\}", self.text)
+        wanted = [slot for slot in SLOTS if slot != "reasoning" or self.has_reasoning]
+        if slots != wanted or not self.text.endswith("{output}"):
+            raise UsageError("the template's slots are off", "text", "Use {instruction}, {input}, perhaps {reasoning}, then {output} last, each once")
+        if "{input}" not in self.input_block or self.text.count(self.input_block) != 1:
+            raise UsageError("it must stand in the text, once, and hold {input}", "input_block", "Copy the heading, {input} and the blank line")
+        if re.search(r"\{(instruction|reasoning|output)\}", self.input_block):
+            raise UsageError("it holds more than {input}", "input_block", "Leave the other slots out of it")
 
     @property
     def has_reasoning(self) -> bool:
-        return "{reasoning}" in self.pattern
+        return "{reasoning}" in self.text
 
-    def prompt(self, instruction: str, input: str, drop_empty_input: bool = False) -> str:
+    def prompt(self, instruction: str, input: str, drop: bool) -> str:
+        head, tail, after = _cut(self.text, self.input_block if drop and not input else "{input}")
+        return "".join((head, instruction, tail, input, after))
+
+    @property
+    def response_marker(self) -> str:
+        """What stands between a reasoning and the response; empty where there is no reasoning."""
+        return _after_reasoning(self.text)
+
+
+@lru_cache(maxsize=256)
+def _cut(text: str, at: str) -> tuple[str, str, str]:
+    """What stands before the instruction, between it and the input, and after the input up to where the model writes."""
+    before, after = text.split(at)
+    head, tail = before.split("{instruction}")
+    return head, tail, re.split(r"\{(?:reasoning|output)\}", after, maxsplit=1)[0]
+
+
+@lru_cache(maxsize=256)
+def _after_reasoning(text: str) -> str:
+    return text.partition("{reasoning}")[2].removesuffix("{output}")
+
+
+class ChatForm(msgspec.Struct, frozen=True):
+    """The model's own chat template in place of a text; `core.prompts.chat.bind` makes it one, with a tokenizer.
+
+    reasoning: `field` gives it to the template as reasoning_content, `think` writes <think> into the text, `none` leaves it out, `auto` is whichever
+    of these the model expects.
+    """
+
+    reasoning: Literal["auto", "field", "think", "none"] = "auto"
+
+
+class Template(msgspec.Struct, frozen=True):
+    """versions: by language, as `language_code` spells it, and `default`; empty for a chat form. words: one line for people.
+
+    drop_empty_input: what the file says; a run's own setting wins. Raises UsageError where the versions do not fit each other.
+    """
+
+    name: str
+    versions: dict[str, Version] = {}
+    words: str = ""
+    drop_empty_input: bool = False
+    chat: ChatForm | None = None
+
+    def __post_init__(self) -> None:
+        if (self.chat is None) == (not self.versions):
+            raise UsageError("a template has either versions or a chat form", self.name, "Give it `versions` or `chat`, not both")
+        if self.versions and DEFAULT not in self.versions:
+            raise UsageError("there is no version for other languages", f"{self.name}: versions", "Name one of the versions `default`")
+        if len({version.has_reasoning for version in self.versions.values()}) > 1:
+            raise UsageError("some versions have a {reasoning} and some have none", self.name, "Make two templates of them")
+        if self.versions:
+            _ = self.markers  # versions whose markers contradict each other are no template
+
+    @property
+    def has_reasoning(self) -> bool:
+        """Whether it trains the reasoning of a row. Of a chat form: whether it would, where the model takes one."""
+        return self.chat.reasoning != "none" if self.chat is not None else self.versions[DEFAULT].has_reasoning
+
+    @property
+    def pattern(self) -> str:
+        """The text of the default version."""
+        return self.versions[DEFAULT].text
+
+    @property
+    def markers(self) -> Markers:
+        """Those of all versions, so that an answer in any language is read; `version(language).markers` are those of one."""
+        return joined(version.markers for version in self.versions.values())
+
+    @property
+    def start(self) -> Start:
+        """In which section the model begins to write."""
+        return "reasoning" if self.has_reasoning else "response"
+
+    def version(self, language: str = "") -> Version:
+        """The version for a `syslang`, by any name of the language; the default where there is none."""
+        if self.chat is not None:
+            raise UsageError("this template is the model's own chat form", self.name, "Name a model")
+        if len(self.versions) == 1 or not language:
+            return self.versions[DEFAULT]
+        code = language_code(language)
+        return self.versions.get(code) or self.versions.get(code.split("-")[0]) or self.versions[DEFAULT]
+
+    def content(self, language: str = "") -> str:
+        """All that decides the training text of a row besides the row: a key for what was made of it."""
+        return hashlib.sha256(msgspec.json.encode((self.version(language).text, self.version(language).input_block))).hexdigest()
+
+    def prompt(self, instruction: str, input: str, drop_empty_input: bool = False, language: str = "") -> str:
         """What inference feeds: all up to the place where the model writes, which is the reasoning where the template has one."""
-        before, input_slot, after = self._around_input(input, drop_empty_input)
-        head, tail = before.split("{instruction}")
-        stop = after.index("{reasoning}" if self.has_reasoning else "{output}")
-        return head + instruction + tail + input_slot + after[:stop]
+        return self.version(language).prompt(instruction, input, drop_empty_input)
 
-    def answer_prompt(self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False) -> str:
+    def continue_prompt(self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = "") -> str:
+        """What inference feeds to go on within a reasoning that was begun. Raises UsageError for a template without one."""
+        if not self.has_reasoning:
+            raise UsageError("the template has no reasoning to go on with", self.name, "Choose one with a {reasoning}, such as alpaca-reasoning")
+        return self.prompt(instruction, input, drop_empty_input, language) + reasoning
+
+    def answer_prompt(self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = "") -> str:
         """All up to and with the heading of the response, `reasoning` written in. A template without reasoning leaves it out."""
-        prompt = self.prompt(instruction, input, drop_empty_input)
-        return prompt + reasoning + self._response_marker() if self.has_reasoning else prompt
+        prompt = self.prompt(instruction, input, drop_empty_input, language)
+        return prompt + reasoning + self.version(language).response_marker if self.has_reasoning else prompt
+
+    def prompt_segments(self, instruction: str, input: str, drop_empty_input: bool = False, language: str = "") -> list[Segment]:
+        """`prompt` for `encode_prompt`, as a chat form has it too, whose special tokens count."""
+        return [Segment("prompt", self.prompt(instruction, input, drop_empty_input, language))]
+
+    def continue_segments(self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = "") -> list[Segment]:
+        return [Segment("prompt", self.continue_prompt(instruction, input, reasoning, drop_empty_input, language))]
+
+    def answer_segments(self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = "") -> list[Segment]:
+        return [Segment("prompt", self.answer_prompt(instruction, input, reasoning, drop_empty_input, language))]
 
     def segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
         """The training text without its EOS, in stretches; joined they are the text to the byte. A stretch may be empty."""
-        segments = [Segment("prompt", self.prompt(row.instruction, row.input, drop_empty_input))]
-        if self.has_reasoning:
-            segments += [Segment("reasoning", row.reasoning), Segment("marker", self._response_marker())]
+        version = self.version(row.syslang)
+        segments = [Segment("prompt", version.prompt(row.instruction, row.input, drop_empty_input))]
+        if version.has_reasoning:
+            segments += [Segment("reasoning", row.reasoning), Segment("marker", version.response_marker)]
         return [*segments, Segment("response", row.output)]
 
-    def _around_input(self, input: str, drop_empty_input: bool) -> tuple[str, str, str]:
-        if drop_empty_input and not input:
-            before, after = self.pattern.split(self.input_block)
-        else:
-            before, after = self.pattern.split("{input}")
-        return before, input, after
 
-    def _response_marker(self) -> str:
-        return self.pattern.partition("{reasoning}")[2].removesuffix("{output}")
-
-
-_VANILLA = """\
-Below is an instruction that describes a task, paired with an input that provides further context. \
-Write a response that appropriately completes the request.
-
-### Instruction:
-{instruction}
-
-### Input:
-{input}
-
-### Response:
-{output}"""
-
-_REASONING = """\
-Below is an instruction that describes a task, paired with an input that provides further context. \
-You should write a response that appropriately completes the request.
-To improve quality of response, you should perform validation before writing. \
-You should create REASONING for validation in advance, and improve the response if necessary.
-
-### Instruction:
-{instruction}
-
-### Input:
-{input}
-
-### Reasoning:
-{reasoning}
-
-### Response:
-{output}"""
-
-_INPUT_BLOCK = "### Input:\n{input}\n\n"
-
-TEMPLATES = {
-    template.name: template
-    for template in (
-        Template("alpaca", _VANILLA, _INPUT_BLOCK, ALPACA, "response"),
-        Template("alpaca-reasoning", _REASONING, _INPUT_BLOCK, ALPACA, "reasoning"),
-    )
-}
+def joined(several: Iterable[Markers]) -> Markers:
+    """One set of markers that reads what any of `several` read. Raises UsageError where they contradict each other."""
+    marks = list(dict.fromkeys(several))
+    if len(marks) == 1:
+        return marks[0]
+    if len({one.line_start for one in marks}) > 1:
+        raise UsageError("some versions' markers are headings and some are tags", "markers", "Give all versions the same `line_start`")
+    reasoning, response, runaway = ({mark: None for one in marks for mark in getattr(one, key)} for key in ("reasoning", "response", "runaway"))
+    return Markers(tuple(reasoning), tuple(response), tuple(runaway), marks[0].line_start)
 
 
-def get_template(name: str) -> Template:
-    """Raises UsageError naming the templates there are."""
-    if name not in TEMPLATES:
-        raise UsageError("there is no such template", name, f"Choose one of: {', '.join(TEMPLATES)}")
-    return TEMPLATES[name]
+class _BuiltIn(Mapping[str, Template]):
+    """The built-in templates that are texts, read from their files when first asked for."""
+
+    def _read(self) -> Mapping[str, Template]:
+        from core.prompts.template_file import built_in
+
+        return {name: template for name, template in built_in().items() if template.chat is None}
+
+    def __getitem__(self, name: str) -> Template:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+
+TEMPLATES: Mapping[str, Template] = _BuiltIn()
+
+
+def get_template(name: str, beside: Sequence[Path] = ()) -> Template:
+    """The template called `name`: built in, the user's own, or from one of the folders `beside` a data set. Raises UsageError naming those there are,
+    or, where its file is bad, what is wrong in it."""
+    from core.prompts.template_file import find_template
+
+    return find_template(name, beside)

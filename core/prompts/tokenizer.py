@@ -1,7 +1,8 @@
 """Text to token ids and back, over the `tokenizers` library alone: light enough for the terminal, the same ids as the trainer's and the engine's.
 
 Row text is only ever text. A row that spells `<|im_end|>` is encoded letter by letter, so that it cannot plant an end of sequence; beginning
-and end are put there by the encoder, as ids. Knows a model's folder; knows nothing of templates, masks or models.
+and end are put there by the encoder, as ids; `encode_runs` also takes text whose special tokens are meant. Knows a model's folder; knows nothing of
+templates, masks or models.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import msgspec
 
 from core.errors import DataError, ModelError
 from core.prompts.pieces import Pieces
+from core.prompts.runs import Run, RunEncoder, RunEncoding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +49,7 @@ class TextTokenizer:
         plain = definition | {"truncation": None, "padding": None, "post_processor": None, "added_tokens": added}
         self.raw: Tokenizer = Tokenizer.from_str(msgspec.json.encode(plain).decode())
         self.raw.encode_special_tokens = True
+        self._runs = RunEncoder(self.raw)
         self.pieces = Pieces(definition.get("decoder"), self.raw.id_to_token)
         self.vocab_size: int = self.raw.get_vocab_size(with_added_tokens=True)
 
@@ -79,10 +82,19 @@ class TextTokenizer:
         try:
             return self.raw.encode_batch(texts, add_special_tokens=False)
         except TypeError as error:
-            broken = next((text for text in texts if not is_unicode(text)), None)
-            if broken is None:
+            if (broken := _no_unicode(texts)) is None:
                 raise
-            raise DataError("the text holds half of a surrogate pair, which is no character", repr(broken[:60]), "Mend that row") from error
+            raise broken from error
+
+    def encode_runs(self, rows: Sequence[Sequence[Run]]) -> list[RunEncoding]:
+        """Many texts on all cores, each as runs `(text, special)`; see `core.prompts.runs`. Special tokens in a special run become their ids, the
+        rest is text. A row without a special run is encoded as by `encode_batch`. No beginning, no end of sequence. Raises DataError as above."""
+        try:
+            return self._runs.encode(rows)
+        except TypeError as error:
+            if (broken := _no_unicode(["".join(text for text, _ in runs) for runs in rows])) is None:
+                raise
+            raise broken from error
 
     def decode(self, ids: Sequence[int], skip_special: bool = False) -> str:
         return self.raw.decode(list(ids), skip_special_tokens=skip_special)
@@ -91,6 +103,13 @@ class TextTokenizer:
         """One token for a preview: its text; bytes that are no whole character as `\\xe3`; empty for an unknown id."""
         data = self.pieces.data(id)
         return data.decode("utf-8", "backslashreplace") if data is not None else self.decode([id])
+
+
+def _no_unicode(texts: Sequence[str]) -> DataError | None:
+    broken = next((text for text in texts if not is_unicode(text)), None)
+    if broken is None:
+        return None
+    return DataError("the text holds half of a surrogate pair, which is no character", repr(broken[:60]), "Mend that row")
 
 
 def is_unicode(text: str) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from core.errors import RunError
-from core.runs.spec import DataSection, ModelSection, RunSpec, check
+from core.runs.spec import DataSection, MixturePart, ModelSection, RunSpec, check, two_templates
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("train.seed", "seed", True, "Of the mixture, the order of the rows and the first weights."),
     Setting("train.save_steps", "save every", True, "Steps between checkpoints; 0 saves at the end alone."),
 )
+SHARE = "prompt.vanilla_share"  # no key of the file any more: it stands for the first weight of a mixture of two
 _BY_KEY = {setting.key: setting for setting in SETTINGS}
 
 
@@ -48,7 +50,7 @@ def seeds_spec(data: DataSection, model: ModelSection) -> RunSpec:
 
 def texts_of(spec: RunSpec) -> dict[str, str]:
     """The editable settings as a person writes them, by key."""
-    return {setting.key: _text(_get(spec, setting.key)) for setting in SETTINGS}
+    return {setting.key: _share(spec) if setting.key == SHARE else _text(_get(spec, setting.key)) for setting in SETTINGS}
 
 
 def with_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
@@ -56,9 +58,12 @@ def with_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
 
     Raises RunError whose `where` is the key of the first setting that is no number or out of its range.
     """
-    sections: dict[str, dict[str, int | float]] = {"train": {}, "lora": {}, "prompt": {}}
+    sections: dict[str, dict[str, Any]] = {"train": {}, "lora": {}, "prompt": {}}
     for setting in SETTINGS:
-        if setting.key in texts:
+        if setting.key == SHARE:
+            if texts.get(SHARE, shown := _share(spec)) != shown:
+                sections["prompt"]["mixture"] = _with_share(spec, _number(setting, texts[SHARE]))
+        elif setting.key in texts:
             section, name = setting.key.split(".")
             sections[section][name] = _number(setting, texts[setting.key])
     if "seed" in sections["train"]:
@@ -80,6 +85,20 @@ def with_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
 def setting_words(key: str) -> str:
     """The short name of a setting, or the key itself where it is none that a person edits."""
     return _BY_KEY[key].words if key in _BY_KEY else key
+
+
+def _share(spec: RunSpec) -> str:
+    share = spec.prompt.vanilla_share
+    return f"{len(spec.prompt.mixture)} templates" if share is None else _text(share)
+
+
+def _with_share(spec: RunSpec, share: float) -> tuple[MixturePart, ...]:
+    mixture = spec.prompt.mixture
+    if len(mixture) != 2:
+        raise RunError(f"this run has a mixture of {len(mixture)} templates, not of two", SHARE, "Change prompt.mixture in its file")
+    if not 0.0 <= share <= 1.0:
+        raise RunError(f"{setting_words(SHARE)} must be between 0 and 1", SHARE, f"Change {SHARE}")
+    return two_templates(share, *(part.template for part in mixture))
 
 
 def _number(setting: Setting, text: str) -> int | float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from core.errors import RunError
+from core.errors import RunError, UsageError
+from core.prompts.policy import Loss, TooLong, slot_weights
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -33,16 +35,38 @@ class ModelSection(_Section, frozen=True):
     trust_remote_code: bool = False
 
 
-class PromptSection(_Section, frozen=True):
-    """vanilla_share of the rows take `vanilla`, the others `reasoning`, drawn by `seed` and each row's identity."""
+class MixturePart(_Section, frozen=True):
+    """template: its name; weight: its share of the rows, after division by the sum of all weights."""
 
-    vanilla: str = "alpaca"
-    reasoning: str = "alpaca-reasoning"
-    vanilla_share: float = 0.15
+    template: str
+    weight: float = 1.0
+
+
+def two_templates(vanilla_share: float, vanilla: str = "alpaca", reasoning: str = "alpaca-reasoning") -> tuple[MixturePart, ...]:
+    """`vanilla_share` (0 to 1) of the rows without their reasoning, the others with it."""
+    return (MixturePart(template=vanilla, weight=vanilla_share), MixturePart(template=reasoning, weight=1.0 - vanilla_share))
+
+
+class PromptSection(_Section, frozen=True):
+    """mixture: the templates that the rows are trained with, drawn by `seed` and each row's identity; a row without reasoning takes one of those that
+    ask for none. drop_empty_input: as the templates say, where it is not given. loss_on: `completion`, `all`, `response`, or a weight for each of
+    prompt, reasoning, response and end. too_long: what happens to a row of more than max_seq_length tokens: `drop`, `cut_reasoning` (its middle;
+    prompt, answer and end stay) or `cut_end` (which teaches a model not to end)."""
+
+    mixture: tuple[MixturePart, ...] = two_templates(0.15)
     seed: int = 3442
-    drop_empty_input: bool = False
+    drop_empty_input: bool | None = None
     max_seq_length: int = 2048
-    loss_on: Literal["completion", "all"] = "completion"
+    too_long: TooLong = "drop"
+    loss_on: Loss = "completion"
+
+    @property
+    def vanilla_share(self) -> float | None:
+        """The share of the first of two templates; None where the mixture has not two."""
+        if len(self.mixture) != 2:
+            return None
+        total = sum(part.weight for part in self.mixture)
+        return self.mixture[0].weight / total if total > 0 else None
 
 
 class LoraSection(_Section, frozen=True):
@@ -92,7 +116,7 @@ def load_spec(path: Path) -> RunSpec:
     Raises RunError naming the file and, where one is wrong, the key.
     """
     try:
-        spec = msgspec.toml.decode(path.read_bytes(), type=RunSpec)
+        spec = msgspec.convert(_migrated(msgspec.toml.decode(path.read_bytes())), RunSpec)
     except OSError as error:
         raise RunError(f"the run's specification cannot be read ({error.strerror})", str(path), "Name a TOML file that exists") from error
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
@@ -107,6 +131,21 @@ def load_spec(path: Path) -> RunSpec:
     )
 
 
+def _migrated(content: Any) -> Any:
+    """The file's content with the keys `vanilla`, `reasoning` and `vanilla_share` of earlier versions as a mixture of two. Raises ValueError."""
+    prompt = content.get("prompt") if isinstance(content, dict) else None
+    old = {"vanilla": "alpaca", "reasoning": "alpaca-reasoning", "vanilla_share": 0.15}
+    if not isinstance(prompt, dict) or old.keys().isdisjoint(prompt):
+        return content
+    if "mixture" in prompt:
+        raise ValueError("prompt.mixture stands beside prompt.vanilla, prompt.reasoning or prompt.vanilla_share, its old words: keep it alone")
+    vanilla, reasoning, share = (prompt.get(key, value) for key, value in old.items())
+    if not isinstance(share, int | float) or not 0.0 <= share <= 1.0:
+        raise ValueError(f"prompt.vanilla_share must be between 0 and 1, not {share!r}")
+    mixture = [{"template": vanilla, "weight": float(share)}, {"template": reasoning, "weight": 1.0 - share}]
+    return {**content, "prompt": {"mixture": mixture, **{key: value for key, value in prompt.items() if key not in old}}}
+
+
 def _beside(path: Path, name: str) -> str:
     found = path.parent / name
     try:
@@ -118,9 +157,14 @@ def _beside(path: Path, name: str) -> str:
 def dump_spec(spec: RunSpec) -> bytes:
     """Raises RunError where a name in it cannot be written as UTF-8."""
     try:
-        return msgspec.toml.encode(msgspec.to_builtins(spec))
+        return msgspec.toml.encode(_without_none(msgspec.to_builtins(spec)))
     except UnicodeEncodeError as error:  # bytes of a file's name, which Python carries as lone surrogates
         raise RunError("a file's name is no UTF-8", repr(error.object), "Rename the file or folder") from error
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null: what is not given is left out."""
+    return {key: _without_none(value) if isinstance(value, dict) else value for key, value in table.items() if value is not None}
 
 
 def check(spec: RunSpec, where: str = "") -> None:
@@ -129,7 +173,11 @@ def check(spec: RunSpec, where: str = "") -> None:
     for holds, key, rule in (
         (bool(spec.data.source.strip()), "data.source", "a path or a hub name"),
         (bool(spec.model.name.strip()), "model.name", "a folder, a hub name, or demo"),
-        (0.0 <= prompt.vanilla_share <= 1.0, "prompt.vanilla_share", "between 0 and 1"),
+        (len(prompt.mixture) > 0, "prompt.mixture", "at least one template"),
+        (all(part.template.strip() for part in prompt.mixture), "prompt.mixture.template", "the name of a template"),
+        (len({part.template for part in prompt.mixture}) == len(prompt.mixture), "prompt.mixture", "different templates"),
+        (all(0.0 <= part.weight < math.inf for part in prompt.mixture), "prompt.mixture.weight", "above 0"),
+        (any(part.weight > 0.0 for part in prompt.mixture), "prompt.mixture.weight", "above 0 for at least one template"),
         (prompt.max_seq_length >= 16, "prompt.max_seq_length", "at least 16 tokens"),
         (lora.r >= 1, "lora.r", "at least 1"),
         (lora.alpha >= 1, "lora.alpha", "at least 1"),
@@ -147,3 +195,7 @@ def check(spec: RunSpec, where: str = "") -> None:
     ):
         if not holds:
             raise RunError(f"{key} must be {rule}", where, f"Change {key}")
+    try:
+        slot_weights(prompt.loss_on)
+    except UsageError as error:
+        raise RunError(f"prompt.{error.where}: {error.what}", where, error.do) from error

@@ -5,7 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from core.errors import SuironError
+from core.prompts.template_file import beside
+from core.prompts.templates import get_template
 from core.runs.folder import list_runs
+from core.runs.spec import RunSpec
 
 
 class Tuned(msgspec.Struct, frozen=True):
@@ -27,5 +30,15 @@ def tuned_models(model: str) -> list[Tuned]:
         except SuironError:
             continue  # without its specification nobody knows what the adapter belongs on; the train room shows what is wrong with it
         if spec.model.name == model:
-            found.append(Tuned(run.id, str(run.adapter), spec.prompt.drop_empty_input))
+            found.append(Tuned(run.id, str(run.adapter), drops_empty_input(spec)))
     return found
+
+
+def drops_empty_input(spec: RunSpec) -> bool:
+    """Whether the run's prompts leave out the heading of an empty input: as it says itself, else as its templates do."""
+    if spec.prompt.drop_empty_input is not None:
+        return spec.prompt.drop_empty_input
+    try:
+        return all(get_template(part.template, beside(spec.data.source)).drop_empty_input for part in spec.prompt.mixture)
+    except SuironError:
+        return False  # a template that is gone since: most say no

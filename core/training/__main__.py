@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core import files
 from core.errors import RunError, SuironError
 from core.runs.folder import RunFolder
 from core.runs.spec import RunSpec
@@ -57,10 +58,12 @@ def main(arguments: list[str]) -> int:
 
 def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) -> None:
     reporter.update(state="loading", message="reading the rows")
-    prepared = _rows(spec, reporter)
+    prepared = _rows(run, spec, reporter)
     wishes.stop_early()
 
     reporter.update(message="importing the libraries")
+    if prepared.weighted:
+        os.environ["UNSLOTH_RETURN_LOGITS"] = "1"  # read when Unsloth is imported: without scores there is no loss but its own
     _settle_machine()
     loaded = _load(spec, prepared.longest, reporter)
     trainable, total = loaded.model.get_nb_trainable_parameters()
@@ -114,9 +117,11 @@ def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) ->
         reporter.end("finished", f"finished after {done} steps, {loss}{unkept}")
 
 
-def _rows(spec: RunSpec, reporter: Reporter) -> Prepared:
+def _rows(run: RunFolder, spec: RunSpec, reporter: Reporter) -> Prepared:
     from core.data.source import open_data
     from core.models.resolve import local_folder
+    from core.prompts.template_file import beside, dump_template
+    from core.prompts.templates import get_template
     from core.prompts.tokenizer import TextTokenizer
 
     data = open_data(spec.data.source, spec.data.split)
@@ -125,6 +130,9 @@ def _rows(spec: RunSpec, reporter: Reporter) -> Prepared:
     prepared = prepare(data, spec, tokenizer, lambda rows: reporter.hold(message=f"encoding the rows: {rows} done"))
     facts = {"rows_in_source": len(data), "rows_unusable_in_source": data.problem_count, **prepared.facts()}
     reporter.facts(**facts)
+    for part in spec.prompt.mixture:  # a template that is changed later was not what this run was trained with
+        template = get_template(part.template, beside(spec.data.source))
+        files.replace_file(files.private_dir(run.path / "templates") / f"{template.name}.yaml", dump_template(template).encode())
     return prepared
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from datasets import Dataset
+from datasets.table import InMemoryTable
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 from trl import SFTConfig, SFTTrainer
@@ -27,22 +28,32 @@ from core.training.dataset import Prepared
 
 
 class Collator:
-    """Rows to tensors of shape (rows, longest), padded on the right; padding has no label and no attention."""
+    """Rows to tensors of shape (rows, longest), padded on the right; padding has no label, no weight and no attention, whatever its id is.
 
-    def __init__(self, pad_id: int) -> None:
-        self._pad_id = pad_id
+    A row of the data set is its ids and its place in `prepared`, which has its labels.
+    """
+
+    def __init__(self, pad_id: int, prepared: Prepared) -> None:
+        self._pad_id, self._prepared = pad_id, prepared
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        longest = max(len(row["input_ids"]) for row in rows)
-        ids = torch.full((len(rows), longest), self._pad_id)
-        labels = torch.full((len(rows), longest), IGNORED)
-        attention = torch.zeros((len(rows), longest), dtype=torch.long)
-        for place, row in enumerate(rows):
-            length = len(row["input_ids"])
-            ids[place, :length] = torch.tensor(row["input_ids"])
-            labels[place, :length] = torch.tensor(row["labels"])
-            attention[place, :length] = 1
-        return {"input_ids": ids, "labels": labels, "attention_mask": attention}
+        ids = [np.asarray(row["input_ids"], np.int64) for row in rows]
+        labels = [self._prepared.labels(row["row"]) for row in rows]
+        attention = [np.ones_like(one) for one in ids]
+        batch = {"input_ids": _padded(ids, self._pad_id), "labels": _padded(labels, IGNORED), "attention_mask": _padded(attention, 0)}
+        if self._prepared.weighted:
+            weights = [self._prepared.token_weights(row["row"]) for row in rows]
+            batch["weights"] = _padded(weights, 0.0)
+        return batch
+
+
+def _padded(rows: Sequence[np.ndarray[Any, Any]], filler: float) -> torch.Tensor:
+    """Rows as one tensor, of 64-bit numbers for ids and of 32-bit floats for weights."""
+    kind = np.float32 if isinstance(filler, float) else np.int64
+    out = np.full((len(rows), max(map(len, rows))), filler, kind)
+    for place, row in enumerate(rows):
+        out[place, : len(row)] = row
+    return torch.from_numpy(out)
 
 
 class RunTrainer(SFTTrainer):  # type: ignore[misc]
@@ -58,18 +69,26 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         return loss
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
-        """On a CPU our own, because TRL's is a Triton kernel, which runs on GPUs alone."""
-        if self.args.device.type != "cpu":
+        """On a CPU our own, because TRL's is a Triton kernel, which runs on GPUs alone; and where sections are weighted, which TRL's cannot."""
+        if self.args.device.type != "cpu" and "weights" not in inputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch=num_items_in_batch)
         loss = labelled_loss(model, inputs, num_items_in_batch)
         return (loss, None) if return_outputs else loss
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
+        """The batches of a step, and what its loss is divided by: with weights their sum, so that accumulating changes nothing."""
+        batches, items = super().get_batch_samples(*args, **kwargs)
+        if items is not None and batches and "weights" in batches[0]:
+            items = sum((batch["weights"][:, 1:] * (batch["labels"][:, 1:] != IGNORED)).sum() for batch in batches).to(self.args.device)
+        return batches, items
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """None: TRL's would go into every checkpoint, full of placeholders."""
 
 
 def labelled_loss(model: Any, inputs: dict[str, torch.Tensor], num_items: Any = None) -> torch.Tensor:
-    """The mean cross-entropy of the labelled tokens, or their sum over `num_items` where the mean is over several batches.
+    """The mean cross-entropy of the labelled tokens, weighted where there are `weights`; or their sum over `num_items`, the count or the weight of
+    the tokens of several batches, where the mean is over these.
 
     Scores over the vocabulary are made only for places before a label in any row: with a mask on the completion that saves a sixth of a step.
     """
@@ -79,23 +98,33 @@ def labelled_loss(model: Any, inputs: dict[str, torch.Tensor], num_items: Any = 
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if "logits_to_keep" in inspect.signature(type(base).forward).parameters:
         scores = model(**options, logits_to_keep=columns).logits
+        if scores.shape[1] != len(columns):  # Unsloth's forward takes a count alone, and gives all for what it does not understand
+            scores = scores[:, columns]
     else:
         scores = model(**options).logits[:, columns]
     wanted = labels[:, columns + 1]
     learnt = wanted != IGNORED
+    if "weights" in inputs:
+        weights = inputs["weights"][:, columns + 1][learnt]
+        total = (cross_entropy(scores[learnt].float(), wanted[learnt], reduction="none") * weights).sum()
+        return total / (weights.sum() if num_items is None else num_items)
     total = cross_entropy(scores[learnt].float(), wanted[learnt], reduction="sum")
     return total / (learnt.sum() if num_items is None else num_items)
 
 
 def as_dataset(prepared: Prepared) -> Dataset:
-    """The rows as columns input_ids, labels and length, without a Python list of them all on the way."""
-    lengths = np.fromiter(map(len, prepared.ids), np.int64, len(prepared.ids))
-    offsets = np.concatenate(([0], np.cumsum(lengths)))
-    columns = {
-        name: pa.LargeListArray.from_arrays(offsets, np.concatenate([np.frombuffer(row, np.int32) for row in rows]))
-        for name, rows in (("input_ids", prepared.ids), ("labels", prepared.labels))
-    }
-    return Dataset(pa.table({**columns, "length": lengths}))
+    """The rows as columns input_ids and row, their place in `prepared`; the ids stay where they lie on disk, in the order of the store, with an index
+    of their places over them. A training set of any size takes the same memory, but for a few numbers a row."""
+    places, chunks = prepared.places, []
+    of_place = np.zeros(len(prepared.store), np.int64)
+    of_place[places] = np.arange(len(places))
+    for tokens, starts, first in prepared.store.chunks():
+        ids = pa.Array.from_buffers(pa.int32(), len(tokens), [None, pa.py_buffer(tokens)])
+        rows = of_place[first : first + len(starts) - 1]
+        chunks.append(pa.record_batch({"input_ids": pa.LargeListArray.from_arrays(pa.array(starts), ids), "row": pa.array(rows)}))
+    # the same text may be trained twice: then both rows read one place, and that is the same row to a trainer
+    index = pa.table({"indices": pa.array(places.astype(np.uint64))})
+    return Dataset(pa.Table.from_batches(chunks), indices_table=InMemoryTable(index), fingerprint=prepared.hash)
 
 
 def make_trainer(
@@ -108,7 +137,7 @@ def make_trainer(
         model=loaded.model,
         args=_settings(spec, output, loaded),
         train_dataset=as_dataset(prepared),
-        data_collator=Collator(tokenizer.eos_id),
+        data_collator=Collator(tokenizer.eos_id, prepared),
         processing_class=carried,
         callbacks=[callback],
         losses=losses,
@@ -133,7 +162,6 @@ def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
         # Random on a CPU too, though rows of like length together would save a fifth in padding: length tells the template and the language, so
         # grouping gives batches of vanilla rows alone and of one language alone, in a fixed order, and a loss that jumps between them.
         train_sampling_strategy="random",
-        length_column_name="length",
         dataloader_num_workers=0,
         dataloader_pin_memory=not on_cpu,
         dataloader_drop_last=False,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import core
 from core.runs.folder import RunFolder
-from core.runs.spec import DataSection, LoraSection, ModelSection, PromptSection, RunSpec, TrainSection, dump_spec
+from core.runs.spec import DataSection, LoraSection, ModelSection, PromptSection, RunSpec, TrainSection, dump_spec, two_templates
 
 ROWS = 8
 TEST_WORD = "zebra"  # stands in rows flagged test alone
@@ -24,7 +24,7 @@ def make_spec(rows: Path | str, model: Path | str, **train: object) -> RunSpec:
         name="test",
         data=DataSection(source=str(rows)),
         model=ModelSection(name=str(model)),
-        prompt=PromptSection(vanilla_share=0.3),
+        prompt=PromptSection(mixture=two_templates(0.3)),
         lora=LoraSection(r=4),
         train=TrainSection(**{**values, **train}),  # type: ignore[arg-type]
     )

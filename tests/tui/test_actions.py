@@ -12,9 +12,10 @@ from tui.actions import ACTIONS, ROOMS, Action, Scope, bindings, key_words
 from tui.app import SuironApp
 from tui.screens.chat import ChatScreen
 from tui.screens.data import DataScreen
+from tui.screens.prompts import PromptsScreen
 from tui.screens.train import TrainScreen
 
-OWNERS: dict[Scope, type[Any]] = {"app": SuironApp, "data": DataScreen, "train": TrainScreen, "chat": ChatScreen}
+OWNERS: dict[Scope, type[Any]] = {"app": SuironApp, "data": DataScreen, "train": TrainScreen, "chat": ChatScreen, "prompts": PromptsScreen}
 SWALLOWED = (
     {f"ctrl+{letter}" for letter in "abhijmqsz"}  # prefixes of screen and tmux, other keys' codes, flow control, suspend
     | {"ctrl+backslash", "ctrl+left_square_bracket", "ctrl+tab", "ctrl+pageup", "ctrl+pagedown", "shift+pageup", "shift+pagedown"}

@@ -17,6 +17,7 @@ from core.runs.folder import Metric, RunFolder, Status
 from core.runs.spec import DataSection, ModelSection, RunSpec, dump_spec
 from tests.support.rooms import until
 from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, response
+from tests.support.tiny_tokenizer import make_tokenizer_folder
 from tui.app import SuironApp
 from tui.screens.help import HelpScreen
 from tui.widgets.finish_line import FinishLine
@@ -122,6 +123,24 @@ def test_chat(snap_compare: Compare, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=talk)
 
 
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_prompts(snap_compare: Compare, tmp_path: Path, size: tuple[int, int]) -> None:
+    app = SuironApp(data="demo", model=str(make_tokenizer_folder(tmp_path / "tiny")))
+
+    async def look(pilot: Pilot[None]) -> None:
+        await opened(app)(pilot)
+        await pilot.press("T")
+        await until(pilot, lambda: app.session.screen == "prompts" and bool(app.screen.query("#about")))
+        await pilot.press("v")
+        if size == WIDE:
+            await pilot.press("e")
+        await until(pilot, lambda: "[tokens]" in str(app.screen.query_one("#about", Static).visual))
+        await until(pilot, lambda: size == NARROW or "being written" in str(app.screen.query_one("#about", Static).visual))
+        await still(pilot)
+
+    assert snap_compare(app, terminal_size=size, run_before=look)
+
+
 def _shown(widget: Any) -> str:
     return "".join(tile.render_line(y).text for tile in widget.query("*") for y in range(tile.size.height))
 
@@ -129,4 +148,4 @@ def _shown(widget: Any) -> str:
 def test_every_picture_is_kept() -> None:
     """A snapshot that is missing would be drawn, not compared."""
     kept = {path.stem for path in (Path(__file__).parent / "__snapshots__" / "test_snapshots").iterdir()}
-    assert kept == {f"test_{name}[{size}]" for name in ("data", "train", "chat") for size in ("wide", "narrow")} | {"test_help"}
+    assert kept == {f"test_{name}[{size}]" for name in ("data", "train", "chat", "prompts") for size in ("wide", "narrow")} | {"test_help"}

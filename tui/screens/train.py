@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
-import msgspec
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -18,11 +16,12 @@ from textual.timer import Timer
 from core.errors import RunError, SuironError
 from core.runs import launch
 from core.runs.folder import RunFolder, Trouble, list_runs
-from core.runs.form import seeds_spec
+from core.runs.prompt_texts import KEYS
 from core.runs.reader import RunReader
-from core.runs.spec import DataSection, ModelSection, RunSpec
+from core.runs.spec import RunSpec
 from tui.actions import Scope, bindings, key_of
 from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen
+from tui.run_settings import PRESETS, base_spec, preset_of, prompt_settings, run_words, session_spec
 from tui.screens.base import Room
 from tui.widgets.console_tail import ConsoleTail
 from tui.widgets.loss_chart import LossChart
@@ -32,8 +31,6 @@ from tui.widgets.run_status import RunStatus
 ACTIVE_PAUSE = 0.5  # seconds between two looks at a run that trains
 QUIET_PAUSE = 2.0  # and at one that has ended
 CONFIRM = 10.0  # seconds in which a second press of the same key counts as yes
-PRESETS = ("demo", "seeds")
-DEMO = "demo"
 
 
 class TrainScreen(Room):
@@ -54,6 +51,7 @@ class TrainScreen(Room):
         self._asked = ""  # the action that waits for its second press
         self._question: Timer | None = None
         self._starting = False
+        self._shown: dict[str, str | int | float | bool] = {}  # the session's settings as the form shows them
         self._active = False  # whether the run trained when it was last drawn
 
     def compose_room(self) -> ComposeResult:
@@ -70,6 +68,8 @@ class TrainScreen(Room):
         self.run_worker(self._follow(), group="follow")
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
+        if self._shown != self.suiron.session.train:  # the prompts room has changed the mixture
+            self._fill_form()
         self._tell_about()
         self._wake.set()
 
@@ -77,37 +77,27 @@ class TrainScreen(Room):
 
     def _fill_form(self) -> None:
         session = self.suiron.session
-        saved = {key: str(value) for key, value in session.train.items()}
-        preset = saved.pop("preset", "")
-        if preset not in PRESETS:
-            preset = "demo" if session.data == session.model == DEMO else "seeds"
-        self.query_one(RunForm).fill(preset, self._preset_spec(preset), saved)
-
-    def _preset_spec(self, preset: str) -> RunSpec:
-        """The settings of the preset, on the data and the model of the session."""
-        session = self.suiron.session
-        data = DataSection(source=_absolute(session.data), split=session.split)
-        model = ModelSection(name=_absolute(session.model))
-        if preset == "seeds":
-            return seeds_spec(data, model)
-        from core.demo.spec import demo_spec
-
-        spec: RunSpec = demo_spec()
-        return spec if session.data == session.model == DEMO else msgspec.structs.replace(spec, data=data, model=model, name="run")
+        preset = preset_of(session)
+        base, _ = base_spec(session, preset)
+        self._shown = dict(session.train)
+        self.query_one(RunForm).fill(preset, base, {key: str(value) for key, value in session.train.items() if key not in ("preset", *KEYS)})
 
     def on_preset_choice_turned(self, message: PresetChoice.Turned) -> None:
-        form = self.query_one(RunForm)
-        preset = PRESETS[(PRESETS.index(form.preset) + message.by) % len(PRESETS)]
-        form.fill(preset, self._preset_spec(preset))
+        preset = PRESETS[(PRESETS.index(self.query_one(RunForm).preset) + message.by) % len(PRESETS)]
         self.suiron.remember(train={"preset": preset})
+        self._fill_form()
+        self._tell_about()
 
     def on_run_form_changed(self, message: RunForm.Changed) -> None:
-        self.suiron.remember(train={"preset": message.preset, **message.texts})
+        self._shown = {"preset": message.preset, **prompt_settings(self.suiron.session), **message.texts}
+        self.suiron.remember(train=self._shown)
+        self._tell_about()
 
     def _tell_about(self) -> None:
         session, app = self.suiron.session, self.suiron
         note = "data could not be opened" if app.data_error else "" if app.dataset is not None else "data is still opening"
-        self.query_one(RunForm).about(session.data, session.model, note)
+        spec, _ = session_spec(session)
+        self.query_one(RunForm).about(session.data, session.model, note, run_words(spec))
 
     def on_data_opening(self, message: DataOpening) -> None:
         self._tell_about()
@@ -173,7 +163,11 @@ class TrainScreen(Room):
         if app.dataset is None:
             self._say(f"The data is still opening. {key_of('train.start')} starts when it stands.", bad=True)
             return
-        form.rebase(self._preset_spec(form.preset))
+        base, trouble = base_spec(app.session, form.preset)
+        if trouble is not None:
+            self._fail(trouble)
+            return
+        form.rebase(base)
         try:
             spec = form.spec()
         except RunError as error:
@@ -269,9 +263,3 @@ def _begin(spec: RunSpec) -> RunFolder:
 
     resolve_model(spec.model.name)
     return launch.start_run(spec)
-
-
-def _absolute(name: str) -> str:
-    """A path that exists as an absolute one, because a run works in a folder of its own; `demo` and hub names as they are."""
-    path = Path(name).expanduser()
-    return str(path.absolute()) if name != DEMO and path.exists() else name

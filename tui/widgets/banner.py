@@ -38,7 +38,7 @@ class Banner(Widget):
         parts: list[Content] = [Content.styled(" 推論 ", "bold $primary")]
         for action in ACTIONS:
             words = ""
-            if action.run.startswith("app.switch_mode"):
+            if action.scope == "app" and action.run.startswith("app.switch_mode"):
                 words = f" {key_words(action)[0]} {action.words} "
             elif action.id == "app.model" and self._model:
                 words = f"  {key_words(action)[0]} {self._model}"

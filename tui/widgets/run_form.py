@@ -110,10 +110,14 @@ class RunForm(Container):
         """Another data set or model under the same preset and the same texts."""
         self._base = base
 
-    def about(self, data: str, model: str, note: str = "") -> None:
-        """Name what the run will train on, and with which model (foreign text, made safe here); `note` says what is the matter with them."""
+    def about(self, data: str, model: str, note: str = "", prompts: str = "") -> None:
+        """Name what the run will train on, with which model, and as which texts (foreign text, made safe here); `note` says what is the matter."""
         parts = [Content.styled(note, "$warning")] if note else []
-        parts += [Content.styled(word, "$text-muted").append(safe_line(name, 120)) for word, name in (("data ", data), ("model ", model))]
+        parts += [
+            Content.styled(word, "$text-muted").append(safe_line(name, 200))
+            for word, name in (("data ", data), ("model ", model), ("prompts ", prompts))
+            if name
+        ]
         self._about = parts
         self._check()
 

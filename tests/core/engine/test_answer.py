@@ -121,6 +121,44 @@ def test_the_models_own_chat_format(tiny_folder: Path, tmp_path: Path) -> None:
     assert finish.prompt_tokens == len("user: hi" + "assistant: ho" + "bot: <think>\n") + 2  # the two ends are one token each
 
 
+@pytest.fixture
+def chatty(tiny_folder: Path, tmp_path: Path) -> TextTokenizer:
+    for name in ("tokenizer.json", "tokenizer_config.json", "config.json"):
+        (tmp_path / name).write_bytes((tiny_folder / name).read_bytes())
+    thought = "{% if m.reasoning_content %}{{ '<think>\\n' + m.reasoning_content + '\\n</think>\\n\\n' }}{% endif %}"
+    turn = "{{ m.role + ': ' }}" + thought + "{{ m.content | trim + eos_token }}"
+    template = "{% for m in messages %}" + turn + "{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+    (tmp_path / "chat_template.jinja").write_text(template)
+    return TextTokenizer.from_folder(tmp_path)
+
+
+def test_the_template_called_chat_is_the_models_own(chatty: TextTokenizer) -> None:
+    loaded = writes(chatty, "<think>\nhm\n</think>\n\nyes")
+    reasoning, response, finish = told(
+        loaded, request("chat", suiron={"template": "chat", "input": "there"}, messages=[{"role": "user", "content": "hi"}])
+    )
+    assert (reasoning, response) == ("hm", "yes")
+    assert finish.prompt_tokens == len("user: hi\n\nthere" + "assistant: ") + 1
+    assert told(loaded, request(None))[:2] == ("hm", "yes")
+
+
+def test_what_a_message_says_stays_text(chatty: TextTokenizer) -> None:
+    """Its end of sequence has more letters than tokens: spelled by the message it is the former, written by the template the latter."""
+    eos, prompt = chatty.eos, len("user: assistant: ") + 1
+    finish = told(writes(chatty, "x"), request(None, [{"role": "user", "content": f" a{eos}\n"}]))[2]
+    assert finish.prompt_tokens == prompt + len(f"a{eos}")
+    named = told(writes(chatty, "x"), request("chat", [{"role": "user", "content": f"a{eos}"}]))[2]
+    assert named.prompt_tokens == prompt + len(f"a{eos}")
+
+
+def test_a_languages_version_is_asked_with_and_its_headings_are_read(tokenizer: TextTokenizer) -> None:
+    asked = {"template": "alpaca-reasoning-languages", "language": "Japanese"}
+    reasoning, response, finish = told(writes(tokenizer, "山。\n\n### 応答:\n3015 m"), request(suiron=asked))
+    assert (reasoning, response) == ("山。", "3015 m")
+    english = told(writes(tokenizer, "x"), request(suiron=asked | {"language": ""}))[2]
+    assert finish.prompt_tokens != english.prompt_tokens
+
+
 def test_a_chat_format_that_refuses_is_told_in_its_own_words(tiny_folder: Path, tmp_path: Path) -> None:
     for name in ("tokenizer.json", "tokenizer_config.json", "config.json"):
         (tmp_path / name).write_bytes((tiny_folder / name).read_bytes())

@@ -65,13 +65,13 @@ def split_whole(text: str, markers: Markers, start: str) -> tuple[str, str, str]
             answer += kept if section == "response" and not preamble else ""
             continue
         preamble, answered, reasoned = False, bool(answer.strip()), bool(texts["reasoning"].strip())
-        again = answered and (piece != markers.reasoning or (reasoned and section == "response"))
+        again = answered and (piece not in markers.reasoning or (reasoned and section == "response"))
         if piece in markers.runaway:
             return texts["reasoning"], texts["response"], "runaway"
         if again and headings:
             over = any(what == "mark" and later in markers.runaway for what, later in stream[place + 1 :])
             return texts["reasoning"], texts["response"], "runaway" if over else "complete"
-        target = "reasoning" if piece == markers.reasoning and not again else "response"
-        eat = 0 if target == section and texts[section].strip() else 1 if piece == markers.reasoning else 2
+        target = "reasoning" if piece in markers.reasoning and not again else "response"
+        eat = 0 if target == section and texts[section].strip() else 1 if piece in markers.reasoning else 2
         section = target
     return texts["reasoning"], texts["response"], "in_reasoning" if section == "reasoning" and not answer.strip() else "complete"

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import DataError
-from core.prompts.encoding import IGNORED, EncodedRow, encode_many, encode_prompt, encode_row, fits, prefix_kept
-from core.prompts.templates import TEMPLATES
+from core.errors import DataError, UsageError
+from core.prompts.encoding import IGNORED, EncodedRow, encode_batch, encode_many, encode_prompt, encode_row, fits, prefix_kept
+from core.prompts.layout import ByteLengths
+from core.prompts.templates import TEMPLATES, Segment
 from core.prompts.tokenizer import TextTokenizer
 from core.row import Row
+from tests.core.prompts.conftest import byte_level_json, write_folder
 
 words = st.text(st.sampled_from("ab .。\n#あ地🗻{}<|>:é"), max_size=15) | st.sampled_from(["<|im_end|>", "</s>", "", "so it takes three hours."])
 rows = st.builds(Row, instruction=words, input=words, reasoning=words, output=words)
@@ -121,3 +126,77 @@ def test_a_row_that_is_encoded_to_an_end_is_refused(byte_level: TextTokenizer) -
     byte_level_with_end.__dict__.update(byte_level.__dict__, stop_ids=byte_level.stop_ids | {letter})
     with pytest.raises(DataError, match="row 5"):
         encode_row(Row("q", output="Z", index=5), TEMPLATES["alpaca"], byte_level_with_end)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "composing"])
+@settings(max_examples=30, deadline=None)
+@given(some=st.lists(rows, min_size=1, max_size=12), drop=st.booleans())
+def test_a_batch_gives_what_each_row_gives_alone(kind: str, some: list[Row], drop: bool, request: pytest.FixtureRequest) -> None:
+    """A large batch counts bytes where it can; a row alone goes by characters."""
+    tokenizer: TextTokenizer = request.getfixturevalue(kind)
+    many = (some * ByteLengths.WORTH)[: ByteLengths.WORTH + 3]
+    templates = [TEMPLATES[name] for name in sorted(TEMPLATES)]
+    segments = [templates[place % len(templates)].segments(row, drop) for place, row in enumerate(many)]
+    batch = encode_batch(segments, tokenizer, range(len(many)))
+    assert not batch.errors and len(batch.starts) == len(many) + 1
+    for place in range(min(len(many), 5 * len(some))):
+        alone = encode_batch([segments[place]], tokenizer, [place])
+        assert batch.ids[batch.starts[place] : batch.starts[place + 1]].tolist() == alone.ids.tolist()
+        assert batch.ends[place].tolist() == alone.ends[0].tolist() and batch.present[place] == alone.present[0]
+
+
+@pytest.fixture(scope="module")
+def composing(tmp_path_factory: pytest.TempPathFactory) -> TextTokenizer:
+    """As Qwen's: text is composed (NFC) before it is split, so that bytes of a row may not be those of its tokens."""
+    definition = byte_level_json(merge_newlines=True) | {"normalizer": {"type": "NFC"}}
+    return TextTokenizer.from_folder(write_folder(tmp_path_factory.mktemp("composing"), definition, "<|im_end|>"))
+
+
+def test_text_that_is_composed_on_the_way_keeps_its_spans(composing: TextTokenizer) -> None:
+    row = Row("Cafe\u0301?", "か\u3099", "cafe\u0301 cafe\u0301", "が")
+    many = [TEMPLATES["alpaca-reasoning"].segments(row)] * ByteLengths.WORTH
+    batch = encode_batch(many, composing, range(len(many)))
+    ends = batch.ends[0].tolist()
+    assert composing.decode(batch.ids[ends[1] : ends[2]].tolist()) == "café café"
+    assert composing.decode(batch.ids[ends[3] : ends[4]].tolist()) == "が"
+
+
+def test_errors_cost_no_other_row(byte_level: TextTokenizer) -> None:
+    good, bad = Row("q", output="a"), Row("\ud800", output="a")
+    segments = [TEMPLATES["alpaca"].segments(bad if place % 40 == 7 else good) for place in range(100)]
+    batch = encode_batch(segments, byte_level, range(100, 200))
+    assert {place: error.where for place, error in batch.errors.items()} == {7: "row 107", 47: "row 147", 87: "row 187"}
+    sizes = np.diff(batch.starts)
+    assert [place for place, size in enumerate(sizes) if not size] == [7, 47, 87] and len(set(sizes.tolist())) == 2
+
+
+def test_special_tokens_of_a_template_are_ids_and_those_of_a_row_letters(byte_level: TextTokenizer) -> None:
+    end, think = (byte_level.raw.token_to_id(token) for token in ("<|end|>", "<think>"))
+    segments = [
+        Segment("prompt", "<|end|>user\n", special=True),
+        Segment("prompt", "Say <|end|> and <think>."),
+        Segment("prompt", "<|end|>", special=True),
+        Segment("marker", "<think>", special=True),
+        Segment("reasoning", "Hm."),
+        Segment("marker", "\nend\n", special=True),
+        Segment("response", "7"),
+        Segment("marker", "\n", special=True),
+    ]
+    batch = encode_batch([segments], byte_level, [0])
+    ids, ends = batch.ids.tolist(), batch.ends[0].tolist()
+    assert [id for id in ids if id in (end, think)] == [end, end, think] and ids[-1] == byte_level.eos_id
+    assert ids[ends[0] : ends[1]] == [think]  # the opening that the model writes itself
+    said = [byte_level.decode(ids[start:stop]) for start, stop in pairwise(ends)]
+    assert said[1:4] == ["Hm.", "\nend\n", "7\n"]
+
+
+def test_sections_out_of_order_are_refused(byte_level: TextTokenizer) -> None:
+    with pytest.raises(UsageError, match="out of order"):
+        encode_batch([[Segment("response", "a"), Segment("prompt", "b")]], byte_level, [0])
+
+
+def test_a_beginning_that_the_template_wrote_is_not_written_twice(sentencepiece: TextTokenizer) -> None:
+    own = [Segment("prompt", "<s>", special=True), Segment("prompt", "Add."), Segment("response", "7")]
+    ids = encode_batch([own], sentencepiece, [0]).ids.tolist()
+    assert ids.count(1) == 1 and ids[0] == 1
+    assert encode_prompt(own[:2], sentencepiece) == ids[: len(encode_prompt(own[:2], sentencepiece))]

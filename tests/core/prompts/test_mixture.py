@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import UsageError
-from core.prompts.mixture import MixtureCounts, choose, count, draw
+from core.prompts.mixture import Mixture, MixtureCounts, Realised, choose, count, draw
 from core.prompts.templates import TEMPLATES
 from core.row import Row
 
@@ -69,3 +70,68 @@ def test_settings_out_of_range_are_named() -> None:
             choose(ROWS[0], share, 1, VANILLA, REASONING)
     with pytest.raises(UsageError, match="vanilla template"):
         choose(ROWS[0], 0.5, 1, REASONING, REASONING)
+
+
+LANGUAGES, REASONING_LANGUAGES = TEMPLATES["alpaca-languages"], TEMPLATES["alpaca-reasoning-languages"]
+ALL = (VANILLA, LANGUAGES, REASONING, REASONING_LANGUAGES)
+weights = st.lists(st.integers(0, 20), min_size=4, max_size=4).filter(any)
+
+
+@settings(max_examples=15, deadline=None)
+@given(weights, st.integers(0, 2**40))
+def test_a_mixture_gives_every_template_its_share(given_weights: list[int], seed: int) -> None:
+    mixture = Mixture(list(zip(ALL, map(float, given_weights), strict=True)), seed)
+    drawn = [mixture.place(row) for row in ROWS]
+    for place, share in enumerate(mixture.shares()):
+        assert math.isclose(share, given_weights[place] / sum(given_weights), abs_tol=1e-12)
+        assert abs(drawn.count(place) / len(ROWS) - share) <= 6 * (share * (1 - share) / len(ROWS)) ** 0.5
+
+
+@settings(max_examples=15, deadline=None)
+@given(weights, st.integers(0, 2**40), st.randoms(use_true_random=False))
+def test_the_same_rows_get_the_same_templates_in_any_order_and_shard(given_weights: list[int], seed: int, shuffler: random.Random) -> None:
+    parts = list(zip(ALL, map(float, given_weights), strict=True))
+    some = ROWS[:300] + [Row(f"none {n}", output="x") for n in range(50)]
+    whole = {row.instruction: Mixture(parts, seed).place(row) for row in some}
+    shuffled = shuffler.sample(some, len(some))
+    halves = (Mixture(parts, seed), Mixture(parts, seed))
+    assert all(whole[row.instruction] == halves[at % 2].place(msgspec.structs.replace(row, index=at)) for at, row in enumerate(shuffled))
+
+
+@settings(max_examples=15, deadline=None)
+@given(weights, st.integers(0, 2**40))
+def test_rows_without_reasoning_take_the_others_by_their_weights(given_weights: list[int], seed: int) -> None:
+    mixture = Mixture(list(zip(ALL, map(float, given_weights), strict=True)), seed)
+    bare = [Row(f"q {n}", reasoning=" \n", output="x") for n in range(2000)]
+    drawn = [mixture.place(row) for row in bare]
+    assert set(drawn) <= {0, 1}
+    total = given_weights[0] + given_weights[1]
+    share = given_weights[0] / total if total else 0.5
+    assert abs(drawn.count(0) / len(bare) - share) <= 6 * (share * (1 - share) / len(bare)) ** 0.5
+
+
+def test_rows_without_reasoning_are_left_out_where_all_templates_ask_for_one() -> None:
+    mixture = Mixture([(REASONING, 1.0), (REASONING_LANGUAGES, 2.0)], 1)
+    assert mixture.choose(Row("q", output="x")) is None
+    assert mixture.choose(ROWS[0]) in (REASONING, REASONING_LANGUAGES)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.15, 0.3, 0.85, 1.0])
+def test_a_mixture_of_two_is_what_the_share_was(share: float) -> None:
+    mixture = Mixture([(VANILLA, share), (REASONING, 1 - share)], 3442)
+    rows = ROWS[:500] + [Row(f"none {n}", output="x") for n in range(20)]
+    assert all(mixture.choose(row) is choose(row, share, 3442, VANILLA, REASONING)[0] for row in rows)
+
+
+def test_wrong_mixtures_are_named() -> None:
+    for parts, says in (
+        ([], "empty"),
+        ([(VANILLA, 1.0), (VANILLA, 2.0)], "twice"),
+        ([(VANILLA, -1.0)], "weight"),
+        ([(VANILLA, math.inf)], "weight"),
+        ([(VANILLA, 0.0), (REASONING, 0.0)], "no template of the mixture has a weight"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            Mixture(parts, 1)
+    words = Realised({"alpaca": 150, "alpaca-reasoning": 850}).words()
+    assert words == "alpaca 150 (15.0%), alpaca-reasoning 850 (85.0%)"

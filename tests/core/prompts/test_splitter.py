@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from core.errors import UsageError
+from core.prompts.detokenizer import Detokenizer
 from core.prompts.splitter import ALPACA, THINK, Markers, Part, Splitter
+from core.prompts.tokenizer import TextTokenizer
 
 _spec = importlib.util.spec_from_file_location("slow_splitter", Path(__file__).with_name("slow_splitter.py"))
 assert _spec and _spec.loader
@@ -21,7 +24,9 @@ split_whole = _slow.split_whole
 
 OWN_TAGS = Markers("[[R]]", "[[A]]", ("[[U]]",), line_start=False)
 OWN_HEADINGS = Markers("~~~~R", "  A:", ("U",), line_start=True)
-FAMILIES = [ALPACA, THINK, OWN_TAGS, OWN_HEADINGS]
+SPELLINGS = Markers(("### 推論:", "### Reasoning:"), ("### 応答:", "## 応答:", "### Response:"), ("### 指示:",))
+CHANNELS = Markers(("<|c|>a<|m|>", "<t>"), ("<|e|><|c|>f<|m|>", "<|c|>f<|m|>", "</t>"), line_start=False)  # one ends as another one
+FAMILIES = [ALPACA, THINK, OWN_TAGS, OWN_HEADINGS, SPELLINGS, CHANNELS]
 STARTS = ["reasoning", "response", "undecided"]
 
 PIECES = {
@@ -29,12 +34,15 @@ PIECES = {
              "~~~", "~", "\n", "\n\n", "\r\n", "\r", "\t", "a", "あ", "    ", "```py", "\n### Response:\n", "\n\n### Reasoning:\n"],
     THINK: ["<think>", "</think>", "<", "</", "think>", "</thi", "<t", "\n", "\n\n", "\r", "\r\n", " ", "a", "あ", "```\n", "<<", ">"],
     OWN_TAGS: ["[[R]]", "[[A]]", "[[U]]", "[", "[[", "]]", "R", "\n", "\r", "a", " "],
+    SPELLINGS: ["### 推論:", "### Reasoning:", "### 応答:", "## 応答:", "### Response:", "### 指示:", "### 応", "##", "#", " ", "答", "\n", "\n\n",
+                "\r\n", "\r", "a", "```", "\n## 応答:\n"],
+    CHANNELS: ["<|c|>a<|m|>", "<|e|><|c|>f<|m|>", "<|c|>f<|m|>", "<|c|>", "<|e|>", "<|", "a", "f", "<|m|>", "<t>", "</t>", "\n", "\r\n", " "],
     OWN_HEADINGS: ["~~~~R", "  A:", "U", "~", "~~~", "~~~~", " ", "  ", "\n", "\r\n", "\r", "a", "```", "\n~~~~\n", "\n  A:"],
 }  # fmt: skip
 
 
-def run(pieces: list[str], markers: Markers, start: Any) -> tuple[tuple[str, str, str], Splitter, list[list[Part]]]:
-    splitter = Splitter(markers, start)
+def run(pieces: list[str], markers: Markers, start: Any, record: bool = False) -> tuple[tuple[str, str, str], Splitter, list[list[Part]]]:
+    splitter = Splitter(markers, start, record=record)
     given_out = [splitter.feed(piece) for piece in pieces] + [splitter.close()]
     return (splitter.reasoning, splitter.response, splitter.ending), splitter, given_out
 
@@ -64,6 +72,59 @@ def test_every_cut_gives_what_the_rules_give_for_the_whole(case: tuple[Markers, 
     assert flat[0] == flat[1] == flat[2]
     assert "".join(letter for section, letter in flat[0] if section == "reasoning") == expected[0]
     assert "".join(letter for section, letter in flat[0] if section == "response") == expected[1]
+
+
+anything = st.text(st.sampled_from("ab#<>\n\r` ~投") | st.characters(), max_size=40)
+mark = st.text("ab<#: 投", min_size=1, max_size=4)
+
+
+@st.composite
+def own_markers(draw: st.DrawFn) -> Markers:
+    marks = [draw(st.lists(mark, min_size=least, max_size=2).map(tuple)) for least in (0, 1, 0)]
+    try:
+        return Markers(*marks, line_start=draw(st.booleans()))  # type: ignore[arg-type]
+    except UsageError:
+        assume(False)
+        raise
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from(FAMILIES) | own_markers(), st.lists(anything | mark | st.sampled_from(["\n", "\r\n", "\n\n", "```"]), max_size=8), st.data())
+def test_any_text_with_any_markers_is_sorted_whatever_the_cut_and_nothing_is_lost(markers: Markers, pieces: list[str], data: st.DataObject) -> None:
+    """Sections, markers and the layout around them, put together, are the input; what was given out is never taken back."""
+    marks = st.sampled_from(markers.all())
+    text = "".join(piece + data.draw(st.just("") | marks) for piece in pieces)
+    start = data.draw(st.sampled_from(STARTS))
+    cuts = [0, *sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6))), len(text)]
+    result, recorded, recorded_parts = run([text[a:b] for a, b in itertools.pairwise(cuts)], markers, start, record=True)
+    assert result == split_whole(text, markers, start)
+
+    splitter, shown = Splitter(markers, start), {"reasoning": "", "response": ""}
+    whole = Splitter(markers, start, record=True)
+    for end, letter in enumerate(text, 1):
+        for part in splitter.feed(letter):
+            shown[part.section] += part.text
+        assert (splitter.reasoning, splitter.response) == (shown["reasoning"], shown["response"])
+        whole.feed(letter)
+        assert text[:end].startswith("".join(piece for _, piece in whole.pieces()))
+    for part in splitter.close():
+        shown[part.section] += part.text
+    whole.close()
+    assert (shown["reasoning"], shown["response"], splitter.ending) == result
+    assert one_by_one([part for parts in recorded_parts for part in parts]) == one_by_one(
+        run([text], markers, start)[2][0] + run([text], markers, start)[2][1]
+    )
+
+    record = recorded.pieces()
+    assert record == whole.pieces()
+    assert "".join(piece for _, piece in record) == text
+    for section, expected in zip(("reasoning", "response"), result[:2], strict=True):
+        assert "".join(piece for sort, piece in record if sort == section) == expected
+    any_mark = re.compile(f"(?:{'|'.join(map(re.escape, markers.all()))})+")
+    for (before, _), (sort, piece), (after, _) in zip([("", ""), *record], record, [*record[1:], ("", "")], strict=False):
+        assert sort != "marker" or any_mark.fullmatch(piece)
+        assert sort != "layout" or (not piece.strip(" \t\r\n") and "marker" in (before, after))
+        assert sort != "after" or recorded.ran_away
 
 
 @settings(max_examples=300, deadline=None)
@@ -172,6 +233,19 @@ def test_tags(text: str, start: str, expected: tuple[str, str, str]) -> None:
     assert run([text], THINK, start)[0] == expected == split_whole(text, THINK, start)
 
 
+def test_a_marker_may_be_one_special_token_or_many(byte_level: TextTokenizer) -> None:
+    """`<think>` is one token of this tokenizer, `</think>` is not; both reach the splitter as text."""
+    text = "<think>\n投影🗻\n</think>\n\na"
+    [as_one] = byte_level.encode_runs([[(text, True)]])
+    as_many = byte_level.encode(text)[0]
+    assert len(as_one.ids) < len(as_many)
+    for ids in (as_one.ids, as_many):
+        splitter, detokenizer = Splitter(THINK, "undecided"), Detokenizer(byte_level, at_start=False)
+        parts = [part for id in ids for part in splitter.feed(detokenizer.push(id))] + splitter.feed(detokenizer.close()) + splitter.close()
+        assert (splitter.reasoning, splitter.response, splitter.ending) == ("投影🗻", "a", "complete")
+        assert not any("\ufffd" in part.text for part in parts)
+
+
 def test_text_is_given_out_with_the_piece_that_decides_it() -> None:
     splitter = Splitter(ALPACA, "reasoning")
     assert splitter.feed("one\n") == [Part("reasoning", "one")]
@@ -194,10 +268,58 @@ def test_a_runaway_is_known_at_once_and_nothing_follows() -> None:
     assert splitter.response == "42"
 
 
-@pytest.mark.parametrize("marks", [("", "b"), ("a", "a"), ("ab", "b"), ("a\n", "b")])
-def test_markers_that_cannot_be_told_apart_are_refused(marks: tuple[str, str]) -> None:
-    with pytest.raises(UsageError):
-        Markers(*marks)
+@pytest.mark.parametrize("marks", [("", "b"), ("a", "a"), ("ab", "a"), ("a\n", "b"), (("a", "c"), ("b", "c")), ("a", ()), ("a", ("bc", "b"))])
+def test_markers_that_cannot_be_told_apart_are_refused(marks: Any) -> None:
+    for line_start in (True, False):
+        with pytest.raises(UsageError):
+            Markers(*marks, line_start=line_start)
+
+
+def test_a_tag_may_not_stand_inside_another_but_a_heading_may() -> None:
+    assert Markers("### A:", "## A:").all() == ("### A:", "## A:")
+    with pytest.raises(UsageError, match="inside another"):
+        Markers("<ab>", "b", line_start=False)
+    assert Markers("<a><b>", "<b>", line_start=False).kinds() == {"<a><b>": "reasoning", "<b>": "response"}
+
+
+def test_a_plain_string_is_one_spelling() -> None:
+    assert Markers("a", "b", "c") == Markers(("a",), ("b",), ("c",))  # type: ignore[arg-type]
+    assert Markers((), ("b",)).reasoning == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "markers", "start", "expected"),
+    [
+        ("### 推論:\nr\n\n### 応答:\na", SPELLINGS, "undecided", ("r", "a", "complete")),
+        ("r\n\n### Response:\na", SPELLINGS, "reasoning", ("r", "a", "complete")),  # a Japanese prompt, answered under an English heading
+        ("### Reasoning:\nr\n\n## 応答: a\n\n### 指示:\nb", SPELLINGS, "reasoning", ("r", "a", "runaway")),
+        ("<|c|>a<|m|>r<|e|><|c|>f<|m|>a", CHANNELS, "undecided", ("r", "a", "complete")),
+        ("<|c|>f<|m|>a", CHANNELS, "undecided", ("", "a", "complete")),
+        ("r<|e|>s</t>\n\na", CHANNELS, "reasoning", ("r<|e|>s", "a", "complete")),
+    ],
+)
+def test_several_spellings(text: str, markers: Markers, start: str, expected: tuple[str, str, str]) -> None:
+    assert run([text], markers, start)[0] == run(list(text), markers, start)[0] == expected == split_whole(text, markers, start)
+
+
+def test_a_record_tells_what_became_of_every_character() -> None:
+    _, splitter, _ = run(["### Reasoning:\nr\n\n### Reasoning:\ns\n\n### Respon", "se: a\n### Input:\nb"], ALPACA, "reasoning", record=True)
+    assert splitter.pieces() == [
+        ("marker", "### Reasoning:"),
+        ("layout", "\n"),
+        ("reasoning", "r\n\n"),  # it goes on, so its blank line is text
+        ("marker", "### Reasoning:"),
+        ("layout", "\n"),
+        ("reasoning", "s"),
+        ("layout", "\n\n"),
+        ("marker", "### Response:"),
+        ("layout", " "),
+        ("response", "a"),
+        ("layout", "\n"),
+        ("marker", "### Input:"),
+        ("after", "\nb"),
+    ]
+    assert run(["a"], ALPACA, "response")[1].pieces() == []
 
 
 def test_a_wrong_start_is_refused() -> None:

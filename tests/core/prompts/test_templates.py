@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UsageError
-from core.prompts.splitter import Splitter
-from core.prompts.templates import TEMPLATES, Template, get_template
+from core.prompts.languages import language_code
+from core.prompts.splitter import THINK, Splitter
+from core.prompts.templates import TEMPLATES, Template, Version, get_template
 from core.row import Row
 
 VANILLA = """Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.
@@ -91,14 +94,101 @@ def test_a_splitter_reads_back_what_the_template_trains() -> None:
 
 
 def test_an_unknown_name_is_told_which_there_are() -> None:
-    with pytest.raises(UsageError, match="alpaca, alpaca-reasoning"):
+    with pytest.raises(UsageError, match="alpaca, alpaca-reasoning") as caught:
         get_template("alpacca")
+    assert "did you mean alpaca?" in caught.value.what
     assert get_template("alpaca").name == "alpaca"
 
 
+def test_the_alpaca_texts_are_those_of_the_paper_trail() -> None:
+    """The published texts with `{}` for every value, as they stood in the code that people trained with."""
+    known = {
+        "alpaca": "e26605d69cd3c9efa0c4aed65b733b71bb32a17ca27bab21b198501cb0f01303",
+        "alpaca-reasoning": "cf0941e8ed3e5bab1633af498f642e05828dfd11223b099f16fb84fbd33159fd",
+    }
+    for name, digest in known.items():
+        for template in (TEMPLATES[name], TEMPLATES[f"{name}-languages"]):
+            text = template.pattern
+            for slot in ("instruction", "input", "reasoning", "output"):
+                text = text.replace(f"{{{slot}}}", "{}")
+            assert hashlib.sha256(text.encode()).hexdigest() == digest
+        assert list(TEMPLATES[name].versions) == ["default"]
+
+
 @pytest.mark.parametrize(
-    "pattern", ["{instruction} {input}", "{input} {instruction} {output}", "{instruction} {input} {output}.", "{instruction} {output}"]
+    ("language", "heading"),
+    [
+        ("Japanese", "### 応答:"),
+        ("ja", "### 応答:"),
+        ("日本語", "### 応答:"),
+        ("ja_JP", "### 応答:"),
+        ("中文", "### 回答:"),
+        ("zh-CN", "### 回答:"),
+        ("", "### Response:"),
+        ("English", "### Response:"),
+        ("Klingon", "### Response:"),
+    ],
+)
+def test_the_version_is_that_of_the_language(language: str, heading: str) -> None:
+    row = Row("問", "入", "考", "答", syslang=language)
+    for name in ("alpaca-languages", "alpaca-reasoning-languages"):
+        assert heading in whole(TEMPLATES[name], row)
+        assert heading in TEMPLATES[name].answer_prompt("a", "b", "c", language=language)
+    assert "### Response:" in whole(TEMPLATES["alpaca"], row)
+
+
+def test_an_answer_in_any_version_is_read_back() -> None:
+    template = TEMPLATES["alpaca-reasoning-languages"]
+    for language in ("English", "Japanese", "Chinese"):
+        row = Row("Add.", "", "Three.\n\nSeven.", "7", syslang=language)
+        splitter = Splitter(template.markers, template.start)
+        splitter.feed(whole(template, row).removeprefix(template.prompt(row.instruction, row.input, language=language)))
+        splitter.close()
+        assert (splitter.reasoning, splitter.response) == (row.reasoning, "7")
+
+
+def test_the_three_prompts_follow_each_other() -> None:
+    row = Row("Add.", "3 4", "Three and four.", "7", syslang="ja")
+    template = TEMPLATES["alpaca-reasoning-languages"]
+    asked = template.prompt("Add.", "3 4", language="ja")
+    begun = template.continue_prompt("Add.", "3 4", "Three", language="ja")
+    given = template.answer_prompt("Add.", "3 4", row.reasoning, language="ja")
+    assert asked.endswith("### 推論:\n") and begun == asked + "Three" and given == f"{asked}{row.reasoning}\n\n### 応答:\n"
+    assert whole(template, row) == given + "7"
+    with pytest.raises(UsageError, match="no reasoning to go on with"):
+        TEMPLATES["alpaca"].continue_prompt("Add.", "", "Three")
+
+
+def test_names_of_languages() -> None:
+    assert {language_code(name) for name in ("ja", "JP", "Japanese", " 日本語 ", "ja-JP", "ja_jp")} == {"ja"}
+    assert (language_code("zh_Hant"), language_code("zh-TW"), language_code("zh-CN"), language_code("Toki  Pona")) == (
+        "zh-hant",
+        "zh-hant",
+        "zh",
+        "toki pona",
+    )
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "{instruction} {input}",
+        "{input} {instruction} {output}",
+        "{instruction} {input} {output}.",
+        "{instruction} {output}",
+        "{instruction} {input} {output}{output}",
+    ],
 )
 def test_a_pattern_with_wrong_slots_is_refused(pattern: str) -> None:
     with pytest.raises(UsageError, match="slots"):
-        msgspec.structs.replace(TEMPLATES["alpaca"], pattern=pattern, input_block="{input}")
+        Version(pattern, "{input}", TEMPLATES["alpaca"].markers)
+
+
+def test_versions_that_do_not_fit_each_other_are_refused() -> None:
+    vanilla, reasoning = TEMPLATES["alpaca"].versions["default"], TEMPLATES["alpaca-reasoning"].versions["default"]
+    with pytest.raises(UsageError, match="some have none"):
+        Template("x", {"default": vanilla, "ja": reasoning})
+    with pytest.raises(UsageError, match="no version for other languages"):
+        Template("x", {"ja": vanilla})
+    with pytest.raises(UsageError, match="headings and some are tags"):
+        Template("x", {"default": vanilla, "ja": msgspec.structs.replace(vanilla, markers=THINK)})

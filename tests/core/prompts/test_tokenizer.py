@@ -92,7 +92,7 @@ def test_a_preview_shows_bytes_that_are_no_character(byte_level: TextTokenizer, 
 
 def test_the_terminal_can_import_all_of_it_without_a_library() -> None:
     code = (
-        "import sys, core.prompts.encoding, core.prompts.detokenizer, core.prompts.mixture;"
-        "sys.exit(any(name in sys.modules for name in ('tokenizers', 'torch', 'transformers')))"
+        "import sys, core.prompts.encoding, core.prompts.detokenizer, core.prompts.mixture, core.prompts.chat, core.prompts.splitter;"
+        "sys.exit(any(name in sys.modules for name in ('tokenizers', 'torch', 'transformers', 'jinja2')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from core.errors import RunError
-from core.runs.form import SETTINGS, seeds_spec, texts_of, with_texts
-from core.runs.spec import PROJECTIONS, DataSection, ModelSection, RunSpec
+from core.runs.form import SETTINGS, SHARE, seeds_spec, texts_of, with_texts
+from core.runs.spec import PROJECTIONS, DataSection, MixturePart, ModelSection, RunSpec, two_templates
 
 SPEC = RunSpec(data=DataSection(source="rows.jsonl"), model=ModelSection(name="demo"))
 
@@ -59,3 +60,14 @@ def test_the_preset_seeds() -> None:
     assert spec.lora.target_modules == PROJECTIONS
     assert (spec.train.seed, spec.prompt.seed, spec.train.gradient_checkpointing) == (3442, 3442, True)
     assert (spec.prompt.max_seq_length, spec.prompt.vanilla_share, spec.model.load_in_4bit) == (2048, 0.15, True)
+
+
+def test_the_vanilla_share_is_that_of_a_mixture_of_two() -> None:
+    own = replace(SPEC, prompt=replace(SPEC.prompt, mixture=two_templates(0.4, "a", "b")))
+    assert texts_of(own)[SHARE] == "0.4"
+    assert with_texts(own, {SHARE: "0.25"}).prompt.mixture == two_templates(0.25, "a", "b")
+    three = replace(SPEC, prompt=replace(SPEC.prompt, mixture=(*own.prompt.mixture, MixturePart(template="c"))))
+    assert texts_of(three)[SHARE] == "3 templates" and with_texts(three, texts_of(three)) == three
+    with pytest.raises(RunError, match="a mixture of 3 templates") as caught:
+        with_texts(three, {SHARE: "0.5"})
+    assert caught.value.where == SHARE

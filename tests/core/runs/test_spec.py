@@ -5,7 +5,19 @@ from pathlib import Path
 import pytest
 
 from core.errors import RunError
-from core.runs.spec import DataSection, LoraSection, ModelSection, PromptSection, RunSpec, TrainSection, dump_spec, load_spec
+from core.prompts.policy import SectionWeights
+from core.runs.spec import (
+    DataSection,
+    LoraSection,
+    MixturePart,
+    ModelSection,
+    PromptSection,
+    RunSpec,
+    TrainSection,
+    dump_spec,
+    load_spec,
+    two_templates,
+)
 
 SPEC = RunSpec(name="x", data=DataSection(source="owner/rows"), model=ModelSection(name="owner/model"))
 
@@ -62,3 +74,58 @@ def test_names_that_are_no_paths_are_left_to_whoever_opens_them(tmp_path: Path) 
     path.write_text('[data]\nsource = ""\n[model]\nname = "demo"\n')  # an empty name would be the file's own folder
     with pytest.raises(RunError, match=r"data\.source"):
         load_spec(path)
+
+
+HEAD = '[data]\nsource = "x"\n[model]\nname = "m"\n'
+
+
+def written(tmp_path: Path, prompt: str) -> PromptSection:
+    path = tmp_path / "run.toml"
+    path.write_text(f"{HEAD}[prompt]\n{prompt}", encoding="utf-8")
+    spec = load_spec(path)
+    path.write_bytes(dump_spec(spec))
+    assert load_spec(path) == spec
+    return spec.prompt
+
+
+def test_a_mixture_is_a_list_with_weights(tmp_path: Path) -> None:
+    prompt = written(tmp_path, '[[prompt.mixture]]\ntemplate = "a"\nweight = 1\n[[prompt.mixture]]\ntemplate = "b"\nweight = 3.0\n')
+    assert prompt.mixture == (MixturePart(template="a", weight=1.0), MixturePart(template="b", weight=3.0)) and prompt.vanilla_share == 0.25
+    assert written(tmp_path, '[[prompt.mixture]]\ntemplate = "a"\n').vanilla_share is None
+
+
+def test_the_words_of_earlier_versions_are_a_mixture_of_two(tmp_path: Path) -> None:
+    prompt = written(tmp_path, 'vanilla = "a"\nreasoning = "b"\nvanilla_share = 0.3\nseed = 7\n')
+    assert prompt.mixture == two_templates(0.3, "a", "b") and prompt.seed == 7
+    assert written(tmp_path, "vanilla_share = 1\n").mixture == two_templates(1.0)
+    assert written(tmp_path, 'reasoning = "b"\n').mixture == two_templates(0.15, "alpaca", "b")
+    with pytest.raises(RunError, match=r"prompt\.mixture stands beside"):
+        written(tmp_path, 'vanilla_share = 0.3\n[[prompt.mixture]]\ntemplate = "a"\n')
+
+
+def test_weights_for_sections_and_what_happens_to_long_rows(tmp_path: Path) -> None:
+    prompt = written(tmp_path, 'too_long = "cut_reasoning"\ndrop_empty_input = false\nloss_on = { reasoning = 0.25, end = 2 }\n')
+    assert prompt.loss_on == SectionWeights(reasoning=0.25, end=2.0)
+    assert (prompt.too_long, prompt.drop_empty_input, PromptSection().drop_empty_input) == ("cut_reasoning", False, None)
+    assert written(tmp_path, 'loss_on = "response"\n').loss_on == "response"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "named"),
+    [
+        ('loss_on = "answer"\n', "loss_on"),
+        ("loss_on = { end = 0 }\n", "prompt.loss_on.end"),
+        ("loss_on = { reasonning = 1 }\n", "reasonning"),
+        ('too_long = "cut"\n', "too_long"),
+        ("mixture = []\n", "prompt.mixture"),
+        ('mixture = [{template = "a"}, {template = "a"}]\n', "prompt.mixture"),
+        ('mixture = [{template = "a", weight = -1}]\n', "prompt.mixture.weight"),
+        ('mixture = [{template = "a", weight = 0}]\n', "prompt.mixture.weight"),
+        ('mixture = [{templat = "a"}]\n', "templat"),
+        ('mixture = [{template = ""}]\n', "prompt.mixture.template"),
+    ],
+)
+def test_prompt_settings_out_of_range_are_named(tmp_path: Path, prompt: str, named: str) -> None:
+    with pytest.raises(RunError) as caught:
+        written(tmp_path, prompt)
+    assert named in str(caught.value)

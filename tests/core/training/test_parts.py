@@ -10,7 +10,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
@@ -29,6 +31,36 @@ def run(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path)
 
 
+class Given:
+    """Rows with labels and weights of their own, in the place of a prepared training set."""
+
+    def __init__(self, rows: list[list[int]], weights: list[list[float]] | None = None) -> None:
+        self._rows, self._weights, self.weighted = rows, weights, weights is not None
+
+    def labels(self, row: int) -> np.ndarray[Any, Any]:
+        return np.array(self._rows[row])
+
+    def token_weights(self, row: int) -> np.ndarray[Any, Any]:
+        assert self._weights is not None
+        return np.array(self._weights[row], np.float32)
+
+
+SIZES = ((30, 12), (9, 2), (21, 20))
+ROWS = [{"input_ids": list(range(10, 10 + n)), "row": row} for row, (n, _) in enumerate(SIZES)]
+LABELS = [[-100] * given + list(range(10 + given, 10 + n)) for n, given in SIZES]
+
+
+def losses_alone(model: Any) -> list[Any]:
+    """The loss of every token of every row, its row alone in the model; 0 where it has no label."""
+    import torch
+
+    alone = []
+    for row, labels in zip(ROWS, LABELS, strict=True):
+        scores = model(torch.tensor([row["input_ids"]])).logits[0, :-1].float()
+        alone.append(torch.nn.functional.cross_entropy(scores, torch.tensor(labels[1:]), reduction="none"))
+    return alone
+
+
 def test_the_loss_over_a_padded_batch_is_that_of_its_rows_alone(model_folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM
@@ -36,19 +68,38 @@ def test_the_loss_over_a_padded_batch_is_that_of_its_rows_alone(model_folder: Pa
     from core.training.trainer import Collator, labelled_loss
 
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
-    rows = [
-        {"input_ids": list(range(10, 10 + n)), "labels": [-100] * given + list(range(10 + given, 10 + n))}
-        for n, given in ((30, 12), (9, 2), (21, 20))
-    ]
-    total, count = 0.0, 0
+    count = sum(label != -100 for labels in LABELS for label in labels[1:])
     with torch.inference_mode():
-        for row in rows:
-            ids, labels = torch.tensor([row["input_ids"]]), torch.tensor([row["labels"]])
-            learnt = int((labels[:, 1:] != -100).sum())
-            total, count = total + float(model(ids, labels=labels).loss) * learnt, count + learnt
-        batch = Collator(pad_id=3)(rows)
+        total = sum(float(alone.sum()) for alone in losses_alone(model))
+        batch = Collator(3, Given(LABELS))(ROWS)  # type: ignore[arg-type]
         assert math.isclose(float(labelled_loss(model, batch)), total / count, abs_tol=1e-5)
         assert math.isclose(float(labelled_loss(model, batch, num_items=100)), total / 100, abs_tol=1e-5)
+
+
+def test_a_weighted_loss_is_the_weighted_mean(model_folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from core.training.trainer import Collator, labelled_loss
+
+    model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
+    weights = [[0.0] * given + [0.25] * 3 + [2.0] * (n - given - 3) for n, given in SIZES[:2]] + [[0.0] * 20 + [0.5]]
+    with torch.inference_mode():
+        by_hand = [(alone * torch.tensor(weight[1:])).sum() for alone, weight in zip(losses_alone(model), weights, strict=True)]
+        batch = Collator(3, Given(LABELS, weights))(ROWS)  # type: ignore[arg-type]
+        whole = float(sum(by_hand)) / sum(map(sum, weights))
+        assert math.isclose(float(labelled_loss(model, batch)), whole, abs_tol=1e-5)
+        assert math.isclose(float(labelled_loss(model, batch, num_items=torch.tensor(7.0))), float(sum(by_hand)) / 7, abs_tol=1e-5)
+
+
+def test_padding_equal_to_the_end_never_hides_it() -> None:
+    from core.training.trainer import Collator
+
+    rows = [{"input_ids": [5, 6, 3], "row": 0}, {"input_ids": [7, 3], "row": 1}]
+    batch = Collator(3, Given([[-100, 6, 3], [-100, 3]]))(rows)  # type: ignore[arg-type]
+    assert batch["input_ids"].tolist() == [[5, 6, 3], [7, 3, 3]]
+    assert batch["labels"].tolist() == [[-100, 6, 3], [-100, 3, -100]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
 
 
 def test_a_loss_that_is_no_number_is_written_as_none_and_said(run: RunFolder) -> None:

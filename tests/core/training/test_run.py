@@ -11,6 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from core.data.source import open_data
+from core.prompts.policy import SectionWeights
+from core.prompts.template_file import load_template
+from core.prompts.templates import TEMPLATES
 from core.prompts.tokenizer import TextTokenizer
 from core.runs.folder import Metric
 from core.runs.spec import RunSpec, dump_spec
@@ -30,6 +33,10 @@ def test_a_run_writes_its_metrics_status_and_facts(trained: Process, model_folde
     assert facts["rows_trained"] == ROWS and facts["rows_in_source"] == 2 * ROWS
     assert facts["rows_empty_reasoning"] == 1 and facts["rows_empty_reasoning"] + facts["rows_vanilla"] + facts["rows_reasoning"] == ROWS
     assert facts["last_token_is_eos"] is True and facts["seed"] == 3442 and facts["steps_without_finite_loss"] == 0
+    again = prepare(open_data(trained.run.spec().data.source), trained.run.spec(), TextTokenizer.from_folder(model_folder))
+    assert facts["encoded_hash"] == again.hash  # what a preview makes of the same specification, in another process and cache
+    for name in ("alpaca", "alpaca-reasoning"):
+        assert load_template(trained.run.path / "templates" / f"{name}.yaml") == TEMPLATES[name]
     assert facts["model_resolved"] == facts["model_folder"] == str(model_folder)
     assert 0 < facts["trainable_parameters"] < facts["parameters"]
     assert facts["versions"]["torch"] and facts["gradient_checkpointing"] is False
@@ -46,15 +53,41 @@ def test_the_first_loss_is_the_plain_cross_entropy_over_the_same_labels(trained:
     spec = trained.run.spec()
     prepared = prepare(open_data(spec.data.source), spec, TextTokenizer.from_folder(model_folder))
     longest = prepared.longest
-    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in prepared.ids])
-    attention = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in prepared.ids])
-    wanted = torch.tensor([[*row, *[-100] * (longest - len(row))] for row in prepared.labels])[:, 1:]
+    rows, labels = ([get(row).tolist() for row in range(len(prepared))] for get in (prepared.ids, prepared.labels))
+    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows])
+    attention = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+    wanted = torch.tensor([[*row, *[-100] * (longest - len(row))] for row in labels])[:, 1:]
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=getattr(torch, dtype_name("cpu")))
     with torch.inference_mode():
         scores = model(ids, attention_mask=attention).logits[:, :-1].double()
     plain = float(torch.nn.functional.cross_entropy(scores[wanted != -100], wanted[wanted != -100]))
     first = trained.run.metrics()[0][0].loss
     assert first is not None and math.isclose(first, plain, abs_tol=1e-4)
+
+
+def test_a_weighted_run_reports_the_weighted_mean_over_all_batches_of_a_step(model_folder: Path, rows_file: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from core.models.backend import dtype_name
+
+    spec = make_spec(rows_file, model_folder, steps=1, batch_size=ROWS // 4, gradient_accumulation=4)
+    weights = SectionWeights(prompt=0.1, reasoning=0.5, response=2.0, end=3.0)
+    spec = replace(spec, prompt=replace(spec.prompt, loss_on=weights))
+    process = Process(tmp_path / "weighted", spec)
+    assert process.end() == 0, process.log()
+    prepared = prepare(open_data(spec.data.source), spec, TextTokenizer.from_folder(model_folder))
+    model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=getattr(torch, dtype_name("cpu")))
+    total = weight = 0.0
+    with torch.inference_mode():
+        for row in range(len(prepared)):
+            ids = torch.tensor(prepared.ids(row)[None], dtype=torch.long)
+            each = torch.nn.functional.cross_entropy(model(ids).logits[0, :-1].double(), ids[0, 1:], reduction="none")
+            counted = torch.tensor(prepared.token_weights(row)[1:]).double()
+            total, weight = total + float((each * counted).sum()), weight + float(counted.sum())
+    first = process.run.metrics()[0][0].loss
+    assert prepared.weighted and first is not None and math.isclose(first, total / weight, abs_tol=1e-3)  # bfloat16, other shapes of a batch
+    assert process.run.status().facts["encoded_hash"] == prepared.hash
 
 
 def test_the_adapter_loads_back_and_has_learnt(trained: Process, model_folder: Path) -> None:
@@ -67,7 +100,7 @@ def test_the_adapter_loads_back_and_has_learnt(trained: Process, model_folder: P
     assert not (trained.run.path / "adapter.tmp").exists()
     loaded = load_for_inference(str(model_folder), trained.run.adapter, progress=lambda message: None)
     prepared = prepare(open_data(trained.run.spec().data.source), trained.run.spec(), loaded.tokenizer)
-    ids, labels = torch.tensor([list(prepared.ids[0])]), torch.tensor([list(prepared.labels[0])])
+    ids, labels = torch.tensor([prepared.ids(0).tolist()]), torch.tensor([prepared.labels(0).tolist()])
     with torch.inference_mode():
         tuned = float(loaded.model(ids, labels=labels).loss)
         with loaded.model.disable_adapter():

@@ -1,0 +1,102 @@
+"""`prompts` as programs meet it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+import core
+from core import settings
+from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, dump_spec
+from tests.support.tiny_model import END, make_tiny_model
+
+ROWS = [
+    {
+        "instruction": f"What is {n} + 1?",
+        "input": "",
+        "reasoning": f"One more than {n}.",
+        "output": str(n + 1),
+        "sysflag": "test" if n > 7 else "train",
+    }
+    for n in range(10)
+]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_model(tmp_path_factory.mktemp("cli") / "model")
+
+
+def run(*words: str) -> tuple[int, str, str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(core.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-m", "core", "prompts", *words], env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=60
+    )
+    assert b"Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def rows_file(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    path = folder / "rows.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return path
+
+
+def test_list_tells_bad_files_beside_good_ones(tmp_path: Path) -> None:
+    own = settings.config() / "templates"
+    own.mkdir(parents=True)
+    (own / "bad.yaml").write_text("name: bad\nversons: 1\n")
+    status, out, said = run("list", "--json")
+    listed = {line["name"]: line for line in map(json.loads, out.splitlines())}
+    assert (
+        status == 0
+        and listed["alpaca-reasoning-languages"]["languages"] == ["default", "ja", "zh"]
+        and listed["chat"]["chat"] == {"reasoning": "auto"}
+    )
+    assert "versons" in listed["bad"]["error"]["what"] and listed["bad"]["origin"] == "yours"
+    status, out, said = run("list")
+    assert status == 0 and "cannot be used" in out and "did you mean versions?" in said
+
+
+def test_show_says_text_tokens_sections_and_prompts(tmp_path: Path, model: Path) -> None:
+    path = rows_file(tmp_path, ROWS)
+    status, out, _ = run("show", str(path), "--row", "4", "--model", str(model), "--json")
+    shown = json.loads(out)
+    assert status == 0 and shown["text"].endswith("### Reasoning:\nOne more than 4.\n\n### Response:\n5")
+    tokens = shown["tokens"]
+    assert "".join(token["text"] for token in tokens) == shown["text"] + END
+    assert "".join(token["text"] for token in tokens if token["section"] == "reasoning") == "One more than 4."
+    assert [token["learnt"] for token in tokens] == [label != -100 for label in shown["labels"]]
+    assert shown["prompts"]["with_its_reasoning"] + "5" == shown["text"]
+    assert all(shown["ids"][: len(ids)] == ids for ids in shown["prompt_ids"].values())
+    status, out, _ = run("show", str(path), "--row", "4", "--template", "alpaca")
+    assert status == 0 and "### Response:\n5\n" in out and "-- asked" in out
+    status, _, said = run("show", str(path), "--row", "99")
+    assert status == 3 and "Rows run from 0 to 9" in said
+    status, _, said = run("show", str(path), "--template", "alpacca")
+    assert status == 2 and "did you mean alpaca?" in said
+
+
+def test_check_counts_hashes_and_refuses(tmp_path: Path, model: Path) -> None:
+    spec = RunSpec(data=DataSection(source=str(rows_file(tmp_path, ROWS))), model=ModelSection(name=str(model)))
+    path = tmp_path / "run.toml"
+    path.write_bytes(dump_spec(spec))
+    status, out, _ = run("check", str(path), "--json")
+    facts = json.loads(out)
+    assert status == 0 and facts["rows_trained"] == 8 and facts["faults"] == [] and len(facts["encoded_hash"]) == 32
+    status, out, _ = run("check", str(path))
+    assert status == 0 and facts["encoded_hash"] in out and "10 rows, 8 to train on" in out
+    path.write_bytes(dump_spec(replace(spec, prompt=PromptSection(max_seq_length=facts["longest_row_tokens"] - 3, too_long="cut_end"))))
+    status, out, said = run("check", str(path))
+    assert status == 0 and "teach a model to go on" in said
+    rows_file(tmp_path, [*ROWS, {**ROWS[3], "sysflag": "test"}])
+    path.write_bytes(dump_spec(spec))
+    status, out, said = run("check", str(path), "--json")
+    assert status == 5 and "1 held-out rows are in the training text: 10 as 3" in said and json.loads(out.splitlines()[0])["checks"]["leaks"] == 1
