@@ -5,8 +5,8 @@
     --harlequin PROGRAM    open the same Parquet in Harlequin (in an environment of its own: pip install harlequin==2.17.0)
     --folder PATH          where the files are made and kept; a temporary folder otherwise
 
-The parts are bench/data_open.py, data_search.py and data_peers.py. Every figure stands beside the limit it is held against, or beside the other way
-of doing the same; all come from this run. Exit status 1 where a limit was missed.
+The parts are bench/data_open.py, data_screen.py, data_search.py and data_peers.py. Every figure stands beside the limit it is held
+against, or beside the other way of doing the same; all come from this run. Exit status 1 where a limit was missed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import data_open, data_peers, data_rows, data_search
+from bench import data_open, data_peers, data_rows, data_screen, data_search
 from bench.data_table import show
 
 
@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace, folder: Path) -> int:
             short = _made(folder / f"short-{arguments.short}.parquet", data_rows.write_short, arguments.short)
             missed += show("Short rows", data_open.opening(short, cache, arguments.short))
         first = next(data_rows.rows(1))["instruction"][:24].strip()
+        for path in (parquet, lines):
+            missed += show("In the app", data_screen.on_screen(path, rows, first[:10]))
         peers = data_peers.plain_table(parquet, first)
         if arguments.harlequin:
             peers += data_peers.harlequin(arguments.harlequin, parquet, first)

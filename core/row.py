@@ -7,6 +7,7 @@ import hashlib
 import msgspec
 
 COLUMNS = ("instruction", "input", "reasoning", "output", "syslang", "sysflag")
+TEXTS = COLUMNS[:4]  # what a row says; the others say what it is
 OPTIONAL = ("input", "reasoning", "syslang", "sysflag")
 
 
@@ -24,7 +25,7 @@ class Row(msgspec.Struct, frozen=True):
     def identity(self) -> str:
         """32 hex digits made of what the row says, not of where it stands: the same in any process, file and order."""
         digest = hashlib.blake2b(digest_size=16)
-        for column in ("instruction", "input", "reasoning", "output"):
+        for column in TEXTS:
             text = getattr(self, column).encode("utf-8", "surrogatepass")
             digest.update(len(text).to_bytes(8, "little") + text)
         return digest.hexdigest()

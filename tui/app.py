@@ -129,7 +129,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
 
     async def on_ask_row(self, message: AskRow) -> None:
         await self.action_switch_mode("chat")
-        cast("Any", self.rooms["chat"]).prefill(message.row.instruction, message.row.input)
+        cast("Any", self.rooms["chat"]).prefill(message.row.instruction, message.row.input, message.row.syslang)
 
     def action_show_help_screen(self) -> None:
         from tui.screens.help import HelpScreen
@@ -144,21 +144,27 @@ class SuironApp(TypedOrder, inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """F9, also in the middle of a text: what is kept nowhere is not thrown away by one key."""
-        now = time.monotonic()
-        if not any(getattr(screen, "unsaved", False) for screen in self.screen_stack) or now - self._leaving < LEAVE_AGAIN:
-            self.exit()
-        else:
-            self._leaving = now
-            self.notify("What is written here is not kept yet. F5 keeps it; F9 again leaves without it.", timeout=LEAVE_AGAIN, markup=False)
+        self._leave_unless(self._what_is_unsaved(), "F9")
 
     def action_leave(self) -> None:
-        """A q typed for a field that did not have the focus must not end the app in the middle of an answer."""
+        """A q typed for a field that did not have the focus must not end the app in the middle of an answer, nor throw a text away."""
+        self._leave_unless(self._what_is_unsaved() or ("" if self.session.screen != "chat" else "q again leaves Suiron."), "q")
+
+    def _what_is_unsaved(self) -> str:
+        """Of the rooms and of what lies over the one in front: a text that is kept nowhere, and the key that keeps it."""
+        for screen in (*self.screen_stack, *self.rooms.values()):
+            if getattr(screen, "unsaved", False):
+                return getattr(screen, "UNSAVED_WORDS", "What is written here is not kept yet. F5 keeps it; {key} again leaves without it.")
+        return ""
+
+    def _leave_unless(self, words: str, key: str) -> None:
+        """Leave where there are no `words`, or when they were told a moment ago."""
         now = time.monotonic()
-        if self.session.screen != "chat" or now - self._leaving < LEAVE_AGAIN:
+        if not words or now - self._leaving < LEAVE_AGAIN:
             self.exit()
         else:
             self._leaving = now
-            self.notify("q again leaves Suiron.", timeout=LEAVE_AGAIN, markup=False)
+            self.notify(words.format(key=key), timeout=LEAVE_AGAIN, markup=False)
 
     def clear_selection(self) -> None:
         """Textual 8.2.8 mounts the fields of the first screen before that screen stands anywhere (on Python 3.12 and newer, where tasks start

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from core.errors import RunError
 from core.runs.form import SHARE, seeds_spec, with_texts
 from core.runs.prompt_texts import KEYS, MIXTURE, loss_text, with_prompt_texts
+from core.runs.rows import section_of
 from core.runs.spec import DataSection, ModelSection, RunSpec
 from core.session import Session
+
+if TYPE_CHECKING:
+    from core.data.dataset import DataSet
 
 DEMO = "demo"
 PRESETS = ("demo", "seeds")
@@ -34,9 +39,12 @@ def preset_spec(session: Session, preset: str) -> RunSpec:
     return spec if session.data == session.model == DEMO else msgspec.structs.replace(spec, data=data, model=model, name="run")
 
 
-def base_spec(session: Session, preset: str) -> tuple[RunSpec, RunError | None]:
-    """`preset_spec` with what the session says of prompts, and what of that cannot be read."""
+def base_spec(session: Session, preset: str, dataset: DataSet | None = None) -> tuple[RunSpec, RunError | None]:
+    """`preset_spec` with what the session says of prompts, and what of that cannot be read. dataset: the session's, as it is open: where a person
+    chose its columns, the run takes the same."""
     spec, trouble = preset_spec(session, preset), None
+    if dataset is not None and dataset.source == session.data and (columns := section_of(dataset).columns) is not None:
+        spec = msgspec.structs.replace(spec, data=msgspec.structs.replace(spec.data, columns=columns))
     for key, text in prompt_settings(session).items():
         try:
             spec = with_prompt_texts(spec, {key: text})
@@ -45,9 +53,10 @@ def base_spec(session: Session, preset: str) -> tuple[RunSpec, RunError | None]:
     return spec, trouble
 
 
-def session_spec(session: Session) -> tuple[RunSpec, RunError | None]:
-    """The whole run as the session stands. Settings that cannot be read are left as in the preset; the first of them is told."""
-    spec, trouble = base_spec(session, preset_of(session))
+def session_spec(session: Session, dataset: DataSet | None = None) -> tuple[RunSpec, RunError | None]:
+    """The whole run as the session stands. Settings that cannot be read are left as in the preset; the first of them is told. dataset: see
+    `base_spec`."""
+    spec, trouble = base_spec(session, preset_of(session), dataset)
     for key, value in session.train.items():
         try:
             spec = with_texts(spec, {key: str(value)})

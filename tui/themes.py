@@ -16,6 +16,7 @@ from textual.theme import Theme
 
 from core import settings
 from core.errors import SuironError
+from core.handwritten import parse
 
 FALLBACK = "suiron-dark"
 FOLDER = Path(__file__).resolve().parent.parent / "themes"
@@ -79,32 +80,11 @@ def load_theme(path: Path) -> Theme:
             block = file.read(MAX_BYTES + 1)
         if len(block) > MAX_BYTES:
             raise ValueError(f"the file is larger than {MAX_BYTES // 1024} KiB")
-        return _theme(_table(_parse(block), "the file"), path.stem)
+        return _theme(_table(parse(block, MAX_DEPTH), "the file"), path.stem)
     except OSError as error:
         raise ThemeError(f"the theme cannot be read ({error.strerror})", str(path), "Check the file's permissions") from error
     except ValueError as error:
         raise ThemeError(f"the theme cannot be used: {error}", str(path), "Mend that key; themes/suiron-dark.yaml explains each") from error
-
-
-def _parse(block: bytes) -> Any:
-    import yaml
-
-    depth = 0
-    try:
-        text = block.decode("utf-8")
-        for event in yaml.parse(text, Loader=yaml.CSafeLoader):  # events come one by one: a bomb is seen before it grows
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise ValueError("anchors and aliases are not read here")
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                raise ValueError("it is nested too deeply")
-        return yaml.load(text, Loader=yaml.CSafeLoader)
-    except UnicodeDecodeError as error:
-        raise ValueError("it is not UTF-8 text") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" in line {mark.line + 1}" if mark is not None else ""
-        raise ValueError(f"it is not YAML{place} ({getattr(error, 'problem', None) or 'unreadable'})") from error
 
 
 def _theme(content: dict[str, Any], stem: str) -> Theme:

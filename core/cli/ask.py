@@ -13,7 +13,9 @@ from core.engine.client import EngineClient
 from core.engine.protocol import EngineStatus, Finish, Piece, Question
 from core.errors import ModelError
 from core.output import Output
+from core.prompts.languages import language_of
 from core.runs.folder import find_run
+from core.runs.tuned import drops_empty_input
 from core.session import load_session
 
 HEADINGS = {"reasoning": "Reasoning", "response": "Response"}
@@ -25,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="folder, hub name or `demo`; by default the tuned run's, else the last session's")
     parser.add_argument("--adapter", default="", help="a run's id, `last`, or an adapter's folder; without it the base model answers")
     parser.add_argument("--base", action="store_true", help="ask the base model beneath the adapter")
-    parser.add_argument("--template", default="alpaca-reasoning", help="alpaca or alpaca-reasoning")
+    parser.add_argument("--template", default="alpaca-reasoning", help="a name that `prompts list` shows, or one that the run was trained with")
+    parser.add_argument("--data", default="", metavar="SOURCE", help="the data set beside which the template lies")
+    parser.add_argument("--language", default="", help="of a template with several versions, as a row's syslang; otherwise the script tells")
     parser.add_argument("--max-tokens", type=int, default=1024)
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     parser.add_argument("--top-p", type=float, default=1.0)
@@ -33,12 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
-    model, adapter = arguments.model or load_session().model, ""
+    model, adapter, drop = arguments.model or load_session().model, "", False
     if arguments.adapter:
         path = Path(arguments.adapter)
         if not path.is_dir():
             run = find_run(arguments.adapter)
-            path, model = run.adapter, arguments.model or run.spec().model.name
+            path, model, drop = run.adapter, arguments.model or run.spec().model.name, drops_empty_input(run.spec())
         if not (path / "adapter_config.json").is_file():
             raise ModelError("there is no adapter there", str(path), "The run may not have saved one yet: `python -m core runs` tells its state")
         adapter = str(path.absolute())
@@ -46,6 +50,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         instruction=arguments.instruction,
         input=arguments.input,
         template=arguments.template,
+        data=str(Path(arguments.data).absolute()) if arguments.data else "",
+        drop_empty_input=drop,
+        language=arguments.language or language_of(arguments.instruction),
         tuned=not arguments.base,
         max_tokens=arguments.max_tokens,
         temperature=arguments.temperature,

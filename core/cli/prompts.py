@@ -7,17 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.data.source import open_data
+import msgspec
+
 from core.errors import DataError, RunError, SuironError, UsageError
 from core.output import Output
 from core.prompts.chat import ChatTemplate, bind
-from core.prompts.encoding import EncodedRow, encode_prompt, encode_row
-from core.prompts.policy import IGNORED
+from core.prompts.encoding import EncodedRow, as_row, encode_prompt
+from core.prompts.policy import IGNORED, is_weighted
+from core.prompts.preview import Examiner, Preview
 from core.prompts.template_file import beside, list_templates
 from core.prompts.templates import Segment, Template, get_template
 from core.prompts.tokenizer import TextTokenizer
 from core.row import Row
-from core.runs.spec import RunSpec, load_spec
+from core.runs.mixtures import bound_mixture, policy_of
+from core.runs.prompt_texts import TOO_LONGS
+from core.runs.rows import facts_of, open_rows
+from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, check, load_spec
 from core.safe_text import safe_line
 from core.session import load_session
 
@@ -35,10 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("source", help="as for `data`")
     show.add_argument("--split", default="", help="split of a hub data set or saved directory")
     show.add_argument("--row", type=int, default=0, help="the row's index, from 0")
-    show.add_argument("--template", default="alpaca-reasoning", help="a name that `prompts list` shows")
-    show.add_argument("--model", default="", help="whose tokens: a folder, hub name or `demo`; without it the text alone")
-    show.add_argument("--loss-on", default="completion", choices=("completion", "all", "response"), help="what is learnt")
-    show.add_argument("--drop-empty-input", action="store_true", help="leave out the heading of an empty input")
+    show.add_argument("--spec", type=Path, metavar="SPEC.toml", help="as this run would train it; what else is given here wins")
+    show.add_argument("--template", default="", help="a name that `prompts list` shows; without it the one the run draws, or alpaca-reasoning")
+    show.add_argument("--model", default="", help="whose tokens: a folder, hub name or `demo`; without it the run's, or the text alone")
+    show.add_argument("--loss-on", choices=("completion", "all", "response"), help="what is learnt")
+    drop = "leave out the heading of an empty input, or keep it (default: as the template says)"
+    show.add_argument("--drop-empty-input", action=argparse.BooleanOptionalAction, help=drop)
+    show.add_argument("--max-length", type=int, metavar="N", dest="max_seq_length", help="tokens a row may have (default 2048)")
+    show.add_argument("--too-long", choices=TOO_LONGS, help="what happens to a longer row (default drop)")
     check = tasks.add_parser("check", help="everything training would look at before it starts: counts, lengths, checks of every row, the hash")
     check.add_argument("spec", type=Path, help="a run's specification")
     for task in (listing, show, check):
@@ -67,36 +76,80 @@ def _list(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _show(arguments: argparse.Namespace, output: Output) -> int:
-    data = open_data(arguments.source, arguments.split)
-    if not 0 <= arguments.row < len(data):
-        raise DataError(f"there is no row {arguments.row}", data.name, f"Rows run from 0 to {len(data) - 1}")
-    row, named = data.row(arguments.row), get_template(arguments.template, beside(arguments.source))
-    model = arguments.model or (load_session().model if named.chat is not None else "")
-    tokenizer = _tokenizer(model, output) if model else None
-    template: Template | ChatTemplate = bind(named, tokenizer) if tokenizer is not None else named
-    drop = arguments.drop_empty_input or named.drop_empty_input
-    segments = template.segments(row, drop)
-    prompts = _prompts(template, row, drop)
-    said: dict[str, Any] = {"row": row.index, "template": named.name, "text": _joined(segments), "segments": segments}
-    said["prompts"] = {name: _joined(parts) for name, parts in prompts.items()}
-    if isinstance(template, ChatTemplate) and template.leaves_out_reasoning and row.reasoning.strip():
-        output.note("The model's chat template has no place for the reasoning: it is left out.")
-    output.text(said["text"])
-    encoded = None
-    if tokenizer is not None:
-        encoded = encode_row(row, template, tokenizer, loss_on=arguments.loss_on, drop_empty_input=drop)
+    spec = _shown_as(arguments)
+    data = open_rows(spec.data)
+    if not 0 <= arguments.row <= data.highest:
+        raise DataError(f"there is no row {arguments.row}", data.name, f"Rows run from 0 to {data.highest}")
+    try:
+        row = data.row(arguments.row)
+    except IndexError as error:
+        raise DataError(f"row {arguments.row} was deleted", data.name, "`data edit --undo` brings it back") from error
+    named = get_template(arguments.template or "alpaca-reasoning", beside(spec.data.source)) if arguments.template or not arguments.spec else None
+    model = spec.model.name or (load_session().model if named is not None and named.chat is not None else "")
+    tokenizer = _tokenizer(model, output, spec.model.trust_remote_code) if model else None
+    template = _template(named, row, spec, tokenizer)
+    policy = policy_of(spec.prompt)
+    preview = Examiner(tokenizer).preview(row, template, policy)
+    prompts = _prompts(template, row, policy.drops(template))
+    text = "".join(text for _, text in preview.texts)
+    said: dict[str, Any] = {"row": row.index, "template": template.name, "text": text, "fate": preview.fate, "why": preview.why}
+    said |= {"warnings": preview.warnings, "prompts": {name: _joined(parts) for name, parts in prompts.items()}}
+    output.text(text)
+    if tokenizer is not None and preview.ids:
+        encoded = _encoded(preview, text, is_weighted(policy.loss_on))
         tokens = _tokens(encoded, tokenizer)
         said |= {"model": model, "ids": encoded.ids, "labels": encoded.labels, "spans": encoded.spans, "tokens": tokens}
+        said |= {"weights": encoded.weights, "tokens_before": preview.tokens_before}
         said["prompt_ids"] = {name: encode_prompt(parts, tokenizer) for name, parts in prompts.items()}
         output.text("\n  place      id  section    learnt  text")
         for place, token in enumerate(tokens):
             output.text(f"{place:7} {token['id']:7}  {token['section']:9}  {'yes' if token['learnt'] else '-':6}  {_visible(token['text'])}")
         counts = ", ".join(f"{span.kind} {span.end - span.start}" for span in encoded.spans)
         output.text(f"\n{len(encoded.ids)} tokens ({counts}), {sum(label != IGNORED for label in encoded.labels)} learnt")
-    for name, text in said["prompts"].items():
-        output.text(f"\n-- asked {name.replace('_', ' ')} --\n{text}")
+    for name, asked in said["prompts"].items():
+        output.text(f"\n-- asked {name.replace('_', ' ')} --\n{asked}")
+    if preview.fate != "trained":
+        output.note(f"This row is {preview.fate}: {preview.why}.")
+    for warning in preview.warnings:
+        output.note(f"Warning: {warning}.")
     output.record(said)
     return 0
+
+
+def _shown_as(arguments: argparse.Namespace) -> RunSpec:
+    """The run to show the row as, without a model where none is named. Raises RunError, UsageError."""
+    if arguments.spec is not None:
+        spec = load_spec(arguments.spec)
+    else:
+        spec = RunSpec(data=DataSection(source=arguments.source), model=ModelSection(name=arguments.model), prompt=PromptSection())
+    columns = spec.data.columns if arguments.source == spec.data.source else None  # they are of the run's own source
+    data = DataSection(source=arguments.source, split=arguments.split, columns=columns)
+    given = {key: getattr(arguments, key) for key in ("loss_on", "drop_empty_input", "max_seq_length", "too_long")}
+    prompt = msgspec.structs.replace(spec.prompt, **{key: value for key, value in given.items() if value is not None})
+    model = msgspec.structs.replace(spec.model, name=arguments.model or spec.model.name)
+    spec = msgspec.structs.replace(spec, data=data, model=model, prompt=prompt)
+    check(msgspec.structs.replace(spec, model=ModelSection(name=model.name or "none")))
+    return spec
+
+
+def _template(named: Template | None, row: Row, spec: RunSpec, tokenizer: TextTokenizer | None) -> Template | ChatTemplate:
+    """The one that was named, else the one that the run draws for the row."""
+    if named is not None:
+        return bind(named, tokenizer) if tokenizer is not None else named
+    if tokenizer is None:
+        raise UsageError("the run names no model", "--spec", "Name one with --model, or a template with --template")
+    drawn = bound_mixture(spec.prompt.mixture, spec.prompt.seed, spec.data.source, tokenizer).choose(row)
+    if drawn is None:
+        what = "the row has no reasoning, and every template of the run's mixture asks for one: it is left out of training"
+        raise UsageError(what, f"row {row.index}", "Name a template with --template")
+    return drawn
+
+
+def _encoded(preview: Preview, text: str, weighted: bool) -> EncodedRow:
+    """The preview in the encoder's words."""
+    import numpy as np
+
+    return as_row(np.array(preview.ids, np.int32), np.array(preview.ends, np.int32), preview.present, text, preview.weights, weighted)
 
 
 def _prompts(template: Template | ChatTemplate, row: Row, drop: bool) -> dict[str, Sequence[Segment]]:
@@ -121,14 +174,14 @@ def _check(arguments: argparse.Namespace, output: Output) -> int:
     from core.training.dataset import examine
 
     spec = load_spec(arguments.spec)
-    data = open_data(spec.data.source, spec.data.split)
+    data = open_rows(spec.data)
     tokenizer = _tokenizer(spec.model.name, output, spec.model.trust_remote_code)
     prepared, report, work = examine(data, spec, tokenizer, lambda rows: output.progress(f"{rows:,} of {len(data):,} rows"))
     output.progress_done()
     if prepared is None:
         raise work.nothing_left()
     facts, faults, warnings = prepared.facts(), report.faults(), _warnings(prepared.facts(), spec)
-    output.record({**facts, "checks": report, "faults": faults, "warnings": warnings, "rows_encoded_now": prepared.store.encoded})
+    output.record({**facts_of(data), **facts, "checks": report, "faults": faults, "warnings": warnings, "rows_encoded_now": prepared.store.encoded})
     output.text(f"{data.name}: {len(data):,} rows, {len(prepared):,} to train on")
     output.text(f"mixture   {work.realised(prepared.template).words()}")
     output.text(f"tokens    {prepared.tokens:,} a pass, {prepared.trained_tokens:,} of them learnt; the longest row has {prepared.longest:,}")

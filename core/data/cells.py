@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from json import JSONDecodeError
 from typing import Any
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -58,3 +59,8 @@ def _compact(value: Any) -> str:
 
 def _quoted(text: str) -> str:
     return json.dumps(clean(text), ensure_ascii=False)
+
+
+def not_json(error: JSONDecodeError) -> str:
+    """What is wrong with a line that should be JSON, and where in it."""
+    return f"not JSON: {error.msg.removesuffix(' starting at')} at character {error.pos + 1}"

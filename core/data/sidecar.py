@@ -53,9 +53,10 @@ def sidecar(found: Found) -> Sidecar:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether files could be made in it, or in the nearest folder above it that is there."""
+    """Whether files could be made in it, or in the nearest folder above it that is there. A folder that nobody may write in by its mode is left
+    alone also by root, whom no mode stops: on rented machines people are root, and say so by the mode."""
     there = next((one for one in (folder, *folder.parents) if one.exists()), folder)
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK) and bool(there.stat().st_mode & 0o222)
 
 
 def _name(found: Found) -> str:

@@ -18,7 +18,9 @@ from core.prompts.chat import bind
 from core.prompts.detokenizer import Detokenizer
 from core.prompts.encoding import encode_prompt
 from core.prompts.splitter import Splitter
+from core.prompts.template_file import beside
 from core.prompts.templates import get_template
+from core.runs.tuned import kept_beside
 
 if TYPE_CHECKING:
     from core.models.loading import LoadedModel
@@ -57,7 +59,8 @@ def _prompt(loaded: LoadedModel, asked: ChatRequest) -> tuple[list[int], Splitte
     if name is not None:
         if not lone:
             raise UsageError(f"the template {name} takes one user message", "messages", "Send exactly one, or leave suiron.template out")
-        template = bind(get_template(name), loaded.tokenizer)
+        kept = () if loaded.adapter is None else (kept_beside(loaded.adapter),)
+        template = bind(get_template(name, (*beside(extension.data), *kept)), loaded.tokenizer)
         segments = template.prompt_segments(messages[0].text, extension.input, extension.drop_empty_input, extension.language)
         return encode_prompt(segments, loaded.tokenizer), Splitter(template.markers, template.start)
     if own is None:

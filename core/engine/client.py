@@ -204,6 +204,7 @@ def _request(question: Question, answer_id: str, holds: tuple[str, str] | None) 
             "input": question.input,
             "language": question.language,
             "template": question.template,
+            "data": question.data,
             "tuned": question.tuned,
             "drop_empty_input": question.drop_empty_input,
             "id": answer_id,

@@ -40,13 +40,15 @@ class Message(msgspec.Struct, frozen=True):
 
 class Extension(msgspec.Struct, frozen=True, kw_only=True):
     """`suiron` in a request. template: a name of core.prompts.templates; the one user message is then its instruction and `input` its input, and
-    `language` (as a row's syslang) chooses its version.
+    `language` (as a row's syslang) chooses its version; it may be one of Suiron's or the user's own, lie beside the data set `data`, or be kept with
+    the run whose adapter is loaded.
     tuned: with the adapter, or the base model beneath it (default: what `model` names). id: what /suiron/stop will call this answer.
     holds: the model and the adapter's folder that the asker had loaded; where another asker has loaded others since, the request is refused."""
 
     input: str = ""
     language: str = ""
     template: str | None = None
+    data: str = ""
     tuned: bool | None = None
     drop_empty_input: bool = False
     id: _Id | None = None

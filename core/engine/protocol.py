@@ -14,13 +14,14 @@ Ending = Literal["complete", "in_reasoning", "runaway"]
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to ask. `tuned` False asks the base model beneath the adapter. temperature 0 is greedy; `seed` makes sampling repeatable.
 
-    language: as a row's syslang; it chooses the version of a template that has several.
+    language: as a row's syslang; it chooses the version of a template that has several. data: the data set beside which a template may lie.
     """
 
     instruction: str
     input: str = ""
     language: str = ""
     template: str = "alpaca-reasoning"
+    data: str = ""
     drop_empty_input: bool = False
     tuned: bool = True
     max_tokens: int = 1024

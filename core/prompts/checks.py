@@ -1,6 +1,7 @@
 """What must hold of every row before a model is trained on it, checked on the token ids themselves, a batch at a time, by row numbers.
 
-- A reasoning that is trained stands in the text that its ids say, within its own span, once (again only where another cell of the row says it too).
+- A reasoning that is trained stands in the text that its ids say, within its own span, once (again only where another cell of the row says it too,
+  or where it is so short that the template's own words may).
 - The last token is the end of sequence and is learnt; only the policy that cuts the end may break this, and is counted for it.
 - At least one token is learnt.
 - No row that was held out stands in the training text: neither as the row it is, nor as a text that is trained.
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 NAMED = 20  # row numbers kept as examples
-_SHORT = 64  # bytes of a reasoning that may be words of a template
+_SHORT = 64  # bytes of a reasoning that may be words of a template, before it or in the heading after it
 
 
 class Found(msgspec.Struct):
@@ -166,9 +167,7 @@ class Checker:
         plain = reasoning.strip()
         if times and plain in inside:
             explained = sum(getattr(row, column).encode().count(reasoning) for column in ("instruction", "input", "output"))
-            if len(reasoning) < _SHORT:  # a word of the template's own
-                explained += whole.partition(inside)[0].count(reasoning)
-            if times > 1 + explained:
+            if times > 1 + explained and len(reasoning) >= _SHORT:
                 self.report.reasoning_again.add(row.index)
             return
         said = self._tokenizer.decode(self._tokenizer.encode(row.reasoning)[0]).encode().strip()

@@ -17,7 +17,7 @@ from core.errors import DataError
 from core.prompts.layout import ByteLengths, beginning, by_bytes, by_characters, slots_of
 from core.prompts.policy import IGNORED, SLOTS, Loss, is_weighted, labels_of, slot_weights, weights_of
 from core.prompts.templates import Kind, Segment
-from core.prompts.tokenizer import TextTokenizer
+from core.prompts.tokenizer import TextTokenizer, is_unicode
 from core.row import Row
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def encode_batch(rows: Sequence[Sequence[Segment]], tokenizer: TextTokenizer, nu
     texts = ["".join([one.text for one in of_row]) for of_row in rows]
     errors: dict[int, DataError] = {}
     for place, text in enumerate(texts):
-        if not text.isascii() and not _is_unicode(text):
+        if not text.isascii() and not is_unicode(text):
             errors[place] = DataError(NO_UNICODE, f"row {numbers[place]}", "Mend that row")
     table = ByteLengths.of(tokenizer) if len(rows) >= ByteLengths.WORTH else None
     quick: list[int] = []
@@ -165,15 +165,6 @@ def encode_batch(rows: Sequence[Sequence[Segment]], tokenizer: TextTokenizer, nu
     starts = np.concatenate(([0], np.cumsum([len(ids) for ids, _ in ordered], dtype=np.int64)))
     flat = np.concatenate([none[0], *(ids for ids, _ in ordered)])
     return Batch(flat, starts, np.reshape([ends for _, ends in ordered], (len(rows), SLOTS)).astype(np.int32), present, errors)
-
-
-def _is_unicode(text: str) -> bool:
-    """False with half of a surrogate pair; faster than a look at every letter."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _no_stray_end(ids: Ints, starts: Any, tokenizer: TextTokenizer) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -18,6 +19,15 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "pt": ("por", "portuguese", "português"),
 }
 _CODES = {name: code for code, names in _NAMES.items() for name in (code.replace("-", " "), *names)}
+
+_KANA, _HAN, _HANGUL = (re.compile(f"[{letters}]") for letters in ("\u3041-\u30ff\uff66-\uff9f", "\u3400-\u9fff", "\uac00-\ud7a3"))
+
+
+def language_of(text: str) -> str:
+    """The code of the language that a text's script gives away: Japanese by its kana, Korean, else Chinese by its characters; empty for the rest."""
+    if _KANA.search(text):
+        return "ja"
+    return "ko" if _HANGUL.search(text) else "zh" if _HAN.search(text) else ""
 
 
 @lru_cache(maxsize=1024)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
 from core.errors import UsageError
-from core.prompts.templates import Template
 from core.row import Row
-
-Why = Literal["vanilla", "reasoning", "without_reasoning"]
 
 
 class Drawable(Protocol):
@@ -117,38 +113,3 @@ def _bounds(weights: Sequence[float]) -> list[float]:
 
 def _within(number: float, bounds: Sequence[float]) -> int:
     return next(place for place, bound in enumerate(bounds) if number < bound)
-
-
-# -- two templates, the one without reasoning --
-
-
-class MixtureCounts(msgspec.Struct, frozen=True):
-    """How many rows were drawn for each template; `without_reasoning` rows take the vanilla one because there is nothing else to train."""
-
-    vanilla: int = 0
-    reasoning: int = 0
-    without_reasoning: int = 0
-
-    @property
-    def total(self) -> int:
-        return self.vanilla + self.reasoning + self.without_reasoning
-
-
-def choose(row: Row, share: float, seed: int, vanilla: Template, reasoning: Template) -> tuple[Template, Why]:
-    """The row's template, and why. `share` (0 to 1) of the rows that have reasoning take `vanilla`; a row whose reasoning is blank always does.
-
-    The same as a `Mixture` of the two. Raises UsageError for a share out of range, or a `vanilla` that asks for reasoning.
-    """
-    if not 0.0 <= share <= 1.0:
-        raise UsageError(f"the vanilla share is {share}", "", "Choose a share between 0 and 1")
-    if vanilla.has_reasoning:
-        raise UsageError("the vanilla template asks for reasoning", vanilla.name, "Choose one without a slot for it, such as alpaca")
-    if not row.reasoning.strip():
-        return vanilla, "without_reasoning"
-    return (vanilla, "vanilla") if draw(row, seed) < share else (reasoning, "reasoning")
-
-
-def count(whys: Iterable[Why]) -> MixtureCounts:
-    """The realised mixture of all rows chosen."""
-    counts: Counter[Any] = Counter(whys)
-    return MixtureCounts(counts["vanilla"], counts["reasoning"], counts["without_reasoning"])

@@ -19,7 +19,7 @@ from core.prompts.layout import slots_of
 from core.prompts.policy import EOS, OPENING, REASONING, Loss, TooLong, cut_end, cut_reasoning, slot_weights
 from core.prompts.splitter import Splitter
 from core.prompts.templates import Segment, Template
-from core.row import COLUMNS, Row
+from core.row import TEXTS, Row
 
 if TYPE_CHECKING:
     from core.prompts.policy import Ints
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 AnyTemplate = Template | ChatTemplate
 Fate = Literal["trained", "cut", "left out"]
-_TEXTS = COLUMNS[:4]
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -245,7 +244,7 @@ def row_warnings(row: Row, template: AnyTemplate, segments: Sequence[Segment]) -
     if isinstance(template, ChatTemplate) and template.leaves_out_reasoning and not blank:
         found.append("the model's chat form has no place for the reasoning: it is left out")
     markers = template.markers
-    for column in _TEXTS[:2]:
+    for column in TEXTS[:2]:
         spelt = next((mark for mark in markers.all() if _counts(mark, getattr(row, column), markers.line_start)), None)
         if spelt is not None:
             found.append(f"the {column} holds the marker “{spelt}”")

@@ -40,8 +40,10 @@ _RECORD = [("key", "<u8", (2,)), ("text", "<u8"), ("start", "<i8"), ("ends", "<i
 
 
 def key_of(tokenizer: TextTokenizer) -> str:
-    """A name for what this tokenizer does: its rules, what it puts in front and what it ends with."""
-    said = f"{ENCODER} {tokenizer.bos_ids} {tokenizer.eos_id} {sorted(tokenizer.stop_ids)} {tokenizer.raw.to_str()}"
+    """A name for what this tokenizer does: its rules and the library that follows them, what it puts in front and what it ends with."""
+    from tokenizers import __version__ as library
+
+    said = f"{ENCODER} {library} {tokenizer.bos_ids} {tokenizer.eos_id} {sorted(tokenizer.stop_ids)} {tokenizer.raw.to_str()}"
     return hashlib.blake2b(said.encode(), digest_size=12).hexdigest()
 
 
@@ -200,7 +202,7 @@ class Store:
     def close(self) -> None:
         """Write what waits, put many small parts together, and remove what was unused for longest where all parts take too much room."""
         self.flush()
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, DataError):  # all rows are kept already: no room for tidying up is no fault
             self._put_together()
             _prune(self.folder.parent, {path.with_suffix("").name for path in self.folder.glob("*.rows")})
 
@@ -221,7 +223,7 @@ class Store:
             path.with_suffix(".tokens").unlink(missing_ok=True)
 
     def _open(self, path: Path) -> None:
-        """A part that is not whole (a damaged disk) is as if it were not there."""
+        """A part that is not whole (a damaged disk) is as if it were not there, and goes; one that only cannot be read now stays for others."""
         import numpy as np
 
         try:
@@ -230,10 +232,14 @@ class Store:
             if records.dtype != np.dtype(_RECORD) or not len(records) or int(records["start"][-1]) + int(records["ends"][-1, -1]) != size:
                 raise ValueError
             tokens = np.memmap(path.with_suffix(".tokens"), "<i4", mode="r").view(np.ndarray)
-            os.utime(path)  # used now
-        except (OSError, ValueError, EOFError):
-            path.unlink(missing_ok=True)
-            path.with_suffix(".tokens").unlink(missing_ok=True)
+            with suppress(OSError):
+                os.utime(path)  # used now
+        except OSError as error:
+            if isinstance(error, FileNotFoundError):  # its other half is gone
+                _remove(path)
+            return
+        except (ValueError, EOFError):
+            _remove(path)
             return
         self._tokens.append(tokens)
         self._records.append(records)
@@ -247,6 +253,13 @@ class Store:
                 orphan = path.suffix == ".tokens" and path.stem not in rows
                 if (path.suffix == ".new" or orphan) and time.time() - path.stat().st_mtime > _OLD:
                     path.unlink()
+
+
+def _remove(path: Path) -> None:
+    """A part, its records first: without them its tokens are no part."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+        path.with_suffix(".tokens").unlink(missing_ok=True)
 
 
 def _prune(folder: Path, kept: set[str]) -> None:

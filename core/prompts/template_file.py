@@ -19,6 +19,7 @@ import msgspec
 
 from core import files, settings
 from core.errors import SuironError, UsageError
+from core.handwritten import parse
 from core.prompts.languages import language_code
 from core.prompts.splitter import Markers
 from core.prompts.templates import DEFAULT, SLOTS, ChatForm, Template, Version
@@ -107,11 +108,11 @@ def parse_template(block: bytes | str, where: str) -> Template:
         block = block.encode() if isinstance(block, str) else block
         if len(block) > MAX_BYTES:
             raise _Wrong(f"it is larger than {MAX_BYTES // 1024} KiB")
-        return _template(_table(_parse(block), "the file"))
+        return _template(_table(parse(block, MAX_DEPTH), "the file"))
     except UnicodeEncodeError as error:
         raise TemplateError("the template cannot be used: it holds half of a surrogate pair", where, "Take that character out") from error
-    except _Wrong as error:
-        do = error.do or f"Mend that key; {BUILT_IN / 'alpaca.yaml'} is a whole one"
+    except ValueError as error:
+        do = getattr(error, "do", "") or f"Mend that key; {BUILT_IN / 'alpaca.yaml'} is a whole one"
         raise TemplateError(f"the template cannot be used: {error}", where, do) from error
 
 
@@ -174,31 +175,6 @@ def _listed(path: Path, origin: Origin) -> Listed:
         return Listed(template.name, path, origin, template)
     except SuironError as error:
         return Listed(path.stem, path, origin, error=error)
-
-
-def _parse(block: bytes) -> Any:
-    import yaml
-
-    depth = 0
-    try:
-        text = block.decode("utf-8")
-        for event in yaml.parse(text, Loader=yaml.CSafeLoader):  # events come one by one: a bomb is seen before it grows
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise _Wrong("anchors and aliases are not read here")
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                raise _Wrong("it is nested too deeply")
-        return yaml.load(text, Loader=yaml.CSafeLoader)
-    except UnicodeDecodeError as error:
-        raise _Wrong("it is not UTF-8 text") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" in line {mark.line + 1}" if mark is not None else ""
-        raise _Wrong(f"it is not YAML{place} ({getattr(error, 'problem', None) or 'unreadable'})") from error
-    except (ValueError, TypeError) as error:  # a date of the 40th of May, a mapping as a key
-        if isinstance(error, _Wrong):
-            raise
-        raise _Wrong(f"a value in it cannot be read ({error})") from error
 
 
 def _template(content: Mapping[str, Any]) -> Template:

@@ -17,7 +17,7 @@ import msgspec
 
 from core.errors import UsageError
 from core.prompts.languages import language_code
-from core.prompts.splitter import Markers, Start
+from core.prompts.splitter import Markers, Splitter, Start
 from core.row import Row
 
 Kind = Literal["prompt", "reasoning", "marker", "response"]
@@ -56,6 +56,22 @@ class Version(msgspec.Struct, frozen=True):
             raise UsageError("it must stand in the text, once, and hold {input}", "input_block", "Copy the heading, {input} and the blank line")
         if re.search(r"\{(instruction|reasoning|output)\}", self.input_block):
             raise UsageError("it holds more than {input}", "input_block", "Leave the other slots out of it")
+        if self.has_reasoning:
+            self._read_back()
+
+    def _read_back(self) -> None:
+        """Raises UsageError where an answer as the text has it could not be told apart into its sections."""
+        splitter = Splitter(self.markers, "reasoning")
+        splitter.feed(f"a{self.response_marker}b")
+        splitter.close()
+        if (splitter.reasoning.strip(), splitter.response.strip()) != ("a", "b"):
+            mark = self.response_marker.strip()
+            what = (
+                f"none of the response's reads {mark!r}, which the text has between {{reasoning}} and {{output}}"
+                if mark
+                else "nothing tells them apart"
+            )
+            raise UsageError(what, "markers", "Name it under markers.response; a heading must stand at the start of a line")
 
     @property
     def has_reasoning(self) -> bool:

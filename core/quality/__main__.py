@@ -47,15 +47,15 @@ def main(text: str) -> int:
 
 
 def _answer(asked: Request) -> Path:
-    from core.data.source import open_data
+    from core.runs.rows import open_rows
 
     tell = _Teller()
     tokenizer, why = tokens.load(asked.options.model)
     identity = tokens.identity(Path(tokenizer.where)) if tokenizer is not None else ""
-    data = open_data(asked.source, asked.split, lambda done, total: tell("opening the data set", done, total))
+    data = open_rows(asked.data, lambda done, total: tell("opening the data set", done, total))
     if not data.fingerprint:
         raise DataError("the data set has no fingerprint", asked.source, "Report this: the program is at fault")
-    path = Path(asked.folder) / request.answer_name(asked.what, data.fingerprint, asked.options, identity)
+    path = Path(asked.folder) / request.answer_name(asked.what, asked.source, data.fingerprint, asked.options, identity)
     with suppress(OSError, msgspec.DecodeError):  # none yet, or one that a full disk or a killed machine has damaged
         decode(path.read_bytes())
         path.touch()

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 from core.quality.letters import Letters
 from core.quality.pages import release
-from core.row import COLUMNS, Row
+from core.row import COLUMNS, TEXTS, Row
 
-TEXTS = ("instruction", "input", "reasoning", "output")
+__all__ = ["TEXTS", "Block", "Source", "blocks"]
+
 _ROWS, _BYTES = 4096, 4 << 20  # of one block at most, so that memory does not depend on how a file was cut
 
 

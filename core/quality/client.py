@@ -70,7 +70,7 @@ def run(
     Blocks; `progress` is called from this thread, about ten times a second, and `cancelled` is asked as often. fingerprint: `DataSet.fingerprint`
     where it is at hand: a known answer then comes without starting a process. Raises SuironError, or Cancelled.
     """
-    if fingerprint and (known := cached(what, fingerprint, options)) is not None:
+    if fingerprint and (known := cached(what, source, fingerprint, options)) is not None:
         return known
     try:
         asked = Request(what, source, split, options, str(request.folder()))
@@ -84,15 +84,17 @@ def run(
         raise SuironError(f"the rows cannot be judged ({error.strerror or error})", where, do) from error
 
 
-def cached(what: What, fingerprint: str, options: Options = Options()) -> Statistics | Report | None:  # noqa: B008  (frozen)
-    """The answer as it was found before, or None. Raises ModelError for a model that does not exist."""
+def cached(what: What, source: str, fingerprint: str, options: Options = Options()) -> Statistics | Report | None:  # noqa: B008  (frozen)
+    """The answer as it was found before, or None. Raises ModelError for a model that does not exist, UsageError for a template."""
+    from core.models.tokenizers import tokenizer_folder
     from core.quality import tokens
 
     tokenizer = ""
-    if options.model and (folder := tokens.folder_of(options.model)) is not None:
+    if options.model and (folder := tokenizer_folder(options.model)) is not None:
         tokenizer = tokens.identity(folder)
+    name = request.answer_name(what, source, fingerprint, options, tokenizer)
     with suppress(OSError, msgspec.DecodeError):
-        return decode((request.folder() / request.answer_name(what, fingerprint, options, tokenizer)).read_bytes())
+        return decode((request.folder() / name).read_bytes())
     return None
 
 

@@ -17,9 +17,8 @@ from core.quality.flags import held_out
 from core.quality.kinds import KINDS
 from core.quality.report import Group
 from core.quality.wording import question
-from core.row import Row
+from core.row import TEXTS, Row
 
-TEXTS = ("instruction", "input", "reasoning", "output")
 _MOST = 100_000  # rows of one fix: their new texts are in memory
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _HIDDEN = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")

@@ -53,7 +53,7 @@ _ALL = (
         "too_long",
         "error",
         "longer than the maximum length",
-        "A row that does not fit is left out of training; cut, it would teach the model to think without ever ending",
+        "A row that does not fit is left out of training, or cut where the run says so; cut at its end, it teaches the model never to end",
         "Raise the maximum length, or shorten the row",
     ),
     Kind(

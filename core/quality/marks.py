@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from core.prompts.markers import ALPACA
+from core.data.columns.thinking import MARKERS
+from core.prompts.markers import Markers
 from core.prompts.tokenizer import TextTokenizer
 from core.quality.blocks import TEXTS, Block
 from core.quality.findings import Findings
 
-# A heading counts at the start of a line, as the splitter reads it.
-_HEADING = re.compile("(?m)^(?:" + "|".join(map(re.escape, ALPACA.all())) + ")")
-_TAG = re.compile(r"</?think(?:ing)?>|<\|(?:begin|end)_of_(?:thought|solution)\|>|<｜(?:begin|end)▁of▁thinking｜>")
+_TAGS = tuple(mark for pair in MARKERS for mark in pair)  # of public data sets: what `fixes` can take apart is found
+_OTHER_TAGS = (r"<\|(?:begin|end)_of_solution\|>", "<｜(?:begin|end)▁of▁thinking｜>")
 _SPECIAL = (
     r"<\|[A-Za-z][A-Za-z0-9_]{1,40}\|>", r"<｜[^｜<>\n]{1,40}｜>", r"</?s>(?=\s*(?:\[/?INST\]|<|\Z))|\A\s*<s>", r"\[/?INST\]", r"<</?SYS>>",
     r"<(?:bos|eos|unk)>", r"<(?:start|end)_of_turn>", r"<\|(?:START|END)_[A-Z_]{2,40}\|>", r"\[(?:CLS|SEP|MASK)\]",
@@ -20,12 +21,19 @@ _HINTS = ("###", "<", "[")  # one of these stands in every mark; most texts have
 
 
 class Marks:
-    """tokenizer: the chosen model's, whose own special tokens are sought too."""
+    """markers: of the templates that rows are trained with; tokenizer: the chosen model's, whose own special tokens are sought too.
 
-    def __init__(self, tokenizer: TextTokenizer | None = None) -> None:
+    A heading counts at the start of a line, as the splitter reads it; a tag anywhere in what the model writes.
+    """
+
+    def __init__(self, markers: Sequence[Markers], tokenizer: TextTokenizer | None = None) -> None:
         own = _own(tokenizer) if tokenizer is not None else []
+        headings = sorted({mark for one in markers if one.line_start for mark in one.all()})
+        tags = sorted({*_TAGS, *(mark for one in markers if not one.line_start for mark in one.all())})
+        self._heading = re.compile(f"(?m)^(?:{'|'.join(map(re.escape, headings))})") if headings else None
+        self._tag = re.compile("|".join([*map(re.escape, tags), *_OTHER_TAGS]))
         self._special = re.compile("|".join([*map(re.escape, own), *_SPECIAL]))
-        self._hints = tuple({*_HINTS, *(token for token in own if not any(hint in token for hint in _HINTS))})
+        self._hints = tuple({*_HINTS, *(mark for mark in (*own, *headings, *tags) if not any(hint in mark for hint in _HINTS))})
 
     def check(self, block: Block, findings: Findings) -> None:
         for column in TEXTS:
@@ -33,9 +41,9 @@ class Marks:
             for row, text in zip(block.rows, block[column], strict=True):
                 if not any(hint in text for hint in self._hints):
                     continue
-                if _HEADING.search(text) or (written and _TAG.search(text)):
+                if (self._heading is not None and self._heading.search(text)) or (written and self._tag.search(text)):
                     findings.add("template_marker", row, column)
-                elif self._special.search(text) or _TAG.search(text):
+                elif self._special.search(text) or self._tag.search(text):
                     findings.add("special_token", row, column)
 
 

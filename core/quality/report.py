@@ -116,7 +116,9 @@ class Statistics(msgspec.Struct, frozen=True, tag=True):
     pairs: rows for each (syslang, sysflag), the most frequent first; empty: for each column that is there, rows with nothing but space in it.
     unit: what lengths count; `tokenizer` is the model's name, and `note` says why characters are counted where it is empty.
     columns: the length of each column's text alone. whole: the text as it is trained, with the beginning and end of sequence. answer_start: the
-    place of the answer's first token in it. templates: how many rows take each. unreadable: rows the tokenizer refuses, counted nowhere else.
+    place of the answer's first token in it. templates: how many rows take each, of the mixture, by name; without_reasoning: those among them that
+    one without reasoning takes because they have none; no_template: rows that no template of the mixture is for, in none of these lengths.
+    unreadable: rows the tokenizer refuses, counted nowhere else.
     """
 
     source: str
@@ -134,6 +136,8 @@ class Statistics(msgspec.Struct, frozen=True, tag=True):
     note: str = ""
     max_length: int = 0
     unreadable: int = 0
+    without_reasoning: int = 0
+    no_template: int = 0
     seconds: float = 0.0
 
     def by(self, place: Literal[0, 1]) -> dict[str, int]:

@@ -6,14 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from core.prompts.encoding import EncodedRow
-from core.prompts.mixture import choose
-from core.prompts.templates import get_template
 from core.prompts.tokenizer import TextTokenizer, is_unicode
 from core.quality.blocks import TEXTS, Block, blocks
-from core.quality.overlong import encode
 from core.quality.report import Lengths, Statistics
 from core.quality.request import Options
+from core.quality.trained import Trained, Unbound
 
 Tell = Callable[[str, int, int], None]
 _BATCH = 512  # rows encoded at once
@@ -21,7 +18,7 @@ _BATCH = 512  # rows encoded at once
 
 def compute(data: Any, options: Options, tokenizer: TextTokenizer | None, why: str, tell: Tell) -> Statistics:
     """The statistics of all rows of `data`, an open DataSet. tokenizer: of the chosen model, or None because of `why`."""
-    counted = _Counts(options, tokenizer)
+    counted = _Counts(Trained(data.source, options, tokenizer), tokenizer)
     done = 0
     for block in blocks(data):
         counted.take_flags(block)
@@ -42,23 +39,27 @@ def compute(data: Any, options: Options, tokenizer: TextTokenizer | None, why: s
         Lengths.of(counted.answer_start),
         dict(counted.templates),
         options.model if tokenizer is not None else "",
-        why,
+        "; ".join(filter(None, (why, counted.unbound))),
         0,
         counted.unreadable,
+        counted.without_reasoning,
+        counted.no_template,
     )
 
 
 class _Counts:
-    def __init__(self, options: Options, tokenizer: TextTokenizer | None) -> None:
-        self._options, self._tokenizer = options, tokenizer
-        self._vanilla, self._reasoning = get_template(options.vanilla), get_template(options.reasoning)
+    def __init__(self, trained: Trained, tokenizer: TextTokenizer | None) -> None:
+        self._trained, self._tokenizer = trained, tokenizer
+        self._names = [template.name for template in trained.templates]
+        chat = [template.name for template in trained.templates if isinstance(template, Unbound)]
+        self.unbound = f"what the model's own form ({', '.join(chat)}) writes around a row is not counted without the model" if chat else ""
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.empty: Counter[str] = Counter()
         self.columns: dict[str, Counter[int]] = {column: Counter() for column in TEXTS}
         self.whole: Counter[int] = Counter()
         self.answer_start: Counter[int] = Counter()
-        self.templates: Counter[str] = Counter({"vanilla": 0, "reasoning": 0, "without_reasoning": 0})
-        self.unreadable = 0
+        self.templates: Counter[str] = Counter(dict.fromkeys(self._names, 0))
+        self.unreadable = self.without_reasoning = self.no_template = 0
 
     def take_flags(self, block: Block) -> None:
         self.pairs.update(zip(block["syslang"], block["sysflag"], strict=True))
@@ -68,28 +69,23 @@ class _Counts:
     def take_lengths(self, block: Block, first: int, last: int) -> None:
         texts = {column: block[column][first:last] for column in TEXTS}
         rows = [block.row(place) for place in range(first, last)]
-        if self._tokenizer is None:
-            for column in TEXTS:
-                self.columns[column].update(map(len, texts[column]))
-            for row in rows:
-                template, why = choose(row, self._options.vanilla_share, self._options.seed, self._vanilla, self._reasoning)
-                segments = template.segments(row, self._options.drop_empty_input)
-                size = sum(len(segment.text) for segment in segments)
-                self.whole[size] += 1
-                self.answer_start[size - len(segments[-1].text)] += 1
-                self.templates[why] += 1
-            return
         for column in TEXTS:
+            if self._tokenizer is None:
+                self.columns[column].update(map(len, texts[column]))
+                continue
             readable = [text for text in texts[column] if is_unicode(text)]
             filled = [text for text in readable if text]
             self.columns[column][0] += len(readable) - len(filled)
             if not self.columns[column][0]:
                 del self.columns[column][0]
             self.columns[column].update(map(len, self._tokenizer.raw.encode_batch_fast(filled, add_special_tokens=False)))
-        for encoded, why in encode(rows, self._tokenizer, self._options):
-            if isinstance(encoded, EncodedRow):
-                self.whole[len(encoded.ids)] += 1
-                self.answer_start[encoded.spans[-2].start] += 1
-                self.templates[why] += 1
-            else:
+        for row, measure in zip(rows, self._trained.measure(rows), strict=True):
+            if measure.place is None:
+                self.no_template += 1
+            elif not measure.readable:
                 self.unreadable += 1
+            else:
+                self.whole[measure.size] += 1
+                self.answer_start[measure.answer] += 1
+                self.templates[self._names[measure.place]] += 1
+                self.without_reasoning += not row.reasoning or row.reasoning.isspace()

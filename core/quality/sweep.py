@@ -27,6 +27,7 @@ from core.quality.mismatches import check_languages
 from core.quality.overlong import Overlong
 from core.quality.request import Options, Request
 from core.quality.signatures import Signatures
+from core.quality.trained import Trained
 
 Tell = Callable[[str, int, int], None]
 _MANY = 30_000  # rows from which on a second process pays for its start
@@ -55,9 +56,10 @@ class Swept(msgspec.Struct):
 def sweep(data: Any, options: Options, tokenizer: TextTokenizer | None, tell: Tell, part: int = 0, parts: int = 1) -> Swept:
     """Checks every `parts`-th block of `data`, an open DataSet, from the block `part` on. `tell` hears of rows."""
     swept = Swept(Findings(), Signatures())
-    checks = [*CHECKS, check_languages, Marks(tokenizer).check]
+    trained = Trained(data.source, options, tokenizer)
+    checks = [*CHECKS, check_languages, Marks(trained.markers, tokenizer).check]
     if tokenizer is not None and options.max_length:
-        checks.append(Overlong(tokenizer, options).check)
+        checks.append(Overlong(tokenizer, trained, options.max_length).check)
     for block in blocks(data, part, parts):
         for check in checks:
             check(block, swept.findings)
@@ -114,14 +116,14 @@ def _helpers(data: Any, options: Options, parts: int) -> Iterator[Iterator[bytes
 
 
 def main(text: str, part: str, parts: str, file: str) -> int:
-    from core.data.source import open_data
     from core.quality import tokens
     from core.quality.orphan import end_with_parent
+    from core.runs.rows import open_rows
 
     end_with_parent()
     request = Request.load(text)
     tokenizer, _ = tokens.load(request.options.model)
-    swept = sweep(open_data(request.source, request.split), request.options, tokenizer, lambda words, done, total: None, int(part), int(parts))
+    swept = sweep(open_rows(request.data), request.options, tokenizer, lambda words, done, total: None, int(part), int(parts))
     Path(file).write_bytes(swept.dump())
     return 0
 

@@ -1,4 +1,4 @@
-"""The tokenizer of a model by name, where it is on this disk: nothing is fetched or made to count tokens. Imports nothing heavy at its top."""
+"""The tokenizer of a model by name, where it is on this disk, and what names its content. Nothing is fetched or made to count tokens."""
 
 from __future__ import annotations
 
@@ -7,37 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import ModelError
-from core.models.resolve import resolve_model
+from core.models.tokenizers import tokenizer_folder
 
 if TYPE_CHECKING:
     from core.prompts.tokenizer import TextTokenizer
 
-_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "config.json", "generation_config.json")
-
-
-def folder_of(model: str) -> Path | None:
-    """The folder with the tokenizer of `model`, or None where the model is not on this disk. Raises ModelError for what names no model."""
-    path = Path(model).expanduser()
-    try:
-        if (path / "tokenizer.json").is_file():  # a tokenizer alone will do: the weights need not be there
-            return path.absolute()
-    except (OSError, ValueError):
-        pass  # no name of a file: told in words below
-    ref = resolve_model(model)
-    if ref.is_demo:
-        from core.models.embedded import demo_folder, is_ready
-
-        return demo_folder() if is_ready() else None
-    if ref.is_hub:
-        from huggingface_hub import try_to_load_from_cache
-
-        found = try_to_load_from_cache(model, "tokenizer.json")
-        return Path(found).parent if isinstance(found, str) else None
-    return ref.folder
+_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "config.json", "generation_config.json", "chat_template.jinja",
+    "chat_template.json",
+)  # fmt: skip
 
 
 def identity(folder: Path) -> str:
-    """What names the content of the tokenizer in `folder`. Raises ModelError where it cannot be read."""
+    """What names the content of the tokenizer in `folder`, its chat template with it. Raises ModelError where it cannot be read."""
     digest = hashlib.blake2b(digest_size=16)
     for name in _FILES:
         try:
@@ -54,7 +36,7 @@ def load(model: str) -> tuple[TextTokenizer | None, str]:
     """The tokenizer of `model`, and why there is none. Raises ModelError where there is one that cannot be used."""
     if not model:
         return None, "no model is chosen, so lengths are in characters"
-    folder = folder_of(model)
+    folder = tokenizer_folder(model)
     if folder is None:
         return None, f"the model {model} is not on this disk yet, so lengths are in characters"
     from core.prompts.tokenizer import TextTokenizer

@@ -89,7 +89,8 @@ def setting_words(key: str) -> str:
 
 def _share(spec: RunSpec) -> str:
     share = spec.prompt.vanilla_share
-    return f"{len(spec.prompt.mixture)} templates" if share is None else _text(share)
+    count = len(spec.prompt.mixture)
+    return f"{count} template{'s' if count != 1 else ''}" if share is None else _text(share)
 
 
 def _with_share(spec: RunSpec, share: float) -> tuple[MixturePart, ...]:

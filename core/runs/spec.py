@@ -10,6 +10,7 @@ import msgspec
 
 from core.errors import RunError, UsageError
 from core.prompts.policy import Loss, TooLong, slot_weights
+from core.row import COLUMNS, OPTIONAL
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -20,11 +21,13 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 class DataSection(_Section, frozen=True):
     """source: a path or hub name; split: of a hub name or saved directory; train_flag: only rows whose `sysflag` is this are trained
-    on, empty for all (a source without the column trains on all)."""
+    on, empty for all (a source without the column trains on all). columns: which of the source's columns each of the six is taken from, as `NAME` or
+    `NAME:HOW`, left empty where it is not named; without the table as the person saved it, or as guessed."""
 
     source: str
     split: str = ""
     train_flag: str = "train"
+    columns: dict[str, str] | None = None
 
 
 class ModelSection(_Section, frozen=True):
@@ -199,3 +202,14 @@ def check(spec: RunSpec, where: str = "") -> None:
         slot_weights(prompt.loss_on)
     except UsageError as error:
         raise RunError(f"prompt.{error.where}: {error.what}", where, error.do) from error
+    if spec.data.columns is not None:
+        _check_columns(spec.data.columns, where)
+
+
+def _check_columns(columns: dict[str, str], where: str) -> None:
+    for column in columns:
+        if column not in COLUMNS:
+            raise RunError(f"data.columns.{column} is none of the six columns", where, f"Name one of {', '.join(COLUMNS)}")
+    for column in COLUMNS:
+        if column not in OPTIONAL and not columns.get(column):
+            raise RunError(f"data.columns.{column} must be the name of a column", where, f"Change data.columns.{column}, or leave data.columns out")

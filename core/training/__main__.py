@@ -118,20 +118,18 @@ def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) ->
 
 
 def _rows(run: RunFolder, spec: RunSpec, reporter: Reporter) -> Prepared:
-    from core.data.source import open_data
     from core.models.resolve import local_folder
-    from core.prompts.template_file import beside, dump_template
-    from core.prompts.templates import get_template
+    from core.prompts.template_file import dump_template
     from core.prompts.tokenizer import TextTokenizer
+    from core.runs.mixtures import named_templates
+    from core.runs.rows import facts_of, open_rows
 
-    data = open_data(spec.data.source, spec.data.split)
+    data = open_rows(spec.data)
     folder = local_folder(spec.model.name, lambda message: reporter.update(message=message), trust_remote_code=spec.model.trust_remote_code)
     tokenizer = TextTokenizer.from_folder(folder)
     prepared = prepare(data, spec, tokenizer, lambda rows: reporter.hold(message=f"encoding the rows: {rows} done"))
-    facts = {"rows_in_source": len(data), "rows_unusable_in_source": data.problem_count, **prepared.facts()}
-    reporter.facts(**facts)
-    for part in spec.prompt.mixture:  # a template that is changed later was not what this run was trained with
-        template = get_template(part.template, beside(spec.data.source))
+    reporter.facts(**facts_of(data), **prepared.facts())
+    for template in named_templates(spec.prompt.mixture, spec.data.source):  # one that is changed later was not what this run was trained with
         files.replace_file(files.private_dir(run.path / "templates") / f"{template.name}.yaml", dump_template(template).encode())
     return prepared
 

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from core.errors import RunError
-from core.prompts.chat import ChatTemplate, bind
+from core.prompts.chat import ChatTemplate
 from core.prompts.checks import Checker, Found, learnt
 from core.prompts.encoding import Batch, encode_batch
-from core.prompts.mixture import Mixture, Realised
+from core.prompts.mixture import Realised
 from core.prompts.policy import EOS, OPENING, REASONING, SLOTS, cut_end, cut_reasoning, is_weighted, slot_weights
 from core.prompts.store import Store, salt, text_hash
-from core.prompts.template_file import beside
-from core.prompts.templates import Segment, Template, get_template
+from core.prompts.templates import Segment
 from core.prompts.tokenizer import TextTokenizer
 from core.row import COLUMNS, Row
+from core.runs.mixtures import bound_mixture, drops
 from core.runs.spec import RunSpec
 from core.training.prepared import Prepared
 
@@ -67,11 +67,8 @@ class Preparation:
         prompt = spec.prompt
         self.spec, self.tokenizer, self.store = spec, tokenizer, store
         self.flag = spec.data.train_flag if "sysflag" in source.columns else ""
-        folders = beside(spec.data.source)
-        named = [(get_template(part.template, folders), part.weight) for part in prompt.mixture]
-        self.mixture: Mixture[Template | ChatTemplate] = Mixture([(bind(template, tokenizer), weight) for template, weight in named], prompt.seed)
-        given = prompt.drop_empty_input
-        self.drops = [template.drop_empty_input if given is None else given for template in self.mixture.templates]
+        self.mixture = bound_mixture(prompt.mixture, prompt.seed, spec.data.source, tokenizer)
+        self.drops = [drops(prompt.drop_empty_input, template) for template in self.mixture.templates]
         self.weights, self.weighted = slot_weights(prompt.loss_on), is_weighted(prompt.loss_on)
         self.checker = Checker(tokenizer, self.weights)
         self.too_long, self.cut, self.not_drawn, self.unlearnt = Found(), Found(), Found(), Found()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from textual import events
 from textual.pilot import Pilot
@@ -15,8 +16,10 @@ from textual.widgets import Input, Static, TextArea
 
 from core.engine.protocol import EngineStatus
 from core.errors import EngineError, ModelError
+from core.prompts.template_file import save_template
+from core.prompts.templates import TEMPLATES
 from core.runs.folder import RunFolder, Status, create_run
-from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec
+from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec, dump_spec
 from core.session import Session, load_session, save_session
 from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, response
 from tui.app import SuironApp
@@ -374,7 +377,8 @@ async def test_a_row_fills_the_question() -> None:
 
 async def test_the_template_changes_what_is_asked() -> None:
     async with chat(ScriptedEngine(), (120, 40)) as c:
-        await c.pilot.press("f8", "f8", "f8")  # past the versions per language, around to the first
+        await c.until(lambda: "chat-plain" in c.room._templates)
+        await c.pilot.press("f8", "f8", "f8", "f8", "f8")  # past the versions per language and the model's own form, around to the first
         assert str(c.room.query_one("#how", Static).visual).startswith("alpaca   Asks base demo")
         assert c.shown("reasoning") == "This template asks for no reasoning."
         await c.ask()
@@ -427,6 +431,31 @@ async def test_one_key_asks_the_newest_tuned_model_and_goes_round() -> None:
         assert c.app.session.adapter == first.id
         await c.pilot.press("ctrl+o")
         assert c.app.session.adapter == ""
+
+
+async def test_a_tuned_model_is_asked_as_it_was_trained_also_with_a_template_of_ones_own() -> None:
+    run = finished_run("own")
+    mine = msgspec.structs.replace(TEMPLATES["alpaca-reasoning-languages"], name="mine", drop_empty_input=True)
+    save_template(mine, run.path / "templates")  # as training keeps it, whatever becomes of the person's file
+    spec = run.spec()
+    prompt = PromptSection(mixture=(MixturePart(template="alpaca", weight=0.2), MixturePart(template="mine", weight=0.8)), drop_empty_input=True)
+    changed = msgspec.structs.replace(spec, prompt=prompt)
+    (run.path / "run.toml").write_bytes(dump_spec(changed))
+    async with chat(ScriptedEngine(), (120, 40), Session(screen="chat", instruction="富士山は？")) as c:
+        await c.until(lambda: "a tuned model is ready" in c.line)
+        assert "mine" not in c.room._templates
+        await c.pilot.press("ctrl+o")
+        await c.until(lambda: "mine" in c.room._templates and str(c.room.query_one("#how", Static).visual).startswith("mine "))
+        await c.ask()
+        question = c.engine.questions[-1]
+        assert (question.template, question.language, question.drop_empty_input, question.data) == ("mine", "ja", True, "demo")
+        c.engine.say(finish())
+        await c.ended()
+        c.room.prefill("What?", "", "Chinese")  # a row's own language wins over its script
+        await c.ask()
+        assert c.engine.questions[-1].language == "Chinese"
+        c.engine.say(finish())
+        await c.ended()
 
 
 async def test_a_run_that_is_gone_is_said_and_not_replaced_by_another() -> None:

@@ -290,3 +290,19 @@ async def test_where_edits_are_kept_is_said_where_they_do_not_lie_beside_the_dat
         await until(hands.pilot, lambda: any("Nothing can be written beside" in told.message for told in hands.app._notifications))
         await until(hands.pilot, lambda: hands.table.count == 4)
     assert "edits.jsonl" in names_under(settings.home()) and names_under(tmp_path) == {"rows.jsonl"}
+
+
+async def test_what_is_being_written_survives_the_end_of_the_app(rows_file: Path) -> None:
+    async with opened(rows_file) as hands:
+        await editing(hands, "tab", "tab")
+        await hands.press(*" 山の途中")  # and the connection is lost
+    async with opened(rows_file) as hands:
+        screen = await editing(hands, "tab", "tab")
+        assert screen.query_one(TextArea).text.endswith(" 山の途中") and "when Suiron ended" in trouble(screen)
+        await hands.press("f5")
+        await hands.says_so("Row 0: reasoning changed")
+        assert hands.here is not None and hands.here.reasoning.endswith(" 山の途中")
+        await editing(hands, "tab")
+        await hands.press("x", "escape", "escape")
+        await until(hands.pilot, lambda: hands.app.screen is hands.room)
+    assert not [name for name in names_under(settings.home()) if name.startswith("draft-")]

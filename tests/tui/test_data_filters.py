@@ -16,6 +16,7 @@ from tests.support.scripted_data import MILLION, ScriptedData, ScriptedSelection
 from tui.screens.facets import FacetsDialog
 from tui.screens.goto_row import GotoDialog
 from tui.screens.sort import SortDialog
+from tui.widgets.key_bar import KeyBar
 
 
 def searched_in(hands: Hands) -> str:
@@ -225,3 +226,54 @@ async def test_a_newer_question_ends_the_one_before(monkeypatch: pytest.MonkeyPa
         data.gate.release()
         await until(hands.pilot, lambda: "shown" not in hands.says("#status") and hands.table.count == MILLION)
         assert hands.app.data_error is None and hands.table.display
+
+
+async def test_what_is_written_while_a_condition_is_asked_is_kept(rows_file: Path) -> None:
+    async with opened(rows_file) as hands:
+        await hands.press("w", *"length(output) >", "enter", "enter", *" 1000")
+        await until(hands.pilot, lambda: bool(hands.room.query_one("#where-trouble").display))
+        assert hands.room.query_one("#where", Input).value == "length(output) > 1000"
+        await hands.press("enter")
+        await until(hands.pilot, lambda: not hands.room.query_one("#where-line").display and hands.table.count == 0)
+
+
+async def test_a_chosen_order_begins_at_its_first_row(rows_file: Path) -> None:
+    async with opened(rows_file) as hands:
+        await hands.press("G")
+        await hands.press("t", "down", "enter")
+        await until(hands.pilot, lambda: hands.app.screen is hands.room and bool(hands.room.filters.sort) and hands.table.cursor == 0)
+
+
+async def test_the_last_row_asked_for_before_the_count_is_the_true_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported = threading.Event()
+    early, whole = ScriptedData("big.jsonl", 999_000, ready=False, counted=False), ScriptedData("big.jsonl")
+    scripted(monkeypatch, early, whole, imported)
+    async with opened("big.jsonl") as hands:
+        await hands.press("G")
+        await hands.on_row(998_999)
+        await hands.says_so("goes on to the last of all")
+        imported.set()
+        await hands.on_row(999_999)
+
+
+async def test_keys_that_wait_for_the_import_are_dim(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported = threading.Event()
+    early, whole = ScriptedData("big.jsonl", ready=False), ScriptedData("big.jsonl")
+    scripted(monkeypatch, early, whole, imported)
+
+    def dim(hands: Hands, words: str) -> bool:
+        content = hands.room.query_one(KeyBar).render()
+        return any("dim" in str(span.style) for span in content.spans if words in content.plain[span.start : span.end])
+
+    async with opened("big.jsonl") as hands:
+        await until(hands.pilot, lambda: dim(hands, "Doctor") and dim(hands, "Edit") and not dim(hands, "Search"))
+        imported.set()
+        await until(hands.pilot, lambda: not dim(hands, "Doctor") and not dim(hands, "Edit"))
+
+
+async def test_f9_leaves_also_from_a_dialog(rows_file: Path) -> None:
+    async with opened(rows_file) as hands:
+        await hands.press("t")
+        await until(hands.pilot, lambda: isinstance(hands.app.screen, SortDialog))
+        await hands.press("f9")
+        await until(hands.pilot, lambda: hands.app._exit)

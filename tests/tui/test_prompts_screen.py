@@ -267,6 +267,29 @@ async def test_a_template_is_written_with_the_row_beside_it(rows: Path, model: P
         assert not hands.room.unsaved
 
 
+async def test_a_template_that_is_not_saved_is_not_left_by_one_key(rows: Path, model: Path) -> None:
+    async with opened(rows, model) as hands:
+        await hands.press("t", "t", "v", "v", "e")
+        await hands.shows("being written")
+        area = hands.room.query_one(TemplateArea)
+        await until(hands.pilot, lambda: area.has_focus and "### Instruction:" in area.text)
+        await hands.press("end", "x")
+        told = lambda: [one.message for one in hands.app._notifications]  # noqa: E731
+        await hands.press("f4", "f9")  # from another room as well
+        await until(hands.pilot, lambda: any("not saved" in words and "^t" in words and "^o" in words and "F9 again" in words for words in told()))
+        hands.app._leaving = -100.0
+        await hands.press("ctrl+t", "escape", "q")
+        await until(hands.pilot, lambda: any("q again" in words for words in told()))
+        assert hands.app.is_running and hands.room.unsaved
+
+
+async def test_the_prompts_of_the_chosen_template_come_first(rows: Path, model: Path) -> None:
+    async with opened(rows, model) as hands:
+        await hands.press("v", "v", "t")
+        await hands.shows("alpaca chosen", "[prompts]")
+        await until(hands.pilot, lambda: hands.lines()[0].startswith("1 without reasoning  alpaca,"))
+
+
 async def test_a_template_is_saved_as_ones_own_and_joins_the_mixture(rows: Path, model: Path) -> None:
     async with opened(rows, model) as hands:
         await hands.press("t", "t", "e")

@@ -26,6 +26,7 @@ from tui.screens import train
 from tui.screens.train import TrainScreen
 from tui.widgets.loss_chart import LossChart
 from tui.widgets.run_form import RunForm, field_id
+from tui.widgets.run_status import _facts as run_facts
 
 SIZES = [(80, 24), (120, 40)]
 
@@ -147,7 +148,7 @@ async def test_the_newest_run_is_shown_and_grows_as_it_is_written(rows_file: Pat
     async with opened(rows_file, size) as hands:
         await hands.sees("training", "step 5/20", "25 %", "1 min 15 s left", "loss 1.7500", "1.00e-03", "310 tok/s", "2.1 GiB")
         await hands.sees("step 5 done", "3 left out: too long")
-        await hands.sees("Transformers + PEFT on CPU: no CUDA device", "504 rows: 67 vanilla (13%), 437 with reasoning", "重み: 100%")
+        await hands.sees("Transformers + PEFT on CPU: no CUDA device", "504 rows", "67 vanilla (13%), 437", "重み: 100%")
         assert "重み: 1%" not in hands.shown()
         run.steps(6, 20)
         run.state("finished", 20)
@@ -398,3 +399,12 @@ async def test_a_low_terminal_keeps_the_curve_and_scrolls_the_settings(rows_file
         await hands.press("up")  # round to the last one
         last = hands.field("train.save_steps")
         await until(hands.pilot, lambda: last.has_focus and hands.room.query_one("#fields").region.contains_region(last.region))
+
+
+def test_what_was_cut_and_every_template_of_the_mixture_is_told() -> None:
+    facts = {"rows_trained": 6, "rows_vanilla": 1, "rows_reasoning": 5, "rows_by_template": {"alpaca": 1, "mine": 5}, "tokens_per_epoch": 1200}
+    assert run_facts(facts) == "6 rows · alpaca 1 (17%), mine 5 (83%) · 1,200 tokens an epoch"
+    cut = {**facts, "rows_cut_reasoning": 4, "rows_cut_end": 2, "rows_left_out_no_template": 3, "rows_left_out_nothing_learnt": 1}
+    said = run_facts(cut)
+    words = "2 with their end cut off · 4 with their reasoning cut · 3 left out: no reasoning · 1 left out: nothing learnt"
+    assert said.startswith(f"6 rows · {words} · alpaca 1")

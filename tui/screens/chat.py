@@ -24,12 +24,14 @@ from textual.worker import Worker
 
 from core.engine.protocol import EngineStatus, Finish, Piece, Question
 from core.errors import EngineError, RunError, SuironError
-from core.prompts.templates import TEMPLATES
+from core.prompts.languages import language_of
+from core.prompts.templates import TEMPLATES, Template
 from core.runs.folder import list_runs
-from core.runs.tuned import Tuned, tuned_models
+from core.runs.tuned import Tuned, templates_to_ask, tuned_models
 from core.safe_text import safe_line, safe_text
 from tui.actions import Scope, bindings, key_of
 from tui.messages import ModelChosen
+from tui.run_settings import absolute
 from tui.screens.base import Room
 from tui.widgets.finish_line import FinishLine
 from tui.widgets.prompt_editor import PromptEditor
@@ -63,6 +65,8 @@ class ChatScreen(Room):
     def __init__(self) -> None:
         super().__init__()
         self._tuned: list[Tuned] = []
+        self._templates: dict[str, Template] = dict(TEMPLATES)
+        self._language = ("", "")  # an instruction that came from a row, and the row's language
         self._template_shown = ""  # of the answer in the panels
         self._beneath = False  # ask the base model although an adapter is chosen
         self._backend = ""
@@ -116,8 +120,9 @@ class ChatScreen(Room):
     def _answering(self) -> bool:
         return self._answer is not None and not self._answer.is_finished
 
-    def prefill(self, instruction: str, input: str) -> None:
+    def prefill(self, instruction: str, input: str, language: str = "") -> None:
         """Take over a row's question; an answer that runs goes on."""
+        self._language = (instruction, language)
         changed = self._editor.fill(instruction, input)
         if changed:
             words = "; ".join(changed)
@@ -128,14 +133,14 @@ class ChatScreen(Room):
         self.suiron.remember(instruction=self._editor.instruction, input=self._editor.input)
 
     def action_next_template(self) -> None:
-        names = list(TEMPLATES)
+        names = list(self._templates)
         self.suiron.remember(template=names[(names.index(self._template) + 1) % len(names)])
         self._show_how()
 
     @property
     def _template(self) -> str:
         chosen = self.suiron.session.template
-        return chosen if chosen in TEMPLATES else next(iter(TEMPLATES))
+        return chosen if chosen in self._templates else next(iter(self._templates))
 
     # -- which model --
 
@@ -152,6 +157,7 @@ class ChatScreen(Room):
         """Look which tuned models there are: a run may have ended. As long as one trains and this room is in front, look again and again."""
         model = self.suiron.session.model
         tuned, training = await asyncio.to_thread(_look_at_runs, model)
+        await self._find_templates(tuned)
         new = [one.run for one in tuned if one not in self._tuned] if self._scanned == model else []
         self._tuned, self._scanned = tuned, model
         self._show_how()
@@ -159,6 +165,11 @@ class ChatScreen(Room):
             self._hint(f"A tuned model is ready: {key_of('chat.adapter')} asks {new[0]}")
         if training and self.is_current:
             self._look_again = self.set_timer(LOOK_AGAIN, self._look_for_tuned)
+
+    async def _find_templates(self, tuned: list[Tuned]) -> None:
+        session = self.suiron.session
+        adapter = next((one.adapter for one in tuned if one.run == session.adapter), "")
+        self._templates = await asyncio.to_thread(templates_to_ask, session.data, adapter)
 
     def _offer_tuned(self) -> bool:
         """Say in the finish line that there is a tuned model, as long as the line has nothing of an answer to tell; whether it was said."""
@@ -180,6 +191,9 @@ class ChatScreen(Room):
             return
         self._beneath = False
         self.suiron.remember(adapter=adapter)
+        trained_on = next((one.templates for one in self._tuned if one.run == adapter), ())
+        if trained_on and self._template not in trained_on:
+            self.suiron.remember(template=trained_on[0])
         self.suiron.tell(partial(ModelChosen, self.suiron.session.model, adapter))
 
     def action_toggle_base(self) -> None:
@@ -209,7 +223,7 @@ class ChatScreen(Room):
         self.set_class(not self._reasons(template), "-no-reasoning")
 
     def _reasons(self, template: str) -> bool:
-        return TEMPLATES[template].has_reasoning
+        return self._templates[template].has_reasoning if template in self._templates else True
 
     # -- the answer --
 
@@ -223,6 +237,11 @@ class ChatScreen(Room):
         except SuironError as error:
             self._show_trouble(error, "")
             return
+        instruction, language = self._language
+        language = language if language and instruction == question.instruction else language_of(question.instruction)
+        template = self._templates.get(question.template)
+        drop = template is not None and template.drop_empty_input
+        question = msgspec.structs.replace(question, data=absolute(self.suiron.session.data), language=language, drop_empty_input=drop)
         self.query_one("#trouble").remove_class("-shown")
         for panel in self.query(StreamPanel):
             panel.begin()

@@ -37,8 +37,8 @@ WATCH_EVERY = 5.0  # seconds between two looks whether the source is still what 
 class Line(Input):
     """One line for what is searched for or asked; its cursor stands still."""
 
-    def __init__(self, value: str, placeholder: str, *, id: str) -> None:
-        super().__init__(value, placeholder=placeholder, id=id, compact=True)
+    def __init__(self, value: str, placeholder: str, *, id: str, select_on_focus: bool = True) -> None:
+        super().__init__(value, placeholder=placeholder, id=id, compact=True, select_on_focus=select_on_focus)
         self.cursor_blink = False
 
 
@@ -63,7 +63,7 @@ class DataScreen(Judging):
             yield Line(filters.text, "text to find; Tab one column; Enter keeps, Esc drops", id="search")
         with Horizontal(id="where-line", classes="line"):
             yield Label("where")
-            yield Line(filters.where, "SQL, as in length(reasoning) > 2000 and syslang = 'Japanese'", id="where")
+            yield Line(filters.where, "SQL, as in length(reasoning) > 2000 and syslang = 'Japanese'", id="where", select_on_focus=False)
         yield Static(id="where-trouble")
         with Horizontal(id="rows"):
             yield RowsTable(id="table")

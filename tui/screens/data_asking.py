@@ -22,11 +22,14 @@ from tui.errors import readable
 from tui.screens.data_rows import Rows
 from tui.screens.data_words import Facets, status_words, waiting_words
 from tui.widgets.hits import Hits
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.rows_table import PAGE
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet, Selection
 
+TOP = -1  # as an anchor: the first row, whichever that is
+LATER = frozenset(("next_language", "next_flag", "edit_field", "undo", "show_doctor", "show_statistics", "save_as"))  # not while a source is imported
 SHOW_EVERY = 0.1  # seconds between two looks at a search that still finds rows
 PATIENCE = 2.0  # seconds that keys typed ahead wait for the rows after an edit
 
@@ -53,7 +56,8 @@ class Asking(Rows):
         self.suiron.remember(filters=filters)
         if anchor is not None:
             self._anchor = anchor
-            self.suiron.remember(row=anchor)
+            if anchor != TOP:
+                self.suiron.remember(row=anchor)
         if not dataset.ready:
             if self._shown is not dataset:  # also where its exact length has come since
                 self._ask(dataset, Filters())
@@ -72,10 +76,11 @@ class Asking(Rows):
     def _ask(self, dataset: DataSet, filters: Filters) -> None:
         again = filters == self._answered  # as after an edit: the rows stand there already, and stay until the new ones are all known
         stands = self.table.cursor if again else 0  # where the row is gone that the cursor stood on, it stays in its place
-        ask = partial(self._ask_in_thread, dataset, filters, self._anchor, stands, again or not dataset.ready)
+        whole = again or not dataset.ready
+        ask = partial(self._ask_in_thread, dataset, filters, self._anchor, stands, whole, self._at_last is not None)
         self.run_worker(ask, thread=True, exclusive=True, group="select", exit_on_error=False)
 
-    def _ask_in_thread(self, dataset: DataSet, filters: Filters, anchor: int, stands: int, whole: bool) -> None:
+    def _ask_in_thread(self, dataset: DataSet, filters: Filters, anchor: int, stands: int, whole: bool, last: bool) -> None:
         worker = get_current_worker()
         shown, found, told = False, False, 0.0
         try:
@@ -89,7 +94,7 @@ class Asking(Rows):
                     told = time.monotonic()
                     self.app.call_from_thread(self._looking, filters, selection.share)
                     continue
-                place = None if found or not count else selection.position(anchor)
+                place = None if found or not count or anchor == TOP else count - 1 if last else selection.position(anchor)
                 cursor = place if place is not None else None if shown else min(max(stands, 0), max(count - 1, 0))
                 pages = _pages(selection, cursor) if count and cursor is not None else {}
                 self.app.call_from_thread(self._selected, dataset, filters, selection, cursor, pages, anchor if shown else None)
@@ -128,10 +133,17 @@ class Asking(Rows):
         hits = Hits(filters.text, filters.columns)
         table.point_out(hits, filters.sort, filters.descending)
         self.pane.point_out(hits)
+        if self._anchor == TOP and pages:
+            self._anchor = next(iter(pages.values()))[0].index
+            self.suiron.remember(row=self._anchor)
         if cursor is None or (anchor is not None and anchor != self._anchor):
             table.grow(count)
         else:
             table.show(count, cursor, pages, max(dataset.highest, 0))
+        if self._at_last is not None:
+            self._at_last = table.cursor if not dataset.counted else None
+            if dataset.counted:
+                self.say("")
         self.question_answered(filters)
         self.show_status()
         if self._share >= 1:
@@ -157,8 +169,9 @@ class Asking(Rows):
             self.show_status()
 
     def show_status(self) -> None:
-        """The line above the table: all rows, those shown, the filters, or what they wait for."""
+        """The line above the table: all rows, those shown, the filters, or what they wait for. And which keys wait."""
         dataset, selection = self._dataset, self._selection
+        self.query_one(KeyBar).dim(LATER if dataset is not None and not dataset.ready else frozenset())
         if dataset is None:
             return
         if not dataset.ready:
@@ -175,7 +188,7 @@ class Asking(Rows):
         if dataset is None:
             self.say("No data is open; o opens some.")
         elif not dataset.ready:
-            self.say("The data is still being imported; this waits until it is done.")
+            self.say("The data is still being imported; press it again when that is done.")
         return dataset is not None and dataset.ready
 
 

@@ -6,7 +6,8 @@ Nothing that was typed is dropped in passing: a text that cannot be kept stays h
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import ClassVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -20,6 +21,9 @@ from core.errors import SuironError
 from core.safe_text import safe_line
 from tui.widgets.field_area import FieldArea
 from tui.widgets.safe_editing import Editable
+
+if TYPE_CHECKING:
+    from core.data.editing.drafts import Draft
 
 Keep = Callable[[str], Awaitable[SuironError | None]]  # keeps the text; gives the reason where it could not
 LONGEST = 100_000  # characters: wrapping more than that in an editor holds up the screen
@@ -59,7 +63,7 @@ class WritingScreen(ModalScreen[bool]):
         """Keep what was written, then close. What cannot be kept stays."""
         error = await self._keep() if self.unsaved else None
         if error is None:
-            self.dismiss(True)
+            self._leave(True)
         else:
             self.say(f"Not kept: {error}")
 
@@ -68,7 +72,11 @@ class WritingScreen(ModalScreen[bool]):
             self._asked = True
             self.say("Not kept yet. F5 keeps it; Esc again drops what was written here.")
         else:
-            self.dismiss(False)
+            self._leave(False)
+
+    def _leave(self, kept: bool) -> None:
+        """The person has decided about what stands here."""
+        self.dismiss(kept)
 
     @on(TextArea.Changed)
     def _written(self) -> None:
@@ -84,16 +92,19 @@ class WritingScreen(ModalScreen[bool]):
 
 
 class FieldEditor(WritingScreen):
-    """title: the row and the field; text: as it is in the row, foreign."""
+    """title: the row and the field; text: as it is in the row, foreign; draft: takes what stands here when the app ends, and may hold some."""
 
-    def __init__(self, title: str, text: str, keep: Keep) -> None:
+    def __init__(self, title: str, text: str, keep: Keep, draft: Draft | None = None) -> None:
         super().__init__()
-        self._title, self._editable, self._keep_text = title, Editable(text), keep
+        self._title, self._editable, self._keep_text, self._draft = title, Editable(text), keep, draft
+        self._before = draft.read() if draft is not None else None  # a small file, once
+        self._area = FieldArea(self._editable.shown if self._before is None else self._before)
+        self._left = False
         self._counting: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(classes="title")
-        yield FieldArea(self._editable.shown)
+        yield self._area
         yield Static(classes="trouble")
         yield Static("F5 or ^r keeps it · Esc leaves · Enter is a line break", classes="keys", markup=False)
 
@@ -103,10 +114,20 @@ class FieldEditor(WritingScreen):
         self._count()
         if self._editable.losses:
             self.say(". ".join(self._editable.losses) + " once you keep a change.")
+        if self._before is not None:
+            self.say("This is what you were writing when Suiron ended. F5 keeps it; Esc twice drops it.")
 
-    @property
-    def _area(self) -> FieldArea:
-        return self.query_one(FieldArea)
+    def on_unmount(self) -> None:
+        """The connection may be lost: what was written waits for its field to be opened again."""
+        if self._draft is not None and not self._left and self.unsaved:
+            with suppress(OSError):
+                self._draft.write(self._area.text)
+
+    def _leave(self, kept: bool) -> None:
+        self._left = True
+        if self._draft is not None:
+            self._draft.drop()
+        super()._leave(kept)
 
     @property
     def unsaved(self) -> bool:

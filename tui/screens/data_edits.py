@@ -127,17 +127,19 @@ class Repairing(Filtering):
         return row
 
     def action_edit_field(self) -> None:
+        from core.data.editing.drafts import Draft
         from tui.screens.data_editor import LONGEST, FieldEditor
 
-        row = self._row_to_edit()
-        if row is None:
+        row, dataset = self._row_to_edit(), self._dataset
+        if row is None or dataset is None:
             return
         field, text = self.pane.field, self.pane.text
         if len(text) > LONGEST:
             self.say(f"{len(text):,} characters are too many to edit here; {key_of('data.edit_outside')} opens them in $EDITOR.")
             return
         title = f"row {row.index} · {field}"
-        self.app.push_screen(FieldEditor(title, text, partial(self._keep_field, row.index, field)))
+        draft = Draft(f"{dataset.source}\0{dataset.split}", f"{row.index}\0{field}", text)
+        self.app.push_screen(FieldEditor(title, text, partial(self._keep_field, row.index, field), draft))
 
     async def _keep_field(self, index: int, field: str, text: str) -> SuironError | None:
         try:

@@ -15,7 +15,7 @@ from core.errors import DataError, SuironError
 from core.row import COLUMNS
 from core.safe_text import safe_line
 from core.session import Filters
-from tui.screens.data_asking import Asking
+from tui.screens.data_asking import TOP, Asking
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet, Selection
@@ -64,12 +64,12 @@ class Filtering(Asking):
     def action_choose_sort(self) -> None:
         from tui.screens.sort import SortDialog
 
-        if self.ready and self._dataset is not None:
+        if self._dataset is not None:
             self.app.push_screen(SortDialog(self.filters.sort, self.filters.descending, self._dataset.columns), self._sort_chosen)
 
     def _sort_chosen(self, choice: tuple[str, bool] | None) -> None:
         if choice is not None:
-            self.select(msgspec.structs.replace(self.filters, sort=choice[0], descending=choice[1]))
+            self.select(msgspec.structs.replace(self.filters, sort=choice[0], descending=choice[1]), TOP if choice[0] else None)
 
     def action_show_facets(self) -> None:
         from tui.screens.facets import FacetsDialog
@@ -174,7 +174,8 @@ class Filtering(Asking):
             self._conditions = [*self._conditions[-REMEMBERED:], condition]
         self._condition = len(self._conditions)
         if condition == self.filters.where:
-            self._close_where()
+            if condition == self._good_where:  # else it is still being asked
+                self._close_where()
             return
         if not condition:
             self._good_where = ""
@@ -202,16 +203,18 @@ class Filtering(Asking):
     def question_answered(self, filters: Filters) -> None:
         if filters.where and filters.where != self._good_where:
             self._good_where = filters.where
-            self._close_where()
+            if self.query_one("#where", Input).value.strip() == filters.where:  # else more was written meanwhile
+                self._close_where()
 
     def _mend_where(self, filters: Filters, error: SuironError) -> None:
         """The condition cannot be asked: its line stays, the reason under it, and the rows stay as they were."""
         good = msgspec.structs.replace(filters, where=self._good_where)
         self.suiron.remember(filters=good)
-        self.action_where()
-        field = self.query_one("#where", Input)
-        field.value = filters.where
-        field.cursor_position = len(field.value)
+        if not self.writing_where:  # else what stands there is kept: more may have been written meanwhile
+            self.action_where()
+            field = self.query_one("#where", Input)
+            field.value = filters.where
+            field.cursor_position = len(field.value)
         self._where_trouble(f"{safe_line(error.what, 300)}. {safe_line(error.do, 200)}")
         if self._selection is None:
             self.select(good)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,7 +122,7 @@ class Judging(Repairing):
         from tui.screens.statistics import StatisticsDialog
 
         if done is not None and isinstance(done.value, Statistics):
-            limit = _options(self.suiron.session).max_length  # the counts are the same for any maximum
+            limit = _options(self.suiron.session, self._dataset).max_length  # the counts are the same for any maximum
             self.app.push_screen(StatisticsDialog(msgspec.structs.replace(done.value, max_length=limit)))
 
     def action_show_doctor(self) -> None:
@@ -144,7 +143,7 @@ class Judging(Repairing):
         from core.quality import client
         from tui.screens.progress import ProgressDialog
 
-        options = _options(self.suiron.session)
+        options = _options(self.suiron.session, dataset)
 
         def work(progress: Progress, cancelled: Callable[[], bool]) -> Statistics | Report:
             def told(so_far: client.Progress) -> None:
@@ -254,20 +253,12 @@ class Judging(Repairing):
         self.suiron.open_data(source, split, chosen.mapping)
 
 
-def _options(session: Session) -> Options:
-    """How rows would be trained, as far as the train room was told."""
+def _options(session: Session, dataset: DataSet | None) -> Options:
+    """How rows would be trained, as the session stands; settings that cannot be read are the preset's."""
     from core.quality.request import Options
+    from tui.run_settings import session_spec
 
-    options = Options(model=session.model)
-    for name, kind in (("max_seq_length", int), ("vanilla_share", float)):
-        value = session.train.get(f"prompt.{name}")
-        if value not in (None, ""):
-            with suppress(ValueError, TypeError):
-                options = msgspec.structs.replace(options, **{_OPTIONS.get(name, name): kind(str(value))})
-    return options
-
-
-_OPTIONS = {"max_seq_length": "max_length"}
+    return Options.of(session_spec(session, dataset)[0])
 
 
 def _suggestion(dataset: DataSet) -> str:

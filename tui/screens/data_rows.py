@@ -47,6 +47,7 @@ class Rows(Room):
         self._selection: Selection | None = None
         self._shown: DataSet | None = None  # the one whose rows stand in the table: after an edit, for a moment, not yet `_dataset`
         self._anchor = 0
+        self._at_last: int | None = None  # where the cursor stands on the last row of those counted so far: it goes on to the true last
         self._noticed = True  # words stand in the table's place
         self._fetching = False
         self._pane_open: bool | None = None  # None: as the width says
@@ -112,7 +113,7 @@ class Rows(Room):
 
     def forget(self) -> None:
         """Show no rows."""
-        self._dataset = self._selection = self._shown = None
+        self._dataset = self._selection = self._shown = self._at_last = None
         self.table.show(0, 0, {}, 0)
         self.pane.show(None)
         self.query_one("#status", Static).update("", layout=False)
@@ -183,6 +184,8 @@ class Rows(Room):
         if message.row is not None and message.by_hand:
             self._anchor = message.row.index
             self.suiron.remember(row=self._anchor)
+        if message.by_hand and message.position != self._at_last:
+            self._at_last = None
         if self.pane.display:
             self._moves += 1
             if message.by_hand:  # a key held down passes rows by; the pane shows the one it stops at
@@ -201,7 +204,11 @@ class Rows(Room):
         if self.pane.alone:
             self.pane.line_by(-(10**9) if position >= 0 else 10**9)
         else:
-            self.table.move_to(position if position >= 0 else self.table.count - 1)
+            last = self.table.count - 1
+            if position < 0 and self._dataset is not None and not self._dataset.counted:
+                self._at_last = last
+                self.say("The last of the rows counted so far; the cursor goes on to the last of all.")
+            self.table.move_to(position if position >= 0 else last)
 
     def action_page_by(self, pages: int) -> None:
         if self.pane.alone:

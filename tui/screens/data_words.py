@@ -77,7 +77,8 @@ def change_words(changed: int, added: int, deleted: int) -> str:
 
 
 def problem_line(problem: Problem) -> str:
-    return safe_line(f"row {problem.row}: {problem.what}", 300)
+    place = ", ".join(part for part in (problem.file, f"row {problem.row:,}" if problem.row else "") if part) or "the file"
+    return safe_line(f"{place}: {problem.what}", 300)
 
 
 def problem_words(problems: Sequence[Problem], count: int) -> Content:

@@ -21,7 +21,10 @@ class Panel(Dialog[Result]):
 
     KEY_WORDS: ClassVar[str] = "Esc closes"
     TALL: bool = False
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "close", "Close", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "close", "Close", show=False),
+        Binding("f9", "app.quit", "Quit", show=False),  # a dialog hides the keys of the app, and work may take long
+    ]
     DEFAULT_CSS = """
     Panel {
         & > #box { width: 96%; scrollbar-size-vertical: 1; border-subtitle-color: $text-muted; border-title-style: bold; }

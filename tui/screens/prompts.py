@@ -20,7 +20,7 @@ from textual.widgets import Static, TextArea
 from core.errors import SuironError
 from core.runs.prompt_texts import LOSS, LOSSES, TOO_LONG, TOO_LONGS, loss_text
 from core.safe_text import safe_line
-from tui.actions import ACTIONS, Scope, bindings, key_of
+from tui.actions import ACTIONS, Scope, bindings, key_of, room_name
 from tui.errors import readable
 from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen
 from tui.run_settings import session_spec, with_settings
@@ -44,6 +44,10 @@ class PromptsScreen(Room):
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("prompts"))
     CSS_PATH = "prompts.tcss"
     AUTO_FOCUS = "#sheet"
+    UNSAVED_WORDS: ClassVar[str] = (
+        f"The template in the room {room_name('prompts')} ({key_of('app.prompts')}) is not saved: {key_of('prompts.save')} saves it there;"
+        " {key} again leaves without it."
+    )
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - Textual's own declaration is no ClassVar
 
     def __init__(self) -> None:

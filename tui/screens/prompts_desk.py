@@ -283,7 +283,8 @@ class Desk:
         """With the shown template first; the other kind comes from the mixture, else from Suiron's own."""
         others: Sequence[AnyTemplate] = chosen.mixture.templates if chosen.mixture is not None else ()
         own = [one.template for one in self._listed or [] if one.template is not None and one.template.chat is None]
-        return self._examiner.asks(row, [template, *others, *own], policy)
+        asks = self._examiner.asks(row, [template, *others, *own], policy)
+        return sorted(asks, key=lambda ask: ask.template != template.name)
 
 
 def policy_of(spec: RunSpec) -> Policy:

@@ -28,7 +28,7 @@ FORMATS = {
     ".tsv": "TSV: columns between tabs",
 }
 PACKED = {".gz": "packed with gzip", ".zst": "packed with zstd"}
-KNOWN = ".jsonl, .csv, .tsv (each also .gz or .zst), .parquet"
+KNOWN = ".jsonl, .csv, .tsv (also .gz, .zst), .parquet"
 
 
 class SaveAs(msgspec.Struct, frozen=True):

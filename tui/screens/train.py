@@ -163,7 +163,7 @@ class TrainScreen(Room):
         if app.dataset is None:
             self._say(f"The data is still opening. {key_of('train.start')} starts when it stands.", bad=True)
             return
-        base, trouble = base_spec(app.session, form.preset)
+        base, trouble = base_spec(app.session, form.preset, app.dataset)
         if trouble is not None:
             self._fail(trouble)
             return

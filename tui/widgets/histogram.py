@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import ClassVar
 
 from textual import events
@@ -12,11 +11,11 @@ from core.quality.report import Lengths
 from core.runs.series import linear_ticks, tick_label
 from tui.widgets import loss_plot
 from tui.widgets.cells import Cells, Row
+from tui.widgets.plot_cells import plot_row
 
 AXIS, BARS, LIMIT = "histogram--axis", "histogram--bars", "histogram--limit"
 _CODES = {BARS: 1, LIMIT: 2}
 _ROLES = {str(code): role for role, code in _CODES.items()}
-_COLOUR = re.compile(r"\x1b\[(?:0|38;5;(\d+))m")
 _LABEL = 7  # cells for the numbers of the y axis, and the axis
 _TAIL = 1.5  # the longest row may be so many times longer than nearly all others before the tail is put into one last bar
 NEARLY = 0.995
@@ -66,20 +65,7 @@ def draw(lengths: Lengths, width: int, height: int, limit: int = 0) -> list[Row]
     y.lim(half, top - half if lines > 1 else top)
     x.ticks([max(tick, cell) for tick in xticks], labels)
     y.ticks(sorted(yticks), [f"{yticks[tick]:>{_LABEL - 1}}" for tick in sorted(yticks)])
-    return [_row(text) for text in figure.build().string().split("\n")[:height]]
-
-
-def _row(line: str) -> Row:
-    """One line of plotext's output, its colours turned into roles."""
-    row: list[tuple[str, str]] = []
-    role, start = AXIS, 0
-    for match in _COLOUR.finditer(line):
-        if match.start() > start:
-            row.append((line[start : match.start()], role))
-        role, start = _ROLES.get(match[1] or "", AXIS), match.end()
-    if start < len(line):
-        row.append((line[start:], role))
-    return row
+    return [plot_row(text, _ROLES, AXIS) for text in figure.build().string().split("\n")[:height]]
 
 
 class Histogram(Cells):

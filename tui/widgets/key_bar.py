@@ -28,6 +28,13 @@ class KeyBar(Widget):
         super().__init__()
         self._scope = scope
         self._states: list[bool | None] = []
+        self._dim: frozenset[str] = frozenset()
+
+    def dim(self, actions: frozenset[str]) -> None:
+        """Keys of the room, by what they run, that can say now only why they do nothing."""
+        if actions != self._dim:
+            self._dim = actions
+            self.refresh()
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
@@ -53,7 +60,8 @@ class KeyBar(Widget):
     def _state(self, action: Action) -> bool | None:
         name, _, rest = action.run.removeprefix("app.").partition("(")
         node = self.app if action.run.startswith("app.") else self.screen
-        return node.check_action(name, (rest.rstrip(")").strip("'\""),) if rest else ())
+        state = node.check_action(name, (rest.rstrip(")").strip("'\""),) if rest else ())
+        return None if state and action.run in self._dim else state
 
 
 def _width(action: Action) -> int:

@@ -6,19 +6,18 @@ plotext pulls numpy and costs 0.15 s: call `prepare` in a thread before the firs
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 import msgspec
 
 from core.runs.series import Limits, Series, linear_limits, linear_ticks, log_limits, log_ticks, thin, thin_line, tick_label
+from tui.widgets.plot_cells import plot_row
 
 AXIS, RAW, SMOOTH, BAD = "loss-chart--axis", "loss-chart--raw", "loss-chart--smooth", "loss-chart--bad"
 GAP = "×"
 # plotext colours a cell with one of the terminal's sixteen colours; here they only tell whose the cell is.
 _CODES = {RAW: 1, SMOOTH: 2, BAD: 3}
 _ROLES = {str(code): role for role, code in _CODES.items()}
-_COLOUR = re.compile(r"\x1b\[(?:0|38;5;(\d+))m")
 _LABEL = 6  # cells for the numbers of the y axis: a fixed width keeps the canvas where it is
 
 Rows = list[list[tuple[str, str]]]
@@ -74,7 +73,7 @@ def draw(series: Series, total: int, log: bool, before: Axes, width: int, height
     y.lim(scale(lower), scale(upper))
     x.ticks(xticks, [tick_label(tick) for tick in xticks])
     y.ticks([scale(tick) for tick in yticks], [f"{tick_label(tick):>{_LABEL}}" for tick in yticks])
-    return [_row(line) for line in figure.build().string().split("\n")[:height]], axes
+    return [plot_row(line, _ROLES, AXIS) for line in figure.build().string().split("\n")[:height]], axes
 
 
 def _end(series: Series, total: int, before: Axes) -> int:
@@ -115,16 +114,3 @@ def _filled(low: float, high: float, limits: Limits, log: bool) -> float:
 
 def _marker(plotext: Any, shape: str, role: str) -> Any:
     return plotext.marker(shape).fill(plotext.pixel(foreground=_CODES[role]))
-
-
-def _row(line: str) -> list[tuple[str, str]]:
-    """One line of plotext's output, its colours turned into roles."""
-    row: list[tuple[str, str]] = []
-    role, start = AXIS, 0
-    for match in _COLOUR.finditer(line):
-        if match.start() > start:
-            row.append((line[start : match.start()], role))
-        role, start = _ROLES.get(match[1] or "", AXIS), match.end()
-    if start < len(line):
-        row.append((line[start:], role))
-    return row

@@ -172,6 +172,8 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _keep_in_sight(self) -> None:
         """Scroll where the cursor is out of sight, so that it stands in the middle: whoever holds a key down then repaints the table
         once for half a screen of rows, and not for every row."""
+        if not self.size.height:  # not laid out yet: the first size brings it in sight
+            return
         top, lines = self.scroll_offset.y, self._lines()
         if self.cursor < top or self.cursor >= top + lines:
             self.scroll_to(y=max(0, self.cursor - lines // 2), animate=False, force=True)

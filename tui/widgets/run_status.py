@@ -21,9 +21,12 @@ from tui.widgets.cells import Cells, Piece, Row
 
 STRONG, MUTED, GOOD, BAD, NOTICE = "status--strong", "status--muted", "status--good", "status--bad", "status--notice"
 _STATES = {"finished": GOOD, "failed": BAD, "lost": BAD}
-_LEFT_OUT = {
-    "rows_empty_reasoning": "with empty reasoning",
+_CUT_OR_LEFT_OUT = {
+    "rows_cut_end": "with their end cut off",
+    "rows_cut_reasoning": "with their reasoning cut",
     "rows_left_out_too_long": "left out: too long",
+    "rows_left_out_no_template": "left out: no reasoning",
+    "rows_left_out_nothing_learnt": "left out: nothing learnt",
     "rows_left_out_unreadable": "left out: unreadable",
     "rows_unusable_in_source": "unusable in the source",
 }
@@ -146,15 +149,29 @@ def _numbers(reader: RunReader) -> list[Piece]:
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
-    """What is trained on: the rows and their mixture, and whatever was left out; of facts that are none of these, all as they come."""
-    rows, vanilla, reasoning = (facts.get(f"rows_{kind}") for kind in ("trained", "vanilla", "reasoning"))
-    if not (isinstance(rows, int) and isinstance(vanilla, int) and isinstance(reasoning, int)):
+    """What is trained on: the rows, whatever was cut or left out, and the mixture; of facts that are none of these, all as they come."""
+    rows = facts.get("rows_trained")
+    mixture = _mixture(facts, rows) if isinstance(rows, int) else ""
+    if not mixture:
         return _joined(*(f"{safe_line(str(name).replace('_', ' '))} {_fact(value)}" for name, value in facts.items()))
-    parts = [f"{rows:,} rows: {vanilla:,} vanilla ({vanilla / max(1, rows):.0%}), {reasoning:,} with reasoning"]
-    parts += [f"{facts[key]:,} {words}" for key, words in _LEFT_OUT.items() if facts.get(key)]
+    parts = [f"{rows:,} rows"]
+    parts += [f"{facts[key]:,} {words}" for key, words in _CUT_OR_LEFT_OUT.items() if facts.get(key)]
+    parts.append(mixture)
+    if facts.get("rows_empty_reasoning"):
+        parts.append(f"{_fact(facts['rows_empty_reasoning'])} with empty reasoning")
     if "tokens_per_epoch" in facts:
         parts.append(f"{_fact(facts['tokens_per_epoch'])} tokens an epoch")
     return _joined(*parts)
+
+
+def _mixture(facts: Mapping[str, Any], rows: int) -> str:
+    """How many rows each template got; of runs that knew two alone, without and with reasoning. Empty where nothing says so."""
+    by_template, vanilla, reasoning = facts.get("rows_by_template"), facts.get("rows_vanilla"), facts.get("rows_reasoning")
+    if isinstance(by_template, Mapping) and by_template and all(isinstance(count, int) for count in by_template.values()):
+        return ", ".join(f"{safe_line(str(name), 40)} {count:,} ({count / max(1, rows):.0%})" for name, count in by_template.items())
+    if isinstance(vanilla, int) and isinstance(reasoning, int):
+        return f"{vanilla:,} vanilla ({vanilla / max(1, rows):.0%}), {reasoning:,} with reasoning"
+    return ""
 
 
 def _fact(value: Any) -> str:

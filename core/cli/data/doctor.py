@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from core.cli.data import options
-from core.errors import UsageError
+from core.cli.data import options, training
 from core.output import Output
 from core.quality import client
 from core.quality.client import Options, Progress
@@ -25,19 +24,17 @@ _FIXABLE = [kind.name for kind in KINDS.values() if kind.fix]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Exit codes: 0 nothing worse than hints, 7 errors were found, 8 warnings were found, else as for every command."
     options.add_source(parser)
-    parser.add_argument("--model", default="", help="check lengths and special tokens with this model's tokenizer")
-    parser.add_argument("--max-length", type=int, default=2048, metavar="N", help="tokens a row may have, with --model (default 2048)")
+    training.add_arguments(parser, "check lengths and special tokens with this model's tokenizer")
     parser.add_argument("--only", nargs="+", choices=KINDS, metavar="KIND", default=[], help=f"show these kinds alone: {', '.join(KINDS)}")
     parser.add_argument("--fix", nargs="+", choices=_FIXABLE, metavar="KIND", default=[], help=f"fix these where it is safe: {', '.join(_FIXABLE)}")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
-    if arguments.max_length < 1:
-        raise UsageError(f"a maximum of {arguments.max_length} tokens leaves no row", "--max-length", "Give a number above 0")
-    report = _examine(arguments, output)
+    how = training.chosen(arguments)
+    report = _examine(arguments, how, output)
     for kind in dict.fromkeys(arguments.fix):
-        if (group := report.group(kind)) is not None and _fix(arguments, group, output):
-            report = _examine(arguments, output)  # one fix may mend or make other findings: a row that is gone has none
+        if (group := report.group(kind)) is not None and _fix(arguments, how, group, output):
+            report = _examine(arguments, how, output)  # one fix may mend or make other findings: a row that is gone has none
     groups = [group for group in report.groups if not arguments.only or group.kind in arguments.only]
     for group in groups:
         _show(group, output)
@@ -46,8 +43,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     return ERRORS if "error" in severities else WARNINGS if "warning" in severities else 0
 
 
-def _examine(arguments: argparse.Namespace, output: Output) -> Report:
-    how = Options(model=arguments.model, max_length=arguments.max_length)
+def _examine(arguments: argparse.Namespace, how: Options, output: Output) -> Report:
     try:
         return client.run("doctor", arguments.source, arguments.split, how, lambda progress: output.progress(progressed(progress)))
     finally:
@@ -58,13 +54,15 @@ def progressed(progress: Progress) -> str:
     return f"{progress.words}: {progress.done:,} of {progress.total:,}" if progress.total else f"{progress.words}: {progress.done:,}"
 
 
-def _fix(arguments: argparse.Namespace, group: Group, output: Output) -> bool:
+def _fix(arguments: argparse.Namespace, how: Options, group: Group, output: Output) -> bool:
     """Whether anything was changed."""
     from core.data.editing.editor import open_editor
-    from core.data.source import open_data
     from core.quality.fixes import apply, plan
+    from core.runs.rows import open_rows
+    from core.runs.spec import DataSection
 
-    with open_editor(open_data(arguments.source, arguments.split)) as editor:
+    data = DataSection(source=arguments.source, split=arguments.split, columns=how.columns)
+    with open_editor(open_rows(data)) as editor:
         planned = plan(editor.dataset, group)
         done = apply(editor, planned)
         left = f"; {planned.left:,} need a person" if planned.left else ""

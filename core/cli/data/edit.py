@@ -129,7 +129,7 @@ def _log(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
     for step in editor.log():
         output.record(step)
         output.text(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(step.when))}\t{step.words}")
-    output.note(f"{editor.undoable} edits in force, {editor.redoable} undone; they lie in {editor.where}")
+    output.note(f"{editor.undoable} edit{'s' if editor.undoable != 1 else ''} in force, {editor.redoable} undone; they lie in {editor.where}")
 
 
 def _said(output: Output, words: str, rows: int | None, index: int | None = None) -> None:

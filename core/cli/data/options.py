@@ -56,10 +56,15 @@ def opened(arguments: argparse.Namespace, output: Output) -> DataSet:
         output.progress_done()
     if data.problem_count:
         first = data.problems[0]
+        rows = "1 row" if data.problem_count == 1 else f"{data.problem_count:,} rows"
+        place = f"{first.file}{':' if first.file and first.row else ''}{first.row or ''}" or "the file as a whole"
         output.note(
-            f"{data.name}: {data.problem_count} rows could not be read or are incomplete, the first at {first.row} ({safe_line(first.what, 200)});"
-            " `data show --problems` lists them."
+            f"{data.name}: {rows} could not be read or {'is' if data.problem_count == 1 else 'are'} incomplete, "
+            f"the first at {safe_line(place, 100)} ({safe_line(first.what, 200)}); `data show --problems` lists them."
         )
+    if data.mapping.unclear:
+        columns = " and ".join(data.mapping.unclear)
+        output.note(f"{data.name}: {columns} could be taken from several columns; `data map` shows which, and chooses.")
     if data.changes:
         output.note(f"{data.name}: edited: {data.changes.changed:,} changed, {data.changes.added:,} added, {data.changes.deleted:,} deleted")
     return data

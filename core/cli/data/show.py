@@ -26,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     data = options.opened(arguments, output)
     if arguments.problems:
-        for problem in data.problems:
+        for problem in data.problems:  # row 0 is the file as a whole
             output.record(problem)
-            output.text(f"{problem.file}{':' if problem.file else ''}{problem.row}\t{problem.what}")
+            output.text(f"{problem.file}{':' if problem.file and problem.row else ''}{problem.row or ''}\t{problem.what}")
         if data.problem_count > len(data.problems):
             output.note(f"{data.problem_count - len(data.problems)} more are not kept.")
         return 0

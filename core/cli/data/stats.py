@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from core.cli.data import options
+from core.cli.data import options, training
 from core.cli.data.doctor import progressed
-from core.errors import UsageError
 from core.output import Output
 from core.quality import client
-from core.quality.client import Options
 from core.quality.report import Lengths, Statistics
 from core.safe_text import safe_line
 
@@ -19,22 +17,19 @@ _SHARES = (0.95, 0.99, 1.0)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_source(parser)
-    parser.add_argument("--model", default="", help="count tokens with this model's tokenizer; without one, characters are counted")
-    parser.add_argument("--max-length", type=int, default=2048, metavar="N", help="tokens a row may have (default 2048)")
+    training.add_arguments(parser, "count tokens with this model's tokenizer; without one, characters are counted")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
-    if arguments.max_length < 1:
-        raise UsageError(f"a maximum of {arguments.max_length} tokens leaves no row", "--max-length", "Give a number above 0")
-    how = Options(model=arguments.model, max_length=arguments.max_length)
+    how = training.chosen(arguments)
     try:
         found = client.run("statistics", arguments.source, arguments.split, how, lambda progress: output.progress(progressed(progress)))
     finally:
         output.progress_done()
-    output.record(_record(found, arguments.max_length))
+    output.record(_record(found, how.max_length))
     _rows(found, output)
     _lengths(found, output)
-    _cut(found, arguments.max_length, output)
+    _cut(found, how.max_length, output)
     if found.note:
         output.note(safe_line(found.note, 300))
     return 0
@@ -47,6 +42,7 @@ def _record(found: Statistics, max_length: int) -> dict[str, object]:
         "pairs": [{"syslang": lang, "sysflag": flag, "rows": count} for lang, flag, count in found.pairs], "empty": found.empty,
         "unit": found.unit, "tokenizer": found.tokenizer, "columns": {column: _summary(one) for column, one in found.columns.items()},
         "whole": _summary(found.whole), "templates": found.templates, "unreadable": found.unreadable,
+        "without_reasoning": found.without_reasoning, "no_template": found.no_template,
         "keeps": {f"{share:.0%}": found.whole.keeping(share) for share in _SHARES},
         "max_length": {"tokens": max_length, "rows_left_out": cut.lose_eos, "rows_without_answer": cut.lose_answer} if found.tokenizer else None,
     }  # fmt: skip
@@ -84,8 +80,12 @@ def _lengths(found: Statistics, output: Output) -> None:
 
 
 def _cut(found: Statistics, max_length: int, output: Output) -> None:
-    templates = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in found.templates.items())
-    output.text(f"templates: {templates}")
+    templates = ", ".join(f"{count:,} {name}" for name, count in found.templates.items())
+    without = f" ({found.without_reasoning:,} of them have no reasoning)" if found.without_reasoning else ""
+    output.text(f"templates: {templates}{without}")
+    if found.no_template:
+        rows = "1 row has" if found.no_template == 1 else f"{found.no_template:,} rows have"
+        output.text(f"{rows} no reasoning, and every template of the mixture asks for one: left out of training")
     output.text("kept whole: " + ", ".join(f"{share:.0%} of the rows by {found.whole.keeping(share):,} {found.unit}" for share in _SHARES))
     if found.tokenizer:
         cut = found.cut(max_length)

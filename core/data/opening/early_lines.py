@@ -12,7 +12,7 @@ from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
-from core.data.cells import JSON
+from core.data.cells import JSON, not_json
 from core.data.columns.mapping import Mapping, RowReader
 from core.data.opening.early import EarlyRows, gathered, shown
 from core.data.opening.line_index import LONGEST, LineIndex
@@ -72,7 +72,7 @@ class EarlyLines(EarlyRows):
         except UnicodeDecodeError as error:
             return f"not UTF-8 at byte {error.start + 1}"
         except JSONDecodeError as error:
-            return f"not JSON: {error.msg} at character {error.pos + 1}"
+            return not_json(error)
         except RecursionError:
             return "nested too deeply"
         if not isinstance(record, dict):

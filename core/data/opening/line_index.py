@@ -1,6 +1,7 @@
 """Where the lines of a large file begin: one count of line ends a chunk, so that any line is found by reading its chunk. Knows no JSON.
 
-640 MB are counted in a tenth of a second on two cores once they lie in the page cache. The file is read, never mapped: one that is cut short while it
+640 MB are counted in a tenth of a second on two cores once they lie in the page cache; that takes numpy, which takes as long again to import, so what
+is counted in the first moment is counted without it. The file is read, never mapped: one that is cut short while it
 is mapped kills the process.
 """
 
@@ -8,9 +9,11 @@ from __future__ import annotations
 
 import os
 import time
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from itertools import accumulate
 
 CHUNK = 1 << 18  # bytes; the size at which reading and counting are quickest, and cheap to read for one page
 LONGEST = 16 << 20  # bytes of one line that are read for a page
@@ -24,38 +27,21 @@ class LineIndex:
     """
 
     def __init__(self, descriptor: int, size: int, seconds: float, before: LineIndex | None = None) -> None:
-        import numpy as np
-
         self._descriptor, self.size = descriptor, size
         chunks = -(-size // CHUNK)
-        counts = np.zeros(chunks, dtype=np.int32) if before is None else before._counts.copy()
+        counts = array("i", bytes(4 * chunks)) if before is None else before._counts[:]
         begun: list[int] = list(range(_THREADS)) if before is None else before._seen
+        count = _count_plainly if before is None else _count_in_threads
         deadline = time.monotonic() + seconds
         # each thread takes every other chunk: what is known when the time is over is then one piece from the start of the file
         with ThreadPoolExecutor(_THREADS) as pool:
-            seen = list(pool.map(lambda first: self._count(counts, first, deadline), begun))
-        self._counts: Any = counts
+            seen = list(pool.map(lambda first: count(descriptor, counts, first, deadline), begun))
+        self._counts: array[int] = counts
         self._seen: list[int] = seen
         whole = min(seen)
         self.counted = whole >= chunks
-        self._ends: Any = np.concatenate(([0], np.cumsum(counts[: min(whole, chunks)], dtype=np.int64)))  # line ends before each chunk
-        self.lines = int(self._ends[-1]) + (self.counted and self._tail())
-
-    def _count(self, counts: Any, first: int, deadline: float) -> int:
-        """Fill every `_THREADS`-th place from `first` on; gives the place up to which nothing of it is missing."""
-        import numpy as np
-
-        buffer = bytearray(CHUNK)
-        view, array, same = memoryview(buffer), np.frombuffer(buffer, dtype=np.uint8), np.empty(CHUNK, dtype=bool)
-        place = first
-        while place < len(counts):
-            if place > first and time.monotonic() > deadline:
-                return place
-            got = _fill(self._descriptor, view, place * CHUNK)
-            np.equal(array[:got], 10, out=same[:got])
-            counts[place] = np.count_nonzero(same[:got])
-            place += _THREADS
-        return place
+        self._ends = [0, *accumulate(counts[: min(whole, chunks)])]  # line ends before each chunk
+        self.lines = self._ends[-1] + (self._tail() if self.counted else 0)
 
     def _tail(self) -> int:
         """1 where a last line has no line end, less the blank lines that many files end with."""
@@ -82,14 +68,13 @@ class LineIndex:
 
     def _start(self, line: int) -> int:
         """The byte at which `line` begins: behind the line end of that number."""
-        import numpy as np
-
         if line == 0:
             return 0
-        chunk = int(np.searchsorted(self._ends, line, side="left")) - 1
-        block = os.pread(self._descriptor, CHUNK, chunk * CHUNK)
-        ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == 10)
-        return chunk * CHUNK + int(ends[line - int(self._ends[chunk]) - 1]) + 1
+        chunk = bisect_left(self._ends, line) - 1
+        block, at = os.pread(self._descriptor, CHUNK, chunk * CHUNK), -1
+        for _ in range(line - self._ends[chunk]):
+            at = block.index(b"\n", at + 1)
+        return chunk * CHUNK + at + 1
 
     def _pieces(self, at: int) -> Iterator[bytes]:
         while piece := os.pread(self._descriptor, CHUNK, at):
@@ -103,3 +88,29 @@ def _fill(descriptor: int, view: memoryview, at: int) -> int:
     while got < len(view) and (more := os.preadv(descriptor, [view[got:]], at + got)):
         got += more
     return got
+
+
+def _count_plainly(descriptor: int, counts: array[int], first: int, deadline: float) -> int:
+    """Fill every `_THREADS`-th place from `first` on; gives the place up to which nothing of it is missing."""
+    buffer = bytearray(CHUNK)
+    view = memoryview(buffer)
+    for place in range(first, len(counts), _THREADS):
+        if place > first and time.monotonic() > deadline:
+            return place
+        counts[place] = buffer.count(b"\n", 0, _fill(descriptor, view, place * CHUNK))
+    return len(counts)
+
+
+def _count_in_threads(descriptor: int, counts: array[int], first: int, deadline: float) -> int:
+    """The same, while other threads count too: numpy lets them."""
+    import numpy as np
+
+    buffer = bytearray(CHUNK)
+    view, letters, same = memoryview(buffer), np.frombuffer(buffer, dtype=np.uint8), np.empty(CHUNK, dtype=bool)
+    for place in range(first, len(counts), _THREADS):
+        if place > first and time.monotonic() > deadline:
+            return place
+        got = _fill(descriptor, view, place * CHUNK)
+        np.equal(letters[:got], 10, out=same[:got])
+        counts[place] = int(np.count_nonzero(same[:got]))
+    return len(counts)

@@ -17,7 +17,7 @@ from core.data.reading.encoding import open_utf8
 from core.data.reading.intake import Facts
 from core.data.reading.learned import SAMPLE_ROWS, Columns
 
-_COUNTING = 0.06  # seconds that counting lines may take before the first page is shown without the count
+_COUNTING = 0.04  # seconds that counting lines may take before the first page is shown without the count
 _LINE = 1 << 20  # bytes of a first line that is looked at whole
 _OPEN = 200  # files held open for pages; a process may open a thousand or so
 _PLAIN = (b"{", b" ", b"\t", b"\r", b"\n")  # what JSON lines that are neither packed nor UTF-16 begin with

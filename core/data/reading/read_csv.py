@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -14,26 +15,66 @@ from core.data.reading.learned import SAMPLE_CHARS, SAMPLE_ROWS
 from core.errors import DataError
 from core.row import COLUMNS
 
-_LONGEST_CELL = 256 << 20  # a quote that is never closed swallows rows up to here, not up to the end of memory
+_LONGEST_CELL = 64 << 20  # a quote that is never closed swallows rows up to here, not up to the end of memory
+_LONGEST_ROW = 50_000  # lines, for the same reason
+
+
+class _Unclosed(Exception):
+    """A row has more lines than a row can have."""
 
 
 class _Lines:
-    """The stream as text lines for `csv`, which wants each with its line end. `wrong` holds lines that are not UTF-8, by number."""
+    """The stream as text lines for `csv`, which wants each with its line end. `wrong` holds lines that are not UTF-8, by number.
+
+    The lines of the row that is being read are kept: where its quotes turn out to be wrong, those after its first are read once more, as rows.
+    """
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self._fresh = self._decoded(source)
+        self._again: deque[str] = deque()
+        self._row: list[str] = []
         self.number = 0
         self.wrong: dict[int, tuple[str, str]] = {}
 
-    def __iter__(self) -> Iterator[str]:
-        for block in blocks(self._source):
+    def _decoded(self, source: Source) -> Iterator[str]:
+        number = 0
+        for block in blocks(source):
             for line in block.split(b"\n")[: -1 if block.endswith(b"\n") else None]:
-                self.number += 1
+                number += 1
                 try:
                     yield line.decode() + "\n"
                 except UnicodeDecodeError as error:
-                    self.wrong[self.number] = explain(line, error.start)
+                    self.wrong[number] = explain(line, error.start)
                     yield line.decode("utf-8", "replace") + "\n"
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if len(self._row) >= _LONGEST_ROW:
+            raise _Unclosed
+        line = self._again.popleft() if self._again else next(self._fresh)
+        self.number += 1
+        self._row.append(line)
+        return line
+
+    def begin(self) -> None:
+        """A row begins with the next line."""
+        self._row = []
+
+    def back(self, kept: int) -> None:
+        """Of the lines since `begin`, those after the first `kept` come again."""
+        lines = self._row[kept:]
+        self._again.extendleft(reversed(lines))
+        self.number -= len(lines)
+        self._row = []
+
+    def take_wrong(self) -> dict[int, tuple[str, str]]:
+        """The lines up to here that are not UTF-8; each is told once."""
+        told = {number: words for number, words in self.wrong.items() if number <= self.number}
+        for number in told:
+            del self.wrong[number]
+        return told
 
 
 def read_csv(path: Path, intake: Intake, delimiter: str) -> None:
@@ -47,23 +88,22 @@ def read_csv(path: Path, intake: Intake, delimiter: str) -> None:
 
 def _read(source: Source, total: int, intake: Intake, delimiter: str) -> None:
     lines = _Lines(source)
-    stream = iter(lines)
-    first = next((line for line in stream if line.strip()), "")
+    first = next((line for line in lines if line.strip()), "")
     if lines.wrong:
         what, advice = lines.wrong[lines.number]
         raise DataError(f"the header, line {lines.number}: {what}", intake.where, advice)
     if delimiter not in first:  # Excel writes semicolons in many countries
         delimiter = next((other for other in ("\t", ";", ",") if other in first), delimiter)
-
-    def rest() -> Iterator[str]:
-        yield first
-        yield from stream
-
-    reader = csv.reader(rest(), delimiter=delimiter)
+    lines.back(lines.number - 1)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         header = next(reader, [])
-    except csv.Error as error:
-        raise DataError(f"the header, line {lines.number}: {error}", intake.where, "Save it with line feeds (LF) between rows") from error
+    except (csv.Error, _Unclosed) as error:
+        raise DataError(
+            f"the header, line {lines.number}: {_why(str(error)) or 'a quote is not closed'}",
+            intake.where,
+            "Save it with line feeds (LF) between rows",
+        ) from error
     rows = _rows(reader, lines, len(header), intake)
     sample, chars = [], 0
     for number, fields in rows:
@@ -117,25 +157,40 @@ def _by_reader(intake: Intake, header: list[str]) -> _Put:
 
 
 def _rows(reader: Iterator[list[str]], lines: _Lines, width: int, intake: Intake) -> Iterator[tuple[int, list[str]]]:
-    """The rows of the header's width, each with the number of its first line; the others are problems."""
-    start = lines.number + 1
+    """The rows of the header's width, each with the number of its first line; the others are problems, and cost no line but their first."""
     while True:
+        lines.begin()
+        start = lines.number + 1
+        fields: list[str] | None = []
         try:
             fields = next(reader, None)
+            what = ""
+        except _Unclosed:
+            what = f"a quote opened here is not closed within {_LONGEST_ROW:,} lines"
         except csv.Error as error:
-            what = "a quote opened here is not closed within 256 MB" if "field limit" in str(error) else str(error)
-            intake.problems.add(start, what)
-            start = lines.number + 1
-            continue
+            what = _why(str(error))
         if fields is None:
             return
-        number, start = start, lines.number + 1
-        if lines.wrong:
-            for wrong, (what, advice) in lines.wrong.items():
-                intake.problems.add(wrong, what, advice)
-            lines.wrong.clear()
-        elif len(fields) == width:
-            yield number, fields
+        if not what and fields and len(fields) != width:
+            what = f"{len(fields)} fields where the header has {width}"
+        several = lines.number > start
+        if what and several:
+            lines.back(1)
+        if wrong := lines.take_wrong():
+            for number, (why, advice) in wrong.items():
+                intake.problems.add(number, why, advice)
+        elif what:
+            intake.problems.add(start, what + (" (a quote opened here may not be closed)" if several and "quote" not in what else ""))
         elif fields:
-            several = " (a quote opened here may not be closed)" if start - 1 > number else ""
-            intake.problems.add(number, f"{len(fields)} fields where the header has {width}{several}")
+            yield start, fields
+
+
+def _why(error: str) -> str:
+    """The words of `csv`, in ours where a quote is wrong."""
+    if "expected after" in error:
+        return "text follows a closing quote; a quote inside a quoted field is written twice"
+    if "unexpected end" in error:
+        return "a quote opened here is not closed"
+    if "field limit" in error:
+        return f"a quote opened here is not closed within {_LONGEST_CELL >> 20} MB"
+    return error

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from core.data.cells import JSON, Number, cell
+from core.data.cells import JSON, Number, cell, not_json
 from core.data.columns.mapping import blank
 from core.data.reading.encoding import BLOCK, Source, blocks, explain, open_utf8
 from core.data.reading.intake import Intake
@@ -98,7 +98,7 @@ def _read_slowly(block: bytes, number: int, intake: Intake) -> None:
         except UnicodeDecodeError as error:
             intake.problems.add(number + offset, *explain(line, error.start))
         except JSONDecodeError as error:
-            intake.problems.add(number + offset, f"not JSON: {error.msg} at character {error.pos + 1}")
+            intake.problems.add(number + offset, not_json(error))
         except RecursionError:
             intake.problems.add(number + offset, "nested too deeply")
         else:

@@ -14,6 +14,11 @@ from msgspec.structs import replace
 
 import core
 from core import settings
+from core.prompts.preview import Examiner
+from core.prompts.templates import TEMPLATES
+from core.prompts.tokenizer import TextTokenizer
+from core.runs.mixtures import bound_mixture, policy_of
+from core.runs.rows import open_rows
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, dump_spec
 from tests.support.tiny_model import END, make_tiny_model
 
@@ -82,6 +87,30 @@ def test_show_says_text_tokens_sections_and_prompts(tmp_path: Path, model: Path)
     assert status == 3 and "Rows run from 0 to 9" in said
     status, _, said = run("show", str(path), "--template", "alpacca")
     assert status == 2 and "did you mean alpaca?" in said
+
+
+def test_show_says_what_the_screen_shows_also_of_a_row_that_is_too_long(tmp_path: Path, model: Path) -> None:
+    long = {**ROWS[0], "reasoning": "One more, and so on. " * 60}
+    source = rows_file(tmp_path, [*ROWS, long])
+    spec = RunSpec(data=DataSection(source=str(source)), model=ModelSection(name=str(model)), prompt=PromptSection(max_seq_length=700))
+    tokenizer, row = TextTokenizer.from_folder(model), open_rows(spec.data).row(10)
+    path = tmp_path / "run.toml"
+    path.write_bytes(dump_spec(spec))
+    for too_long in ("drop", "cut_reasoning", "cut_end"):
+        prompt = replace(spec.prompt, too_long=too_long)
+        wanted = Examiner(tokenizer).preview(row, TEMPLATES["alpaca-reasoning"], policy_of(prompt))
+        words = ("--spec", str(path), "--template", "alpaca-reasoning", "--too-long", too_long)
+        status, out, said = run("show", str(source), "--row", "10", *words, "--json")
+        shown = json.loads(out)
+        assert status == 0 and (shown["fate"], shown["why"], shown["ids"]) == (wanted.fate, wanted.why, wanted.ids)
+        assert shown["text"] == "".join(text for _, text in wanted.texts) and shown["tokens_before"] == wanted.tokens_before > 700
+        assert [shown["spans"][-1]["end"], sum(label != -100 for label in shown["labels"])] == [
+            sum(pair) for pair in zip(*wanted.counts(), strict=True)
+        ]
+        assert f"This row is {wanted.fate}" in said
+    status, out, _ = run("show", str(source), "--row", "4", "--spec", str(path), "--json")
+    drawn = bound_mixture(spec.prompt.mixture, spec.prompt.seed, str(source), tokenizer).choose(open_rows(spec.data).row(4))
+    assert status == 0 and drawn is not None and json.loads(out)["template"] == drawn.name
 
 
 def test_check_counts_hashes_and_refuses(tmp_path: Path, model: Path) -> None:

@@ -74,11 +74,15 @@ def test_bad_csv_rows(tmp_path: Path) -> None:
         b'instruction,output\n"two\nlines",a\ntoo,many,fields\nfew\n\n"",""\nbad \xe3\x81 bytes,a\nlast,"good, row"\n"open quote,a\nswallowed,b\n'
     )
     data = open_data(str(path))
-    assert [(row.instruction, row.output) for row in data.select(Filters()).page(0, 9)] == [("two\nlines", "a"), ("last", "good, row")]
+    assert [(row.instruction, row.output) for row in data.select(Filters()).page(0, 9)] == [
+        ("two\nlines", "a"),
+        ("last", "good, row"),
+        ("swallowed", "b"),
+    ]
     found = {problem.row: problem.what for problem in data.problems}
     assert list(found) == [4, 5, 7, 8, 10]
     assert found[4] == "3 fields where the header has 2" and "1 fields" in found[5] and "both empty" in found[7]
-    assert "not UTF-8" in found[8] and "may not be closed" in found[10]
+    assert "not UTF-8" in found[8] and "not closed" in found[10]
 
 
 def test_a_broken_array_keeps_what_came_before(tmp_path: Path) -> None:
@@ -246,3 +250,42 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Path, "iterdir", refuse)
     assert "Permission denied" in failure(tmp_path).what
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('"q 5,5', "text follows a closing quote"),  # swallows what follows, up to the next quote
+        ('q 5,"5', "text follows a closing quote"),
+        ('"a "stray" one",5', "text follows a closing quote"),
+    ],
+)
+def test_a_wrong_quote_in_csv_costs_its_own_line_alone(tmp_path: Path, line: str, words: str) -> None:
+    lines = [f'"q {number}",{number}' for number in range(10)]
+    lines[5] = line
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["instruction,output", *lines]) + "\n")
+    data = open_data(str(path))
+    assert [row.output for row in data.select(Filters()).page(0, 20)] == [str(number) for number in range(10) if number != 5]
+    assert [problem.row for problem in data.problems] == [7] and words in data.problems[0].what
+
+
+def test_a_quote_that_is_never_closed_costs_its_own_line_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.csv"
+    lines = ["instruction,output", *(f"q {number},{number}" for number in range(300))]
+    lines[11] = '"q 10,10'
+    path.write_text("\n".join(lines) + "\n")
+    for longest in (50_000, 20):
+        monkeypatch.setattr("core.data.reading.read_csv._LONGEST_ROW", longest)
+        path.touch()
+        data = open_data(str(path))
+        assert len(data) == 299 and data.row(10).output == "11"
+        assert [problem.row for problem in data.problems] == [12] and "not closed" in data.problems[0].what
+
+
+def test_bad_bytes_in_a_line_that_a_wrong_quote_had_swallowed(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'instruction,output\n"open,a\nq1,a1\nbad \xe3\x81,a2\nq3,a3\n')
+    data = open_data(str(path))
+    assert [row.output for row in data.select(Filters()).page(0, 9)] == ["a1", "a3"]
+    assert [problem.row for problem in data.problems] == [2, 4]

@@ -76,3 +76,15 @@ def test_folders_do_not_list_it(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl.suiron").mkdir()
     (tmp_path / "a.jsonl.suiron" / "edits.jsonl").write_text("{}\n")
     assert len(locate(str(tmp_path)).paths) == 1
+
+
+def test_a_folder_that_nobody_may_write_in_is_left_alone_also_by_root(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text(ROW)
+    folder.chmod(0o555)
+    try:
+        place = sidecar(locate(str(folder / "a.jsonl")))
+        assert not place.beside and place.folder.parent == settings.home() / "data"
+    finally:
+        folder.chmod(0o755)

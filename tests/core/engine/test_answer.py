@@ -14,6 +14,9 @@ from core.engine.openai import ChatRequest, CompletionRequest
 from core.engine.protocol import Finish, Piece
 from core.errors import UsageError
 from core.models.loading import LoadedModel
+from core.prompts.splitter import Markers
+from core.prompts.template_file import save_template
+from core.prompts.templates import TEMPLATES, Template, Version
 from core.prompts.tokenizer import TextTokenizer
 from tests.core.engine.scripted_model import ScriptedModel
 
@@ -50,6 +53,24 @@ def test_an_answer_in_two_sections(tokenizer: TextTokenizer) -> None:
     assert (finish.reason, finish.ending) == ("end", "complete")
     assert finish.tokens == len(tokenizer.encode("It is in Toyama.\n\n### Response:\n3015 m")[0])
     assert 0 < finish.prefill_seconds <= finish.first_token_seconds <= finish.total_seconds
+
+
+def test_a_template_of_ones_own_is_read_by_its_markers_and_as_the_run_kept_it(tokenizer: TextTokenizer, tmp_path: Path) -> None:
+    own = TEMPLATES["alpaca-reasoning"].version()
+    text = own.text.replace("### Response:", "### Final:")
+    mine = Template("mine", {"default": Version(text, own.input_block, Markers(("### Reasoning:",), ("### Final:",)))})
+    loaded = writes(tokenizer, "Because.\n\n### Final:\n42")
+    with pytest.raises(UsageError, match="no such template"):
+        told(loaded, request("mine"))
+    save_template(mine, tmp_path / "run" / "templates")
+    kept = msgspec.structs.replace(loaded, adapter=tmp_path / "run" / "adapter")
+    assert told(kept, request("mine"))[:2] == ("Because.", "42")
+    source = tmp_path / "rows.jsonl"
+    source.write_text("")
+    save_template(mine, tmp_path / "rows.jsonl.suiron" / "templates")
+    asked = request("mine")
+    asked = msgspec.structs.replace(asked, suiron=msgspec.structs.replace(asked.suiron, data=str(source)))
+    assert told(writes(tokenizer, "Because.\n\n### Final:\n42"), asked)[:2] == ("Because.", "42")
 
 
 def test_japanese_streams_in_whole_characters_as_they_come(tokenizer: TextTokenizer) -> None:

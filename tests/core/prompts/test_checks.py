@@ -22,6 +22,7 @@ ROWS = [
     Row("Begin", "", "task", "x", index=13),  # a word of the template's own
     Row("Empty", "", "  ", "x", index=14),
 ]
+WORDS_OF_THE_HEADING = [Row("Q", "", word, "x", index=20 + place) for place, word in enumerate(("e", "Response", "### ", "n", "s:"))]
 
 
 def encoded(rows: list[Row], tokenizer: TextTokenizer) -> Batch:
@@ -39,6 +40,13 @@ def test_good_rows_pass(kind: str, request: pytest.FixtureRequest) -> None:
     tokenizer = request.getfixturevalue(kind)
     report = check(tokenizer, encoded(ROWS, tokenizer), ROWS).report
     assert report.faults() == [] and (report.rows, report.reasonings) == (5, 4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_short_reasoning_may_be_a_word_of_the_heading_after_it(kind: str, request: pytest.FixtureRequest) -> None:
+    tokenizer = request.getfixturevalue(kind)
+    rows = [*WORDS_OF_THE_HEADING, Row("Q", "", tokenizer.eos, "x", index=30)]
+    assert check(tokenizer, encoded(rows, tokenizer), rows).report.faults() == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,16 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import UsageError
-from core.prompts.mixture import Mixture, MixtureCounts, Realised, choose, count, draw
-from core.prompts.templates import TEMPLATES
+from core.prompts.mixture import Mixture, Realised, draw
+from core.prompts.templates import TEMPLATES, Template
 from core.row import Row
 
 VANILLA, REASONING = TEMPLATES["alpaca"], TEMPLATES["alpaca-reasoning"]
 ROWS = [Row(f"question {number}", "", f"because {number}", str(number), index=number) for number in range(4000)]
 
 
+def two(share: float, seed: int) -> Mixture[Template]:
+    return Mixture([(VANILLA, share), (REASONING, 1 - share)], seed)
+
+
 def names(rows: list[Row], share: float, seed: int) -> list[str]:
-    return [choose(row, share, seed, VANILLA, REASONING)[0].name for row in rows]
+    mixture = two(share, seed)
+    return [template.name for row in rows if (template := mixture.choose(row)) is not None]
 
 
 @settings(max_examples=10, deadline=None)
@@ -54,22 +59,7 @@ def test_another_process_draws_the_same() -> None:
 @pytest.mark.parametrize("blank", ["", " ", "\n\t", "　"])
 @pytest.mark.parametrize("share", [0.0, 0.15, 1.0])
 def test_a_row_without_reasoning_is_never_a_reasoning_row(blank: str, share: float) -> None:
-    assert choose(Row("q", reasoning=blank, output="a"), share, 1, VANILLA, REASONING) == (VANILLA, "without_reasoning")
-
-
-def test_counts() -> None:
-    rows = [*ROWS[:100], *[Row(f"no {number}", output="x") for number in range(7)]]
-    counts = count(choose(row, 0.5, 1, VANILLA, REASONING)[1] for row in rows)
-    assert (counts.without_reasoning, counts.total, counts.vanilla + counts.reasoning) == (7, 107, 100)
-    assert count([]) == MixtureCounts(0, 0, 0)
-
-
-def test_settings_out_of_range_are_named() -> None:
-    for share in (-0.1, 1.1, float("nan")):
-        with pytest.raises(UsageError, match="share"):
-            choose(ROWS[0], share, 1, VANILLA, REASONING)
-    with pytest.raises(UsageError, match="vanilla template"):
-        choose(ROWS[0], 0.5, 1, REASONING, REASONING)
+    assert two(share, 1).choose(Row("q", reasoning=blank, output="a")) is VANILLA
 
 
 LANGUAGES, REASONING_LANGUAGES = TEMPLATES["alpaca-languages"], TEMPLATES["alpaca-reasoning-languages"]
@@ -118,9 +108,9 @@ def test_rows_without_reasoning_are_left_out_where_all_templates_ask_for_one() -
 
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.15, 0.3, 0.85, 1.0])
 def test_a_mixture_of_two_is_what_the_share_was(share: float) -> None:
-    mixture = Mixture([(VANILLA, share), (REASONING, 1 - share)], 3442)
-    rows = ROWS[:500] + [Row(f"none {n}", output="x") for n in range(20)]
-    assert all(mixture.choose(row) is choose(row, share, 3442, VANILLA, REASONING)[0] for row in rows)
+    mixture = two(share, 3442)
+    for row in ROWS[:500]:
+        assert mixture.choose(row) is (VANILLA if draw(row, 3442) < share else REASONING)
 
 
 def test_wrong_mixtures_are_named() -> None:

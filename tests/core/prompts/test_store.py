@@ -132,6 +132,43 @@ def test_a_full_disk_is_told(byte_level: TextTokenizer, monkeypatch: pytest.Monk
     assert "SUIRON_CACHE" in caught.value.do and not list(store.folder.iterdir())
 
 
+def test_no_room_to_tidy_up_costs_no_rows(byte_level: TextTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MANY", 3)
+    store = Store(byte_level)
+    for first in range(3):
+        fill(store, rows_of(first, first + 1), byte_level)
+        store.flush()
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    store.close()
+    assert (Store(byte_level).find(keys_of(rows_of(0, 3))) >= 0).all()
+
+
+def test_a_part_that_cannot_be_read_for_now_is_kept(byte_level: TextTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, rows = Store(byte_level), rows_of(0, 4)
+    fill(store, rows, byte_level)
+    store.close()
+
+    def too_many(*_: Any, **__: Any) -> None:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "load", too_many)
+        assert len(Store(byte_level)) == 0
+    assert len(Store(byte_level)) == 4
+
+
+def test_another_tokenizers_library_makes_other_ids(byte_level: TextTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tokenizers
+
+    before = key_of(byte_level)
+    monkeypatch.setattr(tokenizers, "__version__", "0.0.0")
+    assert key_of(byte_level) != before
+
+
 def test_each_tokenizer_has_a_folder_of_its_own(byte_level: TextTokenizer, merging: TextTokenizer, tmp_path: Path) -> None:
     assert key_of(byte_level) != key_of(merging) and Store(byte_level, tmp_path).folder != Store(merging, tmp_path).folder
     assert (tmp_path / key_of(byte_level)).stat().st_mode & 0o777 == 0o700

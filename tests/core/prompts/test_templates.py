@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UsageError
-from core.prompts.languages import language_code
+from core.prompts.languages import language_code, language_of
 from core.prompts.splitter import THINK, Splitter
 from core.prompts.templates import TEMPLATES, Template, Version, get_template
 from core.row import Row
@@ -192,3 +192,18 @@ def test_versions_that_do_not_fit_each_other_are_refused() -> None:
         Template("x", {"ja": vanilla})
     with pytest.raises(UsageError, match="headings and some are tags"):
         Template("x", {"default": vanilla, "ja": msgspec.structs.replace(vanilla, markers=THINK)})
+
+
+def test_a_text_that_its_own_markers_cannot_read_is_refused() -> None:
+    good = TEMPLATES["alpaca-reasoning"].version()
+    for text in (good.text.replace("### Response:", "### Final:"), good.text.replace("\n\n### Response:\n", " ### Response:\n")):
+        with pytest.raises(UsageError, match="none of the response's reads '### ") as caught:
+            Version(text, good.input_block, good.markers)
+        assert caught.value.where == "markers"
+    with pytest.raises(UsageError, match="nothing tells them apart"):
+        Version(good.text.replace("### Response:\n", ""), good.input_block, good.markers)
+
+
+def test_the_script_gives_a_language_away() -> None:
+    said = {"リンゴは？": "ja", "立山は富山県": "ja", "加一等于几": "zh", "몇 개": "ko", "How many?": "", "": ""}
+    assert {text: language_of(text) for text in said} == said

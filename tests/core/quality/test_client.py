@@ -10,13 +10,18 @@ from pathlib import Path
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from core import processes
+from core.data.columns.written import mapping_of
 from core.data.editing.editor import open_editor
 from core.data.source import open_data
-from core.errors import DataError, ModelError, SuironError
+from core.errors import DataError, ModelError, SuironError, UsageError
+from core.prompts.template_file import beside, save_template
+from core.prompts.templates import get_template
 from core.quality import client, request, sweep
 from core.quality.client import Cancelled, Options, Progress
+from core.runs.spec import MixturePart
 
 ROW = {"instruction": "How many apples are two and two?", "reasoning": "Two and two are 4.", "output": "4"}
 Write = Callable[..., Path]
@@ -39,11 +44,12 @@ def test_the_doctor_and_the_statistics_come_from_a_child_and_then_from_the_cache
 
     data = open_data(path)
     assert data.fingerprint == report.fingerprint
-    assert client.cached("doctor", data.fingerprint) == report
+    assert client.cached("doctor", path, data.fingerprint) == report
     assert client.run("statistics", path, options=options, fingerprint=data.fingerprint, cancelled=lambda: True) == found
-    assert client.cached("statistics", data.fingerprint, Options(model=str(tokenizer_folder), max_length=77)) == found  # answers for any maximum
-    assert client.cached("doctor", data.fingerprint, options) is None
-    assert client.cached("doctor", data.fingerprint, Options(train_flag="mine")) is None
+    any_maximum = Options(model=str(tokenizer_folder), max_length=77)
+    assert client.cached("statistics", path, data.fingerprint, any_maximum) == found
+    assert client.cached("doctor", path, data.fingerprint, options) is None
+    assert client.cached("doctor", path, data.fingerprint, Options(train_flag="mine")) is None
 
 
 def test_an_edit_asks_anew_and_its_undoing_does_not(write: Write) -> None:
@@ -57,6 +63,32 @@ def test_an_edit_asks_anew_and_its_undoing_does_not(write: Write) -> None:
         editor.undo()
         assert client.run("doctor", path, fingerprint=editor.dataset.fingerprint) == before
         assert answers() == kept
+
+
+def test_another_text_of_the_same_template_asks_anew(write: Write) -> None:
+    path = str(write(ROW))
+    folder, mine = beside(path)[0], replace(get_template("alpaca"), name="mine")
+    options, sizes = Options(mixture=(MixturePart(template="mine"),)), []
+    for drop in (False, True):
+        save_template(replace(mine, drop_empty_input=drop), folder)
+        found = client.run("statistics", path, options=options)
+        assert client.cached("statistics", path, found.fingerprint, options) == found
+        sizes.append(found.whole.max)
+    assert sizes[0] - sizes[1] == len(mine.version().input_block) - len("{input}")
+    with pytest.raises(UsageError, match="no such template"):
+        client.run("doctor", path, options=Options(mixture=(MixturePart(template="yours"),)), fingerprint=found.fingerprint)
+
+
+def test_the_columns_that_a_person_chose_are_judged(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"question": "Why?", "answer": "So.", "other": ""}\n' * 3)
+    options = Options(columns={"instruction": "question", "output": "other"})
+    found = client.run("statistics", str(path), options=options)
+    assert found.empty == {"instruction": 0, "output": 3} and client.run("statistics", str(path)).empty == {"instruction": 0, "output": 0}
+    mapped = open_data(str(path), mapping=mapping_of({"instruction": "question", "output": "other"}))
+    assert client.cached("statistics", str(path), mapped.fingerprint, options) == found
+    report = client.run("doctor", str(path), options=options, fingerprint=mapped.fingerprint)
+    assert (group := report.group("missing_output")) is not None and list(group.indices) == [0, 1, 2]
 
 
 def test_a_cancelled_child_is_gone_and_leaves_nothing(write: Write) -> None:
@@ -114,7 +146,7 @@ def test_a_damaged_answer_is_made_anew(write: Write) -> None:
     report = client.run("doctor", path)
     (kept,) = request.folder().iterdir()
     kept.write_bytes(b"torn")
-    assert client.cached("doctor", report.fingerprint) is None
+    assert client.cached("doctor", path, report.fingerprint) is None
     again = client.run("doctor", path, fingerprint=report.fingerprint)
     assert again.groups == report.groups
 

@@ -14,6 +14,7 @@ import pytest
 
 from core import processes
 from core.data.source import open_data
+from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec, dump_spec
 
 ROW = {"instruction": "How many apples are two and two?", "reasoning": "Two and two are 4.", "output": "4", "syslang": "English"}
 Write = Callable[..., Path]
@@ -87,6 +88,24 @@ def test_lengths_with_a_model(write: Write, tokenizer_folder: Path) -> None:
     assert status == 0 and "length in characters" in out and "█" in out and "no model is chosen" in note
 
 
+def test_rows_are_judged_as_a_run_would_train_them(write: Write, tokenizer_folder: Path, tmp_path: Path) -> None:
+    path = str(write(ROW, {**ROW, "instruction": "Why?", "reasoning": ""}))
+    spec = tmp_path / "run.toml"
+    mixture = (MixturePart(template="alpaca-reasoning"), MixturePart(template="alpaca-reasoning-languages"))
+    prompt = PromptSection(mixture=mixture, max_seq_length=800)
+    spec.write_bytes(dump_spec(RunSpec(data=DataSection(source=path), model=ModelSection(name=str(tokenizer_folder)), prompt=prompt)))
+    status, out, _ = run("stats", path, "--json", "--spec", str(spec))
+    (found,) = lines(out)
+    assert status == 0 and found["unit"] == "tokens" and found["max_length"]["tokens"] == 800
+    assert sum(found["templates"].values()) == 1 == found["no_template"] and list(found["templates"]) == [part.template for part in mixture]
+    status, out, _ = run("stats", path, "--json", "--spec", str(spec), "--mixture", "alpaca 1", "--max-length", "900")
+    (found,) = lines(out)
+    assert (found["templates"], found["without_reasoning"], found["max_length"]["tokens"]) == ({"alpaca": 2}, 1, 900)
+    _, out, _ = run("stats", path, "--mixture", "alpaca-reasoning 1")
+    assert "1 row has no reasoning" in out
+    assert run("doctor", path, "--spec", str(spec), "--max-length", "100", "--only", "too_long")[0] == 7
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -95,6 +114,9 @@ def test_lengths_with_a_model(write: Write, tokenizer_folder: Path) -> None:
         (("doctor", "demo", "--only", "nothing"), 2),
         (("doctor", "demo", "--fix", "too_long"), 2),
         (("stats", "demo", "--max-length", "0"), 2),
+        (("stats", "demo", "--mixture", "alpaca much"), 2),
+        (("doctor", "demo", "--mixture", "alpacca"), 2),
+        (("doctor", "demo", "--spec", "/nowhere.toml"), 5),
         (("doctor", "demo", "--model", "/nowhere"), 4),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.prompts.encoding import encode_row
-from core.prompts.templates import TEMPLATES
+from core.prompts.templates import TEMPLATES, get_template
 from core.prompts.tokenizer import TextTokenizer
 from core.quality import blocks
 from core.quality.kinds import KINDS
@@ -17,6 +17,7 @@ from core.quality.report import Report
 from core.quality.request import Options
 from core.quality.sweep import Swept, sweep
 from core.row import Row as CoreRow
+from core.runs.spec import MixturePart, two_templates
 
 Examine = Callable[..., Report]
 Row = dict[str, str]
@@ -168,13 +169,30 @@ def test_leakage(examined: Examine) -> None:
     assert kinds(examined({**ENGLISH, "sysflag": "mine"}, test, train_flag="mine")) == {"leakage": [0]}
 
 
+def test_the_markers_of_every_template_of_the_mixture_are_sought(examined: Examine) -> None:
+    theirs = next(mark for mark in get_template("alpaca-reasoning-languages").markers.all() if not mark.isascii())
+    rows = [{**ENGLISH, "output": f"{words}\nmore"} for words in (theirs, "### Reasoning:", "no marker")]
+    alpaca, languages = (MixturePart(template=name) for name in ("alpaca-reasoning", "alpaca-reasoning-languages"))
+    assert kinds(examined(*rows, mixture=(alpaca,))).get("template_marker") == [1]
+    assert kinds(examined(*rows, mixture=(alpaca, languages))).get("template_marker") == [0, 1]
+
+
+def test_a_row_in_the_longest_version_of_a_template_is_not_taken_for_short(examined: Examine, tokenizer: TextTokenizer) -> None:
+    template = get_template("alpaca-reasoning-languages")
+    rows = [{**ENGLISH, "syslang": language} for language in ("English", "Japanese", "Chinese")]
+    sizes = [len(encode_row(CoreRow(**row), template, tokenizer).ids) for row in rows]
+    for limit in sizes:
+        found = kinds(examined(*rows, tokenizer=tokenizer, max_length=limit, mixture=(MixturePart(template=template.name),))).get("too_long", [])
+        assert found == [place for place, size in enumerate(sizes) if size > limit]
+
+
 def test_too_long_as_training_counts(examined: Examine, tokenizer: TextTokenizer) -> None:
     rows = [{**ENGLISH, "instruction": f"Row {n}. " + "word " * n + ENGLISH["instruction"]} for n in (1, 40, 90)]
     template = TEMPLATES["alpaca-reasoning"]
     sizes = [len(encode_row(CoreRow(**row), template, tokenizer).ids) for row in rows]
 
     def found(limit: int) -> list[int]:
-        return kinds(examined(*rows, tokenizer=tokenizer, max_length=limit, vanilla_share=0.0)).get("too_long", [])
+        return kinds(examined(*rows, tokenizer=tokenizer, max_length=limit, mixture=two_templates(0.0))).get("too_long", [])
 
     assert [found(size) for size in sizes] == [[1, 2], [2], []]
     assert [found(size - 1) for size in sizes] == [[0, 1, 2], [1, 2], [2]]

@@ -11,16 +11,20 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.data.source import open_data
+from core.errors import UsageError
 from core.prompts.encoding import encode_row
-from core.prompts.mixture import choose
-from core.prompts.templates import TEMPLATES
+from core.prompts.mixture import Mixture
+from core.prompts.template_file import beside, save_template
+from core.prompts.templates import TEMPLATES, get_template
 from core.prompts.tokenizer import TextTokenizer
 from core.quality.report import Statistics, unpack
 from core.quality.request import Options
 from core.quality.statistics import compute
 from core.row import Row
+from core.runs.spec import MixturePart
 
 TEXTS = ("instruction", "input", "reasoning", "output")
 text = st.text("ab 立山é\n", max_size=12)
@@ -30,6 +34,13 @@ rows = st.lists(
          "sysflag": st.sampled_from(["train", "test"])}
     ), min_size=1, max_size=20,
 )  # fmt: skip
+
+MIXTURES = [
+    {"alpaca": 0.0, "alpaca-reasoning": 1.0},
+    {"alpaca": 0.4, "alpaca-reasoning-languages": 0.6},
+    {"alpaca-reasoning": 2.0, "alpaca-languages": 1.0, "alpaca-reasoning-languages": 1.0},
+    {"alpaca-reasoning": 1.0},
+]
 
 
 def counted(lengths: Any) -> Counter[int]:
@@ -44,11 +55,15 @@ def statistics(path: Path, tokenizer: TextTokenizer | None, options: Options) ->
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
-@given(rows, st.sampled_from([0.0, 0.4, 1.0]), st.booleans(), st.booleans())
-def test_as_a_plain_computation(tmp_path: Path, tokenizer: TextTokenizer, made: list[dict[str, str]], share: float, drop: bool, tokens: bool) -> None:
+@given(rows, st.sampled_from(MIXTURES), st.sampled_from([True, False, None]), st.booleans())
+def test_as_a_plain_computation(
+    tmp_path: Path, tokenizer: TextTokenizer, made: list[dict[str, str]], weights: dict[str, float], drop: bool | None, tokens: bool
+) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in made))
-    options = Options(model="tiny" if tokens else "", vanilla_share=share, drop_empty_input=drop)
+    parts = tuple(MixturePart(template=name, weight=weight) for name, weight in weights.items())
+    options = Options(model="tiny" if tokens else "", mixture=parts, drop_empty_input=drop)
+    mixture = Mixture([(TEMPLATES[name], weight) for name, weight in weights.items()], options.seed)
     found = statistics(path, tokenizer if tokens else None, options)
 
     assert found.rows == len(made)
@@ -63,23 +78,28 @@ def test_as_a_plain_computation(tmp_path: Path, tokenizer: TextTokenizer, made: 
         assert counted(found.columns[column]) == Counter(size(row[column]) for row in made)
     whole: Counter[int] = Counter()
     start: Counter[int] = Counter()
-    why: Counter[str] = Counter()
+    names: Counter[str] = Counter(dict.fromkeys(weights, 0))
+    blank = left = 0
     for index, values in enumerate(made):
         row = Row(**values, index=index)
-        template, reason = choose(row, share, options.seed, TEMPLATES["alpaca"], TEMPLATES["alpaca-reasoning"])
-        why[reason] += 1
+        template = mixture.choose(row)
+        if template is None:
+            left += 1
+            continue
+        names[template.name] += 1
+        blank += not row.reasoning.strip()
         if tokens:
-            encoded = encode_row(row, template, tokenizer, drop_empty_input=drop)
+            encoded = encode_row(row, template, tokenizer, drop_empty_input=bool(drop))
             whole[len(encoded.ids)] += 1
             start[next(span.start for span in encoded.spans if span.kind == "response")] += 1
         else:
-            said = "".join(segment.text for segment in template.segments(row, drop))
+            said = "".join(segment.text for segment in template.segments(row, bool(drop)))
             whole[len(said)] += 1
             start[len(said) - len(row.output)] += 1
     assert (counted(found.whole), counted(found.answer_start)) == (whole, start)
-    assert found.templates == {"vanilla": 0, "reasoning": 0, "without_reasoning": 0, **why}
+    assert (found.templates, found.without_reasoning, found.no_template) == (names, blank, left)
     assert (found.unit, found.tokenizer, found.note) == (("tokens", "tiny", "") if tokens else ("characters", "", "no tokenizer"))
-    for limit in {0, 300, min(whole), max(whole), max(start)}:
+    for limit in {0, 300, *whole, *start}:
         cut = found.cut(limit)
         assert cut.lose_eos == sum(count for length, count in whole.items() if length > limit)
         assert cut.lose_answer == sum(count for length, count in start.items() if length >= limit)
@@ -92,3 +112,26 @@ def test_rows_that_cannot_be_encoded_are_counted_apart(write: Callable[..., Path
     found = statistics(path, tokenizer, Options(model="tiny"))
     # both rows spell the letter, for the template does
     assert (found.rows, found.unreadable, found.whole.rows) == (2, 2, 0)
+
+
+def test_a_form_of_the_models_own_is_counted_with_the_model_alone(write: Callable[..., Path], tokenizer: TextTokenizer) -> None:
+    path = write({"instruction": "Why?", "reasoning": "So.", "output": "Yes."}, {"instruction": "How?", "output": "No."})
+    options = Options(mixture=(MixturePart(template="chat"),))
+    found = statistics(path, None, options)
+    assert counted(found.whole) == Counter({len("Why?So.Yes."): 1}) and found.templates == {"chat": 1} and found.no_template == 1
+    assert "not counted without the model" in found.note
+    with pytest.raises(UsageError, match="no chat template"):
+        statistics(path, tokenizer, options)
+
+
+def test_templates_beside_the_data_are_found_and_their_texts_count(write: Callable[..., Path], tokenizer: TextTokenizer) -> None:
+    path = write({"instruction": "Why?", "output": "Yes."})
+    mine = replace(get_template("alpaca"), name="mine", drop_empty_input=True)
+    save_template(mine, beside(str(path))[0])
+    options = Options(model="tiny", mixture=(MixturePart(template="mine"),))
+    row = Row("Why?", output="Yes.")
+    sizes = {}
+    for drop in (None, False):
+        (sizes[drop],) = counted(statistics(path, tokenizer, replace(options, drop_empty_input=drop)).whole)
+        assert sizes[drop] == len(encode_row(row, mine, tokenizer, drop_empty_input=drop is None).ids)
+    assert sizes[None] < sizes[False]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.errors import RunError
@@ -27,6 +28,14 @@ def test_round_trip(tmp_path: Path) -> None:
     assert load_spec(tmp_path / "run.toml") == SPEC
 
 
+def test_columns_are_a_table_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    columns = {"instruction": "q", "output": "a:answer", "reasoning": ""}
+    path.write_bytes(dump_spec(msgspec.structs.replace(SPEC, data=DataSection(source="owner/rows", columns=columns))))
+    assert b'[data.columns]\ninstruction = "q"' in path.read_bytes() and load_spec(path).data.columns == columns
+    assert b"columns" not in dump_spec(SPEC)
+
+
 def test_paths_count_from_the_files_folder(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").touch()
     (tmp_path / "run.toml").write_text('[data]\nsource = "rows.jsonl"\n[model]\nname = "demo"\n')
@@ -42,6 +51,8 @@ def test_paths_count_from_the_files_folder(tmp_path: Path) -> None:
         ('[data]\nsource = "x"\nsorce = "y"\n[model]\nname = "m"\n', "sorce"),
         ('[data]\nsource = 3\n[model]\nname = "m"\n', "source"),
         ('[data]\nsource = "x"\n[model]\nname = "m"\n[train]\nbatch_size = 0\n', "train.batch_size"),
+        ('[data]\nsource = "x"\n[data.columns]\nquestion = "q"\n[model]\nname = "m"\n', "data.columns.question"),
+        ('[data]\nsource = "x"\n[data.columns]\ninstruction = "q"\n[model]\nname = "m"\n', "data.columns.output"),
         ('[data]\nsource = "x"\n[model]\nname = "m"\n[prompt]\nvanilla_share = 1.5\n', "prompt.vanilla_share"),
         ('[data]\nsource = "x"\n[model]\nname = "m"\n[train]\nlearning_rate = nan\n', "train.learning_rate"),
     ],

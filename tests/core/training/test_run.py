@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
+from core import processes
 from core.data.source import open_data
 from core.prompts.policy import SectionWeights
 from core.prompts.template_file import load_template
 from core.prompts.templates import TEMPLATES
 from core.prompts.tokenizer import TextTokenizer
 from core.runs.folder import Metric
+from core.runs.rows import facts_of, open_rows
 from core.runs.spec import RunSpec, dump_spec
 from core.training.dataset import prepare
 from core.training.saving import is_whole
 from tests.support.training_process import ROWS, Process, at_step, make_spec
+
+
+def checked_from_the_command_line(trained: Process) -> dict[str, Any]:
+    """What `prompts check` says of the run's own specification, in a process of its own."""
+    words = [sys.executable, "-P", "-m", "core", "prompts", "check", str(trained.run.path / "run.toml"), "--json"]
+    done = subprocess.run(words, env=processes.environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True)
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
 
 
 def test_a_run_writes_its_metrics_status_and_facts(trained: Process, model_folder: Path) -> None:
@@ -33,8 +46,12 @@ def test_a_run_writes_its_metrics_status_and_facts(trained: Process, model_folde
     assert facts["rows_trained"] == ROWS and facts["rows_in_source"] == 2 * ROWS
     assert facts["rows_empty_reasoning"] == 1 and facts["rows_empty_reasoning"] + facts["rows_vanilla"] + facts["rows_reasoning"] == ROWS
     assert facts["last_token_is_eos"] is True and facts["seed"] == 3442 and facts["steps_without_finite_loss"] == 0
-    again = prepare(open_data(trained.run.spec().data.source), trained.run.spec(), TextTokenizer.from_folder(model_folder))
+    data = open_rows(trained.run.spec().data)
+    again = prepare(data, trained.run.spec(), TextTokenizer.from_folder(model_folder))
     assert facts["encoded_hash"] == again.hash  # what a preview makes of the same specification, in another process and cache
+    checked = checked_from_the_command_line(trained)
+    assert checked["encoded_hash"] == facts["encoded_hash"]
+    assert {key: checked[key] for key in facts_of(data)} == {key: facts[key] for key in facts_of(data)} == facts_of(data)
     for name in ("alpaca", "alpaca-reasoning"):
         assert load_template(trained.run.path / "templates" / f"{name}.yaml") == TEMPLATES[name]
     assert facts["model_resolved"] == facts["model_folder"] == str(model_folder)
