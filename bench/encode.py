@@ -110,7 +110,7 @@ class Peer:
     def run(self, path: Path, cache: Path) -> Any:
         import numpy as np
 
-        from core.prompts.templates import TEMPLATES
+        from core.prompts.shelf import TEMPLATES
 
         vanilla, reasoning = (TEMPLATES[name].pattern for name in ("alpaca", "alpaca-reasoning"))
         for slot in ("{instruction}", "{input}", "{reasoning}", "{output}"):
@@ -169,7 +169,7 @@ def beside_the_library(rows: list[Row], processes: int, home: Path) -> None:
 def beside_bare_tokenizing(rows: list[Row], home: Path) -> None:
     from core.prompts.encoding import encode_many
     from core.prompts.mixture import Mixture
-    from core.prompts.templates import TEMPLATES
+    from core.prompts.shelf import TEMPLATES
 
     tokenizer = TextTokenizer.from_folder(home / "model")
     mixture = Mixture([(TEMPLATES["alpaca"], 0.15), (TEMPLATES["alpaca-reasoning"], 0.85)], 3442)

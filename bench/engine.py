@@ -32,7 +32,7 @@ def in_process(model: str, adapter: str, tokens: int, times: int) -> dict[str, A
     """Both loops in this process, in the format the model is loaded in and, on a CPU, in float32."""
     from core.models.loading import load_for_inference
     from core.prompts.encoding import encode_prompt
-    from core.prompts.templates import get_template
+    from core.prompts.shelf import get_template
 
     loaded = load_for_inference(model, Path(adapter) if adapter else None, progress=lambda _: None)
     prompt = encode_prompt(get_template(QUESTION.template).prompt(QUESTION.instruction, ""), loaded.tokenizer)

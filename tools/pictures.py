@@ -1,4 +1,4 @@
-"""Draws docs/{data,train,chat}.svg from the real app on the embedded demo: real rows, a real run, a real answer.
+"""Draws docs/{data,prompts,train,chat}.svg from the real app on the embedded demo: real rows, a real run, a real answer.
 
     python -m tools.pictures
 
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from textual.pilot import Pilot
-from textual.widgets import TextArea
+from textual.widgets import Static, TextArea
 
 from core.demo.make_rows import demo_rows
 from core.demo.spec import demo_spec
@@ -42,9 +42,13 @@ async def draw() -> None:
     app = SuironApp(data="demo", model="demo")
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: app.dataset is not None)
-        await pilot.press(*["down"] * ROW)
+        await pilot.press("f2", "g", *["down"] * ROW)
         await pilot.pause(1.0)
         save(app, "data")
+        await pilot.press("T")
+        await until(pilot, lambda: "trained" in "".join(str(words.visual) for words in app.screen.query(Static)))
+        await pilot.pause(1.0)
+        save(app, "prompts")
         await pilot.press("f3")
         await until(pilot, lambda: "finished" in str(app.screen.query_one(RunStatus).query_one("StatusRows").render_line(0).text))
         await pilot.pause(1.0)

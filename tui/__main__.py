@@ -7,7 +7,11 @@ import argparse
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tui", description="Suiron: browse reasoning data, train on it, talk to the result.")
-    parser.add_argument("data", nargs="?", help="a file (jsonl, json, csv, tsv, parquet, arrow; also .gz, .zst), folder, pattern or hub name; `demo` is the embedded one")
+    parser.add_argument(
+        "data",
+        nargs="?",
+        help="a file (jsonl, json, csv, tsv, parquet, arrow; also .gz, .zst), folder, pattern or hub name; `demo` is the embedded one",
+    )
     parser.add_argument("--split", default=None, help="split of a hub data set or saved directory")
     parser.add_argument("--model", default=None, help="model folder or hub name; `demo` is the embedded one")
     arguments = parser.parse_args()

@@ -15,8 +15,9 @@ from core.prompts.chat import ChatTemplate, bind
 from core.prompts.encoding import EncodedRow, as_row, encode_prompt
 from core.prompts.policy import IGNORED, is_weighted
 from core.prompts.preview import Examiner, Preview
+from core.prompts.shelf import get_template
 from core.prompts.template_file import beside, list_templates
-from core.prompts.templates import Segment, Template, get_template
+from core.prompts.templates import Segment, Template
 from core.prompts.tokenizer import TextTokenizer
 from core.row import Row
 from core.runs.mixtures import bound_mixture, policy_of

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.data.columns.mapping import Mapping
 
-IMPORTER = 2  # to be raised whenever the same source would give other rows or facts
+IMPORTER = 3  # to be raised whenever the same source would give other rows or facts
 
 
 def names(paths: Sequence[Path], kind: str, mapping: Mapping | None = None) -> tuple[str, str]:

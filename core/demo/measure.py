@@ -20,7 +20,7 @@ from core.demo.make_rows import demo_rows
 from core.errors import SuironError
 from core.lab.evaluation import Report, evaluate
 from core.models.embedded import DEMO
-from core.prompts.templates import get_template
+from core.prompts.shelf import get_template
 
 QUESTIONS = 40
 MAX_TOKENS = 160  # more than twice the 70 of the longest held-out row, its marker included: what is longer has lost its way

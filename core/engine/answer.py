@@ -17,9 +17,9 @@ from core.errors import UsageError
 from core.prompts.chat import bind
 from core.prompts.detokenizer import Detokenizer
 from core.prompts.encoding import encode_prompt
+from core.prompts.shelf import get_template
 from core.prompts.splitter import Splitter
 from core.prompts.template_file import beside
-from core.prompts.templates import get_template
 from core.runs.tuned import kept_beside
 
 if TYPE_CHECKING:

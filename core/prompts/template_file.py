@@ -64,7 +64,7 @@ def list_templates(beside: Sequence[Path] = ()) -> list[Listed]:
 
 
 def find_template(name: str, beside: Sequence[Path] = ()) -> Template:
-    """See `templates.get_template`. A built-in one is found without a look at any other file."""
+    """See `shelf.get_template`. A built-in one is found without a look at any other file."""
     if name in built_in():
         return built_in()[name]
     listed = list_templates(beside)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -208,32 +207,3 @@ def joined(several: Iterable[Markers]) -> Markers:
         raise UsageError("some versions' markers are headings and some are tags", "markers", "Give all versions the same `line_start`")
     reasoning, response, runaway = ({mark: None for one in marks for mark in getattr(one, key)} for key in ("reasoning", "response", "runaway"))
     return Markers(tuple(reasoning), tuple(response), tuple(runaway), marks[0].line_start)
-
-
-class _BuiltIn(Mapping[str, Template]):
-    """The built-in templates that are texts, read from their files when first asked for."""
-
-    def _read(self) -> Mapping[str, Template]:
-        from core.prompts.template_file import built_in
-
-        return {name: template for name, template in built_in().items() if template.chat is None}
-
-    def __getitem__(self, name: str) -> Template:
-        return self._read()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
-
-    def __len__(self) -> int:
-        return len(self._read())
-
-
-TEMPLATES: Mapping[str, Template] = _BuiltIn()
-
-
-def get_template(name: str, beside: Sequence[Path] = ()) -> Template:
-    """The template called `name`: built in, the user's own, or from one of the folders `beside` a data set. Raises UsageError naming those there are,
-    or, where its file is bad, what is wrong in it."""
-    from core.prompts.template_file import find_template
-
-    return find_template(name, beside)

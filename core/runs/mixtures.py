@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from core.prompts.chat import ChatTemplate, bind
 from core.prompts.mixture import Mixture
+from core.prompts.shelf import get_template
 from core.prompts.template_file import beside
-from core.prompts.templates import Template, get_template
+from core.prompts.templates import Template
 from core.prompts.tokenizer import TextTokenizer
 from core.runs.spec import MixturePart, PromptSection
 

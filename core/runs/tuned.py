@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 
 from core.errors import SuironError
+from core.prompts.shelf import TEMPLATES, get_template
 from core.prompts.template_file import beside, list_templates
-from core.prompts.templates import TEMPLATES, Template, get_template
+from core.prompts.templates import Template
 from core.runs.folder import list_runs
 from core.runs.spec import RunSpec
 

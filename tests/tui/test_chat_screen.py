@@ -16,8 +16,8 @@ from textual.widgets import Input, Static, TextArea
 
 from core.engine.protocol import EngineStatus
 from core.errors import EngineError, ModelError
+from core.prompts.shelf import TEMPLATES
 from core.prompts.template_file import save_template
-from core.prompts.templates import TEMPLATES
 from core.runs.folder import RunFolder, Status, create_run
 from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec, dump_spec
 from core.session import Session, load_session, save_session

@@ -16,8 +16,8 @@ from textual.widgets import Input, Static
 from core import settings
 from core.prompts.encoding import encode_row
 from core.prompts.mixture import Mixture
+from core.prompts.shelf import get_template
 from core.prompts.template_file import load_template
-from core.prompts.templates import get_template
 from core.prompts.tokenizer import TextTokenizer
 from core.row import Row
 from core.safe_text import UNSAFE

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from core.prompts.preview import Examiner, Policy
-from core.prompts.templates import get_template
+from core.prompts.shelf import get_template
 from core.prompts.tokenizer import TextTokenizer
 from core.row import Row
 from core.safe_text import UNSAFE

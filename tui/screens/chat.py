@@ -25,7 +25,8 @@ from textual.worker import Worker
 from core.engine.protocol import EngineStatus, Finish, Piece, Question
 from core.errors import EngineError, RunError, SuironError
 from core.prompts.languages import language_of
-from core.prompts.templates import TEMPLATES, Template
+from core.prompts.shelf import TEMPLATES
+from core.prompts.templates import Template
 from core.runs.folder import list_runs
 from core.runs.tuned import Tuned, templates_to_ask, tuned_models
 from core.safe_text import safe_line, safe_text

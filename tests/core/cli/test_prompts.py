@@ -15,7 +15,7 @@ from msgspec.structs import replace
 import core
 from core import settings
 from core.prompts.preview import Examiner
-from core.prompts.templates import TEMPLATES
+from core.prompts.shelf import TEMPLATES
 from core.prompts.tokenizer import TextTokenizer
 from core.runs.mixtures import bound_mixture, policy_of
 from core.runs.rows import open_rows

@@ -14,9 +14,10 @@ from core.engine.openai import ChatRequest, CompletionRequest
 from core.engine.protocol import Finish, Piece
 from core.errors import UsageError
 from core.models.loading import LoadedModel
+from core.prompts.shelf import TEMPLATES
 from core.prompts.splitter import Markers
 from core.prompts.template_file import save_template
-from core.prompts.templates import TEMPLATES, Template, Version
+from core.prompts.templates import Template, Version
 from core.prompts.tokenizer import TextTokenizer
 from tests.core.engine.scripted_model import ScriptedModel
 

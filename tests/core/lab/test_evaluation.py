@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.lab.evaluation import Answer, evaluate, exact, normalised
-from core.prompts.templates import TEMPLATES
+from core.prompts.shelf import TEMPLATES
 from core.prompts.tokenizer import TextTokenizer
 from core.row import Row
 from tests.support.tiny_model import make_tiny_adapter, make_tiny_model, make_tiny_tokenizer

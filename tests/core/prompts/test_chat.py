@@ -16,8 +16,9 @@ from core.errors import ModelError, UsageError
 from core.prompts.chat import ChatTemplate, bind
 from core.prompts.chat_source import read_chat
 from core.prompts.encoding import encode_prompt, encode_row
+from core.prompts.shelf import get_template
 from core.prompts.splitter import Splitter
-from core.prompts.templates import ChatForm, get_template
+from core.prompts.templates import ChatForm
 from core.prompts.tokenizer import TextTokenizer
 from core.row import Row
 from tests.core.prompts.chat_models import MODELS, write_model

@@ -8,8 +8,9 @@ import pytest
 from core.prompts.checks import Checker
 from core.prompts.encoding import Batch, encode_batch
 from core.prompts.policy import EOS, RESPONSE, SectionWeights, cut_end, cut_reasoning, slot_weights
+from core.prompts.shelf import TEMPLATES
 from core.prompts.store import text_hash
-from core.prompts.templates import TEMPLATES, Segment
+from core.prompts.templates import Segment
 from core.prompts.tokenizer import TextTokenizer
 from core.row import Row
 

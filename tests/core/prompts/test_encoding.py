@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from core.errors import DataError, UsageError
 from core.prompts.encoding import IGNORED, EncodedRow, encode_batch, encode_many, encode_prompt, encode_row, fits, prefix_kept
 from core.prompts.layout import ByteLengths
-from core.prompts.templates import TEMPLATES, Segment
+from core.prompts.shelf import TEMPLATES
+from core.prompts.templates import Segment
 from core.prompts.tokenizer import TextTokenizer
 from core.row import Row
 from tests.core.prompts.conftest import byte_level_json, write_folder

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from core.errors import UsageError
 from core.prompts.mixture import Mixture, Realised, draw
-from core.prompts.templates import TEMPLATES, Template
+from core.prompts.shelf import TEMPLATES
+from core.prompts.templates import Template
 from core.row import Row
 
 VANILLA, REASONING = TEMPLATES["alpaca"], TEMPLATES["alpaca-reasoning"]

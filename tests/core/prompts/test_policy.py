@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.errors import UsageError
 from core.prompts.encoding import encode_row
 from core.prompts.policy import ELLIPSIS, IGNORED, SectionWeights, cut_end, cut_reasoning, is_weighted, slot_weights
-from core.prompts.templates import TEMPLATES
+from core.prompts.shelf import TEMPLATES
 from core.prompts.tokenizer import TextTokenizer
 from core.row import Row
 

@@ -13,7 +13,7 @@ from core.prompts.chat import bind
 from core.prompts.encoding import encode_prompt, encode_row
 from core.prompts.policy import SectionWeights
 from core.prompts.preview import Examiner, Policy
-from core.prompts.templates import get_template
+from core.prompts.shelf import get_template
 from core.prompts.tokenizer import TextTokenizer
 from core.row import Row
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, two_templates

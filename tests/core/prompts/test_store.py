@@ -11,8 +11,8 @@ from core import settings
 from core.errors import DataError
 from core.prompts import store as module
 from core.prompts.encoding import encode_batch
+from core.prompts.shelf import TEMPLATES
 from core.prompts.store import Store, key_of, salt, text_hash
-from core.prompts.templates import TEMPLATES
 from core.prompts.tokenizer import TextTokenizer
 from core.row import Row
 

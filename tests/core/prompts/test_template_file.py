@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from core import settings
 from core.errors import UsageError
+from core.prompts.shelf import get_template
 from core.prompts.template_file import (
     TemplateError,
     beside,
@@ -18,7 +19,6 @@ from core.prompts.template_file import (
     parse_template,
     save_template,
 )
-from core.prompts.templates import get_template
 
 MINE = """\
 name: mine

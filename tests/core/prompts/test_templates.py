@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from core.errors import UsageError
 from core.prompts.languages import language_code, language_of
+from core.prompts.shelf import TEMPLATES, get_template
 from core.prompts.splitter import THINK, Splitter
-from core.prompts.templates import TEMPLATES, Template, Version, get_template
+from core.prompts.templates import Template, Version
 from core.row import Row
 
 VANILLA = """Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.

@@ -17,8 +17,8 @@ from core.data.columns.written import mapping_of
 from core.data.editing.editor import open_editor
 from core.data.source import open_data
 from core.errors import DataError, ModelError, SuironError, UsageError
+from core.prompts.shelf import get_template
 from core.prompts.template_file import beside, save_template
-from core.prompts.templates import get_template
 from core.quality import client, request, sweep
 from core.quality.client import Cancelled, Options, Progress
 from core.runs.spec import MixturePart

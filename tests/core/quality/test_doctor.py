@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.prompts.encoding import encode_row
-from core.prompts.templates import TEMPLATES, get_template
+from core.prompts.shelf import TEMPLATES, get_template
 from core.prompts.tokenizer import TextTokenizer
 from core.quality import blocks
 from core.quality.kinds import KINDS

@@ -17,8 +17,8 @@ from core.data.source import open_data
 from core.errors import UsageError
 from core.prompts.encoding import encode_row
 from core.prompts.mixture import Mixture
+from core.prompts.shelf import TEMPLATES, get_template
 from core.prompts.template_file import beside, save_template
-from core.prompts.templates import TEMPLATES, get_template
 from core.prompts.tokenizer import TextTokenizer
 from core.quality.report import Statistics, unpack
 from core.quality.request import Options

@@ -15,9 +15,9 @@ from core.data.source import open_data
 from core.errors import RunError
 from core.prompts.encoding import IGNORED, encode_row
 from core.prompts.policy import SectionWeights
+from core.prompts.shelf import TEMPLATES
 from core.prompts.store import Store
 from core.prompts.template_file import save_template
-from core.prompts.templates import TEMPLATES
 from core.prompts.tokenizer import TextTokenizer
 from core.row import COLUMNS, Row
 from core.runs.spec import MixturePart, RunSpec

@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from core import processes
 from core.data.source import open_data
 from core.prompts.policy import SectionWeights
+from core.prompts.shelf import TEMPLATES
 from core.prompts.template_file import load_template
-from core.prompts.templates import TEMPLATES
 from core.prompts.tokenizer import TextTokenizer
 from core.runs.folder import Metric
 from core.runs.rows import facts_of, open_rows
