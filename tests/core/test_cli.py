@@ -70,7 +70,7 @@ def test_what_could_not_be_read_names_file_and_row_and_long_values_stay_short(tm
     path.write_text("[1]\n" + "".join(json.dumps(row) + "\n" for row in rows))
     status, out, said = run("data", str(path), "--limit", "1")
     assert status == 0
-    assert "rows.jsonl: 1 rows could not be read" in said
+    assert "rows.jsonl: 1 row could not be read" in said
     assert "the first at 1 (not an object but a list)" in said
     assert "and 30 more" in said
     assert len(said) < 2500
