@@ -9,8 +9,9 @@ from tests.support.rooms import until
 from tui.screens.facets import FacetsDialog
 from tui.screens.goto_row import GotoDialog
 from tui.screens.sort import SortDialog
-from tui.widgets.choices import Choices, bar, fit, fit_end
+from tui.widgets.choices import Choices, bar, fit_end
 from tui.widgets.field import Field
+from tui.widgets.hits import fit
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -17,8 +17,9 @@ from textual.widgets import Input, Label, Static
 
 from core.safe_text import safe_line
 from tui.screens.panel import Panel
-from tui.widgets.choices import HEADING, MUTED, Choices, Line, fit
+from tui.widgets.choices import HEADING, MUTED, Choices, Line
 from tui.widgets.field import Field
+from tui.widgets.hits import fit
 
 Kind = Literal["set", "split", "drop", "extract"]
 SHARE, SEED = "10%", "42"

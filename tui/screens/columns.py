@@ -17,7 +17,8 @@ from core.data.columns.mapping import Mapping, Pick, read_row
 from core.row import COLUMNS, OPTIONAL
 from core.safe_text import safe_line
 from tui.screens.panel import Panel
-from tui.widgets.choices import MUTED, STRONG, WARN, Choices, Line, fit, fit_end
+from tui.widgets.choices import MUTED, STRONG, WARN, Choices, Line, fit_end
+from tui.widgets.hits import fit
 
 HOW = {
     "text": "as it stands",

@@ -14,7 +14,8 @@ from textual.widgets import Static
 from core.quality.report import Group, Report
 from core.safe_text import safe_line
 from tui.screens.panel import Panel
-from tui.widgets.choices import BAD, MUTED, WARN, Choices, Line, fit
+from tui.widgets.choices import BAD, MUTED, WARN, Choices, Line
+from tui.widgets.hits import fit
 
 FIRST = 12  # rows whose numbers are named
 _ROLES = {"error": BAD, "warning": WARN, "hint": MUTED}

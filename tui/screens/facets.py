@@ -10,7 +10,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tui.screens.panel import Panel
-from tui.widgets.choices import HEADING, MARK, MUTED, Choices, Line, bar, fit
+from tui.widgets.choices import HEADING, MARK, MUTED, Choices, Line, bar
+from tui.widgets.hits import fit
 
 BAR = 20  # cells
 

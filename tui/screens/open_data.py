@@ -17,9 +17,10 @@ from textual.worker import get_current_worker
 
 from core.safe_text import safe_line
 from tui.screens.path_panel import Item, Note, PathPanel, when_words
-from tui.widgets.choices import GOOD, MUTED, STRONG, Choices, Line, fit, fit_end
+from tui.widgets.choices import GOOD, MUTED, STRONG, Choices, Line, fit_end
 from tui.widgets.field import Field
 from tui.widgets.folder_listing import Listing, absolute, glob_matches, is_glob, openable, read_folder, short
+from tui.widgets.hits import fit
 
 if TYPE_CHECKING:
     from core.data.recent import Recent

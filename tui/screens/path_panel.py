@@ -18,9 +18,10 @@ from textual.binding import Binding, BindingType
 from textual.worker import get_current_worker
 
 from tui.screens.panel import Panel
-from tui.widgets.choices import HEADING, MARK, MUTED, WARN, Choices, Line, fit, fit_end
+from tui.widgets.choices import HEADING, MARK, MUTED, WARN, Choices, Line, fit_end
 from tui.widgets.field import Field
 from tui.widgets.folder_listing import Entry, Listing, absolute, common_start, openable, read_folder, short, split_path
+from tui.widgets.hits import fit
 
 Result = TypeVar("Result")
 PATIENCE = 0.4  # seconds that a key waits for a folder; below what the app waits for a key, so that those typed after it keep their order

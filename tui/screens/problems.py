@@ -12,7 +12,8 @@ from textual.widgets import Static
 
 from core.safe_text import safe_line
 from tui.screens.panel import Panel
-from tui.widgets.choices import HEADING, MUTED, Choices, Line, fit
+from tui.widgets.choices import HEADING, MUTED, Choices, Line
+from tui.widgets.hits import fit
 
 if TYPE_CHECKING:
     from core.data.problems import Problem

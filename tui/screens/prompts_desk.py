@@ -16,6 +16,7 @@ from core.prompts.mixture import Mixture, draw
 from core.prompts.preview import AnyTemplate, Ask, Examiner, Policy, Preview
 from core.prompts.template_file import Listed, beside, list_templates, parse_template
 from core.row import Row
+from core.runs.mixtures import policy_of
 from core.runs.spec import RunSpec
 from core.session import Filters
 from tui.widgets.sheet_lines import AskLines, Lines, TextLines, TokenLines, TokenWords, WordLines
@@ -218,7 +219,7 @@ class Desk:
         if template is None:
             error = error or trouble or chosen.error or UsageError("no template of the mixture is for a row without reasoning", "", "Add one with w")
             return replace(laid, error=error, lines=WordLines(str(error), request.width, "warning"))
-        policy = policy_of(spec)
+        policy = policy_of(spec.prompt)
         key = (row, template, policy)
         if self._before is None or self._before[0] != key:
             self._before = (key, self._examiner.preview(row, template, policy))
@@ -285,8 +286,3 @@ class Desk:
         own = [one.template for one in self._listed or [] if one.template is not None and one.template.chat is None]
         asks = self._examiner.asks(row, [template, *others, *own], policy)
         return sorted(asks, key=lambda ask: ask.template != template.name)
-
-
-def policy_of(spec: RunSpec) -> Policy:
-    prompt = spec.prompt
-    return Policy(prompt.loss_on, prompt.too_long, prompt.max_seq_length, prompt.drop_empty_input)

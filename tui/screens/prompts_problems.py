@@ -12,8 +12,9 @@ from textual.worker import Worker, get_current_worker
 from core.prompts.mixture import Mixture
 from core.prompts.preview import AnyTemplate, Examiner
 from core.row import Row
+from core.runs.mixtures import policy_of
 from tui.errors import readable
-from tui.screens.prompts_desk import Desk, Laid, policy_of
+from tui.screens.prompts_desk import Desk, Laid
 
 BATCH = 256
 TELL_EVERY = 1.0  # seconds
@@ -95,7 +96,7 @@ def _first_problem(rows: list[Row], mixture: Mixture[AnyTemplate], examiner: Exa
     flag = spec.data.train_flag if "sysflag" in laid.request.dataset.columns else ""
     trained = [row for row in rows if not flag or row.sysflag == flag]
     places = [mixture.place(row) for row in trained]
-    policy, suspects = policy_of(spec), [False] * len(trained)
+    policy, suspects = policy_of(spec.prompt), [False] * len(trained)
     for place, template in enumerate(mixture.templates):
         chosen = [at for at, one in enumerate(places) if one == place]
         for at, suspect in zip(chosen, examiner.suspects([trained[at] for at in chosen], template, policy) if chosen else [], strict=True):

@@ -11,7 +11,8 @@ from textual.binding import Binding, BindingType
 
 from core.row import COLUMNS
 from tui.screens.panel import Panel
-from tui.widgets.choices import HEADING, MARK, MUTED, Choices, Line, fit
+from tui.widgets.choices import HEADING, MARK, MUTED, Choices, Line
+from tui.widgets.hits import fit
 
 
 class SortDialog(Panel[tuple[str, bool]]):

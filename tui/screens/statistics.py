@@ -18,9 +18,10 @@ from textual.widgets import Input, Label, Static
 from core.quality.report import Lengths, Statistics
 from core.safe_text import safe_line
 from tui.screens.panel import Panel
-from tui.widgets.choices import bar, fit
+from tui.widgets.choices import bar
 from tui.widgets.field import Field
 from tui.widgets.histogram import Histogram
+from tui.widgets.hits import fit
 
 ROWS, WHOLE = "rows", "whole prompt"
 KEEP = 0.99  # the share of rows for which the length that keeps them is named

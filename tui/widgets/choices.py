@@ -212,16 +212,8 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
         return base if here or not role else base + self.get_component_rich_style(f"choices--{role}", partial=True)
 
 
-def fit(text: str, width: int) -> str:
-    """Foreign text as one safe line of exactly `width` cells, `…` at its end where some is left out."""
-    line = safe_line(text, max(width, 1) * 2)
-    if cell_len(line) > width:
-        line = set_cell_size(line, max(0, width - 1)).rstrip() + "…"
-    return set_cell_size(line, max(0, width))
-
-
 def fit_end(text: str, width: int) -> str:
-    """As `fit`, but keeps the end: of a path that is what tells it from others."""
+    """As `hits.fit`, but keeps the end: of a path that is what tells it from others."""
     line = safe_line(text, 4000)
     if cell_len(line) <= width:
         return set_cell_size(line, max(0, width))

@@ -86,4 +86,4 @@ def fit(text: str, width: int) -> str:
 def _cut(line: str, width: int) -> str:
     if cell_len(line) > width:
         line = set_cell_size(line, max(0, width - 1)).rstrip() + "…"
-    return set_cell_size(line, width)
+    return set_cell_size(line, max(0, width))

@@ -11,7 +11,7 @@ from typing import Any
 from core.data.columns.guess import candidates, guess
 from core.data.columns.mapping import Mapping, Pick, load_mapping, read_row, save_mapping
 from core.data.finding.locate import TEXT, Found, locate
-from core.data.opening.importing import read_text
+from core.data.opening.importing import named, read_text
 from core.data.reading.intake import Intake
 from core.data.reading.learned import SAMPLE_ROWS, Columns
 from core.data.sidecar import sidecar
@@ -56,16 +56,9 @@ class Choice:
 
 def choose(source: str, split: str = "") -> Choice:
     """The choice for a source as `open_data` takes it; reads its beginning alone. Raises DataError."""
-    found = locate(source, split)
-    saved = load_mapping(sidecar(found).mapping)
-    try:
+    with named(locate(source, split)) as found:
+        saved = load_mapping(sidecar(found).mapping)
         names, rows = _beginning(found)
-    except DataError as error:
-        if error.where:
-            raise
-        raise DataError(error.what, found.where, error.do) from error
-    except OSError as error:
-        raise DataError(f"it cannot be read ({error.strerror or error})", found.where, "Check the file and who may read it") from error
     return Choice(found, tuple(names), tuple(rows), saved if saved is not None else guess(names, rows), saved is not None)
 
 
