@@ -37,9 +37,9 @@ def losses(steps: int) -> list[float]:
 
 def child(steps: int) -> None:
     """The app, whose chart gets one point more at SIGUSR1, and is drawn whole at SIGUSR2."""
-    from core.runs.series import Series
+    from core.runs.curve import Series
     from tui.app import SuironApp
-    from tui.widgets.loss_chart import ChartTile, LossChart
+    from tui.train.loss_chart import ChartTile, LossChart
 
     points = iter(enumerate(losses(steps), 1))
     series = Series()
@@ -98,7 +98,7 @@ def room_bytes(steps: int, total: int, env: dict[str, str]) -> dict[str, object]
     """A run folder grows by `steps` after the first third of `total` stands; what the whole room sends for each."""
     os.environ.update(env)
     from core.runs.folder import Metric, Status, create_run
-    from core.runs.form import seeds_spec
+    from core.runs.setting_texts import seeds_spec
     from core.runs.spec import DataSection, ModelSection
 
     values = losses(total)

@@ -19,9 +19,9 @@ _PAGE = 40  # rows of a tall terminal
 
 _CHILD = """
 import json, random, resource, sys, time
-import tui.app, tui.screens.data
+import tui.app, tui.data.screen
 from core.data.source import begin, complete, count
-from core.session import Filters
+from core.data.filters import Filters
 PAGE = int(sys.argv[2])
 
 def memory(name):

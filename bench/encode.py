@@ -21,10 +21,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from core import settings
+from core.base import folders
+from core.base.row import Row
 from core.demo import make_rows
-from core.prompts.tokenizer import TextTokenizer
-from core.row import Row
+from core.tokens.tokenizer import TextTokenizer
 
 _BATCH = 512
 _TIMES = 2
@@ -49,7 +49,7 @@ def write_rows(path: Path, rows: list[Row]) -> None:
 
 def some_tokenizer(rows: list[Row], folder: Path) -> str:
     """Put a tokenizer into `folder`; says which."""
-    demo = settings.models() / "demo"
+    demo = folders.models() / "demo"
     if (demo / "tokenizer.json").exists():
         for name in ("tokenizer.json", "tokenizer_config.json"):
             (folder / name).write_bytes((demo / name).read_bytes())
@@ -76,8 +76,8 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 def ours(path: Path, folder: Path) -> Any:
     """What training does before it imports a model's libraries."""
     from core.data.source import open_data
+    from core.examples.prepare import examine
     from core.runs.spec import DataSection, ModelSection, RunSpec
-    from core.training.dataset import examine
 
     spec = RunSpec(data=DataSection(source=str(path)), model=ModelSection(name=str(folder)))
     prepared, report, _ = examine(open_data(str(path)), spec, TextTokenizer.from_folder(folder))
@@ -110,7 +110,7 @@ class Peer:
     def run(self, path: Path, cache: Path) -> Any:
         import numpy as np
 
-        from core.prompts.shelf import TEMPLATES
+        from core.templates.by_name import TEMPLATES
 
         vanilla, reasoning = (TEMPLATES[name].pattern for name in ("alpaca", "alpaca-reasoning"))
         for slot in ("{instruction}", "{input}", "{reasoning}", "{output}"):
@@ -167,9 +167,9 @@ def beside_the_library(rows: list[Row], processes: int, home: Path) -> None:
 
 
 def beside_bare_tokenizing(rows: list[Row], home: Path) -> None:
-    from core.prompts.encoding import encode_many
-    from core.prompts.mixture import Mixture
-    from core.prompts.shelf import TEMPLATES
+    from core.examples.mixture import Mixture
+    from core.templates.by_name import TEMPLATES
+    from core.tokens.encode import encode_many
 
     tokenizer = TextTokenizer.from_folder(home / "model")
     mixture = Mixture([(TEMPLATES["alpaca"], 0.15), (TEMPLATES["alpaca-reasoning"], 0.85)], 3442)
@@ -198,9 +198,9 @@ def beside_bare_tokenizing(rows: list[Row], home: Path) -> None:
 
 
 def streaming(rows: list[Row], home: Path) -> None:
-    from core.prompts.detokenizer import Detokenizer
-    from core.prompts.encoding import encode_prompt
-    from core.prompts.splitter import ALPACA, Splitter
+    from core.splitter.splitter import ALPACA, Splitter
+    from core.tokens.detokenizer import Detokenizer
+    from core.tokens.encode import encode_prompt
 
     tokenizer = TextTokenizer.from_folder(home / "model")
     answers = [encode_prompt(f"{row.reasoning}\n\n### Response:\n{row.output}", tokenizer) for row in rows[:1000]]

@@ -31,8 +31,8 @@ LONG = Question(instruction="Count from one to a thousand in words.", template="
 def in_process(model: str, adapter: str, tokens: int, times: int) -> dict[str, Any]:
     """Both loops in this process, in the format the model is loaded in and, on a CPU, in float32."""
     from core.models.loading import load_for_inference
-    from core.prompts.encoding import encode_prompt
-    from core.prompts.shelf import get_template
+    from core.templates.by_name import get_template
+    from core.tokens.encode import encode_prompt
 
     loaded = load_for_inference(model, Path(adapter) if adapter else None, progress=lambda _: None)
     prompt = encode_prompt(get_template(QUESTION.template).prompt(QUESTION.instruction, ""), loaded.tokenizer)

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.encode import some_rows, some_tokenizer, write_rows
-from core import processes
+from core.base.child import environment
 
 ROWS = 16
 KINDS = ("padded", "accumulated", "weighted", "packed")
@@ -33,13 +33,13 @@ KINDS = ("padded", "accumulated", "weighted", "packed")
 
 def one(kind: str, model: str, rows: str) -> dict[str, Any]:
     from core.data.source import open_data
+    from core.examples.prepare import prepare
     from core.models.backend import prepare_imports
     from core.models.loading import Lora, load_for_training
     from core.models.resolve import local_folder
-    from core.prompts.policy import SectionWeights
-    from core.prompts.tokenizer import TextTokenizer
     from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, TrainSection
-    from core.training.dataset import prepare
+    from core.tokens.loss_mask import SectionWeights
+    from core.tokens.tokenizer import TextTokenizer
 
     parts = 1 if kind in ("padded", "packed") else 4
     spec = RunSpec(
@@ -150,9 +150,7 @@ def main() -> None:
             make("0.5b" if cuda else "tiny", model, tokenizer, 0.06 if cuda else 0.2)  # so that the loss of one token is not that of another
         for kind in KINDS if cuda else KINDS[:-1]:
             command = [sys.executable, "-m", "bench.gpu_loss", str(model), "--one", kind, str(Path(home) / "rows.jsonl")]
-            done = subprocess.run(
-                command, env=processes.environment(HF_HUB_OFFLINE="1", SUIRON_CACHE=f"{home}/cache"), capture_output=True, text=True
-            )
+            done = subprocess.run(command, env=environment(HF_HUB_OFFLINE="1", SUIRON_CACHE=f"{home}/cache"), capture_output=True, text=True)
             if done.returncode:
                 print(f"{kind:12} failed\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}")
                 continue

@@ -22,7 +22,7 @@ VOCABULARY = {"tiny": 49152, "0.5b": 151936, "7b": 152064}
 def make(shape: str, folder: Path, tokenizer: Path, spread: float = 0.02) -> Path:
     """Save a Qwen2 model of this shape in bfloat16 with the tokenizer's files beside it. spread: of its weights; 0.02 makes all answers alike."""
     from core.models.backend import prepare_imports
-    from core.prompts.tokenizer import TextTokenizer
+    from core.tokens.tokenizer import TextTokenizer
 
     prepare_imports()
     import torch

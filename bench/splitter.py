@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from core.prompts.splitter import ALPACA, THINK, Markers, Splitter
+from core.splitter.splitter import ALPACA, THINK, Markers, Splitter
 
 _PIECE = 4
 _SHORT = 32_768

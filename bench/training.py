@@ -2,7 +2,7 @@
 
     python -m bench.training [MODEL] [--tokens N] [--batch N] [--steps N]
 
-Both train in fresh processes, one after the other, on rows of random words of about N tokens. Prints tokens per second of the median step
+Both train in fresh child, one after the other, on rows of random words of about N tokens. Prints tokens per second of the median step
 (the first three left out), memory at the peak, and the ratios. The run's own costs are what differs: metrics, status, control, checkpoints.
 """
 
@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from core import processes
+from core.base.child import environment
 from core.runs.folder import RunFolder
 from core.runs.launch import start_run
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, TrainSection, two_templates
@@ -57,7 +57,7 @@ def bare(spec: RunSpec) -> tuple[float, float]:
 
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "bench.training", "--bare", msgspec.json.encode(spec).decode()]
-        result = subprocess.run(command, cwd=folder, env=processes.environment(), capture_output=True, text=True)
+        result = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
     if result.returncode:
         raise SystemExit(f"the bare library failed:\n{result.stdout[-2000:]}\n{result.stderr[-4000:]}")
     figures = json.loads(result.stdout.splitlines()[-1])
@@ -67,13 +67,13 @@ def bare(spec: RunSpec) -> tuple[float, float]:
 def _bare(spec: RunSpec) -> None:
     from core.models.backend import choose_backend, prepare_imports
     from core.models.resolve import local_folder
-    from core.prompts.tokenizer import TextTokenizer
+    from core.tokens.tokenizer import TextTokenizer
 
     prepare_imports()
     backend = choose_backend(spec.model.load_in_4bit)
     from core.data.source import open_data
-    from core.training.callbacks import peak_memory
-    from core.training.dataset import prepare
+    from core.examples.prepare import prepare
+    from core.training.steps import peak_memory
 
     folder = local_folder(spec.model.name, lambda _: None)
     tokenizer = TextTokenizer.from_folder(folder)

@@ -6,23 +6,8 @@ import errno
 
 import msgspec
 
-from core import files, settings
-
-
-class Filters(msgspec.Struct, frozen=True):
-    """What the data screen shows, and in which order: empty means all, in the order of the source.
-
-    columns: where `text` is sought, empty for all six; where: an SQL condition over the six columns and `row`, the row's index;
-    sort: a column's name, `length` for the characters of a whole row, or `length(COLUMN)`.
-    """
-
-    syslang: str = ""
-    sysflag: str = ""
-    text: str = ""
-    columns: tuple[str, ...] = ()
-    where: str = ""
-    sort: str = ""
-    descending: bool = False
+from core.base import files, folders
+from core.data.filters import Filters
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -45,7 +30,7 @@ class Session(msgspec.Struct, frozen=True):
 def load_session() -> Session:
     """The last session; a missing or unreadable one is a new one."""
     try:
-        return msgspec.json.decode((settings.home() / "session.json").read_bytes(), type=Session)
+        return msgspec.json.decode((folders.home() / "session.json").read_bytes(), type=Session)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return Session()
 
@@ -56,4 +41,4 @@ def save_session(session: Session) -> None:
         content = msgspec.json.encode(session)
     except UnicodeEncodeError as error:  # a file name that is no UTF-8, whose bytes Python carries as lone surrogates
         raise OSError(errno.EILSEQ, "a name in it is no UTF-8") from error
-    files.replace_file(settings.home() / "session.json", content)
+    files.replace_file(folders.home() / "session.json", content)

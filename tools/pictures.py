@@ -22,8 +22,8 @@ from core.runs.folder import list_runs
 from core.runs.launch import start_run
 from core.runs.watch import progress_line, watch
 from tui.app import SuironApp
-from tui.widgets.finish_line import FinishLine
-from tui.widgets.run_status import RunStatus
+from tui.chat.finish_line import FinishLine
+from tui.train.run_status import RunStatus
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SIZE = (120, 36)

@@ -25,12 +25,13 @@ from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.worker import get_current_worker
 
-from core.errors import SuironError
-from core.safe_text import safe_line
-from core.session import Filters, Session, load_session, save_session
+from core.base.errors import SuironError
+from core.base.safe_text import safe_line
+from core.data.filters import Filters
+from core.session import Session, load_session, save_session
 from tui import themes
 from tui.actions import Action, bindings
-from tui.errors import readable
+from tui.common.readable_error import readable
 from tui.messages import AskRow, DataFailed, DataOpened, DataOpening, ModelChosen
 from tui.typed_order import TypedOrder
 
@@ -38,13 +39,13 @@ if TYPE_CHECKING:
     from core.data.columns.mapping import Mapping
     from core.data.dataset import DataSet
     from core.engine.protocol import Engine
-    from tui.screens.base import Room
+    from tui.common.room import Room
 
 ROOMS = {
-    "data": ("tui.screens.data", "DataScreen"),
-    "train": ("tui.screens.train", "TrainScreen"),
-    "chat": ("tui.screens.chat", "ChatScreen"),
-    "prompts": ("tui.screens.prompts", "PromptsScreen"),
+    "data": ("tui.data.screen", "DataScreen"),
+    "train": ("tui.train.screen", "TrainScreen"),
+    "chat": ("tui.chat.screen", "ChatScreen"),
+    "prompts": ("tui.prompts.screen", "PromptsScreen"),
 }
 PROGRESS_EVERY = 0.25  # seconds between two words about a source that takes long to open
 LEAVE_WITHIN = 5.0  # seconds after SIGHUP or SIGTERM until the process ends, whatever holds it
@@ -132,7 +133,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         cast("Any", self.rooms["chat"]).prefill(message.row.instruction, message.row.input, message.row.syslang)
 
     def action_show_help_screen(self) -> None:
-        from tui.screens.help import HelpScreen
+        from tui.common.help_screen import HelpScreen
 
         self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", "app")))
 
@@ -239,7 +240,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     # -- model --
 
     def action_choose_model(self) -> None:
-        from tui.screens.model import ModelDialog
+        from tui.common.model_dialog import ModelDialog
 
         self.push_screen(ModelDialog(self.session.model, self.session.adapter), self._model_chosen)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from core.errors import SuironError
-from core.row import Row
+from core.base.errors import SuironError
+from core.base.row import Row
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet

@@ -10,7 +10,7 @@ from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.widgets import Input
 
 from tui.actions import ACTIONS, key_words, room_name
-from tui.house import House
+from tui.common.app_interface import House
 
 Command = tuple[str, str, Callable[[], Coroutine[Any, Any, None]]]
 

@@ -14,9 +14,9 @@ from typing import Any, cast
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
-from core import settings
-from core.errors import SuironError
-from core.handwritten import parse
+from core.base import folders
+from core.base.errors import SuironError
+from core.base.untrusted_yaml import parse
 
 FALLBACK = "suiron-dark"
 FOLDER = Path(__file__).resolve().parent.parent / "themes"
@@ -63,11 +63,11 @@ def theme_files() -> dict[str, Path]:
 
     A configuration folder that cannot be made (no permission, full disk) holds no themes.
     """
-    folders = [FOLDER]
+    found_in = [FOLDER]
     with contextlib.suppress(OSError):
-        folders.append(settings.config() / "themes")
+        found_in.append(folders.config() / "themes")
     found: dict[str, Path] = {}
-    for folder in folders:
+    for folder in found_in:
         if folder.is_dir():
             found.update({path.stem: path for path in sorted(folder.glob("*.yaml"))})
     return found

@@ -15,8 +15,8 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn, TextIO
 
-from core.errors import SuironError, UsageError
-from core.output import Output
+from core.base.command_output import Output
+from core.base.errors import SuironError, UsageError
 
 COMMANDS = {
     "demo": "the whole story on the embedded model: rows, training, one question before and after",

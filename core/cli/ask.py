@@ -9,13 +9,13 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import cast
 
+from core.base.command_output import Output
+from core.base.errors import ModelError
+from core.base.languages import language_of
 from core.engine.client import EngineClient
 from core.engine.protocol import EngineStatus, Finish, Piece, Question
-from core.errors import ModelError
-from core.output import Output
-from core.prompts.languages import language_of
 from core.runs.folder import find_run
-from core.runs.tuned import drops_empty_input
+from core.runs.tuned_models import drops_empty_input
 from core.session import load_session
 
 HEADINGS = {"reasoning": "Reasoning", "response": "Response"}

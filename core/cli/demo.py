@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from core.output import Output
+from core.base.command_output import Output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,8 +10,8 @@ import shutil
 import sys
 from typing import Any
 
-from core import settings
-from core.output import Output
+from core.base import folders
+from core.base.command_output import Output
 
 PACKAGES = (
     *("textual", "plotext", "duckdb", "pyarrow", "msgspec", "torch", "transformers", "tokenizers", "safetensors", "huggingface_hub"),
@@ -81,7 +81,7 @@ def _backend() -> dict[str, Any]:
 
 def _folders() -> dict[str, str]:
     found = {}
-    for name, find in (("home", settings.home), ("cache", settings.cache), ("config", settings.config)):
+    for name, find in (("home", folders.home), ("cache", folders.cache), ("config", folders.config)):
         try:
             folder = find()
             usage = shutil.disk_usage(folder)

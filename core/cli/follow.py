@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.errors import RunError
-from core.output import Output
+from core.base.command_output import Output
+from core.base.errors import RunError
 from core.runs.folder import RunFolder
 from core.runs.watch import progress_line, watch
 

@@ -9,23 +9,24 @@ from typing import Any
 
 import msgspec
 
-from core.errors import DataError, RunError, SuironError, UsageError
-from core.output import Output
-from core.prompts.chat import ChatTemplate, bind
-from core.prompts.encoding import EncodedRow, as_row, encode_prompt
-from core.prompts.policy import IGNORED, is_weighted
-from core.prompts.preview import Examiner, Preview
-from core.prompts.shelf import get_template
-from core.prompts.template_file import beside, list_templates
-from core.prompts.templates import Segment, Template
-from core.prompts.tokenizer import TextTokenizer
-from core.row import Row
-from core.runs.mixtures import bound_mixture, policy_of
+from core.base.command_output import Output
+from core.base.errors import DataError, RunError, SuironError, UsageError
+from core.base.row import Row
+from core.base.safe_text import safe_line
+from core.examples.preview import Examiner, Preview
+from core.examples.run_mixture import bound_mixture, policy_of
+from core.examples.run_rows import facts_of, open_rows
 from core.runs.prompt_texts import TOO_LONGS
-from core.runs.rows import facts_of, open_rows
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, check, load_spec
-from core.safe_text import safe_line
 from core.session import load_session
+from core.templates.by_name import get_template
+from core.templates.chat_template import ChatTemplate, bind
+from core.templates.template import Template
+from core.templates.template_files import beside, list_templates
+from core.tokens.encode import EncodedRow, as_row, encode_prompt
+from core.tokens.loss_mask import IGNORED, is_weighted
+from core.tokens.segments import Segment
+from core.tokens.tokenizer import TextTokenizer
 
 END_WARNING = (
     "the end of these rows is cut off: they lose their end of sequence and as much of their answer as does not fit, and teach a model to go on"
@@ -172,7 +173,7 @@ def _tokens(encoded: EncodedRow, tokenizer: TextTokenizer) -> list[dict[str, Any
 
 
 def _check(arguments: argparse.Namespace, output: Output) -> int:
-    from core.training.dataset import examine
+    from core.examples.prepare import examine
 
     spec = load_spec(arguments.spec)
     data = open_rows(spec.data)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from core.base.command_output import Output
+from core.base.errors import RunError, UsageError
 from core.cli.follow import follow
-from core.errors import RunError, UsageError
-from core.output import Output
 from core.runs.folder import RunFolder, find_run, list_runs
 from core.runs.spec import dump_spec
 

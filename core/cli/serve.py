@@ -7,9 +7,9 @@ import asyncio
 import os
 import sys
 
+from core.base.command_output import Output
 from core.engine.client import EngineClient
 from core.engine.launch import socket_path
-from core.output import Output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from core.base.command_output import Output
+from core.base.errors import UsageError
 from core.cli.follow import follow
-from core.errors import UsageError
-from core.output import Output
 from core.runs.launch import start_run
 from core.runs.spec import DataSection, ModelSection, RunSpec, dump_spec, load_spec
 

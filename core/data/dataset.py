@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from core.base.row import COLUMNS, Row
+from core.data.filters import Filters
+from core.data.formats.record_intake import Facts
 from core.data.origin import Origin
 from core.data.problems import Problem
-from core.data.reading.intake import Facts
-from core.data.rows.protocol import Changes, InForce, Rows
-from core.data.rows.query import Asking, Ticket, prepared
-from core.row import COLUMNS, Row
-from core.session import Filters
+from core.data.search.row_query import Asking, Ticket, prepared
+from core.data.storage.row_store import Changes, InForce, Rows
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from core.base.errors import DataError
+from core.base.row import COLUMNS
 from core.data.dataset import DataSet, Selection
-from core.data.finding.locate import PACKED, format_of
-from core.data.reading.intake import Progress
-from core.errors import DataError
-from core.row import COLUMNS
+from core.data.formats.record_intake import Progress
+from core.data.locate.source_files import PACKED, format_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.data.columns.mapping import Mapping
-from core.data.finding.locate import Found
+from core.data.locate.source_files import Found
 
 
 @dataclass(frozen=True)

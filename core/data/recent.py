@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from core import files, settings
+from core.base import files, folders
 
 KEPT = 30
 
@@ -54,7 +54,7 @@ def _change(source: str, split: str, first: list[Recent]) -> None:
 
 
 def _path() -> Path:
-    return settings.home() / "recent.json"
+    return folders.home() / "recent.json"
 
 
 def _read(path: Path) -> list[Recent]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from core import settings
-from core.data.finding.locate import OURS, Found
+from core.base import folders
+from core.data.locate.source_files import OURS, Found
 
 MAPPING, EDITS = "mapping.json", "edits.jsonl"
 
@@ -38,7 +38,7 @@ class Sidecar:
 def sidecar(found: Found) -> Sidecar:
     """The folder of a data set. Looks, writes nothing."""
     try:
-        away = settings.home() / "data" / _name(found)
+        away = folders.home() / "data" / _name(found)
     except OSError:  # no home can be made: reading goes on without, and the first edit says what is wrong
         away = Path(os.environ.get("SUIRON_HOME", os.curdir)) / "data" / _name(found)
     if found.root is None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from core.base.errors import DataError
 from core.data.columns.mapping import Mapping, load_mapping
 from core.data.dataset import DataSet
-from core.data.finding.locate import TEXT, Found, locate
-from core.data.opening.importing import TooLarge, import_apart, imported, look, named, read_held
+from core.data.formats.record_intake import Facts, Progress
+from core.data.importing.import_source import TooLarge, import_apart, imported, look, named, read_held
+from core.data.locate.source_files import TEXT, Found, locate
 from core.data.origin import Origin
-from core.data.reading.intake import Facts, Progress
-from core.data.rows.protocol import Rows
 from core.data.sidecar import sidecar
-from core.data.version import key
-from core.errors import DataError
+from core.data.source_version import key
+from core.data.storage.row_store import Rows
 
 _COUNTING = 2.0  # seconds that `count` may take
 _SMALL = 2_000_000  # bytes of text that are parsed sooner than pyarrow is imported
@@ -44,7 +44,7 @@ def begin(source: str, split: str = "", mapping: Mapping | None = None) -> DataS
             return _edited(small)
         if known := look(found, chosen):
             return _edited(_dataset(found, source, chosen, *known))
-        from core.data.opening.opening import open_early
+        from core.data.importing.open_early import open_early
 
         rows, facts, counted = open_early(found, chosen)
         if counted and not len(rows):
@@ -58,7 +58,7 @@ def count(dataset: DataSet) -> DataSet:
     origin = dataset.origin
     if origin is None or origin.counted:
         return dataset
-    from core.data.opening.early_lines import EarlyLines
+    from core.data.formats.early_lines import EarlyLines
 
     if not isinstance(dataset.base, EarlyLines):
         return dataset

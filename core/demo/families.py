@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from core.row import Row
+from core.base.row import Row
 
 Family = Callable[[Random], Row]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+from core.base.row import Row
 from core.demo.families import Family
-from core.row import Row
 
 _JA_NAMES = ("健太", "美咲", "太郎", "花子", "翔", "結衣", "大輔", "さくら")
 _JA_ITEMS = (("りんご", "個"), ("ノート", "冊"), ("鉛筆", "本"), ("切手", "枚"))

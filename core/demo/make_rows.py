@@ -11,9 +11,9 @@ from random import Random
 
 import msgspec
 
+from core.base.row import COLUMNS, Row
 from core.demo.families import ENGLISH, Family
 from core.demo.families_cjk import CHINESE, JAPANESE
-from core.row import COLUMNS, Row
 
 ROWS = Path(__file__).with_name("rows.jsonl")
 SEED = 3442

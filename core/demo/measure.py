@@ -16,11 +16,11 @@ from typing import Any
 
 import msgspec
 
+from core.base.errors import SuironError
 from core.demo.make_rows import demo_rows
-from core.errors import SuironError
 from core.lab.evaluation import Report, evaluate
-from core.models.embedded import DEMO
-from core.prompts.shelf import get_template
+from core.models.embedded_model import DEMO
+from core.templates.by_name import get_template
 
 QUESTIONS = 40
 MAX_TOKENS = 160  # more than twice the 70 of the longest held-out row, its marker included: what is longer has lost its way

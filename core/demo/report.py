@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from core.lab.evaluation import Report
-from core.models.embedded import DEMO, REQUIREMENT
+from core.models.embedded_model import DEMO, REQUIREMENT
 from core.runs.folder import Metric, Status
 
 LOGGED = 5  # steps whose mean loss stands for the beginning, and for the end

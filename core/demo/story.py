@@ -17,18 +17,18 @@ from typing import Any, Protocol
 
 import msgspec
 
-from core import processes
+from core.base.child import environment
+from core.base.command_output import Output
+from core.base.errors import ModelError, RunError
+from core.base.row import Row
 from core.demo.make_rows import demo_rows
 from core.demo.report import Figures, table
 from core.demo.spec import demo_spec
 from core.engine.client import EngineClient
 from core.engine.launch import engine_running
 from core.engine.protocol import Engine, EngineStatus, Finish, Piece, Question
-from core.errors import ModelError, RunError
 from core.lab.evaluation import Report
-from core.models.embedded import DEMO, ensure_demo_model
-from core.output import Output
-from core.row import Row
+from core.models.embedded_model import DEMO, ensure_demo_model
 from core.runs.folder import Metric, RunFolder, Status
 from core.runs.launch import start_run
 from core.runs.watch import progress_line, watch
@@ -169,7 +169,7 @@ class _Story:
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
                 _measure_command(run.adapter),
-                env=processes.environment(),
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -15,13 +15,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from core.base.errors import SuironError
 from core.engine import launch
-from core.errors import SuironError
 
 if TYPE_CHECKING:
     import uvicorn
 
-    from core.engine.holder import Holder
+    from core.engine.model_worker import Holder
 
 _log = logging.getLogger("suiron.engine")
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

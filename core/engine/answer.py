@@ -9,18 +9,18 @@ from collections.abc import Callable, Generator
 from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from core.engine.chat_format import chat_format
+from core.base.errors import UsageError
+from core.engine.conversation import chat_format
 from core.engine.decode import CachedStepper, Decoding, Sampler, chunk_for
-from core.engine.openai import ChatRequest, CompletionRequest
+from core.engine.openai_api import ChatRequest, CompletionRequest
 from core.engine.protocol import Ending, Finish, FinishReason, Piece, Question
-from core.errors import UsageError
-from core.prompts.chat import bind
-from core.prompts.detokenizer import Detokenizer
-from core.prompts.encoding import encode_prompt
-from core.prompts.shelf import get_template
-from core.prompts.splitter import Splitter
-from core.prompts.template_file import beside
-from core.runs.tuned import kept_beside
+from core.runs.tuned_models import kept_beside
+from core.splitter.splitter import Splitter
+from core.templates.by_name import get_template
+from core.templates.chat_template import bind
+from core.templates.template_files import beside
+from core.tokens.detokenizer import Detokenizer
+from core.tokens.encode import encode_prompt
 
 if TYPE_CHECKING:
     from core.models.loading import LoadedModel

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from core.base.errors import EngineError, ModelError, SuironError, UsageError
 from core.engine import launch
 from core.engine.protocol import EngineStatus, Finish, Piece, Question
-from core.errors import EngineError, ModelError, SuironError, UsageError
 
 if TYPE_CHECKING:
     import httpx

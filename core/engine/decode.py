@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 
-from core.errors import EngineError
+from core.base.errors import EngineError
 
 CHUNK_CPU = 256  # prompt tokens per forward pass: between two of them a stop is heeded, and on a CPU one takes about a second
 CHUNK_CUDA = 2048

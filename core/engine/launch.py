@@ -22,9 +22,10 @@ from pathlib import Path
 
 import msgspec
 
-from core import processes, settings
-from core.errors import EngineError
-from core.files import private_dir
+from core.base import folders
+from core.base.child import environment
+from core.base.errors import EngineError
+from core.base.files import private_dir
 
 IDLE = 1800.0  # seconds without a request after which the engine ends
 PATH_LIMIT = 103 if sys.platform == "darwin" else 107  # bytes of a Unix socket's path, without its closing NUL
@@ -40,7 +41,7 @@ class Address(msgspec.Struct, frozen=True):
 
 
 def engine_folder() -> Path:
-    return private_dir(settings.home() / "engine")
+    return private_dir(folders.home() / "engine")
 
 
 def log_path() -> Path:
@@ -94,7 +95,7 @@ def start_engine(idle: float = IDLE) -> int:
             process = subprocess.Popen(
                 [sys.executable, "-m", "core.engine", "--idle", str(idle)],
                 cwd=log.parent,  # not the terminal's folder: that one may be unmounted or removed while the engine lives
-                env=processes.environment(PYTHONUNBUFFERED="1"),
+                env=environment(PYTHONUNBUFFERED="1"),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -163,7 +164,7 @@ def residence(path: Path | None = None) -> Iterator[socket.socket]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise AlreadyRunning("an inference server already runs for this home", str(settings.home()), "Use it, or end it first") from error
+            raise AlreadyRunning("an inference server already runs for this home", str(folders.home()), "Use it, or end it first") from error
         with _listener(path) as listener:
             os.ftruncate(lock, 0)
             os.pwrite(lock, msgspec.json.encode(Address(pid=os.getpid(), socket=str(path))), 0)
@@ -227,7 +228,7 @@ def _host() -> str:
 
 
 def _name() -> str:
-    return hashlib.blake2b(f"{_host()}:{settings.home()}".encode(), digest_size=6).hexdigest()
+    return hashlib.blake2b(f"{_host()}:{folders.home()}".encode(), digest_size=6).hexdigest()
 
 
 def _fits(path: Path) -> bool:

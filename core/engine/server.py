@@ -17,10 +17,20 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from core.engine.holder import Answer, Holder, Stopped, Work
-from core.engine.openai import BODY_LIMIT, ChatRequest, CompletionRequest, Refused, Shape, decode, delta, parse, refusal
+from core.base.errors import EngineError, SuironError
+from core.engine.model_worker import Answer, Holder, Stopped, Work
+from core.engine.openai_api import (
+    BODY_LIMIT,
+    ChatRequest,
+    CompletionRequest,
+    Refused,
+    Shape,
+    decode,
+    delta,
+    parse,
+    refusal,
+)
 from core.engine.protocol import EngineStatus, Finish, Piece
-from core.errors import EngineError, SuironError
 
 if TYPE_CHECKING:
     from core.models.loading import LoadedModel

@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.prompts.chat import ChatTemplate, bind
-from core.prompts.detokenizer import Detokenizer
-from core.prompts.encoding import encode_prompt
-from core.prompts.splitter import Ending, Splitter
-from core.prompts.templates import Template
-from core.prompts.tokenizer import TextTokenizer
-from core.row import Row
+from core.base.row import Row
+from core.splitter.splitter import Ending, Splitter
+from core.templates.chat_template import ChatTemplate, bind
+from core.templates.template import Template
+from core.tokens.detokenizer import Detokenizer
+from core.tokens.encode import encode_prompt
+from core.tokens.tokenizer import TextTokenizer
 
 Reason = Literal["end", "length", "runaway"]
 

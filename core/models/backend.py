@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from core import settings
+from core.base import folders
 
 Kind = Literal["unsloth", "transformers"]
 _NAMES: dict[Kind, str] = {"unsloth": "Unsloth", "transformers": "Transformers + PEFT"}
@@ -46,7 +46,7 @@ def prepare_imports() -> None:
     """
     for variable, value in (
         ("UNSLOTH_DISABLE_STATISTICS", "1"),
-        ("UNSLOTH_COMPILE_LOCATION", str(settings.cache() / "unsloth_compiled")),  # else it writes into the working directory
+        ("UNSLOTH_COMPILE_LOCATION", str(folders.cache() / "unsloth_compiled")),  # else it writes into the working directory
         ("TOKENIZERS_PARALLELISM", "true"),  # unset, the library warns and stops using its threads once the process forks
         ("HF_HUB_DISABLE_TELEMETRY", "1"),
         ("DO_NOT_TRACK", "1"),

@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from core.errors import ModelError, SuironError
+from core.base.errors import ModelError, SuironError
 from core.models.backend import Backend, choose_backend, choose_inference_backend, dtype_name, prepare_imports
-from core.models.memory import Training, check_fits
+from core.models.fit.memory import Training, check_fits
 from core.models.resolve import Progress, local_folder
-from core.prompts.tokenizer import TextTokenizer
+from core.tokens.tokenizer import TextTokenizer
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
-from core.errors import ModelError
-from core.models.embedded import DEMO
+from core.base.errors import ModelError
+from core.base.safe_text import safe_line
+from core.models.embedded_model import DEMO
 from core.models.weights import weight_files
-from core.safe_text import safe_line
 
 Progress = Callable[[str], None]
 
@@ -62,7 +62,7 @@ def local_folder(name: str, progress: Progress, *, trust_remote_code: bool = Fal
     if ref.folder is not None:
         return ref.folder
     if ref.is_demo:
-        from core.models.embedded import ensure_demo_model
+        from core.models.embedded_model import ensure_demo_model
 
         folder = ensure_demo_model(progress)
     else:

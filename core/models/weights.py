@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from core.errors import ModelError
-from core.safe_text import safe_line
+from core.base.errors import ModelError
+from core.base.safe_text import safe_line
 
 _WIDTH = {  # bits of one element
     **{"BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8},

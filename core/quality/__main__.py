@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from core import files
-from core.errors import DataError, SuironError
+from core.base import files
+from core.base.errors import DataError, SuironError
 from core.quality import doctor, request, statistics, tokens
 from core.quality.orphan import end_with_parent
 from core.quality.report import decode, encode
@@ -47,7 +47,7 @@ def main(text: str) -> int:
 
 
 def _answer(asked: Request) -> Path:
-    from core.runs.rows import open_rows
+    from core.examples.run_rows import open_rows
 
     tell = _Teller()
     tokenizer, why = tokens.load(asked.options.model)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Protocol
 
+from core.base.row import COLUMNS, TEXTS, Row
 from core.quality.letters import Letters
 from core.quality.pages import release
-from core.row import COLUMNS, TEXTS, Row
 
 __all__ = ["TEXTS", "Block", "Source", "blocks"]
 

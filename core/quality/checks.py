@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from ftfy.badness import is_bad
 
+from core.examples.held_out import held_out
 from core.quality.answers import concluded
 from core.quality.blocks import TEXTS, Block
 from core.quality.findings import Findings
-from core.quality.flags import held_out
 from core.quality.letters import Class
 
 _LONG = 80  # bytes of UTF-8: shorter outputs stand in a good reasoning by right, for they are its answer

@@ -18,8 +18,8 @@ from typing import IO, Literal, overload
 
 import msgspec
 
-from core import processes
-from core.errors import SuironError
+from core.base.child import environment
+from core.base.errors import SuironError
 from core.quality import request
 from core.quality.report import Report, Statistics, decode
 from core.quality.request import Line, Options, Progress, Request, What
@@ -86,7 +86,7 @@ def run(
 
 def cached(what: What, source: str, fingerprint: str, options: Options = Options()) -> Statistics | Report | None:  # noqa: B008  (frozen)
     """The answer as it was found before, or None. Raises ModelError for a model that does not exist, UsageError for a template."""
-    from core.models.tokenizers import tokenizer_folder
+    from core.models.tokenizer_folder import tokenizer_folder
     from core.quality import tokens
 
     tokenizer = ""
@@ -102,7 +102,7 @@ def _ask(asked: Request, progress: Told | None, cancelled: Stop) -> Path:
     with tempfile.TemporaryFile() as said:
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "core.quality", asked.dump()],
-            cwd=Path.cwd(), env=processes.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, start_new_session=True,
+            cwd=Path.cwd(), env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, start_new_session=True,
         )  # fmt: skip
         try:
             last = _listen(child, progress, cancelled)

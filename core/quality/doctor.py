@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from core.prompts.tokenizer import TextTokenizer
-from core.quality.flags import held_out
+from core.examples.held_out import held_out
 from core.quality.report import Report, Severity
 from core.quality.request import Options
 from core.quality.sweep import sweep_by_several
 from core.quality.twins import Twins
+from core.tokens.tokenizer import TextTokenizer
 
 Tell = Callable[[str, int, int], None]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from core.base.row import COLUMNS
 from core.quality.kinds import KINDS
 from core.quality.report import SEVERITIES, Group, Severity
-from core.row import COLUMNS
 
 _BIT = {column: 1 << i for i, column in enumerate(COLUMNS)}
 

@@ -11,13 +11,13 @@ from typing import Protocol
 
 import msgspec
 
+from core.base.errors import UsageError
+from core.base.row import TEXTS, Row
 from core.data.columns.thinking import cut
-from core.errors import UsageError
-from core.quality.flags import held_out
+from core.examples.held_out import held_out
 from core.quality.kinds import KINDS
 from core.quality.report import Group
 from core.quality.wording import question
-from core.row import TEXTS, Row
 
 _MOST = 100_000  # rows of one fix: their new texts are in memory
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 
 from core.data.columns.thinking import MARKERS
-from core.prompts.markers import Markers
-from core.prompts.tokenizer import TextTokenizer
 from core.quality.blocks import TEXTS, Block
 from core.quality.findings import Findings
+from core.splitter.markers import Markers
+from core.tokens.tokenizer import TextTokenizer
 
 _TAGS = tuple(mark for pair in MARKERS for mark in pair)  # of public data sets: what `fixes` can take apart is found
 _OTHER_TAGS = (r"<\|(?:begin|end)_of_solution\|>", "<｜(?:begin|end)▁of▁thinking｜>")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from core.prompts.tokenizer import TextTokenizer
+from core.examples.lengths import Trained
 from core.quality.blocks import TEXTS, Block
 from core.quality.findings import Findings
-from core.quality.trained import Trained
+from core.tokens.tokenizer import TextTokenizer
 
 _HARMLESS = ("Prepend", "Replace", "NFC")  # normalisers that make a text little longer, if at all
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from core.row import COLUMNS
+from core.base.row import COLUMNS
 
 Severity = Literal["error", "warning", "hint"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "hint")

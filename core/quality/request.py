@@ -9,9 +9,9 @@ from typing import Literal
 
 import msgspec
 
-from core import settings
-from core.errors import SuironError
-from core.files import private_dir
+from core.base import folders
+from core.base.errors import SuironError
+from core.base.files import private_dir
 from core.runs.spec import DataSection, MixturePart, PromptSection, RunSpec
 
 What = Literal["statistics", "doctor"]
@@ -98,7 +98,7 @@ class Trouble(msgspec.Struct, frozen=True):
 
 def folder() -> Path:
     """Where answers are kept: `<cache>/quality`. Raises OSError."""
-    return private_dir(settings.cache() / "quality")
+    return private_dir(folders.cache() / "quality")
 
 
 def answer_name(what: What, source: str, fingerprint: str, options: Options, tokenizer: str) -> str:
@@ -107,7 +107,7 @@ def answer_name(what: What, source: str, fingerprint: str, options: Options, tok
     A maximum changes no statistic (`Statistics.cut` answers for any), and without a tokenizer no finding; the columns are in the fingerprint.
     Reads the mixture's template files, whose texts are in the name. Raises UsageError for a template there is not.
     """
-    from core.runs.mixtures import named_templates
+    from core.examples.run_mixture import named_templates
 
     templates = hashlib.blake2b(msgspec.json.encode(named_templates(options.mixture, source)), digest_size=16).hexdigest()
     options = msgspec.structs.replace(options, columns=None)

@@ -14,9 +14,9 @@ from zlib import crc32
 import numpy as np
 from rensa import RMinHash
 
+from core.base.row import COLUMNS
 from core.quality.blocks import Block
 from core.quality.wording import SHINGLE, SHINGLE_WIDE, normal, numerals, question, whole, wide
-from core.row import COLUMNS
 
 BANDS, DEPTH = 12, 5  # two texts of similarity s share a band with probability 1 - (1 - s^5)^12: 0.99 at 0.8, 0.32 at 0.5
 FEWEST = 20  # shingles; shorter texts are compared exactly alone

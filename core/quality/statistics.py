@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from core.prompts.tokenizer import TextTokenizer, is_unicode
+from core.examples.lengths import Trained, Unbound
 from core.quality.blocks import TEXTS, Block, blocks
 from core.quality.report import Lengths, Statistics
 from core.quality.request import Options
-from core.quality.trained import Trained, Unbound
+from core.tokens.tokenizer import TextTokenizer, is_unicode
 
 Tell = Callable[[str, int, int], None]
 _BATCH = 512  # rows encoded at once

@@ -16,9 +16,9 @@ from typing import Any
 
 import msgspec
 
-from core import processes
-from core.errors import SuironError
-from core.prompts.tokenizer import TextTokenizer
+from core.base.child import environment
+from core.base.errors import SuironError
+from core.examples.lengths import Trained
 from core.quality.blocks import blocks
 from core.quality.checks import CHECKS
 from core.quality.findings import Findings
@@ -27,7 +27,7 @@ from core.quality.mismatches import check_languages
 from core.quality.overlong import Overlong
 from core.quality.request import Options, Request
 from core.quality.signatures import Signatures
-from core.quality.trained import Trained
+from core.tokens.tokenizer import TextTokenizer
 
 Tell = Callable[[str, int, int], None]
 _MANY = 30_000  # rows from which on a second process pays for its start
@@ -92,7 +92,7 @@ def _helpers(data: Any, options: Options, parts: int) -> Iterator[Iterator[bytes
         running = [
             subprocess.Popen(
                 [sys.executable, "-P", "-m", "core.quality.sweep", request, str(part), str(parts), str(file)],
-                env=processes.environment(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env=environment(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )
             for part, file in enumerate(files, 1)
         ]  # fmt: skip
@@ -116,9 +116,9 @@ def _helpers(data: Any, options: Options, parts: int) -> Iterator[Iterator[bytes
 
 
 def main(text: str, part: str, parts: str, file: str) -> int:
+    from core.examples.run_rows import open_rows
     from core.quality import tokens
     from core.quality.orphan import end_with_parent
-    from core.runs.rows import open_rows
 
     end_with_parent()
     request = Request.load(text)

@@ -6,11 +6,11 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import ModelError
-from core.models.tokenizers import tokenizer_folder
+from core.base.errors import ModelError
+from core.models.tokenizer_folder import tokenizer_folder
 
 if TYPE_CHECKING:
-    from core.prompts.tokenizer import TextTokenizer
+    from core.tokens.tokenizer import TextTokenizer
 
 _FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "config.json", "generation_config.json", "chat_template.jinja",
@@ -39,6 +39,6 @@ def load(model: str) -> tuple[TextTokenizer | None, str]:
     folder = tokenizer_folder(model)
     if folder is None:
         return None, f"the model {model} is not on this disk yet, so lengths are in characters"
-    from core.prompts.tokenizer import TextTokenizer
+    from core.tokens.tokenizer import TextTokenizer
 
     return TextTokenizer.from_folder(folder), ""

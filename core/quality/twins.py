@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from core.examples.held_out import held_out
 from core.quality.blocks import Source
 from core.quality.findings import Findings
-from core.quality.flags import held_out
 from core.quality.signatures import BANDS, LONGEST, Signatures
 from core.quality.wording import normal, numerals, question, similarity, whole
 

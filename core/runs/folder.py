@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from core import files, settings
-from core.errors import RunError
+from core.base import files, folders
+from core.base.errors import RunError
 from core.runs.spec import RunSpec, dump_spec, load_spec
 
 State = Literal["starting", "loading", "training", "saving", "finished", "stopped", "failed", "lost"]
@@ -163,7 +163,7 @@ def create_run(spec: RunSpec) -> RunFolder:
     content = dump_spec(spec)
     word = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:32] or "run"
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    path = settings.runs() / f"{stamp}-{word}-{secrets.token_hex(2)}"
+    path = folders.runs() / f"{stamp}-{word}-{secrets.token_hex(2)}"
     path.mkdir(mode=0o700)
     run = RunFolder(path)
     run.write_status(Status(state="starting", host=socket.gethostname(), started=time.time()))
@@ -173,7 +173,7 @@ def create_run(spec: RunSpec) -> RunFolder:
 
 def list_runs() -> list[RunFolder]:
     """All runs, newest first."""
-    return [RunFolder(path) for path in sorted(settings.runs().iterdir(), reverse=True) if (path / "run.toml").is_file()]
+    return [RunFolder(path) for path in sorted(folders.runs().iterdir(), reverse=True) if (path / "run.toml").is_file()]
 
 
 def find_run(name: str) -> RunFolder:

@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 
-from core import processes
-from core.errors import RunError
+from core.base.child import environment
+from core.base.errors import RunError
 from core.runs.folder import RunFolder, Status, Trouble, create_run
 from core.runs.spec import RunSpec, check
 
@@ -30,7 +30,7 @@ def start_run(spec: RunSpec) -> RunFolder:
             process = subprocess.Popen(
                 [sys.executable, "-m", "core.training", str(run.path)],
                 cwd=run.path,  # libraries that write into the working directory write here
-                env=processes.environment(PYTHONUNBUFFERED="1"),
+                env=environment(PYTHONUNBUFFERED="1"),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,

@@ -11,9 +11,9 @@ from typing import Literal, get_args
 
 import msgspec
 
-from core.errors import RunError, UsageError
-from core.prompts.policy import Loss, SectionWeights, TooLong, slot_weights
+from core.base.errors import RunError, UsageError
 from core.runs.spec import MixturePart, RunSpec
+from core.tokens.loss_mask import Loss, SectionWeights, TooLong, slot_weights
 
 MIXTURE, LOSS, TOO_LONG = KEYS = ("prompt.mixture", "prompt.loss_on", "prompt.too_long")
 LOSSES: tuple[Literal["completion", "response", "all"], ...] = ("completion", "response", "all")

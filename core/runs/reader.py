@@ -9,10 +9,10 @@ import os
 import re
 from pathlib import Path
 
-from core.errors import SuironError
+from core.base.errors import SuironError
+from core.base.safe_text import safe_line
+from core.runs.curve import Series
 from core.runs.folder import Metric, RunFolder, Status, Trouble
-from core.runs.series import Series
-from core.safe_text import safe_line
 
 TAIL = 32 * 1024  # bytes of console.log that are looked at
 LINES = 200

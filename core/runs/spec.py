@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.errors import RunError, UsageError
-from core.prompts.policy import Loss, TooLong, slot_weights
-from core.row import COLUMNS, OPTIONAL
+from core.base.errors import RunError, UsageError
+from core.base.row import COLUMNS, OPTIONAL
+from core.tokens.loss_mask import Loss, TooLong, slot_weights
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 

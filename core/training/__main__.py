@@ -12,16 +12,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core import files
-from core.errors import RunError, SuironError
+from core.base import files
+from core.base.errors import RunError, SuironError
+from core.examples.prepare import Prepared, prepare
 from core.runs.folder import RunFolder
 from core.runs.spec import RunSpec
+from core.training.checkpoints import About, drop_torn, save_adapter
 from core.training.console import Console
-from core.training.control import Stopped, Wishes
-from core.training.dataset import Prepared, prepare
-from core.training.reporter import Reporter
-from core.training.saving import About, drop_torn, save_adapter
-from core.training.troubles import explain
+from core.training.failure_causes import explain
+from core.training.requests import Stopped, Wishes
+from core.training.status_reporter import Reporter
 
 if TYPE_CHECKING:
     import torch
@@ -80,7 +80,7 @@ def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) ->
     reporter.update(backend=loaded.backend.line)
     wishes.stop_early()
 
-    from core.training.callbacks import Steps
+    from core.training.steps import Steps
     from core.training.trainer import make_trainer
 
     def about(step: int) -> About:
@@ -118,11 +118,11 @@ def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) ->
 
 
 def _rows(run: RunFolder, spec: RunSpec, reporter: Reporter) -> Prepared:
+    from core.examples.run_mixture import named_templates
+    from core.examples.run_rows import facts_of, open_rows
     from core.models.resolve import local_folder
-    from core.prompts.template_file import dump_template
-    from core.prompts.tokenizer import TextTokenizer
-    from core.runs.mixtures import named_templates
-    from core.runs.rows import facts_of, open_rows
+    from core.templates.template_files import dump_template
+    from core.tokens.tokenizer import TextTokenizer
 
     data = open_rows(spec.data)
     folder = local_folder(spec.model.name, lambda message: reporter.update(message=message), trust_remote_code=spec.model.trust_remote_code)

@@ -20,11 +20,11 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from core.examples.prepare import Prepared
 from core.models.backend import dtype_name
 from core.models.loading import LoadedModel
-from core.prompts.encoding import IGNORED
 from core.runs.spec import RunSpec
-from core.training.dataset import Prepared
+from core.tokens.encode import IGNORED
 
 
 class Collator:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core import settings
-from core.models.embedded import demo_folder, ensure_demo_model
+from core.base import folders
+from core.models.embedded_model import demo_folder, ensure_demo_model
 
 # Read before any test moves it. SUIRON_TEST_MODELS names another cache folder to keep the model in (as `models/demo`), say one that a CI keeps.
 _CACHE = os.environ.get("SUIRON_TEST_MODELS") or os.environ.get("SUIRON_CACHE")
@@ -29,6 +29,6 @@ def kept_demo_model() -> Path:
 def demo_model(private_folders: Path, kept_demo_model: Path) -> Path:
     """The demo model in this test's own cache, ready."""
     folder = demo_folder()
-    assert folder.is_relative_to(settings.cache()) and folder != kept_demo_model
+    assert folder.is_relative_to(folders.cache()) and folder != kept_demo_model
     folder.symlink_to(kept_demo_model, target_is_directory=True)
     return folder

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from core.models.embedded import is_ready
+from core.models.embedded_model import is_ready
 from core.models.loading import load_for_inference
-from core.prompts.tokenizer import TextTokenizer
+from core.tokens.tokenizer import TextTokenizer
 
 pytestmark = pytest.mark.journey
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from core.base.command_output import Output
 from core.demo import story
 from core.demo.spec import demo_spec
 from core.engine.launch import engine_running
-from core.output import Output
 from core.runs.folder import list_runs
 
 pytestmark = pytest.mark.journey

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from core.base.row import COLUMNS
 from core.data.columns.mapping import Mapping, Pick
 from core.data.dataset import DataSet
-from core.data.finding.locate import Found
+from core.data.formats.record_intake import Facts
+from core.data.locate.source_files import Found
 from core.data.origin import Origin
-from core.data.reading.intake import Facts
-from core.data.rows.held import HeldRows
-from core.row import COLUMNS
+from core.data.storage.memory_rows import HeldRows
 
 Texts = tuple[str, str, str, str, str, str]
 
@@ -26,8 +26,8 @@ def made(rows: Sequence[Texts], mapped: bool, root: Path, columns: Sequence[str]
         return DataSet(root.name, str(root), "", held, facts, origin)
     import pyarrow as pa
 
-    from core.data.rows.arrays import texts
-    from core.data.rows.mapped import MappedRows
+    from core.data.storage.arrow_arrays import texts
+    from core.data.storage.mapped_rows import MappedRows
 
     parts = [rows[first : first + batch] for first in range(0, len(rows), batch)]
     batches = [pa.record_batch([texts(column) for column in zip(*part, strict=True)], names=list(COLUMNS)) for part in parts]

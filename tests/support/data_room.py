@@ -10,12 +10,12 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from core.row import Row
+from core.base.row import Row
 from tests.support.rooms import until
 from tui.app import SuironApp
-from tui.screens.data import DataScreen
-from tui.widgets.row_pane import RowPane
-from tui.widgets.rows_table import RowsTable
+from tui.data.screen import DataScreen
+from tui.data.widgets.row_pane import RowPane
+from tui.data.widgets.rows_table import RowsTable
 
 SIZES = [(80, 24), (120, 40)]
 

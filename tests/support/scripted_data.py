@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 
+from core.base.errors import DataError
+from core.base.row import COLUMNS, Row
 from core.data.columns.mapping import Mapping
-from core.data.rows.protocol import Changes
-from core.data.rows.query import Interrupted
-from core.errors import DataError
-from core.row import COLUMNS, Row
-from core.session import Filters
+from core.data.filters import Filters
+from core.data.search.row_query import Interrupted
+from core.data.storage.row_store import Changes
 
 MILLION = 1_000_000
 WAIT = 10.0  # seconds until a test that forgot a gate fails instead of hanging

@@ -11,7 +11,16 @@ from pathlib import Path
 
 import core
 from core.runs.folder import RunFolder
-from core.runs.spec import DataSection, LoraSection, ModelSection, PromptSection, RunSpec, TrainSection, dump_spec, two_templates
+from core.runs.spec import (
+    DataSection,
+    LoraSection,
+    ModelSection,
+    PromptSection,
+    RunSpec,
+    TrainSection,
+    dump_spec,
+    two_templates,
+)
 
 ROWS = 8
 TEST_WORD = "zebra"  # stands in rows flagged test alone

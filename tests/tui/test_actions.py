@@ -10,10 +10,10 @@ from rich.cells import cell_len
 
 from tui.actions import ACTIONS, ROOMS, Action, Scope, bindings, key_words
 from tui.app import SuironApp
-from tui.screens.chat import ChatScreen
-from tui.screens.data import DataScreen
-from tui.screens.prompts import PromptsScreen
-from tui.screens.train import TrainScreen
+from tui.chat.screen import ChatScreen
+from tui.data.screen import DataScreen
+from tui.prompts.screen import PromptsScreen
+from tui.train.screen import TrainScreen
 
 OWNERS: dict[Scope, type[Any]] = {"app": SuironApp, "data": DataScreen, "train": TrainScreen, "chat": ChatScreen, "prompts": PromptsScreen}
 SWALLOWED = (

@@ -12,17 +12,18 @@ import pytest
 from textual.widgets import Input, OptionList, Static, TextArea
 
 from core import session as sessions
-from core.errors import ModelError
-from core.row import Row
+from core.base.errors import ModelError
+from core.base.row import Row
+from core.data.filters import Filters
 from core.runs.folder import create_run
 from core.runs.spec import DataSection, ModelSection, RunSpec
-from core.session import Filters, Session, load_session, save_session
+from core.session import Session, load_session, save_session
 from tests.support.rooms import until
 from tui.actions import ACTIONS
 from tui.app import SuironApp
+from tui.common.model_dialog import ModelDialog
 from tui.messages import AskRow
 from tui.palette import Palette, SuironCommands
-from tui.screens.model import ModelDialog
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "transformers", "datasets", "trl", "peft", "unsloth", "pandas")
@@ -38,7 +39,7 @@ def test_importing_the_app_imports_nothing_heavy_and_no_room() -> None:
 
 
 def test_no_room_imports_anything_heavy() -> None:
-    code = "import sys, tui.screens.data, tui.screens.train, tui.screens.chat, tui.screens.model, tui.screens.help, tui.palette; print(*sys.modules)"
+    code = "import sys, tui.data.screen, tui.train.screen, tui.chat.screen, tui.common.model_dialog, tui.common.help_screen, tui.palette; print(*sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert not [name for name in told if name.partition(".")[0] in HEAVY]
 

@@ -12,18 +12,18 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from core import files, settings
+from core.base import files, folders
 from core.runs.folder import Metric, RunFolder, Status
 from core.runs.spec import DataSection, ModelSection, RunSpec, dump_spec
 from tests.support.rooms import until
 from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, response
 from tests.support.tiny_tokenizer import make_tokenizer_folder
 from tui.app import SuironApp
-from tui.screens.help import HelpScreen
-from tui.widgets.finish_line import FinishLine
-from tui.widgets.loss_chart import LossChart
-from tui.widgets.row_pane import RowPane
-from tui.widgets.rows_table import RowsTable
+from tui.chat.finish_line import FinishLine
+from tui.common.help_screen import HelpScreen
+from tui.data.widgets.row_pane import RowPane
+from tui.data.widgets.rows_table import RowsTable
+from tui.train.loss_chart import LossChart
 
 Compare = Callable[..., bool]
 WIDE, NARROW = (120, 40), (80, 24)
@@ -72,7 +72,7 @@ def test_help(snap_compare: Compare) -> None:
 @pytest.fixture
 def finished_run() -> RunFolder:
     """A run of 60 steps whose loss falls from 2 to 0.3, with nothing in it that differs from one test to the next."""
-    folder = settings.runs() / "20260101-090000-demo-abcd"
+    folder = folders.runs() / "20260101-090000-demo-abcd"
     folder.mkdir(mode=0o700)
     run = RunFolder(folder)
     for step in range(1, 61):

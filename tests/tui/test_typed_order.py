@@ -11,7 +11,7 @@ from textual.widgets import Input, TextArea
 
 from tests.support.rooms import until
 from tui.app import SuironApp
-from tui.screens.data import DataScreen
+from tui.data.screen import DataScreen
 
 
 def type_at_once(app: SuironApp, *keys: str) -> None:
@@ -58,7 +58,7 @@ async def test_a_field_is_whole_before_it_is_used(rows_file: Path, size: tuple[i
         started.append(spec.train.steps)  # type: ignore[attr-defined]
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tui.screens.train._begin", begin)
+    monkeypatch.setattr("tui.train.screen._begin", begin)
     app = SuironApp(data=str(rows_file), model="demo")
     async with app.run_test(size=size) as pilot:
         await opened(pilot, app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-from core.output import Output
+from core.base.command_output import Output
 
 COMMANDS = {
     "show": "rows, counts, filters, order, what could not be read",

@@ -8,13 +8,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from core.base.command_output import Output
+from core.base.safe_text import safe_line
 from core.cli.data import options, training
-from core.output import Output
 from core.quality import client
 from core.quality.client import Options, Progress
 from core.quality.kinds import KINDS
 from core.quality.report import SEVERITIES, Group, Report
-from core.safe_text import safe_line
 
 ERRORS, WARNINGS = 7, 8
 _SHOWN = 10  # row numbers printed of a group
@@ -57,8 +57,8 @@ def progressed(progress: Progress) -> str:
 def _fix(arguments: argparse.Namespace, how: Options, group: Group, output: Output) -> bool:
     """Whether anything was changed."""
     from core.data.editing.editor import open_editor
+    from core.examples.run_rows import open_rows
     from core.quality.fixes import apply, plan
-    from core.runs.rows import open_rows
     from core.runs.spec import DataSection
 
     data = DataSection(source=arguments.source, split=arguments.split, columns=how.columns)

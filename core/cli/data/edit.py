@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
+from core.base.command_output import Output
+from core.base.errors import DataError, UsageError
 from core.cli.data import options
 from core.data.editing.editor import Editor, Step, open_editor
-from core.errors import DataError, UsageError
-from core.output import Output
 
 _DO = "Name one of --set, --delete, --duplicate, --add, --undo, --redo, --log, --fill, --split-share, --extract-reasoning, --drop"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from core.base.command_output import Output
+from core.base.errors import DataError
 from core.cli.data import options
 from core.data.export import save
-from core.errors import DataError
-from core.output import Output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

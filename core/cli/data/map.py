@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import get_args
 
+from core.base.command_output import Output
+from core.base.errors import UsageError
+from core.base.row import COLUMNS
+from core.base.safe_text import safe_line
 from core.cli.data import options
 from core.data.columns.mapping import How, Mapping, Pick
-from core.data.opening.choosing import Choice, choose
-from core.errors import UsageError
-from core.output import Output
-from core.row import COLUMNS
-from core.safe_text import safe_line
+from core.data.importing.column_choice import Choice, choose
 
 SHOWN = 3
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from core.base.command_output import Output
+from core.base.errors import UsageError
+from core.base.row import COLUMNS
+from core.base.safe_text import safe_line
 from core.data.dataset import DataSet
+from core.data.filters import Filters
 from core.data.source import open_data
-from core.errors import UsageError
-from core.output import Output
-from core.row import COLUMNS
-from core.safe_text import safe_line
-from core.session import Filters
 
 
 def add_source(parser: argparse.ArgumentParser, optional: bool = False) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from core.base.command_output import Output
+from core.base.errors import UsageError
+from core.base.row import COLUMNS
+from core.base.safe_text import safe_line
 from core.cli.data import options
 from core.data.cells import clean
-from core.data.rows.query import held_pattern
-from core.errors import UsageError
-from core.output import Output
-from core.row import COLUMNS
-from core.safe_text import safe_line
+from core.data.search.row_query import held_pattern
 
 _AROUND = 30  # characters before and behind a hit
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from core.base.command_output import Output
+from core.base.errors import DataError
+from core.base.row import COLUMNS, Row
+from core.base.safe_text import safe_line
 from core.cli.data import options
 from core.data.dataset import DataSet
-from core.errors import DataError
-from core.output import Output
-from core.row import COLUMNS, Row
-from core.safe_text import safe_line
 
 SHOWN = 20  # values of a column named with their counts
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from core.base.command_output import Output
+from core.base.safe_text import safe_line
 from core.cli.data import options, training
 from core.cli.data.doctor import progressed
-from core.output import Output
 from core.quality import client
 from core.quality.report import Lengths, Statistics
-from core.safe_text import safe_line
 
 _BAR, _BINS = 40, 20
 _SHARES = (0.95, 0.99, 1.0)

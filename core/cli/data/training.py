@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.errors import RunError, UsageError
+from core.base.errors import RunError, UsageError
 from core.quality.client import Options
 from core.runs.prompt_texts import mixture_text, parse_mixture
 from core.runs.spec import load_spec

@@ -6,10 +6,10 @@ from collections.abc import Mapping as Record
 from collections.abc import Sequence
 from typing import Any
 
+from core.data.columns.column_names import GENERATIONS, TIERS, family, plain
+from core.data.columns.column_values import ENOUGH, Kind, Look, look
 from core.data.columns.generations import mark_columns
 from core.data.columns.mapping import How, Pick
-from core.data.columns.names import GENERATIONS, TIERS, family, plain
-from core.data.columns.values import ENOUGH, Kind, Look, look
 
 _FAMILY_AFTER = {"instruction": 3, "reasoning": 2, "output": 3}  # the number of tiers whose names say more than a first part before a known name
 _NEWER = ("deepseek", "r1")  # where two models answered, DeepSeek's traces are those that later copies of a data set were made for

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.data.cells import JSON, cell
-from core.data.columns.names import plain
+from core.data.columns.column_names import plain
 from core.data.columns.thinking import cut
 from core.data.columns.turns import Unreadable
 

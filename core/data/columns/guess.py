@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Record
 from typing import Any
 
+from core.base.row import COLUMNS
 from core.data.columns.candidates import Sources, same
+from core.data.columns.column_names import CHATS, REJECTED, TIERS, plain
+from core.data.columns.column_values import Look
 from core.data.columns.mapping import Mapping, Pick
-from core.data.columns.names import CHATS, REJECTED, TIERS, plain
-from core.data.columns.values import Look
-from core.row import COLUMNS
 
 _SHORT, _LONGER = 40, 3  # characters of an answer that is only checked, and how many times longer a worked solution is
 

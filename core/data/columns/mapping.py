@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from core import files
+from core.base import files
+from core.base.errors import DataError
+from core.base.row import COLUMNS, OPTIONAL
 from core.data.cells import cell
 from core.data.columns.generations import as_list, best, mark_columns
 from core.data.columns.thinking import cut
 from core.data.columns.turns import Unreadable, read_chat
-from core.errors import DataError
-from core.row import COLUMNS, OPTIONAL
 
 How = Literal["text", "first", "think", "answer", "user", "earlier", "assistant", "assistant_think", "best_think", "best_answer"]
 """How a column's value becomes text.

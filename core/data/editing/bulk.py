@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from core.base.errors import DataError
+from core.base.row import COLUMNS, Row
 from core.data.columns.thinking import MARKERS, cut
-from core.data.rows import keying
-from core.data.rows.arrays import as_mask, flags, numbers
-from core.data.rows.arrays import texts as array_of
-from core.data.rows.edits import Edits, Replaced, Undo
-from core.data.rows.held import HeldRows
-from core.errors import DataError
-from core.row import COLUMNS, Row
+from core.data.storage import row_keys
+from core.data.storage.arrow_arrays import as_mask, flags, numbers
+from core.data.storage.arrow_arrays import texts as array_of
+from core.data.storage.edit_overlay import Edits, Replaced, Undo
+from core.data.storage.memory_rows import HeldRows
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from core.data.rows.mapped import MappedRows
+    from core.data.storage.mapped_rows import MappedRows
 
     Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -76,7 +76,7 @@ def split(edits: Edits, indices: Sequence[int], share: float, seed: int) -> tupl
     """
     wanted = round(len(indices) * share)
     if _one_by_one(edits, indices):
-        drawn = [keying.key(edits.row(int(index)), keying.QUESTION, f"{seed}:") for index in indices]
+        drawn = [row_keys.key(edits.row(int(index)), row_keys.QUESTION, f"{seed}:") for index in indices]
         last = sorted(drawn)[wanted - 1] if wanted else -1
         test = [int(index) for index, number in zip(indices, drawn, strict=True) if number <= last]
         train = [int(index) for index, number in zip(indices, drawn, strict=True) if number > last]
@@ -84,18 +84,18 @@ def split(edits: Edits, indices: Sequence[int], share: float, seed: int) -> tupl
     import numpy as np
 
     _whole(edits, indices)
-    numbers = keys(edits, keying.QUESTION, f"{seed}:")[np.asarray(indices)]
+    numbers = keys(edits, row_keys.QUESTION, f"{seed}:")[np.asarray(indices)]
     side = numbers <= np.partition(numbers, wanted - 1)[wanted - 1] if wanted else np.zeros(len(numbers), dtype=bool)
     rising = np.asarray(indices)
     return rising[side], rising[~side]
 
 
 def keys(edits: Edits, columns: Sequence[str], prefix: str = "") -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """`keying.key` of every row as it stands, by index; 0 where there is none."""
+    """`row_keys.key` of every row as it stands, by index; 0 where there is none."""
     import numpy as np
 
-    from core.data.rows.query import Asking
-    from core.data.rows.sql import keys as asked
+    from core.data.search.row_query import Asking
+    from core.data.search.sql import keys as asked
 
     made = np.zeros(edits.next, dtype=np.uint64)
     indices, numbers = asked(edits.base.edited(edits.overlay()), prefix, columns, Asking().ticket())  # type: ignore[arg-type]
@@ -204,7 +204,7 @@ def _rewrite(edits: Edits, columns: dict[str, Make], mask: Mask, undo: Undo) -> 
     import numpy as np
     import pyarrow.compute as pc
 
-    from core.data.rows.spill import Column
+    from core.data.storage.column_files import Column
 
     base = _mapped(edits)
     made = {name: Column(name) for name in columns}

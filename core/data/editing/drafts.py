@@ -9,8 +9,8 @@ import hashlib
 from contextlib import suppress
 from pathlib import Path
 
-from core import settings
-from core.files import private_dir, replace_file
+from core.base import folders
+from core.base.files import private_dir, replace_file
 
 
 class Draft:
@@ -21,7 +21,7 @@ class Draft:
         self._name = f"draft-{hashlib.blake2b(said, digest_size=12).hexdigest()}.txt"
 
     def _path(self) -> Path:
-        return private_dir(settings.home() / "editing") / self._name
+        return private_dir(folders.home() / "editing") / self._name
 
     def read(self) -> str | None:
         """What was being written, or None; also where it cannot be read."""

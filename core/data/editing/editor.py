@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from core.base.errors import DataError
+from core.base.row import COLUMNS, Row
 from core.data.cells import clean
 from core.data.columns.mapping import blank
 from core.data.dataset import DataSet
 from core.data.editing.history import edited, told
-from core.errors import DataError
-from core.row import COLUMNS, Row
 
 if TYPE_CHECKING:
     import numpy as np

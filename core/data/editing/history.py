@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from core.base.row import COLUMNS
 from core.data.dataset import DataSet
 from core.data.problems import Problem
-from core.data.rows.edits import Edited, Edits, Overlay, Undo
-from core.data.rows.protocol import Changes, Rows
-from core.data.rows.query import Asking
-from core.row import COLUMNS
+from core.data.search.row_query import Asking
+from core.data.storage.edit_overlay import Edited, Edits, Overlay, Undo
+from core.data.storage.row_store import Changes, Rows
 
 if TYPE_CHECKING:
     from core.data.editing.journal import Mark, Story

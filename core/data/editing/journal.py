@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from core.base.errors import DataError
+from core.base.files import private_dir
 from core.data.editing.operations import Line, Operation, Redone, Undone
-from core.errors import DataError
-from core.files import private_dir
 
 _VERSION = 1
 

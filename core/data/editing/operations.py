@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
+from core.base.row import COLUMNS, Row
 from core.data.editing import bulk
 from core.data.editing.row_list import RowList, unpack, without
-from core.data.rows.edits import Edits, Undo
-from core.row import COLUMNS, Row
+from core.data.storage.edit_overlay import Edits, Undo
 
 Fields = tuple[str, str, str, str, str, str]
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from core.base.files import private_dir, replace_file
 from core.data.editing import bulk
 from core.data.editing.journal import Lost, Story
 from core.data.editing.operations import Add, Change, Operation, Rewrite, Split
 from core.data.editing.row_list import pack, unpack
-from core.data.rows import keying
-from core.data.rows.edits import Edited, Edits
-from core.data.rows.held import HeldRows
-from core.files import private_dir, replace_file
+from core.data.storage import row_keys
+from core.data.storage.edit_overlay import Edited, Edits
+from core.data.storage.memory_rows import HeldRows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,15 +48,15 @@ def few_keys(rows: Edited, indices: Sequence[int]) -> list[int]:
     if len(indices) > FEW:
         return []
     size = len(rows)
-    return [keying.key(rows.row(int(index)), keying.IDENTITY) for index in indices if index < size]
+    return [row_keys.key(rows.row(int(index)), row_keys.IDENTITY) for index in indices if index < size]
 
 
 def _keys(rows: Edited) -> Keys:
     import numpy as np
 
     if isinstance(rows, HeldRows):
-        return np.array([keying.key(rows.row(index), keying.IDENTITY) for index in range(len(rows))], dtype=np.uint64)
-    return bulk.keys(Edits(rows), keying.IDENTITY)
+        return np.array([row_keys.key(rows.row(index), row_keys.IDENTITY) for index in range(len(rows))], dtype=np.uint64)
+    return bulk.keys(Edits(rows), row_keys.IDENTITY)
 
 
 def rebased(story: Story, rows: Edited, journal: Path) -> Story:

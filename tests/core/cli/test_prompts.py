@@ -13,13 +13,13 @@ import pytest
 from msgspec.structs import replace
 
 import core
-from core import settings
-from core.prompts.preview import Examiner
-from core.prompts.shelf import TEMPLATES
-from core.prompts.tokenizer import TextTokenizer
-from core.runs.mixtures import bound_mixture, policy_of
-from core.runs.rows import open_rows
+from core.base import folders
+from core.examples.preview import Examiner
+from core.examples.run_mixture import bound_mixture, policy_of
+from core.examples.run_rows import open_rows
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, dump_spec
+from core.templates.by_name import TEMPLATES
+from core.tokens.tokenizer import TextTokenizer
 from tests.support.tiny_model import END, make_tiny_model
 
 ROWS = [
@@ -55,7 +55,7 @@ def rows_file(folder: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def test_list_tells_bad_files_beside_good_ones(tmp_path: Path) -> None:
-    own = settings.config() / "templates"
+    own = folders.config() / "templates"
     own.mkdir(parents=True)
     (own / "bad.yaml").write_text("name: bad\nversons: 1\n")
     status, out, said = run("list", "--json")

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from core.base.errors import DataError
 from core.data import source as source_module
 from core.data.dataset import DataSet
+from core.data.filters import Filters
 from core.data.source import open_data
-from core.errors import DataError
-from core.session import Filters
 
 WORDS = ("apple", "Apple", "100%", "a_b", "it's", "立山", "りんご", "\\d", ".*", "x")
 _NUMBER = count()  # a file of its own each time: two rewrites within one tick of the clock look alike
@@ -37,8 +37,8 @@ def opened(folder: Path, rows: list[dict[str, str]], mapped: bool) -> DataSet:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source_module, "_SMALL", -1 if mapped else 2_000_000)
-        patch.setattr("core.data.reading.encoding.BLOCK", 8192)  # several batches
-        patch.setattr("core.data.reading.encoding.blocks.__defaults__", (4096,))
+        patch.setattr("core.data.formats.text_decoding.BLOCK", 8192)  # several batches
+        patch.setattr("core.data.formats.text_decoding.blocks.__defaults__", (4096,))
         return open_data(str(path))
 
 

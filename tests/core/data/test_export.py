@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from core.base.child import ROOT
+from core.base.errors import DataError
+from core.base.row import COLUMNS, Row
 from core.data.editing.editor import open_editor
 from core.data.export import save
+from core.data.filters import Filters
 from core.data.source import open_data
-from core.errors import DataError
-from core.processes import ROOT
-from core.row import COLUMNS, Row
-from core.session import Filters
 from tests.support.data import Texts, made
 
 ENDINGS = ("jsonl", "csv", "tsv", "parquet", "jsonl.gz", "csv.zst", "tsv.gz", "JSONL.ZST")
@@ -102,7 +102,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, ending: str) -> None:
 import random, resource, signal
 from pathlib import Path
 from core.data.export import save
-from core.errors import DataError
+from core.base.errors import DataError
 from tests.support.data import made
 draw = random.Random(3442)
 rows = [("q", "", "", draw.randbytes(200).hex(), "", "") for i in range(5000)]

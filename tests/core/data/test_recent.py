@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from core import settings
+from core.base import folders
 from core.data.recent import KEPT, recent, remember_recent
 
 
@@ -21,7 +21,7 @@ def test_it_is_kept_short_and_survives_damage() -> None:
     for i in range(KEPT + 5):
         remember_recent(f"{i}.jsonl", "", i)
     assert [one.rows for one in recent()] == list(range(KEPT + 4, 4, -1))
-    (settings.home() / "recent.json").write_bytes(b'[{"source": 1')
+    (folders.home() / "recent.json").write_bytes(b'[{"source": 1')
     assert recent() == []
     remember_recent("立山.jsonl", "", 1)
     remember_recent("not utf-8 \udcff.jsonl", "", 1)

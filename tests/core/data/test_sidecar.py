@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from core import settings
+from core.base import folders
+from core.base.errors import DataError
 from core.data import sidecar as sidecar_module
 from core.data.columns.mapping import Mapping, Pick, save_mapping
-from core.data.finding.locate import locate
+from core.data.locate.source_files import locate
 from core.data.sidecar import sidecar
 from core.data.source import open_data
-from core.errors import DataError
 
 ROW = '{"instruction": "q", "output": "a", "note": "n"}\n'
 
@@ -38,7 +38,7 @@ def test_in_the_home_where_nothing_can_lie_beside(tmp_path: Path, monkeypatch: p
     folders = [sidecar(locate(source)).folder for source in ("demo", str(tmp_path / "*.jsonl"))]
     monkeypatch.setattr(sidecar_module.os, "access", lambda *_: False)  # root may write anywhere
     folders += [sidecar(locate(str(tmp_path / "a.jsonl"))).folder]
-    assert len(set(folders)) == 3 and {folder.parent for folder in folders} == {settings.home() / "data"}
+    assert len(set(folders)) == 3 and {folder.parent for folder in folders} == {folders.home() / "data"}
     assert folders[2].name.startswith("a.jsonl-") and not any(folder.exists() for folder in folders)
     monkeypatch.undo()
 
@@ -85,6 +85,6 @@ def test_a_folder_that_nobody_may_write_in_is_left_alone_also_by_root(tmp_path: 
     folder.chmod(0o555)
     try:
         place = sidecar(locate(str(folder / "a.jsonl")))
-        assert not place.beside and place.folder.parent == settings.home() / "data"
+        assert not place.beside and place.folder.parent == folders.home() / "data"
     finally:
         folder.chmod(0o755)

@@ -9,10 +9,10 @@ from random import Random
 
 import pytest
 
+from core.base.row import COLUMNS
 from core.demo.families import ENGLISH, Family
 from core.demo.families_cjk import CHINESE, JAPANESE
 from core.demo.make_rows import ROWS, demo_rows, make_rows, rows_as_json_lines
-from core.row import COLUMNS
 from tests.core.demo.solver import solve
 
 

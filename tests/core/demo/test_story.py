@@ -16,14 +16,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from core.base.command_output import Output
+from core.base.errors import ModelError, RunError
 from core.demo import story
 from core.demo.make_rows import demo_rows
 from core.demo.measure import Measured
 from core.demo.spec import demo_spec
 from core.engine.protocol import Finish, Piece
-from core.errors import ModelError, RunError
 from core.lab.evaluation import Answer, Report
-from core.output import Output
 from core.runs.folder import Metric, RunFolder, Status, Trouble, create_run
 from core.runs.spec import RunSpec, check
 from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, response

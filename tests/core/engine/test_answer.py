@@ -9,16 +9,16 @@ import msgspec
 import pytest
 import torch
 
+from core.base.errors import UsageError
 from core.engine import answer
-from core.engine.openai import ChatRequest, CompletionRequest
+from core.engine.openai_api import ChatRequest, CompletionRequest
 from core.engine.protocol import Finish, Piece
-from core.errors import UsageError
 from core.models.loading import LoadedModel
-from core.prompts.shelf import TEMPLATES
-from core.prompts.splitter import Markers
-from core.prompts.template_file import save_template
-from core.prompts.templates import Template, Version
-from core.prompts.tokenizer import TextTokenizer
+from core.splitter.splitter import Markers
+from core.templates.by_name import TEMPLATES
+from core.templates.template import Template, Version
+from core.templates.template_files import save_template
+from core.tokens.tokenizer import TextTokenizer
 from tests.core.engine.scripted_model import ScriptedModel
 
 

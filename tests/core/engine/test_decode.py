@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.base.errors import EngineError
 from core.engine.decode import CachedStepper, Decoding, Sampler
-from core.errors import EngineError
 
 PROMPT = list("The mountain 立山 stands in Toyama. ".encode()) * 4
 NO_STOP = frozenset[int]()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from core import settings
+from core.base import folders
+from core.base.errors import EngineError
 from core.engine import launch
-from core.errors import EngineError
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def test_the_socket_and_its_folder_are_private_and_go_with_the_engine() -> None:
     with launch.residence():
         path = launch.socket_path()
         assert (mode(path), mode(path.parent)) == (0o600, 0o700)
-        assert path.is_relative_to(settings.home())
+        assert path.is_relative_to(folders.home())
         assert launch.find_engine() == path
         with pytest.raises(launch.AlreadyRunning), launch.residence():
             pass
@@ -75,7 +75,7 @@ def test_a_folder_that_others_may_enter_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="open to other users"), launch.residence(tmp_path / "x.sock"):
         pass
     link = tmp_path / "link"
-    link.symlink_to(settings.home())
+    link.symlink_to(folders.home())
     with pytest.raises(EngineError, match="open to other users"), launch.residence(link / "x.sock"):
         pass
     with pytest.raises(EngineError, match="longer than"), launch.residence(tmp_path / ("x" * 120)):

@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from core import processes
+from core.base import child
+from core.base.child import ROOT
+from core.base.errors import EngineError, ModelError, UsageError
 from core.engine import launch
 from core.engine.client import EngineClient
 from core.engine.protocol import Engine, EngineStatus, Finish, Piece, Question
-from core.errors import EngineError, ModelError, UsageError
 
 SLOW = 120.0  # seconds before a test that waits for a process gives up
 
@@ -180,7 +181,7 @@ async def test_a_server_that_cannot_start_is_told_with_its_last_words(client: En
     broken = launch.engine_folder() / "core"
     (broken / "engine").mkdir(parents=True)
     (broken / "engine" / "__main__.py").write_text("raise SystemExit('the libraries are not there')")
-    monkeypatch.setattr(processes, "ROOT", launch.engine_folder())
+    monkeypatch.setattr(child, "ROOT", launch.engine_folder())
     with pytest.raises(EngineError, match="the libraries are not there"):
         await client.ensure("demo", "", nothing)
 
@@ -237,5 +238,5 @@ def test_the_terminals_side_is_light() -> None:
         "heavy = {'torch', 'transformers', 'peft', 'httpx', 'starlette', 'uvicorn', 'tokenizers'} & set(sys.modules)\n"
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=processes.ROOT)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr

@@ -16,12 +16,12 @@ import httpx
 import msgspec
 import pytest
 
-from core.engine import resident
-from core.engine.openai import BODY_LIMIT
+from core.engine import resident_model
+from core.engine.openai_api import BODY_LIMIT
 from core.engine.protocol import EngineStatus, Finish
 from core.engine.server import make_app
 from core.models.loading import LoadedModel
-from core.prompts.tokenizer import TextTokenizer
+from core.tokens.tokenizer import TextTokenizer
 from tests.core.engine.scripted_model import ScriptedModel
 
 SLOW = 60.0  # seconds before a test that waits for something gives up
@@ -119,13 +119,13 @@ async def test_adapters_come_and_go_without_loading_the_base_again(
     http: httpx.AsyncClient, tiny_folder: Path, tiny_adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[str] = []
-    load_base = resident.load_for_inference
+    load_base = resident_model.load_for_inference
 
     def counted(name: str, *rest: Any, **more: Any) -> LoadedModel:
         loads.append(name)
         return load_base(name, *rest, **more)
 
-    monkeypatch.setattr(resident, "load_for_inference", counted)
+    monkeypatch.setattr(resident_model, "load_for_inference", counted)
     adapter = tmp_path / "run-7" / "adapter"
     shutil.copytree(tiny_adapter, adapter)
     await load(http, tiny_folder)
@@ -260,7 +260,7 @@ class Held:
         self.gate = threading.Semaphore(0)
         self.model = ScriptedModel(tokenizer.encode("abcdefgh" * 500)[0], self.gate)
         held = LoadedModel(model=self.model, tokenizer=tokenizer, backend="scripted")
-        monkeypatch.setattr(resident, "load_for_inference", lambda *_, **__: held)
+        monkeypatch.setattr(resident_model, "load_for_inference", lambda *_, **__: held)
         self.app = make_app(end=lambda: None, first=("held", ""))
 
     def release(self, tokens: int) -> None:

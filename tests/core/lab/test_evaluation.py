@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from core.base.row import Row
 from core.lab.evaluation import Answer, evaluate, exact, normalised
-from core.prompts.shelf import TEMPLATES
-from core.prompts.tokenizer import TextTokenizer
-from core.row import Row
+from core.templates.by_name import TEMPLATES
+from core.tokens.tokenizer import TextTokenizer
 from tests.support.tiny_model import make_tiny_adapter, make_tiny_model, make_tiny_tokenizer
 
 REASONING = TEMPLATES["alpaca-reasoning"]

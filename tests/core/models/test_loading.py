@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ModelError
-from core.models import memory
+from core.base.errors import ModelError
+from core.models.fit import memory
 from core.models.loading import LoadedModel, load_for_inference, put_on
 from tests.support.tiny_model import make_tiny_adapter, make_tiny_model
 

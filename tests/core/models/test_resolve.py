@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import ModelError
+from core.base.errors import ModelError
 from core.models import resolve
 from core.models.resolve import check_folder, fetch, resolve_model
 from core.models.weights import parameters, read_header, weight_files, weights_bytes
@@ -188,7 +188,7 @@ except Exception as error:
 
 
 def test_resolving_imports_nothing_heavy(folder: Path) -> None:
-    code = f"import sys; from core.models.resolve import *; resolve_model({str(folder)!r}); import core.models.memory, core.models.backend\n"
+    code = f"import sys; from core.models.resolve import *; resolve_model({str(folder)!r}); import core.models.fit.memory, core.models.backend\n"
     code += "print([m for m in ('torch', 'transformers', 'huggingface_hub', 'datasets') if m in sys.modules])"
     environment = {**os.environ, "PYTHONPATH": str(Path(resolve.__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from core.data.source import open_data
-from core.prompts.tokenizer import TextTokenizer
 from core.quality.doctor import examine
 from core.quality.report import Report
 from core.quality.request import Options
+from core.tokens.tokenizer import TextTokenizer
 from tests.support.tiny_model import make_tiny_tokenizer
 
 Examine = Callable[..., Report]

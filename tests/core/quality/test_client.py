@@ -12,16 +12,16 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
-from core import processes
-from core.data.columns.written import mapping_of
+from core.base.child import environment
+from core.base.errors import DataError, ModelError, SuironError, UsageError
+from core.data.columns.mapping_words import mapping_of
 from core.data.editing.editor import open_editor
 from core.data.source import open_data
-from core.errors import DataError, ModelError, SuironError, UsageError
-from core.prompts.shelf import get_template
-from core.prompts.template_file import beside, save_template
 from core.quality import client, request, sweep
 from core.quality.client import Cancelled, Options, Progress
 from core.runs.spec import MixturePart
+from core.templates.by_name import get_template
+from core.templates.template_files import beside, save_template
 
 ROW = {"instruction": "How many apples are two and two?", "reasoning": "Two and two are 4.", "output": "4"}
 Write = Callable[..., Path]
@@ -109,7 +109,7 @@ def test_a_cancelled_child_is_gone_and_leaves_nothing(write: Write) -> None:
 def test_a_child_without_a_parent_ends(write: Write) -> None:
     asked = request.Request("doctor", str(write(ROW)), "", Options(), str(request.folder()))
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "core.quality", asked.dump()], env=processes.environment(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        [sys.executable, "-P", "-m", "core.quality", asked.dump()], env=environment(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
     assert child.stdin is not None
     child.stdin.close()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from core import processes
+from core.base.child import environment
 from core.data.source import open_data
 from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec, dump_spec
 
@@ -21,7 +21,7 @@ Write = Callable[..., Path]
 
 
 def run(*words: str) -> tuple[int, str, str]:
-    done = subprocess.run([sys.executable, "-m", "core", "data", *words], env=processes.environment(), capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-m", "core", "data", *words], env=environment(), capture_output=True, text=True, timeout=120)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
 

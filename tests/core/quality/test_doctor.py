@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from core.prompts.encoding import encode_row
-from core.prompts.shelf import TEMPLATES, get_template
-from core.prompts.tokenizer import TextTokenizer
+from core.base.row import Row as CoreRow
 from core.quality import blocks
 from core.quality.kinds import KINDS
 from core.quality.report import Report
 from core.quality.request import Options
 from core.quality.sweep import Swept, sweep
-from core.row import Row as CoreRow
 from core.runs.spec import MixturePart, two_templates
+from core.templates.by_name import TEMPLATES, get_template
+from core.tokens.encode import encode_row
+from core.tokens.tokenizer import TextTokenizer
 
 Examine = Callable[..., Report]
 Row = dict[str, str]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.base.errors import UsageError
 from core.data.editing.editor import open_editor
 from core.data.source import open_data
-from core.errors import UsageError
 from core.quality.doctor import examine
 from core.quality.fixes import Fix, apply, plan, ungarbled, without_controls, without_hidden
 from core.quality.kinds import KINDS

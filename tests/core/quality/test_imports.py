@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from core import processes
+from core.base.child import environment
 
 HEAVY = (
     "torch", "transformers", "datasets", "trl", "peft", "unsloth", "numpy", "pyarrow", "duckdb", "tokenizers", "ftfy", "rensa", "py3langid",
@@ -15,5 +15,5 @@ HEAVY = (
 
 def test_the_light_half_is_light() -> None:
     code = f"import sys, core.quality.client, core.quality.fixes, core.quality.kinds; print([name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], env=processes.environment(), capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

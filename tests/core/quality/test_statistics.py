@@ -13,18 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from core.base.errors import UsageError
+from core.base.row import Row
 from core.data.source import open_data
-from core.errors import UsageError
-from core.prompts.encoding import encode_row
-from core.prompts.mixture import Mixture
-from core.prompts.shelf import TEMPLATES, get_template
-from core.prompts.template_file import beside, save_template
-from core.prompts.tokenizer import TextTokenizer
+from core.examples.mixture import Mixture
 from core.quality.report import Statistics, unpack
 from core.quality.request import Options
 from core.quality.statistics import compute
-from core.row import Row
 from core.runs.spec import MixturePart
+from core.templates.by_name import TEMPLATES, get_template
+from core.templates.template_files import beside, save_template
+from core.tokens.encode import encode_row
+from core.tokens.tokenizer import TextTokenizer
 
 TEXTS = ("instruction", "input", "reasoning", "output")
 text = st.text("ab 立山é\n", max_size=12)

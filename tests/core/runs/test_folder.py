@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from core import settings
-from core.errors import RunError
+from core.base import folders
+from core.base.errors import RunError
 from core.runs import folder
 from core.runs.folder import SILENCE, STARTING, Metric, RunFolder, Status, create_run, find_run, list_runs
 from core.runs.spec import DataSection, ModelSection, RunSpec
@@ -29,7 +29,7 @@ def test_a_new_run_is_private_named_and_starting() -> None:
 
 def test_runs_are_found_by_their_ends() -> None:
     runs = [create_run(SPEC), create_run(SPEC)]
-    (settings.runs() / "not-a-run").mkdir()
+    (folders.runs() / "not-a-run").mkdir()
     assert {run.id for run in list_runs()} == {run.id for run in runs}
     assert find_run(runs[0].id[-4:]).id == runs[0].id
     assert find_run("last").id == list_runs()[0].id

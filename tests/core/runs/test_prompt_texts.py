@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import RunError
-from core.prompts.policy import SectionWeights
+from core.base.errors import RunError
 from core.runs.prompt_texts import LOSS, MIXTURE, TOO_LONG, prompt_texts, with_prompt_texts
 from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec
+from core.tokens.loss_mask import SectionWeights
 
 SPEC = RunSpec(data=DataSection(source="demo"), model=ModelSection(name="demo"))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from core.runs.folder import Metric, RunFolder, Status, create_run
-from core.runs.form import seeds_spec
 from core.runs.reader import TAIL, RunReader, console_tail
+from core.runs.setting_texts import seeds_spec
 from core.runs.spec import DataSection, ModelSection
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core.errors import RunError
-from core.prompts.policy import SectionWeights
+from core.base.errors import RunError
 from core.runs.spec import (
     DataSection,
     LoraSection,
@@ -19,6 +18,7 @@ from core.runs.spec import (
     load_spec,
     two_templates,
 )
+from core.tokens.loss_mask import SectionWeights
 
 SPEC = RunSpec(name="x", data=DataSection(source="owner/rows"), model=ModelSection(name="owner/model"))
 

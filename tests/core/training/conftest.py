@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from pathlib import Path
 
@@ -10,26 +9,7 @@ import msgspec
 import pytest
 
 from core.runs.spec import RunSpec
-from tests.support.tiny_model import make_tiny_model
-from tests.support.training_process import ROWS, TEST_WORD, Process, make_spec
-
-
-@pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny_model(tmp_path_factory.mktemp("training") / "model")
-
-
-@pytest.fixture(scope="session")
-def rows_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rows = []
-    for number in range(ROWS):
-        question = {"instruction": f"What is {number} + 1?", "input": "", "reasoning": f"One more than {number}.", "output": str(number + 1)}
-        rows.append({**question, "syslang": "English", "sysflag": "train"})
-        rows.append({**question, "instruction": f"{TEST_WORD} {number}", "syslang": "English", "sysflag": "test"})
-    rows[0]["reasoning"] = "  "
-    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
-    path.write_text("\n".join(json.dumps(row) for row in rows))
-    return path
+from tests.support.training_process import Process, make_spec
 
 
 @pytest.fixture(scope="session")

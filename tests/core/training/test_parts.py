@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from core.errors import ModelError
+from core.base.errors import ModelError
 from core.runs.folder import RunFolder
-from core.training import reporter as module
+from core.training import status_reporter as module
 from core.training.console import Console
-from core.training.control import Stopped, Wishes
-from core.training.reporter import Reporter
-from core.training.troubles import explain, smaller
+from core.training.failure_causes import explain, smaller
+from core.training.requests import Stopped, Wishes
+from core.training.status_reporter import Reporter
 from tests.support.training_process import make_spec
 
 
@@ -105,8 +105,8 @@ def test_padding_equal_to_the_end_never_hides_it() -> None:
 def test_a_loss_that_is_no_number_is_written_as_none_and_said(run: RunFolder) -> None:
     import torch
 
-    from core.training.callbacks import Steps
-    from core.training.saving import About
+    from core.training.checkpoints import About
+    from core.training.steps import Steps
 
     with Reporter(run) as reporter:
         losses: list[torch.Tensor] = []

@@ -13,24 +13,24 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from core import processes
+from core.base.child import environment
 from core.data.source import open_data
-from core.prompts.policy import SectionWeights
-from core.prompts.shelf import TEMPLATES
-from core.prompts.template_file import load_template
-from core.prompts.tokenizer import TextTokenizer
+from core.examples.prepare import prepare
+from core.examples.run_rows import facts_of, open_rows
 from core.runs.folder import Metric
-from core.runs.rows import facts_of, open_rows
 from core.runs.spec import RunSpec, dump_spec
-from core.training.dataset import prepare
-from core.training.saving import is_whole
+from core.templates.by_name import TEMPLATES
+from core.templates.template_files import load_template
+from core.tokens.loss_mask import SectionWeights
+from core.tokens.tokenizer import TextTokenizer
+from core.training.checkpoints import is_whole
 from tests.support.training_process import ROWS, Process, at_step, make_spec
 
 
 def checked_from_the_command_line(trained: Process) -> dict[str, Any]:
     """What `prompts check` says of the run's own specification, in a process of its own."""
     words = [sys.executable, "-P", "-m", "core", "prompts", "check", str(trained.run.path / "run.toml"), "--json"]
-    done = subprocess.run(words, env=processes.environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True)
+    done = subprocess.run(words, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True)
     said: dict[str, Any] = json.loads(done.stdout)
     return said
 

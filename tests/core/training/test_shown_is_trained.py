@@ -9,18 +9,18 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
-from core.data.columns.written import mapping_of
+from core.base.row import Row
+from core.data.columns.mapping_words import mapping_of
 from core.data.dataset import DataSet
 from core.data.editing.editor import open_editor
-from core.data.rows.mapped import MappedRows
 from core.data.source import open_data
-from core.prompts.preview import Examiner
-from core.prompts.tokenizer import TextTokenizer
-from core.row import Row
-from core.runs.mixtures import bound_mixture, policy_of
-from core.runs.rows import facts_of, open_rows, section_of
+from core.data.storage.mapped_rows import MappedRows
+from core.examples.prepare import prepare
+from core.examples.preview import Examiner
+from core.examples.run_mixture import bound_mixture, policy_of
+from core.examples.run_rows import facts_of, open_rows, section_of
 from core.runs.spec import RunSpec
-from core.training.dataset import prepare
+from core.tokens.tokenizer import TextTokenizer
 from tests.support.training_process import make_spec
 
 COLUMNS = {"instruction": "prompt", "reasoning": "reply:think", "output": "reply:answer", "sysflag": "part"}

@@ -1,0 +1,66 @@
+"""What a headless command prints: text for people or JSON lines for programs. Foreign text is made safe here, in one place."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, TextIO
+
+import msgspec
+
+from core.base.errors import SuironError
+from core.base.safe_text import UNSAFE, safe_text
+
+
+class Output:
+    """`text` is for people, `record` for programs: each does nothing in the other's mode. `note` goes to standard error in both."""
+
+    def __init__(self, json: bool, out: TextIO | None = None, err: TextIO | None = None) -> None:
+        self.json = json
+        self._out = out or sys.stdout
+        self._err = err or sys.stderr
+
+    def text(self, words: str = "", end: str = "\n") -> None:
+        if not self.json:
+            self._out.write(safe_text(words) + end)
+            self._out.flush()
+
+    def record(self, value: Any) -> None:
+        """One JSON object, as a line. JSON escapes C0 itself; C1 and what hides text is escaped here, so that a terminal may show it."""
+        if self.json:
+            try:
+                line = msgspec.json.encode(value).decode()
+            except UnicodeEncodeError:  # a file name that is no UTF-8, whose bytes Python carries as lone surrogates: these stay, escaped
+                line = json.dumps(msgspec.to_builtins(value))
+            self._out.write(UNSAFE.sub(lambda match: json_escape(match.group()), line) + "\n")
+            self._out.flush()
+
+    def note(self, words: str) -> None:
+        self._err.write(safe_text(words) + "\n")
+        self._err.flush()
+
+    def error(self, error: SuironError) -> None:
+        self.note(f"Suiron: {error}")  # first: standard output may be what failed
+        self.record({"error": {"what": error.what, "where": error.where, "do": error.do, "exit_code": error.exit_code}})
+
+    @property
+    def live(self) -> bool:
+        """Whether a line may be rewritten in place."""
+        return not self.json and self._err.isatty()
+
+    def progress(self, words: str) -> None:
+        """One line on standard error, rewritten in place on a terminal; elsewhere nothing (the caller notes what matters)."""
+        if self.live:
+            self._err.write("\r\x1b[K" + safe_text(words).replace("\n", " ")[:200])
+            self._err.flush()
+
+    def progress_done(self) -> None:
+        if self.live:
+            self._err.write("\r\x1b[K")
+            self._err.flush()
+
+
+def json_escape(character: str) -> str:
+    r"""`\uXXXX` for one character, as the two halves of its UTF-16 pair beyond the first plane."""
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))

@@ -1,0 +1,95 @@
+"""The columns of one source as a reader meets them, and the mapping they are read by. A column once taken stays taken: rows already read would change
+meaning otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as Record
+from typing import Any
+
+from core.base.errors import DataError
+from core.base.row import COLUMNS, OPTIONAL
+from core.data.columns.column_names import RELEVANT, family, plain
+from core.data.columns.guess import extend, guess
+from core.data.columns.mapping import Mapping, RowReader
+
+REQUIRED = tuple(column for column in COLUMNS if column not in OPTIONAL)
+SAMPLE_ROWS, SAMPLE_CHARS = 200, 256 << 10  # what a guess looks at, whichever is reached first
+_SHOWN = 200  # names kept for the person to see; a file whose every row has keys of its own has a million
+
+
+class Columns:
+    """mapping: the one given, or the guess once there are rows to judge by; `names`: those met so far, one that stands twice in a header twice."""
+
+    def __init__(self, mapping: Mapping | None = None) -> None:
+        self.names: list[str] = []
+        self.mapping = mapping or Mapping()
+        self.settled = self._given = mapping is not None
+        self._known: set[str] = set()
+        self._reader: RowReader | None = None
+
+    def learn(self, names: Iterable[str], sample: Sequence[Record[str, Any]] = (), free: bool = False) -> bool:
+        """Take in the names of a header or of records; True where any was new.
+
+        The first call with rows settles the mapping, by the first `SAMPLE_ROWS` of them; `free` says that no row was handed on yet, so that names
+        which come now may still change it. Later names only fill columns that have no source, and none where a person chose.
+        """
+        new = [name for name in names if name not in self._known and (len(self.names) < _SHOWN or _relevant(name))]
+        self.names += new
+        self._known.update(new)
+        if not self.settled or (free and new and not self._given):
+            self.mapping = guess(self.names, sample[:SAMPLE_ROWS])
+            self.settled = bool(sample)
+            self._reader = None
+        elif new and not self.mapping.by_hand:
+            self.mapping = extend(self.mapping, new)
+            self._reader = None
+        elif new:
+            self._reader = None  # marks beside generations are sought among all names
+        return bool(new)
+
+    @property
+    def reader(self) -> RowReader:
+        """Reads records by the mapping as it is now; another one after names were learnt."""
+        if self._reader is None:
+            self._reader = RowReader(self.mapping, self.names)
+        return self._reader
+
+    @property
+    def crowded(self) -> bool:
+        """Whether names were met that are not kept."""
+        return len(self.names) >= _SHOWN
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        taken = {pick.column for pick in self.mapping.picks.values()}
+        return tuple(name for name in self.names if name not in taken)
+
+    def check(self, where: str) -> None:
+        """Raises DataError where instruction or output has no source, naming the columns that were met, or where its source stands there twice."""
+        for column in REQUIRED:
+            source = self.mapping.source(column)
+            if self.names.count(source) > 1:
+                several = ", ".join([source] * self.names.count(source))
+                raise DataError(f"more than one column could be {column}: {several}", where, "Give each column a name of its own")
+        missing = [column for column in REQUIRED if self.mapping.source(column) not in self._known]
+        if not missing:
+            return
+        found = ", ".join(name if len(name) <= 60 else name[:60] + "…" for name in self.names[:30]) + (", …" if len(self.names) > 30 else "")
+        if gone := [self.mapping.source(column) for column in missing if self.mapping.source(column)]:
+            raise DataError(
+                f"the mapping takes {missing[0]} from {gone[0]}, which is not there; the columns are: {found or 'none'}",
+                where,
+                "Choose another column for it, or remove the saved mapping",
+            )
+        word = "columns" if len(missing) > 1 else "column"
+        raise DataError(
+            f"the {word} {' and '.join(missing)} cannot be found; its columns are: {found or 'none'}",
+            where,
+            f"Say which column is which (python -m core data map), or rename them: {' and '.join(REQUIRED)} must be there, "
+            f"{', '.join(OPTIONAL)} are optional",
+        )
+
+
+def _relevant(name: str) -> bool:
+    return plain(name) in RELEVANT or any(family(name, column) for column in ("instruction", "reasoning", "output"))

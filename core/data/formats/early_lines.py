@@ -1,0 +1,80 @@
+"""Pages of large JSONL files before they are imported: any line by its number, from an index of line ends. Knows no compression, and UTF-8 alone."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, zip_longest
+from json import JSONDecodeError
+from pathlib import Path
+from typing import Any
+
+from core.base.row import Row
+from core.data.cells import JSON, not_json
+from core.data.columns.mapping import Mapping, RowReader
+from core.data.formats.early_rows import EarlyRows, gathered, shown
+from core.data.formats.line_index import LONGEST, LineIndex
+
+_LONG = 1 << 14  # bytes; where lines are longer on average, fewer are read for a page
+
+
+class EarlyLines(EarlyRows):
+    """`counted`: whether every line was counted in the `seconds` given; else the first of them are there. Raises OSError."""
+
+    def __init__(
+        self, where: str, paths: Sequence[Path], mapping: Mapping, names: Sequence[str], seconds: float, before: Sequence[LineIndex] = ()
+    ) -> None:
+        self._again = (where, paths, mapping, names)
+        self._reader = RowReader(mapping, names)
+        self._indices: list[LineIndex] = []
+        self._several = len(paths) > 1
+        end = time.monotonic() + seconds
+        for path, known in zip_longest(paths, before):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            weakref.finalize(self, os.close, descriptor)
+            self._indices.append(LineIndex(descriptor, path.stat().st_size, end - time.monotonic(), known))
+            if not self._indices[-1].counted:
+                break
+        self.counted = len(self._indices) == len(paths) and all(index.counted for index in self._indices)
+        self._starts = [0, *accumulate(index.lines for index in self._indices)]
+        super().__init__(where, paths, self._starts.pop())
+        self._names = [path.name for path in paths]
+        size = sum(index.size for index in self._indices)
+        self.block = max(1, min(self.block, self.block * _LONG * max(1, self._length) // max(1, size)))
+
+    def longer(self, seconds: float) -> EarlyLines:
+        """The same after as many more seconds of counting. Raises DataError where the files changed meanwhile."""
+        self._watch.check()
+        longer = EarlyLines(*self._again, seconds, self._indices)
+        self._watch.check()
+        return longer
+
+    def _read(self, first: int, limit: int) -> list[Row]:
+        rows = gathered(self._lines, self._starts, self._length, first, limit)
+        return [shown(read, first + offset, place) for offset, (place, read) in enumerate(rows)]
+
+    def _lines(self, shard: int, line: int, limit: int) -> Iterator[tuple[str, list[str] | str]]:
+        within = f"{self._names[shard]}, " if self._several else ""
+        for offset, content in enumerate(self._indices[shard].read(line, limit)):
+            yield f"{within}line {line + offset + 1}", self._row(content)
+
+    def _row(self, line: bytes) -> list[str] | str:
+        if len(line) > LONGEST:
+            return f"longer than {LONGEST >> 20} MB; shown once the data set is imported"
+        line = line.removeprefix(codecs.BOM_UTF8).strip()
+        if not line:
+            return "blank"
+        try:
+            record: Any = JSON.decode(line.decode())
+        except UnicodeDecodeError as error:
+            return f"not UTF-8 at byte {error.start + 1}"
+        except JSONDecodeError as error:
+            return not_json(error)
+        except RecursionError:
+            return "nested too deeply"
+        if not isinstance(record, dict):
+            return "not an object"
+        return self._reader.read([record.get(name) for name in self._reader.sources])

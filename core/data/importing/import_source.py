@@ -1,0 +1,241 @@
+"""Reading a located source: all of it into memory or the import_cache, its first rows, or the import in a process of its own. Knows every format's reader.
+
+`python -m core.data.importing.import_source SOURCE SPLIT`, a mapping as JSON on standard input, imports into the cache. Each line it prints is a JSON
+object: {"done", "total"} now and then, at the end {"error": {what, where, do}} where it failed. It ends when nobody listens any more.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from core.base.errors import DataError
+from core.base.row import Row
+from core.data.columns.mapping import Mapping
+from core.data.formats.record_intake import Facts, Intake, Progress
+from core.data.locate.source_files import TEXT, Found, locate
+from core.data.storage.memory_rows import HeldRows
+
+if TYPE_CHECKING:
+    from core.data.importing.import_cache import Writer
+    from core.data.storage.mapped_rows import MappedRows
+
+_ROOM = 32 << 20  # characters held in memory at most; what a small packed file unpacks to may be any size
+_NICE = 5
+
+
+class TooLarge(Exception):
+    """What looked small is not."""
+
+
+@contextmanager
+def named(found: Found) -> Iterator[Found]:
+    """Whatever a reader raises comes out as a DataError that names the source."""
+    try:
+        yield found
+    except DataError as error:
+        if error.where:
+            raise
+        raise DataError(error.what, found.where, error.do) from error
+    except OSError as error:
+        raise DataError(f"it cannot be read ({error.strerror or error})", found.where, "Check the file and who may read it") from error
+    except UnicodeDecodeError as error:  # pyarrow, of names inside a damaged file
+        raise DataError(f"the file is damaged: a name in it is not UTF-8 ({error.reason})", found.where, "Copy or write it again") from error
+
+
+def read_held(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[HeldRows, Facts]:
+    """All rows of a small text source. Raises DataError, OSError, TooLarge."""
+    held, chars = HeldRows(), 0
+
+    def put(columns: Sequence[Sequence[str]]) -> None:
+        nonlocal chars
+        chars += sum(len(text) for column in columns for text in column)
+        if chars > _ROOM:
+            raise TooLarge
+        held.put(columns)
+
+    intake = Intake(found.where, put, progress, mapping)
+    read_text(found, intake)
+    return held, intake.finish()
+
+
+class _Enough(Exception):
+    pass
+
+
+def read_head(found: Found, mapping: Mapping | None) -> tuple[list[Row], Facts, bool]:
+    """The first rows of a text source, a few at least, what is known of it by then, and whether these are all. Raises DataError, OSError."""
+    held = HeldRows()
+
+    def put(columns: Sequence[Sequence[str]]) -> None:
+        if not len(held):
+            held.put(columns)
+            raise _Enough
+
+    intake = Intake(found.where, put, None, mapping)
+    try:
+        read_text(found, intake)
+        whole = True
+        facts = intake.finish()
+    except _Enough:
+        whole = False
+        facts = Facts(intake.columns.mapping, intake.columns.extra, [], 0)
+    return held.take(range(len(held))), facts, whole
+
+
+def read_text(found: Found, intake: Intake) -> None:
+    """Hand every row of a text source to the intake, shard by shard."""
+    for path in found.paths:
+        if len(found.paths) > 1:
+            intake.problems.file = path.name
+        try:
+            _read_one(found, path, intake)
+        except DataError as error:
+            if len(found.paths) > 1:  # the other files stay
+                intake.flush()
+                intake.problems.add(0, error.what, error.do)
+                continue
+            if intake.rows or not intake.problems.kept or intake.problems.kept[0].row:
+                raise
+            broken = intake.problems.kept[0]  # what is missing is missing because the packed file breaks off
+            raise DataError(broken.what, str(path), intake.problems.advice) from error
+
+
+def _read_one(found: Found, path: Path, intake: Intake) -> None:
+    if found.format in ("csv", "tsv"):
+        from core.data.formats.read_csv import read_csv
+
+        read_csv(path, intake, "\t" if found.format == "tsv" else ",")
+    else:
+        from core.data.formats.read_json import read_json, read_lines
+
+        (read_json if found.format == "json" else read_lines)(path, intake)
+    intake.flush()
+
+
+def fill_cache(found: Found, mapping: Mapping | None, progress: Progress | None) -> None:
+    """Import in this process. Raises DataError, OSError."""
+    from core.data.importing import import_cache
+
+    import_cache.fill(what(found, mapping), _reader(found), progress)
+
+
+def imported(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[MappedRows, Facts, str]:
+    """The rows from the import_cache, imported in this process where they are not there; their facts and key. Raises DataError, OSError."""
+    from core.data.importing import import_cache
+
+    return import_cache.open_cached(what(found, mapping), _reader(found), progress)
+
+
+def look(found: Found, mapping: Mapping | None) -> tuple[MappedRows, Facts, str] | None:
+    """The same where they were imported before, else None."""
+    from core.data.importing import import_cache
+
+    return import_cache.look(what(found, mapping))
+
+
+def what(found: Found, mapping: Mapping | None) -> Any:
+    from core.data.importing.import_cache import Import
+
+    return Import(found.paths, found.format, found.where, mapping)
+
+
+def _reader(found: Found) -> Any:
+    def read(intake: Intake, writer: Writer) -> None:
+        if found.format in TEXT:
+            read_text(found, intake)
+            return
+        from core.data.formats import read_arrow
+
+        reader = read_arrow.read_parquet if found.format == "parquet" else read_arrow.read_streams
+        reader(found.paths, intake, writer.put_arrays)
+
+    return read
+
+
+# -- in a process of its own --
+
+
+def import_apart(source: str, split: str, mapping: Mapping | None, where: str, progress: Progress | None) -> None:
+    """Import in a child process of lower priority; this one stays small and quick. Raises DataError, and what `progress` raises: that ends the child.
+
+    `progress` is called a few times a second also while there is nothing new, so that it can stop the import.
+    """
+    import select
+    import subprocess
+    import tempfile
+
+    from core.base.child import environment
+
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "core.data.importing.import_source", source, split],
+            env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+        )  # fmt: skip
+        assert child.stdin is not None and child.stdout is not None  # noqa: S101  (both are pipes)
+        try:
+            with child.stdin:
+                child.stdin.write(msgspec.json.encode(mapping))
+            done, total, held, failure = 0, 0, b"", None
+            while True:
+                if select.select([child.stdout], [], [], 0.2)[0]:
+                    block = os.read(child.stdout.fileno(), 1 << 16)
+                    if not block:
+                        break
+                    *lines, held = (held + block).split(b"\n")
+                    for line in lines:
+                        said = msgspec.json.decode(line)
+                        done, total = said.get("done", done), said.get("total", total)
+                        failure = said.get("error", failure)
+                if progress is not None:
+                    progress(done, total)
+            status = child.wait()
+        except BaseException:
+            child.terminate()
+            try:
+                child.wait(2)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+            raise
+        finally:
+            child.stdout.close()
+        if failure is not None:
+            raise DataError(failure["what"], failure["where"], failure["do"])
+        if status:
+            errors.seek(0)
+            tail = errors.read()[-2000:].decode("utf-8", "replace").strip().rpartition("\n")[2][:300]
+            why = "it ran out of memory, or was ended" if status == -signal.SIGKILL else f"it ended with status {status}"
+            raise DataError(f"the import failed: {why}" + (f" ({tail})" if tail else ""), where, "Try again, or import a part of the data")
+
+
+def main(source: str, split: str) -> int:
+    """The child. A parent that is gone, or wants no more, ends it; what it wrote so far goes with it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    os.nice(_NICE)
+    mapping = msgspec.json.decode(sys.stdin.buffer.read(), type=Mapping | None)
+
+    def say(message: dict[str, Any]) -> None:
+        try:
+            os.write(1, msgspec.json.encode(message) + b"\n")
+        except BrokenPipeError:
+            sys.exit(1)
+
+    try:
+        with named(locate(source, split)) as found:
+            fill_cache(found, mapping, lambda done, total: say({"done": done, "total": total}))
+    except DataError as error:
+        say({"error": {"what": error.what, "where": error.where, "do": error.do}})
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2]))

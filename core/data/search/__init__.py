@@ -1,0 +1,1 @@
+"""Answers questions about rows: text, filters, SQL conditions, order. Stands on storage, never under it."""

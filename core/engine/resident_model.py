@@ -1,0 +1,131 @@
+"""The model in memory: one base model, and at most one adapter on it. Loads, swaps and gives back; knows nothing of requests.
+
+Everything here runs in the one thread that owns the model, except `holds`, `ready` and `memory_gib`, which only look.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from core.base.errors import EngineError, ModelError
+from core.models.loading import ADAPTER_FILES, LoadedModel, load_for_inference, put_on
+
+_GIB = 1 << 30
+
+Version = tuple[tuple[int, int], ...]
+
+
+class _Adapter(msgspec.Struct, frozen=True):
+    """What is read of adapter_config.json before PEFT is trusted with the folder."""
+
+    peft_type: str
+    bias: str = "none"
+
+
+class Resident:
+    def __init__(self) -> None:
+        self._loaded: LoadedModel | None = None
+        self._model = self._adapter = ""
+        self._version: Version = ()
+
+    @property
+    def ready(self) -> bool:
+        return self._loaded is not None
+
+    @property
+    def loaded(self) -> LoadedModel:
+        """Raises EngineError where nothing is loaded."""
+        if self._loaded is None:
+            raise EngineError("no model is loaded", "", "Load one first")
+        return self._loaded
+
+    def holds(self, model: str, adapter: str) -> bool:
+        """Whether this is what is loaded; an adapter trained anew in the same folder is another one."""
+        return self._loaded is not None and (self._model, self._adapter, self._version) == (model, adapter, _version(adapter))
+
+    def load(self, model: str, adapter: str, report: Callable[[str], None]) -> None:
+        """Hold `model` with the adapter in the folder `adapter` (empty: none). The same base model is kept, its adapter exchanged.
+
+        After an error the base model is held without an adapter where it is certain to be unharmed, else nothing. Raises ModelError.
+        """
+        if self.holds(model, adapter):
+            return
+        if self._loaded is None or self._model != model:
+            self._forget()  # first: two models at once may not fit
+            self._loaded = load_for_inference(model, None, progress=report)
+            self._model = model
+        if adapter != self._adapter or _version(adapter) != self._version:
+            self._take_off()
+            if adapter:
+                report("loading the adapter")
+                self._put_on(adapter)
+
+    def memory_gib(self) -> float:
+        """GiB that the loaded model takes: of the GPU what torch keeps there, else this process's resident memory."""
+        import torch
+
+        if self.loaded.model.device.type == "cuda":
+            return float(torch.cuda.memory_reserved()) / _GIB
+        return float(psutil.Process().memory_info().rss) / _GIB
+
+    def _put_on(self, adapter: str) -> None:
+        folder = Path(adapter)
+        words = _read(folder)
+        if words.bias != "none":
+            what = "the adapter also changes the base model's biases, so that the base model could not be asked beside it"
+            raise ModelError(what, adapter, 'Train it with bias = "none"')
+        version = _version(adapter)
+        try:
+            self._loaded = put_on(self.loaded, folder, "default")
+        except Exception:
+            self._forget()  # its layers may have been put into the base model already
+            raise
+        self._adapter, self._version = adapter, version
+
+    def _take_off(self) -> None:
+        if self._adapter:
+            self._loaded = msgspec.structs.replace(self.loaded, model=self.loaded.model.unload(), adapter=None)
+        self._adapter, self._version = "", ()
+
+    def _forget(self) -> None:
+        self._loaded = None
+        self._model = self._adapter = ""
+        self._version = ()
+        gc.collect()  # modules refer to each other in circles
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _version(adapter: str) -> Version:
+    """When and how large its files were written; empty for no adapter. A file that is missing counts as (0, 0)."""
+    if not adapter:
+        return ()
+    found: list[tuple[int, int]] = []
+    for name in ADAPTER_FILES:
+        try:
+            seen = (Path(adapter) / name).stat()
+            found.append((seen.st_mtime_ns, seen.st_size))
+        except OSError:
+            found.append((0, 0))
+    return tuple(found)
+
+
+def _read(folder: Path) -> _Adapter:
+    """Raises ModelError where the folder holds no whole LoRA adapter in safetensors."""
+    missing = [name for name in ADAPTER_FILES if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(f"there is no adapter here: {' and '.join(missing)} missing", str(folder), "Name a run that has ended and saved its adapter")
+    try:
+        words = msgspec.json.decode((folder / ADAPTER_FILES[0]).read_bytes(), type=_Adapter)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"the adapter's configuration cannot be read ({error})", str(folder / ADAPTER_FILES[0]), "Train it again") from error
+    if words.peft_type != "LORA":
+        raise ModelError(f"the adapter is of the kind {words.peft_type}, not LORA", str(folder), "Name a LoRA adapter")
+    return words

@@ -1,0 +1,46 @@
+"""The rows a run is about: opened as its specification says, and told as facts that find the same rows again. Trains nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from core.runs.spec import DataSection
+
+if TYPE_CHECKING:
+    from core.data.dataset import DataSet
+    from core.data.formats.record_intake import Progress
+
+
+def open_rows(data: DataSection, progress: Progress | None = None) -> DataSet:
+    """The data set with the person's edits. Its columns are taken as `data.columns` says; without it as the person saved, or as guessed.
+
+    Raises DataError.
+    """
+    from core.data.columns.mapping_words import mapping_of
+    from core.data.source import open_data
+
+    return open_data(data.source, data.split, progress, mapping_of(data.columns) if data.columns is not None else None)
+
+
+def section_of(dataset: DataSet) -> DataSection:
+    """The source as it is open: with its columns where a person chose them, so that they are the same wherever it is opened again."""
+    from core.data.columns.mapping_words import written
+
+    mapping = dataset.origin.mapping if dataset.origin is not None else None
+    return DataSection(source=dataset.source, split=dataset.split, columns=written(mapping) if mapping is not None else None)
+
+
+def facts_of(dataset: DataSet) -> dict[str, Any]:
+    """What tells these rows from all others. data_columns: canonical column -> the source's, and how; edits: how many rows they touch, by kind;
+    revision: the commit of a hub data set, else empty; fingerprint: changes whenever a row could."""
+    picks = ((column, pick) for column, pick in dataset.mapping.picks.items() if pick.column)
+    return {
+        "rows_in_source": len(dataset),
+        "rows_unusable_in_source": dataset.problem_count,
+        "data_fingerprint": dataset.fingerprint,
+        "data_revision": dataset.revision,
+        "data_split": dataset.split,
+        "data_columns": {column: {"column": pick.column, "how": pick.how} for column, pick in picks},
+        "data_columns_by_hand": dataset.mapping.by_hand,
+        "edits": {"changed": dataset.changes.changed, "added": dataset.changes.added, "deleted": dataset.changes.deleted},
+    }

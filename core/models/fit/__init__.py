@@ -1,0 +1,1 @@
+"""Whether a model fits into memory, estimated from file headers alone."""

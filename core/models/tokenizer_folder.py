@@ -1,0 +1,27 @@
+"""Where the tokenizer of a model stands on this disk. Fetches and makes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.models.embedded_model import demo_folder, is_ready
+from core.models.resolve import resolve_model
+
+
+def tokenizer_folder(model: str) -> Path | None:
+    """The folder with the tokenizer of `model`; None where the model is not on this disk yet. Raises ModelError for what names no model."""
+    path = Path(model).expanduser()
+    try:
+        if (path / "tokenizer.json").is_file():  # a tokenizer alone will do: the weights need not be there
+            return path.absolute()
+    except (OSError, ValueError):
+        pass  # no name of a file: told in words below
+    ref = resolve_model(model)
+    if ref.is_demo:
+        return demo_folder() if is_ready() else None
+    if ref.is_hub:
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(model, "tokenizer.json")
+        return Path(found).parent if isinstance(found, str) else None
+    return ref.folder

@@ -1,0 +1,123 @@
+"""The settings of a run that a person edits: from a specification to texts and back. Pure; knows nothing of screens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from core.base.errors import RunError
+from core.runs.spec import DataSection, MixturePart, ModelSection, RunSpec, check, two_templates
+
+
+@dataclass(frozen=True)
+class Setting:
+    """key: where it stands in `run.toml`; words: its short name; help: one sentence, with its unit."""
+
+    key: str
+    words: str
+    whole: bool
+    help: str
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("train.steps", "steps", True, "Optimizer steps; 0 takes as many as the epochs need."),
+    Setting("train.epochs", "epochs", False, "Passes over the data, where steps is 0."),
+    Setting("train.batch_size", "batch size", True, "Rows in one forward pass."),
+    Setting("train.gradient_accumulation", "accumulate", True, "Forward passes to one optimizer step (gradient accumulation)."),
+    Setting("train.learning_rate", "learning rate", False, "Its peak, after the warm-up."),
+    Setting("lora.r", "LoRA r", True, "Rank of the LoRA matrices."),
+    Setting("lora.alpha", "LoRA alpha", True, "The adapter is scaled by alpha / r."),
+    Setting("prompt.max_seq_length", "max length", True, "Tokens of a row; longer rows are left out or cut, and counted."),
+    Setting("prompt.vanilla_share", "vanilla share", False, "Share of the rows trained without reasoning, 0 to 1."),
+    Setting("train.seed", "seed", True, "Of the mixture, the order of the rows and the first weights."),
+    Setting("train.save_steps", "save every", True, "Steps between checkpoints; 0 saves at the end alone."),
+)
+SHARE = "prompt.vanilla_share"  # no key of the file any more: it stands for the first weight of a mixture of two
+_BY_KEY = {setting.key: setting for setting in SETTINGS}
+
+
+def seeds_spec(data: DataSection, model: ModelSection) -> RunSpec:
+    """The preset `seeds`: LoRA r 16 and alpha 16 on all seven projections, no dropout, no bias, 4 bit, 2048 tokens, 15 % vanilla, seed 3442.
+
+    These are the defaults of the specification itself.
+    """
+    return RunSpec(data=data, model=model, name="seeds")
+
+
+def texts_of(spec: RunSpec) -> dict[str, str]:
+    """The editable settings as a person writes them, by key."""
+    return {setting.key: _share(spec) if setting.key == SHARE else _text(_get(spec, setting.key)) for setting in SETTINGS}
+
+
+def with_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
+    """`spec` with the settings in `texts` (by key; unknown keys are ignored). The seed counts for the mixture and the training alike.
+
+    Raises RunError whose `where` is the key of the first setting that is no number or out of its range.
+    """
+    sections: dict[str, dict[str, Any]] = {"train": {}, "lora": {}, "prompt": {}}
+    for setting in SETTINGS:
+        if setting.key == SHARE:
+            if texts.get(SHARE, shown := _share(spec)) != shown:
+                sections["prompt"]["mixture"] = _with_share(spec, _number(setting, texts[SHARE]))
+        elif setting.key in texts:
+            section, name = setting.key.split(".")
+            sections[section][name] = _number(setting, texts[setting.key])
+    if "seed" in sections["train"]:
+        sections["prompt"]["seed"] = sections["train"]["seed"]
+    changed = msgspec.structs.replace(
+        spec,
+        train=msgspec.structs.replace(spec.train, **sections["train"]),
+        lora=msgspec.structs.replace(spec.lora, **sections["lora"]),
+        prompt=msgspec.structs.replace(spec.prompt, **sections["prompt"]),
+    )
+    try:
+        check(changed)
+    except RunError as error:
+        key, _, rule = error.what.partition(" ")  # "train.steps must be 0 or more"
+        raise RunError(f"{setting_words(key)} {rule}", key, error.do) from error
+    return changed
+
+
+def setting_words(key: str) -> str:
+    """The short name of a setting, or the key itself where it is none that a person edits."""
+    return _BY_KEY[key].words if key in _BY_KEY else key
+
+
+def _share(spec: RunSpec) -> str:
+    share = spec.prompt.vanilla_share
+    count = len(spec.prompt.mixture)
+    return f"{count} template{'s' if count != 1 else ''}" if share is None else _text(share)
+
+
+def _with_share(spec: RunSpec, share: float) -> tuple[MixturePart, ...]:
+    mixture = spec.prompt.mixture
+    if len(mixture) != 2:
+        raise RunError(f"this run has a mixture of {len(mixture)} templates, not of two", SHARE, "Change prompt.mixture in its file")
+    if not 0.0 <= share <= 1.0:
+        raise RunError(f"{setting_words(SHARE)} must be between 0 and 1", SHARE, f"Change {SHARE}")
+    return two_templates(share, *(part.template for part in mixture))
+
+
+def _number(setting: Setting, text: str) -> int | float:
+    try:
+        number = int(text) if setting.whole else float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        kind = "a whole number" if setting.whole else "a number"
+        raise RunError(f"{setting.words} must be {kind}", setting.key, f"Change {setting.key}")
+    return number
+
+
+def _get(spec: RunSpec, key: str) -> int | float:
+    section, name = key.split(".")
+    value: int | float = getattr(getattr(spec, section), name)
+    return value
+
+
+def _text(value: int | float) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,64 @@
+"""What a run leaves on the disk: the adapter, replaced whole or not at all, and checkpoints with a mark that says they are whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core.base import files
+
+ABOUT = "suiron.json"
+_LAST = "adapter_config.json"  # readers take the folder for whole once this file is there
+_NEEDED = ("adapter_config.json", "adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json")
+
+
+class About(msgspec.Struct, frozen=True):
+    """suiron.json beside an adapter: what it belongs on, and where it came from."""
+
+    base_model: str
+    base_folder: str
+    run: str
+    step: int
+
+
+def save_adapter(model: Any, target: Path, about: About) -> None:
+    """Write the adapter of the PeftModel `model` to `target`. A reader sees an old one, none, or the whole new one. Raises OSError."""
+    fresh = target.with_name(f"{target.name}.tmp")
+    shutil.rmtree(fresh, ignore_errors=True)
+    files.private_dir(fresh)
+    model.save_pretrained(str(fresh), safe_serialization=True)
+    files.replace_file(fresh / ABOUT, msgspec.json.encode(about))
+    (fresh / "README.md").unlink(missing_ok=True)  # a model card of placeholders
+    for path in fresh.iterdir():
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+    if target.exists():  # a folder cannot replace one that has files: the old one first stops being an adapter, then goes
+        (target / _LAST).unlink(missing_ok=True)
+        shutil.rmtree(target)
+    fresh.rename(target)
+
+
+def mark_whole(checkpoint: Path, about: About) -> None:
+    """Called once everything of a checkpoint is written: the mark names every file with its size."""
+    sizes = {path.name: path.stat().st_size for path in sorted(checkpoint.iterdir()) if path.is_file() and path.name != ABOUT}
+    files.replace_file(checkpoint / ABOUT, msgspec.json.encode({**msgspec.to_builtins(about), "files": sizes}))
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether `checkpoint` was written to its end and its files still have the sizes they had then."""
+    try:
+        sizes = msgspec.json.decode((checkpoint / ABOUT).read_bytes())["files"]
+        return all(name in sizes for name in _NEEDED) and all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, msgspec.DecodeError, KeyError, TypeError):
+        return False
+
+
+def drop_torn(checkpoints: Path) -> None:
+    """Remove what is no whole checkpoint, such as one that a full disk cut short."""
+    for checkpoint in checkpoints.glob("checkpoint-*"):
+        if not is_whole(checkpoint):
+            shutil.rmtree(checkpoint, ignore_errors=True)

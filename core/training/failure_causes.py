@@ -1,0 +1,53 @@
+"""From whatever ended a run to a cause that a person can act on. Imports nothing heavy: it must work when little memory is left."""
+
+from __future__ import annotations
+
+import errno
+
+from core.base.errors import SuironError
+from core.base.safe_text import safe_line
+from core.runs.folder import Trouble
+from core.runs.spec import RunSpec
+
+_SEE = "See console.log in the run's folder for the whole of it"
+
+
+def explain(error: BaseException, spec: RunSpec | None, where: str) -> Trouble:
+    """`where`: what the run was about, for errors that do not say it themselves."""
+    if isinstance(error, SuironError):
+        return Trouble(error.what, error.where or where, error.do)
+    if _on_gpu(error):
+        return Trouble(f"the GPU's memory ran out{_at(spec)}", spec.model.name if spec else where, smaller(spec, gpu=True))
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return Trouble(f"the main memory ran out{_at(spec)}", spec.model.name if spec else where, smaller(spec, gpu=False))
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Trouble("the disk is full", str(error.filename or where), "Free some space and start the run again")
+    lines = str(error).strip().splitlines()
+    return Trouble(f"{type(error).__name__}: {safe_line(lines[0], 200) if lines else 'no message'}", where, _SEE)
+
+
+def _on_gpu(error: BaseException) -> bool:
+    """torch.OutOfMemoryError by name, and what libraries beside torch raise when CUDA refuses them memory."""
+    return type(error).__name__ == "OutOfMemoryError" or "CUDA out of memory" in str(error) or "CUBLAS_STATUS_ALLOC_FAILED" in str(error)
+
+
+def _at(spec: RunSpec | None) -> str:
+    return f" (batch size {spec.train.batch_size}, rows of up to {spec.prompt.max_seq_length} tokens)" if spec else ""
+
+
+def smaller(spec: RunSpec | None, gpu: bool) -> str:
+    """The next smaller setting to try, as a sentence without its full stop."""
+    if spec is None:
+        return "Choose a smaller model, or end what else uses the memory"
+    train, prompt = spec.train, spec.prompt
+    if train.batch_size > 1:
+        half = train.batch_size // 2
+        more = train.gradient_accumulation * train.batch_size // half
+        return f"Set train.batch_size = {half} and train.gradient_accumulation = {more}, which trains the same"
+    if not train.gradient_checkpointing:
+        return "Set train.gradient_checkpointing = true"
+    if gpu and not spec.model.load_in_4bit:
+        return "Set model.load_in_4bit = true"
+    if prompt.max_seq_length > 512:
+        return f"Set prompt.max_seq_length = {prompt.max_seq_length // 2}; rows that are longer are left out and counted"
+    return "Choose a smaller model"

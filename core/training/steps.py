@@ -1,0 +1,130 @@
+"""What happens at every step: the metric is written, the status told, requests obeyed, checkpoints marked.
+
+Imports transformers: only after `prepare_imports`, and after Unsloth where that trains.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+from core.runs.folder import Metric, RunFolder
+from core.training.checkpoints import About, mark_whole
+from core.training.requests import Wishes
+from core.training.status_reporter import Reporter
+
+_GIB = 1 << 30
+
+
+class Steps(TrainerCallback):  # type: ignore[misc]
+    """losses: where the trainer leaves the loss of every forward pass of the step. The trainer's own running sum is no use: one loss that is not a
+    number makes it so for ever. save_steps: as in the specification. keep: saves the adapter; called after the last step, before its checkpoint,
+    which is the larger and may find the disk full."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        reporter: Reporter,
+        wishes: Wishes,
+        losses: list[torch.Tensor],
+        save_steps: int,
+        about: Callable[[int], About],
+        keep: Callable[[int], None],
+    ) -> None:
+        self._run, self._reporter, self._wishes = run, reporter, wishes
+        self._losses, self._save_steps, self._about, self._keep = losses, save_steps, about, keep
+        self._began = self._first_ended = 0.0
+        self._steps_here = self._tokens = 0
+        self.not_finite: list[int] = []
+        self.loss: float | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._reporter.update(state="training", total=state.max_steps, message="training: the first step takes longer")
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._losses.clear()
+        self._began = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        self._wishes.look()
+        last = state.global_step >= state.max_steps
+        due = self._save_steps > 0 and state.global_step % self._save_steps == 0
+        if self._wishes.stop:
+            control.should_training_stop = True
+        if self._wishes.take_checkpoint() or self._wishes.stop or last or due:
+            control.should_save = True
+        control.should_log = True
+        return control
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        if not logs or "loss" not in logs:
+            return  # the summary at the end
+        step, tokens = state.global_step, int(state.num_input_tokens_seen)
+        self.loss = _finite(float(sum(loss.double().item() for loss in self._losses)))  # waits for the GPU: the clock is read after it
+        now = time.monotonic()
+        if self.loss is None:
+            self.not_finite.append(step)
+        metric = Metric(
+            step=step,
+            time=time.time(),
+            loss=self.loss,
+            learning_rate=_finite(logs.get("learning_rate")),
+            grad_norm=_finite(logs.get("grad_norm")),
+            tokens_per_second=(tokens - self._tokens) / max(now - self._began, 1e-9),
+            tokens=tokens,
+            epoch=float(state.epoch or 0.0),
+            memory=peak_memory(),
+        )
+        self._tokens = tokens
+        try:
+            self._run.append_metric(metric)
+        except OSError as error:  # a full disk: the run goes on, the curve has a gap, and the log says why
+            print(f"metrics.jsonl cannot be written at step {step}: {error}", file=sys.stderr, flush=True)
+        self._steps_here += 1
+        if self._steps_here == 1:
+            self._first_ended = now
+        self._reporter.hold(step=step, seconds_left=self._seconds_left(now, state.max_steps - step), message=self._message())
+        if self._steps_here == 1:
+            self._reporter.update()
+        if self._wishes.stop or step >= state.max_steps:
+            self._keep(step)
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        mark_whole(checkpoint, self._about(state.global_step))
+
+    def _seconds_left(self, now: float, steps_left: int) -> float:
+        """By this process's own steps without its first, which compiles, allocates and warms caches."""
+        if self._steps_here < 2:
+            return (now - self._began) * steps_left
+        return (now - self._first_ended) / (self._steps_here - 1) * steps_left
+
+    def _message(self) -> str:
+        if self._wishes.stop:
+            return "stopping: saving what is learnt so far"
+        if self.not_finite:
+            count, first = len(self.not_finite), self.not_finite[0]
+            return f"training; in {count} steps, first at step {first}, the loss was no finite number: lower the learning rate"
+        return "training"
+
+
+def peak_memory() -> float:
+    """GiB at the peak: what torch reserved on the GPU, else this process's resident memory."""
+    if torch.cuda.is_available():
+        return float(torch.cuda.max_memory_reserved()) / _GIB
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / _GIB if sys.platform == "darwin" else peak * 1024 / _GIB
+
+
+def _finite(value: Any) -> float | None:
+    number = float(value) if value is not None else math.nan
+    return number if math.isfinite(number) else None

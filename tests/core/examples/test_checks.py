@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.base.row import Row
+from core.examples.checks import Checker
+from core.examples.encoded_store import text_hash
+from core.templates.by_name import TEMPLATES
+from core.tokens.encode import Batch, encode_batch
+from core.tokens.loss_mask import EOS, RESPONSE, SectionWeights, cut_end, cut_reasoning, slot_weights
+from core.tokens.segments import Segment
+from core.tokens.tokenizer import TextTokenizer
+
+KINDS = ["byte_level", "merging", "sentencepiece"]
+REASONING = TEMPLATES["alpaca-reasoning"]
+ROWS = [
+    Row("Add.", "3 4", "Three and four.\n\nSeven.", "7", index=10),
+    Row("So?", "", "\n\nまず、地図を 🗻 見る。 ", "地図", index=11),
+    Row("Because?", "", "Because.", "Because. Because.", index=12),  # said again by the answer
+    Row("Begin", "", "task", "x", index=13),  # a word of the template's own
+    Row("Empty", "", "  ", "x", index=14),
+]
+WORDS_OF_THE_HEADING = [Row("Q", "", word, "x", index=20 + place) for place, word in enumerate(("e", "Response", "### ", "n", "s:"))]
+
+
+def encoded(rows: list[Row], tokenizer: TextTokenizer) -> Batch:
+    return encode_batch([REASONING.segments(row) for row in rows], tokenizer, [row.index for row in rows])
+
+
+def check(tokenizer: TextTokenizer, batch: Batch, rows: list[Row], loss: Any = "completion", cut: list[bool] | None = None) -> Checker:
+    checker = Checker(tokenizer, slot_weights(loss))
+    checker.check(rows, batch.ids, batch.ends, batch.present, np.array(cut or [False] * len(rows)))
+    return checker
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_good_rows_pass(kind: str, request: pytest.FixtureRequest) -> None:
+    tokenizer = request.getfixturevalue(kind)
+    report = check(tokenizer, encoded(ROWS, tokenizer), ROWS).report
+    assert report.faults() == [] and (report.rows, report.reasonings) == (5, 4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_short_reasoning_may_be_a_word_of_the_heading_after_it(kind: str, request: pytest.FixtureRequest) -> None:
+    tokenizer = request.getfixturevalue(kind)
+    rows = [*WORDS_OF_THE_HEADING, Row("Q", "", tokenizer.eos, "x", index=30)]
+    assert check(tokenizer, encoded(rows, tokenizer), rows).report.faults() == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_reasoning_that_is_dropped_cut_or_elsewhere_is_found(kind: str, request: pytest.FixtureRequest) -> None:
+    tokenizer = request.getfixturevalue(kind)
+    row = ROWS[0]
+    planted = {
+        "dropped": Row(row.instruction, row.input, "", row.output),
+        "half of it": Row(row.instruction, row.input, row.reasoning[:10], row.output),
+        "in the prompt": Row(row.reasoning, row.input, "no", row.output),
+    }
+    for changed in planted.values():
+        report = check(tokenizer, encoded([changed], tokenizer), [row]).report
+        assert report.reasoning_missing.rows == [10] and "lose their reasoning" in report.faults()[0] and "10" in report.faults()[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_reasoning_that_stands_twice_is_found(kind: str, request: pytest.FixtureRequest) -> None:
+    tokenizer, row = (
+        request.getfixturevalue(kind),
+        Row("q", "", "It is seven because three and four are added, and nothing else is there to add.", "7", index=3),
+    )
+    segments = REASONING.segments(row)
+    twice = [*segments[:2], Segment("marker", f"\n{row.reasoning}{segments[2].text}"), segments[3]]
+    report = check(tokenizer, encode_batch([twice], tokenizer, [3]), [row]).report
+    assert report.reasoning_again.rows == [3] and "more than once" in report.faults()[0]
+
+
+def test_an_end_that_is_missing_unlearnt_or_another_token_is_found(byte_level: TextTokenizer) -> None:
+    batch, row = encoded(ROWS[:2], byte_level), ROWS[:2]
+    ids = batch.ids.copy()
+    ids[batch.starts[1] - 1] = 5
+    assert check(byte_level, Batch(ids, batch.starts, batch.ends, batch.present, {}), row).report.no_end.rows == [10]
+    short = [cut_end(batch.ids[batch.starts[n] : batch.starts[n + 1]], batch.ends[n], 60) for n in (0, 1)]
+    cut = Batch(np.concatenate([ids for ids, _ in short]), None, np.stack([ends for _, ends in short]), batch.present, {})
+    assert check(byte_level, cut, row).report.no_end.count == 2
+    assert check(byte_level, cut, row, cut=[True, True]).report.no_end.count == 0  # chosen, and counted elsewhere
+    assert check(byte_level, cut, row, "response", [True, True]).report.nothing_learnt.rows == [10, 11]
+    unlearnt = Checker(byte_level, (*slot_weights("completion")[:5], 0.0))
+    unlearnt.check(row, batch.ids, batch.ends, batch.present, np.zeros(2, bool))
+    assert unlearnt.report.no_end.count == 2
+    assert check(byte_level, batch, row, SectionWeights(reasoning=0.0)).report.faults() == []
+    assert (batch.ends[:, EOS] - batch.ends[:, RESPONSE]).tolist() == [1, 1]
+
+
+def test_a_reasoning_that_was_cut_on_purpose_passes_and_another_in_its_place_does_not(byte_level: TextTokenizer) -> None:
+    row = Row("q", "", "one … two three four five six seven eight nine ten eleven twelve", "7", index=1)
+    batch = encoded([row], byte_level)
+    made = cut_reasoning(batch.ids, batch.ends[0], len(batch.ids) - 9, byte_level)
+    assert made is not None
+    cut = Batch(made[0], None, made[1][None], batch.present, {})
+    assert check(byte_level, cut, [row], cut=[True]).report.faults() == []
+    assert check(byte_level, cut, [row], cut=[False]).report.reasoning_missing.rows == [1]
+    other = Row("q", "", "zzz " * 30, "7", index=2)
+    assert check(byte_level, cut, [other], cut=[True]).report.reasoning_missing.rows == [2]
+
+
+def told(rows: list[Row], templates: int) -> tuple[Any, Any, Any]:
+    names = ["alpaca-reasoning", "alpaca"][:templates]
+    texts = [[text_hash("".join(one.text for one in TEMPLATES[name].segments(row))) for name in names] for row in rows]
+    identities = np.frombuffer(bytes.fromhex("".join(row.identity() for row in rows)), "<u8").reshape(-1, 2)
+    return np.array([row.index for row in rows]), identities, np.array(texts, np.uint64).reshape(len(rows), -1)
+
+
+def test_a_held_out_row_in_the_training_text_is_found(byte_level: TextTokenizer) -> None:
+    held = [
+        Row("other", "", "r", "o", index=20),
+        Row("Add.", "3 4", "Three and four.\n\nSeven.", "7", sysflag="test", index=21),  # the row itself
+        Row("Add.", "3 4", "Three and four.\n\nSeven.", "8", index=22),
+    ]
+    checker = Checker(byte_level, slot_weights("all"))
+    checker.compare(told(ROWS, 1), told(held, 2))
+    assert [(leak.held_out, leak.trained, leak.whole) for leak in checker.report.leaked] == [(21, 10, True)]
+    assert "1 held-out rows are in the training text: 21 as 10" in checker.report.faults()
+    vanilla = Checker(byte_level, slot_weights("all"))
+    trained = [Row("Add.", "", "one reasoning", "7", index=1)]
+    numbers, identities, _ = told(trained, 1)
+    as_vanilla = np.array([[text_hash("".join(one.text for one in TEMPLATES["alpaca"].segments(trained[0])))]], np.uint64)
+    vanilla.compare((numbers, identities, as_vanilla), told([Row("Add.", "", "another reasoning", "7", index=2)], 2))
+    assert [(leak.held_out, leak.trained, leak.whole) for leak in vanilla.report.leaked] == [(2, 1, False)]  # trained without its reasoning
+    none = Checker(byte_level, slot_weights("all"))
+    none.compare(told(ROWS, 1), told(held[:1], 2))
+    assert none.report.leaks == 0

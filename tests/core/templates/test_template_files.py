@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from core.base import folders
+from core.base.errors import UsageError
+from core.templates.by_name import get_template
+from core.templates.template_files import (
+    TemplateError,
+    beside,
+    built_in,
+    dump_template,
+    find_template,
+    list_templates,
+    load_template,
+    parse_template,
+    save_template,
+)
+
+MINE = """\
+name: mine
+words: "Short: one heading each"
+drop_empty_input: true
+versions:
+  default:
+    text: |-
+      Q: {instruction}
+      {input}
+      T:
+      {reasoning}
+      A:
+      {output}
+    input_block: "{input}\\n"
+    markers: {reasoning: "T:", response: ["A:", "Answer:"]}
+  日本語:
+    text: "問 {instruction}\\n{input}\\n考\\n{reasoning}\\n答\\n{output}"
+    input_block: "{input}\\n"
+    markers: {reasoning: [考], response: [答], runaway: [問]}
+"""
+
+
+def put(folder: Path, name: str, text: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return folder / f"{name}.yaml"
+
+
+def test_built_in_templates() -> None:
+    assert list(built_in()) == ["alpaca", "alpaca-reasoning", "alpaca-languages", "alpaca-reasoning-languages", "chat", "chat-plain"]
+    assert all(template.words for template in built_in().values())
+    assert [built_in()[name].has_reasoning for name in ("chat", "chat-plain")] == [True, False]
+    assert [set(built_in()[f"{name}-languages"].versions) for name in ("alpaca", "alpaca-reasoning")] == [{"default", "ja", "zh"}] * 2
+
+
+def test_a_file_is_read_and_written_back() -> None:
+    mine = parse_template(MINE, "mine.yaml")
+    assert mine.drop_empty_input and mine.words == "Short: one heading each" and mine.versions.keys() == {"default", "ja"}
+    assert mine.prompt("q", "", drop_empty_input=True) == "Q: q\nT:\n"
+    assert mine.prompt("q", "i", language="ja") == "問 q\ni\n考\n"
+    for template in (mine, *built_in().values()):
+        assert parse_template(dump_template(template), "again") == template
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (MINE.replace("words", "wrods"), "wrods: there is no such key (did you mean words?)"),
+        (MINE.replace("input_block", "input-block", 1), "versions.default.input-block: there is no such key (did you mean input_block?)"),
+        (MINE.replace("response: [答]", "respons: [答]"), "versions.日本語.markers.respons: there is no such key (did you mean response?)"),
+        (MINE.replace("{reasoning}", "{reasonning}", 1), "versions.default.text: {reasonning} is no slot (did you mean {reasoning}?)"),
+        (MINE.replace("{output}", "{output}.", 1), "versions.default.text: the template's slots are off"),
+        (MINE.replace('input_block: "{input}\\n"', 'input_block: "x"', 1), "versions.default.input_block: it must stand in the text"),
+        (MINE.replace("default:", "en:"), "no version for other languages"),
+        (MINE.replace("日本語", "ja").replace("default:", "jp:"), "versions.ja: there is a version for this language already"),
+        (MINE.replace("true", "maybe"), "drop_empty_input: true or false is needed"),
+        (MINE.replace("name: mine", "name: my own"), "name: a word of letters"),
+        (MINE.replace("name: mine", "name: no"), "name: a text is needed"),
+        (MINE.replace('"T:"', '"A:"', 1), "versions.default.markers: one marker stands inside another"),
+        (MINE.replace('"T:"', "3", 1), "versions.default.markers.reasoning: a list of texts is needed"),
+        ("name: x\nchat: {reasoning: thinks}", "chat.reasoning: 'thinks' is none of auto, field, think, none (did you mean think?)"),
+        ("name: x\nchat: {reasoning: none}\n" + MINE.partition("\n")[2], "either versions or a chat form"),
+        ("name: &a x", "anchors"),
+        ("[" * 50 + "]" * 50, "nested too deeply"),
+        ("a: [1", "in line"),
+        ("- 1", "keys with values are needed"),
+        ("name: 2020-13-45", "cannot be read"),
+        ("no: 1", "False is no text"),
+        ("", "keys with values are needed"),
+    ],
+)
+def test_a_bad_file_is_told_its_key(text: str, says: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        parse_template(text, "here/mine.yaml")
+    assert says in caught.value.what and caught.value.where == "here/mine.yaml" and caught.value.do
+
+
+def test_bytes_that_are_no_text_or_too_many(tmp_path: Path) -> None:
+    for name, block, says in (
+        ("a", b"\xff\xfe", "UTF-8"),
+        ("b", b"#" * 300_000, "larger than"),
+        ("c", "name: \ud800".encode("utf-8", "surrogatepass"), "UTF-8"),
+    ):
+        (tmp_path / name).write_bytes(block)
+        with pytest.raises(TemplateError, match=says):
+            load_template(tmp_path / name)
+    with pytest.raises(TemplateError, match="cannot be read"):
+        load_template(tmp_path / "none.yaml")
+
+
+def test_lists_show_where_a_template_is_from_and_a_bad_one_costs_no_other(tmp_path: Path) -> None:
+    own, data = folders.config() / "templates", tmp_path / "rows.jsonl"
+    data.touch()
+    put(own, "mine", MINE)
+    put(own, "bad", "name: bad\nversons: 1")
+    put(own, "alpaca", MINE.replace("mine", "alpaca"))
+    (folder,) = beside(str(data))
+    assert folder == tmp_path / "rows.jsonl.suiron" / "templates"
+    put(folder, "mine", MINE.replace("Q:", "Question:"))
+    listed = {(one.name, one.origin): one for one in list_templates([folder])}
+    assert listed["mine", "yours"].template is not None and listed["mine", "beside the data"].template is not None
+    bad, taken = listed["bad", "yours"].error, listed["alpaca", "yours"].error
+    assert bad is not None and "versons" in bad.what and taken is not None and "is built in" in taken.what
+    assert find_template("mine").prompt("q", "i").startswith("Q:")
+    assert find_template("mine", [folder]).prompt("q", "i").startswith("Question:")
+    assert get_template("alpaca").prompt("q", "i").startswith("Below is")
+    with pytest.raises(UsageError, match="versons"):
+        find_template("bad")
+    assert beside("owner/name") == () and beside("") == () and beside("a\0b") == ()
+
+
+def test_saving_as_ones_own(tmp_path: Path) -> None:
+    mine = parse_template(MINE, "mine.yaml")
+    path = save_template(mine)
+    assert path == folders.config() / "templates" / "mine.yaml" and load_template(path) == mine
+    save_template(replace(mine, words="changed"))
+    assert find_template("mine").words == "changed"
+    with pytest.raises(TemplateError, match="built-in"):
+        save_template(replace(mine, name="alpaca"))
+    assert save_template(mine, tmp_path / "deep" / "templates").is_file()

@@ -1,0 +1,270 @@
+"""Columns, statistics, the doctor and what could not be read: the dialogs that show what is in the data, by keyboard."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from core.data.columns.mapping import Mapping, Pick
+from core.data.problems import Problem
+from core.quality.report import Group, Lengths, Report, Statistics, pack
+from tests.support.dialogs import HOSTILE, NARROW, SIZES, WIDE, shown
+from tests.support.rooms import until
+from tui.common.field import Field
+from tui.common.loss_plot import prepare
+from tui.data.dialogs.columns import ColumnsChoice, ColumnsDialog, sample_words
+from tui.data.dialogs.doctor import Chosen, DoctorDialog
+from tui.data.dialogs.problems import ProblemsDialog
+from tui.data.dialogs.statistics import StatisticsDialog, cost_words
+from tui.data.widgets.histogram import BARS, LIMIT, Histogram, draw
+
+# -- columns --
+
+NAMES = ["problem", "thoughts", "trace", "reply", HOSTILE]
+ROWS: list[dict[str, Any]] = [
+    {"problem": f"問題{index} {HOSTILE}", "thoughts": "first thoughts", "trace": "その道筋 " * 60, "reply": f"答え{index}", HOSTILE: "x"}
+    for index in range(5)
+]
+GUESS = Mapping(
+    {"instruction": Pick("problem", why=f"named problem {HOSTILE}"), "reasoning": Pick("thoughts", why="named thoughts"), "output": Pick("reply")},
+    {"reasoning": (Pick("thoughts", why="named thoughts"), Pick("trace", why="long texts"))},
+)
+
+
+def candidates(column: str, names: Any, rows: Any) -> list[Pick]:
+    some = {"reasoning": [Pick("thoughts", why="named thoughts"), Pick("trace", why="long texts")], "instruction": [Pick("problem"), Pick(HOSTILE)]}
+    return [*some.get(column, [Pick("reply", "answer")] if column == "output" else []), Pick("", why="left empty")]
+
+
+def columns(where: str = "/データ/rows.jsonl.suiron/mapping.json", mapping: Mapping = GUESS) -> ColumnsDialog:
+    return ColumnsDialog(f"rows {HOSTILE}", mapping, NAMES, ROWS, where, candidates)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_is_unclear_is_asked_first_and_one_key_changes_it(size: tuple[int, int]) -> None:
+    async with shown(columns(), size) as person:
+        await person.sees("? reasoning", "thoughts", "unclear", "1 of 3", "named thoughts", "Is it this one?", "first thoughts")
+        await until(person.pilot, lambda: [line for line in person.lines if "▸ ? reasoning" in line])
+        await person.press("right")
+        await person.sees("2 of 3", "long texts", "その道筋")
+        await person.press("enter")  # it is this one
+        await until(person.pilot, lambda: "unclear" not in person.text)
+        assert person.stage.open
+        await person.press("enter")
+        choice = await person.gives()
+    assert isinstance(choice, ColumnsChoice) and choice.keep and choice.mapping.by_hand and not choice.mapping.unclear
+    taken = {column: pick.column for column, pick in choice.mapping.picks.items()}
+    assert taken == {"instruction": "problem", "reasoning": "trace", "output": "reply"}
+
+
+async def test_the_sample_shows_whole_rows_where_there_is_room() -> None:
+    async with shown(columns(), WIDE) as person:
+        await person.sees("row 0", "row 2", "問題2", "答え2", "first thoughts")
+        assert "row 3" not in person.text
+    async with shown(columns(), NARROW) as person:
+        await person.press("up", "up")
+        await person.sees("問題0", "問題2")
+        await until(person.pilot, lambda: "first thoughts" not in person.text)
+
+
+async def test_a_required_column_cannot_be_left_empty_and_escape_leaves_all_as_it_is() -> None:
+    async with shown(columns(), NARROW) as person:
+        await person.press("up", "up", "left", "enter", "enter", "enter")
+        await person.sees("instruction must be taken from somewhere", "it cannot be used")
+        await person.press("escape")
+        assert await person.gives() is None
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_it_says_where_a_mapping_is_kept_and_s_keeps_it_out(size: tuple[int, int]) -> None:
+    async with shown(columns(mapping=Mapping({"instruction": Pick("problem"), "output": Pick("reply", "answer")})), size) as person:
+        await person.sees("rows.jsonl.suiron/mapping.json", "what follows its reasoning")
+        await person.press("s")
+        await person.sees("kept nowhere")
+        await person.press("enter")
+        choice = await person.gives()
+        assert choice is not None and not choice.keep and choice.mapping.picks["output"] == Pick("reply", "answer")
+    async with shown(columns("", Mapping({"instruction": Pick("problem"), "output": Pick("reply")})), size) as person:
+        await person.sees("kept nowhere")
+        await person.press("s", "down", "down", "down", "enter")
+        choice = await person.gives()
+        assert choice is not None and not choice.keep
+
+
+def test_a_sample_fits_its_place_whatever_the_rows_hold() -> None:
+    long = [{"problem": "長" * 100_000, "reply": ""}, {"reply": "no question"}]
+    mapping = Mapping({"instruction": Pick("problem"), "output": Pick("reply")})
+    for width, height in ((20, 3), (68, 8), (110, 24)):
+        lines = sample_words(mapping, long, "instruction", width, height).split("\n")
+        assert len(lines) <= height and all(line.cell_length <= width for line in lines)
+    assert "cannot be used" in sample_words(mapping, long, "output", 68, 8).plain
+    assert "no row" in sample_words(mapping, [], "output", 68, 8).plain
+
+
+# -- statistics --
+
+
+def statistics(unit: Any = "tokens", note: str = "") -> Statistics:
+    lengths = Lengths.of(Counter([*range(100, 200), 2000]))
+    return Statistics(
+        f"/データ/{HOSTILE}.jsonl",
+        "",
+        "fingerprint",
+        101,
+        (("English", "train", 60), (HOSTILE, "train", 30), ("日本語", "test", 10), ("", "", 1)),
+        {"instruction": 0, "reasoning": 101, "output": 1},
+        unit,
+        {"instruction": lengths, "reasoning": Lengths.of({0: 101})},
+        lengths,
+        Lengths.of(Counter([*range(50, 150), 1500])),
+        {"alpaca": 1, "alpaca-reasoning": 100},
+        "" if note else "demo",
+        note,
+        512,
+        2,
+    )
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_rows_are_counted_by_language_and_split(size: tuple[int, int]) -> None:
+    async with shown(StatisticsDialog(statistics()), size) as person:
+        await person.sees("[rows]", "101 rows", "日本語", "59.4%", "(none)", "train", "empty fields")
+        await person.press("end")
+        await person.sees("counted in tokens by the tokenizer of demo", "2 rows refused by the tokenizer")
+        await person.press("escape")
+        assert await person.gives() is None
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_lengths_are_paged_and_drawn(size: tuple[int, int]) -> None:
+    async with shown(StatisticsDialog(statistics()), size) as person:
+        await person.press("right")
+        await person.sees("[whole prompt]", "p50 150", "p95 195", "longest 2,000", "199 tokens keep 99%", "2,000 keep all")
+        await until(person.pilot, lambda: "⣿" in person.text and "┤" in person.text)
+        await person.press("tab")
+        await person.sees("[instruction]", "instruction alone")
+        await person.press("right")
+        await person.sees("reasoning is empty in all 101 rows")
+        await person.press("right", "left", "left", "left")
+        await person.sees("[whole prompt]")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_maximum_length_is_tried(size: tuple[int, int]) -> None:
+    async with shown(StatisticsDialog(statistics()), size) as person:
+        await person.press("m")
+        field = person.stage.screen.query_one("#maximum", Field)
+        assert field.has_focus and field.value == "512" and not field.cursor_blink
+        await person.sees("0.99% (1 row) would lose the end (EOS)", "0.99% (1 row) would lose the whole answer")
+        await person.press(*"1x49")
+        assert field.value == "149"
+        await person.sees("50.50% (51 rows) would lose the end", "1.98% (2 rows) would lose the whole answer")
+        await until(person.pilot, lambda: "│" in _plot(person.stage.screen.query_one(Histogram)))
+        await person.press("ctrl+u", *"3000")
+        await person.sees("All 101 rows fit into 3,000 tokens.")
+        await person.press("ctrl+u")
+        await person.sees("Without a maximum")
+        await person.press("escape", "escape")
+        assert await person.gives() is None
+
+
+def _plot(chart: Histogram) -> str:
+    return "".join(line.text[8:] for line in (chart.render_line(y) for y in range(chart.size.height - 2)))
+
+
+async def test_characters_are_no_tokens() -> None:
+    async with shown(StatisticsDialog(statistics("characters", f"the tokenizer {HOSTILE} cannot be read"), "whole prompt")) as person:
+        await person.sees("[whole prompt]", "in tokens only", "cannot be read")
+        await person.press("m")
+        assert not person.stage.screen.query_one("#maximum").has_focus
+    assert "tokens only" in cost_words(statistics("characters", "x"), 100).plain
+
+
+def test_a_histogram_fills_its_place_and_loses_no_row() -> None:
+    prepare()
+    for lengths in (Lengths.of({0: 10}), Lengths.of({5: 1}), Lengths.of(Counter(range(3000))), Lengths.of({10: 1_000_000, 5000: 1})):
+        for width in (20, 61, 113):
+            rows = draw(lengths, width, 9, 100)
+            assert len(rows) == 9 and all(sum(len(text) for text, _ in row) <= width for row in rows)
+            assert any(role == BARS for row in rows for _, role in row)
+    solid = draw(Lengths.of({0: 10}), 60, 9)
+    assert all("⣿" * 53 in "".join(text for text, _ in row) for row in solid[:7])
+    assert [role for row in draw(Lengths.of(Counter(range(300))), 60, 9, 150) for _, role in row if role == LIMIT]
+    assert draw(Lengths(), 60, 9) == []
+    tail = draw(Lengths.of({10: 1_000_000, 5000: 1}), 60, 9)
+    assert "10+" in "".join(text for text, _ in tail[-1])
+
+
+# -- the doctor --
+
+
+def group(kind: str, severity: Any, rows: int, fix: str = "") -> Group:
+    return Group(kind, severity, f"title of {kind}", f"Why {HOSTILE}", "Do this", pack(range(7, 7 + rows)), fix=fix)
+
+
+def report() -> Report:
+    duplicates = group("duplicate", "warning", 12_345, f"delete all but the first {HOSTILE}")
+    groups = (group("missing_output", "error", 1), duplicates, group("blank", "hint", 3))
+    return Report(f"/データ/{HOSTILE}", "train", "f", 20_000, groups, (f"note {HOSTILE}",), 2)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_findings_say_how_bad_they_are_in_words_and_lead_to_their_rows(size: tuple[int, int]) -> None:
+    async with shown(DoctorDialog(report()), size) as person:
+        await person.sees("20,000 rows checked", "1 error", "12,345 warnings", "3 hints", "title of missing_output", "row 7", "2 rows could not be")
+        await person.press("down")
+        await person.sees("rows 7, 8, 9", "f: delete all but the first", "Do this.")
+        await person.press("enter")
+        chosen = await person.gives()
+    assert isinstance(chosen, Chosen) and not chosen.fix and chosen.group.kind == "duplicate"
+    assert chosen.first == 7 and len(chosen.group.indices) == 12_345
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_fix_is_asked_with_its_count(size: tuple[int, int]) -> None:
+    async with shown(DoctorDialog(report(), "duplicate"), size) as person:
+        await person.press("f")
+        await person.sees("12,345 rows: delete all but the first", "y does it")
+        await person.press("enter", "n")
+        await until(person.pilot, lambda: "y does it" not in person.text)
+        await person.press("f", "escape", "f", "down", "y")  # moving on takes the question back
+        assert person.stage.open
+        await person.press("up", "f", "y")
+        chosen = await person.gives()
+    assert chosen is not None and chosen.fix and chosen.group.kind == "duplicate"
+
+
+async def test_what_has_no_safe_fix_is_not_fixed_and_healthy_data_say_so() -> None:
+    async with shown(DoctorDialog(report())) as person:
+        await person.press("f", "y")
+        assert person.stage.open
+        await person.press("escape")
+        assert await person.gives() is None
+    async with shown(DoctorDialog(Report("demo", "", "f", 554, ()))) as person:
+        await person.sees("554 rows checked: nothing found.")
+        await person.press("enter", "f", "y", "down", "q")
+        assert await person.gives() is None
+
+
+# -- what could not be read --
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_problems_stand_with_their_rows_and_files_and_in_full(size: tuple[int, int]) -> None:
+    long = f"not JSON at byte 1234 of the line: {HOSTILE} " + "長い" * 100
+    problems = [
+        Problem(12_345, long),
+        Problem(3, "instruction is missing or null", f"part-{HOSTILE}.jsonl"),
+        Problem(0, "the archive ends too early", f"part-{HOSTILE}.jsonl"),
+        Problem(9, "an edit no longer fits and is left out: output changed (its row is gone)"),
+    ]
+    async with shown(ProblemsDialog(problems, 5000), size) as person:
+        await person.sees("5,000 could not be read", "Edits that no longer fit", "an edit no longer fits", "row 12,345", "part-[", "4,996 more")
+        await person.press("down")
+        await person.sees("not JSON at byte 1234", "長い長い長い")
+        await person.press("end")
+        await person.sees("the archive ends too early.")
+        await person.press("escape")
+        assert await person.gives() is None

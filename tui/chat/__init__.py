@@ -1,0 +1,1 @@
+"""The Chat room: a question, and its answer in two panels."""

@@ -1,0 +1,69 @@
+"""How an answer ended and how long it took, in words; and before that, what is being done. Text that changes only when something changed."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from core.base.safe_text import safe_line
+from core.engine.protocol import Finish
+
+REASONS = {"end": "End of answer", "length": "Token limit reached", "stopped": "Stopped", "runaway": "Ran on into a new instruction"}
+
+
+def ending_words(finish: Finish, has_response: bool = True) -> str:
+    """Why the answer ended, and what is odd about it. has_response: whether any text of a response came."""
+    words = REASONS[finish.reason]
+    if finish.reason == "runaway" and finish.ending == "complete":
+        return "Ended the answer, then began a section again"
+    if finish.ending == "in_reasoning":
+        return f"{words} inside the reasoning, no response"
+    if finish.ending == "runaway" and finish.reason != "runaway":
+        return f"{words}, ran on into a new instruction"
+    return words if has_response else f"{words}, the response is empty"
+
+
+def timing_words(finish: Finish) -> str:
+    """Tokens, times in seconds, and the rate."""
+    return (
+        f"{finish.tokens} token{'' if finish.tokens == 1 else 's'} · prefill of {finish.prompt_tokens} in {seconds(finish.prefill_seconds)} · "
+        f"first token {seconds(finish.first_token_seconds)} · total {seconds(finish.total_seconds)} · {finish.tokens_per_second:.1f} tok/s"
+    )
+
+
+def seconds(value: float) -> str:
+    """A time with as many digits as mean something."""
+    if value < 9.95:
+        return f"{value:.2f} s"
+    return f"{value:.1f} s" if value < 99.95 else f"{int(value) // 60} min {int(value) % 60} s"
+
+
+class FinishLine(Static):
+    """Two rows, so that nothing above moves when an answer ends. What is shown again as it stands sends nothing."""
+
+    DEFAULT_CSS = """
+    FinishLine { height: 2; width: 1fr; padding: 0 1; color: $text-muted; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown = ("", "")
+
+    @property
+    def words(self) -> str:
+        """What stands here."""
+        return " · ".join(part for part in self._shown if part)
+
+    def show_state(self, state: str, more: str = "") -> None:
+        """What is being done, and a word more; both may be foreign."""
+        self._show(safe_line(state), safe_line(more), "$foreground")
+
+    def show_finish(self, finish: Finish, has_response: bool = True) -> None:
+        plain = finish.reason == "end" and finish.ending == "complete" and has_response
+        self._show(ending_words(finish, has_response), timing_words(finish), "$success" if plain else "$warning")
+
+    def _show(self, first: str, rest: str, style: str) -> None:
+        if (first, rest) != self._shown:
+            self._shown = (first, rest)
+            parts = [Content.styled(first, style)] + ([Content(" · " + rest)] if rest else [])
+            self.update(Content("").join(parts), layout=False)

@@ -1,0 +1,231 @@
+"""A list to choose from, of any length: it is asked for the lines in sight and holds none. Knows nothing of what its lines mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from core.base.safe_text import safe_line
+
+Piece = tuple[str, str]  # safe text, and one of the roles below
+Line = Sequence[Piece]
+MUTED, STRONG, MARK, GOOD, WARN, BAD, HEADING, THOUGHT = "muted", "strong", "mark", "good", "warn", "bad", "heading", "thought"
+_ROLES = (MUTED, STRONG, MARK, GOOD, WARN, BAD, HEADING, THOUGHT)
+POINTER, BLANK = "▸ ", "  "  # before each line: the cursor is seen without colours too
+
+
+class Choices(ScrollView, can_focus=True, inherit_bindings=False):
+    """`cursor` is the index of a line, -1 while there is none. Lines that cannot be chosen (headings) are passed over.
+
+    typing: printable keys, Backspace and Left are told to the dialog, which keeps a text that they change.
+    """
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*(f"choices--{role}" for role in _ROLES), "choices--cursor", "choices--cursor-blurred"}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("k", "move(-1)", show=False),
+        Binding("j", "move(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("home", "end(-1)", show=False),
+        Binding("end", "end(1)", show=False),
+        Binding("enter", "choose", show=False),
+    ]
+    DEFAULT_CSS = """
+    Choices {
+        width: 1fr; height: auto; background: $surface; color: $foreground; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1;
+        & > .choices--muted { color: $text-muted; }
+        & > .choices--strong { text-style: bold; }
+        & > .choices--mark { color: $accent; text-style: bold; }
+        & > .choices--good { color: $success; }
+        & > .choices--warn { color: $warning; }
+        & > .choices--bad { color: $error; text-style: bold; }
+        & > .choices--heading { color: $primary; text-style: bold; }
+        & > .choices--thought { color: $reasoning; }
+        & > .choices--cursor { color: $block-cursor-foreground; background: $block-cursor-background; text-style: bold; }
+        & > .choices--cursor-blurred { color: $block-cursor-blurred-foreground; background: $block-cursor-blurred-background; }
+    }
+    """
+
+    class Chosen(Message):
+        """Enter, or a double click, on the line `index`."""
+
+        def __init__(self, choices: Choices, index: int) -> None:
+            super().__init__()
+            self.choices, self.index = choices, index
+
+        @property
+        def control(self) -> Choices:
+            return self.choices
+
+    class Moved(Message):
+        """The cursor stands on another line."""
+
+        def __init__(self, choices: Choices, index: int) -> None:
+            super().__init__()
+            self.choices, self.index = choices, index
+
+        @property
+        def control(self) -> Choices:
+            return self.choices
+
+    class Above(Message):
+        """Up was pressed on the first line."""
+
+    class Typed(Message):
+        """A key for the text that the dialog keeps: a character, `backspace` or `left`."""
+
+        def __init__(self, key: str, character: str) -> None:
+            super().__init__()
+            self.key, self.character = key, character
+
+    def __init__(self, *, id: str | None = None, typing: bool = False) -> None:
+        super().__init__(id=id)
+        self.count = 0
+        self.cursor = -1
+        self._typing = typing
+        self._draw: Callable[[int, int], Line] = lambda index, width: ()
+        self._pickable: Callable[[int], bool] = lambda index: True
+
+    # -- what is shown --
+
+    def show(self, count: int, draw: Callable[[int, int], Line], cursor: int = 0, pickable: Callable[[int], bool] | None = None) -> None:
+        """`count` lines. draw: the line at an index, in a width of cells; pickable: whether the cursor may stand on it. cursor: where it stands, or
+        the next line below where it may; -1 for nowhere yet."""
+        self.count, self._draw, self._pickable = count, draw, pickable or (lambda index: True)
+        before, self.cursor = self.cursor, self._near(min(cursor, count - 1), 1) if cursor >= 0 else -1
+        self.virtual_size = Size(0, count)
+        if self.styles.is_auto_height:
+            self.refresh(layout=True)
+        self.refresh()
+        self._keep_in_sight()
+        if self.cursor != before:
+            self.post_message(self.Moved(self, self.cursor))
+
+    def _near(self, index: int, step: int) -> int:
+        """The line at `index` or the next one, in the direction `step`, else in the other, that can be chosen; -1 where there is none."""
+        for places in (range(max(index, 0), self.count if step > 0 else -1, step), range(index, -1 if step > 0 else self.count, -step)):
+            for place in places:
+                if 0 <= place < self.count and self._pickable(place):
+                    return place
+        return -1
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return max(1, self.count)
+
+    # -- moving --
+
+    def move_to(self, index: int, step: int = 1) -> None:
+        place = self._near(min(max(index, 0), self.count - 1), step)
+        if place == self.cursor or place < 0:
+            return
+        before, self.cursor = self.cursor, place
+        for line in (before, place):
+            self._refresh_row(line)
+        self._keep_in_sight()
+        self.post_message(self.Moved(self, place))
+
+    def redraw(self, index: int) -> None:
+        """The line at `index` has changed."""
+        self._refresh_row(index)
+
+    def _refresh_row(self, index: int) -> None:
+        if 0 <= index < self.count:
+            self.refresh_line(index - self.scroll_offset.y)
+
+    def action_move(self, by: int) -> None:
+        if by < 0 and not any(self._pickable(place) for place in range(max(0, self.cursor))):
+            self.scroll_to(y=0, animate=False, force=True)
+            self.post_message(self.Above())
+        else:
+            self.move_to(self.cursor + by, by)
+
+    def action_page(self, by: int) -> None:
+        self.move_to(self.cursor + by * max(1, self.size.height - 1), by)
+
+    def action_end(self, side: int) -> None:
+        self.move_to(0 if side < 0 else self.count - 1, -side)
+
+    def action_choose(self) -> None:
+        if self.cursor >= 0:
+            self.post_message(self.Chosen(self, self.cursor))
+
+    def _keep_in_sight(self) -> None:
+        """Scroll where the cursor is out of sight: to the middle after a jump, else by as little as will do."""
+        top, lines = self.scroll_offset.y, self.size.height
+        if not lines:
+            return  # it has no place yet
+        if self.cursor < 0 or (self.cursor < lines and not any(self._pickable(place) for place in range(self.cursor))):
+            self.scroll_to(y=0, animate=False, force=True)  # with the heading above the first line
+        elif self.cursor < top or self.cursor >= top + lines:
+            near = top - 2 <= self.cursor < top + lines + 2
+            there = (self.cursor if self.cursor < top else self.cursor - lines + 1) if near else self.cursor - lines // 2
+            self.scroll_to(y=max(0, there), animate=False, force=True)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._keep_in_sight()
+
+    def on_focus(self) -> None:
+        if self.cursor < 0:
+            self.move_to(0)
+
+    def on_key(self, event: events.Key) -> None:
+        if self._typing and (event.is_printable or event.key in ("backspace", "left")):
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.Typed(event.key, event.character or ""))
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is not None and 0 <= (index := self.scroll_offset.y + offset.y) < self.count and self._pickable(index):
+            self.move_to(index)
+            if event.chain == 2:
+                self.action_choose()
+
+    # -- drawing --
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.scrollable_content_region.width, self.rich_style
+        index = self.scroll_offset.y + y
+        if index >= self.count:
+            return Strip.blank(width, base)
+        here = index == self.cursor
+        if here:
+            base += self.get_component_rich_style("choices--cursor" if self.has_focus else "choices--cursor-blurred", partial=True)
+        segments = [Segment(POINTER if here else BLANK, base)]
+        segments += [Segment(text, self._style(role, base, here)) for text, role in self._draw(index, width - 2)]
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def _style(self, role: str, base: Style, here: bool) -> Style:
+        return base if here or not role else base + self.get_component_rich_style(f"choices--{role}", partial=True)
+
+
+def fit_end(text: str, width: int) -> str:
+    """As `hits.fit`, but keeps the end: of a path that is what tells it from others."""
+    line = safe_line(text, 4000)
+    if cell_len(line) <= width:
+        return set_cell_size(line, max(0, width))
+    while line and cell_len(line) > width - 1:
+        line = line[max(1, (cell_len(line) - width + 1) // 2) :]
+    return set_cell_size("…" + line, max(0, width))
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of `width` cells, filled by `share`, 0 to 1; something shows where the share is not 0."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    if share > 0:
+        eighths = max(1, eighths)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + " ▏▎▍▌▋▊▉"[rest].strip()).ljust(width)[:width]

@@ -1,0 +1,126 @@
+"""Draws a series with plotext into rows of text with roles. Pure but for plotext, which is imported here and nowhere else, on first use.
+
+plotext pulls numpy and costs 0.15 s: call `prepare` in a thread before the first `draw`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from core.runs.curve import (
+    Limits,
+    Series,
+    linear_limits,
+    linear_ticks,
+    log_limits,
+    log_ticks,
+    thin,
+    thin_line,
+    tick_label,
+)
+from tui.common.plot_cells import plot_row
+
+AXIS, RAW, SMOOTH, BAD = "loss-chart--axis", "loss-chart--raw", "loss-chart--smooth", "loss-chart--bad"
+GAP = "×"
+# plotext colours a cell with one of the terminal's sixteen colours; here they only tell whose the cell is.
+_CODES = {RAW: 1, SMOOTH: 2, BAD: 3}
+_ROLES = {str(code): role for role, code in _CODES.items()}
+_LABEL = 6  # cells for the numbers of the y axis: a fixed width keeps the canvas where it is
+
+Rows = list[list[tuple[str, str]]]
+
+
+class Axes(msgspec.Struct, frozen=True):
+    """The axes a chart was drawn with; handed back on the next drawing, they are kept where they still fit."""
+
+    total: int = 0
+    y: Limits | None = None
+    log: bool = False
+    settled: bool = False
+
+
+def prepare() -> None:
+    """Import plotext (0.15 s, with numpy), so that `draw` costs milliseconds."""
+    import plotext
+
+    plotext.terminal.limit(False, False)  # else it cuts a figure to the size of the terminal
+
+
+def draw(series: Series, total: int, log: bool, before: Axes, width: int, height: int) -> tuple[Rows, Axes]:
+    """The chart as `height` rows of `width` cells: raw points, their moving average as a line, and a mark at the top for each gap; and the axes
+    it was drawn with. x runs from 0 to `total` steps, or is grown in doublings where the run did not say how many.
+
+    On a logarithmic axis values that are not above 0 have no place and are left out.
+    """
+    import plotext
+
+    end = _end(series, total, before)
+    bins = 2 * max(1, width - _LABEL - 1)  # a braille cell has two columns of dots
+    points = {
+        RAW: _place(thin(series.steps, series.values, 0, end, bins), log),
+        SMOOTH: _place(thin_line(series.steps, series.smooth, 0, end, bins), log),
+    }
+    axes = _axes(points[RAW][1], end, log, before, settled=len(series.steps) > max(20, end // 4))
+    figure = type(plotext.figure)(plotext.terminal)
+    figure.plot_size(width, height)
+    figure.theme("colorless").legend(False)
+    figure.axes(False, side=1)
+    lower, upper = axes.y or (0.0, 1.0)
+    scale = math.log10 if log and axes.y else float
+    for role, (xs, ys) in points.items():
+        if xs:
+            figure.draw(figure.signal(xs, [scale(y) for y in ys], marker=_marker(plotext, "braille", role)).lines(role == SMOOTH))
+    if series.gaps:
+        xs, _ = thin_line(series.gaps, series.gaps, 0, end, bins // 2)
+        figure.draw(figure.signal(xs, [scale(upper)] * len(xs), marker=_marker(plotext, GAP, BAD)).lines(False))
+    xticks = linear_ticks(0, end, max(2, width // 12))
+    yticks = (log_ticks if log and axes.y else linear_ticks)(lower, upper, max(3, (height - 2) // 3))
+    x, y = figure.ruler(0), figure.ruler(1)
+    x.lim(0, end)
+    y.lim(scale(lower), scale(upper))
+    x.ticks(xticks, [tick_label(tick) for tick in xticks])
+    y.ticks([scale(tick) for tick in yticks], [f"{tick_label(tick):>{_LABEL}}" for tick in yticks])
+    return [plot_row(line, _ROLES, AXIS) for line in figure.build().string().split("\n")[:height]], axes
+
+
+def _end(series: Series, total: int, before: Axes) -> int:
+    if total >= max(1, series.last_step):
+        return total
+    end = max(before.total, 10)
+    while end < series.last_step:
+        end *= 2
+    return end
+
+
+def _place(points: tuple[list[float], list[float]], log: bool) -> tuple[list[float], list[float]]:
+    if not log:
+        return points
+    pairs = [(x, y) for x, y in zip(*points, strict=True) if y > 0]
+    return [x for x, _ in pairs], [y for _, y in pairs]
+
+
+def _axes(values: list[float], end: int, log: bool, before: Axes, settled: bool) -> Axes:
+    """The axes for the next drawing. A young series starts at zero (a decade below its lowest value), so that it can fall without moving the
+    axis. Once settled it may leave that for closer limits, with room to fall as far again; from then on limits only grow."""
+    if not values:
+        return Axes(end, None, log)
+    limits, low, high = (log_limits if log else linear_limits), min(values), max(values)
+    kept = before.y if before.log == log else None
+    if not settled:
+        return Axes(end, limits(low / 10 if log else min(low, 0.0), high, kept), log)
+    if kept is not None and not before.settled and _filled(low, high, kept, log) < 1 / 4:
+        return Axes(end, limits(low * low / high if log else max(min(low, 0.0), 2 * low - high), high), log, True)
+    return Axes(end, limits(low, high, kept), log, True)
+
+
+def _filled(low: float, high: float, limits: Limits, log: bool) -> float:
+    if log:
+        return math.log(high / low) / math.log(limits[1] / limits[0])
+    return (high - low) / (limits[1] - limits[0])
+
+
+def _marker(plotext: Any, shape: str, role: str) -> Any:
+    return plotext.marker(shape).fill(plotext.pixel(foreground=_CODES[role]))

@@ -1,0 +1,139 @@
+"""The dialog that chooses a model: typed by folder or hub name, or picked from what is known here. Only what resolves is given back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+from textual.worker import get_current_worker
+
+from core.base.errors import SuironError
+from core.base.safe_text import safe_line
+from tui.common.readable_error import readable
+from tui.common.room import Dialog
+
+RUNS_LISTED = 50
+
+
+@dataclass(frozen=True)
+class Choice:
+    """model: a name as `--model` takes it; adapter: a run's id, empty for the base model; words: what it is."""
+
+    model: str
+    adapter: str
+    words: str
+
+
+class ModelDialog(Dialog[tuple[str, str]]):
+    """Gives (model, adapter)."""
+
+    AUTO_FOCUS = "Input"
+    TITLE_WORDS = "Model"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("down", "to_list", "To the list", show=False)]
+    DEFAULT_CSS = """
+    ModelDialog OptionList { height: auto; max-height: 12; border: none; background: $surface; padding: 0; scrollbar-size-vertical: 1; }
+    """
+
+    def __init__(self, model: str, adapter: str) -> None:
+        super().__init__()
+        self._model, self._adapter = model, adapter
+        self._choices: list[Choice] = []
+
+    def compose_dialog(self) -> ComposeResult:
+        yield Static("A model folder, a hub name, or demo; Enter takes it, ↓ goes to what is known here", classes="hint")
+        field = Input(self._model, placeholder="folder or name")
+        field.cursor_blink = False
+        yield field
+        yield Static(classes="trouble")
+        yield OptionList()
+
+    def on_mount(self) -> None:
+        self.query_one(".trouble").display = False
+        self.run_worker(self._look, thread=True, group="known", exit_on_error=False)
+
+    def _look(self) -> None:
+        """In a thread: the list needs the disk."""
+        try:
+            choices = known_choices(self._model)
+        except (OSError, SuironError) as error:
+            self.app.call_from_thread(self._show_trouble, readable(error, self._model))
+        else:
+            self.app.call_from_thread(self._show, choices)
+
+    def _show(self, choices: list[Choice]) -> None:
+        self._choices = choices
+        options = self.query_one(OptionList)
+        options.clear_options()
+        for choice in choices:
+            mark = "● " if (choice.model, choice.adapter) == (self._model, self._adapter) else "  "
+            name = choice.adapter or choice.model
+            options.add_option(Option(Content(f"{mark}{safe_line(name, 120)}  ") + Content.styled(safe_line(choice.words, 120), "$text-muted")))
+
+    def action_to_list(self) -> None:
+        options = self.query_one(OptionList)
+        if options.highlighted is None and options.option_count:
+            now = (self._model, self._adapter)
+            options.highlighted = next((index for index, choice in enumerate(self._choices) if (choice.model, choice.adapter) == now), 0)
+        options.focus()
+
+    @on(Input.Submitted)
+    def _typed(self, event: Input.Submitted) -> None:
+        name = event.value.strip()
+        if name:
+            self._check(name, self._adapter if name == self._model else "")
+
+    @on(OptionList.OptionSelected)
+    def _picked(self, event: OptionList.OptionSelected) -> None:
+        choice = self._choices[event.option_index]
+        self._check(choice.model, choice.adapter)
+
+    def _check(self, model: str, adapter: str) -> None:
+        self.query_one(".trouble").display = False
+        self.run_worker(partial(self._check_in_thread, model, adapter), thread=True, exclusive=True, group="check", exit_on_error=False)
+
+    def _check_in_thread(self, model: str, adapter: str) -> None:
+        worker = get_current_worker()
+        try:
+            from core.models.resolve import resolve_model
+
+            resolve_model(model)
+        except Exception as error:  # whatever a folder does to its reader, it is shown here, and the app stays
+            if not worker.is_cancelled:
+                self.app.call_from_thread(self._show_trouble, readable(error, model))
+        else:
+            if not worker.is_cancelled:
+                self.app.call_from_thread(self.dismiss, (model, adapter))
+
+    def _show_trouble(self, error: SuironError) -> None:
+        trouble = self.query_one(".trouble", Static)
+        trouble.display = True
+        trouble.update(Content(safe_line(str(error), 1000)))
+
+
+def known_choices(current: str) -> list[Choice]:
+    """The demo, the model folders in the cache, the models of runs, and the runs with a whole adapter. Reads the disk."""
+    from core.base import folders
+    from core.runs.folder import list_runs
+
+    adapters: list[Choice] = []
+    used: list[str] = []
+    for run in list_runs()[:RUNS_LISTED]:
+        try:
+            name = run.spec().model.name
+        except SuironError:
+            continue  # a run whose specification cannot be read has no model to name; the train room shows what is wrong with it
+        used.append(name)
+        if (run.adapter / "adapter_config.json").is_file():
+            adapters.append(Choice(name, run.id, f"adapter, on {name}"))
+    cached = [str(path) for path in sorted(folders.models().iterdir()) if path.name != "demo" and (path / "config.json").is_file()]
+    bases = [Choice("demo", "", "the embedded model")]
+    bases += [Choice(name, "", "used here before") for name in dict.fromkeys([current, *used]) if name != "demo"]
+    bases += [Choice(name, "", "in the cache") for name in cached if name not in used and name != current]
+    return [bases[0], *adapters, *bases[1:]]

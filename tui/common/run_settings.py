@@ -1,0 +1,90 @@
+"""The run that the session's settings describe: what the train room starts, and what the prompts room shows. Knows presets; starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from core.base.errors import RunError
+from core.examples.run_rows import section_of
+from core.runs.prompt_texts import KEYS, MIXTURE, loss_text, with_prompt_texts
+from core.runs.setting_texts import SHARE, seeds_spec, with_texts
+from core.runs.spec import DataSection, ModelSection, RunSpec
+from core.session import Session
+
+if TYPE_CHECKING:
+    from core.data.dataset import DataSet
+
+DEMO = "demo"
+PRESETS = ("demo", "seeds")
+
+
+def preset_of(session: Session) -> str:
+    preset = str(session.train.get("preset", ""))
+    return preset if preset in PRESETS else "demo" if session.data == session.model == DEMO else "seeds"
+
+
+def preset_spec(session: Session, preset: str) -> RunSpec:
+    """The settings of the preset, on the data and the model of the session."""
+    data = DataSection(source=absolute(session.data), split=session.split)
+    model = ModelSection(name=absolute(session.model))
+    if preset == "seeds":
+        return seeds_spec(data, model)
+    from core.demo.spec import demo_spec
+
+    spec: RunSpec = demo_spec()
+    return spec if session.data == session.model == DEMO else msgspec.structs.replace(spec, data=data, model=model, name="run")
+
+
+def base_spec(session: Session, preset: str, dataset: DataSet | None = None) -> tuple[RunSpec, RunError | None]:
+    """`preset_spec` with what the session says of prompts, and what of that cannot be read. dataset: the session's, as it is open: where a person
+    chose its columns, the run takes the same."""
+    spec, trouble = preset_spec(session, preset), None
+    if dataset is not None and dataset.source == session.data and (columns := section_of(dataset).columns) is not None:
+        spec = msgspec.structs.replace(spec, data=msgspec.structs.replace(spec.data, columns=columns))
+    for key, text in prompt_settings(session).items():
+        try:
+            spec = with_prompt_texts(spec, {key: text})
+        except RunError as error:
+            trouble = trouble or error
+    return spec, trouble
+
+
+def session_spec(session: Session, dataset: DataSet | None = None) -> tuple[RunSpec, RunError | None]:
+    """The whole run as the session stands. Settings that cannot be read are left as in the preset; the first of them is told. dataset: see
+    `base_spec`."""
+    spec, trouble = base_spec(session, preset_of(session), dataset)
+    for key, value in session.train.items():
+        try:
+            spec = with_texts(spec, {key: str(value)})
+        except RunError as error:
+            trouble = trouble or error
+    return spec, trouble
+
+
+def prompt_settings(session: Session) -> dict[str, str]:
+    """What the session says of prompts, as `core.runs.prompt_texts` reads it."""
+    return {key: str(session.train[key]) for key in KEYS if key in session.train}
+
+
+def with_settings(session: Session, texts: Mapping[str, str]) -> dict[str, str | int | float | bool]:
+    """The session's settings of a run with others among them. A mixture that is chosen as a whole takes the place of a share typed before."""
+    kept = {key: value for key, value in session.train.items() if not (key == SHARE and MIXTURE in texts)}
+    return {"preset": preset_of(session), **kept, **texts}
+
+
+def absolute(name: str) -> str:
+    """A path that exists as an absolute one, because a run works in a folder of its own; `demo` and hub names as they are."""
+    path = Path(name).expanduser()
+    return str(path.absolute()) if name != DEMO and path.exists() else name
+
+
+def run_words(spec: RunSpec) -> str:
+    """The prompt settings of a run in one line."""
+    prompt = spec.prompt
+    total = sum(part.weight for part in prompt.mixture) or 1.0
+    mixture = ", ".join(f"{part.template} {100 * part.weight / total:.3g} %" for part in prompt.mixture)
+    return f"{mixture}; loss {loss_text(prompt.loss_on)}; long rows {prompt.too_long.replace('_', ' ')}"

@@ -1,0 +1,1 @@
+"""The Data room: its screen, its widgets, its dialogs."""

@@ -1,0 +1,241 @@
+"""The dialog that changes all rows shown at once. It only asks, and says beforehand on how many rows; the core's editor does it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Literal
+
+import msgspec
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Input, Label, Static
+
+from core.base.safe_text import safe_line
+from tui.common.choices import HEADING, MUTED, Choices, Line
+from tui.common.field import Field
+from tui.common.list_dialog import Panel
+from tui.data.widgets.hits import fit
+
+Kind = Literal["set", "split", "drop", "extract"]
+SHARE, SEED = "10%", "42"
+_NUMBER = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(%?)")
+
+
+class Bulk(msgspec.Struct, frozen=True):
+    """kind: what is done with all rows shown. set: `column` becomes `value`; split: `share` (0 to 1) of them become test in sysflag, the others
+    train, chosen by `seed`; drop: they are deleted; extract: reasoning between <think> and </think> in the output goes into its column."""
+
+    kind: Kind
+    column: str = ""
+    value: str = ""
+    share: float = 0.0
+    seed: int = 0
+
+
+class BulkDialog(Panel[Bulk]):
+    """Gives a Bulk. count, total: rows shown and rows in all; values: of columns with few values, those there are with their counts;
+    preview(share, seed) gives the (test, train) that a split would make; without it they are said to be about what the share says, for rows that
+    ask the same stay on one side."""
+
+    KEY_WORDS = "Enter chooses · u undoes it later · Esc closes"
+    AUTO_FOCUS = "#actions"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "down", show=False),
+        Binding("enter", "apply", show=False),
+    ]
+    DEFAULT_CSS = """
+    BulkDialog > #box { max-width: 84; }
+    BulkDialog .label { width: 12; }
+    BulkDialog #sentence { margin: 1 0 0 0; text-style: bold; }
+    BulkDialog #known { max-height: 8; margin: 1 0 0 0; }
+    """
+
+    def __init__(
+        self,
+        count: int,
+        total: int,
+        values: Mapping[str, Sequence[tuple[str, int]]] | None = None,
+        preview: Callable[[float, int], tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__()
+        self._count, self._total, self._values = count, total, values or {}
+        self._preview = preview
+        self._chosen: Bulk | None = None  # what is being filled in
+        self._lines: list[tuple[Bulk | None, str, str]] = [
+            (Bulk("set", "sysflag"), "Set sysflag", "the split a row belongs to"),
+            (Bulk("set", "syslang"), "Set syslang", "the language of a row"),
+            (Bulk("split"), "Split into train and test", "a share of them, by a seed"),
+            (Bulk("extract"), "Move reasoning out of <think>", "from the output into its column"),
+            (Bulk("drop"), "Drop these rows", ""),
+            (None, "Rarely", ""),
+            (Bulk("set", "instruction"), "Set instruction", ""),
+            (Bulk("set", "input"), "Set input", ""),
+            (Bulk("set", "reasoning"), "Set reasoning", ""),
+            (Bulk("set", "output"), "Set output", ""),
+        ]
+
+    def compose_dialog(self) -> ComposeResult:
+        yield Choices(id="actions")
+        with Horizontal(classes="row", id="first"):
+            yield Label("", classes="label")
+            yield Field("", id="first-field", select_on_focus=False)
+        with Horizontal(classes="row", id="second"):
+            yield Label("Seed", classes="label")
+            yield Field(SEED, id="second-field")
+        yield Choices(id="known")
+        yield Static(id="sentence")
+        yield Static(classes="trouble")
+
+    def on_mount(self) -> None:
+        self.query_one("#sentence").can_focus = True
+        actions = self.query_one("#actions", Choices)
+        actions.show(len(self._lines), self._draw, 0, lambda place: self._lines[place][0] is not None)
+        self._ask_what()
+
+    @property
+    def _rows(self) -> str:
+        return rows_words(self._count)
+
+    def _ask_what(self) -> None:
+        self._chosen = None
+        whole = self._count == self._total
+        self.title_words(f"Change all {self._rows}" if whole else f"Change the {self._rows} shown, of {self._total:,}")
+        for id in ("first", "second", "known", "sentence"):
+            self.query_one(f"#{id}").display = False
+        self.query_one("#actions").display = True
+        self.set_focus(self.query_one("#actions"))
+        self.keys("Enter chooses · u undoes it later · Esc closes")
+
+    def _draw(self, place: int, width: int) -> Line:
+        bulk, words, more = self._lines[place]
+        return [(words, HEADING)] if bulk is None else [(fit(words, 32), ""), (fit(more, max(0, width - 32)), MUTED)]
+
+    # -- the second step --
+
+    @on(Choices.Chosen, "#actions")
+    def _ask_how(self, event: Choices.Chosen) -> None:
+        bulk = self._lines[event.index][0]
+        if bulk is None:
+            return
+        self._chosen = bulk
+        self.title_words(f"{self._lines[event.index][1]}: {self._rows}")
+        self.query_one("#actions").display = False
+        self.query_one("#sentence").display = True
+        fields = bulk.kind in ("set", "split")
+        self.query_one("#first").display = fields
+        self.query_one("#second").display = bulk.kind == "split"
+        known = list(self._values.get(bulk.column, ())) if bulk.kind == "set" else []
+        self.query_one("#known").display = bool(known)
+        self._known = [value for value, _ in known if value]
+        counts = {value: count for value, count in known}
+        choices = self.query_one("#known", Choices)
+        choices.show(
+            len(self._known), lambda place, width: [(fit(self._known[place], width - 14), ""), (f"{counts[self._known[place]]:>13,} ", MUTED)], -1
+        )
+        if fields:
+            first = self.query_one("#first-field", Field)
+            self.query_one("#first Label", Label).update("Test share" if bulk.kind == "split" else "Value")
+            first.placeholder = "empty" if bulk.kind == "set" else SHARE
+            first.put(SHARE if bulk.kind == "split" else "")
+            self.set_focus(first)
+        else:
+            self.set_focus(self.query_one("#sentence"))
+        more = " · Tab next field" if bulk.kind == "split" else " · ↓ values there are" if known else ""
+        self.keys(f"Enter does it{more} · Esc goes back")
+        self._say()
+
+    @on(Input.Changed)
+    def _say(self) -> None:
+        if self._chosen is None:
+            return
+        filled = self.filled()
+        self.trouble(filled if isinstance(filled, str) else "")
+        if isinstance(filled, Bulk):
+            split = self._preview(filled.share, filled.seed) if filled.kind == "split" and self._preview is not None else None
+            self.say("#sentence", Content(f"Enter {sentence(filled, self._count, split)}; u undoes it."))
+        else:
+            self.say("#sentence", f"{self._rows}.")
+
+    def filled(self) -> Bulk | str:
+        """What is asked for, or what is wrong with it."""
+        bulk = self._chosen
+        assert bulk is not None  # noqa: S101  (the second step alone calls this)
+        first = self.query_one("#first-field", Field).value
+        if bulk.kind == "set":
+            return msgspec.structs.replace(bulk, value=first)
+        if bulk.kind != "split":
+            return bulk
+        share = read_share(first)
+        if share is None:
+            return "The share of test rows is a number such as 10% or 0.1."
+        seed = self.query_one("#second-field", Field).value.strip()
+        if not (seed.isascii() and seed.isdecimal() and len(seed) < 10):
+            return "The seed is a whole number: the same one gives the same split."
+        return msgspec.structs.replace(bulk, share=share, seed=int(seed))
+
+    @on(Input.Submitted)
+    def _submitted(self) -> None:
+        self.action_apply()
+
+    def action_apply(self) -> None:
+        if self._chosen is not None:
+            filled = self.filled()
+            if isinstance(filled, Bulk):
+                self.dismiss(filled)
+
+    @on(Choices.Chosen, "#known")
+    def _take_known(self, event: Choices.Chosen) -> None:
+        field = self.query_one("#first-field", Field)
+        field.put(self._known[event.index])
+        self.set_focus(field)
+
+    @on(Choices.Above)
+    def _to_field(self) -> None:
+        if self._chosen is not None:
+            self.set_focus(self.query_one("#first-field"))
+
+    def action_down(self) -> None:
+        if self._chosen is not None and self.query_one("#known").display:
+            self.set_focus(self.query_one("#known"))
+        elif self._chosen is not None and self._chosen.kind == "split":
+            self.set_focus(self.query_one("#second-field"))
+
+    def action_close(self) -> None:
+        if self._chosen is not None:
+            self._ask_what()
+        else:
+            super().action_close()
+
+
+def read_share(text: str) -> float | None:
+    """10%, 10 and 0.1 are a tenth; None for what is no share between nothing and all."""
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None:
+        return None
+    share = float(match[1])
+    if match[2] or share >= 1:
+        share /= 100
+    return share if math.isfinite(share) and 0 < share < 1 else None
+
+
+def rows_words(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def sentence(bulk: Bulk, count: int, split: tuple[int, int] | None = None) -> str:
+    """What will be done, with the number of rows; to follow `Enter`. split: the exact (test, train) where known. Foreign text is made safe here."""
+    rows = rows_words(count)
+    if bulk.kind == "drop":
+        return f"drops {rows}"
+    if bulk.kind == "extract":
+        return f"looks through {rows} and moves what stands between <think> and </think> in an output into an empty reasoning"
+    if bulk.kind == "split":
+        test = round(count * bulk.share)
+        counts = f"{split[0]:,} rows test and {split[1]:,} train" if split else f"about {test:,} of {rows} test and {count - test:,} train"
+        return f"makes {counts}, chosen by seed {bulk.seed}; the same question stays on one side"
+    return f"sets {bulk.column} to “{safe_line(bulk.value, 60)}” on {rows}" if bulk.value else f"empties {bulk.column} on {rows}"

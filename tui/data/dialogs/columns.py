@@ -1,0 +1,252 @@
+"""The dialog that shows what each of the six columns is taken from, and changes it by one key. Guesses nothing itself, reads no file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as Record
+from typing import Any, ClassVar
+
+import msgspec
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import Static
+
+from core.base.row import COLUMNS, OPTIONAL
+from core.base.safe_text import safe_line
+from core.data.columns.mapping import Mapping, Pick, read_row
+from tui.common.choices import MUTED, STRONG, WARN, Choices, Line, fit_end
+from tui.common.list_dialog import Panel
+from tui.data.widgets.hits import fit
+
+HOW = {
+    "text": "as it stands",
+    "first": "first of the list",
+    "think": "the reasoning in it",
+    "answer": "what follows its reasoning",
+    "user": "last question of the chat",
+    "earlier": "chat before the question",
+    "assistant": "last reply of the chat",
+    "assistant_think": "reasoning of the last reply",
+    "best_think": "reasoning of the best one",
+    "best_answer": "answer of the best one",
+}
+Candidates = Callable[[str, Sequence[str], Sequence[Record[str, Any]]], list[Pick]]
+
+
+def find_candidates(column: str, names: Sequence[str], rows: Sequence[Record[str, Any]]) -> list[Pick]:
+    """Every sensible source of a column, the likeliest first, nothing last."""
+    from core.data.columns.guess import candidates
+
+    return candidates(column, names, rows)
+
+
+class ColumnsChoice(msgspec.Struct, frozen=True):
+    """mapping: as the person wants it, `by_hand`; keep: whether it is saved for the next time too."""
+
+    mapping: Mapping
+    keep: bool = True
+
+
+class ColumnsDialog(Panel[ColumnsChoice]):
+    """Gives a ColumnsChoice; None where all stays as it is.
+
+    name: of the source; mapping: the one in force or guessed; names: the source's columns; rows: a few of its records as they were read, of which
+    the first three are shown; where: the file that a kept mapping is saved in; candidates: what a column can be taken from.
+    """
+
+    KEY_WORDS = "←→ another source · Enter takes it all · s keep or not · Esc"
+    AUTO_FOCUS = "#columns"
+    TALL = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,space", "change(1)", show=False),
+        Binding("left", "change(-1)", show=False),
+        Binding("s", "keep", show=False),
+    ]
+    DEFAULT_CSS = """
+    ColumnsDialog > #box { max-width: 116; }
+    ColumnsDialog #why { height: 2; margin: 0 0 0 2; color: $text-muted; }
+    ColumnsDialog #sample { height: 1fr; min-height: 3; }
+    ColumnsDialog #kept { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(
+        self,
+        name: str,
+        mapping: Mapping,
+        names: Sequence[str],
+        rows: Sequence[Record[str, Any]],
+        where: str = "",
+        candidates: Candidates = find_candidates,
+    ) -> None:
+        super().__init__()
+        self._name, self._names, self._rows, self._where = name, list(names), list(rows), where
+        self._mapping = mapping
+        self._candidates = candidates
+        self._found: dict[str, list[Pick]] = {}
+        self._unclear = [column for column in COLUMNS if column in mapping.unclear]
+        self._keep = bool(where)
+
+    def compose_dialog(self) -> ComposeResult:
+        yield Choices(id="columns")
+        yield Static(id="why")
+        yield Static(classes="trouble")
+        yield Static(id="sample")
+        yield Static(id="kept")
+
+    def on_mount(self) -> None:
+        self.title_words(f"Columns of {self._name}")
+        first = COLUMNS.index(self._unclear[0]) if self._unclear else 0
+        self.query_one("#columns", Choices).show(len(COLUMNS), self._draw, first)
+        self._look()
+        self.call_after_refresh(self._show_sample)
+        self.call_after_refresh(self._say_kept)
+
+    # -- what is shown --
+
+    @property
+    def _column(self) -> str:
+        return COLUMNS[max(0, self.query_one("#columns", Choices).cursor)]
+
+    def _pick(self, column: str) -> Pick:
+        return self._mapping.picks.get(column) or Pick("")
+
+    def _of(self, column: str) -> list[Pick]:
+        """The candidates of a column, the pick that is made among them."""
+        if column not in self._found:
+            found = list(self._candidates(column, self._names, self._rows))
+            if not any((one.column, one.how) == (self._pick(column).column, self._pick(column).how) for one in found):
+                found.insert(0, self._pick(column))
+            self._found[column] = found
+        return self._found[column]
+
+    def _draw(self, place: int, width: int) -> Line:
+        column, pick = COLUMNS[place], self._pick(COLUMNS[place])
+        unclear = column in self._unclear
+        mark = "? " if unclear else "  "
+        source = max(10, min(30, (width - 16) // 2 - 3))
+        if not pick.column:
+            words, role = ("nothing", MUTED if column in OPTIONAL else WARN)
+            return [(mark, WARN), (fit(column, 12), STRONG), ("← ", MUTED), (fit(words, width - 16), role)]
+        how = HOW.get(pick.how, pick.how) + (" · unclear" if unclear else "")
+        return [
+            (mark, WARN),
+            (fit(column, 12), STRONG),
+            ("← ", MUTED),
+            (fit(pick.column, source), ""),
+            (" " + fit(how, width - source - 17), WARN if unclear else MUTED),
+        ]
+
+    @on(Choices.Moved, "#columns")
+    def _look(self) -> None:
+        """Say why, and show the sample, for the column under the cursor."""
+        column, pick = self._column, self._pick(self._column)
+        found = self._of(column)
+        place = next((index for index, one in enumerate(found) if (one.column, one.how) == (pick.column, pick.how)), 0)
+        count = f"◂ {place + 1} of {len(found)} ▸ " if len(found) > 1 else "the only one: "
+        why = safe_line(pick.why or ("nothing fits" if not pick.column else "chosen by hand"), 300)
+        question = " Is it this one?" if column in self._unclear else ""
+        self.say("#why", Content(f"{count}{why}{'.' if question else ''}{question}"))
+        enter = "Enter: it is" if self._unclear else "Enter takes it all"
+        self.keys(f"←→ another source · {enter} · s keep or not · Esc")
+        self._show_sample()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.call_after_refresh(self._show_sample)
+        self.call_after_refresh(self._say_kept)
+
+    def _show_sample(self) -> None:
+        sample = self.query_one("#sample", Static)
+        width, height = sample.size.width, sample.size.height
+        if not width or not height:
+            return  # not laid out yet, or no room for it
+        sample.update(sample_words(self._mapping, self._rows, self._column, width, height))
+
+    def _say_kept(self) -> None:
+        words = "Also kept for the next time: " if self._keep else "For this time only; kept nowhere."
+        width = self.query_one("#kept").size.width
+        self.say("#kept", words + fit_end(self._where, max(10, width - len(words))) if self._keep else words)
+
+    # -- keys --
+
+    def action_change(self, by: int) -> None:
+        column, pick = self._column, self._pick(self._column)
+        found = self._of(column)
+        place = next((index for index, one in enumerate(found) if (one.column, one.how) == (pick.column, pick.how)), 0)
+        self._mapping = self._mapping.with_pick(column, found[(place + by) % len(found)])
+        self.trouble("")
+        self.query_one("#columns", Choices).redraw(COLUMNS.index(column))
+        self._look()
+
+    @on(Choices.Chosen, "#columns")
+    def _take(self) -> None:
+        choices = self.query_one("#columns", Choices)
+        if self._column in self._unclear:
+            self._unclear.remove(self._column)
+            choices.redraw(choices.cursor)
+            self._look()
+            if self._unclear:
+                choices.move_to(COLUMNS.index(self._unclear[0]))
+            return
+        if self._unclear:
+            choices.move_to(COLUMNS.index(self._unclear[0]))
+            return
+        missing = [column for column in COLUMNS if column not in OPTIONAL and not self._mapping.source(column)]
+        if missing:
+            choices.move_to(COLUMNS.index(missing[0]))
+            self.trouble(f"{' and '.join(missing)} must be taken from somewhere: without it no row can be used.")
+            return
+        self.dismiss(ColumnsChoice(Mapping(self._mapping.picks, {}, by_hand=True), self._keep))
+
+    def action_keep(self) -> None:
+        if self._where:
+            self._keep = not self._keep
+            self._say_kept()
+
+
+def sample_words(mapping: Mapping, rows: Sequence[Record[str, Any]], column: str, width: int, height: int) -> Content:
+    """The first three records as the mapping reads them, in at most `height` lines of `width` cells: whole where there is room, else `column`
+    alone."""
+    shown = list(rows[:3])
+    if not shown:
+        return Content.styled("There is no row to show.", "$text-muted")
+    read = [read_row(mapping, record) for record in shown]
+    taken = [name for name in COLUMNS if mapping.source(name)]
+    whole = height >= len(shown) * (1 + len(taken))
+    each = max(1, height // len(shown))
+    parts: list[Content] = []
+    for number, row in enumerate(read):
+        if isinstance(row, str):
+            parts.append(Content.styled(fit(f"row {number}: it cannot be used: {row}", width), "$warning"))
+        elif whole:
+            parts.append(Content.styled(fit(f"row {number}", width), "bold $primary"))
+            for name in taken:
+                value = row[COLUMNS.index(name)]
+                style = "$reasoning" if name == "reasoning" else ""
+                style = f"bold {style}" if name == column else style
+                parts.append(_line(f"  {name:<12}", value, width, style))
+        else:
+            value = row[COLUMNS.index(column)]
+            lines = max(1, each)
+            parts += _lines(f"row {number}  ", value, width, lines)
+    return Content("\n").join(parts[:height])
+
+
+def _line(label: str, value: str, width: int, style: str) -> Content:
+    text = fit(value, width - len(label)) if value else fit("(empty)", width - len(label))
+    return Content.styled(label, "$text-muted") + Content.styled(text, style if value else "$text-muted")
+
+
+def _lines(label: str, value: str, width: int, lines: int) -> list[Content]:
+    """A value on up to `lines` lines, the rest of it left out."""
+    from tui.common.wrapping import line_starts
+
+    if not value:
+        return [_line(label, "", width, "")]
+    text = safe_line(value, width * lines)
+    starts = line_starts(text, max(1, width - len(label)))[: lines + 1]
+    made = [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+    if len(made) > lines:
+        made = [*made[: lines - 1], "".join(made[lines - 1 :])]
+    return [_line(label if place == 0 else " " * len(label), piece, width, "") for place, piece in enumerate(made)]

@@ -1,0 +1,76 @@
+"""The dialog that shows every value of syslang and sysflag with its count. Knows counts alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from tui.common.choices import HEADING, MARK, MUTED, Choices, Line, bar
+from tui.common.list_dialog import Panel
+from tui.data.widgets.hits import fit
+
+BAR = 20  # cells
+
+
+class FacetsDialog(Panel[tuple[str, str | None]]):
+    """Gives (column, value): the rows of that value are wanted; value None where the filter that is on was chosen, which takes it off.
+
+    The value "" stands for rows where the column is empty: `Filters` has no word for it, an SQL condition (`syslang = ''`) has.
+    facets: for each column its values with their counts, the most frequent first; now: the filters that are on, empty for none.
+    """
+
+    TITLE_WORDS = "Values and their counts"
+    KEY_WORDS = "Enter shows these rows · on ● shows all · Tab next column · Esc"
+    AUTO_FOCUS = "#choices"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "column(1)", show=False), Binding("shift+tab", "column(-1)", show=False)]
+    DEFAULT_CSS = """
+    FacetsDialog > #box { max-width: 84; }
+    FacetsDialog.-tall #choices { height: 1fr; }
+    """
+
+    def __init__(self, facets: Mapping[str, Sequence[tuple[str, int]]], now: Mapping[str, str], total: int) -> None:
+        super().__init__()
+        self._now, self._total = dict(now), total
+        self._lines: list[tuple[str, str | None, int]] = []  # column, value, count; a heading has no value
+        for column, values in facets.items():
+            if self._lines:
+                self._lines.append(("", None, 0))
+            self._lines.append((column, None, len(values)))
+            self._lines += [(column, value, count) for value, count in values]
+
+    def compose_dialog(self) -> ComposeResult:
+        yield Choices(id="choices")
+
+    def on_mount(self) -> None:
+        here = next((place for place, (column, value, _) in enumerate(self._lines) if value and self._now.get(column) == value), 0)
+        self.TALL = len(self._lines) > self.app.size.height * 9 // 10 - 3
+        self.query_one(Choices).show(len(self._lines), self._draw, here, lambda place: self._lines[place][1] is not None)
+
+    def _draw(self, place: int, width: int) -> Line:
+        column, value, count = self._lines[place]
+        if value is None:
+            values = "no row has one" if not count else "1 value" if count == 1 else f"{count:,} values"
+            return [(f"{column}  ", HEADING), (values if column else "", MUTED)]
+        share = count / self._total if self._total else 0.0
+        cells = BAR if width >= 56 else 8
+        about = f" {count:>11,} {share:6.1%} "
+        mark, role = ("● ", MARK) if value and self._now.get(column) == value else ("  ", "" if value else MUTED)
+        return [(mark + fit(value or "(empty)", width - len(about) - cells - 2), role), (about, role), (bar(share, cells), role or MARK)]
+
+    @on(Choices.Chosen)
+    def _chosen(self, event: Choices.Chosen) -> None:
+        column, value, _ = self._lines[event.index]
+        if value is not None:
+            self.dismiss((column, None if value and self._now.get(column) == value else value))
+
+    def action_column(self, step: int) -> None:
+        """To the first value of the next column."""
+        choices = self.query_one(Choices)
+        firsts = [place + 1 for place, (column, value, count) in enumerate(self._lines) if column and value is None and count]
+        if firsts:
+            now = max((place for place, first in enumerate(firsts) if first <= choices.cursor), default=0)
+            choices.move_to(firsts[(now + step) % len(firsts)])

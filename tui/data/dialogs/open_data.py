@@ -1,0 +1,276 @@
+"""The dialog that names another source of rows: typed, gone to through folders, or one of those opened last. It only asks; the app opens."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Input, Label, Static
+from textual.worker import get_current_worker
+
+from core.base.safe_text import safe_line
+from tui.common.choices import GOOD, MUTED, STRONG, Choices, Line, fit_end
+from tui.common.field import Field
+from tui.data.dialogs.path_dialog import Item, Note, PathPanel, when_words
+from tui.data.folder_listing import Listing, absolute, glob_matches, is_glob, openable, read_folder, short
+from tui.data.widgets.hits import fit
+
+if TYPE_CHECKING:
+    from core.data.recent import Recent
+
+NAMED = 5  # of the sources opened before, those that stand above a folder's entries
+_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w.-]+)?(@[\w./-]+)?")
+
+
+def known() -> list[Recent]:
+    """The sources opened last, newest first. Reads the disk."""
+    from core.data.recent import recent
+
+    return recent()
+
+
+def forget(source: str, split: str) -> None:
+    from core.data.recent import forget_recent
+
+    forget_recent(source, split)
+
+
+class OpenDialog(PathPanel[tuple[str, str]]):
+    """Gives (source, split); split is empty where it does not matter.
+
+    source, split: what is open, or was meant to be: it stands in the field, marked, so that typing replaces it. known: the sources opened last,
+    asked for in a thread; forget: takes one off that list, also in a thread.
+    """
+
+    TITLE_WORDS = "Open data"
+    KEY_WORDS = "Enter opens · Tab completes · ↓ list · ← up · Del forgets · Esc closes"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("delete", "forget", show=False), Binding("right", "into", show=False)]
+    DEFAULT_CSS = """
+    OpenDialog #split-row { visibility: hidden; &.-needed { visibility: visible; } }
+    """
+
+    def __init__(
+        self,
+        source: str,
+        split: str,
+        known: Callable[[], Sequence[Recent]] = known,
+        forget: Callable[[str, str], None] = forget,
+    ) -> None:
+        folder = os.path.dirname(source) if os.path.isabs(source) else ""
+        super().__init__(folder)
+        self._source, self._split = source, split
+        self._known, self._forget = known, forget
+        self._recent: list[Recent] | None = None
+        self._splits_of: tuple[str, tuple[str, ...]] | None = None  # the source whose split is being asked for, and its splits
+        self._matches: tuple[str, list[str], bool] = ("", [], False)
+        self._deciding = False
+
+    def compose_dialog(self) -> ComposeResult:
+        with Horizontal(classes="row"):
+            yield Label("Source", classes="label")
+            yield Field(self._source, "path, pattern like *.jsonl.gz, hub name or demo", id="source")
+        with Horizontal(classes="row", id="split-row"):
+            yield Label("Split", classes="label")
+            yield Field(self._split, "may stay empty", id="split")
+        yield Static(classes="trouble")
+        yield Choices(id="choices", typing=True)
+
+    def on_mount(self) -> None:
+        self.run_worker(self._read_known, thread=True, group="known", exit_on_error=False)
+
+    def _read_known(self) -> None:
+        found = list(self._known())
+        self.app.call_from_thread(self._show_known, found)
+
+    def _show_known(self, found: list[Recent]) -> None:
+        self._recent = found
+        self.lay_out()
+
+    # -- the list --
+
+    def text_changed(self) -> None:
+        self._splits_of = None
+        super().text_changed()
+        text = self.text.strip()
+        if is_glob(text) and text != self._matches[0]:
+            self.run_worker(partial(self._match, text), thread=True, exclusive=True, group="match", exit_on_error=False)
+        self._show_split_row()
+
+    def _show_split_row(self) -> None:
+        listing = self._listing
+        folder = listing is not None and listing.path == self.folder and bool(listing.splits) and not self._parts[1] and not self._untouched
+        needed = bool(_HUB.fullmatch(self.text.strip())) or folder or bool(self._split)
+        self.query_one("#split-row").set_class(needed, "-needed")
+        self.query_one("#split").can_focus = needed
+        if folder and listing is not None:
+            self.query_one("#split", Field).placeholder = " or ".join(safe_line(name, 20) for name in listing.splits[:8])
+
+    def lay_out(self) -> None:
+        super().lay_out()
+        self._show_split_row()
+
+    def _match(self, pattern: str) -> None:
+        worker = get_current_worker()
+        try:
+            found, more = glob_matches(pattern, lambda: worker.is_cancelled)
+        except (InterruptedError, OSError, ValueError):
+            return
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self._matched, pattern, found, more)
+
+    def _matched(self, pattern: str, found: list[str], more: bool) -> None:
+        self._matches = (pattern, found, more)
+        self.lay_out()
+
+    def items_before(self, text: str) -> list[Item]:
+        text = "" if self._untouched else text.strip()
+        if "/" in text:
+            return []
+        if self._recent is None:
+            return [Note("note", "Looking for what was opened before …")]
+        fitting = [one for one in self._recent if text.casefold() in one.source.casefold()]
+        if text:
+            fitting = fitting[:NAMED]
+        items: list[Item] = [Note("recent", value=one) for one in fitting]
+        if text in "demo" and not any(one.source == "demo" for one in fitting):
+            items.append(Note("demo"))
+        return [Note("heading", "Opened before" if fitting else "At hand"), *items] if items else []
+
+    def items_instead(self, text: str) -> list[Item] | None:
+        if self._splits_of is not None:
+            source, splits = self._splits_of
+            return [Note("heading", f"Which split of {safe_line(short(source), 200)}?"), *(Note("split", safe_line(name), name) for name in splits)]
+        if not self._untouched and is_glob(text) and not os.path.exists(os.path.expanduser(text.strip())):
+            pattern, found, more = self._matches
+            if pattern != text.strip():
+                return [Note("note", "Looking for files …")]
+            if not found:
+                return [Note("note", "No file that can be opened fits this pattern.")]
+            count = f"more than {len(found):,}" if more else f"{len(found):,}"
+            words = f"open {count} file{'s' if len(found) != 1 else ''} as one data set"
+            return [Note("pattern", words, text.strip()), *(Note("named", safe_line(short(path), 4000)) for path in found)]
+        return None
+
+    def line_of(self, note: Note, width: int) -> Line:
+        if note.kind == "recent":
+            one: Recent = note.value
+            rows = f"{one.rows:,} row{'' if one.rows == 1 else 's'}" if one.rows else ""
+            about = f"{rows:>14}  {when_words(one.when):>10}"
+            name = short(one.source) + (f" [{one.split}]" if one.split else "")
+            if width < 50:
+                return [(fit_end(name, width), "")]
+            return [(fit_end(name, width - len(about) - 1), ""), (f" {about}", MUTED)]
+        if note.kind == "demo":
+            return [("demo", ""), ("  the embedded rows", MUTED)]
+        if note.kind in ("whole", "pattern"):
+            return [(fit(note.words, width), GOOD)]
+        return [(fit(note.words, width), STRONG)]
+
+    # -- choosing --
+
+    def choose(self, item: Item) -> None:
+        if not isinstance(item, Note):
+            self.dismiss((self.path_of(item), ""))
+        elif item.kind == "recent":
+            self.dismiss((item.value.source, item.value.split))
+        elif item.kind == "demo":
+            self.dismiss(("demo", ""))
+        elif item.kind == "pattern":
+            self.dismiss((item.value, ""))
+        elif item.kind == "split" and self._splits_of is not None:
+            self.dismiss((self._splits_of[0], item.value))
+        elif item.kind == "whole":
+            self._open_folder(item.value)
+
+    def _open_folder(self, listing: Listing) -> None:
+        split = self.query_one("#split", Input).value.strip() if self._typed_split else ""
+        if len(listing.splits) > 1 and not split:
+            self._splits_of = (listing.path, listing.splits)
+            self.set_focus(self.choices)
+            self.lay_out()
+        else:
+            self.dismiss((listing.path, split))
+
+    @property
+    def _typed_split(self) -> bool:
+        return self.query_one("#split-row").has_class("-needed")
+
+    @on(Input.Submitted)
+    async def _submitted(self, event: Input.Submitted) -> None:
+        self.catch_up()
+        text = self.text.strip()
+        if not text or self._deciding:
+            return
+        split = self.query_one("#split", Input).value.strip() if self._typed_split else ""
+        path = absolute(text, self._cwd)
+        if text == "demo" or is_glob(text) or openable(text.rstrip("/")):
+            self.dismiss((text, split))  # the app says what is wrong with it
+            return
+        self._deciding = True
+        await self.in_thread(lambda: read_folder(path) if os.path.isdir(path) else None, partial(self._decide, text, split))
+
+    def _decide(self, text: str, split: str, listing: Listing | None) -> None:
+        """What Enter means for a text that may be a folder, the beginning of a name, or a name of the hub."""
+        self._deciding = False
+        if self.text.strip() != text:
+            return
+        if listing is None:
+            known = self._listing is not None and self._listing.path == self.folder
+            if not _HUB.fullmatch(text) and known and any(not isinstance(item, Note) for item in self._items):
+                self.action_to_list()  # what it begins
+            else:
+                self.dismiss((text, split))
+        elif listing.trouble:
+            self.trouble(f"{short(listing.path)}: {listing.trouble}.")
+        elif listing.whole and (split or self._untouched):
+            self.dismiss((text, split))
+        elif listing.whole:
+            self._open_folder(listing)
+        elif text.endswith("/") and not self._untouched and not listing.entries:
+            self.trouble("There is nothing in this folder that can be opened.")
+        else:
+            self.put(text.rstrip("/") + "/")
+            self.action_to_list()
+
+    # -- keys --
+
+    @property
+    def asks(self) -> bool:
+        return self._splits_of is not None
+
+    def ascend(self) -> None:
+        if self._splits_of is not None:
+            self._splits_of = None
+            self.lay_out()
+        else:
+            super().ascend()
+
+    def action_into(self) -> None:
+        """Right in the list: into the folder under the cursor."""
+        place = self.choices.cursor
+        if self.choices.has_focus and place >= 0 and not isinstance(item := self._items[place], Note) and item.is_folder:
+            self.descend(item.name)
+
+    def action_forget(self) -> None:
+        """Delete in the list: forget what was opened before; the data stay."""
+        place = self.choices.cursor
+        item = self._items[place] if self.choices.has_focus and place >= 0 else None
+        if isinstance(item, Note) and item.kind == "recent" and self._recent is not None:
+            one: Recent = item.value
+            self._recent.remove(one)
+            self.run_worker(partial(self._forget_in_thread, one), thread=True, group="forget", exit_on_error=False)
+            self.lay_out()
+            self.choices.move_to(place)
+
+    def _forget_in_thread(self, one: Recent) -> None:
+        try:
+            self._forget(one.source, one.split)
+        except OSError as error:
+            self.app.call_from_thread(self.trouble, f"It cannot be taken off the list ({error.strerror or error}).")

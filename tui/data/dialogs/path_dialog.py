@@ -1,0 +1,323 @@
+"""A dialog with a field for a path and, below it, what completes the path: the folder's entries, to go through by keys. Subclasses say what a
+choice means and what else stands in the list. Folders are read in threads; knows nothing of what is in the files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.worker import get_current_worker
+
+from tui.common.choices import HEADING, MARK, MUTED, WARN, Choices, Line, fit_end
+from tui.common.field import Field
+from tui.common.list_dialog import Panel
+from tui.data.folder_listing import Entry, Listing, absolute, common_start, openable, read_folder, short, split_path
+from tui.data.widgets.hits import fit
+
+Result = TypeVar("Result")
+PATIENCE = 0.4  # seconds that a key waits for a folder; below what the app waits for a key, so that those typed after it keep their order
+
+UNPICKABLE = ("heading", "note", "named")
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line of the list that is no entry of a folder. kind: one of UNPICKABLE, or one of the subclass's own. words: safe text."""
+
+    kind: str
+    words: str = ""
+    value: Any = None
+
+
+Item = Note | Entry
+
+
+class PathPanel(Panel[Result]):
+    """The field is `#source`, the list `#choices`; both are yielded by the subclass's `compose_dialog`."""
+
+    TALL = True
+    AUTO_FOCUS = "#source"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "to_list", show=False),
+        Binding("tab", "complete", show=False, priority=True),
+    ]
+    DEFAULT_CSS = """
+    PathPanel #choices { height: 1fr; min-height: 3; }
+    """
+
+    def __init__(self, here: str = "") -> None:
+        """here: the folder to show at first."""
+        super().__init__()
+        self._cwd = os.getcwd()
+        self._here = here or self._cwd
+        self._listing: Listing | None = None
+        self._wanted = ""
+        self._arrived = asyncio.Event()
+        self._items: Sequence[Item] = ()
+        self._untouched = True
+        self._return_to = ""  # the folder that was left upwards: the cursor goes on it
+
+    # -- for subclasses --
+
+    def keep(self, name: str) -> bool:
+        """Whether a file of this name is listed."""
+        return openable(name)
+
+    def items_before(self, text: str) -> list[Item]:
+        """What stands above the folder's entries."""
+        return []
+
+    def items_instead(self, text: str) -> list[Item] | None:
+        """What stands in their place."""
+        return None
+
+    @property
+    def asks(self) -> bool:
+        """Whether the list asks something of its own; `ascend` then takes the question back."""
+        return False
+
+    def choose(self, item: Item) -> None:
+        """Enter on a line that is no folder."""
+        raise NotImplementedError
+
+    def line_of(self, note: Note, width: int) -> Line:
+        """How a note of a kind of the subclass's own is drawn."""
+        return [(fit(note.words, width), "")]
+
+    # -- the text and its folder --
+
+    @property
+    def field(self) -> Field:
+        return self.query_one("#source", Field)
+
+    @property
+    def choices(self) -> Choices:
+        return self.query_one("#choices", Choices)
+
+    @property
+    def text(self) -> str:
+        return self.field.value
+
+    @property
+    def _parts(self) -> tuple[str, str]:
+        return ("", "") if self._untouched else split_path(self.text)
+
+    @property
+    def folder(self) -> str:
+        """The folder whose entries complete the text."""
+        head, _ = self._parts
+        return self._here if self._untouched or not self.text else absolute(head, self._cwd)
+
+    def path_of(self, entry: Entry) -> str:
+        return os.path.join(self.folder, entry.name)
+
+    def on_mount(self) -> None:
+        self.text_changed()
+
+    @on(Field.Changed, "#source")
+    def catch_up(self) -> None:
+        """Take in what the field holds by now."""
+        if self.text != self._seen:
+            self.text_changed()
+
+    _seen: str | None = None
+
+    def text_changed(self) -> None:
+        """Show what completes the text as it now is."""
+        if self._seen is not None and self.text != self._seen:
+            self._untouched = False
+        self._seen = self.text
+        self.trouble("")
+        if self.folder != self._wanted:
+            self._wanted = self.folder
+            self._arrived.clear()
+            self.run_worker(partial(self._read, self.folder), thread=True, exclusive=True, group="folder", exit_on_error=False)
+        self.lay_out()
+
+    def put(self, text: str) -> None:
+        """Replace the text, as typing does."""
+        self.field.put(text)
+        self.text_changed()
+
+    def _read(self, folder: str) -> None:
+        worker = get_current_worker()
+        with suppress(InterruptedError):
+            listing = read_folder(folder, lambda: worker.is_cancelled, self.keep)
+            if not worker.is_cancelled:
+                self.app.call_from_thread(self._listed, listing)
+
+    def _listed(self, listing: Listing) -> None:
+        if listing.path == self._wanted:
+            self._listing = listing
+            self._arrived.set()
+            self.lay_out()
+
+    async def listed(self) -> Listing | None:
+        """The folder's listing; waits a moment for it, so that keys typed ahead meet it. None where it takes longer."""
+        if self._listing is None or self._listing.path != self.folder:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), PATIENCE)
+        return self._listing if self._listing is not None and self._listing.path == self.folder else None
+
+    # -- the list --
+
+    def lay_out(self) -> None:
+        """Lay the list out anew. While the person is in it the cursor stands on its first entry, or on the folder just left."""
+        instead = self.items_instead(self.text)
+        if instead is not None:
+            items = instead
+        else:
+            before = self.items_before(self.text)
+            items = [*before, *([Note("note")] if before else []), *self._folder_items()]
+        self._items = items
+        cursor = -1
+        if self.choices.has_focus:
+            cursor = next((place for place, item in enumerate(items) if isinstance(item, Entry) and item.name == self._return_to), 0)
+        self.choices.show(len(items), self._draw, cursor, self._pickable)
+
+    def _pickable(self, index: int) -> bool:
+        item = self._items[index]
+        return isinstance(item, Entry) or item.kind not in UNPICKABLE
+
+    def _folder_items(self) -> list[Item]:
+        listing, tail = self._listing, self._parts[1]
+        if listing is None or listing.path != self.folder:
+            return [Note("note", "Reading the folder …")]
+        if listing.trouble:
+            return [Note("note", f"{short(listing.path)}: {listing.trouble}.")]
+        found = listing.matching(tail)
+        head: list[Item] = [Note("heading", short(listing.path))]
+        if listing.whole and not tail:
+            head.append(Note("whole", f"open this folder: {listing.whole}", listing))
+        if not found:
+            words = "nothing here begins so" if tail else "nothing here can be opened"
+            more = f"; {listing.left_out:,} files of other kinds" if listing.left_out else ""
+            return [*head, Note("note", f"({words}{more})")]
+        return [*head, *found]
+
+    def _draw(self, index: int, width: int) -> Line:
+        item = self._items[index]
+        if isinstance(item, Entry):
+            if item.is_folder:
+                return [(fit(item.name + "/", width), MARK)]
+            about = f"{size_words(item.size):>9}  {when_words(item.when):>10}"
+            return [(fit(item.name, width - len(about) - 1), ""), (" " + about, MUTED)]
+        if item.kind == "heading":
+            return [(fit(item.words, width), HEADING)]
+        if item.kind == "note":
+            return [(fit(item.words, width), MUTED if item.words.startswith("(") or item.words.endswith("…") else WARN)]
+        if item.kind == "named":
+            return [(fit_end(item.words, width), MUTED)]
+        return self.line_of(item, width)
+
+    # -- keys --
+
+    def action_to_list(self) -> None:
+        self.catch_up()
+        self.set_focus(self.choices)
+        self.choices.move_to(0)
+
+    @on(Choices.Above)
+    def _to_field(self) -> None:
+        self.choices.show(self.choices.count, self._draw, -1, self._pickable)
+        self.set_focus(self.field)
+        self.field.cursor_position = len(self.text)
+
+    @on(Choices.Chosen, "#choices")
+    def _chosen(self, event: Choices.Chosen) -> None:
+        item = self._items[event.index]
+        if isinstance(item, Entry) and item.is_folder:
+            self.descend(item.name)
+        else:
+            self.choose(item)
+
+    def descend(self, name: str) -> None:
+        """Go into a folder of those listed; the person stays in the list."""
+        head = self._parts[0] or short(self.folder).rstrip("/") + "/"
+        self._return_to = ""
+        self.put(f"{head}{name}/")
+        self.set_focus(self.choices)
+        self.choices.move_to(0)
+
+    def ascend(self) -> None:
+        """Go to the folder above."""
+        folder = self.folder
+        self._return_to = os.path.basename(folder)
+        self.put(short(os.path.dirname(folder)).rstrip("/") + "/")
+
+    @on(Choices.Typed)
+    def _typed(self, event: Choices.Typed) -> None:
+        tail = self._parts[1]
+        if self.asks:
+            if not event.character or event.key == "backspace":
+                self.ascend()
+        elif event.character and event.key != "backspace":
+            self._return_to = ""
+            self.put(("" if self._untouched else self.text) + event.character)
+        elif event.key == "backspace" and tail:
+            self.put(self.text[:-1])
+        else:
+            self.ascend()
+
+    async def action_complete(self) -> None:
+        """Tab: as far as the text can only go on one way; else into the list; from there on to the next field."""
+        if self.focused is not self.field:
+            self.screen.focus_next()
+            return
+        self.catch_up()
+        if self._untouched or not self.text:
+            self.put(short(self.folder).rstrip("/") + "/")
+        listing = await self.listed()
+        if listing is None:
+            return
+        head, tail = self._parts
+        names = [entry.name + "/" * entry.is_folder for entry in listing.matching(tail) if entry.name.startswith(tail)]
+        if not names:
+            names = [entry.name + "/" * entry.is_folder for entry in listing.matching(tail) if entry.name.casefold().startswith(tail.casefold())]
+        start = common_start(names)
+        if len(start) > len(tail) or (len(names) == 1 and start != tail):
+            self.put(head + start)
+        elif names:
+            self.action_to_list()
+        else:
+            self.screen.focus_next()
+
+    async def in_thread(self, function: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Ask the disk without waiting for it longer than a moment; `then` gets the answer when it comes."""
+        task = asyncio.ensure_future(asyncio.to_thread(function))
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE)
+        if done:
+            then(task.result())
+        else:
+            task.add_done_callback(lambda late: then(late.result()) if self.is_running else None)
+
+
+def size_words(size: int) -> str:
+    """Bytes as a person reads them, at most 9 cells; nothing where they are not known."""
+    if size < 0:
+        return ""
+    if size < 1000:
+        return f"{size} B"
+    amount = float(size)
+    for unit in ("KB", "MB", "GB", "TB"):
+        amount /= 1000
+        if amount < 999.5 or unit == "TB":
+            return f"{amount:.1f} {unit}" if amount < 99.95 else f"{amount:.0f} {unit}"
+    raise AssertionError("unreachable")
+
+
+def when_words(when: float) -> str:
+    """The time of a day that is today, else the date."""
+    if when <= 0:
+        return ""
+    then, now = time.localtime(when), time.localtime()
+    return time.strftime("%H:%M" if then[:3] == now[:3] else "%Y-%m-%d", then)

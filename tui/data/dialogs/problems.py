@@ -1,0 +1,77 @@
+"""The rows that could not be read and the edits that no longer fit: one a line with its number, and the one under the cursor in full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import Static
+
+from core.base.safe_text import safe_line
+from tui.common.choices import HEADING, MUTED, Choices, Line
+from tui.common.list_dialog import Panel
+from tui.data.widgets.hits import fit
+
+if TYPE_CHECKING:
+    from core.data.problems import Problem
+
+_EDITS = ("an edit", "this line of the edits")  # how what is said of an edit begins
+
+
+class ProblemsDialog(Panel[None]):
+    """problems: those that are known in words, of `count`. Nothing is given back."""
+
+    TITLE_WORDS = "What could not be read"
+    KEY_WORDS = "↑↓ in full below · Esc closes"
+    AUTO_FOCUS = "#problems-list"
+    DEFAULT_CSS = """
+    ProblemsDialog.-tall #problems-list { height: 1fr; min-height: 3; }
+    ProblemsDialog #full { height: auto; min-height: 2; max-height: 12; border-top: solid $panel; }
+    """
+
+    def __init__(self, problems: Sequence[Problem], count: int) -> None:
+        super().__init__()
+        self._count, self._known = count, len(problems)
+        edits = [problem for problem in problems if problem.what.startswith(_EDITS)]
+        rows = [problem for problem in problems if not problem.what.startswith(_EDITS)]
+        self._lines: list[Problem | str] = []
+        if edits:
+            self._lines += ["Edits that no longer fit and are left out; they are kept in the journal", *edits]
+        file: str | None = None
+        for problem in rows:
+            if problem.file != file:
+                file = problem.file
+                self._lines.append(safe_line(file, 200) or "Rows, counted from 1")
+            self._lines.append(problem)
+        if count > self._known:
+            self._lines.append(f"… and {count - self._known:,} more")
+        self.TALL = len(self._lines) > 8
+
+    def compose_dialog(self) -> ComposeResult:
+        yield Choices(id="problems-list")
+        yield Static(id="full")
+
+    def on_mount(self) -> None:
+        self.title_words(f"{self._count:,} could not be read" if self._count > 1 else "1 could not be read")
+        self.query_one(Choices).show(len(self._lines), self._draw, 0, lambda place: not isinstance(self._lines[place], str))
+        self._look()
+
+    def _draw(self, place: int, width: int) -> Line:
+        problem = self._lines[place]
+        if isinstance(problem, str):
+            return [(fit(problem, width), HEADING)]
+        number = f"row {problem.row:,}  " if problem.row else "file  "
+        return [(f"{number:>12}", MUTED), (fit(problem.what, width - max(12, len(number))), "")]
+
+    @on(Choices.Moved)
+    def _look(self) -> None:
+        place = self.query_one(Choices).cursor
+        problem = self._lines[place] if place >= 0 else ""
+        if isinstance(problem, str):
+            return
+        number = f"row {problem.row:,}" if problem.row else "the whole file"
+        where = f"{safe_line(problem.file, 200)}, {number}" if problem.file else number
+        self.say("#full", Content.styled(where, "bold") + Content(f"\n{safe_line(problem.what, 500)}."))

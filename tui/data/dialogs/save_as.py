@@ -1,0 +1,222 @@
+"""The dialog that asks where rows are saved, in which format (its suffix says so), and which of them. It only asks; the core writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from typing import ClassVar
+
+import msgspec
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Input, Label, Static
+
+from core.base.safe_text import safe_line
+from tui.common.choices import Choices
+from tui.common.field import Field
+from tui.data.dialogs.path_dialog import Item, Note, PathPanel, size_words, when_words
+from tui.data.folder_listing import absolute, short
+
+FORMATS = {
+    ".jsonl": "JSON Lines: one row a line",
+    ".parquet": "Parquet: compact, quick to open",
+    ".csv": "CSV: for spreadsheets",
+    ".tsv": "TSV: columns between tabs",
+}
+PACKED = {".gz": "packed with gzip", ".zst": "packed with zstd"}
+KNOWN = ".jsonl, .csv, .tsv (also .gz, .zst), .parquet"
+
+
+class SaveAs(msgspec.Struct, frozen=True):
+    """path: absolute; whole: all rows, else only those shown."""
+
+    path: str
+    whole: bool
+
+
+class _Target(msgspec.Struct, frozen=True):
+    """What stands at the path: trouble in words, or a file of `size` bytes (-1 for none) last changed at `when`."""
+
+    trouble: str = ""
+    size: int = -1
+    when: float = 0.0
+
+
+class SaveDialog(PathPanel[SaveAs]):
+    """Gives a SaveAs. A file that is there is replaced only after y.
+
+    suggestion: a path to begin with; total, shown: rows of the whole and of the selection; sources: files that are open, which are never written.
+    """
+
+    TITLE_WORDS = "Save as"
+    KEY_WORDS = "Enter saves · Tab completes · ↓ list · ^T all/shown · Esc closes"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+t", "which", show=False),
+        Binding("y", "replace", show=False),
+        Binding("n", "keep", show=False),
+    ]
+    DEFAULT_CSS = """
+    SaveDialog #format, SaveDialog #rows { padding: 0 1; }
+    SaveDialog #ask { color: $warning; text-style: bold; &:focus { background: $block-cursor-background; color: $block-cursor-foreground; } }
+    """
+
+    def __init__(self, suggestion: str, total: int, shown: int, sources: Sequence[str] = ()) -> None:
+        super().__init__(os.path.dirname(suggestion) if os.path.isabs(suggestion) else "")
+        self._suggestion, self._total, self._shown = suggestion, total, shown
+        self._sources = tuple(sources)
+        self._whole = shown == total
+        self._asking = ""  # the path that y replaces
+        self._checking = False
+
+    def compose_dialog(self) -> ComposeResult:
+        with Horizontal(classes="row"):
+            yield Label("Save as", classes="label")
+            yield Field(short(self._suggestion), "path; its ending is the format", id="source", select_on_focus=False)
+        with Horizontal(classes="row"):
+            yield Label("Format", classes="label")
+            yield Static(id="format", classes="one")
+        with Horizontal(classes="row"):
+            yield Label("Rows", classes="label")
+            yield Static(id="rows", classes="one")
+        yield Static(classes="trouble")
+        ask = Static(id="ask")
+        ask.can_focus = True
+        yield ask
+        yield Choices(id="choices", typing=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#ask").display = False
+        self.field.cursor_position = len(self.field.value)
+        self._untouched = False  # the path is there to be changed; its folder is the one to show
+        self._show_rows()
+
+    def text_changed(self) -> None:
+        self._untouched = False
+        super().text_changed()
+        self._forget_question()
+        words = format_words(self.text)
+        self.say("#format", Content(words) if words else Content.styled(f"its ending says it: {KNOWN}", "$warning"))
+
+    def _show_rows(self) -> None:
+        if self._shown == self._total:
+            self.say("#rows", f"all {self._total:,}")
+            return
+        parts = []
+        for whole, words in ((False, f"the {self._shown:,} shown"), (True, f"all {self._total:,}")):
+            here = whole == self._whole
+            parts.append(Content.styled(f"{'●' if here else '○'} {words}   ", "bold $accent" if here else "$text-muted"))
+        self.say("#rows", Content("").join([*parts, Content.styled("^T changes", "$text-muted")]))
+
+    def action_which(self) -> None:
+        if self._shown != self._total:
+            self._whole = not self._whole
+            self._show_rows()
+
+    # -- the file --
+
+    def keep(self, name: str) -> bool:
+        return bool(format_words(name))
+
+    def choose(self, item: Item) -> None:
+        """A file in the list: its name is taken into the field, to be changed or replaced."""
+        if not isinstance(item, Note):
+            head, _ = self._parts
+            self.put(head + item.name)
+            self.set_focus(self.field)
+        else:
+            self.trouble("A file name is needed.")
+
+    def _folder_items(self) -> list[Item]:
+        items = [item for item in super()._folder_items() if not (isinstance(item, Note) and item.kind == "whole")]
+        if len(items) == 2 and isinstance(items[1], Note) and self._parts[1]:
+            items[1] = Note("note", "(a new file here)")
+        return items
+
+    @on(Input.Submitted)
+    async def _submitted(self, event: Input.Submitted) -> None:
+        self.catch_up()
+        text = self.text.strip()
+        if self._checking:
+            return
+        path = absolute(text, self._cwd) if text else ""
+        if not text or text.endswith("/") or not format_words(os.path.basename(path)):
+            self.trouble(f"A file name is needed, with the format as its ending: {KNOWN}." if not text or text.endswith("/") else _unknown(text))
+            return
+        self._checking = True
+        await self.in_thread(partial(look_at, path, self._sources), partial(self._looked, path))
+
+    def _looked(self, path: str, target: _Target) -> None:
+        self._checking = False
+        if absolute(self.text.strip(), self._cwd) != path:
+            return
+        if target.trouble:
+            self.trouble(target.trouble)
+        elif target.size < 0:
+            self.dismiss(SaveAs(path, self._whole))
+        else:
+            self._asking = path
+            ask = self.query_one("#ask", Static)
+            ask.display = True
+            about = f"{size_words(target.size)}, of {when_words(target.when)}"
+            ask.update(Content(f"{safe_line(os.path.basename(path), 200)} is there already ({about}).\nReplace it?  y replaces it, n goes back."))
+            self.set_focus(ask)
+
+    def action_replace(self) -> None:
+        if self._asking:
+            self.dismiss(SaveAs(self._asking, self._whole))
+
+    def action_keep(self) -> None:
+        if self._asking:
+            self._forget_question()
+            self.set_focus(self.field)
+
+    def action_close(self) -> None:
+        if self._asking:
+            self.action_keep()
+        else:
+            super().action_close()
+
+    def _forget_question(self) -> None:
+        self._asking = ""
+        self.query_one("#ask").display = False
+
+
+def format_words(name: str) -> str:
+    """What the ending of a file's name says, in words; empty where it is no format that is written."""
+    stem, suffix = os.path.splitext(name.strip().lower())
+    packed = PACKED.get(suffix, "")
+    if packed:
+        stem, suffix = os.path.splitext(stem)
+    if suffix not in FORMATS or not os.path.basename(stem) or (packed and suffix == ".parquet"):
+        return ""
+    return f"{FORMATS[suffix]}, {packed}" if packed else FORMATS[suffix]
+
+
+def look_at(path: str, sources: Sequence[str]) -> _Target:
+    """What stands at `path`, and whether a file can be written there. Reads the disk."""
+    folder = os.path.dirname(path)
+    try:
+        if not os.path.isdir(folder):
+            return _Target(f"There is no folder {short(folder)}. Make it first, or choose another.")
+        if os.path.isdir(path):
+            return _Target("A folder has this name. Choose another.")
+        for source in sources:
+            if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+                return _Target("This file is the one that is open; it is never written. Choose another name.")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            return _Target(f"You may not write in {short(folder)}. Choose another folder.")
+        if not os.path.lexists(path):
+            return _Target()
+        about = os.stat(path)
+    except (OSError, ValueError) as error:
+        return _Target(f"It cannot be looked at ({getattr(error, 'strerror', None) or error}).")
+    return _Target("", about.st_size, about.st_mtime)
+
+
+def _unknown(text: str) -> str:
+    suffix = os.path.splitext(text)[1]
+    return f"{suffix} is no format that is written here. Use {KNOWN}." if suffix else f"The name needs an ending: {KNOWN}."

@@ -1,0 +1,85 @@
+"""The dialog that chooses the order of the rows. Knows the words of `Filters.sort`; sorts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from core.base.row import COLUMNS
+from tui.common.choices import HEADING, MARK, MUTED, Choices, Line
+from tui.common.list_dialog import Panel
+from tui.data.widgets.hits import fit
+
+
+class SortDialog(Panel[tuple[str, bool]]):
+    """Gives (sort, descending) as `core.session.Filters` has them; sort is empty for the order of the source.
+
+    columns: those that the source has. Choosing the order that is there turns it round; a length begins with the longest.
+    """
+
+    TITLE_WORDS = "Order of the rows"
+    KEY_WORDS = "Enter orders · again turns it round · Esc closes"
+    AUTO_FOCUS = "#choices"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("t", "choose", show=False)]
+    DEFAULT_CSS = """
+    SortDialog > #box { max-width: 64; }
+    """
+
+    def __init__(self, sort: str = "", descending: bool = False, columns: Sequence[str] = COLUMNS) -> None:
+        super().__init__()
+        self._now = (sort, descending)
+        texts = [column for column in columns if column not in ("syslang", "sysflag")]
+        self._lines: list[tuple[str, str]] = [
+            ("", "as in the source"),
+            ("length", "the whole row"),
+            *((f"length({column})", column) for column in texts),
+            *((column, column) for column in columns),
+        ]
+        self._headings = {1: "By length", 2 + len(texts): "By alphabet"}
+        self._shown: list[int | str] = []  # the index of a line, or a heading
+        for index in range(len(self._lines)):
+            if index in self._headings:
+                self._shown.append(self._headings[index])
+            self._shown.append(index)
+
+    def compose_dialog(self) -> ComposeResult:
+        yield Choices(id="choices")
+
+    def on_mount(self) -> None:
+        now = next((place for place, shown in enumerate(self._shown) if isinstance(shown, int) and self._lines[shown][0] == self._now[0]), 0)
+        self.query_one(Choices).show(len(self._shown), self._draw, now, lambda place: isinstance(self._shown[place], int))
+
+    def _draw(self, place: int, width: int) -> Line:
+        shown = self._shown[place]
+        if isinstance(shown, str):
+            return [(shown, HEADING)]
+        sort, words = self._lines[shown]
+        if sort != self._now[0]:
+            return [(f"  {fit(words, 24)}", ""), (fit(order_words(sort, begins_descending(sort)), width - 26), MUTED)]
+        return [(f"● {fit(words, 24)}", MARK), (fit(f"now {order_words(*self._now)}" if sort else "now", width - 26), MARK)]
+
+    @on(Choices.Chosen)
+    def _chosen(self, event: Choices.Chosen) -> None:
+        shown = self._shown[event.index]
+        if isinstance(shown, int):
+            sort = self._lines[shown][0]
+            turned = not self._now[1] if sort == self._now[0] else begins_descending(sort)
+            self.dismiss((sort, turned and bool(sort)))
+
+    def action_choose(self) -> None:
+        self.query_one(Choices).action_choose()
+
+
+def begins_descending(sort: str) -> bool:
+    return sort.startswith("length")
+
+
+def order_words(sort: str, descending: bool) -> str:
+    """How an order goes, as a person says it."""
+    if sort.startswith("length"):
+        return "longest first" if descending else "shortest first"
+    return ("Z to A" if descending else "A to Z") if sort else ""

@@ -1,0 +1,212 @@
+"""The dialog that shows a data set in numbers: rows by language and split, what is empty, how long rows are and what a maximum length costs.
+
+Shows what `core.quality` counted; counts nothing itself.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import Input, Label, Static
+
+from core.base.safe_text import safe_line
+from core.quality.report import Lengths, Statistics
+from tui.common.choices import bar
+from tui.common.field import Field
+from tui.common.list_dialog import Panel
+from tui.data.widgets.histogram import Histogram
+from tui.data.widgets.hits import fit
+
+ROWS, WHOLE = "rows", "whole prompt"
+KEEP = 0.99  # the share of rows for which the length that keeps them is named
+BAR = 12
+FLAGS = 4  # values of sysflag with a column of their own
+
+
+class StatisticsDialog(Panel[None]):
+    """Pages: the rows, the whole prompt with its maximum length, then each column. Nothing is given back."""
+
+    KEY_WORDS = "←→ pages · ↑↓ scroll · m maximum length · Esc closes"
+    TALL = True
+    AUTO_FOCUS = "#table"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right", "page(1)", show=False),
+        Binding("left", "page(-1)", show=False),
+        Binding("tab", "page(1)", show=False),
+        Binding("shift+tab", "page(-1)", show=False),
+        Binding("m", "edit", show=False),
+    ]
+    DEFAULT_CSS = """
+    StatisticsDialog #pages { height: auto; margin: 0 0 1 0; }
+    StatisticsDialog #table { height: 1fr; scrollbar-size-vertical: 1; }
+    StatisticsDialog #lengths { height: 1fr; }
+    StatisticsDialog #numbers { height: auto; }
+    StatisticsDialog #chart { min-height: 4; max-height: 20; margin: 1 0 0 0; }
+    StatisticsDialog #maximum-row Label { width: 18; }
+    StatisticsDialog #maximum { width: 12; }
+    """
+
+    def __init__(self, statistics: Statistics, page: str = ROWS) -> None:
+        super().__init__()
+        self._statistics = statistics
+        self._pages = [ROWS, *([WHOLE] if statistics.whole.sizes else []), *(name for name, lengths in statistics.columns.items() if lengths.sizes)]
+        self._page = page if page in self._pages else ROWS
+        self._limit = statistics.max_length
+
+    def compose_dialog(self) -> ComposeResult:
+        yield Static(id="pages")
+        with VerticalScroll(id="table"):
+            yield Static(id="rows")
+        with VerticalScroll(id="lengths", can_focus=False):
+            yield Static(id="numbers")
+            with Horizontal(classes="row", id="maximum-row"):
+                yield Label("maximum length", classes="label")
+                yield Field(str(self._limit or ""), "tokens", id="maximum", max_length=9, restrict="[0-9]*")
+            yield Static(id="costs")
+            yield Histogram(id="chart")
+
+    def on_mount(self) -> None:
+        name = self._statistics.source + (f" [{self._statistics.split}]" if self._statistics.split else "")
+        self.title_words(f"Statistics of {name[-60:]}")
+        self._show()
+
+    # -- the page --
+
+    def _show(self) -> None:
+        parts: list[Content] = []
+        for page in self._pages:
+            parts.append(Content.styled(f"[{page}]" if page == self._page else f" {page} ", "bold $accent" if page == self._page else "$text-muted"))
+        self.say("#pages", Content(" ").join(parts))
+        rows = self._page == ROWS
+        self.query_one("#table").display = rows
+        self.query_one("#lengths").display = not rows
+        if rows:
+            self.say("#rows", Content("\n").join(rows_table(self._statistics)))
+            self.set_focus(self.query_one("#table"))
+            return
+        if self.focused is None or self.focused.id != "maximum":
+            self.set_focus(None)
+        whole = self._page == WHOLE
+        lengths = self._statistics.whole if whole else self._statistics.columns[self._page]
+        self.say("#numbers", numbers_words(lengths, self._statistics, self._page))
+        self.query_one("#maximum-row").display = whole and self._statistics.unit == "tokens"
+        self.query_one("#costs").display = whole
+        if whole:
+            self.say("#costs", cost_words(self._statistics, self._limit))
+        chart = self.query_one(Histogram)
+        chart.display = lengths.max > 0  # a column that is empty everywhere has no distribution
+        chart.show_lengths(lengths, self._limit if whole else 0)
+
+    def action_page(self, by: int) -> None:
+        self._page = self._pages[(self._pages.index(self._page) + by) % len(self._pages)]
+        self.set_focus(None)
+        self._show()
+
+    # -- the maximum length --
+
+    def action_edit(self) -> None:
+        if WHOLE in self._pages and self._statistics.unit == "tokens":
+            self._page = WHOLE
+            self._show()
+            self.set_focus(self.query_one("#maximum"))
+            self.keys("type a length · Enter or Esc leaves the field")
+
+    @on(Input.Changed, "#maximum")
+    def _changed(self, event: Input.Changed) -> None:
+        self._limit = int(event.value) if event.value else 0
+        if self._page == WHOLE:
+            self.say("#costs", cost_words(self._statistics, self._limit))
+            self.query_one(Histogram).show_lengths(self._statistics.whole, self._limit)
+
+    @on(Input.Submitted, "#maximum")
+    def _leave_field(self) -> None:
+        self.set_focus(None)
+        self.keys(self.KEY_WORDS)
+
+    def action_close(self) -> None:
+        if self.focused is not None and self.focused.id == "maximum":
+            self._leave_field()
+        else:
+            super().action_close()
+
+
+def rows_table(statistics: Statistics) -> list[Content]:
+    """Rows by language and split, empty fields, templates."""
+    flags = statistics.flags
+    heads = list(flags)[:FLAGS]
+    counts = {(language, flag): count for language, flag, count in statistics.pairs}
+    width = max(12, *(9, *(min(24, len(language) + 2) for language in statistics.languages)))
+    others = len(flags) > FLAGS
+    titles = [_right(flag or "(none)", 11) for flag in heads] + ([_right("others", 11)] if others else []) + [_right("all", 11)]
+    lines = [Content.styled(rows_words(statistics.rows), "bold"), Content("")]
+    lines.append(Content.styled(fit("syslang", width) + " ".join(titles), "bold $primary"))
+    for language, total in statistics.languages.items():
+        cells = [counts.get((language, flag), 0) for flag in heads]
+        cells += [total - sum(cells)] if others else []
+        share = total / statistics.rows if statistics.rows else 0.0
+        line = fit(language or "(none)", width) + " ".join(f"{count:>11,}" for count in [*cells, total])
+        lines.append(Content(line) + Content.styled(f" {share:6.1%}", "$text-muted"))
+    totals = [flags[flag] for flag in heads]
+    totals += [statistics.rows - sum(totals)] if others else []
+    lines.append(Content.styled(fit("all", width) + " ".join(f"{count:>11,}" for count in [*totals, statistics.rows]), "bold"))
+    lines += [Content(""), Content.styled("empty fields", "bold $primary")]
+    for column, count in statistics.empty.items():
+        share = count / statistics.rows if statistics.rows else 0.0
+        style = "$warning" if count and column in ("instruction", "output") else ""
+        lines.append(Content.styled(f"{column:<12}{count:>12,} {share:6.1%} {bar(share, BAR)}", style))
+    if statistics.templates:
+        lines += [Content(""), Content.styled("template that a row takes in training", "bold $primary")]
+        lines += [Content(f"{fit(name, 24)}{count:>12,}") for name, count in statistics.templates.items()]
+    if statistics.unreadable:
+        lines += [Content(""), Content.styled(f"{rows_words(statistics.unreadable)} refused by the tokenizer, counted in no length.", "$warning")]
+    lines += [Content(""), Content.styled(counted_words(statistics), "$text-muted")]
+    return lines
+
+
+def _right(text: str, width: int) -> str:
+    """Foreign text at the right end of `width` cells."""
+    line = fit(text, width).rstrip()
+    return " " * (width - cell_len(line)) + line
+
+
+def rows_words(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def counted_words(statistics: Statistics) -> str:
+    """What lengths are counted in, and by what."""
+    by = f"by the tokenizer of {safe_line(statistics.tokenizer, 60)}" if statistics.tokenizer else safe_line(statistics.note, 200)
+    return f"Lengths are counted in {statistics.unit}" + (f" {by}." if by else ".")
+
+
+def numbers_words(lengths: Lengths, statistics: Statistics, page: str) -> Content:
+    """The percentiles of one distribution."""
+    parts = [("p50", lengths.keeping(0.50)), ("p95", lengths.keeping(0.95)), ("p99", lengths.keeping(0.99)), ("longest", lengths.max)]
+    if not lengths.max:
+        return Content(f"{page} is empty in all {lengths.rows:,} rows.")
+    line = Content("   ").join([Content.styled(f"{name} ", "$text-muted") + Content.styled(f"{value:,}", "bold") for name, value in parts])
+    what = "the text as it is trained" if page == WHOLE else f"{page} alone"
+    more = f"\n{lengths.total:,} {statistics.unit} in {rows_words(lengths.rows)}, {lengths.mean:,.1f} on average: {what}."
+    return line + Content.styled(more, "$text-muted")
+
+
+def cost_words(statistics: Statistics, limit: int) -> Content:
+    """What a maximum length costs, and the one that costs 1 % of the rows."""
+    if statistics.unit != "tokens":
+        return Content.styled(f"What a maximum length costs can be said in tokens only. {safe_line(statistics.note, 200)}", "$text-muted")
+    kept = Content(f"{statistics.whole.keeping(KEEP):,} tokens keep {KEEP:.0%} of the rows whole, {statistics.whole.max:,} keep all.")
+    if limit <= 0:
+        return Content("Without a maximum every row is trained whole.\n") + kept
+    cut = statistics.cut(limit)
+    if not cut.lose_eos:
+        return Content.styled(f"All {cut.rows:,} rows fit into {limit:,} tokens.", "$success") + Content("\n") + kept
+    share, none = cut.lose_eos / cut.rows, cut.lose_answer / cut.rows
+    words = f"{share:.2%} ({rows_words(cut.lose_eos)}) would lose the end (EOS): training leaves them out.\n"
+    words += f"{none:.2%} ({rows_words(cut.lose_answer)}) would lose the whole answer.\n"
+    return Content.styled(words, "$warning") + kept

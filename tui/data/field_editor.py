@@ -1,0 +1,151 @@
+"""The screen in which one field of a row is written. Knows no data set: it hands the text to `keep`, and stays until that has worked.
+
+Nothing that was typed is dropped in passing: a text that cannot be kept stays here with the reason, and Esc asks before it drops one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.timer import Timer
+from textual.widgets import Static, TextArea
+
+from core.base.errors import SuironError
+from core.base.safe_text import safe_line
+from tui.common.safe_editing import Editable
+from tui.data.widgets.field_area import FieldArea
+
+if TYPE_CHECKING:
+    from core.data.editing.drafts import Draft
+
+Keep = Callable[[str], Awaitable[SuironError | None]]  # keeps the text; gives the reason where it could not
+LONGEST = 100_000  # characters: wrapping more than that in an editor holds up the screen
+COUNT_AFTER = 0.3  # seconds between two counts while a person types
+
+
+class WritingScreen(ModalScreen[bool]):
+    """What the editor and the form of a new row share. Gives True where something was kept."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f5,ctrl+r", "keep", "Keep", show=False, priority=True),
+        Binding("escape", "close", "Close", show=False),
+    ]
+    DEFAULT_CSS = """
+    WritingScreen {
+        background: $background;
+        & > Static { height: 1; width: 1fr; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        & > .title { background: $panel; }
+        & > .keys { color: $text-muted; background: $panel; }
+        & > .trouble { height: auto; max-height: 6; color: $error; text-wrap: wrap; display: none; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = False  # Esc was pressed once
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether something stands here that is kept nowhere."""
+        raise NotImplementedError
+
+    async def _keep(self) -> SuironError | None:
+        raise NotImplementedError
+
+    async def action_keep(self) -> None:
+        """Keep what was written, then close. What cannot be kept stays."""
+        error = await self._keep() if self.unsaved else None
+        if error is None:
+            self._leave(True)
+        else:
+            self.say(f"Not kept: {error}")
+
+    def action_close(self) -> None:
+        if self.unsaved and not self._asked:
+            self._asked = True
+            self.say("Not kept yet. F5 keeps it; Esc again drops what was written here.")
+        else:
+            self._leave(False)
+
+    def _leave(self, kept: bool) -> None:
+        """The person has decided about what stands here."""
+        self.dismiss(kept)
+
+    @on(TextArea.Changed)
+    def _written(self) -> None:
+        if self._asked:
+            self._asked = False
+            self.say("")
+
+    def say(self, words: str) -> None:
+        """Words under the text; may quote foreign text."""
+        trouble = self.query_one(".trouble", Static)
+        trouble.display = bool(words)
+        trouble.update(Content(safe_line(words, 600)))
+
+
+class FieldEditor(WritingScreen):
+    """title: the row and the field; text: as it is in the row, foreign; draft: takes what stands here when the app ends, and may hold some."""
+
+    def __init__(self, title: str, text: str, keep: Keep, draft: Draft | None = None) -> None:
+        super().__init__()
+        self._title, self._editable, self._keep_text, self._draft = title, Editable(text), keep, draft
+        self._before = draft.read() if draft is not None else None  # a small file, once
+        self._area = FieldArea(self._editable.shown if self._before is None else self._before)
+        self._left = False
+        self._counting: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static(classes="title")
+        yield self._area
+        yield Static(classes="trouble")
+        yield Static("F5 or ^r keeps it · Esc leaves · Enter is a line break", classes="keys", markup=False)
+
+    def on_mount(self) -> None:
+        self._area.focus()
+        self._area.move_cursor(self._area.document.end)
+        self._count()
+        if self._editable.losses:
+            self.say(". ".join(self._editable.losses) + " once you keep a change.")
+        if self._before is not None:
+            self.say("This is what you were writing when Suiron ended. F5 keeps it; Esc twice drops it.")
+
+    def on_unmount(self) -> None:
+        """The connection may be lost: what was written waits for its field to be opened again."""
+        if self._draft is not None and not self._left and self.unsaved:
+            with suppress(OSError):
+                self._draft.write(self._area.text)
+
+    def _leave(self, kept: bool) -> None:
+        self._left = True
+        if self._draft is not None:
+            self._draft.drop()
+        super()._leave(kept)
+
+    @property
+    def unsaved(self) -> bool:
+        return self._area.text != self._editable.shown
+
+    async def _keep(self) -> SuironError | None:
+        return await self._keep_text(self._editable.back(self._area.text))
+
+    @on(TextArea.Changed)
+    def _count_soon(self) -> None:
+        if self._counting is None:
+            self._counting = self.set_timer(COUNT_AFTER, self._count)
+
+    def _count(self) -> None:
+        self._counting = None
+        text = self._area.text
+        lines = text.count("\n") + 1
+        changed = text != self._editable.shown
+        words = f"{len(text):,} character{'s' if len(text) != 1 else ''} · {lines:,} line{'s' if lines > 1 else ''}{' · changed' if changed else ''}"
+        title = Content.styled(self._title, "bold") + Content.styled(f"  {words}", "$text-muted")
+        self.query_one(".title", Static).update(title, layout=False)

@@ -1,0 +1,25 @@
+"""A text field for a row's text, foreign or not: what is pasted is made safe first. Its cursor stands still: a blinking one writes for ever."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.widgets import TextArea
+
+from tui.common.safe_editing import PASTED, editable
+
+
+class FieldArea(TextArea):
+    DEFAULT_CSS = """
+    FieldArea {
+        padding: 0 1; border: none; background: $surface; width: 1fr; height: 1fr; scrollbar-size-vertical: 1;
+        &:focus { border: none; background: $panel; }
+        & .text-area--placeholder { color: $text-muted; }
+    }
+    """
+
+    def __init__(self, text: str = "", placeholder: str = "", *, id: str | None = None) -> None:
+        super().__init__(text, placeholder=placeholder, id=id, compact=True, show_line_numbers=False, highlight_cursor_line=False, soft_wrap=True)
+        self.cursor_blink = False
+
+    async def on_paste(self, event: events.Paste) -> None:
+        event.text = editable(event.text[:PASTED])  # the base class inserts it: Textual calls the handlers of both

@@ -1,0 +1,374 @@
+"""One whole row: its fields under headings, wrapped. A cursor stands on one of them; fields fold, and one can be shown alone.
+
+Virtual: only lines in sight are drawn. Long fields are wrapped in the background, so a cell of a megabyte holds up no key; what stands in sight
+stays where it is meanwhile. Knows no files: whoever shows a row also says how it was before it was changed, and counts its tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.selection import Selection
+from textual.strip import Strip
+
+from core.base.row import COLUMNS, Row
+from core.base.safe_text import safe_line
+from tui.data.widgets.field_lines import FieldLines
+from tui.data.widgets.hits import NONE, Hits
+
+LONG = ("instruction", "input", "reasoning", "output")  # shown with their lines
+LABELS = ("syslang", "sysflag")  # shown in the first line
+SLICE = 0.004  # seconds of wrapping between two looks at the keyboard
+SETTLE = 0.1  # seconds between two times that what was wrapped meanwhile is shown
+STEP = 2_000  # characters wrapped at a time
+MARGIN = 1  # cells left and right; drawn with the text and not as the widget's padding, which would be painted apart
+
+Piece = tuple[str, str]  # safe text and the name of its style
+
+
+@dataclass
+class Section:
+    """A field as it lies in the pane: `start` is the row of its heading."""
+
+    column: str
+    text: str
+    lines: FieldLines
+    start: int = 0
+
+    def height(self, folded: bool, alone: bool) -> int:
+        body = len(self.lines.lines) if self.text and not folded else 0
+        return body + (0 if alone else 1)
+
+
+class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
+    """Text can be selected with the mouse; what is selected is what is seen, so control characters come out as their pictures."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"pane--{name}" for name in ("heading", "cursor", "dim", "reasoning", "output", "hit", "mark")}
+    DEFAULT_CSS = """
+    RowPane {
+        background: $surface; color: $foreground; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1;
+        & > .pane--heading { color: $primary; text-style: bold; }
+        & > .pane--cursor { color: $block-cursor-foreground; background: $block-cursor-background; text-style: bold; }
+        & > .pane--dim { color: $text-muted; }
+        & > .pane--reasoning { color: $reasoning; }
+        & > .pane--output { color: $response; }
+        & > .pane--hit { color: $warning; text-style: bold underline; }
+        & > .pane--mark { color: $warning; text-style: bold; }
+    }
+    """
+
+    class FieldClicked(Message):
+        """A heading was clicked: the cursor stands there now."""
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.row: Row | None = None
+        self.field = "instruction"  # where the cursor stands
+        self.alone = False  # only that field is shown
+        self.folded: set[str] = set()
+        self._before: Row | None = None
+        self._added = False
+        self._tokens: dict[str, int] = {}
+        self._found: dict[str, int] = {}
+        self._hits = NONE
+        self._sections: list[Section] = []
+        self._height = 1
+        self._settled = 0.0
+        self._drawn: list[list[Piece]] = []  # the lines in sight as they were painted last, from row `_drawn_at` on
+        self._drawn_at = 0
+        self._resizing = False  # the pane is about to get the size it has when it stands alone
+
+    # -- what is shown --
+
+    def show(self, row: Row | None, before: Row | None = None, added: bool = False) -> None:
+        """Show a row from the field the cursor stands on. before: the row as it was before it was changed; added: it is not in the source.
+        The same row again leaves the pane as it is."""
+        if (row, before, added) == (self.row, self._before, self._added):
+            return
+        stays = row is not None and self.row is not None and row.index == self.row.index
+        self.row, self._before, self._added = row, before, added
+        self._tokens, self._found = {}, {}
+        top = self.scroll_offset.y
+        self._lay_out()
+        self._move(top if stays else self._top_of_field())
+
+    def point_out(self, hits: Hits) -> None:
+        """What is searched for."""
+        if hits != self._hits:
+            self._hits, self._found, self._drawn = hits, {}, []
+            self.refresh()
+
+    def count(self, row: Row, tokens: dict[str, int], found: dict[str, int]) -> None:
+        """The tokens of each field, where they could be counted, and how often what is searched for stands in it."""
+        if row == self.row:
+            self._tokens, self._found = tokens, found
+            self._repaint()
+
+    def go_to_field(self, field: str) -> None:
+        """Put the cursor on a field and bring it in sight."""
+        before, self.field = self.field, field
+        if self.alone:
+            self._lay_out()
+            self._move(self._top_of_field())
+        elif field != before:
+            self._repaint()
+            self._bring_in_sight()
+
+    def field_by(self, by: int) -> None:
+        self.go_to_field(COLUMNS[(COLUMNS.index(self.field) + by) % len(COLUMNS)])
+
+    def toggle_fold(self) -> bool:
+        """Fold the field or show it again; False for one that has nothing to fold."""
+        if self.field in LABELS or self.alone:
+            return False
+        self.folded ^= {self.field}
+        self._settle()
+        self._bring_in_sight()
+        return True
+
+    def show_alone(self, alone: bool) -> None:
+        """Only the field the cursor stands on, or all of them."""
+        if alone != self.alone:
+            self.alone = self._resizing = alone
+            self._lay_out()
+            self._move(self._top_of_field())
+
+    def page_by(self, pages: int) -> None:
+        self.line_by(pages * max(1, self.size.height - 2))
+
+    def line_by(self, lines: int) -> None:
+        self._move(self.scroll_offset.y + lines)
+
+    @property
+    def text(self) -> str:
+        """The field the cursor stands on, as it is in the row."""
+        return getattr(self.row, self.field) if self.row is not None else ""
+
+    @property
+    def content(self) -> str:
+        """All lines laid out so far, as they are drawn."""
+        return "\n".join("".join(text for text, _ in self._line(y)).rstrip() for y in range(self._height))
+
+    # -- lying out --
+
+    @property
+    def _width(self) -> int:
+        return max(1, self.scrollable_content_region.width - 2 * MARGIN)
+
+    def _lay_out(self) -> None:
+        """Wrap the beginning of each field now, and the rest in the background."""
+        self.workers.cancel_group(self, "wrap")
+        row, width = self.row, self._width
+        columns: tuple[str, ...] = () if row is None or not self.size.width else (self.field,) if self.alone else LONG
+        self._sections = [Section(column, getattr(row, column), FieldLines(getattr(row, column), width)) for column in columns]
+        self._settle()
+        if any(not section.lines.done for section in self._sections):
+            self.run_worker(self._wrap_rest(self._sections), group="wrap", exclusive=True)
+
+    async def _wrap_rest(self, sections: list[Section]) -> None:
+        for section in sorted(sections, key=lambda section: section.column != self.field):
+            while not section.lines.done:
+                until = time.perf_counter() + SLICE
+                while not section.lines.done and time.perf_counter() < until:
+                    section.lines.more(STEP)
+                if time.monotonic() - self._settled >= SETTLE:
+                    self._settle()
+                await asyncio.sleep(0)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Put every field in its place. What stands in sight stays there, whatever has grown above it."""
+        top, before = self.scroll_offset.y, self._height
+        held = next((section for section in reversed(self._sections) if section.start <= top), None)
+        offset = top - held.start if held is not None else top
+        at = 1
+        for section in self._sections:
+            section.start = at
+            at += section.height(section.column in self.folded, self.alone)
+        self._height = at
+        self._settled = time.monotonic()
+        if at != before:
+            self.set_reactive(ScrollView.virtual_size, Size(self._width, at))  # the attribute itself lays the whole screen out anew
+            if self.show_vertical_scrollbar:
+                self.vertical_scrollbar.window_virtual_size = max(at, self.size.height)  # the same for all rows that fit: nothing to paint
+        if held is not None and held.start + offset != top and held.start > 1:
+            self._move(held.start + offset)
+        self._repaint()
+
+    def _move(self, top: int) -> None:
+        self.scroll_to(y=min(max(0, top), self.max_scroll_y), animate=False, force=True, immediate=True)
+
+    def _repaint(self) -> None:
+        """Only the lines that are not what stands there already: over SSH the blank half of a pane would cost as much as its text."""
+        top, height = self.scroll_offset.y, self.size.height
+        lines = [self._line(top + y) if top + y < self._height else [] for y in range(height)]
+        if top != self._drawn_at or len(self._drawn) != height:
+            self.refresh()
+        elif changed := [y for y in range(height) if lines[y] != self._drawn[y]]:
+            width = self.scrollable_content_region.width  # without the scrollbar beside it
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
+        self._drawn, self._drawn_at = lines, top
+
+    def _top_of_field(self) -> int:
+        """Where to begin to read: at the hit where one field is shown alone, else at the field's heading, or at the first line."""
+        section = next((section for section in self._sections if section.column == self.field), None)
+        if section is None:
+            return 0
+        if self.alone:
+            line = section.lines.line_of(self._hits.of(self.field))
+            return line if line is not None and line > self.size.height // 2 else 0
+        return section.start if section is not self._sections[0] else 0
+
+    def _bring_in_sight(self) -> None:
+        section = next((section for section in self._sections if section.column == self.field), None)
+        if section is None or section is self._sections[0]:
+            self._move(0)
+            return
+        top, last = self.scroll_offset.y, section.start + min(3, section.height(section.column in self.folded, False)) - 1
+        if section.start < top or last >= top + self.size.height:
+            self._move(section.start)
+
+    def on_resize(self, event: events.Resize) -> None:
+        if self.row is not None and (not self._sections or any(section.lines.width != self._width for section in self._sections)):
+            share = self.scroll_offset.y / max(1, self._height)
+            self._lay_out()
+            self._move(self._top_of_field() if self._resizing else round(share * self._height))
+        self._resizing = False
+
+    # -- drawing --
+
+    def render_line(self, y: int) -> Strip:
+        base, row, width = self.rich_style, self.scroll_offset.y + y, self.scrollable_content_region.width
+        line = self._line(row) if row < self._height else []
+        # blanks take the style of the text beside them, so that a line of one style goes over the line as one piece
+        fill = self._style(line[-1][1] if line and line[-1][1] in ("cursor", "reasoning", "output", "dim") else "", base)
+        first = self._style(line[0][1] if line and line[0][1] in ("cursor", "reasoning", "output", "dim") else "", base)
+        segments = [Segment(" " * MARGIN, first), *self._segments(line, row, base)]
+        return Strip(segments).adjust_cell_length(width, fill).simplify().apply_offsets(-MARGIN, row)
+
+    def _line(self, row: int) -> list[Piece]:
+        """The pieces of a row of the pane."""
+        if self.row is None:
+            return [("This row is on its way …", "dim")] if row == 0 else []
+        if row == 0:
+            return self._first_line(self.row)
+        section = next((section for section in reversed(self._sections) if section.start <= row), None)
+        if section is None:
+            return []
+        at = row - section.start - (0 if self.alone else 1)
+        return self._heading(section) if at < 0 else self._body(section.column, section.lines, at)
+
+    def _first_line(self, row: Row) -> list[Piece]:
+        if self.alone:
+            return [(f"row {row.index} ", "heading"), (" ", ""), *self._heading_of(self.field, self.text, alone=True)]
+        pieces: list[Piece] = [(f"row {row.index}", "heading")]
+        room = self._width >= 60
+        mark = f" +{' added' * room}" if self._added else f" ●{' changed' * room}" if self._before is not None else ""
+        pieces.append((mark, "mark"))
+        for label in LABELS:
+            here, value = label == self.field, safe_line(getattr(row, label), 40)
+            style = "cursor" if here else ""
+            pieces += [("  ", ""), (f"{'> ' if here else ''}{label} ", style or "dim"), (value or "(empty)", style or ("" if value else "dim"))]
+            pieces += [("●", "mark")] if self._differs(label) else []
+        return _cut([*pieces, (" ", "")], self._width)
+
+    def _heading(self, section: Section) -> list[Piece]:
+        return self._heading_of(section.column, section.text, alone=False)
+
+    def _heading_of(self, column: str, text: str, alone: bool) -> list[Piece]:
+        here = column == self.field and not alone
+        name = f"{'> ' if here else '' if alone else '  '}{column}"
+        words = [f"{len(text):,} character{'s' if len(text) > 1 else ''}"] if text else ["empty"]
+        words += [f"{self._tokens[column]:,} token{'s' if self._tokens[column] > 1 else ''}"] if text and column in self._tokens else []
+        words += [f"{self._found[column]:,} hit{'s' if self._found[column] > 1 else ''}"] if self._found.get(column) else []
+        lines = text.count("\n") + 1
+        words += [f"{lines:,} lines"] if lines > 1 else []
+        words += ["folded, z shows it"] if column in self.folded and text and not alone else []
+        mark = "● " if self._differs(column) else ""
+        style = "cursor" if here else "dim"
+        pieces = [(name, "cursor" if here else "heading"), ("  ", style), (mark, style if here else "mark"), (" · ".join(words), style)]
+        return _cut(pieces, self._width)
+
+    def _body(self, column: str, lines: FieldLines, at: int) -> list[Piece]:
+        line = lines.lines[at]
+        plain = column if column in ("reasoning", "output") else ""
+        pieces: list[Piece] = []
+        done = 0
+        for start, end in lines.spans(at, self._hits.of(column)):
+            pieces += [(line[done:start], plain), (line[start:end], "hit")]
+            done = end
+        rest = line[done:]
+        blank = len(rest) - len(rest.rstrip(" ")) if lines.is_hard(at) else 0  # seen, for a model learns it
+        return [*pieces, (rest[: len(rest) - blank], plain), *([("·" * blank, "dim")] if blank else [])]
+
+    def _differs(self, column: str) -> bool:
+        return self.row is not None and self._before is not None and getattr(self.row, column) != getattr(self._before, column)
+
+    def _segments(self, line: list[Piece], row: int, base: Style) -> list[Segment]:
+        segments = [Segment(text, self._style(style, base)) for text, style in line if text]
+        selection = self.text_selection
+        span = selection.get_span(row) if selection is not None else None
+        if span is None:
+            return segments
+        start, end = span[0], span[1] if span[1] != -1 else sum(len(text) for text, _ in line)
+        marked, offset, split = self.screen.get_component_rich_style("screen--selection"), 0, []
+        for text, style, _ in segments:
+            left, right = max(0, min(start - offset, len(text))), max(0, min(end - offset, len(text)))
+            split += [Segment(text[:left], style), Segment(text[left:right], (style or base) + marked), Segment(text[right:], style)]
+            offset += len(text)
+        return [segment for segment in split if segment.text]
+
+    def _style(self, name: str, base: Style) -> Style:
+        return base + self.get_component_rich_style(f"pane--{name}", partial=True) if name else base
+
+    # -- the mouse --
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        section = next((section for section in self._sections if offset and section.start == self.scroll_offset.y + offset.y), None)
+        if section is not None and not self.alone:
+            self.go_to_field(section.column)
+            self.post_message(self.FieldClicked())
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """What is selected, without the line breaks that wrapping made."""
+        last = self._height - 1
+        first, left = (min(selection.start.y, last), max(0, selection.start.x)) if selection.start is not None else (0, 0)
+        end, right = (min(selection.end.y, last), max(0, selection.end.x)) if selection.end is not None else (last, None)
+        parts = []
+        for row in range(first, end + 1):
+            text = "".join(piece for piece, _ in self._line(row))
+            text = text[left if row == first else 0 : right if row == end else None]
+            parts.append(text + ("" if row == end or self._goes_on(row) else "\n"))
+        return "".join(parts), "\n"
+
+    def _goes_on(self, row: int) -> bool:
+        """Whether the row below continues the same line of the text."""
+        section = next((section for section in reversed(self._sections) if section.start <= row), None)
+        at = row - section.start - (0 if self.alone else 1) if section is not None else -1
+        return section is not None and 0 <= at < len(section.lines.lines) - 1 and not section.lines.is_hard(at)
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        self.refresh()
+
+
+def _cut(pieces: list[Piece], width: int) -> list[Piece]:
+    """Pieces of at most `width` cells."""
+    cut: list[Piece] = []
+    for text, style in pieces:
+        cells = cell_len(text)
+        if cells > width:
+            return [*cut, (set_cell_size(text, max(0, width - 1)) + "…" if width > 0 else "", style)]
+        cut.append((text, style))
+        width -= cells
+    return cut

@@ -1,0 +1,259 @@
+"""The dialog of the mixture: which templates with which weights, what is learnt, what happens to long rows; and how many rows each template gets,
+counted over the whole data set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Label, Static
+from textual.worker import get_current_worker
+
+from core.base.errors import RunError, SuironError
+from core.base.safe_text import safe_line
+from core.examples.mixture import Drawable, Mixture, Realised
+from core.runs.prompt_texts import (
+    LOSS,
+    LOSSES,
+    MIXTURE,
+    SECTIONS,
+    TOO_LONG,
+    TOO_LONGS,
+    loss_text,
+    parse_loss,
+    parse_mixture,
+    prompt_texts,
+)
+from core.runs.spec import RunSpec
+from tui.common.field import Field
+from tui.common.readable_error import readable
+from tui.common.room import Dialog
+
+if TYPE_CHECKING:
+    from core.data.dataset import DataSet
+
+WEIGHTS = "weights"
+COUNT_AFTER = 0.3  # seconds after the last key until the rows are counted
+TELL_EVERY = 50_000  # rows between two words of a count
+
+
+class Turn(Static, can_focus=True):
+    """One of a few values: left and right, Enter or Space take the next."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,space", "turn(1)", "Next", show=False),
+        Binding("left", "turn(-1)", "Before", show=False),
+    ]
+
+    class Turned(Message):
+        pass
+
+    def __init__(self, values: Sequence[str], value: str, *, id: str) -> None:
+        super().__init__(id=id, classes="turn")
+        self._values = list(values)
+        self.value = value
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def action_turn(self, by: int) -> None:
+        self.value = self._values[(self._values.index(self.value) + by) % len(self._values)]
+        self._draw()
+        self.post_message(self.Turned())
+
+    def on_click(self) -> None:
+        self.action_turn(1)
+
+    def _draw(self) -> None:
+        self.update(Content(f"‹ {self.value.replace('_', ' ')} ›"))
+
+
+class Weight(Field):
+    """A number; empty for a template that is not in the mixture."""
+
+    def __init__(self, value: str, *, id: str) -> None:
+        super().__init__(value, "", id=id, restrict=r"[0-9.eE\-]*", max_length=12)
+
+
+class MixtureDialog(Dialog[dict[str, str]]):
+    """Gives the settings as `core.runs.prompt_texts` writes them. templates: every one there is, with its words; bind: the templates of a mixture.
+
+    Counting runs in a thread and is dropped when a weight changes.
+    """
+
+    TITLE_WORDS = "What the rows are trained as"
+    AUTO_FOCUS = "Weight"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "field(1)", show=False, priority=True),  # the box would scroll
+        Binding("up", "field(-1)", show=False, priority=True),
+        Binding("enter", "take", show=False),
+        Binding("f5", "take", show=False),
+    ]
+    DEFAULT_CSS = """
+    MixtureDialog {
+        & Horizontal { height: 1; width: 1fr; }
+        & .name { width: 28; text-wrap: nowrap; text-overflow: ellipsis; }
+        & .word { width: 11; color: $text-muted; }
+        & .short { width: 11; color: $text-muted; padding: 0 0 0 1; }
+        & Weight { width: 9; }
+        & .share { width: 1fr; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        & .turn { width: 20; height: 1; }
+        & .turn:focus { background: $block-cursor-background; color: $block-cursor-foreground; }
+        & #templates { height: auto; max-height: 10; scrollbar-size-vertical: 1; }
+        & #counted { margin: 1 0 0 0; }
+    }
+    """
+
+    def __init__(self, spec: RunSpec, templates: Sequence[tuple[str, str]], dataset: DataSet | None, bind: Callable[[str], Drawable]) -> None:
+        super().__init__()
+        self._spec, self._dataset, self._bind = spec, dataset, bind
+        weights = {part.template: part.weight for part in spec.prompt.mixture}
+        missing = [(name, "no such template here") for name in weights if name not in dict(templates)]
+        self._templates = [*templates, *missing]
+        self._weights = weights
+        self._serial = 0
+
+    def compose_dialog(self) -> ComposeResult:
+        with VerticalScroll(id="templates", can_focus=False):
+            for place, (name, words) in enumerate(self._templates):
+                with Horizontal():
+                    yield Label(Content(safe_line(name, 60)), classes="name")
+                    yield Weight(f"{self._weights[name]:g}" if name in self._weights else "", id=f"weight-{place}")
+                    yield Static(Content.styled(safe_line(words, 100), "$text-muted"), classes="share", id=f"share-{place}")
+        loss = self._spec.prompt.loss_on
+        with Horizontal(id="learnt"):
+            yield Label("learnt", classes="word")
+            yield Turn([*LOSSES, WEIGHTS], loss if isinstance(loss, str) else WEIGHTS, id="loss")
+            yield Label("long rows", classes="word")
+            yield Turn(TOO_LONGS, self._spec.prompt.too_long, id="too-long")
+        with Horizontal(id="sections"):
+            for section in SECTIONS:
+                yield Label(section, classes="short")
+                value = 1.0 if isinstance(loss, str) else getattr(loss, section)
+                yield Weight(f"{value if section != 'prompt' or not isinstance(loss, str) else 0.0:g}", id=f"section-{section}")
+        yield Static(id="counted")
+        yield Static(classes="trouble")
+
+    def on_mount(self) -> None:
+        box = self.query_one("#box", VerticalScroll)
+        box.can_focus = False
+        box.border_subtitle = Content("↑↓ fields · ←→ turns · Enter takes it · Esc closes")
+        self._check()
+
+    # -- what stands here --
+
+    def texts(self) -> dict[str, str]:
+        """Raises RunError."""
+        weights = {name: self.query_one(f"#weight-{place}", Weight).value.strip() for place, (name, _) in enumerate(self._templates)}
+        mixture = ", ".join(f"{name} {weight}" for name, weight in weights.items() if weight)
+        loss = self.query_one("#loss", Turn).value
+        if loss == WEIGHTS:
+            loss = ", ".join(f"{section} {self.query_one(f'#section-{section}', Weight).value.strip() or '0'}" for section in SECTIONS)
+        parse_mixture(mixture)
+        return {MIXTURE: mixture, LOSS: loss_text(parse_loss(loss)), TOO_LONG: self.query_one("#too-long", Turn).value}
+
+    @on(Input.Changed)
+    @on(Turn.Turned)
+    def _check(self) -> None:
+        self._serial += 1
+        self.query_one("#sections").display = self.query_one("#loss", Turn).value == WEIGHTS
+        trouble = self.query_one(".trouble", Static)
+        try:
+            texts = self.texts()
+        except RunError as error:
+            trouble.display = True
+            trouble.update(Content(safe_line(f"{error.what}. {error.do}.", 300)))
+            return
+        trouble.display = False
+        parts = {part.template: part.weight for part in parse_mixture(texts[MIXTURE])}
+        self._show_shares(parts, {})
+        self.query_one("#counted", Static).update(Content.styled("counting …" if self._dataset is not None else "no data is open", "$text-muted"))
+        self.set_timer(COUNT_AFTER, partial(self._count, self._serial, parts))
+
+    def _show_shares(self, parts: Mapping[str, float], rows: Mapping[str, int]) -> None:
+        total, counted = sum(parts.values()), sum(rows.values())
+        for place, (name, words) in enumerate(self._templates):
+            if name in parts:
+                said = f"{100 * parts[name] / total:.3g} %"
+                if rows:
+                    said += f", got {rows.get(name, 0):,} ({rows.get(name, 0) / max(1, counted):.1%})"
+                shown = Content(said)
+            else:
+                shown = Content.styled(safe_line(words, 100), "$text-muted")
+            self.query_one(f"#share-{place}", Static).update(shown)
+
+    # -- counting --
+
+    def _count(self, serial: int, parts: dict[str, float]) -> None:
+        if serial == self._serial and self._dataset is not None:
+            self.run_worker(
+                partial(self._count_in_thread, serial, parts, self._dataset), thread=True, exclusive=True, group="count", exit_on_error=False
+            )
+
+    def _count_in_thread(self, serial: int, parts: dict[str, float], dataset: DataSet) -> None:
+        worker = get_current_worker()
+        flag = self._spec.data.train_flag if "sysflag" in dataset.columns else ""
+        try:
+            mixture = Mixture([(self._bind(name), weight) for name, weight in parts.items()], self._spec.prompt.seed)
+            places: Counter[int | None] = Counter()
+            done = without = 0
+            for rows in dataset.batches(flag):
+                for row in rows:
+                    place = mixture.place(row)
+                    places[place] += 1
+                    without += place is not None and (not row.reasoning or row.reasoning.isspace())
+                done += len(rows)
+                if worker.is_cancelled or serial != self._serial:
+                    return
+                if done // TELL_EVERY != (done - len(rows)) // TELL_EVERY:
+                    self.app.call_from_thread(self._tell, serial, Content.styled(f"counting … {done:,} rows", "$text-muted"))
+        except Exception as error:  # whatever a source does to its reader, it is shown here, and the app stays
+            if not worker.is_cancelled:
+                self.app.call_from_thread(self._tell, serial, Content.styled(safe_line(str(_told(error, dataset)), 300), "$warning"))
+            return
+        realised = Realised({one.name: places[place] for place, one in enumerate(mixture.templates)}, without, places[None])
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self._counted, serial, parts, realised, flag)
+
+    def _tell(self, serial: int, words: Content) -> None:
+        if serial == self._serial:
+            self.query_one("#counted", Static).update(words)
+
+    def _counted(self, serial: int, parts: dict[str, float], realised: Realised, flag: str) -> None:
+        if serial != self._serial:
+            return
+        self._show_shares(parts, realised.rows)
+        of_flag = f" with sysflag {safe_line(flag, 30)}" if flag else ""
+        said = f"{realised.total:,} rows{of_flag}, seed {self._spec.prompt.seed}"
+        said += f"; {realised.without_reasoning:,} of them without reasoning" if realised.without_reasoning else ""
+        words = Content(said)
+        if realised.left_out:
+            words += Content.styled(f"\n⚠ {realised.left_out:,} rows without reasoning are left out: no template here is for them", "$warning")
+        self._tell(serial, words)
+
+    # -- keys --
+
+    def action_field(self, by: int) -> None:
+        fields = [field for field in self.query("Weight, Turn") if field.display and (field.parent is None or field.parent.display)]
+        place = next((index for index, field in enumerate(fields) if field.has_focus), -1 if by > 0 else 0)
+        self.set_focus(fields[(place + by) % len(fields)])
+
+    @on(Input.Submitted)
+    def action_take(self) -> None:
+        try:
+            texts = self.texts()
+        except RunError:
+            return  # the dialog says what is wrong
+        self.dismiss({key: text for key, text in texts.items() if text != prompt_texts(self._spec)[key]})
+
+
+def _told(error: Exception, dataset: DataSet) -> SuironError:
+    return readable(error, dataset.name)

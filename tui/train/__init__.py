@@ -1,0 +1,1 @@
+"""The Train room: the settings of a run, its live loss chart, its console."""

@@ -1,0 +1,195 @@
+"""How a run stands: state, progress, the newest numbers, which library trains, what is trained on, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from core.base.safe_text import safe_line
+from core.runs.folder import Trouble
+from core.runs.reader import RunReader
+from core.runs.watch import duration
+from tui.actions import key_of
+from tui.common.cells import Cells, Piece, Row
+
+STRONG, MUTED, GOOD, BAD, NOTICE = "status--strong", "status--muted", "status--good", "status--bad", "status--notice"
+_STATES = {"finished": GOOD, "failed": BAD, "lost": BAD}
+_CUT_OR_LEFT_OUT = {
+    "rows_cut_end": "with their end cut off",
+    "rows_cut_reasoning": "with their reasoning cut",
+    "rows_left_out_too_long": "left out: too long",
+    "rows_left_out_no_template": "left out: no reasoning",
+    "rows_left_out_nothing_learnt": "left out: nothing learnt",
+    "rows_left_out_unreadable": "left out: unreadable",
+    "rows_unusable_in_source": "unusable in the source",
+}
+_BAR = 40  # cells of the progress bar at most
+
+
+class StatusRows(Cells):
+    COMPONENT_CLASSES: ClassVar[set[str]] = {STRONG, MUTED, GOOD, BAD, NOTICE}
+    DEFAULT_CSS = """
+    StatusRows { height: 5; }
+    StatusRows > .status--strong { text-style: bold; }
+    StatusRows > .status--muted { color: $text-muted; }
+    StatusRows > .status--good { color: $success; text-style: bold; }
+    StatusRows > .status--bad { color: $error; text-style: bold; }
+    StatusRows > .status--notice { color: $warning; text-style: bold; }
+    """
+
+
+class RunStatus(Vertical):
+    """`show_run` draws a run (or that there is none); `notice` is one line for the person, in the last row, until it is taken away."""
+
+    DEFAULT_CSS = """
+    RunStatus { height: auto; }
+    RunStatus > #trouble { height: auto; max-height: 6; display: none; background: $error 15%; padding: 0 1; }
+    RunStatus > #trouble.-shown { display: block; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._reader: RunReader | None = None
+        self._place = ""
+        self._notice: Piece = ("", "")
+        self._trouble: Trouble | None = None
+        self._own_trouble: Trouble | None = None
+
+    def compose(self) -> ComposeResult:
+        yield StatusRows()
+        yield Static(id="trouble")
+
+    def show_run(self, reader: RunReader | None, place: str = "") -> None:
+        """place: which of the runs this is, as `2 of 7`."""
+        self._reader, self._place = reader, place
+        self._draw()
+
+    def notice(self, text: str, bad: bool = False) -> None:
+        """Say `text` (safe) in the last row; empty takes it away."""
+        self._notice = (text, BAD if bad else NOTICE)
+        self._draw()
+
+    def own_trouble(self, trouble: Trouble | None) -> None:
+        """Something that went wrong before there was a run to tell it; None takes it away."""
+        self._own_trouble = trouble
+        self._draw()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        if not self.is_mounted:
+            return
+        rows = self.query_one(StatusRows)
+        rows.show(status_rows(self._reader, self._place, self._notice, rows.content_size.width))
+        reader = self._reader
+        trouble = self._own_trouble or (reader and (reader.trouble or reader.status.error)) or None
+        if trouble != self._trouble:
+            self._trouble = trouble
+            panel = self.query_one("#trouble", Static)
+            panel.update(_trouble_text(trouble) if trouble else "")
+            panel.set_class(trouble is not None, "-shown")
+
+
+def status_rows(reader: RunReader | None, place: str, notice: Piece, width: int) -> list[Row]:
+    """The five rows of a run: progress, numbers, backend, facts, and the notice or what the run says it is doing."""
+    if reader is None:
+        return [[("no run yet", STRONG), (f"  {key_of('train.start')} starts one with the settings shown", MUTED)], [], [], [], [notice]]
+    status, last = reader.status, reader.last
+    step = max(status.step, last.step if last else 0)
+    head: list[Piece] = [(status.state, _STATES.get(status.state, STRONG)), (f"  step {step:,}/{status.total:,}  " if status.total else "  ", "")]
+    if status.total:
+        left = f"  {duration(status.seconds_left)} left" if status.seconds_left is not None and not status.ended else ""
+        tail = f" {min(100, 100 * step // status.total):3} %{left}"
+        room = width - sum(len(text) for text, _ in head) - max(len(tail), 22)  # 22: `100 %  1 min 05 s left`, so that the bar keeps its length
+        head += [*_bar(step / status.total, min(_BAR, room)), (tail, MUTED)]
+    about = _joined(place and f"run {place}", safe_line(status.message), safe_line(reader.folder.id))  # the id last: it is what may be cut
+    last_row: Row = [notice] if notice[0] else [(_cut(about, width), MUTED)]
+    return [head, _numbers(reader), [(_cut(safe_line(status.backend), width), MUTED)], [(_cut(_facts(status.facts), width), MUTED)], last_row]
+
+
+def _cut(text: str, width: int) -> str:
+    return text if cell_len(text) <= width else set_cell_size(text, max(0, width - 1)) + "…"
+
+
+def _bar(share: float, width: int) -> list[Piece]:
+    if width < 5:
+        return []
+    halves = round(min(1.0, max(0.0, share)) * 2 * width)
+    done = "━" * (halves // 2) + "╸" * (halves % 2)
+    return [(done, GOOD), ("─" * (width - len(done)), MUTED)]
+
+
+def _numbers(reader: RunReader) -> list[Piece]:
+    """Fixed places for the newest numbers, so that a new one changes few cells."""
+    last, smooth = reader.last, reader.loss.smooth
+    loss = "–" if last is None else "not finite" if last.loss is None else f"{last.loss:.4f}"
+    rate = "–" if last is None or last.learning_rate is None else f"{last.learning_rate:.2e}"
+    speed = "–" if last is None or last.tokens_per_second is None else f"{last.tokens_per_second:,.0f}"
+    memory = "–" if last is None or last.memory is None else f"{last.memory:.1f}"
+    return [
+        ("loss ", MUTED),
+        (f"{loss:<7}", BAD if last is not None and last.loss is None else STRONG),
+        (" mean ", MUTED),
+        (f"{smooth[-1]:<7.4f}" if smooth else f"{'–':<7}", STRONG),
+        (" lr ", MUTED),
+        (f"{rate:<9}", ""),
+        (f"{speed:>6}", ""),
+        (" tok/s ", MUTED),
+        (f"{memory:>6}", ""),
+        (" GiB", MUTED),
+    ]
+
+
+def _facts(facts: Mapping[str, Any]) -> str:
+    """What is trained on: the rows, whatever was cut or left out, and the mixture; of facts that are none of these, all as they come."""
+    rows = facts.get("rows_trained")
+    mixture = _mixture(facts, rows) if isinstance(rows, int) else ""
+    if not mixture:
+        return _joined(*(f"{safe_line(str(name).replace('_', ' '))} {_fact(value)}" for name, value in facts.items()))
+    parts = [f"{rows:,} rows"]
+    parts += [f"{facts[key]:,} {words}" for key, words in _CUT_OR_LEFT_OUT.items() if facts.get(key)]
+    parts.append(mixture)
+    if facts.get("rows_empty_reasoning"):
+        parts.append(f"{_fact(facts['rows_empty_reasoning'])} with empty reasoning")
+    if "tokens_per_epoch" in facts:
+        parts.append(f"{_fact(facts['tokens_per_epoch'])} tokens an epoch")
+    return _joined(*parts)
+
+
+def _mixture(facts: Mapping[str, Any], rows: int) -> str:
+    """How many rows each template got; of runs that knew two alone, without and with reasoning. Empty where nothing says so."""
+    by_template, vanilla, reasoning = facts.get("rows_by_template"), facts.get("rows_vanilla"), facts.get("rows_reasoning")
+    if isinstance(by_template, Mapping) and by_template and all(isinstance(count, int) for count in by_template.values()):
+        return ", ".join(f"{safe_line(str(name), 40)} {count:,} ({count / max(1, rows):.0%})" for name, count in by_template.items())
+    if isinstance(vanilla, int) and isinstance(reasoning, int):
+        return f"{vanilla:,} vanilla ({vanilla / max(1, rows):.0%}), {reasoning:,} with reasoning"
+    return ""
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{safe_line(str(name))} {_fact(inner)}" for name, inner in value.items())
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else safe_line(str(value))
+
+
+def _joined(*parts: str) -> str:
+    return " · ".join(part for part in parts if part)
+
+
+def _trouble_text(trouble: Trouble) -> Content:
+    lines = [Content.styled(safe_line(trouble.what), "bold $error")]
+    if trouble.where:
+        lines.append(Content.styled(safe_line(trouble.where), "$text-muted"))
+    if trouble.do:
+        lines.append(Content(safe_line(trouble.do)))
+    return Content("\n").join(lines)

@@ -1,0 +1,265 @@
+"""The train room: settings of a run, its live curve, what it says. Reads run folders in a thread; starts and stops through `core.runs`."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container, Vertical
+from textual.timer import Timer
+
+from core.base.errors import RunError, SuironError
+from core.runs import launch
+from core.runs.folder import RunFolder, Trouble, list_runs
+from core.runs.prompt_texts import KEYS
+from core.runs.reader import RunReader
+from core.runs.spec import RunSpec
+from tui.actions import Scope, bindings, key_of
+from tui.common.room import Room
+from tui.common.run_settings import PRESETS, base_spec, preset_of, prompt_settings, run_words, session_spec
+from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen
+from tui.train.console_tail import ConsoleTail
+from tui.train.loss_chart import LossChart
+from tui.train.run_form import PresetChoice, RunForm
+from tui.train.run_status import RunStatus
+
+ACTIVE_PAUSE = 0.5  # seconds between two looks at a run that trains
+QUIET_PAUSE = 2.0  # and at one that has ended
+CONFIRM = 10.0  # seconds in which a second press of the same key counts as yes
+
+
+class TrainScreen(Room):
+    """Shows the newest run when it opens. While another room is in front, nothing is read; what was missed is read on return."""
+
+    SCOPE: ClassVar[Scope] = "train"
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("train"))
+    CSS_PATH = "screen.tcss"
+    AUTO_FOCUS = "#preset"
+    HORIZONTAL_BREAKPOINTS = [(0, "-small"), (76, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual's own declaration is no ClassVar
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-short"), (32, "-tall")]  # noqa: RUF012
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reader: RunReader | None = None
+        self._place = ""
+        self._wake = asyncio.Event()
+        self._asked = ""  # the action that waits for its second press
+        self._question: Timer | None = None
+        self._starting = False
+        self._shown: dict[str, str | int | float | bool] = {}  # the session's settings as the form shows them
+        self._active = False  # whether the run trained when it was last drawn
+
+    def compose_room(self) -> ComposeResult:
+        with Container(id="train"):
+            yield RunForm(id="form")
+            with Vertical(id="run"):
+                yield RunStatus(id="status")
+                yield LossChart(id="loss")
+        yield ConsoleTail(id="console")
+
+    def on_mount(self) -> None:
+        self._fill_form()
+        self._tell_about()
+        self.run_worker(self._follow(), group="follow")
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        if self._shown != self.suiron.session.train:  # the prompts room has changed the mixture
+            self._fill_form()
+        self._tell_about()
+        self._wake.set()
+
+    # -- the form --
+
+    def _fill_form(self) -> None:
+        session = self.suiron.session
+        preset = preset_of(session)
+        base, _ = base_spec(session, preset)
+        self._shown = dict(session.train)
+        self.query_one(RunForm).fill(preset, base, {key: str(value) for key, value in session.train.items() if key not in ("preset", *KEYS)})
+
+    def on_preset_choice_turned(self, message: PresetChoice.Turned) -> None:
+        preset = PRESETS[(PRESETS.index(self.query_one(RunForm).preset) + message.by) % len(PRESETS)]
+        self.suiron.remember(train={"preset": preset})
+        self._fill_form()
+        self._tell_about()
+
+    def on_run_form_changed(self, message: RunForm.Changed) -> None:
+        self._shown = {"preset": message.preset, **prompt_settings(self.suiron.session), **message.texts}
+        self.suiron.remember(train=self._shown)
+        self._tell_about()
+
+    def _tell_about(self) -> None:
+        session, app = self.suiron.session, self.suiron
+        note = "data could not be opened" if app.data_error else "" if app.dataset is not None else "data is still opening"
+        spec, _ = session_spec(session)
+        self.query_one(RunForm).about(session.data, session.model, note, run_words(spec))
+
+    def on_data_opening(self, message: DataOpening) -> None:
+        self._tell_about()
+
+    def on_data_opened(self, message: DataOpened) -> None:
+        self._tell_about()
+
+    def on_data_failed(self, message: DataFailed) -> None:
+        self._tell_about()
+
+    def on_model_chosen(self, message: ModelChosen) -> None:
+        self._tell_about()
+
+    # -- following a run --
+
+    async def _follow(self) -> None:
+        runs = await asyncio.to_thread(list_runs)
+        if self._reader is None:
+            if runs:
+                self._show_run(runs[0], runs)
+            else:
+                self._draw()
+        while True:
+            # Never cancelled in the middle of a look: what the reader has read, it keeps.
+            reader = self._reader
+            if reader is not None and self.is_current and await asyncio.to_thread(reader.look) and reader is self._reader:
+                self._draw()
+            await self._pause()
+
+    async def _pause(self) -> None:
+        quiet = self._reader is None or self._reader.status.ended
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), (QUIET_PAUSE if quiet else ACTIVE_PAUSE) if self.is_current else None)
+        self._wake.clear()
+
+    def _show_run(self, folder: RunFolder, runs: list[RunFolder]) -> None:
+        """Follow `folder` from now on, from its first line."""
+        place = next((index for index, run in enumerate(runs) if run.id == folder.id), 0)
+        self._place = f"{place + 1} of {len(runs)}"
+        self._reader = RunReader(folder)
+        self._wake.set()
+
+    def _draw(self) -> None:
+        reader = self._reader
+        self.query_one(RunStatus).show_run(reader, self._place)
+        if reader is not None:
+            if reader.status.ended and self._active:
+                self._say("")  # what was said of the run that trained no longer holds
+            self._active = not reader.status.ended
+            self.query_one(LossChart).show(reader.loss, reader.status.total)
+            self.query_one(ConsoleTail).show_lines(reader.console)
+
+    # -- actions --
+
+    def action_start_run(self) -> None:
+        form, app = self.query_one(RunForm), self.suiron
+        if self._starting:
+            return
+        if app.data_error is not None:
+            _, error = app.data_error
+            self._fail(error)
+            return
+        if app.dataset is None:
+            self._say(f"The data is still opening. {key_of('train.start')} starts when it stands.", bad=True)
+            return
+        base, trouble = base_spec(app.session, form.preset, app.dataset)
+        if trouble is not None:
+            self._fail(trouble)
+            return
+        form.rebase(base)
+        try:
+            spec = form.spec()
+        except RunError as error:
+            self._say(f"Not started: {error.what}.", bad=True)
+            return
+        reader = self._reader
+        if reader is not None and not reader.status.ended and self._asked != "start":
+            self._ask("start", f"A run is {reader.status.state}. {key_of('train.start')} again starts another beside it.")
+            return
+        self._starting = True
+        self.query_one(RunStatus).own_trouble(None)
+        self._say("Starting…")
+        self.run_worker(self._start(spec), group="start")
+
+    async def _start(self, spec: RunSpec) -> None:
+        try:
+            folder = await asyncio.to_thread(_begin, spec)
+            runs = await asyncio.to_thread(list_runs)
+        except SuironError as error:
+            self._fail(error)
+        except OSError as error:
+            self._fail(RunError(f"the run cannot be started ({error.strerror or error})", str(error.filename or ""), "Free some space and try again"))
+        else:
+            self._say("")
+            self._show_run(folder, runs)
+        finally:
+            self._starting = False
+
+    def action_stop_run(self) -> None:
+        reader = self._reader
+        if reader is None or reader.status.ended:
+            self._say_briefly("No run to stop here.")
+        elif self._asked != "stop":
+            self._ask("stop", f"{key_of('train.stop')} again to stop this run.")
+        else:
+            self._say("Asked to stop; it obeys at its next step and saves its adapter.")
+            self.run_worker(self._request_stop(reader.folder), group="stop")
+
+    async def _request_stop(self, folder: RunFolder) -> None:
+        try:
+            await asyncio.to_thread(folder.request, "stop")
+        except OSError as error:
+            what = f"the run could not be asked to stop ({error.strerror or error})"
+            self._fail(RunError(what, str(folder.path), "Free some space, or end its process by hand"))
+
+    def action_next_run(self) -> None:
+        self.run_worker(self._next_run(), group="next", exclusive=True)
+
+    async def _next_run(self) -> None:
+        runs = await asyncio.to_thread(list_runs)
+        if not runs:
+            self._say_briefly("No run yet.")
+            return
+        here = next((index for index, run in enumerate(runs) if self._reader and run.id == self._reader.folder.id), -1)
+        self._say("")
+        self.query_one(RunStatus).own_trouble(None)
+        self._show_run(runs[(here + 1) % len(runs)], runs)
+
+    def action_toggle_scale(self) -> None:
+        self.query_one(LossChart).toggle_log()
+
+    def action_field_by(self, by: int) -> None:
+        self.query_one(RunForm).move(by)
+
+    # -- telling --
+
+    def _ask(self, what: str, text: str) -> None:
+        """Say `text`; a second press of the key of `what` counts as yes until something else is said, or `CONFIRM` seconds have passed."""
+        self._say(text)
+        self._asked = what
+        self._question = self.set_timer(CONFIRM, partial(self._say, ""))
+
+    def _say(self, text: str, bad: bool = False) -> None:
+        self._asked = ""
+        if self._question is not None:
+            self._question.stop()
+            self._question = None
+        self.query_one(RunStatus).notice(text, bad)
+
+    def _say_briefly(self, text: str) -> None:
+        """Say what answers a key and is of no further use."""
+        self._say(text)
+        self._question = self.set_timer(CONFIRM, partial(self._say, ""))
+
+    def _fail(self, error: SuironError) -> None:
+        self._say("")
+        self.query_one(RunStatus).own_trouble(Trouble(error.what, error.where, error.do))
+
+
+def _begin(spec: RunSpec) -> RunFolder:
+    """Start the run, unless its model is known not to be there: that is said at once, and leaves no failed run behind."""
+    from core.models.resolve import resolve_model
+
+    resolve_model(spec.model.name)
+    return launch.start_run(spec)

@@ -1,1 +1,0 @@
-"""One widget a file. A widget knows what it is handed, not where it came from."""
