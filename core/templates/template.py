@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Literal
 
 import msgspec
 
@@ -94,7 +95,7 @@ class ChatForm(msgspec.Struct, frozen=True):
     of these the model expects.
     """
 
-    reasoning: Literal[auto, field, think, none] = "auto"
+    reasoning: Literal["auto", "field", "think", "none"] = "auto"
 
 
 class Template(msgspec.Struct, frozen=True):
