@@ -1,10 +1,11 @@
-"""What a new point of the loss chart sends: the train room in a real pseudo-terminal of 120x40, a noisy falling loss of 300 steps, point by point.
+"""What a new point of the loss chart sends: the train room in a real pseudo-terminal of 120x40, a noisy falling loss of
+300 steps, point by point.
 
     python -m bench.chart [--steps 300] [--room 20]
 
-Prints JSON: bytes per update of the chart (median, 95th percentile, largest, all that were 2 KB or more), bytes of a whole repaint of the chart
-and its ratio to the median; with --room N the same for N steps of a run folder as the whole room follows it (chart, numbers, console).
-Exit status 1 where the 95th percentile is 2 KB or more.
+Prints JSON: bytes per update of the chart (median, 95th percentile, largest, all that were 2 KB or more), bytes of a
+whole repaint of the chart and its ratio to the median; with --room N the same for N steps of a run folder as the whole
+room follows it (chart, numbers, console). Exit status 1 where the 95th percentile is 2 KB or more.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ QUIET = 0.08  # seconds of silence after which an update of the chart counts as 
 def losses(steps: int) -> list[float]:
     """A loss as fine-tuning gives it: falls fast, then slowly, noisy all the way."""
     rng = random.Random(3442)
-    return [1.6 * math.exp(-step / (steps / 8)) + 0.25 * math.exp(-step / steps) + abs(rng.gauss(0, 0.06)) for step in range(steps)]
+    return [
+        1.6 * math.exp(-step / (steps / 8)) + 0.25 * math.exp(-step / steps) + abs(rng.gauss(0, 0.06))
+        for step in range(steps)
+    ]
 
 
 def child(steps: int) -> None:
@@ -54,7 +58,9 @@ def child(steps: int) -> None:
             self.set_timer(1.0, self.begin)
 
         def begin(self) -> None:
-            self.screen.query_one(LossChart).show(series, steps)  # a run that trains has said its length before its first loss
+            self.screen.query_one(LossChart).show(
+                series, steps
+            )  # a run that trains has said its length before its first loss
 
         def add_point(self) -> None:
             series.add(*next(points))
@@ -74,8 +80,8 @@ def settle(terminal: Terminal, quiet: float) -> None:
 
 
 def sent_by(terminal: Terminal, action: Callable[[], object], quiet: float, patience: float) -> int:
-    """Bytes that `action` makes the program send: from the first on, until nothing has come for `quiet` seconds. 0 where none comes within
-    `patience` seconds: a point that falls on dots already drawn sends nothing."""
+    """Bytes that `action` makes the program send: from the first on, until nothing has come for `quiet` seconds. 0
+    where none comes within `patience` seconds: a point that falls on dots already drawn sends nothing."""
     before = terminal.received
     action()
     terminal.wait_bytes(before, patience)
@@ -88,10 +94,17 @@ def chart_bytes(steps: int, env: dict[str, str]) -> dict[str, object]:
         terminal.wait_for("no run yet", "no loss logged yet")
         terminal.wait_for(f" {steps}")  # the axis
         settle(terminal, 2.0)
-        updates = [sent_by(terminal, lambda: terminal.process.send_signal(signal.SIGUSR1), QUIET, 0.5) for _ in range(steps)]
+        updates = [
+            sent_by(terminal, lambda: terminal.process.send_signal(signal.SIGUSR1), QUIET, 0.5) for _ in range(steps)
+        ]
         whole = sent_by(terminal, lambda: terminal.process.send_signal(signal.SIGUSR2), QUIET, 5.0)
     over = [size for size in updates if size >= LIMIT]
-    return {**_summary(updates), "over_limit": over, "whole_repaint": whole, "ratio": round(whole / statistics.median(updates), 1)}
+    return {
+        **_summary(updates),
+        "over_limit": over,
+        "whole_repaint": whole,
+        "ratio": round(whole / statistics.median(updates), 1),
+    }
 
 
 def room_bytes(steps: int, total: int, env: dict[str, str]) -> dict[str, object]:
@@ -106,24 +119,54 @@ def room_bytes(steps: int, total: int, env: dict[str, str]) -> dict[str, object]
 
     def step(number: int) -> None:
         run.append_metric(
-            Metric(number, time.time(), values[number - 1], 2e-4 * (1 - number / total), 0.5, 1e4 + number % 97, number * 4096, 0.1, 6.6)
+            Metric(
+                number,
+                time.time(),
+                values[number - 1],
+                2e-4 * (1 - number / total),
+                0.5,
+                1e4 + number % 97,
+                number * 4096,
+                0.1,
+                6.6,
+            )
         )
         with open(run.console, "a") as console:
             console.write(f"step {number}/{total} loss {values[number - 1]:.4f}\n")
-        run.write_status(Status("training", number, total, 1, "elsewhere", time.time(), time.time(), total - number + 0.0, "training", "bench"))
+        run.write_status(
+            Status(
+                "training",
+                number,
+                total,
+                1,
+                "elsewhere",
+                time.time(),
+                time.time(),
+                total - number + 0.0,
+                "training",
+                "bench",
+            )
+        )
 
     for number in range(1, total // 3):
         step(number)
     with Terminal([sys.executable, "-m", "tui"], env=env) as terminal:
         terminal.wait_for("tok/s", "moving average")
         settle(terminal, 2.0)
-        updates = [sent_by(terminal, partial(step, number), 1.0, 5.0) for number in range(total // 3, total // 3 + steps)]
+        updates = [
+            sent_by(terminal, partial(step, number), 1.0, 5.0) for number in range(total // 3, total // 3 + steps)
+        ]
     return _summary(updates)
 
 
 def _summary(updates: list[int]) -> dict[str, object]:
     ordered = sorted(updates)
-    return {"updates": len(updates), "median": statistics.median(updates), "p95": ordered[math.ceil(0.95 * len(ordered)) - 1], "max": ordered[-1]}
+    return {
+        "updates": len(updates),
+        "median": statistics.median(updates),
+        "p95": ordered[math.ceil(0.95 * len(ordered)) - 1],
+        "max": ordered[-1],
+    }
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
-"""The journey on a CUDA machine: train through Unsloth, talk to the result; with `--screens` through the real app in a pseudo-terminal.
+"""The journey on a CUDA machine: train through Unsloth, talk to the result; with `--screens` through the real app in a
+pseudo-terminal.
 
     python -m bench.cuda_journey SHAPE TOKENIZER_FOLDER [--steps N] [--screens | --only-screens]
 
-Makes a model of the shape with random weights (see bench.random_model) in a temporary folder, so what it says means nothing; what it shows
-is that every process works there, and how fast. Prints what each part said, then one line of figures.
+Makes a model of the shape with random weights (see bench.random_model) in a temporary folder, so what it says means
+nothing; what it shows is that every process works there, and how fast. Prints what each part said, then one line of
+figures.
 """
 
 from __future__ import annotations
@@ -51,7 +53,15 @@ def train(model: Path, steps: int) -> str:
 
 
 def ask(run: str, *words: str) -> None:
-    events = core("ask", "Greta is 18 years old. Alma is 4 years older. How old is Alma?", "--adapter", run, "--max-tokens", "200", *words)
+    events = core(
+        "ask",
+        "Greta is 18 years old. Alma is 4 years older. How old is Alma?",
+        "--adapter",
+        run,
+        "--max-tokens",
+        "200",
+        *words,
+    )
     finish = events[-1]
     text = "".join(event.get("text", "") for event in events)
     print(f"asked {' '.join(words) or 'tuned'}: {text[:160]!r}")
@@ -100,7 +110,11 @@ def main() -> None:
             os.environ[f"SUIRON_{name}"] = str(Path(folder) / name.lower())
         start = time.perf_counter()
         model = Path(folder) / f"random-{arguments.shape}"
-        subprocess.run([sys.executable, "-m", "bench.random_model", arguments.shape, str(model), str(arguments.tokenizer)], cwd=ROOT, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "bench.random_model", arguments.shape, str(model), str(arguments.tokenizer)],
+            cwd=ROOT,
+            check=True,
+        )
         print(f"made in {time.perf_counter() - start:.1f} s")
         if not arguments.only_screens:
             headless(model, arguments.steps)

@@ -1,12 +1,13 @@
-"""What opening, paging and searching a large data set costs: `python -m bench.data [ROWS]` (default 1,000,000; about 0.5 KB a row).
+"""What opening, paging and searching a large data set costs: `python -m bench.data [ROWS]` (default 1,000,000; about
+0.5 KB a row).
 
-    --short 10,000,000     also a Parquet file of so many short rows
-    --only open|search     one part alone
-    --harlequin PROGRAM    open the same Parquet in Harlequin (in an environment of its own: pip install harlequin==2.17.0)
-    --folder PATH          where the files are made and kept; a temporary folder otherwise
+    --short 10,000,000     also a Parquet file of so many short rows --only open|search     one part alone --harlequin
+    PROGRAM    open the same Parquet in Harlequin (in an environment of its own: pip install harlequin==2.17.0) --folder
+    PATH          where the files are made and kept; a temporary folder otherwise
 
-The parts are bench/data_open.py, data_screen.py, data_search.py and data_peers.py. Every figure stands beside the limit it is held
-against, or beside the other way of doing the same; all come from this run. Exit status 1 where a limit was missed.
+The parts are bench/data_open.py, data_screen.py, data_search.py and data_peers.py. Every figure stands beside the limit
+it is held against, or beside the other way of doing the same; all come from this run. Exit status 1 where a limit was
+missed.
 """
 
 from __future__ import annotations

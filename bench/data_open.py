@@ -1,6 +1,8 @@
-"""What it costs to open and page a large source: `measure` starts a fresh process that has the app imported, as a person has who chooses a file.
+"""What it costs to open and page a large source: `measure` starts a fresh process that has the app imported, as a
+person has who chooses a file.
 
-The imports that opening needs beyond the app's own (NumPy, DuckDB, pyarrow) are in the figures. Nothing is in Suiron's cache the first time.
+The imports that opening needs beyond the app's own (NumPy, DuckDB, pyarrow) are in the figures. Nothing is in Suiron's
+cache the first time.
 """
 
 from __future__ import annotations
@@ -64,8 +66,19 @@ print(json.dumps(facts))
 
 
 def measure(path: Path, cache: Path) -> dict[str, Any]:
-    environment = {**os.environ, "SUIRON_CACHE": str(cache), "SUIRON_HOME": str(cache / "home"), "PYTHONPATH": str(_ROOT)}
-    done = subprocess.run([sys.executable, "-c", _CHILD, str(path), str(_PAGE)], env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    environment = {
+        **os.environ,
+        "SUIRON_CACHE": str(cache),
+        "SUIRON_HOME": str(cache / "home"),
+        "PYTHONPATH": str(_ROOT),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, str(path), str(_PAGE)],
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     facts: dict[str, Any] = json.loads(done.stdout)
     return facts
 
@@ -81,7 +94,13 @@ def opening(path: Path, cache: Path, rows: int) -> list[Line]:
     what = f"{path.suffix[1:]}, {rows:,} rows, {megabytes:.0f} MB"
     return [
         Line(f"{what}: first page", first["first_page"], "s", 0.3),
-        Line("exact count" if first["counted"] else "count, at least", first["count"], "s", 0.5, f"{first['rows']:,} rows"),
+        Line(
+            "exact count" if first["counted"] else "count, at least",
+            first["count"],
+            "s",
+            0.5,
+            f"{first['rows']:,} rows",
+        ),
         Line("page down before the import, p95", first["early_page_down"] * 1000, "ms", 30),
         Line("jump before the import, p95", first["early_jump"] * 1000, "ms", 100),
         Line("import, in a process of its own", first["import"], "s", None, imported),

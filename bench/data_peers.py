@@ -1,6 +1,8 @@
-"""The same Parquet file opened elsewhere, each in a real pseudo-terminal: Harlequin (a query over the file), and a plain Textual `DataTable`.
+"""The same Parquet file opened elsewhere, each in a real pseudo-terminal: Harlequin (a query over the file), and a
+plain Textual `DataTable`.
 
-Time runs from the start of the process, and for the file itself from the key that asks for it, until a text of the first row is on the screen.
+Time runs from the start of the process, and for the file itself from the key that asks for it, until a text of the
+first row is on the screen.
 """
 
 from __future__ import annotations
@@ -74,7 +76,9 @@ def _until(terminal: Terminal, key: str, first: str, name: str) -> Line:
         if terminal.process.poll() is not None:
             raise
         note = "given up, no row was seen by then; "
-    return Line(name, time.perf_counter() - start, "s", None, f"{note}memory {peak_memory(terminal.process.pid):.0f} MB")
+    return Line(
+        name, time.perf_counter() - start, "s", None, f"{note}memory {peak_memory(terminal.process.pid):.0f} MB"
+    )
 
 
 def _typed(terminal: Terminal, text: str, seen: str) -> None:

@@ -1,4 +1,5 @@
-"""Synthetic rows for the benches of the data room: about 500 bytes each, in three languages, with a needle in one of a thousand."""
+"""Synthetic rows for the benches of the data room: about 500 bytes each, in three languages, with a needle in one of a
+thousand."""
 
 from __future__ import annotations
 
@@ -7,7 +8,24 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-WORDS = ("the", "a", "train", "leaves", "station", "with", "apples", "box", "holds", "than", "twice", "sold", "left", "山", "りんご", "个苹果")
+WORDS = (
+    "the",
+    "a",
+    "train",
+    "leaves",
+    "station",
+    "with",
+    "apples",
+    "box",
+    "holds",
+    "than",
+    "twice",
+    "sold",
+    "left",
+    "山",
+    "りんご",
+    "个苹果",
+)
 NEEDLE, JAPANESE = "a needle", "立山"  # in the reasoning of the rows 7 and 8 of every thousand
 _COLUMNS = ("instruction", "input", "reasoning", "output", "syslang", "sysflag")
 

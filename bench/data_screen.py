@@ -1,6 +1,8 @@
-"""The same as a person meets it: the app in a real pseudo-terminal of 120x40, from the key that opens a file to what stands on the screen.
+"""The same as a person meets it: the app in a real pseudo-terminal of 120x40, from the key that opens a file to what
+stands on the screen.
 
-Its rows are told apart by the number their instruction begins with. Page and jump are timed while the import still runs and again after it.
+Its rows are told apart by the number their instruction begins with. Page and jump are timed while the import still runs
+and again after it.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ def _seconds(terminal: Terminal, keys: tuple[str, ...], *words: str) -> float:
 
 
 def _paint(terminal: Terminal, key: str) -> float:
-    """From a key to the last byte of what it painted: the screen is then still for 15 ms (the row in the pane follows 60 ms later)."""
+    """From a key to the last byte of what it painted: the screen is then still for 15 ms (the row in the pane follows
+    60 ms later)."""
     start, before = time.perf_counter(), terminal.received
     terminal.send(key)
     terminal.wait_bytes(before, 5)
@@ -50,7 +53,11 @@ def on_screen(path: Path, rows: int, first_words: str) -> list[Line]:
     """`path`: a file of `bench.data_rows`, not imported before; first_words: what its first instruction begins with."""
     kind = path.suffix[1:]
     with tempfile.TemporaryDirectory() as folder:
-        environment = {"SUIRON_HOME": f"{folder}/home", "SUIRON_CONFIG": f"{folder}/config", "SUIRON_CACHE": f"{folder}/cache"}
+        environment = {
+            "SUIRON_HOME": f"{folder}/home",
+            "SUIRON_CONFIG": f"{folder}/config",
+            "SUIRON_CACHE": f"{folder}/cache",
+        }
         with Terminal([sys.executable, "-m", "tui"], env=environment, cwd=str(ROOT)) as terminal:
             terminal.wait_for("554 rows")
             terminal.send("o")

@@ -1,4 +1,5 @@
-"""What it costs to search, sort and edit a large data set; the search beside `datasets.Dataset.filter` with a lambda over the same rows."""
+"""What it costs to search, sort and edit a large data set; the search beside `datasets.Dataset.filter` with a lambda
+over the same rows."""
 
 from __future__ import annotations
 
@@ -75,18 +76,37 @@ def _theirs(path: Path, cache: Path) -> tuple[float, int]:
     rows: Any = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=str(cache / "datasets"))
     columns = ("instruction", "input", "reasoning", "output", "syslang", "sysflag")
     start = time.perf_counter()
-    found = len(rows.filter(lambda row: any(NEEDLE in row[column].lower() for column in columns), load_from_cache_file=False))
+    found = len(
+        rows.filter(lambda row: any(NEEDLE in row[column].lower() for column in columns), load_from_cache_file=False)
+    )
     return time.perf_counter() - start, found
 
 
 def searching(path: Path, cache: Path) -> list[Line]:
-    environment = {**os.environ, "SUIRON_CACHE": str(cache), "SUIRON_HOME": str(cache / "home"), "PYTHONPATH": str(_ROOT)}
-    done = subprocess.run([sys.executable, "-c", _CHILD, str(path), NEEDLE, JAPANESE], env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    environment = {
+        **os.environ,
+        "SUIRON_CACHE": str(cache),
+        "SUIRON_HOME": str(cache / "home"),
+        "PYTHONPATH": str(_ROOT),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, str(path), NEEDLE, JAPANESE],
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     facts: dict[str, Any] = json.loads(done.stdout)
     theirs, count = _theirs(path, cache)
     assert count == facts["found"], (count, facts["found"])
     return [
-        Line("search of all columns, first hits, the first time", facts["cold_first"], "s", 0.15, "with the imports it needs"),
+        Line(
+            "search of all columns, first hits, the first time",
+            facts["cold_first"],
+            "s",
+            0.15,
+            "with the imports it needs",
+        ),
         Line("search of all columns, any case, the first whole", facts["cold"], "s", 0.8),
         Line("search of all columns, first hits", facts["first"], "s", 0.15),
         Line("search of all columns, any case", facts["search"], "s", 0.8, f"{facts['found']:,} rows found"),
@@ -101,11 +121,19 @@ def searching(path: Path, cache: Path) -> list[Line]:
         Line("last page of what is found", facts["found_page"] * 1000, "ms", 30),
         Line("middle page of what is sorted", facts["sorted_page"] * 1000, "ms", 30),
         Line("edit of one row, on disk, p95 of 100", facts["edit"] * 1000, "ms", 30),
-        Line("first column set in all rows of sysflag test", facts["first_fill"], "s", None, "with the keys of all rows"),
+        Line(
+            "first column set in all rows of sysflag test", facts["first_fill"], "s", None, "with the keys of all rows"
+        ),
         Line("column set in all rows", facts["fill"], "s"),
         Line("split of all rows", facts["split"], "s"),
         Line("its undo", facts["undo"] * 1000, "ms", 100),
-        Line("search of all columns, after these edits", facts["edited"], "s", 0.8, f"{facts['edited_found']:,} rows found"),
+        Line(
+            "search of all columns, after these edits",
+            facts["edited"],
+            "s",
+            0.8,
+            f"{facts['edited_found']:,} rows found",
+        ),
         Line("page at 90 %, after these edits", facts["edited_page"] * 1000, "ms", 100),
         Line("saved as Parquet", facts["saved"], "s"),
         Line("journal of these edits", facts["journal"] / 1e6, "MB"),

@@ -1,8 +1,9 @@
-"""What judging a data set costs: `python -m bench.doctor [ROWS] [FILE]` (default 200,000 rows that it makes; FILE: one of your own instead).
+"""What judging a data set costs: `python -m bench.doctor [ROWS] [FILE]` (default 200,000 rows that it makes; FILE: one
+of your own instead).
 
-Runs the doctor and the statistics as the terminal does, in their child process, from nothing and from the cache, and prints time, CPU time, rows a
-second and the peak memory of its processes together. The rows are word problems in three languages, most of them
-sound, a few per cent wrong in the ways the doctor knows.
+Runs the doctor and the statistics as the terminal does, in their child process, from nothing and from the cache, and
+prints time, CPU time, rows a second and the peak memory of its processes together. The rows are word problems in three
+languages, most of them sound, a few per cent wrong in the ways the doctor knows.
 """
 
 from __future__ import annotations
@@ -20,9 +21,51 @@ from pathlib import Path
 
 import psutil
 
-_NAMES = ("Natalia", "Weng", "Betty", "Julie", "James", "Mark", "Albert", "Ken", "Alexis", "Tina", "Mina", "Toula", "Carlos", "Maria", "Yuki", "Chen")
-_THINGS = ("clips", "letters", "flowers", "boxes", "pages", "cupcakes", "tickets", "stamps", "pencils", "marbles", "shirts", "coins", "bottles")
-_PLACES = ("a market", "the school fair", "her office", "the station", "a bakery", "the library", "the harbour", "a farm", "the museum", "a garage")
+_NAMES = (
+    "Natalia",
+    "Weng",
+    "Betty",
+    "Julie",
+    "James",
+    "Mark",
+    "Albert",
+    "Ken",
+    "Alexis",
+    "Tina",
+    "Mina",
+    "Toula",
+    "Carlos",
+    "Maria",
+    "Yuki",
+    "Chen",
+)
+_THINGS = (
+    "clips",
+    "letters",
+    "flowers",
+    "boxes",
+    "pages",
+    "cupcakes",
+    "tickets",
+    "stamps",
+    "pencils",
+    "marbles",
+    "shirts",
+    "coins",
+    "bottles",
+)
+_PLACES = (
+    "a market",
+    "the school fair",
+    "her office",
+    "the station",
+    "a bakery",
+    "the library",
+    "the harbour",
+    "a farm",
+    "the museum",
+    "a garage",
+)
 _EXTRAS = (
     "On the way home it rains and nobody talks about it.", "The shop closes at nine in the evening.", "A friend watches and counts along.",
     "It is the third summer in which they do this.", "Nothing else is sold on that day.", "The manager writes every number into a book.",
@@ -45,20 +88,47 @@ def write_rows(path: Path, rows: int, seed: int = 3442) -> None:
 
 def _row(draw: random.Random) -> dict[str, str]:
     name, other = draw.sample(_NAMES, 2)
-    thing, place, first, second = draw.choice(_THINGS), draw.choice(_PLACES), draw.randrange(3, 900), draw.randrange(3, 900)
+    thing, place, first, second = (
+        draw.choice(_THINGS),
+        draw.choice(_PLACES),
+        draw.randrange(3, 900),
+        draw.randrange(3, 900),
+    )
     extra = " ".join(draw.sample(_EXTRAS, draw.randrange(1, 4)))
     kind = draw.random()
     if kind < 0.6:
         question = f"{name} brings {first} {thing} to {place}, and {other} adds {second} more. {extra} How many {thing} are there in the end?"
         steps = f"At first there are {first} {thing}, which {name} brought. {other} adds {second}.\nSo {first} + {second} = {first + second}."
-        return {"instruction": question, "input": "", "reasoning": steps, "output": str(first + second), "syslang": "English"}
+        return {
+            "instruction": question,
+            "input": "",
+            "reasoning": steps,
+            "output": str(first + second),
+            "syslang": "English",
+        }
     if kind < 0.8:
         question = f"{name}さんは{first}円の本と{second}円のノートを買いました。店の外で{other}さんに会いました。代金は合わせて何円ですか。"
-        steps = f"本は{first}円、ノートは{second}円です。\n合わせて {first} + {second} = {first + second} 円になります。"
-        return {"instruction": question, "input": "", "reasoning": steps, "output": str(first + second), "syslang": "Japanese"}
-    question = f"{name}在书店买了一本{first}元的书和一支{second}元的钢笔，回家的路上遇到了{other}。请问他一共花了多少元钱？"
+        steps = (
+            f"本は{first}円、ノートは{second}円です。\n合わせて {first} + {second} = {first + second} 円になります。"
+        )
+        return {
+            "instruction": question,
+            "input": "",
+            "reasoning": steps,
+            "output": str(first + second),
+            "syslang": "Japanese",
+        }
+    question = (
+        f"{name}在书店买了一本{first}元的书和一支{second}元的钢笔，回家的路上遇到了{other}。请问他一共花了多少元钱？"
+    )
     steps = f"书的价格是{first}元，钢笔的价格是{second}元。\n一共是 {first} + {second} = {first + second} 元。"
-    return {"instruction": question, "input": "", "reasoning": steps, "output": str(first + second), "syslang": "Chinese"}
+    return {
+        "instruction": question,
+        "input": "",
+        "reasoning": steps,
+        "output": str(first + second),
+        "syslang": "Chinese",
+    }
 
 
 def _spoilt(row: dict[str, str], earlier: list[dict[str, str]], draw: random.Random) -> dict[str, str]:
@@ -105,7 +175,10 @@ def _measured(name: str, rows: int, work: Callable[[], object]) -> None:
     took = time.perf_counter() - start
     watch.over.set()
     watch.join()
-    print(f"{name:<28} {took:8.2f} s {_cpu() - cpu:8.2f} s of CPU {rows / took:12,.0f} rows/s {watch.peak:8,.0f} MB at most", flush=True)
+    print(
+        f"{name:<28} {took:8.2f} s {_cpu() - cpu:8.2f} s of CPU {rows / took:12,.0f} rows/s {watch.peak:8,.0f} MB at most",
+        flush=True,
+    )
 
 
 def _cpu() -> float:
@@ -129,7 +202,9 @@ def main(rows: int, file: str) -> None:
         size, took = Path(source).stat().st_size / 1e6, time.perf_counter() - start
         print(f"{len(data):,} rows, {size:.0f} MB, opened in {took:.2f} s; load {os.getloadavg()[0]:.1f}", flush=True)
         _measured("doctor", len(data), lambda: client.run("doctor", source))
-        _measured("doctor, from the cache", len(data), lambda: client.run("doctor", source, fingerprint=data.fingerprint))
+        _measured(
+            "doctor, from the cache", len(data), lambda: client.run("doctor", source, fingerprint=data.fingerprint)
+        )
         _measured("statistics, in characters", len(data), lambda: client.run("statistics", source))
         for group in client.run("doctor", source, fingerprint=data.fingerprint).groups:
             print(f"  {group.severity:<8} {group.kind:<26} {group.count:>9,}")

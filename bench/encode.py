@@ -1,11 +1,15 @@
-"""From a file of rows to what a trainer takes: ours beside `datasets` and TRL. And what spans and labels cost, and a streamed token.
+"""From a file of rows to what a trainer takes: ours beside `datasets` and TRL. And what spans and labels cost, and a
+streamed token.
 
-    python -m bench.encode [ROWS] [--processes N]    (default 20,000 rows, one process for the peer, as in the scripts people write)
+    python -m bench.encode [ROWS] [--processes N]    (default 20,000 rows, one process for the peer, as in the scripts
+    people write)
 
-Ours: open the file, draw templates, encode, cut, check and hash every row, into the store on disk, labels and all. The peer: `load_dataset`, a
-filter on sysflag, `datasets.map` with the well-known formatting function (`alpaca_prompt.format(...) + EOS_TOKEN`), then TRL's own preparation of a
-`text` column (`SFTTrainer._prepare_dataset`). Same rows, fresh caches, one run, the two in turns, best of two. The tokenizer is the demo model's
-where it is in the cache, else one trained here. Then once more with nothing changed, and with one row changed.
+Ours: open the file, draw templates, encode, cut, check and hash every row, into the store on disk, labels and all. The
+peer: `load_dataset`, a filter on sysflag, `datasets.map` with the well-known formatting function
+(`alpaca_prompt.format(...) + EOS_TOKEN`), then TRL's own preparation of a `text` column
+(`SFTTrainer._prepare_dataset`). Same rows, fresh caches, one run, the two in turns, best of two. The tokenizer is the
+demo model's where it is in the cache, else one trained here. Then once more with nothing changed, and with one row
+changed.
 """
 
 from __future__ import annotations
@@ -31,11 +35,20 @@ _TIMES = 2
 
 
 def some_rows(count: int) -> list[Row]:
-    """The demo's rows over and over, each with a number of its own so that no two are equal; one in eleven is held out."""
+    """The demo's rows over and over, each with a number of its own so that no two are equal; one in eleven is held
+    out."""
     source = Path(make_rows.__file__).with_name("rows.jsonl")
     base = [json.loads(line) for line in source.read_text(encoding="utf-8").splitlines()]
     return [
-        Row(f"{row['instruction']} ({n})", row["input"], row["reasoning"], row["output"], row["syslang"], "train" if n % 11 else "test", n)
+        Row(
+            f"{row['instruction']} ({n})",
+            row["input"],
+            row["reasoning"],
+            row["output"],
+            row["syslang"],
+            "train" if n % 11 else "test",
+            n,
+        )
         for n, row in ((n, base[n % len(base)]) for n in range(count))
     ]
 
@@ -60,7 +73,9 @@ def some_tokenizer(rows: list[Row], folder: Path) -> str:
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=4000, special_tokens=["<|end|>"], initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=4000, special_tokens=["<|end|>"], initial_alphabet=alphabet, show_progress=False
+    )
     made.train_from_iterator([row.instruction + "\n\n" + row.reasoning for row in rows[:2000]], trainer)
     made.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text('{"eos_token": "<|end|>"}')
@@ -100,10 +115,17 @@ class Peer:
         logging.getLogger("datasets").setLevel(logging.ERROR)
         eos = TextTokenizer.from_folder(folder).eos
         self._datasets, self._prepare = datasets, SFTTrainer._prepare_dataset
-        self._tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), eos_token=eos, pad_token=eos)
+        self._tokenizer = PreTrainedTokenizerFast(
+            tokenizer_file=str(folder / "tokenizer.json"), eos_token=eos, pad_token=eos
+        )
         processes_asked = processes if processes > 1 else None
         self._settings = SFTConfig(
-            output_dir=str(folder), max_length=None, dataset_num_proc=processes_asked, report_to="none", use_cpu=True, bf16=False
+            output_dir=str(folder),
+            max_length=None,
+            dataset_num_proc=processes_asked,
+            report_to="none",
+            use_cpu=True,
+            bf16=False,
         )
         self._processes = processes_asked
 
@@ -149,16 +171,23 @@ def beside_the_library(rows: list[Row], processes: int, home: Path) -> None:
         seconds, made = timed(lambda turn=turn: peer.run(path, home / f"peer-{turn}"))  # type: ignore[misc]
         theirs.append(seconds)
     same = sum(prepared.ids(at).tolist() == made[at]["input_ids"] for at in range(500))
-    assert len(made) == len(prepared) and same > 500 * 0.6, f"the two encode {same} of 500 rows alike"  # the others drew another template
+    assert len(made) == len(prepared) and same > 500 * 0.6, (
+        f"the two encode {same} of 500 rows alike"
+    )  # the others drew another template
     best, peers, tokens = min(mine), min(theirs), prepared.tokens
     print(f"{name}; {len(rows):,} rows, {len(prepared):,} of them trained, {tokens:,} tokens")
     print(f"{os.cpu_count()} cores, the peer in {processes} process{'es' if processes > 1 else ''}")
-    print(f"ours      {len(prepared) / best:9,.0f} rows/s  {tokens / best:12,.0f} tokens/s  {best:7.2f} s   (checks and hash among it)")
+    print(
+        f"ours      {len(prepared) / best:9,.0f} rows/s  {tokens / best:12,.0f} tokens/s  {best:7.2f} s   (checks and hash among it)"
+    )
     print(f"the peer  {len(prepared) / peers:9,.0f} rows/s  {tokens / peers:12,.0f} tokens/s  {peers:7.2f} s")
     turns = ", ".join(f"{b / a:.2f}" for a, b in zip(mine, theirs, strict=True))
     print(f"          {peers / best:.2f} times as fast as the peer (each turn: {turns})")
     again, _ = timed(lambda: ours(path, folder))
-    write_rows(path, [*rows[:7], Row("another question", "", "another thought", "another answer", "English", "train", 7), *rows[8:]])
+    write_rows(
+        path,
+        [*rows[:7], Row("another question", "", "another thought", "another answer", "English", "train", 7), *rows[8:]],
+    )
     edited, prepared = timed(lambda: ours(path, folder))
     assert prepared.store.encoded == 1
     print(
@@ -194,7 +223,9 @@ def beside_bare_tokenizing(rows: list[Row], home: Path) -> None:
     times = [(timed(with_spans)[0], timed(bare)[0]) for _ in range(3)]
     mine, peer = min(a for a, _ in times), min(b for _, b in times)
     print(f"encode, spans, labels  {len(rows) / mine:9,.0f} rows/s  {tokens / mine:12,.0f} tokens/s")
-    print(f"plain encode_batch     {len(rows) / peer:9,.0f} rows/s  {tokens / peer:12,.0f} tokens/s   ratio of times {mine / peer:.2f}")
+    print(
+        f"plain encode_batch     {len(rows) / peer:9,.0f} rows/s  {tokens / peer:12,.0f} tokens/s   ratio of times {mine / peer:.2f}"
+    )
 
 
 def streaming(rows: list[Row], home: Path) -> None:

@@ -2,9 +2,10 @@
 
     python -m bench.engine [--model demo] [--adapter FOLDER] [--tokens 100] [--times 3] [--no-socket]
 
-Prints JSON: tokens per second after the first one, as medians; `ratio` is ours to generate's, from alternating turns of one run. `same_ids` compares
-the greedy tokens (promised in float32; in bfloat16 a cached and a fresh sum may round differently). The socket's part asks the same question through
-client and server, and stops a long answer: `tokens_after_stop` counts what still came after the server had acknowledged.
+Prints JSON: tokens per second after the first one, as medians; `ratio` is ours to generate's, from alternating turns of
+one run. `same_ids` compares the greedy tokens (promised in float32; in bfloat16 a cached and a fresh sum may round
+differently). The socket's part asks the same question through client and server, and stops a long answer:
+`tokens_after_stop` counts what still came after the server had acknowledged.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from core.engine.client import EngineClient
 from core.engine.protocol import Finish, Piece, Question
 
 QUESTION = Question(instruction="A train runs 120 km in 90 minutes. How fast is it in km per hour?", max_tokens=100)
-LONG = Question(instruction="Count from one to a thousand in words.", template="alpaca", max_tokens=2000, temperature=1.0, seed=1)
+LONG = Question(
+    instruction="Count from one to a thousand in words.", template="alpaca", max_tokens=2000, temperature=1.0, seed=1
+)
 
 
 def in_process(model: str, adapter: str, tokens: int, times: int) -> dict[str, Any]:
@@ -61,7 +64,9 @@ def _ours(model: Any, prompt: list[int], tokens: int) -> tuple[float, list[int]]
     from core.engine.decode import CachedStepper, Decoding, Sampler, chunk_for
 
     chunk = chunk_for(model.device)
-    run = Decoding(CachedStepper(model), prompt, Sampler(), limit=tokens, stop_ids=frozenset(), stopped=lambda: False, chunk=chunk)
+    run = Decoding(
+        CachedStepper(model), prompt, Sampler(), limit=tokens, stop_ids=frozenset(), stopped=lambda: False, chunk=chunk
+    )
     ids = list(run)
     return run.rate, ids
 
@@ -75,7 +80,9 @@ def _generate(model: Any, prompt: list[int], tokens: int) -> tuple[float, list[i
 
     def timed(count: int) -> tuple[float, list[int]]:
         start = time.perf_counter()
-        ids = model.generate(input_ids=fed, max_new_tokens=count, min_new_tokens=count, **options)[0, len(prompt) :].tolist()
+        ids = model.generate(input_ids=fed, max_new_tokens=count, min_new_tokens=count, **options)[
+            0, len(prompt) :
+        ].tolist()
         return time.perf_counter() - start, ids
 
     first, _ = timed(1)
@@ -87,7 +94,10 @@ async def over_the_socket(model: str, adapter: str) -> dict[str, Any]:
     client = EngineClient(idle=60)
     start = time.perf_counter()
     status = await client.ensure(model, adapter, lambda _: None)
-    report: dict[str, Any] = {"seconds_to_ready": round(time.perf_counter() - start, 2), "memory_gib": round(status.memory_gib or 0.0, 2)}
+    report: dict[str, Any] = {
+        "seconds_to_ready": round(time.perf_counter() - start, 2),
+        "memory_gib": round(status.memory_gib or 0.0, 2),
+    }
     try:
         # The first answer of a process also loads kernels; what a person lives with are the later ones.
         report["first_answer"] = await _answer(client)
@@ -134,7 +144,10 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--no-socket", action="store_true")
     arguments = parser.parse_args()
-    report = {"model": arguments.model, "in_process": in_process(arguments.model, arguments.adapter, arguments.tokens, arguments.times)}
+    report = {
+        "model": arguments.model,
+        "in_process": in_process(arguments.model, arguments.adapter, arguments.tokens, arguments.times),
+    }
     if not arguments.no_socket:
         with tempfile.TemporaryDirectory() as home:
             os.environ["SUIRON_HOME"] = home  # an engine of our own, beside one that may run

@@ -1,9 +1,10 @@
-"""First paint: from the start of a fresh process to its first frame in a real pseudo-terminal of 120x40, against an empty Textual app.
+"""First paint: from the start of a fresh process to its first frame in a real pseudo-terminal of 120x40, against an
+empty Textual app.
 
     python -m bench.first_paint [--times 9] [DATA]
 
-Prints JSON: medians in seconds, their ratio (at most 1.8 is promised), and when the first row of data stood on the screen.
-The two kinds of start alternate, so that a busy moment of the machine meets both.
+Prints JSON: medians in seconds, their ratio (at most 1.8 is promised), and when the first row of data stood on the
+screen. The two kinds of start alternate, so that a busy moment of the machine meets both.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def written(terminal: Terminal, text: bytes, seconds: float = 30.0) -> float:
     """Seconds from the start of the program until `text` had come out of it. Raises TimeoutError."""
     limit = time.perf_counter() + seconds
     while (place := terminal.raw.find(text)) < 0:
-        if time.perf_counter() > limit or (terminal.wait_bytes(terminal.received, 1.0) is None and terminal.process.poll() is not None):
+        if time.perf_counter() > limit or (
+            terminal.wait_bytes(terminal.received, 1.0) is None and terminal.process.poll() is not None
+        ):
             raise TimeoutError(f"{text!r} was not written; the screen shows:\n{terminal.text()}")
     return next(stamp for stamp, total in terminal.stamps if total >= place + len(text)) - terminal.started
 
@@ -52,9 +55,17 @@ def main() -> None:
                 empty.append(first)
                 suiron.append(ours)
                 rows.append(row)
-    medians = {name: statistics.median(times) for name, times in (("empty_app", empty), ("suiron", suiron), ("first_row", rows))}
+    medians = {
+        name: statistics.median(times)
+        for name, times in (("empty_app", empty), ("suiron", suiron), ("first_row", rows))
+    }
     ratio = medians["suiron"] / medians["empty_app"]
-    report = {**{name: round(value, 3) for name, value in medians.items()}, "ratio": round(ratio, 2), "limit": LIMIT, "times": arguments.times}
+    report = {
+        **{name: round(value, 3) for name, value in medians.items()},
+        "ratio": round(ratio, 2),
+        "limit": LIMIT,
+        "times": arguments.times,
+    }
     print(json.dumps(report))
     sys.exit(0 if ratio <= LIMIT else 1)
 

@@ -1,9 +1,11 @@
-"""Is the loss that a trainer reports the cross-entropy over our labels? One step of it, beside that cross-entropy computed plainly.
+"""Is the loss that a trainer reports the cross-entropy over our labels? One step of it, beside that cross-entropy
+computed plainly.
 
     python -m bench.gpu_loss [MODEL_FOLDER]
 
-Without a folder a model with random weights is made: of Qwen2.5-0.5B's shape with CUDA, a tiny one without. Each kind trains one step over the same
-rows in a process of its own, through Unsloth with CUDA and through Transformers elsewhere:
+Without a folder a model with random weights is made: of Qwen2.5-0.5B's shape with CUDA, a tiny one without. Each kind
+trains one step over the same rows in a process of its own, through Unsloth with CUDA and through Transformers
+elsewhere:
 
     padded       as a run trains: one padded batch
     accumulated  the same rows in four batches of one step
@@ -45,7 +47,9 @@ def one(kind: str, model: str, rows: str) -> dict[str, Any]:
     spec = RunSpec(
         data=DataSection(source=rows),
         model=ModelSection(name=model),
-        prompt=PromptSection(loss_on=SectionWeights(reasoning=0.5, response=2.0, end=3.0) if kind == "weighted" else "completion"),
+        prompt=PromptSection(
+            loss_on=SectionWeights(reasoning=0.5, response=2.0, end=3.0) if kind == "weighted" else "completion"
+        ),
         train=TrainSection(steps=1, batch_size=ROWS // parts, gradient_accumulation=parts),
     )
     tokenizer = TextTokenizer.from_folder(local_folder(model, lambda _: None))
@@ -66,18 +70,29 @@ def one(kind: str, model: str, rows: str) -> dict[str, Any]:
         max_seq_length=2048,
         gradient_checkpointing=True,
     )
-    loaded = load_for_training(model, adapter, four_bit=True, trust_remote_code=False, progress=lambda words: print(words, file=sys.stderr))
+    loaded = load_for_training(
+        model, adapter, four_bit=True, trust_remote_code=False, progress=lambda words: print(words, file=sys.stderr)
+    )
     import torch
 
     plain = plain_loss(loaded.model, prepared)
     losses: list[torch.Tensor] = []
     with tempfile.TemporaryDirectory() as output:
         trainer = (
-            packing_trainer(loaded, spec, prepared, Path(output), losses) if kind == "packed" else our_trainer(loaded, spec, prepared, output, losses)
+            packing_trainer(loaded, spec, prepared, Path(output), losses)
+            if kind == "packed"
+            else our_trainer(loaded, spec, prepared, output, losses)
         )
         trainer.train()
     told = float(sum(loss.double().item() for loss in losses))
-    return {"kind": kind, "trainer": told, "plain": plain, "passes": len(losses), "labels": prepared.trained_tokens, "backend": loaded.backend.line}
+    return {
+        "kind": kind,
+        "trainer": told,
+        "plain": plain,
+        "passes": len(losses),
+        "labels": prepared.trained_tokens,
+        "backend": loaded.backend.line,
+    }
 
 
 def plain_loss(model: Any, prepared: Any) -> float:
@@ -88,9 +103,13 @@ def plain_loss(model: Any, prepared: Any) -> float:
     total = weight = 0.0
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         for row in range(len(prepared)):
-            ids, labels = (torch.tensor(get(row)[None], dtype=torch.long, device=device) for get in (prepared.ids, prepared.labels))
+            ids, labels = (
+                torch.tensor(get(row)[None], dtype=torch.long, device=device) for get in (prepared.ids, prepared.labels)
+            )
             scores = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, :-1].float()
-            each = torch.nn.functional.cross_entropy(scores, labels[0, 1:], reduction="none", ignore_index=-100).double()
+            each = torch.nn.functional.cross_entropy(
+                scores, labels[0, 1:], reduction="none", ignore_index=-100
+            ).double()
             counted = torch.tensor(prepared.token_weights(row)[1:], device=device).double()
             total, weight = total + float((each * counted).sum()), weight + float(counted.sum())
     return total / weight
@@ -118,8 +137,12 @@ def packing_trainer(loaded: Any, spec: Any, prepared: Any, output: Path, losses:
     return RunTrainer(
         model=loaded.model,
         args=settings,
-        train_dataset=Dataset.from_dict({name: [get(row).tolist() for row in range(len(prepared))] for name, get in columns.items()}),
-        processing_class=PreTrainedTokenizerFast(tokenizer_object=tokenizer.raw, eos_token=tokenizer.eos, pad_token=tokenizer.eos),
+        train_dataset=Dataset.from_dict(
+            {name: [get(row).tolist() for row in range(len(prepared))] for name, get in columns.items()}
+        ),
+        processing_class=PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer.raw, eos_token=tokenizer.eos, pad_token=tokenizer.eos
+        ),
         losses=losses,
     )
 
@@ -147,10 +170,25 @@ def main() -> None:
             tokenizer = Path(home) / "tokenizer"
             tokenizer.mkdir()
             some_tokenizer(some_rows(2000), tokenizer)
-            make("0.5b" if cuda else "tiny", model, tokenizer, 0.06 if cuda else 0.2)  # so that the loss of one token is not that of another
+            make(
+                "0.5b" if cuda else "tiny", model, tokenizer, 0.06 if cuda else 0.2
+            )  # so that the loss of one token is not that of another
         for kind in KINDS if cuda else KINDS[:-1]:
-            command = [sys.executable, "-m", "bench.gpu_loss", str(model), "--one", kind, str(Path(home) / "rows.jsonl")]
-            done = subprocess.run(command, env=environment(HF_HUB_OFFLINE="1", SUIRON_CACHE=f"{home}/cache"), capture_output=True, text=True)
+            command = [
+                sys.executable,
+                "-m",
+                "bench.gpu_loss",
+                str(model),
+                "--one",
+                kind,
+                str(Path(home) / "rows.jsonl"),
+            ]
+            done = subprocess.run(
+                command,
+                env=environment(HF_HUB_OFFLINE="1", SUIRON_CACHE=f"{home}/cache"),
+                capture_output=True,
+                text=True,
+            )
             if done.returncode:
                 print(f"{kind:12} failed\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}")
                 continue

@@ -1,6 +1,8 @@
-"""One person's way through the app by keyboard alone, in a real pseudo-terminal: what the journey test checks and the CUDA journey repeats.
+"""One person's way through the app by keyboard alone, in a real pseudo-terminal: what the journey test checks and the
+CUDA journey repeats.
 
-Each step waits for what the person would see before going on, and raises TimeoutError with the screen when it does not come.
+Each step waits for what the person would see before going on, and raises TimeoutError with the screen when it does not
+come.
 """
 
 from __future__ import annotations
@@ -50,8 +52,11 @@ def wait_until_trained(terminal: Terminal, seconds: float) -> None:
     terminal.wait_for("finished", seconds=seconds)
 
 
-def talk(terminal: Terminal, instruction: str, sections: Sequence[str] = ("reasoning", "response"), tuned: bool = True) -> str:
-    """Ask the newest tuned model (or the base) and wait for the end of the answer; the named panels must have filled. Returns the screen."""
+def talk(
+    terminal: Terminal, instruction: str, sections: Sequence[str] = ("reasoning", "response"), tuned: bool = True
+) -> str:
+    """Ask the newest tuned model (or the base) and wait for the end of the answer; the named panels must have filled.
+    Returns the screen."""
     terminal.send("F4")
     terminal.wait_for("Instruction", "Template")
     if tuned:

@@ -1,9 +1,11 @@
-"""Keystroke to paint while the demo trains on every core: from writing a key into the pseudo-terminal to the first byte that comes back.
+"""Keystroke to paint while the demo trains on every core: from writing a key into the pseudo-terminal to the first byte
+that comes back.
 
     python -m bench.keystrokes [KEYS]
 
-Prints p50, p95 and the worst of KEYS keystrokes (default 150) in the table of rows and in the chat's editor, with the demo training and
-without, and the ratio of the two p95. Uses the demo model (made first where it is missing) and a home of its own.
+Prints p50, p95 and the worst of KEYS keystrokes (default 150) in the table of rows and in the chat's editor, with the
+demo training and without, and the ratio of the two p95. Uses the demo model (made first where it is missing) and a home
+of its own.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ def p95(seconds: list[float]) -> float:
 
 
 def report(title: str, seconds: list[float]) -> None:
-    print(f"{title:<28} p50 {statistics.median(seconds) * 1e3:6.1f} ms   p95 {p95(seconds) * 1e3:6.1f} ms   worst {max(seconds) * 1e3:6.1f} ms")
+    print(
+        f"{title:<28} p50 {statistics.median(seconds) * 1e3:6.1f} ms   p95 {p95(seconds) * 1e3:6.1f} ms   worst {max(seconds) * 1e3:6.1f} ms"
+    )
 
 
 def main() -> None:
@@ -85,7 +89,9 @@ def main() -> None:
             report(f"{place}, the demo trains", busy[place])
             worst = p95(busy[place])
             verdict = "within" if worst < TARGET else "OVER"
-            print(f"{place}: p95 while training is {worst / p95(quiet[place]):.2f} times that without; {verdict} the target of {TARGET * 1e3:.0f} ms")
+            print(
+                f"{place}: p95 while training is {worst / p95(quiet[place]):.2f} times that without; {verdict} the target of {TARGET * 1e3:.0f} ms"
+            )
         print(f"the run was still {still} at the end of the measurement, on {os.cpu_count()} cores")
 
 

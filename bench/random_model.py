@@ -12,15 +12,34 @@ import sys
 from pathlib import Path
 
 SHAPES = {
-    "tiny": {"hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 128, "num_attention_heads": 4, "num_key_value_heads": 2},
-    "0.5b": {"hidden_size": 896, "num_hidden_layers": 24, "intermediate_size": 4864, "num_attention_heads": 14, "num_key_value_heads": 2},
-    "7b": {"hidden_size": 3584, "num_hidden_layers": 28, "intermediate_size": 18944, "num_attention_heads": 28, "num_key_value_heads": 4},
+    "tiny": {
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "intermediate_size": 128,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    },
+    "0.5b": {
+        "hidden_size": 896,
+        "num_hidden_layers": 24,
+        "intermediate_size": 4864,
+        "num_attention_heads": 14,
+        "num_key_value_heads": 2,
+    },
+    "7b": {
+        "hidden_size": 3584,
+        "num_hidden_layers": 28,
+        "intermediate_size": 18944,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+    },
 }
 VOCABULARY = {"tiny": 49152, "0.5b": 151936, "7b": 152064}
 
 
 def make(shape: str, folder: Path, tokenizer: Path, spread: float = 0.02) -> Path:
-    """Save a Qwen2 model of this shape in bfloat16 with the tokenizer's files beside it. spread: of its weights; 0.02 makes all answers alike."""
+    """Save a Qwen2 model of this shape in bfloat16 with the tokenizer's files beside it. spread: of its weights; 0.02
+    makes all answers alike."""
     from core.models.backend import prepare_imports
     from core.tokens.tokenizer import TextTokenizer
 
@@ -30,7 +49,11 @@ def make(shape: str, folder: Path, tokenizer: Path, spread: float = 0.02) -> Pat
 
     torch.manual_seed(0)
     config = Qwen2Config(
-        vocab_size=VOCABULARY[shape], tie_word_embeddings=shape != "7b", max_position_embeddings=32768, rope_theta=1e6, **SHAPES[shape]
+        vocab_size=VOCABULARY[shape],
+        tie_word_embeddings=shape != "7b",
+        max_position_embeddings=32768,
+        rope_theta=1e6,
+        **SHAPES[shape],
     )
     config.initializer_range = spread
     end = TextTokenizer.from_folder(tokenizer).eos_id

@@ -1,8 +1,10 @@
-"""How fast a streamed answer is sorted into its sections: `python -m bench.splitter [MEGABYTES]` (default 4), on one core.
+"""How fast a streamed answer is sorted into its sections: `python -m bench.splitter [MEGABYTES]` (default 4), on one
+core.
 
-Every text is fed in pieces of 4 characters, about one token each. MB/s counts the text's UTF-8 bytes, Mchar/s its characters; us is the time of one
-piece. The peer is what one writes first: keep the answer so far, search the whole of it for every marker at each piece, and give out what is new. Its
-time grows with the square of the answer, so it reads a short answer of 32,768 characters, and ours beside it reads the same. Best of three.
+Every text is fed in pieces of 4 characters, about one token each. MB/s counts the text's UTF-8 bytes, Mchar/s its
+characters; us is the time of one piece. The peer is what one writes first: keep the answer so far, search the whole of
+it for every marker at each piece, and give out what is new. Its time grows with the square of the answer, so it reads a
+short answer of 32,768 characters, and ours beside it reads the same. Best of three.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ _PIECE = 4
 _SHORT = 32_768
 _EN = "The train leaves at nine and arrives at noon, so it takes three hours. We should check this once more before we go on. "
 _JA = "まず、地図の投影法について理解する必要があります。富士山は日本で一番高い山です。"
-_CODE = "```python\ndef area(x):\n    # a comment, `quoted`\n    return x * x if x < 3 else x\n\nprint(area(2))\n```\n\n"
+_CODE = (
+    "```python\ndef area(x):\n    # a comment, `quoted`\n    return x * x if x < 3 else x\n\nprint(area(2))\n```\n\n"
+)
 
 UNITS = {
     "one paragraph, ASCII": _EN,

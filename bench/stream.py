@@ -1,9 +1,11 @@
-"""What a streamed answer sends and how keys fare meanwhile: the chat room in a real pseudo-terminal of 120x40, 100 tokens a second for ten seconds.
+"""What a streamed answer sends and how keys fare meanwhile: the chat room in a real pseudo-terminal of 120x40, 100
+tokens a second for ten seconds.
 
     python -m bench.stream [--rate 100] [--seconds 10]
 
-Prints JSON: bytes a second for the chat room and for a baseline that appends every token to a Markdown widget (two panels and an editor of the
-same sizes, the same words), their ratio, and for both the time from a keystroke to its character on the screen (p50 and p95) while it streams.
+Prints JSON: bytes a second for the chat room and for a baseline that appends every token to a Markdown widget (two
+panels and an editor of the same sizes, the same words), their ratio, and for both the time from a keystroke to its
+character on the screen (p50 and p95) while it streams.
 """
 
 from __future__ import annotations
@@ -22,7 +24,25 @@ from pathlib import Path
 from bench.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[1]
-WORDS = ("first", "look", "at", "what", "is", "given", "then", "the", "sum", "of", "both", "numbers", "follows", "because", "it", "one", "a")
+WORDS = (
+    "first",
+    "look",
+    "at",
+    "what",
+    "is",
+    "given",
+    "then",
+    "the",
+    "sum",
+    "of",
+    "both",
+    "numbers",
+    "follows",
+    "because",
+    "it",
+    "one",
+    "a",
+)
 REASONING = 0.6  # share of the tokens
 PACE = (0.08, 0.2)  # seconds between two keystrokes
 
@@ -100,10 +120,15 @@ def naive(count: int, rate: float) -> None:
 
 
 def stream(kind: str, count: int, rate: float, keys: bool) -> tuple[float, list[float]]:
-    """Bytes a second from the first to the last token, and seconds from each keystroke to its character (only where `keys` is set)."""
+    """Bytes a second from the first to the last token, and seconds from each keystroke to its character (only where
+    `keys` is set)."""
     with tempfile.TemporaryDirectory(prefix="suiron-bench-") as home:
         argv = [sys.executable, "-m", "bench.stream", "--child", kind, "--count", str(count), "--rate", str(rate)]
-        with Terminal(argv, env={"SUIRON_HOME": home, "SUIRON_CACHE": f"{home}/cache", "SUIRON_CONFIG": f"{home}/config"}, cwd=str(ROOT)) as terminal:
+        with Terminal(
+            argv,
+            env={"SUIRON_HOME": home, "SUIRON_CACHE": f"{home}/cache", "SUIRON_CONFIG": f"{home}/config"},
+            cwd=str(ROOT),
+        ) as terminal:
             terminal.wait_for("F5 asks")
             while terminal.wait_bytes(terminal.received, 1.0) is not None:
                 pass

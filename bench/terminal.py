@@ -1,4 +1,5 @@
-"""A program in a real pseudo-terminal, with a terminal in memory that shows what a person would see. Used by the benches and the journey tests."""
+"""A program in a real pseudo-terminal, with a terminal in memory that shows what a person would see. Used by the
+benches and the journey tests."""
 
 from __future__ import annotations
 
@@ -18,18 +19,52 @@ from types import TracebackType
 import pyte
 
 _DRAWN_AT_ONCE = 1 << 16  # bytes
-KEYS = {"F1": "\x1bOP", "F2": "\x1bOQ", "F3": "\x1bOR", "F4": "\x1bOS", "F5": "\x1b[15~", "F6": "\x1b[17~", "F7": "\x1b[18~", "F8": "\x1b[19~"}
-KEYS |= {"F9": "\x1b[20~", "Enter": "\r", "Escape": "\x1b", "Tab": "\t", "ShiftTab": "\x1b[Z", "Up": "\x1b[A", "Down": "\x1b[B", "Right": "\x1b[C"}
-KEYS |= {"Left": "\x1b[D", "Backspace": "\x7f", "Home": "\x1b[H", "End": "\x1b[F", "PageDown": "\x1b[6~", "PageUp": "\x1b[5~", "CtrlP": "\x10"}
+KEYS = {
+    "F1": "\x1bOP",
+    "F2": "\x1bOQ",
+    "F3": "\x1bOR",
+    "F4": "\x1bOS",
+    "F5": "\x1b[15~",
+    "F6": "\x1b[17~",
+    "F7": "\x1b[18~",
+    "F8": "\x1b[19~",
+}
+KEYS |= {
+    "F9": "\x1b[20~",
+    "Enter": "\r",
+    "Escape": "\x1b",
+    "Tab": "\t",
+    "ShiftTab": "\x1b[Z",
+    "Up": "\x1b[A",
+    "Down": "\x1b[B",
+    "Right": "\x1b[C",
+}
+KEYS |= {
+    "Left": "\x1b[D",
+    "Backspace": "\x7f",
+    "Home": "\x1b[H",
+    "End": "\x1b[F",
+    "PageDown": "\x1b[6~",
+    "PageUp": "\x1b[5~",
+    "CtrlP": "\x10",
+}
 
 
 class Terminal:
-    """`argv` in a pseudo-terminal of `columns` x `lines`. A thread reads everything; `received` counts bytes, `stamps` keeps when each came.
+    """`argv` in a pseudo-terminal of `columns` x `lines`. A thread reads everything; `received` counts bytes, `stamps`
+    keeps when each came.
 
     Answers the program's terminal queries with silence, as many terminals over SSH do.
     """
 
-    def __init__(self, argv: Sequence[str], columns: int = 120, lines: int = 40, env: dict[str, str] | None = None, cwd: str | None = None) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        columns: int = 120,
+        lines: int = 40,
+        env: dict[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> None:
         self.screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = bytearray()
@@ -39,11 +74,24 @@ class Terminal:
         self._master, slave = pty.openpty()
         self._wake, self._waker = os.pipe()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **(env or {})}
+        environment = {
+            **os.environ,
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "LANG": "C.UTF-8",
+            **(env or {}),
+        }
         environment.pop("NO_COLOR", None)
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
-            argv, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=cwd, close_fds=True, preexec_fn=_own_terminal
+            argv,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment,
+            cwd=cwd,
+            close_fds=True,
+            preexec_fn=_own_terminal,
         )
         os.close(slave)
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -63,7 +111,8 @@ class Terminal:
                     self.raw += block
                     self.stamps.append((time.perf_counter(), len(self.raw)))
                     fed += block
-                    # The terminal in memory is slower than a real one: what has come already is stamped before it is drawn.
+                    # The terminal in memory is slower than a real one: what has come already is stamped before it is
+                    # drawn.
                     if len(fed) < _DRAWN_AT_ONCE and select.select([self._master], [], [], 0)[0]:
                         continue
                     self._stream.feed(bytes(fed))
@@ -84,7 +133,8 @@ class Terminal:
             return self._display()
 
     def _display(self) -> str:
-        # A wide character fills two cells, of which the second is empty. pyte's own `display` stumbles over such a half left alone by an overwrite.
+        # A wide character fills two cells, of which the second is empty. pyte's own `display` stumbles over such a half
+        # left alone by an overwrite.
         rows = (self.screen.buffer[y] for y in range(self.screen.lines))
         return "\n".join("".join(row[x].data for x in range(self.screen.columns)).rstrip() for row in rows)
 
@@ -143,7 +193,9 @@ class Terminal:
     def __enter__(self) -> Terminal:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 

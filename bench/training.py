@@ -1,9 +1,11 @@
-"""A run of ours against the bare library on the same model, rows and settings: Unsloth's own recipe on CUDA, transformers' Trainer + PEFT elsewhere.
+"""A run of ours against the bare library on the same model, rows and settings: Unsloth's own recipe on CUDA,
+transformers' Trainer + PEFT elsewhere.
 
     python -m bench.training [MODEL] [--tokens N] [--batch N] [--steps N]
 
-Both train in fresh child, one after the other, on rows of random words of about N tokens. Prints tokens per second of the median step
-(the first three left out), memory at the peak, and the ratios. The run's own costs are what differs: metrics, status, control, checkpoints.
+Both train in fresh child, one after the other, on rows of random words of about N tokens. Prints tokens per second of
+the median step (the first three left out), memory at the peak, and the ratios. The run's own costs are what differs:
+metrics, status, control, checkpoints.
 """
 
 from __future__ import annotations
@@ -36,7 +38,11 @@ def write_rows(path: Path, count: int, tokens: int) -> None:
     with path.open("w", encoding="utf-8") as file:
         for _ in range(count):
             reasoning = " ".join(pick.choice(words) for _ in range(max(8, tokens - 140)))
-            row = {"instruction": " ".join(pick.choice(words) for _ in range(20)), "reasoning": reasoning, "output": pick.choice(words)}
+            row = {
+                "instruction": " ".join(pick.choice(words) for _ in range(20)),
+                "reasoning": reasoning,
+                "output": pick.choice(words),
+            }
             file.write(json.dumps(row) + "\n")
 
 
@@ -126,14 +132,20 @@ def _bare(spec: RunSpec) -> None:
     }
     rest: dict[str, Any] = {
         "model": model,
-        "train_dataset": Dataset.from_dict({"input_ids": [rows.ids(row).tolist() for row in range(len(rows))], "row": list(range(len(rows)))}),
+        "train_dataset": Dataset.from_dict(
+            {"input_ids": [rows.ids(row).tolist() for row in range(len(rows))], "row": list(range(len(rows)))}
+        ),
         "data_collator": counting,
-        "processing_class": PreTrainedTokenizerFast(tokenizer_object=tokenizer.raw, eos_token=tokenizer.eos, pad_token=tokenizer.eos),
+        "processing_class": PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer.raw, eos_token=tokenizer.eos, pad_token=tokenizer.eos
+        ),
         "callbacks": [clock],
     }
     if cuda:
         ready = {"dataset_kwargs": {"skip_prepare_dataset": True}, "max_length": None}
-        trainer = SFTTrainer(args=SFTConfig(**settings, **ready, optim="adamw_8bit", bf16=True, gradient_checkpointing=True), **rest)
+        trainer = SFTTrainer(
+            args=SFTConfig(**settings, **ready, optim="adamw_8bit", bf16=True, gradient_checkpointing=True), **rest
+        )
     else:  # TRL's loss is a Triton kernel where Triton is installed, which runs on GPUs alone
         trainer = Trainer(args=TrainingArguments(**settings, use_cpu=True), **rest)
     trainer.train()
@@ -145,7 +157,11 @@ def _unsloth_model(folder: Path, spec: RunSpec) -> Any:
     from unsloth import FastLanguageModel
 
     model, _ = FastLanguageModel.from_pretrained(
-        model_name=str(folder), max_seq_length=spec.prompt.max_seq_length, dtype=None, load_in_4bit=True, local_files_only=True
+        model_name=str(folder),
+        max_seq_length=spec.prompt.max_seq_length,
+        dtype=None,
+        load_in_4bit=True,
+        local_files_only=True,
     )
     return FastLanguageModel.get_peft_model(
         model,
@@ -164,8 +180,12 @@ def _peft_model(folder: Path, spec: RunSpec) -> Any:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32)  # what a script that says nothing gets
-    lora = LoraConfig(r=spec.lora.r, lora_alpha=spec.lora.alpha, target_modules=list(spec.lora.target_modules), task_type="CAUSAL_LM")
+    model = AutoModelForCausalLM.from_pretrained(
+        str(folder), dtype=torch.float32
+    )  # what a script that says nothing gets
+    lora = LoraConfig(
+        r=spec.lora.r, lora_alpha=spec.lora.alpha, target_modules=list(spec.lora.target_modules), task_type="CAUSAL_LM"
+    )
     return get_peft_model(model, lora)
 
 
@@ -197,7 +217,9 @@ def main() -> None:
         peer_speed, peer_memory = bare(spec)
         print(f"{arguments.batch} rows of about {arguments.tokens} tokens a step, {arguments.steps} steps")
         print(f"ours {our_speed:.0f} tok/s, {our_memory:.2f} GiB; bare {peer_speed:.0f} tok/s, {peer_memory:.2f} GiB")
-        print(f"speed {our_speed / peer_speed:.2f} times the bare library's, memory {our_memory / peer_memory:.2f} times")
+        print(
+            f"speed {our_speed / peer_speed:.2f} times the bare library's, memory {our_memory / peer_memory:.2f} times"
+        )
 
 
 if __name__ == "__main__":

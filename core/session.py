@@ -11,7 +11,8 @@ from core.data.filters import Filters
 
 
 class Session(msgspec.Struct, frozen=True):
-    """data: a path or hub name, `demo` for the embedded one; row: its index in the source; adapter: a run's id, empty for the base model."""
+    """data: a path or hub name, `demo` for the embedded one; row: its index in the source; adapter: a run's id, empty
+    for the base model."""
 
     data: str = "demo"
     split: str = ""

@@ -10,7 +10,8 @@ import pytest
 
 # Before torch is loaded: threads that spin while they wait take the cores from the processes under test.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# As `core.models.backend` does before transformers is imported, whichever test does so first: it may be there and not load, and that is remembered.
+# As `core.models.backend` does before transformers is imported, whichever test does so first: it may be there and not
+# load, and that is remembered.
 sys.modules.setdefault("torchvision", None)  # type: ignore[arg-type]
 
 

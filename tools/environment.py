@@ -1,8 +1,10 @@
-"""Makes the virtual environment: `python3 tools/environment.py FOLDER REQUIREMENTS`. Knows nothing of Suiron beyond these two names.
+"""Makes the virtual environment: `python3 tools/environment.py FOLDER REQUIREMENTS`. Knows nothing of Suiron beyond
+these two names.
 
-Runs on whatever `python3` is there, also one too old for Suiron, so it uses the standard library alone and no syntax newer than 3.6.
-A half-made environment is never taken for a finished one: the stamp `FOLDER/ready-REQUIREMENTS`, which make looks at, is removed first and
-written last. Every failure is one line that says what to do, and the installer's own words stay in `FOLDER/install.log`.
+Runs on whatever `python3` is there, also one too old for Suiron, so it uses the standard library alone and no syntax
+newer than 3.6. A half-made environment is never taken for a finished one: the stamp `FOLDER/ready-REQUIREMENTS`, which
+make looks at, is removed first and written last. Every failure is one line that says what to do, and the installer's
+own words stay in `FOLDER/install.log`.
 """
 
 import os
@@ -25,7 +27,10 @@ def main(folder: str, requirements: str) -> None:
         if not usable(folder):
             make(python, folder)
     except PermissionError as error:
-        fail("no permission to write %s" % (error.filename or folder), "Clone the repository into a folder of your own, or mend its owner")
+        fail(
+            "no permission to write %s" % (error.filename or folder),
+            "Clone the repository into a folder of your own, or mend its owner",
+        )
     except OSError as error:
         fail("%s cannot be made (%s)" % (folder, error.strerror), "Free some disk space and run make again")
     install(folder, requirements)
@@ -54,13 +59,18 @@ def suitable_python() -> str:
 
 def usable(folder: str) -> bool:
     python = os.path.join(folder, "bin", "python")
-    return os.path.exists(python) and subprocess.call([python, "-c", "import pip"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+    return (
+        os.path.exists(python)
+        and subprocess.call([python, "-c", "import pip"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+    )
 
 
 def make(python: str, folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
-    result = subprocess.run([python, "-m", "venv", folder], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    result = subprocess.run(
+        [python, "-m", "venv", folder], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True
+    )
     if result.returncode != 0:
         shutil.rmtree(folder, ignore_errors=True)
         if "ensurepip is not" in result.stdout:
@@ -71,8 +81,14 @@ def make(python: str, folder: str) -> None:
 def install(folder: str, requirements: str) -> None:
     log = os.path.join(folder, "install.log")
     if requirements == "requirements.txt" and shutil.disk_usage(folder).free < GIGABYTES * 10**9:
-        fail("less than %d GB are free for %s" % (GIGABYTES, os.path.abspath(folder)), "Free some disk space and run make again")
-    sys.stderr.write("Suiron: installing %s into %s (minutes, the first time; what pip says is in %s)\n" % (requirements, folder, log))
+        fail(
+            "less than %d GB are free for %s" % (GIGABYTES, os.path.abspath(folder)),
+            "Free some disk space and run make again",
+        )
+    sys.stderr.write(
+        "Suiron: installing %s into %s (minutes, the first time; what pip says is in %s)\n"
+        % (requirements, folder, log)
+    )
     command = [
         os.path.join(folder, "bin", "python"),
         "-m",
@@ -86,7 +102,13 @@ def install(folder: str, requirements: str) -> None:
     ]
     try:
         with open(log, "a") as output:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                universal_newlines=True,
+            )
             lines = follow(process, output)
     except OSError as error:
         fail("%s cannot be written (%s)" % (log, error.strerror), "Free some disk space and run make again")
@@ -116,8 +138,16 @@ def follow(process: "subprocess.Popen[str]", output: TextIO) -> List[str]:
 def explain(text: str, what: str) -> NoReturn:
     """One line for what pip or venv said. The order matters: a full disk also shows as other failures."""
     for signs, cause, do in (
-        (("No space left on device", "Errno 28"), "the disk is full", "Free about %d GB and run make again" % GIGABYTES),
-        (("Permission denied", "Errno 13"), "no permission to write there", "Clone the repository into a folder of your own, or mend its owner"),
+        (
+            ("No space left on device", "Errno 28"),
+            "the disk is full",
+            "Free about %d GB and run make again" % GIGABYTES,
+        ),
+        (
+            ("Permission denied", "Errno 13"),
+            "no permission to write there",
+            "Clone the repository into a folder of your own, or mend its owner",
+        ),
         (
             (
                 "Temporary failure in name resolution",
@@ -131,7 +161,11 @@ def explain(text: str, what: str) -> NoReturn:
             "the package index cannot be reached",
             "Check the network or proxy (pip config list shows which index is asked) and run make again",
         ),
-        (("No matching distribution",), "the package index has no build for this machine", "The last lines of install.log name it"),
+        (
+            ("No matching distribution",),
+            "the package index has no build for this machine",
+            "The last lines of install.log name it",
+        ),
     ):
         if any(sign in text for sign in signs):
             fail("%s: %s" % (what, cause), do)

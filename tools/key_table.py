@@ -1,4 +1,5 @@
-"""Writes the README's table of keys from `tui.actions`, between its two markers: `python -m tools.key_table` mends it, `--check` only looks."""
+"""Writes the README's table of keys from `tui.actions`, between its two markers: `python -m tools.key_table` mends it,
+`--check` only looks."""
 
 from __future__ import annotations
 
@@ -26,7 +27,11 @@ def main() -> None:
     text = README.read_text(encoding="utf-8")
     mended = MARKS.sub(lambda match: match[1] + table() + "\n" + match[2], text)
     if "--check" in sys.argv:
-        sys.exit("README.md: the table of keys is not that of tui/actions.py. Run `python -m tools.key_table`." if mended != text else 0)
+        sys.exit(
+            "README.md: the table of keys is not that of tui/actions.py. Run `python -m tools.key_table`."
+            if mended != text
+            else 0
+        )
     README.write_text(mended, encoding="utf-8")
 
 

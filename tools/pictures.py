@@ -1,4 +1,5 @@
-"""Draws docs/{data,prompts,train,chat}.svg from the real app on the embedded demo: real rows, a real run, a real answer.
+"""Draws docs/{data,prompts,train,chat}.svg from the real app on the embedded demo: real rows, a real run, a real
+answer.
 
     python -m tools.pictures
 
@@ -50,7 +51,10 @@ async def draw() -> None:
         await pilot.pause(1.0)
         save(app, "prompts")
         await pilot.press("f3")
-        await until(pilot, lambda: "finished" in str(app.screen.query_one(RunStatus).query_one("StatusRows").render_line(0).text))
+        await until(
+            pilot,
+            lambda: "finished" in str(app.screen.query_one(RunStatus).query_one("StatusRows").render_line(0).text),
+        )
         await pilot.pause(1.0)
         save(app, "train")
         await pilot.press("f4", "ctrl+o")
@@ -74,7 +78,8 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: floa
 
 
 def save(app: SuironApp, name: str) -> None:
-    """Without the names that differ from one drawing to the next, so that a picture changes only when the screen does."""
+    """Without the names that differ from one drawing to the next, so that a picture changes only when the screen
+    does."""
     svg = re.sub(r"terminal-\d+", "terminal", app.export_screenshot(title=f"Suiron · {name}"))
     (DOCS / f"{name}.svg").write_text(svg, encoding="utf-8")
     print(DOCS / f"{name}.svg")

@@ -1,4 +1,5 @@
-"""`python -m tui [DATA] [--model FOLDER_OR_NAME]`: the app on one's own data and model; without either, where the last session was."""
+"""`python -m tui [DATA] [--model FOLDER_OR_NAME]`: the app on one's own data and model; without either, where the last
+session was."""
 
 from __future__ import annotations
 
@@ -6,7 +7,9 @@ import argparse
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tui", description="Suiron: browse reasoning data, train on it, talk to the result.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tui", description="Suiron: browse reasoning data, train on it, talk to the result."
+    )
     parser.add_argument(
         "data",
         nargs="?",

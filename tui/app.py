@@ -1,6 +1,8 @@
-"""The app: the rooms, what is open in them, and where the person was. Knows no rows, tokens or runs; each room does its own work.
+"""The app: the rooms, what is open in them, and where the person was. Knows no rows, tokens or runs; each room does its
+own work.
 
-Rooms are imported when they are first shown. Nothing here waits for a disk, a model or a network: such work runs in threads or other processes.
+Rooms are imported when they are first shown. Nothing here waits for a disk, a model or a network: such work runs in
+threads or other processes.
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ def _commands() -> type[Provider]:
 
 
 class SuironApp(TypedOrder, inherit_bindings=False):
-    """data, split, model: what the command line named; None takes the last session's. engine: None lets the chat room start one."""
+    """data, split, model: what the command line named; None takes the last session's. engine: None lets the chat room
+    start one."""
 
     TITLE = "Suiron"
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("app"))
@@ -70,7 +73,9 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     Toast { max-width: 76; }
     """
 
-    def __init__(self, data: str | None = None, split: str | None = None, model: str | None = None, engine: Engine | None = None) -> None:
+    def __init__(
+        self, data: str | None = None, split: str | None = None, model: str | None = None, engine: Engine | None = None
+    ) -> None:
         self.session = _start(load_session(), data, split, model)
         # Textual reads its first mode from the class; the session decides here, so that no empty screen is made first.
         self.DEFAULT_MODE = self.session.screen  # type: ignore[misc]
@@ -95,7 +100,9 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         return cast("Screen[Any]", room)
 
     def on_mount(self) -> None:
-        self._handlers_before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGHUP, signal.SIGTERM)}
+        self._handlers_before = {
+            number: signal.signal(number, self._on_signal) for number in (signal.SIGHUP, signal.SIGTERM)
+        }
         self.call_after_refresh(self._after_first_paint)
 
     def on_unmount(self) -> None:
@@ -126,7 +133,10 @@ class SuironApp(TypedOrder, inherit_bindings=False):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a dialog is in front, only leaving, copying and moving the focus reach past it."""
-        return not (isinstance(self.screen, ModalScreen) and action in ("switch_mode", "choose_model", "show_help_screen", "command_palette"))
+        return not (
+            isinstance(self.screen, ModalScreen)
+            and action in ("switch_mode", "choose_model", "show_help_screen", "command_palette")
+        )
 
     async def on_ask_row(self, message: AskRow) -> None:
         await self.action_switch_mode("chat")
@@ -148,14 +158,22 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         self._leave_unless(self._what_is_unsaved(), "F9")
 
     def action_leave(self) -> None:
-        """A q typed for a field that did not have the focus must not end the app in the middle of an answer, nor throw a text away."""
-        self._leave_unless(self._what_is_unsaved() or ("" if self.session.screen != "chat" else "q again leaves Suiron."), "q")
+        """A q typed for a field that did not have the focus must not end the app in the middle of an answer, nor throw
+        a text away."""
+        self._leave_unless(
+            self._what_is_unsaved() or ("" if self.session.screen != "chat" else "q again leaves Suiron."), "q"
+        )
 
     def _what_is_unsaved(self) -> str:
-        """Of the rooms and of what lies over the one in front: a text that is kept nowhere, and the key that keeps it."""
+        """Of the rooms and of what lies over the one in front: a text that is kept nowhere, and the key that keeps
+        it."""
         for screen in (*self.screen_stack, *self.rooms.values()):
             if getattr(screen, "unsaved", False):
-                return getattr(screen, "UNSAVED_WORDS", "What is written here is not kept yet. F5 keeps it; {key} again leaves without it.")
+                return getattr(
+                    screen,
+                    "UNSAVED_WORDS",
+                    "What is written here is not kept yet. F5 keeps it; {key} again leaves without it.",
+                )
         return ""
 
     def _leave_unless(self, words: str, key: str) -> None:
@@ -168,8 +186,8 @@ class SuironApp(TypedOrder, inherit_bindings=False):
             self.notify(words.format(key=key), timeout=LEAVE_AGAIN, markup=False)
 
     def clear_selection(self) -> None:
-        """Textual 8.2.8 mounts the fields of the first screen before that screen stands anywhere (on Python 3.12 and newer, where tasks start
-        eagerly), and a field that is mounted asks for this."""
+        """Textual 8.2.8 mounts the fields of the first screen before that screen stands anywhere (on Python 3.12 and
+        newer, where tasks start eagerly), and a field that is mounted asks for this."""
         with suppress(ScreenStackError):
             super().clear_selection()
 
@@ -184,12 +202,14 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     # -- data --
 
     def open_data(self, source: str, split: str = "", mapping: Mapping | None = None) -> None:
-        """Open a source in a thread; rooms hear DataOpening, then DataOpened or DataFailed. A large source is opened early: DataOpened comes with
-        its first rows, then once more when all of it can be asked. mapping: what its columns are taken from, where a person has just said so;
-        else the saved one or a guess. A later call wins."""
+        """Open a source in a thread; rooms hear DataOpening, then DataOpened or DataFailed. A large source is opened
+        early: DataOpened comes with its first rows, then once more when all of it can be asked. mapping: what its
+        columns are taken from, where a person has just said so; else the saved one or a guess. A later call wins."""
         source = placed(source)
         self.tell(partial(DataOpening, source))
-        self.run_worker(partial(self._open_data, source, split, mapping), thread=True, exclusive=True, group="open data")
+        self.run_worker(
+            partial(self._open_data, source, split, mapping), thread=True, exclusive=True, group="open data"
+        )
 
     def _open_data(self, source: str, split: str, mapping: Mapping | None) -> None:
         worker = get_current_worker()
@@ -201,7 +221,9 @@ class SuironApp(TypedOrder, inherit_bindings=False):
                 raise InterruptedError("another source was opened meanwhile")
             if time.monotonic() - told >= PROGRESS_EVERY:
                 told = time.monotonic()
-                self.call_from_thread(self.tell, partial(DataOpening, source, done / total if total else None, early=True))
+                self.call_from_thread(
+                    self.tell, partial(DataOpening, source, done / total if total else None, early=True)
+                )
 
         try:
             from core.data.source import begin, complete, count
@@ -291,7 +313,13 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         self._theme_files = {theme.name: self._theme_files[theme.name] for theme in loaded}
         if bad:
             lines = [f"{Path(error.where).name}: {error.what}" for error in bad]
-            self.notify("\n".join(safe_line(line, 200) for line in lines), title="Themes left out", severity="warning", timeout=12, markup=False)
+            self.notify(
+                "\n".join(safe_line(line, 200) for line in lines),
+                title="Themes left out",
+                severity="warning",
+                timeout=12,
+                markup=False,
+            )
 
     # -- the session --
 
@@ -318,7 +346,9 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     def _save_failed(self, error: OSError) -> None:
         if not self._save_complained:  # once: a full disk stays full for a while
             self._save_complained = True
-            what = f"Where you are cannot be saved ({error.strerror or error}). Free some space; everything else goes on."
+            what = (
+                f"Where you are cannot be saved ({error.strerror or error}). Free some space; everything else goes on."
+            )
             self.notify(safe_line(what), severity="warning", timeout=12, markup=False)
 
     def _save_now(self) -> None:
@@ -333,7 +363,9 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         A plain signal handler, since it runs even where the event loop waits on a terminal that nobody reads.
         """
         self._save_now()
-        if number == signal.SIGHUP:  # what is still written would fail, and Textual's writer with it; nobody is there to read it
+        if (
+            number == signal.SIGHUP
+        ):  # what is still written would fail, and Textual's writer with it; nobody is there to read it
             nowhere = os.open(os.devnull, os.O_WRONLY)
             for output in (1, 2):
                 os.dup2(nowhere, output)
@@ -359,7 +391,8 @@ def _remember_opened(source: str, split: str, rows: int) -> None:
 
 
 def _start(session: Session, data: str | None, split: str | None, model: str | None) -> Session:
-    """The session to begin with: the command line wins over the last one. Another source begins at its first row, unfiltered."""
+    """The session to begin with: the command line wins over the last one. Another source begins at its first row,
+    unfiltered."""
     if session.screen not in ROOMS:
         session = msgspec.structs.replace(session, screen="data")
     data = placed(data) if data is not None else None

@@ -1,4 +1,5 @@
-"""What rooms and the app say to each other. The app hands each of these to every room that has been shown; a room shown later asks the app."""
+"""What rooms and the app say to each other. The app hands each of these to every room that has been shown; a room shown
+later asks the app."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
 
 class DataOpening(Message, bubble=False):
-    """A source is being opened; rooms may say so. share: how much of it has been read, 0 to 1, where that is known; early: its first rows are
-    shown already, and the rest is being imported."""
+    """A source is being opened; rooms may say so. share: how much of it has been read, 0 to 1, where that is known;
+    early: its first rows are shown already, and the rest is being imported."""
 
     def __init__(self, source: str, share: float | None = None, early: bool = False) -> None:
         super().__init__()
@@ -23,8 +24,8 @@ class DataOpening(Message, bubble=False):
 
 
 class DataOpened(Message, bubble=False):
-    """`app.dataset` is now this one. Comes twice for a large source: first with pages alone (`dataset.ready` is False), then with the whole; and
-    again after each edit."""
+    """`app.dataset` is now this one. Comes twice for a large source: first with pages alone (`dataset.ready` is False),
+    then with the whole; and again after each edit."""
 
     def __init__(self, dataset: DataSet) -> None:
         super().__init__()

@@ -1,6 +1,8 @@
-"""Themes from YAML files: Suiron's own in `themes/`, the user's in `<config>/themes/`, which win where the names are the same.
+"""Themes from YAML files: Suiron's own in `themes/`, the user's in `<config>/themes/`, which win where the names are
+the same.
 
-A theme file is foreign: its size, its nesting and every value are checked, so that none can hang the app or break its style sheet.
+A theme file is foreign: its size, its nesting and every value are checked, so that none can hang the app or break its
+style sheet.
 """
 
 from __future__ import annotations
@@ -22,9 +24,22 @@ FALLBACK = "suiron-dark"
 FOLDER = Path(__file__).resolve().parent.parent / "themes"
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 3
-MUTED = 0.68  # of the foreground, in muted text. Textual's own muted colour is relative; inside a line it comes out as plain white or black
+# of the foreground, in muted text. Textual's own muted colour is relative; inside a line it comes out as plain white or
+# black
+MUTED = 0.68
 
-COLOURS = ("primary", "secondary", "accent", "foreground", "background", "surface", "panel", "success", "warning", "error")
+COLOURS = (
+    "primary",
+    "secondary",
+    "accent",
+    "foreground",
+    "background",
+    "surface",
+    "panel",
+    "success",
+    "warning",
+    "error",
+)
 PARTS: dict[str, tuple[str, ...]] = {
     "chart": ("line", "second", "axis"),
     "reasoning": ("text", "border", "background"),
@@ -82,9 +97,13 @@ def load_theme(path: Path) -> Theme:
             raise ValueError(f"the file is larger than {MAX_BYTES // 1024} KiB")
         return _theme(_table(parse(block, MAX_DEPTH), "the file"), path.stem)
     except OSError as error:
-        raise ThemeError(f"the theme cannot be read ({error.strerror})", str(path), "Check the file's permissions") from error
+        raise ThemeError(
+            f"the theme cannot be read ({error.strerror})", str(path), "Check the file's permissions"
+        ) from error
     except ValueError as error:
-        raise ThemeError(f"the theme cannot be used: {error}", str(path), "Mend that key; themes/suiron-dark.yaml explains each") from error
+        raise ThemeError(
+            f"the theme cannot be used: {error}", str(path), "Mend that key; themes/suiron-dark.yaml explains each"
+        ) from error
 
 
 def _theme(content: dict[str, Any], stem: str) -> Theme:
@@ -109,14 +128,22 @@ def _theme(content: dict[str, Any], stem: str) -> Theme:
     for key, value in _table(content.get("variables", {}), "variables").items():
         if not isinstance(key, str) or not _VARIABLE.fullmatch(key):
             raise ValueError(f"variables: {key!r} is no variable's name")
-        variables[key] = _style(value, f"variables.{key}") if key.endswith("-style") else _colour(value, f"variables.{key}")
+        variables[key] = (
+            _style(value, f"variables.{key}") if key.endswith("-style") else _colour(value, f"variables.{key}")
+        )
     if colours["background"].startswith("ansi_"):
         for key, value in ANSI_DEFAULTS.items():
             variables.setdefault(key, value)
     elif not colours["foreground"].startswith("ansi_"):
         muted = Color.parse(colours["background"]).blend(Color.parse(colours["foreground"]), MUTED)
         variables.setdefault("text-muted", muted.hex6)
-    return Theme(name=name, dark=dark, ansi=colours["background"].startswith("ansi_"), variables=variables, **cast("dict[str, Any]", colours))
+    return Theme(
+        name=name,
+        dark=dark,
+        ansi=colours["background"].startswith("ansi_"),
+        variables=variables,
+        **cast("dict[str, Any]", colours),
+    )
 
 
 def _table(value: Any, key: str) -> dict[str, Any]:

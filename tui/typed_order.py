@@ -1,8 +1,9 @@
 """Keys take effect in the order they were typed.
 
-Textual forwards a key to whatever has the focus when it arrives, not when the keys before it have had their effect. Over SSH several keys come
-in one packet: of `/quit`, typed to search for it, `/` would open the search and `q` leave the app. Here a key waits until the one before it
-has been handled by the focused widget, by all that it bubbles through, and by a dialog that it opened. Knows nothing of what keys mean.
+Textual forwards a key to whatever has the focus when it arrives, not when the keys before it have had their effect.
+Over SSH several keys come in one packet: of `/quit`, typed to search for it, `/` would open the search and `q` leave
+the app. Here a key waits until the one before it has been handled by the focused widget, by all that it bubbles
+through, and by a dialog that it opened. Knows nothing of what keys mean.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ class TypedOrder(App[None], inherit_bindings=False):
         self._pass_on(target, [target, screen], turn)
 
     def _pass_on(self, node: MessagePump, then: list[MessagePump], turn: int) -> None:
-        """Wait behind the key in the queue of `node`, then in its parent's, up to the app, which is how the key itself travels; a second time
-        from the same place for what it made that widget say (a field that is submitted tells its screen). `then`: where, and on which screen."""
+        """Wait behind the key in the queue of `node`, then in its parent's, up to the app, which is how the key itself
+        travels; a second time from the same place for what it made that widget say (a field that is submitted tells its
+        screen). `then`: where, and on which screen."""
         if node is not self:
             parent = node._parent or self
             if not node.call_later(self._pass_on, parent, then, turn):  # it is being removed
@@ -57,7 +59,9 @@ class TypedOrder(App[None], inherit_bindings=False):
         elif self.screen is then[0]:
             self.call_later(self._handled, turn)
         else:
-            self.screen.call_after_refresh(self._handled, turn)  # a dialog has opened or closed: what is typed next is meant for what it focuses
+            self.screen.call_after_refresh(
+                self._handled, turn
+            )  # a dialog has opened or closed: what is typed next is meant for what it focuses
 
     def _handled(self, turn: int) -> None:
         if turn == self._turn:

@@ -1,4 +1,5 @@
-"""What a headless command prints: text for people or JSON lines for programs. Foreign text is made safe here, in one place."""
+"""What a headless command prints: text for people or JSON lines for programs. Foreign text is made safe here, in one
+place."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from core.base.safe_text import UNSAFE, safe_text
 
 
 class Output:
-    """`text` is for people, `record` for programs: each does nothing in the other's mode. `note` goes to standard error in both."""
+    """`text` is for people, `record` for programs: each does nothing in the other's mode. `note` goes to standard error
+    in both."""
 
     def __init__(self, json: bool, out: TextIO | None = None, err: TextIO | None = None) -> None:
         self.json = json
@@ -26,11 +28,14 @@ class Output:
             self._out.flush()
 
     def record(self, value: Any) -> None:
-        """One JSON object, as a line. JSON escapes C0 itself; C1 and what hides text is escaped here, so that a terminal may show it."""
+        """One JSON object, as a line. JSON escapes C0 itself; C1 and what hides text is escaped here, so that a
+        terminal may show it."""
         if self.json:
             try:
                 line = msgspec.json.encode(value).decode()
-            except UnicodeEncodeError:  # a file name that is no UTF-8, whose bytes Python carries as lone surrogates: these stay, escaped
+            except (
+                UnicodeEncodeError
+            ):  # a file name that is no UTF-8, whose bytes Python carries as lone surrogates: these stay, escaped
                 line = json.dumps(msgspec.to_builtins(value))
             self._out.write(UNSAFE.sub(lambda match: json_escape(match.group()), line) + "\n")
             self._out.flush()
@@ -49,7 +54,8 @@ class Output:
         return not self.json and self._err.isatty()
 
     def progress(self, words: str) -> None:
-        """One line on standard error, rewritten in place on a terminal; elsewhere nothing (the caller notes what matters)."""
+        """One line on standard error, rewritten in place on a terminal; elsewhere nothing (the caller notes what
+        matters)."""
         if self.live:
             self._err.write("\r\x1b[K" + safe_text(words).replace("\n", " ")[:200])
             self._err.flush()

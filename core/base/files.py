@@ -24,7 +24,8 @@ def private_dir(path: Path) -> Path:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a reader sees either the old file or the whole new one, also after a crash or a full disk."""
+    """Write `content` to `path` so that a reader sees either the old file or the whole new one, also after a crash or a
+    full disk."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -40,7 +41,8 @@ def replace_file(path: Path, content: bytes) -> None:
 def append_json(path: Path, value: Any) -> None:
     """Append one JSON object as a line, in a single write, so that concurrent readers see at most one torn last line.
 
-    What a killed writer or a full disk left without its newline is closed first, or this object would be lost with it. Raises OSError.
+    What a killed writer or a full disk left without its newline is closed first, or this object would be lost with it.
+    Raises OSError.
     """
     with open(path, "a+b", buffering=0) as file:
         torn = file.seek(0, os.SEEK_END) and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n"
@@ -52,7 +54,8 @@ def append_json(path: Path, value: Any) -> None:
 def read_json_lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
     """The whole JSON objects in `path` from byte `offset` on, and the offset to go on from.
 
-    A torn last line (no newline yet) is left for the next call; a line that is no JSON object is skipped. A missing file is empty.
+    A torn last line (no newline yet) is left for the next call; a line that is no JSON object is skipped. A missing
+    file is empty.
     """
     try:
         with open(path, "rb") as file:

@@ -1,6 +1,7 @@
 """Where Suiron keeps things. Every folder is made private (0700) when it is first asked for.
 
-`$SUIRON_HOME` moves runs and state, `$SUIRON_CACHE` moves what can be made again (models, imported data), `$SUIRON_CONFIG` the user's themes.
+`$SUIRON_HOME` moves runs and state, `$SUIRON_CACHE` moves what can be made again (models, imported data),
+`$SUIRON_CONFIG` the user's themes.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ OPTIONAL = ("input", "reasoning", "syslang", "sysflag")
 
 
 class Row(msgspec.Struct, frozen=True):
-    """The six canonical columns as text, and `index`: the row's place in its source, from 0. What a source lacks is empty."""
+    """The six canonical columns as text, and `index`: the row's place in its source, from 0. What a source lacks is
+    empty."""
 
     instruction: str
     input: str = ""

@@ -6,13 +6,16 @@ from typing import Any
 
 
 def parse(block: bytes, deepest: int) -> Any:
-    """The value, of plain lists, mappings and scalars nested at most `deepest` deep. Raises ValueError that says what is wrong and in which line."""
+    """The value, of plain lists, mappings and scalars nested at most `deepest` deep. Raises ValueError that says what
+    is wrong and in which line."""
     import yaml
 
     depth = 0
     try:
         text = block.decode("utf-8")
-        for event in yaml.parse(text, Loader=yaml.CSafeLoader):  # events come one by one: a bomb is seen before it grows
+        for event in yaml.parse(
+            text, Loader=yaml.CSafeLoader
+        ):  # events come one by one: a bomb is seen before it grows
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise ValueError("anchors and aliases are not read here")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

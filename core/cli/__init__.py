@@ -1,8 +1,8 @@
 """`python -m core COMMAND`: the headless twin of every screen, one command a file.
 
-Data goes to standard output, narration to standard error; with --json, standard output is JSON lines alone, errors included.
-Exit codes: 0 done, 1 unexpected, 2 wrong words on the command line, 3 data, 4 model, 5 run, 6 engine, 7 and 8 the rows have errors or warnings
-(`data doctor` alone), 130 interrupted.
+Data goes to standard output, narration to standard error; with --json, standard output is JSON lines alone, errors
+included. Exit codes: 0 done, 1 unexpected, 2 wrong words on the command line, 3 data, 4 model, 5 run, 6 engine, 7 and 8
+the rows have errors or warnings (`data doctor` alone), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def _run(arguments: argparse.Namespace, output: Output) -> int:
         return 0  # whoever read our output has gone (`... | head`): nothing is left to say
     except OSError as error:  # a home that cannot be written, a full disk, also beneath standard output
         do = "Free space there, check who may write there, or set SUIRON_HOME, SUIRON_CACHE or SUIRON_CONFIG to another folder"
-        trouble = SuironError(f"a file or folder cannot be used ({error.strerror or error})", str(error.filename or ""), do)
+        trouble = SuironError(
+            f"a file or folder cannot be used ({error.strerror or error})", str(error.filename or ""), do
+        )
         with contextlib.suppress(OSError):
             output.error(trouble)
         return trouble.exit_code
@@ -86,7 +88,8 @@ def _run(arguments: argparse.Namespace, output: Output) -> int:
 
 @contextlib.contextmanager
 def own_stdout() -> Iterator[TextIO]:
-    """Standard output for the command alone. What libraries print there (Unsloth greets on import) goes to standard error meanwhile."""
+    """Standard output for the command alone. What libraries print there (Unsloth greets on import) goes to standard
+    error meanwhile."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
@@ -94,7 +97,9 @@ def own_stdout() -> Iterator[TextIO]:
     try:
         yield out
     finally:
-        with contextlib.suppress(OSError):  # the reader gone or the disk full: the command met it already, every line is flushed
+        with contextlib.suppress(
+            OSError
+        ):  # the reader gone or the disk full: the command met it already, every line is flushed
             out.close()
         sys.stdout.flush()
         os.dup2(kept, 1)

@@ -24,12 +24,24 @@ HEADINGS = {"reasoning": "Reasoning", "response": "Response"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("instruction")
     parser.add_argument("--input", default="", help="further context")
-    parser.add_argument("--model", help="folder, hub name or `demo`; by default the tuned run's, else the last session's")
-    parser.add_argument("--adapter", default="", help="a run's id, `last`, or an adapter's folder; without it the base model answers")
+    parser.add_argument(
+        "--model", help="folder, hub name or `demo`; by default the tuned run's, else the last session's"
+    )
+    parser.add_argument(
+        "--adapter", default="", help="a run's id, `last`, or an adapter's folder; without it the base model answers"
+    )
     parser.add_argument("--base", action="store_true", help="ask the base model beneath the adapter")
-    parser.add_argument("--template", default="alpaca-reasoning", help="a name that `prompts list` shows, or one that the run was trained with")
+    parser.add_argument(
+        "--template",
+        default="alpaca-reasoning",
+        help="a name that `prompts list` shows, or one that the run was trained with",
+    )
     parser.add_argument("--data", default="", metavar="SOURCE", help="the data set beside which the template lies")
-    parser.add_argument("--language", default="", help="of a template with several versions, as a row's syslang; otherwise the script tells")
+    parser.add_argument(
+        "--language",
+        default="",
+        help="of a template with several versions, as a row's syslang; otherwise the script tells",
+    )
     parser.add_argument("--max-tokens", type=int, default=1024)
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     parser.add_argument("--top-p", type=float, default=1.0)
@@ -44,7 +56,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             run = find_run(arguments.adapter)
             path, model, drop = run.adapter, arguments.model or run.spec().model.name, drops_empty_input(run.spec())
         if not (path / "adapter_config.json").is_file():
-            raise ModelError("there is no adapter there", str(path), "The run may not have saved one yet: `python -m core runs` tells its state")
+            raise ModelError(
+                "there is no adapter there",
+                str(path),
+                "The run may not have saved one yet: `python -m core runs` tells its state",
+            )
         adapter = str(path.absolute())
     question = Question(
         instruction=arguments.instruction,

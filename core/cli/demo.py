@@ -8,7 +8,11 @@ from core.base.command_output import Output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--report", action="store_true", help="ask 40 held-out questions before and after, and print the measured figures as JSON")
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="ask 40 held-out questions before and after, and print the measured figures as JSON",
+    )
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:

@@ -14,7 +14,18 @@ from core.base import folders
 from core.base.command_output import Output
 
 PACKAGES = (
-    *("textual", "plotext", "duckdb", "pyarrow", "msgspec", "torch", "transformers", "tokenizers", "safetensors", "huggingface_hub"),
+    *(
+        "textual",
+        "plotext",
+        "duckdb",
+        "pyarrow",
+        "msgspec",
+        "torch",
+        "transformers",
+        "tokenizers",
+        "safetensors",
+        "huggingface_hub",
+    ),
     *("peft", "trl", "accelerate", "datasets", "bitsandbytes", "unsloth", "starlette", "uvicorn", "httpx"),
 )
 
@@ -74,7 +85,9 @@ def _backend() -> dict[str, Any]:
             free, total = torch.cuda.mem_get_info(index)
             gpus[f"cuda:{index}"] = f"{torch.cuda.get_device_name(index)}, {_free(free, total)}"
         backend = choose_backend(load_in_4bit=True).line
-    except Exception as error:  # a broken installation or driver raises whatever it likes, and is what this command is asked about
+    except (
+        Exception
+    ) as error:  # a broken installation or driver raises whatever it likes, and is what this command is asked about
         backend = f"none: {type(error).__name__}: {error}"
     return {"gpu": gpus or "none that torch can see", "backend": backend}
 
@@ -105,9 +118,18 @@ def _hub() -> str:
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     try:
         answer = httpx.get(f"{endpoint}/api/models?limit=1", timeout=5.0)
-    except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError) as error:  # the last two: a proxy in the environment that httpx cannot use
+    except (
+        httpx.HTTPError,
+        httpx.InvalidURL,
+        ImportError,
+        ValueError,
+    ) as error:  # the last two: a proxy in the environment that httpx cannot use
         return f"{_shown(endpoint)} cannot be reached ({type(error).__name__}); local folders work without it"
-    return f"{_shown(endpoint)} answers" if answer.is_success else f"{_shown(endpoint)} answers with status {answer.status_code}"
+    return (
+        f"{_shown(endpoint)} answers"
+        if answer.is_success
+        else f"{_shown(endpoint)} answers with status {answer.status_code}"
+    )
 
 
 def _free(free: int, total: int) -> str:

@@ -33,6 +33,10 @@ def follow(run: RunFolder, output: Output) -> int:
     output.record({"run": run.id, "status": status})
     if status.state in ("failed", "lost"):
         trouble = status.error
-        raise RunError(trouble.what, trouble.where, trouble.do) if trouble else RunError("the run failed", run.id, f"See {run.console}")
+        raise (
+            RunError(trouble.what, trouble.where, trouble.do)
+            if trouble
+            else RunError("the run failed", run.id, f"See {run.console}")
+        )
     output.text(f"{run.id} {status.state} at step {status.step} of {status.total}")
     return 0

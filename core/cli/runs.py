@@ -53,17 +53,25 @@ def _list(output: Output) -> int:
         output.record({"run": run.id, "status": status})
         output.text(f"{run.id}  {status.state:<9} {status.step}/{status.total}")
     if not runs:
-        output.note("There are no runs yet. `python -m core demo` makes one, `python -m core train SPEC.toml` one of your own.")
+        output.note(
+            "There are no runs yet. `python -m core demo` makes one, `python -m core train SPEC.toml` one of your own."
+        )
     return 0
 
 
 def _show(run: RunFolder, output: Output) -> None:
     status, spec = run.status(), run.spec()
     metrics, _ = run.metrics()
-    output.record({"run": run.id, "folder": str(run.path), "spec": spec, "status": status, "steps_logged": len(metrics)})
-    output.text(f"{run.id}: {status.state}, step {status.step} of {status.total}\nfolder   {run.path}\nbackend  {status.backend}")
+    output.record(
+        {"run": run.id, "folder": str(run.path), "spec": spec, "status": status, "steps_logged": len(metrics)}
+    )
+    output.text(
+        f"{run.id}: {status.state}, step {status.step} of {status.total}\nfolder   {run.path}\nbackend  {status.backend}"
+    )
     if metrics:
-        output.text(f"loss     {metrics[0].loss} at step {metrics[0].step}, {metrics[-1].loss} at step {metrics[-1].step}")
+        output.text(
+            f"loss     {metrics[0].loss} at step {metrics[0].step}, {metrics[-1].loss} at step {metrics[-1].step}"
+        )
     for name, fact in status.facts.items():
         output.text(f"{name}: {fact}")
     if status.error:

@@ -37,7 +37,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             output.text(f"{status.backend}\nsocket {socket_path()}")
         return 0
     output.record({"socket": str(socket_path())})
-    output.text(f"Socket {socket_path()}; Ctrl-C ends the server. For example:\n  curl --unix-socket {socket_path()} http://localhost/v1/models")
+    output.text(
+        f"Socket {socket_path()}; Ctrl-C ends the server. For example:\n  curl --unix-socket {socket_path()} http://localhost/v1/models"
+    )
     command = [sys.executable, "-m", "core.engine", "--idle", str(arguments.idle)]
     for name in ("model", "adapter"):
         if getattr(arguments, name):

@@ -1,4 +1,5 @@
-"""`train SPEC.toml`: start a run, detached; `--follow` watches it and may be left at any time without harm to the run."""
+"""`train SPEC.toml`: start a run, detached; `--follow` watches it and may be left at any time without harm to the
+run."""
 
 from __future__ import annotations
 
@@ -13,19 +14,34 @@ from core.runs.spec import DataSection, ModelSection, RunSpec, dump_spec, load_s
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("spec", nargs="?", type=Path, help="the run's specification; a relative data or model path in it counts from its folder")
-    parser.add_argument("--follow", action="store_true", help="watch the run until it ends; leaving (Ctrl-C) does not stop it")
-    parser.add_argument("--example", action="store_true", help="print a whole specification with its defaults, and start nothing")
+    parser.add_argument(
+        "spec",
+        nargs="?",
+        type=Path,
+        help="the run's specification; a relative data or model path in it counts from its folder",
+    )
+    parser.add_argument(
+        "--follow", action="store_true", help="watch the run until it ends; leaving (Ctrl-C) does not stop it"
+    )
+    parser.add_argument(
+        "--example", action="store_true", help="print a whole specification with its defaults, and start nothing"
+    )
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.example:
-        example = RunSpec(name="my-run", data=DataSection(source="rows.jsonl"), model=ModelSection(name="owner/model-or-folder"))
+        example = RunSpec(
+            name="my-run", data=DataSection(source="rows.jsonl"), model=ModelSection(name="owner/model-or-folder")
+        )
         output.text(dump_spec(example).decode(), end="")
         output.record(example)
         return 0
     if arguments.spec is None:
-        raise UsageError("no specification is named", "train", "Say `python -m core train SPEC.toml`; `--example` prints one to start from")
+        raise UsageError(
+            "no specification is named",
+            "train",
+            "Say `python -m core train SPEC.toml`; `--example` prints one to start from",
+        )
     run = start_run(load_spec(arguments.spec))
     output.text(run.id)
     output.record({"run": run.id, "folder": str(run.path)})

@@ -1,4 +1,5 @@
-"""One JSON value to one cell of text: numbers keep the digits of the source, null is empty, nested values become compact JSON."""
+"""One JSON value to one cell of text: numbers keep the digits of the source, null is empty, nested values become
+compact JSON."""
 
 from __future__ import annotations
 

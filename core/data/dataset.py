@@ -1,4 +1,5 @@
-"""A data set as the rest of the house sees it: length, rows, filters, order, counts. Knows neither where rows lie nor how they are edited."""
+"""A data set as the rest of the house sees it: length, rows, filters, order, counts. Knows neither where rows lie nor
+how they are edited."""
 
 from __future__ import annotations
 
@@ -22,14 +23,23 @@ _BATCH = 256  # rows handed out at once by `batches`
 
 
 class DataSet:
-    """The good rows of one source, with a person's edits. Never changes (an edit makes a new one); safe to use from several threads.
+    """The good rows of one source, with a person's edits. Never changes (an edit makes a new one); safe to use from
+    several threads.
 
     name: a short label, foreign text; mapping: the source's column -> canonical; extra: columns that are not used;
-    columns: the canonical ones that are there; problems: the first thousand bad rows, of problem_count; edits that no longer fit are among them.
+    columns: the canonical ones that are there; problems: the first thousand bad rows, of problem_count; edits that no
+    longer fit are among them.
     """
 
     def __init__(
-        self, name: str, source: str, split: str, rows: Rows, facts: Facts, origin: Origin | None = None, edits: InForce | None = None
+        self,
+        name: str,
+        source: str,
+        split: str,
+        rows: Rows,
+        facts: Facts,
+        origin: Origin | None = None,
+        edits: InForce | None = None,
     ) -> None:
         self.name, self.source, self.split, self.origin, self.facts = name, source, split, origin, facts
         self.mapping, self.extra = facts.mapping, facts.extra
@@ -47,7 +57,8 @@ class DataSet:
 
     @property
     def ready(self) -> bool:
-        """Whether every row is at hand. Until then there are pages and a length, and neither search nor counts nor edits."""
+        """Whether every row is at hand. Until then there are pages and a length, and neither search nor counts nor
+        edits."""
         return self.origin is None or self.origin.ready
 
     @property
@@ -62,7 +73,8 @@ class DataSet:
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever a row could: a key for what is computed from the rows. Edits that were undone leave no trace in it."""
+        """Changes whenever a row could: a key for what is computed from the rows. Edits that were undone leave no trace
+        in it."""
         key = self.origin.key if self.origin is not None else ""
         return f"{key}+{self.edits.digest}" if self.edits is not None and self.edits.digest else key
 
@@ -91,16 +103,19 @@ class DataSet:
         return self.base.row(index) if index < len(self.base) else None
 
     def select(self, filters: Filters) -> Selection:
-        """The rows that pass all filters, in the order asked for. Text is sought as it stands, in any case, in the columns named or in all six.
+        """The rows that pass all filters, in the order asked for. Text is sought as it stands, in any case, in the
+        columns named or in all six.
 
-        May take a second on a million rows. Raises DataError for a condition or an order that cannot be, `query.Interrupted` after `interrupt`.
+        May take a second on a million rows. Raises DataError for a condition or an order that cannot be,
+        `query.Interrupted` after `interrupt`.
         """
         for selection in self.search(filters):
             last = selection
         return last
 
     def search(self, filters: Filters) -> Iterator[Selection]:
-        """As `select`, but growing: each selection has looked at its `share` of the rows, the last at all. One alone comes where they are sorted."""
+        """As `select`, but growing: each selection has looked at its `share` of the rows, the last at all. One alone
+        comes where they are sorted."""
         filters = prepared(filters)
         return self._search(filters, self.asking.ticket())
 
@@ -124,20 +139,25 @@ class DataSet:
         self.asking.interrupt()
 
     def facets(self) -> dict[str, list[tuple[str, int]]]:
-        """For syslang and sysflag, each value with its count, the most frequent first; no values where the column is not there."""
+        """For syslang and sysflag, each value with its count, the most frequent first; no values where the column is
+        not there."""
         if self._facets is None:
             self._facets = {
-                column: sorted(self._rows.counts(column).items(), key=lambda pair: (-pair[1], pair[0])) if column in self.columns else []
+                column: sorted(self._rows.counts(column).items(), key=lambda pair: (-pair[1], pair[0]))
+                if column in self.columns
+                else []
                 for column in ("syslang", "sysflag")
             }
         return self._facets
 
     def batches(self, flag: str = "") -> Iterator[list[Row]]:
-        """All rows in order, a few hundred at a time; only those whose sysflag is `flag` where the column is there and `flag` is not empty."""
+        """All rows in order, a few hundred at a time; only those whose sysflag is `flag` where the column is there and
+        `flag` is not empty."""
         return self._rows.batches(self._flag(flag), _BATCH)
 
     def record_batches(self, indices: Sequence[int] | np.ndarray[Any, Any] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows of `indices`, all where None, in that order: six string columns without nulls and `row`, the index as int64."""
+        """The rows of `indices`, all where None, in that order: six string columns without nulls and `row`, the index
+        as int64."""
         return self._rows.record_batches(indices)  # type: ignore[arg-type]  # an array is a sequence in all that is used
 
     def empty_reasoning(self, flag: str = "") -> int:

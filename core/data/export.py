@@ -1,7 +1,9 @@
-"""Rows as a file: JSON lines, CSV, TSV (each also .gz or .zst) or Parquet, by its name. Whole or absent, whatever happens on the way.
+"""Rows as a file: JSON lines, CSV, TSV (each also .gz or .zst) or Parquet, by its name. Whole or absent, whatever
+happens on the way.
 
-What is written are the six columns in the order shown; other columns of the source are not rows of Suiron and stay where they are. The new file is
-made beside the old one, flushed to disk and put in its place, so a full disk or a kill leaves the old one as it was.
+What is written are the six columns in the order shown; other columns of the source are not rows of Suiron and stay
+where they are. The new file is made beside the old one, flushed to disk and put in its place, so a full disk or a kill
+leaves the old one as it was.
 """
 
 from __future__ import annotations
@@ -31,17 +33,20 @@ _KNOWN = "jsonl, csv and tsv (each also as .gz or .zst), and parquet"
 
 
 class Saved(int):
-    """The number of rows written. aside: where the journal of edits lies now, when the source itself was overwritten: its edits are in the file,
-    and would otherwise be made twice. Whoever edits must open the data again then."""
+    """The number of rows written. aside: where the journal of edits lies now, when the source itself was overwritten:
+    its edits are in the file, and would otherwise be made twice. Whoever edits must open the data again then."""
 
     aside: Path | None = None
 
 
-def save(dataset: DataSet, path: Path | str, selection: Selection | None = None, progress: Progress | None = None) -> Saved:
-    """Writes the rows, of `selection` where one is given, to `path`. `progress(done, total)` is in rows; what it raises ends the saving, and the
-    old file stays.
+def save(
+    dataset: DataSet, path: Path | str, selection: Selection | None = None, progress: Progress | None = None
+) -> Saved:
+    """Writes the rows, of `selection` where one is given, to `path`. `progress(done, total)` is in rows; what it raises
+    ends the saving, and the old file stays.
 
-    Read back, the file gives the rows as shown. Raises DataError where the name's ending is not known or the file cannot be written.
+    Read back, the file gives the rows as shown. Raises DataError where the name's ending is not known or the file
+    cannot be written.
     """
     path = Path(path).expanduser()
     writer = _writer(path)
@@ -54,7 +59,10 @@ def save(dataset: DataSet, path: Path | str, selection: Selection | None = None,
     part, number = _part(target)
     try:
         written = 0
-        with os.fdopen(os.dup(number), "wb") as file, writer(file) as write:  # a copy: a stream that packs closes what it is given
+        with (
+            os.fdopen(os.dup(number), "wb") as file,
+            writer(file) as write,
+        ):  # a copy: a stream that packs closes what it is given
             for batch in dataset.record_batches(selection.indices if selection is not None else None):
                 write(batch)
                 written += len(batch)
@@ -73,14 +81,18 @@ def save(dataset: DataSet, path: Path | str, selection: Selection | None = None,
     return saved
 
 
-def _writer(path: Path) -> Callable[[io.BufferedWriter], contextlib.AbstractContextManager[Callable[[pa.RecordBatch], None]]]:
+def _writer(
+    path: Path,
+) -> Callable[[io.BufferedWriter], contextlib.AbstractContextManager[Callable[[pa.RecordBatch], None]]]:
     kind, packed = format_of(path), path.suffix.lower() if path.suffix.lower() in PACKED else ""
     if kind == "parquet":
         return _parquet
     if kind in ("lines", "csv", "tsv"):
         text = _lines if kind == "lines" else _separated("," if kind == "csv" else "\t")
         return lambda file: _text(file, packed, text)
-    raise DataError(f"rows cannot be written as {path.suffix or 'a file without an ending'}", str(path), f"Known are {_KNOWN}")
+    raise DataError(
+        f"rows cannot be written as {path.suffix or 'a file without an ending'}", str(path), f"Known are {_KNOWN}"
+    )
 
 
 @contextlib.contextmanager
@@ -107,7 +119,9 @@ def _parquet(file: io.BufferedWriter) -> Iterator[Callable[[pa.RecordBatch], Non
 
 
 @contextlib.contextmanager
-def _text(file: io.BufferedWriter, packed: str, text: Callable[[Sequence[Sequence[str]]], bytes]) -> Iterator[Callable[[pa.RecordBatch], None]]:
+def _text(
+    file: io.BufferedWriter, packed: str, text: Callable[[Sequence[Sequence[str]]], bytes]
+) -> Iterator[Callable[[pa.RecordBatch], None]]:
     import pyarrow as pa
 
     def into(stream: Any) -> Callable[[pa.RecordBatch], None]:
@@ -139,7 +153,9 @@ def _lines(columns: Sequence[Sequence[str]]) -> bytes:
 def _separated(delimiter: str) -> Callable[[Sequence[Sequence[str]]], bytes]:
     def text(columns: Sequence[Sequence[str]]) -> bytes:
         out = io.StringIO(newline="")
-        csv.writer(out, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(zip(*columns, strict=True))
+        csv.writer(out, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(
+            zip(*columns, strict=True)
+        )
         return out.getvalue().encode()
 
     return text
@@ -158,7 +174,9 @@ def _part(target: Path) -> tuple[Path, int]:
 
 def _aside(dataset: DataSet, target: Path) -> Path | None:
     """Where the target is the source: its edits, which are in the rows written, must not be made again."""
-    if dataset.origin is None or not any(source.exists() and target.exists() and source.samefile(target) for source in dataset.origin.found.paths):
+    if dataset.origin is None or not any(
+        source.exists() and target.exists() and source.samefile(target) for source in dataset.origin.found.paths
+    ):
         return None
     from core.data.editing.journal import dated
     from core.data.sidecar import sidecar
@@ -173,8 +191,12 @@ def _aside(dataset: DataSet, target: Path) -> Path | None:
 
 def _unwritten(error: OSError, path: Path) -> DataError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return DataError("the disk is full; nothing was changed", str(path), "Free space there, or save to another disk")
-    return DataError(f"the file cannot be written ({error.strerror or error})", str(path), "Check the folder and who may write there")
+        return DataError(
+            "the disk is full; nothing was changed", str(path), "Free space there, or save to another disk"
+        )
+    return DataError(
+        f"the file cannot be written ({error.strerror or error})", str(path), "Check the folder and who may write there"
+    )
 
 
 def _flush_folder(folder: Path) -> None:

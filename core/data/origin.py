@@ -10,8 +10,9 @@ from core.data.locate.source_files import Found
 
 @dataclass(frozen=True)
 class Origin:
-    """found: the files; key: changes whenever the rows as read could (paths, sizes, times, importer, mapping); mapping: the one a person chose,
-    None where it was guessed; ready: whether every row is at hand, for search, edits and counts; counted: whether the number of rows is exact."""
+    """found: the files; key: changes whenever the rows as read could (paths, sizes, times, importer, mapping); mapping:
+    the one a person chose, None where it was guessed; ready: whether every row is at hand, for search, edits and
+    counts; counted: whether the number of rows is exact."""
 
     found: Found
     key: str

@@ -8,8 +8,8 @@ KEPT = 1000  # problems kept with their words; a file of a million bad lines mus
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """row: 1-based, the line of a text file or the record's number in any other source, 0 where the file as a whole is meant;
-    what: a sentence without its full stop; file: the name of the shard, empty where the source is one file.
+    """row: 1-based, the line of a text file or the record's number in any other source, 0 where the file as a whole is
+    meant; what: a sentence without its full stop; file: the name of the shard, empty where the source is one file.
 
     `what` and `file` may quote foreign text.
     """
@@ -20,7 +20,8 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Problems:
-    """Collects while a source is read. `advice` is what to do about the first problem that had a cure (a wrong encoding has one).
+    """Collects while a source is read. `advice` is what to do about the first problem that had a cure (a wrong encoding
+    has one).
 
     `file` is set by whoever goes through the shards: what is added belongs to it.
     """

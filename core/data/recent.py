@@ -1,4 +1,5 @@
-"""The data sets opened last, newest first, in `<home>/recent.json`. Knows names alone; whether they are still there is seen when one is opened."""
+"""The data sets opened last, newest first, in `<home>/recent.json`. Knows names alone; whether they are still there is
+seen when one is opened."""
 
 from __future__ import annotations
 

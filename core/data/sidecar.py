@@ -1,7 +1,9 @@
-"""Where what a person adds to a data set lies: the chosen mapping and the journal of edits. Knows the folder, not what is in it.
+"""Where what a person adds to a data set lies: the chosen mapping and the journal of edits. Knows the folder, not what
+is in it.
 
-Beside the data as `NAME.suiron/` (with a folder a split), so that it travels with them; in `<home>/data/` where nothing can be written there, and for
-the demo, patterns and hub names. A folder that is there already stays the one, also after the rights beside the data have changed.
+Beside the data as `NAME.suiron/` (with a folder a split), so that it travels with them; in `<home>/data/` where nothing
+can be written there, and for the demo, patterns and hub names. A folder that is there already stays the one, also after
+the rights beside the data have changed.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ MAPPING, EDITS = "mapping.json", "edits.jsonl"
 
 @dataclass(frozen=True)
 class Sidecar:
-    """folder: made (0700) by whoever first writes into it, `files.private_dir`; beside: whether it stands next to the data."""
+    """folder: made (0700) by whoever first writes into it, `files.private_dir`; beside: whether it stands next to the
+    data."""
 
     folder: Path
     beside: bool
@@ -53,8 +56,9 @@ def sidecar(found: Found) -> Sidecar:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether files could be made in it, or in the nearest folder above it that is there. A folder that nobody may write in by its mode is left
-    alone also by root, whom no mode stops: on rented machines people are root, and say so by the mode."""
+    """Whether files could be made in it, or in the nearest folder above it that is there. A folder that nobody may
+    write in by its mode is left alone also by root, whom no mode stops: on rented machines people are root, and say so
+    by the mode."""
     there = next((one for one in (folder, *folder.parents) if one.exists()), folder)
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK) and bool(there.stat().st_mode & 0o222)
 

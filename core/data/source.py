@@ -1,4 +1,5 @@
-"""From what a person typed to a `DataSet`: whole at once, or the first page now and the rest when it is imported. The one door of this room."""
+"""From what a person typed to a `DataSet`: whole at once, or the first page now and the rest when it is imported. The
+one door of this room."""
 
 from __future__ import annotations
 
@@ -19,21 +20,27 @@ _COUNTING = 2.0  # seconds that `count` may take
 _SMALL = 2_000_000  # bytes of text that are parsed sooner than pyarrow is imported
 
 
-def open_data(source: str, split: str = "", progress: Progress | None = None, mapping: Mapping | None = None) -> DataSet:
-    """The data set `source`, every row of it, with the person's edits: `demo`, a file, a folder, a pattern or a hub name with `split`.
+def open_data(
+    source: str, split: str = "", progress: Progress | None = None, mapping: Mapping | None = None
+) -> DataSet:
+    """The data set `source`, every row of it, with the person's edits: `demo`, a file, a folder, a pattern or a hub
+    name with `split`.
 
-    The first opening of a large source imports it in this process, calling `progress(done, total)` in bytes, rows or files now and then; later ones
-    take no time. Without `split`, a source that has several gives `train`; without `mapping`, the one the person saved, else a guess.
-    Raises DataError; single bad rows are in `problems` instead.
+    The first opening of a large source imports it in this process, calling `progress(done, total)` in bytes, rows or
+    files now and then; later ones take no time. Without `split`, a source that has several gives `train`; without
+    `mapping`, the one the person saved, else a guess. Raises DataError; single bad rows are in `problems` instead.
     """
     with named(locate(source, split)) as found:
         chosen = _chosen(found, mapping)
         small = _small(found, source, chosen, progress)
-        return _edited(small if small is not None else _dataset(found, source, chosen, *imported(found, chosen, progress)))
+        return _edited(
+            small if small is not None else _dataset(found, source, chosen, *imported(found, chosen, progress))
+        )
 
 
 def begin(source: str, split: str = "", mapping: Mapping | None = None) -> DataSet:
-    """The same as fast as it can be shown. Where it is not `ready`, it has pages and a length, exact where `counted`; `complete` gives the whole.
+    """The same as fast as it can be shown. Where it is not `ready`, it has pages and a length, exact where `counted`;
+    `complete` gives the whole.
 
     A hub name that is not in the cache is fetched, which takes as long as the network does.
     """
@@ -54,7 +61,8 @@ def begin(source: str, split: str = "", mapping: Mapping | None = None) -> DataS
 
 
 def count(dataset: DataSet) -> DataSet:
-    """The same with its exact length, where that takes a second or two and not the whole import; for one that `begin` gave and is not `counted`."""
+    """The same with its exact length, where that takes a second or two and not the whole import; for one that `begin`
+    gave and is not `counted`."""
     origin = dataset.origin
     if origin is None or origin.counted:
         return dataset
@@ -64,11 +72,14 @@ def count(dataset: DataSet) -> DataSet:
         return dataset
     with named(origin.found):
         rows = dataset.base.longer(_COUNTING)
-    return DataSet(dataset.name, dataset.source, dataset.split, rows, dataset.facts, replace(origin, counted=rows.counted))
+    return DataSet(
+        dataset.name, dataset.source, dataset.split, rows, dataset.facts, replace(origin, counted=rows.counted)
+    )
 
 
 def complete(dataset: DataSet, progress: Progress | None = None) -> DataSet:
-    """The ready data set of one that `begin` gave; a ready one as it is. The import runs in a process of its own and takes as long as it does.
+    """The ready data set of one that `begin` gave; a ready one as it is. The import runs in a process of its own and
+    takes as long as it does.
 
     `progress(done, total)` is called a few times a second; what it raises ends the import and comes out here.
     """

@@ -1,4 +1,5 @@
-"""The key of a source as it stands now: which files, in which state, read by which mapping. Looks at files, reads none."""
+"""The key of a source as it stands now: which files, in which state, read by which mapping. Looks at files, reads
+none."""
 
 from __future__ import annotations
 
@@ -13,8 +14,12 @@ IMPORTER = 3  # to be raised whenever the same source would give other rows or f
 
 
 def names(paths: Sequence[Path], kind: str, mapping: Mapping | None = None) -> tuple[str, str]:
-    """(which source, which version of it): hashes of the files' real paths, and of sizes, times, importer and mapping. Raises OSError."""
-    which, version = hashlib.blake2b(kind.encode(), digest_size=12), hashlib.blake2b(str(IMPORTER).encode(), digest_size=8)
+    """(which source, which version of it): hashes of the files' real paths, and of sizes, times, importer and mapping.
+    Raises OSError."""
+    which, version = (
+        hashlib.blake2b(kind.encode(), digest_size=12),
+        hashlib.blake2b(str(IMPORTER).encode(), digest_size=8),
+    )
     for path in paths:
         stat = path.stat()
         which.update(os.fsencode(path.resolve()) + b"\0")

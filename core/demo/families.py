@@ -1,7 +1,9 @@
-"""The English families of demo questions: each makes one row of arithmetic or simple logic, with its reasoning worked out, from a random generator.
+"""The English families of demo questions: each makes one row of arithmetic or simple logic, with its reasoning worked
+out, from a random generator.
 
-A family knows one kind of question and how to answer it. It does not know how many are wanted, which were drawn before, or what is held out.
-Numbers stay small and steps few: the rows are there to teach a small model a form it can learn in minutes.
+A family knows one kind of question and how to answer it. It does not know how many are wanted, which were drawn before,
+or what is held out. Numbers stay small and steps few: the rows are there to teach a small model a form it can learn in
+minutes.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 
 
 def _row(instruction: str, steps: list[str], output: object, context: str = "") -> Row:
-    return Row(instruction=instruction, input=context, reasoning="\n".join(steps), output=str(output), syslang="English")
+    return Row(
+        instruction=instruction, input=context, reasoning="\n".join(steps), output=str(output), syslang="English"
+    )
 
 
 def shopping(rng: Random) -> Row:
@@ -34,15 +38,30 @@ def shopping(rng: Random) -> Row:
             f"At the market, {n} {item} cost {price} dollars each and one {extra} costs {more} dollars. What is the total in dollars?",
         )
     )
-    steps = [f"The {item} cost {n} * {price} = {n * price} dollars.", f"With the {extra}: {n * price} + {more} = {n * price + more} dollars."]
+    steps = [
+        f"The {item} cost {n} * {price} = {n * price} dollars.",
+        f"With the {extra}: {n * price} + {more} = {n * price + more} dollars.",
+    ]
     return _row(question, steps, n * price + more)
 
 
 def change(rng: Random) -> Row:
-    name, thing, note = rng.choice(NAMES), rng.choice(("lamp", "book", "hat", "toy", "plant", "bag")), rng.choice((20, 50, 100))
+    name, thing, note = (
+        rng.choice(NAMES),
+        rng.choice(("lamp", "book", "hat", "toy", "plant", "bag")),
+        rng.choice((20, 50, 100)),
+    )
     price = rng.randint(3, note - 1)
-    steps = ["Change is what was paid minus the price.", f"{note} - {price} = {note - price}.", f"Check: {price} + {note - price} = {note}."]
-    return _row(f"A {thing} costs {price} dollars. {name} pays with a {note}-dollar note. How many dollars come back?", steps, note - price)
+    steps = [
+        "Change is what was paid minus the price.",
+        f"{note} - {price} = {note - price}.",
+        f"Check: {price} + {note - price} = {note}.",
+    ]
+    return _row(
+        f"A {thing} costs {price} dollars. {name} pays with a {note}-dollar note. How many dollars come back?",
+        steps,
+        note - price,
+    )
 
 
 def ages(rng: Random) -> Row:
@@ -50,7 +69,10 @@ def ages(rng: Random) -> Row:
     age, gap, years, older = rng.randint(8, 40), rng.randint(2, 6), rng.randint(2, 9), rng.random() < 0.5
     now = age + gap if older else age - gap
     question = f"{first} is {age} years old. {second} is {gap} years {'older' if older else 'younger'} than {first}. "
-    steps = [f"{second} is now {age} {'+' if older else '-'} {gap} = {now}.", f"In {years} years: {now} + {years} = {now + years}."]
+    steps = [
+        f"{second} is now {age} {'+' if older else '-'} {gap} = {now}.",
+        f"In {years} years: {now} + {years} = {now + years}.",
+    ]
     return _row(question + f"How old will {second} be in {years} years?", steps, now + years)
 
 
@@ -58,9 +80,19 @@ def distance(rng: Random) -> Row:
     vehicle, speed, hours = rng.choice(("train", "bus", "car", "truck")), 10 * rng.randint(3, 12), rng.randint(2, 6)
     if rng.random() < 0.5:
         steps = ["Distance is speed times time.", f"{speed} * {hours} = {speed * hours}."]
-        return _row(f"A {vehicle} travels at {speed} km per hour for {hours} hours. How many kilometres does it cover?", steps, speed * hours)
-    steps = ["Speed is distance divided by time.", f"{speed * hours} / {hours} = {speed}.", f"Check: {speed} * {hours} = {speed * hours}."]
-    return _row(f"A {vehicle} covers {speed * hours} km in {hours} hours. What is its speed in km per hour?", steps, speed)
+        return _row(
+            f"A {vehicle} travels at {speed} km per hour for {hours} hours. How many kilometres does it cover?",
+            steps,
+            speed * hours,
+        )
+    steps = [
+        "Speed is distance divided by time.",
+        f"{speed * hours} / {hours} = {speed}.",
+        f"Check: {speed} * {hours} = {speed * hours}.",
+    ]
+    return _row(
+        f"A {vehicle} covers {speed * hours} km in {hours} hours. What is its speed in km per hour?", steps, speed
+    )
 
 
 def remainder(rng: Random) -> Row:
@@ -83,7 +115,14 @@ def heights(rng: Random) -> Row:
 def syllogism(rng: Random) -> Row:
     name = rng.choice(NAMES)
     kind, wider = rng.choice(
-        (("poodle", "dog"), ("trout", "fish"), ("sparrow", "bird"), ("pony", "horse"), ("nurse", "worker"), ("singer", "musician"))
+        (
+            ("poodle", "dog"),
+            ("trout", "fish"),
+            ("sparrow", "bird"),
+            ("pony", "horse"),
+            ("nurse", "worker"),
+            ("singer", "musician"),
+        )
     )
     other = rng.choice(("cat", "goat", "rabbit", "robot", "tree"))
     form = rng.randrange(3)
@@ -105,7 +144,9 @@ def weekday(rng: Random) -> Row:
     answer = DAYS[(today + n) % 7]
     steps = [f"{n} = {weeks} * 7 + {rest}, and whole weeks do not change the day."] if weeks else []
     path = ", ".join(DAYS[(today + i) % 7] for i in range(1, rest + 1))
-    steps.append(f"{rest} day{'s' if rest > 1 else ''} after {DAYS[today]}: {path}." if rest else f"So it is {answer} again.")
+    steps.append(
+        f"{rest} day{'s' if rest > 1 else ''} after {DAYS[today]}: {path}." if rest else f"So it is {answer} again."
+    )
     return _row(f"Today is {DAYS[today]}. Which day of the week is it in {n} days?", steps, answer)
 
 
@@ -163,13 +204,22 @@ def clock(rng: Random) -> Row:
     hours, rest = divmod(length, 60)
     later, end = hour + hours, hour * 60 + minute + length
     answer = f"{end // 60}:{end % 60:02d}"
-    steps = [f"{length} minutes are {hours} h {rest} min.", f"{hour}:{minute:02d} plus {hours} h is {later}:{minute:02d}."]
+    steps = [
+        f"{length} minutes are {hours} h {rest} min.",
+        f"{hour}:{minute:02d} plus {hours} h is {later}:{minute:02d}.",
+    ]
     steps.append(f"Plus {rest} min it is {answer}.")
-    return _row(f"A {what} starts at {hour}:{minute:02d} and lasts {length} minutes. At what time does it end?", steps, answer)
+    return _row(
+        f"A {what} starts at {hour}:{minute:02d} and lasts {length} minutes. At what time does it end?", steps, answer
+    )
 
 
 def share(rng: Random) -> Row:
-    name, item, (word, k) = rng.choice(NAMES), rng.choice(ITEMS), rng.choice((("half", 2), ("a third", 3), ("a quarter", 4)))
+    name, item, (word, k) = (
+        rng.choice(NAMES),
+        rng.choice(ITEMS),
+        rng.choice((("half", 2), ("a third", 3), ("a quarter", 4))),
+    )
     n = k * rng.randint(3, 12)
     steps = [f"{word.capitalize()} of {n} is {n} / {k} = {n // k}.", f"{n} - {n // k} = {n - n // k}."]
     return _row(f"{name} has {n} {item} and gives away {word} of them. How many {item} are left?", steps, n - n // k)
@@ -178,7 +228,11 @@ def share(rng: Random) -> Row:
 def parity(rng: Random) -> Row:
     a, b = rng.randint(3, 60), rng.randint(3, 60)
     answer = "odd" if (a + b) % 2 else "even"
-    return _row(f"Is the sum of {a} and {b} even or odd?", [f"{a} + {b} = {a + b}.", f"{a + b} ends in {(a + b) % 10}, so it is {answer}."], answer)
+    return _row(
+        f"Is the sum of {a} and {b} even or odd?",
+        [f"{a} + {b} = {a + b}.", f"{a + b} ends in {(a + b) % 10}, so it is {answer}."],
+        answer,
+    )
 
 
 def minutes(rng: Random) -> Row:
@@ -191,9 +245,15 @@ def rectangle(rng: Random) -> Row:
     what, short, long = rng.choice(("garden", "room", "field", "yard")), rng.randint(2, 9), rng.randint(10, 20)
     if rng.random() < 0.5:
         steps = ["Area is length times width.", f"{long} * {short} = {long * short}."]
-        return _row(f"A {what} is {long} m long and {short} m wide. What is its area in square metres?", steps, long * short)
+        return _row(
+            f"A {what} is {long} m long and {short} m wide. What is its area in square metres?", steps, long * short
+        )
     steps = [f"{long} + {short} = {long + short}.", f"All four sides: 2 * {long + short} = {2 * (long + short)}."]
-    return _row(f"A {what} is {long} m long and {short} m wide. How many metres of fence go around it?", steps, 2 * (long + short))
+    return _row(
+        f"A {what} is {long} m long and {short} m wide. How many metres of fence go around it?",
+        steps,
+        2 * (long + short),
+    )
 
 
 ENGLISH: tuple[Family, ...] = (

@@ -1,4 +1,5 @@
-"""The Japanese and Chinese families of demo questions. What each knows is as in `core.demo.families`; the two languages say the same eight things."""
+"""The Japanese and Chinese families of demo questions. What each knows is as in `core.demo.families`; the two languages
+say the same eight things."""
 
 from __future__ import annotations
 
@@ -16,18 +17,29 @@ _ZH_DAYS = ("星期一", "星期二", "星期三", "星期四", "星期五", "�
 
 
 def _ja(instruction: str, steps: list[str], output: object, context: str = "") -> Row:
-    return Row(instruction=instruction, input=context, reasoning="\n".join(steps), output=str(output), syslang="Japanese")
+    return Row(
+        instruction=instruction, input=context, reasoning="\n".join(steps), output=str(output), syslang="Japanese"
+    )
 
 
 def _zh(instruction: str, steps: list[str], output: object, context: str = "") -> Row:
-    return Row(instruction=instruction, input=context, reasoning="\n".join(steps), output=str(output), syslang="Chinese")
+    return Row(
+        instruction=instruction, input=context, reasoning="\n".join(steps), output=str(output), syslang="Chinese"
+    )
 
 
 def ja_shopping(rng: Random) -> Row:
-    (item, unit), n, price, more = rng.choice(_JA_ITEMS), rng.randint(2, 9), 10 * rng.randint(3, 12), 50 * rng.randint(2, 6)
+    (item, unit), n, price, more = (
+        rng.choice(_JA_ITEMS),
+        rng.randint(2, 9),
+        10 * rng.randint(3, 12),
+        50 * rng.randint(2, 6),
+    )
     total = n * price + more
     steps = [f"{item}は {price} * {n} = {n * price} 円。", f"消しゴムと合わせて {n * price} + {more} = {total} 円。"]
-    return _ja(f"1{unit}{price}円の{item}を{n}{unit}と、{more}円の消しゴムを1個買います。合計は何円ですか。", steps, total)
+    return _ja(
+        f"1{unit}{price}円の{item}を{n}{unit}と、{more}円の消しゴムを1個買います。合計は何円ですか。", steps, total
+    )
 
 
 def ja_change(rng: Random) -> Row:
@@ -46,7 +58,10 @@ def ja_ages(rng: Random) -> Row:
     now = age + gap if older else age - gap
     return _ja(
         f"{first}さんは{age}歳です。{second}さんは{first}さんより{gap}歳{'年上' if older else '年下'}です。{years}年後、{second}さんは何歳ですか。",
-        [f"{second}さんは今 {age} {'+' if older else '-'} {gap} = {now} 歳。", f"{years}年後は {now} + {years} = {now + years} 歳。"],
+        [
+            f"{second}さんは今 {age} {'+' if older else '-'} {gap} = {now} 歳。",
+            f"{years}年後は {now} + {years} = {now + years} 歳。",
+        ],
         now + years,
     )
 
@@ -70,7 +85,9 @@ def ja_heights(rng: Random) -> Row:
     rng.shuffle(facts)
     word, answer = rng.choice((("高い", a), ("低い", c)))
     steps = [f"高い順に、{a}、{b}、{c}。", f"いちばん{word}のは{answer}。"]
-    return _ja(f"{'、'.join(sorted((a, b, c)))}の3人の中で、いちばん背が{word}のはだれですか。", steps, answer, "".join(facts))
+    return _ja(
+        f"{'、'.join(sorted((a, b, c)))}の3人の中で、いちばん背が{word}のはだれですか。", steps, answer, "".join(facts)
+    )
 
 
 def ja_weekday(rng: Random) -> Row:
@@ -87,7 +104,11 @@ def ja_weekday(rng: Random) -> Row:
 def ja_sequence(rng: Random) -> Row:
     start, step = rng.randint(1, 20), rng.randint(2, 9)
     row = [start + step * i for i in range(5)]
-    return _ja(f"次に来る数は何ですか。{'、'.join(map(str, row[:4]))}", [f"{step}ずつ増えている。", f"{row[3]} + {step} = {row[4]}。"], row[4])
+    return _ja(
+        f"次に来る数は何ですか。{'、'.join(map(str, row[:4]))}",
+        [f"{step}ずつ増えている。", f"{row[3]} + {step} = {row[4]}。"],
+        row[4],
+    )
 
 
 def zh_shopping(rng: Random) -> Row:
@@ -110,7 +131,10 @@ def zh_ages(rng: Random) -> Row:
     now = age + gap if older else age - gap
     return _zh(
         f"{first}今年{age}岁，{second}比{first}{'大' if older else '小'}{gap}岁。{years}年后{second}多少岁？",
-        [f"{second}今年 {age} {'+' if older else '-'} {gap} = {now} 岁。", f"{years}年后：{now} + {years} = {now + years} 岁。"],
+        [
+            f"{second}今年 {age} {'+' if older else '-'} {gap} = {now} 岁。",
+            f"{years}年后：{now} + {years} = {now + years} 岁。",
+        ],
         now + years,
     )
 
@@ -124,7 +148,10 @@ def zh_distance(rng: Random) -> Row:
 def zh_remainder(rng: Random) -> Row:
     (item, unit), n, k = rng.choice(_ZH_ITEMS), rng.randint(10, 60), rng.randint(3, 9)
     whole = n // k * k
-    steps = [f"{k} * {n // k} = {whole}，最多能分{whole}{unit}。", f"{n} - {whole} = {n - whole}，还剩{n - whole}{unit}。"]
+    steps = [
+        f"{k} * {n // k} = {whole}，最多能分{whole}{unit}。",
+        f"{n} - {whole} = {n - whole}，还剩{n - whole}{unit}。",
+    ]
     return _zh(f"把{n}{unit}{item}平均分给{k}个小朋友，还剩几{unit}？", steps, n - whole)
 
 
@@ -141,15 +168,40 @@ def zh_weekday(rng: Random) -> Row:
     today, n = rng.randrange(7), rng.randint(8, 20)
     weeks, rest = divmod(n, 7)
     answer = _ZH_DAYS[(today + n) % 7]
-    steps = [f"{n} = 7 * {weeks} + {rest}，每过7天星期不变。", f"{_ZH_DAYS[today]}再过{rest}天是{answer}。" if rest else f"所以还是{answer}。"]
+    steps = [
+        f"{n} = 7 * {weeks} + {rest}，每过7天星期不变。",
+        f"{_ZH_DAYS[today]}再过{rest}天是{answer}。" if rest else f"所以还是{answer}。",
+    ]
     return _zh(f"今天是{_ZH_DAYS[today]}，{n}天后是星期几？", steps, answer)
 
 
 def zh_sequence(rng: Random) -> Row:
     start, step = rng.randint(1, 20), rng.randint(2, 9)
     row = [start + step * i for i in range(5)]
-    return _zh(f"下一个数是多少：{'、'.join(map(str, row[:4]))}？", [f"每个数比前一个多{step}。", f"{row[3]} + {step} = {row[4]}。"], row[4])
+    return _zh(
+        f"下一个数是多少：{'、'.join(map(str, row[:4]))}？",
+        [f"每个数比前一个多{step}。", f"{row[3]} + {step} = {row[4]}。"],
+        row[4],
+    )
 
 
-JAPANESE: tuple[Family, ...] = (ja_shopping, ja_change, ja_ages, ja_distance, ja_remainder, ja_heights, ja_weekday, ja_sequence)
-CHINESE: tuple[Family, ...] = (zh_shopping, zh_change, zh_ages, zh_distance, zh_remainder, zh_heights, zh_weekday, zh_sequence)
+JAPANESE: tuple[Family, ...] = (
+    ja_shopping,
+    ja_change,
+    ja_ages,
+    ja_distance,
+    ja_remainder,
+    ja_heights,
+    ja_weekday,
+    ja_sequence,
+)
+CHINESE: tuple[Family, ...] = (
+    zh_shopping,
+    zh_change,
+    zh_ages,
+    zh_distance,
+    zh_remainder,
+    zh_heights,
+    zh_weekday,
+    zh_sequence,
+)

@@ -1,6 +1,8 @@
-"""Makes the demo data set, `rows.jsonl` beside this file: the same bytes every time. `python -m core.demo.make_rows` writes it anew.
+"""Makes the demo data set, `rows.jsonl` beside this file: the same bytes every time. `python -m core.demo.make_rows`
+writes it anew.
 
-It knows how many rows each family gives, that no instruction comes twice, and which rows are held out. The families know the questions.
+It knows how many rows each family gives, that no instruction comes twice, and which rows are held out. The families
+know the questions.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Asks the demo's held-out questions before and after, in a process of its own: `python -m core.demo.measure ADAPTER`.
 
-Before is the base model: the same weights with the adapter switched off. It prints JSON lines on standard output: `{"says"}` and
-`{"part", "done", "total"}` while it goes, and last a `Measured`. On its own so that the process that tells the story stays light, and its memory is
-given back.
+Before is the base model: the same weights with the adapter switched off. It prints JSON lines on standard output:
+`{"says"}` and `{"part", "done", "total"}` while it goes, and last a `Measured`. On its own so that the process that
+tells the story stays light, and its memory is given back.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from core.models.embedded_model import DEMO
 from core.templates.by_name import get_template
 
 QUESTIONS = 40
-MAX_TOKENS = 160  # more than twice the 70 of the longest held-out row, its marker included: what is longer has lost its way
+MAX_TOKENS = (
+    160  # more than twice the 70 of the longest held-out row, its marker included: what is longer has lost its way
+)
 TEMPLATE = "alpaca-reasoning"
 
 
@@ -49,7 +51,15 @@ def measure(adapter: Path, questions: int = QUESTIONS) -> Measured:
         def progress(done: int, total: int) -> None:
             _print({"part": part, "done": done, "total": total})
 
-        return evaluate(loaded.model, loaded.tokenizer, rows, template, max_tokens=MAX_TOKENS, batch_size=questions, progress=progress)
+        return evaluate(
+            loaded.model,
+            loaded.tokenizer,
+            rows,
+            template,
+            max_tokens=MAX_TOKENS,
+            batch_size=questions,
+            progress=progress,
+        )
 
     with loaded.model.disable_adapter():
         before = ask("before")
@@ -66,7 +76,9 @@ if __name__ == "__main__":
     words.add_argument("adapter", type=Path)
     words.add_argument("--questions", type=int, default=QUESTIONS)
     asked = words.parse_args()
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is loaded: threads that spin starve each other where the cores are shared
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "passive"
+    )  # before torch is loaded: threads that spin starve each other where the cores are shared
     try:
         _print(measure(asked.adapter, asked.questions))
     except SuironError as error:

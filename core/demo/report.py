@@ -25,7 +25,8 @@ class BeforeAfter(msgspec.Struct, frozen=True):
 class Figures(msgspec.Struct, frozen=True):
     """loss_first, loss_last: the mean loss of the first and last five logged steps. Shares are of `questions`, 0 to 1.
 
-    seconds: of each part, wall clock. evaluation: the counts behind the shares; answers: every one, so that each figure can be looked into.
+    seconds: of each part, wall clock. evaluation: the counts behind the shares; answers: every one, so that each figure
+    can be looked into.
     """
 
     model: str
@@ -43,7 +44,9 @@ class Figures(msgspec.Struct, frozen=True):
     answers: dict[str, list[dict[str, Any]]]
 
     @classmethod
-    def of(cls, status: Status, metrics: list[Metric], before: Report, after: Report, seconds: dict[str, float]) -> Figures:
+    def of(
+        cls, status: Status, metrics: list[Metric], before: Report, after: Report, seconds: dict[str, float]
+    ) -> Figures:
         losses = [metric.loss for metric in metrics if metric.loss is not None]
         first, last = _mean(losses[:LOGGED]), _mean(losses[-LOGGED:])
         counted = {"before": before.summary(), "after": after.summary()}
@@ -56,7 +59,9 @@ class Figures(msgspec.Struct, frozen=True):
             loss_last=last,
             loss_ratio=last / first if first and last is not None else None,
             questions=len(after.answers),
-            share_both_sections=BeforeAfter(counted["before"]["share_both_sections"], counted["after"]["share_both_sections"]),
+            share_both_sections=BeforeAfter(
+                counted["before"]["share_both_sections"], counted["after"]["share_both_sections"]
+            ),
             exact_match=BeforeAfter(counted["before"]["exact_match"], counted["after"]["exact_match"]),
             seconds={part: round(taken, 1) for part, taken in seconds.items()},
             evaluation=counted,

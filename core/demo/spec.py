@@ -8,10 +8,11 @@ STEPS = 60
 
 
 def demo_spec() -> RunSpec:
-    """About two to two and a half minutes on 2 cores, seconds on a GPU: enough for the form of the answers and for the easier families.
+    """About two to two and a half minutes on 2 cores, seconds on a GPU: enough for the form of the answers and for the
+    easier families.
 
-    The learning rate is ten times the usual one: a LoRA of rank 16 on a model this small bears it, and the steps are few.
-    Batches of 4 without accumulation: on a CPU a larger batch costs its tokens' full price and gives fewer steps.
+    The learning rate is ten times the usual one: a LoRA of rank 16 on a model this small bears it, and the steps are
+    few. Batches of 4 without accumulation: on a CPU a larger batch costs its tokens' full price and gives fewer steps.
     """
     return RunSpec(
         name="demo",
@@ -23,6 +24,7 @@ def demo_spec() -> RunSpec:
             gradient_accumulation=1,
             learning_rate=2e-3,
             warmup_steps=5,
-            gradient_checkpointing=False,  # 135M parameters and short rows fit anywhere; recomputing would only cost time
+            # 135M parameters and short rows fit anywhere; recomputing would only cost time
+            gradient_checkpointing=False,
         ),
     )

@@ -1,7 +1,8 @@
-"""The demo told in plain text: rows, the model, a question before, a real run, the same question after; with `report`, forty questions measured.
+"""The demo told in plain text: rows, the model, a question before, a real run, the same question after; with `report`,
+forty questions measured.
 
-It knows the order of the parts and their words. Each part is what the app does too: the same run, detached, the same inference server. The process
-that tells it stays light: models are held by others.
+It knows the order of the parts and their words. Each part is what the app does too: the same run, detached, the same
+inference server. The process that tells it stays light: models are held by others.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ ENGINE_IDLE = 600.0  # seconds until the inference server ends by itself, should
 
 
 def run_story(report: bool, output: Output, engine: Callable[[], Client] = lambda: EngineClient(ENGINE_IDLE)) -> int:
-    """Tell the story; returns the exit status. With `report` standard output gets one JSON object and the story goes to standard error.
+    """Tell the story; returns the exit status. With `report` standard output gets one JSON object and the story goes to
+    standard error.
 
     Ctrl-C leaves a run that has begun going, and says so. Raises SuironError where a part fails.
     """
@@ -66,7 +68,9 @@ class _Story:
         except KeyboardInterrupt:
             self._output.progress_done()
             if self._run is not None and not self._run.status().ended:
-                self._output.note(f"The run goes on. `python -m core runs {self._run.id} --follow` watches it, `--stop` stops it.")
+                self._output.note(
+                    f"The run goes on. `python -m core runs {self._run.id} --follow` watches it, `--stop` stops it."
+                )
             else:
                 self._output.note("Interrupted.")
             return INTERRUPTED
@@ -102,7 +106,9 @@ class _Story:
 
     def _show_rows(self, rows: list[Row]) -> None:
         train = [row for row in rows if row.sysflag == "train"]
-        self._say(f"Demo data: {len(rows)} rows, {len(train)} to train on and {len(rows) - len(train)} held out. One of each language:")
+        self._say(
+            f"Demo data: {len(rows)} rows, {len(train)} to train on and {len(rows) - len(train)} held out. One of each language:"
+        )
         for language in ("English", "Japanese", "Chinese"):
             row = next(row for row in train if row.syslang == language)
             self._output.record({"row": row})
@@ -136,7 +142,17 @@ class _Story:
             self._say(f"\n{heading}\n{texts[section].strip() or '(the model wrote none)'}")
         if finish is not None:
             self._say(f"\n[{_finish_line(finish)}]")
-        self._output.record({"answer": {"tuned": bool(adapter), "instruction": row.instruction, "expected": row.output, **texts, "finish": finish}})
+        self._output.record(
+            {
+                "answer": {
+                    "tuned": bool(adapter),
+                    "instruction": row.instruction,
+                    "expected": row.output,
+                    **texts,
+                    "finish": finish,
+                }
+            }
+        )
 
     def _train(self) -> tuple[RunFolder, list[Metric]]:
         run = self._run = start_run(demo_spec())
@@ -155,7 +171,11 @@ class _Story:
         self._output.progress_done()
         if status.state in ("failed", "lost"):
             trouble = status.error
-            raise RunError(trouble.what, trouble.where, trouble.do) if trouble else RunError("the run failed", run.id, f"See {run.console}")
+            raise (
+                RunError(trouble.what, trouble.where, trouble.do)
+                if trouble
+                else RunError("the run failed", run.id, f"See {run.console}")
+            )
         if not (run.adapter / "adapter_config.json").is_file():
             raise RunError(f"the run was {status.state} before it saved an adapter", run.id, "Start the demo again")
         self._say(f"{status.state} at step {status.step} of {status.total}")
@@ -192,7 +212,9 @@ class _Story:
         if "error" in last:
             raise ModelError(*last["error"])
         raise ModelError(
-            f"the evaluation ended with status {status}: {said[-1] if said else 'it said nothing'}", run.id, "Try again with more memory free"
+            f"the evaluation ended with status {status}: {said[-1] if said else 'it said nothing'}",
+            run.id,
+            "Try again with more memory free",
         )
 
     def _tell_figures(self, status: Status, metrics: list[Metric], measured: Any) -> None:

@@ -1,4 +1,5 @@
-"""`python -m core.engine`: the inference server, until it is told to end, is idle for long enough, or gets SIGTERM, SIGINT, SIGHUP."""
+"""`python -m core.engine`: the inference server, until it is told to end, is idle for long enough, or gets SIGTERM,
+SIGINT, SIGHUP."""
 
 from __future__ import annotations
 
@@ -29,18 +30,32 @@ _GRACE = 5  # seconds that answers in progress get to send their last events
 
 
 def main(arguments: list[str]) -> int:
-    words = argparse.ArgumentParser("python -m core.engine", description="Hold one model and answer on a Unix socket, never on a network.")
+    words = argparse.ArgumentParser(
+        "python -m core.engine", description="Hold one model and answer on a Unix socket, never on a network."
+    )
     words.add_argument("--socket", type=Path, metavar="PATH", help="where to listen; its folder must be yours alone")
-    words.add_argument("--model", default="", metavar="NAME", help="load this model at once: a folder, a hub name, or demo")
-    words.add_argument("--adapter", default="", metavar="RUN_OR_FOLDER", help="with the adapter of this run, or in this folder")
-    words.add_argument("--idle", type=float, default=launch.IDLE, metavar="SECONDS", help="end when unused for so long, 0: never (%(default)g)")
+    words.add_argument(
+        "--model", default="", metavar="NAME", help="load this model at once: a folder, a hub name, or demo"
+    )
+    words.add_argument(
+        "--adapter", default="", metavar="RUN_OR_FOLDER", help="with the adapter of this run, or in this folder"
+    )
+    words.add_argument(
+        "--idle",
+        type=float,
+        default=launch.IDLE,
+        metavar="SECONDS",
+        help="end when unused for so long, 0: never (%(default)g)",
+    )
     asked = words.parse_args(arguments)
     if asked.adapter and not asked.model:
         words.error("--adapter needs --model")
-    for number in _ENDING:  # until the server has handlers of its own: also an end during the imports gives lock and socket back
+    for (
+        number
+    ) in _ENDING:  # until the server has handlers of its own: also an end during the imports gives lock and socket back
         signal.signal(number, lambda *_: sys.exit(0))
-    # OpenMP's threads spin while they wait for each other, unless told otherwise before torch is loaded. Beside a training run that keeps every core
-    # busy, that turned 16 tokens a second into 0.7 (SmolLM2-135M, 2 cores).
+    # OpenMP's threads spin while they wait for each other, unless told otherwise before torch is loaded. Beside a
+    # training run that keeps every core busy, that turned 16 tokens a second into 0.7 (SmolLM2-135M, 2 cores).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("httpx", "uvicorn.error"):
@@ -54,7 +69,8 @@ def main(arguments: list[str]) -> int:
         return error.exit_code
     _log.info("ended")
     if unfinished:
-        # The worker thread sits in a load or a forward pass, which nothing can interrupt and the interpreter's own end does not survive.
+        # The worker thread sits in a load or a forward pass, which nothing can interrupt and the interpreter's own end
+        # does not survive.
         logging.shutdown()
         os._exit(0)
     return 0
@@ -78,7 +94,8 @@ async def _serve(listener: socket.socket, first: tuple[str, str] | None, idle: f
     from core.engine.server import make_app
 
     class Server(uvicorn.Server):
-        """uvicorn's, which ends quietly on the signals of a closing terminal too, and first ends the answers that keep connections open."""
+        """uvicorn's, which ends quietly on the signals of a closing terminal too, and first ends the answers that keep
+        connections open."""
 
         @contextlib.contextmanager
         def capture_signals(self) -> Generator[None, None, None]:

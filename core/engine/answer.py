@@ -1,6 +1,8 @@
-"""A question's way through the model: text, token ids, decoding, characters, sections, events. Knows prompts and text; the sockets are `server`'s.
+"""A question's way through the model: text, token ids, decoding, characters, sections, events. Knows prompts and text;
+the sockets are `server`'s.
 
-`chat` and `complete` check what they were given and return the answer's iterator; both run in the thread that owns the model.
+`chat` and `complete` check what they were given and return the answer's iterator; both run in the thread that owns the
+model.
 """
 
 from __future__ import annotations
@@ -48,8 +50,9 @@ def complete(loaded: LoadedModel, asked: CompletionRequest, tuned: bool, stopped
 def _prompt(loaded: LoadedModel, asked: ChatRequest) -> tuple[list[int], Splitter]:
     """The ids to go on from, and a splitter that knows in which section the answer begins.
 
-    The form is the template that is named, else the model's own chat format. A lone user message goes into the reasoning template where the model has
-    no chat format, or where an adapter is loaded: Suiron trained it on its templates.
+    The form is the template that is named, else the model's own chat format. A lone user message goes into the
+    reasoning template where the model has no chat format, or where an adapter is loaded: Suiron trained it on its
+    templates.
     """
     extension, messages = asked.suiron, asked.messages
     lone = len(messages) == 1 and messages[0].role == "user"
@@ -58,18 +61,32 @@ def _prompt(loaded: LoadedModel, asked: ChatRequest) -> tuple[list[int], Splitte
         name = _TEMPLATE
     if name is not None:
         if not lone:
-            raise UsageError(f"the template {name} takes one user message", "messages", "Send exactly one, or leave suiron.template out")
+            raise UsageError(
+                f"the template {name} takes one user message",
+                "messages",
+                "Send exactly one, or leave suiron.template out",
+            )
         kept = () if loaded.adapter is None else (kept_beside(loaded.adapter),)
         template = bind(get_template(name, (*beside(extension.data), *kept)), loaded.tokenizer)
-        segments = template.prompt_segments(messages[0].text, extension.input, extension.drop_empty_input, extension.language)
+        segments = template.prompt_segments(
+            messages[0].text, extension.input, extension.drop_empty_input, extension.language
+        )
         return encode_prompt(segments, loaded.tokenizer), Splitter(template.markers, template.start)
     if own is None:
-        raise UsageError("the model has no chat format of its own", "messages", "Send one user message, or name a template in suiron.template")
-    ids, markers, start = own.prompt([{"role": message.role, "content": message.text} for message in messages], loaded.tokenizer)
+        raise UsageError(
+            "the model has no chat format of its own",
+            "messages",
+            "Send one user message, or name a template in suiron.template",
+        )
+    ids, markers, start = own.prompt(
+        [{"role": message.role, "content": message.text} for message in messages], loaded.tokenizer
+    )
     return ids, Splitter(markers, start)
 
 
-def _decoding(loaded: LoadedModel, ids: list[int], asked: ChatRequest | CompletionRequest, limit: int | None, stopped: Stopped) -> Decoding:
+def _decoding(
+    loaded: LoadedModel, ids: list[int], asked: ChatRequest | CompletionRequest, limit: int | None, stopped: Stopped
+) -> Decoding:
     model, tokenizer = loaded.model, loaded.tokenizer
     room = _context(model) - len(ids)
     if room < 1:
@@ -78,7 +95,9 @@ def _decoding(loaded: LoadedModel, ids: list[int], asked: ChatRequest | Completi
     temperature = 1.0 if asked.temperature is None else asked.temperature
     sampler = Sampler(temperature, 1.0 if asked.top_p is None else asked.top_p, asked.seed, model.device)
     limit, chunk = min(limit or room, room), chunk_for(model.device)
-    return Decoding(CachedStepper(model), ids, sampler, limit=limit, stop_ids=tokenizer.stop_ids, stopped=stopped, chunk=chunk)
+    return Decoding(
+        CachedStepper(model), ids, sampler, limit=limit, stop_ids=tokenizer.stop_ids, stopped=stopped, chunk=chunk
+    )
 
 
 def _context(model: Any) -> int:
@@ -104,7 +123,8 @@ def _continuation(loaded: LoadedModel, decoding: Decoding, tuned: bool) -> Event
 
 
 def _texts(loaded: LoadedModel, decoding: Decoding, tuned: bool) -> Generator[str, None, None]:
-    """The answer's text in whole characters, never empty. The adapter is off for as long as it is iterated, unless `tuned`."""
+    """The answer's text in whole characters, never empty. The adapter is off for as long as it is iterated, unless
+    `tuned`."""
     detokenizer = Detokenizer(loaded.tokenizer, at_start=False)
     switchable = not tuned and hasattr(loaded.model, "disable_adapter")
     with loaded.model.disable_adapter() if switchable else nullcontext(), closing(iter(decoding)) as tokens:

@@ -1,6 +1,8 @@
-"""The engine's client: what the chat screen and the command line hold. Light: no torch; the HTTP library is imported at the first word to a server.
+"""The engine's client: what the chat screen and the command line hold. Light: no torch; the HTTP library is imported at
+the first word to a server.
 
-It belongs to one event loop. It polls nothing while a model loads or an answer streams; only the start of a server is watched, five times a second.
+It belongs to one event loop. It polls nothing while a model loads or an answer streams; only the start of a server is
+watched, five times a second.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ _ANSWER = 15.0  # seconds a server may take for a short answer: while it imports
 
 
 class EngineClient:
-    """An `Engine` (see `protocol`) over the Unix socket of this home's server. idle: seconds without a request until a server it starts ends."""
+    """An `Engine` (see `protocol`) over the Unix socket of this home's server. idle: seconds without a request until a
+    server it starts ends."""
 
     def __init__(self, idle: float = launch.IDLE) -> None:
         self._idle = idle
@@ -53,7 +56,9 @@ class EngineClient:
     async def ensure(self, model: str, adapter: str, on_status: Callable[[EngineStatus], None]) -> EngineStatus:
         socket = await asyncio.to_thread(launch.find_engine)
         if socket is None:
-            on_status(EngineStatus(state="loading", model=model, adapter=adapter, message="starting the inference server"))
+            on_status(
+                EngineStatus(state="loading", model=model, adapter=adapter, message="starting the inference server")
+            )
             socket = await self._start()
         last: EngineStatus | None = None
         wanted = {"model": launch.absolute(model), "adapter": adapter, "stream": True}
@@ -76,7 +81,10 @@ class EngineClient:
         finished = False
         try:
             async with self._stream(
-                socket, "/v1/chat/completions", _request(question, answer_id, self._holds), "in the middle of the answer"
+                socket,
+                "/v1/chat/completions",
+                _request(question, answer_id, self._holds),
+                "in the middle of the answer",
             ) as lines:
                 async for line in lines:
                     if not line.startswith(b"data: ") or line == b"data: [DONE]":
@@ -118,7 +126,8 @@ class EngineClient:
         pid = await asyncio.to_thread(launch.start_engine, self._idle)
         for _ in range(int(_START / _POLL)):
             await asyncio.sleep(_POLL)
-            # Whichever engine answers is right: another terminal may have started one at the same moment, and then ours has ended.
+            # Whichever engine answers is right: another terminal may have started one at the same moment, and then ours
+            # has ended.
             found = await asyncio.to_thread(launch.find_engine)
             if found is not None:
                 return found
@@ -126,8 +135,16 @@ class EngineClient:
             if status not in (None, launch.AlreadyRunning.exit_code):
                 how = f"signal {-status}" if status < 0 else f"status {status}"
                 said = await asyncio.to_thread(launch.last_words)
-                raise EngineError(f"the inference server ended at its start ({how}): {said}", str(launch.log_path()), "Its log says more")
-        raise EngineError(f"the inference server did not start within {_START:g} seconds", str(launch.log_path()), "Its log may say why")
+                raise EngineError(
+                    f"the inference server ended at its start ({how}): {said}",
+                    str(launch.log_path()),
+                    "Its log says more",
+                )
+        raise EngineError(
+            f"the inference server did not start within {_START:g} seconds",
+            str(launch.log_path()),
+            "Its log may say why",
+        )
 
     async def _client(self, socket: Path) -> httpx.AsyncClient:
         httpx = await asyncio.to_thread(_import_httpx)  # a tenth of a second, the first time
@@ -137,7 +154,9 @@ class EngineClient:
             timeout = httpx.Timeout(_ANSWER)
             # trust_env: a proxy named in the environment is not for a socket of our own.
             transport = httpx.AsyncHTTPTransport(uds=str(socket))
-            self._http = httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=timeout, trust_env=False)
+            self._http = httpx.AsyncClient(
+                transport=transport, base_url="http://engine", timeout=timeout, trust_env=False
+            )
             self._socket = socket
         return self._http
 
@@ -173,7 +192,11 @@ class EngineClient:
             self._died(when)
 
     def _died(self, when: str) -> NoReturn:
-        raise EngineError(f"the inference server ended {when}", str(launch.log_path()), "Ask again: it is started anew; its log may say why it ended")
+        raise EngineError(
+            f"the inference server ended {when}",
+            str(launch.log_path()),
+            "Ask again: it is started anew; its log may say why it ended",
+        )
 
 
 def _import_httpx() -> Any:
@@ -183,7 +206,8 @@ def _import_httpx() -> Any:
 
 
 async def _lines(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Lines without their newline, empty ones left out. (httpx's own also breaks at U+2028 and U+0085, which stand bare inside JSON.)"""
+    """Lines without their newline, empty ones left out. (httpx's own also breaks at U+2028 and U+0085, which stand bare
+    inside JSON.)"""
     rest = b""
     async for block in blocks:
         *lines, rest = (rest + block).split(b"\n")
@@ -231,14 +255,22 @@ def _items(chunk: dict[str, Any]) -> list[Piece | Finish]:
 def _encode(body: Any) -> bytes:
     try:
         return msgspec.json.encode(body)
-    except UnicodeEncodeError as error:  # bytes of a command line or a file's name, which Python carries as lone surrogates
-        raise UsageError("the text holds bytes that are no UTF-8", repr(error.object)[:80], "Write it in UTF-8") from error
+    except (
+        UnicodeEncodeError
+    ) as error:  # bytes of a command line or a file's name, which Python carries as lone surrogates
+        raise UsageError(
+            "the text holds bytes that are no UTF-8", repr(error.object)[:80], "Write it in UTF-8"
+        ) from error
 
 
 def _error(body: bytes) -> SuironError:
     """The error that a reply describes: the asker's own mistakes as UsageError, all others as EngineError."""
     shown = _decode(body, dict[str, Any]).get("error", {})
-    parts = shown.get("suiron") or (str(shown.get("message", "the inference server refused the request")).rstrip("."), "", "")
+    parts = shown.get("suiron") or (
+        str(shown.get("message", "the inference server refused the request")).rstrip("."),
+        "",
+        "",
+    )
     return (UsageError if shown.get("type") == "invalid_request_error" else EngineError)(*parts)
 
 
@@ -246,4 +278,8 @@ def _decode(body: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise EngineError("the inference server said something that is not its language", str(launch.log_path()), "End it and try again") from error
+        raise EngineError(
+            "the inference server said something that is not its language",
+            str(launch.log_path()),
+            "End it and try again",
+        ) from error

@@ -1,4 +1,5 @@
-"""The decode loop: token ids in, token ids out, one at a time. Knows models, caches and clocks; knows nothing of text, prompts or sockets."""
+"""The decode loop: token ids in, token ids out, one at a time. Knows models, caches and clocks; knows nothing of text,
+prompts or sockets."""
 
 from __future__ import annotations
 
@@ -11,9 +12,13 @@ import torch
 
 from core.base.errors import EngineError
 
-CHUNK_CPU = 256  # prompt tokens per forward pass: between two of them a stop is heeded, and on a CPU one takes about a second
+CHUNK_CPU = (
+    256  # prompt tokens per forward pass: between two of them a stop is heeded, and on a CPU one takes about a second
+)
 CHUNK_CUDA = 2048
-_GREEDY_BELOW = 1e-4  # a temperature this small divides the scores beyond what a float holds; the limit it approaches is greedy
+_GREEDY_BELOW = (
+    1e-4  # a temperature this small divides the scores beyond what a float holds; the limit it approaches is greedy
+)
 _HEAD = 1024  # tokens looked at before the whole vocabulary is sorted for top-p
 
 
@@ -26,7 +31,8 @@ class Stepper(Protocol):
 
 
 class CachedStepper:
-    """The plain stepper: one forward pass of a Transformers causal model a call, over the growing cache that the model itself makes."""
+    """The plain stepper: one forward pass of a Transformers causal model a call, over the growing cache that the model
+    itself makes."""
 
     def __init__(self, model: Any) -> None:
         # PEFT's outermost wrapper only adds per-call work: the adapter's layers sit inside the base model.
@@ -35,7 +41,9 @@ class CachedStepper:
         self._cache: Any = None
         self._options: dict[str, Any] = {"use_cache": True, "return_dict": True}
         if "logits_to_keep" in inspect.signature(self._model.forward).parameters:
-            self._options["logits_to_keep"] = 1  # else a prompt of n tokens makes n rows of scores, of which one is used
+            self._options["logits_to_keep"] = (
+                1  # else a prompt of n tokens makes n rows of scores, of which one is used
+            )
 
     def feed(self, ids: Sequence[int]) -> torch.Tensor:
         with torch.inference_mode():
@@ -47,12 +55,15 @@ class CachedStepper:
 
 
 class Sampler:
-    """Chooses the next token from its scores: the best one at temperature 0, else drawn from the nucleus of mass `top_p`.
+    """Chooses the next token from its scores: the best one at temperature 0, else drawn from the nucleus of mass
+    `top_p`.
 
     With the same seed, scores and device it draws the same tokens. Without a seed it takes one at random.
     """
 
-    def __init__(self, temperature: float = 0.0, top_p: float = 1.0, seed: int | None = None, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, temperature: float = 0.0, top_p: float = 1.0, seed: int | None = None, device: torch.device | str = "cpu"
+    ) -> None:
         self.greedy = temperature < _GREEDY_BELOW
         self._temperature, self._top_p = temperature, top_p
         self._generator = torch.Generator(device=device)
@@ -66,21 +77,27 @@ class Sampler:
         with torch.inference_mode():
             best = scores.argmax()  # NaN counts as the greatest: one look at the best finds it
             if not torch.isfinite(scores[best]):
-                raise EngineError("the model's scores are not numbers", "", "Its weights are damaged or its training diverged: load another")
+                raise EngineError(
+                    "the model's scores are not numbers",
+                    "",
+                    "Its weights are damaged or its training diverged: load another",
+                )
             if self.greedy:
                 return int(best)
             chances = torch.softmax(scores / self._temperature, dim=-1)
             tokens = None
             if self._top_p < 1.0:
                 chances, tokens = _nucleus(chances, self._top_p)
-            # The exponential race: argmax of p/e, e ~ Exp(1), falls on i with chance p_i; no normalising, no wait for the device as in multinomial.
+            # The exponential race: argmax of p/e, e ~ Exp(1), falls on i with chance p_i; no normalising, no wait for
+            # the device as in multinomial.
             race = torch.empty_like(chances).exponential_(1.0, generator=self._generator)
             winner = (chances / race).argmax()
             return int(winner if tokens is None else tokens[winner])
 
 
 def _nucleus(chances: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """The fewest most likely tokens whose chances add up to `top_p` or more, at least one: (chances, tokens), most likely first."""
+    """The fewest most likely tokens whose chances add up to `top_p` or more, at least one: (chances, tokens), most
+    likely first."""
     head = min(_HEAD, chances.numel())
     values, tokens = torch.topk(chances, head)
     if head < chances.numel() and float(values.sum()) < top_p:
@@ -91,10 +108,12 @@ def _nucleus(chances: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.T
 
 
 class Decoding:
-    """One sequence's decoding. Iterate it once for the new tokens (the end-of-sequence token is not among them); then read how it went.
+    """One sequence's decoding. Iterate it once for the new tokens (the end-of-sequence token is not among them); then
+    read how it went.
 
-    reason: `end` (one of `stop_ids` came), `length` (`limit` tokens were made), `stopped` (`stopped()` said so, asked between two chunks of the
-    prompt and before every token). prefill, first_token, total: seconds since the first chunk was fed. fed: tokens of the prompt.
+    reason: `end` (one of `stop_ids` came), `length` (`limit` tokens were made), `stopped` (`stopped()` said so, asked
+    between two chunks of the prompt and before every token). prefill, first_token, total: seconds since the first chunk
+    was fed. fed: tokens of the prompt.
     """
 
     def __init__(
@@ -118,7 +137,8 @@ class Decoding:
 
     @property
     def rate(self) -> float:
-        """Tokens a second after the first one; of a single token, its share of the whole time. The end-of-sequence token took its time too."""
+        """Tokens a second after the first one; of a single token, its share of the whole time. The end-of-sequence
+        token took its time too."""
         made = self.tokens + (self.reason == "end")
         if made > 1 and self.total > self.first_token:
             return (made - 1) / (self.total - self.first_token)

@@ -1,8 +1,9 @@
-"""Where the engine lives: its socket, its lock, its log; starting it detached and finding the one that runs. Light: no HTTP, no torch.
+"""Where the engine lives: its socket, its lock, its log; starting it detached and finding the one that runs. Light: no
+HTTP, no torch.
 
-One engine per home and host. It holds a lock on `<home>/engine/<host>.lock` for life and writes into it where its socket is, so that it is found
-whatever the finder's own environment says. The kernel drops the lock with the process, however it ends: what a `kill -9` leaves behind is only
-a file, and whoever takes the lock next may remove it.
+One engine per home and host. It holds a lock on `<home>/engine/<host>.lock` for life and writes into it where its
+socket is, so that it is found whatever the finder's own environment says. The kernel drops the lock with the process,
+however it ends: what a `kill -9` leaves behind is only a file, and whoever takes the lock next may remove it.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ def log_path() -> Path:
 
 
 def socket_path() -> Path:
-    """Where an engine for this home makes its socket: in the session's runtime folder if there is a private one, else in the home, else,
-    where that path is too long for a socket, in a private folder beside other temporary files. Raises EngineError where none will do."""
+    """Where an engine for this home makes its socket: in the session's runtime folder if there is a private one, else
+    in the home, else, where that path is too long for a socket, in a private folder beside other temporary files.
+    Raises EngineError where none will do."""
     name = _name()
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if runtime and is_private(Path(runtime)):
@@ -63,16 +65,22 @@ def socket_path() -> Path:
     path = Path(tempfile.gettempdir()) / f"suiron-{os.getuid()}-{name}" / "engine.sock"
     if _fits(path):
         return path
-    raise EngineError("no folder is short enough for a socket", str(path), f"Set TMPDIR or SUIRON_HOME to a path of at most {PATH_LIMIT - 30} bytes")
+    raise EngineError(
+        "no folder is short enough for a socket",
+        str(path),
+        f"Set TMPDIR or SUIRON_HOME to a path of at most {PATH_LIMIT - 30} bytes",
+    )
 
 
 def find_engine() -> Path | None:
-    """The socket of the engine that runs for this home, or None. Asks the socket itself, which takes well under a millisecond."""
+    """The socket of the engine that runs for this home, or None. Asks the socket itself, which takes well under a
+    millisecond."""
     address = _read_address()
     if address is None:
         return None
     path = Path(address.socket)
-    # A socket in a folder that others may write to could be anybody's: a temporary folder that was cleaned and taken by someone else, say.
+    # A socket in a folder that others may write to could be anybody's: a temporary folder that was cleaned and taken by
+    # someone else, say.
     if not is_private(path.parent):
         return None
     return path if _answers(path) else None
@@ -83,9 +91,11 @@ def engine_running() -> bool:
 
 
 def start_engine(idle: float = IDLE) -> int:
-    """Start an engine as a process of its own (own session, own log, no pipe to anyone) and return its process id, without waiting for it.
+    """Start an engine as a process of its own (own session, own log, no pipe to anyone) and return its process id,
+    without waiting for it.
 
-    Where one runs already, the new one sees that and ends with status 75. Raises EngineError where no process can be started.
+    Where one runs already, the new one sees that and ends with status 75. Raises EngineError where no process can be
+    started.
     """
     try:
         log = log_path()
@@ -94,7 +104,8 @@ def start_engine(idle: float = IDLE) -> int:
         with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "core.engine", "--idle", str(idle)],
-                cwd=log.parent,  # not the terminal's folder: that one may be unmounted or removed while the engine lives
+                # not the terminal's folder: that one may be unmounted or removed while the engine lives
+                cwd=log.parent,
                 env=environment(PYTHONUNBUFFERED="1"),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -126,7 +137,8 @@ def last_words() -> str:
 
 
 def absolute(model: str) -> str:
-    """A model's folder written relative to here, made absolute: the engine stands elsewhere. Other names (`demo`, the hub's) stay."""
+    """A model's folder written relative to here, made absolute: the engine stands elsewhere. Other names (`demo`, the
+    hub's) stay."""
     path = Path(model).expanduser()
     try:
         return str(path.absolute()) if model != "demo" and path.is_dir() else model
@@ -154,7 +166,8 @@ class AlreadyRunning(EngineError):
 
 @contextmanager
 def residence(path: Path | None = None) -> Iterator[socket.socket]:
-    """Take this home's lock, and listen on a Unix socket at `path` (default: `socket_path()`): its folder 0700, the socket 0600.
+    """Take this home's lock, and listen on a Unix socket at `path` (default: `socket_path()`): its folder 0700, the
+    socket 0600.
 
     Both are given back at the end of the block. Raises AlreadyRunning, or EngineError where the place will not do.
     """
@@ -164,7 +177,9 @@ def residence(path: Path | None = None) -> Iterator[socket.socket]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise AlreadyRunning("an inference server already runs for this home", str(folders.home()), "Use it, or end it first") from error
+            raise AlreadyRunning(
+                "an inference server already runs for this home", str(folders.home()), "Use it, or end it first"
+            ) from error
         with _listener(path) as listener:
             os.ftruncate(lock, 0)
             os.pwrite(lock, msgspec.json.encode(Address(pid=os.getpid(), socket=str(path))), 0)
@@ -179,12 +194,20 @@ def residence(path: Path | None = None) -> Iterator[socket.socket]:
 
 def _listener(path: Path) -> socket.socket:
     if not _fits(path):
-        raise EngineError(f"the path is longer than the {PATH_LIMIT} bytes a socket may have", str(path), "Name a shorter one with --socket")
+        raise EngineError(
+            f"the path is longer than the {PATH_LIMIT} bytes a socket may have",
+            str(path),
+            "Name a shorter one with --socket",
+        )
     listener = socket.socket(socket.AF_UNIX)
     try:
         private_dir(path.parent)
         if not is_private(path.parent):
-            raise EngineError("the socket's folder is open to other users", str(path.parent), "Name one that is yours and has mode 0700")
+            raise EngineError(
+                "the socket's folder is open to other users",
+                str(path.parent),
+                "Name one that is yours and has mode 0700",
+            )
         if _answers(path):  # of another home: two of them were given one --socket
             raise AlreadyRunning("another server listens on this socket", str(path), "Name another place with --socket")
         if path.is_socket():
@@ -194,7 +217,9 @@ def _listener(path: Path) -> socket.socket:
         listener.listen(64)
     except OSError as error:
         listener.close()
-        raise EngineError(f"the socket cannot be made ({error.strerror})", str(path), "Name another place with --socket") from error
+        raise EngineError(
+            f"the socket cannot be made ({error.strerror})", str(path), "Name another place with --socket"
+        ) from error
     except BaseException:
         listener.close()
         raise

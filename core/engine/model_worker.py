@@ -1,7 +1,8 @@
 """One model, one worker thread, many askers: loads and answers take turns in the order they came.
 
-The event loop's side lives here (statuses, streams, stops); what runs in the thread is `resident` (loading) and whatever an asker hands in.
-One thread, because switching the adapter off is a flag of the module: two answers at once would read each other's.
+The event loop's side lives here (statuses, streams, stops); what runs in the thread is `resident` (loading) and
+whatever an asker hands in. One thread, because switching the adapter off is a flag of the module: two answers at once
+would read each other's.
 """
 
 from __future__ import annotations
@@ -41,8 +42,12 @@ class Holder:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._resident: Resident | None = None  # made in the worker thread: it imports torch, and the loop must answer meanwhile
-        self._trouble: SuironError | None = EngineError("no model is loaded", "", "Load one first")  # the worker's: why it cannot answer
+        self._resident: Resident | None = (
+            None  # made in the worker thread: it imports torch, and the loop must answer meanwhile
+        )
+        self._trouble: SuironError | None = EngineError(
+            "no model is loaded", "", "Load one first"
+        )  # the worker's: why it cannot answer
         self._status = EngineStatus(state="empty", message="no model is loaded", pid=os.getpid())
         self._watchers: set[asyncio.Event] = set()
         self._stops: dict[str, threading.Event] = {}
@@ -78,7 +83,9 @@ class Holder:
             self._set(EngineStatus(state="loading", model=model, adapter=adapter, message=waiting, pid=os.getpid()))
 
         def report(message: str) -> None:
-            self._post(self._set, EngineStatus(state="loading", model=model, adapter=adapter, message=message, pid=os.getpid()))
+            self._post(
+                self._set, EngineStatus(state="loading", model=model, adapter=adapter, message=message, pid=os.getpid())
+            )
 
         def job() -> None:
             status = self._load(model, adapter, report)
@@ -88,13 +95,16 @@ class Holder:
         return done
 
     async def statuses(self, until: asyncio.Future[EngineStatus]) -> AsyncIterator[EngineStatus]:
-        """The status of a load now and whenever it changes, at most ten times a second, and last the result of `until`."""
+        """The status of a load now and whenever it changes, at most ten times a second, and last the result of
+        `until`."""
         changed = asyncio.Event()
         self._watchers.add(changed)
         try:
             while not until.done():
                 changed.clear()
-                if self._status.state == "loading":  # else it is how an earlier load ended, which this one only waited for
+                if (
+                    self._status.state == "loading"
+                ):  # else it is how an earlier load ended, which this one only waited for
                     yield self.status
                 waiter = asyncio.ensure_future(changed.wait())
                 either: set[asyncio.Future[Any]] = {waiter, until}
@@ -108,8 +118,9 @@ class Holder:
     # -- answers --
 
     async def ask(self, answer_id: str, work: Work[T]) -> Answer[T]:
-        """Queue `work` and wait until it has begun: it is called in the worker thread with the model and a flag to heed, checks what it was
-        given and returns the iterator of the answer's parts. What it raises before it returns, this raises."""
+        """Queue `work` and wait until it has begun: it is called in the worker thread with the model and a flag to
+        heed, checks what it was given and returns the iterator of the answer's parts. What it raises before it returns,
+        this raises."""
         if answer_id in self._stops:
             raise UsageError("an answer with this id is already in progress", answer_id, "Choose another id")
         answer: Answer[T] = Answer(self, answer_id)
@@ -129,7 +140,8 @@ class Holder:
         return answer
 
     def stop(self, answer_id: str) -> bool:
-        """End the answer with this id within two tokens; False where there is none. One that arrives after its stop ends at once."""
+        """End the answer with this id within two tokens; False where there is none. One that arrives after its stop
+        ends at once."""
         stop = self._stops.get(answer_id)
         if stop is None:
             self._early.append(answer_id)
@@ -183,11 +195,20 @@ class Holder:
             self._trouble, backend = None, self._resident.loaded.backend
         except Exception as error:
             self._trouble = trouble = _explain(error, model)
-            _log.error("the model is not loaded: %s", safe_line(str(trouble)))  # who started a server by hand reads its log alone
+            _log.error(
+                "the model is not loaded: %s", safe_line(str(trouble))
+            )  # who started a server by hand reads its log alone
             return EngineStatus(
-                state="failed", model=model, adapter=adapter, message=trouble.what, error=(trouble.what, trouble.where, trouble.do), pid=os.getpid()
+                state="failed",
+                model=model,
+                adapter=adapter,
+                message=trouble.what,
+                error=(trouble.what, trouble.where, trouble.do),
+                pid=os.getpid(),
             )
-        return EngineStatus(state="ready", model=model, adapter=adapter, backend=str(backend), message="ready", pid=os.getpid())
+        return EngineStatus(
+            state="ready", model=model, adapter=adapter, backend=str(backend), message="ready", pid=os.getpid()
+        )
 
     def _answer(self, answer: Answer[T], work: Work[T]) -> None:
         try:
@@ -209,7 +230,8 @@ _BEGUN, _DONE = object(), object()
 
 
 class Answer(Generic[T]):
-    """An answer in progress: iterate it for its parts. `close` ends it in the worker too, and is called by whoever asked, always."""
+    """An answer in progress: iterate it for its parts. `close` ends it in the worker too, and is called by whoever
+    asked, always."""
 
     def __init__(self, holder: Holder, answer_id: str) -> None:
         self.id = answer_id
@@ -243,6 +265,12 @@ def _explain(error: Exception, model: str) -> SuironError:
     if isinstance(error, SuironError):
         return error
     _log.error("unforeseen", exc_info=error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's own, without importing torch here
-        return ModelError("memory ran out", model, "Choose a smaller model or a shorter prompt, or end what else uses the memory")
-    return ModelError(f"{type(error).__name__}: {error}", model, "The engine's log has the details; load the model again")
+    if (
+        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    ):  # torch's own, without importing torch here
+        return ModelError(
+            "memory ran out", model, "Choose a smaller model or a shorter prompt, or end what else uses the memory"
+        )
+    return ModelError(
+        f"{type(error).__name__}: {error}", model, "The engine's log has the details; load the model again"
+    )

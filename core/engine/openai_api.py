@@ -1,6 +1,8 @@
-"""The OpenAI API's words: what requests may say, and the shapes of answers, chunks and errors. Knows nothing of models or sockets.
+"""The OpenAI API's words: what requests may say, and the shapes of answers, chunks and errors. Knows nothing of models
+or sockets.
 
-Suiron's own additions stand under the key `suiron` of a request and of the last chunk, where other clients and servers do not look.
+Suiron's own additions stand under the key `suiron` of a request and of the last chunk, where other clients and servers
+do not look.
 """
 
 from __future__ import annotations
@@ -39,11 +41,12 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Extension(msgspec.Struct, frozen=True, kw_only=True):
-    """`suiron` in a request. template: a name of core.templates.template; the one user message is then its instruction and `input` its input, and
-    `language` (as a row's syslang) chooses its version; it may be one of Suiron's or the user's own, lie beside the data set `data`, or be kept with
-    the run whose adapter is loaded.
-    tuned: with the adapter, or the base model beneath it (default: what `model` names). id: what /suiron/stop will call this answer.
-    holds: the model and the adapter's folder that the asker had loaded; where another asker has loaded others since, the request is refused."""
+    """`suiron` in a request. template: a name of core.templates.template; the one user message is then its instruction
+    and `input` its input, and `language` (as a row's syslang) chooses its version; it may be one of Suiron's or the
+    user's own, lie beside the data set `data`, or be kept with the run whose adapter is loaded. tuned: with the
+    adapter, or the base model beneath it (default: what `model` names). id: what /suiron/stop will call this answer.
+    holds: the model and the adapter's folder that the asker had loaded; where another asker has loaded others since,
+    the request is refused."""
 
     input: str = ""
     language: str = ""
@@ -56,7 +59,8 @@ class Extension(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What both kinds of request share. Fields that would change the answer and are not understood are refused, not ignored."""
+    """What both kinds of request share. Fields that would change the answer and are not understood are refused, not
+    ignored."""
 
     model: str = ""
     stream: bool = False
@@ -124,7 +128,12 @@ class Refused(Exception):
     """A request that is answered with `status` and an error body."""
 
     def __init__(
-        self, status: int, message: str, kind: str = "invalid_request_error", code: str | None = None, error: SuironError | None = None
+        self,
+        status: int,
+        message: str,
+        kind: str = "invalid_request_error",
+        code: str | None = None,
+        error: SuironError | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.kind, self.code, self.error = status, message, kind, code, error
@@ -137,10 +146,13 @@ class Refused(Exception):
 
 
 def refusal(error: SuironError) -> Refused:
-    """The answer to a request that met `error`: the asker's own mistakes are 400, all others 503 (another request may succeed)."""
+    """The answer to a request that met `error`: the asker's own mistakes are 400, all others 503 (another request may
+    succeed)."""
     if isinstance(error, UsageError):
         return Refused(400, str(error), error=error)
-    return Refused(503, str(error), "server_error", "model_not_ready" if isinstance(error, EngineError) else "model_failed", error)
+    return Refused(
+        503, str(error), "server_error", "model_not_ready" if isinstance(error, EngineError) else "model_failed", error
+    )
 
 
 def parse(body: bytes, kind: type[AnyRequest]) -> AnyRequest:
@@ -148,7 +160,9 @@ def parse(body: bytes, kind: type[AnyRequest]) -> AnyRequest:
     request = decode(body, kind)
     foreign = request.foreign()
     if foreign:
-        raise Refused(400, f"This server does not understand {', '.join(foreign)}: leave it out.", code="unsupported_parameter")
+        raise Refused(
+            400, f"This server does not understand {', '.join(foreign)}: leave it out.", code="unsupported_parameter"
+        )
     return request
 
 
@@ -174,7 +188,11 @@ def finish_reason(finish: Finish) -> str:
 
 
 def usage(finish: Finish) -> dict[str, int]:
-    return {"prompt_tokens": finish.prompt_tokens, "completion_tokens": finish.tokens, "total_tokens": finish.prompt_tokens + finish.tokens}
+    return {
+        "prompt_tokens": finish.prompt_tokens,
+        "completion_tokens": finish.tokens,
+        "total_tokens": finish.prompt_tokens + finish.tokens,
+    }
 
 
 def delta(piece: Piece) -> dict[str, str]:
@@ -191,8 +209,17 @@ class Shape:
     def chunk(self, part: dict[str, Any] | str, finish: Finish | None = None) -> dict[str, Any]:
         """One server-sent event. part: the delta of a chat, or the text of a completion."""
         reason = finish_reason(finish) if finish is not None else None
-        choice: dict[str, Any] = {"index": 0, "delta" if self._chat else "text": part, "finish_reason": reason, "logprobs": None}
-        made = {**self._head, "object": "chat.completion.chunk" if self._chat else "text_completion", "choices": [choice]}
+        choice: dict[str, Any] = {
+            "index": 0,
+            "delta" if self._chat else "text": part,
+            "finish_reason": reason,
+            "logprobs": None,
+        }
+        made = {
+            **self._head,
+            "object": "chat.completion.chunk" if self._chat else "text_completion",
+            "choices": [choice],
+        }
         if finish is not None:
             made["suiron"] = msgspec.to_builtins(finish)
         return made
@@ -207,4 +234,10 @@ class Shape:
         else:
             choice["text"] = text
         kind = "chat.completion" if self._chat else "text_completion"
-        return {**self._head, "object": kind, "choices": [choice], "usage": usage(finish), "suiron": msgspec.to_builtins(finish)}
+        return {
+            **self._head,
+            "object": kind,
+            "choices": [choice],
+            "usage": usage(finish),
+            "suiron": msgspec.to_builtins(finish),
+        }

@@ -12,9 +12,11 @@ Ending = Literal["complete", "in_reasoning", "runaway"]
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to ask. `tuned` False asks the base model beneath the adapter. temperature 0 is greedy; `seed` makes sampling repeatable.
+    """One thing to ask. `tuned` False asks the base model beneath the adapter. temperature 0 is greedy; `seed` makes
+    sampling repeatable.
 
-    language: as a row's syslang; it chooses the version of a template that has several. data: the data set beside which a template may lie.
+    language: as a row's syslang; it chooses the version of a template that has several. data: the data set beside which
+    a template may lie.
     """
 
     instruction: str
@@ -38,10 +40,11 @@ class Piece(msgspec.Struct, frozen=True, tag="piece"):
 
 
 class Finish(msgspec.Struct, frozen=True, tag="finish"):
-    """How an answer ended, and its timings in seconds, measured in the server from the moment this answer's prompt is fed to the model.
+    """How an answer ended, and its timings in seconds, measured in the server from the moment this answer's prompt is
+    fed to the model.
 
-    `ending` is the splitter's. `tokens` counts the new ones without the end-of-sequence token; `tokens_per_second` is the rate of those after
-    the first, so that it does not depend on the prompt's length.
+    `ending` is the splitter's. `tokens` counts the new ones without the end-of-sequence token; `tokens_per_second` is
+    the rate of those after the first, so that it does not depend on the prompt's length.
     """
 
     reason: FinishReason
@@ -55,7 +58,8 @@ class Finish(msgspec.Struct, frozen=True, tag="finish"):
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
-    """What the server holds. `backend` says which library decodes, on what, and why; `message` what it is doing, or why it failed."""
+    """What the server holds. `backend` says which library decodes, on what, and why; `message` what it is doing, or why
+    it failed."""
 
     state: Literal["empty", "loading", "ready", "failed"]
     model: str = ""
@@ -68,26 +72,31 @@ class EngineStatus(msgspec.Struct, frozen=True):
 
 
 class Engine(Protocol):
-    """What the chat screen and the command line call: `client.EngineClient` is one, a scripted one stands in for it in tests.
+    """What the chat screen and the command line call: `client.EngineClient` is one, a scripted one stands in for it in
+    tests.
 
-    One answer at a time: `ask` is read to its end, or closed, before the next `ask`. Every method raises EngineError where the server
-    refuses or is gone.
+    One answer at a time: `ask` is read to its end, or closed, before the next `ask`. Every method raises EngineError
+    where the server refuses or is gone.
     """
 
     async def status(self) -> EngineStatus | None:
         """What the server holds, or None where none runs. Starts nothing."""
 
     async def ensure(self, model: str, adapter: str, on_status: Callable[[EngineStatus], None]) -> EngineStatus:
-        """Start the server if none runs, make it hold `model` with the adapter in the folder `adapter` (empty: none), and wait until it does.
+        """Start the server if none runs, make it hold `model` with the adapter in the folder `adapter` (empty: none),
+        and wait until it does.
 
-        `on_status` hears of every change, at most ten times a second. Raises ModelError where the model or adapter cannot be loaded.
+        `on_status` hears of every change, at most ten times a second. Raises ModelError where the model or adapter
+        cannot be loaded.
         """
 
     def ask(self, question: Question) -> AsyncIterator[Piece | Finish]:
-        """The answer, piece by piece; a Finish is its last item. Leaving the iteration early ends the answer in the server too."""
+        """The answer, piece by piece; a Finish is its last item. Leaving the iteration early ends the answer in the
+        server too."""
 
     async def stop(self) -> None:
-        """End the answer in progress within two tokens: its iteration goes on to a Finish whose reason is `stopped`. Without one: nothing."""
+        """End the answer in progress within two tokens: its iteration goes on to a Finish whose reason is `stopped`.
+        Without one: nothing."""
 
     async def shutdown(self) -> None:
         """End the server, if one runs."""

@@ -1,4 +1,5 @@
-"""The model in memory: one base model, and at most one adapter on it. Loads, swaps and gives back; knows nothing of requests.
+"""The model in memory: one base model, and at most one adapter on it. Loads, swaps and gives back; knows nothing of
+requests.
 
 Everything here runs in the one thread that owns the model, except `holds`, `ready` and `memory_gib`, which only look.
 """
@@ -46,12 +47,18 @@ class Resident:
 
     def holds(self, model: str, adapter: str) -> bool:
         """Whether this is what is loaded; an adapter trained anew in the same folder is another one."""
-        return self._loaded is not None and (self._model, self._adapter, self._version) == (model, adapter, _version(adapter))
+        return self._loaded is not None and (self._model, self._adapter, self._version) == (
+            model,
+            adapter,
+            _version(adapter),
+        )
 
     def load(self, model: str, adapter: str, report: Callable[[str], None]) -> None:
-        """Hold `model` with the adapter in the folder `adapter` (empty: none). The same base model is kept, its adapter exchanged.
+        """Hold `model` with the adapter in the folder `adapter` (empty: none). The same base model is kept, its adapter
+        exchanged.
 
-        After an error the base model is held without an adapter where it is certain to be unharmed, else nothing. Raises ModelError.
+        After an error the base model is held without an adapter where it is certain to be unharmed, else nothing.
+        Raises ModelError.
         """
         if self.holds(model, adapter):
             return
@@ -77,7 +84,9 @@ class Resident:
         folder = Path(adapter)
         words = _read(folder)
         if words.bias != "none":
-            what = "the adapter also changes the base model's biases, so that the base model could not be asked beside it"
+            what = (
+                "the adapter also changes the base model's biases, so that the base model could not be asked beside it"
+            )
             raise ModelError(what, adapter, 'Train it with bias = "none"')
         version = _version(adapter)
         try:
@@ -121,11 +130,17 @@ def _read(folder: Path) -> _Adapter:
     """Raises ModelError where the folder holds no whole LoRA adapter in safetensors."""
     missing = [name for name in ADAPTER_FILES if not (folder / name).is_file()]
     if missing:
-        raise ModelError(f"there is no adapter here: {' and '.join(missing)} missing", str(folder), "Name a run that has ended and saved its adapter")
+        raise ModelError(
+            f"there is no adapter here: {' and '.join(missing)} missing",
+            str(folder),
+            "Name a run that has ended and saved its adapter",
+        )
     try:
         words = msgspec.json.decode((folder / ADAPTER_FILES[0]).read_bytes(), type=_Adapter)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"the adapter's configuration cannot be read ({error})", str(folder / ADAPTER_FILES[0]), "Train it again") from error
+        raise ModelError(
+            f"the adapter's configuration cannot be read ({error})", str(folder / ADAPTER_FILES[0]), "Train it again"
+        ) from error
     if words.peft_type != "LORA":
         raise ModelError(f"the adapter is of the kind {words.peft_type}, not LORA", str(folder), "Name a LoRA adapter")
     return words

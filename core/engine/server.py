@@ -1,4 +1,5 @@
-"""The HTTP side of the engine: OpenAI's routes and a few of its own. Knows requests and answers; what it holds and decodes is `holder`'s."""
+"""The HTTP side of the engine: OpenAI's routes and a few of its own. Knows requests and answers; what it holds and
+decodes is `holder`'s."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ T = TypeVar("T")
 
 
 class LoadRequest(msgspec.Struct, frozen=True):
-    """adapter: the absolute path of an adapter's folder, empty for none. stream: answer with a line of EngineStatus per change until it is done."""
+    """adapter: the absolute path of an adapter's folder, empty for none. stream: answer with a line of EngineStatus per
+    change until it is done."""
 
     model: str
     adapter: str = ""
@@ -120,7 +122,12 @@ async def _shutdown(request: Request) -> Response:
 
 async def _models(request: Request) -> Response:
     names = _names(_holder(request).status)
-    return _Json({"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "suiron"} for name in names]})
+    return _Json(
+        {
+            "object": "list",
+            "data": [{"id": name, "object": "model", "created": 0, "owned_by": "suiron"} for name in names],
+        }
+    )
 
 
 async def _chat(request: Request) -> Response:
@@ -159,7 +166,15 @@ async def _complete(request: Request) -> Response:
 class _Stream(StreamingResponse):
     """The answer as server-sent events. Closes it whichever way the response ends; a client that goes away ends it."""
 
-    def __init__(self, answer: Answer[Part], shape: Shape, first: Any, part: Callable[[Piece], Any], last: Any, include_usage: bool) -> None:
+    def __init__(
+        self,
+        answer: Answer[Part],
+        shape: Shape,
+        first: Any,
+        part: Callable[[Piece], Any],
+        last: Any,
+        include_usage: bool,
+    ) -> None:
         self._answer = answer
 
         async def events() -> AsyncIterator[bytes]:
@@ -256,10 +271,13 @@ def _names(status: EngineStatus) -> list[str]:
 
 
 def _tuned(request: Request, asked: ChatRequest | CompletionRequest) -> bool:
-    """Whether the adapter answers: as `suiron.tuned` says, else as `model` does; whoever names neither asks what is loaded."""
+    """Whether the adapter answers: as `suiron.tuned` says, else as `model` does; whoever names neither asks what is
+    loaded."""
     names = _names(_holder(request).status)
     if asked.model and names and asked.model not in names:
-        raise Refused(404, f"There is no model {asked.model!r} here; there is {' and '.join(names)}.", code="model_not_found")
+        raise Refused(
+            404, f"There is no model {asked.model!r} here; there is {' and '.join(names)}.", code="model_not_found"
+        )
     if asked.suiron.tuned is not None:
         return asked.suiron.tuned
     return not (len(names) == 2 and asked.model == names[1])

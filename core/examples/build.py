@@ -1,7 +1,8 @@
 """The pass over a source that makes a training set of it. Knows nothing of models or trainers.
 
-Rows are drawn for a template, looked up in the store of encoded rows, encoded where they are not there, cut where the run says so, checked, and
-hashed as they will be trained; two batches are with the tokenizer while others are on their way. Python keeps a line of numbers a row.
+Rows are drawn for a template, looked up in the store of encoded rows, encoded where they are not there, cut where the
+run says so, checked, and hashed as they will be trained; two batches are with the tokenizer while others are on their
+way. Python keeps a line of numbers a row.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Source(Protocol):
 
 
 class _Chunk(msgspec.Struct):
-    """Some rows on their way. identities, keys: shape (rows, 2); found: their places in the store or -1; encoding: of those that were not there."""
+    """Some rows on their way. identities, keys: shape (rows, 2); found: their places in the store or -1; encoding: of
+    those that were not there."""
 
     rows: list[Row]
     template: Any
@@ -111,14 +113,20 @@ class Preparation:
             for row, place in zip(rows, places, strict=True):
                 if place is None:
                     self.not_drawn.add(row.index)
-            rows, identities = (_where(several, [place is not None for place in places]) for several in (rows, identities))
+            rows, identities = (
+                _where(several, [place is not None for place in places]) for several in (rows, identities)
+            )
         template = np.array([place for place in places if place is not None], np.uint8)
         halves = keys = _halves(identities)
         if len(rows):
-            keys = halves ^ np.stack([self._salt(place, row.syslang) for place, row in zip(template.tolist(), rows, strict=True)])
+            keys = halves ^ np.stack(
+                [self._salt(place, row.syslang) for place, row in zip(template.tolist(), rows, strict=True)]
+            )
         found = self.store.find(keys)
         missing = np.nonzero(found < 0)[0].tolist()
-        encoding = pool.submit(self._encode, [rows[at] for at in missing], template[missing].tolist()) if missing else None
+        encoding = (
+            pool.submit(self._encode, [rows[at] for at in missing], template[missing].tolist()) if missing else None
+        )
         return _Chunk(rows, template, halves, keys, found, encoding)
 
     def _salt(self, place: int, language: str) -> Array:
@@ -138,7 +146,8 @@ class Preparation:
         return encode_batch(segments, self.tokenizer, [row.index for row in rows]), texts
 
     def _finish(self, chunk: _Chunk) -> None:
-        """Gather the rows' ids from the store and from the tokenizer, cut what is too long, check and hash what is left."""
+        """Gather the rows' ids from the store and from the tokenizer, cut what is too long, check and hash what is
+        left."""
         import numpy as np
 
         count = len(chunk.rows)
@@ -165,10 +174,15 @@ class Preparation:
         self.checker.check(rows, flat, ends[kept], present[kept], cut[kept])
         self._hash(flat, ends[kept])
         numbers = np.array([row.index for row in rows], np.int64)
-        self._kept.append((numbers, chunk.template[kept], chunk.keys[kept], ends[kept], texts[kept], chunk.identities[kept]))
+        self._kept.append(
+            (numbers, chunk.template[kept], chunk.keys[kept], ends[kept], texts[kept], chunk.identities[kept])
+        )
 
-    def _one_by_one(self, chunk: _Chunk, flat: Ints, order: Array, ends: Array, present: Array, texts: Array, cut: Array) -> tuple[Ints, Array]:
-        """The ids of `order` in the order of the rows, those that are too long cut or left out; and which rows these are."""
+    def _one_by_one(
+        self, chunk: _Chunk, flat: Ints, order: Array, ends: Array, present: Array, texts: Array, cut: Array
+    ) -> tuple[Ints, Array]:
+        """The ids of `order` in the order of the rows, those that are too long cut or left out; and which rows these
+        are."""
         import numpy as np
 
         until = np.cumsum(ends[order, EOS], dtype=np.int64)
@@ -183,8 +197,11 @@ class Preparation:
             kept.append(at)
         return np.concatenate([np.empty(0, np.int32), *(pieces[at] for at in kept)]), np.array(kept, np.int64)
 
-    def _take_new(self, chunk: _Chunk, encoding: Future[tuple[Batch, Any]], ends: Array, present: Array, texts: Array) -> tuple[Ints, Array]:
-        """What the tokenizer made: ids, and the rows they are of. It goes into the store; rows that cannot be encoded are named."""
+    def _take_new(
+        self, chunk: _Chunk, encoding: Future[tuple[Batch, Any]], ends: Array, present: Array, texts: Array
+    ) -> tuple[Ints, Array]:
+        """What the tokenizer made: ids, and the rows they are of. It goes into the store; rows that cannot be encoded
+        are named."""
         import numpy as np
 
         batch, hashes = encoding.result()
@@ -227,7 +244,9 @@ class Preparation:
         sizes = np.diff(ends, prepend=0, axis=1)
         of_token = np.repeat(np.tile(np.asarray(self.weights, np.float32), len(ends)), sizes.ravel())
         labels = np.where(of_token > 0, ids, np.int32(-100)).astype("<i4")
-        for hash, array in zip(self._hashes, (ends[:, EOS].astype("<i8"), ids.astype("<i4", copy=False), labels), strict=False):
+        for hash, array in zip(
+            self._hashes, (ends[:, EOS].astype("<i8"), ids.astype("<i4", copy=False), labels), strict=False
+        ):
             hash.update(np.ascontiguousarray(array).data)
         if self.weighted:
             self._hashes[3].update(of_token.astype("<f4").data)
@@ -237,7 +256,10 @@ class Preparation:
         import numpy as np
 
         numbers = np.array([row.index for row in rows], np.int64)
-        texts = np.array([[_hash(self._segments(row, place)) for place in range(len(self.mixture.templates))] for row in rows], np.uint64)
+        texts = np.array(
+            [[_hash(self._segments(row, place)) for place in range(len(self.mixture.templates))] for row in rows],
+            np.uint64,
+        )
         self._held.append((numbers, _halves([row.identity() for row in rows]), texts))
 
     # -- the end --
@@ -249,25 +271,35 @@ class Preparation:
         self.store.close()
         if not self._kept:
             return None
-        numbers, template, keys, ends, texts, identities = (np.concatenate(list(column)) for column in zip(*self._kept, strict=True))
+        numbers, template, keys, ends, texts, identities = (
+            np.concatenate(list(column)) for column in zip(*self._kept, strict=True)
+        )
         if self._held:
             held = tuple(np.concatenate(list(column)) for column in zip(*self._held, strict=True))
             self.checker.compare((numbers, identities, texts[:, None]), held)
         places = self.store.find(keys)
         if (places < 0).any():
-            raise RunError("an encoded row is not in the store it was put into", str(self.store.folder), "Start the run again")
+            raise RunError(
+                "an encoded row is not in the store it was put into", str(self.store.folder), "Start the run again"
+            )
         hash = hashlib.blake2b(b"".join(one.digest() for one in self._hashes), digest_size=16).hexdigest()
         columns = {"numbers": numbers, "places": places, "ends": ends, "template": template}
         return Prepared(self.store, self.weights, self.weighted, columns, hash, self._told(template))
 
     def realised(self, template: Array) -> Realised:
         names = [one.name for one in self.mixture.templates]
-        return Realised({name: int((template == place).sum()) for place, name in enumerate(names)}, self.without_reasoning, self.not_drawn.count)
+        return Realised(
+            {name: int((template == place).sum()) for place, name in enumerate(names)},
+            self.without_reasoning,
+            self.not_drawn.count,
+        )
 
     def _told(self, template: Array) -> dict[str, object]:
         realised, report = self.realised(template), self.checker.report
         reasoned = sum(realised.rows[one.name] for one in self.mixture.templates if one.has_reasoning)
-        kept_out = [one.name for one in self.mixture.templates if isinstance(one, ChatTemplate) and one.leaves_out_reasoning]
+        kept_out = [
+            one.name for one in self.mixture.templates if isinstance(one, ChatTemplate) and one.leaves_out_reasoning
+        ]
         return {
             "rows_left_out_too_long": self.too_long.count,
             "rows_too_long": self.too_long.rows[:_NAMED],
@@ -286,7 +318,9 @@ class Preparation:
             "rows_checked": report.rows,
             "rows_with_trained_reasoning": report.reasonings,
             "rows_reasoning_changed_by_tokenizer": report.reasoning_changed.count,
-            "last_token_is_eos": not (report.no_end.count or (self.spec.prompt.too_long == "cut_end" and self.cut.count)),
+            "last_token_is_eos": not (
+                report.no_end.count or (self.spec.prompt.too_long == "cut_end" and self.cut.count)
+            ),
         }
 
     def nothing_left(self) -> RunError:
@@ -297,25 +331,39 @@ class Preparation:
         if self.unreadable:
             index, why = self.unreadable[0]
             return RunError(
-                f"no row is left to train on: {len(self.unreadable)} cannot be encoded, the first (row {index}) because {why}", source, "Mend them"
+                f"no row is left to train on: {len(self.unreadable)} cannot be encoded, the first (row {index}) because {why}",
+                source,
+                "Mend them",
             )
         if self.not_drawn.count:
             what = f"no row is left to train on: {self.not_drawn.count} have no reasoning, and every template of the mixture asks for one"
             return RunError(what, source, "Add a template without reasoning to prompt.mixture, such as alpaca")
         if self.unlearnt.count:
-            return RunError("no row is left to train on: cut to the length, none has a token to learn", source, "Raise prompt.max_seq_length")
+            return RunError(
+                "no row is left to train on: cut to the length, none has a token to learn",
+                source,
+                "Raise prompt.max_seq_length",
+            )
         if self.flag:
-            return RunError(f"no row has the sysflag {self.flag!r}", source, "Change data.train_flag, or leave it empty to train on all rows")
+            return RunError(
+                f"no row has the sysflag {self.flag!r}",
+                source,
+                "Change data.train_flag, or leave it empty to train on all rows",
+            )
         return RunError("there are no rows to train on", source, "Name a source with rows")
 
 
 def _chunks(source: Source) -> Iterator[list[Row]]:
-    """All rows, as many at once as are encoded together; by columns where the source has them, which is three times as fast."""
+    """All rows, as many at once as are encoded together; by columns where the source has them, which is three times as
+    fast."""
     if (by_columns := getattr(source, "record_batches", None)) is not None:
         for batch in by_columns():
             for first in range(0, batch.num_rows, _BATCH):
                 part = batch.slice(first, _BATCH)
-                yield [Row(*values) for values in zip(*(part.column(name).to_pylist() for name in (*COLUMNS, "row")), strict=True)]
+                yield [
+                    Row(*values)
+                    for values in zip(*(part.column(name).to_pylist() for name in (*COLUMNS, "row")), strict=True)
+                ]
         return
     rows = (row for batch in source.batches() for row in batch)
     while chunk := list(islice(rows, _BATCH)):

@@ -1,8 +1,11 @@
-"""What must hold of every row before a model is trained on it, checked on the token ids themselves, a batch at a time, by row numbers.
+"""What must hold of every row before a model is trained on it, checked on the token ids themselves, a batch at a time,
+by row numbers.
 
-- A reasoning that is trained stands in the text that its ids say, within its own span, once (again only where another cell of the row says it too,
+- A reasoning that is trained stands in the text that its ids say, within its own span, once (again only where another
+  cell of the row says it too,
   or where it is so short that the template's own words may).
-- The last token is the end of sequence and is learnt; only the policy that cuts the end may break this, and is counted for it.
+- The last token is the end of sequence and is learnt; only the policy that cuts the end may break this, and is counted
+  for it.
 - At least one token is learnt.
 - No row that was held out stands in the training text: neither as the row it is, nor as a text that is trained.
 
@@ -47,8 +50,8 @@ class Found(msgspec.Struct):
 
 
 class Leak(msgspec.Struct, frozen=True):
-    """held_out: the number of a row that was held out; trained: of one that is trained and says the same; whole: all of the row is the same, not only
-    the text that is trained."""
+    """held_out: the number of a row that was held out; trained: of one that is trained and says the same; whole: all of
+    the row is the same, not only the text that is trained."""
 
     held_out: int
     trained: int
@@ -62,7 +65,9 @@ class Report(msgspec.Struct):
     reasonings: int = 0
     reasoning_missing: Found = msgspec.field(default_factory=Found)
     reasoning_again: Found = msgspec.field(default_factory=Found)
-    reasoning_changed: Found = msgspec.field(default_factory=Found)  # by the tokenizer itself, which cannot say it as written
+    reasoning_changed: Found = msgspec.field(
+        default_factory=Found
+    )  # by the tokenizer itself, which cannot say it as written
     no_end: Found = msgspec.field(default_factory=Found)
     nothing_learnt: Found = msgspec.field(default_factory=Found)
     leaks: int = 0
@@ -81,7 +86,9 @@ class Report(msgspec.Struct):
                 found.append(f"{here.count:,} {words}: {here.words()}")
         if self.leaks:
             shown = ", ".join(f"{leak.held_out} as {leak.trained}" for leak in self.leaked[:5])
-            found.append(f"{self.leaks:,} held-out rows are in the training text: {shown}{', …' if self.leaks > 5 else ''}")
+            found.append(
+                f"{self.leaks:,} held-out rows are in the training text: {shown}{', …' if self.leaks > 5 else ''}"
+            )
         return found
 
 
@@ -102,7 +109,9 @@ class Bytes:
 
         lengths = self.lengths[ids]
         until = np.cumsum(lengths)
-        places = np.arange(int(until[-1]) if len(until) else 0) + np.repeat(self._starts[ids] - (until - lengths), lengths)
+        places = np.arange(int(until[-1]) if len(until) else 0) + np.repeat(
+            self._starts[ids] - (until - lengths), lengths
+        )
         return self._blob[places].tobytes(), np.concatenate(([0], until))
 
 
@@ -115,14 +124,19 @@ class Checker:
         self._bytes = Bytes(tokenizer) if tokenizer.pieces.byte_level else None
 
     def check(self, rows: Sequence[Row], ids: Ints, ends: Array, present: Array, cut: Array) -> None:
-        """Rows with their ids, one after the other; ends: shape (rows, 6); present: slots as bits; cut: rows that a length policy has cut."""
+        """Rows with their ids, one after the other; ends: shape (rows, 6); present: slots as bits; cut: rows that a
+        length policy has cut."""
         import numpy as np
 
         if not len(rows):
             return
         self.report.rows += len(rows)
         starts = np.concatenate(([0], np.cumsum(ends[:, EOS], dtype=np.int64)))
-        at_end = (ids[starts[1:] - 1] == self._tokenizer.eos_id) & (ends[:, EOS] - ends[:, RESPONSE] == 1) & (self._weights[EOS] > 0)
+        at_end = (
+            (ids[starts[1:] - 1] == self._tokenizer.eos_id)
+            & (ends[:, EOS] - ends[:, RESPONSE] == 1)
+            & (self._weights[EOS] > 0)
+        )
         cut_short = cut & (ends[:, EOS] == ends[:, RESPONSE])  # the end was cut off, as was chosen
         for place in np.nonzero(~(at_end | cut_short))[0].tolist():
             self.report.no_end.add(rows[place].index)
@@ -130,7 +144,9 @@ class Checker:
             self.report.nothing_learnt.add(rows[place].index)
         self._reasonings(rows, ids, starts, ends, present, cut, cut_short)
 
-    def _reasonings(self, rows: Sequence[Row], ids: Ints, starts: Array, ends: Array, present: Array, cut: Array, cut_short: Array) -> None:
+    def _reasonings(
+        self, rows: Sequence[Row], ids: Ints, starts: Array, ends: Array, present: Array, cut: Array, cut_short: Array
+    ) -> None:
         import numpy as np
 
         with_reasoning = np.nonzero((present >> REASONING & 1).astype(bool) & ~cut_short)[0]
@@ -166,7 +182,9 @@ class Checker:
             return
         plain = reasoning.strip()
         if times and plain in inside:
-            explained = sum(getattr(row, column).encode().count(reasoning) for column in ("instruction", "input", "output"))
+            explained = sum(
+                getattr(row, column).encode().count(reasoning) for column in ("instruction", "input", "output")
+            )
             if times > 1 + explained and len(reasoning) >= _SHORT:
                 self.report.reasoning_again.add(row.index)
             return
@@ -193,7 +211,9 @@ class Checker:
             found = np.where(found >= 0, found, _sought(texts[:, 0], held_texts[:, column]))
         places = np.nonzero(found >= 0)[0]
         self.report.leaks += len(places)
-        self.report.leaked += [Leak(int(held[place]), int(numbers[found[place]]), bool(whole[place] >= 0)) for place in places[:NAMED]]
+        self.report.leaked += [
+            Leak(int(held[place]), int(numbers[found[place]]), bool(whole[place] >= 0)) for place in places[:NAMED]
+        ]
 
 
 def learnt(ends: Array, weights: tuple[float, ...]) -> Array:

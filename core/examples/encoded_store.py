@@ -1,10 +1,13 @@
-"""Encoded rows on disk, in `<cache>/encoded/`: made once, memory-mapped, found again by what was encoded. Python holds a line of numbers a row.
+"""Encoded rows on disk, in `<cache>/encoded/`: made once, memory-mapped, found again by what was encoded. Python holds
+a line of numbers a row.
 
-A row's key is made of what the row says, its template's text and the encoder's version, within a folder for each tokenizer; so a change of one row
-encodes one row, and a new order, another mixture or loss policy none. The length policy is part of the key of rows that it cut.
+A row's key is made of what the row says, its template's text and the encoder's version, within a folder for each
+tokenizer; so a change of one row encodes one row, and a new order, another mixture or loss policy none. The length
+policy is part of the key of rows that it cut.
 
-A part is two files: `.tokens`, all ids as 32-bit numbers, and `.rows`, one record a row. Both are written under a name of their own, flushed and then
-put in place, `.rows` last: whatever is killed, a part is whole or absent. Whoever writes at the same time only works twice.
+A part is two files: `.tokens`, all ids as 32-bit numbers, and `.rows`, one record a row. Both are written under a name
+of their own, flushed and then put in place, `.rows` last: whatever is killed, a part is whole or absent. Whoever writes
+at the same time only works twice.
 """
 
 from __future__ import annotations
@@ -40,7 +43,8 @@ _RECORD = [("key", "<u8", (2,)), ("text", "<u8"), ("start", "<i8"), ("ends", "<i
 
 
 def key_of(tokenizer: TextTokenizer) -> str:
-    """A name for what this tokenizer does: its rules and the library that follows them, what it puts in front and what it ends with."""
+    """A name for what this tokenizer does: its rules and the library that follows them, what it puts in front and what
+    it ends with."""
     from tokenizers import __version__ as library
 
     said = f"{ENCODER} {library} {tokenizer.bos_ids} {tokenizer.eos_id} {sorted(tokenizer.stop_ids)} {tokenizer.raw.to_str()}"
@@ -48,7 +52,8 @@ def key_of(tokenizer: TextTokenizer) -> str:
 
 
 def salt(*said: object) -> Array:
-    """What the key of a row gets from all that is not the row: two 64-bit numbers, to be combined with the row's by exclusive or."""
+    """What the key of a row gets from all that is not the row: two 64-bit numbers, to be combined with the row's by
+    exclusive or."""
     import numpy as np
 
     return np.frombuffer(hashlib.blake2b(repr(said).encode(), digest_size=16).digest(), "<u8")
@@ -60,7 +65,8 @@ def text_hash(text: str) -> int:
 
 
 class Store:
-    """The parts of one tokenizer. `find` gives places; `tokens`, `ends` and the rest read them. Read only but for `put` and `flush`; one thread.
+    """The parts of one tokenizer. `find` gives places; `tokens`, `ends` and the rest read them. Read only but for `put`
+    and `flush`; one thread.
 
     Places stay valid as long as the store is open, also while others write or remove parts.
     """
@@ -102,7 +108,9 @@ class Store:
         same = self._firsts[at] == keys[:, 0]
         places[same] = self._order[at[same]]
         found = np.nonzero(same)[0]
-        wrong = self.gather("key", places[found])[:, 1] != keys[found, 1]  # two keys with the same first half: as if it were not there
+        wrong = (
+            self.gather("key", places[found])[:, 1] != keys[found, 1]
+        )  # two keys with the same first half: as if it were not there
         places[found[wrong]] = -1
         return places
 
@@ -138,7 +146,11 @@ class Store:
             part = int(parts[first])
             records, start = self._records[part], self._starts[part]
             end = records[int(places[last]) - start]
-            pieces.append(self._tokens[part][int(records["start"][int(places[first]) - start]) : int(end["start"]) + int(end["ends"][-1])])
+            pieces.append(
+                self._tokens[part][
+                    int(records["start"][int(places[first]) - start]) : int(end["start"]) + int(end["ends"][-1])
+                ]
+            )
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def chunks(self) -> Iterator[tuple[Array, Array, int]]:
@@ -156,7 +168,8 @@ class Store:
     # -- writing --
 
     def put(self, keys: Array, texts: Array, ids: Ints, ends: Array, present: Array) -> None:
-        """Add rows that are not there. ids: of all of them, one after the other; ends: shape (rows, 6). They are found after `flush`."""
+        """Add rows that are not there. ids: of all of them, one after the other; ends: shape (rows, 6). They are found
+        after `flush`."""
         self._waiting.append((keys, texts, ids, ends, present))
         self._waiting_tokens += len(ids)
         self.encoded += len(keys)
@@ -200,7 +213,8 @@ class Store:
         return name.with_suffix(".rows")
 
     def close(self) -> None:
-        """Write what waits, put many small parts together, and remove what was unused for longest where all parts take too much room."""
+        """Write what waits, put many small parts together, and remove what was unused for longest where all parts take
+        too much room."""
         self.flush()
         with suppress(OSError, ValueError, DataError):  # all rows are kept already: no room for tidying up is no fault
             self._put_together()
@@ -210,7 +224,11 @@ class Store:
         """Of many small parts, one: each edit of a row adds a part."""
         import numpy as np
 
-        small = [path for path in sorted(self.folder.glob("*.rows")) if path.with_suffix(".tokens").stat().st_size < PART_TOKENS * 4 // 10]
+        small = [
+            path
+            for path in sorted(self.folder.glob("*.rows"))
+            if path.with_suffix(".tokens").stat().st_size < PART_TOKENS * 4 // 10
+        ]
         if len(small) < _MANY:
             return
         tokens = [np.fromfile(path.with_suffix(".tokens"), "<i4") for path in small]
@@ -223,13 +241,18 @@ class Store:
             path.with_suffix(".tokens").unlink(missing_ok=True)
 
     def _open(self, path: Path) -> None:
-        """A part that is not whole (a damaged disk) is as if it were not there, and goes; one that only cannot be read now stays for others."""
+        """A part that is not whole (a damaged disk) is as if it were not there, and goes; one that only cannot be read
+        now stays for others."""
         import numpy as np
 
         try:
             records = np.load(path, allow_pickle=False)
             size = path.with_suffix(".tokens").stat().st_size // 4
-            if records.dtype != np.dtype(_RECORD) or not len(records) or int(records["start"][-1]) + int(records["ends"][-1, -1]) != size:
+            if (
+                records.dtype != np.dtype(_RECORD)
+                or not len(records)
+                or int(records["start"][-1]) + int(records["ends"][-1, -1]) != size
+            ):
                 raise ValueError
             tokens = np.memmap(path.with_suffix(".tokens"), "<i4", mode="r").view(np.ndarray)
             with suppress(OSError):
@@ -277,7 +300,11 @@ def _prune(folder: Path, kept: set[str]) -> None:
 
 def _unwritable(error: OSError) -> DataError:
     where = str(error.filename or "")
-    return DataError(f"the encoded rows cannot be kept ({error.strerror or error})", where, "Free some space there, or set SUIRON_CACHE elsewhere")
+    return DataError(
+        f"the encoded rows cannot be kept ({error.strerror or error})",
+        where,
+        "Free some space there, or set SUIRON_CACHE elsewhere",
+    )
 
 
 __all__ = ["Store", "key_of", "salt", "text_hash"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-HELD_OUT = frozenset({"test", "eval", "evaluation", "valid", "validation", "val", "dev", "holdout", "held-out", "held_out", "heldout"})
+HELD_OUT = frozenset(
+    {"test", "eval", "evaluation", "valid", "validation", "val", "dev", "holdout", "held-out", "held_out", "heldout"}
+)
 
 
 def held_out(sysflag: str) -> bool:

@@ -1,4 +1,5 @@
-"""Rows as training would draw and write them, and how long they are then. Knows the mixture and the encoder; neither loss nor findings."""
+"""Rows as training would draw and write them, and how long they are then. Knows the mixture and the encoder; neither
+loss nor findings."""
 
 from __future__ import annotations
 
@@ -19,9 +20,9 @@ from core.tokens.tokenizer import TextTokenizer
 
 
 class Measure(NamedTuple):
-    """place: of the row's template among `Trained.templates`, None where none of them is for it; then it has no length. size: of the text as it is
-    trained, in tokens with the beginning and end of sequence, or in characters; answer: where the answer begins in it. readable: whether the
-    tokenizer takes the row."""
+    """place: of the row's template among `Trained.templates`, None where none of them is for it; then it has no length.
+    size: of the text as it is trained, in tokens with the beginning and end of sequence, or in characters; answer:
+    where the answer begins in it. readable: whether the tokenizer takes the row."""
 
     place: int | None
     size: int = 0
@@ -30,7 +31,8 @@ class Measure(NamedTuple):
 
 
 class Unbound:
-    """A model's own chat form without its model: what it writes around a row is not known, so the row's own texts are all there is to count."""
+    """A model's own chat form without its model: what it writes around a row is not known, so the row's own texts are
+    all there is to count."""
 
     drop_empty_input = False
     markers: Markers = THINK
@@ -40,14 +42,19 @@ class Unbound:
 
     def segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
         asked = Segment("prompt", f"{row.instruction}\n\n{row.input}" if row.input else row.instruction)
-        return [asked, Segment("reasoning", row.reasoning if self.has_reasoning else ""), Segment("response", row.output)]
+        return [
+            asked,
+            Segment("reasoning", row.reasoning if self.has_reasoning else ""),
+            Segment("response", row.output),
+        ]
 
 
 AnyTemplate = Template | ChatTemplate | Unbound
 
 
 class Trained:
-    """tokenizer: of the chosen model, None to count characters. Raises UsageError for a template there is not, or that the model cannot have."""
+    """tokenizer: of the chosen model, None to count characters. Raises UsageError for a template there is not, or that
+    the model cannot have."""
 
     def __init__(self, source: str, options: Options, tokenizer: TextTokenizer | None) -> None:
         self._tokenizer = tokenizer
@@ -57,7 +64,9 @@ class Trained:
         else:
             named = named_templates(options.mixture, source)
             known = [template if template.chat is None else Unbound(template) for template in named]
-            self._mixture = Mixture(list(zip(known, (part.weight for part in options.mixture), strict=True)), options.seed)
+            self._mixture = Mixture(
+                list(zip(known, (part.weight for part in options.mixture), strict=True)), options.seed
+            )
         self.templates: tuple[AnyTemplate, ...] = self._mixture.templates
         given = options.drop_empty_input
         self._drops = [drops(given, one) if not isinstance(one, Unbound) else False for one in self.templates]
@@ -75,9 +84,15 @@ class Trained:
     def measure(self, rows: Sequence[Row]) -> list[Measure]:
         """For each row; many at once are quicker."""
         places = [self._mixture.place(row) for row in rows]
-        segments = [None if at is None else self.templates[at].segments(row, self._drops[at]) for row, at in zip(rows, places, strict=True)]
+        segments = [
+            None if at is None else self.templates[at].segments(row, self._drops[at])
+            for row, at in zip(rows, places, strict=True)
+        ]
         if self._tokenizer is None:
-            return [Measure(at, *_characters(of_row)) if of_row is not None else Measure(at) for at, of_row in zip(places, segments, strict=True)]
+            return [
+                Measure(at, *_characters(of_row)) if of_row is not None else Measure(at)
+                for at, of_row in zip(places, segments, strict=True)
+            ]
         drawn = [(of_row, row.index) for row, of_row in zip(rows, segments, strict=True) if of_row is not None]
         if not drawn:
             return [Measure(None) for _ in rows]

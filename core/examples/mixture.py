@@ -27,11 +27,12 @@ AnyTemplate = TypeVar("AnyTemplate", bound=Drawable)
 
 
 class Mixture(Generic[AnyTemplate]):
-    """Templates with their weights: shares of the rows after division by their sum. A weight of 0 draws no row, but such a template still takes rows
-    that have no reasoning, where no other can.
+    """Templates with their weights: shares of the rows after division by their sum. A weight of 0 draws no row, but
+    such a template still takes rows that have no reasoning, where no other can.
 
-    The first template has the numbers below its share, the next those up to the sum of both, and so on: a larger share keeps the rows of a smaller.
-    Raises UsageError for weights that are none, a template that stands twice, or no template at all.
+    The first template has the numbers below its share, the next those up to the sum of both, and so on: a larger share
+    keeps the rows of a smaller. Raises UsageError for weights that are none, a template that stands twice, or no
+    template at all.
     """
 
     def __init__(self, parts: Sequence[tuple[AnyTemplate, float]], seed: int) -> None:
@@ -40,12 +41,16 @@ class Mixture(Generic[AnyTemplate]):
         names = [template.name for template, _ in parts]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise UsageError("a template stands twice in the mixture", twice, "Name it once, with the sum of its weights")
+            raise UsageError(
+                "a template stands twice in the mixture", twice, "Name it once, with the sum of its weights"
+            )
         for template, weight in parts:
             if not (math.isfinite(weight) and weight >= 0.0):
                 raise UsageError(f"the weight of a template is {weight}", template.name, "Give it a weight above 0")
         if not any(weight > 0.0 for _, weight in parts):
-            raise UsageError("no template of the mixture has a weight", ", ".join(names), "Give at least one a weight above 0")
+            raise UsageError(
+                "no template of the mixture has a weight", ", ".join(names), "Give at least one a weight above 0"
+            )
         self.templates: tuple[AnyTemplate, ...] = tuple(template for template, _ in parts)
         self.seed = seed
         self._key = str(seed).encode()
@@ -60,7 +65,8 @@ class Mixture(Generic[AnyTemplate]):
         return [high - low for low, high in zip([0.0, *self._bounds], self._bounds, strict=False)]
 
     def place(self, row: Row, identity: str = "") -> int | None:
-        """The place of the row's template among `templates`, or None for a row without reasoning that only reasoning templates are there for.
+        """The place of the row's template among `templates`, or None for a row without reasoning that only reasoning
+        templates are there for.
 
         identity: the row's, where it is at hand already.
         """
@@ -75,8 +81,8 @@ class Mixture(Generic[AnyTemplate]):
 
 
 class Realised(msgspec.Struct, frozen=True):
-    """How many rows each template got. without_reasoning: those among them that a template without reasoning took because they have none;
-    left_out: rows without reasoning that no template of the mixture is for."""
+    """How many rows each template got. without_reasoning: those among them that a template without reasoning took
+    because they have none; left_out: rows without reasoning that no template of the mixture is for."""
 
     rows: dict[str, int]
     without_reasoning: int = 0

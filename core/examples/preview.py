@@ -1,7 +1,8 @@
-"""One row as training takes it, to be looked at: its text and its tokens by section, what is learnt of it, what the length policy does to it, and
-what is the matter with it. And the prompts that inference would feed for the same row.
+"""One row as training takes it, to be looked at: its text and its tokens by section, what is learnt of it, what the
+length policy does to it, and what is the matter with it. And the prompts that inference would feed for the same row.
 
-Encoded, cut and checked by the very functions that prepare a training set. Knows one row and one template; knows nothing of runs, files or screens.
+Encoded, cut and checked by the very functions that prepare a training set. Knows one row and one template; knows
+nothing of runs, files or screens.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ Fate = Literal["trained", "cut", "left out"]
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """What of a run decides how a row is encoded; named as in its specification. drop_empty_input None: as the template says."""
+    """What of a run decides how a row is encoded; named as in its specification. drop_empty_input None: as the template
+    says."""
 
     loss_on: Loss = "completion"
     too_long: TooLong = "drop"
@@ -43,11 +45,13 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """texts: (slot, text) in order, what is trained (of a row that is left out: what would be); its end of sequence is not among them.
+    """texts: (slot, text) in order, what is trained (of a row that is left out: what would be); its end of sequence is
+    not among them.
 
-    ids: tokens with the beginning and the end of sequence, empty without a tokenizer; ends: the end of each of the six slots (see `policy`) in them.
-    present: the slots that the template has, as bits. weights: of the six slots. tokens_before: of the whole row, before a cut. why: what a fate
-    other than `trained` comes from, in words. warnings: sentences, the worst first. fits: training takes the row as it is, and every check passes.
+    ids: tokens with the beginning and the end of sequence, empty without a tokenizer; ends: the end of each of the six
+    slots (see `policy`) in them. present: the slots that the template has, as bits. weights: of the six slots.
+    tokens_before: of the whole row, before a cut. why: what a fate other than `trained` comes from, in words. warnings:
+    sentences, the worst first. fits: training takes the row as it is, and every check passes.
     """
 
     texts: list[tuple[int, str]]
@@ -68,7 +72,8 @@ class Preview(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A prompt that inference feeds. words: what it asks for; template: its name; text: whole; tokens: how many, None without a tokenizer.
+    """A prompt that inference feeds. words: what it asks for; template: its name; text: whole; tokens: how many, None
+    without a tokenizer.
 
     why: why there is none, then the rest is empty.
     """
@@ -81,15 +86,16 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Examiner:
-    """Previews for one tokenizer; None for the text alone. Keeps what a check needs to be made once. One thread at a time."""
+    """Previews for one tokenizer; None for the text alone. Keeps what a check needs to be made once. One thread at a
+    time."""
 
     def __init__(self, tokenizer: TextTokenizer | None) -> None:
         self.tokenizer = tokenizer
         self._checkers: dict[tuple[float, ...], Checker] = {}
 
     def preview(self, row: Row, template: AnyTemplate, policy: Policy) -> Preview:
-        """template: bound to the tokenizer's model, where it is a chat form. Raises UsageError for a template that has no text without a model, and
-        for weights that are none."""
+        """template: bound to the tokenizer's model, where it is a chat form. Raises UsageError for a template that has
+        no text without a model, and for weights that are none."""
         return self.previews([row], template, policy)[0]
 
     def previews(self, rows: Sequence[Row], template: AnyTemplate, policy: Policy) -> list[Preview]:
@@ -97,7 +103,9 @@ class Examiner:
         weights = slot_weights(policy.loss_on)
         segments = [template.segments(row, policy.drops(template)) for row in rows]
         if self.tokenizer is None:
-            return [self._text_alone(row, template, of_row, weights) for row, of_row in zip(rows, segments, strict=True)]
+            return [
+                self._text_alone(row, template, of_row, weights) for row, of_row in zip(rows, segments, strict=True)
+            ]
         batch = encode_batch(segments, self.tokenizer, [row.index for row in rows])
         made = []
         for place, (row, of_row) in enumerate(zip(rows, segments, strict=True)):
@@ -109,7 +117,8 @@ class Examiner:
         return made
 
     def suspects(self, rows: Sequence[Row], template: AnyTemplate, policy: Policy) -> list[bool]:
-        """For each row whether its preview would not fit, or have a warning that is the row's own; much faster than the previews."""
+        """For each row whether its preview would not fit, or have a warning that is the row's own; much faster than the
+        previews."""
         segments = [template.segments(row, policy.drops(template)) for row in rows]
         found = [bool(row_warnings(row, template, of_row)) for row, of_row in zip(rows, segments, strict=True)]
         if self.tokenizer is None:
@@ -126,9 +135,17 @@ class Examiner:
 
             ids = np.concatenate([batch.ids[batch.starts[place] : batch.starts[place + 1]] for place in left])
             checker = self._checker(slot_weights(policy.loss_on), self.tokenizer)
-            checker.check([rows[place] for place in left], ids, batch.ends[left], batch.present[left], np.zeros(len(left), bool))
+            checker.check(
+                [rows[place] for place in left], ids, batch.ends[left], batch.present[left], np.zeros(len(left), bool)
+            )
             report = checker.report
-            for kind in (report.reasoning_missing, report.reasoning_again, report.reasoning_changed, report.no_end, report.nothing_learnt):
+            for kind in (
+                report.reasoning_missing,
+                report.reasoning_again,
+                report.reasoning_changed,
+                report.no_end,
+                report.nothing_learnt,
+            ):
                 many = kind.count > len(kind.rows)  # only the first of them are named
                 for place in left:
                     found[place] |= many or rows[place].index in kind.rows
@@ -141,17 +158,28 @@ class Examiner:
         self._checkers[weights].report = Report()
         return self._checkers[weights]
 
-    def _text_alone(self, row: Row, template: AnyTemplate, segments: list[Segment], weights: tuple[float, ...]) -> Preview:
+    def _text_alone(
+        self, row: Row, template: AnyTemplate, segments: list[Segment], weights: tuple[float, ...]
+    ) -> Preview:
         layout = slots_of(tuple(one.kind for one in segments))
         texts = [(slot, one.text) for slot, one in zip(layout.slots, segments, strict=True)]
         return Preview(texts, layout.present, weights, warnings=row_warnings(row, template, segments))
 
-    def _unreadable(self, row: Row, template: AnyTemplate, segments: list[Segment], weights: tuple[float, ...], error: DataError) -> Preview:
+    def _unreadable(
+        self, row: Row, template: AnyTemplate, segments: list[Segment], weights: tuple[float, ...], error: DataError
+    ) -> Preview:
         plain = self._text_alone(row, template, segments, weights)
         return msgspec.structs.replace(plain, fate="left out", why=error.what, fits=False)
 
     def _encoded(
-        self, row: Row, template: AnyTemplate, segments: list[Segment], ids: Ints, ends: Ints, tokenizer: TextTokenizer, policy: Policy
+        self,
+        row: Row,
+        template: AnyTemplate,
+        segments: list[Segment],
+        ids: Ints,
+        ends: Ints,
+        tokenizer: TextTokenizer,
+        policy: Policy,
     ) -> Preview:
         weights = slot_weights(policy.loss_on)
         layout = slots_of(tuple(one.kind for one in segments))
@@ -168,20 +196,39 @@ class Examiner:
             if shorter is not None:
                 ids, ends = shorter
                 kept = {
-                    slot for slot in layout.slots if (slot != REASONING if policy.too_long == "cut_reasoning" else ends[slot] == whole_ends[slot])
+                    slot
+                    for slot in layout.slots
+                    if (slot != REASONING if policy.too_long == "cut_reasoning" else ends[slot] == whole_ends[slot])
                 }
                 texts = _texts_of(ids, ends, texts, kept, tokenizer)
         if fate != "left out" and not learnt(ends[None, :], weights)[0]:
             fate, why = "left out", "no token of it is learnt" + (f"; {why}" if why else "")
-        faults = self._faults(row, ids, ends, layout.present, weights, fate == "cut", tokenizer) if fate != "left out" else []
+        faults = (
+            self._faults(row, ids, ends, layout.present, weights, fate == "cut", tokenizer)
+            if fate != "left out"
+            else []
+        )
         warnings = [*faults, *row_warnings(row, template, segments)]
         asked = encode_prompt([one for one in segments if one.kind == "prompt"], tokenizer)
         if whole[: len(asked)].tolist() != asked:
-            warnings.append("a token reaches over the end of the prompt: the first one trained is not the one that inference asks for")
+            warnings.append(
+                "a token reaches over the end of the prompt: the first one trained is not the one that inference asks for"
+            )
         fits = fate == "trained" and not faults
-        return Preview(texts, layout.present, weights, ids.tolist(), tuple(ends.tolist()), fate, why, len(whole), warnings, fits)
+        return Preview(
+            texts, layout.present, weights, ids.tolist(), tuple(ends.tolist()), fate, why, len(whole), warnings, fits
+        )
 
-    def _faults(self, row: Row, ids: Ints, ends: Ints, present: int, weights: tuple[float, ...], cut: bool, tokenizer: TextTokenizer) -> list[str]:
+    def _faults(
+        self,
+        row: Row,
+        ids: Ints,
+        ends: Ints,
+        present: int,
+        weights: tuple[float, ...],
+        cut: bool,
+        tokenizer: TextTokenizer,
+    ) -> list[str]:
         import numpy as np
 
         checker = self._checker(weights, tokenizer)
@@ -200,8 +247,8 @@ class Examiner:
         ]
 
     def asks(self, row: Row, templates: Sequence[AnyTemplate], policy: Policy) -> list[Ask]:
-        """The three prompts of a row: for an answer with its reasoning still to be written, for one without, and for the answer to the row's own
-        reasoning. Each with the first of `templates` that has such a prompt."""
+        """The three prompts of a row: for an answer with its reasoning still to be written, for one without, and for
+        the answer to the row's own reasoning. Each with the first of `templates` that has such a prompt."""
         reasons = next((one for one in templates if one.has_reasoning), None)
         plain = next((one for one in templates if not one.has_reasoning), None)
         given = (row.instruction, row.input)
@@ -217,7 +264,9 @@ class Examiner:
             drop = policy.drops(template)
             answers = len(asks) == 2
             made = (
-                template.answer_segments(*given, row.reasoning, drop, row.syslang) if answers else template.prompt_segments(*given, drop, row.syslang)
+                template.answer_segments(*given, row.reasoning, drop, row.syslang)
+                if answers
+                else template.prompt_segments(*given, drop, row.syslang)
             )
             try:
                 tokens = len(encode_prompt(made, self.tokenizer)) if self.tokenizer is not None else None
@@ -228,16 +277,22 @@ class Examiner:
         return asks
 
 
-def _texts_of(ids: Ints, ends: Ints, texts: list[tuple[int, str]], kept: set[int], tokenizer: TextTokenizer) -> list[tuple[int, str]]:
+def _texts_of(
+    ids: Ints, ends: Ints, texts: list[tuple[int, str]], kept: set[int], tokenizer: TextTokenizer
+) -> list[tuple[int, str]]:
     """The texts of a row that was cut: of the slots in `kept` their own, of the others what is left of their tokens."""
     bounds = [0, *ends.tolist()]
     slots = dict.fromkeys(slot for slot, _ in texts)
     own = {slot: "".join(text for one, text in texts if one == slot) for slot in slots}
-    return [(slot, own[slot] if slot in kept else tokenizer.decode(ids[bounds[slot] : bounds[slot + 1]].tolist())) for slot in slots]
+    return [
+        (slot, own[slot] if slot in kept else tokenizer.decode(ids[bounds[slot] : bounds[slot + 1]].tolist()))
+        for slot in slots
+    ]
 
 
 def row_warnings(row: Row, template: AnyTemplate, segments: Sequence[Segment]) -> list[str]:
-    """What is the matter with the row in this template, whatever the tokenizer: nothing of it keeps the row out of training."""
+    """What is the matter with the row in this template, whatever the tokenizer: nothing of it keeps the row out of
+    training."""
     found: list[str] = []
     blank = not row.reasoning or row.reasoning.isspace()
     if template.has_reasoning and blank:
@@ -259,7 +314,9 @@ def row_warnings(row: Row, template: AnyTemplate, segments: Sequence[Segment]) -
         if splitter.reasoning.strip() != wanted or splitter.response.strip() != row.output.strip():
             mark = next(mark for mark in markers.all() if mark in inner)
             where = "reasoning" if template.has_reasoning and mark in row.reasoning else "output"
-            found.append(f"the {where} holds the marker “{mark}”: such an answer would not be read back as the row says it")
+            found.append(
+                f"the {where} holds the marker “{mark}”: such an answer would not be read back as the row says it"
+            )
     if not row.output.strip():
         found.append("the output is empty")
     return found

@@ -1,4 +1,5 @@
-"""The mixture and the policy that a specification names, made of the templates there are. Knows where templates lie; draws no row."""
+"""The mixture and the policy that a specification names, made of the templates there are. Knows where templates lie;
+draws no row."""
 
 from __future__ import annotations
 
@@ -18,13 +19,17 @@ if TYPE_CHECKING:
 
 
 def named_templates(parts: Sequence[MixturePart], source: str) -> list[Template]:
-    """The templates of `parts`: built in, the user's own, or beside the data set at `source`. Raises UsageError for one there is not."""
+    """The templates of `parts`: built in, the user's own, or beside the data set at `source`. Raises UsageError for one
+    there is not."""
     folders = beside(source)
     return [get_template(part.template, folders) for part in parts]
 
 
-def bound_mixture(parts: Sequence[MixturePart], seed: int, source: str, tokenizer: TextTokenizer) -> Mixture[Template | ChatTemplate]:
-    """With chat forms bound to the tokenizer's model. Raises UsageError for a template there is not, or that the model has no place for."""
+def bound_mixture(
+    parts: Sequence[MixturePart], seed: int, source: str, tokenizer: TextTokenizer
+) -> Mixture[Template | ChatTemplate]:
+    """With chat forms bound to the tokenizer's model. Raises UsageError for a template there is not, or that the model
+    has no place for."""
     templates = [bind(template, tokenizer) for template in named_templates(parts, source)]
     return Mixture([(template, part.weight) for template, part in zip(templates, parts, strict=True)], seed)
 

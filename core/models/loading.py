@@ -1,7 +1,8 @@
-"""A model in memory, ready to answer or to be trained: one interface over Unsloth on CUDA and Transformers + PEFT elsewhere.
+"""A model in memory, ready to answer or to be trained: one interface over Unsloth on CUDA and Transformers + PEFT
+elsewhere.
 
-Heavy imports happen inside the functions, after `prepare_imports`. Weights come from safetensors alone; a model author's code runs only
-where `trust_remote_code` says so. Knows nothing of rows, runs or sockets.
+Heavy imports happen inside the functions, after `prepare_imports`. Weights come from safetensors alone; a model
+author's code runs only where `trust_remote_code` says so. Knows nothing of rows, runs or sockets.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 class LoadedModel(msgspec.Struct, frozen=True):
-    """model: a causal language model of transformers, within a PeftModel where it has an adapter. resolved_name: what the library says it has
-    loaded, which for Unsloth may be another repository than the one named. adapter: the active one's folder. gradient_checkpointing: whether
-    its activations are recomputed in training."""
+    """model: a causal language model of transformers, within a PeftModel where it has an adapter. resolved_name: what
+    the library says it has loaded, which for Unsloth may be another repository than the one named. adapter: the active
+    one's folder. gradient_checkpointing: whether its activations are recomputed in training."""
 
     model: Any
     tokenizer: TextTokenizer
@@ -38,7 +39,8 @@ class LoadedModel(msgspec.Struct, frozen=True):
 
 
 class Lora(msgspec.Struct, frozen=True, kw_only=True):
-    """The adapter to be trained, and what its first weights and its memory depend on. tokens: the longest row's length."""
+    """The adapter to be trained, and what its first weights and its memory depend on. tokens: the longest row's
+    length."""
 
     r: int
     alpha: int
@@ -53,8 +55,11 @@ class Lora(msgspec.Struct, frozen=True, kw_only=True):
     gradient_checkpointing: bool
 
 
-def load_for_inference(name: str, adapter: Path | None, *, trust_remote_code: bool = False, four_bit: bool = True, progress: Progress) -> LoadedModel:
-    """The model `name` (see `resolve`), in evaluation mode, with the adapter in the folder `adapter` active; NF4 where CUDA is there and `four_bit`.
+def load_for_inference(
+    name: str, adapter: Path | None, *, trust_remote_code: bool = False, four_bit: bool = True, progress: Progress
+) -> LoadedModel:
+    """The model `name` (see `resolve`), in evaluation mode, with the adapter in the folder `adapter` active; NF4 where
+    CUDA is there and `four_bit`.
 
     Raises ModelError, also where it does not fit: before a weight is read, and when memory runs out all the same.
     """
@@ -74,13 +79,19 @@ def load_for_inference(name: str, adapter: Path | None, *, trust_remote_code: bo
 
 
 def put_on(loaded: LoadedModel, adapter: Path, label: str) -> LoadedModel:
-    """The same model with the LoRA adapter in the folder `adapter` active, as `label`; adapters put on before stay beside it.
+    """The same model with the LoRA adapter in the folder `adapter` active, as `label`; adapters put on before stay
+    beside it.
 
-    `loaded.model.set_adapter(label)` switches between them, `with loaded.model.disable_adapter()` is the base model. Raises ModelError.
+    `loaded.model.set_adapter(label)` switches between them, `with loaded.model.disable_adapter()` is the base model.
+    Raises ModelError.
     """
     missing = [file for file in ADAPTER_FILES if not (adapter / file).is_file()]
     if missing:
-        raise ModelError(f"there is no whole adapter here: {' and '.join(missing)} missing", str(adapter), "Name a run that has saved its adapter")
+        raise ModelError(
+            f"there is no whole adapter here: {' and '.join(missing)} missing",
+            str(adapter),
+            "Name a run that has saved its adapter",
+        )
     from peft import PeftModel
 
     try:
@@ -89,18 +100,26 @@ def put_on(loaded: LoadedModel, adapter: Path, label: str) -> LoadedModel:
             model.load_adapter(str(adapter), adapter_name=label, is_trainable=False, autocast_adapter_dtype=False)
             model.set_adapter(label)
         else:
-            # Factors in float32 on a bfloat16 base are for training; here they would cost two conversions per layer and token.
-            model = PeftModel.from_pretrained(loaded.model, str(adapter), adapter_name=label, is_trainable=False, autocast_adapter_dtype=False)
+            # Factors in float32 on a bfloat16 base are for training; here they would cost two conversions per layer and
+            # token.
+            model = PeftModel.from_pretrained(
+                loaded.model, str(adapter), adapter_name=label, is_trainable=False, autocast_adapter_dtype=False
+            )
     except Exception as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         do = "Choose the model it was trained on; if it is that one, its files are damaged"
-        raise ModelError(f"the adapter does not go onto {loaded.name or 'this model'}: {line}", str(adapter), do) from error
+        raise ModelError(
+            f"the adapter does not go onto {loaded.name or 'this model'}: {line}", str(adapter), do
+        ) from error
     model.eval()
     return msgspec.structs.replace(loaded, model=model, adapter=adapter)
 
 
-def load_for_training(name: str, lora: Lora, *, four_bit: bool, trust_remote_code: bool, progress: Progress) -> LoadedModel:
-    """The model `name` with a new LoRA adapter, in training mode: only the adapter's numbers get gradients. NF4 on CUDA where `four_bit`.
+def load_for_training(
+    name: str, lora: Lora, *, four_bit: bool, trust_remote_code: bool, progress: Progress
+) -> LoadedModel:
+    """The model `name` with a new LoRA adapter, in training mode: only the adapter's numbers get gradients. NF4 on CUDA
+    where `four_bit`.
 
     Raises ModelError, also where it does not fit.
     """
@@ -117,16 +136,22 @@ def load_for_training(name: str, lora: Lora, *, four_bit: bool, trust_remote_cod
         raise _loading_error(error, folder) from error
     model.train()
     resolved = str(getattr(model.config, "_name_or_path", "") or folder)
-    return LoadedModel(model, tokenizer, backend, name, folder, resolved, gradient_checkpointing=lora.gradient_checkpointing)
+    return LoadedModel(
+        model, tokenizer, backend, name, folder, resolved, gradient_checkpointing=lora.gradient_checkpointing
+    )
 
 
 def _fitted(folder: Path, backend: Backend, lora: Lora) -> Lora:
-    """`lora`, without gradient checkpointing where the model is on a CPU and fits without: there it costs a third more time to save memory that is
-    mostly there. Raises ModelError where it does not fit."""
+    """`lora`, without gradient checkpointing where the model is on a CPU and fits without: there it costs a third more
+    time to save memory that is mostly there. Raises ModelError where it does not fit."""
 
     def check(checkpointing: bool) -> Lora:
         shape = Training(
-            batch_size=lora.batch_size, tokens=lora.tokens, r=lora.r, target_modules=lora.target_modules, gradient_checkpointing=checkpointing
+            batch_size=lora.batch_size,
+            tokens=lora.tokens,
+            r=lora.r,
+            target_modules=lora.target_modules,
+            gradient_checkpointing=checkpointing,
         )
         check_fits(folder, backend.device, four_bit=backend.four_bit, width=_width(backend.device), training=shape)
         return msgspec.structs.replace(lora, gradient_checkpointing=checkpointing)
@@ -213,7 +238,12 @@ def _from_pretrained(folder: Path, backend: Backend, trust_remote_code: bool) ->
     if backend.device.startswith("cuda"):
         options["device_map"] = {"": backend.device}
     return AutoModelForCausalLM.from_pretrained(
-        str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code, local_files_only=True, **options
+        str(folder),
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=trust_remote_code,
+        local_files_only=True,
+        **options,
     )
 
 
@@ -225,7 +255,19 @@ def _loading_error(error: Exception, folder: Path) -> SuironError:
     if isinstance(error, SuironError):
         return error
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    out_of_memory = (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
     if out_of_memory or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return ModelError("memory ran out while the model was being loaded", str(folder), "Choose a smaller model, or end what else uses the memory")
-    return ModelError(f"the model cannot be loaded ({type(error).__name__}: {line})", str(folder), "Check that transformers knows this architecture")
+        return ModelError(
+            "memory ran out while the model was being loaded",
+            str(folder),
+            "Choose a smaller model, or end what else uses the memory",
+        )
+    return ModelError(
+        f"the model cannot be loaded ({type(error).__name__}: {line})",
+        str(folder),
+        "Check that transformers knows this architecture",
+    )

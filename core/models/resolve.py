@@ -1,4 +1,5 @@
-"""From a model's name to a whole folder on this disk. Knows files and headers; imports no torch, and the hub's library only to fetch.
+"""From a model's name to a whole folder on this disk. Knows files and headers; imports no torch, and the hub's library
+only to fetch.
 
 A folder is judged by what its files say of themselves: no weight is read.
 """
@@ -37,14 +38,17 @@ class ModelRef(msgspec.Struct, frozen=True):
 
 
 def resolve_model(name: str, *, trust_remote_code: bool = False) -> ModelRef:
-    """`demo`, a folder, or a hub name `owner/name`; a folder is checked whole. Looks at the disk, never at the network. Raises ModelError."""
+    """`demo`, a folder, or a hub name `owner/name`; a folder is checked whole. Looks at the disk, never at the network.
+    Raises ModelError."""
     if name == DEMO:
         return ModelRef(name, None, is_demo=True)
     path = Path(name).expanduser()
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
     except (OSError, ValueError) as error:  # a name too long for the file system, or with a NUL
-        raise ModelError("this is no name of a model", safe_line(name, 200), "Name a folder, a hub name such as owner/name, or demo") from error
+        raise ModelError(
+            "this is no name of a model", safe_line(name, 200), "Name a folder, a hub name such as owner/name, or demo"
+        ) from error
     if is_folder:
         folder = path.absolute()
         check_folder(folder, trust_remote_code=trust_remote_code)
@@ -53,11 +57,16 @@ def resolve_model(name: str, *, trust_remote_code: bool = False) -> ModelRef:
         raise ModelError("a model is a folder, and this is a file", name, f"Name its folder: {path.parent}")
     if _HUB_NAME.fullmatch(name) and not name.endswith(".git"):
         return ModelRef(name, None, is_hub=True)
-    raise ModelError("there is no such folder, and it is no hub name", name, "Name a folder that exists, a hub name such as owner/name, or demo")
+    raise ModelError(
+        "there is no such folder, and it is no hub name",
+        name,
+        "Name a folder that exists, a hub name such as owner/name, or demo",
+    )
 
 
 def local_folder(name: str, progress: Progress, *, trust_remote_code: bool = False) -> Path:
-    """The whole, checked folder of the model `name`; the demo model is made and a hub model fetched where needed. Raises ModelError."""
+    """The whole, checked folder of the model `name`; the demo model is made and a hub model fetched where needed.
+    Raises ModelError."""
     ref = resolve_model(name, trust_remote_code=trust_remote_code)
     if ref.folder is not None:
         return ref.folder
@@ -72,11 +81,16 @@ def local_folder(name: str, progress: Progress, *, trust_remote_code: bool = Fal
 
 
 def check_folder(path: Path, *, trust_remote_code: bool = False) -> None:
-    """Raises ModelError for the first thing that keeps the model in `path` from being loaded. Reads configs and headers alone."""
+    """Raises ModelError for the first thing that keeps the model in `path` from being loaded. Reads configs and headers
+    alone."""
     if (path / "adapter_config.json").is_file() and not (path / "config.json").is_file():
         raise ModelError("this is an adapter, not a whole model", str(path), _base_of(path))
     if not (path / "config.json").is_file():
-        raise ModelError(f"there is no config.json; {_contents(path)}", str(path), "Name the folder that save_pretrained or a download has written")
+        raise ModelError(
+            f"there is no config.json; {_contents(path)}",
+            str(path),
+            "Name the folder that save_pretrained or a download has written",
+        )
     config = read_config(path)
     weight_files(path, check=True)
     if not (path / "tokenizer.json").is_file():
@@ -105,7 +119,8 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def fetch(ref: str, progress: Progress) -> Path:
-    """The folder of the hub model `ref`, downloaded where it is not in the hub's cache: safetensors, configs and tokenizer, never a pickle.
+    """The folder of the hub model `ref`, downloaded where it is not in the hub's cache: safetensors, configs and
+    tokenizer, never a pickle.
 
     Raises ModelError where the hub cannot be reached, has no such model, or gates it.
     """
@@ -123,16 +138,24 @@ def fetch(ref: str, progress: Progress) -> Path:
         raise ModelError("the hub has no such model, or it is private", ref, do) from error
     except (hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled, ConnectionError, TimeoutError) as error:
         raise ModelError("the hub cannot be reached, and the model is not in its cache", ref, _OFFLINE) from error
-    except hub.HfHubHTTPError as error:  # an OSError too; its text may quote the request's headers, so it stays out, also as a cause
-        raise ModelError(f"the hub refused the download (status {_http_status(error)})", ref, "Try again later") from None
+    except (
+        hub.HfHubHTTPError
+    ) as error:  # an OSError too; its text may quote the request's headers, so it stays out, also as a cause
+        raise ModelError(
+            f"the hub refused the download (status {_http_status(error)})", ref, "Try again later"
+        ) from None
     except OSError as error:
         raise ModelError(
-            f"the download could not be kept ({error.strerror or type(error).__name__})", ref, "Free some space, or set HF_HOME"
+            f"the download could not be kept ({error.strerror or type(error).__name__})",
+            ref,
+            "Free some space, or set HF_HOME",
         ) from error
     except Exception as error:  # errors of the HTTP libraries beneath, of which there are several
         if any(kind.__name__ in ("TransportError", "ProxyError") for kind in type(error).__mro__):
             raise ModelError("the hub cannot be reached", ref, _OFFLINE) from None
-        raise ModelError(f"the download failed ({type(error).__name__})", ref, "Try again; or name a local folder") from None
+        raise ModelError(
+            f"the download failed ({type(error).__name__})", ref, "Try again; or name a local folder"
+        ) from None
 
 
 _OFFLINE = "Check the network, HF_ENDPOINT and HF_HUB_OFFLINE; or name a local folder, which needs no network"
@@ -148,7 +171,11 @@ def _base_of(path: Path) -> str:
         base = msgspec.json.decode((path / "adapter_config.json").read_bytes())["base_model_name_or_path"]
     except (OSError, msgspec.DecodeError, KeyError, TypeError):
         base = ""
-    return f"Name the model it was trained on ({safe_line(str(base), 200)})" if base else "Name the model it was trained on"
+    return (
+        f"Name the model it was trained on ({safe_line(str(base), 200)})"
+        if base
+        else "Name the model it was trained on"
+    )
 
 
 def _contents(path: Path) -> str:
@@ -163,7 +190,8 @@ def _contents(path: Path) -> str:
 
 
 def _is_built_in(model_type: str) -> bool:
-    """Whether transformers brings this architecture itself, so that the model's own code is not needed. Looks at its folder, does not import it."""
+    """Whether transformers brings this architecture itself, so that the model's own code is not needed. Looks at its
+    folder, does not import it."""
     spec = importlib.util.find_spec("transformers")
     if spec is None or not spec.submodule_search_locations or not re.fullmatch(r"[\w-]+", model_type):
         return False

@@ -9,7 +9,8 @@ from core.models.resolve import resolve_model
 
 
 def tokenizer_folder(model: str) -> Path | None:
-    """The folder with the tokenizer of `model`; None where the model is not on this disk yet. Raises ModelError for what names no model."""
+    """The folder with the tokenizer of `model`; None where the model is not on this disk yet. Raises ModelError for
+    what names no model."""
     path = Path(model).expanduser()
     try:
         if (path / "tokenizer.json").is_file():  # a tokenizer alone will do: the weights need not be there

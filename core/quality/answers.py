@@ -1,6 +1,8 @@
-"""Does the reasoning arrive at the answer? Finds the answer in an output and looks for it near the end of the reasoning. Pure, one row at a time.
+"""Does the reasoning arrive at the answer? Finds the answer in an output and looks for it near the end of the
+reasoning. Pure, one row at a time.
 
-Made to be silent when in doubt: an output without a short answer, yes and no, formulas and names in another spelling are no evidence.
+Made to be silent when in doubt: an output without a short answer, yes and no, formulas and names in another spelling
+are no evidence.
 """
 
 from __future__ import annotations
@@ -10,20 +12,28 @@ import unicodedata
 from decimal import Decimal, InvalidOperation
 
 _SHORT = 60  # characters of an output that is an answer as a whole
-_LINES, _TAIL, _SHARE = 3, 400, 3  # the conclusion: the last lines, the last characters, the last third: whichever is longest
+_LINES, _TAIL, _SHARE = (
+    3,
+    400,
+    3,
+)  # the conclusion: the last lines, the last characters, the last third: whichever is longest
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _SAID = re.compile(
     r"(?:####|\b(?:final |correct |right )?answer(?:\s+is\b|\s*:)\s*:?|(?:答え|解答|正解|最終的な答え)(?:は|：|:|=)|"
     r"(?:答案|结果|結果)(?:是|为|為|：|:)|答[：:])[ \t]*([^\n]{1,80})",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:[, ]\d{3})+(?!\d)|\d+)(?:\.\d+)?(?!\w)|(?<![\d.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|-?\.\d+")
+_NUMBER = re.compile(
+    r"(?<![\w.])-?(?:\d{1,3}(?:[, ]\d{3})+(?!\d)|\d+)(?:\.\d+)?(?!\w)|(?<![\d.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|-?\.\d+"
+)
 _FRACTION = re.compile(r"(-?\d+)\s*/\s*(\d+)|\\[dt]?frac\s*\{(-?\d+)\}\s*\{(\d+)\}")
 _MIXED = re.compile(r"(\d+)\s+(\d+)/(\d+)")
 _LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf|left|right|displaystyle|,|!|;|\s)|\\[()\[\]]|[${}]|\*\*")
 _POWER = re.compile(r"10\s*(?:\^|\*\*)|[⁰¹²³⁴-⁹]|\d[eE][+-]?\d|!")
 _OPTION = re.compile(r"\(?([A-J])\)?[.:]?")
-_OPTION_SAID = re.compile(r"\(([A-J])\)|(?:answer|option|choice|答え|答案|选项|選択肢)[^A-Za-z\n]{0,12}(?:is\s+)?\(?([A-J])\b", re.IGNORECASE)
+_OPTION_SAID = re.compile(
+    r"\(([A-J])\)|(?:answer|option|choice|答え|答案|选项|選択肢)[^A-Za-z\n]{0,12}(?:is\s+)?\(?([A-J])\b", re.IGNORECASE
+)
 _WORDS = re.compile(r"[^\W\d_]{3,}|[\u3040-\u9fff\uac00-\ud7af]{2,}")
 _UNSPOKEN = {  # answers that a reasoning need not say
     "yes", "no", "true", "false", "correct", "incorrect", "right", "wrong", "none", "unknown", "undefined", "positive", "negative",
@@ -46,7 +56,8 @@ _SCALE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10*
 
 
 def concluded(reasoning: str, output: str) -> bool | None:
-    """Whether the answer in `output` stands in the conclusion of `reasoning`; None where there is no evidence either way."""
+    """Whether the answer in `output` stands in the conclusion of `reasoning`; None where there is no evidence either
+    way."""
     said = output.strip()
     if not said or not reasoning.strip():
         return None
@@ -64,7 +75,11 @@ def _stands(answer: str, text: str) -> bool:
     while place >= 0:
         before, after = text[place - 1 : place], text[place + len(answer) : place + len(answer) + 2]
         inside = (before[-1:].isalnum() or before[-1:] in ".,") and answer[0].isascii() and answer[0].isalnum()
-        beyond = answer[-1].isascii() and answer[-1].isalnum() and (after[:1].isalnum() or (after[:1] in (".", ",") and after[1:2].isdigit()))
+        beyond = (
+            answer[-1].isascii()
+            and answer[-1].isalnum()
+            and (after[:1].isalnum() or (after[:1] in (".", ",") and after[1:2].isdigit()))
+        )
         if not (inside and (before.isalnum() or before in ".,")) and not beyond:
             return True
         place = text.rfind(answer, 0, place)
@@ -174,7 +189,8 @@ def _spelt(text: str) -> set[Decimal]:
 
 
 def _equal(one: Decimal, other: Decimal) -> bool:
-    """Equal, or equal when the finer one is rounded as the coarser one is, or as a percentage; a sign is often left to the words around it."""
+    """Equal, or equal when the finer one is rounded as the coarser one is, or as a percentage; a sign is often left to
+    the words around it."""
     one, other = abs(one), abs(other)
     if one == other or one * 100 == other or other * 100 == one:
         return True

@@ -1,4 +1,5 @@
-"""The rows of a data set, some thousands at a time, column by column: what every check is given. Knows nothing of checks."""
+"""The rows of a data set, some thousands at a time, column by column: what every check is given. Knows nothing of
+checks."""
 
 from __future__ import annotations
 
@@ -51,12 +52,15 @@ class Block:
 
 
 def blocks(data: Source, part: int = 0, parts: int = 1) -> Iterator[Block]:
-    """All rows in order; or, of a share of them, every `parts`-th block from `part` on. The same rows are always cut the same way."""
+    """All rows in order; or, of a share of them, every `parts`-th block from `part` on. The same rows are always cut
+    the same way."""
     number = 0
     for batch in data.record_batches():
         for piece in _cut(batch):
             if number % parts == part:
-                yield Block(piece.column("row").to_pylist(), {column: piece.column(column).to_pylist() for column in COLUMNS})
+                yield Block(
+                    piece.column("row").to_pylist(), {column: piece.column(column).to_pylist() for column in COLUMNS}
+                )
             number += 1
         release(batch)
 

@@ -1,4 +1,5 @@
-"""What can be said of a row by itself: what is missing, copied, cut off by white space, or written with characters that no text should hold."""
+"""What can be said of a row by itself: what is missing, copied, cut off by white space, or written with characters that
+no text should hold."""
 
 from __future__ import annotations
 
@@ -16,13 +17,29 @@ _LONG = 80  # bytes of UTF-8: shorter outputs stand in a good reasoning by right
 _COPIED = 30  # bytes of UTF-8 from which on a reasoning within the instruction is no accident
 _RESTATED = 0.8  # of a reasoning that is the instruction again
 _BLACK_FLAG = "\U0001f3f4"
-_HIDING = {chr(code) for code in (0x61C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF, *range(0xFFF9, 0xFFFC))}
+_HIDING = {
+    chr(code)
+    for code in (
+        0x61C,
+        0x200B,
+        0x200E,
+        0x200F,
+        *range(0x202A, 0x202F),
+        *range(0x2060, 0x206A),
+        0xFEFF,
+        *range(0xFFF9, 0xFFFC),
+    )
+}
 Check = Callable[[Block, Findings], None]
 
 
 def check_missing(block: Block, findings: Findings) -> None:
     for column in ("instruction", "output"):
-        findings.add_all(f"missing_{column}", (row for row, text in zip(block.rows, block[column], strict=True) if not text.strip()), column)
+        findings.add_all(
+            f"missing_{column}",
+            (row for row, text in zip(block.rows, block[column], strict=True) if not text.strip()),
+            column,
+        )
     for row, text, flag in zip(block.rows, block["reasoning"], block["sysflag"], strict=True):
         if not text.strip() and not held_out(flag):  # a test row is asked, never trained
             findings.add("empty_reasoning", row, "reasoning")
@@ -49,7 +66,9 @@ def check_copies(block: Block, findings: Findings) -> None:
             if not asked:
                 continue
             inside = len(reasoning) <= len(asked) and len(reasoning.encode()) >= _COPIED and reasoning in asked
-            if inside or (len(asked) >= _RESTATED * len(reasoning) and len(asked.encode()) >= _COPIED and asked in reasoning):
+            if inside or (
+                len(asked) >= _RESTATED * len(reasoning) and len(asked.encode()) >= _COPIED and asked in reasoning
+            ):
                 findings.add("reasoning_is_instruction", row, "reasoning")
                 break
 
@@ -63,7 +82,11 @@ def check_answer(block: Block, findings: Findings) -> None:
 def check_letters(block: Block, findings: Findings) -> None:
     for column in TEXTS:
         letters, texts = block.letters[column], block[column]
-        for kind, classes in (("replacement_character", Class.LOST), ("control_character", Class.CONTROL), ("hidden_character", Class.HIDDEN)):
+        for kind, classes in (
+            ("replacement_character", Class.LOST),
+            ("control_character", Class.CONTROL),
+            ("hidden_character", Class.HIDDEN),
+        ):
             for place in letters.of(classes).nonzero()[0]:
                 if kind != "hidden_character" or hides(texts[place]):
                     findings.add(kind, block.rows[place], column)

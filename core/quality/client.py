@@ -1,4 +1,5 @@
-"""Statistics and the doctor for whoever asks: from the cache at once, else by a child process that tells how far it is and can be cancelled.
+"""Statistics and the doctor for whoever asks: from the cache at once, else by a child process that tells how far it is
+and can be cancelled.
 
 Made for threads of the terminal: nothing heavy is imported here, and nothing is computed.
 """
@@ -67,8 +68,9 @@ def run(
 ) -> Statistics | Report:
     """The statistics of, or the doctor's report on, the rows of `source` with the person's edits in them.
 
-    Blocks; `progress` is called from this thread, about ten times a second, and `cancelled` is asked as often. fingerprint: `DataSet.fingerprint`
-    where it is at hand: a known answer then comes without starting a process. Raises SuironError, or Cancelled.
+    Blocks; `progress` is called from this thread, about ten times a second, and `cancelled` is asked as often.
+    fingerprint: `DataSet.fingerprint` where it is at hand: a known answer then comes without starting a process. Raises
+    SuironError, or Cancelled.
     """
     if fingerprint and (known := cached(what, source, fingerprint, options)) is not None:
         return known
@@ -77,7 +79,9 @@ def run(
         path = _ask(asked, progress, cancelled or (lambda: False))
         return decode(path.read_bytes())
     except msgspec.DecodeError as error:
-        raise SuironError(f"the answer about the rows cannot be read ({error})", str(path), "Remove that file and ask again") from error
+        raise SuironError(
+            f"the answer about the rows cannot be read ({error})", str(path), "Remove that file and ask again"
+        ) from error
     except OSError as error:
         where = str(error.filename or "")
         do = "Free space or memory, or set SUIRON_CACHE to a folder that can be written"
@@ -85,7 +89,8 @@ def run(
 
 
 def cached(what: What, source: str, fingerprint: str, options: Options = Options()) -> Statistics | Report | None:  # noqa: B008  (frozen)
-    """The answer as it was found before, or None. Raises ModelError for a model that does not exist, UsageError for a template."""
+    """The answer as it was found before, or None. Raises ModelError for a model that does not exist, UsageError for a
+    template."""
     from core.models.tokenizer_folder import tokenizer_folder
     from core.quality import tokens
 
@@ -163,6 +168,14 @@ def _died(status: int, said: IO[bytes], source: str) -> SuironError:
     lines = [line.strip() for line in said.read().decode("utf-8", "replace").splitlines() if line.strip()]
     if status < 0:
         name = signal.Signals(-status).name if -status in list(signal.Signals) else str(-status)
-        return SuironError(f"the process that judges the rows was ended from outside ({name})", source, "Free some memory and try again")
+        return SuironError(
+            f"the process that judges the rows was ended from outside ({name})",
+            source,
+            "Free some memory and try again",
+        )
     words = f": {lines[-1][:300]}" if lines else ""
-    return SuironError(f"the process that judges the rows ended with status {status}{words}", source, "Report this: the program is at fault")
+    return SuironError(
+        f"the process that judges the rows ended with status {status}{words}",
+        source,
+        "Report this: the program is at fault",
+    )

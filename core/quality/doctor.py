@@ -1,4 +1,5 @@
-"""The doctor: every row through every check, then the rows against each other. Streams; holds a few hundred bytes a row, never the texts."""
+"""The doctor: every row through every check, then the rows against each other. Streams; holds a few hundred bytes a
+row, never the texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Where checks put what they find: for each kind the rows, the columns and the other row, as compact arrays. Knows no check."""
+"""Where checks put what they find: for each kind the rows, the columns and the other row, as compact arrays. Knows no
+check."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ _BIT = {column: 1 << i for i, column in enumerate(COLUMNS)}
 
 
 class Findings:
-    """One finding of a kind for a row; told again for another column, the columns are joined and the first other row stays."""
+    """One finding of a kind for a row; told again for another column, the columns are joined and the first other row
+    stays."""
 
     def __init__(self) -> None:
         self._rows: dict[str, array[int]] = {}
@@ -32,7 +34,10 @@ class Findings:
             self.add(kind, row, column)
 
     def dump(self) -> dict[str, tuple[bytes, bytes, bytes]]:
-        return {kind: (rows.tobytes(), self._others[kind].tobytes(), bytes(self._fields[kind])) for kind, rows in self._rows.items()}
+        return {
+            kind: (rows.tobytes(), self._others[kind].tobytes(), bytes(self._fields[kind]))
+            for kind, rows in self._rows.items()
+        }
 
     def add_dumped(self, dumped: dict[str, tuple[bytes, bytes, bytes]]) -> None:
         for kind, (rows, others, fields) in dumped.items():
@@ -50,7 +55,9 @@ class Findings:
     def _group(self, name: str, severity: Severity | None) -> Group:
         kind = KINDS[name]
         told = np.frombuffer(self._rows[name], np.int64)
-        rows, first, places = np.unique(told, return_index=True, return_inverse=True)  # the first of equal ones: in the order they were told
+        rows, first, places = np.unique(
+            told, return_index=True, return_inverse=True
+        )  # the first of equal ones: in the order they were told
         fields = np.zeros(len(rows), np.uint8)
         np.bitwise_or.at(fields, places, np.frombuffer(self._fields[name], np.uint8))
         others = np.frombuffer(self._others[name], np.int64)[first]

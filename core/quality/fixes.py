@@ -1,6 +1,8 @@
-"""Safe fixes as data: what would be changed or deleted, row by row. A fix reads each row again, and leaves alone what it is not sure of.
+"""Safe fixes as data: what would be changed or deleted, row by row. A fix reads each row again, and leaves alone what
+it is not sure of.
 
-Applied by whoever may write, through an editor; to be undone there like any other edit. Light: the terminal may import it.
+Applied by whoever may write, through an editor; to be undone there like any other edit. Light: the terminal may import
+it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from core.quality.wording import question
 _MOST = 100_000  # rows of one fix: their new texts are in memory
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _HIDDEN = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
-_RIGHT_TO_LEFT = re.compile("[\u0590-\u05ff\u0600-\u061b\u061d-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]")
+_RIGHT_TO_LEFT = re.compile(
+    "[\u0590-\u05ff\u0600-\u061b\u061d-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
 _BLACK_FLAG = "\U0001f3f4"  # the tags behind it make it a region's flag
 
 
@@ -41,7 +45,8 @@ class Editing(Protocol):
 
 
 class Fix(msgspec.Struct, frozen=True):
-    """changes: by row index the columns that get a new text; deletes: rows to take out, rising; left: findings that it leaves to a person."""
+    """changes: by row index the columns that get a new text; deletes: rows to take out, rising; left: findings that it
+    leaves to a person."""
 
     kind: str
     words: str
@@ -56,10 +61,15 @@ class Fix(msgspec.Struct, frozen=True):
 
 
 def plan(data: Rows, group: Group) -> Fix:
-    """The fix for a group of findings about `data`, at most a hundred thousand rows of it. Raises UsageError for a kind that has no safe fix."""
+    """The fix for a group of findings about `data`, at most a hundred thousand rows of it. Raises UsageError for a kind
+    that has no safe fix."""
     if not group.fix:
         possible = ", ".join(kind.name for kind in KINDS.values() if kind.fix)
-        raise UsageError(f"{group.title}: there is no safe fix for this", group.kind, f"Mend the rows by hand; there are fixes for: {possible}")
+        raise UsageError(
+            f"{group.title}: there is no safe fix for this",
+            group.kind,
+            f"Mend the rows by hand; there are fixes for: {possible}",
+        )
     changes: dict[int, dict[str, str]] = {}
     deletes: list[int] = []
     for place, index in enumerate(group.indices[:_MOST]):
@@ -77,7 +87,8 @@ def plan(data: Rows, group: Group) -> Fix:
 
 
 def apply(editor: Editing, fix: Fix) -> int:
-    """Does it, as one edit; the number of rows that changed. Raises DataError where they cannot be, as the editor does."""
+    """Does it, as one edit; the number of rows that changed. Raises DataError where they cannot be, as the editor
+    does."""
     if fix.deletes:
         return editor.delete(fix.deletes)
     return editor.rewrite(fix.changes, fix.words) if fix.changes else 0
@@ -88,13 +99,23 @@ def _changed(kind: str, row: Row) -> dict[str, str]:
     if kind == "template_marker":
         return _moved(row)
     texts = {column: getattr(row, column) for column in TEXTS}
-    return {column: new for column, text in texts.items() if (new := _MENDS[kind](text)) != text and (new.strip() or not text.strip())}
+    return {
+        column: new
+        for column, text in texts.items()
+        if (new := _MENDS[kind](text)) != text and (new.strip() or not text.strip())
+    }
 
 
 def _moved(row: Row) -> dict[str, str]:
     """Reasoning that stands at the beginning of the output goes into its column, where that is empty."""
     parts = cut(row.output) if not row.reasoning.strip() else None
-    if parts is None or parts.answer is None or not parts.answer.strip() or not parts.reasoning.strip() or cut(parts.answer) is not None:
+    if (
+        parts is None
+        or parts.answer is None
+        or not parts.answer.strip()
+        or not parts.reasoning.strip()
+        or cut(parts.answer) is not None
+    ):
         return {}
     return {"reasoning": parts.reasoning, "output": parts.answer}
 
@@ -110,7 +131,8 @@ def without_hidden(text: str) -> str:
 
 
 def ungarbled(text: str) -> str:
-    """Decoded again, line by line, where ftfy finds a way that leaves nothing garbled and loses no letter; other lines stay as they are."""
+    """Decoded again, line by line, where ftfy finds a way that leaves nothing garbled and loses no letter; other lines
+    stay as they are."""
     return "\n".join(map(_decoded, text.split("\n"))) if _garbled(text) else text
 
 
@@ -134,8 +156,12 @@ _MENDS: dict[str, Callable[[str], str]] = {
     "blank_edges": str.strip,
 }
 _DELETES: dict[str, Callable[[Row, Row], bool]] = {
-    "duplicate": lambda row, first: row.identity() == first.identity() and row.sysflag == first.sysflag and row.index != first.index,
+    "duplicate": lambda row, first: (
+        row.identity() == first.identity() and row.sysflag == first.sysflag and row.index != first.index
+    ),
     "leakage": lambda row, test: (
-        held_out(test.sysflag) and not held_out(row.sysflag) and question(row.instruction, row.input) == question(test.instruction, test.input)
+        held_out(test.sysflag)
+        and not held_out(row.sysflag)
+        and question(row.instruction, row.input) == question(test.instruction, test.input)
     ),
 }

@@ -1,4 +1,5 @@
-"""Every kind of finding as data: how bad it is, why it matters, what to do, and the safe fix where there is one. Finds nothing itself."""
+"""Every kind of finding as data: how bad it is, why it matters, what to do, and the safe fix where there is one. Finds
+nothing itself."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""In which language a text is, where that is beyond doubt: by its script, and between languages of one script by function words and a model.
+"""In which language a text is, where that is beyond doubt: by its script, and between languages of one script by
+function words and a model.
 
-Languages are named by two letters. No answer (an empty name) is the rule for short texts, formulas, code, names: they are no evidence.
+Languages are named by two letters. No answer (an empty name) is the rule for short texts, formulas, code, names: they
+are no evidence.
 """
 
 from __future__ import annotations
@@ -25,7 +27,17 @@ _SURE = 0.8  # the share of a text's letters that its script must have
 
 _SIBLINGS = tuple(
     frozenset(names.split())
-    for names in ("no nb nn da sv", "id ms jv su", "cs sk", "hr bs sr sl", "es gl ca pt oc an", "nl af fy", "it la co", "fi et", "ru uk be bg mk")
+    for names in (
+        "no nb nn da sv",
+        "id ms jv su",
+        "cs sk",
+        "hr bs sr sl",
+        "es gl ca pt oc an",
+        "nl af fy",
+        "it la co",
+        "fi et",
+        "ru uk be bg mk",
+    )
 )  # too alike to be told apart in a sentence
 
 _NAMES = {
@@ -78,8 +90,9 @@ def named(syslang: str) -> str:
 
 
 def script(counts: Any) -> str:
-    """By a text's row of `Letters.counts`: a language, or the name of a script that several languages share ("latin", "cyrillic", "arabic",
-    "devanagari", "han" where Chinese and Japanese cannot be told apart), or nothing where it has too few letters or several scripts."""
+    """By a text's row of `Letters.counts`: a language, or the name of a script that several languages share ("latin",
+    "cyrillic", "arabic", "devanagari", "han" where Chinese and Japanese cannot be told apart), or nothing where it has
+    too few letters or several scripts."""
     numbers = {kind: int(counts[kind]) for kind in WRITTEN if counts[kind]}
     letters = sum(numbers.values())
     if not letters:
@@ -88,20 +101,26 @@ def script(counts: Any) -> str:
     if latin >= _SURE * letters:
         return "latin" if latin >= LATIN_FEW else ""
     kana, han = numbers.get(Class.KANA, 0), numbers.get(Class.HAN, 0)
-    # a Latin letter is a fraction of a word and a Chinese one a whole one: in a sentence with both, the letters do not weigh the same
+    # a Latin letter is a fraction of a word and a Chinese one a whole one: in a sentence with both, the letters do not
+    # weigh the same
     weighed = letters - latin + latin / 4
     if kana + han >= _SURE * weighed and kana + han >= FEW:
         if kana >= 0.1 * (kana + han):
             return "ja"
         return "zh" if kana == 0 and han >= 2 * FEW else "han"
     for kind, number in numbers.items():
-        if kind not in (Class.LATIN, Class.ACCENTED, Class.KANA, Class.HAN) and number >= _SURE * weighed and number >= FEW:
+        if (
+            kind not in (Class.LATIN, Class.ACCENTED, Class.KANA, Class.HAN)
+            and number >= _SURE * weighed
+            and number >= FEW
+        ):
             return _SHARED.get(kind) or _ONE_SCRIPT.get(kind, "")
     return ""
 
 
 def plain(text: str) -> str:
-    """The language of a Latin text by its commonest words, or nothing where they do not decide. Cheap; reads the first few hundred characters."""
+    """The language of a Latin text by its commonest words, or nothing where they do not decide. Cheap; reads the first
+    few hundred characters."""
     words = set(text[:_READ].lower().split())
     found = sorted(((len(words & common), language) for language, common in _PLAIN.items()), reverse=True)
     return found[0][1] if found[0][0] >= 3 and found[0][0] >= 2 * found[1][0] else ""
@@ -113,7 +132,8 @@ def prose(text: str) -> str:
 
 
 def language(text: str) -> str:
-    """The language of one text, or its script as `script` names it, or nothing where there is doubt. Slow where a model has to be asked."""
+    """The language of one text, or its script as `script` names it, or nothing where there is doubt. Slow where a model
+    has to be asked."""
     words = prose(text)
     written = script(counted(words))
     if written != "latin":

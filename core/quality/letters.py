@@ -1,6 +1,8 @@
-"""What characters a text is made of, counted for thousands of texts at once: scripts, digits, and characters that no text should hold.
+"""What characters a text is made of, counted for thousands of texts at once: scripts, digits, and characters that no
+text should hold.
 
-One table gives every code point a class; NumPy looks a whole block up in it. Knows classes, not what they mean for a row.
+One table gives every code point a class; NumPy looks a whole block up in it. Knows classes, not what they mean for a
+row.
 """
 
 from __future__ import annotations
@@ -74,7 +76,8 @@ def table() -> Any:
 
 @cache
 def _garbled() -> Any:
-    """Which code points are found in text that was decoded with a wrong encoding; two of them side by side deserve a closer look."""
+    """Which code points are found in text that was decoded with a wrong encoding; two of them side by side deserve a
+    closer look."""
     import re
 
     from ftfy.badness import MOJIBAKE_CATEGORIES
@@ -93,7 +96,8 @@ def counted(text: str) -> Any:
 
 
 class Letters:
-    """Of some texts: counts, an array (texts, classes) of int64; garbled: for each text whether two characters of garbled text stand side by side."""
+    """Of some texts: counts, an array (texts, classes) of int64; garbled: for each text whether two characters of
+    garbled text stand side by side."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.counts = np.zeros((len(texts), len(Class)), np.int64)

@@ -1,4 +1,5 @@
-"""Marks inside a field that belong to a template or a tokenizer, not to a text: headings, tags of reasoning, special tokens."""
+"""Marks inside a field that belong to a template or a tokenizer, not to a text: headings, tags of reasoning, special
+tokens."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ _HINTS = ("###", "<", "[")  # one of these stands in every mark; most texts have
 
 
 class Marks:
-    """markers: of the templates that rows are trained with; tokenizer: the chosen model's, whose own special tokens are sought too.
+    """markers: of the templates that rows are trained with; tokenizer: the chosen model's, whose own special tokens are
+    sought too.
 
     A heading counts at the start of a line, as the splitter reads it; a tag anywhere in what the model writes.
     """
@@ -33,11 +35,16 @@ class Marks:
         self._heading = re.compile(f"(?m)^(?:{'|'.join(map(re.escape, headings))})") if headings else None
         self._tag = re.compile("|".join([*map(re.escape, tags), *_OTHER_TAGS]))
         self._special = re.compile("|".join([*map(re.escape, own), *_SPECIAL]))
-        self._hints = tuple({*_HINTS, *(mark for mark in (*own, *headings, *tags) if not any(hint in mark for hint in _HINTS))})
+        self._hints = tuple(
+            {*_HINTS, *(mark for mark in (*own, *headings, *tags) if not any(hint in mark for hint in _HINTS))}
+        )
 
     def check(self, block: Block, findings: Findings) -> None:
         for column in TEXTS:
-            written = column in ("reasoning", "output")  # what the model writes; a tag in what it only reads does not split anything
+            written = column in (
+                "reasoning",
+                "output",
+            )  # what the model writes; a tag in what it only reads does not split anything
             for row, text in zip(block.rows, block[column], strict=True):
                 if not any(hint in text for hint in self._hints):
                     continue
@@ -48,6 +55,9 @@ class Marks:
 
 
 def _own(tokenizer: TextTokenizer) -> list[str]:
-    """The special tokens that no ordinary text spells: of at least three characters, with a sign that is no letter in them."""
+    """The special tokens that no ordinary text spells: of at least three characters, with a sign that is no letter in
+    them."""
     tokens = tokenizer.raw.get_added_tokens_decoder().values()
-    return sorted({token.content for token in tokens if token.special and len(token.content) >= 3 and not token.content.isalnum()})
+    return sorted(
+        {token.content for token in tokens if token.special and len(token.content) >= 3 and not token.content.isalnum()}
+    )

@@ -1,4 +1,5 @@
-"""Rows whose texts are in different languages, or in another one than syslang says. Scripts decide first; only what is left is read closely."""
+"""Rows whose texts are in different languages, or in another one than syslang says. Scripts decide first; only what is
+left is read closely."""
 
 from __future__ import annotations
 
@@ -20,7 +21,11 @@ def check_languages(block: Block, findings: Findings) -> None:
         if not asked.script:
             continue
         for column, kind in (("output", "answer_language"), ("reasoning", "reasoning_language")):
-            if _other(texts[column], asked) and (not given.text.strip() or _other(texts[column], given)) and not _about_languages(asked, given):
+            if (
+                _other(texts[column], asked)
+                and (not given.text.strip() or _other(texts[column], given))
+                and not _about_languages(asked, given)
+            ):
                 findings.add(kind, row, column)
 
 
@@ -41,18 +46,26 @@ class _Text:
 
 def _other(one: _Text, other: _Text) -> bool:
     """Whether two texts are surely in different languages."""
-    if not one.script or not other.script or (one.script == other.script != "latin") or (one.plain and one.plain == other.plain):
+    if (
+        not one.script
+        or not other.script
+        or (one.script == other.script != "latin")
+        or (one.plain and one.plain == other.plain)
+    ):
         return False
     return differ(one.language, other.language)
 
 
 def _contradicts(texts: dict[str, _Text], said: str) -> bool:
-    """Whether the question (without a clear one the answer, then the reasoning) is surely not in the language `said`."""
+    """Whether the question (without a clear one the answer, then the reasoning) is surely not in the language
+    `said`."""
     text = next((texts[column] for column in ("instruction", "output", "reasoning") if texts[column].script), None)
     if text is None or text.script == said or text.plain == said:
         return False
     if text.script == "latin" and not text.plain and said not in ("en", "ja", "zh", "ko"):
-        return False  # a rarer language with Latin letters: the model is asked only where syslang is surely none of these
+        return (
+            False  # a rarer language with Latin letters: the model is asked only where syslang is surely none of these
+        )
     return differ(text.language, said)
 
 

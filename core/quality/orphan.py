@@ -1,4 +1,5 @@
-"""A process that ends when whoever started it is gone, however that happened: its standard input, a pipe from there, closes."""
+"""A process that ends when whoever started it is gone, however that happened: its standard input, a pipe from there,
+closes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Rows that do not fit the maximum length, by the encoder that training uses. A row of few bytes fits without being encoded."""
+"""Rows that do not fit the maximum length, by the encoder that training uses. A row of few bytes fits without being
+encoded."""
 
 from __future__ import annotations
 
@@ -26,13 +27,16 @@ class Overlong:
                 findings.add("too_long", row.index)
 
     def _surely_fits(self, block: Block, place: int) -> bool:
-        """A token of a bounded tokenizer stands for a byte or more, so the bytes of a text are the most tokens it can have."""
+        """A token of a bounded tokenizer stands for a byte or more, so the bytes of a text are the most tokens it can
+        have."""
         if not self._bounded:
             return False
         most = self._template_bytes + 8
         for column in TEXTS:
             text = block[column][place]
-            most += len(text) if text.isascii() else 3 * len(text.encode("utf-8", "surrogatepass"))  # NFC makes up to three times as many of a few
+            most += (
+                len(text) if text.isascii() else 3 * len(text.encode("utf-8", "surrogatepass"))
+            )  # NFC makes up to three times as many of a few
         return most <= self._max_length
 
 

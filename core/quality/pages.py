@@ -1,4 +1,5 @@
-"""Gives back the memory of rows that were read: a mapped file's pages would else count as this process's until the last row. Knows Linux alone."""
+"""Gives back the memory of rows that were read: a mapped file's pages would else count as this process's until the last
+row. Knows Linux alone."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ _PAGE_OUT = 21  # MADV_PAGEOUT: unlike MADV_DONTNEED it never loses what is not 
 
 
 def release(batch: Any) -> None:
-    """Hands the pages beneath an Arrow batch back to the system; what is read again comes from the file again. A hint: nothing where it cannot be."""
+    """Hands the pages beneath an Arrow batch back to the system; what is read again comes from the file again. A hint:
+    nothing where it cannot be."""
     advise = _advise()
     if advise is None:
         return

@@ -1,6 +1,8 @@
-"""What statistics and the doctor found, as structs that cross processes: small, frozen, without row texts. Imports nothing heavy.
+"""What statistics and the doctor found, as structs that cross processes: small, frozen, without row texts. Imports
+nothing heavy.
 
-Row numbers of a million findings are kept as bytes of 64-bit integers and read in place; distributions keep the exact count of every length.
+Row numbers of a million findings are kept as bytes of 64-bit integers and read in place; distributions keep the exact
+count of every length.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ class Bin(msgspec.Struct, frozen=True):
 
 
 class Lengths(msgspec.Struct, frozen=True):
-    """How many rows have each length, exactly. sizes: the lengths that occur, rising; counts: for each its rows; both packed."""
+    """How many rows have each length, exactly. sizes: the lengths that occur, rising; counts: for each its rows; both
+    packed."""
 
     sizes: bytes = b""
     counts: bytes = b""
@@ -69,7 +72,8 @@ class Lengths(msgspec.Struct, frozen=True):
         return unpack(self.sizes)[-1] if self.sizes else 0
 
     def keeping(self, share: float) -> int:
-        """The smallest length that at least `share` (0 to 1) of the rows do not exceed: p95 is `keeping(0.95)`. 0 where there are no rows."""
+        """The smallest length that at least `share` (0 to 1) of the rows do not exceed: p95 is `keeping(0.95)`. 0 where
+        there are no rows."""
         rows = self.rows
         so_far = 0
         for size, count in zip(unpack(self.sizes), unpack(self.counts), strict=True):
@@ -84,7 +88,8 @@ class Lengths(msgspec.Struct, frozen=True):
         return sum(unpack(self.counts)[first:])
 
     def bins(self, number: int, upto: int | None = None) -> list[Bin]:
-        """At most `number` bins of one whole width from 0 on; the last one holds whatever is longer than `upto` (the maximum where it is None)."""
+        """At most `number` bins of one whole width from 0 on; the last one holds whatever is longer than `upto` (the
+        maximum where it is None)."""
         if not self.sizes:
             return []
         width = -(-((self.max if upto is None else max(upto, 1)) + 1) // max(number, 1))
@@ -96,8 +101,8 @@ class Lengths(msgspec.Struct, frozen=True):
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """What a maximum length does to `rows` rows: how many are longer and so lose their EOS (here such a row is left out of training, never cut),
-    and how many of these lose the whole answer because it only begins beyond the maximum."""
+    """What a maximum length does to `rows` rows: how many are longer and so lose their EOS (here such a row is left out
+    of training, never cut), and how many of these lose the whole answer because it only begins beyond the maximum."""
 
     max_length: int
     rows: int
@@ -113,11 +118,12 @@ class Cut(msgspec.Struct, frozen=True):
 class Statistics(msgspec.Struct, frozen=True, tag=True):
     """A data set in numbers.
 
-    pairs: rows for each (syslang, sysflag), the most frequent first; empty: for each column that is there, rows with nothing but space in it.
-    unit: what lengths count; `tokenizer` is the model's name, and `note` says why characters are counted where it is empty.
-    columns: the length of each column's text alone. whole: the text as it is trained, with the beginning and end of sequence. answer_start: the
-    place of the answer's first token in it. templates: how many rows take each, of the mixture, by name; without_reasoning: those among them that
-    one without reasoning takes because they have none; no_template: rows that no template of the mixture is for, in none of these lengths.
+    pairs: rows for each (syslang, sysflag), the most frequent first; empty: for each column that is there, rows with
+    nothing but space in it. unit: what lengths count; `tokenizer` is the model's name, and `note` says why characters
+    are counted where it is empty. columns: the length of each column's text alone. whole: the text as it is trained,
+    with the beginning and end of sequence. answer_start: the place of the answer's first token in it. templates: how
+    many rows take each, of the mixture, by name; without_reasoning: those among them that one without reasoning takes
+    because they have none; no_template: rows that no template of the mixture is for, in none of these lengths.
     unreadable: rows the tokenizer refuses, counted nowhere else.
     """
 
@@ -161,11 +167,12 @@ class Statistics(msgspec.Struct, frozen=True, tag=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """All findings of one kind. severity may be milder than the kind's own; why: one sentence why it matters; do: what to do about it.
+    """All findings of one kind. severity may be milder than the kind's own; why: one sentence why it matters; do: what
+    to do about it.
 
-    rows: packed row indices, rising, each once. others: packed, as many: the other row that it is about (the first of the duplicates, the test row),
-    or -1. fields: one byte a row, bit i set where the finding is in column i of `COLUMNS`. fix: what the safe fix does, in words, empty where none
-    is safe.
+    rows: packed row indices, rising, each once. others: packed, as many: the other row that it is about (the first of
+    the duplicates, the test row), or -1. fields: one byte a row, bit i set where the finding is in column i of
+    `COLUMNS`. fix: what the safe fix does, in words, empty where none is safe.
     """
 
     kind: str
@@ -214,8 +221,9 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, tag=True):
-    """What the doctor says of `rows` rows. groups: the worst first, then the most frequent; none is empty. notes: what it could not check, or need
-    not. skipped: rows of the source that could not be read at all, which are listed elsewhere."""
+    """What the doctor says of `rows` rows. groups: the worst first, then the most frequent; none is empty. notes: what
+    it could not check, or need not. skipped: rows of the source that could not be read at all, which are listed
+    elsewhere."""
 
     source: str
     split: str

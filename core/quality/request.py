@@ -19,9 +19,10 @@ CHECKER = 2  # to be raised whenever the same rows would give another answer
 
 
 class Options(msgspec.Struct, frozen=True):
-    """How a row would be trained, whatever is learnt of it. model: whose tokenizer counts, empty for none; max_length: tokens a row may have, 0 for
-    no maximum; train_flag: the sysflag of the rows that are trained; columns: what the six are taken from, where a person said so; the rest as in a
-    run's `prompt` section. Templates are also sought beside the data set."""
+    """How a row would be trained, whatever is learnt of it. model: whose tokenizer counts, empty for none; max_length:
+    tokens a row may have, 0 for no maximum; train_flag: the sysflag of the rows that are trained; columns: what the six
+    are taken from, where a person said so; the rest as in a run's `prompt` section. Templates are also sought beside
+    the data set."""
 
     model: str = ""
     max_length: int = 2048
@@ -88,7 +89,9 @@ class Trouble(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, error: SuironError) -> Trouble:
-        kind = next(kind for kind in type(error).__mro__ if kind.__module__ == SuironError.__module__)  # what the other process knows for certain
+        kind = next(
+            kind for kind in type(error).__mro__ if kind.__module__ == SuironError.__module__
+        )  # what the other process knows for certain
         return cls(kind.__name__, error.what, error.where, error.do)
 
     def raised(self) -> SuironError:
@@ -102,14 +105,18 @@ def folder() -> Path:
 
 
 def answer_name(what: What, source: str, fingerprint: str, options: Options, tokenizer: str) -> str:
-    """The file's name of the answer about rows of this fingerprint. tokenizer: what names the tokenizer's content, empty for none.
+    """The file's name of the answer about rows of this fingerprint. tokenizer: what names the tokenizer's content,
+    empty for none.
 
-    A maximum changes no statistic (`Statistics.cut` answers for any), and without a tokenizer no finding; the columns are in the fingerprint.
-    Reads the mixture's template files, whose texts are in the name. Raises UsageError for a template there is not.
+    A maximum changes no statistic (`Statistics.cut` answers for any), and without a tokenizer no finding; the columns
+    are in the fingerprint. Reads the mixture's template files, whose texts are in the name. Raises UsageError for a
+    template there is not.
     """
     from core.examples.run_mixture import named_templates
 
-    templates = hashlib.blake2b(msgspec.json.encode(named_templates(options.mixture, source)), digest_size=16).hexdigest()
+    templates = hashlib.blake2b(
+        msgspec.json.encode(named_templates(options.mixture, source)), digest_size=16
+    ).hexdigest()
     options = msgspec.structs.replace(options, columns=None)
     if what == "statistics" or not tokenizer:
         options = msgspec.structs.replace(options, max_length=0)

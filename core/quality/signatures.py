@@ -1,7 +1,8 @@
-"""What each row is compared by: short digests of what it says, and MinHashes of its question and of the whole, for thousands of rows at once.
+"""What each row is compared by: short digests of what it says, and MinHashes of its question and of the whole, for
+thousands of rows at once.
 
-Texts are normalised: NFKC, case folded, white space as single blanks. Their shingles are runs of characters, since Chinese and Japanese have no
-blanks between words; they are hashed by NumPy over the whole block, and sketched by rensa.
+Texts are normalised: NFKC, case folded, white space as single blanks. Their shingles are runs of characters, since
+Chinese and Japanese have no blanks between words; they are hashed by NumPy over the whole block, and sketched by rensa.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from core.base.row import COLUMNS
 from core.quality.blocks import Block
 from core.quality.wording import SHINGLE, SHINGLE_WIDE, normal, numerals, question, whole, wide
 
-BANDS, DEPTH = 12, 5  # two texts of similarity s share a band with probability 1 - (1 - s^5)^12: 0.99 at 0.8, 0.32 at 0.5
+BANDS, DEPTH = (
+    12,
+    5,
+)  # two texts of similarity s share a band with probability 1 - (1 - s^5)^12: 0.99 at 0.8, 0.32 at 0.5
 FEWEST = 20  # shingles; shorter texts are compared exactly alone
 LONGEST = 8_000  # characters of a text that are sketched and compared
 _AT_ONCE = 512  # texts sketched at once: their hashes are eight bytes a character
@@ -30,9 +34,9 @@ _TYPES: dict[str, Any] = {
 
 
 class Signatures:
-    """Of all rows, block by block. flag: a number of `flags`; same: the row to the letter, without its flag and language; alike: the row normalised;
-    asked: its question; said: its output; the bands: arrays (rows, BANDS), of which two near texts with the same numbers in their questions share
-    one; 0 where the text is too short."""
+    """Of all rows, block by block. flag: a number of `flags`; same: the row to the letter, without its flag and
+    language; alike: the row normalised; asked: its question; said: its output; the bands: arrays (rows, BANDS), of
+    which two near texts with the same numbers in their questions share one; 0 where the text is too short."""
 
     def __init__(self) -> None:
         self._parts: dict[str, list[Any]] = {name: [] for name in _TYPES}
@@ -42,8 +46,13 @@ class Signatures:
         texts = [block[column] for column in COLUMNS[:4]]
         questions = [question(instruction, given) for instruction, given in zip(texts[0], texts[1], strict=True)]
         outputs = [normal(output) for output in texts[3]]
-        wholes = [whole(asked, normal(reasoning), said) for asked, reasoning, said in zip(questions, texts[2], outputs, strict=True)]
-        numbers = np.fromiter((crc32(" ".join(numerals(asked)).encode()) for asked in questions), np.uint64, len(questions))
+        wholes = [
+            whole(asked, normal(reasoning), said)
+            for asked, reasoning, said in zip(questions, texts[2], outputs, strict=True)
+        ]
+        numbers = np.fromiter(
+            (crc32(" ".join(numerals(asked)).encode()) for asked in questions), np.uint64, len(questions)
+        )
         made = {
             "row": block.rows,
             "flag": [self.flags.setdefault(flag, len(self.flags)) for flag in block["sysflag"]],
@@ -82,7 +91,8 @@ class Signatures:
 
 
 def _digests(rows: Any) -> Any:
-    """Of each tuple of texts a number of 64 bits; the lengths are part of it, so that no text can end where another begins."""
+    """Of each tuple of texts a number of 64 bits; the lengths are part of it, so that no text can end where another
+    begins."""
     made = bytearray()
     for row in rows:
         digest = hashlib.blake2b(digest_size=8)

@@ -1,4 +1,5 @@
-"""A data set in numbers, by one pass over its rows. Lengths are counted exactly, one counter a length, so memory does not grow with the rows."""
+"""A data set in numbers, by one pass over its rows. Lengths are counted exactly, one counter a length, so memory does
+not grow with the rows."""
 
 from __future__ import annotations
 
@@ -17,21 +18,29 @@ _BATCH = 512  # rows encoded at once
 
 
 def compute(data: Any, options: Options, tokenizer: TextTokenizer | None, why: str, tell: Tell) -> Statistics:
-    """The statistics of all rows of `data`, an open DataSet. tokenizer: of the chosen model, or None because of `why`."""
+    """The statistics of all rows of `data`, an open DataSet. tokenizer: of the chosen model, or None because of
+    `why`."""
     counted = _Counts(Trained(data.source, options, tokenizer), tokenizer)
     done = 0
     for block in blocks(data):
         counted.take_flags(block)
         for first in range(0, len(block), _BATCH):
             counted.take_lengths(block, first, min(first + _BATCH, len(block)))
-            tell("counting tokens" if tokenizer is not None else "counting characters", done + min(first + _BATCH, len(block)), len(data))
+            tell(
+                "counting tokens" if tokenizer is not None else "counting characters",
+                done + min(first + _BATCH, len(block)),
+                len(data),
+            )
         done += len(block)
     return Statistics(
         data.source,
         data.split,
         data.fingerprint,
         done,
-        tuple((lang, flag, count) for (lang, flag), count in sorted(counted.pairs.items(), key=lambda item: (-item[1], item[0]))),
+        tuple(
+            (lang, flag, count)
+            for (lang, flag), count in sorted(counted.pairs.items(), key=lambda item: (-item[1], item[0]))
+        ),
         {column: counted.empty[column] for column in data.columns},
         "tokens" if tokenizer is not None else "characters",
         {column: Lengths.of(counted.columns[column]) for column in TEXTS if column in data.columns},
@@ -52,7 +61,11 @@ class _Counts:
         self._trained, self._tokenizer = trained, tokenizer
         self._names = [template.name for template in trained.templates]
         chat = [template.name for template in trained.templates if isinstance(template, Unbound)]
-        self.unbound = f"what the model's own form ({', '.join(chat)}) writes around a row is not counted without the model" if chat else ""
+        self.unbound = (
+            f"what the model's own form ({', '.join(chat)}) writes around a row is not counted without the model"
+            if chat
+            else ""
+        )
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.empty: Counter[str] = Counter()
         self.columns: dict[str, Counter[int]] = {column: Counter() for column in TEXTS}
@@ -78,7 +91,9 @@ class _Counts:
             self.columns[column][0] += len(readable) - len(filled)
             if not self.columns[column][0]:
                 del self.columns[column][0]
-            self.columns[column].update(map(len, self._tokenizer.raw.encode_batch_fast(filled, add_special_tokens=False)))
+            self.columns[column].update(
+                map(len, self._tokenizer.raw.encode_batch_fast(filled, add_special_tokens=False))
+            )
         for row, measure in zip(rows, self._trained.measure(rows), strict=True):
             if measure.place is None:
                 self.no_template += 1

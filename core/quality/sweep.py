@@ -1,6 +1,8 @@
-"""The first pass of the doctor: every row by itself, and its signature. Done by one process, or by several that each take a share of the blocks.
+"""The first pass of the doctor: every row by itself, and its signature. Done by one process, or by several that each
+take a share of the blocks.
 
-A share's result goes from process to process as bytes in a file: `python -m core.quality.sweep REQUEST PART PARTS FILE` is the helper.
+A share's result goes from process to process as bytes in a file: `python -m core.quality.sweep REQUEST PART PARTS FILE`
+is the helper.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ class Swept(msgspec.Struct):
         self.reasoned += reasoned
 
 
-def sweep(data: Any, options: Options, tokenizer: TextTokenizer | None, tell: Tell, part: int = 0, parts: int = 1) -> Swept:
+def sweep(
+    data: Any, options: Options, tokenizer: TextTokenizer | None, tell: Tell, part: int = 0, parts: int = 1
+) -> Swept:
     """Checks every `parts`-th block of `data`, an open DataSet, from the block `part` on. `tell` hears of rows."""
     swept = Swept(Findings(), Signatures())
     trained = Trained(data.source, options, tokenizer)
@@ -71,7 +75,8 @@ def sweep(data: Any, options: Options, tokenizer: TextTokenizer | None, tell: Te
 
 
 def sweep_by_several(data: Any, options: Options, tokenizer: TextTokenizer | None, tell: Tell) -> Swept:
-    """The same of all blocks, on as many cores as there are where the rows are many. Raises SuironError where a helper fails."""
+    """The same of all blocks, on as many cores as there are where the rows are many. Raises SuironError where a helper
+    fails."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parts = min(cores, _MOST) if len(data) >= _MANY else 1
     if parts == 1:
@@ -85,7 +90,8 @@ def sweep_by_several(data: Any, options: Options, tokenizer: TextTokenizer | Non
 
 @contextmanager
 def _helpers(data: Any, options: Options, parts: int) -> Iterator[Iterator[bytes]]:
-    """Starts a helper for each part but the first; what it yields waits for their results. They end with this block, and with this process."""
+    """Starts a helper for each part but the first; what it yields waits for their results. They end with this block,
+    and with this process."""
     with tempfile.TemporaryDirectory(prefix="suiron-doctor-") as folder:
         request = Request("doctor", data.source, data.split, options, folder).dump()
         files = [Path(folder) / str(part) for part in range(1, parts)]
@@ -123,7 +129,9 @@ def main(text: str, part: str, parts: str, file: str) -> int:
     end_with_parent()
     request = Request.load(text)
     tokenizer, _ = tokens.load(request.options.model)
-    swept = sweep(open_rows(request.data), request.options, tokenizer, lambda words, done, total: None, int(part), int(parts))
+    swept = sweep(
+        open_rows(request.data), request.options, tokenizer, lambda words, done, total: None, int(part), int(parts)
+    )
     Path(file).write_bytes(swept.dump())
     return 0
 

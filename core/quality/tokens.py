@@ -1,4 +1,5 @@
-"""The tokenizer of a model by name, where it is on this disk, and what names its content. Nothing is fetched or made to count tokens."""
+"""The tokenizer of a model by name, where it is on this disk, and what names its content. Nothing is fetched or made to
+count tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ _FILES = (
 
 
 def identity(folder: Path) -> str:
-    """What names the content of the tokenizer in `folder`, its chat template with it. Raises ModelError where it cannot be read."""
+    """What names the content of the tokenizer in `folder`, its chat template with it. Raises ModelError where it cannot
+    be read."""
     digest = hashlib.blake2b(digest_size=16)
     for name in _FILES:
         try:
@@ -27,7 +29,9 @@ def identity(folder: Path) -> str:
         except FileNotFoundError:
             content = b""
         except OSError as error:
-            raise ModelError(f"the file cannot be read ({error.strerror})", str(folder / name), "Check who may read it") from error
+            raise ModelError(
+                f"the file cannot be read ({error.strerror})", str(folder / name), "Check who may read it"
+            ) from error
         digest.update(len(content).to_bytes(8, "little") + content)
     return digest.hexdigest()
 

@@ -1,7 +1,7 @@
 """Rows that say the same: duplicates, near ones, and questions of the test rows that are also trained on.
 
-A row is held against rows of its own sysflag for duplicates, and a trained one against those held out for leakage. Signatures only propose: what is
-called almost the same was read and compared, and a safe fix compares again.
+A row is held against rows of its own sysflag for duplicates, and a trained one against those held out for leakage.
+Signatures only propose: what is called almost the same was read and compared, and a safe fix compares again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ class Twins:
         flags = sorted(signatures.flags, key=signatures.flags.__getitem__)
         flag = self._s["flag"]
         self._held = np.array([held_out(flag) for flag in flags], np.bool_)[flag] if flags else np.zeros(0, np.bool_)
-        self._trained = np.array([flag.strip() == train_flag for flag in flags], np.bool_)[flag] if flags else np.zeros(0, np.bool_)
+        self._trained = (
+            np.array([flag.strip() == train_flag for flag in flags], np.bool_)[flag] if flags else np.zeros(0, np.bool_)
+        )
         self._found = np.zeros(len(flag), np.bool_)  # is a duplicate of some sort already
         self._leaked = np.zeros(len(flag), np.bool_)
         self._read = lru_cache(4096)(self._texts)
@@ -67,7 +69,8 @@ class Twins:
                         findings.add("leakage", self._row(place), other=self._row(test))
 
     def _other_answers(self, findings: Findings) -> None:
-        """Rows that ask the same as an earlier one of their flag and answer something else, where both answers are short."""
+        """Rows that ask the same as an earlier one of their flag and answer something else, where both answers are
+        short."""
         for places in _runs(_mixed(self._s["asked"], self._s["flag"])):
             firsts: dict[int, int] = {}  # the first row with each output
             for place in places:
@@ -97,12 +100,16 @@ class Twins:
                             findings.add("near_leakage", self._row(place), other=self._row(test))
 
     def _near(self, findings: Findings) -> None:
-        """Rows almost like an earlier one of their flag: in all they say, or in what they ask where they answer the same."""
+        """Rows almost like an earlier one of their flag: in all they say, or in what they ask where they answer the
+        same."""
         first_to_ask = np.zeros(len(self._found), np.bool_)
         first_to_ask[np.unique(_mixed(self._s["asked"], self._s["flag"]), return_index=True)[1]] = True
         whole = _mixed(self._s["flag"], np.zeros(len(self._found), np.uint64))
         answer = _mixed(self._s["said"], self._s["flag"])
-        sorts = (("whole_bands", whole, self._says_the_same, ~self._found), ("asked_bands", answer, self._asks_the_same, first_to_ask))
+        sorts = (
+            ("whole_bands", whole, self._says_the_same, ~self._found),
+            ("asked_bands", answer, self._asks_the_same, first_to_ask),
+        )
         for bands, key, same, candidates in sorts:
             tries = np.zeros(len(self._found), np.uint8)
             for band in range(BANDS):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-SHINGLE, SHINGLE_WIDE = 6, 3  # characters; the latter where most letters are Chinese, Japanese or Korean, which say more each
+SHINGLE, SHINGLE_WIDE = (
+    6,
+    3,
+)  # characters; the latter where most letters are Chinese, Japanese or Korean, which say more each
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _NUMERAL = re.compile(r"\d+|[〇一二三四五六七八九十百千万億兆两]+")
 _COUNTING = {  # words that make another question as numbers do
@@ -38,7 +41,8 @@ def wide(text: str) -> bool:
 
 
 def numerals(text: str) -> list[str]:
-    """The numbers in a normalised text, digits in order and then words: questions that differ in these are other questions."""
+    """The numbers in a normalised text, digits in order and then words: questions that differ in these are other
+    questions."""
     return _NUMERAL.findall(text) + [word for word in text.translate(_STOPS).split() if word in _COUNTING]
 
 

@@ -1,7 +1,8 @@
-"""A series of numbers over steps: smoothed as it grows, thinned out to the columns of a chart, and given axes that seldom move.
+"""A series of numbers over steps: smoothed as it grows, thinned out to the columns of a chart, and given axes that
+seldom move.
 
-Pure and without numpy: it knows nothing of run folders, charts or screens. Steps only grow; a run that goes on from a checkpoint
-writes its steps again, and what was there from that step on is forgotten.
+Pure and without numpy: it knows nothing of run folders, charts or screens. Steps only grow; a run that goes on from a
+checkpoint writes its steps again, and what was there from that step on is forgotten.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ SMOOTHING = 0.9  # the weight of the past in the moving average: about the last 
 
 
 class Series:
-    """steps and values: the finite points; smooth: their exponential moving average, corrected for its start (Adam's bias correction), as
-    long as they are; gaps: the steps whose value was no finite number."""
+    """steps and values: the finite points; smooth: their exponential moving average, corrected for its start (Adam's
+    bias correction), as long as they are; gaps: the steps whose value was no finite number."""
 
     def __init__(self, smoothing: float = SMOOTHING) -> None:
         self._weight = smoothing
@@ -30,7 +31,8 @@ class Series:
         return max(self.steps[-1] if self.steps else 0, self.gaps[-1] if self.gaps else 0)
 
     def add(self, step: int, value: float | None) -> None:
-        """Add one point; None, an infinity or a NaN is a gap. A step already seen takes its place and forgets those after it."""
+        """Add one point; None, an infinity or a NaN is a gap. A step already seen takes its place and forgets those
+        after it."""
         if step <= self.last_step:
             keep = bisect_left(self.steps, step)
             del self.steps[keep:], self.values[keep:], self.smooth[keep:]
@@ -46,11 +48,15 @@ class Series:
         self.smooth.append(total / (1 - self._weight ** (count + 1)))
 
 
-def thin(steps: Sequence[float], values: Sequence[float], lower: float, upper: float, bins: int) -> tuple[list[float], list[float]]:
-    """At most two points for each of `bins` equal parts of [lower, upper]: its smallest and its largest value, in the order they came.
+def thin(
+    steps: Sequence[float], values: Sequence[float], lower: float, upper: float, bins: int
+) -> tuple[list[float], list[float]]:
+    """At most two points for each of `bins` equal parts of [lower, upper]: its smallest and its largest value, in the
+    order they came.
 
-    steps must grow. A peak of one step survives, however many steps share its part. New points change the last part alone,
-    so what is already drawn stays as it is. Costs a search per part and a few passes in C: 5 ms for 100,000 points.
+    steps must grow. A peak of one step survives, however many steps share its part. New points change the last part
+    alone, so what is already drawn stays as it is. Costs a search per part and a few passes in C: 5 ms for 100,000
+    points.
     """
     xs: list[float] = []
     ys: list[float] = []
@@ -63,7 +69,9 @@ def thin(steps: Sequence[float], values: Sequence[float], lower: float, upper: f
     return xs, ys
 
 
-def thin_line(steps: Sequence[float], values: Sequence[float], lower: float, upper: float, bins: int) -> tuple[list[float], list[float]]:
+def thin_line(
+    steps: Sequence[float], values: Sequence[float], lower: float, upper: float, bins: int
+) -> tuple[list[float], list[float]]:
     """The last point of each part: enough for a line that is smooth already, and a search per part is all it costs."""
     places = [stop - 1 for _, stop in _parts(steps, lower, upper, bins)]
     return [steps[place] for place in places], [values[place] for place in places]
@@ -94,8 +102,9 @@ Limits = tuple[float, float]
 
 
 def linear_limits(low: float, high: float, before: Limits | None = None) -> Limits:
-    """Round limits around [low, high] with a little room, from zero where that is near. Limits from `before` stay where the values fit; else
-    they grow, and more than they must, on the side that was too short: an axis that moves is a chart drawn anew."""
+    """Round limits around [low, high] with a little room, from zero where that is near. Limits from `before` stay where
+    the values fit; else they grow, and more than they must, on the side that was too short: an axis that moves is a
+    chart drawn anew."""
     if before is not None:
         if before[0] <= low and high <= before[1]:
             return before
@@ -135,12 +144,14 @@ def linear_ticks(lower: float, upper: float, parts: int) -> list[float]:
 
 
 def log_ticks(lower: float, upper: float, parts: int) -> list[float]:
-    """Positions 1, 2 and 5 times powers of ten within [lower, upper]; powers alone, then every second and so on, where these would be more
-    than `parts` + 1."""
+    """Positions 1, 2 and 5 times powers of ten within [lower, upper]; powers alone, then every second and so on, where
+    these would be more than `parts` + 1."""
     marks = [mark for mark in _log_marks(lower, upper) if lower * (1 - 1e-9) <= mark <= upper * (1 + 1e-9)]
     if len(marks) <= parts + 1:
         return marks
-    powers = [10.0**power for power in range(math.ceil(math.log10(lower) - 1e-9), math.floor(math.log10(upper) + 1e-9) + 1)]
+    powers = [
+        10.0**power for power in range(math.ceil(math.log10(lower) - 1e-9), math.floor(math.log10(upper) + 1e-9) + 1)
+    ]
     if len(powers) < 2:
         return marks[:: math.ceil(len(marks) / (parts + 1))]
     return powers[:: math.ceil(len(powers) / (parts + 1))]

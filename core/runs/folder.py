@@ -1,7 +1,7 @@
 """The run folder: what is written there, by whom, and how it is read while it is being written.
 
-Every file has one writer. `RunFolder` reads; `training` writes through `write_status` and `append_metric`; whoever steers a run appends to
-control.jsonl.
+Every file has one writer. `RunFolder` reads; `training` writes through `write_status` and `append_metric`; whoever
+steers a run appends to control.jsonl.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Trouble(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """status.json. Times are seconds since the epoch. `message` says what the run is doing; `backend` which library trains, and why."""
+    """status.json. Times are seconds since the epoch. `message` says what the run is doing; `backend` which library
+    trains, and why."""
 
     state: State
     step: int = 0
@@ -56,7 +57,8 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """A line of metrics.jsonl: one logged optimizer step. A loss that is not a finite number is None. memory is GiB in use at its peak."""
+    """A line of metrics.jsonl: one logged optimizer step. A loss that is not a finite number is None. memory is GiB in
+    use at its peak."""
 
     step: int
     time: float
@@ -101,9 +103,15 @@ class RunFolder:
         except FileNotFoundError:
             return Status(state="lost", error=Trouble("the run was never started", self.id, "Start it again"))
         except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
-            raise RunError(f"the run's status cannot be read ({error})", str(self.path / "status.json"), "Look at its console.log") from error
+            raise RunError(
+                f"the run's status cannot be read ({error})", str(self.path / "status.json"), "Look at its console.log"
+            ) from error
         if not status.ended:
-            trouble = Trouble("the process that trained is gone", self.id, "Its console.log may say why; checkpoints and metrics up to then are kept")
+            trouble = Trouble(
+                "the process that trained is gone",
+                self.id,
+                "Its console.log may say why; checkpoints and metrics up to then are kept",
+            )
             return msgspec.structs.replace(status, state="lost", error=trouble)
         return status
 
@@ -146,7 +154,8 @@ def _alive(status: Status, run_id: str) -> bool:
         return now - status.started < STARTING
     command = Path(f"/proc/{status.pid}/cmdline")
     if command.parent.parent.joinpath("self").exists():
-        # A process number is used again after a while, and a zombie has no command line: only a process that names this run is it.
+        # A process number is used again after a while, and a zombie has no command line: only a process that names this
+        # run is it.
         try:
             return run_id.encode() in command.read_bytes()
         except OSError:
@@ -181,7 +190,9 @@ def find_run(name: str) -> RunFolder:
     runs = list_runs()
     if name == "last" and runs:
         return runs[0]
-    matches = [run for run in runs if run.id == name] or [run for run in runs if run.id.startswith(name) or run.id.endswith(name)]
+    matches = [run for run in runs if run.id == name] or [
+        run for run in runs if run.id.startswith(name) or run.id.endswith(name)
+    ]
     if len(matches) != 1:
         what = "there is no such run" if not matches else f"{len(matches)} runs match"
         raise RunError(what, name, "`python -m core runs` lists them")

@@ -1,4 +1,5 @@
-"""Starts a run as a process of its own: own session, own log, no pipe to anyone, so that nothing that happens to the terminal reaches it."""
+"""Starts a run as a process of its own: own session, own log, no pipe to anyone, so that nothing that happens to the
+terminal reaches it."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from core.runs.spec import RunSpec, check
 
 
 def start_run(spec: RunSpec) -> RunFolder:
-    """Make the run's folder and start its process detached. Returns as soon as the process exists; its status says how it goes on.
+    """Make the run's folder and start its process detached. Returns as soon as the process exists; its status says how
+    it goes on.
 
     Raises RunError where the specification is out of range, the folder cannot be made or no process can be started.
     """
@@ -23,7 +25,9 @@ def start_run(spec: RunSpec) -> RunFolder:
         run = create_run(spec)
     except OSError as error:
         raise RunError(
-            f"the run's folder cannot be made ({error.strerror})", error.filename or "", "Free some space or set SUIRON_HOME elsewhere"
+            f"the run's folder cannot be made ({error.strerror})",
+            error.filename or "",
+            "Free some space or set SUIRON_HOME elsewhere",
         ) from error
     try:
         with open(run.console, "ab") as console:
@@ -38,7 +42,11 @@ def start_run(spec: RunSpec) -> RunFolder:
                 close_fds=True,
             )
     except OSError as error:
-        trouble = Trouble(f"the run's process cannot be started ({error.strerror})", run.id, "Free some memory or disk space and start it again")
+        trouble = Trouble(
+            f"the run's process cannot be started ({error.strerror})",
+            run.id,
+            "Free some memory or disk space and start it again",
+        )
         with contextlib.suppress(OSError):  # a full disk: then the run counts as lost
             run.write_status(Status(state="failed", started=time.time(), error=trouble))
         raise RunError(trouble.what, trouble.where, trouble.do) from error
@@ -47,7 +55,8 @@ def start_run(spec: RunSpec) -> RunFolder:
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:
-    """Collect the exit status of a run that ends while its starter lives, so that a dead run is not taken for a living zombie."""
+    """Collect the exit status of a run that ends while its starter lives, so that a dead run is not taken for a living
+    zombie."""
     import threading
 
     threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()

@@ -1,4 +1,5 @@
-"""How rows become text in a run, as texts that a session keeps and a person reads: the mixture, what is learnt, what happens to long rows.
+"""How rows become text in a run, as texts that a session keeps and a person reads: the mixture, what is learnt, what
+happens to long rows.
 
 The numbers of a run are `form`'s; these are the words. Pure; knows nothing of screens.
 """
@@ -27,7 +28,8 @@ def prompt_texts(spec: RunSpec) -> dict[str, str]:
 
 
 def with_prompt_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
-    """`spec` with those of the settings that `texts` has. Raises RunError whose `where` is the key of the first that cannot be read."""
+    """`spec` with those of the settings that `texts` has. Raises RunError whose `where` is the key of the first that
+    cannot be read."""
     changed = spec.prompt
     if MIXTURE in texts:
         changed = msgspec.structs.replace(changed, mixture=parse_mixture(texts[MIXTURE]))
@@ -36,7 +38,9 @@ def with_prompt_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
     if TOO_LONG in texts:
         too_long = next((one for one in TOO_LONGS if one == texts[TOO_LONG]), None)
         if too_long is None:
-            raise RunError(f"{texts[TOO_LONG]!r} is no way to treat long rows", TOO_LONG, f"Choose one of {', '.join(TOO_LONGS)}")
+            raise RunError(
+                f"{texts[TOO_LONG]!r} is no way to treat long rows", TOO_LONG, f"Choose one of {', '.join(TOO_LONGS)}"
+            )
         changed = msgspec.structs.replace(changed, too_long=too_long)
     return msgspec.structs.replace(spec, prompt=changed)
 
@@ -56,7 +60,9 @@ def parse_mixture(text: str) -> tuple[MixturePart, ...]:
         parts.append(MixturePart(template=name.strip(), weight=_weight(number, name.strip(), MIXTURE)))
     names = [part.template for part in parts]
     if not any(part.weight > 0 for part in parts):
-        raise RunError("no template of the mixture has a weight", MIXTURE, "Give at least one template a weight above 0")
+        raise RunError(
+            "no template of the mixture has a weight", MIXTURE, "Give at least one template a weight above 0"
+        )
     if len(set(names)) < len(names):
         raise RunError("a template stands twice in the mixture", MIXTURE, "Name it once")
     return tuple(parts)
@@ -78,7 +84,11 @@ def parse_loss(text: str) -> Loss:
     for word in filter(None, (word.strip() for word in text.split(","))):
         name, _, number = word.rpartition(" ")
         if name not in SECTIONS or name in weights:
-            raise RunError(f"{word!r} is no section with its weight", LOSS, f"Write {', '.join(f'{section} 1' for section in SECTIONS)}, or a name")
+            raise RunError(
+                f"{word!r} is no section with its weight",
+                LOSS,
+                f"Write {', '.join(f'{section} 1' for section in SECTIONS)}, or a name",
+            )
         weights[name] = _weight(number, name, LOSS)
     loss = SectionWeights(**weights)
     try:

@@ -1,6 +1,8 @@
-"""Follows a run for a screen: reads only what is new since the last look, and keeps all that was read, so that nothing shown has a gap.
+"""Follows a run for a screen: reads only what is new since the last look, and keeps all that was read, so that nothing
+shown has a gap.
 
-Knows the folder's files; knows nothing of screens. `look` blocks on the disk: call it from a thread, one call at a time.
+Knows the folder's files; knows nothing of screens. `look` blocks on the disk: call it from a thread, one call at a
+time.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ from core.runs.folder import Metric, RunFolder, Status, Trouble
 
 TAIL = 32 * 1024  # bytes of console.log that are looked at
 LINES = 200
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours and cursor moves of progress bars, which mean nothing in a log
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"
+)  # colours and cursor moves of progress bars, which mean nothing in a log
 
 
 class RunReader:
-    """What is known of one run: its status, its loss, the newest metric of all, the last lines of its console (safe text),
-    and `trouble` where the folder itself could not be read."""
+    """What is known of one run: its status, its loss, the newest metric of all, the last lines of its console (safe
+    text), and `trouble` where the folder itself could not be read."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
@@ -37,17 +41,26 @@ class RunReader:
         """Read what is new. True where anything changed. What cannot be read is told in `trouble`, never raised."""
         before, self.trouble = self.trouble, None
         changed = False
-        for part in (self._look_at_status, self._look_at_metrics, self._look_at_console):  # status first: what it counts is then there
+        for part in (
+            self._look_at_status,
+            self._look_at_metrics,
+            self._look_at_console,
+        ):  # status first: what it counts is then there
             try:
                 changed |= part()
             except SuironError as error:
                 self.trouble = Trouble(error.what, error.where, error.do)
             except OSError as error:
-                self.trouble = Trouble(f"the run's folder cannot be read ({error.strerror})", str(self.folder.path), "Look at the disk it is on")
+                self.trouble = Trouble(
+                    f"the run's folder cannot be read ({error.strerror})",
+                    str(self.folder.path),
+                    "Look at the disk it is on",
+                )
         return changed or self.trouble != before
 
     def _look_at_status(self) -> bool:
-        # Read each time, because a process dies without a write; only an ended run never changes again unless its file does.
+        # Read each time, because a process dies without a write; only an ended run never changes again unless its file
+        # does.
         if self.status.ended and not self._changed(self.folder.path / "status.json"):
             return False
         status = self.folder.status()
@@ -86,8 +99,8 @@ class RunReader:
 
 
 def console_tail(path: Path, limit: int = LINES) -> list[str]:
-    """The last lines of a log as safe text, at most `limit`. Of a line that was drawn again and again with carriage returns, the last drawing;
-    cursor moves and colours are dropped; empty lines too."""
+    """The last lines of a log as safe text, at most `limit`. Of a line that was drawn again and again with carriage
+    returns, the last drawing; cursor moves and colours are dropped; empty lines too."""
     with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - TAIL))

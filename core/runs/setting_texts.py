@@ -27,11 +27,18 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("train.steps", "steps", True, "Optimizer steps; 0 takes as many as the epochs need."),
     Setting("train.epochs", "epochs", False, "Passes over the data, where steps is 0."),
     Setting("train.batch_size", "batch size", True, "Rows in one forward pass."),
-    Setting("train.gradient_accumulation", "accumulate", True, "Forward passes to one optimizer step (gradient accumulation)."),
+    Setting(
+        "train.gradient_accumulation",
+        "accumulate",
+        True,
+        "Forward passes to one optimizer step (gradient accumulation).",
+    ),
     Setting("train.learning_rate", "learning rate", False, "Its peak, after the warm-up."),
     Setting("lora.r", "LoRA r", True, "Rank of the LoRA matrices."),
     Setting("lora.alpha", "LoRA alpha", True, "The adapter is scaled by alpha / r."),
-    Setting("prompt.max_seq_length", "max length", True, "Tokens of a row; longer rows are left out or cut, and counted."),
+    Setting(
+        "prompt.max_seq_length", "max length", True, "Tokens of a row; longer rows are left out or cut, and counted."
+    ),
     Setting("prompt.vanilla_share", "vanilla share", False, "Share of the rows trained without reasoning, 0 to 1."),
     Setting("train.seed", "seed", True, "Of the mixture, the order of the rows and the first weights."),
     Setting("train.save_steps", "save every", True, "Steps between checkpoints; 0 saves at the end alone."),
@@ -41,7 +48,8 @@ _BY_KEY = {setting.key: setting for setting in SETTINGS}
 
 
 def seeds_spec(data: DataSection, model: ModelSection) -> RunSpec:
-    """The preset `seeds`: LoRA r 16 and alpha 16 on all seven projections, no dropout, no bias, 4 bit, 2048 tokens, 15 % vanilla, seed 3442.
+    """The preset `seeds`: LoRA r 16 and alpha 16 on all seven projections, no dropout, no bias, 4 bit, 2048 tokens, 15
+    % vanilla, seed 3442.
 
     These are the defaults of the specification itself.
     """
@@ -50,11 +58,14 @@ def seeds_spec(data: DataSection, model: ModelSection) -> RunSpec:
 
 def texts_of(spec: RunSpec) -> dict[str, str]:
     """The editable settings as a person writes them, by key."""
-    return {setting.key: _share(spec) if setting.key == SHARE else _text(_get(spec, setting.key)) for setting in SETTINGS}
+    return {
+        setting.key: _share(spec) if setting.key == SHARE else _text(_get(spec, setting.key)) for setting in SETTINGS
+    }
 
 
 def with_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
-    """`spec` with the settings in `texts` (by key; unknown keys are ignored). The seed counts for the mixture and the training alike.
+    """`spec` with the settings in `texts` (by key; unknown keys are ignored). The seed counts for the mixture and the
+    training alike.
 
     Raises RunError whose `where` is the key of the first setting that is no number or out of its range.
     """
@@ -96,7 +107,11 @@ def _share(spec: RunSpec) -> str:
 def _with_share(spec: RunSpec, share: float) -> tuple[MixturePart, ...]:
     mixture = spec.prompt.mixture
     if len(mixture) != 2:
-        raise RunError(f"this run has a mixture of {len(mixture)} templates, not of two", SHARE, "Change prompt.mixture in its file")
+        raise RunError(
+            f"this run has a mixture of {len(mixture)} templates, not of two",
+            SHARE,
+            "Change prompt.mixture in its file",
+        )
     if not 0.0 <= share <= 1.0:
         raise RunError(f"{setting_words(SHARE)} must be between 0 and 1", SHARE, f"Change {SHARE}")
     return two_templates(share, *(part.template for part in mixture))

@@ -11,7 +11,8 @@ PAUSE = 0.5  # seconds between two looks
 
 
 def watch(run: RunFolder) -> Iterator[tuple[Status, list[Metric]]]:
-    """The run's status and the metrics that are new since the last look, until it has ended (the last look included)."""
+    """The run's status and the metrics that are new since the last look, until it has ended (the last look
+    included)."""
     offset = 0
     while True:
         status = run.status()

@@ -1,8 +1,9 @@
 """Is this line inside a fenced code block? Follows CommonMark's fences line by line, for text that arrives in pieces.
 
-Knows fences alone: at most three spaces, then three or more ` or ~; a ` fence has no ` in its info string; it is closed by a line of at
-least as many of the same character and nothing else. Quotes, lists and indented code are not followed, so a fence deeper inside them is
-text. Every character is looked at once and nothing is kept of a line but counts, so a line of a million backticks costs no memory.
+Knows fences alone: at most three spaces, then three or more ` or ~; a ` fence has no ` in its info string; it is closed
+by a line of at least as many of the same character and nothing else. Quotes, lists and indented code are not followed,
+so a fence deeper inside them is text. Every character is looked at once and nothing is kept of a line but counts, so a
+line of a million backticks costs no memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Which section text belongs to, what a marker changes, and what is given out: the splitter's memory. Its rules stand in `splitter`.
+"""Which section text belongs to, what a marker changes, and what is given out: the splitter's memory. Its rules stand
+in `splitter`.
 
 Knows markers by their kind alone; finding them in a stream is the splitter's.
 """
@@ -21,8 +22,8 @@ def _beginnings(*texts: str) -> frozenset[str]:
     return frozenset(text[:length] for text in texts for length in range(1, len(text) + 1))
 
 
-# The line ends that go with a marker that follows them, and all beginnings of these: what must be held back. "\r\n\n" is not among them, so that
-# a section ending in a CR of its own, then the template's "\n\n", keeps its CR.
+# The line ends that go with a marker that follows them, and all beginnings of these: what must be held back. "\r\n\n"
+# is not among them, so that a section ending in a CR of its own, then the template's "\n\n", keeps its CR.
 _HELD_BEFORE_HEADING = _beginnings("\n\n", "\r\n\r\n", "\n\r\n")
 _HELD_BEFORE_TAG = _beginnings("\r\n", "\n")
 _LONGEST_HELD = 4
@@ -36,7 +37,8 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Record:
-    """Every character of the stream, in its order, and what became of it: a section's text, a marker, layout around one, or dropped after the end.
+    """Every character of the stream, in its order, and what became of it: a section's text, a marker, layout around
+    one, or dropped after the end.
 
     What may yet go with a marker waits as layout; a section that goes on takes it back.
     """
@@ -47,7 +49,8 @@ class Record:
         self._left: dict[Section, list[tuple[list[Sort], str]]] = {"reasoning": [], "response": []}
 
     def pieces(self) -> list[tuple[Sort, str]]:
-        """Neighbours of one sort joined; all texts joined are the stream so far, but for a beginning of a marker that is still held back."""
+        """Neighbours of one sort joined; all texts joined are the stream so far, but for a beginning of a marker that
+        is still held back."""
         pieces: list[tuple[Sort, list[str]]] = []
         for (sort,), text in self._entries:
             if pieces and pieces[-1][0] == sort:
@@ -61,7 +64,8 @@ class Record:
             self._entries.append(([sort], text))
 
     def wait(self, text: str) -> None:
-        """Text of which at most the last few characters may go with a marker: these are kept one by one, so that no entry must be divided."""
+        """Text of which at most the last few characters may go with a marker: these are kept one by one, so that no
+        entry must be divided."""
         cut = max(0, len(text) - _LONGEST_HELD)
         for piece in (text[:cut], *text[cut:]):
             if piece:
@@ -97,7 +101,10 @@ class Sections:
         self._answered = False
         self._written: dict[Section, bool] = {"reasoning": False, "response": False}
         self.texts: dict[Section, list[str]] = {"reasoning": [], "response": []}
-        self._left: dict[Section, str] = {"reasoning": "", "response": ""}  # line ends dropped when a section was left, wanted if it goes on
+        self._left: dict[Section, str] = {
+            "reasoning": "",
+            "response": "",
+        }  # line ends dropped when a section was left, wanted if it goes on
         self.held = ""  # line ends that go if a marker follows
         self._fresh = True  # nothing has come since the last marker
         self._out: list[tuple[Section, list[str]]] = []
@@ -141,7 +148,9 @@ class Sections:
             self.held = "\n"
             self._give(text[:-1])
         else:
-            keep = next((size for size in range(min(_LONGEST_HELD, len(text)), 0, -1) if text[-size:] in self._held_forms), 0)
+            keep = next(
+                (size for size in range(min(_LONGEST_HELD, len(text)), 0, -1) if text[-size:] in self._held_forms), 0
+            )
             self.held = text[len(text) - keep :]
             self._give(text[: len(text) - keep])
 
@@ -188,8 +197,8 @@ class Sections:
     # markers
 
     def meet(self, kind: MarkKind, mark: str) -> int:
-        """A marker is complete: it ends the answer, changes the section, or is dropped. Returns how many line ends after it are its own; -1 for a tag
-        after which the text goes on as if it were not there."""
+        """A marker is complete: it ends the answer, changes the section, or is dropped. Returns how many line ends
+        after it are its own; -1 for a tag after which the text goes on as if it were not there."""
         if self.held.endswith("\r"):
             self.release()  # a lone CR is text
         self._preamble, section = False, self._after(kind)

@@ -1,37 +1,52 @@
-"""Reasoning or response? A pure state machine that sorts a stream of text into the two, never showing a piece of a marker.
+"""Reasoning or response? A pure state machine that sorts a stream of text into the two, never showing a piece of a
+marker.
 
-`Splitter(markers, start)`, then `feed(text)` for every piece and `close()` at the end; each returns the new text as `Part`s. Afterwards
-`.reasoning`, `.response` and `.ending` hold the whole: they are exactly the parts of each section, joined. Knows nothing of tokens or screens.
-Here the marks are found; what they change is `sections`.
+`Splitter(markers, start)`, then `feed(text)` for every piece and `close()` at the end; each returns the new text as
+`Part`s. Afterwards `.reasoning`, `.response` and `.ending` hold the whole: they are exactly the parts of each section,
+joined. Knows nothing of tokens or screens. Here the marks are found; what they change is `sections`.
 
 Always
 - The result is the same for every way of cutting the stream.
-- Text is given out as soon as it is decided. Held back is only what may still belong to a marker: a proper beginning of one, and the few line
-  ends before it (at most two for headings, one for tags). What turns out to be none is given out whole; at `close()` everything is.
-- A marker is spelt exactly, in one of its spellings; `###Response:` or `<Think>` is text. CRLF counts as a line end; a lone CR is text.
-- A section's text is never overwritten. Where text goes on in a section after a marker, the line ends before that marker are its text.
-- Nothing is lost: with `record=True`, `pieces()` tells of every character what became of it, and its texts joined are the stream.
+- Text is given out as soon as it is decided. Held back is only what may still belong to a marker: a proper beginning of
+  one, and the few line
+  ends before it (at most two for headings, one for tags). What turns out to be none is given out whole; at `close()`
+  everything is.
+- A marker is spelt exactly, in one of its spellings; `###Response:` or `<Think>` is text. CRLF counts as a line end; a
+  lone CR is text.
+- A section's text is never overwritten. Where text goes on in a section after a marker, the line ends before that
+  marker are its text.
+- Nothing is lost: with `record=True`, `pieces()` tells of every character what became of it, and its texts joined are
+  the stream.
 
 Headings (`line_start=True`, e.g. ALPACA)
-- A heading counts at the very start of a line (also of the stream), outside of ``` and ~~~ fences (see `fences`; a fence that is never closed
+- A heading counts at the very start of a line (also of the stream), outside of ``` and ~~~ fences (see `fences`; a
+  fence that is never closed
   reaches to the end of the stream). Anywhere else it is text.
-- The two line ends before a heading and the one after it are the template's, not text, so a template-shaped answer gives back reasoning and
-  response exactly as written, with their own blank lines. `### Response: 42`: the blanks after the heading go, `42` is text.
+- The two line ends before a heading and the one after it are the template's, not text, so a template-shaped answer
+  gives back reasoning and
+  response exactly as written, with their own blank lines. `### Response: 42`: the blanks after the heading go, `42` is
+  text.
 
 Tags (`line_start=False`, e.g. THINK)
-- A tag counts wherever it stands. One line end before a tag, one after the opening and two after the closing one are the layout
-  `<think>\n...\n</think>\n\n...`, not text; blanks are text. (A reasoning that itself ends in a lone CR loses it: it reads as half of a CRLF.)
+- A tag counts wherever it stands. One line end before a tag, one after the opening and two after the closing one are
+  the layout
+  `<think>\n...\n</think>\n\n...`, not text; blanks are text. (A reasoning that itself ends in a lone CR loses it: it
+  reads as half of a CRLF.)
 
 Which section
-- `start` says where the text begins. "undecided": in the response, until a marker. What stands before the first marker stays there, for parts
-  that were given out cannot be taken back (so with a lone `</think>` all before it is response; a prompt that opened `<think>` has start
-  "reasoning"), but it is no answer yet: an answer after it joins it.
-- The reasoning marker opens the reasoning, unless both sections have been written; repeated inside the reasoning, it is dropped and the text goes on.
-- The response marker opens the response; repeated before any answer, it is dropped. Nested tags are not counted: the first closing one closes.
-- After an answer, another response heading, or a reasoning heading once there was reasoning, ends the answer as the runaway markers do: all that
-  follows is dropped (it is read on for a runaway marker alone), and `ran_away` turns true at once, so that generation can stop. Reasoning that
-  first comes after the answer is reasoning.
-  Tags are dropped instead and the text goes on in the response, since answers do mention tags.
+- `start` says where the text begins. "undecided": in the response, until a marker. What stands before the first marker
+  stays there, for parts
+  that were given out cannot be taken back (so with a lone `</think>` all before it is response; a prompt that opened
+  `<think>` has start "reasoning"), but it is no answer yet: an answer after it joins it.
+- The reasoning marker opens the reasoning, unless both sections have been written; repeated inside the reasoning, it is
+  dropped and the text goes on.
+- The response marker opens the response; repeated before any answer, it is dropped. Nested tags are not counted: the
+  first closing one closes.
+- After an answer, another response heading, or a reasoning heading once there was reasoning, ends the answer as the
+  runaway markers do: all that
+  follows is dropped (it is read on for a runaway marker alone), and `ran_away` turns true at once, so that generation
+  can stop. Reasoning that first comes after the answer is reasoning. Tags are dropped instead and the text goes on in
+  the response, since answers do mention tags.
 - "Written" means more than white space.
 
 `.ending`: "runaway" after a runaway marker (a section that is only repeated leaves the ending as it was);
@@ -70,8 +85,10 @@ class _Marks:
         self.first = re.compile(_one_of(firsts))
         self.stir = re.compile(r"[\r\n]|\A\Z" if self.headings else rf"[\r\n]|\A\Z|{_one_of(firsts)}").search
         self.matter = firsts | set("`~ ")  # only a line that begins with one of these can be a heading or a fence
-        self.after_plain = {  # by the open fence's character: where a line of plain text, and those after it, end before one that matters
-            fence: re.compile(rf"\n(?={_one_of(matter)}|\Z)") for fence, matter in (("", self.matter), ("`", {"`", " "}), ("~", {"~", " "}))
+        # by the open fence's character: where a line of plain text, and those after it, end before one that matters
+        self.after_plain = {
+            fence: re.compile(rf"\n(?={_one_of(matter)}|\Z)")
+            for fence, matter in (("", self.matter), ("`", {"`", " "}), ("~", {"~", " "}))
         }
 
 
@@ -94,8 +111,8 @@ class Splitter:
         self._at_line_start = True
         self._fences = Fences()
         self._closed = False
-        # In the middle of a line (or between tags) most pieces hold nothing that could be or begin a marker or a line end. While that is
-        # all that need be asked, this takes the piece's text, and `_stir` finds what would end it.
+        # In the middle of a line (or between tags) most pieces hold nothing that could be or begin a marker or a line
+        # end. While that is all that need be asked, this takes the piece's text, and `_stir` finds what would end it.
         self._steady: Section | None = None
         self._stir = self._marks.stir
         self._append = self._sections.texts["response"].append
@@ -118,8 +135,9 @@ class Splitter:
         return self._sections.ran_away
 
     def pieces(self) -> list[tuple[Sort, str]]:
-        """With `record`: the stream so far in its order, each stretch with what it is: of a section, a marker, the layout around one, or dropped
-        after the end. Joined they are the stream (before `close` without a marker's beginning that is still held back). Else empty."""
+        """With `record`: the stream so far in its order, each stretch with what it is: of a section, a marker, the
+        layout around one, or dropped after the end. Joined they are the stream (before `close` without a marker's
+        beginning that is still held back). Else empty."""
         return self._sections.record.pieces() if self._sections.record is not None else []
 
     def feed(self, text: str) -> list[Part]:
@@ -226,7 +244,8 @@ class Splitter:
         return at
 
     def _read_line(self, text: str, at: int) -> int:
-        """Text up to and with the next line end that matters: after it a heading or a fence may stand, or `text` ends."""
+        """Text up to and with the next line end that matters: after it a heading or a fence may stand, or `text`
+        ends."""
         fences = self._fences
         if fences.settled:
             found = self._marks.after_plain[fences.char].search(text, at)

@@ -1,4 +1,5 @@
-"""The templates there are, by name: built in, a person's own, and those beside a data set. Knows neither their files' form nor rows."""
+"""The templates there are, by name: built in, a person's own, and those beside a data set. Knows neither their files'
+form nor rows."""
 
 from __future__ import annotations
 
@@ -29,6 +30,6 @@ TEMPLATES: Mapping[str, Template] = _BuiltIn()
 
 
 def get_template(name: str, beside: Sequence[Path] = ()) -> Template:
-    """The template called `name`: built in, the user's own, or from one of the folders `beside` a data set. Raises UsageError naming those there are,
-    or, where its file is bad, what is wrong in it."""
+    """The template called `name`: built in, the user's own, or from one of the folders `beside` a data set. Raises
+    UsageError naming those there are, or, where its file is bad, what is wrong in it."""
     return find_template(name, beside)

@@ -1,14 +1,18 @@
-"""The model's own chat template as a template for rows: what it writes around a row, found once with stand-ins, and the row joined in as text.
+"""The model's own chat template as a template for rows: what it writes around a row, found once with stand-ins, and the
+row joined in as text.
 
-The template renders stand-ins for question, reasoning and answer; each must come out once and unchanged. What it wrote around them is the form. Row
-text never meets the program: it cannot change what the template does, and special tokens in it stay letters. Values are not trimmed, whatever the
-template would do to them.
+The template renders stand-ins for question, reasoning and answer; each must come out once and unchanged. What it wrote
+around them is the form. Row text never meets the program: it cannot change what the template does, and special tokens
+in it stay letters. Values are not trimmed, whatever the template would do to them.
 
-The training text is the template's generation prompt, then what the model writes, up to the end of its turn: what the template writes after the
-model's end of sequence goes, since the encoder puts that there once. Where the reasoning stands:
+The training text is the template's generation prompt, then what the model writes, up to the end of its turn: what the
+template writes after the model's end of sequence goes, since the encoder puts that there once. Where the reasoning
+stands:
 
-- field: where the template writes a message's `reasoning_content` (or `thinking`, `reasoning`), in whatever marks it has;
-- think: `<think>\\n...\\n</think>\\n\\n` in the assistant's text. Templates that drop this from a message (as they do with earlier turns) still get
+- field: where the template writes a message's `reasoning_content` (or `thinking`, `reasoning`), in whatever marks it
+  has;
+- think: `<think>\\n...\\n</think>\\n\\n` in the assistant's text. Templates that drop this from a message (as they do
+  with earlier turns) still get
   it there, and where the generation prompt opens `<think>`, the reasoning goes on from it;
 - none: it is left out, and `leaves_out_reasoning` says whether it was wanted.
 
@@ -39,12 +43,14 @@ _OPEN, _CLOSE = "<think>", "</think>"
 
 
 class ChatTemplate(msgspec.Struct, frozen=True):
-    """A chat form bound to a model; has the methods of Template. The question is the instruction and, after a blank line, the input if there is one.
+    """A chat form bound to a model; has the methods of Template. The question is the instruction and, after a blank
+    line, the input if there is one.
 
-    before, after: what the template writes around the question, up to where the model writes. opening: what the model writes before its reasoning
-    (before its answer where there is no reasoning), closing: between the two, tail: after the answer, before the end of sequence.
-    way: where the reasoning stands. leaves_out_reasoning: it was wanted, and the model's template has no place for it.
-    prefix_kept: the training text begins with the template's own generation prompt, which is what other servers ask with.
+    before, after: what the template writes around the question, up to where the model writes. opening: what the model
+    writes before its reasoning (before its answer where there is no reasoning), closing: between the two, tail: after
+    the answer, before the end of sequence. way: where the reasoning stands. leaves_out_reasoning: it was wanted, and
+    the model's template has no place for it. prefix_kept: the training text begins with the template's own generation
+    prompt, which is what other servers ask with.
     """
 
     name: str
@@ -71,37 +77,57 @@ class ChatTemplate(msgspec.Struct, frozen=True):
 
     def content(self, language: str = "") -> str:
         """All that decides the training text of a row besides the row: a key for what was made of it."""
-        return hashlib.sha256(msgspec.json.encode((self.before, self.after, self.opening, self.closing, self.tail, self.way))).hexdigest()
+        return hashlib.sha256(
+            msgspec.json.encode((self.before, self.after, self.opening, self.closing, self.tail, self.way))
+        ).hexdigest()
 
     def prompt(self, instruction: str, input: str, drop_empty_input: bool = False, language: str = "") -> str:
         """What inference feeds: all up to the place where the model writes."""
         return _joined(self.prompt_segments(instruction, input))
 
-    def continue_prompt(self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = "") -> str:
+    def continue_prompt(
+        self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = ""
+    ) -> str:
         """What inference feeds to go on within a reasoning that was begun. Raises UsageError for a form without one."""
         return _joined(self.continue_segments(instruction, input, reasoning))
 
-    def answer_prompt(self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = "") -> str:
+    def answer_prompt(
+        self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = ""
+    ) -> str:
         """All up to the answer, `reasoning` written in. A form without reasoning leaves it out."""
         return _joined(self.answer_segments(instruction, input, reasoning))
 
-    def prompt_segments(self, instruction: str, input: str, drop_empty_input: bool = False, language: str = "") -> list[Segment]:
+    def prompt_segments(
+        self, instruction: str, input: str, drop_empty_input: bool = False, language: str = ""
+    ) -> list[Segment]:
         asked = f"{instruction}\n\n{input}" if input else instruction
         return [Segment("prompt", self.before, True), Segment("prompt", asked), Segment("prompt", self.after, True)]
 
-    def continue_segments(self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = "") -> list[Segment]:
+    def continue_segments(
+        self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = ""
+    ) -> list[Segment]:
         if not self.has_reasoning:
-            raise UsageError("the model's chat form has no reasoning to go on with", self.name, "Choose a template with a {reasoning}")
+            raise UsageError(
+                "the model's chat form has no reasoning to go on with",
+                self.name,
+                "Choose a template with a {reasoning}",
+            )
         return [*self.prompt_segments(instruction, input), *self._marker(self.opening), Segment("reasoning", reasoning)]
 
-    def answer_segments(self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = "") -> list[Segment]:
+    def answer_segments(
+        self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = ""
+    ) -> list[Segment]:
         if self.has_reasoning:
             return [*self.continue_segments(instruction, input, reasoning), *self._marker(self.closing)]
         return [*self.prompt_segments(instruction, input), *self._marker(self.opening)]
 
     def segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
         """The training text without its EOS, in stretches; joined they are the text to the byte."""
-        return [*self.answer_segments(row.instruction, row.input, row.reasoning), Segment("response", row.output), *self._marker(self.tail)]
+        return [
+            *self.answer_segments(row.instruction, row.input, row.reasoning),
+            Segment("response", row.output),
+            *self._marker(self.tail),
+        ]
 
     def _marker(self, text: str) -> list[Segment]:
         return [Segment("marker", text, True)] if text else []
@@ -112,23 +138,35 @@ def bind(template: ChatForm | ChatTemplate, tokenizer: TextTokenizer) -> ChatTem
 @overload
 def bind(template: Template | ChatTemplate, tokenizer: TextTokenizer) -> Template | ChatTemplate: ...
 def bind(template: Template | ChatForm | ChatTemplate, tokenizer: TextTokenizer) -> Template | ChatTemplate:
-    """The chat form of `template` with the chat template in the tokenizer's folder; a template of text, or one that is bound, stays as it is.
+    """The chat form of `template` with the chat template in the tokenizer's folder; a template of text, or one that is
+    bound, stays as it is.
 
-    Raises UsageError where the model has no chat template, or it has no place for what a row says; ModelError where it cannot be read.
+    Raises UsageError where the model has no chat template, or it has no place for what a row says; ModelError where it
+    cannot be read.
     """
     if isinstance(template, ChatForm):
         return bind_source(template, _source(tokenizer), tokenizer)
     if isinstance(template, ChatTemplate) or template.chat is None:
         return template
     bound = bind_source(template.chat, _source(tokenizer), tokenizer)
-    return msgspec.structs.replace(bound, name=template.name, words=template.words, drop_empty_input=template.drop_empty_input)
+    return msgspec.structs.replace(
+        bound, name=template.name, words=template.words, drop_empty_input=template.drop_empty_input
+    )
 
 
 def bind_source(form: ChatForm, source: ChatSource, tokenizer: TextTokenizer) -> ChatTemplate:
     """`bind` for a chat template that was read already."""
     ends = _Ends(tokenizer)
-    for way in {"auto": ("field", "think", "none"), "field": ("field",), "think": ("think",), "none": ("none",)}[form.reasoning]:
-        found = _with_field(source, ends) if way == "field" else _with_think(source, ends, form.reasoning == "think") if way == "think" else None
+    for way in {"auto": ("field", "think", "none"), "field": ("field",), "think": ("think",), "none": ("none",)}[
+        form.reasoning
+    ]:
+        found = (
+            _with_field(source, ends)
+            if way == "field"
+            else _with_think(source, ends, form.reasoning == "think")
+            if way == "think"
+            else None
+        )
         if found is not None:
             return found
     if form.reasoning not in ("auto", "none"):
@@ -143,7 +181,11 @@ def bind_source(form: ChatForm, source: ChatSource, tokenizer: TextTokenizer) ->
 def _source(tokenizer: TextTokenizer) -> ChatSource:
     source = read_chat(tokenizer.where)
     if source is None:
-        raise UsageError("the model has no chat template of its own", tokenizer.where, "Choose another template, such as alpaca-reasoning")
+        raise UsageError(
+            "the model has no chat template of its own",
+            tokenizer.where,
+            "Choose another template, such as alpaca-reasoning",
+        )
     return source
 
 
@@ -152,7 +194,8 @@ def _joined(segments: list[Segment]) -> str:
 
 
 class _Rendered(msgspec.Struct, frozen=True):
-    """What the template wrote around the stand-ins. begin: its generation prompt; it and `full`, the whole turn, hold the question once."""
+    """What the template wrote around the stand-ins. begin: its generation prompt; it and `full`, the whole turn, hold
+    the question once."""
 
     begin: str
     full: str
@@ -201,7 +244,11 @@ def _with_think(source: ChatSource, ends: _Ends, forced: bool) -> ChatTemplate |
         return None
     text = f"{_OPEN}\n{_THOUGHT}\n{_CLOSE}\n\n{_ANSWER}"
     rendered = _try(source, {"content": text})
-    if rendered is not None and rendered.prefix_kept and (made := _around_reasoning(rendered, source, ends, "think")) is not None:
+    if (
+        rendered is not None
+        and rendered.prefix_kept
+        and (made := _around_reasoning(rendered, source, ends, "think")) is not None
+    ):
         return made
     plain = _render(source, {"content": _ANSWER}, (_ASK, _ANSWER), thinking=True)
     if plain is None:
@@ -240,7 +287,8 @@ def _around_reasoning(rendered: _Rendered, source: ChatSource, ends: _Ends, way:
 
 
 def _marks(opening: str, closing: str, source: ChatSource) -> Iterator[Markers]:
-    """Markers that read such an answer, the most telling first: with what stands before an answer without reasoning as another spelling."""
+    """Markers that read such an answer, the most telling first: with what stands before an answer without reasoning as
+    another spelling."""
     close = closing.strip()
     open_ = opening.strip().rpartition("\n")[2]
     if not close or "\n" in close:
@@ -248,7 +296,11 @@ def _marks(opening: str, closing: str, source: ChatSource) -> Iterator[Markers]:
     if _CLOSE in close:
         open_, close = _OPEN, _CLOSE
     plain = _render(source, {"content": _ANSWER}, (_ASK, _ANSWER), thinking=True)
-    direct = plain.full.partition(_ANSWER)[0].removeprefix(plain.begin).strip() if plain is not None and plain.prefix_kept else ""
+    direct = (
+        plain.full.partition(_ANSWER)[0].removeprefix(plain.begin).strip()
+        if plain is not None and plain.prefix_kept
+        else ""
+    )
     for opens in ((open_,), ()):
         for closes in ((close, direct), (close,)):
             try:
@@ -269,9 +321,25 @@ def _without(source: ChatSource, ends: _Ends, *, wanted: bool) -> ChatTemplate:
     opening = turn.removeprefix(begin) if turn.startswith(begin) else ""
     before, _, after = begin.partition(_ASK)
     direct = opening.strip()
-    markers = THINK if not direct or "\n" in direct or _OPEN in direct or _CLOSE in direct else Markers((), (direct,), line_start=False)
+    markers = (
+        THINK
+        if not direct or "\n" in direct or _OPEN in direct or _CLOSE in direct
+        else Markers((), (direct,), line_start=False)
+    )
     start: Start = "undecided" if direct else "response"
-    return ChatTemplate("", before, after, opening, "", ends.cut(rendered.after_answer), "none", markers, start, kept, leaves_out_reasoning=wanted)
+    return ChatTemplate(
+        "",
+        before,
+        after,
+        opening,
+        "",
+        ends.cut(rendered.after_answer),
+        "none",
+        markers,
+        start,
+        kept,
+        leaves_out_reasoning=wanted,
+    )
 
 
 class _Ends:
@@ -286,10 +354,15 @@ class _Ends:
     def cut(self, text: str) -> str:
         """What belongs before the end of sequence, of what a template writes after the answer.
 
-        Up to the end of sequence, if it writes it. Another token that ends the model's answers is kept; one that does not goes with all that follows,
-        for the model would write it and not stop there, and so does the white space before nothing.
+        Up to the end of sequence, if it writes it. Another token that ends the model's answers is kept; one that does
+        not goes with all that follows, for the model would write it and not stop there, and so does the white space
+        before nothing.
         """
-        found = [(at, -len(token), token) for token in {self._eos, *self._stops, *self._special} if (at := text.find(token)) >= 0]
+        found = [
+            (at, -len(token), token)
+            for token in {self._eos, *self._stops, *self._special}
+            if (at := text.find(token)) >= 0
+        ]
         if not found:
             return text.rstrip()
         at, _, token = min(found)

@@ -1,6 +1,8 @@
-"""A model's own chat template: where its folder keeps it, and rendering it in a sandbox. Knows Jinja and folders; nothing of rows or tokens.
+"""A model's own chat template: where its folder keeps it, and rendering it in a sandbox. Knows Jinja and folders;
+nothing of rows or tokens.
 
-The template is a program by the model's author. It runs in jinja2's immutable sandbox, with what transformers gives such programs and no more.
+The template is a program by the model's author. It runs in jinja2's immutable sandbox, with what transformers gives
+such programs and no more.
 """
 
 from __future__ import annotations
@@ -23,14 +25,16 @@ _MOST_CHARACTERS = 1 << 20
 
 
 class ChatSource(msgspec.Struct, frozen=True):
-    """template: Jinja. tokens: the special tokens that it may name, by their role (`eos_token`). where: the model's folder."""
+    """template: Jinja. tokens: the special tokens that it may name, by their role (`eos_token`). where: the model's
+    folder."""
 
     template: str
     tokens: dict[str, str]
     where: str
 
     def render(self, messages: Sequence[dict[str, str]], *, generate: bool, **variables: Any) -> str:
-        """The conversation as text; with `generate` up to where the assistant begins to write. Raises UsageError in the template's own words."""
+        """The conversation as text; with `generate` up to where the assistant begins to write. Raises UsageError in the
+        template's own words."""
         given = {"messages": list(messages), "tools": None, "documents": None, "add_generation_prompt": generate}
         try:
             return str(_compiled(self.template).render(self.tokens | given | variables))
@@ -40,7 +44,8 @@ class ChatSource(msgspec.Struct, frozen=True):
 
 
 def read_chat(folder: str | Path) -> ChatSource | None:
-    """The chat template of the model in `folder`; None where it has none. Raises ModelError where a file of it cannot be read."""
+    """The chat template of the model in `folder`; None where it has none. Raises ModelError where a file of it cannot
+    be read."""
     path = Path(folder)
     try:
         config = _object(path / "tokenizer_config.json")
@@ -52,8 +57,14 @@ def read_chat(folder: str | Path) -> ChatSource | None:
     if not template:
         return None
     if len(template) > _MOST_CHARACTERS:
-        raise ModelError(f"the model's chat format has {len(template):,} characters", str(folder), "Take the model's folder as its author gave it")
-    tokens = {name: text for name, value in (others | config).items() if name.endswith("_token") and (text := _token(value))}
+        raise ModelError(
+            f"the model's chat format has {len(template):,} characters",
+            str(folder),
+            "Take the model's folder as its author gave it",
+        )
+    tokens = {
+        name: text for name, value in (others | config).items() if name.endswith("_token") and (text := _token(value))
+    }
     return ChatSource(template, tokens, str(folder))
 
 
@@ -107,10 +118,14 @@ def _environment() -> Environment:
     def raise_exception(message: str) -> None:
         raise TemplateError(message)
 
-    def tojson(value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False) -> str:
+    def tojson(
+        value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False
+    ) -> str:
         return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
+    )
     environment.filters["tojson"] = tojson
     environment.globals["raise_exception"] = raise_exception
     environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)

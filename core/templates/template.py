@@ -1,7 +1,8 @@
-"""The texts a row becomes: what a model is trained on, and what it is asked with. Knows strings alone; EOS is the encoder's.
+"""The texts a row becomes: what a model is trained on, and what it is asked with. Knows strings alone; EOS is the
+encoder's.
 
-Values are joined in, never formatted in: braces, placeholders or headings inside a row stay what they are. Where templates come from, and how a file
-of one reads, is `template_file`'s.
+Values are joined in, never formatted in: braces, placeholders or headings inside a row stay what they are. Where
+templates come from, and how a file of one reads, is `template_file`'s.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ SLOTS = ("instruction", "input", "reasoning", "output")
 
 
 class Version(msgspec.Struct, frozen=True):
-    """A text with the slots `{instruction}`, `{input}`, perhaps `{reasoning}`, and `{output}` at its end, each once and in this order.
+    """A text with the slots `{instruction}`, `{input}`, perhaps `{reasoning}`, and `{output}` at its end, each once and
+    in this order.
 
-    input_block: the part of the text, slot and blank line included, that `drop_empty_input` takes away for a row whose input is "".
-    markers: how a splitter reads an answer to the prompt. Raises UsageError, whose `where` is the key that is wrong.
+    input_block: the part of the text, slot and blank line included, that `drop_empty_input` takes away for a row whose
+    input is "". markers: how a splitter reads an answer to the prompt. Raises UsageError, whose `where` is the key that
+    is wrong.
     """
 
     text: str
@@ -39,9 +42,17 @@ class Version(msgspec.Struct, frozen=True):
         slots = re.findall(r"\{(instruction|input|reasoning|output)\}", self.text)
         wanted = [slot for slot in SLOTS if slot != "reasoning" or self.has_reasoning]
         if slots != wanted or not self.text.endswith("{output}"):
-            raise UsageError("the template's slots are off", "text", "Use {instruction}, {input}, perhaps {reasoning}, then {output} last, each once")
+            raise UsageError(
+                "the template's slots are off",
+                "text",
+                "Use {instruction}, {input}, perhaps {reasoning}, then {output} last, each once",
+            )
         if "{input}" not in self.input_block or self.text.count(self.input_block) != 1:
-            raise UsageError("it must stand in the text, once, and hold {input}", "input_block", "Copy the heading, {input} and the blank line")
+            raise UsageError(
+                "it must stand in the text, once, and hold {input}",
+                "input_block",
+                "Copy the heading, {input} and the blank line",
+            )
         if re.search(r"\{(instruction|reasoning|output)\}", self.input_block):
             raise UsageError("it holds more than {input}", "input_block", "Leave the other slots out of it")
         if self.has_reasoning:
@@ -59,7 +70,9 @@ class Version(msgspec.Struct, frozen=True):
                 if mark
                 else "nothing tells them apart"
             )
-            raise UsageError(what, "markers", "Name it under markers.response; a heading must stand at the start of a line")
+            raise UsageError(
+                what, "markers", "Name it under markers.response; a heading must stand at the start of a line"
+            )
 
     @property
     def has_reasoning(self) -> bool:
@@ -77,7 +90,8 @@ class Version(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=256)
 def _cut(text: str, at: str) -> tuple[str, str, str]:
-    """What stands before the instruction, between it and the input, and after the input up to where the model writes."""
+    """What stands before the instruction, between it and the input, and after the input up to where the model
+    writes."""
     before, after = text.split(at)
     head, tail = before.split("{instruction}")
     return head, tail, re.split(r"\{(?:reasoning|output)\}", after, maxsplit=1)[0]
@@ -89,19 +103,22 @@ def _after_reasoning(text: str) -> str:
 
 
 class ChatForm(msgspec.Struct, frozen=True):
-    """The model's own chat template in place of a text; `core.templates.chat_template.bind` makes it one, with a tokenizer.
+    """The model's own chat template in place of a text; `core.templates.chat_template.bind` makes it one, with a
+    tokenizer.
 
-    reasoning: `field` gives it to the template as reasoning_content, `think` writes <think> into the text, `none` leaves it out, `auto` is whichever
-    of these the model expects.
+    reasoning: `field` gives it to the template as reasoning_content, `think` writes <think> into the text, `none`
+    leaves it out, `auto` is whichever of these the model expects.
     """
 
     reasoning: Literal["auto", "field", "think", "none"] = "auto"
 
 
 class Template(msgspec.Struct, frozen=True):
-    """versions: by language, as `language_code` spells it, and `default`; empty for a chat form. words: one line for people.
+    """versions: by language, as `language_code` spells it, and `default`; empty for a chat form. words: one line for
+    people.
 
-    drop_empty_input: what the file says; a run's own setting wins. Raises UsageError where the versions do not fit each other.
+    drop_empty_input: what the file says; a run's own setting wins. Raises UsageError where the versions do not fit each
+    other.
     """
 
     name: str
@@ -112,11 +129,19 @@ class Template(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if (self.chat is None) == (not self.versions):
-            raise UsageError("a template has either versions or a chat form", self.name, "Give it `versions` or `chat`, not both")
+            raise UsageError(
+                "a template has either versions or a chat form", self.name, "Give it `versions` or `chat`, not both"
+            )
         if self.versions and DEFAULT not in self.versions:
-            raise UsageError("there is no version for other languages", f"{self.name}: versions", "Name one of the versions `default`")
+            raise UsageError(
+                "there is no version for other languages",
+                f"{self.name}: versions",
+                "Name one of the versions `default`",
+            )
         if len({version.has_reasoning for version in self.versions.values()}) > 1:
-            raise UsageError("some versions have a {reasoning} and some have none", self.name, "Make two templates of them")
+            raise UsageError(
+                "some versions have a {reasoning} and some have none", self.name, "Make two templates of them"
+            )
         if self.versions:
             _ = self.markers  # versions whose markers contradict each other are no template
 
@@ -132,7 +157,8 @@ class Template(msgspec.Struct, frozen=True):
 
     @property
     def markers(self) -> Markers:
-        """Those of all versions, so that an answer in any language is read; `version(language).markers` are those of one."""
+        """Those of all versions, so that an answer in any language is read; `version(language).markers` are those of
+        one."""
         return joined(version.markers for version in self.versions.values())
 
     @property
@@ -151,35 +177,55 @@ class Template(msgspec.Struct, frozen=True):
 
     def content(self, language: str = "") -> str:
         """All that decides the training text of a row besides the row: a key for what was made of it."""
-        return hashlib.sha256(msgspec.json.encode((self.version(language).text, self.version(language).input_block))).hexdigest()
+        return hashlib.sha256(
+            msgspec.json.encode((self.version(language).text, self.version(language).input_block))
+        ).hexdigest()
 
     def prompt(self, instruction: str, input: str, drop_empty_input: bool = False, language: str = "") -> str:
-        """What inference feeds: all up to the place where the model writes, which is the reasoning where the template has one."""
+        """What inference feeds: all up to the place where the model writes, which is the reasoning where the template
+        has one."""
         return self.version(language).prompt(instruction, input, drop_empty_input)
 
-    def continue_prompt(self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = "") -> str:
-        """What inference feeds to go on within a reasoning that was begun. Raises UsageError for a template without one."""
+    def continue_prompt(
+        self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = ""
+    ) -> str:
+        """What inference feeds to go on within a reasoning that was begun. Raises UsageError for a template without
+        one."""
         if not self.has_reasoning:
-            raise UsageError("the template has no reasoning to go on with", self.name, "Choose one with a {reasoning}, such as alpaca-reasoning")
+            raise UsageError(
+                "the template has no reasoning to go on with",
+                self.name,
+                "Choose one with a {reasoning}, such as alpaca-reasoning",
+            )
         return self.prompt(instruction, input, drop_empty_input, language) + reasoning
 
-    def answer_prompt(self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = "") -> str:
-        """All up to and with the heading of the response, `reasoning` written in. A template without reasoning leaves it out."""
+    def answer_prompt(
+        self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = ""
+    ) -> str:
+        """All up to and with the heading of the response, `reasoning` written in. A template without reasoning leaves
+        it out."""
         prompt = self.prompt(instruction, input, drop_empty_input, language)
         return prompt + reasoning + self.version(language).response_marker if self.has_reasoning else prompt
 
-    def prompt_segments(self, instruction: str, input: str, drop_empty_input: bool = False, language: str = "") -> list[Segment]:
+    def prompt_segments(
+        self, instruction: str, input: str, drop_empty_input: bool = False, language: str = ""
+    ) -> list[Segment]:
         """`prompt` for `encode_prompt`, as a chat form has it too, whose special tokens count."""
         return [Segment("prompt", self.prompt(instruction, input, drop_empty_input, language))]
 
-    def continue_segments(self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = "") -> list[Segment]:
+    def continue_segments(
+        self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = ""
+    ) -> list[Segment]:
         return [Segment("prompt", self.continue_prompt(instruction, input, reasoning, drop_empty_input, language))]
 
-    def answer_segments(self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = "") -> list[Segment]:
+    def answer_segments(
+        self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = ""
+    ) -> list[Segment]:
         return [Segment("prompt", self.answer_prompt(instruction, input, reasoning, drop_empty_input, language))]
 
     def segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
-        """The training text without its EOS, in stretches; joined they are the text to the byte. A stretch may be empty."""
+        """The training text without its EOS, in stretches; joined they are the text to the byte. A stretch may be
+        empty."""
         version = self.version(row.syslang)
         segments = [Segment("prompt", version.prompt(row.instruction, row.input, drop_empty_input))]
         if version.has_reasoning:
@@ -193,6 +239,12 @@ def joined(several: Iterable[Markers]) -> Markers:
     if len(marks) == 1:
         return marks[0]
     if len({one.line_start for one in marks}) > 1:
-        raise UsageError("some versions' markers are headings and some are tags", "markers", "Give all versions the same `line_start`")
-    reasoning, response, runaway = ({mark: None for one in marks for mark in getattr(one, key)} for key in ("reasoning", "response", "runaway"))
+        raise UsageError(
+            "some versions' markers are headings and some are tags",
+            "markers",
+            "Give all versions the same `line_start`",
+        )
+    reasoning, response, runaway = (
+        {mark: None for one in marks for mark in getattr(one, key)} for key in ("reasoning", "response", "runaway")
+    )
     return Markers(tuple(reasoning), tuple(response), tuple(runaway), marks[0].line_start)

@@ -1,8 +1,8 @@
 """Templates from YAML files: Suiron's own, the user's in `<config>/templates/`, and those that lie beside a data set.
 
-A template file is foreign: its size, its nesting and every key are checked, errors name the file and the key, and a bad one costs no other. A file
-that takes the name of a built-in template is refused, so that a name in a run's specification means one text; of the rest, the one beside the data
-wins.
+A template file is foreign: its size, its nesting and every key are checked, errors name the file and the key, and a bad
+one costs no other. A file that takes the name of a built-in template is refused, so that a name in a run's
+specification means one text; of the rest, the one beside the data wins.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class TemplateError(UsageError):
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """A template file that was found. name: the template's, or the file's stem where it could not be read. One of template and error is None."""
+    """A template file that was found. name: the template's, or the file's stem where it could not be read. One of
+    template and error is None."""
 
     name: str
     path: Path
@@ -51,8 +52,8 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 def list_templates(beside: Sequence[Path] = ()) -> list[Listed]:
-    """Every template file: built-in ones first, then the user's, then those in the folders `beside` a data set, each by name. Bad files are listed
-    with their error."""
+    """Every template file: built-in ones first, then the user's, then those in the folders `beside` a data set, each by
+    name. Bad files are listed with their error."""
     found = [Listed(name, BUILT_IN / f"{name}.yaml", "built in", template) for name, template in built_in().items()]
     places: list[tuple[Path, Origin]] = []
     with contextlib.suppress(OSError):  # a configuration folder that cannot be made holds no templates
@@ -89,7 +90,10 @@ def beside(source: str) -> tuple[Path, ...]:
 def built_in() -> dict[str, Template]:
     """Those of the package, by name: the Alpaca forms first."""
     read = [load_template(path) for path in sorted(BUILT_IN.glob("*.yaml"))]
-    return {template.name: template for template in sorted(read, key=lambda one: (one.chat is not None, len(one.versions), one.name))}
+    return {
+        template.name: template
+        for template in sorted(read, key=lambda one: (one.chat is not None, len(one.versions), one.name))
+    }
 
 
 def load_template(path: Path) -> Template:
@@ -98,19 +102,24 @@ def load_template(path: Path) -> Template:
         with open(path, "rb") as file:
             block = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise TemplateError(f"the template cannot be read ({error.strerror})", str(path), "Check the file and who may read it") from error
+        raise TemplateError(
+            f"the template cannot be read ({error.strerror})", str(path), "Check the file and who may read it"
+        ) from error
     return parse_template(block, str(path))
 
 
 def parse_template(block: bytes | str, where: str) -> Template:
-    """The template that a file's content says, for an editor as well. Raises TemplateError with `where` and the key that is wrong."""
+    """The template that a file's content says, for an editor as well. Raises TemplateError with `where` and the key
+    that is wrong."""
     try:
         block = block.encode() if isinstance(block, str) else block
         if len(block) > MAX_BYTES:
             raise _Wrong(f"it is larger than {MAX_BYTES // 1024} KiB")
         return _template(_table(parse(block, MAX_DEPTH), "the file"))
     except UnicodeEncodeError as error:
-        raise TemplateError("the template cannot be used: it holds half of a surrogate pair", where, "Take that character out") from error
+        raise TemplateError(
+            "the template cannot be used: it holds half of a surrogate pair", where, "Take that character out"
+        ) from error
     except ValueError as error:
         do = getattr(error, "do", "") or f"Mend that key; {BUILT_IN / 'alpaca.yaml'} is a whole one"
         raise TemplateError(f"the template cannot be used: {error}", where, do) from error
@@ -123,8 +132,17 @@ def dump_template(template: Template) -> str:
     class Dumper(yaml.CSafeDumper):  # type: ignore[misc]
         """Texts of several lines as blocks, as a person writes them."""
 
-    Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None))
-    content: dict[str, Any] = {"name": template.name, "words": template.words, "drop_empty_input": template.drop_empty_input}
+    Dumper.add_representer(
+        str,
+        lambda dumper, text: dumper.represent_scalar(
+            "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+        ),
+    )
+    content: dict[str, Any] = {
+        "name": template.name,
+        "words": template.words,
+        "drop_empty_input": template.drop_empty_input,
+    }
     if template.chat is not None:
         content["chat"] = msgspec.to_builtins(template.chat)
     else:
@@ -132,7 +150,10 @@ def dump_template(template: Template) -> str:
             language: {
                 "text": version.text,
                 "input_block": version.input_block,
-                "markers": {**{key: list(getattr(version.markers, key)) for key in _MARKER_KEYS[:3]}, "line_start": version.markers.line_start},
+                "markers": {
+                    **{key: list(getattr(version.markers, key)) for key in _MARKER_KEYS[:3]},
+                    "line_start": version.markers.line_start,
+                },
             }
             for language, version in template.versions.items()
         }
@@ -141,15 +162,19 @@ def dump_template(template: Template) -> str:
 
 
 def save_template(template: Template, folder: Path | None = None) -> Path:
-    """Write it to `<config>/templates/NAME.yaml`, or into `folder`, replacing the file of that name whole. Raises TemplateError for a name that is
-    built in or that no file can have, OSError where it cannot be written."""
+    """Write it to `<config>/templates/NAME.yaml`, or into `folder`, replacing the file of that name whole. Raises
+    TemplateError for a name that is built in or that no file can have, OSError where it cannot be written."""
     folder = folders.config() / "templates" if folder is None else folder
     path = folder / f"{template.name}.yaml"
     if template.name in built_in():
         raise TemplateError("a built-in template has this name", template.name, "Choose another name")
     content = dump_template(template)
     if parse_template(content, str(path)) != template:  # a text that YAML cannot carry to the byte
-        raise TemplateError("the template's text cannot be kept as it is in a file", template.name, "Take control characters and trailing spaces out")
+        raise TemplateError(
+            "the template's text cannot be kept as it is in a file",
+            template.name,
+            "Take control characters and trailing spaces out",
+        )
     files.replace_file(files.private_dir(folder) / path.name, content.encode())
     return path
 
@@ -162,7 +187,9 @@ class _Wrong(ValueError):
 
 def _files(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and not path.name.startswith("."))
+        return sorted(
+            path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and not path.name.startswith(".")
+        )
     except OSError:  # there is none, or it may not be looked into
         return []
 
@@ -171,7 +198,9 @@ def _listed(path: Path, origin: Origin) -> Listed:
     try:
         template = load_template(path)
         if template.name in built_in():
-            raise TemplateError(f"the template cannot be used: name: {template.name} is built in", str(path), "Choose another name")
+            raise TemplateError(
+                f"the template cannot be used: name: {template.name} is built in", str(path), "Choose another name"
+            )
         return Listed(template.name, path, origin, template)
     except SuironError as error:
         return Listed(path.stem, path, origin, error=error)
@@ -234,7 +263,10 @@ def _made(make: Callable[[], Made], key: str) -> Made:
 def _known(content: Mapping[str, Any], keys: Sequence[str], inside: str) -> None:
     for key in content:
         if key not in keys:
-            raise _Wrong(f"{inside + '.' if inside else ''}{key}: there is no such key{_meant(key, keys)}", f"It may be one of {', '.join(keys)}")
+            raise _Wrong(
+                f"{inside + '.' if inside else ''}{key}: there is no such key{_meant(key, keys)}",
+                f"It may be one of {', '.join(keys)}",
+            )
 
 
 def _meant(word: str, those: Iterable[str]) -> str:

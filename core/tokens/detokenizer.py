@@ -1,10 +1,11 @@
-"""Token ids to text while they arrive: each `push` gives every character that is complete, and holds back only the bytes of one that is not.
+"""Token ids to text while they arrive: each `push` gives every character that is complete, and holds back only the
+bytes of one that is not.
 
-The library's own `DecodeStream` decodes a growing window again until it ends in a whole character: bytes that never become one wait for the next
-good token at a cost that grows with the square of the wait, and what still waits when the answer ends never comes out. So tokens become bytes
-here, once each, and an incremental UTF-8 decoder does the rest. What is no UTF-8 becomes U+FFFD, as in the library; only within a run of
-byte-fallback tokens that is broken somewhere the library gives one U+FFFD for every byte of the run, also for its good characters, which are
-kept here.
+The library's own `DecodeStream` decodes a growing window again until it ends in a whole character: bytes that never
+become one wait for the next good token at a cost that grows with the square of the wait, and what still waits when the
+answer ends never comes out. So tokens become bytes here, once each, and an incremental UTF-8 decoder does the rest.
+What is no UTF-8 becomes U+FFFD, as in the library; only within a run of byte-fallback tokens that is broken somewhere
+the library gives one U+FFFD for every byte of the run, also for its good characters, which are kept here.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ _LONGEST_WAIT = 8  # tokens, where the decoder is not known: no character is mad
 
 
 class Detokenizer:
-    """One answer's text. EOS and the other stop ids give nothing; special tokens that are not stops (a `<think>`) are text.
+    """One answer's text. EOS and the other stop ids give nothing; special tokens that are not stops (a `<think>`) are
+    text.
 
-    at_start: the ids begin a text, so a sentencepiece tokenizer's blank in front of it is dropped and the whole equals `tokenizer.decode`.
-    False: they go on after a prompt, and a first token " 42" keeps its blank, which is what prompt plus answer encode to again.
+    at_start: the ids begin a text, so a sentencepiece tokenizer's blank in front of it is dropped and the whole equals
+    `tokenizer.decode`. False: they go on after a prompt, and a first token " 42" keeps its blank, which is what prompt
+    plus answer encode to again.
     """
 
     def __init__(self, tokenizer: TextTokenizer, *, at_start: bool = True) -> None:

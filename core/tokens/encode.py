@@ -1,8 +1,8 @@
 """A row as token ids, with spans and labels: the one encoder behind the preview, the trainer and the scorer.
 
-The whole text is tokenised at once, so that training sees the ids inference sees; spans are found afterwards. A token that straddles two segments
-belongs to the one where its last character lies. The beginning of sequence is put there once, the end of sequence last. Knows nothing of runs,
-models or files.
+The whole text is tokenised at once, so that training sees the ids inference sees; spans are found afterwards. A token
+that straddles two segments belongs to the one where its last character lies. The beginning of sequence is put there
+once, the end of sequence last. Knows nothing of runs, models or files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,18 @@ from core.tokens.tokenizer import TextTokenizer, is_unicode
 if TYPE_CHECKING:
     from core.tokens.loss_mask import Ints
 
-__all__ = ["IGNORED", "EncodedRow", "LossOn", "Span", "encode_batch", "encode_many", "encode_prompt", "encode_row", "fits", "prefix_kept"]
+__all__ = [
+    "IGNORED",
+    "EncodedRow",
+    "LossOn",
+    "Span",
+    "encode_batch",
+    "encode_many",
+    "encode_prompt",
+    "encode_row",
+    "fits",
+    "prefix_kept",
+]
 
 LossOn = Loss
 SpanKind = Literal[SegmentKind, "eos"]
@@ -47,10 +58,12 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class EncodedRow(msgspec.Struct, frozen=True):
-    """ids: beginning of sequence where the tokenizer has one, text, EOS. labels: as many, IGNORED where nothing is learnt, else the id.
+    """ids: beginning of sequence where the tokenizer has one, text, EOS. labels: as many, IGNORED where nothing is
+    learnt, else the id.
 
-    spans tile ids in order, one for each section of the template (it may be empty; the prompt's holds the beginning of sequence), then "eos".
-    text: what the ids say, without beginning and EOS. weights: how much each token counts, None where the labels say it all.
+    spans tile ids in order, one for each section of the template (it may be empty; the prompt's holds the beginning of
+    sequence), then "eos". text: what the ids say, without beginning and EOS. weights: how much each token counts, None
+    where the labels say it all.
     """
 
     ids: list[int]
@@ -61,10 +74,11 @@ class EncodedRow(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Rows encoded together. ids: all of them, one after the other, int32; row n is ids[starts[n]:starts[n + 1]], empty where it is in `errors`.
+    """Rows encoded together. ids: all of them, one after the other, int32; row n is ids[starts[n]:starts[n + 1]], empty
+    where it is in `errors`.
 
-    ends: int32 of shape (rows, 6), the end of each slot (see `policy`) counted from the row's first token; the last is its length.
-    present: the slots that the row's template has, as bits: a section may be empty and yet there.
+    ends: int32 of shape (rows, 6), the end of each slot (see `policy`) counted from the row's first token; the last is
+    its length. present: the slots that the row's template has, as bits: a section may be empty and yet there.
     """
 
     ids: Any
@@ -75,14 +89,23 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 def encode_row(
-    row: Row, template: AnyTemplate, tokenizer: TextTokenizer, *, loss_on: LossOn = "completion", drop_empty_input: bool = False
+    row: Row,
+    template: AnyTemplate,
+    tokenizer: TextTokenizer,
+    *,
+    loss_on: LossOn = "completion",
+    drop_empty_input: bool = False,
 ) -> EncodedRow:
     """Raises DataError for a row that is no Unicode, or that holds an end of sequence within its text."""
     return next(encode_many([(row, template)], tokenizer, loss_on=loss_on, drop_empty_input=drop_empty_input))
 
 
 def encode_many(
-    rows: Iterable[tuple[Row, AnyTemplate]], tokenizer: TextTokenizer, *, loss_on: LossOn = "completion", drop_empty_input: bool = False
+    rows: Iterable[tuple[Row, AnyTemplate]],
+    tokenizer: TextTokenizer,
+    *,
+    loss_on: LossOn = "completion",
+    drop_empty_input: bool = False,
 ) -> Iterator[EncodedRow]:
     """`encode_row` for many, on all cores, in order; reads `rows` a batch at a time."""
     source = iter(rows)
@@ -106,7 +129,8 @@ def as_row(ids: Ints, ends: Ints, present: int, text: str, weights: tuple[float,
 
 
 def encode_prompt(text: str | Sequence[Segment], tokenizer: TextTokenizer) -> list[int]:
-    """What inference feeds: the beginning of sequence where there is one, and the text. Segments may hold special tokens, see `Segment`."""
+    """What inference feeds: the beginning of sequence where there is one, and the text. Segments may hold special
+    tokens, see `Segment`."""
     if isinstance(text, str):
         return tokenizer.bos_ids + tokenizer.encode_batch([text])[0].ids
     encoding = tokenizer.encode_runs([[(one.text, one.special) for one in text]])[0]
@@ -114,8 +138,8 @@ def encode_prompt(text: str | Sequence[Segment], tokenizer: TextTokenizer) -> li
 
 
 def prefix_kept(row: Row, template: AnyTemplate, tokenizer: TextTokenizer, *, drop_empty_input: bool = False) -> bool:
-    """Do the row's training ids begin with the ids of its inference prompt? False where a token merges across the end of the prompt: then the
-    model is trained on a first token that it is not asked for."""
+    """Do the row's training ids begin with the ids of its inference prompt? False where a token merges across the end
+    of the prompt: then the model is trained on a first token that it is not asked for."""
     trained = encode_row(row, template, tokenizer, drop_empty_input=drop_empty_input).ids
     prompt = encode_prompt([one for one in template.segments(row, drop_empty_input) if one.kind == "prompt"], tokenizer)
     return trained[: len(prompt)] == prompt
@@ -128,7 +152,8 @@ def fits(encoded: EncodedRow, max_seq_length: int) -> bool:
 def encode_batch(rows: Sequence[Sequence[Segment]], tokenizer: TextTokenizer, numbers: Sequence[int]) -> Batch:
     """Many rows, each as its segments, on all cores. numbers: what to call the rows in errors.
 
-    A row that is no Unicode, or whose text is encoded to an end of sequence, is an error in its place and costs no other row.
+    A row that is no Unicode, or whose text is encoded to an end of sequence, is an error in its place and costs no
+    other row.
     """
     import numpy as np
 
@@ -143,18 +168,27 @@ def encode_batch(rows: Sequence[Sequence[Segment]], tokenizer: TextTokenizer, nu
     quick: list[int] = []
     if table is not None:
         plain = [not any([one.special for one in of_row]) for of_row in rows]
-        quick = [place for place, text in enumerate(texts) if plain[place] and place not in errors and table.measures(text)]
+        quick = [
+            place for place, text in enumerate(texts) if plain[place] and place not in errors and table.measures(text)
+        ]
     done: dict[int, tuple[Ints, Ints]] = {}
     if quick and table is not None:
         every = len(quick) == len(rows)
         parts = rows if every else [rows[place] for place in quick]
-        ids, starts, ends, sure = by_bytes([texts[place] for place in quick], parts, [layouts[place] for place in quick], tokenizer, table)
+        ids, starts, ends, sure = by_bytes(
+            [texts[place] for place in quick], parts, [layouts[place] for place in quick], tokenizer, table
+        )
         sure &= _no_stray_end(ids, starts, tokenizer)
         if every and sure.all():
             return Batch(ids, starts, ends, present, errors)
         done = {place: (ids[starts[at] : starts[at + 1]], ends[at]) for at, place in enumerate(quick) if sure[at]}
     rest = [place for place in range(len(rows)) if place not in done and place not in errors]
-    found = by_characters([rows[place] for place in rest], [layouts[place] for place in rest], tokenizer, [numbers[place] for place in rest])
+    found = by_characters(
+        [rows[place] for place in rest],
+        [layouts[place] for place in rest],
+        tokenizer,
+        [numbers[place] for place in rest],
+    )
     for place, result in zip(rest, found, strict=True):
         if isinstance(result, DataError):
             errors[place] = result
@@ -164,7 +198,9 @@ def encode_batch(rows: Sequence[Sequence[Segment]], tokenizer: TextTokenizer, nu
     ordered = [done.get(place, none) for place in range(len(rows))]
     starts = np.concatenate(([0], np.cumsum([len(ids) for ids, _ in ordered], dtype=np.int64)))
     flat = np.concatenate([none[0], *(ids for ids, _ in ordered)])
-    return Batch(flat, starts, np.reshape([ends for _, ends in ordered], (len(rows), SLOTS)).astype(np.int32), present, errors)
+    return Batch(
+        flat, starts, np.reshape([ends for _, ends in ordered], (len(rows), SLOTS)).astype(np.int32), present, errors
+    )
 
 
 def _no_stray_end(ids: Ints, starts: Any, tokenizer: TextTokenizer) -> Any:

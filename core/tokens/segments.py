@@ -10,9 +10,11 @@ SegmentKind = Literal["prompt", "reasoning", "marker", "response"]
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """A stretch of the training text. `prompt` is given to the model; it writes `reasoning`, `marker` and `response` itself.
+    """A stretch of the training text. `prompt` is given to the model; it writes `reasoning`, `marker` and `response`
+    itself.
 
-    special: special tokens that the text spells are meant as such, and become their ids; in any other text they are letters.
+    special: special tokens that the text spells are meant as such, and become their ids; in any other text they are
+    letters.
     """
 
     kind: SegmentKind

@@ -1,7 +1,8 @@
 """Where the sections of a text lie among its tokens. Knows segments and tokenizers; knows nothing of labels.
 
-Two ways to the same answer: by the characters that the library gives for every token, and, where every token of a tokenizer stands for bytes of the
-text, by counting those bytes, which is twice as fast because the library then need not keep track of characters.
+Two ways to the same answer: by the characters that the library gives for every token, and, where every token of a
+tokenizer stands for bytes of the text, by counting those bytes, which is twice as fast because the library then need
+not keep track of characters.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """slots: for each segment its slot (see `policy`), rising. present: the slots that are there, with the end, as bits."""
+    """slots: for each segment its slot (see `policy`), rising. present: the slots that are there, with the end, as
+    bits."""
 
     slots: tuple[int, ...]
     present: int
@@ -40,13 +42,19 @@ def slots_of(kinds: tuple[SegmentKind, ...]) -> Layout:
     for place, kind in enumerate(kinds):
         last = slots[-1] if slots else PROMPT
         if last == RESPONSE:
-            slot = RESPONSE if kind in ("marker", "response") else -1  # what a chat form writes after the answer ends it
+            slot = (
+                RESPONSE if kind in ("marker", "response") else -1
+            )  # what a chat form writes after the answer ends it
         elif kind == "marker":
             slot = OPENING if "reasoning" in kinds[place:] else MARKER
         else:
             slot = {"prompt": PROMPT, "reasoning": REASONING, "response": RESPONSE}[kind]
         if slot < last:
-            raise UsageError("the sections of the template are out of order", " ".join(kinds), "Order them prompt, reasoning, response")
+            raise UsageError(
+                "the sections of the template are out of order",
+                " ".join(kinds),
+                "Order them prompt, reasoning, response",
+            )
         slots.append(slot)
     return Layout(tuple(slots), sum({1 << slot for slot in (*slots, EOS)}))
 
@@ -62,7 +70,8 @@ class ByteLengths:
 
     @classmethod
     def of(cls, tokenizer: TextTokenizer) -> ByteLengths | None:
-        """None for a tokenizer whose tokens do not stand for bytes, or that changes a text in other ways than Unicode's NFC before it splits it."""
+        """None for a tokenizer whose tokens do not stand for bytes, or that changes a text in other ways than Unicode's
+        NFC before it splits it."""
         if tokenizer not in cls._made:
             cls._made[tokenizer] = cls._make(tokenizer)
         return cls._made[tokenizer]
@@ -72,7 +81,10 @@ class ByteLengths:
         import numpy as np
 
         definition: dict[str, Any] = msgspec.json.decode(tokenizer.raw.to_str())
-        normalizers, decoders = _steps(definition.get("normalizer"), "normalizers"), _steps(definition.get("decoder"), "decoders")
+        normalizers, decoders = (
+            _steps(definition.get("normalizer"), "normalizers"),
+            _steps(definition.get("decoder"), "decoders"),
+        )
         if decoders != ["ByteLevel"] or normalizers not in ([], ["NFC"]):
             return None
         pieces = (tokenizer.pieces.data(id) for id in range(tokenizer.vocab_size))
@@ -88,18 +100,30 @@ def _steps(part: dict[str, Any] | None, inside: str) -> list[str]:
     """The types of what a part of tokenizer.json does, in order."""
     if not part:
         return []
-    return [step for one in part[inside] for step in _steps(one, inside)] if part["type"] == "Sequence" else [part["type"]]
+    return (
+        [step for one in part[inside] for step in _steps(one, inside)] if part["type"] == "Sequence" else [part["type"]]
+    )
 
 
-def by_bytes(texts: Sequence[str], parts: Sequence[Sequence[Segment]], slots: Sequence[Layout], tokenizer: TextTokenizer, table: ByteLengths) -> Any:
-    """Many texts without special tokens. Gives (ids, starts, ends, sure): all ids with beginning and end of sequence, where each row starts among
-    them, the ends of its slots, and whether its bytes add up; where they do not, the row is to be done by characters. Raises TypeError for text that
-    is no Unicode."""
+def by_bytes(
+    texts: Sequence[str],
+    parts: Sequence[Sequence[Segment]],
+    slots: Sequence[Layout],
+    tokenizer: TextTokenizer,
+    table: ByteLengths,
+) -> Any:
+    """Many texts without special tokens. Gives (ids, starts, ends, sure): all ids with beginning and end of sequence,
+    where each row starts among them, the ends of its slots, and whether its bytes add up; where they do not, the row is
+    to be done by characters. Raises TypeError for text that is no Unicode."""
     import numpy as np
 
     bos, eos, rows = tokenizer.bos_ids, tokenizer.eos_id, len(texts)
     encodings = tokenizer.raw.encode_batch_fast(texts, add_special_tokens=False)
-    listed = [[*bos, *encoding.ids, eos] for encoding in encodings] if bos else [[*encoding.ids, eos] for encoding in encodings]
+    listed = (
+        [[*bos, *encoding.ids, eos] for encoding in encodings]
+        if bos
+        else [[*encoding.ids, eos] for encoding in encodings]
+    )
     counts = np.fromiter(map(len, listed), np.int64, rows)
     starts = np.concatenate(([0], np.cumsum(counts)))
     ids = np.concatenate([np.array(one, np.int32) for one in listed])
@@ -124,8 +148,11 @@ def by_bytes(texts: Sequence[str], parts: Sequence[Sequence[Segment]], slots: Se
     return ids, starts, ends, sure
 
 
-def by_characters(parts: Sequence[Sequence[Segment]], slots: Sequence[Layout], tokenizer: TextTokenizer, numbers: Sequence[int]) -> list[Any]:
-    """Many rows, each as (ids, ends of its slots) or as the DataError that says why it has none. Raises DataError for text that is no Unicode."""
+def by_characters(
+    parts: Sequence[Sequence[Segment]], slots: Sequence[Layout], tokenizer: TextTokenizer, numbers: Sequence[int]
+) -> list[Any]:
+    """Many rows, each as (ids, ends of its slots) or as the DataError that says why it has none. Raises DataError for
+    text that is no Unicode."""
     import numpy as np
 
     done: list[Any] = []
@@ -149,12 +176,15 @@ def by_characters(parts: Sequence[Sequence[Segment]], slots: Sequence[Layout], t
 
 
 def beginning(segments: Sequence[Segment], tokenizer: TextTokenizer) -> list[int]:
-    """The beginning of sequence to put in front. None where special text comes first: a chat form writes its own, or its model wants none."""
+    """The beginning of sequence to put in front. None where special text comes first: a chat form writes its own, or
+    its model wants none."""
     return [] if segments and segments[0].special else tokenizer.bos_ids
 
 
 def stray_end(tokenizer: TextTokenizer, number: int) -> DataError:
-    return DataError(f"its text is encoded to an end of sequence ({tokenizer.eos})", f"row {number}", "Take that word out of the row")
+    return DataError(
+        f"its text is encoded to an end of sequence ({tokenizer.eos})", f"row {number}", "Take that word out of the row"
+    )
 
 
 def _token_at(encoding: Any, place: int, length: int) -> int:

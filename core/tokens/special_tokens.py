@@ -1,11 +1,14 @@
-"""Text of two sorts to token ids: what a template wrote, whose special tokens become their ids, and what a row says, which is only ever text.
+"""Text of two sorts to token ids: what a template wrote, whose special tokens become their ids, and what a row says,
+which is only ever text.
 
-A text comes as runs `(text, special)`. A special token counts where it stands whole inside one special run; in a row it is spelled letter by
-letter, also when it would come about at a joint of two runs. All between two special tokens is tokenised whole, so that joints of runs leave no
-trace: the ids are those of the joined text in the model's own tokenizer, wherever no row spells a special token. Knows tokenizers alone.
+A text comes as runs `(text, special)`. A special token counts where it stands whole inside one special run; in a row it
+is spelled letter by letter, also when it would come about at a joint of two runs. All between two special tokens is
+tokenised whole, so that joints of runs leave no trace: the ids are those of the joined text in the model's own
+tokenizer, wherever no row spells a special token. Knows tokenizers alone.
 
-Special here: the special and the stopping tokens; and of the other added tokens (`<think>` often is one) those that a template of the row writes,
-so that a row cannot close its own reasoning. Further added tokens (runs of blanks, HTML tags) stay what inference makes of them.
+Special here: the special and the stopping tokens; and of the other added tokens (`<think>` often is one) those that a
+template of the row writes, so that a row cannot close its own reasoning. Further added tokens (runs of blanks, HTML
+tags) stay what inference makes of them.
 """
 
 from __future__ import annotations
@@ -21,15 +24,20 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 Run = tuple[str, bool]  # text; is it the template's, where special tokens count?
-_REMEMBERED = 4096  # characters of a template's text whose special tokens are remembered; a whole conversation is longer
+_REMEMBERED = (
+    4096  # characters of a template's text whose special tokens are remembered; a whole conversation is longer
+)
 
 
 class RunEncoding:
-    """One row's tokens, in the words of the library's Encoding. planted: the places in `ids` of the special tokens that the template wrote."""
+    """One row's tokens, in the words of the library's Encoding. planted: the places in `ids` of the special tokens that
+    the template wrote."""
 
     __slots__ = ("_encoding", "_offsets", "ids", "planted")
 
-    def __init__(self, ids: list[int], planted: list[int], encoding: Encoding | None, offsets: list[tuple[int, int]] | None) -> None:
+    def __init__(
+        self, ids: list[int], planted: list[int], encoding: Encoding | None, offsets: list[tuple[int, int]] | None
+    ) -> None:
         self.ids, self.planted, self._encoding, self._offsets = ids, planted, encoding, offsets
 
     @property
@@ -57,12 +65,15 @@ _Mark = tuple[int, int, _Added]  # where a special token stands in a text, with 
 
 
 class RunEncoder:
-    """plain: a tokenizer to which special tokens are text; its stopping tokens count as special, and it has no post-processor."""
+    """plain: a tokenizer to which special tokens are text; its stopping tokens count as special, and it has no
+    post-processor."""
 
     def __init__(self, plain: Tokenizer) -> None:
         self._plain = plain
         tokens = plain.get_added_tokens_decoder()
-        self._added = {token.content: _Added(token.content, id, token.lstrip, token.rstrip) for id, token in tokens.items()}
+        self._added = {
+            token.content: _Added(token.content, id, token.lstrip, token.rstrip) for id, token in tokens.items()
+        }
         self._always = frozenset(token.content for token in tokens.values() if token.special)
         self._any_added = _any_of(frozenset(self._added))
         self._seeing: Tokenizer | None = None  # to which special tokens are tokens
@@ -78,14 +89,22 @@ class RunEncoder:
         whole = [place for place in others if self._is_honest(texts[place], marks[place])]
         done: dict[int, RunEncoding] = {}
         if plain:
-            for place, encoding in zip(plain, self._plain.encode_batch([texts[place] for place in plain], add_special_tokens=False), strict=True):
+            for place, encoding in zip(
+                plain,
+                self._plain.encode_batch([texts[place] for place in plain], add_special_tokens=False),
+                strict=True,
+            ):
                 done[place] = RunEncoding(encoding.ids, [], encoding, None)
         if whole:
             seeing = self._with_special()
-            for place, encoding in zip(whole, seeing.encode_batch([texts[place] for place in whole], add_special_tokens=False), strict=True):
+            for place, encoding in zip(
+                whole, seeing.encode_batch([texts[place] for place in whole], add_special_tokens=False), strict=True
+            ):
                 ids = encoding.ids
                 places = [(encoding.char_to_token(start), added.id) for start, _, added in marks[place]]
-                done[place] = RunEncoding(ids, [token for token, id in places if token is not None and ids[token] == id], encoding, None)
+                done[place] = RunEncoding(
+                    ids, [token for token, id in places if token is not None and ids[token] == id], encoding, None
+                )
         for place in others:
             if place not in done:
                 done[place] = self._in_parts(texts[place], marks[place])
@@ -106,12 +125,18 @@ class RunEncoder:
         if self._any_added is None:
             return []
         found = ((match, self._added[match.group()]) for match in self._any_added.finditer(text))
-        return [(match.start(), match.end(), added) for match, added in found if added.content in self._always or not added.content.isspace()]
+        return [
+            (match.start(), match.end(), added)
+            for match, added in found
+            if added.content in self._always or not added.content.isspace()
+        ]
 
     def _is_honest(self, text: str, marks: list[_Mark]) -> bool:
         """Does the whole text spell special tokens at the wanted places and nowhere else?"""
         any_of = _any_of(self._special_with(marks))
-        return any_of is None or [match.span() for match in any_of.finditer(text)] == [(start, end) for start, end, _ in marks]
+        return any_of is None or [match.span() for match in any_of.finditer(text)] == [
+            (start, end) for start, end, _ in marks
+        ]
 
     def _special_with(self, marks: list[_Mark]) -> frozenset[str]:
         return self._always.union(added.content for _, _, added in marks)
@@ -133,7 +158,10 @@ class RunEncoder:
             at = max(at, end)
         pieces.append((at, text[at:]))
         first, later = self._blind(self._special_with(marks))
-        encodings = [(first if start == 0 else later).encode(piece, add_special_tokens=False) if piece else None for start, piece in pieces]
+        encodings = [
+            (first if start == 0 else later).encode(piece, add_special_tokens=False) if piece else None
+            for start, piece in pieces
+        ]
         ids: list[int] = []
         offsets: list[tuple[int, int]] = []
         planted: list[int] = []
@@ -183,11 +211,19 @@ def _not_first(pre_tokenizer: Any) -> Any:
     if not isinstance(pre_tokenizer, dict):
         return pre_tokenizer
     if pre_tokenizer.get("type") == "Sequence":
-        return pre_tokenizer | {"pretokenizers": [_not_first(step) for step in pre_tokenizer.get("pretokenizers") or []]}
-    return pre_tokenizer | {"prepend_scheme": "never"} if pre_tokenizer.get("prepend_scheme") == "first" else pre_tokenizer
+        return pre_tokenizer | {
+            "pretokenizers": [_not_first(step) for step in pre_tokenizer.get("pretokenizers") or []]
+        }
+    return (
+        pre_tokenizer | {"prepend_scheme": "never"} if pre_tokenizer.get("prepend_scheme") == "first" else pre_tokenizer
+    )
 
 
 @lru_cache(maxsize=32)
 def _any_of(contents: frozenset[str]) -> re.Pattern[str] | None:
     """Any of them, the longest where several begin; None for none."""
-    return re.compile("|".join(map(re.escape, sorted(contents, key=lambda content: (-len(content), content))))) if contents else None
+    return (
+        re.compile("|".join(map(re.escape, sorted(contents, key=lambda content: (-len(content), content)))))
+        if contents
+        else None
+    )

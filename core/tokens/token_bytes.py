@@ -1,7 +1,8 @@
-"""The bytes each token stands for, read from the tokenizer's decoder, so that text can be made token by token without decoding it all again.
+"""The bytes each token stands for, read from the tokenizer's decoder, so that text can be made token by token without
+decoding it all again.
 
-Knows the decoders of generating models: byte level (GPT-2, Llama 3, Qwen, SmolLM), sentencepiece with byte fallback (Llama 2, Gemma, Phi-3)
-and Metaspace. `known` is False for any other; `data` then gives None.
+Knows the decoders of generating models: byte level (GPT-2, Llama 3, Qwen, SmolLM), sentencepiece with byte fallback
+(Llama 2, Gemma, Phi-3) and Metaspace. `known` is False for any other; `data` then gives None.
 """
 
 from __future__ import annotations
@@ -33,7 +34,13 @@ class Pieces:
         self.known = self._read(decoder)
 
     def _read(self, decoder: dict[str, Any] | None) -> bool:
-        steps = (decoder.get("decoders") or []) if decoder and decoder["type"] == "Sequence" else [decoder] if decoder else []
+        steps = (
+            (decoder.get("decoders") or [])
+            if decoder and decoder["type"] == "Sequence"
+            else [decoder]
+            if decoder
+            else []
+        )
         match [step["type"] for step in steps]:
             case ["ByteLevel"]:
                 self._byte_level = True
@@ -64,7 +71,8 @@ class Pieces:
         return self._byte_level
 
     def data(self, id: int, first: bool = False) -> bytes | None:
-        """The token's bytes; empty for an unknown id. `first`: it begins a text. None where the decoder is not known."""
+        """The token's bytes; empty for an unknown id. `first`: it begins a text. None where the decoder is not
+        known."""
         if not self.known:
             return None
         if first and self.first_token_loses:

@@ -1,8 +1,9 @@
-"""Text to token ids and back, over the `tokenizers` library alone: light enough for the terminal, the same ids as the trainer's and the engine's.
+"""Text to token ids and back, over the `tokenizers` library alone: light enough for the terminal, the same ids as the
+trainer's and the engine's.
 
-Row text is only ever text. A row that spells `<|im_end|>` is encoded letter by letter, so that it cannot plant an end of sequence; beginning
-and end are put there by the encoder, as ids; `encode_runs` also takes text whose special tokens are meant. Knows a model's folder; knows nothing of
-templates, masks or models.
+Row text is only ever text. A row that spells `<|im_end|>` is encoded letter by letter, so that it cannot plant an end
+of sequence; beginning and end are put there by the encoder, as ids; `encode_runs` also takes text whose special tokens
+are meant. Knows a model's folder; knows nothing of templates, masks or models.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class TextTokenizer:
     """A model's tokenizer. Made by `from_folder`; `where` names it in errors."""
 
     def __init__(self, definition: dict[str, Any], eos: str, stop_ids: frozenset[int], where: str) -> None:
-        """definition: the content of tokenizer.json. eos: one of its tokens. stop_ids: further ids that end an answer."""
+        """definition: the content of tokenizer.json. eos: one of its tokens. stop_ids: further ids that end an
+        answer."""
         from tokenizers import Tokenizer
 
         try:
@@ -37,15 +39,23 @@ class TextTokenizer:
         except Exception as error:  # the library raises bare Exception for whatever is off in the file
             raise ModelError(f"the tokenizer cannot be read ({error})", where, _MEND) from error
         if eos_id is None:
-            raise ModelError(f"the end of sequence {eos!r} is no token of this tokenizer", where, "Set eos_token in tokenizer_config.json to one")
+            raise ModelError(
+                f"the end of sequence {eos!r} is no token of this tokenizer",
+                where,
+                "Set eos_token in tokenizer_config.json to one",
+            )
         self.where, self.eos, self.eos_id, self.stop_ids = where, eos, int(eos_id), stop_ids | {int(eos_id)}
 
-        # What the post-processor puts in front is remembered and put there by us, once. The post-processor itself goes: it may also append
-        # tokens, and it trims white space from offsets, so that a token of ".\n\n" would seem to end before the newlines.
+        # What the post-processor puts in front is remembered and put there by us, once. The post-processor itself goes:
+        # it may also append tokens, and it trims white space from offsets, so that a token of ".\n\n" would seem to end
+        # before the newlines.
         probe = given.encode("a")
         marked = [bool(special) for special in probe.special_tokens_mask]
         self.bos_ids: list[int] = probe.ids[: marked.index(False)] if False in marked else []
-        added = [dict(token, special=token["special"] or token["id"] in self.stop_ids) for token in definition.get("added_tokens") or []]
+        added = [
+            dict(token, special=token["special"] or token["id"] in self.stop_ids)
+            for token in definition.get("added_tokens") or []
+        ]
         plain = definition | {"truncation": None, "padding": None, "post_processor": None, "added_tokens": added}
         self.raw: Tokenizer = Tokenizer.from_str(msgspec.json.encode(plain).decode())
         self.raw.encode_special_tokens = True
@@ -55,13 +65,20 @@ class TextTokenizer:
 
     @classmethod
     def from_folder(cls, path: Path) -> TextTokenizer:
-        """Raises ModelError when the folder has no readable tokenizer.json, or does not say which token ends a sequence."""
+        """Raises ModelError when the folder has no readable tokenizer.json, or does not say which token ends a
+        sequence."""
         definition = _read(path / "tokenizer.json")
         if definition is None:
-            raise ModelError("there is no tokenizer.json", str(path), "Save the model's fast tokenizer there (save_pretrained writes it)")
+            raise ModelError(
+                "there is no tokenizer.json",
+                str(path),
+                "Save the model's fast tokenizer there (save_pretrained writes it)",
+            )
         if not isinstance(definition.get("model"), dict):
             raise ModelError("this is no tokenizer: it has no model", str(path / "tokenizer.json"), _MEND)
-        words = [_read(path / name) or {} for name in ("tokenizer_config.json", "special_tokens_map.json", "config.json")]
+        words = [
+            _read(path / name) or {} for name in ("tokenizer_config.json", "special_tokens_map.json", "config.json")
+        ]
         numbers = [_read(path / name) or {} for name in ("generation_config.json", "config.json")]
         numbers += [nested for config in numbers[1:] if isinstance(nested := config.get("text_config"), dict)]
         stop_ids = [number for config in numbers for number in _as_ids(config.get("eos_token_id"))]
@@ -69,7 +86,9 @@ class TextTokenizer:
         if eos is None and stop_ids:
             eos = _token_of(definition, stop_ids[0])
         if eos is None:
-            raise ModelError("nothing here says which token ends a sequence", str(path), "Set eos_token in tokenizer_config.json")
+            raise ModelError(
+                "nothing here says which token ends a sequence", str(path), "Set eos_token in tokenizer_config.json"
+            )
         return cls(definition, eos, frozenset(stop_ids), str(path))
 
     def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
@@ -87,8 +106,9 @@ class TextTokenizer:
             raise broken from error
 
     def encode_runs(self, rows: Sequence[Sequence[Run]]) -> list[RunEncoding]:
-        """Many texts on all cores, each as runs `(text, special)`; see `core.tokens.special_tokens`. Special tokens in a special run become their ids, the
-        rest is text. A row without a special run is encoded as by `encode_batch`. No beginning, no end of sequence. Raises DataError as above."""
+        """Many texts on all cores, each as runs `(text, special)`; see `core.tokens.special_tokens`. Special tokens in
+        a special run become their ids, the rest is text. A row without a special run is encoded as by `encode_batch`.
+        No beginning, no end of sequence. Raises DataError as above."""
         try:
             return self._runs.encode(rows)
         except TypeError as error:
@@ -109,7 +129,9 @@ def _no_unicode(texts: Sequence[str]) -> DataError | None:
     broken = next((text for text in texts if not is_unicode(text)), None)
     if broken is None:
         return None
-    return DataError("the text holds half of a surrogate pair, which is no character", repr(broken[:60]), "Mend that row")
+    return DataError(
+        "the text holds half of a surrogate pair, which is no character", repr(broken[:60]), "Mend that row"
+    )
 
 
 def is_unicode(text: str) -> bool:
@@ -127,7 +149,9 @@ def _read(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ModelError(f"the file cannot be read ({error.strerror})", str(path), "Check the path and its permissions") from error
+        raise ModelError(
+            f"the file cannot be read ({error.strerror})", str(path), "Check the path and its permissions"
+        ) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"the file is no JSON ({error})", str(path), _MEND) from error
     if not isinstance(value, dict):

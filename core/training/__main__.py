@@ -1,4 +1,5 @@
-"""`python -m core.training RUN_FOLDER`: one run, from its specification to its adapter. Reads no terminal and asks nothing.
+"""`python -m core.training RUN_FOLDER`: one run, from its specification to its adapter. Reads no terminal and asks
+nothing.
 
 The heavy libraries are imported only once the rows are known to be there, so that a wrong path fails within a second.
 """
@@ -63,7 +64,9 @@ def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) ->
 
     reporter.update(message="importing the libraries")
     if prepared.weighted:
-        os.environ["UNSLOTH_RETURN_LOGITS"] = "1"  # read when Unsloth is imported: without scores there is no loss but its own
+        os.environ["UNSLOTH_RETURN_LOGITS"] = (
+            "1"  # read when Unsloth is imported: without scores there is no loss but its own
+        )
     _settle_machine()
     loaded = _load(spec, prepared.longest, reporter)
     trainable, total = loaded.model.get_nb_trainable_parameters()
@@ -99,7 +102,9 @@ def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) ->
     unkept = ""
     try:
         trainer.train()
-    except Exception as error:  # the last checkpoint comes after the adapter: without it the run has still done what it was for
+    except (
+        Exception
+    ) as error:  # the last checkpoint comes after the adapter: without it the run has still done what it was for
         if not saved:
             raise
         traceback.print_exc()
@@ -125,19 +130,29 @@ def _rows(run: RunFolder, spec: RunSpec, reporter: Reporter) -> Prepared:
     from core.tokens.tokenizer import TextTokenizer
 
     data = open_rows(spec.data)
-    folder = local_folder(spec.model.name, lambda message: reporter.update(message=message), trust_remote_code=spec.model.trust_remote_code)
+    folder = local_folder(
+        spec.model.name,
+        lambda message: reporter.update(message=message),
+        trust_remote_code=spec.model.trust_remote_code,
+    )
     tokenizer = TextTokenizer.from_folder(folder)
     prepared = prepare(data, spec, tokenizer, lambda rows: reporter.hold(message=f"encoding the rows: {rows} done"))
     reporter.facts(**facts_of(data), **prepared.facts())
-    for template in named_templates(spec.prompt.mixture, spec.data.source):  # one that is changed later was not what this run was trained with
-        files.replace_file(files.private_dir(run.path / "templates") / f"{template.name}.yaml", dump_template(template).encode())
+    for template in named_templates(
+        spec.prompt.mixture, spec.data.source
+    ):  # one that is changed later was not what this run was trained with
+        files.replace_file(
+            files.private_dir(run.path / "templates") / f"{template.name}.yaml", dump_template(template).encode()
+        )
     return prepared
 
 
 def _settle_machine() -> None:
-    """One GPU for one process: with more in sight the trainer would split every batch. Without a GPU, all cores work, below everybody else.
+    """One GPU for one process: with more in sight the trainer would split every batch. Without a GPU, all cores work,
+    below everybody else.
 
-    Called before torch is imported: it looks at the variable once, and its threads inherit the priority they are born with.
+    Called before torch is imported: it looks at the variable once, and its threads inherit the priority they are born
+    with.
     """
     os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     from core.models.backend import available_cores, prepare_imports

@@ -1,4 +1,5 @@
-"""What a run leaves on the disk: the adapter, replaced whole or not at all, and checkpoints with a mark that says they are whole."""
+"""What a run leaves on the disk: the adapter, replaced whole or not at all, and checkpoints with a mark that says they
+are whole."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class About(msgspec.Struct, frozen=True):
 
 
 def save_adapter(model: Any, target: Path, about: About) -> None:
-    """Write the adapter of the PeftModel `model` to `target`. A reader sees an old one, none, or the whole new one. Raises OSError."""
+    """Write the adapter of the PeftModel `model` to `target`. A reader sees an old one, none, or the whole new one.
+    Raises OSError."""
     fresh = target.with_name(f"{target.name}.tmp")
     shutil.rmtree(fresh, ignore_errors=True)
     files.private_dir(fresh)
@@ -36,7 +38,9 @@ def save_adapter(model: Any, target: Path, about: About) -> None:
     for path in fresh.iterdir():
         with open(path, "rb") as file:
             os.fsync(file.fileno())
-    if target.exists():  # a folder cannot replace one that has files: the old one first stops being an adapter, then goes
+    if (
+        target.exists()
+    ):  # a folder cannot replace one that has files: the old one first stops being an adapter, then goes
         (target / _LAST).unlink(missing_ok=True)
         shutil.rmtree(target)
     fresh.rename(target)
@@ -44,7 +48,9 @@ def save_adapter(model: Any, target: Path, about: About) -> None:
 
 def mark_whole(checkpoint: Path, about: About) -> None:
     """Called once everything of a checkpoint is written: the mark names every file with its size."""
-    sizes = {path.name: path.stat().st_size for path in sorted(checkpoint.iterdir()) if path.is_file() and path.name != ABOUT}
+    sizes = {
+        path.name: path.stat().st_size for path in sorted(checkpoint.iterdir()) if path.is_file() and path.name != ABOUT
+    }
     files.replace_file(checkpoint / ABOUT, msgspec.json.encode({**msgspec.to_builtins(about), "files": sizes}))
 
 
@@ -52,7 +58,9 @@ def is_whole(checkpoint: Path) -> bool:
     """Whether `checkpoint` was written to its end and its files still have the sizes they had then."""
     try:
         sizes = msgspec.json.decode((checkpoint / ABOUT).read_bytes())["files"]
-        return all(name in sizes for name in _NEEDED) and all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
+        return all(name in sizes for name in _NEEDED) and all(
+            (checkpoint / name).stat().st_size == size for name, size in sizes.items()
+        )
     except (OSError, msgspec.DecodeError, KeyError, TypeError):
         return False
 

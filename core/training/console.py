@@ -1,4 +1,5 @@
-"""The run's console.log as a stream that a full disk does not turn into an error: what cannot be written is lost, and the run goes on."""
+"""The run's console.log as a stream that a full disk does not turn into an error: what cannot be written is lost, and
+the run goes on."""
 
 from __future__ import annotations
 

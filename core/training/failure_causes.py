@@ -1,4 +1,5 @@
-"""From whatever ended a run to a cause that a person can act on. Imports nothing heavy: it must work when little memory is left."""
+"""From whatever ended a run to a cause that a person can act on. Imports nothing heavy: it must work when little memory
+is left."""
 
 from __future__ import annotations
 
@@ -17,9 +18,13 @@ def explain(error: BaseException, spec: RunSpec | None, where: str) -> Trouble:
     if isinstance(error, SuironError):
         return Trouble(error.what, error.where or where, error.do)
     if _on_gpu(error):
-        return Trouble(f"the GPU's memory ran out{_at(spec)}", spec.model.name if spec else where, smaller(spec, gpu=True))
+        return Trouble(
+            f"the GPU's memory ran out{_at(spec)}", spec.model.name if spec else where, smaller(spec, gpu=True)
+        )
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
-        return Trouble(f"the main memory ran out{_at(spec)}", spec.model.name if spec else where, smaller(spec, gpu=False))
+        return Trouble(
+            f"the main memory ran out{_at(spec)}", spec.model.name if spec else where, smaller(spec, gpu=False)
+        )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Trouble("the disk is full", str(error.filename or where), "Free some space and start the run again")
     lines = str(error).strip().splitlines()
@@ -28,7 +33,11 @@ def explain(error: BaseException, spec: RunSpec | None, where: str) -> Trouble:
 
 def _on_gpu(error: BaseException) -> bool:
     """torch.OutOfMemoryError by name, and what libraries beside torch raise when CUDA refuses them memory."""
-    return type(error).__name__ == "OutOfMemoryError" or "CUDA out of memory" in str(error) or "CUBLAS_STATUS_ALLOC_FAILED" in str(error)
+    return (
+        type(error).__name__ == "OutOfMemoryError"
+        or "CUDA out of memory" in str(error)
+        or "CUBLAS_STATUS_ALLOC_FAILED" in str(error)
+    )
 
 
 def _at(spec: RunSpec | None) -> str:
@@ -49,5 +58,7 @@ def smaller(spec: RunSpec | None, gpu: bool) -> str:
     if gpu and not spec.model.load_in_4bit:
         return "Set model.load_in_4bit = true"
     if prompt.max_seq_length > 512:
-        return f"Set prompt.max_seq_length = {prompt.max_seq_length // 2}; rows that are longer are left out and counted"
+        return (
+            f"Set prompt.max_seq_length = {prompt.max_seq_length // 2}; rows that are longer are left out and counted"
+        )
     return "Choose a smaller model"

@@ -1,4 +1,5 @@
-"""What others ask of a running run: lines of its control file, and signals. The run looks at its next step; nothing here interrupts anything."""
+"""What others ask of a running run: lines of its control file, and signals. The run looks at its next step; nothing
+here interrupts anything."""
 
 from __future__ import annotations
 
@@ -24,14 +25,16 @@ class Wishes:
         self.checkpoint = False
 
     def heed_signals(self) -> None:
-        """TERM means stop, by flag: an exception could tear a file that is being saved. HUP and INT belong to a terminal that may go away."""
+        """TERM means stop, by flag: an exception could tear a file that is being saved. HUP and INT belong to a
+        terminal that may go away."""
         signal.signal(signal.SIGTERM, lambda *_: self._terminated.set())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def look(self) -> None:
-        """Read what has been asked since the last look. A disk that cannot be read for a moment is asked again at the next step."""
+        """Read what has been asked since the last look. A disk that cannot be read for a moment is asked again at the
+        next step."""
         kinds: list[str] = []
         try:
             kinds, self._offset = self._run.requests(self._offset)

@@ -1,4 +1,5 @@
-"""The run's status, kept by one object: every change and the heartbeat go through it, so that status.json has one writer and one order."""
+"""The run's status, kept by one object: every change and the heartbeat go through it, so that status.json has one
+writer and one order."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ BEAT = 2.0  # seconds between heartbeats
 
 
 class Reporter:
-    """Writes the status of `run` at every change and every two seconds. Use it as a context: leaving it stops the heartbeat."""
+    """Writes the status of `run` at every change and every two seconds. Use it as a context: leaving it stops the
+    heartbeat."""
 
     def __init__(self, run: RunFolder) -> None:
         now = time.time()
@@ -25,7 +27,9 @@ class Reporter:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._failing = False
-        self._status = Status(state="starting", pid=os.getpid(), host=socket.gethostname(), started=now, heartbeat=now, message="starting")
+        self._status = Status(
+            state="starting", pid=os.getpid(), host=socket.gethostname(), started=now, heartbeat=now, message="starting"
+        )
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Reporter:
@@ -48,7 +52,8 @@ class Reporter:
             self._write()
 
     def hold(self, **changes: Any) -> None:
-        """Replace fields of the status; the next heartbeat or update writes them. For what changes at every step, many times a second."""
+        """Replace fields of the status; the next heartbeat or update writes them. For what changes at every step, many
+        times a second."""
         with self._lock:
             self._status = msgspec.structs.replace(self._status, **changes)
 
@@ -66,7 +71,8 @@ class Reporter:
             self.update()
 
     def _write(self) -> None:
-        """A full disk must not end a run that could go on: the failure is printed once, and the next write tries again."""
+        """A full disk must not end a run that could go on: the failure is printed once, and the next write tries
+        again."""
         try:
             self._run.write_status(self._status)
             self._failing = False

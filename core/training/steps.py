@@ -24,9 +24,9 @@ _GIB = 1 << 30
 
 
 class Steps(TrainerCallback):  # type: ignore[misc]
-    """losses: where the trainer leaves the loss of every forward pass of the step. The trainer's own running sum is no use: one loss that is not a
-    number makes it so for ever. save_steps: as in the specification. keep: saves the adapter; called after the last step, before its checkpoint,
-    which is the larger and may find the disk full."""
+    """losses: where the trainer leaves the loss of every forward pass of the step. The trainer's own running sum is no
+    use: one loss that is not a number makes it so for ever. save_steps: as in the specification. keep: saves the
+    adapter; called after the last step, before its checkpoint, which is the larger and may find the disk full."""
 
     def __init__(
         self,
@@ -67,7 +67,9 @@ class Steps(TrainerCallback):  # type: ignore[misc]
         if not logs or "loss" not in logs:
             return  # the summary at the end
         step, tokens = state.global_step, int(state.num_input_tokens_seen)
-        self.loss = _finite(float(sum(loss.double().item() for loss in self._losses)))  # waits for the GPU: the clock is read after it
+        self.loss = _finite(
+            float(sum(loss.double().item() for loss in self._losses))
+        )  # waits for the GPU: the clock is read after it
         now = time.monotonic()
         if self.loss is None:
             self.not_finite.append(step)
@@ -90,7 +92,9 @@ class Steps(TrainerCallback):  # type: ignore[misc]
         self._steps_here += 1
         if self._steps_here == 1:
             self._first_ended = now
-        self._reporter.hold(step=step, seconds_left=self._seconds_left(now, state.max_steps - step), message=self._message())
+        self._reporter.hold(
+            step=step, seconds_left=self._seconds_left(now, state.max_steps - step), message=self._message()
+        )
         if self._steps_here == 1:
             self._reporter.update()
         if self._wishes.stop or step >= state.max_steps:

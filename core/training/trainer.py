@@ -1,7 +1,7 @@
 """The trainer: TRL's SFTTrainer over rows that are already token ids, with every setting written out.
 
-Imports trl, which must come after `prepare_imports`, and after Unsloth where that trains (it replaces SFTTrainer): so import this when the model is
-loaded.
+Imports trl, which must come after `prepare_imports`, and after Unsloth where that trains (it replaces SFTTrainer): so
+import this when the model is loaded.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from core.tokens.encode import IGNORED
 
 
 class Collator:
-    """Rows to tensors of shape (rows, longest), padded on the right; padding has no label, no weight and no attention, whatever its id is.
+    """Rows to tensors of shape (rows, longest), padded on the right; padding has no label, no weight and no attention,
+    whatever its id is.
 
     A row of the data set is its ids and its place in `prepared`, which has its labels.
     """
@@ -40,7 +41,11 @@ class Collator:
         ids = [np.asarray(row["input_ids"], np.int64) for row in rows]
         labels = [self._prepared.labels(row["row"]) for row in rows]
         attention = [np.ones_like(one) for one in ids]
-        batch = {"input_ids": _padded(ids, self._pad_id), "labels": _padded(labels, IGNORED), "attention_mask": _padded(attention, 0)}
+        batch = {
+            "input_ids": _padded(ids, self._pad_id),
+            "labels": _padded(labels, IGNORED),
+            "attention_mask": _padded(attention, 0),
+        }
         if self._prepared.weighted:
             weights = [self._prepared.token_weights(row["row"]) for row in rows]
             batch["weights"] = _padded(weights, 0.0)
@@ -68,18 +73,24 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         self._losses.append(loss.detach())
         return loss
 
-    def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
-        """On a CPU our own, because TRL's is a Triton kernel, which runs on GPUs alone; and where sections are weighted, which TRL's cannot."""
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """On a CPU our own, because TRL's is a Triton kernel, which runs on GPUs alone; and where sections are
+        weighted, which TRL's cannot."""
         if self.args.device.type != "cpu" and "weights" not in inputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch=num_items_in_batch)
         loss = labelled_loss(model, inputs, num_items_in_batch)
         return (loss, None) if return_outputs else loss
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
-        """The batches of a step, and what its loss is divided by: with weights their sum, so that accumulating changes nothing."""
+        """The batches of a step, and what its loss is divided by: with weights their sum, so that accumulating changes
+        nothing."""
         batches, items = super().get_batch_samples(*args, **kwargs)
         if items is not None and batches and "weights" in batches[0]:
-            items = sum((batch["weights"][:, 1:] * (batch["labels"][:, 1:] != IGNORED)).sum() for batch in batches).to(self.args.device)
+            items = sum((batch["weights"][:, 1:] * (batch["labels"][:, 1:] != IGNORED)).sum() for batch in batches).to(
+                self.args.device
+            )
         return batches, items
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
@@ -87,18 +98,25 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
 
 
 def labelled_loss(model: Any, inputs: dict[str, torch.Tensor], num_items: Any = None) -> torch.Tensor:
-    """The mean cross-entropy of the labelled tokens, weighted where there are `weights`; or their sum over `num_items`, the count or the weight of
-    the tokens of several batches, where the mean is over these.
+    """The mean cross-entropy of the labelled tokens, weighted where there are `weights`; or their sum over `num_items`,
+    the count or the weight of the tokens of several batches, where the mean is over these.
 
-    Scores over the vocabulary are made only for places before a label in any row: with a mask on the completion that saves a sixth of a step.
+    Scores over the vocabulary are made only for places before a label in any row: with a mask on the completion that
+    saves a sixth of a step.
     """
     labels = inputs["labels"]
-    options: dict[str, Any] = {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"], "use_cache": False}
+    options: dict[str, Any] = {
+        "input_ids": inputs["input_ids"],
+        "attention_mask": inputs["attention_mask"],
+        "use_cache": False,
+    }
     columns = (labels[:, 1:] != IGNORED).any(dim=0).nonzero().squeeze(1)
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if "logits_to_keep" in inspect.signature(type(base).forward).parameters:
         scores = model(**options, logits_to_keep=columns).logits
-        if scores.shape[1] != len(columns):  # Unsloth's forward takes a count alone, and gives all for what it does not understand
+        if scores.shape[1] != len(
+            columns
+        ):  # Unsloth's forward takes a count alone, and gives all for what it does not understand
             scores = scores[:, columns]
     else:
         scores = model(**options).logits[:, columns]
@@ -113,22 +131,30 @@ def labelled_loss(model: Any, inputs: dict[str, torch.Tensor], num_items: Any = 
 
 
 def as_dataset(prepared: Prepared) -> Dataset:
-    """The rows as columns input_ids and row, their place in `prepared`; the ids stay where they lie on disk, in the order of the store, with an index
-    of their places over them. A training set of any size takes the same memory, but for a few numbers a row."""
+    """The rows as columns input_ids and row, their place in `prepared`; the ids stay where they lie on disk, in the
+    order of the store, with an index of their places over them. A training set of any size takes the same memory, but
+    for a few numbers a row."""
     places, chunks = prepared.places, []
     of_place = np.zeros(len(prepared.store), np.int64)
     of_place[places] = np.arange(len(places))
     for tokens, starts, first in prepared.store.chunks():
         ids = pa.Array.from_buffers(pa.int32(), len(tokens), [None, pa.py_buffer(tokens)])
         rows = of_place[first : first + len(starts) - 1]
-        chunks.append(pa.record_batch({"input_ids": pa.LargeListArray.from_arrays(pa.array(starts), ids), "row": pa.array(rows)}))
+        chunks.append(
+            pa.record_batch({"input_ids": pa.LargeListArray.from_arrays(pa.array(starts), ids), "row": pa.array(rows)})
+        )
     # the same text may be trained twice: then both rows read one place, and that is the same row to a trainer
     index = pa.table({"indices": pa.array(places.astype(np.uint64))})
     return Dataset(pa.Table.from_batches(chunks), indices_table=InMemoryTable(index), fingerprint=prepared.hash)
 
 
 def make_trainer(
-    loaded: LoadedModel, spec: RunSpec, prepared: Prepared, output: Path, losses: list[torch.Tensor], callback: TrainerCallback
+    loaded: LoadedModel,
+    spec: RunSpec,
+    prepared: Prepared,
+    output: Path,
+    losses: list[torch.Tensor],
+    callback: TrainerCallback,
 ) -> RunTrainer:
     """The trainer of the run, ready to start. Checkpoints go below `output` when `callback` asks for them."""
     tokenizer = loaded.tokenizer
@@ -159,8 +185,9 @@ def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
         completion_only_loss=None,  # the labels say it
         assistant_only_loss=False,
         shuffle_dataset=False,
-        # Random on a CPU too, though rows of like length together would save a fifth in padding: length tells the template and the language, so
-        # grouping gives batches of vanilla rows alone and of one language alone, in a fixed order, and a loss that jumps between them.
+        # Random on a CPU too, though rows of like length together would save a fifth in padding: length tells the
+        # template and the language, so grouping gives batches of vanilla rows alone and of one language alone, in a
+        # fixed order, and a loss that jumps between them.
         train_sampling_strategy="random",
         dataloader_num_workers=0,
         dataloader_pin_memory=not on_cpu,
@@ -189,7 +216,9 @@ def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
         bf16=not on_cpu and dtype == "bfloat16",
         fp16=not on_cpu and dtype == "float16",
         gradient_checkpointing=checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if checkpointing and loaded.backend.kind == "transformers" else None,
+        gradient_checkpointing_kwargs={"use_reentrant": False}
+        if checkpointing and loaded.backend.kind == "transformers"
+        else None,
         activation_offloading=False,
         torch_compile=False,
         # what is told and kept: the callback decides about checkpoints

@@ -1,4 +1,5 @@
-"""Tokenizers made on the spot: a byte-level one (GPT-2, Qwen) and a sentencepiece-like one with byte fallback (Llama 2, Gemma)."""
+"""Tokenizers made on the spot: a byte-level one (GPT-2, Qwen) and a sentencepiece-like one with byte fallback (Llama 2,
+Gemma)."""
 
 from __future__ import annotations
 
@@ -42,8 +43,17 @@ def byte_level_json(*, merge_newlines: bool = False) -> dict[str, object]:
     )
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
-    special = [AddedToken("<|end|>", special=True), AddedToken("<|im_end|>", special=True), AddedToken("<think>", special=True)]
-    trainer = trainers.BpeTrainer(vocab_size=700, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    special = [
+        AddedToken("<|end|>", special=True),
+        AddedToken("<|im_end|>", special=True),
+        AddedToken("<think>", special=True),
+    ]
+    trainer = trainers.BpeTrainer(
+        vocab_size=700,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
     tokenizer.train_from_iterator(LINES * 3, trainer)
     loaded: dict[str, object] = json.loads(tokenizer.to_str())
     return loaded
@@ -54,13 +64,23 @@ def sentencepiece_json() -> dict[str, object]:
 
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))  # noqa: S106
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
-    special = [AddedToken(t, special=True) for t in ("<unk>", "<s>", "</s>")] + [AddedToken(f"<0x{b:02X}>", special=True) for b in range(256)]
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    special = [AddedToken(t, special=True) for t in ("<unk>", "<s>", "</s>")] + [
+        AddedToken(f"<0x{b:02X}>", special=True) for b in range(256)
+    ]
     words = [word for line in LINES[:3] for word in line.split(" ")]
-    tokenizer.train_from_iterator(words, trainers.BpeTrainer(vocab_size=500, special_tokens=special, show_progress=False))
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", 1)])
+    tokenizer.train_from_iterator(
+        words, trainers.BpeTrainer(vocab_size=500, special_tokens=special, show_progress=False)
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", 1)]
+    )
     loaded = json.loads(tokenizer.to_str())
-    loaded["added_tokens"] = loaded["added_tokens"][:3]  # the bytes are words of the vocabulary, as sentencepiece has them, not added ones
+    loaded["added_tokens"] = loaded["added_tokens"][
+        :3
+    ]  # the bytes are words of the vocabulary, as sentencepiece has them, not added ones
     return dict(loaded)
 
 
@@ -78,7 +98,9 @@ def merging(tmp_path_factory: pytest.TempPathFactory) -> TextTokenizer:
 
 @pytest.fixture(scope="session")
 def sentencepiece(tmp_path_factory: pytest.TempPathFactory) -> TextTokenizer:
-    return TextTokenizer.from_folder(write_folder(tmp_path_factory.mktemp("sentencepiece"), sentencepiece_json(), "</s>"))
+    return TextTokenizer.from_folder(
+        write_folder(tmp_path_factory.mktemp("sentencepiece"), sentencepiece_json(), "</s>")
+    )
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +112,12 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rows_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = []
     for number in range(ROWS):
-        question = {"instruction": f"What is {number} + 1?", "input": "", "reasoning": f"One more than {number}.", "output": str(number + 1)}
+        question = {
+            "instruction": f"What is {number} + 1?",
+            "input": "",
+            "reasoning": f"One more than {number}.",
+            "output": str(number + 1),
+        }
         rows.append({**question, "syslang": "English", "sysflag": "train"})
         rows.append({**question, "instruction": f"{TEST_WORD} {number}", "syslang": "English", "sysflag": "test"})
     rows[0]["reasoning"] = "  "

@@ -10,7 +10,8 @@ import pytest
 from core.base import folders
 from core.models.embedded_model import demo_folder, ensure_demo_model
 
-# Read before any test moves it. SUIRON_TEST_MODELS names another cache folder to keep the model in (as `models/demo`), say one that a CI keeps.
+# Read before any test moves it. SUIRON_TEST_MODELS names another cache folder to keep the model in (as `models/demo`),
+# say one that a CI keeps.
 _CACHE = os.environ.get("SUIRON_TEST_MODELS") or os.environ.get("SUIRON_CACHE")
 
 

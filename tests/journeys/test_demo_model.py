@@ -1,4 +1,5 @@
-"""The demo model as it comes out of the package index and the conversion: its tokens are right, and it speaks, and ends."""
+"""The demo model as it comes out of the package index and the conversion: its tokens are right, and it speaks, and
+ends."""
 
 from __future__ import annotations
 
@@ -32,9 +33,13 @@ def test_it_answers_and_ends(demo_model: Path) -> None:
     assert (tokenizer.eos_token_id, tokenizer.pad_token_id) == (2, 0)
     assert (loaded.model.generation_config.eos_token_id, loaded.model.generation_config.pad_token_id) == (2, 0)
     question = [{"role": "user", "content": "What is the capital of France? Answer in one short sentence."}]
-    prompt = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True).to(loaded.model.device)
+    prompt = tokenizer.apply_chat_template(
+        question, add_generation_prompt=True, return_tensors="pt", return_dict=True
+    ).to(loaded.model.device)
     text = "It costs  12 yen,\n\n 3) x1. 推論"
     assert tokenizer(text).input_ids == loaded.tokenizer.encode(text)[0]  # transformers and Suiron read the same tokens
     with torch.inference_mode():
-        made = loaded.model.generate(**prompt, max_new_tokens=40, do_sample=False)[0, prompt.input_ids.shape[1] :].tolist()
+        made = loaded.model.generate(**prompt, max_new_tokens=40, do_sample=False)[
+            0, prompt.input_ids.shape[1] :
+        ].tolist()
     assert made[-1] == 2 and "Paris" in loaded.tokenizer.decode(made[:-1])

@@ -1,4 +1,5 @@
-"""The headless story with everything real: the demo model, the inference server, the detached trainer. Only the number of steps is smaller."""
+"""The headless story with everything real: the demo model, the inference server, the detached trainer. Only the number
+of steps is smaller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Model folders whose chat templates behave as known models' do: written here in few lines, with the special tokens those models have."""
+"""Model folders whose chat templates behave as known models' do: written here in few lines, with the special tokens
+those models have."""
 
 from __future__ import annotations
 
@@ -57,8 +58,12 @@ QWEN3 = """\
     {%- endif %}
 {%- endif %}"""
 
-QWEN3_THINKING = QWEN3.split("    {%- if enable_thinking")[0].replace("assistant\\n' }}\n", "assistant\\n' }}\n").rstrip()
-QWEN3_THINKING = QWEN3_THINKING[: QWEN3_THINKING.rindex("{{-")] + "{{- '<|im_start|>assistant\\n<think>\\n' }}\n{%- endif %}"
+QWEN3_THINKING = (
+    QWEN3.split("    {%- if enable_thinking")[0].replace("assistant\\n' }}\n", "assistant\\n' }}\n").rstrip()
+)
+QWEN3_THINKING = (
+    QWEN3_THINKING[: QWEN3_THINKING.rindex("{{-")] + "{{- '<|im_start|>assistant\\n<think>\\n' }}\n{%- endif %}"
+)
 
 R1 = """\
 {{ bos_token }}{%- for message in messages %}{%- if message['role'] == 'user' %}{{ '<｜User｜>' + message['content'] }}{%- endif %}\
@@ -137,11 +142,22 @@ MODELS = {
         writes_bos=True,
     ),
     "gemma": Chat(
-        GEMMA, ["<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>"], "<eos>", ("<eos>", "<end_of_turn>"), bos="<bos>", writes_bos=True
+        GEMMA,
+        ["<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>"],
+        "<eos>",
+        ("<eos>", "<end_of_turn>"),
+        bos="<bos>",
+        writes_bos=True,
     ),
-    "channels": Chat(CHANNELS, ["<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>"], "<|return|>", ("<|return|>",)),
+    "channels": Chat(
+        CHANNELS, ["<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>"], "<|return|>", ("<|return|>",)
+    ),
     "zephyr": Chat(
-        [{"name": "tool", "template": "no"}, {"name": "default", "template": ZEPHYR}], ["<s>", "</s>"], "</s>", bos="<s>", writes_bos=True
+        [{"name": "tool", "template": "no"}, {"name": "default", "template": ZEPHYR}],
+        ["<s>", "</s>"],
+        "</s>",
+        bos="<s>",
+        writes_bos=True,
     ),
     "inst": Chat(INST, ["<unk>", "<s>", "</s>"], "</s>", bos="<s>", writes_bos=True),
 }
@@ -158,7 +174,9 @@ def write_model(folder: Path, name: str) -> Path:
     if chat.bos:
         config["bos_token"] = {"content": chat.bos, "lstrip": False}
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
-    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [ids[stop] for stop in chat.stops or (chat.eos,)]}), encoding="utf-8")
+    (folder / "generation_config.json").write_text(
+        json.dumps({"eos_token_id": [ids[stop] for stop in chat.stops or (chat.eos,)]}), encoding="utf-8"
+    )
     return folder
 
 
@@ -171,7 +189,8 @@ def _byte_level(chat: Chat) -> dict[str, Any]:
     special = [AddedToken(token, special=True) for token in chat.special]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     tokenizer.train_from_iterator(
-        LINES * 3, trainers.BpeTrainer(vocab_size=600, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
+        LINES * 3,
+        trainers.BpeTrainer(vocab_size=600, special_tokens=special, initial_alphabet=alphabet, show_progress=False),
     )
     tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in chat.added])
     if chat.writes_bos:

@@ -16,7 +16,9 @@ from core.data.storage.memory_rows import HeldRows
 Texts = tuple[str, str, str, str, str, str]
 
 
-def made(rows: Sequence[Texts], mapped: bool, root: Path, columns: Sequence[str] = COLUMNS, key: str = "made", batch: int = 4) -> DataSet:
+def made(
+    rows: Sequence[Texts], mapped: bool, root: Path, columns: Sequence[str] = COLUMNS, key: str = "made", batch: int = 4
+) -> DataSet:
     """The sidecar stands beside `root`, which need not exist."""
     facts = Facts(Mapping({column: Pick(column) for column in columns}), (), [], 0)
     origin = Origin(Found(root.name, str(root), (root,), "lines", root=root), key)
@@ -30,5 +32,7 @@ def made(rows: Sequence[Texts], mapped: bool, root: Path, columns: Sequence[str]
     from core.data.storage.mapped_rows import MappedRows
 
     parts = [rows[first : first + batch] for first in range(0, len(rows), batch)]
-    batches = [pa.record_batch([texts(column) for column in zip(*part, strict=True)], names=list(COLUMNS)) for part in parts]
+    batches = [
+        pa.record_batch([texts(column) for column in zip(*part, strict=True)], names=list(COLUMNS)) for part in parts
+    ]
     return DataSet(root.name, str(root), "", MappedRows(batches), facts, origin)

@@ -61,7 +61,10 @@ async def opened(source: str | Path | None, size: tuple[int, int] = (120, 40)) -
     app = SuironApp(str(source) if source is not None else None)
     async with app.run_test(size=size) as pilot:
         hands = Hands(pilot)
-        await until(pilot, lambda: (hands.says("#status") and (hands.table.size.width or not hands.table.display)) or app.data_error)
+        await until(
+            pilot,
+            lambda: (hands.says("#status") and (hands.table.size.width or not hands.table.display)) or app.data_error,
+        )
         yield hands
 
 

@@ -1,4 +1,5 @@
-"""A dialog alone on a stage: an app whose keys keep their order, as Suiron's do, and what a person then sees and gets."""
+"""A dialog alone on a stage: an app whose keys keep their order, as Suiron's do, and what a person then sees and
+gets."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from tui.typed_order import TypedOrder
 
 NARROW, WIDE = (80, 24), (120, 40)
 SIZES = [NARROW, WIDE]
-HOSTILE = "[/] [@click=app.quit]x[/] \x1b]52;c;aGFja2Vk\x07 \x9b31m\u202e日本語"  # markup, a clipboard write, a colour, a reordering
+# markup, a clipboard write, a colour, a reordering
+HOSTILE = "[/] [@click=app.quit]x[/] \x1b]52;c;aGFja2Vk\x07 \x9b31m\u202e日本語"
 _FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
 
 
@@ -74,7 +76,9 @@ class Person:
 async def shown(dialog: ModalScreen[Any], size: tuple[int, int] = NARROW) -> AsyncIterator[Person]:
     stage = Stage(dialog)
     async with stage.run_test(size=size) as pilot:
-        await until(pilot, lambda: not stage.open or (stage.screen is dialog and dialog.is_mounted and _has_place(dialog)))
+        await until(
+            pilot, lambda: not stage.open or (stage.screen is dialog and dialog.is_mounted and _has_place(dialog))
+        )
         yield Person(pilot, stage)
 
 

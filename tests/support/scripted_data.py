@@ -1,4 +1,5 @@
-"""A data set of a million rows that answers when the test says so: early first, and a search that finds its rows bit by bit."""
+"""A data set of a million rows that answers when the test says so: early first, and a search that finds its rows bit by
+bit."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ class ScriptedSelection:
 
 
 class ScriptedData:
-    """ready, counted: as a DataSet has them. `steps`: the selections a search gives, each after `gate` was set once more."""
+    """ready, counted: as a DataSet has them. `steps`: the selections a search gives, each after `gate` was set once
+    more."""
 
     columns, problems, problem_count, changes, origin, mapping = COLUMNS, (), 0, Changes(), None, Mapping()
 

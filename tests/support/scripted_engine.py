@@ -1,4 +1,5 @@
-"""An `Engine` whose every step the test decides: pieces wait in a queue until the test hands them over. Loads no model, opens no socket."""
+"""An `Engine` whose every step the test decides: pieces wait in a queue until the test hands them over. Loads no model,
+opens no socket."""
 
 from __future__ import annotations
 
@@ -34,9 +35,11 @@ def response(*texts: str) -> list[Piece]:
 
 
 class ScriptedEngine:
-    """`questions`, `ensured` and `stops` record what was asked of it. `say` hands over items of the answer: pieces, a Finish, an error to raise.
+    """`questions`, `ensured` and `stops` record what was asked of it. `say` hands over items of the answer: pieces, a
+    Finish, an error to raise.
 
-    loads: what `ensure` reports before it is done; an error among them is raised. With `gate` set, `ensure` waits until it is opened.
+    loads: what `ensure` reports before it is done; an error among them is raised. With `gate` set, `ensure` waits until
+    it is opened.
     """
 
     def __init__(self, loads: Iterable[EngineStatus | Exception] = (), gate: asyncio.Event | None = None) -> None:

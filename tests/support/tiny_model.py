@@ -1,4 +1,5 @@
-"""A real model small enough for tests: a random Llama with a byte-level tokenizer, made in a second, saved as any model folder is."""
+"""A real model small enough for tests: a random Llama with a byte-level tokenizer, made in a second, saved as any model
+folder is."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ CONTEXT = 1024
 
 
 def make_tiny_model(folder: Path, seed: int = 0) -> Path:
-    """Write config, weights (safetensors, float32, about 1 MB) and tokenizer to `folder`. One token is one byte; 256 is END, 257 is PAD."""
+    """Write config, weights (safetensors, float32, about 1 MB) and tokenizer to `folder`. One token is one byte; 256 is
+    END, 257 is PAD."""
     sys.modules.setdefault("torchvision", None)  # type: ignore[arg-type]
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -41,7 +43,8 @@ def make_tiny_model(folder: Path, seed: int = 0) -> Path:
 
 
 def make_tiny_adapter(folder: Path, model: Path, seed: int = 1) -> Path:
-    """Write a LoRA adapter with random weights for the tiny model in the folder `model`: its answers differ from the base model's."""
+    """Write a LoRA adapter with random weights for the tiny model in the folder `model`: its answers differ from the
+    base model's."""
     sys.modules.setdefault("torchvision", None)  # type: ignore[arg-type]
     import torch
     from peft import LoraConfig, get_peft_model
@@ -49,7 +52,13 @@ def make_tiny_adapter(folder: Path, model: Path, seed: int = 1) -> Path:
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        config = LoraConfig(r=4, lora_alpha=16, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+        config = LoraConfig(
+            r=4,
+            lora_alpha=16,
+            target_modules=["q_proj", "v_proj", "down_proj"],
+            init_lora_weights=False,
+            task_type="CAUSAL_LM",
+        )
         get_peft_model(AutoModelForCausalLM.from_pretrained(model), config).save_pretrained(folder)
     return folder
 

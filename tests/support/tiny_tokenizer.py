@@ -1,4 +1,5 @@
-"""A tokenizer's folder without a model, made by the tokenizers library alone: byte-level merges over a few sentences, as GPT-2 and Qwen have them."""
+"""A tokenizer's folder without a model, made by the tokenizers library alone: byte-level merges over a few sentences,
+as GPT-2 and Qwen have them."""
 
 from __future__ import annotations
 
@@ -28,10 +29,13 @@ def make_tokenizer_folder(folder: Path, *, bos: str = "", chat: bool = True) -> 
     special = [AddedToken(token, special=True) for token in (END, "<|im_start|>", *([bos] if bos else []))]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     tokenizer.train_from_iterator(
-        LINES * 3, trainers.BpeTrainer(vocab_size=600, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
+        LINES * 3,
+        trainers.BpeTrainer(vocab_size=600, special_tokens=special, initial_alphabet=alphabet, show_progress=False),
     )
     if bos:
-        tokenizer.post_processor = processors.TemplateProcessing(single=f"{bos} $A", special_tokens=[(bos, tokenizer.token_to_id(bos))])
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{bos} $A", special_tokens=[(bos, tokenizer.token_to_id(bos))]
+        )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
     config = {"eos_token": END, **({"bos_token": bos} if bos else {}), **({"chat_template": CHAT} if chat else {})}

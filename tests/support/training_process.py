@@ -28,7 +28,13 @@ TEST_WORD = "zebra"  # stands in rows flagged test alone
 
 def make_spec(rows: Path | str, model: Path | str, **train: object) -> RunSpec:
     """One batch holds all rows, so that the order in which they come changes nothing but sums."""
-    values: dict[str, object] = {"steps": 3, "batch_size": ROWS, "gradient_accumulation": 1, "learning_rate": 0.01, "warmup_steps": 2}
+    values: dict[str, object] = {
+        "steps": 3,
+        "batch_size": ROWS,
+        "gradient_accumulation": 1,
+        "learning_rate": 0.01,
+        "warmup_steps": 2,
+    }
     return RunSpec(
         name="test",
         data=DataSection(source=str(rows)),
@@ -51,7 +57,12 @@ class Process:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "core.training", str(folder)],
                 cwd=folder,
-                env={**os.environ, **variables, "PYTHONPATH": str(Path(core.__file__).parents[1]), "HF_HUB_OFFLINE": "1"},
+                env={
+                    **os.environ,
+                    **variables,
+                    "PYTHONPATH": str(Path(core.__file__).parents[1]),
+                    "HF_HUB_OFFLINE": "1",
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,

@@ -21,20 +21,34 @@ def pretend(folder: Path, says: str, code: int) -> None:
 
 
 def run(folder: Path, requirements: str = "requirements-dev.txt") -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(SCRIPT), folder.name, requirements], cwd=folder.parent, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), folder.name, requirements],
+        cwd=folder.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 @pytest.mark.parametrize(
     ("says", "cause", "do"),
     [
-        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "the disk is full", "Free about"),
+        (
+            "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
+            "the disk is full",
+            "Free about",
+        ),
         (
             "WARNING: Retrying: NewConnectionError\nERROR: No matching distribution found for x==1",
             "the package index cannot be reached",
             "network",
         ),
         ("ERROR: No matching distribution found for x==1", "no build for this machine", "install.log"),
-        ("ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: '/x'", "no permission", "a folder of your own"),
+        (
+            "ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: '/x'",
+            "no permission",
+            "a folder of your own",
+        ),
         ("ERROR: something new", "something new", "install.log"),
     ],
 )

@@ -15,10 +15,26 @@ from tui.data.screen import DataScreen
 from tui.prompts.screen import PromptsScreen
 from tui.train.screen import TrainScreen
 
-OWNERS: dict[Scope, type[Any]] = {"app": SuironApp, "data": DataScreen, "train": TrainScreen, "chat": ChatScreen, "prompts": PromptsScreen}
+OWNERS: dict[Scope, type[Any]] = {
+    "app": SuironApp,
+    "data": DataScreen,
+    "train": TrainScreen,
+    "chat": ChatScreen,
+    "prompts": PromptsScreen,
+}
 SWALLOWED = (
-    {f"ctrl+{letter}" for letter in "abhijmqsz"}  # prefixes of screen and tmux, other keys' codes, flow control, suspend
-    | {"ctrl+backslash", "ctrl+left_square_bracket", "ctrl+tab", "ctrl+pageup", "ctrl+pagedown", "shift+pageup", "shift+pagedown"}
+    {
+        f"ctrl+{letter}" for letter in "abhijmqsz"
+    }  # prefixes of screen and tmux, other keys' codes, flow control, suspend
+    | {
+        "ctrl+backslash",
+        "ctrl+left_square_bracket",
+        "ctrl+tab",
+        "ctrl+pageup",
+        "ctrl+pagedown",
+        "shift+pageup",
+        "shift+pagedown",
+    }
     | {"f10", "f11", "f12"}
     | {f"alt+{digit}" for digit in range(10)}
 )
@@ -54,10 +70,16 @@ def test_a_room_binds_exactly_what_the_table_says(scope: Scope) -> None:
     assert [binding.id for binding in OWNERS[scope].BINDINGS] == [binding.id for binding in bindings(scope)]
 
 
-@pytest.mark.parametrize("action", [action for action in ACTIONS if action.scope == "app"], ids=lambda action: action.id)
+@pytest.mark.parametrize(
+    "action", [action for action in ACTIONS if action.scope == "app"], ids=lambda action: action.id
+)
 def test_function_keys_of_the_app_have_a_second_way(action: Action) -> None:
     """Some terminals keep F1, F5 or Ctrl+P: a plain key does the same outside text fields."""
-    assert action.plain or action.id in ("app.copy", "app.quit", "app.leave")  # F9's second way is an action of its own: q
+    assert action.plain or action.id in (
+        "app.copy",
+        "app.quit",
+        "app.leave",
+    )  # F9's second way is an action of its own: q
 
 
 NEEDED = {"data": 7, "train": 4, "chat": 5}  # of a room's own keys; wider terminals have room for more

@@ -27,11 +27,23 @@ from tui.palette import Palette, SuironCommands
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "transformers", "datasets", "trl", "peft", "unsloth", "pandas")
-LATER = ("pyarrow", "duckdb", "httpx", "plotext", "tokenizers")  # light enough for the terminal, too heavy before its first paint
+LATER = (
+    "pyarrow",
+    "duckdb",
+    "httpx",
+    "plotext",
+    "tokenizers",
+)  # light enough for the terminal, too heavy before its first paint
 
 
 def test_importing_the_app_imports_nothing_heavy_and_no_room() -> None:
-    told = subprocess.run([sys.executable, "-X", "importtime", "-c", "import tui.app"], cwd=ROOT, capture_output=True, text=True, check=True).stderr
+    told = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import tui.app"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
     modules = {line.rpartition("|")[2].strip() for line in told.splitlines()}
     assert "tui.app" in modules
     assert not [name for name in modules if name.partition(".")[0] in (*HEAVY, *LATER)]
@@ -40,12 +52,16 @@ def test_importing_the_app_imports_nothing_heavy_and_no_room() -> None:
 
 def test_no_room_imports_anything_heavy() -> None:
     code = "import sys, tui.data.screen, tui.train.screen, tui.chat.screen, tui.common.model_dialog, tui.common.help_screen, tui.palette; print(*sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not [name for name in told if name.partition(".")[0] in HEAVY]
 
 
 async def test_the_last_session_is_restored_and_other_rooms_wait(rows_file: Path) -> None:
-    save_session(Session(data=str(rows_file), row=11, filters=Filters(sysflag="train"), model="some/model", theme="suiron-light"))
+    save_session(
+        Session(data=str(rows_file), row=11, filters=Filters(sysflag="train"), model="some/model", theme="suiron-light")
+    )
     app = SuironApp()
     async with app.run_test() as pilot:
         await until(pilot, lambda: app.dataset is not None)
@@ -57,7 +73,14 @@ def test_the_command_line_wins_over_the_session(rows_file: Path, monkeypatch: py
     save_session(Session(data="x", split="train", row=7, filters=Filters(text="t"), model="m", adapter="a"))
     monkeypatch.chdir(rows_file.parent)
     other = SuironApp(rows_file.name, model="n").session
-    assert (other.data, other.split, other.row, other.filters, other.model, other.adapter) == (str(rows_file), "", 0, Filters(), "n", "")
+    assert (other.data, other.split, other.row, other.filters, other.model, other.adapter) == (
+        str(rows_file),
+        "",
+        0,
+        Filters(),
+        "n",
+        "",
+    )
     same = SuironApp("x", model="m").session
     assert (same.data, same.split, same.row, same.adapter) == ("x", "train", 7, "a")
     split = SuironApp(split="test").session
@@ -98,7 +121,9 @@ async def test_a_full_disk_is_told_once_and_ends_nothing(rows_file: Path, monkey
         assert app.is_running
 
 
-async def test_folders_that_cannot_be_made_end_nothing(rows_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_folders_that_cannot_be_made_end_nothing(
+    rows_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     for variable in ("SUIRON_HOME", "SUIRON_CONFIG"):
         monkeypatch.setenv(variable, str(tmp_path / "file" / "folder"))
@@ -109,7 +134,9 @@ async def test_folders_that_cannot_be_made_end_nothing(rows_file: Path, tmp_path
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM])
-async def test_a_signal_saves_and_ends(rows_file: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_signal_saves_and_ends(
+    rows_file: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tui.app.LEAVE_WITHIN", 3600.0)
     before = signal.getsignal(number)
     app = SuironApp(str(rows_file))
@@ -128,7 +155,9 @@ async def test_a_row_taken_to_the_chat_fills_its_fields(rows_file: Path) -> None
         await until(pilot, lambda: app.dataset is not None)
         app.post_message(AskRow(Row("What is [/]?", "the input")))
         await until(pilot, lambda: app.current_mode == "chat")
-        await until(pilot, lambda: [field.text for field in app.rooms["chat"].query(TextArea)] == ["What is [/]?", "the input"])
+        await until(
+            pilot, lambda: [field.text for field in app.rooms["chat"].query(TextArea)] == ["What is [/]?", "the input"]
+        )
 
 
 async def test_the_palette_knows_every_action_and_theme_and_runs_them_in_their_room(rows_file: Path) -> None:

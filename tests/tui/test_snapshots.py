@@ -1,4 +1,5 @@
-"""A handful of pictures of the whole app: what no assertion about a part would notice. `pytest --snapshot-update` draws them again."""
+"""A handful of pictures of the whole app: what no assertion about a part would notice. `pytest --snapshot-update` draws
+them again."""
 
 from __future__ import annotations
 
@@ -78,14 +79,29 @@ def finished_run() -> RunFolder:
     for step in range(1, 61):
         loss = 0.3 + 1.7 * 0.94**step + (0.08 if step % 3 else -0.06)
         rate = 2e-3 * (1 - step / 61)
-        run.append_metric(Metric(step=step, time=step, loss=loss, learning_rate=rate, tokens_per_second=220.0, memory=2.4))
+        run.append_metric(
+            Metric(step=step, time=step, loss=loss, learning_rate=rate, tokens_per_second=220.0, memory=2.4)
+        )
     facts = {"rows_trained": 504, "rows_vanilla": 67, "rows_reasoning": 437, "tokens_per_epoch": 69_381}
     backend = "Transformers + PEFT on the CPU (2 cores, bfloat16): no CUDA device is visible"
     run.write_status(
-        Status("finished", 60, 60, 1, socket.gethostname(), time.time(), message="finished after 60 steps", backend=backend, facts=facts)
+        Status(
+            "finished",
+            60,
+            60,
+            1,
+            socket.gethostname(),
+            time.time(),
+            message="finished after 60 steps",
+            backend=backend,
+            facts=facts,
+        )
     )
     run.console.write_text("{'loss': '0.31', 'epoch': '0.47'}\n")
-    files.replace_file(folder / "run.toml", dump_spec(RunSpec(name="demo", data=DataSection(source="demo"), model=ModelSection(name="demo"))))
+    files.replace_file(
+        folder / "run.toml",
+        dump_spec(RunSpec(name="demo", data=DataSection(source="demo"), model=ModelSection(name="demo"))),
+    )
     return run
 
 
@@ -135,7 +151,9 @@ def test_prompts(snap_compare: Compare, tmp_path: Path, size: tuple[int, int]) -
         if size == WIDE:
             await pilot.press("e")
         await until(pilot, lambda: "[tokens]" in str(app.screen.query_one("#about", Static).visual))
-        await until(pilot, lambda: size == NARROW or "being written" in str(app.screen.query_one("#about", Static).visual))
+        await until(
+            pilot, lambda: size == NARROW or "being written" in str(app.screen.query_one("#about", Static).visual)
+        )
         await still(pilot)
 
     assert snap_compare(app, terminal_size=size, run_before=look)
@@ -148,4 +166,6 @@ def _shown(widget: Any) -> str:
 def test_every_picture_is_kept() -> None:
     """A snapshot that is missing would be drawn, not compared."""
     kept = {path.stem for path in (Path(__file__).parent / "__snapshots__" / "test_snapshots").iterdir()}
-    assert kept == {f"test_{name}[{size}]" for name in ("data", "train", "chat", "prompts") for size in ("wide", "narrow")} | {"test_help"}
+    assert kept == {
+        f"test_{name}[{size}]" for name in ("data", "train", "chat", "prompts") for size in ("wide", "narrow")
+    } | {"test_help"}

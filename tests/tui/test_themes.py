@@ -44,7 +44,12 @@ def test_there_are_a_dark_a_light_and_a_sixteen_colour_theme() -> None:
     loaded = {path.stem: themes.load_theme(path) for path in own()}
     assert loaded["suiron-dark"].dark and not loaded["suiron-light"].dark
     sixteen = loaded["suiron-16"]
-    colours = [sixteen.primary, sixteen.foreground, sixteen.background, *(v for k, v in sixteen.variables.items() if not k.endswith("-style"))]
+    colours = [
+        sixteen.primary,
+        sixteen.foreground,
+        sixteen.background,
+        *(v for k, v in sixteen.variables.items() if not k.endswith("-style")),
+    ]
     assert all(Color.parse(colour).ansi is not None for colour in colours if colour)
 
 
@@ -56,8 +61,14 @@ def test_there_are_a_dark_a_light_and_a_sixteen_colour_theme() -> None:
         (("dark: true", "dark: sometimes"), "dark"),
         (("name: suiron-dark", "name: other"), "name"),
         (('line: "#7fc1d8"', "line: 7"), "chart.line"),
-        (('block-cursor-text-style: "bold"', 'block-cursor-text-style: "bold; display: none"'), "variables.block-cursor-text-style"),
-        (('footer-key-foreground: "#d9a05b"', 'footer-key-foreground: "red; } * { display: none"'), "variables.footer-key-foreground"),
+        (
+            ('block-cursor-text-style: "bold"', 'block-cursor-text-style: "bold; display: none"'),
+            "variables.block-cursor-text-style",
+        ),
+        (
+            ('footer-key-foreground: "#d9a05b"', 'footer-key-foreground: "red; } * { display: none"'),
+            "variables.footer-key-foreground",
+        ),
         (("colours:", "colours: &a"), "anchors"),
         (("reasoning:", "thinking:"), "thinking"),
         (("name: suiron-dark", "name: [[[[[[[[1]]]]]]]]"), "nested"),
@@ -74,7 +85,9 @@ def test_a_bad_file_is_refused_with_the_key_that_is_wrong(change: tuple[str, str
 
 
 def test_bombs_and_huge_files_are_refused_before_they_grow() -> None:
-    bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{b}: &{b} [{','.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+    bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"{b}: &{b} [{','.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+    )
     for text in (bomb, GOOD + "#" * themes.MAX_BYTES, "[" * 60_000, "\x00", ""):
         with pytest.raises(themes.ThemeError):
             themes.load_theme(write("bad", text))

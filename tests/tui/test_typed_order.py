@@ -39,7 +39,10 @@ async def test_what_follows_a_room_key_goes_to_that_room(rows_file: Path) -> Non
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app)
         type_at_once(app, "f4", *"why?")
-        await until(pilot, lambda: app.session.screen == "chat" and app.screen.query_one("#instruction", TextArea).text == "why?")
+        await until(
+            pilot,
+            lambda: app.session.screen == "chat" and app.screen.query_one("#instruction", TextArea).text == "why?",
+        )
 
 
 async def test_what_follows_a_dialog_key_goes_to_the_dialog(rows_file: Path) -> None:
@@ -47,11 +50,18 @@ async def test_what_follows_a_dialog_key_goes_to_the_dialog(rows_file: Path) -> 
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app)
         type_at_once(app, "f1", "escape", "slash", *"q")
-        await until(pilot, lambda: app.screen.query_one("#search", Input).value == "q" if isinstance(app.screen, DataScreen) else False)
+        await until(
+            pilot,
+            lambda: (
+                app.screen.query_one("#search", Input).value == "q" if isinstance(app.screen, DataScreen) else False
+            ),
+        )
 
 
 @pytest.mark.parametrize("size", [(80, 24)])
-async def test_a_field_is_whole_before_it_is_used(rows_file: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_field_is_whole_before_it_is_used(
+    rows_file: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     started: list[int] = []
 
     def begin(spec: object) -> None:

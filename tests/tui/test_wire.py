@@ -43,13 +43,25 @@ def test_nothing_in_a_row_is_written_to_the_terminal_as_a_command(tmp_path: Path
         terminal.send("l")  # the filter's line quotes the row
         terminal.wait_for("shown 1")
         terminal.send("x", "p")
-        terminal.wait_for("2 could not be read", "row 4", "Esc closes")  # else Escape and q come in one packet, which is Alt+Q
+        terminal.wait_for(
+            "2 could not be read", "row 4", "Esc closes"
+        )  # else Escape and q come in one packet, which is Alt+Q
         terminal.send("Escape")
         terminal.wait(lambda text: "Esc closes" not in text)
         terminal.send("q")
         terminal.process.wait(10)
         written = re.sub(rb"\x1b\]22;[a-z]*\x07", b"", bytes(terminal.raw))  # Textual's own: the mouse pointer's shape
-    for command in (b"\x1b]52", b"\x1b]0;", b"\x1bP", b"\x1b[6n", b"\x1b[31m", b"\x05", b"\x07", b"\x7f", "\u202e".encode()):
+    for command in (
+        b"\x1b]52",
+        b"\x1b]0;",
+        b"\x1bP",
+        b"\x1b[6n",
+        b"\x1b[31m",
+        b"\x05",
+        b"\x07",
+        b"\x7f",
+        "\u202e".encode(),
+    ):
         assert command not in written
     text = written.decode("utf-8")
     assert not [character for character in text if "\x80" <= character <= "\x9f"]

@@ -1,4 +1,5 @@
-"""How an answer ended and how long it took, in words; and before that, what is being done. Text that changes only when something changed."""
+"""How an answer ended and how long it took, in words; and before that, what is being done. Text that changes only when
+something changed."""
 
 from __future__ import annotations
 
@@ -8,7 +9,12 @@ from textual.widgets import Static
 from core.base.safe_text import safe_line
 from core.engine.protocol import Finish
 
-REASONS = {"end": "End of answer", "length": "Token limit reached", "stopped": "Stopped", "runaway": "Ran on into a new instruction"}
+REASONS = {
+    "end": "End of answer",
+    "length": "Token limit reached",
+    "stopped": "Stopped",
+    "runaway": "Ran on into a new instruction",
+}
 
 
 def ending_words(finish: Finish, has_response: bool = True) -> str:

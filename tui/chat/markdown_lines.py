@@ -1,8 +1,10 @@
-"""Markdown as styled lines of a given width. Knows the syntax; knows nothing of colours, screens or where the text came from.
+"""Markdown as styled lines of a given width. Knows the syntax; knows nothing of colours, screens or where the text came
+from.
 
-It may style and lay out; it may not drop or invent a character that carries meaning, for an answer of a small model is evidence, not prose:
-`2*3*4` is no emphasis, a line that begins with `+ 5` keeps its plus, line breaks stay, TeX keeps its backslashes. Links, images, HTML and
-entities stay the text they are: a reader sees where a link leads, and nothing can be followed, run or decoded into a control character.
+It may style and lay out; it may not drop or invent a character that carries meaning, for an answer of a small model is
+evidence, not prose: `2*3*4` is no emphasis, a line that begins with `+ 5` keeps its plus, line breaks stay, TeX keeps
+its backslashes. Links, images, HTML and entities stay the text they are: a reader sees where a link leads, and nothing
+can be followed, run or decoded into a control character.
 """
 
 from __future__ import annotations
@@ -17,12 +19,15 @@ from tui.common.wrapping import line_starts
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-Kind = Literal["", "strong", "em", "code", "heading", "mark", "hint"]  # hint: not of Markdown, but what the panel says itself
+Kind = Literal[
+    "", "strong", "em", "code", "heading", "mark", "hint"
+]  # hint: not of Markdown, but what the panel says itself
 Run = tuple[str, Kind]
 Line = list[Run]
 _PLAIN: Kind = ""
 
-DEEPEST = 12  # levels of nesting; beyond that the text is a model that loops on `>` or `-`, and the parser would leave some of it out
+# levels of nesting; beyond that the text is a model that loops on `>` or `-`, and the parser would leave some of it out
+DEEPEST = 12
 NARROWEST = 8  # cells left for text, however deep lists and quotes are nested
 _OFF = ("html_block", "reference", "lheading", "escape", "link", "image", "autolink", "html_inline", "entity")
 
@@ -92,14 +97,22 @@ class _Page:
                     self._emit([("─" * self._room(), "mark")])
                 case "table_open":
                     self._gap(token)
-                    skip_to = next(other for other in tokens[place:] if other.type == "table_close" and other.level == token.level)
+                    skip_to = next(
+                        other for other in tokens[place:] if other.type == "table_close" and other.level == token.level
+                    )
                     self._table(token, tokens[place : tokens.index(skip_to, place)])
         return self.lines
 
     def _gap(self, token: Token) -> None:
         """One empty line where the source has one or more; `end` moves past a block that holds its own text."""
         start, end = token.map or (self.end, self.end)
-        if self.lines and start > 0 and not self.source[start - 1].strip(" >") and start > self.end - 1 and self.lines[-1] != []:
+        if (
+            self.lines
+            and start > 0
+            and not self.source[start - 1].strip(" >")
+            and start > self.end - 1
+            and self.lines[-1] != []
+        ):
             self.lines.append([])
         self.end = max(self.end, end if token.type in ("inline", "fence", "code_block", "hr", "table_open") else start)
 

@@ -19,16 +19,25 @@ EDITABLE = 100_000  # characters a field takes; wrapping more than that in an ed
 
 
 def editable(text: str) -> str:
-    """Foreign text as it may stand in an editor: line breaks as newlines, tabs kept, other control characters as visible pictures."""
+    """Foreign text as it may stand in an editor: line breaks as newlines, tabs kept, other control characters as
+    visible pictures."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return "\t".join(safe_text(part) for part in text.split("\t"))
 
 
 class QuestionArea(TextArea):
-    """A text field for foreign text too: what is pasted is made safe first, so that what stands here is what is asked."""
+    """A text field for foreign text too: what is pasted is made safe first, so that what stands here is what is
+    asked."""
 
     def __init__(self, placeholder: str, *, id: str) -> None:
-        super().__init__(placeholder=placeholder, id=id, compact=True, show_line_numbers=False, highlight_cursor_line=False, soft_wrap=True)
+        super().__init__(
+            placeholder=placeholder,
+            id=id,
+            compact=True,
+            show_line_numbers=False,
+            highlight_cursor_line=False,
+            soft_wrap=True,
+        )
         self.cursor_blink = False
 
     async def on_paste(self, event: events.Paste) -> None:
@@ -109,7 +118,10 @@ class PromptEditor(Vertical):
     def show_how(self, template: str, asked: str, backend: str) -> None:
         """Name the template and the model that is asked; all three may be foreign."""
         parts = [Content(safe_line(template, 40)), Content.styled("   Asks ", "$text-muted")]
-        parts += [Content.styled(safe_line(asked, 90), "bold"), Content.styled(f"   {safe_line(backend, 200)}" if backend else "", "$text-muted")]
+        parts += [
+            Content.styled(safe_line(asked, 90), "bold"),
+            Content.styled(f"   {safe_line(backend, 200)}" if backend else "", "$text-muted"),
+        ]
         how = Content("").join(parts)
         if how.plain != self._how.plain:
             self._how = how
@@ -144,5 +156,9 @@ class PromptEditor(Vertical):
         if not low <= value <= high:
             field.focus()
             kind = "a whole number" if field.type == "integer" else "a number"
-            raise UsageError(f"{safe_line(field.value, 40) or 'nothing'} is not {kind} from {low} to {high:,}", name, f"Change {name}, then press F5")
+            raise UsageError(
+                f"{safe_line(field.value, 40) or 'nothing'} is not {kind} from {low} to {high:,}",
+                name,
+                f"Change {name}, then press F5",
+            )
         return value

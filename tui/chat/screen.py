@@ -1,4 +1,5 @@
-"""The chat room: a question below, its reasoning and its response above, as they come. Knows how to ask an engine; knows no model and no token.
+"""The chat room: a question below, its reasoning and its response above, as they come. Knows how to ask an engine;
+knows no model and no token.
 
 The answer is read by a worker of this screen, which goes on while another room is in front.
 """
@@ -155,7 +156,8 @@ class ChatScreen(Room):
         self._look_for_tuned()
 
     async def _scan(self) -> None:
-        """Look which tuned models there are: a run may have ended. As long as one trains and this room is in front, look again and again."""
+        """Look which tuned models there are: a run may have ended. As long as one trains and this room is in front,
+        look again and again."""
         model = self.suiron.session.model
         tuned, training = await asyncio.to_thread(_look_at_runs, model)
         await self._find_templates(tuned)
@@ -173,7 +175,8 @@ class ChatScreen(Room):
         self._templates = await asyncio.to_thread(templates_to_ask, session.data, adapter)
 
     def _offer_tuned(self) -> bool:
-        """Say in the finish line that there is a tuned model, as long as the line has nothing of an answer to tell; whether it was said."""
+        """Say in the finish line that there is a tuned model, as long as the line has nothing of an answer to tell;
+        whether it was said."""
         if self._answering or not self._finish.words.startswith(IDLE):
             return False
         if not self._tuned or self.suiron.session.adapter:
@@ -216,7 +219,9 @@ class ChatScreen(Room):
         self._editor.show_how(self._template, self._who, self._backend)
         if not self._answering and not self._template_shown:
             self._make_room(self._template)
-            self.query_one("#reasoning", StreamPanel).show_hint("The reasoning arrives here." if self._reasons(self._template) else NO_REASONING)
+            self.query_one("#reasoning", StreamPanel).show_hint(
+                "The reasoning arrives here." if self._reasons(self._template) else NO_REASONING
+            )
             self.query_one("#response", StreamPanel).show_hint("The response arrives here.")
 
     def _make_room(self, template: str) -> None:
@@ -242,7 +247,9 @@ class ChatScreen(Room):
         language = language if language and instruction == question.instruction else language_of(question.instruction)
         template = self._templates.get(question.template)
         drop = template is not None and template.drop_empty_input
-        question = msgspec.structs.replace(question, data=absolute(self.suiron.session.data), language=language, drop_empty_input=drop)
+        question = msgspec.structs.replace(
+            question, data=absolute(self.suiron.session.data), language=language, drop_empty_input=drop
+        )
         self.query_one("#trouble").remove_class("-shown")
         for panel in self.query(StreamPanel):
             panel.begin()
@@ -281,11 +288,19 @@ class ChatScreen(Room):
             self._show_trouble(error, "The answer broke off" if self._asked else "Not asked")
         except Exception as error:  # whatever comes out of an engine, it is shown, and the app stays
             self.log.error(repr(error))
-            shown = EngineError(f"something unforeseen happened ({type(error).__name__}: {error})", model, f"{AGAIN}; please report this one")
+            shown = EngineError(
+                f"something unforeseen happened ({type(error).__name__}: {error})",
+                model,
+                f"{AGAIN}; please report this one",
+            )
             self._show_trouble(shown, "The answer broke off")
         except asyncio.CancelledError:
             if self.is_running:
-                self._finish.show_state("Let go of the engine; what came stands here" if self._asked else "Not asked; the engine may go on loading")
+                self._finish.show_state(
+                    "Let go of the engine; what came stands here"
+                    if self._asked
+                    else "Not asked; the engine may go on loading"
+                )
             raise
         finally:
             if self.is_running:
@@ -299,7 +314,9 @@ class ChatScreen(Room):
             response = self.query_one("#response", StreamPanel)
             self._finish.show_finish(finish, bool(response.text.strip()))
             response.show_hint("No response came.")
-            self.query_one("#reasoning", StreamPanel).show_hint("No reasoning came." if self._reasons(self._template_shown) else NO_REASONING)
+            self.query_one("#reasoning", StreamPanel).show_hint(
+                "No reasoning came." if self._reasons(self._template_shown) else NO_REASONING
+            )
         self._answer = None
         self.refresh_bindings()
 
@@ -308,7 +325,9 @@ class ChatScreen(Room):
         for tuned in self._tuned:
             if tuned.run == adapter:
                 return tuned
-        raise RunError(f"it has no adapter on {model}", adapter, f"{key_of('chat.adapter')} chooses the base model or another run")
+        raise RunError(
+            f"it has no adapter on {model}", adapter, f"{key_of('chat.adapter')} chooses the base model or another run"
+        )
 
     @property
     def _engine(self) -> Engine:

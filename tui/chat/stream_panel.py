@@ -1,7 +1,9 @@
-"""A panel that fills while a model writes. Knows how to show text that grows without sending much; knows nothing of models or questions.
+"""A panel that fills while a model writes. Knows how to show text that grows without sending much; knows nothing of
+models or questions.
 
-Lines are frozen once they are full, and only the last one is drawn again when text arrives. When the panel is full, it jumps up by a few rows
-instead of moving with every line: a tenth of the bytes over SSH, and text that stands still can be read. Nothing is ever pruned.
+Lines are frozen once they are full, and only the last one is drawn again when text arrives. When the panel is full, it
+jumps up by a few rows instead of moving with every line: a tenth of the bytes over SSH, and text that stands still can
+be read. Nothing is ever pruned.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ MARKDOWN_LIMIT = 200_000  # characters; what is longer stays the plain text that
 
 
 class StreamPanel(ScrollView, can_focus=True):
-    """`begin` empties it, `append` adds foreign text, `finish` ends the answer (and renders it, where `markdown` is set)."""
+    """`begin` empties it, `append` adds foreign text, `finish` ends the answer (and renders it, where `markdown` is
+    set)."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "stream-panel--hint",
@@ -62,7 +65,8 @@ class StreamPanel(ScrollView, can_focus=True):
         self._text = WrappedText(80)
         self._laid_out: list[Line] | None = None  # the answer as Markdown, once it is finished
         self._finished = True
-        self._following = True  # whether the reader goes along with the end; kept apart, for a resize moves the end away from the reader
+        # whether the reader goes along with the end; kept apart, for a resize moves the end away from the reader
+        self._following = True
         self._held = ""  # a carriage return at the end of a piece, which may be half of a line break
         self._round = 0  # grows with every change of text or width: a rendering that comes late is thrown away
 
@@ -136,7 +140,8 @@ class StreamPanel(ScrollView, can_focus=True):
         return [[(line, "")] for line in self._text.lines] if self._laid_out is None else self._laid_out
 
     def _grow(self, count: int) -> None:
-        """Set the rows there are. Not through the reactive attribute: that one lays the whole screen out anew, and paints the panel twice."""
+        """Set the rows there are. Not through the reactive attribute: that one lays the whole screen out anew, and
+        paints the panel twice."""
         self.set_reactive(ScrollView.virtual_size, Size(self._width, count))
         if self.show_vertical_scrollbar:
             self.vertical_scrollbar.window_virtual_size = count
@@ -225,7 +230,11 @@ class StreamPanel(ScrollView, can_focus=True):
         split: list[Segment] = []
         for text, style, _ in segments:
             left, right = max(0, min(start - offset, len(text))), max(0, min(end - offset, len(text)))
-            split += [Segment(text[:left], style), Segment(text[left:right], (style or base) + marked), Segment(text[right:], style)]
+            split += [
+                Segment(text[:left], style),
+                Segment(text[left:right], (style or base) + marked),
+                Segment(text[right:], style),
+            ]
             offset += len(text)
         return [segment for segment in split if segment.text]
 

@@ -1,4 +1,5 @@
-"""What rooms, dialogs and the palette may ask of the app they stand in. The app is one of these; nobody below it needs to know the app itself."""
+"""What rooms, dialogs and the palette may ask of the app they stand in. The app is one of these; nobody below it needs
+to know the app itself."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 
 class House(Protocol):
-    """session: where the person is. dataset: the open rows, perhaps early ones. data_error: the source that failed to open, and why.
-    engine: None until the chat makes one."""
+    """session: where the person is. dataset: the open rows, perhaps early ones. data_error: the source that failed to
+    open, and why. engine: None until the chat makes one."""
 
     session: Session
     dataset: DataSet | None
@@ -31,9 +32,9 @@ class House(Protocol):
         """Replace fields of the session; it is saved a moment later, and at the end."""
 
     def open_data(self, source: str, split: str = "", mapping: Mapping | None = None) -> None:
-        """Open a source in a thread; rooms hear DataOpening, then DataOpened or DataFailed. A large source is opened early: DataOpened comes with
-        its first rows, then once more when all of it can be asked. mapping: what its columns are taken from, where a person has just said so;
-        else the saved one or a guess. A later call wins."""
+        """Open a source in a thread; rooms hear DataOpening, then DataOpened or DataFailed. A large source is opened
+        early: DataOpened comes with its first rows, then once more when all of it can be asked. mapping: what its
+        columns are taken from, where a person has just said so; else the saved one or a guess. A later call wins."""
 
     def replace_data(self, dataset: DataSet) -> None:
         """The same source with an edit in it: other rooms hear DataOpened."""

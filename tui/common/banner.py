@@ -11,7 +11,8 @@ from tui.actions import ACTIONS, Scope, key_words
 
 
 class Banner(Widget):
-    """One line: the rooms with their keys, the one in front marked, then what is open (foreign text, made safe here). A click on a key runs it."""
+    """One line: the rooms with their keys, the one in front marked, then what is open (foreign text, made safe here). A
+    click on a key runs it."""
 
     ALLOW_SELECT = False
 

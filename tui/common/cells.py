@@ -18,10 +18,11 @@ _Cell = tuple[str, str]  # one grapheme, or nothing for the second cell of a wid
 
 
 class Cells(Widget):
-    """Shows rows handed to `show`. What is longer than the widget is cut; what is missing is blank. Component classes set the colour of the text,
-    not what lies behind it.
+    """Shows rows handed to `show`. What is longer than the widget is cut; what is missing is blank. Component classes
+    set the colour of the text, not what lies behind it.
 
-    Textual sends a changed span from the left edge of its widget on: rows that change far from there belong into several widgets side by side.
+    Textual sends a changed span from the left edge of its widget on: rows that change far from there belong into
+    several widgets side by side.
     """
 
     ROLES: ClassVar[tuple[str, ...]] = ()
@@ -85,14 +86,17 @@ def _cells(row: Row) -> list[_Cell]:
 
 
 def _changed_span(old: list[_Cell], new: list[_Cell]) -> tuple[int, int] | None:
-    """First and one past the last cell that differ, widened so that no wide character is cut; a missing cell is a blank one."""
+    """First and one past the last cell that differ, widened so that no wide character is cut; a missing cell is a blank
+    one."""
     if old == new:
         return None
     length = max(len(old), len(new))
     blank = (" ", "")
     old, new = old + [blank] * (length - len(old)), new + [blank] * (length - len(new))
     # A role colours what is written; a blank cell is blank in all of them.
-    differ = [index for index in range(length) if old[index] != new[index] and not old[index][0] == new[index][0] == " "]
+    differ = [
+        index for index in range(length) if old[index] != new[index] and not old[index][0] == new[index][0] == " "
+    ]
     if not differ:
         return None
     first, last = differ[0], differ[-1]

@@ -1,4 +1,5 @@
-"""A list to choose from, of any length: it is asked for the lines in sight and holds none. Knows nothing of what its lines mean."""
+"""A list to choose from, of any length: it is asked for the lines in sight and holds none. Knows nothing of what its
+lines mean."""
 
 from __future__ import annotations
 
@@ -19,7 +20,16 @@ from core.base.safe_text import safe_line
 
 Piece = tuple[str, str]  # safe text, and one of the roles below
 Line = Sequence[Piece]
-MUTED, STRONG, MARK, GOOD, WARN, BAD, HEADING, THOUGHT = "muted", "strong", "mark", "good", "warn", "bad", "heading", "thought"
+MUTED, STRONG, MARK, GOOD, WARN, BAD, HEADING, THOUGHT = (
+    "muted",
+    "strong",
+    "mark",
+    "good",
+    "warn",
+    "bad",
+    "heading",
+    "thought",
+)
 _ROLES = (MUTED, STRONG, MARK, GOOD, WARN, BAD, HEADING, THOUGHT)
 POINTER, BLANK = "▸ ", "  "  # before each line: the cursor is seen without colours too
 
@@ -31,7 +41,11 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
     """
 
     ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {*(f"choices--{role}" for role in _ROLES), "choices--cursor", "choices--cursor-blurred"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        *(f"choices--{role}" for role in _ROLES),
+        "choices--cursor",
+        "choices--cursor-blurred",
+    }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", show=False),
         Binding("down", "move(1)", show=False),
@@ -101,9 +115,15 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
 
     # -- what is shown --
 
-    def show(self, count: int, draw: Callable[[int, int], Line], cursor: int = 0, pickable: Callable[[int], bool] | None = None) -> None:
-        """`count` lines. draw: the line at an index, in a width of cells; pickable: whether the cursor may stand on it. cursor: where it stands, or
-        the next line below where it may; -1 for nowhere yet."""
+    def show(
+        self,
+        count: int,
+        draw: Callable[[int, int], Line],
+        cursor: int = 0,
+        pickable: Callable[[int], bool] | None = None,
+    ) -> None:
+        """`count` lines. draw: the line at an index, in a width of cells; pickable: whether the cursor may stand on it.
+        cursor: where it stands, or the next line below where it may; -1 for nowhere yet."""
         self.count, self._draw, self._pickable = count, draw, pickable or (lambda index: True)
         before, self.cursor = self.cursor, self._near(min(cursor, count - 1), 1) if cursor >= 0 else -1
         self.virtual_size = Size(0, count)
@@ -115,8 +135,12 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.Moved(self, self.cursor))
 
     def _near(self, index: int, step: int) -> int:
-        """The line at `index` or the next one, in the direction `step`, else in the other, that can be chosen; -1 where there is none."""
-        for places in (range(max(index, 0), self.count if step > 0 else -1, step), range(index, -1 if step > 0 else self.count, -step)):
+        """The line at `index` or the next one, in the direction `step`, else in the other, that can be chosen; -1 where
+        there is none."""
+        for places in (
+            range(max(index, 0), self.count if step > 0 else -1, step),
+            range(index, -1 if step > 0 else self.count, -step),
+        ):
             for place in places:
                 if 0 <= place < self.count and self._pickable(place):
                     return place
@@ -171,7 +195,9 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
             self.scroll_to(y=0, animate=False, force=True)  # with the heading above the first line
         elif self.cursor < top or self.cursor >= top + lines:
             near = top - 2 <= self.cursor < top + lines + 2
-            there = (self.cursor if self.cursor < top else self.cursor - lines + 1) if near else self.cursor - lines // 2
+            there = (
+                (self.cursor if self.cursor < top else self.cursor - lines + 1) if near else self.cursor - lines // 2
+            )
             self.scroll_to(y=max(0, there), animate=False, force=True)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -189,7 +215,11 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
-        if offset is not None and 0 <= (index := self.scroll_offset.y + offset.y) < self.count and self._pickable(index):
+        if (
+            offset is not None
+            and 0 <= (index := self.scroll_offset.y + offset.y) < self.count
+            and self._pickable(index)
+        ):
             self.move_to(index)
             if event.chain == 2:
                 self.action_choose()
@@ -203,7 +233,9 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
             return Strip.blank(width, base)
         here = index == self.cursor
         if here:
-            base += self.get_component_rich_style("choices--cursor" if self.has_focus else "choices--cursor-blurred", partial=True)
+            base += self.get_component_rich_style(
+                "choices--cursor" if self.has_focus else "choices--cursor-blurred", partial=True
+            )
         segments = [Segment(POINTER if here else BLANK, base)]
         segments += [Segment(text, self._style(role, base, here)) for text, role in self._draw(index, width - 2)]
         return Strip(segments).adjust_cell_length(width, base)

@@ -1,4 +1,5 @@
-"""A text field of one line whose cursor stands still, and which shows foreign text (a file's name, a paste) safely while it keeps it as it is."""
+"""A text field of one line whose cursor stands still, and which shows foreign text (a file's name, a paste) safely
+while it keeps it as it is."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ from textual.widgets import Input
 
 from core.base.safe_text import UNSAFE, safe_text
 
-_UNSHOWN = re.compile(f"{UNSAFE.pattern}|[\t\n]")  # one character each, so that places in the text stay places on the line
+_UNSHOWN = re.compile(
+    f"{UNSAFE.pattern}|[\t\n]"
+)  # one character each, so that places in the text stay places on the line
 
 
 class Field(Input):

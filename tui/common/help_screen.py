@@ -23,7 +23,9 @@ class HelpScreen(Dialog[None]):
     """Scrolls with the arrows; closes with escape, F1 or q."""
 
     TITLE_WORDS = "Keys"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q,question_mark,enter", "close", "Close", show=False, priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,f1,q,question_mark,enter", "close", "Close", show=False, priority=True)
+    ]
 
     def __init__(self, scope: Scope) -> None:
         super().__init__()

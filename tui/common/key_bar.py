@@ -14,7 +14,8 @@ from tui.actions import ACTIONS, Action, Scope, key_words
 
 
 class KeyBar(Widget):
-    """One line; a click on a key runs it. What does not fit is left out from the end of the room's own keys: F1 and the palette always fit."""
+    """One line; a click on a key runs it. What does not fit is left out from the end of the room's own keys: F1 and the
+    palette always fit."""
 
     DEFAULT_CSS = """
     KeyBar {
@@ -40,7 +41,8 @@ class KeyBar(Widget):
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
     def _bindings_changed(self, screen: Screen[Any]) -> None:
-        """Textual says so at every change of focus; the line is drawn again only where an action became possible or impossible."""
+        """Textual says so at every change of focus; the line is drawn again only where an action became possible or
+        impossible."""
         if screen is self.screen and self._states != [self._state(action) for action in self._own()]:
             self.refresh()
 
@@ -55,7 +57,9 @@ class KeyBar(Widget):
         own = [action for action, state in zip(own, self._states, strict=True) if state is not False]
         while own and sum(_width(action) for action in own + common) > width:
             own.pop()
-        return Content("").join([*(_part(action, bool(self._state(action))) for action in own), *(_part(action, True) for action in common)])
+        return Content("").join(
+            [*(_part(action, bool(self._state(action))) for action in own), *(_part(action, True) for action in common)]
+        )
 
     def _state(self, action: Action) -> bool | None:
         name, _, rest = action.run.removeprefix("app.").partition("(")

@@ -1,4 +1,5 @@
-"""What the dialogs of the data room have in common: a box that holds lists and fields, its keys named on its lower edge, and a word of trouble."""
+"""What the dialogs of the data room have in common: a box that holds lists and fields, its keys named on its lower
+edge, and a word of trouble."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ Result = TypeVar("Result")
 
 
 class Panel(Dialog[Result]):
-    """Subclasses set TITLE_WORDS and KEY_WORDS, and TALL where a list in it should have all the height there is. q closes outside fields."""
+    """Subclasses set TITLE_WORDS and KEY_WORDS, and TALL where a list in it should have all the height there is. q
+    closes outside fields."""
 
     KEY_WORDS: ClassVar[str] = "Esc closes"
     TALL: bool = False

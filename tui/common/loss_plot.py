@@ -1,4 +1,5 @@
-"""Draws a series with plotext into rows of text with roles. Pure but for plotext, which is imported here and nowhere else, on first use.
+"""Draws a series with plotext into rows of text with roles. Pure but for plotext, which is imported here and nowhere
+else, on first use.
 
 plotext pulls numpy and costs 0.15 s: call `prepare` in a thread before the first `draw`.
 """
@@ -50,8 +51,9 @@ def prepare() -> None:
 
 
 def draw(series: Series, total: int, log: bool, before: Axes, width: int, height: int) -> tuple[Rows, Axes]:
-    """The chart as `height` rows of `width` cells: raw points, their moving average as a line, and a mark at the top for each gap; and the axes
-    it was drawn with. x runs from 0 to `total` steps, or is grown in doublings where the run did not say how many.
+    """The chart as `height` rows of `width` cells: raw points, their moving average as a line, and a mark at the top
+    for each gap; and the axes it was drawn with. x runs from 0 to `total` steps, or is grown in doublings where the run
+    did not say how many.
 
     On a logarithmic axis values that are not above 0 have no place and are left out.
     """
@@ -72,7 +74,11 @@ def draw(series: Series, total: int, log: bool, before: Axes, width: int, height
     scale = math.log10 if log and axes.y else float
     for role, (xs, ys) in points.items():
         if xs:
-            figure.draw(figure.signal(xs, [scale(y) for y in ys], marker=_marker(plotext, "braille", role)).lines(role == SMOOTH))
+            figure.draw(
+                figure.signal(xs, [scale(y) for y in ys], marker=_marker(plotext, "braille", role)).lines(
+                    role == SMOOTH
+                )
+            )
     if series.gaps:
         xs, _ = thin_line(series.gaps, series.gaps, 0, end, bins // 2)
         figure.draw(figure.signal(xs, [scale(upper)] * len(xs), marker=_marker(plotext, GAP, BAD)).lines(False))
@@ -103,8 +109,9 @@ def _place(points: tuple[list[float], list[float]], log: bool) -> tuple[list[flo
 
 
 def _axes(values: list[float], end: int, log: bool, before: Axes, settled: bool) -> Axes:
-    """The axes for the next drawing. A young series starts at zero (a decade below its lowest value), so that it can fall without moving the
-    axis. Once settled it may leave that for closer limits, with room to fall as far again; from then on limits only grow."""
+    """The axes for the next drawing. A young series starts at zero (a decade below its lowest value), so that it can
+    fall without moving the axis. Once settled it may leave that for closer limits, with room to fall as far again; from
+    then on limits only grow."""
     if not values:
         return Axes(end, None, log)
     limits, low, high = (log_limits if log else linear_limits), min(values), max(values)

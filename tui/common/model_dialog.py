@@ -1,4 +1,5 @@
-"""The dialog that chooses a model: typed by folder or hub name, or picked from what is known here. Only what resolves is given back."""
+"""The dialog that chooses a model: typed by folder or hub name, or picked from what is known here. Only what resolves
+is given back."""
 
 from __future__ import annotations
 
@@ -47,7 +48,9 @@ class ModelDialog(Dialog[tuple[str, str]]):
         self._choices: list[Choice] = []
 
     def compose_dialog(self) -> ComposeResult:
-        yield Static("A model folder, a hub name, or demo; Enter takes it, ↓ goes to what is known here", classes="hint")
+        yield Static(
+            "A model folder, a hub name, or demo; Enter takes it, ↓ goes to what is known here", classes="hint"
+        )
         field = Input(self._model, placeholder="folder or name")
         field.cursor_blink = False
         yield field
@@ -74,13 +77,20 @@ class ModelDialog(Dialog[tuple[str, str]]):
         for choice in choices:
             mark = "● " if (choice.model, choice.adapter) == (self._model, self._adapter) else "  "
             name = choice.adapter or choice.model
-            options.add_option(Option(Content(f"{mark}{safe_line(name, 120)}  ") + Content.styled(safe_line(choice.words, 120), "$text-muted")))
+            options.add_option(
+                Option(
+                    Content(f"{mark}{safe_line(name, 120)}  ")
+                    + Content.styled(safe_line(choice.words, 120), "$text-muted")
+                )
+            )
 
     def action_to_list(self) -> None:
         options = self.query_one(OptionList)
         if options.highlighted is None and options.option_count:
             now = (self._model, self._adapter)
-            options.highlighted = next((index for index, choice in enumerate(self._choices) if (choice.model, choice.adapter) == now), 0)
+            options.highlighted = next(
+                (index for index, choice in enumerate(self._choices) if (choice.model, choice.adapter) == now), 0
+            )
         options.focus()
 
     @on(Input.Submitted)
@@ -96,7 +106,13 @@ class ModelDialog(Dialog[tuple[str, str]]):
 
     def _check(self, model: str, adapter: str) -> None:
         self.query_one(".trouble").display = False
-        self.run_worker(partial(self._check_in_thread, model, adapter), thread=True, exclusive=True, group="check", exit_on_error=False)
+        self.run_worker(
+            partial(self._check_in_thread, model, adapter),
+            thread=True,
+            exclusive=True,
+            group="check",
+            exit_on_error=False,
+        )
 
     def _check_in_thread(self, model: str, adapter: str) -> None:
         worker = get_current_worker()
@@ -118,7 +134,8 @@ class ModelDialog(Dialog[tuple[str, str]]):
 
 
 def known_choices(current: str) -> list[Choice]:
-    """The demo, the model folders in the cache, the models of runs, and the runs with a whole adapter. Reads the disk."""
+    """The demo, the model folders in the cache, the models of runs, and the runs with a whole adapter. Reads the
+    disk."""
     from core.base import folders
     from core.runs.folder import list_runs
 
@@ -128,11 +145,16 @@ def known_choices(current: str) -> list[Choice]:
         try:
             name = run.spec().model.name
         except SuironError:
-            continue  # a run whose specification cannot be read has no model to name; the train room shows what is wrong with it
+            # a run whose specification cannot be read has no model to name; the train room shows what is wrong with it
+            continue
         used.append(name)
         if (run.adapter / "adapter_config.json").is_file():
             adapters.append(Choice(name, run.id, f"adapter, on {name}"))
-    cached = [str(path) for path in sorted(folders.models().iterdir()) if path.name != "demo" and (path / "config.json").is_file()]
+    cached = [
+        str(path)
+        for path in sorted(folders.models().iterdir())
+        if path.name != "demo" and (path / "config.json").is_file()
+    ]
     bases = [Choice("demo", "", "the embedded model")]
     bases += [Choice(name, "", "used here before") for name in dict.fromkeys([current, *used]) if name != "demo"]
     bases += [Choice(name, "", "in the cache") for name in cached if name not in used and name != current]

@@ -1,4 +1,5 @@
-"""The dialog that stands before the room while something takes its time. Knows nothing of what is done; the work runs in a thread."""
+"""The dialog that stands before the room while something takes its time. Knows nothing of what is done; the work runs
+in a thread."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ BAR = 30
 
 
 class Progress(Protocol):
-    """Told by the work how far it is: `done` of `total`, 0 where that is not known, and a word for what is being done just now."""
+    """Told by the work how far it is: `done` of `total`, 0 where that is not known, and a word for what is being done
+    just now."""
 
     def __call__(self, done: int, total: int, stage: str = "") -> None: ...
 
@@ -43,9 +45,10 @@ class Done(Generic[T]):
 class ProgressDialog(Panel[Done[T]], Generic[T]):
     """Gives Done(value) of the work; None where it was cancelled, or failed and the person has read why.
 
-    work(progress, cancelled) runs in a thread. It calls progress(done, total, stage) now and then (total 0: not known), which raises
-    InterruptedError once Esc was pressed; cancelled() says the same without raising. The dialog closes when the work has ended, never before:
-    nothing of it goes on unseen. words: what is done, may be foreign; unit: what is counted; where: what an error is about that names nothing.
+    work(progress, cancelled) runs in a thread. It calls progress(done, total, stage) now and then (total 0: not known),
+    which raises InterruptedError once Esc was pressed; cancelled() says the same without raising. The dialog closes
+    when the work has ended, never before: nothing of it goes on unseen. words: what is done, may be foreign; unit: what
+    is counted; where: what an error is about that names nothing.
     """
 
     KEY_WORDS = "Esc cancels"

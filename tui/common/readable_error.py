@@ -10,5 +10,11 @@ def readable(error: Exception, where: str) -> SuironError:
     if isinstance(error, SuironError):
         return error
     if isinstance(error, OSError):
-        return DataError(f"it cannot be read ({error.strerror or error})", where, "Check that it exists and that you may read it")
-    return DataError(f"it cannot be read ({type(error).__name__}: {error})", where, "Check that it is what it should be; if so, please report this")
+        return DataError(
+            f"it cannot be read ({error.strerror or error})", where, "Check that it exists and that you may read it"
+        )
+    return DataError(
+        f"it cannot be read ({type(error).__name__}: {error})",
+        where,
+        "Check that it is what it should be; if so, please report this",
+    )

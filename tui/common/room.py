@@ -1,4 +1,5 @@
-"""What every room has: the banner with the keys to the other rooms, its own content, the line of keys. And what every dialog has."""
+"""What every room has: the banner with the keys to the other rooms, its own content, the line of keys. And what every
+dialog has."""
 
 from __future__ import annotations
 
@@ -36,7 +37,10 @@ class Room(Screen[None]):
         session = self.suiron.session
         model = PurePath(session.model).name if PurePath(session.model).is_absolute() else session.model
         data = PurePath(session.data).name if PurePath(session.data).is_absolute() else session.data
-        return f"{model} + {session.adapter}" if session.adapter else model, f"{data} [{session.split}]" if session.split else data
+        return (
+            f"{model} + {session.adapter}" if session.adapter else model,
+            f"{data} [{session.split}]" if session.split else data,
+        )
 
     @on(events.ScreenResume)
     @on(DataOpened)
@@ -51,9 +55,13 @@ class Room(Screen[None]):
         yield KeyBar(self.SCOPE)
 
     def _take_breakpoints(self) -> None:
-        """Textual sets the classes of the size at the first resize, after a first paint without them: that one would be thrown away."""
+        """Textual sets the classes of the size at the first resize, after a first paint without them: that one would be
+        thrown away."""
         size = self.app.size
-        for length, breakpoints in ((size.width, self.HORIZONTAL_BREAKPOINTS), (size.height, self.VERTICAL_BREAKPOINTS)):
+        for length, breakpoints in (
+            (size.width, self.HORIZONTAL_BREAKPOINTS),
+            (size.height, self.VERTICAL_BREAKPOINTS),
+        ):
             for name in self._get_breakpoint_classes(length, breakpoints or []):
                 self.add_class(name)
 
@@ -62,7 +70,8 @@ class Room(Screen[None]):
 
 
 class Dialog(ModalScreen[Result]):
-    """A box over the room; escape closes it without a result. Subclasses yield what stands in it from `compose_dialog`."""
+    """A box over the room; escape closes it without a result. Subclasses yield what stands in it from
+    `compose_dialog`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close", show=False)]
     DEFAULT_CSS = """

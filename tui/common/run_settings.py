@@ -1,4 +1,5 @@
-"""The run that the session's settings describe: what the train room starts, and what the prompts room shows. Knows presets; starts nothing."""
+"""The run that the session's settings describe: what the train room starts, and what the prompts room shows. Knows
+presets; starts nothing."""
 
 from __future__ import annotations
 
@@ -36,12 +37,16 @@ def preset_spec(session: Session, preset: str) -> RunSpec:
     from core.demo.spec import demo_spec
 
     spec: RunSpec = demo_spec()
-    return spec if session.data == session.model == DEMO else msgspec.structs.replace(spec, data=data, model=model, name="run")
+    return (
+        spec
+        if session.data == session.model == DEMO
+        else msgspec.structs.replace(spec, data=data, model=model, name="run")
+    )
 
 
 def base_spec(session: Session, preset: str, dataset: DataSet | None = None) -> tuple[RunSpec, RunError | None]:
-    """`preset_spec` with what the session says of prompts, and what of that cannot be read. dataset: the session's, as it is open: where a person
-    chose its columns, the run takes the same."""
+    """`preset_spec` with what the session says of prompts, and what of that cannot be read. dataset: the session's, as
+    it is open: where a person chose its columns, the run takes the same."""
     spec, trouble = preset_spec(session, preset), None
     if dataset is not None and dataset.source == session.data and (columns := section_of(dataset).columns) is not None:
         spec = msgspec.structs.replace(spec, data=msgspec.structs.replace(spec.data, columns=columns))
@@ -54,8 +59,8 @@ def base_spec(session: Session, preset: str, dataset: DataSet | None = None) -> 
 
 
 def session_spec(session: Session, dataset: DataSet | None = None) -> tuple[RunSpec, RunError | None]:
-    """The whole run as the session stands. Settings that cannot be read are left as in the preset; the first of them is told. dataset: see
-    `base_spec`."""
+    """The whole run as the session stands. Settings that cannot be read are left as in the preset; the first of them is
+    told. dataset: see `base_spec`."""
     spec, trouble = base_spec(session, preset_of(session), dataset)
     for key, value in session.train.items():
         try:
@@ -71,13 +76,15 @@ def prompt_settings(session: Session) -> dict[str, str]:
 
 
 def with_settings(session: Session, texts: Mapping[str, str]) -> dict[str, str | int | float | bool]:
-    """The session's settings of a run with others among them. A mixture that is chosen as a whole takes the place of a share typed before."""
+    """The session's settings of a run with others among them. A mixture that is chosen as a whole takes the place of a
+    share typed before."""
     kept = {key: value for key, value in session.train.items() if not (key == SHARE and MIXTURE in texts)}
     return {"preset": preset_of(session), **kept, **texts}
 
 
 def absolute(name: str) -> str:
-    """A path that exists as an absolute one, because a run works in a folder of its own; `demo` and hub names as they are."""
+    """A path that exists as an absolute one, because a run works in a folder of its own; `demo` and hub names as they
+    are."""
     path = Path(name).expanduser()
     return str(path.absolute()) if name != DEMO and path.exists() else name
 

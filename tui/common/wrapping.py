@@ -1,6 +1,8 @@
-"""Where lines of text break, in terminal cells. Knows scripts without spaces and text that still grows; knows nothing of screens or styles.
+"""Where lines of text break, in terminal cells. Knows scripts without spaces and text that still grows; knows nothing
+of screens or styles.
 
-Breaking is greedy and looks at one line alone, so a line that is full never changes when more text arrives: appending costs the last line only.
+Breaking is greedy and looks at one line alone, so a line that is full never changes when more text arrives: appending
+costs the last line only.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ import re
 
 from rich.cells import cell_len, split_graphemes
 
-# Scripts written without spaces, and emoji: a line may break before each of these. Marks that change the one before it stay with it:
-# combining kana marks, variation selectors, skin tones, whatever a zero-width joiner joins.
+# Scripts written without spaces, and emoji: a line may break before each of these. Marks that change the one before it
+# stay with it: combining kana marks, variation selectors, skin tones, whatever a zero-width joiner joins.
 _WIDE = (
     "\u1100-\u115f\u2e80-\u303e\u3041-\u3247\u3250-\u4dbf\u4e00-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6"
     "\U0001f000-\U0001faff\U00020000-\U0003fffd"
@@ -19,7 +21,9 @@ _MARKS = "\u0300-\u036f\u200d\u3099\u309a\ufe00-\ufe0f\U0001f3fb-\U0001f3ff"
 _UNIT = re.compile(f" +|[{_WIDE}](?:[{_MARKS}]|(?<=\u200d).)*|[^ {_WIDE}]+")
 
 # Japanese and Chinese typesetting: these do not begin a line, those do not end one.
-_NO_START = frozenset("、。，．・：；？！ー～…‥」』）］｝〉》】〕’”ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ々ゝゞヽヾ,.:;?!)]}%")
+_NO_START = frozenset(
+    "、。，．・：；？！ー～…‥」』）］｝〉》】〕’”ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ々ゝゞヽヾ,.:;?!)]}%"
+)
 _NO_END = frozenset("「『（［｛〈《【〔‘“([{")
 _TAKE_BACK = 3  # units that may move down together; a row of 。。。。 breaks somewhere in the end
 
@@ -63,7 +67,8 @@ def _moved(line: list[tuple[int, str]], unit: str) -> int:
 
 
 def _cut(text: str, start: int, end: int, width: int) -> list[int]:
-    """Offsets that cut text[start:end] into lines of at most `width` cells, between what a reader takes for characters."""
+    """Offsets that cut text[start:end] into lines of at most `width` cells, between what a reader takes for
+    characters."""
     cuts, used = [], 0
     for left, _, cells in split_graphemes(text[start:end])[0]:
         if used and used + cells > width:
@@ -118,4 +123,6 @@ class WrappedText:
         if first == last:
             return self.lines[first][left:right]
         parts = [self.lines[first][left:], *self.lines[first + 1 : last], self.lines[last][:right]]
-        return "".join(part + "\n" if hard else part for part, hard in zip(parts, [*self._hard[first:last], False], strict=True))
+        return "".join(
+            part + "\n" if hard else part for part, hard in zip(parts, [*self._hard[first:last], False], strict=True)
+        )

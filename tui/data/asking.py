@@ -1,6 +1,8 @@
-"""Asking the data set which rows to show, in a thread: of two questions the newer wins, and a search shows what it has found so far.
+"""Asking the data set which rows to show, in a thread: of two questions the newer wins, and a search shows what it has
+found so far.
 
-While a source is still being imported, a question waits and is asked by itself as soon as it can be. Knows no keys and no lines to type in.
+While a source is still being imported, a question waits and is asked by itself as soon as it can be. Knows no keys and
+no lines to type in.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     from core.data.dataset import DataSet, Selection
 
 TOP = -1  # as an anchor: the first row, whichever that is
-LATER = frozenset(("next_language", "next_flag", "edit_field", "undo", "show_doctor", "show_statistics", "save_as"))  # not while a source is imported
+LATER = frozenset(
+    ("next_language", "next_flag", "edit_field", "undo", "show_doctor", "show_statistics", "save_as")
+)  # not while a source is imported
 SHOW_EVERY = 0.1  # seconds between two looks at a search that still finds rows
 PATIENCE = 2.0  # seconds that keys typed ahead wait for the rows after an edit
 
@@ -74,13 +78,19 @@ class Asking(Rows):
             await asyncio.wait_for(self._caught_up.wait(), PATIENCE)
 
     def _ask(self, dataset: DataSet, filters: Filters) -> None:
-        again = filters == self._answered  # as after an edit: the rows stand there already, and stay until the new ones are all known
-        stands = self.table.cursor if again else 0  # where the row is gone that the cursor stood on, it stays in its place
+        again = (
+            filters == self._answered
+        )  # as after an edit: the rows stand there already, and stay until the new ones are all known
+        stands = (
+            self.table.cursor if again else 0
+        )  # where the row is gone that the cursor stood on, it stays in its place
         whole = again or not dataset.ready
         ask = partial(self._ask_in_thread, dataset, filters, self._anchor, stands, whole, self._at_last is not None)
         self.run_worker(ask, thread=True, exclusive=True, group="select", exit_on_error=False)
 
-    def _ask_in_thread(self, dataset: DataSet, filters: Filters, anchor: int, stands: int, whole: bool, last: bool) -> None:
+    def _ask_in_thread(
+        self, dataset: DataSet, filters: Filters, anchor: int, stands: int, whole: bool, last: bool
+    ) -> None:
         worker = get_current_worker()
         shown, found, told = False, False, 0.0
         try:
@@ -94,10 +104,14 @@ class Asking(Rows):
                     told = time.monotonic()
                     self.app.call_from_thread(self._looking, filters, selection.share)
                     continue
-                place = None if found or not count or anchor == TOP else count - 1 if last else selection.position(anchor)
+                place = (
+                    None if found or not count or anchor == TOP else count - 1 if last else selection.position(anchor)
+                )
                 cursor = place if place is not None else None if shown else min(max(stands, 0), max(count - 1, 0))
                 pages = _pages(selection, cursor) if count and cursor is not None else {}
-                self.app.call_from_thread(self._selected, dataset, filters, selection, cursor, pages, anchor if shown else None)
+                self.app.call_from_thread(
+                    self._selected, dataset, filters, selection, cursor, pages, anchor if shown else None
+                )
                 shown, found, told = True, found or place is not None, time.monotonic()
             if dataset.ready and self._facets_of is not dataset and not worker.is_cancelled:
                 self.app.call_from_thread(self._counted, dataset, dataset.facets())
@@ -121,14 +135,25 @@ class Asking(Rows):
         """Rows came; for those above."""
 
     def _selected(
-        self, dataset: DataSet, filters: Filters, selection: Selection, cursor: int | None, pages: dict[int, list[Row]], anchor: int | None
+        self,
+        dataset: DataSet,
+        filters: Filters,
+        selection: Selection,
+        cursor: int | None,
+        pages: dict[int, list[Row]],
+        anchor: int | None,
     ) -> None:
-        """Show what was found. cursor: where to stand, None where the rows only grew at their end; anchor: the row that `cursor` is the place of,
-        where rows were shown before: a person who went on meanwhile is left where they are."""
+        """Show what was found. cursor: where to stand, None where the rows only grew at their end; anchor: the row that
+        `cursor` is the place of, where rows were shown before: a person who went on meanwhile is left where they
+        are."""
         if dataset is not self._dataset or (dataset.ready and filters != self.filters):
             return  # a newer question is on its way
         self._shown = dataset
-        self._selection, self._share, self._answered = selection, selection.share, filters if selection.share >= 1 else None
+        self._selection, self._share, self._answered = (
+            selection,
+            selection.share,
+            filters if selection.share >= 1 else None,
+        )
         count, table = len(selection), self.table
         hits = Hits(filters.text, filters.columns)
         table.point_out(hits, filters.sort, filters.descending)
@@ -154,14 +179,18 @@ class Asking(Rows):
         elif self._share < 1:
             self.notice(Content("Looking …"))
         elif len(dataset):
-            self.notice(Content("No row passes these filters. ") + Content.styled("x shows all rows again.", "$text-muted"))
+            self.notice(
+                Content("No row passes these filters. ") + Content.styled("x shows all rows again.", "$text-muted")
+            )
         else:
             self.notice(Content("There are no rows here. ") + Content.styled("o opens another source.", "$text-muted"))
 
     def _looking(self, filters: Filters, share: float) -> None:
         """Nothing was found yet in this share of the rows."""
         if filters == self.filters and self._dataset is not None:
-            self.query_one("#status", Static).update(status_words(len(self._dataset), 0, share, filters, {}), layout=False)
+            self.query_one("#status", Static).update(
+                status_words(len(self._dataset), 0, share, filters, {}), layout=False
+            )
 
     def _counted(self, dataset: DataSet, facets: Facets) -> None:
         if dataset is self._dataset:
@@ -193,7 +222,8 @@ class Asking(Rows):
 
 
 def _pages(selection: Selection, cursor: int) -> dict[int, list[Row]]:
-    """The page of the cursor, first, and the nearer of its neighbours: what stands in sight around the cursor may reach into that."""
+    """The page of the cursor, first, and the nearer of its neighbours: what stands in sight around the cursor may reach
+    into that."""
     page = cursor // PAGE
     near = page + (1 if cursor % PAGE >= PAGE // 2 else -1)
     wanted = [page, *([near] if 0 <= near * PAGE < len(selection) else [])]

@@ -25,7 +25,8 @@ class Clipboard:
         self._when = 0.0
 
     def copy(self, app: App[object], name: str, text: str) -> str:
-        """Send the text; gives what to tell the person. The terminal never answers, so nobody knows whether it took it."""
+        """Send the text; gives what to tell the person. The terminal never answers, so nobody knows whether it took
+        it."""
         if not text:
             return "The field is empty."
         size = len(text.encode("utf-8", "surrogatepass"))

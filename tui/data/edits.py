@@ -1,6 +1,8 @@
-"""Mending rows: write a field here or in an editor of the person's own, add, duplicate, delete, undo, redo, see the difference.
+"""Mending rows: write a field here or in an editor of the person's own, add, duplicate, delete, undo, redo, see the
+difference.
 
-Edits go to the journal one at a time, in a thread, and what is shown next is the data set that comes back. The source is never touched.
+Edits go to the journal one at a time, in a thread, and what is shown next is the data set that comes back. The source
+is never touched.
 """
 
 from __future__ import annotations
@@ -36,11 +38,14 @@ class Repairing(Filtering):
         self._writing = asyncio.Lock()
 
     async def repair(self, do: Callable[[Editor], T]) -> T:
-        """Let `do` edit, in a thread and in its turn, and show the data set it leaves. Raises SuironError where the edit is not kept."""
+        """Let `do` edit, in a thread and in its turn, and show the data set it leaves. Raises SuironError where the
+        edit is not kept."""
         async with self._writing:
             dataset = self._dataset
             if dataset is None or not dataset.ready:
-                raise UsageError("the data is still being imported", dataset.name if dataset else "", "Wait until it is done")
+                raise UsageError(
+                    "the data is still being imported", dataset.name if dataset else "", "Wait until it is done"
+                )
             try:
                 if self._writer is None:
                     from core.data.editing.editor import open_editor
@@ -53,8 +58,12 @@ class Repairing(Filtering):
             except (OSError, IndexError) as error:
                 where = str(self._writer.where) if self._writer is not None else dataset.name
                 if isinstance(error, IndexError):
-                    raise DataError("the row is not there any more", dataset.name, "Look where the cursor stands now") from error
-                raise DataError(f"the edit cannot be kept ({error.strerror or error})", where, "Free some space, then keep it again") from error
+                    raise DataError(
+                        "the row is not there any more", dataset.name, "Look where the cursor stands now"
+                    ) from error
+                raise DataError(
+                    f"the edit cannot be kept ({error.strerror or error})", where, "Free some space, then keep it again"
+                ) from error
             self._take(self._writer.dataset)
             return done
 
@@ -88,10 +97,13 @@ class Repairing(Filtering):
                 await asyncio.to_thread(writer.close)
 
     async def edit(self, do: Callable[[Editor], T], then: Callable[[T], None], anchor: int | None = None) -> None:
-        """Edit, show the rows anew with the cursor on `anchor`, then tell. Ends when they are shown, so that a key typed ahead meets them."""
+        """Edit, show the rows anew with the cursor on `anchor`, then tell. Ends when they are shown, so that a key
+        typed ahead meets them."""
         await self.edit_to(do, lambda _: anchor, then)
 
-    async def edit_to(self, do: Callable[[Editor], T], place: Callable[[T], int | None], then: Callable[[T], None]) -> None:
+    async def edit_to(
+        self, do: Callable[[Editor], T], place: Callable[[T], int | None], then: Callable[[T], None]
+    ) -> None:
         """The same, where what was done says on which row to go."""
         if not self.ready:
             return
@@ -113,7 +125,8 @@ class Repairing(Filtering):
     # -- one field --
 
     def _row_to_edit(self) -> Row | None:
-        """The row under the cursor, its pane open on the field that is meant. The first press only shows which one that is."""
+        """The row under the cursor, its pane open on the field that is meant. The first press only shows which one that
+        is."""
         row = self.here
         if row is None or not self.ready:
             if row is None:
@@ -135,7 +148,9 @@ class Repairing(Filtering):
             return
         field, text = self.pane.field, self.pane.text
         if len(text) > LONGEST:
-            self.say(f"{len(text):,} characters are too many to edit here; {key_of('data.edit_outside')} opens them in $EDITOR.")
+            self.say(
+                f"{len(text):,} characters are too many to edit here; {key_of('data.edit_outside')} opens them in $EDITOR."
+            )
             return
         title = f"row {row.index} · {field}"
         draft = Draft(f"{dataset.source}\0{dataset.split}", f"{row.index}\0{field}", text)
@@ -183,7 +198,13 @@ class Repairing(Filtering):
 
         if self.ready:
             row = self.here
-            self.app.push_screen(RowForm(row.syslang if row else "", row.sysflag if row else "", partial(self._keep_new, row.index if row else None)))
+            self.app.push_screen(
+                RowForm(
+                    row.syslang if row else "",
+                    row.sysflag if row else "",
+                    partial(self._keep_new, row.index if row else None),
+                )
+            )
 
     async def _keep_new(self, after: int | None, row: Row) -> SuironError | None:
         try:
@@ -211,7 +232,11 @@ class Repairing(Filtering):
         place = self.table.cursor
         beside = place + 1 if place + 1 < len(selection) else place - 1
         anchor = selection.at(beside) if beside >= 0 else row.index
-        await self.edit(lambda writer: writer.delete([row.index]), lambda _: self.say(f"Row {row.index:,} deleted; {UNDO} brings it back."), anchor)
+        await self.edit(
+            lambda writer: writer.delete([row.index]),
+            lambda _: self.say(f"Row {row.index:,} deleted; {UNDO} brings it back."),
+            anchor,
+        )
 
     # -- back and forth --
 

@@ -1,6 +1,8 @@
-"""The screen in which one field of a row is written. Knows no data set: it hands the text to `keep`, and stays until that has worked.
+"""The screen in which one field of a row is written. Knows no data set: it hands the text to `keep`, and stays until
+that has worked.
 
-Nothing that was typed is dropped in passing: a text that cannot be kept stays here with the reason, and Esc asks before it drops one.
+Nothing that was typed is dropped in passing: a text that cannot be kept stays here with the reason, and Esc asks before
+it drops one.
 """
 
 from __future__ import annotations
@@ -92,7 +94,8 @@ class WritingScreen(ModalScreen[bool]):
 
 
 class FieldEditor(WritingScreen):
-    """title: the row and the field; text: as it is in the row, foreign; draft: takes what stands here when the app ends, and may hold some."""
+    """title: the row and the field; text: as it is in the row, foreign; draft: takes what stands here when the app
+    ends, and may hold some."""
 
     def __init__(self, title: str, text: str, keep: Keep, draft: Draft | None = None) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""What narrows and orders the rows: the search line, the WHERE line, values, sorting; and a row by its number. Finds nothing itself."""
+"""What narrows and orders the rows: the search line, the WHERE line, values, sorting; and a row by its number. Finds
+nothing itself."""
 
 from __future__ import annotations
 
@@ -65,11 +66,15 @@ class Filtering(Asking):
         from tui.data.dialogs.sort import SortDialog
 
         if self._dataset is not None:
-            self.app.push_screen(SortDialog(self.filters.sort, self.filters.descending, self._dataset.columns), self._sort_chosen)
+            self.app.push_screen(
+                SortDialog(self.filters.sort, self.filters.descending, self._dataset.columns), self._sort_chosen
+            )
 
     def _sort_chosen(self, choice: tuple[str, bool] | None) -> None:
         if choice is not None:
-            self.select(msgspec.structs.replace(self.filters, sort=choice[0], descending=choice[1]), TOP if choice[0] else None)
+            self.select(
+                msgspec.structs.replace(self.filters, sort=choice[0], descending=choice[1]), TOP if choice[0] else None
+            )
 
     def action_show_facets(self) -> None:
         from tui.data.dialogs.facets import FacetsDialog
@@ -93,7 +98,9 @@ class Filtering(Asking):
         self._close_where()
         self._show_searched_columns()
         self.query_one("#search-line", Horizontal).display = True
-        self.set_focus(self.query_one("#search", Input))  # at once: `focus()` waits its turn, and what is typed meanwhile would go to the table
+        self.set_focus(
+            self.query_one("#search", Input)
+        )  # at once: `focus()` waits its turn, and what is typed meanwhile would go to the table
 
     @property
     def searching(self) -> bool:

@@ -1,4 +1,5 @@
-"""What of a folder a person can open, and what completes a path typed by hand. Reads folders, opens no data file; knows nothing of screens.
+"""What of a folder a person can open, and what completes a path typed by hand. Reads folders, opens no data file; knows
+nothing of screens.
 
 All that reads the disk is meant for a thread: a folder may lie on a network or hold a hundred thousand names.
 """
@@ -39,8 +40,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """path: the folder, absolute; entries: folders, then files that can be opened, each sorted; whole: what the folder is as one data set, in
-    words, empty where it is none; splits: those it has as one data set; left_out: files of other kinds; trouble: why it could not be read."""
+    """path: the folder, absolute; entries: folders, then files that can be opened, each sorted; whole: what the folder
+    is as one data set, in words, empty where it is none; splits: those it has as one data set; left_out: files of other
+    kinds; trouble: why it could not be read."""
 
     path: str
     entries: tuple[Entry, ...] = ()
@@ -51,7 +53,8 @@ class Listing:
     lowered: tuple[str, ...] = field(default=(), repr=False)
 
     def matching(self, text: str, hidden: bool = False) -> list[Entry]:
-        """Entries whose name begins with `text`, in any case, then those that contain it; names that begin with a dot only when asked for."""
+        """Entries whose name begins with `text`, in any case, then those that contain it; names that begin with a dot
+        only when asked for."""
         wanted = text.casefold()
         first: list[Entry] = []
         then: list[Entry] = []
@@ -96,8 +99,11 @@ def short(path: str) -> str:
     return "~" + path[len(home) :] if home != "/" and (path == home or path.startswith(home + "/")) else path
 
 
-def read_folder(path: str, is_cancelled: Callable[[], bool] = lambda: False, keep: Callable[[str], bool] = openable) -> Listing:
-    """The folder `path`. keep: which files are listed. Trouble becomes words; InterruptedError where it is cancelled."""
+def read_folder(
+    path: str, is_cancelled: Callable[[], bool] = lambda: False, keep: Callable[[str], bool] = openable
+) -> Listing:
+    """The folder `path`. keep: which files are listed. Trouble becomes words; InterruptedError where it is
+    cancelled."""
     folders: list[str] = []
     kept: list[os.DirEntry[str]] = []
     left_out = 0
@@ -118,7 +124,9 @@ def read_folder(path: str, is_cancelled: Callable[[], bool] = lambda: False, kee
     except OSError as error:
         return Listing(path, trouble=_trouble(error))
     many = len(kept) + len(folders) > MANY
-    files = [Entry(entry.name, UNKNOWN) for entry in kept] if many else [file for entry in kept for file in _file(entry)]
+    files = (
+        [Entry(entry.name, UNKNOWN) for entry in kept] if many else [file for entry in kept for file in _file(entry)]
+    )
     folders.sort(key=str.casefold if many else natural)
     files.sort(key=(lambda entry: entry.name.casefold()) if many else (lambda entry: natural(entry.name)))
     whole, splits = _whole(path, folders, [entry.name for entry in files])
@@ -130,7 +138,11 @@ def read_folder(path: str, is_cancelled: Callable[[], bool] = lambda: False, kee
 
 def natural(name: str) -> list[tuple[int, str]]:
     """A key that sorts `part-9` before `part-10`."""
-    return [(int(part), "") if part.isdecimal() and part.isascii() else (-1, part) for part in re.split(r"(\d+)", name.casefold()) if part]
+    return [
+        (int(part), "") if part.isdecimal() and part.isascii() else (-1, part)
+        for part in re.split(r"(\d+)", name.casefold())
+        if part
+    ]
 
 
 def glob_matches(pattern: str, is_cancelled: Callable[[], bool] = lambda: False) -> tuple[list[str], bool]:
@@ -151,7 +163,9 @@ def common_start(names: list[str]) -> str:
     if not names:
         return ""
     first, last = min(names), max(names)
-    return next((first[:place] for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), first)
+    return next(
+        (first[:place] for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), first
+    )
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -180,7 +194,8 @@ def _trouble(error: OSError) -> str:
 
 
 def _whole(path: str, folders: list[str], files: list[str]) -> tuple[str, tuple[str, ...]]:
-    """What the folder is as one data set, in words, and its splits where there are several. As `core.data.locate.source_files` opens it."""
+    """What the folder is as one data set, in words, and its splits where there are several. As
+    `core.data.locate.source_files` opens it."""
     if os.path.isfile(os.path.join(path, "dataset_dict.json")):
         return SAVED, _saved_splits(path)
     if os.path.isfile(os.path.join(path, "state.json")):
@@ -188,7 +203,9 @@ def _whole(path: str, folders: list[str], files: list[str]) -> tuple[str, tuple[
     names = [name for name in files if not name.startswith(".")]
     if not names and "data" in folders:
         try:
-            names = [name for name in os.listdir(os.path.join(path, "data")) if openable(name) and not name.startswith(".")]
+            names = [
+                name for name in os.listdir(os.path.join(path, "data")) if openable(name) and not name.startswith(".")
+            ]
         except OSError:
             names = []
         if len(names) == 1:

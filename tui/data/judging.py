@@ -1,4 +1,5 @@
-"""All rows at once: change them, save them, count them, have them checked, and go from one finding to the next. Computes nothing itself."""
+"""All rows at once: change them, save them, count them, have them checked, and go from one finding to the next.
+Computes nothing itself."""
 
 from __future__ import annotations
 
@@ -103,7 +104,9 @@ class Judging(Repairing):
         def work(progress: Progress, cancelled: Callable[[], bool]) -> Saved:
             return save(dataset, path, None if choice.whole else selection, progress)
 
-        self.app.push_screen(ProgressDialog(f"Saving {safe_line(path.name, 60)}", work, where=str(path)), partial(self._saved, path))
+        self.app.push_screen(
+            ProgressDialog(f"Saving {safe_line(path.name, 60)}", work, where=str(path)), partial(self._saved, path)
+        )
 
     def _saved(self, path: Path, done: Done[Saved] | None) -> None:
         if done is None:
@@ -134,7 +137,9 @@ class Judging(Repairing):
         from tui.data.dialogs.doctor import DoctorDialog
 
         if done is not None and isinstance(done.value, Report):
-            self.app.push_screen(DoctorDialog(done.value, self._found.kind if self._found is not None else ""), self._group_chosen)
+            self.app.push_screen(
+                DoctorDialog(done.value, self._found.kind if self._found is not None else ""), self._group_chosen
+            )
 
     def _judge(self, what: What, words: str, then: Callable[[Done[Statistics | Report] | None], None]) -> None:
         """Ask another process, or what is known from before, about the rows as they are now."""
@@ -155,7 +160,9 @@ class Judging(Repairing):
             except client.Cancelled as error:
                 raise InterruptedError("the person cancelled it") from error
 
-        self.app.push_screen(ProgressDialog(f"{words} of {safe_line(dataset.name, 60)}", work, where=dataset.name), then)
+        self.app.push_screen(
+            ProgressDialog(f"{words} of {safe_line(dataset.name, 60)}", work, where=dataset.name), then
+        )
 
     def _group_chosen(self, chosen: Chosen | None) -> None:
         if chosen is None:
@@ -217,10 +224,20 @@ class Judging(Repairing):
     def action_map_columns(self) -> None:
         """Which column of the source each of the six is taken from."""
         dataset = self._dataset
-        source, split = (dataset.source, dataset.split) if dataset is not None else (self.suiron.session.data, self.suiron.session.split)
+        source, split = (
+            (dataset.source, dataset.split)
+            if dataset is not None
+            else (self.suiron.session.data, self.suiron.session.split)
+        )
         if dataset is None and self.suiron.data_error is not None:  # the mapping may be what is wrong
             source, split = self.suiron.data_error[0], ""
-        self.run_worker(partial(self._choices_in_thread, source, split), thread=True, exclusive=True, group="columns", exit_on_error=False)
+        self.run_worker(
+            partial(self._choices_in_thread, source, split),
+            thread=True,
+            exclusive=True,
+            group="columns",
+            exit_on_error=False,
+        )
 
     def _choices_in_thread(self, source: str, split: str) -> None:
         from core.data.importing.column_choice import choose

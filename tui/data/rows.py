@@ -1,4 +1,5 @@
-"""Looking at rows: the table, the pane with one row whole, one field alone. The lowest floor of the data room; knows no filters and no edits.
+"""Looking at rows: the table, the pane with one row whole, one field alone. The lowest floor of the data room; knows no
+filters and no edits.
 
 Pages are fetched in a thread, one at a time, and only those in sight.
 """
@@ -45,9 +46,13 @@ class Rows(Room):
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
         self._dataset: DataSet | None = None
         self._selection: Selection | None = None
-        self._shown: DataSet | None = None  # the one whose rows stand in the table: after an edit, for a moment, not yet `_dataset`
+        self._shown: DataSet | None = (
+            None  # the one whose rows stand in the table: after an edit, for a moment, not yet `_dataset`
+        )
         self._anchor = 0
-        self._at_last: int | None = None  # where the cursor stands on the last row of those counted so far: it goes on to the true last
+        self._at_last: int | None = (
+            None  # where the cursor stands on the last row of those counted so far: it goes on to the true last
+        )
         self._noticed = True  # words stand in the table's place
         self._fetching = False
         self._pane_open: bool | None = None  # None: as the width says
@@ -81,7 +86,9 @@ class Rows(Room):
         if self._said is not None:
             self._said.stop()
         self._said = self.set_timer(SAID_FOR, self._unsay) if words else None
-        self.query_one("#said", Static).update(Content.styled(f" {words}", "$accent") if words else self._line, layout=False)
+        self.query_one("#said", Static).update(
+            Content.styled(f" {words}", "$accent") if words else self._line, layout=False
+        )
 
     def _unsay(self) -> None:
         self._said = None
@@ -149,7 +156,12 @@ class Rows(Room):
         missing = self.table.missing()
         if missing:
             self._fetching = True
-            self.run_worker(partial(self._fetch_in_thread, self._selection, missing[0]), thread=True, group="pages", exit_on_error=False)
+            self.run_worker(
+                partial(self._fetch_in_thread, self._selection, missing[0]),
+                thread=True,
+                group="pages",
+                exit_on_error=False,
+            )
 
     def _fetch_in_thread(self, selection: Selection, page: int) -> None:
         try:
@@ -229,7 +241,9 @@ class Rows(Room):
 
     def _count_soon(self, row: Row) -> None:
         if row == self.pane.row and self.pane.display:
-            count = partial(self._count_in_thread, row, self.suiron.session.model, Hits(self.filters.text, self.filters.columns))
+            count = partial(
+                self._count_in_thread, row, self.suiron.session.model, Hits(self.filters.text, self.filters.columns)
+            )
             self.run_worker(count, thread=True, exclusive=True, group="count", exit_on_error=False)
 
     def _count_in_thread(self, row: Row, model: str, hits: Hits) -> None:
@@ -280,7 +294,11 @@ class Rows(Room):
 
     def action_toggle_fold(self) -> None:
         if self.pane.display and not self.pane.toggle_fold():
-            self.say("One field alone does not fold; Esc goes back to the row." if self.pane.alone else "syslang and sysflag have nothing to fold.")
+            self.say(
+                "One field alone does not fold; Esc goes back to the row."
+                if self.pane.alone
+                else "syslang and sysflag have nothing to fold."
+            )
         elif not self.pane.display:
             self.open_pane()
 

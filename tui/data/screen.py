@@ -1,6 +1,8 @@
-"""The data room: the rows of a source, looked at, mended and judged. This floor is what stands on the screen, and a source that comes and goes.
+"""The data room: the rows of a source, looked at, mended and judged. This floor is what stands on the screen, and a
+source that comes and goes.
 
-Below it, each on the one before: `data_rows` (look), `data_asking` and `data_filters` (ask), `data_edits` (mend), `data_judge` (all rows at once).
+Below it, each on the one before: `data_rows` (look), `data_asking` and `data_filters` (ask), `data_edits` (mend),
+`data_judge` (all rows at once).
 """
 
 from __future__ import annotations
@@ -63,7 +65,12 @@ class DataScreen(Judging):
             yield Line(filters.text, "text to find; Tab one column; Enter keeps, Esc drops", id="search")
         with Horizontal(id="where-line", classes="line"):
             yield Label("where")
-            yield Line(filters.where, "SQL, as in length(reasoning) > 2000 and syslang = 'Japanese'", id="where", select_on_focus=False)
+            yield Line(
+                filters.where,
+                "SQL, as in length(reasoning) > 2000 and syslang = 'Japanese'",
+                id="where",
+                select_on_focus=False,
+            )
         yield Static(id="where-trouble")
         with Horizontal(id="rows"):
             yield RowsTable(id="table")
@@ -123,7 +130,9 @@ class DataScreen(Judging):
         early = self._dataset
         if dataset is early:
             return
-        follows = early is not None and not early.ready and (early.source, early.split) == (dataset.source, dataset.split)
+        follows = (
+            early is not None and not early.ready and (early.source, early.split) == (dataset.source, dataset.split)
+        )
         self._dataset = dataset
         if not follows:
             self._happened = ""
@@ -145,7 +154,9 @@ class DataScreen(Judging):
     def _watch(self) -> None:
         dataset = self._dataset
         if dataset is not None and self.is_current:
-            self.run_worker(partial(self._watch_in_thread, dataset), thread=True, exclusive=True, group="watch", exit_on_error=False)
+            self.run_worker(
+                partial(self._watch_in_thread, dataset), thread=True, exclusive=True, group="watch", exit_on_error=False
+            )
 
     def _watch_in_thread(self, dataset: DataSet) -> None:
         happened = what_happened(dataset)
@@ -168,7 +179,11 @@ class DataScreen(Judging):
             words = f" {' and '.join(unclear)} could be taken from several columns; {key_of('data.mapping')} chooses "
             parts.append(Content.styled(words, "$warning"))
         if changes := change_words(dataset.changes.changed, dataset.changes.added, dataset.changes.deleted):
-            where = f", kept in {safe_line(self._writer.where.name, 60)}; the source stays as it is" if self._writer is not None else ""
+            where = (
+                f", kept in {safe_line(self._writer.where.name, 60)}; the source stays as it is"
+                if self._writer is not None
+                else ""
+            )
             parts.append(Content.styled(f" edits: {changes}{where} ", "$text-muted"))
         if dataset.problem_count:
             parts.append(problem_words(dataset.problems, dataset.problem_count))
@@ -214,7 +229,9 @@ class DataScreen(Judging):
         from tui.data.dialogs.open_data import OpenDialog
 
         session, failed = self.suiron.session, self.suiron.data_error
-        source, split = (failed[0], "") if failed is not None else (session.data, session.split)  # a mistyped path is there to be mended
+        source, split = (
+            (failed[0], "") if failed is not None else (session.data, session.split)
+        )  # a mistyped path is there to be mended
         self.app.push_screen(OpenDialog(source, split), self._open_chosen)
 
     def _open_chosen(self, choice: tuple[str, str] | None) -> None:

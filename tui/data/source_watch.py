@@ -1,4 +1,5 @@
-"""Whether the files of an open source are still those that were read. Looks at names, sizes and times; reads nothing. Called in a thread."""
+"""Whether the files of an open source are still those that were read. Looks at names, sizes and times; reads nothing.
+Called in a thread."""
 
 from __future__ import annotations
 

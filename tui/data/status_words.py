@@ -1,4 +1,5 @@
-"""What the data room says in words: counts and filters, rows that could not be read, a source that did not open. Foreign text is made safe here."""
+"""What the data room says in words: counts and filters, rows that could not be read, a source that did not open.
+Foreign text is made safe here."""
 
 from __future__ import annotations
 
@@ -19,13 +20,16 @@ NAMED = 4  # values of a column that the line names
 
 
 def status_words(total: int, shown: int, share: float, filters: Filters, facets: Facets) -> Content:
-    """One line: all rows, the rows shown, and for each filter its value, or what it could be. share: of the rows looked at so far."""
+    """One line: all rows, the rows shown, and for each filter its value, or what it could be. share: of the rows looked
+    at so far."""
     parts = [Content(f" {total:,} rows")]
     if share < 1:
         parts.append(Content.styled(f" · so far {shown:,}, {share:.0%} looked at", "bold $accent"))
     elif _narrows(filters):
         parts.append(Content.styled(f" · shown {shown:,}", "bold $accent"))
-    parts += [Content.styled(f" · {words}", "bold $accent") for words in _asked(filters)]  # before the counts, which may not fit
+    parts += [
+        Content.styled(f" · {words}", "bold $accent") for words in _asked(filters)
+    ]  # before the counts, which may not fit
     for column, key in (("syslang", "l"), ("sysflag", "s")):
         values = facets.get(column, [])
         if values and not getattr(filters, column):
@@ -39,7 +43,9 @@ def status_words(total: int, shown: int, share: float, filters: Filters, facets:
 def waiting_words(total: int, counted: bool, filters: Filters, imported: float | None) -> Content:
     """The same line while the source is still being imported: paging works, questions wait."""
     parts = [Content(f" {total:,} rows" if counted else f" at least {total:,} rows")]
-    parts.append(Content.styled(f" · importing {imported:.0%}" if imported is not None else " · importing", "bold $accent"))
+    parts.append(
+        Content.styled(f" · importing {imported:.0%}" if imported is not None else " · importing", "bold $accent")
+    )
     waiting = ["search"] if filters.text else []
     waiting += ["order"] if filters.sort else []
     waiting += ["filters"] if filters.where or filters.syslang or filters.sysflag else []
@@ -61,10 +67,14 @@ def _asked(filters: Filters) -> list[str]:
     """Each filter that is on, in a few words."""
     words = []
     if filters.text:
-        words.append(f"/{safe_line(filters.text, 60)}" + (f" in {', '.join(filters.columns)}" if filters.columns else ""))
+        words.append(
+            f"/{safe_line(filters.text, 60)}" + (f" in {', '.join(filters.columns)}" if filters.columns else "")
+        )
     if filters.where:
         words.append(f"where {safe_line(filters.where, 60)}")
-    words += [f"{column}: {safe_line(value, 40)}" for column in ("syslang", "sysflag") if (value := getattr(filters, column))]
+    words += [
+        f"{column}: {safe_line(value, 40)}" for column in ("syslang", "sysflag") if (value := getattr(filters, column))
+    ]
     if filters.sort:
         words.append(f"by {safe_line(filters.sort, 30)}{' ▼' if filters.descending else ' ▲'}")
     return words
@@ -77,7 +87,9 @@ def change_words(changed: int, added: int, deleted: int) -> str:
 
 
 def problem_line(problem: Problem) -> str:
-    place = ", ".join(part for part in (problem.file, f"row {problem.row:,}" if problem.row else "") if part) or "the file"
+    place = (
+        ", ".join(part for part in (problem.file, f"row {problem.row:,}" if problem.row else "") if part) or "the file"
+    )
     return safe_line(f"{place}: {problem.what}", 300)
 
 
@@ -91,7 +103,10 @@ def problem_words(problems: Sequence[Problem], count: int) -> Content:
 def trouble_words(source: str, error: SuironError, before: str = "") -> Content:
     """The three parts of an error, and the ways out; before: the source that was open until then."""
     what = safe_line(error.what, 1000)
-    parts = [Content.styled(f"{what[:1].upper()}{what[1:]}.", "bold $error"), Content(f"\n\n{safe_line(error.where or source, 1000)}")]
+    parts = [
+        Content.styled(f"{what[:1].upper()}{what[1:]}.", "bold $error"),
+        Content(f"\n\n{safe_line(error.where or source, 1000)}"),
+    ]
     if error.do:
         parts.append(Content(f"\n\n{safe_line(error.do, 1000)}."))
     back = f" Esc goes back to {safe_line(before, 200)}." if before else ""

@@ -1,4 +1,5 @@
-"""How many tokens the fields of a row have, for the chosen model. Called in threads; a model that is not on this disk counts nothing."""
+"""How many tokens the fields of a row have, for the chosen model. Called in threads; a model that is not on this disk
+counts nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ class TokenCounter:
         self._tokenizer: TextTokenizer | None = None
 
     def count(self, row: Row, model: str) -> dict[str, int]:
-        """The tokens of each field that is not empty; nothing where the model has no tokenizer that can be used here."""
+        """The tokens of each field that is not empty; nothing where the model has no tokenizer that can be used
+        here."""
         with self._lock:
             if model != self._model or self._tokenizer is None:
                 from core.quality.tokens import load

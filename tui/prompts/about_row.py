@@ -1,4 +1,5 @@
-"""What the prompts room says above a row: which row, with which template, how many tokens of which section, how it was drawn, what is wrong."""
+"""What the prompts room says above a row: which row, with which template, how many tokens of which section, how it was
+drawn, what is wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ _MORE_WARNINGS = 5  # lines of warnings above a row at most
 
 
 def about_words(laid: Laid, width: int, editor: str = "") -> list[Content]:
-    """The lines above the sheet, in `width` cells. editor: the words about its keys, while a template is being written."""
+    """The lines above the sheet, in `width` cells. editor: the words about its keys, while a template is being
+    written."""
     if laid.row is None:
         return [Content.styled("There are no rows here.", "$text-muted")]
     lines = [_where(laid)]
@@ -31,13 +33,20 @@ def about_words(laid: Laid, width: int, editor: str = "") -> list[Content]:
 def _where(laid: Laid) -> Content:
     request, row = laid.request, laid.row
     assert row is not None  # noqa: S101 - asked above
-    parts = [Content.styled(f"row {row.index}", "bold"), Content.styled(f"  {laid.place + 1:,} of {laid.count:,}  ", "$text-muted")]
+    parts = [
+        Content.styled(f"row {row.index}", "bold"),
+        Content.styled(f"  {laid.place + 1:,} of {laid.count:,}  ", "$text-muted"),
+    ]
     if laid.template is not None:
         parts.append(Content.styled(safe_line(laid.template.name, 40), "bold $primary"))
         how = "being written" if request.draft is not None else "chosen" if request.template else "as drawn"
         parts.append(Content.styled(f" {how}  ", "$text-muted"))
     for view in VIEWS:
-        parts.append(Content.styled(f"[{view}]" if view == request.view else f" {view} ", "bold" if view == request.view else "$text-muted"))
+        parts.append(
+            Content.styled(
+                f"[{view}]" if view == request.view else f" {view} ", "bold" if view == request.view else "$text-muted"
+            )
+        )
     return Content("").join(parts)
 
 
@@ -51,16 +60,27 @@ def _tokens(laid: Laid, preview: Preview) -> list[Content]:
         stroke = TRAINED if preview.weights[slot] else UNTRAINED
         weight = f" ×{preview.weights[slot]:g}" if preview.weights[slot] not in (0.0, 1.0) else ""
         count = f" {counts[slot][0]:,}" if counts else ""
-        parts += [Content.styled(f"{LETTERS[slot]}{stroke}", f"bold {_STYLES[slot]}".strip()), Content(f"{WORDS[slot]}{count}{weight}  ")]
+        parts += [
+            Content.styled(f"{LETTERS[slot]}{stroke}", f"bold {_STYLES[slot]}".strip()),
+            Content(f"{WORDS[slot]}{count}{weight}  "),
+        ]
     first = Content("").join(parts)
     prompt = laid.request.spec.prompt
     policy = "weights" if isinstance(prompt.loss_on, SectionWeights) else loss_text(prompt.loss_on)
     if not preview.ids:
-        why = f"{safe_line(laid.without_tokenizer, 200)}; the text alone is shown" if laid.without_tokenizer else "no tokens"
+        why = (
+            f"{safe_line(laid.without_tokenizer, 200)}; the text alone is shown"
+            if laid.without_tokenizer
+            else "no tokens"
+        )
         return [first, Content.styled(why, "$warning")]
     total, learnt = sum(count for count, _ in counts), sum(count for _, count in counts)
     sums = f"{total:,} of {prompt.max_seq_length:,} tokens, {learnt:,} trained"
-    return [first, Content(sums) + Content.styled(f"  loss {policy}  long rows {prompt.too_long.replace('_', ' ')}", "$text-muted")]
+    return [
+        first,
+        Content(sums)
+        + Content.styled(f"  loss {policy}  long rows {prompt.too_long.replace('_', ' ')}", "$text-muted"),
+    ]
 
 
 def _draw(laid: Laid) -> Content:

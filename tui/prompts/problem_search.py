@@ -1,4 +1,5 @@
-"""The way to the next row that training would not take as it is: looked for in a thread, as the mixture would train each row."""
+"""The way to the next row that training would not take as it is: looked for in a thread, as the mixture would train
+each row."""
 
 from __future__ import annotations
 
@@ -99,7 +100,9 @@ def _first_problem(rows: list[Row], mixture: Mixture[AnyTemplate], examiner: Exa
     policy, suspects = policy_of(spec.prompt), [False] * len(trained)
     for place, template in enumerate(mixture.templates):
         chosen = [at for at, one in enumerate(places) if one == place]
-        for at, suspect in zip(chosen, examiner.suspects([trained[at] for at in chosen], template, policy) if chosen else [], strict=True):
+        for at, suspect in zip(
+            chosen, examiner.suspects([trained[at] for at in chosen], template, policy) if chosen else [], strict=True
+        ):
             suspects[at] = suspect
     for row, template_at, suspect in zip(trained, places, suspects, strict=True):
         if template_at is None:

@@ -1,4 +1,5 @@
-"""What the prompts room shows of one row, made in a thread: templates, the mixture's draw, the row as it is trained, its prompts, laid out as lines.
+"""What the prompts room shows of one row, made in a thread: templates, the mixture's draw, the row as it is trained,
+its prompts, laid out as lines.
 
 One job at a time; what does not change between two is kept. Knows no widgets.
 """
@@ -62,10 +63,12 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Laid:
-    """place: of the row among `count` that are shown. drawn: the template the mixture has for it, None for none; number: the row's draw.
+    """place: of the row among `count` that are shown. drawn: the template the mixture has for it, None for none;
+    number: the row's draw.
 
-    template: the one it is shown with; error: why it cannot be shown with it, in the sheet's place; trouble: what is wrong with the draft, while the
-    sheet shows the last good one. without_tokenizer: why there are no tokens, or empty. bad: template files that cannot be used, and why.
+    template: the one it is shown with; error: why it cannot be shown with it, in the sheet's place; trouble: what is
+    wrong with the draft, while the sheet shows the last good one. without_tokenizer: why there are no tokens, or empty.
+    bad: template files that cannot be used, and why.
     """
 
     request: Request
@@ -145,7 +148,9 @@ class Desk:
         if template.chat is None:
             return template
         if self.tokenizer is None:
-            raise UsageError("this is the model's own chat form, and the model is not here", template.name, "Choose a model with m")
+            raise UsageError(
+                "this is the model's own chat form, and the model is not here", template.name, "Choose a model with m"
+            )
         return bind(template, self.tokenizer)
 
     def template_to_save(self, laid: Laid) -> Template | None:
@@ -183,11 +188,15 @@ class Desk:
 
     def _mixture(self, spec: RunSpec) -> Chosen:
         try:
-            mixture = Mixture([(self.template(part.template), part.weight) for part in spec.prompt.mixture], spec.prompt.seed)
+            mixture = Mixture(
+                [(self.template(part.template), part.weight) for part in spec.prompt.mixture], spec.prompt.seed
+            )
         except SuironError as error:
             total = sum(part.weight for part in spec.prompt.mixture) or 1.0
             return Chosen(None, tuple((part.template, part.weight / total) for part in spec.prompt.mixture), error)
-        return Chosen(mixture, tuple((one.name, share) for one, share in zip(mixture.templates, mixture.shares(), strict=True)))
+        return Chosen(
+            mixture, tuple((one.name, share) for one, share in zip(mixture.templates, mixture.shares(), strict=True))
+        )
 
     # -- one request --
 
@@ -214,17 +223,40 @@ class Desk:
                 if one is drawn:
                     bounds = (low, low + share)
                 low += share
-        laid = Laid(request, row, place, count, chosen, drawn=drawn, number=number, bounds=bounds, names=names, bad=bad, without_tokenizer=self._why)
+        laid = Laid(
+            request,
+            row,
+            place,
+            count,
+            chosen,
+            drawn=drawn,
+            number=number,
+            bounds=bounds,
+            names=names,
+            bad=bad,
+            without_tokenizer=self._why,
+        )
         template, error, trouble = self._shown_with(request, chosen, drawn)
         if template is None:
-            error = error or trouble or chosen.error or UsageError("no template of the mixture is for a row without reasoning", "", "Add one with w")
+            error = (
+                error
+                or trouble
+                or chosen.error
+                or UsageError("no template of the mixture is for a row without reasoning", "", "Add one with w")
+            )
             return replace(laid, error=error, lines=WordLines(str(error), request.width, "warning"))
         policy = policy_of(spec.prompt)
         key = (row, template, policy)
         if self._before is None or self._before[0] != key:
             self._before = (key, self._examiner.preview(row, template, policy))
         preview = self._before[1]
-        return replace(laid, template=template, preview=preview, lines=self._lines(request, row, template, preview, chosen, policy), trouble=trouble)
+        return replace(
+            laid,
+            template=template,
+            preview=preview,
+            lines=self._lines(request, row, template, preview, chosen, policy),
+            trouble=trouble,
+        )
 
     def selection(self, dataset: DataSet, filters: Filters) -> Selection:
         """The rows that the data room shows; all of them while it cannot be asked."""
@@ -261,7 +293,9 @@ class Desk:
         except SuironError as error:
             return None, error, trouble
 
-    def _lines(self, request: Request, row: Row, template: AnyTemplate, preview: Preview, chosen: Chosen, policy: Policy) -> Lines:
+    def _lines(
+        self, request: Request, row: Row, template: AnyTemplate, preview: Preview, chosen: Chosen, policy: Policy
+    ) -> Lines:
         width = request.width
         if request.view == "prompts":
             return AskLines(self.asks(row, template, chosen, policy), width)

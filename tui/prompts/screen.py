@@ -1,6 +1,8 @@
-"""The prompts room: one row as it is trained and asked, in the mixture's template or any other, its text and its tokens; and templates being written.
+"""The prompts room: one row as it is trained and asked, in the mixture's template or any other, its text and its
+tokens; and templates being written.
 
-What is shown is made in a thread by the desk; of what was asked for meanwhile the last is made next. Knows no tokens and no files.
+What is shown is made in a thread by the desk; of what was asked for meanwhile the last is made next. Knows no tokens
+and no files.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ WIDE = 100  # columns from which the editor stands beside the row
 
 
 class PromptsScreen(Room):
-    """`_template` is the one chosen, AS_DRAWN for the mixture's; `_draft` the text in the editor, None while none was begun."""
+    """`_template` is the one chosen, AS_DRAWN for the mixture's; `_draft` the text in the editor, None while none was
+    begun."""
 
     SCOPE: ClassVar[Scope] = "prompts"
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("prompts"))
@@ -127,7 +130,8 @@ class PromptsScreen(Room):
 
     def _failed(self, error: SuironError) -> None:
         self._notice(
-            Content.styled(safe_line(str(error), 600), "$error") + Content.styled(f"\n\n{key_of('app.data')} goes to the data.", "$text-muted")
+            Content.styled(safe_line(str(error), 600), "$error")
+            + Content.styled(f"\n\n{key_of('app.data')} goes to the data.", "$text-muted")
         )
 
     def _notice(self, content: Content | None) -> None:
@@ -151,7 +155,16 @@ class PromptsScreen(Room):
             return
         spec, _ = session_spec(app.session)
         request = Request(
-            app.dataset, app.session.filters, app.session.row, self._step, spec, self._template, self._draft, self._view, self._ids, self._sheet.width
+            app.dataset,
+            app.session.filters,
+            app.session.row,
+            self._step,
+            spec,
+            self._template,
+            self._draft,
+            self._view,
+            self._ids,
+            self._sheet.width,
         )
         self._step, self._busy, self._again = 0, True, False
         self.run_worker(partial(self._lay_in_thread, request), thread=True, group="lay", exit_on_error=False)
@@ -186,7 +199,11 @@ class PromptsScreen(Room):
         if laid.row is not None:
             self.suiron.remember(row=laid.row.index)
         same = before is not None and before.row == laid.row and before.request.view == laid.request.view
-        keys = f"{key_of('prompts.save')} saves it as your own, Tab goes to the row and back, Esc leaves" if self.editing else ""
+        keys = (
+            f"{key_of('prompts.save')} saves it as your own, Tab goes to the row and back, Esc leaves"
+            if self.editing
+            else ""
+        )
         if laid.bad != self._bad:
             self._bad = laid.bad
             if laid.bad:
@@ -278,8 +295,14 @@ class PromptsScreen(Room):
         if self._laid is None:
             return
         spec, _ = session_spec(self.suiron.session)
-        templates = [(name, found.template.words) for name in self._laid.names if (found := self._desk.named(name)) and found.template]
-        self.app.push_screen(MixtureDialog(spec, templates, self.suiron.dataset, self._desk.template), self._mixture_chosen)
+        templates = [
+            (name, found.template.words)
+            for name in self._laid.names
+            if (found := self._desk.named(name)) and found.template
+        ]
+        self.app.push_screen(
+            MixtureDialog(spec, templates, self.suiron.dataset, self._desk.template), self._mixture_chosen
+        )
 
     def _mixture_chosen(self, texts: dict[str, str] | None) -> None:
         if texts:
@@ -296,10 +319,18 @@ class PromptsScreen(Room):
             return
         if not self._settled(self.action_edit):
             return
-        name = self._laid.template.name if self._laid is not None and self._laid.template is not None else self._template
+        name = (
+            self._laid.template.name if self._laid is not None and self._laid.template is not None else self._template
+        )
         listed = self._desk.named(name)
         if listed is not None:
-            self.run_worker(partial(self._read_in_thread, name, listed.path), thread=True, exclusive=True, group="read", exit_on_error=False)
+            self.run_worker(
+                partial(self._read_in_thread, name, listed.path),
+                thread=True,
+                exclusive=True,
+                group="read",
+                exit_on_error=False,
+            )
 
     def _read_in_thread(self, name: str, path: Path) -> None:
         try:
@@ -341,7 +372,9 @@ class PromptsScreen(Room):
             return
         if laid.request.draft != self._draft or laid.trouble is not None:
             self.tell(
-                "Not saved: what stands in the editor is no template yet." if laid.trouble is not None else "One moment: the text is being read."
+                "Not saved: what stands in the editor is no template yet."
+                if laid.trouble is not None
+                else "One moment: the text is being read."
             )
             return
         template = self._desk.template_to_save(laid)
@@ -371,7 +404,9 @@ class PromptsScreen(Room):
         if self.editing and self.unsaved:
             self.remove_class("-editing")
             self.set_focus(self._sheet)
-            self.tell(f"Not saved yet: {key_of('prompts.save')} saves it, {key_of('prompts.edit')} goes on writing, Esc drops it.")
+            self.tell(
+                f"Not saved yet: {key_of('prompts.save')} saves it, {key_of('prompts.edit')} goes on writing, Esc drops it."
+            )
         elif self._draft is not None:
             self._drop_draft()
             self._ask()

@@ -14,7 +14,18 @@ from textual.strip import Strip
 
 from tui.prompts.sheet_lines import Lines, Role, WordLines
 
-_ROLES: tuple[Role, ...] = ("prompt", "marker", "reasoning", "response", "end", "mark", "special", "heading", "muted", "warning")
+_ROLES: tuple[Role, ...] = (
+    "prompt",
+    "marker",
+    "reasoning",
+    "response",
+    "end",
+    "mark",
+    "special",
+    "heading",
+    "muted",
+    "warning",
+)
 _COMPARED = 3_000  # lines
 
 
@@ -63,7 +74,9 @@ class Sheet(ScrollView, can_focus=True, inherit_bindings=False):
     def first_change(self, lines: Lines) -> int | None:
         """The first line that differs from what is shown, among the first few thousand."""
         count = min(len(lines), len(self.lines))
-        place = next((index for index in range(min(count, _COMPARED)) if lines.pieces(index) != self.lines.pieces(index)), None)
+        place = next(
+            (index for index in range(min(count, _COMPARED)) if lines.pieces(index) != self.lines.pieces(index)), None
+        )
         return count if place is None and len(lines) != len(self.lines) and count < _COMPARED else place
 
     def bring_into_sight(self, index: int) -> None:

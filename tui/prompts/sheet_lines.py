@@ -1,4 +1,5 @@
-"""A row's text and tokens as lines to be shown: sections apart, spaces, line ends, token boundaries and special tokens visible without colour.
+"""A row's text and tokens as lines to be shown: sections apart, spaces, line ends, token boundaries and special tokens
+visible without colour.
 
 Laid out once for a width, in a thread; a line's pieces are made when it comes into sight. Everything here is safe text.
 """
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
 Role = Literal["prompt", "marker", "reasoning", "response", "end", "mark", "special", "heading", "muted", "warning"]
 Piece = tuple[str, Role, bool]  # safe text; what it is; whether it is dimmed, because it is not learnt
 LETTERS = {PROMPT: "P", OPENING: "M", REASONING: "R", MARKER: "M", RESPONSE: "A", EOS: "E"}
-ROLES: dict[int, Role] = {PROMPT: "prompt", OPENING: "marker", REASONING: "reasoning", MARKER: "marker", RESPONSE: "response", EOS: "end"}
+ROLES: dict[int, Role] = {
+    PROMPT: "prompt",
+    OPENING: "marker",
+    REASONING: "reasoning",
+    MARKER: "marker",
+    RESPONSE: "response",
+    EOS: "end",
+}
 WORDS = {PROMPT: "prompt", OPENING: "opening", REASONING: "reasoning", MARKER: "marker", RESPONSE: "answer", EOS: "end"}
 TRAINED, UNTRAINED = "┃", "┆"
 GUTTER = 3  # cells: letter, stroke, blank
@@ -45,12 +53,18 @@ def gutter(slot: int, weights: Sequence[float]) -> Piece:
 
 
 class TextLines:
-    """The text as it is, wrapped to `width` cells; each line end that it holds is marked. A section begins on a line of its own."""
+    """The text as it is, wrapped to `width` cells; each line end that it holds is marked. A section begins on a line of
+    its own."""
 
-    def __init__(self, texts: Sequence[tuple[int, str]], weights: Sequence[float], width: int, before: str = "", after: str = "") -> None:
-        """texts: (slot, text) in order. before, after: the beginning and the end of sequence that the encoder adds, as they are spelt."""
+    def __init__(
+        self, texts: Sequence[tuple[int, str]], weights: Sequence[float], width: int, before: str = "", after: str = ""
+    ) -> None:
+        """texts: (slot, text) in order. before, after: the beginning and the end of sequence that the encoder adds, as
+        they are spelt."""
         self._weights = weights
-        self._lines: list[tuple[int, str, Role | None, bool]] = []  # slot, text, its role where it is not the slot's, whether a line end follows
+        self._lines: list[
+            tuple[int, str, Role | None, bool]
+        ] = []  # slot, text, its role where it is not the slot's, whether a line end follows
         if before:
             self._lines.append((PROMPT, special(before), "special", False))
         for slot in dict.fromkeys(slot for slot, _ in texts):
@@ -73,17 +87,26 @@ class TextLines:
 
 
 class TokenLines:
-    """The tokens in their order, `·` after each; a section begins on a line of its own, and a token with a line end ends a line.
+    """The tokens in their order, `·` after each; a section begins on a line of its own, and a token with a line end
+    ends a line.
 
     with_ids: each token's id follows it in small digits.
     """
 
     def __init__(
-        self, ids: Sequence[int], ends: Sequence[int], weights: Sequence[float], words: TokenWords, width: int, with_ids: bool = False
+        self,
+        ids: Sequence[int],
+        ends: Sequence[int],
+        weights: Sequence[float],
+        words: TokenWords,
+        width: int,
+        with_ids: bool = False,
     ) -> None:
         self._ids, self._ends, self._weights, self._words, self._with_ids = ids, ends, weights, words, with_ids
         self._shown = words.of(ids, ends)
-        self._starts: list[tuple[int, int]] = []  # of each line: its first token, and the character of that token's text it begins with
+        self._starts: list[
+            tuple[int, int]
+        ] = []  # of each line: its first token, and the character of that token's text it begins with
         self._slots: list[int] = []
         self._lay_out(max(4, width - GUTTER))
 
@@ -135,14 +158,19 @@ class TokenLines:
 
 
 class AskLines:
-    """The prompts of inference one under the other, each under a heading, up to the place where the model begins to write."""
+    """The prompts of inference one under the other, each under a heading, up to the place where the model begins to
+    write."""
 
     def __init__(self, asks: Sequence[Ask], width: int) -> None:
         self._lines: list[list[Piece]] = []
         for number, ask in enumerate(asks, 1):
             if number > 1:
                 self._lines.append([])
-            about = safe_line(ask.template, 60) + (f", {ask.tokens:,} tokens" if ask.tokens is not None else "") if ask.template else ""
+            about = (
+                safe_line(ask.template, 60) + (f", {ask.tokens:,} tokens" if ask.tokens is not None else "")
+                if ask.template
+                else ""
+            )
             self._lines.append([(f"{number} {ask.words}", "heading", False), (f"  {about}", "muted", False)])
             if ask.why:
                 self._lines.append([("   ", "muted", False), (safe_line(f"none: {ask.why}", 400), "warning", False)])
@@ -178,8 +206,14 @@ class TokenWords:
     def __init__(self, tokenizer: TextTokenizer) -> None:
         self._tokenizer = tokenizer
         added = tokenizer.raw.get_added_tokens_decoder()
-        self._special = {id: special(token.content) for id, token in added.items() if token.special or not token.content.isspace()}
-        self._special |= {id: special(tokenizer.raw.id_to_token(id) or str(id)) for id in tokenizer.stop_ids if id not in self._special}
+        self._special = {
+            id: special(token.content) for id, token in added.items() if token.special or not token.content.isspace()
+        }
+        self._special |= {
+            id: special(tokenizer.raw.id_to_token(id) or str(id))
+            for id in tokenizer.stop_ids
+            if id not in self._special
+        }
         self._whole: dict[int, str | None] = dict(self._special)  # None: bytes that are no whole characters
         self.widths: dict[str, int] = {}  # cells, with the boundary
 
@@ -191,7 +225,8 @@ class TokenWords:
         return self._tokenizer.raw.id_to_token(id) or str(id)
 
     def of(self, ids: Sequence[int], ends: Sequence[int] = ()) -> list[str]:
-        """Each token as it is shown. Where one character lies in several tokens, it stands at the last of them and `‥` at the others."""
+        """Each token as it is shown. Where one character lies in several tokens, it stands at the last of them and `‥`
+        at the others."""
         whole, shown = self._whole, []
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         pending = False
@@ -231,7 +266,8 @@ def special(content: str) -> str:
 
 
 def wrapped(text: str, width: int) -> list[tuple[str, bool]]:
-    """Safe lines of at most `width` cells, and whether a line end of the text follows. A text that ends in one has no empty line after it."""
+    """Safe lines of at most `width` cells, and whether a line end of the text follows. A text that ends in one has no
+    empty line after it."""
     lines: list[tuple[str, bool]] = []
     parts = safe_text(text).split("\n")
     for place, part in enumerate(parts):

@@ -1,4 +1,5 @@
-"""Where a template's file is written. Knows text alone: what it means is told to the room, a moment after each change."""
+"""Where a template's file is written. Knows text alone: what it means is told to the room, a moment after each
+change."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ PASTED = 300_000  # characters; a template file may have 256 KiB
 
 
 def editable(text: str) -> str:
-    """Foreign text as it may stand in an editor: line breaks as newlines, tabs kept, other control characters as visible pictures."""
+    """Foreign text as it may stand in an editor: line breaks as newlines, tabs kept, other control characters as
+    visible pictures."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return "\t".join(safe_text(part) for part in text.split("\t"))
 
@@ -20,7 +22,14 @@ class TemplateArea(TextArea):
     """With line numbers, for what is wrong is told by them. Tab goes to the row beside it."""
 
     def __init__(self, *, id: str) -> None:
-        super().__init__(id=id, compact=True, show_line_numbers=True, highlight_cursor_line=False, soft_wrap=True, tab_behavior="focus")
+        super().__init__(
+            id=id,
+            compact=True,
+            show_line_numbers=True,
+            highlight_cursor_line=False,
+            soft_wrap=True,
+            tab_behavior="focus",
+        )
         self.cursor_blink = False
 
     async def on_paste(self, event: events.Paste) -> None:

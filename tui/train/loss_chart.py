@@ -19,7 +19,8 @@ _SHORTEST = 5
 
 
 class ChartTile(Cells):
-    """A column of the chart. Textual sends a changed row from its widget's left edge on, so a chart in narrow columns sends little."""
+    """A column of the chart. Textual sends a changed row from its widget's left edge on, so a chart in narrow columns
+    sends little."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {AXIS, RAW, SMOOTH, BAD}
     DEFAULT_CSS = """
@@ -32,7 +33,8 @@ class ChartTile(Cells):
 
 
 class LossChart(Horizontal):
-    """`show` a series; the chart draws itself anew at every change of size, scale or theme. Empty until plotext is imported, in a thread."""
+    """`show` a series; the chart draws itself anew at every change of size, scale or theme. Empty until plotext is
+    imported, in a thread."""
 
     DEFAULT_CSS = """
     LossChart { height: 1fr; }
@@ -59,7 +61,8 @@ class LossChart(Horizontal):
         self._draw()
 
     def show(self, series: Series, total: int) -> None:
-        """Draw `series` over 0 to `total` steps; 0 where the total is not known yet. Another series starts with axes of its own."""
+        """Draw `series` over 0 to `total` steps; 0 where the total is not known yet. Another series starts with axes of
+        its own."""
         if series is not self._series:
             self._axes = Axes()
         self._series, self._total = series, total
@@ -80,7 +83,9 @@ class LossChart(Horizontal):
             return
         rows: list[Row] = [self._legend()]
         if self._total or self._series.last_step:
-            plot, self._axes = loss_plot.draw(self._series, self._total, self.logarithmic, self._axes, width, height - 1)
+            plot, self._axes = loss_plot.draw(
+                self._series, self._total, self.logarithmic, self._axes, width, height - 1
+            )
             rows += plot
         start = 0
         for tile in self.query(ChartTile):

@@ -1,4 +1,5 @@
-"""The settings of a run as fields. Knows numbers and their ranges; what the run trains on is told to it and only shown."""
+"""The settings of a run as fields. Knows numbers and their ranges; what the run trains on is told to it and only
+shown."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ from tui.actions import ACTIONS
 
 NOTE_BELOW = 12  # rows of a form that stands beside the curve, one setting a row
 _ALLOWED = r"[0-9eE.+\-_]*"
-_ROOM_KEYS = {key for action in ACTIONS if action.scope == "train" and action.everywhere for key in action.keys.split(",")}
+_ROOM_KEYS = {
+    key for action in ACTIONS if action.scope == "train" and action.everywhere for key in action.keys.split(",")
+}
 
 
 class PresetChoice(Static, can_focus=True):
@@ -60,14 +63,16 @@ class SettingField(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label(self.setting.words)
-        field = NumberInput(id=field_id(self.setting.key), compact=True, restrict=_ALLOWED, max_length=16, tooltip=self.setting.help)
+        field = NumberInput(
+            id=field_id(self.setting.key), compact=True, restrict=_ALLOWED, max_length=16, tooltip=self.setting.help
+        )
         field.cursor_blink = False
         yield field
 
 
 class RunForm(Container):
-    """`fill` sets the preset, `spec` reads it back with what was typed. The note shows what is wrong, or the data and the model; of the setting in
-    focus, what it is: below these in a high form, in their place in a low one."""
+    """`fill` sets the preset, `spec` reads it back with what was typed. The note shows what is wrong, or the data and
+    the model; of the setting in focus, what it is: below these in a high form, in their place in a low one."""
 
     class Changed(Message):
         """A setting or the preset changed; `texts` by key, `preset` by name."""
@@ -111,7 +116,8 @@ class RunForm(Container):
         self._base = base
 
     def about(self, data: str, model: str, note: str = "", prompts: str = "") -> None:
-        """Name what the run will train on, with which model, and as which texts (foreign text, made safe here); `note` says what is the matter."""
+        """Name what the run will train on, with which model, and as which texts (foreign text, made safe here); `note`
+        says what is the matter."""
         parts = [Content.styled(note, "$warning")] if note else []
         parts += [
             Content.styled(word, "$text-muted").append(safe_line(name, 200))
@@ -125,7 +131,8 @@ class RunForm(Container):
         return {_key(field): field.value for field in self.query(Input)}
 
     def spec(self) -> RunSpec:
-        """The specification as it stands. Raises RunError (see `core.runs.setting_texts.with_texts`) and moves the focus to the setting it names."""
+        """The specification as it stands. Raises RunError (see `core.runs.setting_texts.with_texts`) and moves the
+        focus to the setting it names."""
         self._check()
         if self.error is not None:
             self.screen.set_focus(self.query_one(f"#{field_id(self.error.where)}", Input))
@@ -160,7 +167,9 @@ class RunForm(Container):
         for field in self.query(Input):
             field.set_class(self.error is not None and self.error.where == _key(field), "-wrong")
         own = texts != texts_of(self._base)
-        self.query_one(PresetChoice).update(Content.styled(f"‹ {self._preset} ›", "bold").append("*" if own else ""), layout=False)
+        self.query_one(PresetChoice).update(
+            Content.styled(f"‹ {self._preset} ›", "bold").append("*" if own else ""), layout=False
+        )
         by_steps = texts["train.steps"].strip() not in ("", "0")
         self.query_one(f"#{field_id('train.epochs')}").set_class(by_steps, "-unused")
         self._show_note()
@@ -172,7 +181,9 @@ class RunForm(Container):
     @on(events.DescendantBlur)
     def _show_note(self) -> None:
         high = self.size.height > NOTE_BELOW
-        focused = next((field.setting.help for field in self.query(SettingField) if field.query_one(Input).has_focus), "")
+        focused = next(
+            (field.setting.help for field in self.query(SettingField) if field.query_one(Input).has_focus), ""
+        )
         help_words = [Content.styled(focused, "$text-muted")] if focused else []
         if self.error is not None:
             note = Content.styled(f"{self.error.what}.", "bold $error")

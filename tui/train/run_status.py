@@ -1,4 +1,5 @@
-"""How a run stands: state, progress, the newest numbers, which library trains, what is trained on, and what went wrong."""
+"""How a run stands: state, progress, the newest numbers, which library trains, what is trained on, and what went
+wrong."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ class StatusRows(Cells):
 
 
 class RunStatus(Vertical):
-    """`show_run` draws a run (or that there is none); `notice` is one line for the person, in the last row, until it is taken away."""
+    """`show_run` draws a run (or that there is none); `notice` is one line for the person, in the last row, until it is
+    taken away."""
 
     DEFAULT_CSS = """
     RunStatus { height: auto; }
@@ -101,18 +103,37 @@ class RunStatus(Vertical):
 def status_rows(reader: RunReader | None, place: str, notice: Piece, width: int) -> list[Row]:
     """The five rows of a run: progress, numbers, backend, facts, and the notice or what the run says it is doing."""
     if reader is None:
-        return [[("no run yet", STRONG), (f"  {key_of('train.start')} starts one with the settings shown", MUTED)], [], [], [], [notice]]
+        return [
+            [("no run yet", STRONG), (f"  {key_of('train.start')} starts one with the settings shown", MUTED)],
+            [],
+            [],
+            [],
+            [notice],
+        ]
     status, last = reader.status, reader.last
     step = max(status.step, last.step if last else 0)
-    head: list[Piece] = [(status.state, _STATES.get(status.state, STRONG)), (f"  step {step:,}/{status.total:,}  " if status.total else "  ", "")]
+    head: list[Piece] = [
+        (status.state, _STATES.get(status.state, STRONG)),
+        (f"  step {step:,}/{status.total:,}  " if status.total else "  ", ""),
+    ]
     if status.total:
         left = f"  {duration(status.seconds_left)} left" if status.seconds_left is not None and not status.ended else ""
         tail = f" {min(100, 100 * step // status.total):3} %{left}"
-        room = width - sum(len(text) for text, _ in head) - max(len(tail), 22)  # 22: `100 %  1 min 05 s left`, so that the bar keeps its length
+        room = (
+            width - sum(len(text) for text, _ in head) - max(len(tail), 22)
+        )  # 22: `100 %  1 min 05 s left`, so that the bar keeps its length
         head += [*_bar(step / status.total, min(_BAR, room)), (tail, MUTED)]
-    about = _joined(place and f"run {place}", safe_line(status.message), safe_line(reader.folder.id))  # the id last: it is what may be cut
+    about = _joined(
+        place and f"run {place}", safe_line(status.message), safe_line(reader.folder.id)
+    )  # the id last: it is what may be cut
     last_row: Row = [notice] if notice[0] else [(_cut(about, width), MUTED)]
-    return [head, _numbers(reader), [(_cut(safe_line(status.backend), width), MUTED)], [(_cut(_facts(status.facts), width), MUTED)], last_row]
+    return [
+        head,
+        _numbers(reader),
+        [(_cut(safe_line(status.backend), width), MUTED)],
+        [(_cut(_facts(status.facts), width), MUTED)],
+        last_row,
+    ]
 
 
 def _cut(text: str, width: int) -> str:
@@ -149,7 +170,8 @@ def _numbers(reader: RunReader) -> list[Piece]:
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
-    """What is trained on: the rows, whatever was cut or left out, and the mixture; of facts that are none of these, all as they come."""
+    """What is trained on: the rows, whatever was cut or left out, and the mixture; of facts that are none of these, all
+    as they come."""
     rows = facts.get("rows_trained")
     mixture = _mixture(facts, rows) if isinstance(rows, int) else ""
     if not mixture:
@@ -165,10 +187,21 @@ def _facts(facts: Mapping[str, Any]) -> str:
 
 
 def _mixture(facts: Mapping[str, Any], rows: int) -> str:
-    """How many rows each template got; of runs that knew two alone, without and with reasoning. Empty where nothing says so."""
-    by_template, vanilla, reasoning = facts.get("rows_by_template"), facts.get("rows_vanilla"), facts.get("rows_reasoning")
-    if isinstance(by_template, Mapping) and by_template and all(isinstance(count, int) for count in by_template.values()):
-        return ", ".join(f"{safe_line(str(name), 40)} {count:,} ({count / max(1, rows):.0%})" for name, count in by_template.items())
+    """How many rows each template got; of runs that knew two alone, without and with reasoning. Empty where nothing
+    says so."""
+    by_template, vanilla, reasoning = (
+        facts.get("rows_by_template"),
+        facts.get("rows_vanilla"),
+        facts.get("rows_reasoning"),
+    )
+    if (
+        isinstance(by_template, Mapping)
+        and by_template
+        and all(isinstance(count, int) for count in by_template.values())
+    ):
+        return ", ".join(
+            f"{safe_line(str(name), 40)} {count:,} ({count / max(1, rows):.0%})" for name, count in by_template.items()
+        )
     if isinstance(vanilla, int) and isinstance(reasoning, int):
         return f"{vanilla:,} vanilla ({vanilla / max(1, rows):.0%}), {reasoning:,} with reasoning"
     return ""

@@ -1,4 +1,5 @@
-"""The train room: settings of a run, its live curve, what it says. Reads run folders in a thread; starts and stops through `core.runs`."""
+"""The train room: settings of a run, its live curve, what it says. Reads run folders in a thread; starts and stops
+through `core.runs`."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ CONFIRM = 10.0  # seconds in which a second press of the same key counts as yes
 
 
 class TrainScreen(Room):
-    """Shows the newest run when it opens. While another room is in front, nothing is read; what was missed is read on return."""
+    """Shows the newest run when it opens. While another room is in front, nothing is read; what was missed is read on
+    return."""
 
     SCOPE: ClassVar[Scope] = "train"
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("train"))
@@ -80,7 +82,9 @@ class TrainScreen(Room):
         preset = preset_of(session)
         base, _ = base_spec(session, preset)
         self._shown = dict(session.train)
-        self.query_one(RunForm).fill(preset, base, {key: str(value) for key, value in session.train.items() if key not in ("preset", *KEYS)})
+        self.query_one(RunForm).fill(
+            preset, base, {key: str(value) for key, value in session.train.items() if key not in ("preset", *KEYS)}
+        )
 
     def on_preset_choice_turned(self, message: PresetChoice.Turned) -> None:
         preset = PRESETS[(PRESETS.index(self.query_one(RunForm).preset) + message.by) % len(PRESETS)]
@@ -95,7 +99,9 @@ class TrainScreen(Room):
 
     def _tell_about(self) -> None:
         session, app = self.suiron.session, self.suiron
-        note = "data could not be opened" if app.data_error else "" if app.dataset is not None else "data is still opening"
+        note = (
+            "data could not be opened" if app.data_error else "" if app.dataset is not None else "data is still opening"
+        )
         spec, _ = session_spec(session)
         self.query_one(RunForm).about(session.data, session.model, note, run_words(spec))
 
@@ -123,14 +129,21 @@ class TrainScreen(Room):
         while True:
             # Never cancelled in the middle of a look: what the reader has read, it keeps.
             reader = self._reader
-            if reader is not None and self.is_current and await asyncio.to_thread(reader.look) and reader is self._reader:
+            if (
+                reader is not None
+                and self.is_current
+                and await asyncio.to_thread(reader.look)
+                and reader is self._reader
+            ):
                 self._draw()
             await self._pause()
 
     async def _pause(self) -> None:
         quiet = self._reader is None or self._reader.status.ended
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), (QUIET_PAUSE if quiet else ACTIVE_PAUSE) if self.is_current else None)
+            await asyncio.wait_for(
+                self._wake.wait(), (QUIET_PAUSE if quiet else ACTIVE_PAUSE) if self.is_current else None
+            )
         self._wake.clear()
 
     def _show_run(self, folder: RunFolder, runs: list[RunFolder]) -> None:
@@ -175,7 +188,9 @@ class TrainScreen(Room):
             return
         reader = self._reader
         if reader is not None and not reader.status.ended and self._asked != "start":
-            self._ask("start", f"A run is {reader.status.state}. {key_of('train.start')} again starts another beside it.")
+            self._ask(
+                "start", f"A run is {reader.status.state}. {key_of('train.start')} again starts another beside it."
+            )
             return
         self._starting = True
         self.query_one(RunStatus).own_trouble(None)
@@ -189,7 +204,13 @@ class TrainScreen(Room):
         except SuironError as error:
             self._fail(error)
         except OSError as error:
-            self._fail(RunError(f"the run cannot be started ({error.strerror or error})", str(error.filename or ""), "Free some space and try again"))
+            self._fail(
+                RunError(
+                    f"the run cannot be started ({error.strerror or error})",
+                    str(error.filename or ""),
+                    "Free some space and try again",
+                )
+            )
         else:
             self._say("")
             self._show_run(folder, runs)
@@ -235,7 +256,8 @@ class TrainScreen(Room):
     # -- telling --
 
     def _ask(self, what: str, text: str) -> None:
-        """Say `text`; a second press of the key of `what` counts as yes until something else is said, or `CONFIRM` seconds have passed."""
+        """Say `text`; a second press of the key of `what` counts as yes until something else is said, or `CONFIRM`
+        seconds have passed."""
         self._say(text)
         self._asked = what
         self._question = self.set_timer(CONFIRM, partial(self._say, ""))
@@ -258,7 +280,8 @@ class TrainScreen(Room):
 
 
 def _begin(spec: RunSpec) -> RunFolder:
-    """Start the run, unless its model is known not to be there: that is said at once, and leaves no failed run behind."""
+    """Start the run, unless its model is known not to be there: that is said at once, and leaves no failed run
+    behind."""
     from core.models.resolve import resolve_model
 
     resolve_model(spec.model.name)

@@ -1,4 +1,5 @@
-"""`data COMMAND`: everything the Data screen does, one command a file. `data SOURCE` is short for `data show SOURCE`."""
+"""`data COMMAND`: everything the Data screen does, one command a file. `data SOURCE` is short for `data show
+SOURCE`."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, words in COMMANDS.items():
         command = commands.add_parser(name, help=words, description=words)
         # suppressed: what stood before the command's name would be forgotten
-        command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="JSON lines on standard output")
+        command.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help="JSON lines on standard output"
+        )
         importlib.import_module(f"core.cli.data.{name}").add_arguments(command)
 
 

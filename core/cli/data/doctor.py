@@ -1,6 +1,8 @@
-"""`data doctor SOURCE`: every row checked, findings by kind with row numbers; safe fixes on request, as edits that can be undone.
+"""`data doctor SOURCE`: every row checked, findings by kind with row numbers; safe fixes on request, as edits that can
+be undone.
 
-Exit codes for scripts: 0 where nothing is worse than a hint, 7 where there are errors, 8 where there are warnings and no errors.
+Exit codes for scripts: 0 where nothing is worse than a hint, 7 where there are errors, 8 where there are warnings and
+no errors.
 """
 
 from __future__ import annotations
@@ -22,11 +24,27 @@ _FIXABLE = [kind.name for kind in KINDS.values() if kind.fix]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "Exit codes: 0 nothing worse than hints, 7 errors were found, 8 warnings were found, else as for every command."
+    parser.epilog = (
+        "Exit codes: 0 nothing worse than hints, 7 errors were found, 8 warnings were found, else as for every command."
+    )
     options.add_source(parser)
     training.add_arguments(parser, "check lengths and special tokens with this model's tokenizer")
-    parser.add_argument("--only", nargs="+", choices=KINDS, metavar="KIND", default=[], help=f"show these kinds alone: {', '.join(KINDS)}")
-    parser.add_argument("--fix", nargs="+", choices=_FIXABLE, metavar="KIND", default=[], help=f"fix these where it is safe: {', '.join(_FIXABLE)}")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=KINDS,
+        metavar="KIND",
+        default=[],
+        help=f"show these kinds alone: {', '.join(KINDS)}",
+    )
+    parser.add_argument(
+        "--fix",
+        nargs="+",
+        choices=_FIXABLE,
+        metavar="KIND",
+        default=[],
+        help=f"fix these where it is safe: {', '.join(_FIXABLE)}",
+    )
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -34,7 +52,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     report = _examine(arguments, how, output)
     for kind in dict.fromkeys(arguments.fix):
         if (group := report.group(kind)) is not None and _fix(arguments, how, group, output):
-            report = _examine(arguments, how, output)  # one fix may mend or make other findings: a row that is gone has none
+            report = _examine(
+                arguments, how, output
+            )  # one fix may mend or make other findings: a row that is gone has none
     groups = [group for group in report.groups if not arguments.only or group.kind in arguments.only]
     for group in groups:
         _show(group, output)
@@ -45,13 +65,19 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def _examine(arguments: argparse.Namespace, how: Options, output: Output) -> Report:
     try:
-        return client.run("doctor", arguments.source, arguments.split, how, lambda progress: output.progress(progressed(progress)))
+        return client.run(
+            "doctor", arguments.source, arguments.split, how, lambda progress: output.progress(progressed(progress))
+        )
     finally:
         output.progress_done()
 
 
 def progressed(progress: Progress) -> str:
-    return f"{progress.words}: {progress.done:,} of {progress.total:,}" if progress.total else f"{progress.words}: {progress.done:,}"
+    return (
+        f"{progress.words}: {progress.done:,} of {progress.total:,}"
+        if progress.total
+        else f"{progress.words}: {progress.done:,}"
+    )
 
 
 def _fix(arguments: argparse.Namespace, how: Options, group: Group, output: Output) -> bool:
@@ -66,7 +92,9 @@ def _fix(arguments: argparse.Namespace, how: Options, group: Group, output: Outp
         planned = plan(editor.dataset, group)
         done = apply(editor, planned)
         left = f"; {planned.left:,} need a person" if planned.left else ""
-        output.note(f"{group.kind}: {planned.words}: {done:,} rows{left}. The edits are in {editor.where} and can be undone.")
+        output.note(
+            f"{group.kind}: {planned.words}: {done:,} rows{left}. The edits are in {editor.where} and can be undone."
+        )
     return done > 0
 
 

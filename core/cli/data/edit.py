@@ -1,4 +1,5 @@
-"""`data edit SOURCE`: what the Data screen does to rows, into the same journal beside the data. The source itself is never written."""
+"""`data edit SOURCE`: what the Data screen does to rows, into the same journal beside the data. The source itself is
+never written."""
 
 from __future__ import annotations
 
@@ -20,7 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_source(parser)
     one = parser.add_argument_group("one row")
     one.add_argument("--row", type=int, help="which row, by its index from 0; with --add the one it is put behind")
-    one.add_argument("--set", action="append", default=[], metavar="COLUMN=VALUE", dest="texts", help="set a column; may be given several times")
+    one.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        dest="texts",
+        help="set a column; may be given several times",
+    )
     one.add_argument("--delete", action="store_true", help="take the row out")
     one.add_argument("--duplicate", action="store_true", help="put a copy behind it")
     one.add_argument("--add", metavar="JSON", help='a new row, as in: {"instruction": "...", "output": "..."}')
@@ -28,9 +36,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_filters(many)  # type: ignore[arg-type]  # a group takes arguments as a parser does
     many.add_argument("--all", action="store_true", help="every row, where no filter is given")
     many.add_argument("--fill", metavar="COLUMN=VALUE", help="set a column")
-    many.add_argument("--split-share", type=float, metavar="SHARE", help="set sysflag of this share of the rows to test, of the others to train")
-    many.add_argument("--seed", type=int, default=3442, help="of the split; the same seed gives the same rows in any order")
-    many.add_argument("--extract-reasoning", action="store_true", help="move what stands in <think> from output to reasoning")
+    many.add_argument(
+        "--split-share",
+        type=float,
+        metavar="SHARE",
+        help="set sysflag of this share of the rows to test, of the others to train",
+    )
+    many.add_argument(
+        "--seed", type=int, default=3442, help="of the split; the same seed gives the same rows in any order"
+    )
+    many.add_argument(
+        "--extract-reasoning", action="store_true", help="move what stands in <think> from output to reasoning"
+    )
     many.add_argument("--drop", action="store_true", help="take the rows out")
     past = parser.add_argument_group("what was done")
     past.add_argument("--undo", action="store_true", help="take the last edit back")
@@ -58,13 +75,20 @@ def _given(value: Any) -> bool:
 
 def _rows(editor: Editor, arguments: argparse.Namespace) -> Any:
     if not options.chosen(arguments) and not arguments.all:
-        raise UsageError("this would be about every row", "data edit", "Give a filter, or --all where every row is meant")
+        raise UsageError(
+            "this would be about every row", "data edit", "Give a filter, or --all where every row is meant"
+        )
     return editor.dataset.select(options.filters(arguments)).indices
 
 
 def _set(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
     changed = editor.change(arguments.row, dict(map(options.assignment, arguments.texts)))
-    _said(output, f"row {arguments.row} changed" if changed else f"row {arguments.row} says that already", int(changed), arguments.row)
+    _said(
+        output,
+        f"row {arguments.row} changed" if changed else f"row {arguments.row} says that already",
+        int(changed),
+        arguments.row,
+    )
 
 
 def _delete(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
@@ -81,7 +105,9 @@ def _add(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
         texts = msgspec.json.decode(arguments.add, type=dict[str, str])
     except (msgspec.DecodeError, UnicodeError) as error:
         raise UsageError(
-            f"the row is no JSON object of texts ({error})", "data edit --add", 'As in: {"instruction": "...", "output": "..."}'
+            f"the row is no JSON object of texts ({error})",
+            "data edit --add",
+            'As in: {"instruction": "...", "output": "..."}',
         ) from error
     index = editor.add(texts, arguments.row)
     _said(output, f"row {index} added", 1, index)
@@ -129,7 +155,9 @@ def _log(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
     for step in editor.log():
         output.record(step)
         output.text(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(step.when))}\t{step.words}")
-    output.note(f"{editor.undoable} edit{'s' if editor.undoable != 1 else ''} in force, {editor.redoable} undone; they lie in {editor.where}")
+    output.note(
+        f"{editor.undoable} edit{'s' if editor.undoable != 1 else ''} in force, {editor.redoable} undone; they lie in {editor.where}"
+    )
 
 
 def _said(output: Output, words: str, rows: int | None, index: int | None = None) -> None:

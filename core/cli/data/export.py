@@ -1,4 +1,5 @@
-"""`data export SOURCE OUT`: the rows as shown, all or those that pass the filters, as jsonl, csv, tsv or parquet by the name of OUT."""
+"""`data export SOURCE OUT`: the rows as shown, all or those that pass the filters, as jsonl, csv, tsv or parquet by the
+name of OUT."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     data = options.opened(arguments, output)
     selection = data.select(options.filters(arguments))
     try:
-        saved = save(data, path, selection, lambda done, total: output.progress(f"Writing {path.name}: {done * 100 // total} %"))
+        saved = save(
+            data, path, selection, lambda done, total: output.progress(f"Writing {path.name}: {done * 100 // total} %")
+        )
     finally:
         output.progress_done()
     facts = {"saved": str(path), "rows": int(saved)}

@@ -26,17 +26,31 @@ def add_filters(parser: argparse.ArgumentParser, text: bool = True) -> None:
     parser.add_argument("--syslang", default="", help="only rows of this language")
     parser.add_argument("--sysflag", default="", help="only rows with this flag, such as train or test")
     if text:
-        parser.add_argument("--search", default="", metavar="TEXT", help="only rows in which some column contains this text, in any case")
+        parser.add_argument(
+            "--search",
+            default="",
+            metavar="TEXT",
+            help="only rows in which some column contains this text, in any case",
+        )
     parser.add_argument("--columns", default="", metavar="A,B", help="where the text is sought; all six without it")
-    parser.add_argument("--where", default="", metavar="SQL", help=f"a condition over {', '.join(COLUMNS)} and row, as in: length(output) > 200")
-    parser.add_argument("--sort", default="", metavar="BY", help="a column, length (of the whole row) or length(COLUMN)")
+    parser.add_argument(
+        "--where",
+        default="",
+        metavar="SQL",
+        help=f"a condition over {', '.join(COLUMNS)} and row, as in: length(output) > 200",
+    )
+    parser.add_argument(
+        "--sort", default="", metavar="BY", help="a column, length (of the whole row) or length(COLUMN)"
+    )
     parser.add_argument("--desc", action="store_true", help="the last or longest first")
 
 
 def filters(arguments: argparse.Namespace, text: str | None = None) -> Filters:
     columns = tuple(column.strip() for column in arguments.columns.split(",") if column.strip())
     sought = arguments.search if text is None else text
-    return Filters(arguments.syslang, arguments.sysflag, sought, columns, arguments.where, arguments.sort, arguments.desc)
+    return Filters(
+        arguments.syslang, arguments.sysflag, sought, columns, arguments.where, arguments.sort, arguments.desc
+    )
 
 
 def chosen(arguments: argparse.Namespace) -> bool:
@@ -48,7 +62,9 @@ def opened(arguments: argparse.Namespace, output: Output) -> DataSet:
     """The source, with a word on what could not be read and on what was edited."""
 
     def progress(done: int, total: int) -> None:
-        output.progress(f"Reading {arguments.source}: {done * 100 // total} %" if total else f"Reading {arguments.source}: {done:,}")
+        output.progress(
+            f"Reading {arguments.source}: {done * 100 // total} %" if total else f"Reading {arguments.source}: {done:,}"
+        )
 
     try:
         data = open_data(arguments.source, arguments.split, progress)
@@ -66,7 +82,9 @@ def opened(arguments: argparse.Namespace, output: Output) -> DataSet:
         columns = " and ".join(data.mapping.unclear)
         output.note(f"{data.name}: {columns} could be taken from several columns; `data map` shows which, and chooses.")
     if data.changes:
-        output.note(f"{data.name}: edited: {data.changes.changed:,} changed, {data.changes.added:,} added, {data.changes.deleted:,} deleted")
+        output.note(
+            f"{data.name}: edited: {data.changes.changed:,} changed, {data.changes.added:,} added, {data.changes.deleted:,} deleted"
+        )
     return data
 
 

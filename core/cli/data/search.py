@@ -1,4 +1,5 @@
-"""`data search SOURCE TEXT`: the rows that contain a text in any case, each with the columns it stands in and the words around it."""
+"""`data search SOURCE TEXT`: the rows that contain a text in any case, each with the columns it stands in and the words
+around it."""
 
 from __future__ import annotations
 

@@ -28,7 +28,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.problems:
         for problem in data.problems:  # row 0 is the file as a whole
             output.record(problem)
-            output.text(f"{problem.file}{':' if problem.file and problem.row else ''}{problem.row or ''}\t{problem.what}")
+            output.text(
+                f"{problem.file}{':' if problem.file and problem.row else ''}{problem.row or ''}\t{problem.what}"
+            )
         if data.problem_count > len(data.problems):
             output.note(f"{data.problem_count - len(data.problems)} more are not kept.")
         return 0
@@ -39,7 +41,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     for column, values in data.facets().items():
         if values:
             more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
-            output.note(f"{column}: " + ", ".join(f"{safe_line(value, 40) or '(empty)'} {count}" for value, count in values[:SHOWN]) + more)
+            output.note(
+                f"{column}: "
+                + ", ".join(f"{safe_line(value, 40) or '(empty)'} {count}" for value, count in values[:SHOWN])
+                + more
+            )
     output.note(f"{data.name}: {len(data)} rows, {len(selection)} selected")
     for row in selection.page(max(0, arguments.offset), max(0, arguments.limit)):
         output.record(row)
@@ -51,7 +57,9 @@ def _whole(data: DataSet, index: int, output: Output) -> None:
     try:
         row = data.row(index)
     except IndexError as error:
-        raise DataError(f"there is no row {index}", data.name, f"Rows run from 0 to {data.highest}, less those that were deleted") from error
+        raise DataError(
+            f"there is no row {index}", data.name, f"Rows run from 0 to {data.highest}, less those that were deleted"
+        ) from error
     output.record(row)
     for column in COLUMNS:
         output.text(f"{column}\n  " + getattr(row, column).replace("\n", "\n  "))

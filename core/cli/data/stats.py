@@ -1,4 +1,5 @@
-"""`data stats SOURCE`: rows per language and split, empty fields, lengths in tokens, and what a maximum length would cost."""
+"""`data stats SOURCE`: rows per language and split, empty fields, lengths in tokens, and what a maximum length would
+cost."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     how = training.chosen(arguments)
     try:
-        found = client.run("statistics", arguments.source, arguments.split, how, lambda progress: output.progress(progressed(progress)))
+        found = client.run(
+            "statistics", arguments.source, arguments.split, how, lambda progress: output.progress(progressed(progress))
+        )
     finally:
         output.progress_done()
     output.record(_record(found, how.max_length))
@@ -58,7 +61,9 @@ def _summary(lengths: Lengths) -> dict[str, float]:
 def _rows(found: Statistics, output: Output) -> None:
     output.text(f"{found.rows:,} rows")
     for lang, flag, count in found.pairs[:20]:
-        output.text(f"  {safe_line(lang, 20) or '(no language)':<20} {safe_line(flag, 20) or '(no flag)':<12} {count:>10,}")
+        output.text(
+            f"  {safe_line(lang, 20) or '(no language)':<20} {safe_line(flag, 20) or '(no flag)':<12} {count:>10,}"
+        )
     if len(found.pairs) > 20:
         output.text(f"  and {len(found.pairs) - 20} more pairs")
     empty = [f"{column} {count:,}" for column, count in found.empty.items() if count]
@@ -75,7 +80,9 @@ def _lengths(found: Statistics, output: Output) -> None:
     bins = found.whole.bins(_BINS)
     most = max((one.count for one in bins), default=1)
     for one in bins:
-        output.text(f"  {one.low:>7,} - {one.high:<7,} {'█' * round(_BAR * one.count / most) or ('▏' if one.count else ''):<{_BAR}} {one.count:,}")
+        output.text(
+            f"  {one.low:>7,} - {one.high:<7,} {'█' * round(_BAR * one.count / most) or ('▏' if one.count else ''):<{_BAR}} {one.count:,}"
+        )
     output.text()
 
 
@@ -86,7 +93,10 @@ def _cut(found: Statistics, max_length: int, output: Output) -> None:
     if found.no_template:
         rows = "1 row has" if found.no_template == 1 else f"{found.no_template:,} rows have"
         output.text(f"{rows} no reasoning, and every template of the mixture asks for one: left out of training")
-    output.text("kept whole: " + ", ".join(f"{share:.0%} of the rows by {found.whole.keeping(share):,} {found.unit}" for share in _SHARES))
+    output.text(
+        "kept whole: "
+        + ", ".join(f"{share:.0%} of the rows by {found.whole.keeping(share):,} {found.unit}" for share in _SHARES)
+    )
     if found.tokenizer:
         cut = found.cut(max_length)
         share = 1 - cut.kept

@@ -1,4 +1,5 @@
-"""How rows would be trained, as options of the commands that judge them: a run's specification, or its settings one by one."""
+"""How rows would be trained, as options of the commands that judge them: a run's specification, or its settings one by
+one."""
 
 from __future__ import annotations
 
@@ -17,15 +18,21 @@ _DEFAULT = Options()
 
 def add_arguments(parser: argparse.ArgumentParser, model: str) -> None:
     """model: what one is for, in words."""
-    parser.add_argument("--spec", type=Path, metavar="SPEC.toml", help="as this run would train them; what else is given here wins")
+    parser.add_argument(
+        "--spec", type=Path, metavar="SPEC.toml", help="as this run would train them; what else is given here wins"
+    )
     parser.add_argument("--model", help=model)
-    parser.add_argument("--max-length", type=int, metavar="N", help=f"tokens a row may have (default {_DEFAULT.max_length})")
+    parser.add_argument(
+        "--max-length", type=int, metavar="N", help=f"tokens a row may have (default {_DEFAULT.max_length})"
+    )
     words = f"templates with their weights, as prompts list names them (default: {mixture_text(_DEFAULT.mixture)})"
     parser.add_argument("--mixture", metavar="'NAME WEIGHT, ...'", help=words)
     parser.add_argument("--seed", type=int, metavar="N", help=f"of the mixture (default {_DEFAULT.seed})")
     drop = "leave out the heading of an empty input, or keep it (default: as each template says)"
     parser.add_argument("--drop-empty-input", action=argparse.BooleanOptionalAction, help=drop)
-    parser.add_argument("--train-flag", metavar="FLAG", help=f"sysflag of the rows that are trained (default {_DEFAULT.train_flag})")
+    parser.add_argument(
+        "--train-flag", metavar="FLAG", help=f"sysflag of the rows that are trained (default {_DEFAULT.train_flag})"
+    )
 
 
 def chosen(arguments: argparse.Namespace) -> Options:
@@ -36,7 +43,11 @@ def chosen(arguments: argparse.Namespace) -> Options:
     except RunError as error:
         raise UsageError(error.what, "--mixture", error.do) from error
     given = {key: getattr(arguments, key) for key in ("model", "max_length", "seed", "drop_empty_input", "train_flag")}
-    options = msgspec.structs.replace(how, mixture=mixture, **{key: value for key, value in given.items() if value is not None})
+    options = msgspec.structs.replace(
+        how, mixture=mixture, **{key: value for key, value in given.items() if value is not None}
+    )
     if options.max_length < 1:
-        raise UsageError(f"a maximum of {options.max_length} tokens leaves no row", "--max-length", "Give a number above 0")
+        raise UsageError(
+            f"a maximum of {options.max_length} tokens leaves no row", "--max-length", "Give a number above 0"
+        )
     return options

@@ -1,4 +1,5 @@
-"""The columns of a source, each with the ways in which it may serve one of the six, in order of likelihood. Weighs none against another."""
+"""The columns of a source, each with the ways in which it may serve one of the six, in order of likelihood. Weighs none
+against another."""
 
 from __future__ import annotations
 
@@ -11,8 +12,15 @@ from core.data.columns.column_values import ENOUGH, Kind, Look, look
 from core.data.columns.generations import mark_columns
 from core.data.columns.mapping import How, Pick
 
-_FAMILY_AFTER = {"instruction": 3, "reasoning": 2, "output": 3}  # the number of tiers whose names say more than a first part before a known name
-_NEWER = ("deepseek", "r1")  # where two models answered, DeepSeek's traces are those that later copies of a data set were made for
+_FAMILY_AFTER = {
+    "instruction": 3,
+    "reasoning": 2,
+    "output": 3,
+}  # the number of tiers whose names say more than a first part before a known name
+_NEWER = (
+    "deepseek",
+    "r1",
+)  # where two models answered, DeepSeek's traces are those that later copies of a data set were made for
 _TEXTS: frozenset[Kind] = frozenset(("text", "chat", "list", "unseen"))
 _USABLE: dict[str, frozenset[Kind]] = {
     "instruction": _TEXTS | {"number", "nested"},
@@ -38,7 +46,8 @@ def same(one: Pick, other: Pick) -> bool:
 
 
 class Sources:
-    """The names of a source, each once and in order, and what `rows` say of their values. A column without a name cannot be taken."""
+    """The names of a source, each once and in order, and what `rows` say of their values. A column without a name
+    cannot be taken."""
 
     def __init__(self, names: Sequence[str], rows: Sequence[Record[str, Any]]) -> None:
         self.names = [name for name in dict.fromkeys(names) if name]
@@ -70,9 +79,12 @@ class Sources:
         return ""
 
     def named(self, column: str) -> list[Pick]:
-        """What the names say: the candidates of the likeliest tier, the best of them first; columns that are empty only where nothing is filled."""
+        """What the names say: the candidates of the likeliest tier, the best of them first; columns that are empty only
+        where nothing is filled."""
         tiers = self._tiers(column)
-        if column == "output" and (thinking := [name for names in tiers for name in names if self.thinks(name) and self._fits(name, column)]):
+        if column == "output" and (
+            thinking := [name for names in tiers for name in names if self.thinks(name) and self._fits(name, column)]
+        ):
             tiers = [[name for name in names if name in thinking] for names in tiers]
         for names in tiers:
             filled = [name for name in names if self._fits(name, column)]
@@ -103,10 +115,16 @@ class Sources:
         tiers = [[column] if column in self.names else []]
         tiers += [[name for alias in tier for name in by_plain.get(alias, ())] for tier in TIERS[column]]
         if column in _FAMILY_AFTER:
-            kin = [name for name in self.names if plain(name) not in {alias for tier in TIERS[column] for alias in tier} and family(name, column)]
+            kin = [
+                name
+                for name in self.names
+                if plain(name) not in {alias for tier in TIERS[column] for alias in tier} and family(name, column)
+            ]
             tiers.insert(_FAMILY_AFTER[column] + 1, kin)
         if column == "output":
-            lists = [name for alias in GENERATIONS for name in by_plain.get(alias, ()) if self._looks[name].kind == "list"]
+            lists = [
+                name for alias in GENERATIONS for name in by_plain.get(alias, ()) if self._looks[name].kind == "list"
+            ]
             if self.marked_generations or any(self._looks[name].marker for name in lists):
                 tiers.insert(0, lists)
         return tiers
@@ -115,14 +133,19 @@ class Sources:
         found = self._looks[name]
         if column in ("syslang", "sysflag") and found.length > _LABEL and name != column:
             return False
-        if found.kind == "chat" and not {"instruction": found.asks, "output": found.replies, "reasoning": found.replies}.get(column, True):
+        if found.kind == "chat" and not {
+            "instruction": found.asks,
+            "output": found.replies,
+            "reasoning": found.replies,
+        }.get(column, True):
             return False
         if column == "reasoning" and found.kind in ("number", "mark") and found.filled < ENOUGH:
             return name == column
         return found.kind in _USABLE[column] or (name == column == "instruction" and found.kind in ("flag", "mark"))
 
     def _ranked(self, names: list[str], column: str) -> list[str]:
-        """The names of one tier, the likeliest first; a name that the values speak against is left out where another is there."""
+        """The names of one tier, the likeliest first; a name that the values speak against is left out where another is
+        there."""
         if column == "output" and len(names) > 1:
             thinking = [name for name in names if self.thinks(name)]
             texts = thinking or [name for name in names if self._looks[name].kind != "number"]
@@ -141,11 +164,27 @@ class Sources:
         if found.kind == "list" and column in ("reasoning", "output"):
             if plain(name) in GENERATIONS or found.marker:
                 how: How = "best_answer" if column == "output" else "best_think"
-                return [Pick(name, how, _BEST if self.marked_generations else "the first generation that is whole"), as_it_stands]
-            first = Pick(name, "first", f"named {name}, the first of a list" if self._knows(name, column) else "the first of a list")
+                return [
+                    Pick(name, how, _BEST if self.marked_generations else "the first generation that is whole"),
+                    as_it_stands,
+                ]
+            first = Pick(
+                name,
+                "first",
+                f"named {name}, the first of a list" if self._knows(name, column) else "the first of a list",
+            )
             return [as_it_stands, first] if found.several else [first, as_it_stands]
-        if column == "output" and (found.marker or (self._switched and self._knows(name, column) and found.kind in ("text", "flag"))):
-            return [Pick(name, "answer", f"{as_it_stands.why}; what follows {found.marker or 'its reasoning, where it has one'}"), as_it_stands]
+        if column == "output" and (
+            found.marker or (self._switched and self._knows(name, column) and found.kind in ("text", "flag"))
+        ):
+            return [
+                Pick(
+                    name,
+                    "answer",
+                    f"{as_it_stands.why}; what follows {found.marker or 'its reasoning, where it has one'}",
+                ),
+                as_it_stands,
+            ]
         if column == "reasoning" and found.marker:
             think = Pick(name, "think", f"between {found.marker} and its end")
             return [as_it_stands, think] if self._knows(name, column) else [think, as_it_stands]
@@ -161,5 +200,9 @@ class Sources:
         if output.how == "assistant":
             return Pick(output.column, "assistant_think", _CHAT["reasoning"][1])
         marker, flag = self._looks[output.column].marker, self.flag_named("reasoning")
-        why = f"between {marker} and its end in {output.column}" if marker else f"between its markers in {output.column}, where it has any"
+        why = (
+            f"between {marker} and its end in {output.column}"
+            if marker
+            else f"between its markers in {output.column}, where it has any"
+        )
         return Pick(output.column, "think", f"{why}; {flag}" if flag else why)

@@ -54,7 +54,8 @@ def plain(name: str) -> str:
 
 
 def family(name: str, column: str) -> str | None:
-    """The first part of a name like `deepseek_reasoning` or `gemini_attempt`, where the rest of it names `column`; None for any other name.
+    """The first part of a name like `deepseek_reasoning` or `gemini_attempt`, where the rest of it names `column`; None
+    for any other name.
 
     A number at the end (`r1_solution_2`) belongs to the first part.
     """

@@ -1,4 +1,5 @@
-"""What the values of one column look like in a few sample rows: a text, a flag, a number, chat turns. Knows nothing of what names mean."""
+"""What the values of one column look like in a few sample rows: a text, a flag, a number, chat turns. Knows nothing of
+what names mean."""
 
 from __future__ import annotations
 
@@ -25,9 +26,10 @@ _MOST = 0.8  # the share of values that must be of a kind
 
 
 class Look(msgspec.Struct, frozen=True):
-    """kind: see `Kind`; filled: how many rows have a value; values: its distinct values where it is a flag; length: mean characters of what is
-    filled; marker: the first marker of reasoning found in its texts, empty where there is none; several: whether some list has more than one
-    element; asks, replies, thinks: of chat turns, whether the most, the most, and any of them do."""
+    """kind: see `Kind`; filled: how many rows have a value; values: its distinct values where it is a flag; length:
+    mean characters of what is filled; marker: the first marker of reasoning found in its texts, empty where there is
+    none; several: whether some list has more than one element; asks, replies, thinks: of chat turns, whether the most,
+    the most, and any of them do."""
 
     kind: Kind
     filled: int = 0
@@ -68,7 +70,13 @@ def _look_at_lists(lists: list[list[Any]]) -> Look:
     items = [item for values in lists for item in values if item is not None]
     if items and all(isinstance(item, str) and not isinstance(item, Number) for item in items):
         marker = next((sides.marker for item in items if (sides := cut(item)) is not None), "")
-        return Look("list", len(lists), length=sum(map(len, items)) / len(items), marker=marker, several=any(len(values) > 1 for values in lists))
+        return Look(
+            "list",
+            len(lists),
+            length=sum(map(len, items)) / len(items),
+            marker=marker,
+            several=any(len(values) > 1 for values in lists),
+        )
     return Look("mark" if items and all(isinstance(item, bool) for item in items) else "nested", len(lists))
 
 
@@ -81,7 +89,12 @@ def _look_at_texts(texts: list[str]) -> Look:
         known = all(text.lower() in _FLAG_WORDS for text in distinct)
         if known or len(texts) >= ENOUGH:
             return Look("flag", len(texts), values=distinct, length=length)
-    return Look("text", len(texts), length=length, marker=next((sides.marker for text in texts if (sides := cut(text)) is not None), ""))
+    return Look(
+        "text",
+        len(texts),
+        length=length,
+        marker=next((sides.marker for text in texts if (sides := cut(text)) is not None), ""),
+    )
 
 
 def _blank(value: Any) -> bool:

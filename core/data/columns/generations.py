@@ -16,7 +16,8 @@ _ENDED = frozenset(("stop", "eos", "end_turn", "true"))
 
 
 def mark_columns(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The columns among `names` that mark generations as correct, and those that mark them as complete, each in order of trust."""
+    """The columns among `names` that mark generations as correct, and those that mark them as complete, each in order
+    of trust."""
     named = {plain(name): name for name in reversed(names)}
     return [named[mark] for mark in _CORRECT if mark in named], [named[mark] for mark in _COMPLETE if mark in named]
 
@@ -32,10 +33,11 @@ def as_list(value: Any) -> list[Any] | None:
 
 
 def best(generations: Any, correct: Sequence[Any], complete: Sequence[Any]) -> str | None:
-    """The first generation that any mark of `correct` calls right and every mark of `complete` calls whole; marks that are not there do not count.
+    """The first generation that any mark of `correct` calls right and every mark of `complete` calls whole; marks that
+    are not there do not count.
 
-    Without a mark of completeness one whose reasoning is closed comes first. None where there is no generation. Raises Unreadable where all are
-    marked wrong or cut short: a row must not teach what is known to be wrong.
+    Without a mark of completeness one whose reasoning is closed comes first. None where there is no generation. Raises
+    Unreadable where all are marked wrong or cut short: a row must not teach what is known to be wrong.
     """
     texts = as_list(generations)
     if texts is None:
@@ -45,19 +47,26 @@ def best(generations: Any, correct: Sequence[Any], complete: Sequence[Any]) -> s
     fit = [
         place
         for place, text in enumerate(texts)
-        if text is not None and (not right or any(marks[place] for marks in right)) and all(marks[place] for marks in whole)
+        if text is not None
+        and (not right or any(marks[place] for marks in right))
+        and all(marks[place] for marks in whole)
     ]
     if not fit:
         if all(text is None for text in texts):
             return None
-        said = f"none of its {len(texts)} generations is marked correct and complete" if len(texts) > 1 else "its generation is marked wrong or cut"
+        said = (
+            f"none of its {len(texts)} generations is marked correct and complete"
+            if len(texts) > 1
+            else "its generation is marked wrong or cut"
+        )
         raise Unreadable(said)
     closed = (place for place in fit if (sides := cut(cell(texts[place]))) is None or sides.answer is not None)
     return cell(texts[fit[0] if whole else next(closed, fit[0])])
 
 
 def _marks(value: Any, count: int) -> list[bool] | None:
-    """A list of marks, one a generation, or None where they are not there; a single mark is that of a single generation."""
+    """A list of marks, one a generation, or None where they are not there; a single mark is that of a single
+    generation."""
     marks = as_list(value)
     if marks is None and count == 1 and value is not None:
         marks = [value]

@@ -1,7 +1,9 @@
-"""Which column of a source is which of the six: a guess from names, checked against the values of a few rows. Pure; knows no files.
+"""Which column of a source is which of the six: a guess from names, checked against the values of a few rows. Pure;
+knows no files.
 
-Two ways are weighed against each other: columns by their names, and a column of chat turns that holds everything. What can be taken from more than
-one place is said in `unclear` and never blocks: the likeliest stands in `picks` until a person decides.
+Two ways are weighed against each other: columns by their names, and a column of chat turns that holds everything. What
+can be taken from more than one place is said in `unclear` and never blocks: the likeliest stands in `picks` until a
+person decides.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ _SHORT, _LONGER = 40, 3  # characters of an answer that is only checked, and how
 
 
 def guess(names: Sequence[str], sample_rows: Sequence[Record[str, Any]]) -> Mapping:
-    """The likeliest mapping of the columns `names`, judged by `sample_rows`, each with its reason. Columns without a source are not in `picks`."""
+    """The likeliest mapping of the columns `names`, judged by `sample_rows`, each with its reason. Columns without a
+    source are not in `picks`."""
     if set(COLUMNS) <= set(names):  # Suiron's own files: what was saved comes back as it was, whatever the cells say
         return Mapping({column: Pick(column, why=f"named {column}") for column in COLUMNS})
     sources = Sources(names, sample_rows)
@@ -38,7 +41,8 @@ def guess(names: Sequence[str], sample_rows: Sequence[Record[str, Any]]) -> Mapp
 
 
 def extend(mapping: Mapping, names: Iterable[str]) -> Mapping:
-    """The mapping with columns that it lacks taken from `names`, which came later than the rows it was guessed from, by their names alone."""
+    """The mapping with columns that it lacks taken from `names`, which came later than the rows it was guessed from, by
+    their names alone."""
     sources = Sources(list(names), [])
     picks, unclear = dict(mapping.picks), dict(mapping.unclear)
     for column in COLUMNS:
@@ -54,7 +58,8 @@ def extend(mapping: Mapping, names: Iterable[str]) -> Mapping:
 
 
 def candidates(column: str, names: Sequence[str], sample_rows: Sequence[Record[str, Any]]) -> list[Pick]:
-    """Every sensible source of the canonical `column`, the guess first, then in order of likelihood; `Pick("")`, nothing, last."""
+    """Every sensible source of the canonical `column`, the guess first, then in order of likelihood; `Pick("")`,
+    nothing, last."""
     mapping = guess(names, sample_rows)
     first = mapping.picks.get(column)
     picks = [first] if first is not None and first.column else []
@@ -98,14 +103,20 @@ def _by_names(sources: Sources) -> _Way:
         if output is not None and output.how in ("answer", "assistant"):
             beside = sources.reasoning_beside(output)
             if "reasoning" not in picks:
-                picks["reasoning"], strong = beside, bool(sources.look(output.column).marker or sources.look(output.column).thinks)
+                picks["reasoning"], strong = (
+                    beside,
+                    bool(sources.look(output.column).marker or sources.look(output.column).thinks),
+                )
             elif sources.thinks(output.column):
                 unclear["reasoning"] = [*unclear.get("reasoning", [picks["reasoning"]]), beside]
     if worked and "reasoning" not in picks:
         answer, solution = worked[1], worked[0]
         why = f"long beside a short {answer}: the way to it"
         picks["reasoning"] = Pick(solution, why=why)
-        unclear["output"] = [picks["output"], Pick(solution, why=f"long beside a short {answer}: it may be the answer itself")]
+        unclear["output"] = [
+            picks["output"],
+            Pick(solution, why=f"long beside a short {answer}: it may be the answer itself"),
+        ]
     elif worked:
         picks["output"] = Pick(worked[0], why=f"long beside a short {worked[1]}, which only checks it")
         unclear["output"] = [picks["output"], sources.pick(worked[1], "output")]
@@ -116,16 +127,23 @@ def _by_names(sources: Sources) -> _Way:
     if "reasoning" not in picks and (flag := sources.flag_named("reasoning")):
         picks["reasoning"] = Pick("", why=flag)
     complete = "instruction" in picks and "output" in picks
-    known = "instruction" in picks and plain(picks["instruction"].column) in {name for tier in TIERS["instruction"][:2] for name in tier}
+    known = "instruction" in picks and plain(picks["instruction"].column) in {
+        name for tier in TIERS["instruction"][:2] for name in tier
+    }
     marked = output is not None and output.how == "best_answer" and sources.marked_generations
     weak = "reasoning" in picks and bool(picks["reasoning"].column)
     # a chat of which the reply alone is taken: its own question, and what was said before, stay behind
     torn = output is not None and output.how == "assistant" and _whole(sources.look(output.column))
-    return 100 * complete + 20 * marked + (10 if strong else 4 if weak else 0) + 2 * known + 1 - 4 * torn, picks, unclear
+    return (
+        100 * complete + 20 * marked + (10 if strong else 4 if weak else 0) + 2 * known + 1 - 4 * torn,
+        picks,
+        unclear,
+    )
 
 
 def _worked_solution(sources: Sources) -> tuple[str, str] | None:
-    """A long `solution` and the short `answer` that only checks it, where both are there and nothing else is the output."""
+    """A long `solution` and the short `answer` that only checks it, where both are there and nothing else is the
+    output."""
     found = sources.named("output")
     if len(found) != 1 or plain(found[0].column) != "answer":
         return None
@@ -134,7 +152,11 @@ def _worked_solution(sources: Sources) -> tuple[str, str] | None:
         return None
     short, long = sources.look(found[0].column), sources.look(solution)
     checks = short.kind in ("number", "flag") or (short.kind == "text" and short.length <= _SHORT)
-    return (solution, found[0].column) if checks and long.kind == "text" and long.length >= _LONGER * short.length else None
+    return (
+        (solution, found[0].column)
+        if checks and long.kind == "text" and long.length >= _LONGER * short.length
+        else None
+    )
 
 
 def _by_chat(sources: Sources) -> _Way | None:

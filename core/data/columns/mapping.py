@@ -1,4 +1,5 @@
-"""What each of the six columns is taken from. A mapping is data: it is shown, changed by one key a column, and saved. Knows no format of files."""
+"""What each of the six columns is taken from. A mapping is data: it is shown, changed by one key a column, and saved.
+Knows no format of files."""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ from core.data.columns.generations import as_list, best, mark_columns
 from core.data.columns.thinking import cut
 from core.data.columns.turns import Unreadable, read_chat
 
-How = Literal["text", "first", "think", "answer", "user", "earlier", "assistant", "assistant_think", "best_think", "best_answer"]
+How = Literal[
+    "text", "first", "think", "answer", "user", "earlier", "assistant", "assistant_think", "best_think", "best_answer"
+]
 """How a column's value becomes text.
 
 text: as it stands (`cells.cell`); first: the first element of a list. think, answer: the two sides of a text that carries its reasoning between
@@ -28,7 +31,8 @@ reply's reasoning. best_think, best_answer: the two sides of the first generatio
 
 
 class Pick(msgspec.Struct, frozen=True):
-    """column: the source's name, empty where nothing fits; why: the reason for the choice, a few words, foreign text inside."""
+    """column: the source's name, empty where nothing fits; why: the reason for the choice, a few words, foreign text
+    inside."""
 
     column: str
     how: How = "text"
@@ -36,8 +40,9 @@ class Pick(msgspec.Struct, frozen=True):
 
 
 class Mapping(msgspec.Struct, frozen=True):
-    """picks: for each canonical column that has one its source; unclear: canonical columns a person should decide, with the candidates in order of
-    likelihood (the first of them stands in `picks`); by_hand: whether a person chose any of it."""
+    """picks: for each canonical column that has one its source; unclear: canonical columns a person should decide, with
+    the candidates in order of likelihood (the first of them stands in `picks`); by_hand: whether a person chose any of
+    it."""
 
     picks: dict[str, Pick] = {}
     unclear: dict[str, tuple[Pick, ...]] = {}
@@ -77,7 +82,8 @@ def blank(instruction: str, output: str) -> bool:
 
 
 def read_row(mapping: Mapping, record: Record[str, Any]) -> list[str] | str:
-    """The six texts of one record, in the order of `COLUMNS`, or what is wrong with it, in words. For many records make a `RowReader` once."""
+    """The six texts of one record, in the order of `COLUMNS`, or what is wrong with it, in words. For many records make
+    a `RowReader` once."""
     reader = RowReader(mapping, tuple(record))
     return reader.read([record.get(name) for name in reader.sources])
 
@@ -99,12 +105,15 @@ _PARTS: dict[How, tuple[str, int]] = {
 
 
 class RowReader:
-    """Reads records by a mapping. `sources`: the columns whose values `read` wants, each once; `names`: all of the source, where marks are sought."""
+    """Reads records by a mapping. `sources`: the columns whose values `read` wants, each once; `names`: all of the
+    source, where marks are sought."""
 
     def __init__(self, mapping: Mapping, names: Sequence[str]) -> None:
         self.sources: list[str] = []
         self._views: list[_View] = []
-        self._parts: list[tuple[int, int]] = []  # for each canonical column the view and the part of it; a view of -1 gives an empty text
+        self._parts: list[
+            tuple[int, int]
+        ] = []  # for each canonical column the view and the part of it; a view of -1 gives an empty text
         known: dict[tuple[str, str], int] = {}
         replied = {pick.column for pick in mapping.picks.values() if pick.how in ("assistant", "assistant_think")}
         for column in COLUMNS:
@@ -138,7 +147,8 @@ class RowReader:
         return lambda values: (_text(values[place]),)
 
     def read(self, values: Sequence[Any]) -> list[str] | str:
-        """The six texts of the values of `sources`, or what is wrong with them. None stands for a value that is missing or null."""
+        """The six texts of the values of `sources`, or what is wrong with them. None stands for a value that is missing
+        or null."""
         try:
             views = [view(values) for view in self._views]
         except Unreadable as error:
@@ -155,7 +165,11 @@ class RowReader:
     def _without(self, row: Sequence[str | None]) -> str:
         """What is said of a row that lacks a required column."""
         missing = [column for place, column in self._required if row[place] is None or self._parts[place][0] < 0]
-        return lacking(missing) if missing else next(str(row[place]) for place, _ in self._required if type(row[place]) is _Gap)
+        return (
+            lacking(missing)
+            if missing
+            else next(str(row[place]) for place, _ in self._required if type(row[place]) is _Gap)
+        )
 
 
 def _text(value: Any) -> str | None:

@@ -1,6 +1,7 @@
 """A mapping that a person chose, as words: for a file that people write. Knows no files itself.
 
-Each canonical column is `NAME` or `NAME:HOW`; empty for one that is left empty. A name whose last part is itself a way is always followed by its own.
+Each canonical column is `NAME` or `NAME:HOW`; empty for one that is left empty. A name whose last part is itself a way
+is always followed by its own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ def written(mapping: Mapping) -> dict[str, str]:
 
 
 def mapping_of(words: Record[str, str]) -> Mapping:
-    """The mapping that `written` wrote, as chosen by hand. Raises UsageError, whose `where` is the word that names none of the six columns."""
+    """The mapping that `written` wrote, as chosen by hand. Raises UsageError, whose `where` is the word that names none
+    of the six columns."""
     for column in words:
         if column not in COLUMNS:
             raise UsageError("this is none of the six columns", column, f"Name one of {', '.join(COLUMNS)}")

@@ -1,5 +1,5 @@
-"""The columns of one source as a reader meets them, and the mapping they are read by. A column once taken stays taken: rows already read would change
-meaning otherwise."""
+"""The columns of one source as a reader meets them, and the mapping they are read by. A column once taken stays taken:
+rows already read would change meaning otherwise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _SHOWN = 200  # names kept for the person to see; a file whose every row has key
 
 
 class Columns:
-    """mapping: the one given, or the guess once there are rows to judge by; `names`: those met so far, one that stands twice in a header twice."""
+    """mapping: the one given, or the guess once there are rows to judge by; `names`: those met so far, one that stands
+    twice in a header twice."""
 
     def __init__(self, mapping: Mapping | None = None) -> None:
         self.names: list[str] = []
@@ -31,8 +32,9 @@ class Columns:
     def learn(self, names: Iterable[str], sample: Sequence[Record[str, Any]] = (), free: bool = False) -> bool:
         """Take in the names of a header or of records; True where any was new.
 
-        The first call with rows settles the mapping, by the first `SAMPLE_ROWS` of them; `free` says that no row was handed on yet, so that names
-        which come now may still change it. Later names only fill columns that have no source, and none where a person chose.
+        The first call with rows settles the mapping, by the first `SAMPLE_ROWS` of them; `free` says that no row was
+        handed on yet, so that names which come now may still change it. Later names only fill columns that have no
+        source, and none where a person chose.
         """
         new = [name for name in names if name not in self._known and (len(self.names) < _SHOWN or _relevant(name))]
         self.names += new
@@ -66,16 +68,21 @@ class Columns:
         return tuple(name for name in self.names if name not in taken)
 
     def check(self, where: str) -> None:
-        """Raises DataError where instruction or output has no source, naming the columns that were met, or where its source stands there twice."""
+        """Raises DataError where instruction or output has no source, naming the columns that were met, or where its
+        source stands there twice."""
         for column in REQUIRED:
             source = self.mapping.source(column)
             if self.names.count(source) > 1:
                 several = ", ".join([source] * self.names.count(source))
-                raise DataError(f"more than one column could be {column}: {several}", where, "Give each column a name of its own")
+                raise DataError(
+                    f"more than one column could be {column}: {several}", where, "Give each column a name of its own"
+                )
         missing = [column for column in REQUIRED if self.mapping.source(column) not in self._known]
         if not missing:
             return
-        found = ", ".join(name if len(name) <= 60 else name[:60] + "…" for name in self.names[:30]) + (", …" if len(self.names) > 30 else "")
+        found = ", ".join(name if len(name) <= 60 else name[:60] + "…" for name in self.names[:30]) + (
+            ", …" if len(self.names) > 30 else ""
+        )
         if gone := [self.mapping.source(column) for column in missing if self.mapping.source(column)]:
             raise DataError(
                 f"the mapping takes {missing[0]} from {gone[0]}, which is not there; the columns are: {found or 'none'}",

@@ -1,6 +1,8 @@
-"""A text that carries its reasoning between markers, cut in two. Knows the markers of public data sets, neither columns nor chat turns.
+"""A text that carries its reasoning between markers, cut in two. Knows the markers of public data sets, neither columns
+nor chat turns.
 
-This cuts whole texts that lie still; the splitter of `core.prompts` does the same to a stream of pieces, for the one format its prompt asked for.
+This cuts whole texts that lie still; the splitter of `core.prompts` does the same to a stream of pieces, for the one
+format its prompt asked for.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ _SOLUTION = _WRAPS[0][0]
 
 
 class Cut(NamedTuple):
-    """reasoning: what stood between the markers; answer: the rest, None where the reasoning never ends; marker: the opening one, for people."""
+    """reasoning: what stood between the markers; answer: the rest, None where the reasoning never ends; marker: the
+    opening one, for people."""
 
     reasoning: str
     answer: str | None
@@ -30,10 +33,12 @@ class Cut(NamedTuple):
 
 
 def cut(text: str) -> Cut | None:
-    """The two sides of `text`, or None where it has no reasoning between markers. Only the blanks that touch a marker are dropped.
+    """The two sides of `text`, or None where it has no reasoning between markers. Only the blanks that touch a marker
+    are dropped.
 
-    The reasoning is what the first marker opens: at the start of the text, or, where it closes again, at the start of a later line; what stood before
-    it then leads the answer. Where only the closing marker stands in the text, its opener was the end of the prompt: all before it is reasoning.
+    The reasoning is what the first marker opens: at the start of the text, or, where it closes again, at the start of a
+    later line; what stood before it then leads the answer. Where only the closing marker stands in the text, its opener
+    was the end of the prompt: all before it is reasoning.
     """
     bare = text.lstrip()
     if bare[:1] in _STARTS:

@@ -1,7 +1,8 @@
-"""A list of chat turns: the last question, what was said before it, the reply and that reply's reasoning. Knows no columns and no files.
+"""A list of chat turns: the last question, what was said before it, the reply and that reply's reasoning. Knows no
+columns and no files.
 
-Understood are `role`/`content` and `from`/`value`, a list, the JSON text of one, or an object of two lists; a content may be a list of parts.
-System turns are left out: they are no part of a row.
+Understood are `role`/`content` and `from`/`value`, a list, the JSON text of one, or an object of two lists; a content
+may be a list of parts. System turns are left out: they are no part of a row.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Unreadable(Exception):
 
 
 class Turn(NamedTuple):
-    """speaker: User, Assistant, or the role's own name with a capital (Tool); text: None where it is null; closed: whether its reasoning ends."""
+    """speaker: User, Assistant, or the role's own name with a capital (Tool); text: None where it is null; closed:
+    whether its reasoning ends."""
 
     speaker: str
     text: str | None
@@ -40,8 +42,8 @@ class Turn(NamedTuple):
 
 
 class Chat(NamedTuple):
-    """question, reply: None where there is none; earlier: what was said before, one speaker a line, the question and the system turns left out;
-    closed: whether the reasoning ends, so that the reply is one."""
+    """question, reply: None where there is none; earlier: what was said before, one speaker a line, the question and
+    the system turns left out; closed: whether the reasoning ends, so that the reply is one."""
 
     question: str | None
     earlier: str
@@ -51,7 +53,8 @@ class Chat(NamedTuple):
 
 
 def as_turns(value: Any) -> list[dict[str, Any]] | None:
-    """The value as a list of objects that have a role and a content, or None where it is nothing of the kind. An empty list is none."""
+    """The value as a list of objects that have a role and a content, or None where it is nothing of the kind. An empty
+    list is none."""
     if isinstance(value, str):
         if not value.lstrip().startswith(("[{", "[ {", "[\n")):
             return None
@@ -70,7 +73,8 @@ def as_turns(value: Any) -> list[dict[str, Any]] | None:
 
 
 def _zipped(value: dict[str, Any]) -> list[dict[str, Any]]:
-    """`{"role": [...], "content": [...]}`, which is how a sequence of objects may be saved, as objects; nothing else gives any."""
+    """`{"role": [...], "content": [...]}`, which is how a sequence of objects may be saved, as objects; nothing else
+    gives any."""
     lists = {name: items for name, items in value.items() if isinstance(items, list)}
     if len(lists) != len(value) or len({len(items) for items in lists.values()}) != 1:
         return []
@@ -85,7 +89,8 @@ def _field(turn: dict[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def read_turns(value: Any) -> list[Turn]:
-    """The turns without those of the system; a turn that is all reasoning goes into the reply that follows it. Raises Unreadable."""
+    """The turns without those of the system; a turn that is all reasoning goes into the reply that follows it. Raises
+    Unreadable."""
     turns = as_turns(value)
     if turns is None:
         raise Unreadable("there are no chat turns in it" if value in ([], "", None) else "it is no list of chat turns")
@@ -136,20 +141,25 @@ def _content(value: Any) -> tuple[str | None, str]:
         elif kind in _TEXTS and isinstance(part.get("text"), str):
             texts.append(cell(part["text"]))
         else:
-            raise Unreadable(f"a turn holds a part that is no text ({kind if isinstance(kind, str) else 'of no known kind'})")
+            raise Unreadable(
+                f"a turn holds a part that is no text ({kind if isinstance(kind, str) else 'of no known kind'})"
+            )
     return "".join(texts), "\n\n".join(thoughts)
 
 
 def read_chat(value: Any, replied: bool = True) -> Chat:
-    """What a list of turns says. With `replied`, the reply is the assistant's last and the question the last one before it; without, the list is a
-    prompt: the question is the last thing the user said, and all before it came earlier. Raises Unreadable."""
+    """What a list of turns says. With `replied`, the reply is the assistant's last and the question the last one before
+    it; without, the list is a prompt: the question is the last thing the user said, and all before it came earlier.
+    Raises Unreadable."""
     turns = read_turns(value)
     reply = _last(turns, "Assistant", len(turns)) if replied else -1
     before = reply if reply >= 0 else len(turns)
     question = _last(turns, "User", before)
     if reply < 0 <= question:
         before = question
-    earlier = "\n".join([f"{turn.speaker}: {turn.text}" for place, turn in enumerate(turns[:before]) if place != question and turn.text])
+    earlier = "\n".join(
+        [f"{turn.speaker}: {turn.text}" for place, turn in enumerate(turns[:before]) if place != question and turn.text]
+    )
     asked = turns[question].text if question >= 0 else None
     return Chat(asked, earlier, *turns[reply][1:]) if reply >= 0 else Chat(asked, earlier)
 

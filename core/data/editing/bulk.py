@@ -1,4 +1,5 @@
-"""Edits of many rows at once: in memory row by row, in a large source column by column. Changes an `Edits`; knows no journal."""
+"""Edits of many rows at once: in memory row by row, in a large source column by column. Changes an `Edits`; knows no
+journal."""
 
 from __future__ import annotations
 
@@ -70,7 +71,8 @@ def fill(edits: Edits, indices: Sequence[int], column: str, value: str, undo: Un
 
 
 def split(edits: Edits, indices: Sequence[int], share: float, seed: int) -> tuple[Sequence[int], Sequence[int]]:
-    """The rows for the test, `share` of them, and the others. The side of a row depends on the seed, its instruction and its input, not on its place.
+    """The rows for the test, `share` of them, and the others. The side of a row depends on the seed, its instruction
+    and its input, not on its place.
 
     So rows that ask the same stand on the same side, and a few more than `share` may be for the test.
     """
@@ -106,7 +108,8 @@ def keys(edits: Edits, columns: Sequence[str], prefix: str = "") -> np.ndarray[A
 def extract_reasoning(edits: Edits, indices: Sequence[int], undo: Undo) -> int:
     """Moves what stands between markers of reasoning in `output` to `reasoning`; the number of rows changed.
 
-    A row is left alone where its thought never ends, nothing follows it, or another reasoning stands in its column: no text is ever lost.
+    A row is left alone where its thought never ends, nothing follows it, or another reasoning stands in its column: no
+    text is ever lost.
     """
     if _one_by_one(edits, indices):
         return sum(_extract(edits, int(index), undo) for index in indices)
@@ -120,18 +123,24 @@ def extract_reasoning(edits: Edits, indices: Sequence[int], undo: Undo) -> int:
     def answers(place: int, here: Mask, old: pa.Array) -> pa.Array:
         nonlocal changed
         marked = np.nonzero(here & as_mask(pc.match_substring_regex(old, _MARKED)))[0]
-        reasonings = thoughts.arrays[place] if thoughts is not None else base.parts[place].column(COLUMNS.index("reasoning"))
+        reasonings = (
+            thoughts.arrays[place] if thoughts is not None else base.parts[place].column(COLUMNS.index("reasoning"))
+        )
         moved[place] = {}
         replaced = {}
         chosen = numbers(marked)
-        for at, output, reasoning in zip(marked.tolist(), old.take(chosen).to_pylist(), reasonings.take(chosen).to_pylist(), strict=True):
+        for at, output, reasoning in zip(
+            marked.tolist(), old.take(chosen).to_pylist(), reasonings.take(chosen).to_pylist(), strict=True
+        ):
             if (parted := _parted(output, reasoning)) is not None:
                 moved[place][at], replaced[at] = parted
         changed += len(replaced)
         return _with(old, replaced)
 
     moved: dict[int, dict[int, str]] = {}
-    _rewrite(edits, {"output": answers, "reasoning": lambda place, _, old: _with(old, moved.pop(place, {}))}, mask, undo)
+    _rewrite(
+        edits, {"output": answers, "reasoning": lambda place, _, old: _with(old, moved.pop(place, {}))}, mask, undo
+    )
     return changed
 
 
@@ -143,7 +152,12 @@ def _extract(edits: Edits, index: int, undo: Undo) -> int:
 
 def _parted(output: str, reasoning: str) -> tuple[str, str] | None:
     parts = cut(output)
-    if parts is None or not parts.reasoning or not (parts.answer or "").strip() or reasoning.strip() not in ("", parts.reasoning):
+    if (
+        parts is None
+        or not parts.reasoning
+        or not (parts.answer or "").strip()
+        or reasoning.strip() not in ("", parts.reasoning)
+    ):
         return None
     return parts.reasoning, parts.answer or ""
 
@@ -200,7 +214,8 @@ def _apart(edits: Edits, indices: Sequence[int]) -> tuple[list[int], Mask]:
 
 
 def _rewrite(edits: Edits, columns: dict[str, Make], mask: Mask, undo: Undo) -> None:
-    """New columns of the source's rows, each made batch by batch where the mask has rows. Columns advance together, so one may tell the next."""
+    """New columns of the source's rows, each made batch by batch where the mask has rows. Columns advance together, so
+    one may tell the next."""
     import numpy as np
     import pyarrow.compute as pc
 
@@ -209,7 +224,9 @@ def _rewrite(edits: Edits, columns: dict[str, Make], mask: Mask, undo: Undo) -> 
     base = _mapped(edits)
     made = {name: Column(name) for name in columns}
     olds = {name: edits.columns.get(name) for name in columns}
-    differs = {name: old.differs.copy() if old is not None else np.zeros(edits.size, dtype=bool) for name, old in olds.items()}
+    differs = {
+        name: old.differs.copy() if old is not None else np.zeros(edits.size, dtype=bool) for name, old in olds.items()
+    }
     for place in range(len(base.parts)):
         start, end = base.starts[place], base.starts[place + 1]
         here = mask[start:end]
@@ -223,6 +240,8 @@ def _rewrite(edits: Edits, columns: dict[str, Make], mask: Mask, undo: Undo) -> 
                 made[name].put(new)
             except OSError as error:
                 do = "Free space there, or set SUIRON_CACHE to another disk"
-                raise DataError(f"the edited column cannot be kept ({error.strerror or error})", str(error.filename or ""), do) from error
+                raise DataError(
+                    f"the edited column cannot be kept ({error.strerror or error})", str(error.filename or ""), do
+                ) from error
     for name, column in made.items():
         edits.replace(name, Replaced(*column.arrays(), differs[name]), undo)

@@ -1,6 +1,8 @@
-"""What a person was writing into a field when the connection was lost: kept in `<home>/editing/` until they open that field again.
+"""What a person was writing into a field when the connection was lost: kept in `<home>/editing/` until they open that
+field again.
 
-A draft belongs to one text of one field: where the field has changed since, it is not found again. Knows no journal; a draft is no edit yet.
+A draft belongs to one text of one field: where the field has changed since, it is not found again. Knows no journal; a
+draft is no edit yet.
 """
 
 from __future__ import annotations

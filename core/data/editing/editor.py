@@ -1,6 +1,8 @@
-"""Editing: the one who may write (`Editor`), and for all who only read the rows as edited (`with_edits`). Knows the journal and the table of edits.
+"""Editing: the one who may write (`Editor`), and for all who only read the rows as edited (`with_edits`). Knows the
+journal and the table of edits.
 
-An edit is applied, then written to the journal, and counts once it is on disk; what cannot be written is taken back. Every edit makes a new DataSet.
+An edit is applied, then written to the journal, and counts once it is on disk; what cannot be written is taken back.
+Every edit makes a new DataSet.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 
 
 class Step(msgspec.Struct, frozen=True):
-    """words: what was done, for people, foreign text inside; index: the row to go to, -1 where there is none; when: seconds since 1970."""
+    """words: what was done, for people, foreign text inside; index: the row to go to, -1 where there is none; when:
+    seconds since 1970."""
 
     words: str
     index: int
@@ -35,7 +38,8 @@ class Step(msgspec.Struct, frozen=True):
 
 
 def with_edits(dataset: DataSet, folder: Path | None = None) -> DataSet:
-    """The data set with the person's edits, itself where there are none. `folder`: of the journal, where it is not the sidecar.
+    """The data set with the person's edits, itself where there are none. `folder`: of the journal, where it is not the
+    sidecar.
 
     Raises DataError where the journal cannot be read; edits that no longer fit are among the problems.
     """
@@ -51,7 +55,8 @@ def with_edits(dataset: DataSet, folder: Path | None = None) -> DataSet:
 
 
 def open_editor(dataset: DataSet, folder: Path | None = None) -> Editor:
-    """The right to edit `dataset`, until `close`. Raises DataError where another process has it, or nothing can be written."""
+    """The right to edit `dataset`, until `close`. Raises DataError where another process has it, or nothing can be
+    written."""
     if not dataset.ready:
         raise DataError("its rows are still being read", dataset.name, "Wait until all are here")
     return Editor(dataset, _journal(dataset, folder), folder is not None or _beside(dataset))
@@ -60,7 +65,8 @@ def open_editor(dataset: DataSet, folder: Path | None = None) -> Editor:
 class Editor:
     """dataset: with all edits so far; where: the folder of the journal; beside: whether it stands next to the data.
 
-    Every method that edits raises DataError and leaves all as it was where a row is not there or the journal cannot be written. Not for two threads.
+    Every method that edits raises DataError and leaves all as it was where a row is not there or the journal cannot be
+    written. Not for two threads.
     """
 
     def __init__(self, dataset: DataSet, journal: Path, beside: bool) -> None:
@@ -84,7 +90,9 @@ class Editor:
                     self._history.mark = self._journal.mark
                 begun = story.begun is not None
             self._begun = begun
-            self.dataset = dataset if known is not None and known.history is self._history else edited(self._source, self._history)
+            self.dataset = (
+                dataset if known is not None and known.history is self._history else edited(self._source, self._history)
+            )
         except BaseException:
             self._journal.close()
             raise
@@ -112,7 +120,9 @@ class Editor:
         from core.data.editing.operations import Change
 
         row = self._row(index)
-        texts = {column: clean(text) for column, text in self._columns(texts).items() if clean(text) != getattr(row, column)}
+        texts = {
+            column: clean(text) for column, text in self._columns(texts).items() if clean(text) != getattr(row, column)
+        }
         self._says(texts.get("instruction", row.instruction), texts.get("output", row.output))
         return bool(texts) and self._do(Change(index, texts, keys=self._keys([index]), when=time.time())) > 0
 
@@ -162,30 +172,48 @@ class Editor:
             for batch in self.dataset.record_batches(rows):
                 for text in batch.column(other).to_pylist():
                     self._says(text, "")
-        return self._do(Fill(pack(rows), len(rows), column, clean(value), keys=self._keys(rows), when=time.time())) if len(rows) else 0
+        return (
+            self._do(Fill(pack(rows), len(rows), column, clean(value), keys=self._keys(rows), when=time.time()))
+            if len(rows)
+            else 0
+        )
 
     def split(
-        self, indices: Iterable[int] | np.ndarray[Any, Any], share: float, seed: int, test: str = "test", train: str = "train"
+        self,
+        indices: Iterable[int] | np.ndarray[Any, Any],
+        share: float,
+        seed: int,
+        test: str = "test",
+        train: str = "train",
     ) -> tuple[int, int]:
-        """Sets sysflag of `share` of the rows to `test`, of the others to `train`; how many each. Rows that ask the same stand on the same side."""
+        """Sets sysflag of `share` of the rows to `test`, of the others to `train`; how many each. Rows that ask the
+        same stand on the same side."""
         from core.data.editing import bulk
         from core.data.editing.operations import Split
         from core.data.editing.row_list import pack
 
         if not 0 <= share <= 1:
-            raise DataError(f"a share of {share:g} is none", self._source.name, "Give a number from 0 to 1, such as 0.1")
+            raise DataError(
+                f"a share of {share:g} is none", self._source.name, "Give a number from 0 to 1, such as 0.1"
+            )
         rows = self._rows(indices)
         if not len(rows):
             return 0, 0
         chosen, others = bulk.split(self._history.edits, rows, share, seed)
         keys = self._keys(rows)
-        self._do(Split(pack(rows), len(rows), share, seed, clean(test), clean(train), pack(chosen), keys=keys, when=time.time()))
+        self._do(
+            Split(
+                pack(rows), len(rows), share, seed, clean(test), clean(train), pack(chosen), keys=keys, when=time.time()
+            )
+        )
         return len(chosen), len(others)
 
     def extract_reasoning(self, indices: Iterable[int] | np.ndarray[Any, Any]) -> int:
-        """Moves what stands between markers such as <think> and </think> from output to reasoning; how many rows had such.
+        """Moves what stands between markers such as <think> and </think> from output to reasoning; how many rows had
+        such.
 
-        A row is left alone where its thought never ends, nothing follows it, or another reasoning stands in its column already.
+        A row is left alone where its thought never ends, nothing follows it, or another reasoning stands in its column
+        already.
         """
         from core.data.editing.operations import Extract
         from core.data.editing.row_list import pack
@@ -194,16 +222,23 @@ class Editor:
         return self._do(Extract(pack(rows), len(rows), keys=self._keys(rows), when=time.time())) if len(rows) else 0
 
     def rewrite(self, texts: Mapping[int, Mapping[str, str]], words: str) -> int:
-        """Sets columns of many rows to texts of their own, as one edit; how many rows that changes. words: what is done to them, for people."""
+        """Sets columns of many rows to texts of their own, as one edit; how many rows that changes. words: what is done
+        to them, for people."""
         from core.data.editing.operations import Rewrite
 
         new: list[tuple[int, dict[str, str]]] = []
         for index, columns in texts.items():
             row = self._row(index)
-            changed = {column: clean(text) for column, text in self._columns(columns).items() if clean(text) != getattr(row, column)}
+            changed = {
+                column: clean(text)
+                for column, text in self._columns(columns).items()
+                if clean(text) != getattr(row, column)
+            }
             if changed:
                 new.append((index, changed))
-        return self._do(Rewrite(new, words, keys=self._keys([index for index, _ in new]), when=time.time())) if new else 0
+        return (
+            self._do(Rewrite(new, words, keys=self._keys([index for index, _ in new]), when=time.time())) if new else 0
+        )
 
     def undo(self) -> Step | None:
         """Takes the last edit back; None where there is none."""
@@ -283,7 +318,9 @@ class Editor:
         try:
             keep_keys(self._journal.path, self._key, self._history.edits.base)
         except OSError as error:
-            raise DataError(f"the edit cannot be kept ({error.strerror})", str(self.where), "Free space there and edit again") from error
+            raise DataError(
+                f"the edit cannot be kept ({error.strerror})", str(self.where), "Free space there and edit again"
+            ) from error
 
     def _write(self, line: Any) -> None:
         self._journal.append(line)

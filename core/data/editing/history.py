@@ -1,4 +1,5 @@
-"""The edits of one source as a journal tells them: the table they make, the way back, and what a DataSet sees of them. Writes nothing."""
+"""The edits of one source as a journal tells them: the table they make, the way back, and what a DataSet sees of them.
+Writes nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class _Done(NamedTuple):
-    """undo: None for an old edit of whole columns, which would keep their former texts on the disk for good: it is told again without it instead."""
+    """undo: None for an old edit of whole columns, which would keep their former texts on the disk for good: it is told
+    again without it instead."""
 
     operation: Operation
     undo: Undo | None
@@ -35,7 +37,8 @@ class _Done(NamedTuple):
 
 @dataclass
 class History:
-    """The edits of one source as they were told so far: the table they made, and how to go back. Belongs to one editor at a time."""
+    """The edits of one source as they were told so far: the table they made, and how to go back. Belongs to one editor
+    at a time."""
 
     edits: Edits
     done: list[_Done] = field(default_factory=list)
@@ -50,7 +53,11 @@ class History:
         before = self.done[-1].digest if self.done else ""
         said = _encode(msgspec.structs.replace(operation, when=0.0))
         self.done.append(_Done(operation, undo, hashlib.blake2b(before.encode() + said, digest_size=8).hexdigest()))
-        heavy = [place for place, done in enumerate(self.done) if done.undo is not None and done.undo.columns] if undo.columns else []
+        heavy = (
+            [place for place, done in enumerate(self.done) if done.undo is not None and done.undo.columns]
+            if undo.columns
+            else []
+        )
         for place in heavy[:-_HEAVY]:
             self.done[place] = self.done[place]._replace(undo=None)
         return count
@@ -105,7 +112,9 @@ def told(dataset: DataSet, story: Story, journal: Path, mark: Mark) -> tuple[His
         story, history.mark = rebased(story, base, journal), None  # what the journal says is not yet about these rows
     history.edits.next = max(history.edits.next, story.highest + 1)
     for number, why in story.bad:
-        history.problems.append(Problem(number, f"this line of the edits cannot be read and is left out ({why})", journal.name))
+        history.problems.append(
+            Problem(number, f"this line of the edits cannot be read and is left out ({why})", journal.name)
+        )
     for lost in story.lost:
         history.problems.append(_unfit(lost.edit, lost.why))
     for operation in story.done:
@@ -126,4 +135,6 @@ def _unfit(operation: Operation, why: str) -> Problem:
 
 
 def edited(source: DataSet, history: History) -> DataSet:
-    return DataSet(source.name, source.source, source.split, source.base, source.facts, source.origin, Applied(history, source))
+    return DataSet(
+        source.name, source.source, source.split, source.base, source.facts, source.origin, Applied(history, source)
+    )

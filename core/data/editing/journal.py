@@ -1,7 +1,9 @@
-"""The journal of edits beside the data: a line that names what it was begun on, then one JSON line an edit, flushed to disk before it counts.
+"""The journal of edits beside the data: a line that names what it was begun on, then one JSON line an edit, flushed to
+disk before it counts.
 
-Knows lines, locks and disks, not what an edit does. A writer that is killed leaves at most a torn last line, which is skipped and cut off by the next
-one. One writer at a time, by flock; readers need none. A later line never changes an earlier one: undo and redo are lines too.
+Knows lines, locks and disks, not what an edit does. A writer that is killed leaves at most a torn last line, which is
+skipped and cut off by the next one. One writer at a time, by flock; readers need none. A later line never changes an
+earlier one: undo and redo are lines too.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ _VERSION = 1
 
 
 class Begun(msgspec.Struct, frozen=True, tag_field="op", tag="base"):
-    """base: the key of the source's rows (`Origin.key`) that the indices below are of; rows: how many there were; columns: of the file with a key
-    for each row, see `rebase`."""
+    """base: the key of the source's rows (`Origin.key`) that the indices below are of; rows: how many there were;
+    columns: of the file with a key for each row, see `rebase`."""
 
     base: str
     rows: int
@@ -52,8 +54,9 @@ class Mark(NamedTuple):
 
 @dataclass
 class Story:
-    """What a journal tells. done: the edits in force, in order; undone: those that a redo brings back, the next one last; highest: the largest index
-    an added row ever had, -1 where there is none; bad: lines that could not be read, each its number and why."""
+    """What a journal tells. done: the edits in force, in order; undone: those that a redo brings back, the next one
+    last; highest: the largest index an added row ever had, -1 where there is none; bad: lines that could not be read,
+    each its number and why."""
 
     begun: Begun | None = None
     done: list[Operation] = field(default_factory=list)
@@ -81,14 +84,17 @@ _encode = msgspec.json.Encoder().encode
 
 
 def read(path: Path) -> tuple[Story, Mark]:
-    """The journal at `path`; an empty story where there is none. Raises DataError where it cannot be read, or a newer Suiron wrote it."""
+    """The journal at `path`; an empty story where there is none. Raises DataError where it cannot be read, or a newer
+    Suiron wrote it."""
     try:
         with path.open("rb") as file:
             content, number = file.read(), os.fstat(file.fileno()).st_ino
     except FileNotFoundError:
         return Story(), Mark(0, 0)
     except OSError as error:
-        raise DataError(f"the edits of this data cannot be read ({error.strerror})", str(path), "Check who may read them") from error
+        raise DataError(
+            f"the edits of this data cannot be read ({error.strerror})", str(path), "Check who may read them"
+        ) from error
     story = _story(content, path)
     return story, Mark(number, story.whole)
 
@@ -105,7 +111,11 @@ def _story(content: bytes, path: Path) -> Story:
             continue
         if isinstance(value, Begun):
             if value.version > _VERSION:
-                raise DataError("its edits were written by a newer Suiron", str(path), "Open it with that one, or move the journal away")
+                raise DataError(
+                    "its edits were written by a newer Suiron",
+                    str(path),
+                    "Open it with that one, or move the journal away",
+                )
             story.begun = value
         elif isinstance(value, Lost):
             story.lost.append(value)
@@ -126,7 +136,9 @@ class Journal:
             self._file = self._open()
         except OSError as error:
             raise DataError(
-                f"the edits cannot be kept ({error.strerror})", str(path), "Check who may write there, and that the disk has space"
+                f"the edits cannot be kept ({error.strerror})",
+                str(path),
+                "Check who may write there, and that the disk has space",
             ) from error
 
     def _open(self) -> int:
@@ -136,7 +148,11 @@ class Journal:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(file)
-                raise DataError("this data is being edited by another Suiron", str(self.path), "End that one, or look without editing") from None
+                raise DataError(
+                    "this data is being edited by another Suiron",
+                    str(self.path),
+                    "End that one, or look without editing",
+                ) from None
             except OSError:  # a file system without locks: better one edit too many than none at all
                 return file
             try:
@@ -170,7 +186,9 @@ class Journal:
         except OSError:
             here = False
         if not here:
-            raise DataError("the journal of its edits was put aside or removed meanwhile", str(self.path), "Open the data again")
+            raise DataError(
+                "the journal of its edits was put aside or removed meanwhile", str(self.path), "Open the data again"
+            )
         self._write(_encode(line) + b"\n")
 
     def _write(self, line: bytes) -> None:
@@ -184,13 +202,17 @@ class Journal:
             self._cut(before)
             full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             what = "the disk is full: the edit is not kept" if full else f"the edit cannot be kept ({error.strerror})"
-            raise DataError(what, str(self.path), "Free space there and edit again" if full else "Check the disk and edit again") from error
+            raise DataError(
+                what, str(self.path), "Free space there and edit again" if full else "Check the disk and edit again"
+            ) from error
 
     def _cut(self, size: int) -> None:
         try:
             os.ftruncate(self._file, size)
         except OSError as error:
-            raise DataError(f"a half-written edit cannot be taken back ({error.strerror})", str(self.path), "Open the data again") from error
+            raise DataError(
+                f"a half-written edit cannot be taken back ({error.strerror})", str(self.path), "Open the data again"
+            ) from error
 
     def begin_again(self, base: str, rows: int, story: Story, aside: Path) -> None:
         """The same story on other rows; the journal as it was goes to `aside`. Whole or not at all."""
@@ -213,7 +235,11 @@ class Journal:
                 raise
             fcntl.fcntl(number, fcntl.F_SETFL, fcntl.fcntl(number, fcntl.F_GETFL) | os.O_APPEND)
         except OSError as error:
-            raise DataError(f"the edits cannot be carried over ({error.strerror})", str(self.path), "Free space there, and open it again") from error
+            raise DataError(
+                f"the edits cannot be carried over ({error.strerror})",
+                str(self.path),
+                "Free space there, and open it again",
+            ) from error
         os.close(self._file)
         self._file = number
 

@@ -1,4 +1,5 @@
-"""The edits there are, as lines of the journal, and what each does to the rows. The same line does the same wherever it is read.
+"""The edits there are, as lines of the journal, and what each does to the rows. The same line does the same wherever it
+is read.
 
 Rows are named by index. A split keeps its seed for people and the rows it chose for whoever reads it again.
 """
@@ -19,7 +20,8 @@ Fields = tuple[str, str, str, str, str, str]
 
 
 class _Operation(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", tag=str.lower, omit_defaults=True):
-    """when: seconds since 1970; keys: for each row of the source that it names `keying.key` of its text there, while these are few."""
+    """when: seconds since 1970; keys: for each row of the source that it names `keying.key` of its text there, while
+    these are few."""
 
     when: float = 0.0
     keys: list[int] = []
@@ -92,7 +94,8 @@ Line = Operation | Undone | Redone
 def apply(operation: Operation, edits: Edits) -> tuple[Undo, int]:
     """What it touched, and the number of rows it changed.
 
-    Raises IndexError or ValueError where the line does not fit the rows, DataError where it cannot be done now; `edits` is then as before.
+    Raises IndexError or ValueError where the line does not fit the rows, DataError where it cannot be done now; `edits`
+    is then as before.
     """
     undo = Undo()
     try:
@@ -155,9 +158,16 @@ def step(operation: Operation) -> tuple[str, int]:
     if isinstance(operation, Change):
         return f"{', '.join(operation.set)} of row {operation.row} changed", operation.row
     if isinstance(operation, Add):
-        return f"row {operation.row} added" if operation.copied is None else f"row {operation.copied} duplicated as {operation.row}", operation.row
+        return (
+            f"row {operation.row} added"
+            if operation.copied is None
+            else f"row {operation.copied} duplicated as {operation.row}",
+            operation.row,
+        )
     if isinstance(operation, Rewrite):
-        return f"{operation.words}: {operation.count:,} row{'s' if operation.count != 1 else ''}", operation.texts[0][0] if operation.texts else -1
+        return f"{operation.words}: {operation.count:,} row{'s' if operation.count != 1 else ''}", operation.texts[0][
+            0
+        ] if operation.texts else -1
     rows = unpack(operation.rows)
     first = int(rows[0]) if len(rows) else -1
     which = f"row {first}" if operation.count == 1 else f"{operation.count:,} rows"
@@ -167,5 +177,8 @@ def step(operation: Operation) -> tuple[str, int]:
         value = operation.value if len(operation.value) <= 40 else operation.value[:40] + "…"
         return f"{operation.column} of {which} set to {value or 'nothing'}", first
     if isinstance(operation, Split):
-        return f"{which} split into {operation.test} ({operation.share:.0%}) and {operation.train}, seed {operation.seed}", first
+        return (
+            f"{which} split into {operation.test} ({operation.share:.0%}) and {operation.train}, seed {operation.seed}",
+            first,
+        )
     return f"reasoning of {which} moved into its column", first

@@ -1,6 +1,8 @@
-"""Edits carried over to a source that changed under them: each row is found again by what it says, or its edit is set apart. Never a wrong row.
+"""Edits carried over to a source that changed under them: each row is found again by what it says, or its edit is set
+apart. Never a wrong row.
 
-An edit of few rows carries their keys (`keying`); for edits of many the keys of all rows lie in one file beside the journal, 8 bytes a row.
+An edit of few rows carries their keys (`keying`); for edits of many the keys of all rows lie in one file beside the
+journal, 8 bytes a row.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ def keys_path(journal: Path, base: str) -> Path:
 
 
 def keep_keys(journal: Path, base: str, rows: Edited) -> None:
-    """Write down the keys of all rows, once for a version of the source. Raises OSError, or DataError where they cannot be made."""
+    """Write down the keys of all rows, once for a version of the source. Raises OSError, or DataError where they cannot
+    be made."""
     path = keys_path(journal, base)
     if not path.exists():
         private_dir(path.parent)
@@ -55,7 +58,9 @@ def _keys(rows: Edited) -> Keys:
     import numpy as np
 
     if isinstance(rows, HeldRows):
-        return np.array([row_keys.key(rows.row(index), row_keys.IDENTITY) for index in range(len(rows))], dtype=np.uint64)
+        return np.array(
+            [row_keys.key(rows.row(index), row_keys.IDENTITY) for index in range(len(rows))], dtype=np.uint64
+        )
     return bulk.keys(Edits(rows), row_keys.IDENTITY)
 
 
@@ -100,7 +105,12 @@ class _Finder:
         if isinstance(operation, Add):
             after = None if operation.after is None else self._new([operation.after], operation.keys)[0]
             return [
-                msgspec.structs.replace(operation, row=operation.row + self._shift, after=after, keys=operation.keys if after is not None else [])
+                msgspec.structs.replace(
+                    operation,
+                    row=operation.row + self._shift,
+                    after=after,
+                    keys=operation.keys if after is not None else [],
+                )
             ]
         if isinstance(operation, Change):
             new = self._new([operation.row], operation.keys)[0]
@@ -122,7 +132,11 @@ class _Finder:
             (missing if new is None else kept).append((row if new is None else new, texts))
             carried[new is not None] += [keys[row]] if row in keys else []
         if missing:
-            why = _CHANGED if len(missing) == 1 else f"{len(missing):,} of its rows are no longer in the source as they were"
+            why = (
+                _CHANGED
+                if len(missing) == 1
+                else f"{len(missing):,} of its rows are no longer in the source as they were"
+            )
             lost.append(Lost(msgspec.structs.replace(operation, texts=missing, keys=carried[False]), why))
         return [msgspec.structs.replace(operation, texts=kept, keys=carried[True])] if kept else []
 
@@ -135,13 +149,21 @@ class _Finder:
         keys = dict(zip((int(index) for index in old if index < self._before), operation.keys, strict=False))
 
         def part(pairs: Sequence[tuple[int, int]]) -> Operation:
-            more = {"chosen": pack([index for index, was in pairs if was in chosen])} if isinstance(operation, Split) else {}
+            more = (
+                {"chosen": pack([index for index, was in pairs if was in chosen])}
+                if isinstance(operation, Split)
+                else {}
+            )
             carried = [keys[was] for _, was in pairs if was in keys]
             rows = pack([index for index, _ in pairs])
             return msgspec.structs.replace(operation, rows=rows, count=len(pairs), keys=carried, **more)  # type: ignore[no-any-return]
 
         if missing:
-            why = _CHANGED if len(missing) == 1 else f"{len(missing):,} of its rows are no longer in the source as they were"
+            why = (
+                _CHANGED
+                if len(missing) == 1
+                else f"{len(missing):,} of its rows are no longer in the source as they were"
+            )
             lost.append(Lost(part([(was, was) for was in missing]), why))
         return [part(kept)] if kept else []
 
@@ -157,7 +179,10 @@ class _Finder:
                 new.append(index + self._shift)
             elif keys:
                 key = np.uint64(next(carried))
-                first, last = np.searchsorted(self._rising, key, side="left"), np.searchsorted(self._rising, key, side="right")
+                first, last = (
+                    np.searchsorted(self._rising, key, side="left"),
+                    np.searchsorted(self._rising, key, side="right"),
+                )
                 there = [int(one) for one in self._order[first:last] if int(one) not in taken]
                 found = min(there, key=lambda one: abs(one - index), default=None)
                 if found is not None:
@@ -170,13 +195,18 @@ class _Finder:
 
 
 def _matched(old: Keys, new: Keys) -> Ids:
-    """For every old row the new one with the same key, -1 where there is none; of several the first old is the first new, and so on."""
+    """For every old row the new one with the same key, -1 where there is none; of several the first old is the first
+    new, and so on."""
     import numpy as np
 
     def numbered(keys: Keys) -> tuple[Any, Any]:
         order = np.argsort(keys, kind="stable")
         rising = keys[order]
-        starts = np.nonzero(np.concatenate([[True], rising[1:] != rising[:-1]]))[0] if len(keys) else np.zeros(0, dtype=np.int64)
+        starts = (
+            np.nonzero(np.concatenate([[True], rising[1:] != rising[:-1]]))[0]
+            if len(keys)
+            else np.zeros(0, dtype=np.int64)
+        )
         count = np.arange(len(keys)) - np.repeat(starts, np.diff(np.append(starts, len(keys))))
         pairs = np.empty(len(keys), dtype=[("key", np.uint64), ("count", np.int64)])
         pairs["key"], pairs["count"] = rising, count

@@ -1,4 +1,5 @@
-"""Which rows a bulk edit is about, as one JSON value: ranges while they are few, else the steps between them, packed. Knows numbers only."""
+"""Which rows a bulk edit is about, as one JSON value: ranges while they are few, else the steps between them, packed.
+Knows numbers only."""
 
 from __future__ import annotations
 

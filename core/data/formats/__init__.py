@@ -1,1 +1,2 @@
-"""Readers of each format, in front of one `Intake` that maps records to rows and sets bad ones aside. Knows no storage."""
+"""Readers of each format, in front of one `Intake` that maps records to rows and sets bad ones aside. Knows no
+storage."""

@@ -1,5 +1,5 @@
-"""Record batches from Arrow files as they must be looked at first: offsets that point elsewhere are followed by pyarrow without a question, and the
-process dies of it. Parquet needs none of this: its reader makes the offsets itself."""
+"""Record batches from Arrow files as they must be looked at first: offsets that point elsewhere are followed by pyarrow
+without a question, and the process dies of it. Parquet needs none of this: its reader makes the offsets itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Compressed bytes as a stream of what is in them. What comes before a break is given whole; the break is then said, not raised. Knows no encoding.
+"""Compressed bytes as a stream of what is in them. What comes before a break is given whole; the break is then said,
+not raised. Knows no encoding.
 
 gzip is read with zlib of the standard library, zstd with pyarrow, which is imported where such a file is met.
 """
@@ -35,7 +36,8 @@ class Stream:
 
 
 class _Unpacked(Stream):
-    """`_some` gives a few bytes at least, none at the end; `read` gives as many as are asked for where there are so many."""
+    """`_some` gives a few bytes at least, none at the end; `read` gives as many as are asked for where there are so
+    many."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
@@ -85,7 +87,9 @@ class _Gunzip(_Unpacked):
                 # without a block it gives what it held back when it had given as much as was asked for
                 out = self._member.decompress(block, limit)
             except zlib.error as error:
-                self.broken = f"the gzip data are damaged near byte {max(0, self.done - len(block))} of the file ({error})"
+                self.broken = (
+                    f"the gzip data are damaged near byte {max(0, self.done - len(block))} of the file ({error})"
+                )
                 self._held = _up_to_break(before, block)
                 return self._take(limit)
             self._rest = self._member.unconsumed_tail
@@ -101,7 +105,8 @@ class _Gunzip(_Unpacked):
 
 
 def _up_to_break(member: Any, block: bytes) -> bytes:
-    """What can be unpacked of a block before the damage in it: a call that meets it gives nothing, so that the calls become smaller towards it."""
+    """What can be unpacked of a block before the damage in it: a call that meets it gives nothing, so that the calls
+    become smaller towards it."""
     pieces: list[bytes] = []
     for limit in (1 << 12, 1 << 6, 1):
         while True:
@@ -119,7 +124,8 @@ def _up_to_break(member: Any, block: bytes) -> bytes:
 
 
 class _Unzst(_Unpacked):
-    """A read that meets a break raises and gives nothing, so that the last piece is read a second time, byte by byte."""
+    """A read that meets a break raises and gives nothing, so that the last piece is read a second time, byte by
+    byte."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)

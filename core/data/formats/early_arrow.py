@@ -1,5 +1,6 @@
-"""Pages of Arrow files (IPC files, feather, streams as datasets saves them) before they are imported. Reads the head of each message to learn where
-the rows lie, and one record batch for a page. The file is read, never mapped: one that is cut short while it is mapped kills the process.
+"""Pages of Arrow files (IPC files, feather, streams as datasets saves them) before they are imported. Reads the head of
+each message to learn where the rows lie, and one record batch for a page. The file is read, never mapped: one that is
+cut short while it is mapped kills the process.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class _Message:
 
 
 class Batches:
-    """The record batches of one file. `usable`: whether a page can be read from each of them alone. Raises OSError, DataError where it is damaged."""
+    """The record batches of one file. `usable`: whether a page can be read from each of them alone. Raises OSError,
+    DataError where it is damaged."""
 
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
@@ -52,10 +54,14 @@ class Batches:
         try:
             self._schema: Any = pa.ipc.read_schema(pa.py_buffer(self._bytes(schemas[0])))
         except pa.ArrowInvalid as error:
-            raise DataError(f"the file is damaged: {str(error).splitlines()[0]}", str(path), "Copy or write it again") from error
+            raise DataError(
+                f"the file is damaged: {str(error).splitlines()[0]}", str(path), "Copy or write it again"
+            ) from error
         self._path = path
         self._batches = [message for message in messages if message.kind == _BATCH]
-        self.usable = all(message.kind != _DICTIONARY for message in messages) and all(message.size <= LARGEST for message in self._batches)
+        self.usable = all(message.kind != _DICTIONARY for message in messages) and all(
+            message.size <= LARGEST for message in self._batches
+        )
         self._starts = [0, *accumulate(message.rows for message in self._batches)]
         self.rows = self._starts.pop()
         self.names: list[str] = self._schema.names
@@ -74,9 +80,15 @@ class Batches:
                 batch = pa.ipc.read_record_batch(pa.py_buffer(self._bytes(self._batches[place])), self._schema)
                 piece = sound(batch.slice(max(0, first - self._starts[place]), limit - len(rows)))
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-                raise DataError(f"the file is damaged: {str(error).splitlines()[0]}", str(self._path), "Copy or write it again") from error
+                raise DataError(
+                    f"the file is damaged: {str(error).splitlines()[0]}", str(self._path), "Copy or write it again"
+                ) from error
             if len(batch) != self._batches[place].rows:
-                raise DataError("the file is damaged: a batch has another length than it says", str(self._path), "Copy or write it again")
+                raise DataError(
+                    "the file is damaged: a batch has another length than it says",
+                    str(self._path),
+                    "Copy or write it again",
+                )
             values = [_values(piece.column(self.names.index(name))) for name in columns]
             rows += map(list, zip(*values, strict=True)) if values else [[]] * len(piece)
             place += 1
@@ -87,7 +99,10 @@ def _values(column: Any) -> list[Any]:
     try:
         return column.to_pylist()  # type: ignore[no-any-return]
     except UnicodeDecodeError:
-        return [bytes(value).decode("utf-8", "replace") if value is not None else None for value in column.cast("binary").to_pylist()]
+        return [
+            bytes(value).decode("utf-8", "replace") if value is not None else None
+            for value in column.cast("binary").to_pylist()
+        ]
 
 
 class EarlyArrow(EarlyRows):
@@ -113,7 +128,8 @@ class EarlyArrow(EarlyRows):
 
 
 def _messages(descriptor: int, path: Path) -> Iterator[_Message]:
-    """The encapsulated messages of a stream; an IPC file is one behind eight bytes of its own. Ends where the stream does, or where it is cut."""
+    """The encapsulated messages of a stream; an IPC file is one behind eight bytes of its own. Ends where the stream
+    does, or where it is cut."""
     size = os.fstat(descriptor).st_size
     at = len(_MAGIC) if os.pread(descriptor, 8, 0) == _MAGIC else 0
     while at + 8 <= size:
@@ -133,7 +149,8 @@ def _messages(descriptor: int, path: Path) -> Iterator[_Message]:
 
 
 def _head(head: bytes) -> tuple[int, int, int]:
-    """(kind, bytes of the body, rows) of a message: a flatbuffer table of version, header type, header and body length (Arrow's Message.fbs)."""
+    """(kind, bytes of the body, rows) of a message: a flatbuffer table of version, header type, header and body length
+    (Arrow's Message.fbs)."""
     table = struct.unpack_from("<I", head, 0)[0]
     kind_at, header_at, body_at = (_field(head, table, number) for number in (1, 2, 3))
     kind = head[kind_at] if kind_at else 0

@@ -1,4 +1,5 @@
-"""Pages of large JSONL files before they are imported: any line by its number, from an index of line ends. Knows no compression, and UTF-8 alone."""
+"""Pages of large JSONL files before they are imported: any line by its number, from an index of line ends. Knows no
+compression, and UTF-8 alone."""
 
 from __future__ import annotations
 
@@ -22,10 +23,17 @@ _LONG = 1 << 14  # bytes; where lines are longer on average, fewer are read for 
 
 
 class EarlyLines(EarlyRows):
-    """`counted`: whether every line was counted in the `seconds` given; else the first of them are there. Raises OSError."""
+    """`counted`: whether every line was counted in the `seconds` given; else the first of them are there. Raises
+    OSError."""
 
     def __init__(
-        self, where: str, paths: Sequence[Path], mapping: Mapping, names: Sequence[str], seconds: float, before: Sequence[LineIndex] = ()
+        self,
+        where: str,
+        paths: Sequence[Path],
+        mapping: Mapping,
+        names: Sequence[str],
+        seconds: float,
+        before: Sequence[LineIndex] = (),
     ) -> None:
         self._again = (where, paths, mapping, names)
         self._reader = RowReader(mapping, names)

@@ -1,7 +1,8 @@
-"""Pages of large Parquet files before they are imported, by DuckDB: the count stands in the file's end, a page of rows in a few of its pages.
+"""Pages of large Parquet files before they are imported, by DuckDB: the count stands in the file's end, a page of rows
+in a few of its pages.
 
-Without prefetching, DuckDB reads those of each column alone, whatever the size of the row group: 80 MB of memory and 15 ms for a file that has
-all of a million rows in one. pyarrow can begin a row group only at its start.
+Without prefetching, DuckDB reads those of each column alone, whatever the size of the row group: 80 MB of memory and 15
+ms for a file that has all of a million rows in one. pyarrow can begin a row group only at its start.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ from core.base.row import Row
 from core.data.columns.mapping import Mapping, RowReader
 from core.data.formats.early_rows import EarlyRows, gathered, shown
 
-_OPTIONS = {"autoinstall_known_extensions": False, "autoload_known_extensions": False, "python_enable_replacements": False, "threads": 2}
+_OPTIONS = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "python_enable_replacements": False,
+    "threads": 2,
+}
 _READ = "read_parquet(?, file_row_number = true, hive_partitioning = false)"
 _NAMES = f"DESCRIBE SELECT * EXCLUDE file_row_number FROM {_READ}"  # noqa: S608  (a constant)
 
@@ -49,7 +55,8 @@ class Shards:
             raise DataError(f"it cannot be read as Parquet: {said}", where, "Copy or write it again") from error
 
     def read(self, columns: Sequence[str], shard: int, first: int, limit: int) -> list[tuple[Any, ...]] | str:
-        """The values of `columns` of the rows of one file from `first` on, or why it has none: a shard may lack a column of the first."""
+        """The values of `columns` of the rows of one file from `first` on, or why it has none: a shard may lack a
+        column of the first."""
         chosen = ", ".join('"' + column.replace('"', '""') + '"' for column in columns) or "NULL"
         query = f"SELECT {chosen} FROM {_READ} WHERE file_row_number >= ? AND file_row_number < ?"  # noqa: S608  (quoted names; values are bound)
         try:

@@ -1,4 +1,5 @@
-"""Rows that can be shown before their source is imported: pages by place, and a length. Search, counts and edits wait for the import.
+"""Rows that can be shown before their source is imported: pages by place, and a length. Search, counts and edits wait
+for the import.
 
 A page is read from the source itself, so every reading first looks whether its files are still those that were opened.
 """
@@ -37,7 +38,9 @@ class Watch:
             try:
                 now = self._state(path)
             except OSError as error:
-                raise DataError(f"it is gone since it was opened ({error.strerror})", str(path), "Bring it back, or open another") from error
+                raise DataError(
+                    f"it is gone since it was opened ({error.strerror})", str(path), "Bring it back, or open another"
+                ) from error
             if now != state:
                 raise DataError("it was changed since it was opened", str(path), "Open it again")
 
@@ -48,8 +51,8 @@ class Watch:
 
 
 class EarlyRows(ABC):
-    """As `dataset.Rows`, for a source whose import has not ended. An index is a place in the source: a row that cannot be read keeps its own,
-    and says why."""
+    """As `dataset.Rows`, for a source whose import has not ended. An index is a place in the source: a row that cannot
+    be read keeps its own, and says why."""
 
     block = BLOCK
 
@@ -61,7 +64,8 @@ class EarlyRows(ABC):
 
     @abstractmethod
     def _read(self, first: int, limit: int) -> list[Row]:
-        """The rows from `first` on, at most `limit`, fewer only at the end. Called by one thread at a time. Raises OSError, DataError."""
+        """The rows from `first` on, at most `limit`, fewer only at the end. Called by one thread at a time. Raises
+        OSError, DataError."""
 
     def __len__(self) -> int:
         return self._length
@@ -87,7 +91,9 @@ class EarlyRows(ABC):
         if indices and 0 <= indices[0] <= indices[-1] < self._length and len(indices) <= 2 * self.block:
             numbers = range(int(indices[0]) // self.block, int(indices[-1]) // self.block + 1)
             with self._lock:
-                if len(numbers) <= _KEPT // 2 and (missing := [number for number in numbers if number not in self._blocks]):
+                if len(numbers) <= _KEPT // 2 and (
+                    missing := [number for number in numbers if number not in self._blocks]
+                ):
                     self._load(missing[0], missing[-1])  # a page that lies across two blocks: one reading
         return [self.row(int(index)) for index in indices]
 
@@ -104,14 +110,20 @@ class EarlyRows(ABC):
         try:
             rows = self._read(first, wanted)
         except OSError as error:
-            raise DataError(f"it cannot be read ({error.strerror or error})", self._where, "Check the file and who may read it") from error
+            raise DataError(
+                f"it cannot be read ({error.strerror or error})", self._where, "Check the file and who may read it"
+            ) from error
         self._watch.check()  # what was read while it changed is neither version
         if len(rows) != wanted:
             raise DataError(f"{len(rows)} rows came where {wanted} were announced", self._where, "Open it again")
         return rows
 
     def _not_yet(self) -> NoReturn:
-        raise DataError("its rows are still being imported", self._where, "Wait until the import has ended; pages can be looked at meanwhile")
+        raise DataError(
+            "its rows are still being imported",
+            self._where,
+            "Wait until the import has ended; pages can be looked at meanwhile",
+        )
 
     def find(self, filters: Filters, ticket: Ticket) -> Iterator[tuple[float, Sequence[int]]]:
         self._not_yet()
@@ -141,7 +153,8 @@ class HeadRows(EarlyRows):
 
 
 def shown(read: list[str] | str, index: int, place: str) -> Row:
-    """A row as it was read, or, in its stead, one that says what is wrong with it, so that every row keeps its place. place: as "line 7"."""
+    """A row as it was read, or, in its stead, one that says what is wrong with it, so that every row keeps its place.
+    place: as "line 7"."""
     if isinstance(read, str):
         return Row(f"({clean(place)}: {clean(read)})", index=index)
     return Row(*read, index=index)  # type: ignore[misc, arg-type]

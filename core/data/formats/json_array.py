@@ -14,7 +14,9 @@ from core.data.formats.text_decoding import BLOCK, Source, explain
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that were not UTF-8, as surrogateescape carries them
-_NEAR = 16  # an error this close to the end of what was read may be cured by reading on: no JSON token but a string or number is longer
+# an error this close to the end of what was read may be cured by reading on: no JSON token but a string or number is
+# longer
+_NEAR = 16
 
 
 def read_array(source: Source, total: int, intake: Intake) -> None:
@@ -34,7 +36,9 @@ def read_array(source: Source, total: int, intake: Intake) -> None:
         _, advice = explain(elements.foreign, 0) if elements.foreign else ("", "")
         hint = "; the file is not UTF-8" if elements.foreign else ""
         line = elements.lines + elements.text.count("\n", 0, error.pos) + 1
-        intake.problems.add(number + 1, f"the list breaks at line {line}: {error.msg}{hint}; what follows cannot be read", advice)
+        intake.problems.add(
+            number + 1, f"the list breaks at line {line}: {error.msg}{hint}; what follows cannot be read", advice
+        )
     except RecursionError:
         intake.problems.add(number + 1, "nested too deeply; what follows cannot be read")
 
@@ -78,7 +82,9 @@ class Elements:
         while (char := self._next()) != "]":
             if not first:
                 if char != ",":
-                    raise JSONDecodeError("the end of the list is missing" if not char else "Expecting ',' delimiter", self.text, self.at)
+                    raise JSONDecodeError(
+                        "the end of the list is missing" if not char else "Expecting ',' delimiter", self.text, self.at
+                    )
                 self.at += 1
                 self._next()
             first = False

@@ -1,8 +1,10 @@
-"""Blocks of JSON lines as Arrow arrays in one call, where that gives exactly what reading line by line gives; any doubt refuses the block.
+"""Blocks of JSON lines as Arrow arrays in one call, where that gives exactly what reading line by line gives; any doubt
+refuses the block.
 
-Twenty times as fast as line by line. A block is taken where every line is one object with known names, whose mapped columns are texts or null, with
-instruction and output there and something said in one of them. That a line is one object is seen from its ends: where each begins with a brace and
-ends with one, where the whole parses, and where there are as many objects as lines, no object ends or begins inside a line.
+Twenty times as fast as line by line. A block is taken where every line is one object with known names, whose mapped
+columns are texts or null, with instruction and output there and something said in one of them. That a line is one
+object is seen from its ends: where each begins with a brace and ends with one, where the whole parses, and where there
+are as many objects as lines, no object ends or begins inside a line.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ class QuickLines:
         self._how = pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer", newlines_in_values=False)
 
     def read(self, block: bytes) -> list[Arrays] | None:
-        """The rows of `block`, whole lines, as batches; None where they must be read another way. Called by several threads."""
+        """The rows of `block`, whole lines, as batches; None where they must be read another way. Called by several
+        threads."""
         import pyarrow as pa
         import pyarrow.json as pj
 
@@ -54,7 +57,9 @@ class QuickLines:
         found = frozenset(table.schema.names)
         if table.num_rows != lines or not found <= self.names or (found != self._wanted and _NUMBERS.search(block)):
             return None
-        instruction, output = (table.column(self._sources[COLUMNS.index(column)]) for column in ("instruction", "output"))
+        instruction, output = (
+            table.column(self._sources[COLUMNS.index(column)]) for column in ("instruction", "output")
+        )
         if instruction.null_count or output.null_count:
             return None
         batches = [self._arrays(batch) for batch in table.to_batches()]
@@ -67,8 +72,11 @@ class QuickLines:
         return [batch.column(name).fill_null("") if name else empty for name in self._sources]
 
 
-def ahead(blocks: Iterator[bytes], read: Callable[[bytes], list[Arrays] | None], wanted: bool) -> Iterator[tuple[bytes, list[Arrays] | None]]:
-    """Each block with what `read` makes of it, in order, the next few being read meanwhile; with None alone where that is not `wanted`."""
+def ahead(
+    blocks: Iterator[bytes], read: Callable[[bytes], list[Arrays] | None], wanted: bool
+) -> Iterator[tuple[bytes, list[Arrays] | None]]:
+    """Each block with what `read` makes of it, in order, the next few being read meanwhile; with None alone where that
+    is not `wanted`."""
     if not wanted:
         yield from ((block, None) for block in blocks)
         return
@@ -103,7 +111,11 @@ def object_lines(block: bytes) -> int:
     end = len(block) - block.endswith(b"\n")
     lines = block.count(b"\n", 0, end) + 1
     within = block.count(b"}\n{", 0, end) + block.count(b"}\r\n{", 0, end)
-    return lines if within == lines - 1 and block.startswith(b"{") and block[max(0, end - 2) : end].rstrip(b"\r").endswith(b"}") else 0
+    return (
+        lines
+        if within == lines - 1 and block.startswith(b"{") and block[max(0, end - 2) : end].rstrip(b"\r").endswith(b"}")
+        else 0
+    )
 
 
 def _deep(block: bytes, lines: int) -> bool:
@@ -126,7 +138,8 @@ def _says(instruction: Any, output: Any) -> bool:
 
 
 def _may_be_blank(column: Any) -> Any:
-    """True for an empty text, and for one whose first byte a space of Unicode could begin with: of E3, only with 80 behind it, as in U+3000."""
+    """True for an empty text, and for one whose first byte a space of Unicode could begin with: of E3, only with 80
+    behind it, as in U+3000."""
     import numpy as np
 
     offsets = np.frombuffer(column.buffers()[1], dtype=np.int32)[column.offset : column.offset + len(column) + 1]

@@ -35,7 +35,11 @@ def read_object(content: bytes, intake: Intake) -> None:
     try:
         members = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"this is not JSON: {error}", intake.where, "Mend it at the place named, or save one object a line as .jsonl") from error
+        raise DataError(
+            f"this is not JSON: {error}",
+            intake.where,
+            "Mend it at the place named, or save one object a line as .jsonl",
+        ) from error
     heads = {name: bytes(memoryview(value)[:4096]).lstrip() for name, value in members.items()}
     lists = [name for name, head in heads.items() if head.startswith(b"[")]
     with_rows = [name for name in lists if heads[name][1:].lstrip().startswith(b"{")]
@@ -47,7 +51,11 @@ def read_object(content: bytes, intake: Intake) -> None:
         read_array(_View(memoryview(members[with_rows[0]])), len(content), intake)
     elif with_rows:
         do = "Keep one list of objects in it, or save one object a line as .jsonl (pandas: to_json(path, orient='records', lines=True))"
-        raise DataError(f"it holds {len(lists)} lists ({', '.join(lists[:10])}), and it is unclear which has the rows", intake.where, do)
+        raise DataError(
+            f"it holds {len(lists)} lists ({', '.join(lists[:10])}), and it is unclear which has the rows",
+            intake.where,
+            do,
+        )
     else:
         intake.take(1, _loaded(content, intake), len(content))
 
@@ -57,7 +65,9 @@ def _loaded(content: bytes, intake: Intake) -> Any:
         return JSON.decode(content.decode("utf-8", "replace"))
     except (JSONDecodeError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise DataError(f"this is not JSON: {why}", intake.where, "Mend it, or save one object a line as .jsonl") from error
+        raise DataError(
+            f"this is not JSON: {why}", intake.where, "Mend it, or save one object a line as .jsonl"
+        ) from error
 
 
 def _are_turns(text: msgspec.Raw) -> bool:
@@ -75,11 +85,14 @@ def _are_columns(members: dict[str, msgspec.Raw], heads: dict[str, bytes], with_
         return True
     if not members or not all(head.startswith(b"[") for head in heads.values()) or len(with_rows) == len(members):
         return False
-    return not with_rows or len({len(msgspec.json.decode(text, type=list[msgspec.Raw])) for text in members.values()}) == 1
+    return (
+        not with_rows or len({len(msgspec.json.decode(text, type=list[msgspec.Raw])) for text in members.values()}) == 1
+    )
 
 
 def _read_columns(members: dict[str, msgspec.Raw], intake: Intake) -> None:
-    """An object of columns: lists of one length, or, as pandas writes them, objects from the row's name to its value."""
+    """An object of columns: lists of one length, or, as pandas writes them, objects from the row's name to its
+    value."""
     columns: dict[str, list[Any]] = {}
     for name, text in members.items():
         value = _loaded(bytes(text), intake)
@@ -87,6 +100,14 @@ def _read_columns(members: dict[str, msgspec.Raw], intake: Intake) -> None:
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         said = ", ".join(f"{name} {length}" for name, length in list(lengths.items())[:10])
-        raise DataError(f"its columns are not of one length ({said})", intake.where, "Write it again, or save one object a line as .jsonl")
+        raise DataError(
+            f"its columns are not of one length ({said})",
+            intake.where,
+            "Write it again, or save one object a line as .jsonl",
+        )
     for number, values in enumerate(zip(*columns.values(), strict=True), 1):
-        intake.take(number, dict(zip(columns, values, strict=True)), sum(len(value) if isinstance(value, str) else 8 for value in values))
+        intake.take(
+            number,
+            dict(zip(columns, values, strict=True)),
+            sum(len(value) if isinstance(value, str) else 8 for value in values),
+        )

@@ -1,8 +1,9 @@
-"""Where the lines of a large file begin: one count of line ends a chunk, so that any line is found by reading its chunk. Knows no JSON.
+"""Where the lines of a large file begin: one count of line ends a chunk, so that any line is found by reading its
+chunk. Knows no JSON.
 
-640 MB are counted in a tenth of a second on two cores once they lie in the page cache; that takes numpy, which takes as long again to import, so what
-is counted in the first moment is counted without it. The file is read, never mapped: one that is cut short while it
-is mapped kills the process.
+640 MB are counted in a tenth of a second on two cores once they lie in the page cache; that takes numpy, which takes as
+long again to import, so what is counted in the first moment is counted without it. The file is read, never mapped: one
+that is cut short while it is mapped kills the process.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _THREADS = 2
 
 
 class LineIndex:
-    """The lines of an open file. `counted`: whether the whole of it was looked at before the time ran out; else `lines` are those found so far.
+    """The lines of an open file. `counted`: whether the whole of it was looked at before the time ran out; else `lines`
+    are those found so far.
 
     `before`: an index of the same file whose time ran out, to go on from.
     """
@@ -33,7 +35,8 @@ class LineIndex:
         begun: list[int] = list(range(_THREADS)) if before is None else before._seen
         count = _count_plainly if before is None else _count_in_threads
         deadline = time.monotonic() + seconds
-        # each thread takes every other chunk: what is known when the time is over is then one piece from the start of the file
+        # each thread takes every other chunk: what is known when the time is over is then one piece from the start of
+        # the file
         with ThreadPoolExecutor(_THREADS) as pool:
             seen = list(pool.map(lambda first: count(descriptor, counts, first, deadline), begun))
         self._counts: array[int] = counts
@@ -52,7 +55,8 @@ class LineIndex:
         return 1 - (len(tail) > len(text)) * tail[len(text) :].count(b"\n")
 
     def read(self, line: int, limit: int) -> list[bytes]:
-        """The lines from `line` on, at most `limit`, without their ends; one longer than `LONGEST` is cut there. Raises OSError."""
+        """The lines from `line` on, at most `limit`, without their ends; one longer than `LONGEST` is cut there. Raises
+        OSError."""
         lines: list[bytes] = []
         held = b""
         for piece in self._pieces(self._start(line)):

@@ -1,4 +1,5 @@
-"""Parquet, and Arrow files and streams (as `datasets` saves them): record batches in, six columns of text out. Never imports datasets.
+"""Parquet, and Arrow files and streams (as `datasets` saves them): record batches in, six columns of text out. Never
+imports datasets.
 
 pyarrow is imported inside: it costs a tenth of a second that the first paint does not have.
 """
@@ -31,7 +32,8 @@ _BATCH_BYTES = 8 << 20
 def read_parquet(paths: Sequence[Path], intake: Intake, put: PutArrays) -> None:
     """Shards are read in the order given; `put` takes six string arrays without nulls, in the order of `COLUMNS`.
 
-    A shard that is damaged, or that lacks a column the others have, is a problem, and the others stay; where it is the only file, DataError.
+    A shard that is damaged, or that lacks a column the others have, is a problem, and the others stay; where it is the
+    only file, DataError.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -39,7 +41,9 @@ def read_parquet(paths: Sequence[Path], intake: Intake, put: PutArrays) -> None:
     files: list[tuple[Path, int]] = []
     for path in paths:
         try:
-            with pq.ParquetFile(str(path)) as file:  # not kept open: a folder may hold more shards than a process may open
+            with pq.ParquetFile(
+                str(path)
+            ) as file:  # not kept open: a folder may hold more shards than a process may open
                 files.append((path, file.metadata.num_rows))
         except (pa.ArrowInvalid, UnicodeDecodeError) as error:
             _damaged(f"this is no whole Parquet file: {_line(error)}", path, paths, intake)
@@ -50,14 +54,16 @@ def read_parquet(paths: Sequence[Path], intake: Intake, put: PutArrays) -> None:
             reader = _Reader(path, paths, intake, put)
             if reader.learn(file.schema_arrow.names, partial(_head, file)):
                 rows = max(16, min(8192, _BATCH_BYTES * max(1, count) // max(1, size)))
-                for seen in reader.read(_ahead(file.iter_batches(batch_size=rows, columns=reader.wanted, use_threads=True))):
+                for seen in reader.read(
+                    _ahead(file.iter_batches(batch_size=rows, columns=reader.wanted, use_threads=True))
+                ):
                     intake.progress(done + seen, total)
         done += count
 
 
 def read_streams(paths: Sequence[Path], intake: Intake, put: PutArrays) -> None:
-    """Arrow files and streams, such as the data-*.arrow of a saved data set; else as `read_parquet`. Progress is in files: a stream does not say how
-    many rows it has."""
+    """Arrow files and streams, such as the data-*.arrow of a saved data set; else as `read_parquet`. Progress is in
+    files: a stream does not say how many rows it has."""
     import pyarrow as pa
 
     for place, path in enumerate(paths):
@@ -97,7 +103,9 @@ def _open(source: Any) -> Iterator[Any]:
     source.seek(0)
     if magic == b"ARROW1":
         file = pa.ipc.open_file(source)
-        return map(lambda place: sound(file.get_batch(place)), range(file.num_record_batches))  # no generator: one that looks into it would end it
+        return map(
+            lambda place: sound(file.get_batch(place)), range(file.num_record_batches)
+        )  # no generator: one that looks into it would end it
     return map(sound, pa.ipc.open_stream(source))
 
 
@@ -127,7 +135,8 @@ class _Reader:
         self._done = 0
 
     def learn(self, names: list[str], head: Callable[[], Any]) -> bool:
-        """Whether the rows can be read. `head` gives the first rows, for the guess; asked only where there is none yet. Raises DataError."""
+        """Whether the rows can be read. `head` gives the first rows, for the guess; asked only where there is none yet.
+        Raises DataError."""
         columns = self._intake.columns
         sample = []
         if not columns.settled:
@@ -184,7 +193,10 @@ class _Reader:
         import pyarrow as pa
 
         empty, places = pa.repeat(pa.scalar(""), len(batch)), batch.schema.names
-        arrays = [_texts(batch.column(places.index(name)), self._done, self._intake) if name is not None else empty for name in names]
+        arrays = [
+            _texts(batch.column(places.index(name)), self._done, self._intake) if name is not None else empty
+            for name in names
+        ]
         arrays = _good(arrays, self._done, self._intake)
         if len(arrays[0]):
             self._intake.rows += len(arrays[0])
@@ -192,14 +204,18 @@ class _Reader:
 
     def _take_values(self, batch: Any) -> None:
         lists = [
-            _values(batch.column(batch.schema.names.index(name)), self._done, self._intake) if name in self.wanted else [None] * len(batch)
+            _values(batch.column(batch.schema.names.index(name)), self._done, self._intake)
+            if name in self.wanted
+            else [None] * len(batch)
             for name in self._intake.columns.reader.sources
         ]
         self._intake.put_values(range(self._done + 1, self._done + len(batch) + 1), list(zip(*lists, strict=True)))
 
 
 def _sample(batch: Any) -> list[dict[str, Any]]:
-    lists = {name: _values(batch.column(place), 0, None) for place, name in reversed(list(enumerate(batch.schema.names)))}
+    lists = {
+        name: _values(batch.column(place), 0, None) for place, name in reversed(list(enumerate(batch.schema.names)))
+    }
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 
@@ -221,7 +237,9 @@ def _value(scalar: Any, row: int, intake: Intake | None) -> Any:
         return scalar.as_py()
     except UnicodeDecodeError as error:
         if intake is not None:
-            intake.problems.add(row, f"not UTF-8: byte {error.start + 1} of a text in the cell is 0x{error.object[error.start]:02X}")
+            intake.problems.add(
+                row, f"not UTF-8: byte {error.start + 1} of a text in the cell is 0x{error.object[error.start]:02X}"
+            )
         return None
 
 
@@ -240,8 +258,16 @@ def _texts(column: Any, before: int, intake: Intake | None) -> pa.Array:
         column = column.dictionary_decode()
         kind = column.type
     if kinds.is_floating(kind):
-        column = pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)  # what pandas writes for a number that is not there
-    simple = kinds.is_floating(kind) or kinds.is_integer(kind) or kinds.is_boolean(kind) or kinds.is_decimal(kind) or kinds.is_temporal(kind)
+        column = pc.if_else(
+            pc.is_nan(column), pa.scalar(None, kind), column
+        )  # what pandas writes for a number that is not there
+    simple = (
+        kinds.is_floating(kind)
+        or kinds.is_integer(kind)
+        or kinds.is_boolean(kind)
+        or kinds.is_decimal(kind)
+        or kinds.is_temporal(kind)
+    )
     texts = kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind)
     if simple or texts or kinds.is_binary(kind) or kinds.is_large_binary(kind):
         try:
@@ -271,12 +297,16 @@ def _good(arrays: list[Any], before: int, intake: Intake) -> list[Any]:
     import pyarrow.compute as pc
 
     there = [arrays[COLUMNS.index(column)].is_valid() for column in ("instruction", "output")]
-    says = [pc.not_equal(pc.utf8_trim_whitespace(arrays[COLUMNS.index(column)]), "") for column in ("instruction", "output")]
+    says = [
+        pc.not_equal(pc.utf8_trim_whitespace(arrays[COLUMNS.index(column)]), "") for column in ("instruction", "output")
+    ]
     complete = pc.and_(*there)
     good = pc.fill_null(pc.and_(complete, pc.or_kleene(*says)), False)
     if not pc.all(good).as_py():
         for place in pc.indices_nonzero(pc.invert(good)).to_pylist():
-            missing = [name for name, valid in zip(("instruction", "output"), there, strict=True) if not valid[place].as_py()]
+            missing = [
+                name for name, valid in zip(("instruction", "output"), there, strict=True) if not valid[place].as_py()
+            ]
             intake.problems.add(before + place + 1, lacking(missing))
         arrays = [array.filter(good) for array in arrays]
     return [array.fill_null("") for array in arrays]

@@ -24,9 +24,11 @@ class _Unclosed(Exception):
 
 
 class _Lines:
-    """The stream as text lines for `csv`, which wants each with its line end. `wrong` holds lines that are not UTF-8, by number.
+    """The stream as text lines for `csv`, which wants each with its line end. `wrong` holds lines that are not UTF-8,
+    by number.
 
-    The lines of the row that is being read are kept: where its quotes turn out to be wrong, those after its first are read once more, as rows.
+    The lines of the row that is being read are kept: where its quotes turn out to be wrong, those after its first are
+    read once more, as rows.
     """
 
     def __init__(self, source: Source) -> None:
@@ -151,13 +153,17 @@ def _by_reader(intake: Intake, header: list[str]) -> _Put:
     places = [header.index(name) if name in header else -1 for name in intake.columns.reader.sources]
 
     def put(batch: list[tuple[int, list[str]]]) -> None:
-        intake.put_values([number for number, _ in batch], [[fields[place] if place >= 0 else None for place in places] for _, fields in batch])
+        intake.put_values(
+            [number for number, _ in batch],
+            [[fields[place] if place >= 0 else None for place in places] for _, fields in batch],
+        )
 
     return put
 
 
 def _rows(reader: Iterator[list[str]], lines: _Lines, width: int, intake: Intake) -> Iterator[tuple[int, list[str]]]:
-    """The rows of the header's width, each with the number of its first line; the others are problems, and cost no line but their first."""
+    """The rows of the header's width, each with the number of its first line; the others are problems, and cost no line
+    but their first."""
     while True:
         lines.begin()
         start = lines.number + 1
@@ -180,7 +186,9 @@ def _rows(reader: Iterator[list[str]], lines: _Lines, width: int, intake: Intake
             for number, (why, advice) in wrong.items():
                 intake.problems.add(number, why, advice)
         elif what:
-            intake.problems.add(start, what + (" (a quote opened here may not be closed)" if several and "quote" not in what else ""))
+            intake.problems.add(
+                start, what + (" (a quote opened here may not be closed)" if several and "quote" not in what else "")
+            )
         elif fields:
             yield start, fields
 

@@ -72,7 +72,11 @@ def _shape(source: Source) -> str:
 def _read_lines(source: Source, total: int, intake: Intake) -> None:
     number = 1
     quick: _Quick | None = None
-    pieces = ahead(blocks(source, SAMPLE_CHARS), lambda block: quick.arrays(block) if quick is not None else None, intake.arrays is not None)
+    pieces = ahead(
+        blocks(source, SAMPLE_CHARS),
+        lambda block: quick.arrays(block) if quick is not None else None,
+        intake.arrays is not None,
+    )
     for block, arrays in pieces:
         if quick is None and intake.columns.settled and intake.columns.names:
             quick = _Quick(intake)  # of a shard that is not the first
@@ -108,15 +112,20 @@ def _read_slowly(block: bytes, number: int, intake: Intake) -> None:
 class _Quick:
     """Reads a block of lines in one call where every line is an object of the known columns.
 
-    Ten times as fast as line by line; a block with anything else is refused whole, and nothing of it is taken. Where every column is taken as it
-    stands and holds texts, whole numbers, true, false or null, no single record is looked at.
+    Ten times as fast as line by line; a block with anything else is refused whole, and nothing of it is taken. Where
+    every column is taken as it stands and holds texts, whole numbers, true, false or null, no single record is looked
+    at.
     """
 
     def __init__(self, intake: Intake) -> None:
         columns = intake.columns
         self.names = list(columns.names)
         self._intake = intake
-        self._places = {column: f"c{self.names.index(source)}" for column in COLUMNS if (source := columns.mapping.source(column)) in self.names}
+        self._places = {
+            column: f"c{self.names.index(source)}"
+            for column in COLUMNS
+            if (source := columns.mapping.source(column)) in self.names
+        }
         self._texts: msgspec.json.Decoder[Any] | None = None
         self._any: msgspec.json.Decoder[Any] | None = None
         self._lines: QuickLines | None = None
@@ -125,27 +134,37 @@ class _Quick:
         if columns.mapping.plain:
             self._texts = self._decoder(set(self._places.values()), _Value, msgspec.UNSET)
             if intake.arrays is not None:
-                self._lines = QuickLines(self.names, [columns.mapping.source(column) if column in self._places else "" for column in COLUMNS])
+                self._lines = QuickLines(
+                    self.names, [columns.mapping.source(column) if column in self._places else "" for column in COLUMNS]
+                )
         sources = [f"c{self.names.index(name)}" if name in self.names else "none" for name in columns.reader.sources]
         self._any = self._decoder(set(sources), Any, None)
         self._values = _getter(sources)
 
     def _decoder(self, wanted: set[str], kind: Any, default: Any) -> msgspec.json.Decoder[Any]:
         fields: list[tuple[str, Any, Any]] = [
-            (f"c{i}", kind, default) if f"c{i}" in wanted else (f"c{i}", msgspec.Raw, msgspec.Raw()) for i in range(len(self.names))
+            (f"c{i}", kind, default) if f"c{i}" in wanted else (f"c{i}", msgspec.Raw, msgspec.Raw())
+            for i in range(len(self.names))
         ]
         rename = {f"c{i}": name for i, name in enumerate(self.names)}
-        record = msgspec.defstruct("Record", fields, rename=rename, forbid_unknown_fields=True, gc=False, namespace={"none": None})
+        record = msgspec.defstruct(
+            "Record", fields, rename=rename, forbid_unknown_fields=True, gc=False, namespace={"none": None}
+        )
         return msgspec.json.Decoder(record, float_hook=Number)
 
     def arrays(self, block: bytes) -> list[Arrays] | None:
-        """The rows of `block` for a storage that takes Arrow arrays. What was read by names known earlier stays right when more are learnt: the block
-        holds none of them. Before the first row nothing is, as the guess may still change."""
+        """The rows of `block` for a storage that takes Arrow arrays. What was read by names known earlier stays right
+        when more are learnt: the block holds none of them. Before the first row nothing is, as the guess may still
+        change."""
         return self._lines.read(block) if self._lines is not None and self._intake.rows else None
 
     def read(self, block: bytes, number: int) -> bool:
         """Take the lines of `block`, of which the first is line `number`, or refuse them."""
-        if self._texts is not None and (records := _decoded(self._texts, block)) is not None and self._put_texts(records):
+        if (
+            self._texts is not None
+            and (records := _decoded(self._texts, block)) is not None
+            and self._put_texts(records)
+        ):
             return True
         if self._any is None or (records := _decoded(self._any, block)) is None:
             return False
@@ -159,7 +178,9 @@ class _Quick:
             values = [getattr(record, place) for record in records] if place else [""] * len(records)
             if column in ("instruction", "output") and (None in values or msgspec.UNSET in values):
                 return False
-            columns.append([value if type(value) is str else "" if value is msgspec.UNSET else _plain(value) for value in values])
+            columns.append(
+                [value if type(value) is str else "" if value is msgspec.UNSET else _plain(value) for value in values]
+            )
         if any(blank(instruction, output) for instruction, output in zip(columns[0], columns[3], strict=True)):
             return False
         self._intake.put(columns)

@@ -1,4 +1,5 @@
-"""Where readers put what they read: settles the columns, sets bad rows aside, hands good ones on by batches. Knows no format and no storage."""
+"""Where readers put what they read: settles the columns, sets bad rows aside, hands good ones on by batches. Knows no
+format and no storage."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ BATCH_ROWS, BATCH_CHARS = 16_384, 4 << 20
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What is known of a source besides its rows. mapping: what the columns were taken from; extra: columns that are not used."""
+    """What is known of a source besides its rows. mapping: what the columns were taken from; extra: columns that are
+    not used."""
 
     mapping: Mapping
     extra: tuple[str, ...]
@@ -40,7 +42,9 @@ class Intake:
         self.columns = Columns(mapping)
         self.problems = Problems()
         self.rows = 0
-        self.arrays: Callable[[Sequence[Any]], None] | None = None  # set by a storage that takes six Arrow arrays as they are
+        self.arrays: Callable[[Sequence[Any]], None] | None = (
+            None  # set by a storage that takes six Arrow arrays as they are
+        )
         self._put = put
         self._progress = progress
         self._told = time.monotonic()
@@ -48,7 +52,8 @@ class Intake:
         self._chars = 0
 
     def take(self, number: int, record: Any, size: int) -> None:
-        """One record of any shape, `number` as in `Problem.row`, of about `size` characters. Kept until enough have come."""
+        """One record of any shape, `number` as in `Problem.row`, of about `size` characters. Kept until enough have
+        come."""
         if not isinstance(record, dict):
             self.problems.add(number, f"not an object but {_kind(record)}")
             return
@@ -108,7 +113,9 @@ class Intake:
         """What was learnt. Raises DataError where a required column or every row is missing."""
         self.flush()
         files = {problem.file: place for place, problem in reversed(list(enumerate(self.problems.kept)))}
-        kept = sorted(self.problems.kept, key=lambda problem: (files[problem.file], problem.row))  # readers and `flush` find them at different times
+        kept = sorted(
+            self.problems.kept, key=lambda problem: (files[problem.file], problem.row)
+        )  # readers and `flush` find them at different times
         if self.columns.names:
             self.columns.check(self.where)
         if not self.rows:
@@ -116,7 +123,9 @@ class Intake:
                 raise DataError("there are no rows in it", self.where, "Name a file with at least one row")
             first = kept[0]
             raise DataError(
-                f"none of its {self.problems.count} rows can be used; the first, at {first.row}: {first.what}" if first.row else first.what,
+                f"none of its {self.problems.count} rows can be used; the first, at {first.row}: {first.what}"
+                if first.row
+                else first.what,
                 self.where,
                 self.problems.advice or "Mend the rows, or name another file",
             )

@@ -1,4 +1,5 @@
-"""Bytes that should be UTF-8: compression, byte order marks, UTF-16, and a guess at what other bytes are. Knows nothing of rows."""
+"""Bytes that should be UTF-8: compression, byte order marks, UTF-16, and a guess at what other bytes are. Knows nothing
+of rows."""
 
 from __future__ import annotations
 
@@ -29,9 +30,12 @@ class Source(Protocol):
 
 
 class _Text:
-    """A stream of which some bytes were looked at, recoded where it must be. A break in it becomes a problem of the file, once the end is reached."""
+    """A stream of which some bytes were looked at, recoded where it must be. A break in it becomes a problem of the
+    file, once the end is reached."""
 
-    def __init__(self, stream: Stream, held: bytes, recode: codecs.IncrementalDecoder | None, problems: Problems | None) -> None:
+    def __init__(
+        self, stream: Stream, held: bytes, recode: codecs.IncrementalDecoder | None, problems: Problems | None
+    ) -> None:
         self._stream, self._held, self._recode, self._problems = stream, held, recode, problems
 
     @property
@@ -46,7 +50,9 @@ class _Text:
             if 0 <= size < len(block):
                 block, self._held = block[:size], block[size:]
             if ended and self._stream.broken and self._problems is not None:
-                self._problems.add(0, f"{self._stream.broken}; what follows cannot be read", "Copy or pack the file again")
+                self._problems.add(
+                    0, f"{self._stream.broken}; what follows cannot be read", "Copy or pack the file again"
+                )
                 self._problems = None
             if self._recode is None:
                 return block
@@ -58,10 +64,11 @@ class _Text:
 
 
 def open_utf8(path: Path, problems: Problems | None = None) -> Source:
-    """The file as a stream of UTF-8 without a byte order mark, unpacked where it is compressed; UTF-16 with its mark is recoded on the way.
+    """The file as a stream of UTF-8 without a byte order mark, unpacked where it is compressed; UTF-16 with its mark is
+    recoded on the way.
 
-    Other bytes are passed on as they are, for the reader to name the row. Compressed data that break off end the stream and are a problem.
-    Raises OSError, and DataError for UTF-16 without a mark and UTF-32.
+    Other bytes are passed on as they are, for the reader to name the row. Compressed data that break off end the stream
+    and are a problem. Raises OSError, and DataError for UTF-16 without a mark and UTF-32.
     """
     stream = open_stream(path)
     try:
@@ -73,7 +80,11 @@ def open_utf8(path: Path, problems: Problems | None = None) -> Source:
         nulls = [head[i::2].count(0) * 2 > len(head[i::2]) * 0.6 for i in (0, 1)]
         if len(head) > 3 and nulls[0] != nulls[1]:
             name = "UTF-16BE" if nulls[0] else "UTF-16LE"
-            raise DataError(f"the file looks like {name} without a byte order mark", str(path), f"Convert it: iconv -f {name} -t UTF-8 OLD > NEW")
+            raise DataError(
+                f"the file looks like {name} without a byte order mark",
+                str(path),
+                f"Convert it: iconv -f {name} -t UTF-8 OLD > NEW",
+            )
         return _Text(stream, head.removeprefix(codecs.BOM_UTF8), None, problems)
     except BaseException:
         stream.close()
@@ -81,7 +92,8 @@ def open_utf8(path: Path, problems: Problems | None = None) -> Source:
 
 
 def blocks(source: Source, first: int = 1 << 16) -> Iterator[bytes]:
-    """The stream cut after line ends: a small block, to learn the columns from, then blocks of about `BLOCK` bytes; a longer line comes whole."""
+    """The stream cut after line ends: a small block, to learn the columns from, then blocks of about `BLOCK` bytes; a
+    longer line comes whole."""
     held: list[bytes] = []
     size, length = first, 0
     while block := source.read(size):
@@ -93,7 +105,9 @@ def blocks(source: Source, first: int = 1 << 16) -> Iterator[bytes]:
         held.append(block)
         length += len(block)
         if length > LONGEST:
-            raise DataError(f"a line is longer than {LONGEST >> 20} MB", "", "Is it a JSON array? Then its name should end in .json")
+            raise DataError(
+                f"a line is longer than {LONGEST >> 20} MB", "", "Is it a JSON array? Then its name should end in .json"
+            )
     if rest := b"".join(held):
         yield rest
 
@@ -101,14 +115,21 @@ def blocks(source: Source, first: int = 1 << 16) -> Iterator[bytes]:
 def guess(block: bytes) -> str:
     """The likely encoding (a name iconv knows) of bytes that are not UTF-8, or "" where nothing fits.
 
-    Judged by what the bytes would say: kana for the Japanese encodings, characters of everyday Chinese for GB18030, lone accents for Western ones.
+    Judged by what the bytes would say: kana for the Japanese encodings, characters of everyday Chinese for GB18030,
+    lone accents for Western ones.
     """
     block = block[: 1 << 16]
     runs = _HIGH.findall(block)
     if runs and max(map(len, runs)) == 1:
         return "CP1252"
     best, name = 0.5, ""
-    for encoding, label in (("cp932", "CP932"), ("euc_jp", "EUC-JP"), ("gb18030", "GB18030"), ("euc_kr", "EUC-KR"), ("big5", "BIG5")):
+    for encoding, label in (
+        ("cp932", "CP932"),
+        ("euc_jp", "EUC-JP"),
+        ("gb18030", "GB18030"),
+        ("euc_kr", "EUC-KR"),
+        ("big5", "BIG5"),
+    ):
         try:
             text = codecs.getincrementaldecoder(encoding)().decode(block)
         except UnicodeDecodeError:
@@ -145,5 +166,7 @@ def _within(char: str, encoding: str) -> bool:
 def explain(line: bytes, start: int) -> tuple[str, str]:
     """What to say of a line whose byte `start` (from 0) is not UTF-8, and what to do."""
     name = guess(line)
-    what = f"not UTF-8: byte {start + 1} of the line is 0x{line[start]:02X}" + (f", it looks like {name}" if name else "")
+    what = f"not UTF-8: byte {start + 1} of the line is 0x{line[start]:02X}" + (
+        f", it looks like {name}" if name else ""
+    )
     return what, f"Convert the file: iconv -f {name or 'ITS-ENCODING'} -t UTF-8 OLD > NEW"

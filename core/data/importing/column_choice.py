@@ -1,4 +1,5 @@
-"""What a person needs to choose where columns are taken from: the names, some rows as the source has them, the mapping in force; and keeping it."""
+"""What a person needs to choose where columns are taken from: the names, some rows as the source has them, the mapping
+in force; and keeping it."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ from core.data.sidecar import sidecar
 
 @dataclass(frozen=True)
 class Choice:
-    """names: the source's columns; rows: at most 200 records of its beginning, the same that a guess is made from; mapping: the saved one, else the
-    guess; saved: which of the two."""
+    """names: the source's columns; rows: at most 200 records of its beginning, the same that a guess is made from;
+    mapping: the saved one, else the guess; saved: which of the two."""
 
     found: Found
     names: tuple[str, ...]
@@ -43,7 +44,8 @@ class Choice:
         return [read_row(mapping, record) for record in self.rows[:limit]]
 
     def keep(self, mapping: Mapping) -> Path:
-        """Keep `mapping` as what the person decided, so that the source is opened by it from now on. Gives its file. Raises DataError."""
+        """Keep `mapping` as what the person decided, so that the source is opened by it from now on. Gives its file.
+        Raises DataError."""
         path = sidecar(self.found).mapping
         try:
             private_dir(path.parent)
@@ -59,7 +61,9 @@ def choose(source: str, split: str = "") -> Choice:
     with named(locate(source, split)) as found:
         saved = load_mapping(sidecar(found).mapping)
         names, rows = _beginning(found)
-    return Choice(found, tuple(names), tuple(rows), saved if saved is not None else guess(names, rows), saved is not None)
+    return Choice(
+        found, tuple(names), tuple(rows), saved if saved is not None else guess(names, rows), saved is not None
+    )
 
 
 class _Enough(Exception):
@@ -88,7 +92,9 @@ def _beginning(found: Found) -> tuple[list[str], Sequence[Record[str, Any]]]:
         else:
             from core.data.formats import read_arrow
 
-            (read_arrow.read_parquet if found.format == "parquet" else read_arrow.read_streams)(found.paths, intake, lambda _: None)
+            (read_arrow.read_parquet if found.format == "parquet" else read_arrow.read_streams)(
+                found.paths, intake, lambda _: None
+            )
         intake.flush()
     except _Enough:
         return sample.names, sample.rows

@@ -1,7 +1,9 @@
-"""Imported sources: one Arrow file per version of a source, in `<cache>/data/`. Whole or absent, whatever is killed and whoever else imports.
+"""Imported sources: one Arrow file per version of a source, in `<cache>/data/`. Whole or absent, whatever is killed and
+whoever else imports.
 
-A file's name is a hash of what was read (the files' real paths) and one of its version (sizes, times, mapping, the importer's own version).
-It is written beside its place under a name of its own, flushed to disk and then put in place, so two importers at once only work twice.
+A file's name is a hash of what was read (the files' real paths) and one of its version (sizes, times, mapping, the
+importer's own version). It is written beside its place under a name of its own, flushed to disk and then put in place,
+so two importers at once only work twice.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ Read = Callable[[Intake, "Writer"], None]
 
 @dataclass(frozen=True)
 class Import:
-    """What is to be read: files of one kind with an optional mapping of a person; where: the source's name in errors."""
+    """What is to be read: files of one kind with an optional mapping of a person; where: the source's name in
+    errors."""
 
     paths: tuple[Path, ...]
     kind: str
@@ -51,7 +54,8 @@ class Import:
 
 
 def look(what: Import) -> tuple[MappedRows, Facts, str] | None:
-    """The rows, facts and key of what was imported before, None where it was not, or is damaged. Raises OSError where a file of it is gone."""
+    """The rows, facts and key of what was imported before, None where it was not, or is damaged. Raises OSError where a
+    file of it is gone."""
     key = "-".join(what.names())
     path = folders.cache() / "data" / f"{key}.arrow"
     if not path.exists():
@@ -69,7 +73,8 @@ def look(what: Import) -> tuple[MappedRows, Facts, str] | None:
 
 
 def open_cached(what: Import, read: Read, progress: Progress | None) -> tuple[MappedRows, Facts, str]:
-    """The rows of the files, from the cache, or imported with `read` into it; their facts, and the key of this version. Raises DataError."""
+    """The rows of the files, from the cache, or imported with `read` into it; their facts, and the key of this version.
+    Raises DataError."""
     for _ in range(3):
         if found := look(what):
             return found
@@ -78,7 +83,8 @@ def open_cached(what: Import, read: Read, progress: Progress | None) -> tuple[Ma
 
 
 def fill(what: Import, read: Read, progress: Progress | None) -> None:
-    """Import into the cache, and remove what was imported of older versions. A source that changes meanwhile leaves nothing there."""
+    """Import into the cache, and remove what was imported of older versions. A source that changes meanwhile leaves
+    nothing there."""
     try:
         folder = private_dir(folders.cache() / "data")
     except OSError as error:
@@ -144,7 +150,11 @@ class Writer:
             do = "Free space there, or set SUIRON_CACHE to another disk"
             return DataError("the disk is full while importing the data set", str(self._where), do)
         reason = error.strerror or str(error)
-        return DataError(f"the imported data set cannot be written ({reason})", str(self._where), "Set SUIRON_CACHE to a folder that can be written")
+        return DataError(
+            f"the imported data set cannot be written ({reason})",
+            str(self._where),
+            "Set SUIRON_CACHE to a folder that can be written",
+        )
 
 
 def _unwritable(error: OSError, where: Path | str) -> DataError:
@@ -173,7 +183,8 @@ def _import(path: Path, what: Import, read: Read, progress: Progress | None) -> 
 
 
 def _prune(folder: Path, which: str, keep: Path) -> None:
-    """Remove older versions of the same source, and what importers left that were killed: their locks died with them."""
+    """Remove older versions of the same source, and what importers left that were killed: their locks died with
+    them."""
     for old in folder.glob(f"{which}-*.arrow"):
         if old != keep:
             old.unlink(missing_ok=True)

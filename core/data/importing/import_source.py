@@ -1,7 +1,9 @@
-"""Reading a located source: all of it into memory or the import_cache, its first rows, or the import in a process of its own. Knows every format's reader.
+"""Reading a located source: all of it into memory or the import_cache, its first rows, or the import in a process of
+its own. Knows every format's reader.
 
-`python -m core.data.importing.import_source SOURCE SPLIT`, a mapping as JSON on standard input, imports into the cache. Each line it prints is a JSON
-object: {"done", "total"} now and then, at the end {"error": {what, where, do}} where it failed. It ends when nobody listens any more.
+`python -m core.data.importing.import_source SOURCE SPLIT`, a mapping as JSON on standard input, imports into the cache.
+Each line it prints is a JSON object: {"done", "total"} now and then, at the end {"error": {what, where, do}} where it
+failed. It ends when nobody listens any more.
 """
 
 from __future__ import annotations
@@ -45,9 +47,13 @@ def named(found: Found) -> Iterator[Found]:
             raise
         raise DataError(error.what, found.where, error.do) from error
     except OSError as error:
-        raise DataError(f"it cannot be read ({error.strerror or error})", found.where, "Check the file and who may read it") from error
+        raise DataError(
+            f"it cannot be read ({error.strerror or error})", found.where, "Check the file and who may read it"
+        ) from error
     except UnicodeDecodeError as error:  # pyarrow, of names inside a damaged file
-        raise DataError(f"the file is damaged: a name in it is not UTF-8 ({error.reason})", found.where, "Copy or write it again") from error
+        raise DataError(
+            f"the file is damaged: a name in it is not UTF-8 ({error.reason})", found.where, "Copy or write it again"
+        ) from error
 
 
 def read_held(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[HeldRows, Facts]:
@@ -71,7 +77,8 @@ class _Enough(Exception):
 
 
 def read_head(found: Found, mapping: Mapping | None) -> tuple[list[Row], Facts, bool]:
-    """The first rows of a text source, a few at least, what is known of it by then, and whether these are all. Raises DataError, OSError."""
+    """The first rows of a text source, a few at least, what is known of it by then, and whether these are all. Raises
+    DataError, OSError."""
     held = HeldRows()
 
     def put(columns: Sequence[Sequence[str]]) -> None:
@@ -128,7 +135,8 @@ def fill_cache(found: Found, mapping: Mapping | None, progress: Progress | None)
 
 
 def imported(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[MappedRows, Facts, str]:
-    """The rows from the import_cache, imported in this process where they are not there; their facts and key. Raises DataError, OSError."""
+    """The rows from the import_cache, imported in this process where they are not there; their facts and key. Raises
+    DataError, OSError."""
     from core.data.importing import import_cache
 
     return import_cache.open_cached(what(found, mapping), _reader(found), progress)
@@ -164,7 +172,8 @@ def _reader(found: Found) -> Any:
 
 
 def import_apart(source: str, split: str, mapping: Mapping | None, where: str, progress: Progress | None) -> None:
-    """Import in a child process of lower priority; this one stays small and quick. Raises DataError, and what `progress` raises: that ends the child.
+    """Import in a child process of lower priority; this one stays small and quick. Raises DataError, and what
+    `progress` raises: that ends the child.
 
     `progress` is called a few times a second also while there is nothing new, so that it can stop the import.
     """
@@ -212,8 +221,14 @@ def import_apart(source: str, split: str, mapping: Mapping | None, where: str, p
         if status:
             errors.seek(0)
             tail = errors.read()[-2000:].decode("utf-8", "replace").strip().rpartition("\n")[2][:300]
-            why = "it ran out of memory, or was ended" if status == -signal.SIGKILL else f"it ended with status {status}"
-            raise DataError(f"the import failed: {why}" + (f" ({tail})" if tail else ""), where, "Try again, or import a part of the data")
+            why = (
+                "it ran out of memory, or was ended" if status == -signal.SIGKILL else f"it ended with status {status}"
+            )
+            raise DataError(
+                f"the import failed: {why}" + (f" ({tail})" if tail else ""),
+                where,
+                "Try again, or import a part of the data",
+            )
 
 
 def main(source: str, split: str) -> int:

@@ -1,4 +1,5 @@
-"""Which rows of a large source can be shown at once, by its format. Knows the early readers; they know nothing of each other."""
+"""Which rows of a large source can be shown at once, by its format. Knows the early readers; they know nothing of each
+other."""
 
 from __future__ import annotations
 
@@ -24,8 +25,11 @@ _PLAIN = (b"{", b" ", b"\t", b"\r", b"\n")  # what JSON lines that are neither p
 
 
 def open_early(found: Found, mapping: Mapping | None) -> tuple[EarlyRows, Facts, bool]:
-    """Rows to be shown before the import, what is known of the source, and whether their number is exact. Raises DataError, OSError."""
-    if found.format == "parquet" and not any(set("*?[]") & set(str(path)) for path in found.paths):  # DuckDB would take these for a pattern
+    """Rows to be shown before the import, what is known of the source, and whether their number is exact. Raises
+    DataError, OSError."""
+    if found.format == "parquet" and not any(
+        set("*?[]") & set(str(path)) for path in found.paths
+    ):  # DuckDB would take these for a pattern
         return _parquet(found, mapping)
     if found.format == "arrow" and len(found.paths) <= _OPEN:
         return _arrow(found, mapping)

@@ -1,8 +1,10 @@
-"""Data sets by hub name: `python -m core.data.locate.hub NAME SPLIT OUT` fetches one into a folder; `fetch` runs that, its failures become errors.
+"""Data sets by hub name: `python -m core.data.locate.hub NAME SPLIT OUT` fetches one into a folder; `fetch` runs that,
+its failures become errors.
 
-A name is `owner/name`, with `:configuration` and `@revision` where they matter. The child alone imports `datasets`, and no code of a data set's
-author is ever run. What was fetched is opened from the cache from then on, without a network, and says which commit it was; removing its folder below
-`<cache>/hub/` fetches it anew. $SUIRON_HUB names a folder of `owner/name` folders that stands in for the hub.
+A name is `owner/name`, with `:configuration` and `@revision` where they matter. The child alone imports `datasets`, and
+no code of a data set's author is ever run. What was fetched is opened from the cache from then on, without a network,
+and says which commit it was; removing its folder below `<cache>/hub/` fetches it anew. $SUIRON_HUB names a folder of
+`owner/name` folders that stands in for the hub.
 """
 
 from __future__ import annotations
@@ -32,13 +34,15 @@ _UNREACHABLE = (
 
 
 def fetch(name: str, split: str) -> tuple[Path, str]:
-    """The folder of the hub data set, fetched where it is not in the cache, and its commit, empty where the hub named none. Raises DataError."""
+    """The folder of the hub data set, fetched where it is not in the cache, and its commit, empty where the hub named
+    none. Raises DataError."""
     folder = private_dir(folders.cache() / "hub")
     out = folder / quote(f"{name}@{split}", safe="")
     if out.is_dir():
         return out, _revision(out)
     quiet = environment(HF_HUB_DISABLE_PROGRESS_BARS="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
-    # -P and a folder of ours: neither an import nor a data set's name may pick up what lies where the person happens to stand
+    # -P and a folder of ours: neither an import nor a data set's name may pick up what lies where the person happens to
+    # stand
     done = subprocess.run(
         [sys.executable, "-P", "-m", "core.data.locate.hub", name, split, str(out)],
         cwd=folder, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
@@ -91,7 +95,11 @@ def _save(name: str, split: str, work: Path, out: Path) -> None:
         repository = str(Path(mirror).expanduser() / repository)
     commit = revision if mirror else _commit(repository, revision)
     data: Any = datasets.load_dataset(
-        repository, config or None, split=split or None, cache_dir=str(work / "cache"), revision=None if mirror else commit or None
+        repository,
+        config or None,
+        split=split or None,
+        cache_dir=str(work / "cache"),
+        revision=None if mirror else commit or None,
     )
     data.save_to_disk(str(work / "saved"))
     (work / "saved" / _NOTE).write_text(json.dumps({"name": name, "split": split, "revision": commit}))
@@ -108,7 +116,9 @@ def _commit(repository: str, revision: str) -> str:
 
     try:
         return huggingface_hub.HfApi().dataset_info(repository, revision=revision or None).sha or revision
-    except Exception:  # whatever stands in the way stands in the way of the fetching too, which says it better; a copy kept on disk may still serve
+    # whatever stands in the way stands in the way of the fetching too, which says it better; a copy kept on disk may
+    # still serve
+    except Exception:
         return revision
 
 
@@ -122,15 +132,26 @@ def _words(error: BaseException, split: str) -> tuple[str, str]:
     if any(isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT) for one in chain):
         return "the disk is full while fetching the data set", "Free space there, or set SUIRON_CACHE to another disk"
     if any(kind.__name__ in _UNREACHABLE for one in chain for kind in type(one).__mro__):
-        return "the hub cannot be reached", "Check the network, or open a local file: csv, tsv, json, jsonl and parquet all work"
+        return (
+            "the hub cannot be reached",
+            "Check the network, or open a local file: csv, tsv, json, jsonl and parquet all work",
+        )
     if any(kind.__name__ == "GatedRepoError" for one in chain for kind in type(one).__mro__):
         return "the hub gives this data set to people who asked for it only", "Ask on its page, then set HF_TOKEN"
     if any(kind.__name__ == "RevisionNotFoundError" for one in chain for kind in type(one).__mro__):
-        return f"the hub has no such revision of it ({said})", "Name a branch, tag or commit it has: owner/name@revision"
+        return (
+            f"the hub has no such revision of it ({said})",
+            "Name a branch, tag or commit it has: owner/name@revision",
+        )
     if type(error).__name__ == "DatasetNotFoundError":
         return f"the hub has no such data set, or hides it ({said})", "Check owner/name; for a private one set HF_TOKEN"
     if "Unknown split" in said or isinstance(error, ValueError):
-        return said, "Name a split it has" if split and "split" in said.lower() else "Name a configuration with owner/name:configuration"
+        return (
+            said,
+            "Name a split it has"
+            if split and "split" in said.lower()
+            else "Name a configuration with owner/name:configuration",
+        )
     return f"the data set cannot be fetched ({said})", "Download one of its files by hand and open that"
 
 

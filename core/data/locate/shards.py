@@ -8,14 +8,23 @@ from pathlib import Path
 
 _SPLITS = frozenset({"train", "training", "test", "testing", "validation", "valid", "val", "dev", "eval"})
 _SHARD = re.compile(r"(?P<split>.+?)-\d{5}-of-\d{5}(-[0-9a-f]+)?")  # what datasets and the hub write
-_PART = re.compile(r"(?P<split>(?:.*[-_.])?(?:part|shard|chunk)|.*?)[-_.]?\d{2,}(?:[-_.][0-9a-f]{8}-[0-9a-f-]{27}.*)?", re.IGNORECASE)  # Spark's too
+_PART = re.compile(
+    r"(?P<split>(?:.*[-_.])?(?:part|shard|chunk)|.*?)[-_.]?\d{2,}(?:[-_.][0-9a-f]{8}-[0-9a-f-]{27}.*)?", re.IGNORECASE
+)  # Spark's too
 _WORD = re.compile(r"(^|[-_.])(part|shard|chunk)$", re.IGNORECASE)
 _DIGITS = re.compile(r"(\d+)")
 
 
 def in_order(files: Iterable[Path]) -> tuple[Path, ...]:
     """By name, numbers by their value: part-2 stands before part-10."""
-    return tuple(sorted(files, key=lambda file: [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in _DIGITS.split(str(file))]))
+    return tuple(
+        sorted(
+            files,
+            key=lambda file: [
+                (int(piece), "") if piece.isdecimal() else (-1, piece) for piece in _DIGITS.split(str(file))
+            ],
+        )
+    )
 
 
 def stem(path: Path) -> str:
@@ -24,8 +33,8 @@ def stem(path: Path) -> str:
 
 
 def group(files: tuple[Path, ...], whole: bool) -> dict[str, tuple[Path, ...]]:
-    """The files by split. Text files under names of their own are data sets of their own; Parquet files under such names are parts of one,
-    where the `whole` is wanted."""
+    """The files by split. Text files under names of their own are data sets of their own; Parquet files under such
+    names are parts of one, where the `whole` is wanted."""
     stems = [stem(file) for file in files]
     parquet = all(file.suffix.lower() == ".parquet" for file in files)
     if whole and parquet and not any(_SHARD.fullmatch(one) for one in stems) and not set(map(_split, stems)) <= _SPLITS:

@@ -1,4 +1,5 @@
-"""From what a person typed to the files that hold the rows and their format. Looks at names and folders; reads no rows."""
+"""From what a person typed to the files that hold the rows and their format. Looks at names and folders; reads no
+rows."""
 
 from __future__ import annotations
 
@@ -29,10 +30,11 @@ _DEMO = Path(__file__).resolve().parents[2] / "demo" / "rows.jsonl"
 
 @dataclass(frozen=True)
 class Found:
-    """name: a short label; where: for errors; paths: the files in order; split: the one taken, empty where there are none.
+    """name: a short label; where: for errors; paths: the files in order; split: the one taken, empty where there are
+    none.
 
-    root: the file or folder that was named, None where nothing may be written beside it (the demo, a pattern, a hub name);
-    revision: the commit of a hub data set, empty where the hub named none.
+    root: the file or folder that was named, None where nothing may be written beside it (the demo, a pattern, a hub
+    name); revision: the commit of a hub data set, empty where the hub named none.
     """
 
     name: str
@@ -45,7 +47,8 @@ class Found:
 
 
 def locate(source: str, split: str = "") -> Found:
-    """The files behind `source`; a hub name not in the cache is fetched, which takes as long as the network does. Raises DataError."""
+    """The files behind `source`; a hub name not in the cache is fetched, which takes as long as the network does.
+    Raises DataError."""
     if source == "demo":
         return replace(_file(_DEMO, split, "demo"), root=None)
     path = Path(source).expanduser()
@@ -89,17 +92,25 @@ def _exists(path: Path) -> bool:
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
             return False
         reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"it cannot be looked at ({reason})", str(path), "Check the path and who may read it") from error
+        raise DataError(
+            f"it cannot be looked at ({reason})", str(path), "Check the path and who may read it"
+        ) from error
     return True
 
 
 def _file(path: Path, split: str, name: str) -> Found:
     if split:
-        raise DataError(f"a single file has no split {split}", str(path), "Leave the split out; rows are chosen by their sysflag")
+        raise DataError(
+            f"a single file has no split {split}", str(path), "Leave the split out; rows are chosen by their sysflag"
+        )
     kind = format_of(path)
     if kind is None:
         ending = path.suffix.lower()
-        what = f"files ending in {path.suffix} are not known" if path.suffix else "its name has no ending, so its format is not known"
+        what = (
+            f"files ending in {path.suffix} are not known"
+            if path.suffix
+            else "its name has no ending, so its format is not known"
+        )
         if ending in PACKED:
             what = f"what lies packed in this {ending} cannot be told from its name"
         raise DataError(what, str(path), f"Known are {KNOWN}, folders saved by datasets, and hub names")
@@ -125,7 +136,11 @@ def _pattern(path: Path, split: str) -> Found:
 
     where = str(path.absolute())
     if split:
-        raise DataError(f"a pattern of file names has no split {split}", where, "Leave the split out; rows are chosen by their sysflag")
+        raise DataError(
+            f"a pattern of file names has no split {split}",
+            where,
+            "Leave the split out; rows are chosen by their sysflag",
+        )
     met = [Path(name) for name in glob.glob(where, recursive=True)]
     files = in_order(file for file in met if is_data(file) and not any(part.endswith(OURS) for part in file.parts))
     if not files:
@@ -154,16 +169,32 @@ def _folder(path: Path, split: str, name: str) -> Found:
             return _saved(path / split, split, f"{name} [{split}]")
         if (path / "state.json").is_file():
             if split:
-                raise DataError(f"this saved data set has no split {split}", str(path), "Leave the split out; rows are chosen by their sysflag")
+                raise DataError(
+                    f"this saved data set has no split {split}",
+                    str(path),
+                    "Leave the split out; rows are chosen by their sysflag",
+                )
             return _saved(path, "", name)
         files = in_order(file for file in path.iterdir() if is_data(file))
         if not files and (path / "data").is_dir():  # a hub repository as it was downloaded
             return _folder(path / "data", split, name)
-        below = [] if files else sorted(one.name for one in path.iterdir() if one.is_dir() and not one.name.startswith(".") and one.suffix != OURS)
+        below = (
+            []
+            if files
+            else sorted(
+                one.name
+                for one in path.iterdir()
+                if one.is_dir() and not one.name.startswith(".") and one.suffix != OURS
+            )
+        )
     except OSError as error:
         raise DataError(f"the folder cannot be read ({error.strerror})", str(path), "Check who may read it") from error
     if not files:
-        do = f"Name one of the folders in it: {', '.join(below[:10])}" if below else f"Known are {KNOWN}, and folders saved by datasets"
+        do = (
+            f"Name one of the folders in it: {', '.join(below[:10])}"
+            if below
+            else f"Known are {KNOWN}, and folders saved by datasets"
+        )
         raise DataError("there is no data in the folder", str(path), do)
     groups = group(files, whole=not split)
     if len(groups) == 1 and not split:
@@ -179,7 +210,11 @@ def _one(splits: list[str], split: str, path: Path) -> str:
     """The split asked for, else the only one, else `train`."""
     if split:
         if split not in splits:
-            raise DataError(f"there is no split {split}; there are: {', '.join(filter(None, splits)) or 'none'}", str(path), "Name one of these")
+            raise DataError(
+                f"there is no split {split}; there are: {', '.join(filter(None, splits)) or 'none'}",
+                str(path),
+                "Name one of these",
+            )
         return split
     if len(splits) == 1:
         return splits[0]
@@ -192,7 +227,11 @@ def _one(splits: list[str], split: str, path: Path) -> str:
 def _saved(path: Path, split: str, name: str) -> Found:
     """A folder of `Dataset.save_to_disk`: state.json names the Arrow files in order."""
     named = _json(path / "state.json").get("_data_files")
-    files = [path / str(file["filename"]) for file in named if isinstance(file, dict) and "filename" in file] if isinstance(named, list) else []
+    files = (
+        [path / str(file["filename"]) for file in named if isinstance(file, dict) and "filename" in file]
+        if isinstance(named, list)
+        else []
+    )
     where, again = str(path / "state.json"), "Save it again with save_to_disk"
     if not files:
         raise DataError("the saved data set names no files", where, again)
@@ -207,5 +246,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"this part of a saved data set cannot be read ({error})", str(path), "Save it again with save_to_disk") from error
+        raise DataError(
+            f"this part of a saved data set cannot be read ({error})", str(path), "Save it again with save_to_disk"
+        ) from error
     return value if isinstance(value, dict) else {}

@@ -1,4 +1,5 @@
-"""Text search, filters and order over Arrow batches, in two threads and by growing answers. Knows `mapped`'s batches; edits lie over them there."""
+"""Text search, filters and order over Arrow batches, in two threads and by growing answers. Knows `mapped`'s batches;
+edits lie over them there."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from core.data.storage.mapped_rows import Ids, MappedRows, Mask
 
 _TOLD = 0.1  # seconds between two growing answers
-_RARE = 0.5  # where fewer rows of a batch pass its flags, or fewer groups hold a hit, the others are not looked at for text
+_RARE = (
+    0.5  # where fewer rows of a batch pass its flags, or fewer groups hold a hit, the others are not looked at for text
+)
 _GROUP = 32  # texts looked at as one
 
 Column = Callable[[int], "pa.Array"]
@@ -93,7 +96,8 @@ def _threaded(look: Callable[[int], Any], count: int) -> Iterator[tuple[int, Any
 
 
 def _test(filters: Filters) -> Callable[[Column, int, Any], Ids]:
-    """The filters but WHERE, as a function of a batch's columns, its length and a mask of the rows to look at: the places that pass."""
+    """The filters but WHERE, as a function of a batch's columns, its length and a mask of the rows to look at: the
+    places that pass."""
     import numpy as np
     import pyarrow.compute as pc
 
@@ -132,7 +136,8 @@ def _test(filters: Filters) -> Callable[[Column, int, Any], Ids]:
 
 
 def _matched(array: pa.Array, quick: str, true: str) -> Mask:
-    """Which texts match. They lie end to end in memory, so a group of them is looked at as one text first: half the time where hits are rare."""
+    """Which texts match. They lie end to end in memory, so a group of them is looked at as one text first: half the
+    time where hits are rare."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -143,7 +148,9 @@ def _matched(array: pa.Array, quick: str, true: str) -> Mask:
         return found
     starts = np.frombuffer(offsets, dtype=np.int32)[array.offset : array.offset + len(array) + 1]
     cuts = np.append(starts[:-1:_GROUP], starts[-1])
-    groups = np.nonzero(as_mask(pc.match_substring_regex(pa.StringArray.from_buffers(len(cuts) - 1, pa.py_buffer(cuts), data), quick)))[0]
+    groups = np.nonzero(
+        as_mask(pc.match_substring_regex(pa.StringArray.from_buffers(len(cuts) - 1, pa.py_buffer(cuts), data), quick))
+    )[0]
     if len(groups) > _RARE * len(cuts):
         return as_mask(pc.match_substring_regex(array, true))
     places = (groups[:, None] * _GROUP + np.arange(_GROUP)).ravel()
@@ -198,7 +205,10 @@ def _ranks(rows: MappedRows, columns: Sequence[int]) -> Ids:
 
     hand = rows.hand()
     arrays = [rows.column(place, columns[0]) for place in range(len(rows.parts))]
-    ranks = pc.rank(pa.chunked_array([*arrays, hand.column(columns[0])] if hand is not None else arrays, pa.string()), tiebreaker="dense")
+    ranks = pc.rank(
+        pa.chunked_array([*arrays, hand.column(columns[0])] if hand is not None else arrays, pa.string()),
+        tiebreaker="dense",
+    )
     ranks = as_numbers(ranks).astype(np.int64)
     keys = np.zeros(rows.highest + 1, dtype=np.int64)
     keys[: rows.starts[-1]] = ranks[: rows.starts[-1]]

@@ -1,6 +1,8 @@
-"""Questions to rows: what they mean, apart from where the rows lie, and how a newer one ends an older. Text, order and the words of errors.
+"""Questions to rows: what they mean, apart from where the rows lie, and how a newer one ends an older. Text, order and
+the words of errors.
 
-Case: a letter meets itself, its lower, upper and title form where these are one character. Both storages answer by this one rule.
+Case: a letter meets itself, its lower, upper and title form where these are one character. Both storages answer by this
+one rule.
 """
 
 from __future__ import annotations
@@ -83,7 +85,8 @@ class Ticket:
 
 
 def prepared(filters: Filters) -> Filters:
-    """The filters as rows can meet them (what a person pasted may hold lone surrogates, rows never do). Raises DataError for unknown columns."""
+    """The filters as rows can meet them (what a person pasted may hold lone surrogates, rows never do). Raises
+    DataError for unknown columns."""
     for column in filters.columns:
         if column not in COLUMNS:
             raise DataError(f"there is no column {column}", "", f"Columns are {', '.join(COLUMNS)}")
@@ -96,7 +99,8 @@ def prepared(filters: Filters) -> Filters:
 
 
 def order(sort: str) -> tuple[str, tuple[str, ...]]:
-    """What `Filters.sort` asks for: `text` or `length`, and of which columns; no columns for the source's own order. Raises DataError."""
+    """What `Filters.sort` asks for: `text` or `length`, and of which columns; no columns for the source's own order.
+    Raises DataError."""
     if not sort:
         return "text", ()
     if sort in COLUMNS:
@@ -121,7 +125,8 @@ def held_pattern(text: str) -> re.Pattern[str]:
 def mapped_patterns(text: str) -> tuple[str, str]:
     """For RE2, of the first `LONG` characters of the needle: one that may find too much and is quick, and the true one.
 
-    RE2 skips fastest to a literal in any case; by its own rule, which takes the Kelvin sign for a k and the long s for an s.
+    RE2 skips fastest to a literal in any case; by its own rule, which takes the Kelvin sign for a k and the long s for
+    an s.
     """
     begin = text[:LONG]
     true = "".join(_class(spellings(character), _hex) for character in begin)

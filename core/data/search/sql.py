@@ -1,6 +1,8 @@
-"""SQL on rows, asked of a process of its own: a condition a person wrote may want all the memory there is, or never end, and must cost only itself.
+"""SQL on rows, asked of a process of its own: a condition a person wrote may want all the memory there is, or never
+end, and must cost only itself.
 
-The process (`sql_child`) maps the same files; what lies in memory here goes to it in files that have no name. Knows the way there, no SQL.
+The process (`sql_child`) maps the same files; what lies in memory here goes to it in files that have no name. Knows the
+way there, no SQL.
 """
 
 from __future__ import annotations
@@ -33,18 +35,24 @@ REFUSED = 3  # the child's exit code where it says in words why there is no answ
 def where(rows: HeldRows | MappedRows, line: str, ticket: Ticket) -> np.ndarray[Any, np.dtype[np.int64]]:
     """The indices of the rows for which the condition `line` holds, in no order.
 
-    Columns are the six and `row`, the index; `rows` is the whole in a subquery. Raises DataError in the words of SQL, and Interrupted.
+    Columns are the six and `row`, the index; `rows` is the whole in a subquery. Raises DataError in the words of SQL,
+    and Interrupted.
     """
     import numpy as np
 
     return np.frombuffer(_ask(rows, {"kind": "where", "line": line}, ticket), dtype=np.int64)
 
 
-def keys(rows: HeldRows | MappedRows, prefix: str, columns: Sequence[str], ticket: Ticket) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """For every row its index, and 64 bits made of `prefix` and the texts of `columns` as `keying.key` makes them. In no order."""
+def keys(
+    rows: HeldRows | MappedRows, prefix: str, columns: Sequence[str], ticket: Ticket
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """For every row its index, and 64 bits made of `prefix` and the texts of `columns` as `keying.key` makes them. In
+    no order."""
     import numpy as np
 
-    both = np.frombuffer(_ask(rows, {"kind": "keys", "prefix": prefix, "columns": list(columns)}, ticket), dtype=np.int64)
+    both = np.frombuffer(
+        _ask(rows, {"kind": "keys", "prefix": prefix, "columns": list(columns)}, ticket), dtype=np.int64
+    )
     indices, made = np.split(both, 2)
     return indices, made.view(np.uint64)
 
@@ -73,7 +81,11 @@ def _ask(rows: HeldRows | MappedRows, question: dict[str, Any], ticket: Ticket) 
             out, errors = child.communicate(timeout=SECONDS)
         except subprocess.TimeoutExpired:
             child.kill()
-            raise DataError(f"the condition was not answered within {SECONDS:.0f} seconds", str(question.get("line", "")), "Ask less of it") from None
+            raise DataError(
+                f"the condition was not answered within {SECONDS:.0f} seconds",
+                str(question.get("line", "")),
+                "Ask less of it",
+            ) from None
         except BaseException:
             child.kill()
             raise
@@ -89,11 +101,16 @@ def _ask(rows: HeldRows | MappedRows, question: dict[str, Any], ticket: Ticket) 
     told = errors.decode("utf-8", "replace").strip().splitlines()
     if child.returncode < 0 or any("MemoryError" in one or "bad_alloc" in one for one in told):
         raise DataError("the condition wants more memory than there is for it", line, "Ask less of it")
-    raise DataError(f"the condition could not be asked ({told[-1] if told else child.returncode})", line, "Run `python -m core doctor`")
+    raise DataError(
+        f"the condition could not be asked ({told[-1] if told else child.returncode})",
+        line,
+        "Run `python -m core doctor`",
+    )
 
 
 def _lend(rows: HeldRows | MappedRows, files: dict[str, int], lend: Any) -> None:
-    """The rows as files: `base` with its batches, columns that replace some of it, which rows of it not to see, and rows by hand."""
+    """The rows as files: `base` with its batches, columns that replace some of it, which rows of it not to see, and
+    rows by hand."""
     import pyarrow as pa
 
     from core.data.storage.mapped_rows import MappedRows
@@ -119,7 +136,11 @@ def _lend(rows: HeldRows | MappedRows, files: dict[str, int], lend: Any) -> None
 def _nameless(batches: Sequence[pa.RecordBatch]) -> IO[bytes]:
     import pyarrow as pa
 
-    schema = batches[0].schema if batches else pa.schema([*((column, pa.string()) for column in COLUMNS), ("row", pa.int64())])
+    schema = (
+        batches[0].schema
+        if batches
+        else pa.schema([*((column, pa.string()) for column in COLUMNS), ("row", pa.int64())])
+    )
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     try:
         with pa.ipc.new_file(file, schema) as writer:

@@ -1,7 +1,8 @@
-"""The other end of `sql`: one question to DuckDB over the lent files, the answer as numbers on standard output. Sees the rows and nothing else.
+"""The other end of `sql`: one question to DuckDB over the lent files, the answer as numbers on standard output. Sees
+the rows and nothing else.
 
-What a person wrote is parsed as one expression, never as a statement; files, extensions, settings and variables are closed to it, and the process
-has a limit on its memory that holds also where DuckDB does not count.
+What a person wrote is parsed as one expression, never as a statement; files, extensions, settings and variables are
+closed to it, and the process has a limit on its memory that holds also where DuckDB does not count.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ def main(question: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (_WHOLE, _WHOLE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection = _connect(question["files"])
-    answer = _where(connection, question["line"]) if question["kind"] == "where" else _keys(connection, question["prefix"], question["columns"])
+    answer = (
+        _where(connection, question["line"])
+        if question["kind"] == "where"
+        else _keys(connection, question["prefix"], question["columns"])
+    )
     sys.stdout.buffer.write(answer)
     sys.stdout.buffer.flush()
 
@@ -36,8 +41,15 @@ def _connect(files: dict[str, int]) -> Any:
     import numpy as np
     import pyarrow as pa
 
-    closed = {"autoinstall_known_extensions": False, "autoload_known_extensions": False, "python_enable_replacements": False}
-    connection = duckdb.connect(":memory:", config={**closed, "temp_directory": "", "memory_limit": _COUNTED, "threads": min(4, os.cpu_count() or 1)})
+    closed = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "python_enable_replacements": False,
+    }
+    connection = duckdb.connect(
+        ":memory:",
+        config={**closed, "temp_directory": "", "memory_limit": _COUNTED, "threads": min(4, os.cpu_count() or 1)},
+    )
     sides = []
     if "base" in files:
         whole = _table(files["base"])

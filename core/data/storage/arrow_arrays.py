@@ -1,4 +1,5 @@
-"""Lists and NumPy to Arrow without `pa.array()`, which would import pandas: a quarter of a second at the first search."""
+"""Lists and NumPy to Arrow without `pa.array()`, which would import pandas: a quarter of a second at the first
+search."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ def numbers(values: np.ndarray[Any, Any]) -> pa.Array:
     import numpy as np
     import pyarrow as pa
 
-    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values, dtype=np.int64))])
+    return pa.Array.from_buffers(
+        pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values, dtype=np.int64))]
+    )
 
 
 def flags(mask: np.ndarray[Any, Any]) -> pa.Array:

@@ -1,4 +1,5 @@
-"""Columns that bulk edits made, in files without a name under the cache: the disk gives the place back when the last reader goes, however it ends."""
+"""Columns that bulk edits made, in files without a name under the cache: the disk gives the place back when the last
+reader goes, however it ends."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ _HELD = 4 << 20  # bytes of a column that stay in memory
 
 
 class Descriptor:
-    """An open file, closed when nothing uses it any more: it may have no name, or lose it meanwhile, as when a newer import comes."""
+    """An open file, closed when nothing uses it any more: it may have no name, or lose it meanwhile, as when a newer
+    import comes."""
 
     def __init__(self, file: Path | int) -> None:
         self.number = os.dup(file) if isinstance(file, int) else os.open(file, os.O_RDONLY | os.O_CLOEXEC)

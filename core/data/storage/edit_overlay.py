@@ -1,7 +1,8 @@
 """What a person's edits make of the rows of a source: cells, rows taken out, rows put in. Knows neither files nor undo.
 
-`Edits` is the table one editor works on; `Overlay` is how it stood at one moment, for readers in any thread. Single changes are kept as whole rows,
-changes of many rows as whole columns in the source's batches (`Replaced`), so that a million changed cells are no million objects.
+`Edits` is the table one editor works on; `Overlay` is how it stood at one moment, for readers in any thread. Single
+changes are kept as whole rows, changes of many rows as whole columns in the source's batches (`Replaced`), so that a
+million changed cells are no million objects.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Replaced:
-    """One column of all rows of the source, in its batches. differs: by index, whether the text is another than the source's; file: where the
-    arrays are mapped from, None where they lie in memory."""
+    """One column of all rows of the source, in its batches. differs: by index, whether the text is another than the
+    source's; file: where the arrays are mapped from, None where they lie in memory."""
 
     arrays: list[pa.Array]
     file: Descriptor | None
@@ -32,8 +33,9 @@ class Replaced:
 
 @dataclass(frozen=True)
 class Overlay:
-    """patches: rows changed or added one by one, whole; gone: a byte for each row of the source, 1 where deleted; removed: how many;
-    places: the indices of added rows by the row of the source they follow (-1 at the start), in order; also such as were deleted again."""
+    """patches: rows changed or added one by one, whole; gone: a byte for each row of the source, 1 where deleted;
+    removed: how many; places: the indices of added rows by the row of the source they follow (-1 at the start), in
+    order; also such as were deleted again."""
 
     patches: dict[int, Row]
     columns: dict[str, Replaced]
@@ -58,7 +60,9 @@ class Overlay:
         if self.columns:
             import numpy as np
 
-            differs = np.any([replaced.differs for replaced in self.columns.values()], axis=0) & (np.frombuffer(self.gone, dtype=np.uint8) == 0)
+            differs = np.any([replaced.differs for replaced in self.columns.values()], axis=0) & (
+                np.frombuffer(self.gone, dtype=np.uint8) == 0
+            )
             differs[np.fromiter((index for index in self.patches if index < size), np.int64)] = False
             changed += int(differs.sum())
         return changed
@@ -93,7 +97,8 @@ class Undo:
 
 
 class Edits:
-    """Rows of `base` as edited so far. Every change tells an `Undo` what it touched; undone in the opposite order, all is as it was."""
+    """Rows of `base` as edited so far. Every change tells an `Undo` what it touched; undone in the opposite order, all
+    is as it was."""
 
     def __init__(self, base: Edited) -> None:
         self.base = base
@@ -208,4 +213,6 @@ class Edits:
         added = sum(index >= self.size for index in self.patches)
         places = {anchor: tuple(indices) for anchor, indices in self.places.items()}
         length = self.size - self.removed + added
-        return Overlay(dict(self.patches), dict(self.columns), bytes(self.gone), self.removed, places, self.next - 1, length)
+        return Overlay(
+            dict(self.patches), dict(self.columns), bytes(self.gone), self.removed, places, self.next - 1, length
+        )

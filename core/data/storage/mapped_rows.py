@@ -1,7 +1,9 @@
-"""A large source as an Arrow file in memory-mapped batches, with edits laid over it. Python holds the rows of one page, never the whole.
+"""A large source as an Arrow file in memory-mapped batches, with edits laid over it. Python holds the rows of one page,
+never the whole.
 
-Rows that were changed or added one by one (`Overlay.patches`) are answered for as one more small batch, and hidden where they stood.
-pyarrow is imported where it is first needed; text, order and counts are its work, SQL is asked of another process (`sql`).
+Rows that were changed or added one by one (`Overlay.patches`) are answered for as one more small batch, and hidden
+where they stood. pyarrow is imported where it is first needed; text, order and counts are its work, SQL is asked of
+another process (`sql`).
 """
 
 from __future__ import annotations
@@ -33,9 +35,12 @@ _TAKEN = 4096  # rows handed on in one batch when they are picked from all over 
 
 
 class MappedRows:
-    """Read only, so safe to call from several threads. `file` is the descriptor of the imported file, for another process to map."""
+    """Read only, so safe to call from several threads. `file` is the descriptor of the imported file, for another
+    process to map."""
 
-    def __init__(self, batches: list[pa.RecordBatch], file: Descriptor | None = None, overlay: Overlay | None = None) -> None:
+    def __init__(
+        self, batches: list[pa.RecordBatch], file: Descriptor | None = None, overlay: Overlay | None = None
+    ) -> None:
         self.parts = batches
         self.file = file
         self.starts = [0, *accumulate(len(batch) for batch in batches)]
@@ -167,7 +172,9 @@ class MappedRows:
         if indices is None and (self.overlay is None or self.overlay.plain) and self.hidden() is None:
             for place, start in enumerate(self.starts[:-1]):
                 rows = numbers(np.arange(start, self.starts[place + 1]))
-                yield pa.record_batch([*(self.column(place, i) for i in range(len(COLUMNS))), rows], names=[*COLUMNS, "row"])
+                yield pa.record_batch(
+                    [*(self.column(place, i) for i in range(len(COLUMNS))), rows], names=[*COLUMNS, "row"]
+                )
             return
         wanted = np.asarray(self.order() if indices is None else indices, dtype=np.int64)
         for first in range(0, len(wanted), _TAKEN):
@@ -204,7 +211,8 @@ class MappedRows:
 
 
 def open_mapped(path: Path) -> tuple[MappedRows, bytes]:
-    """The rows of an imported file, and the bytes its last, empty batch carries. Raises OSError or pyarrow.ArrowInvalid where it is damaged."""
+    """The rows of an imported file, and the bytes its last, empty batch carries. Raises OSError or pyarrow.ArrowInvalid
+    where it is damaged."""
     import pyarrow as pa
 
     descriptor = Descriptor(path)

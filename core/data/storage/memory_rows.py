@@ -1,4 +1,5 @@
-"""A small source as rows in memory: the demo is on the screen before pyarrow alone would be imported. Answers as `mapped` does."""
+"""A small source as rows in memory: the demo is on the screen before pyarrow alone would be imported. Answers as
+`mapped` does."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ class HeldRows:
     def __init__(self, rows: Sequence[Row] = (), highest: int | None = None) -> None:
         self._rows = list(rows)
         self._highest = highest
-        self._places: dict[int, int] | None = None if highest is None else {row.index: place for place, row in enumerate(self._rows)}
+        self._places: dict[int, int] | None = (
+            None if highest is None else {row.index: place for place, row in enumerate(self._rows)}
+        )
 
     def put(self, columns: Sequence[Sequence[str]]) -> None:
         first = len(self._rows)
@@ -78,7 +81,8 @@ class HeldRows:
             chosen = [
                 row
                 for row in chosen
-                if (not filters.syslang or row.syslang == filters.syslang) and (not filters.sysflag or row.sysflag == filters.sysflag)
+                if (not filters.syslang or row.syslang == filters.syslang)
+                and (not filters.sysflag or row.sysflag == filters.sysflag)
             ]
         if filters.text:
             needle, columns = row_query.held_pattern(filters.text), filters.columns or COLUMNS

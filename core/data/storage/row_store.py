@@ -53,7 +53,8 @@ class Changes(msgspec.Struct, frozen=True):
 
 
 class InForce(Protocol):
-    """The edits in force over a source's rows. columns: those that the source lacks and that now hold a text; history, mark: the editor's own."""
+    """The edits in force over a source's rows. columns: those that the source lacks and that now hold a text; history,
+    mark: the editor's own."""
 
     rows: Rows
     digest: str

@@ -34,7 +34,10 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     assert [p.name for p in tmp_path.iterdir()] == ["status.json"]
 
 
-@given(st.lists(st.dictionaries(st.text(max_size=3), st.integers(-9, 9) | st.text(max_size=5), max_size=2), max_size=5), st.data())
+@given(
+    st.lists(st.dictionaries(st.text(max_size=3), st.integers(-9, 9) | st.text(max_size=5), max_size=2), max_size=5),
+    st.data(),
+)
 def test_reading_in_pieces_gives_every_object_once(
     tmp_path_factory: pytest.TempPathFactory, objects: list[dict[str, object]], data: st.DataObject
 ) -> None:

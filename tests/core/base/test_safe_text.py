@@ -23,7 +23,9 @@ def test_safe_text_is_safe_already(text: str) -> None:
     assert safe_text(safe_text(text)) == safe_text(text)
 
 
-@pytest.mark.parametrize("text", ["reasoning 推論", "a\nb", "👩‍🔬", "می‌خواهم", "é", "[/] [@click=app.quit]('x')", "</think>"])
+@pytest.mark.parametrize(
+    "text", ["reasoning 推論", "a\nb", "👩‍🔬", "می‌خواهم", "é", "[/] [@click=app.quit]('x')", "</think>"]
+)
 def test_harmless_text_stays(text: str) -> None:
     assert safe_text(text) == text
 

@@ -1,4 +1,5 @@
-"""The command line as programs meet it: exit codes, JSON alone on standard output, and no traceback for what a person can cause."""
+"""The command line as programs meet it: exit codes, JSON alone on standard output, and no traceback for what a person
+can cause."""
 
 from __future__ import annotations
 

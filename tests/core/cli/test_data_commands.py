@@ -50,19 +50,35 @@ def data(capfd: pytest.CaptureFixture[str]) -> Runs:
 
 def test_the_short_form_shows() -> None:
     assert expanded([]) == ["show"] and expanded(["rows.csv", "--limit", "1"]) == ["show", "rows.csv", "--limit", "1"]
-    assert expanded(["--json", "rows.csv"]) == ["--json", "show", "rows.csv"] and expanded(["--limit", "1"]) == ["show", "--limit", "1"]
-    assert expanded(["edit", "a"]) == ["edit", "a"] and expanded(["--json", "export", "a", "b"]) == ["--json", "export", "a", "b"]
+    assert expanded(["--json", "rows.csv"]) == ["--json", "show", "rows.csv"] and expanded(["--limit", "1"]) == [
+        "show",
+        "--limit",
+        "1",
+    ]
+    assert expanded(["edit", "a"]) == ["edit", "a"] and expanded(["--json", "export", "a", "b"]) == [
+        "--json",
+        "export",
+        "a",
+        "b",
+    ]
     assert expanded(["--help"]) == ["--help"]
 
 
 def test_show(data: Runs, source: str) -> None:
     assert [row["index"] for row in data(source, "--limit", "3")] == [0, 1, 2]
-    assert [row["index"] for row in data("show", source, "--where", "row > 4", "--sort", "length", "--desc", "--offset", "1", "--limit", "2")] == [
+    assert [
+        row["index"]
+        for row in data(
+            "show", source, "--where", "row > 4", "--sort", "length", "--desc", "--offset", "1", "--limit", "2"
+        )
+    ] == [
         13,
         15,
     ]
     assert data("show", source, "--row", "7")[0]["instruction"] == "q7"
-    assert [row["index"] for row in data("show", source, "--search", "Q1", "--columns", "instruction", "--limit", "99")] == [1, *range(10, 20)]
+    assert [
+        row["index"] for row in data("show", source, "--search", "Q1", "--columns", "instruction", "--limit", "99")
+    ] == [1, *range(10, 20)]
     assert data("show", source, "--row", "20", status=3)[0]["error"]["what"] == "there is no row 20"
     assert "Columns are" in data("show", source, "--where", "nothing = 1", status=3)[0]["error"]["do"]
     assert data("show", source, "--sort", "nothing", status=3)[0]["error"]["exit_code"] == 3
@@ -85,7 +101,9 @@ def test_edits_are_kept_and_can_be_undone(data: Runs, source: str) -> None:
     assert data("edit", source, "--duplicate", "--row", "20")[0]["index"] == 21
     assert data("edit", source, "--delete", "--row", "0")[0]["rows"] == 1
     assert [row["index"] for row in data(source, "--limit", "5")] == [1, 2, 3, 20, 21]
-    assert data(source, "--row", "3")[0]["output"] == "new = old" and "edited: 1 changed, 2 added, 1 deleted" in data.said
+    assert (
+        data(source, "--row", "3")[0]["output"] == "new = old" and "edited: 1 changed, 2 added, 1 deleted" in data.said
+    )
     assert data("edit", source, "--undo")[0]["index"] == 0
     assert [step["index"] for step in data("edit", source, "--log")] == [3, 20, 21]
     data("edit", source, "--redo")
@@ -120,8 +138,15 @@ def test_words_that_do_not_fit(data: Runs, source: str, words: tuple[str, ...]) 
 def test_export(data: Runs, source: str, tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
     data("edit", source, "--row", "19", "--set", "output=a much longer answer than any other")
-    assert data("export", source, str(out), "--sort", "length(output)", "--desc", "--where", "row > 9")[0] == {"saved": str(out), "rows": 10}
+    assert data("export", source, str(out), "--sort", "length(output)", "--desc", "--where", "row > 9")[0] == {
+        "saved": str(out),
+        "rows": 10,
+    }
     assert [row["output"] for row in data(str(out), "--limit", "1")] == ["a much longer answer than any other"]
     assert data("export", source, str(out), status=3)[0]["error"]["what"] == "there is such a file already"
     aside = data("export", source, source, "--overwrite")[0]["journal"]
-    assert Path(aside).exists() and data(source, "--row", "19")[0]["output"] == "a much longer answer than any other" and "edited" not in data.said
+    assert (
+        Path(aside).exists()
+        and data(source, "--row", "19")[0]["output"] == "a much longer answer than any other"
+        and "edited" not in data.said
+    )

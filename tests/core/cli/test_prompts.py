@@ -42,7 +42,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(*words: str) -> tuple[int, str, str]:
     environment = {**os.environ, "PYTHONPATH": str(Path(core.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-m", "core", "prompts", *words], env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=60
+        [sys.executable, "-m", "core", "prompts", *words],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
     )
     assert b"Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout.decode(), done.stderr.decode()
@@ -92,7 +96,11 @@ def test_show_says_text_tokens_sections_and_prompts(tmp_path: Path, model: Path)
 def test_show_says_what_the_screen_shows_also_of_a_row_that_is_too_long(tmp_path: Path, model: Path) -> None:
     long = {**ROWS[0], "reasoning": "One more, and so on. " * 60}
     source = rows_file(tmp_path, [*ROWS, long])
-    spec = RunSpec(data=DataSection(source=str(source)), model=ModelSection(name=str(model)), prompt=PromptSection(max_seq_length=700))
+    spec = RunSpec(
+        data=DataSection(source=str(source)),
+        model=ModelSection(name=str(model)),
+        prompt=PromptSection(max_seq_length=700),
+    )
     tokenizer, row = TextTokenizer.from_folder(model), open_rows(spec.data).row(10)
     path = tmp_path / "run.toml"
     path.write_bytes(dump_spec(spec))
@@ -103,13 +111,18 @@ def test_show_says_what_the_screen_shows_also_of_a_row_that_is_too_long(tmp_path
         status, out, said = run("show", str(source), "--row", "10", *words, "--json")
         shown = json.loads(out)
         assert status == 0 and (shown["fate"], shown["why"], shown["ids"]) == (wanted.fate, wanted.why, wanted.ids)
-        assert shown["text"] == "".join(text for _, text in wanted.texts) and shown["tokens_before"] == wanted.tokens_before > 700
+        assert (
+            shown["text"] == "".join(text for _, text in wanted.texts)
+            and shown["tokens_before"] == wanted.tokens_before > 700
+        )
         assert [shown["spans"][-1]["end"], sum(label != -100 for label in shown["labels"])] == [
             sum(pair) for pair in zip(*wanted.counts(), strict=True)
         ]
         assert f"This row is {wanted.fate}" in said
     status, out, _ = run("show", str(source), "--row", "4", "--spec", str(path), "--json")
-    drawn = bound_mixture(spec.prompt.mixture, spec.prompt.seed, str(source), tokenizer).choose(open_rows(spec.data).row(4))
+    drawn = bound_mixture(spec.prompt.mixture, spec.prompt.seed, str(source), tokenizer).choose(
+        open_rows(spec.data).row(4)
+    )
     assert status == 0 and drawn is not None and json.loads(out)["template"] == drawn.name
 
 
@@ -122,10 +135,18 @@ def test_check_counts_hashes_and_refuses(tmp_path: Path, model: Path) -> None:
     assert status == 0 and facts["rows_trained"] == 8 and facts["faults"] == [] and len(facts["encoded_hash"]) == 32
     status, out, _ = run("check", str(path))
     assert status == 0 and facts["encoded_hash"] in out and "10 rows, 8 to train on" in out
-    path.write_bytes(dump_spec(replace(spec, prompt=PromptSection(max_seq_length=facts["longest_row_tokens"] - 3, too_long="cut_end"))))
+    path.write_bytes(
+        dump_spec(
+            replace(spec, prompt=PromptSection(max_seq_length=facts["longest_row_tokens"] - 3, too_long="cut_end"))
+        )
+    )
     status, out, said = run("check", str(path))
     assert status == 0 and "teach a model to go on" in said
     rows_file(tmp_path, [*ROWS, {**ROWS[3], "sysflag": "test"}])
     path.write_bytes(dump_spec(spec))
     status, out, said = run("check", str(path), "--json")
-    assert status == 5 and "1 held-out rows are in the training text: 10 as 3" in said and json.loads(out.splitlines()[0])["checks"]["leaks"] == 1
+    assert (
+        status == 5
+        and "1 held-out rows are in the training text: 10 as 3" in said
+        and json.loads(out.splitlines()[0])["checks"]["leaks"] == 1
+    )

@@ -55,7 +55,9 @@ def data(request: pytest.FixtureRequest, pair: tuple[DataSet, DataSet]) -> DataS
     return pair[request.param]
 
 
-@pytest.mark.parametrize("text", ["APPLE", "100%", "%", "_", "it's", "立山", "んご", "\\D", ".*", "nowhere", "x 9", '"', "$", "(", "a" * 600])
+@pytest.mark.parametrize(
+    "text", ["APPLE", "100%", "%", "_", "it's", "立山", "んご", "\\D", ".*", "nowhere", "x 9", '"', "$", "(", "a" * 600]
+)
 def test_text_is_sought_as_it_stands_in_any_case(data: DataSet, text: str) -> None:
     found = [row.index for row in data.select(Filters(text=text)).page(0, 1000)]
     assert found == [i for i, row in enumerate(ROWS) if any(text.lower() in cell.lower() for cell in row.values())]
@@ -77,7 +79,12 @@ def test_pages_and_places(data: DataSet) -> None:
     assert [row.index for row in everything.page(690, 50)] == list(range(690, 700))
     assert [row.index for row in test.page(2, 3)] == [10, 15, 20]
     assert everything.page(700, 5) == test.page(140, 5) == test.page(0, 0) == []
-    assert test.position(15) == 3 and test.position(16) is None and test.position(9999) is None and everything.position(650) == 650
+    assert (
+        test.position(15) == 3
+        and test.position(16) is None
+        and test.position(9999) is None
+        and everything.position(650) == 650
+    )
     assert data.row(699).instruction == "x 699"
     for beyond in (-1, 700):
         with pytest.raises(IndexError):
@@ -95,12 +102,16 @@ def test_batches(data: DataSet) -> None:
     assert [row.index for batch in data.batches("test") for row in batch] == list(range(0, 700, 5))
     assert max(len(batch) for batch in data.batches()) <= 256
     assert list(data.batches("nothing")) == [] and data.empty_reasoning("nothing") == 0
-    assert data.empty_reasoning() == 350 and data.empty_reasoning("test") == sum(i % 5 == 0 and i % 4 < 2 for i in range(700))
+    assert data.empty_reasoning() == 350 and data.empty_reasoning("test") == sum(
+        i % 5 == 0 and i % 4 < 2 for i in range(700)
+    )
 
 
 def test_from_several_threads(data: DataSet) -> None:
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda i: [row.index for row in data.select(Filters(text=f"apple {i}")).page(0, 9)], range(0, 50)))
+        found = list(
+            pool.map(lambda i: [row.index for row in data.select(Filters(text=f"apple {i}")).page(0, 9)], range(0, 50))
+        )
     assert found == [[r.index for r in data.select(Filters(text=f"apple {i}")).page(0, 9)] for i in range(50)]
 
 

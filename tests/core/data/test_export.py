@@ -27,7 +27,11 @@ ROWS: list[Texts] = [(f"q{i}", "", f"why {i}", f"a{i}", "English", "train") for 
 _number = count()
 
 _hostile = st.text(
-    st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from("\ufeff\n\r\t,;\"'\\\0\x1b\x85\u2028\u202e<>{}[]立山😀")), max_size=12
+    st.one_of(
+        st.characters(exclude_categories=["Cs"]),
+        st.sampled_from("\ufeff\n\r\t,;\"'\\\0\x1b\x85\u2028\u202e<>{}[]立山😀"),
+    ),
+    max_size=12,
 )
 _asked = _hostile.map("q".__add__)
 _rows = st.lists(st.tuples(_asked, _hostile, _hostile, _hostile, _hostile, _hostile), min_size=1, max_size=8)
@@ -39,7 +43,9 @@ def texts(rows: list[Row]) -> list[tuple[str, ...]]:
 
 @given(rows=_rows, ending=st.sampled_from(ENDINGS), mapped=st.booleans(), descending=st.booleans())
 @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_is_read_back_is_what_was_shown(tmp_path: Path, rows: list[Texts], ending: str, mapped: bool, descending: bool) -> None:
+def test_what_is_read_back_is_what_was_shown(
+    tmp_path: Path, rows: list[Texts], ending: str, mapped: bool, descending: bool
+) -> None:
     data = made(rows, mapped, tmp_path / "rows.jsonl")
     selection = data.select(Filters(sort="length", descending=descending))
     path = tmp_path / f"out-{next(_number)}.{ending}"
@@ -114,7 +120,12 @@ except DataError as error:
     print(error.what, "|", error.do)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False, cwd=tmp_path
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+        cwd=tmp_path,
     )
     assert done.stdout.startswith("the disk is full"), done.stderr
     assert path.read_text() == "old" and os.listdir(tmp_path) == [path.name]
@@ -131,8 +142,12 @@ def test_saving_onto_the_source_puts_its_journal_aside(tmp_path: Path) -> None:
         editor.change(5, {"output": "mended"})
         data = editor.dataset
     saved = save(data, link)
-    assert saved.aside is not None and saved.aside.exists() and link.is_symlink() and path.stat().st_mode & 0o777 == 0o640
+    assert (
+        saved.aside is not None and saved.aside.exists() and link.is_symlink() and path.stat().st_mode & 0o777 == 0o640
+    )
     again = open_data(str(path))
-    assert texts(again.select(Filters()).page(0, 99)) == texts(data.select(Filters()).page(0, 99)), "no edit is made twice"
+    assert texts(again.select(Filters()).page(0, 99)) == texts(data.select(Filters()).page(0, 99)), (
+        "no edit is made twice"
+    )
     assert not again.changes and not again.problems
     assert save(again, path).aside is None

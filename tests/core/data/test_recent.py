@@ -12,7 +12,11 @@ def test_the_newest_stands_first_and_each_once() -> None:
     assert recent() == []
     for source, split in (("a.jsonl", ""), ("owner/name", "train"), ("a.jsonl", ""), ("owner/name", "test")):
         remember_recent(source, split, 5)
-    assert [(one.source, one.split) for one in recent()] == [("owner/name", "test"), ("a.jsonl", ""), ("owner/name", "train")]
+    assert [(one.source, one.split) for one in recent()] == [
+        ("owner/name", "test"),
+        ("a.jsonl", ""),
+        ("owner/name", "train"),
+    ]
     first = recent()[0]
     assert first.rows == 5 and first.when >= recent()[1].when > 1e9
 

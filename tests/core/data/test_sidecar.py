@@ -63,7 +63,10 @@ def test_a_saved_mapping_is_used_and_is_part_of_the_key(tmp_path: Path) -> None:
     os.makedirs(place.folder, mode=0o700)
     save_mapping(Mapping({"instruction": Pick("note"), "output": Pick("output")}, by_hand=True), place.mapping)
     after = open_data(str(path))
-    assert (before.row(0).instruction, after.row(0).instruction) == ("q", "n") and before.fingerprint != after.fingerprint
+    assert (before.row(0).instruction, after.row(0).instruction) == (
+        "q",
+        "n",
+    ) and before.fingerprint != after.fingerprint
     given = open_data(str(path), mapping=Mapping({"instruction": Pick("instruction"), "output": Pick("note")}))
     assert given.row(0).output == "n"
     place.mapping.write_text(json.dumps({"picks": 5}))

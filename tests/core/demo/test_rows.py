@@ -1,4 +1,5 @@
-"""The demo data set: made the same way every time, every answer right, nothing of the test part in the training part."""
+"""The demo data set: made the same way every time, every answer right, nothing of the test part in the training
+part."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ EQUATION = re.compile(r"((?:\d+ [-+*/] )+\d+) = (\d+(?: [-+*/] \d+)*)")
 
 
 def test_every_step_of_the_reasoning_is_right() -> None:
-    """Each equation holds, steps are few and short, and the reasoning leads to the answer: its last line or the one before names it."""
+    """Each equation holds, steps are few and short, and the reasoning leads to the answer: its last line or the one
+    before names it."""
     equations = 0
     for row in demo_rows():
         steps = row.reasoning.split("\n")

@@ -1,4 +1,5 @@
-"""The story in order, with a scripted engine and a run that has already written its folder; its interruption; and the report's JSON."""
+"""The story in order, with a scripted engine and a run that has already written its folder; its interruption; and the
+report's JSON."""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ class Client(ScriptedEngine):
 
 def answers() -> Client:
     return Client(
-        [*reasoning("Sure! ", "\x1b]52;c;eA==\x07"), finish("length", "in_reasoning")], [*reasoning("1 + 1 = 2."), *response("2"), finish()]
+        [*reasoning("Sure! ", "\x1b]52;c;eA==\x07"), finish("length", "in_reasoning")],
+        [*reasoning("1 + 1 = 2."), *response("2"), finish()],
     )
 
 
@@ -74,7 +76,16 @@ def finished_run(monkeypatch: pytest.MonkeyPatch) -> list[RunFolder]:
             run.append_metric(Metric(step=step, time=float(step), loss=2.0 - 0.1 * (step - 1), tokens_per_second=250.0))
         run.adapter.mkdir()
         (run.adapter / "adapter_config.json").write_text("{}")
-        run.write_status(Status(state="finished", step=20, total=20, pid=os.getpid(), host=socket.gethostname(), backend="a scripted trainer"))
+        run.write_status(
+            Status(
+                state="finished",
+                step=20,
+                total=20,
+                pid=os.getpid(),
+                host=socket.gethostname(),
+                backend="a scripted trainer",
+            )
+        )
         runs.append(run)
         return run
 
@@ -174,7 +185,10 @@ def answer(both: bool, exact: bool) -> Answer:
 
 
 MEASURED = Measured(
-    Report(tuple(answer(False, False) for _ in range(4)), 2.0), Report(tuple(answer(True, i < 2) for i in range(4)), 1.0), "scripted", 3.0
+    Report(tuple(answer(False, False) for _ in range(4)), 2.0),
+    Report(tuple(answer(True, i < 2) for i in range(4)), 1.0),
+    "scripted",
+    3.0,
 )
 
 
@@ -191,15 +205,26 @@ def measuring(lines: list[Any], status: int = 0) -> list[str]:
 
 def test_the_report_is_one_json_object_on_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        story, "_measure_command", lambda adapter: measuring([{"says": "loading"}, {"part": "before", "done": 1, "total": 4}, MEASURED])
+        story,
+        "_measure_command",
+        lambda adapter: measuring([{"says": "loading"}, {"part": "before", "done": 1, "total": 4}, MEASURED]),
     )
     told = Told()
     client = answers()
     assert story.run_story(True, told.output, lambda: client) == 0
     report = json.loads(told.out.getvalue())
-    assert report["loss_first"] == pytest.approx(1.8) and report["loss_last"] == pytest.approx(0.3) and report["loss_ratio"] == pytest.approx(1 / 6)
-    assert report["share_both_sections"] == {"before": 0.0, "after": 1.0} and report["exact_match"] == {"before": 0.0, "after": 0.5}
-    assert (report["questions"], report["backend"], report["steps"]) == (4, "a scripted trainer", 20) and report["cores"] >= 1
+    assert (
+        report["loss_first"] == pytest.approx(1.8)
+        and report["loss_last"] == pytest.approx(0.3)
+        and report["loss_ratio"] == pytest.approx(1 / 6)
+    )
+    assert report["share_both_sections"] == {"before": 0.0, "after": 1.0} and report["exact_match"] == {
+        "before": 0.0,
+        "after": 0.5,
+    }
+    assert (report["questions"], report["backend"], report["steps"]) == (4, "a scripted trainer", 20) and report[
+        "cores"
+    ] >= 1
     assert set(report["seconds"]) == {"model", "question_before", "training", "question_after", "evaluation", "total"}
     assert len(report["answers"]["after"]) == 4
     story_text = told.err.getvalue()
@@ -208,7 +233,10 @@ def test_the_report_is_one_json_object_on_standard_output(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(
     "lines, words",
-    [([{"part": "before", "done": 1, "total": 4}], "status 9: last words"), ([{"error": ["it is too large", "demo", "Free some"]}], "too large")],
+    [
+        ([{"part": "before", "done": 1, "total": 4}], "status 9: last words"),
+        ([{"error": ["it is too large", "demo", "Free some"]}], "too large"),
+    ],
 )
 def test_an_evaluation_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, lines: list[Any], words: str) -> None:
     monkeypatch.setattr(story, "_measure_command", lambda adapter: measuring(lines, 9))
@@ -220,11 +248,20 @@ def test_an_evaluation_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, line
 def test_the_settings_are_in_range() -> None:
     spec = demo_spec()
     check(spec)
-    assert spec.data.source == spec.model.name == "demo" and spec.prompt.vanilla_share == 0.15 and spec.data.train_flag == "train"
+    assert (
+        spec.data.source == spec.model.name == "demo"
+        and spec.prompt.vanilla_share == 0.15
+        and spec.data.train_flag == "train"
+    )
     assert spec.train.steps * spec.train.batch_size * spec.train.gradient_accumulation <= 2 * len(demo_rows("train"))
 
 
 def test_telling_imports_nothing_heavy() -> None:
     heavy = ("torch", "transformers", "datasets", "trl", "peft", "unsloth")
     code = f"import sys, core.demo.story, core.demo.measure; print([name for name in {heavy} if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )

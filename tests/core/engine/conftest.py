@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.tiny_model import make_tiny_adapter, make_tiny_model
 
-# Before torch is loaded: threads that spin make the tiny model twenty times slower where other processes keep the cores busy.
+# Before torch is loaded: threads that spin make the tiny model twenty times slower where other processes keep the cores
+# busy.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 

@@ -1,4 +1,5 @@
-"""A language model that writes a given text, token by token, through the same calls as a real one. It can be held at every token."""
+"""A language model that writes a given text, token by token, through the same calls as a real one. It can be held at
+every token."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ END = 256  # of the tiny model's tokenizer
 
 
 class ScriptedModel:
-    """Writes `tokens`, then END for ever. gate: where given, every forward pass after the prompt's first waits for one release."""
+    """Writes `tokens`, then END for ever. gate: where given, every forward pass after the prompt's first waits for one
+    release."""
 
     device = torch.device("cpu")
 
@@ -21,7 +23,9 @@ class ScriptedModel:
         self.passes = 0
         self.config = SimpleNamespace(get_text_config=lambda decoder: SimpleNamespace(max_position_embeddings=context))
 
-    def forward(self, input_ids: torch.Tensor, past_key_values: Any, use_cache: bool, return_dict: bool, logits_to_keep: int = 0) -> Any:
+    def forward(
+        self, input_ids: torch.Tensor, past_key_values: Any, use_cache: bool, return_dict: bool, logits_to_keep: int = 0
+    ) -> Any:
         fresh = past_key_values is None
         if self.gate is not None and not fresh:
             self.gate.acquire()

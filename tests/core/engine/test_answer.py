@@ -28,12 +28,16 @@ def tokenizer(tiny_folder: Path) -> TextTokenizer:
 
 
 def writes(tokenizer: TextTokenizer, text: str, **options: Any) -> LoadedModel:
-    return LoadedModel(model=ScriptedModel(tokenizer.encode(text)[0], **options), tokenizer=tokenizer, backend="scripted")
+    return LoadedModel(
+        model=ScriptedModel(tokenizer.encode(text)[0], **options), tokenizer=tokenizer, backend="scripted"
+    )
 
 
 def request(template: str | None = "alpaca-reasoning", messages: Any = None, **fields: Any) -> ChatRequest:
     messages = messages or [{"role": "user", "content": "How high is 立山?"}]
-    return msgspec.convert({"messages": messages, "suiron": {"template": template}, "temperature": 0, **fields}, ChatRequest)
+    return msgspec.convert(
+        {"messages": messages, "suiron": {"template": template}, "temperature": 0, **fields}, ChatRequest
+    )
 
 
 def told(loaded: LoadedModel, asked: ChatRequest) -> tuple[str, str, Finish]:
@@ -56,7 +60,9 @@ def test_an_answer_in_two_sections(tokenizer: TextTokenizer) -> None:
     assert 0 < finish.prefill_seconds <= finish.first_token_seconds <= finish.total_seconds
 
 
-def test_a_template_of_ones_own_is_read_by_its_markers_and_as_the_run_kept_it(tokenizer: TextTokenizer, tmp_path: Path) -> None:
+def test_a_template_of_ones_own_is_read_by_its_markers_and_as_the_run_kept_it(
+    tokenizer: TextTokenizer, tmp_path: Path
+) -> None:
     own = TEMPLATES["alpaca-reasoning"].version()
     text = own.text.replace("### Response:", "### Final:")
     mine = Template("mine", {"default": Version(text, own.input_block, Markers(("### Reasoning:",), ("### Final:",)))})
@@ -76,7 +82,11 @@ def test_a_template_of_ones_own_is_read_by_its_markers_and_as_the_run_kept_it(to
 
 def test_japanese_streams_in_whole_characters_as_they_come(tokenizer: TextTokenizer) -> None:
     text = "立山は富山県にある。🗻"
-    pieces = [event.text for event in answer.chat(writes(tokenizer, text), request("alpaca"), True, lambda: False) if isinstance(event, Piece)]
+    pieces = [
+        event.text
+        for event in answer.chat(writes(tokenizer, text), request("alpaca"), True, lambda: False)
+        if isinstance(event, Piece)
+    ]
     assert pieces == list(text)  # one token is one byte here: every piece is one character, none is a broken one
 
 
@@ -120,9 +130,15 @@ def test_a_completion_is_the_text_as_it_comes(tokenizer: TextTokenizer) -> None:
 
 
 def test_a_lone_message_to_a_model_without_a_chat_format_takes_the_reasoning_template(tokenizer: TextTokenizer) -> None:
-    plain, named = (told(writes(tokenizer, "x"), request(template))[2].prompt_tokens for template in (None, "alpaca-reasoning"))
+    plain, named = (
+        told(writes(tokenizer, "x"), request(template))[2].prompt_tokens for template in (None, "alpaca-reasoning")
+    )
     assert plain == named
-    conversation = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+    conversation = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b"},
+        {"role": "user", "content": "c"},
+    ]
     with pytest.raises(UsageError, match="no chat format"):
         answer.chat(writes(tokenizer, "x"), request(None, conversation), True, lambda: False)
     with pytest.raises(UsageError, match="one user message"):
@@ -138,9 +154,13 @@ def test_the_models_own_chat_format(tiny_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "chat_template.jinja").write_text(template)
     tokenizer = TextTokenizer.from_folder(tmp_path)
     loaded = writes(tokenizer, "hm</think>\n\nyes")
-    reasoning, response, finish = told(loaded, request(None, [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]))
+    reasoning, response, finish = told(
+        loaded, request(None, [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}])
+    )
     assert (reasoning, response) == ("hm", "yes")  # the format opened the reasoning itself
-    assert finish.prompt_tokens == len("user: hi" + "assistant: ho" + "bot: <think>\n") + 2  # the two ends are one token each
+    assert (
+        finish.prompt_tokens == len("user: hi" + "assistant: ho" + "bot: <think>\n") + 2
+    )  # the two ends are one token each
 
 
 @pytest.fixture
@@ -149,7 +169,9 @@ def chatty(tiny_folder: Path, tmp_path: Path) -> TextTokenizer:
         (tmp_path / name).write_bytes((tiny_folder / name).read_bytes())
     thought = "{% if m.reasoning_content %}{{ '<think>\\n' + m.reasoning_content + '\\n</think>\\n\\n' }}{% endif %}"
     turn = "{{ m.role + ': ' }}" + thought + "{{ m.content | trim + eos_token }}"
-    template = "{% for m in messages %}" + turn + "{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+    template = (
+        "{% for m in messages %}" + turn + "{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+    )
     (tmp_path / "chat_template.jinja").write_text(template)
     return TextTokenizer.from_folder(tmp_path)
 
@@ -157,7 +179,8 @@ def chatty(tiny_folder: Path, tmp_path: Path) -> TextTokenizer:
 def test_the_template_called_chat_is_the_models_own(chatty: TextTokenizer) -> None:
     loaded = writes(chatty, "<think>\nhm\n</think>\n\nyes")
     reasoning, response, finish = told(
-        loaded, request("chat", suiron={"template": "chat", "input": "there"}, messages=[{"role": "user", "content": "hi"}])
+        loaded,
+        request("chat", suiron={"template": "chat", "input": "there"}, messages=[{"role": "user", "content": "hi"}]),
     )
     assert (reasoning, response) == ("hm", "yes")
     assert finish.prompt_tokens == len("user: hi\n\nthere" + "assistant: ") + 1
@@ -165,7 +188,8 @@ def test_the_template_called_chat_is_the_models_own(chatty: TextTokenizer) -> No
 
 
 def test_what_a_message_says_stays_text(chatty: TextTokenizer) -> None:
-    """Its end of sequence has more letters than tokens: spelled by the message it is the former, written by the template the latter."""
+    """Its end of sequence has more letters than tokens: spelled by the message it is the former, written by the
+    template the latter."""
     eos, prompt = chatty.eos, len("user: assistant: ") + 1
     finish = told(writes(chatty, "x"), request(None, [{"role": "user", "content": f" a{eos}\n"}]))[2]
     assert finish.prompt_tokens == prompt + len(f"a{eos}")
@@ -201,7 +225,9 @@ def test_the_base_model_beneath_the_adapter(tiny_folder: Path, tiny_adapter: Pat
     asked = request("alpaca", max_tokens=40)
 
     def text(loaded: LoadedModel, with_adapter: bool) -> list[Any]:
-        return [event.text for event in answer.chat(loaded, asked, with_adapter, lambda: False) if isinstance(event, Piece)]
+        return [
+            event.text for event in answer.chat(loaded, asked, with_adapter, lambda: False) if isinstance(event, Piece)
+        ]
 
     assert text(tuned, False) == text(plain, True)
     assert text(tuned, True) != text(tuned, False)

@@ -17,7 +17,15 @@ NO_STOP = frozenset[int]()
 
 
 def decoding(model: Any, *, limit: int = 40, chunk: int = 256, **sampling: Any) -> Decoding:
-    return Decoding(CachedStepper(model), PROMPT, Sampler(**sampling), limit=limit, stop_ids=NO_STOP, stopped=lambda: False, chunk=chunk)
+    return Decoding(
+        CachedStepper(model),
+        PROMPT,
+        Sampler(**sampling),
+        limit=limit,
+        stop_ids=NO_STOP,
+        stopped=lambda: False,
+        chunk=chunk,
+    )
 
 
 def test_greedy_equals_generate_token_for_token(tiny_model: Any) -> None:
@@ -93,9 +101,13 @@ class Script:
         return scores
 
 
-def scripted(tokens: list[int], *, limit: int = 100, stopped: Any = lambda: False, prompt: int = 10, chunk: int = 4) -> tuple[Script, Decoding]:
+def scripted(
+    tokens: list[int], *, limit: int = 100, stopped: Any = lambda: False, prompt: int = 10, chunk: int = 4
+) -> tuple[Script, Decoding]:
     script = Script(tokens)
-    return script, Decoding(script, [5] * prompt, Sampler(), limit=limit, stop_ids=frozenset({257, 258}), stopped=stopped, chunk=chunk)
+    return script, Decoding(
+        script, [5] * prompt, Sampler(), limit=limit, stop_ids=frozenset({257, 258}), stopped=stopped, chunk=chunk
+    )
 
 
 @pytest.mark.parametrize("end", [257, 258])

@@ -37,7 +37,9 @@ def test_the_socket_and_its_folder_are_private_and_go_with_the_engine() -> None:
     assert not launch.engine_running()
 
 
-def test_a_private_runtime_folder_is_preferred_and_an_open_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_private_runtime_folder_is_preferred_and_an_open_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
@@ -102,7 +104,9 @@ def test_a_stale_socket_is_replaced_a_living_one_and_other_files_are_not() -> No
     assert path.read_text() == "not a socket"
 
 
-def test_a_folder_beside_us_is_named_in_full_and_other_names_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_beside_us_is_named_in_full_and_other_names_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("model", "demo"):
         (tmp_path / name).mkdir()

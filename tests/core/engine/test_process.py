@@ -177,7 +177,9 @@ async def _found() -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_server_that_cannot_start_is_told_with_its_last_words(client: EngineClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_cannot_start_is_told_with_its_last_words(
+    client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = launch.engine_folder() / "core"
     (broken / "engine").mkdir(parents=True)
     (broken / "engine" / "__main__.py").write_text("raise SystemExit('the libraries are not there')")
@@ -211,11 +213,17 @@ PIECE = 'data: {"choices": [{"delta": {"content": "a\u2028b\u0085c"}}]}\n\n'.enc
         (b"", "middle of the answer"),
         (HEAD + PIECE, "middle of the answer"),
         (HEAD + b"data: {nonsense\n\n", "not its language"),
-        (HEAD + b'data: {"error": {"message": "boom", "type": "server_error", "suiron": ["boom", "here", "do"]}}\n\n', "here: boom. do."),
+        (
+            HEAD
+            + b'data: {"error": {"message": "boom", "type": "server_error", "suiron": ["boom", "here", "do"]}}\n\n',
+            "here: boom. do.",
+        ),
         (b"SSH-2.0-OpenSSH\r\n", "middle of the answer"),
     ],
 )
-async def test_whatever_answers_the_client_ends_with_a_readable_error(reply: bytes, says: str, client: EngineClient) -> None:
+async def test_whatever_answers_the_client_ends_with_a_readable_error(
+    reply: bytes, says: str, client: EngineClient
+) -> None:
     async with speaking(reply):
         with pytest.raises(EngineError, match=says):
             await told(client, LONG)

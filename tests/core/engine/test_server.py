@@ -54,7 +54,12 @@ async def load(http: httpx.AsyncClient, model: Path | str, adapter: Path | str =
 
 
 def question(**fields: Any) -> dict[str, Any]:
-    return {"messages": [{"role": "user", "content": "How high is 立山?"}], "temperature": 0, "max_tokens": 30, **fields}
+    return {
+        "messages": [{"role": "user", "content": "How high is 立山?"}],
+        "temperature": 0,
+        "max_tokens": 30,
+        **fields,
+    }
 
 
 def events(reply: httpx.Response) -> list[dict[str, Any]]:
@@ -66,7 +71,9 @@ def events(reply: httpx.Response) -> list[dict[str, Any]]:
 
 async def test_streamed_and_whole_are_the_same_answer(tiny: httpx.AsyncClient) -> None:
     whole = (await tiny.post("/v1/chat/completions", json=question())).json()
-    first, *chunks, last, usage = events(await tiny.post("/v1/chat/completions", json=question(stream=True, stream_options={"include_usage": True})))
+    first, *chunks, last, usage = events(
+        await tiny.post("/v1/chat/completions", json=question(stream=True, stream_options={"include_usage": True}))
+    )
     assert first["choices"][0]["delta"]["role"] == "assistant"
     message = whole["choices"][0]["message"]
     for key in ("reasoning_content", "content"):
@@ -77,7 +84,11 @@ async def test_streamed_and_whole_are_the_same_answer(tiny: httpx.AsyncClient) -
     assert (finish.reason, finish.ending, finish.tokens) == ("length", "in_reasoning", 30)
     assert usage["choices"] == []
     prompt = finish.prompt_tokens
-    assert usage["usage"] == whole["usage"] == {"prompt_tokens": prompt, "completion_tokens": 30, "total_tokens": prompt + 30}
+    assert (
+        usage["usage"]
+        == whole["usage"]
+        == {"prompt_tokens": prompt, "completion_tokens": 30, "total_tokens": prompt + 30}
+    )
     assert whole["object"] == "chat.completion"
     assert {chunk["object"] for chunk in (first, *chunks, last)} == {"chat.completion.chunk"}
 
@@ -98,7 +109,13 @@ async def test_models_and_status(http: httpx.AsyncClient, tiny_folder: Path, tin
     names = [model["id"] for model in (await http.get("/v1/models")).json()["data"]]
     assert names[1:] == [str(tiny_folder)]
     now = await status(http)
-    assert (now.state, now.model, now.adapter, now.pid, now.error) == ("ready", str(tiny_folder), str(tiny_adapter), os.getpid(), None)
+    assert (now.state, now.model, now.adapter, now.pid, now.error) == (
+        "ready",
+        str(tiny_folder),
+        str(tiny_adapter),
+        os.getpid(),
+        None,
+    )
     assert now.backend
     assert now.memory_gib is not None
     assert now.memory_gib > 0.05
@@ -171,7 +188,9 @@ def retrain(adapter: Path) -> None:
     save_file({name: -tensor if "lora_B" in name else tensor for name, tensor in load_file(path).items()}, path)
 
 
-async def test_a_failed_load_says_why_and_the_server_goes_on(http: httpx.AsyncClient, tiny_folder: Path, tmp_path: Path) -> None:
+async def test_a_failed_load_says_why_and_the_server_goes_on(
+    http: httpx.AsyncClient, tiny_folder: Path, tmp_path: Path
+) -> None:
     failed = await load(http, tmp_path / "nowhere")
     assert failed.state == "failed"
     assert failed.error is not None
@@ -183,7 +202,9 @@ async def test_a_failed_load_says_why_and_the_server_goes_on(http: httpx.AsyncCl
 
     assert (await load(http, tiny_folder)).state == "ready"
     assert (await load(http, tiny_folder, tmp_path)).state == "failed"  # no adapter there
-    assert (await http.post("/v1/chat/completions", json=question())).status_code == 503, "the base model must not pass for the tuned one"
+    assert (await http.post("/v1/chat/completions", json=question())).status_code == 503, (
+        "the base model must not pass for the tuned one"
+    )
     assert (await load(http, tiny_folder)).state == "ready"
     assert await text_of(http)
 
@@ -198,7 +219,10 @@ async def test_an_adapter_of_another_model_is_refused_and_the_base_is_unharmed(
     other = tmp_path / "other"
     shutil.copytree(tiny_adapter, other)
     weights = load_file(other / "adapter_model.safetensors")
-    save_file({name: tensor.repeat(1, 2) if "lora_A" in name else tensor for name, tensor in weights.items()}, other / "adapter_model.safetensors")
+    save_file(
+        {name: tensor.repeat(1, 2) if "lora_A" in name else tensor for name, tensor in weights.items()},
+        other / "adapter_model.safetensors",
+    )
     failed = await load(http, tiny_folder, other)
     assert failed.state == "failed"
     assert "does not go onto" in failed.message
@@ -287,7 +311,9 @@ def finish_of(reply: httpx.Response) -> Finish:
 
 async def test_a_stop_ends_the_answer_within_two_tokens(held: Held) -> None:
     async with served(held.app) as http:
-        answer = asyncio.create_task(http.post("/v1/chat/completions", json=question(max_tokens=2000, suiron={"id": "one"})))
+        answer = asyncio.create_task(
+            http.post("/v1/chat/completions", json=question(max_tokens=2000, suiron={"id": "one"}))
+        )
         held.release(20)
         await until(lambda: held.model.passes == 21)
         stopped = await http.post("/suiron/stop", json={"id": "one"})
@@ -310,7 +336,9 @@ async def test_answers_take_turns_and_one_that_waits_can_be_stopped(held: Held) 
     async with served(held.app) as http:
         first = asyncio.create_task(http.post("/v1/chat/completions", json=question(max_tokens=50, suiron={"id": "a"})))
         await until(lambda: held.model.passes == 1)
-        second = asyncio.create_task(http.post("/v1/chat/completions", json=question(max_tokens=50, suiron={"id": "b"})))
+        second = asyncio.create_task(
+            http.post("/v1/chat/completions", json=question(max_tokens=50, suiron={"id": "b"}))
+        )
         await until(lambda: len(held.app.state.holder._stops) == 2)
         twice = await http.post("/v1/chat/completions", json=question(suiron={"id": "a"}))
         assert twice.status_code == 400
@@ -338,7 +366,14 @@ async def test_a_client_that_goes_away_ends_its_answer(held: Held, stream: bool,
         async def send(_: Any) -> None:
             pass
 
-        scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [], "query_string": b"", "asgi": {}}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/chat/completions",
+            "headers": [],
+            "query_string": b"",
+            "asgi": {},
+        }
         call = asyncio.create_task(held.app(scope, receive, send))
         held.release(passes)
         await until(lambda: held.model.passes == 1 + passes)
@@ -362,7 +397,9 @@ async def test_a_load_waits_for_the_answer_in_progress(held: Held) -> None:
         assert (await load(http, "another")).state == "ready"
 
 
-async def test_a_model_that_fails_in_the_middle_says_so_and_answers_again(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_model_that_fails_in_the_middle_says_so_and_answers_again(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with served(held.app) as http:
         held.release(1000)
         broken, tokens = [0, 1, 2, 10_000], held.model.tokens

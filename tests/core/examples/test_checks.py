@@ -23,14 +23,18 @@ ROWS = [
     Row("Begin", "", "task", "x", index=13),  # a word of the template's own
     Row("Empty", "", "  ", "x", index=14),
 ]
-WORDS_OF_THE_HEADING = [Row("Q", "", word, "x", index=20 + place) for place, word in enumerate(("e", "Response", "### ", "n", "s:"))]
+WORDS_OF_THE_HEADING = [
+    Row("Q", "", word, "x", index=20 + place) for place, word in enumerate(("e", "Response", "### ", "n", "s:"))
+]
 
 
 def encoded(rows: list[Row], tokenizer: TextTokenizer) -> Batch:
     return encode_batch([REASONING.segments(row) for row in rows], tokenizer, [row.index for row in rows])
 
 
-def check(tokenizer: TextTokenizer, batch: Batch, rows: list[Row], loss: Any = "completion", cut: list[bool] | None = None) -> Checker:
+def check(
+    tokenizer: TextTokenizer, batch: Batch, rows: list[Row], loss: Any = "completion", cut: list[bool] | None = None
+) -> Checker:
     checker = Checker(tokenizer, slot_weights(loss))
     checker.check(rows, batch.ids, batch.ends, batch.present, np.array(cut or [False] * len(rows)))
     return checker
@@ -61,7 +65,11 @@ def test_a_reasoning_that_is_dropped_cut_or_elsewhere_is_found(kind: str, reques
     }
     for changed in planted.values():
         report = check(tokenizer, encoded([changed], tokenizer), [row]).report
-        assert report.reasoning_missing.rows == [10] and "lose their reasoning" in report.faults()[0] and "10" in report.faults()[0]
+        assert (
+            report.reasoning_missing.rows == [10]
+            and "lose their reasoning" in report.faults()[0]
+            and "10" in report.faults()[0]
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -82,7 +90,9 @@ def test_an_end_that_is_missing_unlearnt_or_another_token_is_found(byte_level: T
     ids[batch.starts[1] - 1] = 5
     assert check(byte_level, Batch(ids, batch.starts, batch.ends, batch.present, {}), row).report.no_end.rows == [10]
     short = [cut_end(batch.ids[batch.starts[n] : batch.starts[n + 1]], batch.ends[n], 60) for n in (0, 1)]
-    cut = Batch(np.concatenate([ids for ids, _ in short]), None, np.stack([ends for _, ends in short]), batch.present, {})
+    cut = Batch(
+        np.concatenate([ids for ids, _ in short]), None, np.stack([ends for _, ends in short]), batch.present, {}
+    )
     assert check(byte_level, cut, row).report.no_end.count == 2
     assert check(byte_level, cut, row, cut=[True, True]).report.no_end.count == 0  # chosen, and counted elsewhere
     assert check(byte_level, cut, row, "response", [True, True]).report.nothing_learnt.rows == [10, 11]
@@ -93,7 +103,9 @@ def test_an_end_that_is_missing_unlearnt_or_another_token_is_found(byte_level: T
     assert (batch.ends[:, EOS] - batch.ends[:, RESPONSE]).tolist() == [1, 1]
 
 
-def test_a_reasoning_that_was_cut_on_purpose_passes_and_another_in_its_place_does_not(byte_level: TextTokenizer) -> None:
+def test_a_reasoning_that_was_cut_on_purpose_passes_and_another_in_its_place_does_not(
+    byte_level: TextTokenizer,
+) -> None:
     row = Row("q", "", "one … two three four five six seven eight nine ten eleven twelve", "7", index=1)
     batch = encoded([row], byte_level)
     made = cut_reasoning(batch.ids, batch.ends[0], len(batch.ids) - 9, byte_level)
@@ -125,9 +137,13 @@ def test_a_held_out_row_in_the_training_text_is_found(byte_level: TextTokenizer)
     vanilla = Checker(byte_level, slot_weights("all"))
     trained = [Row("Add.", "", "one reasoning", "7", index=1)]
     numbers, identities, _ = told(trained, 1)
-    as_vanilla = np.array([[text_hash("".join(one.text for one in TEMPLATES["alpaca"].segments(trained[0])))]], np.uint64)
+    as_vanilla = np.array(
+        [[text_hash("".join(one.text for one in TEMPLATES["alpaca"].segments(trained[0])))]], np.uint64
+    )
     vanilla.compare((numbers, identities, as_vanilla), told([Row("Add.", "", "another reasoning", "7", index=2)], 2))
-    assert [(leak.held_out, leak.trained, leak.whole) for leak in vanilla.report.leaked] == [(2, 1, False)]  # trained without its reasoning
+    assert [(leak.held_out, leak.trained, leak.whole) for leak in vanilla.report.leaked] == [
+        (2, 1, False)
+    ]  # trained without its reasoning
     none = Checker(byte_level, slot_weights("all"))
     none.compare(told(ROWS, 1), told(held[:1], 2))
     assert none.report.leaks == 0

@@ -48,11 +48,17 @@ def test_what_was_put_is_found_as_it_was_encoded(byte_level: TextTokenizer) -> N
         for row, place in zip(rows, places.tolist(), strict=True):
             alone = encode_batch([TEMPLATE.segments(row)], byte_level, [0])
             assert source.tokens(place).tolist() == alone.ids.tolist()
-        assert source.gather("ends", places).tolist() == encode_batch([TEMPLATE.segments(row) for row in rows], byte_level, range(50)).ends.tolist()
+        assert (
+            source.gather("ends", places).tolist()
+            == encode_batch([TEMPLATE.segments(row) for row in rows], byte_level, range(50)).ends.tolist()
+        )
         mixed = places[[3, 4, 5, 40, 19, 20, 21, 0]]
         assert source.many(mixed).tolist() == [id for place in mixed.tolist() for id in source.tokens(place).tolist()]
     assert (again.find(keys_of(rows_of(50, 60))) == -1).all()
-    assert again.find(np.empty((0, 2), np.uint64)).tolist() == [] and Store(byte_level, folders.cache() / "other").find(keys_of(rows)).max() == -1
+    assert (
+        again.find(np.empty((0, 2), np.uint64)).tolist() == []
+        and Store(byte_level, folders.cache() / "other").find(keys_of(rows)).max() == -1
+    )
 
 
 def test_half_a_key_is_no_key(byte_level: TextTokenizer) -> None:
@@ -72,7 +78,9 @@ def test_many_small_parts_become_one(byte_level: TextTokenizer, monkeypatch: pyt
         fill(store, rows[n : n + 2], byte_level)
         store.close()
     assert len(list(store.folder.glob("*.rows"))) < 4
-    assert [store.tokens(place).tolist() for place in store.find(keys_of(rows)).tolist()]  # files that went are still mapped
+    assert [
+        store.tokens(place).tolist() for place in store.find(keys_of(rows)).tolist()
+    ]  # files that went are still mapped
     again = Store(byte_level)
     for row, place in zip(rows, again.find(keys_of(rows)).tolist(), strict=True):
         assert again.tokens(place).tolist() == encode_batch([TEMPLATE.segments(row)], byte_level, [0]).ids.tolist()
@@ -102,7 +110,9 @@ def test_what_a_killed_writer_left_is_swept_once_it_is_old(byte_level: TextToken
     assert [path.name for path in store.folder.iterdir()] == ["4.tokens"]  # its writer may be at work
 
 
-def test_the_oldest_parts_go_where_all_take_too_much_room(byte_level: TextTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_parts_go_where_all_take_too_much_room(
+    byte_level: TextTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = Store(byte_level)
     fill(old, rows_of(0, 50), byte_level)
     old.close()
@@ -169,6 +179,10 @@ def test_another_tokenizers_library_makes_other_ids(byte_level: TextTokenizer, m
     assert key_of(byte_level) != before
 
 
-def test_each_tokenizer_has_a_folder_of_its_own(byte_level: TextTokenizer, merging: TextTokenizer, tmp_path: Path) -> None:
-    assert key_of(byte_level) != key_of(merging) and Store(byte_level, tmp_path).folder != Store(merging, tmp_path).folder
+def test_each_tokenizer_has_a_folder_of_its_own(
+    byte_level: TextTokenizer, merging: TextTokenizer, tmp_path: Path
+) -> None:
+    assert (
+        key_of(byte_level) != key_of(merging) and Store(byte_level, tmp_path).folder != Store(merging, tmp_path).folder
+    )
     assert (tmp_path / key_of(byte_level)).stat().st_mode & 0o777 == 0o700

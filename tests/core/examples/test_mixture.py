@@ -38,7 +38,9 @@ def test_the_realised_share_is_the_one_asked_for(share: float, seed: int) -> Non
 
 
 def test_order_and_place_do_not_matter_but_the_seed_does() -> None:
-    shuffled = [msgspec.structs.replace(row, index=place) for place, row in enumerate(random.Random(1).sample(ROWS, len(ROWS)))]
+    shuffled = [
+        msgspec.structs.replace(row, index=place) for place, row in enumerate(random.Random(1).sample(ROWS, len(ROWS)))
+    ]
     by_question = dict(zip((row.instruction for row in ROWS), names(ROWS, 0.15, 3442), strict=True))
     assert [by_question[row.instruction] for row in shuffled] == names(shuffled, 0.15, 3442)
     both = sum(a == b == "alpaca" for a, b in zip(names(ROWS, 0.15, 3442), names(ROWS, 0.15, 3443), strict=True))
@@ -80,13 +82,18 @@ def test_a_mixture_gives_every_template_its_share(given_weights: list[int], seed
 
 @settings(max_examples=15, deadline=None)
 @given(weights, st.integers(0, 2**40), st.randoms(use_true_random=False))
-def test_the_same_rows_get_the_same_templates_in_any_order_and_shard(given_weights: list[int], seed: int, shuffler: random.Random) -> None:
+def test_the_same_rows_get_the_same_templates_in_any_order_and_shard(
+    given_weights: list[int], seed: int, shuffler: random.Random
+) -> None:
     parts = list(zip(ALL, map(float, given_weights), strict=True))
     some = ROWS[:300] + [Row(f"none {n}", output="x") for n in range(50)]
     whole = {row.instruction: Mixture(parts, seed).place(row) for row in some}
     shuffled = shuffler.sample(some, len(some))
     halves = (Mixture(parts, seed), Mixture(parts, seed))
-    assert all(whole[row.instruction] == halves[at % 2].place(msgspec.structs.replace(row, index=at)) for at, row in enumerate(shuffled))
+    assert all(
+        whole[row.instruction] == halves[at % 2].place(msgspec.structs.replace(row, index=at))
+        for at, row in enumerate(shuffled)
+    )
 
 
 @settings(max_examples=15, deadline=None)

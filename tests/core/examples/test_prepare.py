@@ -49,7 +49,10 @@ def with_prompt(**changes: object) -> RunSpec:
 
 
 def some(count: int, **changes: str) -> list[Row]:
-    return [replace(Row(f"What is {n} + 1?", "", f"One more than {n}, and that is it.", str(n + 1), index=n), **changes) for n in range(count)]
+    return [
+        replace(Row(f"What is {n} + 1?", "", f"One more than {n}, and that is it.", str(n + 1), index=n), **changes)
+        for n in range(count)
+    ]
 
 
 def test_test_rows_are_not_trained_on(rows_file: Path, tokenizer: TextTokenizer) -> None:
@@ -72,13 +75,19 @@ def test_labels_cover_the_completion_and_its_end_and_nothing_else(rows_file: Pat
 
 
 def test_long_and_unreadable_rows_are_left_out_and_named(tokenizer: TextTokenizer) -> None:
-    rows = [Row("short", output="a", index=0), Row("long " * 500, output="b", index=1), Row("half \ud800 a pair", output="c", index=2)]
+    rows = [
+        Row("short", output="a", index=0),
+        Row("long " * 500, output="b", index=1),
+        Row("half \ud800 a pair", output="c", index=2),
+    ]
     spec = make_spec("rows", "unused")
     tight = replace(spec, data=replace(spec.data, train_flag=""), prompt=replace(spec.prompt, max_seq_length=1000))
     facts = prepare(Rows(rows), tight, tokenizer).facts()
     assert (facts["rows_trained"], facts["rows_left_out_too_long"], facts["rows_left_out_unreadable"]) == (1, 1, 1)
     assert facts["rows_too_long"] == [1] and facts["rows_empty_reasoning"] == 1
-    assert facts["rows_unreadable"] == [{"row": 2, "why": "the text holds half of a surrogate pair, which is no character"}]
+    assert facts["rows_unreadable"] == [
+        {"row": 2, "why": "the text holds half of a surrogate pair, which is no character"}
+    ]
     with pytest.raises(RunError, match="longer than 1000 tokens") as caught:
         prepare(Rows(rows[1:2]), tight, tokenizer)
     assert "max_seq_length" in caught.value.do
@@ -107,7 +116,12 @@ def test_what_is_stored_is_what_the_encoder_gives(tokenizer: TextTokenizer) -> N
 def test_an_edit_encodes_one_row(tokenizer: TextTokenizer) -> None:
     rows, spec = some(3000), with_prompt()
     counts = []
-    for changed in (rows, rows, [replace(row, output="other") if row.index == 1234 else row for row in rows], rows[::-1]):
+    for changed in (
+        rows,
+        rows,
+        [replace(row, output="other") if row.index == 1234 else row for row in rows],
+        rows[::-1],
+    ):
         store = Store(tokenizer)
         prepare(Rows(changed), spec, tokenizer, store=store)
         counts.append(store.encoded)
@@ -119,16 +133,23 @@ def test_an_edit_encodes_one_row(tokenizer: TextTokenizer) -> None:
     assert store.encoded == 3000
 
 
-def test_the_hash_is_that_of_what_is_trained_however_it_was_made(tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_hash_is_that_of_what_is_trained_however_it_was_made(
+    tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     rows, spec = some(300), with_prompt()
     first = prepare(Rows(rows), spec, tokenizer).hash
     monkeypatch.setattr(build, "_BATCH", 70)
     mixed = rows[:50] + [replace(row, output="new") for row in rows[50:60]] + rows[60:]
     assert prepare(Rows(rows), spec, tokenizer).hash == first
     assert prepare(Rows(mixed), spec, tokenizer).hash != first
-    assert prepare(Rows(mixed), spec, tokenizer, store=Store(tokenizer, tmp_path)).hash == prepare(Rows(mixed), spec, tokenizer).hash
+    assert (
+        prepare(Rows(mixed), spec, tokenizer, store=Store(tokenizer, tmp_path)).hash
+        == prepare(Rows(mixed), spec, tokenizer).hash
+    )
     others = [with_prompt(loss_on="all"), with_prompt(seed=7), with_prompt(loss_on=SectionWeights(end=2.0))]
-    hashes = [prepare(Rows(rows), other, tokenizer).hash for other in others] + [prepare(Rows(rows[::-1]), spec, tokenizer).hash]
+    hashes = [prepare(Rows(rows), other, tokenizer).hash for other in others] + [
+        prepare(Rows(rows[::-1]), spec, tokenizer).hash
+    ]
     assert len({first, *hashes}) == 5
 
 
@@ -145,26 +166,48 @@ def test_a_row_too_long_is_dropped_cut_in_the_middle_or_at_the_end(tokenizer: Te
         assert prepared.longest <= 600
         texts = [tokenizer.decode(prepared.ids(at).tolist()) for at in range(len(prepared))]
         if how == "cut_reasoning":
-            assert prepared.numbers.tolist() == [0, 1] and prepared.ids(1)[-1] == tokenizer.eos_id and len(prepared.ids(1)) > 590
-            assert "### Reasoning:\nbegin and" in texts[1] and "…" in texts[1] and texts[1].endswith("on end\n\n### Response:\nthe answer<|im_end|>")
+            assert (
+                prepared.numbers.tolist() == [0, 1]
+                and prepared.ids(1)[-1] == tokenizer.eos_id
+                and len(prepared.ids(1)) > 590
+            )
+            assert (
+                "### Reasoning:\nbegin and" in texts[1]
+                and "…" in texts[1]
+                and texts[1].endswith("on end\n\n### Response:\nthe answer<|im_end|>")
+            )
             said = tokenizer.decode([label for label in prepared.labels(1).tolist() if label != IGNORED])
             assert said.startswith("begin and") and said.endswith("the answer<|im_end|>")
         elif how == "cut_end":
-            assert prepared.numbers.tolist() == [0, 1] and "the answer" not in texts[1] and prepared.ids(1)[-1] != tokenizer.eos_id
+            assert (
+                prepared.numbers.tolist() == [0, 1]
+                and "the answer" not in texts[1]
+                and prepared.ids(1)[-1] != tokenizer.eos_id
+            )
         else:
             assert prepared.numbers.tolist() == [0]
-    kinds = ("rows_left_out_too_long", "rows_cut_reasoning", "rows_cut_end", "rows_left_out_nothing_learnt", "last_token_is_eos")
+    kinds = (
+        "rows_left_out_too_long",
+        "rows_cut_reasoning",
+        "rows_cut_end",
+        "rows_left_out_nothing_learnt",
+        "last_token_is_eos",
+    )
     assert [facts["drop"][kind] for kind in kinds] == [2, 0, 0, 0, True]
     assert [facts["cut_reasoning"][kind] for kind in kinds] == [1, 1, 0, 0, True]
     assert [facts["cut_end"][kind] for kind in kinds] == [0, 0, 1, 1, False]
     store = Store(tokenizer)
-    again = prepare(Rows(rows), with_prompt(mixture=mixture, max_seq_length=600, too_long="cut_reasoning"), tokenizer, store=store)
+    again = prepare(
+        Rows(rows), with_prompt(mixture=mixture, max_seq_length=600, too_long="cut_reasoning"), tokenizer, store=store
+    )
     assert store.encoded == 0 and again.hash == facts["cut_reasoning"]["encoded_hash"]
 
 
 def test_rows_without_reasoning_and_no_template_for_them_are_left_out(tokenizer: TextTokenizer) -> None:
     bare = [Row(f"bare {n}", reasoning=" ", output="x", index=10 + n) for n in range(3)]
-    only = with_prompt(mixture=(MixturePart(template="alpaca-reasoning"), MixturePart(template="alpaca-reasoning-languages")))
+    only = with_prompt(
+        mixture=(MixturePart(template="alpaca-reasoning"), MixturePart(template="alpaca-reasoning-languages"))
+    )
     facts = prepare(Rows(some(5) + bare), only, tokenizer).facts()
     assert (facts["rows_trained"], facts["rows_left_out_no_template"], facts["rows_empty_reasoning"]) == (5, 3, 0)
     with pytest.raises(RunError, match="3 have no reasoning") as caught:
@@ -173,7 +216,11 @@ def test_rows_without_reasoning_and_no_template_for_them_are_left_out(tokenizer:
     three = (MixturePart(template="alpaca", weight=0.0), *only.prompt.mixture)
     facts = prepare(Rows(some(200) + bare), with_prompt(mixture=three), tokenizer).facts()
     counts = facts["rows_by_template"]
-    assert isinstance(counts, dict) and counts["alpaca"] == 3 == facts["rows_empty_reasoning"] and facts["rows_vanilla"] == 0
+    assert (
+        isinstance(counts, dict)
+        and counts["alpaca"] == 3 == facts["rows_empty_reasoning"]
+        and facts["rows_vanilla"] == 0
+    )
     assert counts["alpaca-reasoning"] + counts["alpaca-reasoning-languages"] == 200 == facts["rows_reasoning"]
     assert 60 < counts["alpaca-reasoning"] < 140
 
@@ -212,14 +259,22 @@ def test_the_data_set_reads_the_store_itself(tokenizer: TextTokenizer) -> None:
     assert len(held) == 28
     for at in range(28):
         row = held[at]
-        assert row["input_ids"] == prepared.ids(at).tolist() and prepared.labels(row["row"]).tolist() == prepared.labels(at).tolist()
+        assert (
+            row["input_ids"] == prepared.ids(at).tolist()
+            and prepared.labels(row["row"]).tolist() == prepared.labels(at).tolist()
+        )
 
 
 def test_a_source_of_columns_gives_the_same(tokenizer: TextTokenizer) -> None:
     class Columns(Rows):
         def record_batches(self) -> Iterator[pa.RecordBatch]:
             for rows in (self._rows[:2000], self._rows[2000:]):
-                yield pa.record_batch({**{name: [getattr(row, name) for row in rows] for name in COLUMNS}, "row": [row.index for row in rows]})
+                yield pa.record_batch(
+                    {
+                        **{name: [getattr(row, name) for row in rows] for name in COLUMNS},
+                        "row": [row.index for row in rows],
+                    }
+                )
 
     rows = some(2500)
     by_rows, by_columns = (prepare(source, with_prompt(), tokenizer) for source in (Rows(rows), Columns(rows)))

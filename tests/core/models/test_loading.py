@@ -57,7 +57,9 @@ def test_an_adapter_that_is_not_there_or_does_not_fit_is_said(tiny: Path, tmp_pa
         put_on(loaded, adapter, "damaged")
 
 
-def test_a_model_that_does_not_fit_is_refused_and_the_process_lives(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_does_not_fit_is_refused_and_the_process_lives(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda device: 1 << 20)
     with pytest.raises(ModelError, match="GiB"):
         load_for_inference(str(tiny), None, progress=quiet)

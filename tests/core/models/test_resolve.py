@@ -73,7 +73,9 @@ def test_no_beginning_of_a_file_is_taken_for_the_file(cut: int, tmp_path_factory
 
 
 @given(place=st.integers(0, len(WHOLE) - 69), byte=st.integers(0, 255))
-def test_a_damaged_header_is_refused_or_still_tiles_the_file(place: int, byte: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_damaged_header_is_refused_or_still_tiles_the_file(
+    place: int, byte: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.mktemp("damaged") / "model.safetensors"
     path.write_bytes(WHOLE[:place] + bytes([byte]) + WHOLE[place + 1 :])
     try:
@@ -102,7 +104,9 @@ def test_an_index_may_not_lead_out_of_the_folder(folder: Path) -> None:
     assert "names no files of this folder" in refusal(folder).what
 
 
-@pytest.mark.parametrize(("name", "word"), [("pytorch_model.bin", "pickles"), ("model.gguf", "GGUF"), ("notes.txt", "notes.txt")])
+@pytest.mark.parametrize(
+    ("name", "word"), [("pytorch_model.bin", "pickles"), ("model.gguf", "GGUF"), ("notes.txt", "notes.txt")]
+)
 def test_a_folder_without_safetensors_says_what_is_there(folder: Path, name: str, word: str) -> None:
     (folder / "model.safetensors").rename(folder / name)
     assert word in refusal(folder).what
@@ -182,7 +186,12 @@ try:
 except Exception as error:
     print(type(error).__name__, error)
 """
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PYTHONPATH": str(Path(resolve.__file__).parents[2])}
+    environment = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(tmp_path),
+        "PYTHONPATH": str(Path(resolve.__file__).parents[2]),
+    }
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("ModelError owner/name: the hub cannot be reached"), done.stdout + done.stderr
 

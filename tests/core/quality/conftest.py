@@ -25,7 +25,9 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
     def rows_file(*rows: dict[str, str], name: str = "rows.jsonl") -> Path:
         path = tmp_path / name
-        path.write_text("".join(json.dumps({"input": "", "syslang": "", "sysflag": "train", **row}) + "\n" for row in rows))
+        path.write_text(
+            "".join(json.dumps({"input": "", "syslang": "", "sysflag": "train", **row}) + "\n" for row in rows)
+        )
         return path
 
     return rows_file
@@ -36,7 +38,13 @@ def examined(write: Callable[..., Path]) -> Examine:
     """The doctor's report on rows."""
 
     def report(*rows: dict[str, str], tokenizer: TextTokenizer | None = None, **options: Any) -> Report:
-        return examine(open_data(str(write(*rows))), Options(**options), tokenizer, "none is chosen", lambda words, done, total: None)
+        return examine(
+            open_data(str(write(*rows))),
+            Options(**options),
+            tokenizer,
+            "none is chosen",
+            lambda words, done, total: None,
+        )
 
     return report
 

@@ -1,4 +1,5 @@
-"""Whether a reasoning arrives at the answer: found in any spelling, missed where it is not there, and silent where nobody can tell."""
+"""Whether a reasoning arrives at the answer: found in any spelling, missed where it is not there, and silent where
+nobody can tell."""
 
 from __future__ import annotations
 
@@ -73,7 +74,10 @@ def test_missed(reasoning: str, output: str) -> None:
         ("so x is three halves", "x^2 + 3x = 1"),
         ("We pick the second one", "C"),
         ("about 3 * 10^5", "299792"),
-        ("Compare both.", "A long answer that explains in many words what was found and does not state a number anywhere, nor a name."),
+        (
+            "Compare both.",
+            "A long answer that explains in many words what was found and does not state a number anywhere, nor a name.",
+        ),
     ],
 )
 def test_silent_without_evidence(reasoning: str, output: str) -> None:

@@ -31,7 +31,9 @@ def answers() -> set[str]:
     return {path.name for path in request.folder().iterdir()}
 
 
-def test_the_doctor_and_the_statistics_come_from_a_child_and_then_from_the_cache(write: Write, tokenizer_folder: Path) -> None:
+def test_the_doctor_and_the_statistics_come_from_a_child_and_then_from_the_cache(
+    write: Write, tokenizer_folder: Path
+) -> None:
     path = str(write(ROW, ROW))
     told: list[Progress] = []
     report = client.run("doctor", path, progress=told.append)
@@ -45,7 +47,9 @@ def test_the_doctor_and_the_statistics_come_from_a_child_and_then_from_the_cache
     data = open_data(path)
     assert data.fingerprint == report.fingerprint
     assert client.cached("doctor", path, data.fingerprint) == report
-    assert client.run("statistics", path, options=options, fingerprint=data.fingerprint, cancelled=lambda: True) == found
+    assert (
+        client.run("statistics", path, options=options, fingerprint=data.fingerprint, cancelled=lambda: True) == found
+    )
     any_maximum = Options(model=str(tokenizer_folder), max_length=77)
     assert client.cached("statistics", path, data.fingerprint, any_maximum) == found
     assert client.cached("doctor", path, data.fingerprint, options) is None
@@ -76,7 +80,9 @@ def test_another_text_of_the_same_template_asks_anew(write: Write) -> None:
         sizes.append(found.whole.max)
     assert sizes[0] - sizes[1] == len(mine.version().input_block) - len("{input}")
     with pytest.raises(UsageError, match="no such template"):
-        client.run("doctor", path, options=Options(mixture=(MixturePart(template="yours"),)), fingerprint=found.fingerprint)
+        client.run(
+            "doctor", path, options=Options(mixture=(MixturePart(template="yours"),)), fingerprint=found.fingerprint
+        )
 
 
 def test_the_columns_that_a_person_chose_are_judged(tmp_path: Path) -> None:
@@ -84,7 +90,10 @@ def test_the_columns_that_a_person_chose_are_judged(tmp_path: Path) -> None:
     path.write_text('{"question": "Why?", "answer": "So.", "other": ""}\n' * 3)
     options = Options(columns={"instruction": "question", "output": "other"})
     found = client.run("statistics", str(path), options=options)
-    assert found.empty == {"instruction": 0, "output": 3} and client.run("statistics", str(path)).empty == {"instruction": 0, "output": 0}
+    assert found.empty == {"instruction": 0, "output": 3} and client.run("statistics", str(path)).empty == {
+        "instruction": 0,
+        "output": 0,
+    }
     mapped = open_data(str(path), mapping=mapping_of({"instruction": "question", "output": "other"}))
     assert client.cached("statistics", str(path), mapped.fingerprint, options) == found
     report = client.run("doctor", str(path), options=options, fingerprint=mapped.fingerprint)
@@ -109,7 +118,10 @@ def test_a_cancelled_child_is_gone_and_leaves_nothing(write: Write) -> None:
 def test_a_child_without_a_parent_ends(write: Write) -> None:
     asked = request.Request("doctor", str(write(ROW)), "", Options(), str(request.folder()))
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "core.quality", asked.dump()], env=environment(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        [sys.executable, "-P", "-m", "core.quality", asked.dump()],
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
     )
     assert child.stdin is not None
     child.stdin.close()
@@ -124,7 +136,9 @@ def test_a_child_without_a_parent_ends(write: Write) -> None:
         ("", "BROKEN", ModelError, "tokenizer"),
     ],
 )
-def test_what_goes_wrong_there_is_said_here(write: Write, tmp_path: Path, source: str, model: str, kind: type[SuironError], words: str) -> None:
+def test_what_goes_wrong_there_is_said_here(
+    write: Write, tmp_path: Path, source: str, model: str, kind: type[SuironError], words: str
+) -> None:
     if model == "BROKEN":
         (tmp_path / "model").mkdir()
         (tmp_path / "model" / "tokenizer.json").write_text("{}")
@@ -154,7 +168,10 @@ def test_a_damaged_answer_is_made_anew(write: Write) -> None:
 def test_several_processes_find_what_one_does(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     from core.quality.doctor import examine
 
-    rows = [{**ROW, "instruction": f"{ROW['instruction']} {n % 4000} of {'abc'[n % 3]}", "output": "4 "[: 1 + n % 2]} for n in range(9000)]
+    rows = [
+        {**ROW, "instruction": f"{ROW['instruction']} {n % 4000} of {'abc'[n % 3]}", "output": "4 "[: 1 + n % 2]}
+        for n in range(9000)
+    ]
     data = open_data(str(write(*rows)))
     one = examine(data, Options(), None, "", lambda words, done, total: None)
     monkeypatch.setattr(sweep, "_MANY", 1)

@@ -1,4 +1,5 @@
-"""`data doctor` and `data stats` as scripts meet them: exit codes, JSON alone on standard output, fixes that can be undone."""
+"""`data doctor` and `data stats` as scripts meet them: exit codes, JSON alone on standard output, fixes that can be
+undone."""
 
 from __future__ import annotations
 
@@ -16,12 +17,19 @@ from core.base.child import environment
 from core.data.source import open_data
 from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec, dump_spec
 
-ROW = {"instruction": "How many apples are two and two?", "reasoning": "Two and two are 4.", "output": "4", "syslang": "English"}
+ROW = {
+    "instruction": "How many apples are two and two?",
+    "reasoning": "Two and two are 4.",
+    "output": "4",
+    "syslang": "English",
+}
 Write = Callable[..., Path]
 
 
 def run(*words: str) -> tuple[int, str, str]:
-    done = subprocess.run([sys.executable, "-m", "core", "data", *words], env=environment(), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-m", "core", "data", *words], env=environment(), capture_output=True, text=True, timeout=120
+    )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
 
@@ -47,7 +55,9 @@ def lines(out: str) -> list[dict[str, Any]]:
         ),
     ],
 )
-def test_the_exit_code_says_how_bad_it_is(write: Write, rows: list[dict[str, str]], code: int, kinds: list[str]) -> None:
+def test_the_exit_code_says_how_bad_it_is(
+    write: Write, rows: list[dict[str, str]], code: int, kinds: list[str]
+) -> None:
     status, out, note = run("doctor", str(write(*rows)), "--json")
     assert status == code, note
     assert [line["kind"] for line in lines(out)] == kinds
@@ -60,7 +70,10 @@ def test_findings_as_text_and_one_kind_alone(write: Write) -> None:
     assert status == 7
     assert "missing_output" in out and "rows 1 like 0" in out and "\x1b" not in out
     status, out, _ = run("doctor", path, "--json", "--only", "duplicate")
-    assert (status, [(line["kind"], line["rows"], line["others"], line["count"]) for line in lines(out)]) == (8, [("duplicate", [1], [0], 1)])
+    assert (status, [(line["kind"], line["rows"], line["others"], line["count"]) for line in lines(out)]) == (
+        8,
+        [("duplicate", [1], [0], 1)],
+    )
 
 
 def test_a_fix_is_an_edit(write: Write) -> None:
@@ -69,7 +82,10 @@ def test_a_fix_is_an_edit(write: Write) -> None:
     status, out, note = run("doctor", str(path), "--fix", "duplicate", "blank_edges")
     assert (status, out) == (0, "")
     assert "can be undone" in note
-    assert [row.instruction for rows in open_data(str(path)).batches() for row in rows] == [ROW["instruction"], "Another?"]
+    assert [row.instruction for rows in open_data(str(path)).batches() for row in rows] == [
+        ROW["instruction"],
+        "Another?",
+    ]
     assert path.read_bytes() == source
     assert run("edit", str(path), "--undo")[0] == run("edit", str(path), "--undo")[0] == 0
     assert len(open_data(str(path))) == 4
@@ -93,11 +109,15 @@ def test_rows_are_judged_as_a_run_would_train_them(write: Write, tokenizer_folde
     spec = tmp_path / "run.toml"
     mixture = (MixturePart(template="alpaca-reasoning"), MixturePart(template="alpaca-reasoning-languages"))
     prompt = PromptSection(mixture=mixture, max_seq_length=800)
-    spec.write_bytes(dump_spec(RunSpec(data=DataSection(source=path), model=ModelSection(name=str(tokenizer_folder)), prompt=prompt)))
+    spec.write_bytes(
+        dump_spec(RunSpec(data=DataSection(source=path), model=ModelSection(name=str(tokenizer_folder)), prompt=prompt))
+    )
     status, out, _ = run("stats", path, "--json", "--spec", str(spec))
     (found,) = lines(out)
     assert status == 0 and found["unit"] == "tokens" and found["max_length"]["tokens"] == 800
-    assert sum(found["templates"].values()) == 1 == found["no_template"] and list(found["templates"]) == [part.template for part in mixture]
+    assert sum(found["templates"].values()) == 1 == found["no_template"] and list(found["templates"]) == [
+        part.template for part in mixture
+    ]
     status, out, _ = run("stats", path, "--json", "--spec", str(spec), "--mixture", "alpaca 1", "--max-length", "900")
     (found,) = lines(out)
     assert (found["templates"], found["without_reasoning"], found["max_length"]["tokens"]) == ({"alpaca": 2}, 1, 900)

@@ -144,14 +144,19 @@ def test_near_duplicates_in_any_script(examined: Examine, row: Row, word: str, o
     assert kinds(report) == {"near_duplicate": [1]}
 
 
-@pytest.mark.parametrize(("row", "number", "other"), [(ENGLISH, "48", "46"), (JAPANESE, "7個", "8個"), (CHINESE, "六支", "九支")])
+@pytest.mark.parametrize(
+    ("row", "number", "other"), [(ENGLISH, "48", "46"), (JAPANESE, "7個", "8個"), (CHINESE, "六支", "九支")]
+)
 def test_other_numbers_are_another_question(examined: Examine, row: Row, number: str, other: str) -> None:
     changed = {**row, "instruction": row["instruction"].replace(number, other), "sysflag": "test"}
     assert kinds(examined(row, changed)) == {}
 
 
 def test_many_reasonings_to_one_answer_are_meant(examined: Examine) -> None:
-    again = {**ENGLISH, "reasoning": "Half of 48 is 24. Both months together give the sum, and this is what was asked for: 72."}
+    again = {
+        **ENGLISH,
+        "reasoning": "Half of 48 is 24. Both months together give the sum, and this is what was asked for: 72.",
+    }
     assert kinds(examined(ENGLISH, again)) == {}
     report = examined(ENGLISH, {**again, "output": "96", "reasoning": "Twice 48 is 96."})
     assert kinds(report) == {"other_answer": [1]}
@@ -160,7 +165,12 @@ def test_many_reasonings_to_one_answer_are_meant(examined: Examine) -> None:
 
 def test_leakage(examined: Examine) -> None:
     test = {**ENGLISH, "instruction": ENGLISH["instruction"].upper(), "sysflag": "test", "reasoning": ""}
-    near = {**JAPANESE, "instruction": JAPANESE["instruction"].replace("太郎", "次郎"), "sysflag": "Validation", "reasoning": ""}
+    near = {
+        **JAPANESE,
+        "instruction": JAPANESE["instruction"].replace("太郎", "次郎"),
+        "sysflag": "Validation",
+        "reasoning": "",
+    }
     report = examined(*SOUND, test, near)
     assert kinds(report) == {"leakage": [0], "near_leakage": [1]}
     assert (report.groups[0].other(0), report.groups[1].other(0)) == (3, 4)
@@ -177,12 +187,16 @@ def test_the_markers_of_every_template_of_the_mixture_are_sought(examined: Exami
     assert kinds(examined(*rows, mixture=(alpaca, languages))).get("template_marker") == [0, 1]
 
 
-def test_a_row_in_the_longest_version_of_a_template_is_not_taken_for_short(examined: Examine, tokenizer: TextTokenizer) -> None:
+def test_a_row_in_the_longest_version_of_a_template_is_not_taken_for_short(
+    examined: Examine, tokenizer: TextTokenizer
+) -> None:
     template = get_template("alpaca-reasoning-languages")
     rows = [{**ENGLISH, "syslang": language} for language in ("English", "Japanese", "Chinese")]
     sizes = [len(encode_row(CoreRow(**row), template, tokenizer).ids) for row in rows]
     for limit in sizes:
-        found = kinds(examined(*rows, tokenizer=tokenizer, max_length=limit, mixture=(MixturePart(template=template.name),))).get("too_long", [])
+        found = kinds(
+            examined(*rows, tokenizer=tokenizer, max_length=limit, mixture=(MixturePart(template=template.name),))
+        ).get("too_long", [])
         assert found == [place for place, size in enumerate(sizes) if size > limit]
 
 
@@ -192,7 +206,9 @@ def test_too_long_as_training_counts(examined: Examine, tokenizer: TextTokenizer
     sizes = [len(encode_row(CoreRow(**row), template, tokenizer).ids) for row in rows]
 
     def found(limit: int) -> list[int]:
-        return kinds(examined(*rows, tokenizer=tokenizer, max_length=limit, mixture=two_templates(0.0))).get("too_long", [])
+        return kinds(examined(*rows, tokenizer=tokenizer, max_length=limit, mixture=two_templates(0.0))).get(
+            "too_long", []
+        )
 
     assert [found(size) for size in sizes] == [[1, 2], [2], []]
     assert [found(size - 1) for size in sizes] == [[0, 1, 2], [1, 2], [2]]
@@ -210,7 +226,10 @@ def test_shares_of_the_work_add_up(write: Callable[..., Path], monkeypatch: pyte
     from core.data.source import open_data
 
     monkeypatch.setattr(blocks, "_ROWS", 2)
-    rows = [{**ENGLISH, "instruction": f"{n} " + ENGLISH["instruction"], "output": str(n), "sysflag": "ab"[n % 2]} for n in range(9)]
+    rows = [
+        {**ENGLISH, "instruction": f"{n} " + ENGLISH["instruction"], "output": str(n), "sysflag": "ab"[n % 2]}
+        for n in range(9)
+    ]
     data: Any = open_data(str(write(*rows, ENGLISH, ENGLISH, {**ENGLISH, "output": ""})))
 
     def tell(words: str, done: int, total: int) -> None:

@@ -50,11 +50,23 @@ def mended(path: Path, kind: str) -> tuple[Fix, Any]:
     ("kind", "before", "after"),
     [
         ("control_character", {"output": "4\x07\x1b[2J\n4"}, {"output": "4[2J\n4"}),
-        ("hidden_character", {"instruction": "\ufeffHow\u200b many are 2 and 2?"}, {"instruction": "How many are 2 and 2?"}),
+        (
+            "hidden_character",
+            {"instruction": "\ufeffHow\u200b many are 2 and 2?"},
+            {"instruction": "How many are 2 and 2?"},
+        ),
         ("mojibake", {"reasoning": "CafÃ© or cafÃ©\nâ€œ4â€\x9d"}, {"reasoning": "Café or café\n“4”"}),
         ("mojibake", {"instruction": "立山の高さは？".encode().decode("latin-1")}, {"instruction": "立山の高さは？"}),
-        ("blank_edges", {"output": " 4\n", "reasoning": "\tTwo and two\nare 4. "}, {"output": "4", "reasoning": "Two and two\nare 4."}),
-        ("template_marker", {"reasoning": "", "output": "<think>\nTwo and two.\n</think>\n\n4"}, {"reasoning": "Two and two.", "output": "4"}),
+        (
+            "blank_edges",
+            {"output": " 4\n", "reasoning": "\tTwo and two\nare 4. "},
+            {"output": "4", "reasoning": "Two and two\nare 4."},
+        ),
+        (
+            "template_marker",
+            {"reasoning": "", "output": "<think>\nTwo and two.\n</think>\n\n4"},
+            {"reasoning": "Two and two.", "output": "4"},
+        ),
     ],
 )
 def test_a_text_is_mended(write: Write, kind: str, before: dict[str, str], after: dict[str, str]) -> None:
@@ -68,7 +80,10 @@ def test_a_text_is_mended(write: Write, kind: str, before: dict[str, str], after
 @pytest.mark.parametrize(
     ("kind", "texts"),
     [
-        ("control_character", {"instruction": "It said ã\x81\x82ã\x82\x8aã\x81\x8cã\x81\x80"}),  # halves of letters, which mojibake's fix can mend
+        (
+            "control_character",
+            {"instruction": "It said ã\x81\x82ã\x82\x8aã\x81\x8cã\x81\x80"},
+        ),  # halves of letters, which mojibake's fix can mend
         ("hidden_character", {"instruction": "\u200fכמה הם שניים ועוד שניים?"}),
         ("mojibake", {"reasoning": "â€œ4â€\ufffd and CafÃ\ufffd"}),
         ("template_marker", {"output": "<think>Two and two.</think>4"}),  # there is another reasoning already
@@ -83,14 +98,18 @@ def test_what_is_not_certain_is_left_to_a_person(write: Write, kind: str, texts:
 
 
 def test_the_first_of_the_duplicates_stays(write: Write) -> None:
-    path = write(ROW, {**ROW, "sysflag": "test"}, ROW, {**ROW, "instruction": "Another?"}, ROW, {**ROW, "output": "four"})
+    path = write(
+        ROW, {**ROW, "sysflag": "test"}, ROW, {**ROW, "instruction": "Another?"}, ROW, {**ROW, "output": "four"}
+    )
     fix, data = mended(path, "duplicate")
     assert fix.deletes == (2, 4)
     assert [row.index for rows in data.batches() for row in rows] == [0, 1, 3, 5]
 
 
 def test_leaked_rows_leave_train_and_the_test_stays(write: Write) -> None:
-    path = write(ROW, {**ROW, "instruction": "Another?"}, {**ROW, "instruction": ROW["instruction"].upper(), "sysflag": "test"})
+    path = write(
+        ROW, {**ROW, "instruction": "Another?"}, {**ROW, "instruction": ROW["instruction"].upper(), "sysflag": "test"}
+    )
     fix, data = mended(path, "leakage")
     assert fix.deletes == (0,)
     assert [row.sysflag for rows in data.batches() for row in rows] == ["train", "test"]

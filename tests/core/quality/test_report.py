@@ -40,10 +40,19 @@ def test_bins_hold_every_row_once(values: list[int], number: int, upto: int | No
 
 def test_no_rows_have_no_lengths() -> None:
     empty = Lengths.of({})
-    assert (empty.rows, empty.mean, empty.max, empty.keeping(0.99), empty.above(0), empty.bins(5)) == (0, 0.0, 0, 0, 0, [])
+    assert (empty.rows, empty.mean, empty.max, empty.keeping(0.99), empty.above(0), empty.bins(5)) == (
+        0,
+        0.0,
+        0,
+        0,
+        0,
+        [],
+    )
 
 
-@given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["", "input", "output"]), st.integers(-1, 5)), min_size=1))
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["", "input", "output"]), st.integers(-1, 5)), min_size=1)
+)
 def test_findings_told_in_any_order_and_by_several(told: list[tuple[int, str, int]]) -> None:
     whole, first, second = Findings(), Findings(), Findings()
     for place, (row, column, other) in enumerate(told):
@@ -77,10 +86,27 @@ def test_results_cross_processes() -> None:
     assert [group.kind for group in report.groups] == ["leakage", "blank_edges"]
     assert report.worst == "error"
     assert [(group.kind, place) for group, place in report.of_row(7)] == [("leakage", 0)]
-    statistics = Statistics("a", "", "c", 3, (("en", "train", 2), ("ja", "train", 1)), {}, "tokens", {}, Lengths.of({4: 3}), Lengths.of({2: 3}), {})
+    statistics = Statistics(
+        "a",
+        "",
+        "c",
+        3,
+        (("en", "train", 2), ("ja", "train", 1)),
+        {},
+        "tokens",
+        {},
+        Lengths.of({4: 3}),
+        Lengths.of({2: 3}),
+        {},
+    )
     assert decode(encode(statistics)) == statistics
     assert (statistics.languages, statistics.flags) == ({"en": 2, "ja": 1}, {"train": 3})
-    assert (statistics.cut(3).lose_eos, statistics.cut(3).lose_answer, statistics.cut(2).lose_answer, statistics.cut(4).kept) == (3, 0, 3, 1.0)
+    assert (
+        statistics.cut(3).lose_eos,
+        statistics.cut(3).lose_answer,
+        statistics.cut(2).lose_answer,
+        statistics.cut(4).kept,
+    ) == (3, 0, 3, 1.0)
 
 
 def test_a_million_rows_are_eight_bytes_each() -> None:

@@ -49,7 +49,13 @@ def counted(lengths: Any) -> Counter[int]:
 
 def statistics(path: Path, tokenizer: TextTokenizer | None, options: Options) -> Statistics:
     told: list[tuple[int, int]] = []
-    found = compute(open_data(str(path)), options, tokenizer, "no tokenizer" if tokenizer is None else "", lambda words, *far: told.append(far))
+    found = compute(
+        open_data(str(path)),
+        options,
+        tokenizer,
+        "no tokenizer" if tokenizer is None else "",
+        lambda words, *far: told.append(far),
+    )
     assert told and told[-1] == (found.rows, found.rows)
     return found
 
@@ -57,7 +63,12 @@ def statistics(path: Path, tokenizer: TextTokenizer | None, options: Options) ->
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(rows, st.sampled_from(MIXTURES), st.sampled_from([True, False, None]), st.booleans())
 def test_as_a_plain_computation(
-    tmp_path: Path, tokenizer: TextTokenizer, made: list[dict[str, str]], weights: dict[str, float], drop: bool | None, tokens: bool
+    tmp_path: Path,
+    tokenizer: TextTokenizer,
+    made: list[dict[str, str]],
+    weights: dict[str, float],
+    drop: bool | None,
+    tokens: bool,
 ) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in made))
@@ -67,9 +78,15 @@ def test_as_a_plain_computation(
     found = statistics(path, tokenizer if tokens else None, options)
 
     assert found.rows == len(made)
-    assert dict(Counter((row["syslang"], row["sysflag"]) for row in made)) == {(lang, flag): count for lang, flag, count in found.pairs}
-    assert found.languages == dict(Counter(row["syslang"] for row in made)) and found.flags == dict(Counter(row["sysflag"] for row in made))
-    assert found.empty == {column: sum(not row[column].strip() for row in made) for column in (*TEXTS, "syslang", "sysflag")}
+    assert dict(Counter((row["syslang"], row["sysflag"]) for row in made)) == {
+        (lang, flag): count for lang, flag, count in found.pairs
+    }
+    assert found.languages == dict(Counter(row["syslang"] for row in made)) and found.flags == dict(
+        Counter(row["sysflag"] for row in made)
+    )
+    assert found.empty == {
+        column: sum(not row[column].strip() for row in made) for column in (*TEXTS, "syslang", "sysflag")
+    }
 
     def size(words: str) -> int:
         return len(tokenizer.encode(words)[0]) if tokens else len(words)
@@ -98,14 +115,18 @@ def test_as_a_plain_computation(
             start[len(said) - len(row.output)] += 1
     assert (counted(found.whole), counted(found.answer_start)) == (whole, start)
     assert (found.templates, found.without_reasoning, found.no_template) == (names, blank, left)
-    assert (found.unit, found.tokenizer, found.note) == (("tokens", "tiny", "") if tokens else ("characters", "", "no tokenizer"))
+    assert (found.unit, found.tokenizer, found.note) == (
+        ("tokens", "tiny", "") if tokens else ("characters", "", "no tokenizer")
+    )
     for limit in {0, 300, *whole, *start}:
         cut = found.cut(limit)
         assert cut.lose_eos == sum(count for length, count in whole.items() if length > limit)
         assert cut.lose_answer == sum(count for length, count in start.items() if length >= limit)
 
 
-def test_rows_that_cannot_be_encoded_are_counted_apart(write: Callable[..., Path], tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_cannot_be_encoded_are_counted_apart(
+    write: Callable[..., Path], tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write({"instruction": "a", "output": "b"}, {"instruction": "a", "output": "end"})
     stop = tokenizer.encode("d")[0][0]
     monkeypatch.setattr(tokenizer, "stop_ids", tokenizer.stop_ids | {stop})
@@ -114,17 +135,27 @@ def test_rows_that_cannot_be_encoded_are_counted_apart(write: Callable[..., Path
     assert (found.rows, found.unreadable, found.whole.rows) == (2, 2, 0)
 
 
-def test_a_form_of_the_models_own_is_counted_with_the_model_alone(write: Callable[..., Path], tokenizer: TextTokenizer) -> None:
-    path = write({"instruction": "Why?", "reasoning": "So.", "output": "Yes."}, {"instruction": "How?", "output": "No."})
+def test_a_form_of_the_models_own_is_counted_with_the_model_alone(
+    write: Callable[..., Path], tokenizer: TextTokenizer
+) -> None:
+    path = write(
+        {"instruction": "Why?", "reasoning": "So.", "output": "Yes."}, {"instruction": "How?", "output": "No."}
+    )
     options = Options(mixture=(MixturePart(template="chat"),))
     found = statistics(path, None, options)
-    assert counted(found.whole) == Counter({len("Why?So.Yes."): 1}) and found.templates == {"chat": 1} and found.no_template == 1
+    assert (
+        counted(found.whole) == Counter({len("Why?So.Yes."): 1})
+        and found.templates == {"chat": 1}
+        and found.no_template == 1
+    )
     assert "not counted without the model" in found.note
     with pytest.raises(UsageError, match="no chat template"):
         statistics(path, tokenizer, options)
 
 
-def test_templates_beside_the_data_are_found_and_their_texts_count(write: Callable[..., Path], tokenizer: TextTokenizer) -> None:
+def test_templates_beside_the_data_are_found_and_their_texts_count(
+    write: Callable[..., Path], tokenizer: TextTokenizer
+) -> None:
     path = write({"instruction": "Why?", "output": "Yes."})
     mine = replace(get_template("alpaca"), name="mine", drop_empty_input=True)
     save_template(mine, beside(str(path))[0])

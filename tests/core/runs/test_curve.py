@@ -134,7 +134,9 @@ def test_ticks_are_round_and_few() -> None:
     assert log_ticks(0.0001, 1000, 3) == [0.0001, 0.01, 1, 100]
 
 
-@pytest.mark.parametrize(("value", "label"), [(0, "0"), (20000, "20000"), (0.0005, "5e-4"), (2e7, "2e7"), (0.30000000000000004, "0.3")])
+@pytest.mark.parametrize(
+    ("value", "label"), [(0, "0"), (20000, "20000"), (0.0005, "5e-4"), (2e7, "2e7"), (0.30000000000000004, "0.3")]
+)
 def test_tick_labels_fit_in_six_cells(value: float, label: str) -> None:
     assert tick_label(value) == label
     assert len(label) <= 6

@@ -40,7 +40,13 @@ def test_runs_are_found_by_their_ends() -> None:
 
 
 def status(run: RunFolder, **changes: object) -> Status:
-    fields = {"state": "training", "pid": os.getpid(), "host": socket.gethostname(), "started": time.time(), "heartbeat": time.time()}
+    fields = {
+        "state": "training",
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "started": time.time(),
+        "heartbeat": time.time(),
+    }
     run.write_status(Status(**{**fields, **changes}))  # type: ignore[arg-type]
     return run.status()
 

@@ -21,14 +21,18 @@ def test_the_defaults_read_as_a_person_writes_them() -> None:
 
 
 @given(
-    st.dictionaries(st.from_regex(r"[a-z][a-z0-9._-]{0,8}", fullmatch=True), st.integers(1, 999), min_size=1, max_size=5),
+    st.dictionaries(
+        st.from_regex(r"[a-z][a-z0-9._-]{0,8}", fullmatch=True), st.integers(1, 999), min_size=1, max_size=5
+    ),
     st.sampled_from(["completion", "all", "response"])
     | st.builds(SectionWeights, prompt=st.sampled_from([0.0, 0.25]), end=st.sampled_from([0.5, 2.0])),
     st.sampled_from(["drop", "cut_reasoning", "cut_end"]),
 )
 def test_what_is_written_is_read_again(weights: dict[str, int], loss: object, too_long: object) -> None:
     mixture = tuple(MixturePart(template=name, weight=weight / 100) for name, weight in weights.items())
-    spec = RunSpec(data=SPEC.data, model=SPEC.model, prompt=PromptSection(mixture=mixture, loss_on=loss, too_long=too_long))  # type: ignore[arg-type]
+    spec = RunSpec(
+        data=SPEC.data, model=SPEC.model, prompt=PromptSection(mixture=mixture, loss_on=loss, too_long=too_long)
+    )  # type: ignore[arg-type]
     assert with_prompt_texts(SPEC, prompt_texts(spec)) == spec
 
 

@@ -76,7 +76,12 @@ def test_the_console_is_safe_and_shows_progress_bars_once(tmp_path: Path) -> Non
         "重みを読む:   0%|  |\r重みを読む: 100%|██|\n\n\x1b[31mred\x1b[0m [/] \x1b]52;c;aGk=\x07\n".encode()
         + b"bytes \xff that are no text\nno end yet\r"
     )
-    assert console_tail(log) == ["重みを読む: 100%|██|", "red [/] ␛]52;c;aGk=␇", "bytes � that are no text", "no end yet"]
+    assert console_tail(log) == [
+        "重みを読む: 100%|██|",
+        "red [/] ␛]52;c;aGk=␇",
+        "bytes � that are no text",
+        "no end yet",
+    ]
 
 
 def test_only_the_end_of_a_long_console_is_read(tmp_path: Path) -> None:

@@ -30,7 +30,12 @@ def test_every_setting_is_read() -> None:
     }
     assert set(texts) == {setting.key for setting in SETTINGS}
     spec = with_texts(SPEC, texts)
-    assert (spec.train.steps, spec.train.epochs, spec.train.batch_size, spec.train.gradient_accumulation) == (60, 2.5, 3, 5)
+    assert (spec.train.steps, spec.train.epochs, spec.train.batch_size, spec.train.gradient_accumulation) == (
+        60,
+        2.5,
+        3,
+        5,
+    )
     assert (spec.train.learning_rate, spec.lora.r, spec.lora.alpha, spec.prompt.max_seq_length) == (1e-3, 8, 32, 512)
     assert (spec.prompt.vanilla_share, spec.train.seed, spec.prompt.seed, spec.train.save_steps) == (0.5, 7, 7, 20)
 
@@ -56,7 +61,13 @@ def test_a_wrong_setting_is_named(key: str, text: str, says: str) -> None:
 
 def test_the_preset_seeds() -> None:
     spec = seeds_spec(SPEC.data, SPEC.model)
-    assert (spec.lora.r, spec.lora.alpha, spec.lora.dropout, spec.lora.bias, spec.lora.use_rslora) == (16, 16, 0.0, "none", False)
+    assert (spec.lora.r, spec.lora.alpha, spec.lora.dropout, spec.lora.bias, spec.lora.use_rslora) == (
+        16,
+        16,
+        0.0,
+        "none",
+        False,
+    )
     assert spec.lora.target_modules == PROJECTIONS
     assert (spec.train.seed, spec.prompt.seed, spec.train.gradient_checkpointing) == (3442, 3442, True)
     assert (spec.prompt.max_seq_length, spec.prompt.vanilla_share, spec.model.load_in_4bit) == (2048, 0.15, True)

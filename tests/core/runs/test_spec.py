@@ -74,7 +74,14 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 def test_defaults_are_those_of_the_practitioner() -> None:
     lora, prompt, train = LoraSection(), PromptSection(), TrainSection()
-    assert (lora.r, lora.alpha, lora.dropout, lora.bias, lora.use_rslora, len(lora.target_modules)) == (16, 16, 0.0, "none", False, 7)
+    assert (lora.r, lora.alpha, lora.dropout, lora.bias, lora.use_rslora, len(lora.target_modules)) == (
+        16,
+        16,
+        0.0,
+        "none",
+        False,
+        7,
+    )
     assert (prompt.vanilla_share, prompt.max_seq_length, train.seed) == (0.15, 2048, 3442)
 
 
@@ -100,8 +107,13 @@ def written(tmp_path: Path, prompt: str) -> PromptSection:
 
 
 def test_a_mixture_is_a_list_with_weights(tmp_path: Path) -> None:
-    prompt = written(tmp_path, '[[prompt.mixture]]\ntemplate = "a"\nweight = 1\n[[prompt.mixture]]\ntemplate = "b"\nweight = 3.0\n')
-    assert prompt.mixture == (MixturePart(template="a", weight=1.0), MixturePart(template="b", weight=3.0)) and prompt.vanilla_share == 0.25
+    prompt = written(
+        tmp_path, '[[prompt.mixture]]\ntemplate = "a"\nweight = 1\n[[prompt.mixture]]\ntemplate = "b"\nweight = 3.0\n'
+    )
+    assert (
+        prompt.mixture == (MixturePart(template="a", weight=1.0), MixturePart(template="b", weight=3.0))
+        and prompt.vanilla_share == 0.25
+    )
     assert written(tmp_path, '[[prompt.mixture]]\ntemplate = "a"\n').vanilla_share is None
 
 
@@ -115,9 +127,15 @@ def test_the_words_of_earlier_versions_are_a_mixture_of_two(tmp_path: Path) -> N
 
 
 def test_weights_for_sections_and_what_happens_to_long_rows(tmp_path: Path) -> None:
-    prompt = written(tmp_path, 'too_long = "cut_reasoning"\ndrop_empty_input = false\nloss_on = { reasoning = 0.25, end = 2 }\n')
+    prompt = written(
+        tmp_path, 'too_long = "cut_reasoning"\ndrop_empty_input = false\nloss_on = { reasoning = 0.25, end = 2 }\n'
+    )
     assert prompt.loss_on == SectionWeights(reasoning=0.25, end=2.0)
-    assert (prompt.too_long, prompt.drop_empty_input, PromptSection().drop_empty_input) == ("cut_reasoning", False, None)
+    assert (prompt.too_long, prompt.drop_empty_input, PromptSection().drop_empty_input) == (
+        "cut_reasoning",
+        False,
+        None,
+    )
     assert written(tmp_path, 'loss_on = "response"\n').loss_on == "response"
 
 

@@ -74,4 +74,8 @@ def split_whole(text: str, markers: Markers, start: str) -> tuple[str, str, str]
         target = "reasoning" if piece in markers.reasoning and not again else "response"
         eat = 0 if target == section and texts[section].strip() else 1 if piece in markers.reasoning else 2
         section = target
-    return texts["reasoning"], texts["response"], "in_reasoning" if section == "reasoning" and not answer.strip() else "complete"
+    return (
+        texts["reasoning"],
+        texts["response"],
+        "in_reasoning" if section == "reasoning" and not answer.strip() else "complete",
+    )

@@ -25,7 +25,9 @@ split_whole = _slow.split_whole
 OWN_TAGS = Markers("[[R]]", "[[A]]", ("[[U]]",), line_start=False)
 OWN_HEADINGS = Markers("~~~~R", "  A:", ("U",), line_start=True)
 SPELLINGS = Markers(("### 推論:", "### Reasoning:"), ("### 応答:", "## 応答:", "### Response:"), ("### 指示:",))
-CHANNELS = Markers(("<|c|>a<|m|>", "<t>"), ("<|e|><|c|>f<|m|>", "<|c|>f<|m|>", "</t>"), line_start=False)  # one ends as another one
+CHANNELS = Markers(
+    ("<|c|>a<|m|>", "<t>"), ("<|e|><|c|>f<|m|>", "<|c|>f<|m|>", "</t>"), line_start=False
+)  # one ends as another one
 FAMILIES = [ALPACA, THINK, OWN_TAGS, OWN_HEADINGS, SPELLINGS, CHANNELS]
 STARTS = ["reasoning", "response", "undecided"]
 
@@ -41,7 +43,9 @@ PIECES = {
 }  # fmt: skip
 
 
-def run(pieces: list[str], markers: Markers, start: Any, record: bool = False) -> tuple[tuple[str, str, str], Splitter, list[list[Part]]]:
+def run(
+    pieces: list[str], markers: Markers, start: Any, record: bool = False
+) -> tuple[tuple[str, str, str], Splitter, list[list[Part]]]:
     splitter = Splitter(markers, start, record=record)
     given_out = [splitter.feed(piece) for piece in pieces] + [splitter.close()]
     return (splitter.reasoning, splitter.response, splitter.ending), splitter, given_out
@@ -55,7 +59,9 @@ def texts(markers: Markers, most: int = 14) -> st.SearchStrategy[str]:
     return st.lists(st.sampled_from(PIECES[markers]), max_size=most).map("".join)
 
 
-cases = st.sampled_from(FAMILIES).flatmap(lambda markers: st.tuples(st.just(markers), texts(markers), st.sampled_from(STARTS)))
+cases = st.sampled_from(FAMILIES).flatmap(
+    lambda markers: st.tuples(st.just(markers), texts(markers), st.sampled_from(STARTS))
+)
 
 
 @settings(max_examples=500, deadline=None)
@@ -68,7 +74,10 @@ def test_every_cut_gives_what_the_rules_give_for_the_whole(case: tuple[Markers, 
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     cut, _, cut_parts = run([text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)], markers, start)
     assert whole == letters == cut == expected
-    flat = [one_by_one([part for parts in given_out for part in parts]) for given_out in (whole_parts, letter_parts, cut_parts)]
+    flat = [
+        one_by_one([part for parts in given_out for part in parts])
+        for given_out in (whole_parts, letter_parts, cut_parts)
+    ]
     assert flat[0] == flat[1] == flat[2]
     assert "".join(letter for section, letter in flat[0] if section == "reasoning") == expected[0]
     assert "".join(letter for section, letter in flat[0] if section == "response") == expected[1]
@@ -89,14 +98,23 @@ def own_markers(draw: st.DrawFn) -> Markers:
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.sampled_from(FAMILIES) | own_markers(), st.lists(anything | mark | st.sampled_from(["\n", "\r\n", "\n\n", "```"]), max_size=8), st.data())
-def test_any_text_with_any_markers_is_sorted_whatever_the_cut_and_nothing_is_lost(markers: Markers, pieces: list[str], data: st.DataObject) -> None:
-    """Sections, markers and the layout around them, put together, are the input; what was given out is never taken back."""
+@given(
+    st.sampled_from(FAMILIES) | own_markers(),
+    st.lists(anything | mark | st.sampled_from(["\n", "\r\n", "\n\n", "```"]), max_size=8),
+    st.data(),
+)
+def test_any_text_with_any_markers_is_sorted_whatever_the_cut_and_nothing_is_lost(
+    markers: Markers, pieces: list[str], data: st.DataObject
+) -> None:
+    """Sections, markers and the layout around them, put together, are the input; what was given out is never taken
+    back."""
     marks = st.sampled_from(markers.all())
     text = "".join(piece + data.draw(st.just("") | marks) for piece in pieces)
     start = data.draw(st.sampled_from(STARTS))
     cuts = [0, *sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6))), len(text)]
-    result, recorded, recorded_parts = run([text[a:b] for a, b in itertools.pairwise(cuts)], markers, start, record=True)
+    result, recorded, recorded_parts = run(
+        [text[a:b] for a, b in itertools.pairwise(cuts)], markers, start, record=True
+    )
     assert result == split_whole(text, markers, start)
 
     splitter, shown = Splitter(markers, start), {"reasoning": "", "response": ""}
@@ -121,7 +139,9 @@ def test_any_text_with_any_markers_is_sorted_whatever_the_cut_and_nothing_is_los
     for section, expected in zip(("reasoning", "response"), result[:2], strict=True):
         assert "".join(piece for sort, piece in record if sort == section) == expected
     any_mark = re.compile(f"(?:{'|'.join(map(re.escape, markers.all()))})+")
-    for (before, _), (sort, piece), (after, _) in zip([("", ""), *record], record, [*record[1:], ("", "")], strict=False):
+    for (before, _), (sort, piece), (after, _) in zip(
+        [("", ""), *record], record, [*record[1:], ("", "")], strict=False
+    ):
         assert sort != "marker" or any_mark.fullmatch(piece)
         assert sort != "layout" or (not piece.strip(" \t\r\n") and "marker" in (before, after))
         assert sort != "after" or recorded.ran_away
@@ -160,13 +180,20 @@ plain = st.text(st.sampled_from("ab #:\n\rあ<>/`~R"), max_size=30)
 @settings(max_examples=300, deadline=None)
 @given(plain, plain)
 def test_a_template_shaped_answer_comes_back_exactly(reasoning: str, output: str) -> None:
-    reasoning, output = reasoning.replace("```", "``").replace("~~~", "~~"), output.replace("```", "``").replace("~~~", "~~")
+    reasoning, output = (
+        reasoning.replace("```", "``").replace("~~~", "~~"),
+        output.replace("```", "``").replace("~~~", "~~"),
+    )
     text = f"{reasoning}\n\n### Response:\n{output}"
     assert run([text], ALPACA, "reasoning")[0] == (reasoning, output, "complete")
     assert run([f"### Reasoning:\n{text}"], ALPACA, "undecided")[0] == (reasoning, output, "complete")
     assert run([output], ALPACA, "response")[0] == ("", output, "complete")
     reasoning = reasoning.rstrip("\r")  # before the layout's LF it cannot be told from a CRLF
-    assert run([f"<think>\n{reasoning}\n</think>\n\n{output}"], THINK, "undecided")[0] == (reasoning, output, "complete")
+    assert run([f"<think>\n{reasoning}\n</think>\n\n{output}"], THINK, "undecided")[0] == (
+        reasoning,
+        output,
+        "complete",
+    )
 
 
 @pytest.mark.parametrize(
@@ -178,14 +205,26 @@ def test_a_template_shaped_answer_comes_back_exactly(reasoning: str, output: str
         ("just text", "undecided", ("", "just text", "complete")),
         ("\n\n### Response:\na", "reasoning", ("", "a", "complete")),
         ("r\n\n### Response:\n", "reasoning", ("r", "", "complete")),
-        ("### Reasoning:\nr\n\n### Response:\na", "reasoning", ("r", "a", "complete")),  # the model repeats its prompt's heading
+        (
+            "### Reasoning:\nr\n\n### Response:\na",
+            "reasoning",
+            ("r", "a", "complete"),
+        ),  # the model repeats its prompt's heading
         ("### Response:\na", "response", ("", "a", "complete")),
-        ("### Reasoning:\nr\n\n### Response:\na", "response", ("r", "a", "complete")),  # reasons although it was not asked to
+        (
+            "### Reasoning:\nr\n\n### Response:\na",
+            "response",
+            ("r", "a", "complete"),
+        ),  # reasons although it was not asked to
         ("a\n\n### Reasoning:\nr", "response", ("r", "a", "complete")),  # reasons afterwards
         ("a\n\n### Reasoning:\nr\n\n### Response:\nb", "response", ("r", "a", "complete")),
         ("r\n\n### Response:\na\n\n### Response:\nb", "reasoning", ("r", "a", "complete")),
         ("r\n\n### Response:\na\n\n### Reasoning:\ns", "reasoning", ("r", "a", "complete")),
-        ("r\n\n### Response:\na\n\n### Response:\nb\n\n### Input:\nc\n### Response:\nd", "reasoning", ("r", "a", "runaway")),
+        (
+            "r\n\n### Response:\na\n\n### Response:\nb\n\n### Input:\nc\n### Response:\nd",
+            "reasoning",
+            ("r", "a", "runaway"),
+        ),
         ("a\n### Response:### Input:\nb", "response", ("", "a", "complete")),  # in the middle of a line, it is text
         ("r\n\n### Response:\na\n\n### Instruction:\nb\n\n### Response:\nc", "reasoning", ("r", "a", "runaway")),
         ("r\n\n### Input:\nb", "reasoning", ("r", "", "runaway")),
@@ -199,7 +238,11 @@ def test_a_template_shaped_answer_comes_back_exactly(reasoning: str, output: str
         ("r\n ### Response:\na", "reasoning", ("r\n ### Response:\na", "", "in_reasoning")),
         ("see ### Response: there", "reasoning", ("see ### Response: there", "", "in_reasoning")),
         ("```\n### Response:\n```\n### Response:\na", "reasoning", ("```\n### Response:\n```", "a", "complete")),
-        ("~~~ x\n```\n### Input:\n~~~~\n\n### Response:\na", "reasoning", ("~~~ x\n```\n### Input:\n~~~~", "a", "complete")),
+        (
+            "~~~ x\n```\n### Input:\n~~~~\n\n### Response:\na",
+            "reasoning",
+            ("~~~ x\n```\n### Input:\n~~~~", "a", "complete"),
+        ),
         ("````\n```\n### Input:\n````", "response", ("", "````\n```\n### Input:\n````", "complete")),
         ("```a`b\n### Response:\na", "reasoning", ("```a`b", "a", "complete")),  # inline code, no fence
         ("    ```\n### Response:\na", "reasoning", ("    ```", "a", "complete")),  # indented code, no fence
@@ -241,7 +284,11 @@ def test_a_marker_may_be_one_special_token_or_many(byte_level: TextTokenizer) ->
     assert len(as_one.ids) < len(as_many)
     for ids in (as_one.ids, as_many):
         splitter, detokenizer = Splitter(THINK, "undecided"), Detokenizer(byte_level, at_start=False)
-        parts = [part for id in ids for part in splitter.feed(detokenizer.push(id))] + splitter.feed(detokenizer.close()) + splitter.close()
+        parts = (
+            [part for id in ids for part in splitter.feed(detokenizer.push(id))]
+            + splitter.feed(detokenizer.close())
+            + splitter.close()
+        )
         assert (splitter.reasoning, splitter.response, splitter.ending) == ("投影🗻", "a", "complete")
         assert not any("\ufffd" in part.text for part in parts)
 
@@ -268,7 +315,9 @@ def test_a_runaway_is_known_at_once_and_nothing_follows() -> None:
     assert splitter.response == "42"
 
 
-@pytest.mark.parametrize("marks", [("", "b"), ("a", "a"), ("ab", "a"), ("a\n", "b"), (("a", "c"), ("b", "c")), ("a", ()), ("a", ("bc", "b"))])
+@pytest.mark.parametrize(
+    "marks", [("", "b"), ("a", "a"), ("ab", "a"), ("a\n", "b"), (("a", "c"), ("b", "c")), ("a", ()), ("a", ("bc", "b"))]
+)
 def test_markers_that_cannot_be_told_apart_are_refused(marks: Any) -> None:
     for line_start in (True, False):
         with pytest.raises(UsageError):
@@ -291,7 +340,12 @@ def test_a_plain_string_is_one_spelling() -> None:
     ("text", "markers", "start", "expected"),
     [
         ("### 推論:\nr\n\n### 応答:\na", SPELLINGS, "undecided", ("r", "a", "complete")),
-        ("r\n\n### Response:\na", SPELLINGS, "reasoning", ("r", "a", "complete")),  # a Japanese prompt, answered under an English heading
+        (
+            "r\n\n### Response:\na",
+            SPELLINGS,
+            "reasoning",
+            ("r", "a", "complete"),
+        ),  # a Japanese prompt, answered under an English heading
         ("### Reasoning:\nr\n\n## 応答: a\n\n### 指示:\nb", SPELLINGS, "reasoning", ("r", "a", "runaway")),
         ("<|c|>a<|m|>r<|e|><|c|>f<|m|>a", CHANNELS, "undecided", ("r", "a", "complete")),
         ("<|c|>f<|m|>a", CHANNELS, "undecided", ("", "a", "complete")),
@@ -299,11 +353,21 @@ def test_a_plain_string_is_one_spelling() -> None:
     ],
 )
 def test_several_spellings(text: str, markers: Markers, start: str, expected: tuple[str, str, str]) -> None:
-    assert run([text], markers, start)[0] == run(list(text), markers, start)[0] == expected == split_whole(text, markers, start)
+    assert (
+        run([text], markers, start)[0]
+        == run(list(text), markers, start)[0]
+        == expected
+        == split_whole(text, markers, start)
+    )
 
 
 def test_a_record_tells_what_became_of_every_character() -> None:
-    _, splitter, _ = run(["### Reasoning:\nr\n\n### Reasoning:\ns\n\n### Respon", "se: a\n### Input:\nb"], ALPACA, "reasoning", record=True)
+    _, splitter, _ = run(
+        ["### Reasoning:\nr\n\n### Reasoning:\ns\n\n### Respon", "se: a\n### Input:\nb"],
+        ALPACA,
+        "reasoning",
+        record=True,
+    )
     assert splitter.pieces() == [
         ("marker", "### Reasoning:"),
         ("layout", "\n"),
@@ -333,7 +397,8 @@ LONG = 1 << 18
 @pytest.mark.parametrize("unit", ["\n", "`", "\r\n", "<", "#", " ", "```\n", "~~~\n### Response:\n", "<think>"])
 @pytest.mark.parametrize("markers", [ALPACA, THINK])
 def test_time_is_linear_in_the_text(unit: str, markers: Markers) -> None:
-    """Four times the text may take at most about four times as long, whole or letter by letter; quadratic would take sixteen."""
+    """Four times the text may take at most about four times as long, whole or letter by letter; quadratic would take
+    sixteen."""
 
     def seconds(size: int, letters: bool) -> float:
         text = (unit * (size // len(unit) + 1))[:size]

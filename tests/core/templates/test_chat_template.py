@@ -1,4 +1,5 @@
-"""Rows in the models' own chat templates: the ids that transformers gives for the same conversation, and what inference asks with."""
+"""Rows in the models' own chat templates: the ids that transformers gives for the same conversation, and what inference
+asks with."""
 
 from __future__ import annotations
 
@@ -55,8 +56,12 @@ def theirs(tokenizer: TextTokenizer, messages: list[dict[str, str]], **options: 
     bos = (config.get("bos_token") or {}).get("content")
     source = read_chat(folder)
     assert source is not None
-    fast = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), eos_token=config["eos_token"], bos_token=bos)
-    given = fast.apply_chat_template(messages, tokenize=True, return_dict=False, chat_template=source.template, **options)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_file=str(folder / "tokenizer.json"), eos_token=config["eos_token"], bos_token=bos
+    )
+    given = fast.apply_chat_template(
+        messages, tokenize=True, return_dict=False, chat_template=source.template, **options
+    )
     assert isinstance(given, list)
     return given
 
@@ -77,17 +82,26 @@ def test_the_ids_are_those_of_apply_chat_template(name: str, models: dict[str, T
     assert encode_prompt(template.prompt_segments(ROW.instruction, ROW.input), tokenizer) == prompt
     if name == "r1-distill":  # its template drops the reasoning of a turn that is over: compared below
         assert ours[: len(prompt)] == prompt
-    elif name == "base":  # where the turn ends in a token that the model does not stop at, the encoder's end of sequence stands
+    elif (
+        name == "base"
+    ):  # where the turn ends in a token that the model does not stop at, the encoder's end of sequence stands
         assert ours == whole[: len(whole) - whole[::-1].index(tokenizer.raw.token_to_id("<|im_end|>")) - 1]
     else:
         ends = [place for place, id in enumerate(whole) if id == tokenizer.eos_id]
         assert ours == (whole[: ends[-1]] if ends and name != "gemma" else whole[: len(ours)])
 
 
-@pytest.mark.parametrize(("name", "way"), [("qwen3", "field"), ("qwen3-thinking", "field"), ("channels", "field"), ("r1-distill", "think")])
+@pytest.mark.parametrize(
+    ("name", "way"), [("qwen3", "field"), ("qwen3-thinking", "field"), ("channels", "field"), ("r1-distill", "think")]
+)
 def test_the_reasoning_stands_where_the_model_expects_it(name: str, way: str, models: dict[str, TextTokenizer]) -> None:
     template = form(models[name])
-    assert (template.way, template.has_reasoning, template.leaves_out_reasoning, template.prefix_kept) == (way, True, False, True)
+    assert (template.way, template.has_reasoning, template.leaves_out_reasoning, template.prefix_kept) == (
+        way,
+        True,
+        False,
+        True,
+    )
     assert text(template).count(ROW.reasoning) == 1
     kinds = {one.kind: one.text for one in template.segments(ROW) if not one.special}
     assert kinds == {"prompt": ASKED, "reasoning": ROW.reasoning, "response": ROW.output}
@@ -97,18 +111,26 @@ def test_the_reasoning_stands_where_the_model_expects_it(name: str, way: str, mo
 
 
 def test_what_stands_where(models: dict[str, TextTokenizer]) -> None:
-    written = {name: text(form(models[name])).partition(ASKED)[2] for name in ("qwen3", "qwen3-thinking", "channels", "r1-distill", "gemma", "base")}
+    written = {
+        name: text(form(models[name])).partition(ASKED)[2]
+        for name in ("qwen3", "qwen3-thinking", "channels", "r1-distill", "gemma", "base")
+    }
     think = f"<think>\n{ROW.reasoning}\n</think>\n\n{ROW.output}"
     assert written["qwen3"] == written["qwen3-thinking"] == f"<|im_end|>\n<|im_start|>assistant\n{think}"
     assert written["r1-distill"] == f"<｜Assistant｜>{think}"
-    analysis, final = "<|start|>assistant<|channel|>analysis<|message|>", "<|start|>assistant<|channel|>final<|message|>"
+    analysis, final = (
+        "<|start|>assistant<|channel|>analysis<|message|>",
+        "<|start|>assistant<|channel|>final<|message|>",
+    )
     assert written["channels"] == f"<|end|>{analysis}{ROW.reasoning}<|end|>{final}{ROW.output}"
     assert written["gemma"] == f"<end_of_turn>\n<start_of_turn>model\n{ROW.output}<end_of_turn>"  # it stops there too
     assert written["base"] == f"<|im_end|>\n<|im_start|>assistant\n{ROW.output}"
 
 
 @pytest.mark.parametrize("name", WITHOUT)
-def test_a_model_without_thinking_leaves_it_out_and_says_so_unless_told(name: str, models: dict[str, TextTokenizer]) -> None:
+def test_a_model_without_thinking_leaves_it_out_and_says_so_unless_told(
+    name: str, models: dict[str, TextTokenizer]
+) -> None:
     template = form(models[name])
     assert (template.way, template.has_reasoning, template.leaves_out_reasoning) == ("none", False, True)
     assert ROW.reasoning not in text(template)
@@ -122,10 +144,14 @@ def test_a_model_without_thinking_leaves_it_out_and_says_so_unless_told(name: st
 
 
 def test_without_reasoning_nothing_asks_for_one(models: dict[str, TextTokenizer]) -> None:
-    qwen3, thinking, r1, channels = (form(models[name], "none") for name in ("qwen3", "qwen3-thinking", "r1-distill", "channels"))
+    qwen3, thinking, r1, channels = (
+        form(models[name], "none") for name in ("qwen3", "qwen3-thinking", "r1-distill", "channels")
+    )
     assert text(qwen3).endswith(f"<|im_start|>assistant\n<think>\n\n</think>\n\n{ROW.output}")
     assert qwen3.prompt("a", "").endswith("<think>\n\n</think>\n\n") and qwen3.prefix_kept
-    assert thinking.prompt("a", "").endswith("<think>\n\n</think>\n\n") and not thinking.prefix_kept  # the turn as the template writes it
+    assert (
+        thinking.prompt("a", "").endswith("<think>\n\n</think>\n\n") and not thinking.prefix_kept
+    )  # the turn as the template writes it
     assert r1.prompt("a", "").endswith("<｜User｜>a<｜Assistant｜>") and not r1.prefix_kept
     assert channels.answer_prompt("a", "", "r") == channels.prompt("a", "") + "<|channel|>final<|message|>"
     for template in (qwen3, thinking, r1, channels):
@@ -144,8 +170,13 @@ def test_a_splitter_reads_the_trained_answer_back(name: str, reasoning: str, mod
         for piece in pieces:
             splitter.feed(piece)
         splitter.close()
-        blank = " " if name == "inst" else ""  # its template writes a blank before every answer, which is text to a splitter
-        assert (splitter.reasoning, splitter.response) == (ROW.reasoning if template.has_reasoning else "", blank + ROW.output)
+        blank = (
+            " " if name == "inst" else ""
+        )  # its template writes a blank before every answer, which is text to a splitter
+        assert (splitter.reasoning, splitter.response) == (
+            ROW.reasoning if template.has_reasoning else "",
+            blank + ROW.output,
+        )
 
 
 def test_a_channel_model_that_answers_at_once_is_read_too(models: dict[str, TextTokenizer]) -> None:
@@ -157,13 +188,21 @@ def test_a_channel_model_that_answers_at_once_is_read_too(models: dict[str, Text
     assert (splitter.reasoning, splitter.response) == ("", "240")
 
 
-hostile = st.lists(st.sampled_from(["<|im_end|>", "<think>", "</think>", "<|im_start|>", "{{ 7*7 }}", "{% raw %}", "\n", "a", "投", " "]), max_size=5)
+hostile = st.lists(
+    st.sampled_from(
+        ["<|im_end|>", "<think>", "</think>", "<|im_start|>", "{{ 7*7 }}", "{% raw %}", "\n", "a", "投", " "]
+    ),
+    max_size=5,
+)
 
 
 @pytest.mark.parametrize("name", ["qwen3", "r1-distill", "gemma"])
 def test_a_rows_text_stays_text(name: str, models: dict[str, TextTokenizer]) -> None:
     tokenizer, template = models[name], form(models[name])
-    special = {*tokenizer.stop_ids, *(token["id"] for token in msgspec.json.decode(tokenizer.raw.to_str())["added_tokens"])}
+    special = {
+        *tokenizer.stop_ids,
+        *(token["id"] for token in msgspec.json.decode(tokenizer.raw.to_str())["added_tokens"]),
+    }
     plain = [id for id in ids(tokenizer, template, Row("a", "", "a", "a")) if id in special]
 
     @settings(max_examples=60, deadline=None)
@@ -194,7 +233,9 @@ def written(tmp_path: Path, template: str, file: str = "chat_template.jinja") ->
     del config["chat_template"]
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     if template:
-        (folder / file).write_text(json.dumps({"chat_template": template}) if file.endswith("json") else template, encoding="utf-8")
+        (folder / file).write_text(
+            json.dumps({"chat_template": template}) if file.endswith("json") else template, encoding="utf-8"
+        )
     return TextTokenizer.from_folder(folder)
 
 
@@ -232,7 +273,9 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
 
 def test_a_template_that_drops_the_reasoning_of_the_last_turn_gets_it_in_the_text(tmp_path: Path) -> None:
     """It knows the field and `<think>`, but writes neither for a turn that is over."""
-    template = "{# reasoning_content #}" + MODELS["qwen2.5"].template.replace("m['content']", "m['content'].split('</think>')[-1]")  # type: ignore[union-attr]
+    template = "{# reasoning_content #}" + MODELS["qwen2.5"].template.replace(
+        "m['content']", "m['content'].split('</think>')[-1]"
+    )  # type: ignore[union-attr]
     made = form(written(tmp_path, template))
     assert (made.way, made.prefix_kept, made.start) == ("think", True, "undecided")
     assert text(made).endswith(f"<|im_start|>assistant\n<think>\n{ROW.reasoning}\n</think>\n\n{ROW.output}")

@@ -40,7 +40,9 @@ To improve quality of response, you should perform validation before writing. Yo
 ### Response:
 {}"""
 
-words = st.text(st.sampled_from("ab {}0\n#あ%\\"), max_size=12) | st.sampled_from(["{}", "{0}", "{output}", "{instruction}", "### Input:\n\n\n"])
+words = st.text(st.sampled_from("ab {}0\n#あ%\\"), max_size=12) | st.sampled_from(
+    ["{}", "{0}", "{output}", "{instruction}", "### Input:\n\n\n"]
+)
 rows = st.builds(Row, instruction=words, input=words, reasoning=words, output=words)
 
 
@@ -61,8 +63,12 @@ def test_both_templates_to_the_byte_whatever_the_row_says(row: Row) -> None:
     assert vanilla.prompt(row.instruction, row.input) == filled(VANILLA, row.instruction, row.input, "")
     until = REASONING[: REASONING.index("{}\n\n### Response")]
     assert reasoning.prompt(row.instruction, row.input) == filled(until, row.instruction, row.input)
-    assert reasoning.answer_prompt(row.instruction, row.input, row.reasoning) == filled(REASONING, row.instruction, row.input, row.reasoning, "")
-    assert vanilla.answer_prompt(row.instruction, row.input, row.reasoning) == vanilla.prompt(row.instruction, row.input)
+    assert reasoning.answer_prompt(row.instruction, row.input, row.reasoning) == filled(
+        REASONING, row.instruction, row.input, row.reasoning, ""
+    )
+    assert vanilla.answer_prompt(row.instruction, row.input, row.reasoning) == vanilla.prompt(
+        row.instruction, row.input
+    )
 
 
 @given(rows, st.sampled_from(sorted(TEMPLATES)), st.booleans())
@@ -70,7 +76,10 @@ def test_segments_follow_the_prompts(row: Row, name: str, drop: bool) -> None:
     template = TEMPLATES[name]
     segments = template.segments(row, drop)
     assert segments[0].text == template.prompt(row.instruction, row.input, drop)
-    assert whole(template, row, drop) == template.answer_prompt(row.instruction, row.input, row.reasoning, drop) + row.output
+    assert (
+        whole(template, row, drop)
+        == template.answer_prompt(row.instruction, row.input, row.reasoning, drop) + row.output
+    )
     between = ["reasoning", "marker"] if template.has_reasoning else []
     assert [segment.kind for segment in segments] == ["prompt", *between, "response"]
 
@@ -91,7 +100,11 @@ def test_a_splitter_reads_back_what_the_template_trains() -> None:
         splitter = Splitter(template.markers, template.start)
         splitter.feed(whole(template, row).removeprefix(template.prompt(row.instruction, row.input)))
         splitter.close()
-        assert (splitter.reasoning, splitter.response, splitter.ending) == (row.reasoning if template.has_reasoning else "", row.output, "complete")
+        assert (splitter.reasoning, splitter.response, splitter.ending) == (
+            row.reasoning if template.has_reasoning else "",
+            row.output,
+            "complete",
+        )
 
 
 def test_an_unknown_name_is_told_which_there_are() -> None:
@@ -154,7 +167,9 @@ def test_the_three_prompts_follow_each_other() -> None:
     asked = template.prompt("Add.", "3 4", language="ja")
     begun = template.continue_prompt("Add.", "3 4", "Three", language="ja")
     given = template.answer_prompt("Add.", "3 4", row.reasoning, language="ja")
-    assert asked.endswith("### 推論:\n") and begun == asked + "Three" and given == f"{asked}{row.reasoning}\n\n### 応答:\n"
+    assert (
+        asked.endswith("### 推論:\n") and begun == asked + "Three" and given == f"{asked}{row.reasoning}\n\n### 応答:\n"
+    )
     assert whole(template, row) == given + "7"
     with pytest.raises(UsageError, match="no reasoning to go on with"):
         TEMPLATES["alpaca"].continue_prompt("Add.", "", "Three")
@@ -197,7 +212,10 @@ def test_versions_that_do_not_fit_each_other_are_refused() -> None:
 
 def test_a_text_that_its_own_markers_cannot_read_is_refused() -> None:
     good = TEMPLATES["alpaca-reasoning"].version()
-    for text in (good.text.replace("### Response:", "### Final:"), good.text.replace("\n\n### Response:\n", " ### Response:\n")):
+    for text in (
+        good.text.replace("### Response:", "### Final:"),
+        good.text.replace("\n\n### Response:\n", " ### Response:\n"),
+    ):
         with pytest.raises(UsageError, match="none of the response's reads '### ") as caught:
             Version(text, good.input_block, good.markers)
         assert caught.value.where == "markers"

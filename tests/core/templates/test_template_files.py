@@ -49,15 +49,26 @@ def put(folder: Path, name: str, text: str) -> Path:
 
 
 def test_built_in_templates() -> None:
-    assert list(built_in()) == ["alpaca", "alpaca-reasoning", "alpaca-languages", "alpaca-reasoning-languages", "chat", "chat-plain"]
+    assert list(built_in()) == [
+        "alpaca",
+        "alpaca-reasoning",
+        "alpaca-languages",
+        "alpaca-reasoning-languages",
+        "chat",
+        "chat-plain",
+    ]
     assert all(template.words for template in built_in().values())
     assert [built_in()[name].has_reasoning for name in ("chat", "chat-plain")] == [True, False]
-    assert [set(built_in()[f"{name}-languages"].versions) for name in ("alpaca", "alpaca-reasoning")] == [{"default", "ja", "zh"}] * 2
+    assert [set(built_in()[f"{name}-languages"].versions) for name in ("alpaca", "alpaca-reasoning")] == [
+        {"default", "ja", "zh"}
+    ] * 2
 
 
 def test_a_file_is_read_and_written_back() -> None:
     mine = parse_template(MINE, "mine.yaml")
-    assert mine.drop_empty_input and mine.words == "Short: one heading each" and mine.versions.keys() == {"default", "ja"}
+    assert (
+        mine.drop_empty_input and mine.words == "Short: one heading each" and mine.versions.keys() == {"default", "ja"}
+    )
     assert mine.prompt("q", "", drop_empty_input=True) == "Q: q\nT:\n"
     assert mine.prompt("q", "i", language="ja") == "問 q\ni\n考\n"
     for template in (mine, *built_in().values()):
@@ -68,19 +79,37 @@ def test_a_file_is_read_and_written_back() -> None:
     ("text", "says"),
     [
         (MINE.replace("words", "wrods"), "wrods: there is no such key (did you mean words?)"),
-        (MINE.replace("input_block", "input-block", 1), "versions.default.input-block: there is no such key (did you mean input_block?)"),
-        (MINE.replace("response: [答]", "respons: [答]"), "versions.日本語.markers.respons: there is no such key (did you mean response?)"),
-        (MINE.replace("{reasoning}", "{reasonning}", 1), "versions.default.text: {reasonning} is no slot (did you mean {reasoning}?)"),
+        (
+            MINE.replace("input_block", "input-block", 1),
+            "versions.default.input-block: there is no such key (did you mean input_block?)",
+        ),
+        (
+            MINE.replace("response: [答]", "respons: [答]"),
+            "versions.日本語.markers.respons: there is no such key (did you mean response?)",
+        ),
+        (
+            MINE.replace("{reasoning}", "{reasonning}", 1),
+            "versions.default.text: {reasonning} is no slot (did you mean {reasoning}?)",
+        ),
         (MINE.replace("{output}", "{output}.", 1), "versions.default.text: the template's slots are off"),
-        (MINE.replace('input_block: "{input}\\n"', 'input_block: "x"', 1), "versions.default.input_block: it must stand in the text"),
+        (
+            MINE.replace('input_block: "{input}\\n"', 'input_block: "x"', 1),
+            "versions.default.input_block: it must stand in the text",
+        ),
         (MINE.replace("default:", "en:"), "no version for other languages"),
-        (MINE.replace("日本語", "ja").replace("default:", "jp:"), "versions.ja: there is a version for this language already"),
+        (
+            MINE.replace("日本語", "ja").replace("default:", "jp:"),
+            "versions.ja: there is a version for this language already",
+        ),
         (MINE.replace("true", "maybe"), "drop_empty_input: true or false is needed"),
         (MINE.replace("name: mine", "name: my own"), "name: a word of letters"),
         (MINE.replace("name: mine", "name: no"), "name: a text is needed"),
         (MINE.replace('"T:"', '"A:"', 1), "versions.default.markers: one marker stands inside another"),
         (MINE.replace('"T:"', "3", 1), "versions.default.markers.reasoning: a list of texts is needed"),
-        ("name: x\nchat: {reasoning: thinks}", "chat.reasoning: 'thinks' is none of auto, field, think, none (did you mean think?)"),
+        (
+            "name: x\nchat: {reasoning: thinks}",
+            "chat.reasoning: 'thinks' is none of auto, field, think, none (did you mean think?)",
+        ),
         ("name: x\nchat: {reasoning: none}\n" + MINE.partition("\n")[2], "either versions or a chat form"),
         ("name: &a x", "anchors"),
         ("[" * 50 + "]" * 50, "nested too deeply"),

@@ -38,7 +38,8 @@ def test_byte_level_any_ids_give_what_the_whole_gives(byte_level: TextTokenizer,
 
 
 def by_runs(tokenizer: TextTokenizer, ids: list[int]) -> str:
-    """What a sentencepiece decoder says, except in a run of byte tokens that is no UTF-8: there the library gives up the good characters too."""
+    """What a sentencepiece decoder says, except in a run of byte tokens that is no UTF-8: there the library gives up
+    the good characters too."""
     text, run = "", b""
     for token in (tokenizer.raw.id_to_token(id) or "" for id in ids):
         if token.startswith("<0x") and len(token) == 6:
@@ -70,7 +71,9 @@ def test_real_text_cut_after_any_token(name: str, text: str, request: pytest.Fix
         pushed, rest = stream(tokenizer, ids[:end])
         assert text.startswith("".join(pushed))
         assert rest in ("", "�")
-        assert "".join(pushed) + rest == (by_runs if name == "sentencepiece" else TextTokenizer.decode)(tokenizer, ids[:end])
+        assert "".join(pushed) + rest == (by_runs if name == "sentencepiece" else TextTokenizer.decode)(
+            tokenizer, ids[:end]
+        )
 
 
 def test_a_character_comes_with_its_last_byte(byte_level: TextTokenizer, sentencepiece: TextTokenizer) -> None:
@@ -103,7 +106,14 @@ def test_an_answer_that_goes_on_after_a_prompt_keeps_its_blank(sentencepiece: Te
 DECODERS = [
     {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True},
     {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": True},
-    {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}]},
+    {
+        "type": "Sequence",
+        "decoders": [
+            {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+            {"type": "ByteFallback"},
+            {"type": "Fuse"},
+        ],
+    },
     {"type": "WordPiece", "prefix": "##", "cleanup": False},
     {"type": "BPEDecoder", "suffix": "</w>"},
     None,

@@ -25,7 +25,9 @@ from core.tokens.spans import ByteLengths
 from core.tokens.tokenizer import TextTokenizer
 from tests.core.conftest import byte_level_json, write_folder
 
-words = st.text(st.sampled_from("ab .。\n#あ地🗻{}<|>:é"), max_size=15) | st.sampled_from(["<|im_end|>", "</s>", "", "so it takes three hours."])
+words = st.text(st.sampled_from("ab .。\n#あ地🗻{}<|>:é"), max_size=15) | st.sampled_from(
+    ["<|im_end|>", "</s>", "", "so it takes three hours."]
+)
 rows = st.builds(Row, instruction=words, input=words, reasoning=words, output=words)
 names = st.sampled_from(sorted(TEMPLATES))
 KINDS = ["byte_level", "merging", "sentencepiece"]
@@ -48,7 +50,9 @@ def by_definition(encoded: EncodedRow, lengths: list[int], tokenizer: TextTokeni
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=150, deadline=None)
 @given(row=rows, name=names, drop=st.booleans())
-def test_spans_tile_the_row_and_labels_are_the_completion(kind: str, row: Row, name: str, drop: bool, request: pytest.FixtureRequest) -> None:
+def test_spans_tile_the_row_and_labels_are_the_completion(
+    kind: str, row: Row, name: str, drop: bool, request: pytest.FixtureRequest
+) -> None:
     tokenizer: TextTokenizer = request.getfixturevalue(kind)
     template = TEMPLATES[name]
     encoded = encode_row(row, template, tokenizer, drop_empty_input=drop)
@@ -59,7 +63,9 @@ def test_spans_tile_the_row_and_labels_are_the_completion(kind: str, row: Row, n
     assert [span.kind for span in encoded.spans] == [*(segment.kind for segment in segments), "eos"]
     assert [span.start for span in encoded.spans] == [0, *(span.end for span in encoded.spans[:-1])]
     assert encoded.spans[-1].end == len(encoded.ids) == len(encoded.labels)
-    assert [(span.start, span.end) for span in encoded.spans[:-1]] == by_definition(encoded, [len(s.text) for s in segments], tokenizer)
+    assert [(span.start, span.end) for span in encoded.spans[:-1]] == by_definition(
+        encoded, [len(s.text) for s in segments], tokenizer
+    )
     prompt_end = encoded.spans[0].end
     assert encoded.labels == [IGNORED] * prompt_end + encoded.ids[prompt_end:]
     assert encode_row(row, template, tokenizer, drop_empty_input=drop, loss_on="all").labels == encoded.ids
@@ -110,10 +116,16 @@ def test_one_beginning_of_sequence(sentencepiece: TextTokenizer) -> None:
 
 
 def test_many_rows_give_what_each_gives(byte_level: TextTokenizer) -> None:
-    pairs = [(Row(f"q{n}", "", f"r{n}", "x" * (n % 7)), TEMPLATES["alpaca" if n % 3 else "alpaca-reasoning"]) for n in range(1100)]
+    pairs = [
+        (Row(f"q{n}", "", f"r{n}", "x" * (n % 7)), TEMPLATES["alpaca" if n % 3 else "alpaca-reasoning"])
+        for n in range(1100)
+    ]
     many = list(encode_many(iter(pairs), byte_level))
     assert len(many) == len(pairs)
-    assert all(encoded == encode_row(row, template, byte_level) for encoded, (row, template) in list(zip(many, pairs, strict=True))[::97])
+    assert all(
+        encoded == encode_row(row, template, byte_level)
+        for encoded, (row, template) in list(zip(many, pairs, strict=True))[::97]
+    )
 
 
 def test_a_long_row_is_left_whole(byte_level: TextTokenizer) -> None:
@@ -130,7 +142,8 @@ def test_a_row_that_is_no_unicode_is_named(byte_level: TextTokenizer) -> None:
 
 
 def test_a_row_that_is_encoded_to_an_end_is_refused(byte_level: TextTokenizer) -> None:
-    """A tokenizer whose end is an ordinary word of its vocabulary: no setting keeps it out, so the row must not be trained on."""
+    """A tokenizer whose end is an ordinary word of its vocabulary: no setting keeps it out, so the row must not be
+    trained on."""
     letter = byte_level.raw.token_to_id("Z")
     byte_level_with_end = type(byte_level).__new__(type(byte_level))
     byte_level_with_end.__dict__.update(byte_level.__dict__, stop_ids=byte_level.stop_ids | {letter})
@@ -141,7 +154,9 @@ def test_a_row_that_is_encoded_to_an_end_is_refused(byte_level: TextTokenizer) -
 @pytest.mark.parametrize("kind", [*KINDS, "composing"])
 @settings(max_examples=30, deadline=None)
 @given(some=st.lists(rows, min_size=1, max_size=12), drop=st.booleans())
-def test_a_batch_gives_what_each_row_gives_alone(kind: str, some: list[Row], drop: bool, request: pytest.FixtureRequest) -> None:
+def test_a_batch_gives_what_each_row_gives_alone(
+    kind: str, some: list[Row], drop: bool, request: pytest.FixtureRequest
+) -> None:
     """A large batch counts bytes where it can; a row alone goes by characters."""
     tokenizer: TextTokenizer = request.getfixturevalue(kind)
     many = (some * ByteLengths.WORTH)[: ByteLengths.WORTH + 3]

@@ -46,13 +46,23 @@ def test_weights_follow_the_spans(byte_level: TextTokenizer) -> None:
     assert encoded.weights is not None
     wanted = {"prompt": 0.0, "reasoning": 0.5, "marker": 0.5, "response": 2.0, "eos": 3.0}
     assert encoded.weights == [wanted[span.kind] for span in encoded.spans for _ in range(span.start, span.end)]
-    assert encode_row(ROW, TEMPLATES["alpaca-reasoning"], byte_level, loss_on=SectionWeights()).weights is None  # the labels say it all
+    assert (
+        encode_row(ROW, TEMPLATES["alpaca-reasoning"], byte_level, loss_on=SectionWeights()).weights is None
+    )  # the labels say it all
 
 
 def test_what_is_weighted_and_what_cannot_be() -> None:
-    assert not any(is_weighted(loss) for loss in ("all", "completion", "response", SectionWeights(), SectionWeights(prompt=1.0, reasoning=0.0)))
+    assert not any(
+        is_weighted(loss)
+        for loss in ("all", "completion", "response", SectionWeights(), SectionWeights(prompt=1.0, reasoning=0.0))
+    )
     assert is_weighted(SectionWeights(end=2.0))
-    for wrong in (SectionWeights(end=0.0), SectionWeights(prompt=-1.0), SectionWeights(response=math.nan), SectionWeights(reasoning=math.inf)):
+    for wrong in (
+        SectionWeights(end=0.0),
+        SectionWeights(prompt=-1.0),
+        SectionWeights(response=math.nan),
+        SectionWeights(reasoning=math.inf),
+    ):
         with pytest.raises(UsageError):
             slot_weights(wrong)
 
@@ -63,17 +73,23 @@ words = st.text(st.sampled_from("ab .。\n地🗻é…"), max_size=60)
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=200, deadline=None)
 @given(reasoning=words, output=st.text("ab地🗻\n", max_size=8), less=st.integers(0, 70))
-def test_a_cut_keeps_prompt_answer_and_end(kind: str, reasoning: str, output: str, less: int, request: pytest.FixtureRequest) -> None:
+def test_a_cut_keeps_prompt_answer_and_end(
+    kind: str, reasoning: str, output: str, less: int, request: pytest.FixtureRequest
+) -> None:
     tokenizer: TextTokenizer = request.getfixturevalue(kind)
     encoded = encode_row(Row("q", "i", reasoning, output), TEMPLATES["alpaca-reasoning"], tokenizer)
     spans = {span.kind: span for span in encoded.spans}
     ids = np.array(encoded.ids, np.int32)
-    ends = np.array([spans[kind].end for kind in ("prompt", "prompt", "reasoning", "marker", "response", "eos")], np.int32)
+    ends = np.array(
+        [spans[kind].end for kind in ("prompt", "prompt", "reasoning", "marker", "response", "eos")], np.int32
+    )
     limit = len(ids) - less
     shorter = cut_reasoning(ids, ends, limit, tokenizer)
     gap = tokenizer.encode(ELLIPSIS)[0]
     if shorter is None:
-        assert spans["reasoning"].end - spans["reasoning"].start < less + len(gap) + 2 + 8  # at most a character's bytes on either side are lost
+        assert (
+            spans["reasoning"].end - spans["reasoning"].start < less + len(gap) + 2 + 8
+        )  # at most a character's bytes on either side are lost
         return
     cut, moved = shorter
     assert len(cut) <= limit and moved[-1] == len(cut)
@@ -84,7 +100,9 @@ def test_a_cut_keeps_prompt_answer_and_end(kind: str, reasoning: str, output: st
     at = next(
         at
         for at in range(1, len(kept))
-        if kept[:at] == whole[:at] and kept[at : at + len(gap)] == gap and whole[-(len(kept) - at - len(gap)) :] == kept[at + len(gap) :]
+        if kept[:at] == whole[:at]
+        and kept[at : at + len(gap)] == gap
+        and whole[-(len(kept) - at - len(gap)) :] == kept[at + len(gap) :]
     )
     assert at >= 1 and len(kept) - at - len(gap) >= 1
     if kind != "sentencepiece":
@@ -95,6 +113,9 @@ def test_a_cut_keeps_prompt_answer_and_end(kind: str, reasoning: str, output: st
 
 def test_a_cut_end_is_the_beginning(byte_level: TextTokenizer) -> None:
     encoded = encode_row(ROW, TEMPLATES["alpaca-reasoning"], byte_level)
-    ids, ends = np.array(encoded.ids, np.int32), np.array([9, 9, 20, 25, len(encoded.ids) - 1, len(encoded.ids)], np.int32)
+    ids, ends = (
+        np.array(encoded.ids, np.int32),
+        np.array([9, 9, 20, 25, len(encoded.ids) - 1, len(encoded.ids)], np.int32),
+    )
     cut, moved = cut_end(ids, ends, 22)
     assert cut.tolist() == encoded.ids[:22] and moved.tolist() == [9, 9, 20, 22, 22, 22]

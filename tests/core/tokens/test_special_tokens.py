@@ -1,4 +1,5 @@
-"""Special tokens of a template become their ids, row text stays text, and the ids are those of the joined text in the library's own tokenizer."""
+"""Special tokens of a template become their ids, row text stays text, and the ids are those of the joined text in the
+library's own tokenizer."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def changed(tokenizer: TextTokenizer, **changes: Any) -> TextTokenizer:
 
 @pytest.fixture(scope="session")
 def kinds(byte_level: TextTokenizer, merging: TextTokenizer, sentencepiece: TextTokenizer) -> dict[str, TextTokenizer]:
-    """`stripping`: special tokens take the white space around them. `added`: `<think>` is an added word that is not special."""
+    """`stripping`: special tokens take the white space around them. `added`: `<think>` is an added word that is not
+    special."""
     tokens = definition(byte_level)["added_tokens"]
     think = [dict(token, special=token["content"] != "<think>") for token in tokens]
     metaspace = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": False}
@@ -35,14 +37,35 @@ def kinds(byte_level: TextTokenizer, merging: TextTokenizer, sentencepiece: Text
         "merging": merging,
         "prepend": sentencepiece,
         "first": changed(sentencepiece, normalizer=None, pre_tokenizer=metaspace),
-        "first in a sequence": changed(sentencepiece, normalizer=None, pre_tokenizer={"type": "Sequence", "pretokenizers": [metaspace]}),
+        "first in a sequence": changed(
+            sentencepiece, normalizer=None, pre_tokenizer={"type": "Sequence", "pretokenizers": [metaspace]}
+        ),
         "stripping": changed(byte_level, added_tokens=[dict(token, rstrip=True, lstrip=True) for token in tokens]),
         "added": changed(byte_level, added_tokens=think),
     }
 
 
 NAMES = ["byte_level", "merging", "prepend", "first", "first in a sequence", "stripping", "added"]
-PIECES = ["<|im_end|>", "<think>", "<s>", "</s>", "<", "s>", "<|im_", "end|>", "think>", "the", " ", "\n", "\n\n", "a", "投", "🗻", ".", "</s"]
+PIECES = [
+    "<|im_end|>",
+    "<think>",
+    "<s>",
+    "</s>",
+    "<",
+    "s>",
+    "<|im_",
+    "end|>",
+    "think>",
+    "the",
+    " ",
+    "\n",
+    "\n\n",
+    "a",
+    "投",
+    "🗻",
+    ".",
+    "</s",
+]
 runs_of = st.lists(st.tuples(st.lists(st.sampled_from(PIECES), max_size=4).map("".join), st.booleans()), max_size=6)
 
 
@@ -52,7 +75,9 @@ def seeing(tokenizer: TextTokenizer) -> Tokenizer:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_text_that_is_all_the_templates_is_what_the_library_makes_of_it(name: str, kinds: dict[str, TextTokenizer]) -> None:
+def test_a_text_that_is_all_the_templates_is_what_the_library_makes_of_it(
+    name: str, kinds: dict[str, TextTokenizer]
+) -> None:
     tokenizer = kinds[name]
     library = seeing(tokenizer)
 
@@ -63,7 +88,9 @@ def test_a_text_that_is_all_the_templates_is_what_the_library_makes_of_it(name: 
         [encoded] = tokenizer.encode_runs([[(text, True)]])
         expected = library.encode(text, add_special_tokens=False)
         assert (encoded.ids, encoded.offsets) == (expected.ids, expected.offsets)
-        parts = tokenizer._runs._in_parts(text, tokenizer._runs._wanted([(text, True)]))  # the way of a row that spells special tokens
+        parts = tokenizer._runs._in_parts(
+            text, tokenizer._runs._wanted([(text, True)])
+        )  # the way of a row that spells special tokens
         assert (parts.ids, parts.offsets, parts.planted) == (expected.ids, expected.offsets, encoded.planted)
 
     check()
@@ -93,7 +120,8 @@ def test_row_text_plants_nothing_and_joints_leave_no_trace(name: str, kinds: dic
 
 
 def test_a_rows_marker_stays_letters_where_the_template_writes_the_same(kinds: dict[str, TextTokenizer]) -> None:
-    """`<think>` here is an added word that is not special, as in Qwen3: alone it is a token, but not beside a template that means it."""
+    """`<think>` here is an added word that is not special, as in Qwen3: alone it is a token, but not beside a template
+    that means it."""
     tokenizer = kinds["added"]
     [alone, beside] = tokenizer.encode_runs([[("<think>", False)], [("<think>", True), ("a<think>b", False)]])
     assert alone.ids == [2]
@@ -102,7 +130,14 @@ def test_a_rows_marker_stays_letters_where_the_template_writes_the_same(kinds: d
 
 
 def test_rows_of_every_sort_in_one_batch_keep_their_order(byte_level: TextTokenizer) -> None:
-    rows = [[("a", False)], [("<think>", True), ("b", False)], [("<|im_end|>", True), ("<|im_end|>", False)], [], [("", True)], [("c", False)]]
+    rows = [
+        [("a", False)],
+        [("<think>", True), ("b", False)],
+        [("<|im_end|>", True), ("<|im_end|>", False)],
+        [],
+        [("", True)],
+        [("c", False)],
+    ]
     together = byte_level.encode_runs(rows)
     assert [one.ids for one in together] == [byte_level.encode_runs([row])[0].ids for row in rows]
     assert [one.planted for one in together] == [[], [0], [0], [], [], []]
@@ -110,6 +145,10 @@ def test_rows_of_every_sort_in_one_batch_keep_their_order(byte_level: TextTokeni
 
 
 def test_half_a_surrogate_pair_is_a_data_error(byte_level: TextTokenizer) -> None:
-    for runs in ([("a\ud800", False)], [("<think>", True), ("a\ud800", False)], [("<think>", True), ("<think>\ud800", False)]):
+    for runs in (
+        [("a\ud800", False)],
+        [("<think>", True), ("a\ud800", False)],
+        [("<think>", True), ("<think>\ud800", False)],
+    ):
         with pytest.raises(DataError, match="surrogate"):
             byte_level.encode_runs([runs])

@@ -29,7 +29,12 @@ def test_row_text_cannot_plant_an_end_of_sequence(byte_level: TextTokenizer, sen
 
 def test_beginning_and_end_of_sequence(byte_level: TextTokenizer, sentencepiece: TextTokenizer) -> None:
     assert (byte_level.bos_ids, byte_level.eos, byte_level.eos_id, byte_level.stop_ids) == ([], "<|im_end|>", 1, {0, 1})
-    assert (sentencepiece.bos_ids, sentencepiece.eos, sentencepiece.eos_id, sentencepiece.stop_ids) == ([1], "</s>", 2, {2})
+    assert (sentencepiece.bos_ids, sentencepiece.eos, sentencepiece.eos_id, sentencepiece.stop_ids) == (
+        [1],
+        "</s>",
+        2,
+        {2},
+    )
     assert byte_level.decode([1, 2]) == "<|im_end|><think>"
     assert byte_level.decode([1, 2], skip_special=True) == ""
     assert byte_level.vocab_size == len({byte_level.token_text(id) for id in range(byte_level.vocab_size)})

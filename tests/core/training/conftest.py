@@ -1,4 +1,5 @@
-"""A tiny model, a few rows, and two real runs of the training process that the tests share: each costs its imports once."""
+"""A tiny model, a few rows, and two real runs of the training process that the tests share: each costs its imports
+once."""
 
 from __future__ import annotations
 

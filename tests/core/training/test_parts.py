@@ -85,11 +85,15 @@ def test_a_weighted_loss_is_the_weighted_mean(model_folder: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
     weights = [[0.0] * given + [0.25] * 3 + [2.0] * (n - given - 3) for n, given in SIZES[:2]] + [[0.0] * 20 + [0.5]]
     with torch.inference_mode():
-        by_hand = [(alone * torch.tensor(weight[1:])).sum() for alone, weight in zip(losses_alone(model), weights, strict=True)]
+        by_hand = [
+            (alone * torch.tensor(weight[1:])).sum() for alone, weight in zip(losses_alone(model), weights, strict=True)
+        ]
         batch = Collator(3, Given(LABELS, weights))(ROWS)  # type: ignore[arg-type]
         whole = float(sum(by_hand)) / sum(map(sum, weights))
         assert math.isclose(float(labelled_loss(model, batch)), whole, abs_tol=1e-5)
-        assert math.isclose(float(labelled_loss(model, batch, num_items=torch.tensor(7.0))), float(sum(by_hand)) / 7, abs_tol=1e-5)
+        assert math.isclose(
+            float(labelled_loss(model, batch, num_items=torch.tensor(7.0))), float(sum(by_hand)) / 7, abs_tol=1e-5
+        )
 
 
 def test_padding_equal_to_the_end_never_hides_it() -> None:
@@ -126,7 +130,9 @@ def test_a_loss_that_is_no_number_is_written_as_none_and_said(run: RunFolder) ->
     assert kept == [3]  # the adapter, after the last step alone
 
 
-def test_the_heart_beats_until_the_end_and_the_end_is_the_last_word(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_heart_beats_until_the_end_and_the_end_is_the_last_word(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "BEAT", 0.01)
     beats = threading.Semaphore(0)
     original = run.write_status
@@ -140,7 +146,9 @@ def test_the_heart_beats_until_the_end_and_the_end_is_the_last_word(run: RunFold
     assert (run.status().state, run.status().message) == ("finished", "done")
 
 
-def test_a_full_disk_does_not_end_the_run(run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_does_not_end_the_run(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def full(_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -190,7 +198,9 @@ def test_causes_are_readable_and_name_a_smaller_setting() -> None:
     assert "GPU's memory ran out" in trouble.what and "some/model" in trouble.where
     assert "train.batch_size = 4 and train.gradient_accumulation = 4" in trouble.do
     assert "main memory ran out" in explain(MemoryError(), spec, "run").what
-    assert "disk is full" in explain(OSError(errno.ENOSPC, "No space left on device", "/x/adapter.tmp"), spec, "run").what
+    assert (
+        "disk is full" in explain(OSError(errno.ENOSPC, "No space left on device", "/x/adapter.tmp"), spec, "run").what
+    )
     kept = explain(ModelError("a", "b", "c"), spec, "run")
     assert (kept.what, kept.where, kept.do) == ("a", "b", "c")
     odd = explain(KeyError("x\x1b[2J"), spec, "run")

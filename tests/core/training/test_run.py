@@ -30,7 +30,9 @@ from tests.support.training_process import ROWS, Process, at_step, make_spec
 def checked_from_the_command_line(trained: Process) -> dict[str, Any]:
     """What `prompts check` says of the run's own specification, in a process of its own."""
     words = [sys.executable, "-P", "-m", "core", "prompts", "check", str(trained.run.path / "run.toml"), "--json"]
-    done = subprocess.run(words, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True)
+    done = subprocess.run(
+        words, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True
+    )
     said: dict[str, Any] = json.loads(done.stdout)
     return said
 
@@ -40,18 +42,28 @@ def test_a_run_writes_its_metrics_status_and_facts(trained: Process, model_folde
     assert (status.state, status.step, status.total, status.error) == ("finished", 3, 3, None)
     assert "Transformers + PEFT on the CPU" in status.backend
     assert [metric.step for metric in metrics] == [1, 2, 3]
-    assert all(metric.loss is not None and metric.grad_norm and metric.tokens_per_second and metric.memory for metric in metrics)
+    assert all(
+        metric.loss is not None and metric.grad_norm and metric.tokens_per_second and metric.memory
+        for metric in metrics
+    )
     assert metrics[2].loss is not None and metrics[0].loss is not None and metrics[2].loss < metrics[0].loss
     facts = status.facts
     assert facts["rows_trained"] == ROWS and facts["rows_in_source"] == 2 * ROWS
-    assert facts["rows_empty_reasoning"] == 1 and facts["rows_empty_reasoning"] + facts["rows_vanilla"] + facts["rows_reasoning"] == ROWS
+    assert (
+        facts["rows_empty_reasoning"] == 1
+        and facts["rows_empty_reasoning"] + facts["rows_vanilla"] + facts["rows_reasoning"] == ROWS
+    )
     assert facts["last_token_is_eos"] is True and facts["seed"] == 3442 and facts["steps_without_finite_loss"] == 0
     data = open_rows(trained.run.spec().data)
     again = prepare(data, trained.run.spec(), TextTokenizer.from_folder(model_folder))
-    assert facts["encoded_hash"] == again.hash  # what a preview makes of the same specification, in another process and cache
+    assert (
+        facts["encoded_hash"] == again.hash
+    )  # what a preview makes of the same specification, in another process and cache
     checked = checked_from_the_command_line(trained)
     assert checked["encoded_hash"] == facts["encoded_hash"]
-    assert {key: checked[key] for key in facts_of(data)} == {key: facts[key] for key in facts_of(data)} == facts_of(data)
+    assert (
+        {key: checked[key] for key in facts_of(data)} == {key: facts[key] for key in facts_of(data)} == facts_of(data)
+    )
     for name in ("alpaca", "alpaca-reasoning"):
         assert load_template(trained.run.path / "templates" / f"{name}.yaml") == TEMPLATES[name]
     assert facts["model_resolved"] == facts["model_folder"] == str(model_folder)
@@ -82,7 +94,9 @@ def test_the_first_loss_is_the_plain_cross_entropy_over_the_same_labels(trained:
     assert first is not None and math.isclose(first, plain, abs_tol=1e-4)
 
 
-def test_a_weighted_run_reports_the_weighted_mean_over_all_batches_of_a_step(model_folder: Path, rows_file: Path, tmp_path: Path) -> None:
+def test_a_weighted_run_reports_the_weighted_mean_over_all_batches_of_a_step(
+    model_folder: Path, rows_file: Path, tmp_path: Path
+) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -103,7 +117,9 @@ def test_a_weighted_run_reports_the_weighted_mean_over_all_batches_of_a_step(mod
             counted = torch.tensor(prepared.token_weights(row)[1:]).double()
             total, weight = total + float((each * counted).sum()), weight + float(counted.sum())
     first = process.run.metrics()[0][0].loss
-    assert prepared.weighted and first is not None and math.isclose(first, total / weight, abs_tol=1e-3)  # bfloat16, other shapes of a batch
+    assert (
+        prepared.weighted and first is not None and math.isclose(first, total / weight, abs_tol=1e-3)
+    )  # bfloat16, other shapes of a batch
     assert process.run.status().facts["encoded_hash"] == prepared.hash
 
 
@@ -158,7 +174,9 @@ def test_a_run_obeys_checkpoint_and_stop_at_its_next_step(trained: Process, long
     assert losses(metrics) == losses(trained.run.metrics()[0])
 
 
-def test_a_checkpoint_that_cannot_be_written_costs_neither_the_run_nor_its_adapter(long_spec: RunSpec, tmp_path: Path) -> None:
+def test_a_checkpoint_that_cannot_be_written_costs_neither_the_run_nor_its_adapter(
+    long_spec: RunSpec, tmp_path: Path
+) -> None:
     spec = msgspec.structs.replace(long_spec, train=msgspec.structs.replace(long_spec.train, steps=1))
     process = Process(tmp_path / "blocked", spec)
     (process.run.path / "checkpoints").mkdir()

@@ -40,7 +40,11 @@ def spec(tmp_path: Path) -> RunSpec:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=11)
     made = make_spec(path, "unused")
-    return replace(made, data=replace(made.data, columns=COLUMNS), prompt=replace(made.prompt, max_seq_length=600, too_long="cut_reasoning"))
+    return replace(
+        made,
+        data=replace(made.data, columns=COLUMNS),
+        prompt=replace(made.prompt, max_seq_length=600, too_long="cut_reasoning"),
+    )
 
 
 def shown(data: DataSet) -> list[Row]:
@@ -50,7 +54,10 @@ def shown(data: DataSet) -> list[Row]:
 def assert_trained_as_shown(data: DataSet, spec: RunSpec, tokenizer: TextTokenizer) -> str:
     """The hash of what is trained."""
     prepared = prepare(data, spec, tokenizer)
-    mixture, examiner = bound_mixture(spec.prompt.mixture, spec.prompt.seed, spec.data.source, tokenizer), Examiner(tokenizer)
+    mixture, examiner = (
+        bound_mixture(spec.prompt.mixture, spec.prompt.seed, spec.data.source, tokenizer),
+        Examiner(tokenizer),
+    )
     rows = [row for row in shown(data) if row.sysflag == "train"]
     assert prepared.numbers.tolist() == [row.index for row in rows]
     for at, row in enumerate(rows):
@@ -64,12 +71,16 @@ def assert_trained_as_shown(data: DataSet, spec: RunSpec, tokenizer: TextTokeniz
 
 def test_of_a_mapped_source_with_edits(spec: RunSpec, tokenizer: TextTokenizer) -> None:
     data = open_rows(spec.data)
-    assert isinstance(data.base, MappedRows) and data.row(3) == Row("What is 3 + 1?", "", "One more than 3.", "4", "", "train", 3)
+    assert isinstance(data.base, MappedRows) and data.row(3) == Row(
+        "What is 3 + 1?", "", "One more than 3.", "4", "", "train", 3
+    )
     hashes = [assert_trained_as_shown(data, spec, tokenizer)]
     with open_editor(data) as editor:
         editor.change(3, {"reasoning": "Three and one, and so on. " * 40, "output": "four"})
         editor.delete([5, 6])
-        added = editor.add({"instruction": "What is added?", "reasoning": "By hand.", "output": "this", "sysflag": "train"}, 7)
+        added = editor.add(
+            {"instruction": "What is added?", "reasoning": "By hand.", "output": "this", "sysflag": "train"}, 7
+        )
         edited = editor.dataset
         hashes.append(assert_trained_as_shown(edited, spec, tokenizer))
         indices = [row.index for row in shown(edited)]
@@ -84,8 +95,14 @@ def test_of_a_mapped_source_with_edits(spec: RunSpec, tokenizer: TextTokenizer) 
 def test_facts_tell_the_rows_from_all_others(spec: RunSpec) -> None:
     data = open_rows(spec.data)
     facts = facts_of(data)
-    assert facts["rows_in_source"] == COUNT and facts["data_fingerprint"] == data.fingerprint and facts["data_columns_by_hand"] is True
-    assert facts["data_columns"]["output"] == {"column": "reply", "how": "answer"} and "input" not in facts["data_columns"]
+    assert (
+        facts["rows_in_source"] == COUNT
+        and facts["data_fingerprint"] == data.fingerprint
+        and facts["data_columns_by_hand"] is True
+    )
+    assert (
+        facts["data_columns"]["output"] == {"column": "reply", "how": "answer"} and "input" not in facts["data_columns"]
+    )
     assert facts["edits"] == {"changed": 0, "added": 0, "deleted": 0} and facts["data_revision"] == ""
     with open_editor(data) as editor:
         editor.delete([1, 2])

@@ -49,7 +49,10 @@ class Chat:
     def shown(self, section: str) -> str:
         """The text on the screen, rows joined by newlines."""
         panel = self.panel(section)
-        rows = ["".join(segment.text for segment in panel.render_line(y)).strip() for y in range(panel.scrollable_content_region.height)]
+        rows = [
+            "".join(segment.text for segment in panel.render_line(y)).strip()
+            for y in range(panel.scrollable_content_region.height)
+        ]
         return "\n".join(rows).strip()
 
     @property
@@ -80,7 +83,9 @@ class Chat:
 
 
 @asynccontextmanager
-async def chat(engine: ScriptedEngine, size: tuple[int, int] = (80, 24), session: Session = QUESTION) -> AsyncIterator[Chat]:
+async def chat(
+    engine: ScriptedEngine, size: tuple[int, int] = (80, 24), session: Session = QUESTION
+) -> AsyncIterator[Chat]:
     save_session(session)
     async with SuironApp(engine=engine).run_test(size=size) as pilot:
         await pilot.pause()
@@ -110,7 +115,10 @@ async def test_both_panels_fill_in_order_and_the_finish_line_tells_how(size: tup
         c.engine.say(finish())
         await c.ended()
         assert c.shown("response") == "It is 3015 m."
-        assert c.line == "End of answer · 12 tokens · prefill of 40 in 0.25 s · first token 0.31 s · total 1.50 s · 8.0 tok/s"
+        assert (
+            c.line
+            == "End of answer · 12 tokens · prefill of 40 in 0.25 s · first token 0.31 s · total 1.50 s · 8.0 tok/s"
+        )
         assert c.shown("reasoning") == "First I look at the map."
         side_by_side = c.panel("reasoning").region.y == c.panel("response").region.y
         assert side_by_side == (size[0] >= 110)
@@ -229,7 +237,9 @@ async def test_an_engine_that_does_not_obey_is_let_go_at_the_second_press() -> N
 
 async def test_stopping_while_the_model_loads_asks_nothing() -> None:
     gate = asyncio.Event()
-    async with chat(ScriptedEngine([EngineStatus(state="loading", model="demo", message="Reading the weights")], gate)) as c:
+    async with chat(
+        ScriptedEngine([EngineStatus(state="loading", model="demo", message="Reading the weights")], gate)
+    ) as c:
         await c.pilot.press("f5")
         await c.until(lambda: c.line == "Reading the weights")
         await c.pilot.press("f6")
@@ -275,9 +285,15 @@ async def test_a_model_that_cannot_be_loaded_is_told_in_three_parts_and_tried_ag
 @pytest.mark.parametrize(
     ("item", "words"),
     [
-        (EngineError("the server died", "/run/engine.log", "Look at its log"), "The server died.\n/run/engine.log\nLook at its log."),
+        (
+            EngineError("the server died", "/run/engine.log", "Look at its log"),
+            "The server died.\n/run/engine.log\nLook at its log.",
+        ),
         ("broken", "The answer broke off.\ndemo\nF5 tries again."),
-        (RuntimeError("boo [/]"), "Something unforeseen happened (RuntimeError: boo [/]).\ndemo\nF5 tries again; please report this one."),
+        (
+            RuntimeError("boo [/]"),
+            "Something unforeseen happened (RuntimeError: boo [/]).\ndemo\nF5 tries again; please report this one.",
+        ),
     ],
 )
 async def test_an_error_in_the_middle_keeps_what_came(item: EngineError, words: str) -> None:
@@ -334,11 +350,16 @@ async def test_answers_never_reach_the_terminal_as_commands_or_actions(size: tup
         for section in ("reasoning", "response"):
             panel = c.panel(section)
             segments = [segment for y in range(panel.size.height) for segment in panel.render_line(y)]
-            assert all(not segment.style or (not segment.style.link and "@click" not in segment.style.meta) for segment in segments)
+            assert all(
+                not segment.style or (not segment.style.link and "@click" not in segment.style.meta)
+                for segment in segments
+            )
             assert "[link](action:app.quit)" in c.panel(section).text.replace("\n", " ")
         for strip in c.room._compositor.render_strips():
             text = "".join(segment.text for segment in strip)
-            assert not any(ord(character) < 32 or 0x7F <= ord(character) < 0xA0 or character == "\u202e" for character in text)
+            assert not any(
+                ord(character) < 32 or 0x7F <= ord(character) < 0xA0 or character == "\u202e" for character in text
+            )
             assert not any(segment.control for segment in strip)
         await c.pilot.click("#response", offset=(10, 2))
         assert c.app.is_running
@@ -356,12 +377,18 @@ async def test_what_is_pasted_is_made_safe_before_it_is_asked() -> None:
 
 
 async def test_the_question_is_restored_and_remembered() -> None:
-    async with chat(ScriptedEngine(), session=Session(screen="chat", instruction="富士山", input="more", template="alpaca")) as c:
+    async with chat(
+        ScriptedEngine(), session=Session(screen="chat", instruction="富士山", input="more", template="alpaca")
+    ) as c:
         assert [area.text for area in c.room.query(TextArea)] == ["富士山", "more"]
         await c.pilot.press("end", "!")
         await c.pilot.pause()
         await c.ask()
-        assert (c.engine.questions[0].instruction, c.engine.questions[0].input, c.engine.questions[0].template) == ("富士山!", "more", "alpaca")
+        assert (c.engine.questions[0].instruction, c.engine.questions[0].input, c.engine.questions[0].template) == (
+            "富士山!",
+            "more",
+            "alpaca",
+        )
         c.engine.say(finish())
         await c.ended()
     assert load_session().instruction == "富士山!"
@@ -378,7 +405,9 @@ async def test_a_row_fills_the_question() -> None:
 async def test_the_template_changes_what_is_asked() -> None:
     async with chat(ScriptedEngine(), (120, 40)) as c:
         await c.until(lambda: "chat-plain" in c.room._templates)
-        await c.pilot.press("f8", "f8", "f8", "f8", "f8")  # past the versions per language and the model's own form, around to the first
+        await c.pilot.press(
+            "f8", "f8", "f8", "f8", "f8"
+        )  # past the versions per language and the model's own form, around to the first
         assert str(c.room.query_one("#how", Static).visual).startswith("alpaca   Asks base demo")
         assert c.shown("reasoning") == "This template asks for no reasoning."
         await c.ask()
@@ -438,17 +467,27 @@ async def test_a_tuned_model_is_asked_as_it_was_trained_also_with_a_template_of_
     mine = msgspec.structs.replace(TEMPLATES["alpaca-reasoning-languages"], name="mine", drop_empty_input=True)
     save_template(mine, run.path / "templates")  # as training keeps it, whatever becomes of the person's file
     spec = run.spec()
-    prompt = PromptSection(mixture=(MixturePart(template="alpaca", weight=0.2), MixturePart(template="mine", weight=0.8)), drop_empty_input=True)
+    prompt = PromptSection(
+        mixture=(MixturePart(template="alpaca", weight=0.2), MixturePart(template="mine", weight=0.8)),
+        drop_empty_input=True,
+    )
     changed = msgspec.structs.replace(spec, prompt=prompt)
     (run.path / "run.toml").write_bytes(dump_spec(changed))
     async with chat(ScriptedEngine(), (120, 40), Session(screen="chat", instruction="富士山は？")) as c:
         await c.until(lambda: "a tuned model is ready" in c.line)
         assert "mine" not in c.room._templates
         await c.pilot.press("ctrl+o")
-        await c.until(lambda: "mine" in c.room._templates and str(c.room.query_one("#how", Static).visual).startswith("mine "))
+        await c.until(
+            lambda: "mine" in c.room._templates and str(c.room.query_one("#how", Static).visual).startswith("mine ")
+        )
         await c.ask()
         question = c.engine.questions[-1]
-        assert (question.template, question.language, question.drop_empty_input, question.data) == ("mine", "ja", True, "demo")
+        assert (question.template, question.language, question.drop_empty_input, question.data) == (
+            "mine",
+            "ja",
+            True,
+            "demo",
+        )
         c.engine.say(finish())
         await c.ended()
         c.room.prefill("What?", "", "Chinese")  # a row's own language wins over its script
@@ -473,7 +512,9 @@ async def test_without_a_tuned_model_the_key_says_where_one_is_made() -> None:
     async with chat(ScriptedEngine()) as c:
         await c.pilot.press("ctrl+o")
         await c.pilot.pause()
-        assert [note.message for note in c.app._notifications] == ["There is no tuned model on demo yet; F3 trains one."]
+        assert [note.message for note in c.app._notifications] == [
+            "There is no tuned model on demo yet; F3 trains one."
+        ]
 
 
 async def test_a_huge_row_is_cut_and_said() -> None:
@@ -481,7 +522,9 @@ async def test_a_huge_row_is_cut_and_said() -> None:
         c.room.prefill("富士山 " * 250_000, "")
         await c.pilot.pause()
         assert len(c.room.query_one("#instruction", TextArea).text) == 100_000
-        assert [note.message for note in c.app._notifications] == ["The instruction is cut after 100,000 of 1,000,000 characters."]
+        assert [note.message for note in c.app._notifications] == [
+            "The instruction is cut after 100,000 of 1,000,000 characters."
+        ]
 
 
 async def test_a_run_that_ends_while_the_chat_is_in_front_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,5 @@
-"""The panel that fills: wrapping by cells, following the end, Markdown that drops nothing, and foreign text that stays text."""
+"""The panel that fills: wrapping by cells, following the end, Markdown that drops nothing, and foreign text that stays
+text."""
 
 from __future__ import annotations
 
@@ -135,12 +136,17 @@ def ended(reason: str, ending: str) -> Finish:
 
 def test_endings_in_words() -> None:
     assert ending_words(ended("end", "complete")) == "End of answer"
-    assert ending_words(ended("length", "in_reasoning"), False) == "Token limit reached inside the reasoning, no response"
+    assert (
+        ending_words(ended("length", "in_reasoning"), False) == "Token limit reached inside the reasoning, no response"
+    )
     assert ending_words(ended("runaway", "runaway")) == "Ran on into a new instruction"
     assert ending_words(ended("runaway", "complete")) == "Ended the answer, then began a section again"
     assert ending_words(ended("stopped", "complete")) == "Stopped"
     assert ending_words(ended("end", "complete"), False) == "End of answer, the response is empty"
-    assert timing_words(ended("end", "complete")) == "412 tokens · prefill of 40 in 0.25 s · first token 0.31 s · total 12.3 s · 33.2 tok/s"
+    assert (
+        timing_words(ended("end", "complete"))
+        == "412 tokens · prefill of 40 in 0.25 s · first token 0.31 s · total 12.3 s · 33.2 tok/s"
+    )
     assert [seconds(value) for value in (0.004, 9.96, 125.0)] == ["0.00 s", "10.0 s", "2 min 5 s"]
 
 
@@ -159,7 +165,10 @@ class PanelApp(App[None]):
 
 
 def shown(panel: StreamPanel) -> list[str]:
-    return ["".join(segment.text for segment in panel.render_line(y)).strip() for y in range(panel.scrollable_content_region.height)]
+    return [
+        "".join(segment.text for segment in panel.render_line(y)).strip()
+        for y in range(panel.scrollable_content_region.height)
+    ]
 
 
 async def until_laid_out(pilot: Pilot[None], panel: StreamPanel) -> None:

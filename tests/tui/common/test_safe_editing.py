@@ -69,5 +69,10 @@ def test_very_long_texts_are_compared_at_once() -> None:
 def test_the_difference_of_a_row_is_text_and_never_markup() -> None:
     before, after = Row("[/] \x1b]0;t\x07", "", "", "x"), Row("[b]", "", "", "x")
     content = difference_content(before, after)
-    assert "- [/]" in content.plain and "+ [b]" in content.plain and "\x1b" not in content.plain and "output" not in content.plain
+    assert (
+        "- [/]" in content.plain
+        and "+ [b]" in content.plain
+        and "\x1b" not in content.plain
+        and "output" not in content.plain
+    )
     assert "added by hand" in difference_content(None, after).plain

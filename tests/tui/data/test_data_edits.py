@@ -1,4 +1,5 @@
-"""Mending rows from the keyboard: what is written is kept, told, undone and found again; what cannot be kept is not lost."""
+"""Mending rows from the keyboard: what is written is kept, told, undone and found again; what cannot be kept is not
+lost."""
 
 from __future__ import annotations
 
@@ -59,7 +60,9 @@ async def test_a_field_is_changed_marked_undone_and_done_again(rows_file: Path, 
         assert hands.lines()[5].startswith(CHANGED) and "●" in hands.pane.content
         await hands.press("u")
         await hands.says_so("Undone", "r does it again")
-        assert hands.here is not None and hands.here.reasoning == "4 + 1 = 5." and not hands.lines()[5].startswith(CHANGED)
+        assert (
+            hands.here is not None and hands.here.reasoning == "4 + 1 = 5." and not hands.lines()[5].startswith(CHANGED)
+        )
         await hands.press("r")
         await hands.says_so("Done again")
         assert hands.here is not None and hands.here.reasoning.endswith("立山!")
@@ -93,7 +96,10 @@ async def test_a_new_row_is_written_in_a_form(rows_file: Path, size: tuple[int, 
         await hands.press("n")
         await until(hands.pilot, lambda: isinstance(hands.app.screen, RowForm))
         form = hands.app.screen
-        assert form.query_one("#syslang", TextArea).text == "English" and form.query_one("#sysflag", TextArea).text == "test"
+        assert (
+            form.query_one("#syslang", TextArea).text == "English"
+            and form.query_one("#sysflag", TextArea).text == "test"
+        )
         await hands.press("f5")
         assert "Nothing is written yet" in trouble(form)
         await hands.press("tab", "tab", "tab", *"42")  # an answer alone
@@ -102,7 +108,11 @@ async def test_a_new_row_is_written_in_a_form(rows_file: Path, size: tuple[int, 
         await hands.press(*"いくつ", "f5")
         await hands.says_so("Row 450 added", "u takes it away")
         await hands.on_row(450)
-        assert hands.here is not None and (hands.here.instruction, hands.here.output, hands.here.syslang) == ("いくつ", "42", "English")
+        assert hands.here is not None and (hands.here.instruction, hands.here.output, hands.here.syslang) == (
+            "いくつ",
+            "42",
+            "English",
+        )
         assert hands.table.cursor == 1 and hands.lines()[2].startswith(ADDED)
         await hands.press("u")
         await until(hands.pilot, lambda: hands.table.count == 450)
@@ -236,9 +246,14 @@ def suspended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("suspended")
-async def test_a_field_is_written_in_the_persons_own_editor(rows_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_field_is_written_in_the_persons_own_editor(
+    rows_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = tmp_path / "seen"
-    monkeypatch.setenv("EDITOR", script(tmp_path / "ed.sh", f'ls -l "$1" > {seen}; cat "$1" >> {seen}; printf "two\\n\\nlines\\n" >> "$1"'))
+    monkeypatch.setenv(
+        "EDITOR",
+        script(tmp_path / "ed.sh", f'ls -l "$1" > {seen}; cat "$1" >> {seen}; printf "two\\n\\nlines\\n" >> "$1"'),
+    )
     async with opened(rows_file) as hands:
         await hands.press("tab", "tab", "E")
         await hands.says_so("Row 0: reasoning changed")
@@ -279,15 +294,22 @@ async def test_a_missing_editor_is_named(rows_file: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("VISUAL", "no-such-editor --wait")
     async with opened(rows_file) as hands:
         await hands.press("E")
-        await until(hands.pilot, lambda: any("no program no-such-editor" in told.message for told in hands.app._notifications))
+        await until(
+            hands.pilot, lambda: any("no program no-such-editor" in told.message for told in hands.app._notifications)
+        )
 
 
-async def test_where_edits_are_kept_is_said_where_they_do_not_lie_beside_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_edits_are_kept_is_said_where_they_do_not_lie_beside_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write_rows(tmp_path / "rows.jsonl", [row(index) for index in range(5)])
     monkeypatch.setattr("core.data.sidecar._writable", lambda folder: False)
     async with opened(path) as hands:
         await hands.press("d")
-        await until(hands.pilot, lambda: any("Nothing can be written beside" in told.message for told in hands.app._notifications))
+        await until(
+            hands.pilot,
+            lambda: any("Nothing can be written beside" in told.message for told in hands.app._notifications),
+        )
         await until(hands.pilot, lambda: hands.table.count == 4)
     assert "edits.jsonl" in names_under(folders.home()) and names_under(tmp_path) == {"rows.jsonl"}
 

@@ -1,4 +1,5 @@
-"""Which rows are shown: the search line, the WHERE line, order, values, and what happens while a large source is still on its way."""
+"""Which rows are shown: the search line, the WHERE line, order, values, and what happens while a large source is still
+on its way."""
 
 from __future__ import annotations
 
@@ -67,7 +68,9 @@ async def test_where_and_search_do_not_stand_in_each_others_way(rows_file: Path)
         await hands.press("slash", *"plus", "enter")
         await hands.shown(30)
         await hands.press("l", "x")
-        await until(hands.pilot, lambda: hands.app.session.filters == Filters() and "shown" not in hands.says("#status"))
+        await until(
+            hands.pilot, lambda: hands.app.session.filters == Filters() and "shown" not in hands.says("#status")
+        )
         assert hands.room.query_one("#search", Input).value == ""
 
 
@@ -77,7 +80,9 @@ async def test_rows_are_ordered_and_the_header_says_how(rows_file: Path, size: t
         await hands.press("t")
         await until(hands.pilot, lambda: isinstance(hands.app.screen, SortDialog))
         await hands.press("down", "enter")  # the length of the whole row, the longest first
-        await until(hands.pilot, lambda: hands.app.session.filters.sort == "length" and "by length ▼" in hands.says("#status"))
+        await until(
+            hands.pilot, lambda: hands.app.session.filters.sort == "length" and "by length ▼" in hands.says("#status")
+        )
         await until(hands.pilot, lambda: "▼#" in hands.lines()[0])
         assert hands.here is not None and len(hands.here.instruction) > 15
         await hands.press("x")
@@ -106,7 +111,9 @@ async def test_a_row_is_gone_to_by_its_number(rows_file: Path) -> None:
         await hands.says_so("Row 1 is not among the rows shown", "x shows all")
 
 
-def scripted(monkeypatch: pytest.MonkeyPatch, early: ScriptedData, whole: ScriptedData, imported: threading.Event) -> None:
+def scripted(
+    monkeypatch: pytest.MonkeyPatch, early: ScriptedData, whole: ScriptedData, imported: threading.Event
+) -> None:
     def complete(dataset: ScriptedData, progress: object) -> ScriptedData:
         progress(42, 100)  # type: ignore[operator]
         assert imported.wait(10)
@@ -117,7 +124,9 @@ def scripted(monkeypatch: pytest.MonkeyPatch, early: ScriptedData, whole: Script
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_large_source_is_paged_at_once_and_what_was_asked_waits(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+async def test_a_large_source_is_paged_at_once_and_what_was_asked_waits(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
     imported = threading.Event()
     early, whole = ScriptedData("big.jsonl", 999_000, ready=False, counted=False), ScriptedData("big.jsonl")
     whole.steps = [ScriptedSelection([7, 700_000])]
@@ -147,8 +156,15 @@ async def test_the_whole_takes_the_place_of_the_early_rows_and_nothing_moves(mon
         await hands.press("enter", "tab", "pagedown", *["down"] * 3)
         row, top = hands.here, hands.table.scroll_offset.y
         imported.set()
-        await until(hands.pilot, lambda: "importing" not in hands.says("#status") and "English" in hands.says("#status"))
-        assert hands.here == row and hands.table.scroll_offset.y == top and hands.pane.display and hands.pane.field == "input"
+        await until(
+            hands.pilot, lambda: "importing" not in hands.says("#status") and "English" in hands.says("#status")
+        )
+        assert (
+            hands.here == row
+            and hands.table.scroll_offset.y == top
+            and hands.pane.display
+            and hands.pane.field == "input"
+        )
         assert hands.table.count == MILLION
 
 
@@ -158,7 +174,10 @@ async def test_an_import_that_fails_is_said_and_another_source_opens(monkeypatch
     def complete(dataset: ScriptedData, progress: object) -> ScriptedData:
         raise DataError("the file has vanished", "gone.jsonl", "Put it back")
 
-    monkeypatch.setattr("core.data.source.begin", lambda source, split, mapping: early if source == "gone.jsonl" else ScriptedData(source, 30))
+    monkeypatch.setattr(
+        "core.data.source.begin",
+        lambda source, split, mapping: early if source == "gone.jsonl" else ScriptedData(source, 30),
+    )
     monkeypatch.setattr("core.data.source.complete", complete)
     async with opened("gone.jsonl") as hands:
         await until(hands.pilot, lambda: "The file has vanished" in hands.says("#notice"))
@@ -179,18 +198,27 @@ async def test_another_source_ends_the_import_of_the_one_before(monkeypatch: pyt
         finally:
             ended.set()
 
-    monkeypatch.setattr("core.data.source.begin", lambda source, split, mapping: ScriptedData(source, 30, ready=source != "big.jsonl"))
+    monkeypatch.setattr(
+        "core.data.source.begin", lambda source, split, mapping: ScriptedData(source, 30, ready=source != "big.jsonl")
+    )
     monkeypatch.setattr("core.data.source.complete", complete)
     async with opened("big.jsonl") as hands:
         await until(hands.pilot, going.is_set)
         hands.app.open_data("other.jsonl")
-        await until(hands.pilot, lambda: ended.is_set() and hands.table.count == 30 and "importing" not in hands.says("#status"))
+        await until(
+            hands.pilot, lambda: ended.is_set() and hands.table.count == 30 and "importing" not in hands.says("#status")
+        )
         assert hands.app.session.data == "other.jsonl" and hands.app.data_error is None
 
 
 async def test_a_search_shows_what_it_has_found_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
     data = ScriptedData("big.jsonl")
-    data.steps = [ScriptedSelection([], 0.1), ScriptedSelection(range(12), 0.4), ScriptedSelection(range(300), 0.8), ScriptedSelection(range(450))]
+    data.steps = [
+        ScriptedSelection([], 0.1),
+        ScriptedSelection(range(12), 0.4),
+        ScriptedSelection(range(300), 0.8),
+        ScriptedSelection(range(450)),
+    ]
     monkeypatch.setattr("core.data.source.begin", lambda source, split, mapping: data)
     async with opened("big.jsonl", (80, 24)) as hands:
         monkeypatch.setattr("tui.data.asking.SHOW_EVERY", 0.0)
@@ -241,7 +269,10 @@ async def test_a_chosen_order_begins_at_its_first_row(rows_file: Path) -> None:
     async with opened(rows_file) as hands:
         await hands.press("G")
         await hands.press("t", "down", "enter")
-        await until(hands.pilot, lambda: hands.app.screen is hands.room and bool(hands.room.filters.sort) and hands.table.cursor == 0)
+        await until(
+            hands.pilot,
+            lambda: hands.app.screen is hands.room and bool(hands.room.filters.sort) and hands.table.cursor == 0,
+        )
 
 
 async def test_the_last_row_asked_for_before_the_count_is_the_true_last(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,5 @@
-"""All rows at once: changed, saved, counted, checked; and the columns they are taken from. From the keys to the rows."""
+"""All rows at once: changed, saved, counted, checked; and the columns they are taken from. From the keys to the
+rows."""
 
 from __future__ import annotations
 
@@ -101,12 +102,28 @@ async def test_what_the_doctor_can_mend_is_mended_and_undone(tmp_path: Path, mon
         await until(hands.pilot, lambda: hands.here is not None and hands.here.output.startswith("<think>"))
 
 
-async def test_rows_are_counted_with_the_maximum_of_the_train_room(rows_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rows_are_counted_with_the_maximum_of_the_train_room(
+    rows_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[Any] = []
 
-    def run(what: str, source: str, split: str, options: Any, told: object, cancelled: object, fingerprint: str) -> Statistics:
+    def run(
+        what: str, source: str, split: str, options: Any, told: object, cancelled: object, fingerprint: str
+    ) -> Statistics:
         asked.append((what, source, options.model, options.max_length, fingerprint))
-        return Statistics(source, split, fingerprint, 450, (("English", "train", 450),), {}, "characters", {}, Lengths(), Lengths(), {})
+        return Statistics(
+            source,
+            split,
+            fingerprint,
+            450,
+            (("English", "train", 450),),
+            {},
+            "characters",
+            {},
+            Lengths(),
+            Lengths(),
+            {},
+        )
 
     monkeypatch.setattr("core.quality.client.run", run)
     async with opened(rows_file) as hands:

@@ -33,7 +33,9 @@ async def test_every_field_has_its_name_its_size_and_the_cursor(rows_file: Path,
             await hands.press("enter")
         await until(hands.pilot, lambda: "> instruction" in seen(hands))
         assert "19 characters" in seen(hands) and "  reasoning" in seen(hands)
-        assert {cell_len(hands.pane.render_line(y).text) for y in range(hands.pane.size.height)} == {hands.pane.scrollable_content_region.width}
+        assert {cell_len(hands.pane.render_line(y).text) for y in range(hands.pane.size.height)} == {
+            hands.pane.scrollable_content_region.width
+        }
         await hands.press("tab", "full_stop", "tab")
         await until(hands.pilot, lambda: "> output" in seen(hands))
         await hands.press("tab", "tab")
@@ -45,7 +47,11 @@ async def test_every_field_has_its_name_its_size_and_the_cursor(rows_file: Path,
 async def test_a_folded_field_stays_folded_in_the_next_rows(rows_file: Path) -> None:
     async with opened(rows_file) as hands:
         await hands.press("tab", "tab", "z")
-        assert hands.pane.field == "reasoning" and "0 + 1 = 1." not in hands.pane.content and "folded" in hands.pane.content
+        assert (
+            hands.pane.field == "reasoning"
+            and "0 + 1 = 1." not in hands.pane.content
+            and "folded" in hands.pane.content
+        )
         await hands.press("down")
         await until(hands.pilot, lambda: "row 1" in hands.pane.content)
         assert "1 + 1 = 2." not in hands.pane.content
@@ -75,7 +81,13 @@ async def test_a_megabyte_in_one_cell_holds_up_no_key(tmp_path: Path) -> None:
         await hands.on_row(1)  # while the first row is still being wrapped
         await hands.press("up")
         await until(hands.pilot, lambda: "350,003 characters" in seen(hands))
-        await until(hands.pilot, lambda: not hands.pane.workers or all(worker.is_finished for worker in hands.pane.workers if worker.group == "wrap"))
+        await until(
+            hands.pilot,
+            lambda: (
+                not hands.pane.workers
+                or all(worker.is_finished for worker in hands.pane.workers if worker.group == "wrap")
+            ),
+        )
         await hands.press("end")
         await until(hands.pilot, lambda: "END" in seen(hands))
         await hands.press("home")
@@ -98,11 +110,17 @@ async def test_hits_are_pointed_out_in_table_and_row(tmp_path: Path) -> None:
         await hands.shown(1)
         line = next(line for line in hands.lines()[1:] if "立山" in line)
         assert "…" in line
-        marked = [segment.text for segment in hands.table.render_line(1) if segment.style is not None and segment.style.underline]
+        marked = [
+            segment.text
+            for segment in hands.table.render_line(1)
+            if segment.style is not None and segment.style.underline
+        ]
         assert marked == ["立山"]
         await until(hands.pilot, lambda: "1 hit" in seen(hands))
         in_pane = [segment for y in range(hands.pane.size.height) for segment in hands.pane.render_line(y)]
-        assert [segment.text for segment in in_pane if segment.style is not None and segment.style.underline] == ["立山"]
+        assert [segment.text for segment in in_pane if segment.style is not None and segment.style.underline] == [
+            "立山"
+        ]
 
 
 async def test_a_row_in_the_pane_is_text_and_never_markup(tmp_path: Path) -> None:
@@ -113,7 +131,9 @@ async def test_a_row_in_the_pane_is_text_and_never_markup(tmp_path: Path) -> Non
         assert not set(text) & {"\x1b", "\x07", "\x9b", "\x90", "\u202e"}
         assert "trailing···" in text  # blanks at a line's end are seen: a model learns them
         for y in range(hands.pane.size.height):
-            assert not any("@click" in (segment.style.meta if segment.style else {}) for segment in hands.pane.render_line(y))
+            assert not any(
+                "@click" in (segment.style.meta if segment.style else {}) for segment in hands.pane.render_line(y)
+            )
 
 
 async def test_a_field_is_copied_and_a_long_one_goes_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,9 @@ async def test_any_size_of_terminal_is_survived(rows_file: Path) -> None:
 async def test_moving_the_cursor_paints_two_lines(rows_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(rows_file, (80, 24)) as hands:
         painted: list[Region] = []
-        monkeypatch.setattr(hands.table, "refresh", lambda *regions, **_: painted.extend(regions or [hands.table.region]))
+        monkeypatch.setattr(
+            hands.table, "refresh", lambda *regions, **_: painted.extend(regions or [hands.table.region])
+        )
         await hands.press("down")
         assert [(region.y, region.height) for region in painted] == [(1, 1), (2, 1)]
 
@@ -121,7 +123,9 @@ async def test_an_empty_selection_says_how_to_get_out(rows_file: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "at_once"), zip(SIZES, (False, True), strict=True))
-async def test_the_whole_row_stands_beside_or_below_and_follows(rows_file: Path, size: tuple[int, int], at_once: bool) -> None:
+async def test_the_whole_row_stands_beside_or_below_and_follows(
+    rows_file: Path, size: tuple[int, int], at_once: bool
+) -> None:
     async with opened(rows_file, size) as hands:
         assert hands.pane.display is at_once
         if not at_once:
@@ -131,7 +135,18 @@ async def test_the_whole_row_stands_beside_or_below_and_follows(rows_file: Path,
         await hands.press("down", "down", "down", "down")
         await until(hands.pilot, lambda: "row 4" in hands.pane.content)
         text = hands.pane.content
-        for word in ("instruction", "input", "note 4", "reasoning", "4 + 1 = 5.", "output", "syslang", "Japanese", "sysflag", "train"):
+        for word in (
+            "instruction",
+            "input",
+            "note 4",
+            "reasoning",
+            "4 + 1 = 5.",
+            "output",
+            "syslang",
+            "Japanese",
+            "sysflag",
+            "train",
+        ):
             assert word in text
         await hands.press("enter")
         assert not hands.pane.display
@@ -223,16 +238,24 @@ def test_cells_are_cut_by_their_width_on_the_screen() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_sources_that_do_not_open_leave_the_keys_and_the_way_back(rows_file: Path, tmp_path: Path, size: tuple[int, int]) -> None:
+async def test_sources_that_do_not_open_leave_the_keys_and_the_way_back(
+    rows_file: Path, tmp_path: Path, size: tuple[int, int]
+) -> None:
     async with opened(rows_file, size) as hands:
-        for name in ("missing.jsonl", "missing too.jsonl"):  # the second time nothing but the notice is there to have the focus
+        for name in (
+            "missing.jsonl",
+            "missing too.jsonl",
+        ):  # the second time nothing but the notice is there to have the focus
             await hands.press("o")
             await until(hands.pilot, lambda: isinstance(hands.app.screen, OpenDialog))
             field = hands.app.screen.query_one("#source", Input)
             assert field.value == str(rows_file) if name == "missing.jsonl" else field.value.endswith("missing.jsonl")
             field.value = str(tmp_path / name)
             await hands.press("enter")
-            await until(hands.pilot, lambda name=name: hands.app.data_error is not None and hands.app.data_error[0].endswith(name))
+            await until(
+                hands.pilot,
+                lambda name=name: hands.app.data_error is not None and hands.app.data_error[0].endswith(name),
+            )
         await until(hands.pilot, lambda: "Esc goes back to" in hands.says("#notice"))
         await hands.press("l", "s", "escape")
         await until(hands.pilot, lambda: "450 rows" in hands.says("#status"))

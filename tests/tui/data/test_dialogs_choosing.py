@@ -34,7 +34,10 @@ async def test_an_order_is_chosen_and_turned_round(size: tuple[int, int]) -> Non
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_every_value_stands_with_its_count_and_filters(size: tuple[int, int]) -> None:
-    facets = {"syslang": [("English", 600), ("日本語", 300), (HOSTILE, 95), ("", 5)], "sysflag": [("train", 900), ("test", 100)]}
+    facets = {
+        "syslang": [("English", 600), ("日本語", 300), (HOSTILE, 95), ("", 5)],
+        "sysflag": [("train", 900), ("test", 100)],
+    }
     async with shown(FacetsDialog(facets, {"syslang": "日本語"}, 1000), size) as person:
         await person.sees("English", "60.0%", "● 日本語", "(empty)", "[@click=app.quit]", "4 values", "train")
         await person.press("enter")
@@ -58,7 +61,18 @@ async def test_ten_thousand_values_are_paged_and_none_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "row"), [("0", 0), ("449", 449), ("1,2,3", 123), ("50%", 224), ("100%", 449), ("+10", 110), ("-5", 95), ("-500", 0), ("+9999", 449)]
+    ("typed", "row"),
+    [
+        ("0", 0),
+        ("449", 449),
+        ("1,2,3", 123),
+        ("50%", 224),
+        ("100%", 449),
+        ("+10", 110),
+        ("-5", 95),
+        ("-500", 0),
+        ("+9999", 449),
+    ],
 )
 async def test_a_row_is_named_by_number_share_or_distance(typed: str, row: int) -> None:
     async with shown(GotoDialog(100, 449)) as person:
@@ -71,7 +85,13 @@ async def test_a_number_out_of_range_is_named_and_can_be_mended(size: tuple[int,
     async with shown(GotoDialog(100, 449), size) as person:
         field = person.stage.screen.query_one(Field)
         assert not field.cursor_blink
-        mistakes = {"450": "There are rows 0 to 449.", "x": "no number", "": "number is needed", "9" * 40: "no number", "200%": "no number"}
+        mistakes = {
+            "450": "There are rows 0 to 449.",
+            "x": "no number",
+            "": "number is needed",
+            "9" * 40: "no number",
+            "200%": "no number",
+        }
         for wrong, words in mistakes.items():
             field.put(wrong)
             await person.press("enter")

@@ -1,4 +1,5 @@
-"""Columns, statistics, the doctor and what could not be read: the dialogs that show what is in the data, by keyboard."""
+"""Columns, statistics, the doctor and what could not be read: the dialogs that show what is in the data, by
+keyboard."""
 
 from __future__ import annotations
 
@@ -24,17 +25,30 @@ from tui.data.widgets.histogram import BARS, LIMIT, Histogram, draw
 
 NAMES = ["problem", "thoughts", "trace", "reply", HOSTILE]
 ROWS: list[dict[str, Any]] = [
-    {"problem": f"問題{index} {HOSTILE}", "thoughts": "first thoughts", "trace": "その道筋 " * 60, "reply": f"答え{index}", HOSTILE: "x"}
+    {
+        "problem": f"問題{index} {HOSTILE}",
+        "thoughts": "first thoughts",
+        "trace": "その道筋 " * 60,
+        "reply": f"答え{index}",
+        HOSTILE: "x",
+    }
     for index in range(5)
 ]
 GUESS = Mapping(
-    {"instruction": Pick("problem", why=f"named problem {HOSTILE}"), "reasoning": Pick("thoughts", why="named thoughts"), "output": Pick("reply")},
+    {
+        "instruction": Pick("problem", why=f"named problem {HOSTILE}"),
+        "reasoning": Pick("thoughts", why="named thoughts"),
+        "output": Pick("reply"),
+    },
     {"reasoning": (Pick("thoughts", why="named thoughts"), Pick("trace", why="long texts"))},
 )
 
 
 def candidates(column: str, names: Any, rows: Any) -> list[Pick]:
-    some = {"reasoning": [Pick("thoughts", why="named thoughts"), Pick("trace", why="long texts")], "instruction": [Pick("problem"), Pick(HOSTILE)]}
+    some = {
+        "reasoning": [Pick("thoughts", why="named thoughts"), Pick("trace", why="long texts")],
+        "instruction": [Pick("problem"), Pick(HOSTILE)],
+    }
     return [*some.get(column, [Pick("reply", "answer")] if column == "output" else []), Pick("", why="left empty")]
 
 
@@ -45,7 +59,9 @@ def columns(where: str = "/データ/rows.jsonl.suiron/mapping.json", mapping: M
 @pytest.mark.parametrize("size", SIZES)
 async def test_what_is_unclear_is_asked_first_and_one_key_changes_it(size: tuple[int, int]) -> None:
     async with shown(columns(), size) as person:
-        await person.sees("? reasoning", "thoughts", "unclear", "1 of 3", "named thoughts", "Is it this one?", "first thoughts")
+        await person.sees(
+            "? reasoning", "thoughts", "unclear", "1 of 3", "named thoughts", "Is it this one?", "first thoughts"
+        )
         await until(person.pilot, lambda: [line for line in person.lines if "▸ ? reasoning" in line])
         await person.press("right")
         await person.sees("2 of 3", "long texts", "その道筋")
@@ -79,7 +95,9 @@ async def test_a_required_column_cannot_be_left_empty_and_escape_leaves_all_as_i
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_it_says_where_a_mapping_is_kept_and_s_keeps_it_out(size: tuple[int, int]) -> None:
-    async with shown(columns(mapping=Mapping({"instruction": Pick("problem"), "output": Pick("reply", "answer")})), size) as person:
+    async with shown(
+        columns(mapping=Mapping({"instruction": Pick("problem"), "output": Pick("reply", "answer")})), size
+    ) as person:
         await person.sees("rows.jsonl.suiron/mapping.json", "what follows its reasoning")
         await person.press("s")
         await person.sees("kept nowhere")
@@ -141,7 +159,9 @@ async def test_the_rows_are_counted_by_language_and_split(size: tuple[int, int])
 async def test_lengths_are_paged_and_drawn(size: tuple[int, int]) -> None:
     async with shown(StatisticsDialog(statistics()), size) as person:
         await person.press("right")
-        await person.sees("[whole prompt]", "p50 150", "p95 195", "longest 2,000", "199 tokens keep 99%", "2,000 keep all")
+        await person.sees(
+            "[whole prompt]", "p50 150", "p95 195", "longest 2,000", "199 tokens keep 99%", "2,000 keep all"
+        )
         await until(person.pilot, lambda: "⣿" in person.text and "┤" in person.text)
         await person.press("tab")
         await person.sees("[instruction]", "instruction alone")
@@ -175,7 +195,9 @@ def _plot(chart: Histogram) -> str:
 
 
 async def test_characters_are_no_tokens() -> None:
-    async with shown(StatisticsDialog(statistics("characters", f"the tokenizer {HOSTILE} cannot be read"), "whole prompt")) as person:
+    async with shown(
+        StatisticsDialog(statistics("characters", f"the tokenizer {HOSTILE} cannot be read"), "whole prompt")
+    ) as person:
         await person.sees("[whole prompt]", "in tokens only", "cannot be read")
         await person.press("m")
         assert not person.stage.screen.query_one("#maximum").has_focus
@@ -184,7 +206,12 @@ async def test_characters_are_no_tokens() -> None:
 
 def test_a_histogram_fills_its_place_and_loses_no_row() -> None:
     prepare()
-    for lengths in (Lengths.of({0: 10}), Lengths.of({5: 1}), Lengths.of(Counter(range(3000))), Lengths.of({10: 1_000_000, 5000: 1})):
+    for lengths in (
+        Lengths.of({0: 10}),
+        Lengths.of({5: 1}),
+        Lengths.of(Counter(range(3000))),
+        Lengths.of({10: 1_000_000, 5000: 1}),
+    ):
         for width in (20, 61, 113):
             rows = draw(lengths, width, 9, 100)
             assert len(rows) == 9 and all(sum(len(text) for text, _ in row) <= width for row in rows)
@@ -213,7 +240,15 @@ def report() -> Report:
 @pytest.mark.parametrize("size", SIZES)
 async def test_findings_say_how_bad_they_are_in_words_and_lead_to_their_rows(size: tuple[int, int]) -> None:
     async with shown(DoctorDialog(report()), size) as person:
-        await person.sees("20,000 rows checked", "1 error", "12,345 warnings", "3 hints", "title of missing_output", "row 7", "2 rows could not be")
+        await person.sees(
+            "20,000 rows checked",
+            "1 error",
+            "12,345 warnings",
+            "3 hints",
+            "title of missing_output",
+            "row 7",
+            "2 rows could not be",
+        )
         await person.press("down")
         await person.sees("rows 7, 8, 9", "f: delete all but the first", "Do this.")
         await person.press("enter")
@@ -261,7 +296,14 @@ async def test_problems_stand_with_their_rows_and_files_and_in_full(size: tuple[
         Problem(9, "an edit no longer fits and is left out: output changed (its row is gone)"),
     ]
     async with shown(ProblemsDialog(problems, 5000), size) as person:
-        await person.sees("5,000 could not be read", "Edits that no longer fit", "an edit no longer fits", "row 12,345", "part-[", "4,996 more")
+        await person.sees(
+            "5,000 could not be read",
+            "Edits that no longer fit",
+            "an edit no longer fits",
+            "row 12,345",
+            "part-[",
+            "4,996 more",
+        )
         await person.press("down")
         await person.sees("not JSON at byte 1234", "長い長い長い")
         await person.press("end")

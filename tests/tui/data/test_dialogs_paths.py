@@ -1,4 +1,5 @@
-"""Opening and saving by keyboard: what was opened before, folders, completion, patterns, splits, and what stands in the way."""
+"""Opening and saving by keyboard: what was opened before, folders, completion, patterns, splits, and what stands in the
+way."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ RECENT = [Recent("/データ/推論.jsonl", "", 8792, 1.7e9), Recent("owner/name
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """rows.jsonl, rows-2.jsonl.gz, 日本/データ.csv, saved/ (two splits), readme.md, .hidden.jsonl; the working directory is elsewhere."""
+    """rows.jsonl, rows-2.jsonl.gz, 日本/データ.csv, saved/ (two splits), readme.md, .hidden.jsonl; the working directory is
+    elsewhere."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -37,7 +39,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return there
 
 
-def dialog(source: str = "", split: str = "", recent: list[Recent] | None = None, forgotten: list[tuple[str, str]] | None = None) -> OpenDialog:
+def dialog(
+    source: str = "",
+    split: str = "",
+    recent: list[Recent] | None = None,
+    forgotten: list[tuple[str, str]] | None = None,
+) -> OpenDialog:
     taken = forgotten if forgotten is not None else []
     return OpenDialog(source, split, lambda: recent or [], lambda *names: taken.append(names))
 
@@ -191,7 +198,9 @@ async def test_hostile_names_stay_text_and_open_all_the_same(folder: Path, size:
         assert await person.gives() == (f"{folder}/{name}", "")
 
 
-async def test_a_folder_of_a_hundred_thousand_names_stays_usable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_folder_of_a_hundred_thousand_names_stays_usable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tui.data.dialogs import path_dialog
     from tui.data.folder_listing import Entry, Listing
 
@@ -208,7 +217,13 @@ async def test_a_folder_of_a_hundred_thousand_names_stays_usable(tmp_path: Path,
 
 def test_a_folder_is_read_with_what_can_be_opened_first_folders(folder: Path) -> None:
     listing = read_folder(str(folder))
-    assert [entry.name for entry in listing.entries] == ["saved", "日本", ".hidden.jsonl", "rows-2.jsonl.gz", "rows.jsonl"]
+    assert [entry.name for entry in listing.entries] == [
+        "saved",
+        "日本",
+        ".hidden.jsonl",
+        "rows-2.jsonl.gz",
+        "rows.jsonl",
+    ]
     assert listing.left_out == 1 and not listing.whole
     assert read_folder(str(folder / "saved")).splits == ("train", "test")
     assert read_folder(str(folder / "nowhere")).trouble == "there is no such folder"
@@ -219,12 +234,16 @@ def test_a_folder_is_read_with_what_can_be_opened_first_folders(folder: Path) ->
     assert set(shards.splits) == {"train", "test"} and "2 splits" in shards.whole
 
 
-def test_a_folder_of_many_files_is_read_quickly_and_without_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_many_files_is_read_quickly_and_without_sizes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tui.data.folder_listing.MANY", 3)
     for name in ("b.jsonl", "A.jsonl", "c.jsonl", "d.csv"):
         (tmp_path / name).write_text("x")
     listing = read_folder(str(tmp_path))
-    assert [(entry.name, entry.size) for entry in listing.entries] == [(name, UNKNOWN) for name in ("A.jsonl", "b.jsonl", "c.jsonl", "d.csv")]
+    assert [(entry.name, entry.size) for entry in listing.entries] == [
+        (name, UNKNOWN) for name in ("A.jsonl", "b.jsonl", "c.jsonl", "d.csv")
+    ]
     with pytest.raises(InterruptedError):
         read_folder(str(tmp_path), lambda: True)
 
@@ -232,7 +251,12 @@ def test_a_folder_of_many_files_is_read_quickly_and_without_sizes(tmp_path: Path
 def test_names_of_files_are_judged_and_cut() -> None:
     assert all(map(openable, ("a.jsonl", "A.CSV", "b.json.zst", "c.parquet", "d.tsv.gz", "e.arrow")))
     assert not any(map(openable, ("a.txt", "b.parquet.gz", "c.gz", ".jsonl.zip", "jsonl")))
-    assert split_path("~/da") == ("~/", "da") and split_path("~") == ("~/", "") and split_path("x") == ("", "x") and split_path("/") == ("/", "")
+    assert (
+        split_path("~/da") == ("~/", "da")
+        and split_path("~") == ("~/", "")
+        and split_path("x") == ("", "x")
+        and split_path("/") == ("/", "")
+    )
     assert common_start(["rows.jsonl", "rows-2"]) == "rows" and common_start([]) == "" and common_start(["a"]) == "a"
     assert sorted(["part-10", "part-9", "Part-1"], key=natural) == ["Part-1", "part-9", "part-10"]
 
@@ -241,7 +265,11 @@ def test_names_of_files_are_judged_and_cut() -> None:
 
 
 def test_the_ending_says_the_format() -> None:
-    assert "JSON Lines" in format_words("a.jsonl") and "gzip" in format_words("x.y.CSV.gz") and "zstd" in format_words("t.tsv.zst")
+    assert (
+        "JSON Lines" in format_words("a.jsonl")
+        and "gzip" in format_words("x.y.CSV.gz")
+        and "zstd" in format_words("t.tsv.zst")
+    )
     assert not any(map(format_words, ("a.txt", "a", ".jsonl", "a.parquet.gz", "a.gz", "")))
 
 

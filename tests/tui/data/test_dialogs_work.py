@@ -78,7 +78,14 @@ async def test_dropping_says_how_many_and_waits_for_a_second_enter() -> None:
 
 
 def test_shares_are_read_as_a_person_writes_them() -> None:
-    assert [read_share(text) for text in ("10%", "10", "0.1", " .5 ", "1", "99.5%")] == [0.1, 0.1, 0.1, 0.5, 0.01, 0.995]
+    assert [read_share(text) for text in ("10%", "10", "0.1", " .5 ", "1", "99.5%")] == [
+        0.1,
+        0.1,
+        0.1,
+        0.5,
+        0.01,
+        0.995,
+    ]
     assert [read_share(text) for text in ("0", "100%", "-1", "1e-2", "", "%", "１０")] == [None] * 7
 
 

@@ -41,7 +41,9 @@ def test_markup_and_controls_are_text() -> None:
 
 
 @given(st.text(max_size=80), st.text(min_size=1, max_size=6), st.text(max_size=80), st.integers(4, 60))
-def test_a_cell_is_always_exactly_as_wide_as_asked_and_spans_lie_in_it(before: str, needle: str, after: str, width: int) -> None:
+def test_a_cell_is_always_exactly_as_wide_as_asked_and_spans_lie_in_it(
+    before: str, needle: str, after: str, width: int
+) -> None:
     line, spans = Hits(needle).cell(before + needle + after, width)
     assert cell_len(line) == width
     assert all(0 <= start < end <= len(line) for start, end in spans)
@@ -50,11 +52,18 @@ def test_a_cell_is_always_exactly_as_wide_as_asked_and_spans_lie_in_it(before: s
 
 def test_a_hit_that_goes_over_the_end_of_a_line_is_marked_on_both() -> None:
     field = FieldLines("one two three four five six seven", 11)
-    marked = {line: [field.lines[line][start:end] for start, end in field.spans(line, Hits("three four"))] for line in range(len(field.lines))}
-    assert [part for parts in marked.values() for part in parts] and "".join(part for parts in marked.values() for part in parts) == "three four"
+    marked = {
+        line: [field.lines[line][start:end] for start, end in field.spans(line, Hits("three four"))]
+        for line in range(len(field.lines))
+    }
+    assert [part for parts in marked.values() for part in parts] and "".join(
+        part for parts in marked.values() for part in parts
+    ) == "three four"
 
 
-@pytest.mark.parametrize("text", ["a" * 9_000, "長い文章です。" * 2_000, "line\n" * 4_000, "x\r\n" * 3_000, "word " * 3_000])
+@pytest.mark.parametrize(
+    "text", ["a" * 9_000, "長い文章です。" * 2_000, "line\n" * 4_000, "x\r\n" * 3_000, "word " * 3_000]
+)
 def test_a_field_wrapped_piece_by_piece_is_the_same_as_wrapped_at_once(text: str) -> None:
     field = FieldLines(text, 40)
     while not field.done:

@@ -54,7 +54,9 @@ class Hands:
 
     def lines(self) -> list[str]:
         """All of the sheet."""
-        return ["".join(text for text, _, _ in self.sheet.lines.pieces(index)) for index in range(len(self.sheet.lines))]
+        return [
+            "".join(text for text, _, _ in self.sheet.lines.pieces(index)) for index in range(len(self.sheet.lines))
+        ]
 
     def seen(self) -> list[str]:
         """What of it is in sight."""
@@ -154,7 +156,13 @@ async def test_cjk_and_hostile_rows_are_shown_safely(tmp_path: Path, model: Path
     rows = write_rows(
         tmp_path / "rows.jsonl",
         [
-            {"instruction": HOSTILE, "input": "", "reasoning": f"推論します。\n{HOSTILE}" + "漢字と仮名" * 60, "output": "答え", "sysflag": "train"},
+            {
+                "instruction": HOSTILE,
+                "input": "",
+                "reasoning": f"推論します。\n{HOSTILE}" + "漢字と仮名" * 60,
+                "output": "答え",
+                "sysflag": "train",
+            },
             {"instruction": "a", "input": "", "reasoning": "b", "output": f"c {END}\r\nd", "sysflag": "train"},
         ],
     )
@@ -215,8 +223,13 @@ async def test_problem_rows_are_found_both_ways(tmp_path: Path, model: Path) -> 
         await hands.shows("row 20")
 
 
-async def test_a_row_of_very_many_tokens_does_not_hold_up_the_keys(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = [{**row(1), "sysflag": "train", "reasoning": "What is 3 plus one? " * 20_000}, {**row(2), "sysflag": "train"}]
+async def test_a_row_of_very_many_tokens_does_not_hold_up_the_keys(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [
+        {**row(1), "sysflag": "train", "reasoning": "What is 3 plus one? " * 20_000},
+        {**row(2), "sysflag": "train"},
+    ]
     gate = threading.Event()
     lay = Desk.lay
 
@@ -249,7 +262,11 @@ async def test_a_template_is_written_with_the_row_beside_it(rows: Path, model: P
         await hands.shows("being written")
         area = hands.room.query_one(TemplateArea)
         await until(hands.pilot, lambda: area.has_focus and "### Instruction:" in area.text)
-        assert (area.region.right <= hands.sheet.region.x) if size[0] == 120 else (area.region.bottom <= hands.sheet.region.y)
+        assert (
+            (area.region.right <= hands.sheet.region.x)
+            if size[0] == 120
+            else (area.region.bottom <= hands.sheet.region.y)
+        )
         area.text = area.text.replace("### Instruction:", "## 質問:")
         await hands.has("## 質問:")
         good = hands.lines()
@@ -276,7 +293,12 @@ async def test_a_template_that_is_not_saved_is_not_left_by_one_key(rows: Path, m
         await hands.press("end", "x")
         told = lambda: [one.message for one in hands.app._notifications]  # noqa: E731
         await hands.press("f4", "f9")  # from another room as well
-        await until(hands.pilot, lambda: any("not saved" in words and "^t" in words and "^o" in words and "F9 again" in words for words in told()))
+        await until(
+            hands.pilot,
+            lambda: any(
+                "not saved" in words and "^t" in words and "^o" in words and "F9 again" in words for words in told()
+            ),
+        )
         hands.app._leaving = -100.0
         await hands.press("ctrl+t", "escape", "q")
         await until(hands.pilot, lambda: any("q again" in words for words in told()))
@@ -357,7 +379,9 @@ async def test_sections_may_be_weighted_and_the_train_form_keeps_it(rows: Path, 
         await hands.press("down", "enter")
         await hands.shows("loss weights", "×0.5")
         await hands.press("2")
-        await until(hands.pilot, lambda: hands.app.session.screen == "train" and hands.app.screen.query("#setting-train-steps"))
+        await until(
+            hands.pilot, lambda: hands.app.session.screen == "train" and hands.app.screen.query("#setting-train-steps")
+        )
         note = lambda: str(hands.app.screen.query_one("#form-note", Static).visual)  # noqa: E731
         hands.app.screen.query_one("#setting-prompt-vanilla_share", Input).value = "0.5"
         await until(hands.pilot, lambda: "alpaca 50 %" in note())
@@ -391,7 +415,11 @@ async def test_markup_in_a_template_of_ones_own_is_text(rows: Path, model: Path)
     (folder / "own.yaml").write_text("\n".join(["name: own", "words: 'x [/] [@click=app.quit]x'", rest]))
     (folder / "bad.yaml").write_text("name: [")
     async with opened(rows, model) as hands:
-        assert [str(note.message) for note in hands.app._notifications if "bad.yaml: the template cannot be used" in str(note.message)]
+        assert [
+            str(note.message)
+            for note in hands.app._notifications
+            if "bad.yaml: the template cannot be used" in str(note.message)
+        ]
         await hands.press("w")
         await until(hands.pilot, lambda: isinstance(hands.app.screen, MixtureDialog))
         assert any("[@click" in str(share.visual) for share in hands.app.screen.query(".share").results(Static))

@@ -17,7 +17,9 @@ from core.tokens.tokenizer import TextTokenizer
 from tests.support.tiny_tokenizer import END, make_tokenizer_folder
 from tui.prompts.sheet_lines import GUTTER, TextLines, TokenLines, TokenWords, wrapped
 
-texts = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(list(" \n\t\r漢字·␣\x1b\u202e")), max_size=80)
+texts = st.text(
+    st.characters(exclude_categories=["Cs"]) | st.sampled_from(list(" \n\t\r漢字·␣\x1b\u202e")), max_size=80
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +29,18 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> TextTokenizer:
 
 @given(texts, texts, st.integers(12, 60), st.booleans())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_token_stands_in_its_section_once(tokenizer: TextTokenizer, question: str, answer: str, width: int, with_ids: bool) -> None:
+def test_every_token_stands_in_its_section_once(
+    tokenizer: TextTokenizer, question: str, answer: str, width: int, with_ids: bool
+) -> None:
     words = TokenWords(tokenizer)
-    preview = Examiner(tokenizer).preview(Row(question, "", "because", answer), get_template("alpaca-reasoning"), Policy())
+    preview = Examiner(tokenizer).preview(
+        Row(question, "", "because", answer), get_template("alpaca-reasoning"), Policy()
+    )
     lines = TokenLines(preview.ids, preview.ends, preview.weights, words, width, with_ids)
     pieces = [lines.pieces(index) for index in range(len(lines))]
-    assert all(sum(cell_len(text) for text, _, _ in line) <= max(width, 4 + GUTTER) + (6 if with_ids else 0) for line in pieces)
+    assert all(
+        sum(cell_len(text) for text, _, _ in line) <= max(width, 4 + GUTTER) + (6 if with_ids else 0) for line in pieces
+    )
     shown = "".join(text for line in pieces for text, role, _ in line[1:] if role not in ("mark", "muted"))
     assert shown == "".join(words.of(preview.ids))
     assert sum(role == "mark" for line in pieces for _, role, _ in line[1:]) == len(preview.ids)
@@ -41,21 +49,30 @@ def test_every_token_stands_in_its_section_once(tokenizer: TextTokenizer, questi
     assert letters == ("PRMAE" if answer else "PRME")
     counts = preview.counts()
     for letter, slot in (("P", 0), ("R", 2), ("E", 5)):
-        assert sum(role == "mark" for line in pieces if line[0][0][0] == letter for _, role, _ in line[1:]) == counts[slot][0]
+        assert (
+            sum(role == "mark" for line in pieces if line[0][0][0] == letter for _, role, _ in line[1:])
+            == counts[slot][0]
+        )
 
 
 @given(st.lists(texts, min_size=1, max_size=3), st.integers(10, 60))
 def test_text_keeps_every_character_that_is_not_a_blank(parts: list[str], width: int) -> None:
-    lines = TextLines([(slot, text) for slot, text in zip((0, 2, 4), parts, strict=False)], (0, 1, 1, 1, 1, 1), width, "<s>", END)
+    lines = TextLines(
+        [(slot, text) for slot, text in zip((0, 2, 4), parts, strict=False)], (0, 1, 1, 1, 1, 1), width, "<s>", END
+    )
     pieces = [lines.pieces(index) for index in range(len(lines))]
     assert all(sum(cell_len(text) for text, _, _ in line) <= width for line in pieces[1:-1])
     assert pieces[0][1][0] == "⟨<s>⟩" and pieces[-1][0][0] == "E┃ " and pieces[0][0][0] == "P┆ "
     for slot, text in zip("PRA", parts, strict=False):
         mine = [line for line in pieces[1:-1] if line[0][0][0] == slot]
-        assert sum(line[-1][0] == "⏎" and line[-1][1] == "mark" for line in mine) == text.replace("\r\n", "\n").count("\n")
+        assert sum(line[-1][0] == "⏎" and line[-1][1] == "mark" for line in mine) == text.replace("\r\n", "\n").count(
+            "\n"
+        )
         shown = "".join(line[1][0] for line in mine)
         assert not UNSAFE.search(shown)
-        assert [c for c in shown if not c.isspace()] == [c for c in "".join(part for part, _ in wrapped(text, 10_000)) if not c.isspace()]
+        assert [c for c in shown if not c.isspace()] == [
+            c for c in "".join(part for part, _ in wrapped(text, 10_000)) if not c.isspace()
+        ]
 
 
 def test_a_character_in_several_tokens_stands_at_its_last(tokenizer: TextTokenizer) -> None:
@@ -77,7 +94,9 @@ def test_special_tokens_stand_in_brackets_and_their_letters_do_not(tokenizer: Te
 
 
 def test_a_hundred_thousand_tokens_are_laid_out_at_once(tokenizer: TextTokenizer) -> None:
-    preview = Examiner(tokenizer).preview(Row("a", "", "What is 3 plus one? " * 17_000, "c"), get_template("alpaca-reasoning"), Policy())
+    preview = Examiner(tokenizer).preview(
+        Row("a", "", "What is 3 plus one? " * 17_000, "c"), get_template("alpaca-reasoning"), Policy()
+    )
     assert len(preview.ids) > 100_000
     begun = time.perf_counter()
     lines = TokenLines(preview.ids, preview.ends, preview.weights, TokenWords(tokenizer), 80)

@@ -69,7 +69,9 @@ class Run:
 
     def steps(self, first: int, last: int) -> None:
         for step in range(first, last + 1):
-            self.folder.append_metric(Metric(step, time.time(), 2.0 - step / 20, 1e-3, 0.5, 310.0, step * 512, 0.1, 2.1))
+            self.folder.append_metric(
+                Metric(step, time.time(), 2.0 - step / 20, 1e-3, 0.5, 310.0, step * 512, 0.1, 2.1)
+            )
 
 
 class Hands:
@@ -106,7 +108,9 @@ class Hands:
 
 
 @asynccontextmanager
-async def opened(data: Path | None = None, size: tuple[int, int] = (120, 40), model: str = "demo") -> AsyncIterator[Hands]:
+async def opened(
+    data: Path | None = None, size: tuple[int, int] = (120, 40), model: str = "demo"
+) -> AsyncIterator[Hands]:
     if not load_session().train:
         save_session(Session(screen="train", data=str(data or "demo"), model=model))
     app = SuironApp()
@@ -146,9 +150,13 @@ async def test_the_newest_run_is_shown_and_grows_as_it_is_written(rows_file: Pat
     run.steps(1, 5)
     run.folder.console.write_bytes("重み: 1%\r重み: 100%\nstep 5 done\n".encode())
     async with opened(rows_file, size) as hands:
-        await hands.sees("training", "step 5/20", "25 %", "1 min 15 s left", "loss 1.7500", "1.00e-03", "310 tok/s", "2.1 GiB")
+        await hands.sees(
+            "training", "step 5/20", "25 %", "1 min 15 s left", "loss 1.7500", "1.00e-03", "310 tok/s", "2.1 GiB"
+        )
         await hands.sees("step 5 done", "3 left out: too long")
-        await hands.sees("Transformers + PEFT on CPU: no CUDA device", "504 rows", "67 vanilla (13%), 437", "重み: 100%")
+        await hands.sees(
+            "Transformers + PEFT on CPU: no CUDA device", "504 rows", "67 vanilla (13%), 437", "重み: 100%"
+        )
         assert "重み: 1%" not in hands.shown()
         run.steps(6, 20)
         run.state("finished", 20)
@@ -230,7 +238,9 @@ async def test_no_run_yet(rows_file: Path) -> None:
 # -- starting and stopping --
 
 
-async def test_a_run_starts_with_the_settings_shown(rows_file: Path, started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_starts_with_the_settings_shown(
+    rows_file: Path, started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(rows_file.parent)
     async with opened(Path(rows_file.name)) as hands:
         await hands.write("train.steps", "60")
@@ -378,7 +388,9 @@ async def test_a_room_at_rest_draws_nothing(rows_file: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("size", [(60, 15), (80, 24), (120, 40)])
-async def test_the_form_says_what_a_setting_is_and_dims_what_does_not_count(rows_file: Path, size: tuple[int, int]) -> None:
+async def test_the_form_says_what_a_setting_is_and_dims_what_does_not_count(
+    rows_file: Path, size: tuple[int, int]
+) -> None:
     async with opened(rows_file, size) as hands:
         note = hands.room.query_one("#form-note", Static)
         await until(hands.pilot, lambda: "model demo" in str(note.visual))
@@ -398,13 +410,29 @@ async def test_a_low_terminal_keeps_the_curve_and_scrolls_the_settings(rows_file
         await until(hands.pilot, lambda: hands.room.query_one(LossChart).size.height >= 5)
         await hands.press("up")  # round to the last one
         last = hands.field("train.save_steps")
-        await until(hands.pilot, lambda: last.has_focus and hands.room.query_one("#fields").region.contains_region(last.region))
+        await until(
+            hands.pilot, lambda: last.has_focus and hands.room.query_one("#fields").region.contains_region(last.region)
+        )
 
 
 def test_what_was_cut_and_every_template_of_the_mixture_is_told() -> None:
-    facts = {"rows_trained": 6, "rows_vanilla": 1, "rows_reasoning": 5, "rows_by_template": {"alpaca": 1, "mine": 5}, "tokens_per_epoch": 1200}
+    facts = {
+        "rows_trained": 6,
+        "rows_vanilla": 1,
+        "rows_reasoning": 5,
+        "rows_by_template": {"alpaca": 1, "mine": 5},
+        "tokens_per_epoch": 1200,
+    }
     assert run_facts(facts) == "6 rows · alpaca 1 (17%), mine 5 (83%) · 1,200 tokens an epoch"
-    cut = {**facts, "rows_cut_reasoning": 4, "rows_cut_end": 2, "rows_left_out_no_template": 3, "rows_left_out_nothing_learnt": 1}
+    cut = {
+        **facts,
+        "rows_cut_reasoning": 4,
+        "rows_cut_end": 2,
+        "rows_left_out_no_template": 3,
+        "rows_left_out_nothing_learnt": 1,
+    }
     said = run_facts(cut)
-    words = "2 with their end cut off · 4 with their reasoning cut · 3 left out: no reasoning · 1 left out: nothing learnt"
+    words = (
+        "2 with their end cut off · 4 with their reasoning cut · 3 left out: no reasoning · 1 left out: nothing learnt"
+    )
     assert said.startswith(f"6 rows · {words} · alpaca 1")

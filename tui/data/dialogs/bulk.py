@@ -1,4 +1,5 @@
-"""The dialog that changes all rows shown at once. It only asks, and says beforehand on how many rows; the core's editor does it."""
+"""The dialog that changes all rows shown at once. It only asks, and says beforehand on how many rows; the core's editor
+does it."""
 
 from __future__ import annotations
 
@@ -27,8 +28,9 @@ _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(%?)")
 
 
 class Bulk(msgspec.Struct, frozen=True):
-    """kind: what is done with all rows shown. set: `column` becomes `value`; split: `share` (0 to 1) of them become test in sysflag, the others
-    train, chosen by `seed`; drop: they are deleted; extract: reasoning between <think> and </think> in the output goes into its column."""
+    """kind: what is done with all rows shown. set: `column` becomes `value`; split: `share` (0 to 1) of them become
+    test in sysflag, the others train, chosen by `seed`; drop: they are deleted; extract: reasoning between <think> and
+    </think> in the output goes into its column."""
 
     kind: Kind
     column: str = ""
@@ -38,9 +40,9 @@ class Bulk(msgspec.Struct, frozen=True):
 
 
 class BulkDialog(Panel[Bulk]):
-    """Gives a Bulk. count, total: rows shown and rows in all; values: of columns with few values, those there are with their counts;
-    preview(share, seed) gives the (test, train) that a split would make; without it they are said to be about what the share says, for rows that
-    ask the same stay on one side."""
+    """Gives a Bulk. count, total: rows shown and rows in all; values: of columns with few values, those there are with
+    their counts; preview(share, seed) gives the (test, train) that a split would make; without it they are said to be
+    about what the share says, for rows that ask the same stay on one side."""
 
     KEY_WORDS = "Enter chooses · u undoes it later · Esc closes"
     AUTO_FOCUS = "#actions"
@@ -135,7 +137,12 @@ class BulkDialog(Panel[Bulk]):
         counts = {value: count for value, count in known}
         choices = self.query_one("#known", Choices)
         choices.show(
-            len(self._known), lambda place, width: [(fit(self._known[place], width - 14), ""), (f"{counts[self._known[place]]:>13,} ", MUTED)], -1
+            len(self._known),
+            lambda place, width: [
+                (fit(self._known[place], width - 14), ""),
+                (f"{counts[self._known[place]]:>13,} ", MUTED),
+            ],
+            -1,
         )
         if fields:
             first = self.query_one("#first-field", Field)
@@ -156,7 +163,11 @@ class BulkDialog(Panel[Bulk]):
         filled = self.filled()
         self.trouble(filled if isinstance(filled, str) else "")
         if isinstance(filled, Bulk):
-            split = self._preview(filled.share, filled.seed) if filled.kind == "split" and self._preview is not None else None
+            split = (
+                self._preview(filled.share, filled.seed)
+                if filled.kind == "split" and self._preview is not None
+                else None
+            )
             self.say("#sentence", Content(f"Enter {sentence(filled, self._count, split)}; u undoes it."))
         else:
             self.say("#sentence", f"{self._rows}.")
@@ -228,7 +239,8 @@ def rows_words(count: int) -> str:
 
 
 def sentence(bulk: Bulk, count: int, split: tuple[int, int] | None = None) -> str:
-    """What will be done, with the number of rows; to follow `Enter`. split: the exact (test, train) where known. Foreign text is made safe here."""
+    """What will be done, with the number of rows; to follow `Enter`. split: the exact (test, train) where known.
+    Foreign text is made safe here."""
     rows = rows_words(count)
     if bulk.kind == "drop":
         return f"drops {rows}"
@@ -236,6 +248,14 @@ def sentence(bulk: Bulk, count: int, split: tuple[int, int] | None = None) -> st
         return f"looks through {rows} and moves what stands between <think> and </think> in an output into an empty reasoning"
     if bulk.kind == "split":
         test = round(count * bulk.share)
-        counts = f"{split[0]:,} rows test and {split[1]:,} train" if split else f"about {test:,} of {rows} test and {count - test:,} train"
+        counts = (
+            f"{split[0]:,} rows test and {split[1]:,} train"
+            if split
+            else f"about {test:,} of {rows} test and {count - test:,} train"
+        )
         return f"makes {counts}, chosen by seed {bulk.seed}; the same question stays on one side"
-    return f"sets {bulk.column} to “{safe_line(bulk.value, 60)}” on {rows}" if bulk.value else f"empties {bulk.column} on {rows}"
+    return (
+        f"sets {bulk.column} to “{safe_line(bulk.value, 60)}” on {rows}"
+        if bulk.value
+        else f"empties {bulk.column} on {rows}"
+    )

@@ -1,4 +1,5 @@
-"""The dialog that shows what each of the six columns is taken from, and changes it by one key. Guesses nothing itself, reads no file."""
+"""The dialog that shows what each of the six columns is taken from, and changes it by one key. Guesses nothing itself,
+reads no file."""
 
 from __future__ import annotations
 
@@ -52,8 +53,9 @@ class ColumnsChoice(msgspec.Struct, frozen=True):
 class ColumnsDialog(Panel[ColumnsChoice]):
     """Gives a ColumnsChoice; None where all stays as it is.
 
-    name: of the source; mapping: the one in force or guessed; names: the source's columns; rows: a few of its records as they were read, of which
-    the first three are shown; where: the file that a kept mapping is saved in; candidates: what a column can be taken from.
+    name: of the source; mapping: the one in force or guessed; names: the source's columns; rows: a few of its records
+    as they were read, of which the first three are shown; where: the file that a kept mapping is saved in; candidates:
+    what a column can be taken from.
     """
 
     KEY_WORDS = "←→ another source · Enter takes it all · s keep or not · Esc"
@@ -206,8 +208,8 @@ class ColumnsDialog(Panel[ColumnsChoice]):
 
 
 def sample_words(mapping: Mapping, rows: Sequence[Record[str, Any]], column: str, width: int, height: int) -> Content:
-    """The first three records as the mapping reads them, in at most `height` lines of `width` cells: whole where there is room, else `column`
-    alone."""
+    """The first three records as the mapping reads them, in at most `height` lines of `width` cells: whole where there
+    is room, else `column` alone."""
     shown = list(rows[:3])
     if not shown:
         return Content.styled("There is no row to show.", "$text-muted")

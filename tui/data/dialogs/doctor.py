@@ -1,4 +1,5 @@
-"""The dialog that shows what the doctor found, group by group, and leads to the rows or to a safe fix. Finds and mends nothing itself."""
+"""The dialog that shows what the doctor found, group by group, and leads to the rows or to a safe fix. Finds and mends
+nothing itself."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ _ROLES = {"error": BAD, "warning": WARN, "hint": MUTED}
 
 @dataclass(frozen=True)
 class Chosen:
-    """group: what the doctor found, with the indices of its rows. fix: whether its safe fix is wanted; else the person goes to its rows, of which
-    `first` is the first."""
+    """group: what the doctor found, with the indices of its rows. fix: whether its safe fix is wanted; else the person
+    goes to its rows, of which `first` is the first."""
 
     group: Group
     fix: bool = False
@@ -107,7 +108,12 @@ class DoctorDialog(Panel[Chosen]):
         if group is not self._asking:
             self._ask(None)
         numbers = ", ".join(f"{row:,}" for row in group.indices[:FIRST]) + (", …" if group.count > FIRST else "")
-        parts = [Content(safe_line(f"{group.why}.", 400)), Content("\n"), Content(safe_line(f"{group.do}.", 400)), Content("\n")]
+        parts = [
+            Content(safe_line(f"{group.why}.", 400)),
+            Content("\n"),
+            Content(safe_line(f"{group.do}.", 400)),
+            Content("\n"),
+        ]
         parts.append(Content.styled(f"row{'s' if group.count != 1 else ''} {numbers}", "$text-muted"))
         if group.fix:
             parts.append(Content.styled(f"\nf: {safe_line(group.fix, 300)}", "bold"))

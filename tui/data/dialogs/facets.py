@@ -17,16 +17,21 @@ BAR = 20  # cells
 
 
 class FacetsDialog(Panel[tuple[str, str | None]]):
-    """Gives (column, value): the rows of that value are wanted; value None where the filter that is on was chosen, which takes it off.
+    """Gives (column, value): the rows of that value are wanted; value None where the filter that is on was chosen,
+    which takes it off.
 
-    The value "" stands for rows where the column is empty: `Filters` has no word for it, an SQL condition (`syslang = ''`) has.
-    facets: for each column its values with their counts, the most frequent first; now: the filters that are on, empty for none.
+    The value "" stands for rows where the column is empty: `Filters` has no word for it, an SQL condition (`syslang =
+    ''`) has. facets: for each column its values with their counts, the most frequent first; now: the filters that are
+    on, empty for none.
     """
 
     TITLE_WORDS = "Values and their counts"
     KEY_WORDS = "Enter shows these rows · on ● shows all · Tab next column · Esc"
     AUTO_FOCUS = "#choices"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "column(1)", show=False), Binding("shift+tab", "column(-1)", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "column(1)", show=False),
+        Binding("shift+tab", "column(-1)", show=False),
+    ]
     DEFAULT_CSS = """
     FacetsDialog > #box { max-width: 84; }
     FacetsDialog.-tall #choices { height: 1fr; }
@@ -46,9 +51,14 @@ class FacetsDialog(Panel[tuple[str, str | None]]):
         yield Choices(id="choices")
 
     def on_mount(self) -> None:
-        here = next((place for place, (column, value, _) in enumerate(self._lines) if value and self._now.get(column) == value), 0)
+        here = next(
+            (place for place, (column, value, _) in enumerate(self._lines) if value and self._now.get(column) == value),
+            0,
+        )
         self.TALL = len(self._lines) > self.app.size.height * 9 // 10 - 3
-        self.query_one(Choices).show(len(self._lines), self._draw, here, lambda place: self._lines[place][1] is not None)
+        self.query_one(Choices).show(
+            len(self._lines), self._draw, here, lambda place: self._lines[place][1] is not None
+        )
 
     def _draw(self, place: int, width: int) -> Line:
         column, value, count = self._lines[place]
@@ -59,7 +69,11 @@ class FacetsDialog(Panel[tuple[str, str | None]]):
         cells = BAR if width >= 56 else 8
         about = f" {count:>11,} {share:6.1%} "
         mark, role = ("● ", MARK) if value and self._now.get(column) == value else ("  ", "" if value else MUTED)
-        return [(mark + fit(value or "(empty)", width - len(about) - cells - 2), role), (about, role), (bar(share, cells), role or MARK)]
+        return [
+            (mark + fit(value or "(empty)", width - len(about) - cells - 2), role),
+            (about, role),
+            (bar(share, cells), role or MARK),
+        ]
 
     @on(Choices.Chosen)
     def _chosen(self, event: Choices.Chosen) -> None:
@@ -70,7 +84,9 @@ class FacetsDialog(Panel[tuple[str, str | None]]):
     def action_column(self, step: int) -> None:
         """To the first value of the next column."""
         choices = self.query_one(Choices)
-        firsts = [place + 1 for place, (column, value, count) in enumerate(self._lines) if column and value is None and count]
+        firsts = [
+            place + 1 for place, (column, value, count) in enumerate(self._lines) if column and value is None and count
+        ]
         if firsts:
             now = max((place for place, first in enumerate(firsts) if first <= choices.cursor), default=0)
             choices.move_to(firsts[(now + step) % len(firsts)])

@@ -17,7 +17,8 @@ _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")
 
 
 class GotoDialog(Panel[int]):
-    """Gives a row's number between `first` and `last`, both included, as the table shows them. `50%` is the middle, +10 and -10 count from `now`."""
+    """Gives a row's number between `first` and `last`, both included, as the table shows them. `50%` is the middle, +10
+    and -10 count from `now`."""
 
     TITLE_WORDS = "Go to row"
     KEY_WORDS = "Enter goes there · Esc closes"

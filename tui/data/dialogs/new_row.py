@@ -14,7 +14,12 @@ from tui.data.field_editor import WritingScreen
 from tui.data.widgets.field_area import FieldArea
 
 KeepRow = Callable[[Row], Awaitable[SuironError | None]]
-HINTS = {"instruction": "what is asked", "input": "further context; may stay empty", "output": "the answer", "sysflag": "train, test, …"}
+HINTS = {
+    "instruction": "what is asked",
+    "input": "further context; may stay empty",
+    "output": "the answer",
+    "sysflag": "train, test, …",
+}
 
 
 class RowForm(WritingScreen):
@@ -74,4 +79,6 @@ class RowForm(WritingScreen):
         if not row.instruction.strip():
             self.set_focus(self.query_one("#instruction"))
             return UsageError("the instruction is empty", "new row", "Write what is asked")
-        return await self._keep_row(Row(row.instruction, row.input, row.reasoning, row.output, labels["syslang"], labels["sysflag"]))
+        return await self._keep_row(
+            Row(row.instruction, row.input, row.reasoning, row.output, labels["syslang"], labels["sysflag"])
+        )

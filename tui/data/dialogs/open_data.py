@@ -1,4 +1,5 @@
-"""The dialog that names another source of rows: typed, gone to through folders, or one of those opened last. It only asks; the app opens."""
+"""The dialog that names another source of rows: typed, gone to through folders, or one of those opened last. It only
+asks; the app opens."""
 
 from __future__ import annotations
 
@@ -45,13 +46,16 @@ def forget(source: str, split: str) -> None:
 class OpenDialog(PathPanel[tuple[str, str]]):
     """Gives (source, split); split is empty where it does not matter.
 
-    source, split: what is open, or was meant to be: it stands in the field, marked, so that typing replaces it. known: the sources opened last,
-    asked for in a thread; forget: takes one off that list, also in a thread.
+    source, split: what is open, or was meant to be: it stands in the field, marked, so that typing replaces it. known:
+    the sources opened last, asked for in a thread; forget: takes one off that list, also in a thread.
     """
 
     TITLE_WORDS = "Open data"
     KEY_WORDS = "Enter opens · Tab completes · ↓ list · ← up · Del forgets · Esc closes"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("delete", "forget", show=False), Binding("right", "into", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("delete", "forget", show=False),
+        Binding("right", "into", show=False),
+    ]
     DEFAULT_CSS = """
     OpenDialog #split-row { visibility: hidden; &.-needed { visibility: visible; } }
     """
@@ -68,7 +72,9 @@ class OpenDialog(PathPanel[tuple[str, str]]):
         self._source, self._split = source, split
         self._known, self._forget = known, forget
         self._recent: list[Recent] | None = None
-        self._splits_of: tuple[str, tuple[str, ...]] | None = None  # the source whose split is being asked for, and its splits
+        self._splits_of: tuple[str, tuple[str, ...]] | None = (
+            None  # the source whose split is being asked for, and its splits
+        )
         self._matches: tuple[str, list[str], bool] = ("", [], False)
         self._deciding = False
 
@@ -105,12 +111,20 @@ class OpenDialog(PathPanel[tuple[str, str]]):
 
     def _show_split_row(self) -> None:
         listing = self._listing
-        folder = listing is not None and listing.path == self.folder and bool(listing.splits) and not self._parts[1] and not self._untouched
+        folder = (
+            listing is not None
+            and listing.path == self.folder
+            and bool(listing.splits)
+            and not self._parts[1]
+            and not self._untouched
+        )
         needed = bool(_HUB.fullmatch(self.text.strip())) or folder or bool(self._split)
         self.query_one("#split-row").set_class(needed, "-needed")
         self.query_one("#split").can_focus = needed
         if folder and listing is not None:
-            self.query_one("#split", Field).placeholder = " or ".join(safe_line(name, 20) for name in listing.splits[:8])
+            self.query_one("#split", Field).placeholder = " or ".join(
+                safe_line(name, 20) for name in listing.splits[:8]
+            )
 
     def lay_out(self) -> None:
         super().lay_out()
@@ -146,7 +160,10 @@ class OpenDialog(PathPanel[tuple[str, str]]):
     def items_instead(self, text: str) -> list[Item] | None:
         if self._splits_of is not None:
             source, splits = self._splits_of
-            return [Note("heading", f"Which split of {safe_line(short(source), 200)}?"), *(Note("split", safe_line(name), name) for name in splits)]
+            return [
+                Note("heading", f"Which split of {safe_line(short(source), 200)}?"),
+                *(Note("split", safe_line(name), name) for name in splits),
+            ]
         if not self._untouched and is_glob(text) and not os.path.exists(os.path.expanduser(text.strip())):
             pattern, found, more = self._matches
             if pattern != text.strip():
@@ -155,7 +172,10 @@ class OpenDialog(PathPanel[tuple[str, str]]):
                 return [Note("note", "No file that can be opened fits this pattern.")]
             count = f"more than {len(found):,}" if more else f"{len(found):,}"
             words = f"open {count} file{'s' if len(found) != 1 else ''} as one data set"
-            return [Note("pattern", words, text.strip()), *(Note("named", safe_line(short(path), 4000)) for path in found)]
+            return [
+                Note("pattern", words, text.strip()),
+                *(Note("named", safe_line(short(path), 4000)) for path in found),
+            ]
         return None
 
     def line_of(self, note: Note, width: int) -> Line:
@@ -214,7 +234,9 @@ class OpenDialog(PathPanel[tuple[str, str]]):
             self.dismiss((text, split))  # the app says what is wrong with it
             return
         self._deciding = True
-        await self.in_thread(lambda: read_folder(path) if os.path.isdir(path) else None, partial(self._decide, text, split))
+        await self.in_thread(
+            lambda: read_folder(path) if os.path.isdir(path) else None, partial(self._decide, text, split)
+        )
 
     def _decide(self, text: str, split: str, listing: Listing | None) -> None:
         """What Enter means for a text that may be a folder, the beginning of a name, or a name of the hub."""
@@ -255,7 +277,12 @@ class OpenDialog(PathPanel[tuple[str, str]]):
     def action_into(self) -> None:
         """Right in the list: into the folder under the cursor."""
         place = self.choices.cursor
-        if self.choices.has_focus and place >= 0 and not isinstance(item := self._items[place], Note) and item.is_folder:
+        if (
+            self.choices.has_focus
+            and place >= 0
+            and not isinstance(item := self._items[place], Note)
+            and item.is_folder
+        ):
             self.descend(item.name)
 
     def action_forget(self) -> None:

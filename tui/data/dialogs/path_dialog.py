@@ -1,5 +1,6 @@
-"""A dialog with a field for a path and, below it, what completes the path: the folder's entries, to go through by keys. Subclasses say what a
-choice means and what else stands in the list. Folders are read in threads; knows nothing of what is in the files.
+"""A dialog with a field for a path and, below it, what completes the path: the folder's entries, to go through by keys.
+Subclasses say what a choice means and what else stands in the list. Folders are read in threads; knows nothing of what
+is in the files.
 """
 
 from __future__ import annotations
@@ -24,14 +25,17 @@ from tui.data.folder_listing import Entry, Listing, absolute, common_start, open
 from tui.data.widgets.hits import fit
 
 Result = TypeVar("Result")
-PATIENCE = 0.4  # seconds that a key waits for a folder; below what the app waits for a key, so that those typed after it keep their order
+# seconds that a key waits for a folder; below what the app waits for a key, so that those typed after it keep their
+# order
+PATIENCE = 0.4
 
 UNPICKABLE = ("heading", "note", "named")
 
 
 @dataclass(frozen=True)
 class Note:
-    """A line of the list that is no entry of a folder. kind: one of UNPICKABLE, or one of the subclass's own. words: safe text."""
+    """A line of the list that is no entry of a folder. kind: one of UNPICKABLE, or one of the subclass's own. words:
+    safe text."""
 
     kind: str
     words: str = ""
@@ -140,7 +144,9 @@ class PathPanel(Panel[Result]):
         if self.folder != self._wanted:
             self._wanted = self.folder
             self._arrived.clear()
-            self.run_worker(partial(self._read, self.folder), thread=True, exclusive=True, group="folder", exit_on_error=False)
+            self.run_worker(
+                partial(self._read, self.folder), thread=True, exclusive=True, group="folder", exit_on_error=False
+            )
         self.lay_out()
 
     def put(self, text: str) -> None:
@@ -171,7 +177,8 @@ class PathPanel(Panel[Result]):
     # -- the list --
 
     def lay_out(self) -> None:
-        """Lay the list out anew. While the person is in it the cursor stands on its first entry, or on the folder just left."""
+        """Lay the list out anew. While the person is in it the cursor stands on its first entry, or on the folder just
+        left."""
         instead = self.items_instead(self.text)
         if instead is not None:
             items = instead
@@ -181,7 +188,10 @@ class PathPanel(Panel[Result]):
         self._items = items
         cursor = -1
         if self.choices.has_focus:
-            cursor = next((place for place, item in enumerate(items) if isinstance(item, Entry) and item.name == self._return_to), 0)
+            cursor = next(
+                (place for place, item in enumerate(items) if isinstance(item, Entry) and item.name == self._return_to),
+                0,
+            )
         self.choices.show(len(items), self._draw, cursor, self._pickable)
 
     def _pickable(self, index: int) -> bool:
@@ -282,7 +292,11 @@ class PathPanel(Panel[Result]):
         head, tail = self._parts
         names = [entry.name + "/" * entry.is_folder for entry in listing.matching(tail) if entry.name.startswith(tail)]
         if not names:
-            names = [entry.name + "/" * entry.is_folder for entry in listing.matching(tail) if entry.name.casefold().startswith(tail.casefold())]
+            names = [
+                entry.name + "/" * entry.is_folder
+                for entry in listing.matching(tail)
+                if entry.name.casefold().startswith(tail.casefold())
+            ]
         start = common_start(names)
         if len(start) > len(tail) or (len(names) == 1 and start != tail):
             self.put(head + start)

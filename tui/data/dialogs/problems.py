@@ -1,4 +1,5 @@
-"""The rows that could not be read and the edits that no longer fit: one a line with its number, and the one under the cursor in full."""
+"""The rows that could not be read and the edits that no longer fit: one a line with its number, and the one under the
+cursor in full."""
 
 from __future__ import annotations
 
@@ -56,7 +57,9 @@ class ProblemsDialog(Panel[None]):
 
     def on_mount(self) -> None:
         self.title_words(f"{self._count:,} could not be read" if self._count > 1 else "1 could not be read")
-        self.query_one(Choices).show(len(self._lines), self._draw, 0, lambda place: not isinstance(self._lines[place], str))
+        self.query_one(Choices).show(
+            len(self._lines), self._draw, 0, lambda place: not isinstance(self._lines[place], str)
+        )
         self._look()
 
     def _draw(self, place: int, width: int) -> Line:

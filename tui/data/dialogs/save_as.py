@@ -1,4 +1,5 @@
-"""The dialog that asks where rows are saved, in which format (its suffix says so), and which of them. It only asks; the core writes."""
+"""The dialog that asks where rows are saved, in which format (its suffix says so), and which of them. It only asks; the
+core writes."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ class _Target(msgspec.Struct, frozen=True):
 class SaveDialog(PathPanel[SaveAs]):
     """Gives a SaveAs. A file that is there is replaced only after y.
 
-    suggestion: a path to begin with; total, shown: rows of the whole and of the selection; sources: files that are open, which are never written.
+    suggestion: a path to begin with; total, shown: rows of the whole and of the selection; sources: files that are
+    open, which are never written.
     """
 
     TITLE_WORDS = "Save as"
@@ -108,7 +110,9 @@ class SaveDialog(PathPanel[SaveAs]):
         parts = []
         for whole, words in ((False, f"the {self._shown:,} shown"), (True, f"all {self._total:,}")):
             here = whole == self._whole
-            parts.append(Content.styled(f"{'●' if here else '○'} {words}   ", "bold $accent" if here else "$text-muted"))
+            parts.append(
+                Content.styled(f"{'●' if here else '○'} {words}   ", "bold $accent" if here else "$text-muted")
+            )
         self.say("#rows", Content("").join([*parts, Content.styled("^T changes", "$text-muted")]))
 
     def action_which(self) -> None:
@@ -144,7 +148,11 @@ class SaveDialog(PathPanel[SaveAs]):
             return
         path = absolute(text, self._cwd) if text else ""
         if not text or text.endswith("/") or not format_words(os.path.basename(path)):
-            self.trouble(f"A file name is needed, with the format as its ending: {KNOWN}." if not text or text.endswith("/") else _unknown(text))
+            self.trouble(
+                f"A file name is needed, with the format as its ending: {KNOWN}."
+                if not text or text.endswith("/")
+                else _unknown(text)
+            )
             return
         self._checking = True
         await self.in_thread(partial(look_at, path, self._sources), partial(self._looked, path))
@@ -162,7 +170,11 @@ class SaveDialog(PathPanel[SaveAs]):
             ask = self.query_one("#ask", Static)
             ask.display = True
             about = f"{size_words(target.size)}, of {when_words(target.when)}"
-            ask.update(Content(f"{safe_line(os.path.basename(path), 200)} is there already ({about}).\nReplace it?  y replaces it, n goes back."))
+            ask.update(
+                Content(
+                    f"{safe_line(os.path.basename(path), 200)} is there already ({about}).\nReplace it?  y replaces it, n goes back."
+                )
+            )
             self.set_focus(ask)
 
     def action_replace(self) -> None:
@@ -219,4 +231,6 @@ def look_at(path: str, sources: Sequence[str]) -> _Target:
 
 def _unknown(text: str) -> str:
     suffix = os.path.splitext(text)[1]
-    return f"{suffix} is no format that is written here. Use {KNOWN}." if suffix else f"The name needs an ending: {KNOWN}."
+    return (
+        f"{suffix} is no format that is written here. Use {KNOWN}." if suffix else f"The name needs an ending: {KNOWN}."
+    )

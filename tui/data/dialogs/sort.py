@@ -18,7 +18,8 @@ from tui.data.widgets.hits import fit
 class SortDialog(Panel[tuple[str, bool]]):
     """Gives (sort, descending) as `core.session.Filters` has them; sort is empty for the order of the source.
 
-    columns: those that the source has. Choosing the order that is there turns it round; a length begins with the longest.
+    columns: those that the source has. Choosing the order that is there turns it round; a length begins with the
+    longest.
     """
 
     TITLE_WORDS = "Order of the rows"
@@ -50,8 +51,17 @@ class SortDialog(Panel[tuple[str, bool]]):
         yield Choices(id="choices")
 
     def on_mount(self) -> None:
-        now = next((place for place, shown in enumerate(self._shown) if isinstance(shown, int) and self._lines[shown][0] == self._now[0]), 0)
-        self.query_one(Choices).show(len(self._shown), self._draw, now, lambda place: isinstance(self._shown[place], int))
+        now = next(
+            (
+                place
+                for place, shown in enumerate(self._shown)
+                if isinstance(shown, int) and self._lines[shown][0] == self._now[0]
+            ),
+            0,
+        )
+        self.query_one(Choices).show(
+            len(self._shown), self._draw, now, lambda place: isinstance(self._shown[place], int)
+        )
 
     def _draw(self, place: int, width: int) -> Line:
         shown = self._shown[place]
@@ -60,7 +70,10 @@ class SortDialog(Panel[tuple[str, bool]]):
         sort, words = self._lines[shown]
         if sort != self._now[0]:
             return [(f"  {fit(words, 24)}", ""), (fit(order_words(sort, begins_descending(sort)), width - 26), MUTED)]
-        return [(f"● {fit(words, 24)}", MARK), (fit(f"now {order_words(*self._now)}" if sort else "now", width - 26), MARK)]
+        return [
+            (f"● {fit(words, 24)}", MARK),
+            (fit(f"now {order_words(*self._now)}" if sort else "now", width - 26), MARK),
+        ]
 
     @on(Choices.Chosen)
     def _chosen(self, event: Choices.Chosen) -> None:

@@ -1,4 +1,5 @@
-"""The dialog that shows a data set in numbers: rows by language and split, what is empty, how long rows are and what a maximum length costs.
+"""The dialog that shows a data set in numbers: rows by language and split, what is empty, how long rows are and what a
+maximum length costs.
 
 Shows what `core.quality` counted; counts nothing itself.
 """
@@ -55,7 +56,11 @@ class StatisticsDialog(Panel[None]):
     def __init__(self, statistics: Statistics, page: str = ROWS) -> None:
         super().__init__()
         self._statistics = statistics
-        self._pages = [ROWS, *([WHOLE] if statistics.whole.sizes else []), *(name for name, lengths in statistics.columns.items() if lengths.sizes)]
+        self._pages = [
+            ROWS,
+            *([WHOLE] if statistics.whole.sizes else []),
+            *(name for name, lengths in statistics.columns.items() if lengths.sizes),
+        ]
         self._page = page if page in self._pages else ROWS
         self._limit = statistics.max_length
 
@@ -81,7 +86,12 @@ class StatisticsDialog(Panel[None]):
     def _show(self) -> None:
         parts: list[Content] = []
         for page in self._pages:
-            parts.append(Content.styled(f"[{page}]" if page == self._page else f" {page} ", "bold $accent" if page == self._page else "$text-muted"))
+            parts.append(
+                Content.styled(
+                    f"[{page}]" if page == self._page else f" {page} ",
+                    "bold $accent" if page == self._page else "$text-muted",
+                )
+            )
         self.say("#pages", Content(" ").join(parts))
         rows = self._page == ROWS
         self.query_one("#table").display = rows
@@ -143,7 +153,11 @@ def rows_table(statistics: Statistics) -> list[Content]:
     counts = {(language, flag): count for language, flag, count in statistics.pairs}
     width = max(12, *(9, *(min(24, len(language) + 2) for language in statistics.languages)))
     others = len(flags) > FLAGS
-    titles = [_right(flag or "(none)", 11) for flag in heads] + ([_right("others", 11)] if others else []) + [_right("all", 11)]
+    titles = (
+        [_right(flag or "(none)", 11) for flag in heads]
+        + ([_right("others", 11)] if others else [])
+        + [_right("all", 11)]
+    )
     lines = [Content.styled(rows_words(statistics.rows), "bold"), Content("")]
     lines.append(Content.styled(fit("syslang", width) + " ".join(titles), "bold $primary"))
     for language, total in statistics.languages.items():
@@ -154,7 +168,9 @@ def rows_table(statistics: Statistics) -> list[Content]:
         lines.append(Content(line) + Content.styled(f" {share:6.1%}", "$text-muted"))
     totals = [flags[flag] for flag in heads]
     totals += [statistics.rows - sum(totals)] if others else []
-    lines.append(Content.styled(fit("all", width) + " ".join(f"{count:>11,}" for count in [*totals, statistics.rows]), "bold"))
+    lines.append(
+        Content.styled(fit("all", width) + " ".join(f"{count:>11,}" for count in [*totals, statistics.rows]), "bold")
+    )
     lines += [Content(""), Content.styled("empty fields", "bold $primary")]
     for column, count in statistics.empty.items():
         share = count / statistics.rows if statistics.rows else 0.0
@@ -164,7 +180,12 @@ def rows_table(statistics: Statistics) -> list[Content]:
         lines += [Content(""), Content.styled("template that a row takes in training", "bold $primary")]
         lines += [Content(f"{fit(name, 24)}{count:>12,}") for name, count in statistics.templates.items()]
     if statistics.unreadable:
-        lines += [Content(""), Content.styled(f"{rows_words(statistics.unreadable)} refused by the tokenizer, counted in no length.", "$warning")]
+        lines += [
+            Content(""),
+            Content.styled(
+                f"{rows_words(statistics.unreadable)} refused by the tokenizer, counted in no length.", "$warning"
+            ),
+        ]
     lines += [Content(""), Content.styled(counted_words(statistics), "$text-muted")]
     return lines
 
@@ -181,26 +202,43 @@ def rows_words(count: int) -> str:
 
 def counted_words(statistics: Statistics) -> str:
     """What lengths are counted in, and by what."""
-    by = f"by the tokenizer of {safe_line(statistics.tokenizer, 60)}" if statistics.tokenizer else safe_line(statistics.note, 200)
+    by = (
+        f"by the tokenizer of {safe_line(statistics.tokenizer, 60)}"
+        if statistics.tokenizer
+        else safe_line(statistics.note, 200)
+    )
     return f"Lengths are counted in {statistics.unit}" + (f" {by}." if by else ".")
 
 
 def numbers_words(lengths: Lengths, statistics: Statistics, page: str) -> Content:
     """The percentiles of one distribution."""
-    parts = [("p50", lengths.keeping(0.50)), ("p95", lengths.keeping(0.95)), ("p99", lengths.keeping(0.99)), ("longest", lengths.max)]
+    parts = [
+        ("p50", lengths.keeping(0.50)),
+        ("p95", lengths.keeping(0.95)),
+        ("p99", lengths.keeping(0.99)),
+        ("longest", lengths.max),
+    ]
     if not lengths.max:
         return Content(f"{page} is empty in all {lengths.rows:,} rows.")
-    line = Content("   ").join([Content.styled(f"{name} ", "$text-muted") + Content.styled(f"{value:,}", "bold") for name, value in parts])
+    line = Content("   ").join(
+        [Content.styled(f"{name} ", "$text-muted") + Content.styled(f"{value:,}", "bold") for name, value in parts]
+    )
     what = "the text as it is trained" if page == WHOLE else f"{page} alone"
-    more = f"\n{lengths.total:,} {statistics.unit} in {rows_words(lengths.rows)}, {lengths.mean:,.1f} on average: {what}."
+    more = (
+        f"\n{lengths.total:,} {statistics.unit} in {rows_words(lengths.rows)}, {lengths.mean:,.1f} on average: {what}."
+    )
     return line + Content.styled(more, "$text-muted")
 
 
 def cost_words(statistics: Statistics, limit: int) -> Content:
     """What a maximum length costs, and the one that costs 1 % of the rows."""
     if statistics.unit != "tokens":
-        return Content.styled(f"What a maximum length costs can be said in tokens only. {safe_line(statistics.note, 200)}", "$text-muted")
-    kept = Content(f"{statistics.whole.keeping(KEEP):,} tokens keep {KEEP:.0%} of the rows whole, {statistics.whole.max:,} keep all.")
+        return Content.styled(
+            f"What a maximum length costs can be said in tokens only. {safe_line(statistics.note, 200)}", "$text-muted"
+        )
+    kept = Content(
+        f"{statistics.whole.keeping(KEEP):,} tokens keep {KEEP:.0%} of the rows whole, {statistics.whole.max:,} keep all."
+    )
     if limit <= 0:
         return Content("Without a maximum every row is trained whole.\n") + kept
     cut = statistics.cut(limit)

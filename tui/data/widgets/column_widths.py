@@ -1,4 +1,5 @@
-"""How wide the columns of the table of rows are, in terminal cells: chosen once from the first rows, so that they stand still while paging."""
+"""How wide the columns of the table of rows are, in terminal cells: chosen once from the first rows, so that they stand
+still while paging."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ def shown(row: Row, name: str) -> str:
 
 
 def lay_out(width: int, highest: int, needs: dict[str, int], lacks: Collection[str]) -> list[Column]:
-    """Columns that fill `width` cells: one for marks, then each with one cell after it. highest: the largest row number."""
+    """Columns that fill `width` cells: one for marks, then each with one cell after it. highest: the largest row
+    number."""
     columns = [Column("#", "#", max(3, len(str(highest))))]
     for name in ("syslang", "sysflag"):
         if name not in lacks:

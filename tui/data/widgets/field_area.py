@@ -1,4 +1,5 @@
-"""A text field for a row's text, foreign or not: what is pasted is made safe first. Its cursor stands still: a blinking one writes for ever."""
+"""A text field for a row's text, foreign or not: what is pasted is made safe first. Its cursor stands still: a blinking
+one writes for ever."""
 
 from __future__ import annotations
 
@@ -18,7 +19,15 @@ class FieldArea(TextArea):
     """
 
     def __init__(self, text: str = "", placeholder: str = "", *, id: str | None = None) -> None:
-        super().__init__(text, placeholder=placeholder, id=id, compact=True, show_line_numbers=False, highlight_cursor_line=False, soft_wrap=True)
+        super().__init__(
+            text,
+            placeholder=placeholder,
+            id=id,
+            compact=True,
+            show_line_numbers=False,
+            highlight_cursor_line=False,
+            soft_wrap=True,
+        )
         self.cursor_blink = False
 
     async def on_paste(self, event: events.Paste) -> None:

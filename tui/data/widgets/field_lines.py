@@ -1,6 +1,8 @@
-"""One field of a row as lines of a given width, wrapped piece by piece: a cell of a megabyte must not hold up the screen. Knows no widgets.
+"""One field of a row as lines of a given width, wrapped piece by piece: a cell of a megabyte must not hold up the
+screen. Knows no widgets.
 
-Foreign text is made safe here, a piece at a time. A line that is full never changes, so what has been wrapped stands still.
+Foreign text is made safe here, a piece at a time. A line that is full never changes, so what has been wrapped stands
+still.
 """
 
 from __future__ import annotations
@@ -64,7 +66,11 @@ class FieldLines:
             after += len(lines[last]) + 1
         text = "".join(lines[i] + "\n" * self.is_hard(i) for i in range(first, last + 1))
         end = before + len(lines[line])
-        return [(max(left, before) - before, min(right, end) - before) for left, right in hits.spans(text) if left < end and right > before]
+        return [
+            (max(left, before) - before, min(right, end) - before)
+            for left, right in hits.spans(text)
+            if left < end and right > before
+        ]
 
     def line_of(self, hits: Hits) -> int | None:
         """The first line, of those wrapped so far, with a hit in it."""

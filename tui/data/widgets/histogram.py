@@ -1,4 +1,5 @@
-"""How many rows have which length, as a histogram: plotext's drawing in our own cells, and a line at the maximum length."""
+"""How many rows have which length, as a histogram: plotext's drawing in our own cells, and a line at the maximum
+length."""
 
 from __future__ import annotations
 
@@ -17,14 +18,18 @@ AXIS, BARS, LIMIT = "histogram--axis", "histogram--bars", "histogram--limit"
 _CODES = {BARS: 1, LIMIT: 2}
 _ROLES = {str(code): role for role, code in _CODES.items()}
 _LABEL = 7  # cells for the numbers of the y axis, and the axis
-_TAIL = 1.5  # the longest row may be so many times longer than nearly all others before the tail is put into one last bar
+_TAIL = (
+    1.5  # the longest row may be so many times longer than nearly all others before the tail is put into one last bar
+)
 NEARLY = 0.995
 
 
 def draw(lengths: Lengths, width: int, height: int, limit: int = 0) -> list[Row]:
-    """`height` rows of `width` cells. The last bar holds all longer rows where a few are much longer than the rest; its label then ends in `+`.
+    """`height` rows of `width` cells. The last bar holds all longer rows where a few are much longer than the rest; its
+    label then ends in `+`.
 
-    limit: rows longer than this stand right of a line; 0 for none. plotext is imported here, on first use (0.15 s: `loss_plot.prepare`, in a thread).
+    limit: rows longer than this stand right of a line; 0 for none. plotext is imported here, on first use (0.15 s:
+    `loss_plot.prepare`, in a thread).
     """
     import plotext
 
@@ -50,7 +55,9 @@ def draw(lengths: Lengths, width: int, height: int, limit: int = 0) -> list[Row]
     half = top / lines / 2  # plotext puts its limits in the middle of the outermost cells; ours are their edges
     if limit and limit + 1 < end:
         line = plotext.marker("│").fill(plotext.pixel(foreground=_CODES[LIMIT]))
-        figure.draw(figure.signal([limit + 1] * lines, [half + 2 * half * y for y in range(lines)], marker=line).lines(False))
+        figure.draw(
+            figure.signal([limit + 1] * lines, [half + 2 * half * y for y in range(lines)], marker=line).lines(False)
+        )
     xticks = [tick for tick in linear_ticks(0, end, max(2, width // 14)) if tick <= end - size]
     if upto < lengths.max:
         xticks = [tick for tick in xticks if tick < end * 0.9]

@@ -1,4 +1,5 @@
-"""Where the text a person searches for stands in other text, and a cell of a table that is moved so that it can be seen. Knows no rows.
+"""Where the text a person searches for stands in other text, and a cell of a table that is moved so that it can be
+seen. Knows no rows.
 
 What is sought is found by the rule of the search itself. Foreign text is made safe here.
 """
@@ -49,7 +50,8 @@ class Hits:
         return sum(1 for _ in self._raw.finditer(text)) if self._raw is not None else 0
 
     def cell(self, text: str, width: int) -> tuple[str, list[Span]]:
-        """Foreign text as one line of exactly `width` cells, and the hits in it. Where the first hit would be cut off, the line begins before it."""
+        """Foreign text as one line of exactly `width` cells, and the hits in it. Where the first hit would be cut off,
+        the line begins before it."""
         start = self.first(text)
         if start is None:
             return fit(text, width), []
@@ -80,7 +82,9 @@ def _back(line: str, end: int, cells: int) -> int:
 
 def fit(text: str, width: int) -> str:
     """Foreign text as one safe line of exactly `width` cells, `…` at its end where some is left out."""
-    return _cut(safe_line(text, max(width, 1) * 2), width)  # a cell holds at most a few characters; what combines beyond that is cut
+    return _cut(
+        safe_line(text, max(width, 1) * 2), width
+    )  # a cell holds at most a few characters; what combines beyond that is cut
 
 
 def _cut(line: str, width: int) -> str:

@@ -1,7 +1,9 @@
-"""One whole row: its fields under headings, wrapped. A cursor stands on one of them; fields fold, and one can be shown alone.
+"""One whole row: its fields under headings, wrapped. A cursor stands on one of them; fields fold, and one can be shown
+alone.
 
-Virtual: only lines in sight are drawn. Long fields are wrapped in the background, so a cell of a megabyte holds up no key; what stands in sight
-stays where it is meanwhile. Knows no files: whoever shows a row also says how it was before it was changed, and counts its tokens.
+Virtual: only lines in sight are drawn. Long fields are wrapped in the background, so a cell of a megabyte holds up no
+key; what stands in sight stays where it is meanwhile. Knows no files: whoever shows a row also says how it was before
+it was changed, and counts its tokens.
 """
 
 from __future__ import annotations
@@ -51,9 +53,12 @@ class Section:
 
 
 class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
-    """Text can be selected with the mouse; what is selected is what is seen, so control characters come out as their pictures."""
+    """Text can be selected with the mouse; what is selected is what is seen, so control characters come out as their
+    pictures."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"pane--{name}" for name in ("heading", "cursor", "dim", "reasoning", "output", "hit", "mark")}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"pane--{name}" for name in ("heading", "cursor", "dim", "reasoning", "output", "hit", "mark")
+    }
     DEFAULT_CSS = """
     RowPane {
         background: $surface; color: $foreground; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1;
@@ -91,8 +96,8 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
     # -- what is shown --
 
     def show(self, row: Row | None, before: Row | None = None, added: bool = False) -> None:
-        """Show a row from the field the cursor stands on. before: the row as it was before it was changed; added: it is not in the source.
-        The same row again leaves the pane as it is."""
+        """Show a row from the field the cursor stands on. before: the row as it was before it was changed; added: it is
+        not in the source. The same row again leaves the pane as it is."""
         if (row, before, added) == (self.row, self._before, self._added):
             return
         stays = row is not None and self.row is not None and row.index == self.row.index
@@ -170,7 +175,9 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self.workers.cancel_group(self, "wrap")
         row, width = self.row, self._width
         columns: tuple[str, ...] = () if row is None or not self.size.width else (self.field,) if self.alone else LONG
-        self._sections = [Section(column, getattr(row, column), FieldLines(getattr(row, column), width)) for column in columns]
+        self._sections = [
+            Section(column, getattr(row, column), FieldLines(getattr(row, column), width)) for column in columns
+        ]
         self._settle()
         if any(not section.lines.done for section in self._sections):
             self.run_worker(self._wrap_rest(self._sections), group="wrap", exclusive=True)
@@ -198,9 +205,13 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self._height = at
         self._settled = time.monotonic()
         if at != before:
-            self.set_reactive(ScrollView.virtual_size, Size(self._width, at))  # the attribute itself lays the whole screen out anew
+            self.set_reactive(
+                ScrollView.virtual_size, Size(self._width, at)
+            )  # the attribute itself lays the whole screen out anew
             if self.show_vertical_scrollbar:
-                self.vertical_scrollbar.window_virtual_size = max(at, self.size.height)  # the same for all rows that fit: nothing to paint
+                self.vertical_scrollbar.window_virtual_size = max(
+                    at, self.size.height
+                )  # the same for all rows that fit: nothing to paint
         if held is not None and held.start + offset != top and held.start > 1:
             self._move(held.start + offset)
         self._repaint()
@@ -209,7 +220,8 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self.scroll_to(y=min(max(0, top), self.max_scroll_y), animate=False, force=True, immediate=True)
 
     def _repaint(self) -> None:
-        """Only the lines that are not what stands there already: over SSH the blank half of a pane would cost as much as its text."""
+        """Only the lines that are not what stands there already: over SSH the blank half of a pane would cost as much
+        as its text."""
         top, height = self.scroll_offset.y, self.size.height
         lines = [self._line(top + y) if top + y < self._height else [] for y in range(height)]
         if top != self._drawn_at or len(self._drawn) != height:
@@ -220,7 +232,8 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self._drawn, self._drawn_at = lines, top
 
     def _top_of_field(self) -> int:
-        """Where to begin to read: at the hit where one field is shown alone, else at the field's heading, or at the first line."""
+        """Where to begin to read: at the hit where one field is shown alone, else at the field's heading, or at the
+        first line."""
         section = next((section for section in self._sections if section.column == self.field), None)
         if section is None:
             return 0
@@ -234,12 +247,17 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         if section is None or section is self._sections[0]:
             self._move(0)
             return
-        top, last = self.scroll_offset.y, section.start + min(3, section.height(section.column in self.folded, False)) - 1
+        top, last = (
+            self.scroll_offset.y,
+            section.start + min(3, section.height(section.column in self.folded, False)) - 1,
+        )
         if section.start < top or last >= top + self.size.height:
             self._move(section.start)
 
     def on_resize(self, event: events.Resize) -> None:
-        if self.row is not None and (not self._sections or any(section.lines.width != self._width for section in self._sections)):
+        if self.row is not None and (
+            not self._sections or any(section.lines.width != self._width for section in self._sections)
+        ):
             share = self.scroll_offset.y / max(1, self._height)
             self._lay_out()
             self._move(self._top_of_field() if self._resizing else round(share * self._height))
@@ -251,7 +269,9 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         base, row, width = self.rich_style, self.scroll_offset.y + y, self.scrollable_content_region.width
         line = self._line(row) if row < self._height else []
         # blanks take the style of the text beside them, so that a line of one style goes over the line as one piece
-        fill = self._style(line[-1][1] if line and line[-1][1] in ("cursor", "reasoning", "output", "dim") else "", base)
+        fill = self._style(
+            line[-1][1] if line and line[-1][1] in ("cursor", "reasoning", "output", "dim") else "", base
+        )
         first = self._style(line[0][1] if line and line[0][1] in ("cursor", "reasoning", "output", "dim") else "", base)
         segments = [Segment(" " * MARGIN, first), *self._segments(line, row, base)]
         return Strip(segments).adjust_cell_length(width, fill).simplify().apply_offsets(-MARGIN, row)
@@ -278,7 +298,11 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         for label in LABELS:
             here, value = label == self.field, safe_line(getattr(row, label), 40)
             style = "cursor" if here else ""
-            pieces += [("  ", ""), (f"{'> ' if here else ''}{label} ", style or "dim"), (value or "(empty)", style or ("" if value else "dim"))]
+            pieces += [
+                ("  ", ""),
+                (f"{'> ' if here else ''}{label} ", style or "dim"),
+                (value or "(empty)", style or ("" if value else "dim")),
+            ]
             pieces += [("●", "mark")] if self._differs(label) else []
         return _cut([*pieces, (" ", "")], self._width)
 
@@ -289,14 +313,25 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         here = column == self.field and not alone
         name = f"{'> ' if here else '' if alone else '  '}{column}"
         words = [f"{len(text):,} character{'s' if len(text) > 1 else ''}"] if text else ["empty"]
-        words += [f"{self._tokens[column]:,} token{'s' if self._tokens[column] > 1 else ''}"] if text and column in self._tokens else []
-        words += [f"{self._found[column]:,} hit{'s' if self._found[column] > 1 else ''}"] if self._found.get(column) else []
+        words += (
+            [f"{self._tokens[column]:,} token{'s' if self._tokens[column] > 1 else ''}"]
+            if text and column in self._tokens
+            else []
+        )
+        words += (
+            [f"{self._found[column]:,} hit{'s' if self._found[column] > 1 else ''}"] if self._found.get(column) else []
+        )
         lines = text.count("\n") + 1
         words += [f"{lines:,} lines"] if lines > 1 else []
         words += ["folded, z shows it"] if column in self.folded and text and not alone else []
         mark = "● " if self._differs(column) else ""
         style = "cursor" if here else "dim"
-        pieces = [(name, "cursor" if here else "heading"), ("  ", style), (mark, style if here else "mark"), (" · ".join(words), style)]
+        pieces = [
+            (name, "cursor" if here else "heading"),
+            ("  ", style),
+            (mark, style if here else "mark"),
+            (" · ".join(words), style),
+        ]
         return _cut(pieces, self._width)
 
     def _body(self, column: str, lines: FieldLines, at: int) -> list[Piece]:
@@ -312,7 +347,11 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         return [*pieces, (rest[: len(rest) - blank], plain), *([("·" * blank, "dim")] if blank else [])]
 
     def _differs(self, column: str) -> bool:
-        return self.row is not None and self._before is not None and getattr(self.row, column) != getattr(self._before, column)
+        return (
+            self.row is not None
+            and self._before is not None
+            and getattr(self.row, column) != getattr(self._before, column)
+        )
 
     def _segments(self, line: list[Piece], row: int, base: Style) -> list[Segment]:
         segments = [Segment(text, self._style(style, base)) for text, style in line if text]
@@ -324,7 +363,11 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         marked, offset, split = self.screen.get_component_rich_style("screen--selection"), 0, []
         for text, style, _ in segments:
             left, right = max(0, min(start - offset, len(text))), max(0, min(end - offset, len(text)))
-            split += [Segment(text[:left], style), Segment(text[left:right], (style or base) + marked), Segment(text[right:], style)]
+            split += [
+                Segment(text[:left], style),
+                Segment(text[left:right], (style or base) + marked),
+                Segment(text[right:], style),
+            ]
             offset += len(text)
         return [segment for segment in split if segment.text]
 
@@ -335,7 +378,9 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
-        section = next((section for section in self._sections if offset and section.start == self.scroll_offset.y + offset.y), None)
+        section = next(
+            (section for section in self._sections if offset and section.start == self.scroll_offset.y + offset.y), None
+        )
         if section is not None and not self.alone:
             self.go_to_field(section.column)
             self.post_message(self.FieldClicked())
@@ -343,8 +388,12 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """What is selected, without the line breaks that wrapping made."""
         last = self._height - 1
-        first, left = (min(selection.start.y, last), max(0, selection.start.x)) if selection.start is not None else (0, 0)
-        end, right = (min(selection.end.y, last), max(0, selection.end.x)) if selection.end is not None else (last, None)
+        first, left = (
+            (min(selection.start.y, last), max(0, selection.start.x)) if selection.start is not None else (0, 0)
+        )
+        end, right = (
+            (min(selection.end.y, last), max(0, selection.end.x)) if selection.end is not None else (last, None)
+        )
         parts = []
         for row in range(first, end + 1):
             text = "".join(piece for piece, _ in self._line(row))

@@ -1,4 +1,5 @@
-"""The table of rows. Virtual: it knows how many rows there are and holds a few pages of them; it asks for pages it lacks and never fetches.
+"""The table of rows. Virtual: it knows how many rows there are and holds a few pages of them; it asks for pages it
+lacks and never fetches.
 
 Moving the cursor repaints two lines; only scrolling repaints the table.
 """
@@ -36,7 +37,9 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows by their position in the selection shown. `cursor` is -1 while there are none."""
 
     ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"rows--{name}" for name in ("header", "cursor", "cursor-blurred", "dim", "reasoning", "mark", "hit")}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"rows--{name}" for name in ("header", "cursor", "cursor-blurred", "dim", "reasoning", "mark", "hit")
+    }
     DEFAULT_CSS = """
     RowsTable {
         background: $background; color: $foreground; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1;
@@ -80,7 +83,8 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
     # -- what is shown --
 
     def begin(self, lacks: Collection[str]) -> None:
-        """Another source, which does not have the columns `lacks`: they take no room. The widths of the others come from its first rows."""
+        """Another source, which does not have the columns `lacks`: they take no room. The widths of the others come
+        from its first rows."""
         self._needs, self._hits = {}, NONE
         self.lack(lacks)
 
@@ -100,7 +104,8 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh()
 
     def show(self, count: int, cursor: int, pages: Mapping[int, list[Row]], highest: int) -> None:
-        """Another selection: `count` rows, the cursor on position `cursor`, some pages of them at once. highest: the largest `Row.index` possible."""
+        """Another selection: `count` rows, the cursor on position `cursor`, some pages of them at once. highest: the
+        largest `Row.index` possible."""
         self.count, self._highest = count, highest
         self.cursor = min(max(cursor, 0), count - 1)
         self._pages.clear()
@@ -170,8 +175,8 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
         return max(1, self.size.height - 1)  # less the header
 
     def _keep_in_sight(self) -> None:
-        """Scroll where the cursor is out of sight, so that it stands in the middle: whoever holds a key down then repaints the table
-        once for half a screen of rows, and not for every row."""
+        """Scroll where the cursor is out of sight, so that it stands in the middle: whoever holds a key down then
+        repaints the table once for half a screen of rows, and not for every row."""
         if not self.size.height:  # not laid out yet: the first size brings it in sight
             return
         top, lines = self.scroll_offset.y, self._lines()
@@ -217,7 +222,9 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
         if position >= self.count:
             return Strip([Segment(" " * width, base)], width)
         if position == self.cursor:
-            base += self.get_component_rich_style("rows--cursor" if self.has_focus else "rows--cursor-blurred", partial=True)
+            base += self.get_component_rich_style(
+                "rows--cursor" if self.has_focus else "rows--cursor-blurred", partial=True
+            )
         row = self.row_at(position)
         if row is None:
             self._ask()
@@ -237,7 +244,9 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
         dim = base if plain else base + self.get_component_rich_style("rows--dim", partial=True)
         mauve = base if plain else base + self.get_component_rich_style("rows--reasoning", partial=True)
         mark = self._mark(row.index)
-        segments = [Segment(mark, base + self.get_component_rich_style("rows--mark", partial=True) if mark != " " else base)]
+        segments = [
+            Segment(mark, base + self.get_component_rich_style("rows--mark", partial=True) if mark != " " else base)
+        ]
         for name, _, size in self.columns(width):
             if name == "#":
                 segments.append(Segment(f"{row.index:>{size}} ", dim))
@@ -246,7 +255,9 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
             else:
                 hits = self._hits.of("instruction", "input") if name == "instruction" else self._hits.of(name)
                 text, spans = hits.cell(shown(row, name), size)
-                segments += self._pointed_out(text + " ", spans, dim if name.startswith("sys") else mauve if name == "reasoning" else base)
+                segments += self._pointed_out(
+                    text + " ", spans, dim if name.startswith("sys") else mauve if name == "reasoning" else base
+                )
         return Strip(segments).simplify()
 
     def _pointed_out(self, text: str, spans: list[Span], style: Style) -> list[Segment]:

@@ -1,6 +1,8 @@
-"""What differs between two texts, as lines a person can read without colours: `-` before, `+` after. Pure; knows no widgets.
+"""What differs between two texts, as lines a person can read without colours: `-` before, `+` after. Pure; knows no
+widgets.
 
-Long texts stay quick: what both begin and end with is set aside first, and where too much is left it is shown as replaced whole.
+Long texts stay quick: what both begin and end with is set aside first, and where too much is left it is shown as
+replaced whole.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ _WORD = re.compile(r"[A-Za-z0-9_]+|\s+|.", re.DOTALL)  # a script without spaces
 
 
 class DiffLine(NamedTuple):
-    """sign: `-`, `+`, a space, or `…` for lines left out; pieces: text as it stands in the field, and whether it is what differs."""
+    """sign: `-`, `+`, a space, or `…` for lines left out; pieces: text as it stands in the field, and whether it is
+    what differs."""
 
     sign: str
     pieces: list[tuple[str, bool]]
@@ -36,7 +39,11 @@ def differences(before: str, after: str) -> list[DiffLine]:
     else:
         for kind, a, b, c, d in SequenceMatcher(None, middle_old, middle_new, autojunk=False).get_opcodes():
             equal = kind == "equal"
-            lines += [DiffLine(" ", [(line, False)]) for line in middle_old[a:b]] if equal else _replaced(middle_old[a:b], middle_new[c:d])
+            lines += (
+                [DiffLine(" ", [(line, False)]) for line in middle_old[a:b]]
+                if equal
+                else _replaced(middle_old[a:b], middle_new[c:d])
+            )
     lines += [DiffLine(" ", [(line, False)]) for line in old[len(old) - tail :]]
     return _shortened(lines)
 
@@ -65,12 +72,18 @@ def _words(old: str, new: str) -> tuple[list[tuple[str, bool]], list[tuple[str, 
     begin, end = "".join(left[:head]), "".join(left[len(left) - tail :])
     left, right = left[head : len(left) - tail], right[head : len(right) - tail]
     if max(len(left), len(right)) > MOST_WORDS:
-        return [(begin, False), ("".join(left), True), (end, False)], [(begin, False), ("".join(right), True), (end, False)]
+        return [(begin, False), ("".join(left), True), (end, False)], [
+            (begin, False),
+            ("".join(right), True),
+            (end, False),
+        ]
     gone, come = [(begin, False)], [(begin, False)]
     for kind, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
         gone.append(("".join(left[a:b]), kind != "equal"))
         come.append(("".join(right[c:d]), kind != "equal"))
-    return [piece for piece in [*gone, (end, False)] if piece[0]], [piece for piece in [*come, (end, False)] if piece[0]]
+    return [piece for piece in [*gone, (end, False)] if piece[0]], [
+        piece for piece in [*come, (end, False)] if piece[0]
+    ]
 
 
 def _shortened(lines: list[DiffLine]) -> list[DiffLine]:

@@ -1,5 +1,5 @@
-"""The dialog of the mixture: which templates with which weights, what is learnt, what happens to long rows; and how many rows each template gets,
-counted over the whole data set."""
+"""The dialog of the mixture: which templates with which weights, what is learnt, what happens to long rows; and how
+many rows each template gets, counted over the whole data set."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ class Weight(Field):
 
 
 class MixtureDialog(Dialog[dict[str, str]]):
-    """Gives the settings as `core.runs.prompt_texts` writes them. templates: every one there is, with its words; bind: the templates of a mixture.
+    """Gives the settings as `core.runs.prompt_texts` writes them. templates: every one there is, with its words; bind:
+    the templates of a mixture.
 
     Counting runs in a thread and is dropped when a weight changes.
     """
@@ -112,7 +113,13 @@ class MixtureDialog(Dialog[dict[str, str]]):
     }
     """
 
-    def __init__(self, spec: RunSpec, templates: Sequence[tuple[str, str]], dataset: DataSet | None, bind: Callable[[str], Drawable]) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        templates: Sequence[tuple[str, str]],
+        dataset: DataSet | None,
+        bind: Callable[[str], Drawable],
+    ) -> None:
         super().__init__()
         self._spec, self._dataset, self._bind = spec, dataset, bind
         weights = {part.template: part.weight for part in spec.prompt.mixture}
@@ -127,7 +134,9 @@ class MixtureDialog(Dialog[dict[str, str]]):
                 with Horizontal():
                     yield Label(Content(safe_line(name, 60)), classes="name")
                     yield Weight(f"{self._weights[name]:g}" if name in self._weights else "", id=f"weight-{place}")
-                    yield Static(Content.styled(safe_line(words, 100), "$text-muted"), classes="share", id=f"share-{place}")
+                    yield Static(
+                        Content.styled(safe_line(words, 100), "$text-muted"), classes="share", id=f"share-{place}"
+                    )
         loss = self._spec.prompt.loss_on
         with Horizontal(id="learnt"):
             yield Label("learnt", classes="word")
@@ -138,7 +147,9 @@ class MixtureDialog(Dialog[dict[str, str]]):
             for section in SECTIONS:
                 yield Label(section, classes="short")
                 value = 1.0 if isinstance(loss, str) else getattr(loss, section)
-                yield Weight(f"{value if section != 'prompt' or not isinstance(loss, str) else 0.0:g}", id=f"section-{section}")
+                yield Weight(
+                    f"{value if section != 'prompt' or not isinstance(loss, str) else 0.0:g}", id=f"section-{section}"
+                )
         yield Static(id="counted")
         yield Static(classes="trouble")
 
@@ -152,11 +163,17 @@ class MixtureDialog(Dialog[dict[str, str]]):
 
     def texts(self) -> dict[str, str]:
         """Raises RunError."""
-        weights = {name: self.query_one(f"#weight-{place}", Weight).value.strip() for place, (name, _) in enumerate(self._templates)}
+        weights = {
+            name: self.query_one(f"#weight-{place}", Weight).value.strip()
+            for place, (name, _) in enumerate(self._templates)
+        }
         mixture = ", ".join(f"{name} {weight}" for name, weight in weights.items() if weight)
         loss = self.query_one("#loss", Turn).value
         if loss == WEIGHTS:
-            loss = ", ".join(f"{section} {self.query_one(f'#section-{section}', Weight).value.strip() or '0'}" for section in SECTIONS)
+            loss = ", ".join(
+                f"{section} {self.query_one(f'#section-{section}', Weight).value.strip() or '0'}"
+                for section in SECTIONS
+            )
         parse_mixture(mixture)
         return {MIXTURE: mixture, LOSS: loss_text(parse_loss(loss)), TOO_LONG: self.query_one("#too-long", Turn).value}
 
@@ -175,7 +192,9 @@ class MixtureDialog(Dialog[dict[str, str]]):
         trouble.display = False
         parts = {part.template: part.weight for part in parse_mixture(texts[MIXTURE])}
         self._show_shares(parts, {})
-        self.query_one("#counted", Static).update(Content.styled("counting …" if self._dataset is not None else "no data is open", "$text-muted"))
+        self.query_one("#counted", Static).update(
+            Content.styled("counting …" if self._dataset is not None else "no data is open", "$text-muted")
+        )
         self.set_timer(COUNT_AFTER, partial(self._count, self._serial, parts))
 
     def _show_shares(self, parts: Mapping[str, float], rows: Mapping[str, int]) -> None:
@@ -195,7 +214,11 @@ class MixtureDialog(Dialog[dict[str, str]]):
     def _count(self, serial: int, parts: dict[str, float]) -> None:
         if serial == self._serial and self._dataset is not None:
             self.run_worker(
-                partial(self._count_in_thread, serial, parts, self._dataset), thread=True, exclusive=True, group="count", exit_on_error=False
+                partial(self._count_in_thread, serial, parts, self._dataset),
+                thread=True,
+                exclusive=True,
+                group="count",
+                exit_on_error=False,
             )
 
     def _count_in_thread(self, serial: int, parts: dict[str, float], dataset: DataSet) -> None:
@@ -214,12 +237,18 @@ class MixtureDialog(Dialog[dict[str, str]]):
                 if worker.is_cancelled or serial != self._serial:
                     return
                 if done // TELL_EVERY != (done - len(rows)) // TELL_EVERY:
-                    self.app.call_from_thread(self._tell, serial, Content.styled(f"counting … {done:,} rows", "$text-muted"))
+                    self.app.call_from_thread(
+                        self._tell, serial, Content.styled(f"counting … {done:,} rows", "$text-muted")
+                    )
         except Exception as error:  # whatever a source does to its reader, it is shown here, and the app stays
             if not worker.is_cancelled:
-                self.app.call_from_thread(self._tell, serial, Content.styled(safe_line(str(_told(error, dataset)), 300), "$warning"))
+                self.app.call_from_thread(
+                    self._tell, serial, Content.styled(safe_line(str(_told(error, dataset)), 300), "$warning")
+                )
             return
-        realised = Realised({one.name: places[place] for place, one in enumerate(mixture.templates)}, without, places[None])
+        realised = Realised(
+            {one.name: places[place] for place, one in enumerate(mixture.templates)}, without, places[None]
+        )
         if not worker.is_cancelled:
             self.app.call_from_thread(self._counted, serial, parts, realised, flag)
 
@@ -236,13 +265,20 @@ class MixtureDialog(Dialog[dict[str, str]]):
         said += f"; {realised.without_reasoning:,} of them without reasoning" if realised.without_reasoning else ""
         words = Content(said)
         if realised.left_out:
-            words += Content.styled(f"\n⚠ {realised.left_out:,} rows without reasoning are left out: no template here is for them", "$warning")
+            words += Content.styled(
+                f"\n⚠ {realised.left_out:,} rows without reasoning are left out: no template here is for them",
+                "$warning",
+            )
         self._tell(serial, words)
 
     # -- keys --
 
     def action_field(self, by: int) -> None:
-        fields = [field for field in self.query("Weight, Turn") if field.display and (field.parent is None or field.parent.display)]
+        fields = [
+            field
+            for field in self.query("Weight, Turn")
+            if field.display and (field.parent is None or field.parent.display)
+        ]
         place = next((index for index, field in enumerate(fields) if field.has_focus), -1 if by > 0 else 0)
         self.set_focus(fields[(place + by) % len(fields)])
 

@@ -24,7 +24,8 @@ from tui.common.room import Dialog
 
 
 class SaveTemplateDialog(Dialog[tuple[str, Path]]):
-    """Gives the name and the file, once it is written. F8 goes from one folder to the other; a file that is there is replaced at the second Enter."""
+    """Gives the name and the file, once it is written. F8 goes from one folder to the other; a file that is there is
+    replaced at the second Enter."""
 
     AUTO_FOCUS = "Input"
     TITLE_WORDS = "Save the template as your own"
@@ -38,7 +39,9 @@ class SaveTemplateDialog(Dialog[tuple[str, Path]]):
         self._asked = ""  # the file that a second Enter replaces
 
     def compose_dialog(self) -> ComposeResult:
-        yield Static("A name of letters, digits, - _ and . for the file and for a run's mixture; Enter saves", classes="hint")
+        yield Static(
+            "A name of letters, digits, - _ and . for the file and for a run's mixture; Enter saves", classes="hint"
+        )
         name = self._template.name
         yield Field(f"my-{name}" if name in built_in() else name, "name", id="name")
         yield Static(id="where")
@@ -58,7 +61,9 @@ class SaveTemplateDialog(Dialog[tuple[str, Path]]):
         words = "with your templates" if self._folder == 0 else "beside the data"
         other = "   F8: the other folder" if len(self._folders) > 1 else ""
         self.query_one("#where", Static).update(
-            Content.styled(f"{words}: ", "$text-muted") + Content(safe_line(str(self._path), 300)) + Content.styled(other, "$text-muted")
+            Content.styled(f"{words}: ", "$text-muted")
+            + Content(safe_line(str(self._path), 300))
+            + Content.styled(other, "$text-muted")
         )
 
     def action_turn(self) -> None:
@@ -70,7 +75,13 @@ class SaveTemplateDialog(Dialog[tuple[str, Path]]):
         event.stop()
         path = self._path
         template = msgspec.structs.replace(self._template, name=event.value.strip())
-        self.run_worker(partial(self._save_in_thread, template, path), thread=True, exclusive=True, group="save", exit_on_error=False)
+        self.run_worker(
+            partial(self._save_in_thread, template, path),
+            thread=True,
+            exclusive=True,
+            group="save",
+            exit_on_error=False,
+        )
 
     def _save_in_thread(self, template: Template, path: Path) -> None:
         worker = get_current_worker()

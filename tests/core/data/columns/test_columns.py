@@ -18,13 +18,37 @@ from core.data.columns.thinking import MARKERS, cut
 from core.data.columns.turns import read_chat
 
 text = st.text(st.characters(codec="utf-8"), max_size=40)
-marks = st.sampled_from([mark for pair in MARKERS for mark in pair] + ["<|begin_of_solution|>", "<|end_of_solution|>", "<answer>", "\n", " "])
+marks = st.sampled_from(
+    [mark for pair in MARKERS for mark in pair]
+    + ["<|begin_of_solution|>", "<|end_of_solution|>", "<answer>", "\n", " "]
+)
 marked = st.lists(text | marks, max_size=8).map("".join)
-bare = text.filter(lambda value: not any(mark in value for pair in MARKERS for mark in pair) and not value.lstrip().startswith("<"))
-value = st.none() | st.booleans() | st.integers() | st.floats() | marked | st.lists(marked, max_size=3) | st.dictionaries(text, marked, max_size=2)
+bare = text.filter(
+    lambda value: not any(mark in value for pair in MARKERS for mark in pair) and not value.lstrip().startswith("<")
+)
+value = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | marked
+    | st.lists(marked, max_size=3)
+    | st.dictionaries(text, marked, max_size=2)
+)
 turn = st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system", "tool"]), "content": marked})
 names = st.sampled_from(
-    [*COLUMNS, "question", "answer", "Response", "messages", "generations", "solution", "deepseek_reasoning", "conversations", "finish_reasons"]
+    [
+        *COLUMNS,
+        "question",
+        "answer",
+        "Response",
+        "messages",
+        "generations",
+        "solution",
+        "deepseek_reasoning",
+        "conversations",
+        "finish_reasons",
+    ]
 )
 rows = st.lists(st.dictionaries(names | text, value | st.lists(turn, max_size=4), max_size=6), max_size=6)
 
@@ -73,8 +97,15 @@ def test_any_record_is_read_or_named(sample: list[dict[str, Any]], data: st.Data
      ([True, False] * 5, "the values of reasoning are no texts")],
 )  # fmt: skip
 def test_a_flag_is_no_reasoning(values: list[Any], said: str) -> None:
-    mapping = guess(["input", "output", "reasoning"], [{"input": f"q{i}", "output": "a" * i, "reasoning": flag} for i, flag in enumerate(values)])
-    assert mapping.picks["reasoning"].how == "think" and mapping.picks["reasoning"].column == "output" and said in mapping.picks["reasoning"].why
+    mapping = guess(
+        ["input", "output", "reasoning"],
+        [{"input": f"q{i}", "output": "a" * i, "reasoning": flag} for i, flag in enumerate(values)],
+    )
+    assert (
+        mapping.picks["reasoning"].how == "think"
+        and mapping.picks["reasoning"].column == "output"
+        and said in mapping.picks["reasoning"].why
+    )
     texts = [{"input": "q", "output": "a", "reasoning": f"because {i}"} for i in range(12)]
     assert taken(guess(["input", "output", "reasoning"], texts))["reasoning"] == "reasoning:text"
 
@@ -98,8 +129,12 @@ def test_names_alone(header: list[str], expected: dict[str, str]) -> None:
 
 def test_a_name_of_our_own_is_taken_whatever_it_holds() -> None:
     rows = [{"instruction": "q", "output": "a", "syslang": "x" * 60, "sysflag": f"{i}"} for i in range(20)]
-    assert taken(guess(list(rows[0]), rows)) == {column: f"{column}:text" for column in ("instruction", "output", "syslang", "sysflag")}
-    assert "syslang" not in taken(guess(["question", "answer", "language"], [{"question": "q", "answer": "a", "language": "x" * 60}]))
+    assert taken(guess(list(rows[0]), rows)) == {
+        column: f"{column}:text" for column in ("instruction", "output", "syslang", "sysflag")
+    }
+    assert "syslang" not in taken(
+        guess(["question", "answer", "language"], [{"question": "q", "answer": "a", "language": "x" * 60}])
+    )
 
 
 def test_two_names_of_one_kind_are_asked() -> None:
@@ -110,12 +145,20 @@ def test_two_names_of_one_kind_are_asked() -> None:
 
 
 def test_an_answer_that_only_checks_a_long_solution() -> None:
-    row = {"problem": "q", "answer": "42", "solution": "Let x be the number. Then x = 42 follows from what was said above."}
+    row = {
+        "problem": "q",
+        "answer": "42",
+        "solution": "Let x be the number. Then x = 42 follows from what was said above.",
+    }
     mapping = guess(list(row), [row])
     assert taken(mapping) == {"instruction": "problem:text", "reasoning": "solution:text", "output": "answer:text"}
     assert [pick.column for pick in mapping.unclear["output"]] == ["answer", "solution"]
     thinking = {**row, "thinking": "Hm, what could it be? Perhaps 42."}
-    assert taken(guess(list(thinking), [thinking])) == {"instruction": "problem:text", "reasoning": "thinking:text", "output": "solution:text"}
+    assert taken(guess(list(thinking), [thinking])) == {
+        "instruction": "problem:text",
+        "reasoning": "thinking:text",
+        "output": "solution:text",
+    }
 
 
 def test_turns_that_think_come_before_those_that_do_not() -> None:
@@ -135,7 +178,16 @@ def test_later_names_fill_what_is_missing_and_no_more() -> None:
 def test_candidates_for_one_column() -> None:
     row = {"question": "q", "answer": "<think>t</think>a", "note": "n", "id": 7, "tags": ["x", "y"]}
     said = [f"{pick.column}:{pick.how}" for pick in candidates("output", list(row), [row])]
-    assert said == ["answer:answer", "answer:text", "question:text", "note:text", "id:text", "tags:text", "tags:first", ":text"]
+    assert said == [
+        "answer:answer",
+        "answer:text",
+        "question:text",
+        "note:text",
+        "id:text",
+        "tags:text",
+        "tags:first",
+        ":text",
+    ]
     said = [f"{pick.column}:{pick.how}" for pick in candidates("reasoning", list(row), [row])]
     assert said == ["answer:think", "question:text", "answer:text", "note:text", "tags:text", "tags:first", ":text"]
 
@@ -165,7 +217,13 @@ def test_nothing_but_markers_and_blanks_is_lost(value: str) -> None:
         return
 
     def letters(words: str) -> str:
-        for mark in (*(mark for pair in MARKERS for mark in pair), "<|begin_of_solution|>", "<|end_of_solution|>", "<answer>", "</answer>"):
+        for mark in (
+            *(mark for pair in MARKERS for mark in pair),
+            "<|begin_of_solution|>",
+            "<|end_of_solution|>",
+            "<answer>",
+            "</answer>",
+        ):
             words = words.replace(mark, "")
         return "".join(words.split())
 
@@ -215,7 +273,11 @@ def test_what_was_said_before() -> None:
     assert (prompt.question, prompt.earlier) == ("x", "User: q1\nAssistant: a1\nUser: q2\nTool: 7\nAssistant: a2")
     columns = {"role": [role for role, _ in turns], "content": [content for _, content in turns]}
     assert read_chat(columns) == chat
-    thought = [{"role": "user", "content": "q"}, {"role": "reasoning", "content": "r"}, {"role": "assistant", "content": "a"}]
+    thought = [
+        {"role": "user", "content": "q"},
+        {"role": "reasoning", "content": "r"},
+        {"role": "assistant", "content": "a"},
+    ]
     assert read_chat(thought)[2:] == ("a", "r", True)
 
 
@@ -225,11 +287,17 @@ def test_what_was_said_before() -> None:
 def test_a_mapping_is_kept(tmp_path: Path) -> None:
     mapping = guess(["question", "prompt", "answer"], []).with_pick("output", Pick("answer", "answer", "chosen"))
     save_mapping(mapping, tmp_path / "mapping.json")
-    assert load_mapping(tmp_path / "mapping.json") == mapping and mapping.by_hand and set(mapping.unclear) == {"instruction"}
+    assert (
+        load_mapping(tmp_path / "mapping.json") == mapping
+        and mapping.by_hand
+        and set(mapping.unclear) == {"instruction"}
+    )
     assert load_mapping(tmp_path / "none.json") is None
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b'{"picks": {"output": {"column": "a", "how": "backwards"}}}', b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b'{"picks": {"output": {"column": "a", "how": "backwards"}}}', b"\xff"]
+)
 def test_a_broken_mapping_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "mapping.json").write_bytes(content)
     with pytest.raises(DataError, match="cannot be read") as caught:

@@ -137,7 +137,9 @@ FORMATS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("q", "i", "on", CUT, "English", "test"),
     ),
 }  # fmt: skip
-NESTED = [name for name, (record, _) in FORMATS.items() if any(isinstance(value, list | dict) for value in record.values())]
+NESTED = [
+    name for name, (record, _) in FORMATS.items() if any(isinstance(value, list | dict) for value in record.values())
+]
 
 
 def six(data: DataSet, index: int = 0) -> tuple[str, ...]:
@@ -157,7 +159,9 @@ def test_json_lines(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) 
     assert six(data) == six(data, 2) == expected and data.problems == []
     assert all(pick.why for pick in data.mapping.picks.values())
     monkeypatch.setattr(source_module, "_SMALL", -1)
-    monkeypatch.setattr("core.data.formats.read_json.SAMPLE_CHARS", len(json.dumps(record)) + 1)  # the other rows come by the quick path
+    monkeypatch.setattr(
+        "core.data.formats.read_json.SAMPLE_CHARS", len(json.dumps(record)) + 1
+    )  # the other rows come by the quick path
     assert six(open_data(lines(tmp_path / "b.jsonl", *[record] * 3)), 2) == expected
 
 
@@ -176,7 +180,12 @@ def test_csv(tmp_path: Path, name: str) -> None:
     with (tmp_path / "a.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(record)
-        writer.writerow(["" if value is None else json.dumps(value) if isinstance(value, list | bool) else value for value in record.values()])
+        writer.writerow(
+            [
+                "" if value is None else json.dumps(value) if isinstance(value, list | bool) else value
+                for value in record.values()
+            ]
+        )
     assert six(open_data(str(tmp_path / "a.csv"))) == expected
 
 
@@ -190,11 +199,17 @@ def test_one_object(tmp_path: Path, name: str) -> None:
 
 
 said = st.text(max_size=9) | st.just(CUT)
-turns = st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system"]), "content": said}), max_size=4)
+turns = st.lists(
+    st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system"]), "content": said}), max_size=4
+)
 cell = st.none() | turns | st.floats(allow_nan=False) | st.integers() | st.text(max_size=9)
 
 
-@given(st.lists(st.fixed_dictionaries({"messages": cell}, optional={"extra": cell, "language": cell}), min_size=1, max_size=9))
+@given(
+    st.lists(
+        st.fixed_dictionaries({"messages": cell}, optional={"extra": cell, "language": cell}), min_size=1, max_size=9
+    )
+)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_quick_path_reads_what_the_slow_one_reads(tmp_path: Path, records: list[dict[str, Any]]) -> None:
     path = Path(lines(tmp_path / "a.jsonl", FORMATS["messages"][0], *records))
@@ -273,7 +288,11 @@ def test_shards_of_another_shape(tmp_path: Path) -> None:
         pq.write_table(pa.table(table), tmp_path / f"train-{i:05}-of-00005.parquet")
     (tmp_path / "train-00004-of-00005.parquet").write_bytes(b"PAR1 cut")
     data = open_data(str(tmp_path))
-    assert [six(data, i)[:4] for i in range(len(data))] == [("a", "", "c", "b"), ("d", "", "", "b"), ("7", "", "f", "b")]
+    assert [six(data, i)[:4] for i in range(len(data))] == [
+        ("a", "", "c", "b"),
+        ("d", "", "", "b"),
+        ("7", "", "f", "b"),
+    ]
     assert sorted((problem.file[:11], problem.what[:40]) for problem in data.problems) == [
         ("train-00001", "the file lacks a column that the others "), ("train-00002", "the file lacks a column that the others "),
         ("train-00004", "this is no whole Parquet file: Parquet m"),

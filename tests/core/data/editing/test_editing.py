@@ -1,4 +1,5 @@
-"""Edits, undo and redo against a plain list of rows; the same from rows in memory and from a mapped file, and again after reopening."""
+"""Edits, undo and redo against a plain list of rows; the same from rows in memory and from a mapped file, and again
+after reopening."""
 
 from __future__ import annotations
 
@@ -96,7 +97,11 @@ class Model:
             if row.index not in indices or not row.output.startswith("<think>") or "</think>" not in row.output:
                 return row
             thought, _, answer = row.output.removeprefix("<think>").partition("</think>")
-            return self._with(row, {"reasoning": thought, "output": answer.strip()}) if row.reasoning in ("", thought) else row
+            return (
+                self._with(row, {"reasoning": thought, "output": answer.strip()})
+                if row.reasoning in ("", thought)
+                else row
+            )
 
         self.become([moved(row) for row in self.rows])
 
@@ -164,13 +169,16 @@ def same(data: DataSet, model: Model) -> None:
     assert len(data) == len(rows) and shown(data) == rows
     assert [row for batch in data.batches() for row in batch] == rows
     assert data.facets() == {
-        name: sorted(Counter(getattr(row, name) for row in rows).items(), key=lambda pair: (-pair[1], pair[0])) for name in ("syslang", "sysflag")
+        name: sorted(Counter(getattr(row, name) for row in rows).items(), key=lambda pair: (-pair[1], pair[0]))
+        for name in ("syslang", "sysflag")
     }
     assert [row.index for row in data.select(Filters(text="T")).page(0, 999)] == [
         row.index for row in rows if any("t" in getattr(row, column).lower() for column in COLUMNS)
     ]
     by_length = data.select(Filters(sort="length(output)", descending=True))
-    assert by_length.indices.tolist() == [row.index for row in sorted(rows, key=lambda row: len(row.output), reverse=True)]
+    assert by_length.indices.tolist() == [
+        row.index for row in sorted(rows, key=lambda row: len(row.output), reverse=True)
+    ]
     by_text = data.select(Filters(sort="instruction"))
     assert by_text.indices.tolist() == [row.index for row in sorted(rows, key=lambda row: row.instruction)]
     assert data.empty_reasoning() == sum(not row.reasoning.strip() for row in rows)
@@ -197,7 +205,9 @@ def same(data: DataSet, model: Model) -> None:
 
 _moves = st.lists(
     st.tuples(
-        st.sampled_from(["change", "add", "duplicate", "delete", "delete_many", "fill", "extract", "undo", "undo", "redo"]),
+        st.sampled_from(
+            ["change", "add", "duplicate", "delete", "delete_many", "fill", "extract", "undo", "undo", "redo"]
+        ),
         st.integers(0, 1 << 12),
         st.sampled_from(["", "t", "<think>x</think>y", "立", "a\nb\t\"'", "é"]),
     ),
@@ -207,7 +217,9 @@ _moves = st.lists(
 
 @given(moves=_moves, again=st.integers(0, 12))
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_edits_do_what_they_do_to_a_list(tmp_path: Path, mapped: bool, moves: list[tuple[Any, ...]], again: int) -> None:
+def test_any_edits_do_what_they_do_to_a_list(
+    tmp_path: Path, mapped: bool, moves: list[tuple[Any, ...]], again: int
+) -> None:
     shutil.rmtree(tmp_path / "rows.jsonl.suiron", ignore_errors=True)
     source = made(START, mapped, tmp_path / "rows.jsonl")
     model = Model(START)
@@ -234,7 +246,9 @@ def test_undo_gives_the_fingerprint_back(data: DataSet) -> None:
         editor.delete([2])
         assert len({data.fingerprint, one, editor.dataset.fingerprint}) == 3
         step = editor.undo()
-        assert step is not None and step.index == 2 and "row 2 deleted" in step.words and editor.dataset.fingerprint == one
+        assert (
+            step is not None and step.index == 2 and "row 2 deleted" in step.words and editor.dataset.fingerprint == one
+        )
         editor.undo()
         assert editor.dataset.fingerprint == data.fingerprint and not editor.dataset.changes and editor.undo() is None
 
@@ -253,7 +267,9 @@ def test_undo_goes_back_past_what_is_kept_for_it(data: DataSet, monkeypatch: pyt
             editor.undo()
         for _ in range(7):
             editor.redo()
-        assert {row.sysflag for row in shown(editor.dataset)} == {"5", ""} and editor.add({"instruction": "newer"}) == 10
+        assert {row.sysflag for row in shown(editor.dataset)} == {"5", ""} and editor.add(
+            {"instruction": "newer"}
+        ) == 10
 
 
 def test_snapshots_never_change(data: DataSet) -> None:
@@ -272,13 +288,22 @@ def test_a_split_is_the_same_in_any_order_and_keeps_questions_together(tmp_path:
     rows: list[Texts] = [(f"q{i % 150}", "", "", str(i), "", "") for i in range(300)]
     sides = []
     for number, (mapped, turned) in enumerate([(False, False), (True, False), (True, True)]):
-        data = made(rows[::-1] if turned else rows, mapped, tmp_path / f"{number}.jsonl", columns=("instruction", "output"), batch=37)
+        data = made(
+            rows[::-1] if turned else rows,
+            mapped,
+            tmp_path / f"{number}.jsonl",
+            columns=("instruction", "output"),
+            batch=37,
+        )
         assert "sysflag" not in data.columns
         with open_editor(data) as editor:
             test, train = editor.split(range(300), 0.2, 3442)
             assert (test, train) == (60, 240)
             found = editor.dataset
-        assert found.columns == ("instruction", "output", "sysflag") and found.facets()["sysflag"] == [("train", 240), ("test", 60)]
+        assert found.columns == ("instruction", "output", "sysflag") and found.facets()["sysflag"] == [
+            ("train", 240),
+            ("test", 60),
+        ]
         sides.append({(row.instruction, row.output): row.sysflag for row in shown(found)})
     assert sides[0] == sides[1] == sides[2]
     assert all(sides[0][f"q{i}", str(i)] == sides[0][f"q{i}", str(i + 150)] for i in range(150))
@@ -336,13 +361,20 @@ def test_edits_follow_their_rows_when_the_source_changes(tmp_path: Path, mapped:
     for _ in range(2):  # seen by who only reads, then by who edits
         data = with_edits(made(newer, mapped, root, key="newer", batch=50))
         assert len(data) == len(newer) and {row.instruction: row.output for row in shown(data)}["q5"] == "mended"
-        assert [row.instruction for row in shown(data)][7:9] == ["q7", "between"] and "q9" not in {row.instruction for row in shown(data)}
-        assert {row.instruction for row in shown(data) if row.sysflag == "train"} == {f"q{i}" for i in range(10, 390) if i not in (20, 21)}
+        assert [row.instruction for row in shown(data)][7:9] == ["q7", "between"] and "q9" not in {
+            row.instruction for row in shown(data)
+        }
+        assert {row.instruction for row in shown(data) if row.sysflag == "train"} == {
+            f"q{i}" for i in range(10, 390) if i not in (20, 21)
+        }
         assert "lost" not in {row.output for row in shown(data)}
         assert data.problem_count == 2 and all("no longer fit" in problem.what for problem in data.problems)
         with open_editor(data) as editor:
             assert (editor.undoable, editor.redoable) == (5 - 1, 1)
-            assert editor.redo() is not None and shown(editor.dataset)[-6].instruction == "q395" == shown(editor.dataset)[-5].instruction
+            assert (
+                editor.redo() is not None
+                and shown(editor.dataset)[-6].instruction == "q395" == shown(editor.dataset)[-5].instruction
+            )
             editor.undo()
     assert len(list(root.with_name("rows.jsonl.suiron").glob("edits-*.jsonl"))) == 1, "the journal as it was is kept"
     with open_editor(made(rows, mapped, root, batch=50)) as editor:  # the row comes back, and so does its edit

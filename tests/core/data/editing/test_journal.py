@@ -1,4 +1,5 @@
-"""The journal: on disk before an edit counts, whole after any cut or kill, one writer at a time, and words when it cannot be written."""
+"""The journal: on disk before an edit counts, whole after any cut or kill, one writer at a time, and words when it
+cannot be written."""
 
 from __future__ import annotations
 
@@ -62,7 +63,8 @@ def test_a_journal_cut_anywhere_is_a_journal_of_fewer_edits(tmp_path: Path) -> N
             with open_editor(with_edits(made(ROWS, False, copy))) as editor:
                 editor.change(1, {"output": "after"})
             assert rows(copy) == [
-                Row(**{**{c: getattr(r, c) for c in r.__struct_fields__}, "output": "after"}) if r.index == 1 else r for r in wanted
+                Row(**{**{c: getattr(r, c) for c in r.__struct_fields__}, "output": "after"}) if r.index == 1 else r
+                for r in wanted
             ]
 
 
@@ -85,7 +87,9 @@ def test_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     acknowledged = -1
     for after in (1, 40, 90):
         shutil.rmtree(root.with_name("rows.jsonl.suiron"), ignore_errors=True)
-        with subprocess.Popen([sys.executable, "-c", WRITER, str(root)], env=environment, stdout=subprocess.PIPE, text=True) as writer:
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(root)], env=environment, stdout=subprocess.PIPE, text=True
+        ) as writer:
             assert writer.stdout is not None
             for line in writer.stdout:
                 acknowledged = int(line)
@@ -99,7 +103,12 @@ def test_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         found = {row.index: row.output for row in rows(root)}
         edits = [int(output.split()[1]) for output in found.values() if output.startswith("edit")]
         assert max(edits) in (acknowledged, acknowledged + 1), "written, and killed before it could say so"
-        assert all(number % 12 == index for index, output in found.items() if output.startswith("edit") for number in [int(output.split()[1])])
+        assert all(
+            number % 12 == index
+            for index, output in found.items()
+            if output.startswith("edit")
+            for number in [int(output.split()[1])]
+        )
         with open_editor(made(ROWS, False, root)) as editor:
             assert editor.undoable == max(edits) + 1
             editor.undo()
@@ -133,7 +142,13 @@ with open_editor(made(rows, False, root)) as editor:
 assert [row.output for row in with_edits(made(rows, False, root)).select(Filters()).page(0, 2)] == ["kept", "later"]
 """
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("the disk is full: the edit is not kept") == 3
 
@@ -145,7 +160,13 @@ def test_lines_that_cannot_be_read_are_named_and_left_out(tmp_path: Path) -> Non
         editor.change(2, {"output": "two"})
         journal = editor.where / "edits.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(lines[0] + lines[1] + b'{"op":"change","row":\n' + b'{"op":"change","row":99,"set":{"output":"x"}}\n\xff\n' + lines[2])
+    journal.write_bytes(
+        lines[0]
+        + lines[1]
+        + b'{"op":"change","row":\n'
+        + b'{"op":"change","row":99,"set":{"output":"x"}}\n\xff\n'
+        + lines[2]
+    )
     data = with_edits(made(ROWS, False, root))
     assert (data.row(1).output, data.row(2).output) == ("one", "two")
     assert [problem.row for problem in data.problems] == [3, 5, 99] and data.problem_count == 3
@@ -182,7 +203,10 @@ def test_a_journal_that_was_put_aside_takes_no_more_edits(tmp_path: Path) -> Non
         assert editor.dataset.row(2).output == "a2"
 
 
-@given(indices=st.lists(st.integers(0, 5000), unique=True).map(sorted), others=st.lists(st.integers(0, 5000), unique=True).map(sorted))
+@given(
+    indices=st.lists(st.integers(0, 5000), unique=True).map(sorted),
+    others=st.lists(st.integers(0, 5000), unique=True).map(sorted),
+)
 def test_lists_of_rows_come_back(indices: list[int], others: list[int]) -> None:
     assert list(unpack(pack(indices))) == indices
     assert list(without(unpack(pack(indices)), others)) == [index for index in indices if index not in set(others)]
@@ -191,7 +215,11 @@ def test_lists_of_rows_come_back(indices: list[int], others: list[int]) -> None:
 def test_many_rows_are_packed() -> None:
     import numpy as np
 
-    for many in (np.arange(0, 1_000_000), np.arange(7, 1_000_000, 10), np.array(sorted(random.Random(3442).sample(range(1_000_000), 100_000)))):
+    for many in (
+        np.arange(0, 1_000_000),
+        np.arange(7, 1_000_000, 10),
+        np.array(sorted(random.Random(3442).sample(range(1_000_000), 100_000))),
+    ):
         packed = pack(many)
         assert len(str(packed)) < 200_000 and np.array_equal(unpack(packed), many)
     for damaged in ("", "AAAA", "no base64 é"):

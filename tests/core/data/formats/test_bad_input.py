@@ -106,7 +106,11 @@ def test_bad_parquet_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_marked_encodings_are_read(tmp_path: Path, ending: str, encoding: str) -> None:
     row = {"instruction": JAPANESE, "output": CHINESE}
-    text = json.dumps([row] if ending == ".json" else row, ensure_ascii=False) if ending != ".csv" else f"instruction,output\n{JAPANESE},{CHINESE}"
+    text = (
+        json.dumps([row] if ending == ".json" else row, ensure_ascii=False)
+        if ending != ".csv"
+        else f"instruction,output\n{JAPANESE},{CHINESE}"
+    )
     (tmp_path / f"a{ending}").write_bytes(text.encode(encoding))
     only = open_data(str(tmp_path / f"a{ending}")).row(0)
     assert (only.instruction, only.output) == (JAPANESE, CHINESE)
@@ -114,7 +118,12 @@ def test_marked_encodings_are_read(tmp_path: Path, ending: str, encoding: str) -
 
 @pytest.mark.parametrize(
     ("text", "encoding", "name"),
-    [(JAPANESE, "cp932", "CP932"), (JAPANESE, "euc_jp", "EUC-JP"), (CHINESE, "gb18030", "GB18030"), ("Le café d'à côté, là", "cp1252", "CP1252")],
+    [
+        (JAPANESE, "cp932", "CP932"),
+        (JAPANESE, "euc_jp", "EUC-JP"),
+        (CHINESE, "gb18030", "GB18030"),
+        ("Le café d'à côté, là", "cp1252", "CP1252"),
+    ],
 )
 def test_other_encodings_are_recognised(tmp_path: Path, text: str, encoding: str, name: str) -> None:
     assert guess(text.encode(encoding)) == name
@@ -141,7 +150,11 @@ def test_utf_16_without_a_mark(tmp_path: Path) -> None:
         ("none.json", b"[]", "no rows"),
         ("head.csv", b"instruction,output\n", "no rows"),
         ("columns.csv", b"foo,bar\n1,2\n", "foo, bar"),
-        ("columns.jsonl", b'{"foo": 1, "instruction": 2}\n', "output cannot be found; its columns are: foo, instruction"),
+        (
+            "columns.jsonl",
+            b'{"foo": 1, "instruction": 2}\n',
+            "output cannot be found; its columns are: foo, instruction",
+        ),
         ("two.csv", b"question,answer,answer\n1,2,3\n", "answer, answer"),
         ("bad.parquet", b"PAR1 no", "no whole Parquet"),
         ("rows.xlsx", b"PK", ".xlsx are not known"),
@@ -206,9 +219,16 @@ def test_a_parquet_shard_of_another_schema(tmp_path: Path) -> None:
     pq.write_table(pa.table({"foo": [1], "bar": [2]}), tmp_path / "part-02.parquet")
     pq.write_table(pa.table({"output": [5], "instruction": ["q3"]}), tmp_path / "part-03.parquet")
     early = begin(str(tmp_path))
-    assert [row.instruction for row in early.select(Filters()).page(0, 9)] == ["q1", "(row 2: the file lacks a column that the others have)", "q3"]
+    assert [row.instruction for row in early.select(Filters()).page(0, 9)] == [
+        "q1",
+        "(row 2: the file lacks a column that the others have)",
+        "q3",
+    ]
     for data in (open_data(str(tmp_path)), complete(early)):
-        assert [(row.instruction, row.output) for row in data.select(Filters()).page(0, 9)] == [("q1", "a1"), ("q3", "5")]
+        assert [(row.instruction, row.output) for row in data.select(Filters()).page(0, 9)] == [
+            ("q1", "a1"),
+            ("q3", "5"),
+        ]
         assert [(problem.file, problem.row) for problem in data.problems] == [("part-02.parquet", 0)]
 
 
@@ -226,7 +246,10 @@ def test_duplicate_names(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_arrays(values, names=names), tmp_path / "a.parquet")
     assert open_data(str(tmp_path / "a.parquet")).row(0).output == "a"
     assert begin(str(tmp_path / "a.parquet")).row(0).output == "a"
-    pq.write_table(pa.Table.from_arrays([pa.array([v]) for v in ("q", "1", "a")], names=["instruction", "output", "output"]), tmp_path / "b.parquet")
+    pq.write_table(
+        pa.Table.from_arrays([pa.array([v]) for v in ("q", "1", "a")], names=["instruction", "output", "output"]),
+        tmp_path / "b.parquet",
+    )
     assert "output, output" in failure(tmp_path / "b.parquet").what
 
 
@@ -234,14 +257,18 @@ def test_nested_values_where_text_is_expected(tmp_path: Path) -> None:
     rows = [{"instruction": {"text": "q", "id": 1}, "output": ["a", {"b": None}]}, {"instruction": "q", "output": "a"}]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
     data = open_data(str(tmp_path / "a.jsonl"))
-    assert (data.row(0).instruction, data.row(0).output) == ('{"text":"q","id":1}', '["a",{"b":null}]') and data.row(1).output == "a"
+    assert (data.row(0).instruction, data.row(0).output) == ('{"text":"q","id":1}', '["a",{"b":null}]') and data.row(
+        1
+    ).output == "a"
 
 
 def test_a_stray_quote_in_csv(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('instruction,output\nq1,a1\nq2,a "stray" quote\n5" disk,a3\nq4,"open\nq5,a5\n')
     data = open_data(str(path))
-    assert [row.instruction for row in data.select(Filters()).page(0, 9)][:3] == ["q1", "q2", '5" disk'] and data.row(1).output == 'a "stray" quote'
+    assert [row.instruction for row in data.select(Filters()).page(0, 9)][:3] == ["q1", "q2", '5" disk'] and data.row(
+        1
+    ).output == 'a "stray" quote'
 
 
 def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,7 +293,9 @@ def test_a_wrong_quote_in_csv_costs_its_own_line_alone(tmp_path: Path, line: str
     path = tmp_path / "a.csv"
     path.write_text("\n".join(["instruction,output", *lines]) + "\n")
     data = open_data(str(path))
-    assert [row.output for row in data.select(Filters()).page(0, 20)] == [str(number) for number in range(10) if number != 5]
+    assert [row.output for row in data.select(Filters()).page(0, 20)] == [
+        str(number) for number in range(10) if number != 5
+    ]
     assert [problem.row for problem in data.problems] == [7] and words in data.problems[0].what
 
 

@@ -1,4 +1,5 @@
-"""Packed bytes come out as they went in, up to where they break off, and the break is named by its place in the file."""
+"""Packed bytes come out as they went in, up to where they break off, and the break is named by its place in the
+file."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ from core.data import source as source_module
 from core.data.formats.compression import open_stream
 from core.data.source import open_data
 
-CONTENT = b"".join(b'{"instruction": "q%d %s", "output": "a"}\n' % (i, os.urandom(8).hex().encode()) for i in range(20_000))
+CONTENT = b"".join(
+    b'{"instruction": "q%d %s", "output": "a"}\n' % (i, os.urandom(8).hex().encode()) for i in range(20_000)
+)
 
 
 def pack(content: bytes, kind: str) -> bytes:
@@ -63,8 +66,12 @@ def test_rows_before_a_break_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         data = open_data(str(path))
         assert 5000 < len(data) < 20_000 and data.row(4999).instruction.startswith("q4999 ")
         said = data.problems[0]
-        assert said.row == 0 and f"byte {len(packed) * 2 // 3}" in said.what and "what follows cannot be read" in said.what
-    packed = pack(b"instruction,output\n" + b"".join(os.urandom(8).hex().encode() + b",a\n" for _ in range(50_000)), kind)
+        assert (
+            said.row == 0 and f"byte {len(packed) * 2 // 3}" in said.what and "what follows cannot be read" in said.what
+        )
+    packed = pack(
+        b"instruction,output\n" + b"".join(os.urandom(8).hex().encode() + b",a\n" for _ in range(50_000)), kind
+    )
     path = tmp_path / f"rows.csv.{kind}"
     path.write_bytes(packed[:-20_000])
     data = open_data(str(path))
@@ -83,7 +90,13 @@ def test_nothing_before_the_break(tmp_path: Path) -> None:
 _place = st.integers(0, 400)
 
 
-@given(content=st.binary(max_size=300), kind=st.sampled_from(["gz", "zst"]), at=_place, change=st.integers(0, 255), cut=_place)
+@given(
+    content=st.binary(max_size=300),
+    kind=st.sampled_from(["gz", "zst"]),
+    at=_place,
+    change=st.integers(0, 255),
+    cut=_place,
+)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damage_never_raises(tmp_path: Path, content: bytes, kind: str, at: int, change: int, cut: int) -> None:
     packed = bytearray(pack(content * 20, kind))
@@ -108,4 +121,7 @@ def test_a_last_line_without_its_end(tmp_path: Path, tail: bytes) -> None:
     data = open_data(str(path))
     lines = path.read_bytes().count(b"\n") + 1
     assert [problem.row for problem in data.problems] == ([lines] if tail.endswith(b"cut") else [])
-    assert len(data) == lines - data.problem_count and json.loads(path.read_bytes().splitlines()[0])["instruction"] == data.row(0).instruction
+    assert (
+        len(data) == lines - data.problem_count
+        and json.loads(path.read_bytes().splitlines()[0])["instruction"] == data.row(0).instruction
+    )

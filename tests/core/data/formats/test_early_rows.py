@@ -65,14 +65,25 @@ def test_shards(tmp_path: Path, ending: str) -> None:
     for i in range(3):
         write(tmp_path / f"part-{i:02}{ending}", ROWS[i * 333 : (i + 1) * 333])
     early = begin(str(tmp_path))
-    assert len(early) == 999 and [row.output for row in early.select(Filters()).page(330, 6)] == [f"a{i}" for i in range(330, 336)]
+    assert len(early) == 999 and [row.output for row in early.select(Filters()).page(330, 6)] == [
+        f"a{i}" for i in range(330, 336)
+    ]
     assert pages(early) == pages(complete(early))
 
 
 def test_bad_lines_keep_their_place_and_say_why(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     good = b'{"instruction": "q", "output": "a"}\n'
-    path.write_bytes(good * 3 + b"no\n" + b"\n" + b'{"instruction": "\xff"}\n' + b'{"instruction": "q"}\n' + b"[1]\n" + good + b"\n \n")
+    path.write_bytes(
+        good * 3
+        + b"no\n"
+        + b"\n"
+        + b'{"instruction": "\xff"}\n'
+        + b'{"instruction": "q"}\n'
+        + b"[1]\n"
+        + good
+        + b"\n \n"
+    )
     early = begin(str(path))
     shown = [row.instruction for row in pages(early)]
     assert len(early) == 9 and shown[:3] == ["q"] * 3 and shown[8] == "q"
@@ -101,7 +112,12 @@ def test_counting_that_takes_too_long_is_left_for_later(tmp_path: Path, monkeypa
 
 def test_the_rest_waits_for_the_import(tmp_path: Path) -> None:
     early = begin(str(write(tmp_path / "rows.jsonl")))
-    for ask in (lambda: early.select(Filters(text="q")), early.facets, lambda: list(early.batches("x")), early.empty_reasoning):
+    for ask in (
+        lambda: early.select(Filters(text="q")),
+        early.facets,
+        lambda: list(early.batches("x")),
+        early.empty_reasoning,
+    ):
         with pytest.raises(DataError, match="still being imported"):
             ask()
 
@@ -135,7 +151,12 @@ def test_a_file_cut_short_under_the_reader_raises_no_signal(tmp_path: Path) -> N
 
 def test_arrow_that_cannot_be_paged_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "rows.arrow"
-    table = pa.table({"instruction": [row["question"] for row in ROWS], "output": pa.array([row["answer"] for row in ROWS]).dictionary_encode()})
+    table = pa.table(
+        {
+            "instruction": [row["question"] for row in ROWS],
+            "output": pa.array([row["answer"] for row in ROWS]).dictionary_encode(),
+        }
+    )
     with pa.ipc.new_stream(str(path), table.schema) as writer:
         writer.write_table(table)
     early = begin(str(path))
@@ -146,7 +167,10 @@ def test_arrow_that_cannot_be_paged_waits(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_lists_and_structs_of_parquet_are_read_alike(tmp_path: Path) -> None:
     path = tmp_path / "chat.parquet"
-    chats = [[{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"<think>t{i}</think>a{i}"}] for i in range(200)]
+    chats = [
+        [{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"<think>t{i}</think>a{i}"}]
+        for i in range(200)
+    ]
     pq.write_table(pa.table({"messages": chats, "n": list(range(200))}), path)
     early = begin(str(path))
     assert early.row(7).instruction == "q7" and early.row(7).reasoning == "t7" and early.row(7).output == "a7"
@@ -168,7 +192,11 @@ def test_what_cannot_be_paged_waits_for_the_import(tmp_path: Path, monkeypatch: 
 def test_json_by_its_shape(tmp_path: Path) -> None:
     columns = {name: [row[name] for row in ROWS] for name in ROWS[0]}
     lines = "".join(json.dumps(row) + "\n" for row in ROWS)
-    for name, content, shown in (("array", json.dumps(ROWS), True), ("object", json.dumps(columns, indent=1), False), ("lines", lines, True)):
+    for name, content, shown in (
+        ("array", json.dumps(ROWS), True),
+        ("object", json.dumps(columns, indent=1), False),
+        ("lines", lines, True),
+    ):
         path = tmp_path / f"{name}.json"
         path.write_text(content)
         early = begin(str(path))

@@ -23,9 +23,30 @@ from core.data.filters import Filters
 from core.data.source import open_data
 
 ROWS = [
-    {"instruction": "What is 2+2?", "input": "", "reasoning": "2 and 2\nmake 4", "output": "4", "syslang": "English", "sysflag": "train"},
-    {"instruction": "立山の高さは？", "input": "富山県", "reasoning": "", "output": "3015 m", "syslang": "Japanese", "sysflag": "train"},
-    {"instruction": 'say "hi", 100%', "input": "a,b\tc", "reasoning": "x", "output": "hi", "syslang": "English", "sysflag": "test"},
+    {
+        "instruction": "What is 2+2?",
+        "input": "",
+        "reasoning": "2 and 2\nmake 4",
+        "output": "4",
+        "syslang": "English",
+        "sysflag": "train",
+    },
+    {
+        "instruction": "立山の高さは？",
+        "input": "富山県",
+        "reasoning": "",
+        "output": "3015 m",
+        "syslang": "Japanese",
+        "sysflag": "train",
+    },
+    {
+        "instruction": 'say "hi", 100%',
+        "input": "a,b\tc",
+        "reasoning": "x",
+        "output": "hi",
+        "syslang": "English",
+        "sysflag": "test",
+    },
 ]
 
 
@@ -34,7 +55,9 @@ def write(path: Path, rows: list[dict[str, str]]) -> Path:
     names = list(rows[0]) if rows else list(COLUMNS)
     if path.suffix in (".csv", ".tsv"):
         with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, names, delimiter="\t" if path.suffix == ".tsv" else ",", quoting=csv.QUOTE_ALL)
+            writer = csv.DictWriter(
+                file, names, delimiter="\t" if path.suffix == ".tsv" else ",", quoting=csv.QUOTE_ALL
+            )
             writer.writeheader()
             writer.writerows(rows)
     elif path.suffix == ".parquet":
@@ -72,7 +95,9 @@ def test_format(tmp_path: Path, storage: str, ending: str) -> None:
 
 
 text = st.text(st.characters(codec="utf-8"), max_size=30)
-row = st.fixed_dictionaries({column: text for column in COLUMNS}).filter(lambda row: bool(row["instruction"].strip() or row["output"].strip()))
+row = st.fixed_dictionaries({column: text for column in COLUMNS}).filter(
+    lambda row: bool(row["instruction"].strip() or row["output"].strip())
+)
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl", ".json", ".parquet"])
@@ -116,10 +141,18 @@ def test_cells_keep_the_digits_of_the_source(tmp_path: Path, storage: str) -> No
 
 def test_a_column_of_numbers_in_parquet(tmp_path: Path) -> None:
     flags = pa.array(["x"] * 3).dictionary_encode()
-    table = {"instruction": [1, 2, 3], "output": [72.0, float("nan"), 0.5], "reasoning": [["a"], None, ["b", "c"]], "sysflag": flags}
+    table = {
+        "instruction": [1, 2, 3],
+        "output": [72.0, float("nan"), 0.5],
+        "reasoning": [["a"], None, ["b", "c"]],
+        "sysflag": flags,
+    }
     pq.write_table(pa.table(table), tmp_path / "n.parquet")
     data = open_data(str(tmp_path / "n.parquet"))
-    assert [(r.instruction, r.output, r.reasoning, r.sysflag) for r in rows_of(data)] == [("1", "72", '["a"]', "x"), ("3", "0.5", '["b","c"]', "x")]
+    assert [(r.instruction, r.output, r.reasoning, r.sysflag) for r in rows_of(data)] == [
+        ("1", "72", '["a"]', "x"),
+        ("3", "0.5", '["b","c"]', "x"),
+    ]
     assert [problem.row for problem in data.problems] == [2]
 
 
@@ -176,7 +209,9 @@ def test_lines_cut_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_column_that_comes_late_is_filled_from_there_on(tmp_path: Path, storage: str) -> None:
-    rows = [{"question": f"q{i}", "answer": "a" * 100} for i in range(1000)] + [{"question": "last", "answer": "a", "rationale": "why"}]
+    rows = [{"question": f"q{i}", "answer": "a" * 100} for i in range(1000)] + [
+        {"question": "last", "answer": "a", "rationale": "why"}
+    ]
     data = open_data(str(write(tmp_path / "a.jsonl", rows)))
     assert data.row(0) == Row("q0", output="a" * 100, index=0)
     assert data.row(1000) == Row("last", output="a", reasoning="why", index=1000)
@@ -235,7 +270,10 @@ def test_folders_of_files(tmp_path: Path) -> None:
     [
         (["Question", "answer"], {"instruction": "Question", "output": "answer"}),
         (["instruction", "prompt", "output"], {"instruction": "instruction", "output": "output"}),
-        (["question", "answer", "cot", "thought"], {"instruction": "question", "reasoning": "thought", "output": "answer"}),
+        (
+            ["question", "answer", "cot", "thought"],
+            {"instruction": "question", "reasoning": "thought", "output": "answer"},
+        ),
     ],
 )
 def test_other_names(tmp_path: Path, storage: str, names: list[str], mapping: dict[str, str]) -> None:
@@ -245,7 +283,9 @@ def test_other_names(tmp_path: Path, storage: str, names: list[str], mapping: di
 
 
 def _imports(code: str) -> set[str]:
-    done = subprocess.run([sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
     return set(done.stdout.split())
 
 

@@ -1,4 +1,5 @@
-"""Whatever lies in a file, a reader gives rows or a DataError: nothing else is raised, and what was good before the damage stays."""
+"""Whatever lies in a file, a reader gives rows or a DataError: nothing else is raised, and what was good before the
+damage stays."""
 
 from __future__ import annotations
 
@@ -21,7 +22,10 @@ from core.data.dataset import DataSet
 from core.data.filters import Filters
 from core.data.source import begin, open_data
 
-ROWS = [{"instruction": f"question {i} 富士山", "reasoning": "because\n" * (i % 5), "output": f"{i}", "sysflag": "train"} for i in range(120)]
+ROWS = [
+    {"instruction": f"question {i} 富士山", "reasoning": "because\n" * (i % 5), "output": f"{i}", "sysflag": "train"}
+    for i in range(120)
+]
 _NUMBER = count()
 
 
@@ -51,7 +55,9 @@ VALID = {
     "a.jsonl.gz": gzip.compress(_LINES), "a.csv.gz": gzip.compress(_csv(",")), "a.jsonl.zst": pa.Codec("zstd").compress(_LINES, asbytes=True),
 }  # fmt: skip
 
-_edit = st.tuples(st.floats(0, 1), st.sampled_from(["set", "cut", "drop", "double", "insert"]), st.binary(min_size=1, max_size=8))
+_edit = st.tuples(
+    st.floats(0, 1), st.sampled_from(["set", "cut", "drop", "double", "insert"]), st.binary(min_size=1, max_size=8)
+)
 
 
 def damaged(content: bytes, edits: list[tuple[float, str, bytes]]) -> bytes:
@@ -94,9 +100,16 @@ def test_undamaged(tmp_path: Path, name: str) -> None:
         assert len(rows) == 120 or not data.counted
 
 
-@given(name=st.sampled_from(list(VALID)), edits=st.lists(_edit, min_size=1, max_size=4), mapped=st.booleans(), early=st.booleans())
+@given(
+    name=st.sampled_from(list(VALID)),
+    edits=st.lists(_edit, min_size=1, max_size=4),
+    mapped=st.booleans(),
+    early=st.booleans(),
+)
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_damaged_files(tmp_path: Path, name: str, edits: list[tuple[float, str, bytes]], mapped: bool, early: bool) -> None:
+def test_damaged_files(
+    tmp_path: Path, name: str, edits: list[tuple[float, str, bytes]], mapped: bool, early: bool
+) -> None:
     content = damaged(VALID[name], edits)
     assume(content)
     path = tmp_path / f"{next(_NUMBER)}{''.join(Path(name).suffixes)}"
@@ -111,7 +124,9 @@ def test_damaged_files(tmp_path: Path, name: str, edits: list[tuple[float, str, 
     if name == "a.jsonl":  # lines before the first change are as they were
         same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(content, _LINES, strict=False)))
         whole = _LINES[:same].count(b"\n")
-        assert [(row.instruction, row.output) for row in rows[:whole]] == [(row["instruction"], row["output"]) for row in ROWS[:whole]]
+        assert [(row.instruction, row.output) for row in rows[:whole]] == [
+            (row["instruction"], row["output"]) for row in ROWS[:whole]
+        ]
 
 
 _ending = st.sampled_from([".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".jsonl.gz", ".csv.zst"])

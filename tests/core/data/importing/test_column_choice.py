@@ -20,7 +20,13 @@ from core.data.importing import column_choice
 from core.data.importing.column_choice import choose
 from core.data.source import open_data
 
-RECORD = {"problem": "What is 2+2?", "gemini_attempt": "Four.", "deepseek_attempt": "It is 4.", "id": 7, "steps": ["add", "say"]}
+RECORD = {
+    "problem": "What is 2+2?",
+    "gemini_attempt": "Four.",
+    "deepseek_attempt": "It is 4.",
+    "id": 7,
+    "steps": ["add", "say"],
+}
 
 
 @pytest.fixture(params=[".jsonl", ".json", ".parquet", ".csv"])
@@ -29,7 +35,10 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     if path.suffix == ".parquet":
         pq.write_table(pa.Table.from_pylist([RECORD] * 5), path)
     elif path.suffix == ".csv":
-        path.write_text("problem,gemini_attempt,deepseek_attempt,id,steps\n" + 'What is 2+2?,Four.,It is 4.,7,"[""add"",""say""]"\n' * 5)
+        path.write_text(
+            "problem,gemini_attempt,deepseek_attempt,id,steps\n"
+            + 'What is 2+2?,Four.,It is 4.,7,"[""add"",""say""]"\n' * 5
+        )
     else:
         rows = [json.dumps(RECORD)] * 5
         path.write_text("\n".join([*rows, ""]) if path.suffix == ".jsonl" else f"[{','.join(rows)}]")
@@ -72,7 +81,11 @@ def test_the_command(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
 
     columns, rows = said()[:6], said()[6:]
-    assert [line["column"] for line in columns] == list(COLUMNS) and columns[3]["unclear"] and columns[3]["source"]["column"] == "deepseek_attempt"
+    assert (
+        [line["column"] for line in columns] == list(COLUMNS)
+        and columns[3]["unclear"]
+        and columns[3]["source"]["column"] == "deepseek_attempt"
+    )
     assert [row["output"] for row in rows] == ["It is 4."] * 3
     changed = said("--set", "output=gemini_attempt", "--set", "reasoning=steps:first", "--set", "input=", "--save")
     assert changed[6]["output"] == "Four." and changed[6]["reasoning"] == "add" and Path(changed[-1]["saved"]).is_file()

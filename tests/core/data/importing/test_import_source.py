@@ -1,4 +1,5 @@
-"""The import in a process of its own: it can be watched and ended, and says what went wrong. The quick way gives what the slow one gives."""
+"""The import in a process of its own: it can be watched and ended, and says what went wrong. The quick way gives what
+the slow one gives."""
 
 from __future__ import annotations
 
@@ -50,7 +51,11 @@ def kept() -> list[str]:
 def test_a_child_imports_and_tells_how_far_it_is(path: Path) -> None:
     told: list[tuple[int, int]] = []
     data = complete(begin(str(path)), lambda done, total: told.append((done, total)))
-    assert len(data) == 3000 and data.row(2999) == Row("q2999 立山", output="a2999", index=2999) and data.extra == ("extra",)
+    assert (
+        len(data) == 3000
+        and data.row(2999) == Row("q2999 立山", output="a2999", index=2999)
+        and data.extra == ("extra",)
+    )
     assert told and all(0 <= done <= total for done, total in told) and kept() == [".arrow"]
 
 
@@ -63,7 +68,11 @@ def test_what_progress_raises_ends_the_child(path: Path) -> None:
 
     with pytest.raises(Stop):
         complete(begin(str(path)), stop)
-    assert kept() in ([], [".arrow"], [".part"])  # ended before, after or in the middle of it, never half a file under a whole one's name
+    assert kept() in (
+        [],
+        [".arrow"],
+        [".part"],
+    )  # ended before, after or in the middle of it, never half a file under a whole one's name
     assert len(complete(begin(str(path)))) == 3000
 
 
@@ -159,7 +168,8 @@ _text = st.text(st.characters(codec="utf-8"), max_size=8) | _edges
 _plain = st.none() | st.integers() | st.floats() | st.booleans()
 _value = _text | _plain | st.lists(st.integers(), max_size=2) | st.dictionaries(_text, _text, max_size=2)
 _record = st.fixed_dictionaries(
-    {"instruction": _text, "output": _text}, optional={"reasoning": _text | st.none(), "x": _value, "sysflag": _value, "more": _value}
+    {"instruction": _text, "output": _text},
+    optional={"reasoning": _text | st.none(), "x": _value, "sysflag": _value, "more": _value},
 )
 _odd = st.sampled_from([
     b"", b"  ", b"{}", b"[]", b'{"instruction":"a"} {"output":"b"}', b'{"instruction":"a","instruction":"b","output":"c"}',
@@ -173,9 +183,16 @@ _odd = st.sampled_from([
 _line = st.one_of(_record.map(lambda record: json.dumps(record, ensure_ascii=False).encode()), _odd)
 
 
-@given(start=st.lists(_record, min_size=1, max_size=3), rest=st.lists(_line, max_size=30), size=st.sampled_from([40, 400, 4000]), end=st.booleans())
+@given(
+    start=st.lists(_record, min_size=1, max_size=3),
+    rest=st.lists(_line, max_size=30),
+    size=st.sampled_from([40, 400, 4000]),
+    end=st.booleans(),
+)
 @hypothesis_settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_quick_way_gives_what_the_slow_one_gives(tmp_path: Path, start: list[dict[str, Any]], rest: list[bytes], size: int, end: bool) -> None:
+def test_the_quick_way_gives_what_the_slow_one_gives(
+    tmp_path: Path, start: list[dict[str, Any]], rest: list[bytes], size: int, end: bool
+) -> None:
     lines = [b'{"instruction":"first","output":"row"}', *(json.dumps(record).encode() for record in start), *rest]
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b"\n".join(lines) + b"\n" * end)

@@ -20,14 +20,21 @@ def test_a_hub_name_is_fetched_once_and_opened_from_the_cache(tmp_path: Path, mo
     folder = tmp_path / "hub" / "owner" / "name" / "data"
     folder.mkdir(parents=True)
     pq.write_table(pa.table(ROWS), folder / "train-00000-of-00001.parquet")
-    pq.write_table(pa.table({name: values[:1] for name, values in ROWS.items()}), folder / "test-00000-of-00001.parquet")
+    pq.write_table(
+        pa.table({name: values[:1] for name, values in ROWS.items()}), folder / "test-00000-of-00001.parquet"
+    )
     monkeypatch.setenv("SUIRON_HUB", str(tmp_path / "hub"))
     data = open_data("owner/name", "test")
     assert (len(data), data.name, data.split, data.row(0).instruction) == (1, "owner/name", "test", "q1")
     with pytest.raises(DataError, match="split"):
         open_data("owner/name", "dev")
     everything = open_data("owner/name")
-    assert (len(everything), everything.split, everything.row(1).output, everything.row(1).syslang) == (2, "train", "3776", "Japanese")
+    assert (len(everything), everything.split, everything.row(1).output, everything.row(1).syslang) == (
+        2,
+        "train",
+        "3776",
+        "Japanese",
+    )
 
     monkeypatch.setattr(hub.subprocess, "run", None)  # nothing is started for what is there
     assert len(open_data("owner/name", "test")) == 1
@@ -62,7 +69,9 @@ def test_the_commit_is_that_of_the_hub(tmp_path: Path, monkeypatch: pytest.Monke
         asked.append((*arguments, named["revision"]))
         return Rows()
 
-    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *_, **named: asked.append(named["revision"]) or Info())
+    monkeypatch.setattr(
+        huggingface_hub.HfApi, "dataset_info", lambda *_, **named: asked.append(named["revision"]) or Info()
+    )
     monkeypatch.setattr(datasets, "load_dataset", load)
     assert hub.main("owner/name:main@v1", "", tmp_path / "out") == 0
     assert asked == ["v1", ("owner/name", "main", "f" * 40)]

@@ -1,4 +1,5 @@
-"""Anything that can be named is found: packed files, patterns, shards, Arrow files, and the folders that datasets saves."""
+"""Anything that can be named is found: packed files, patterns, shards, Arrow files, and the folders that datasets
+saves."""
 
 from __future__ import annotations
 
@@ -35,7 +36,10 @@ def lines(rows: list[dict[str, str]]) -> bytes:
 def content(ending: str, rows: list[dict[str, str]]) -> bytes:
     if ending in (".csv", ".tsv"):
         comma = "," if ending == ".csv" else "\t"
-        return "".join(comma.join(values) + "\n" for values in [["instruction", "output"], *([r["instruction"], r["output"]] for r in rows)]).encode()
+        return "".join(
+            comma.join(values) + "\n"
+            for values in [["instruction", "output"], *([r["instruction"], r["output"]] for r in rows)]
+        ).encode()
     return json.dumps(rows).encode() if ending == ".json" else lines(rows)
 
 
@@ -82,11 +86,15 @@ def test_arrow(tmp_path: Path, kind: str) -> None:
     else:
         feather.write_feather(table, str(path), compression="lz4" if kind == "lz4" else "uncompressed", chunksize=5)
     early = begin(str(path))
-    assert not early.ready and early.counted and [early.row(i).output for i in (0, 4, 5, 11)] == ["a0", "a4", "a5", "a11"]
+    assert (
+        not early.ready and early.counted and [early.row(i).output for i in (0, 4, 5, 11)] == ["a0", "a4", "a5", "a11"]
+    )
     assert read(path) == ROWS and complete(early).row(7) == early.row(7)
 
 
-@pytest.mark.parametrize(("pattern", "expected"), [("*.jsonl", 4), ("part-*", 4), ("**/*.jsonl", 12), ("sub/part-[12].jsonl.gz", 8)])
+@pytest.mark.parametrize(
+    ("pattern", "expected"), [("*.jsonl", 4), ("part-*", 4), ("**/*.jsonl", 12), ("sub/part-[12].jsonl.gz", 8)]
+)
 def test_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str, expected: int) -> None:
     sub = tmp_path / "sub"
     sub.mkdir()

@@ -1,4 +1,5 @@
-"""Questions: held and mapped rows answer alike, a condition reaches the rows and nothing else, a newer question ends an older."""
+"""Questions: held and mapped rows answer alike, a condition reaches the rows and nothing else, a newer question ends an
+older."""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ from tests.support.data import Texts, made
 
 SORTS = ("", "length", *COLUMNS, *(f"length({column})" for column in COLUMNS))
 _text = st.text(st.sampled_from("aAbßẞk\u212aıIİſsé%_'\"\\(.*[あ山 \n\0\u0301"), max_size=5)
-_rows: st.SearchStrategy[list[Texts]] = st.lists(st.tuples(_text, _text, _text, _text, _text, _text), min_size=1, max_size=12)
+_rows: st.SearchStrategy[list[Texts]] = st.lists(
+    st.tuples(_text, _text, _text, _text, _text, _text), min_size=1, max_size=12
+)
 _filters = st.builds(
     Filters,
     syslang=st.sampled_from(["", "", "a", "あ"]), sysflag=st.sampled_from(["", "", "a"]), text=_text,
@@ -51,7 +54,10 @@ def test_both_storages_answer_alike(tmp_path: Path, rows: list[Texts], filters: 
 
 
 def test_text_and_order_are_what_python_says(tmp_path: Path) -> None:
-    rows: list[Texts] = [(word, "", "", "x" * (len(word) % 3), "", "") for word in ("ab", "Ab", "aB", "山", "か", "", "z" * 9, "\u212a", "k")]
+    rows: list[Texts] = [
+        (word, "", "", "x" * (len(word) % 3), "", "")
+        for word in ("ab", "Ab", "aB", "山", "か", "", "z" * 9, "\u212a", "k")
+    ]
     for mapped in (False, True):
         data = made(rows, mapped, tmp_path / "a")
         assert data.select(Filters(text="AB")).indices.tolist() == [0, 1, 2]
@@ -59,16 +65,20 @@ def test_text_and_order_are_what_python_says(tmp_path: Path) -> None:
         assert data.select(Filters(sort="instruction")).indices.tolist() == sorted(range(9), key=lambda i: rows[i][0])
         for descending in (False, True):
             found = data.select(Filters(sort="length(output)", descending=descending)).indices.tolist()
-            assert found == sorted(range(9), key=lambda i: len(rows[i][3]), reverse=descending), "equal rows keep their order"
+            assert found == sorted(range(9), key=lambda i: len(rows[i][3]), reverse=descending), (
+                "equal rows keep their order"
+            )
         whole = data.select(Filters(sort="length", descending=True))
         assert whole.at(0) == 6 and whole.position(6) == 0 and whole.position(99) is None
         long = "ab" * 150
-        assert made([(f"{long}x", "", "", "", "", ""), (f"{long}Y", "", "", "", "", "")], mapped, tmp_path / "a").select(
-            Filters(text=f"{long}y".upper())
-        ).indices.tolist() == [1]
+        assert made(
+            [(f"{long}x", "", "", "", "", ""), (f"{long}Y", "", "", "", "", "")], mapped, tmp_path / "a"
+        ).select(Filters(text=f"{long}y".upper())).indices.tolist() == [1]
 
 
-@pytest.mark.parametrize("wrong", [Filters(sort="nothing"), Filters(sort="length(nothing)"), Filters(text="a", columns=("nothing",))])
+@pytest.mark.parametrize(
+    "wrong", [Filters(sort="nothing"), Filters(sort="length(nothing)"), Filters(text="a", columns=("nothing",))]
+)
 def test_what_cannot_be_asked_is_said(tmp_path: Path, wrong: Filters) -> None:
     with pytest.raises(DataError, match="nothing"):
         made([("a", "", "", "", "", "")], False, tmp_path / "a").select(wrong)
@@ -101,7 +111,9 @@ def test_a_condition(data: DataSet, line: str, wanted: list[int]) -> None:
 
 
 def test_a_condition_with_everything_else(data: DataSet) -> None:
-    found = data.select(Filters(syslang="English", text="IT", where="row > 1", sort="length(reasoning)", descending=True))
+    found = data.select(
+        Filters(syslang="English", text="IT", where="row > 1", sort="length(reasoning)", descending=True)
+    )
     assert found.indices.tolist() == [8, 6, 4, 2]
     assert data.select(Filters(where="  ")).indices.tolist() == list(range(10))
 
@@ -208,7 +220,11 @@ def test_a_newer_question_ends_an_older(data: DataSet) -> None:
 
 def test_hits_come_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.data.search.arrow_scan._TOLD", 0.0)
-    growing = list(made([(f"q{i}", "", "", "", "", "") for i in range(100)], True, tmp_path / "a", batch=10).search(Filters(text="5")))
+    growing = list(
+        made([(f"q{i}", "", "", "", "", "") for i in range(100)], True, tmp_path / "a", batch=10).search(
+            Filters(text="5")
+        )
+    )
     assert len(growing) == 11 and growing[0].page(0, 9)[0] == Row("q5", index=5) and growing[0].share == 0.1
     assert [part.share for part in growing] == sorted(part.share for part in growing) and len(growing[-1]) == 19
 

@@ -23,7 +23,11 @@ def write_model(folder: Path, layers: int = LAYERS, hidden: int = HIDDEN) -> Pat
     place = 0
     shapes = {"model.embed_tokens.weight": [VOCABULARY, hidden], "lm_head.weight": [VOCABULARY, hidden]}
     for layer in range(layers):
-        for name, shape in (("self_attn.q_proj", [hidden, hidden]), ("mlp.up_proj", [INNER, hidden]), ("mlp.down_proj", [hidden, INNER])):
+        for name, shape in (
+            ("self_attn.q_proj", [hidden, hidden]),
+            ("mlp.up_proj", [INNER, hidden]),
+            ("mlp.down_proj", [hidden, INNER]),
+        ):
             shapes[f"model.layers.{layer}.{name}.weight"] = shape
     for name, shape in shapes.items():
         size = shape[0] * shape[1] * 2
@@ -33,14 +37,26 @@ def write_model(folder: Path, layers: int = LAYERS, hidden: int = HIDDEN) -> Pat
     with open(folder / "model.safetensors", "wb") as file:
         file.write(struct.pack("<Q", len(raw)) + raw)
         file.truncate(8 + len(raw) + place)
-    config = {"model_type": "llama", "hidden_size": hidden, "intermediate_size": INNER, "num_hidden_layers": layers, "vocab_size": VOCABULARY}
+    config = {
+        "model_type": "llama",
+        "hidden_size": hidden,
+        "intermediate_size": INNER,
+        "num_hidden_layers": layers,
+        "vocab_size": VOCABULARY,
+    }
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "tokenizer.json").write_text("{}")
     return folder
 
 
 def step(**changes: object) -> Training:
-    values: dict[str, object] = {"batch_size": 4, "tokens": 2048, "r": 16, "target_modules": ("q_proj", "up_proj"), "gradient_checkpointing": True}
+    values: dict[str, object] = {
+        "batch_size": 4,
+        "tokens": 2048,
+        "r": 16,
+        "target_modules": ("q_proj", "up_proj"),
+        "gradient_checkpointing": True,
+    }
     return Training(**{**values, **changes})  # type: ignore[arg-type]
 
 
@@ -95,7 +111,12 @@ def test_the_estimate_of_a_32b_model_in_four_bits_is_that_of_the_arithmetic(tmp_
     place = 0
     shapes = {"model.embed_tokens.weight": [vocabulary, hidden], "lm_head.weight": [vocabulary, hidden]}
     for layer in range(64):
-        for name, shape in (("q", [hidden, hidden]), ("k", [1024, hidden]), ("v", [1024, hidden]), ("o", [hidden, hidden])):
+        for name, shape in (
+            ("q", [hidden, hidden]),
+            ("k", [1024, hidden]),
+            ("v", [1024, hidden]),
+            ("o", [hidden, hidden]),
+        ):
             shapes[f"model.layers.{layer}.self_attn.{name}_proj.weight"] = shape
         for name, shape in (("gate", [inner, hidden]), ("up", [inner, hidden]), ("down", [hidden, inner])):
             shapes[f"model.layers.{layer}.mlp.{name}_proj.weight"] = shape
