@@ -1,4 +1,7 @@
-"""Where the person was: restored on the next start. Lives in `<home>/session.json`, replaced atomically."""
+"""Where the user was, restored on the next start: `<home>/session.json`, replaced atomically.
+
+Above the data room, whose `Filters` it keeps; the command line reads it too, so it is not the terminal's.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,32 @@ from core.data.filters import Filters
 
 
 class Session(msgspec.Struct, frozen=True):
-    """data: a path or hub name, `demo` for the embedded one; row: its index in the source; adapter: a run's id, empty
-    for the base model."""
+    """What is open, and what was typed."""
 
     data: str = "demo"
+    """A path, pattern or hub name; `demo` for the embedded data set."""
     split: str = ""
+    """The split of a hub name; empty for its default."""
     model: str = "demo"
+    """A folder or hub name; `demo` for the embedded model."""
     adapter: str = ""
+    """The id of the run whose adapter is asked; empty for the base model."""
     row: int = 0
+    """The selected row, by its index in the source."""
     filters: Filters = Filters()
+    """Which rows the Data room shows, and in which order."""
     screen: str = "data"
+    """The room in front."""
     theme: str = "suiron-dark"
+    """The theme's name."""
     template: str = "alpaca-reasoning"
+    """The template that the chat asks with."""
     instruction: str = ""
+    """What is typed in the chat's instruction field."""
     input: str = ""
+    """What is typed in the chat's input field."""
     train: dict[str, str | int | float | bool] = {}
+    """The settings of the next run, by key, where they differ from the preset."""
 
 
 def load_session() -> Session:
@@ -37,9 +51,9 @@ def load_session() -> Session:
 
 
 def save_session(session: Session) -> None:
-    """Raises OSError where it cannot be kept."""
+    """Raises OSError where it cannot be written."""
     try:
         content = msgspec.json.encode(session)
-    except UnicodeEncodeError as error:  # a file name that is no UTF-8, whose bytes Python carries as lone surrogates
-        raise OSError(errno.EILSEQ, "a name in it is no UTF-8") from error
+    except UnicodeEncodeError as error:  # a file name's bytes, which Python carries as lone surrogates
+        raise OSError(errno.EILSEQ, "a name in it is not UTF-8") from error
     files.replace_file(folders.home() / "session.json", content)

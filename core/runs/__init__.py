@@ -1,5 +1,4 @@
-"""A run: its specification, its folder, how it is started, controlled and read.
+"""A run: its specification, its folder, how it is started, asked to stop, and read.
 
-A run is plain files, so this room knows nothing of torch, of trainers or of screens; `training` writes what is read
-here.
+A run is plain files. This room must not know torch, trainers or screens; `core.training` writes what is read here.
 """

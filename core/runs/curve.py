@@ -1,8 +1,7 @@
-"""A series of numbers over steps: smoothed as it grows, thinned out to the columns of a chart, and given axes that
-seldom move.
+"""A curve over optimizer steps: smoothed as it grows, decimated to the columns of a chart, with axes that seldom move.
 
-Pure and without numpy: it knows nothing of run folders, charts or screens. Steps only grow; a run that goes on from a
-checkpoint writes its steps again, and what was there from that step on is forgotten.
+Pure and without numpy: knows nothing of run folders, charts or screens. Steps only grow; a run that resumes from a
+checkpoint writes its steps again, and everything from that step on is dropped.
 """
 
 from __future__ import annotations
@@ -15,24 +14,27 @@ SMOOTHING = 0.9  # the weight of the past in the moving average: about the last 
 
 
 class Series:
-    """steps and values: the finite points; smooth: their exponential moving average, corrected for its start (Adam's
-    bias correction), as long as they are; gaps: the steps whose value was no finite number."""
+    """A number per step, with its moving average."""
 
     def __init__(self, smoothing: float = SMOOTHING) -> None:
         self._weight = smoothing
         self.steps: list[int] = []
+        """Steps with a finite value, ascending."""
         self.values: list[float] = []
+        """Their values, as many as `steps`."""
         self.smooth: list[float] = []
+        """Their exponential moving average with Adam's bias correction (arXiv 1412.6980), as many as `steps`."""
         self.gaps: list[int] = []
+        """Steps whose value was not a finite number, ascending."""
 
     @property
     def last_step(self) -> int:
-        """The newest step of all, finite or not; 0 where there is none."""
+        """The newest step, finite or not; 0 where there is none."""
         return max(self.steps[-1] if self.steps else 0, self.gaps[-1] if self.gaps else 0)
 
     def add(self, step: int, value: float | None) -> None:
-        """Add one point; None, an infinity or a NaN is a gap. A step already seen takes its place and forgets those
-        after it."""
+        """Add one point; None, an infinity or a NaN is a gap. A step that was added before is replaced, and all after
+        it are dropped."""
         if step <= self.last_step:
             keep = bisect_left(self.steps, step)
             del self.steps[keep:], self.values[keep:], self.smooth[keep:]
@@ -51,34 +53,33 @@ class Series:
 def thin(
     steps: Sequence[float], values: Sequence[float], lower: float, upper: float, bins: int
 ) -> tuple[list[float], list[float]]:
-    """At most two points for each of `bins` equal parts of [lower, upper]: its smallest and its largest value, in the
-    order they came.
+    """At most two points for each of `bins` equal parts of [lower, upper]: its smallest and its largest value, in step
+    order. Returns their steps and values.
 
-    steps must grow. A peak of one step survives, however many steps share its part. New points change the last part
-    alone, so what is already drawn stays as it is. Costs a search per part and a few passes in C: 5 ms for 100,000
-    points.
+    `steps` must ascend. A peak of one step survives, however many steps share its part. New points only change the last
+    part, so what is already drawn stays. One bisection per part and a few passes in C: 5 ms for 100,000 points.
     """
     xs: list[float] = []
     ys: list[float] = []
     for start, stop in _parts(steps, lower, upper, bins):
         part = values[start:stop]
-        places = {part.index(min(part)), part.index(max(part))} if len(part) > 2 else range(len(part))
-        for place in sorted(places):
-            xs.append(steps[start + place])
-            ys.append(part[place])
+        picked = {part.index(min(part)), part.index(max(part))} if len(part) > 2 else range(len(part))
+        for index in sorted(picked):
+            xs.append(steps[start + index])
+            ys.append(part[index])
     return xs, ys
 
 
 def thin_line(
     steps: Sequence[float], values: Sequence[float], lower: float, upper: float, bins: int
 ) -> tuple[list[float], list[float]]:
-    """The last point of each part: enough for a line that is smooth already, and a search per part is all it costs."""
-    places = [stop - 1 for _, stop in _parts(steps, lower, upper, bins)]
-    return [steps[place] for place in places], [values[place] for place in places]
+    """The last point of each part: enough for a curve that is smooth already, at one bisection per part."""
+    last = [stop - 1 for _, stop in _parts(steps, lower, upper, bins)]
+    return [steps[index] for index in last], [values[index] for index in last]
 
 
 def _parts(steps: Sequence[float], lower: float, upper: float, bins: int) -> Iterator[tuple[int, int]]:
-    """Where each of `bins` equal parts of [lower, upper] that has points begins and ends in `steps`."""
+    """Start and end in `steps` of each of `bins` equal parts of [lower, upper]; parts without points are skipped."""
     start, end = bisect_left(steps, lower), bisect_right(steps, upper)
     width = (upper - lower) / bins
     for index in range(1, bins + 1):
@@ -102,9 +103,11 @@ Limits = tuple[float, float]
 
 
 def linear_limits(low: float, high: float, before: Limits | None = None) -> Limits:
-    """Round limits around [low, high] with a little room, from zero where that is near. Limits from `before` stay where
-    the values fit; else they grow, and more than they must, on the side that was too short: an axis that moves is a
-    chart drawn anew."""
+    """Round limits around [low, high] with some room, from zero where zero is near.
+
+    before: the limits so far; they stay while the values fit. Else they grow on the side that was too short, by more
+    than they must, because every move of an axis redraws the chart.
+    """
     if before is not None:
         if before[0] <= low and high <= before[1]:
             return before
@@ -119,7 +122,7 @@ def linear_limits(low: float, high: float, before: Limits | None = None) -> Limi
 
 
 def log_limits(low: float, high: float, before: Limits | None = None) -> Limits:
-    """As `linear_limits`, for values above 0: 1, 2 or 5 times a power of ten."""
+    """As `linear_limits` for a logarithmic axis: values above 0; limits are 1, 2 or 5 times a power of ten."""
     if before is not None:
         if before[0] <= low and high <= before[1]:
             return before
@@ -144,8 +147,8 @@ def linear_ticks(lower: float, upper: float, parts: int) -> list[float]:
 
 
 def log_ticks(lower: float, upper: float, parts: int) -> list[float]:
-    """Positions 1, 2 and 5 times powers of ten within [lower, upper]; powers alone, then every second and so on, where
-    these would be more than `parts` + 1."""
+    """Positions at 1, 2 and 5 times powers of ten within [lower, upper]; where that is more than `parts` + 1, only the
+    powers, then every second power, and so on."""
     marks = [mark for mark in _log_marks(lower, upper) if lower * (1 - 1e-9) <= mark <= upper * (1 + 1e-9)]
     if len(marks) <= parts + 1:
         return marks

@@ -1,7 +1,7 @@
-"""The run folder: what is written there, by whom, and how it is read while it is being written.
+"""The run folder: which files it has, who writes them, and how they are read while the run writes.
 
-Every file has one writer. `RunFolder` reads; `training` writes through `write_status` and `append_metric`; whoever
-steers a run appends to control.jsonl.
+Every file has one writer. The run's own process writes through `write_status` and `append_metric`; everybody else only
+reads, and asks the run for something by appending to control.jsonl.
 """
 
 from __future__ import annotations
@@ -21,58 +21,80 @@ from core.base.errors import RunError
 from core.runs.spec import RunSpec, dump_spec, load_spec
 
 State = Literal["starting", "loading", "training", "saving", "finished", "stopped", "failed", "lost"]
-ENDED: frozenset[str] = frozenset({"finished", "stopped", "failed", "lost"})
-STARTING = 30.0  # seconds a new process has to say its first word (it imports little before it does)
-SILENCE = 90.0  # seconds without a heartbeat after which a run on another host counts as lost; a run beats every 2 s
+ENDED_STATES: frozenset[str] = frozenset({"finished", "stopped", "failed", "lost"})
+START_SECONDS = 30.0  # a new process has this long to write its first status; it imports little before that
+SILENCE_SECONDS = 90.0  # a run on another host counts as lost without a heartbeat for this long; a run beats every 2 s
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """An error's three parts, as in `SuironError`."""
+    """Why a run ended or cannot be read, in the three parts of a `SuironError`."""
 
     what: str
+    """What happened."""
     where: str = ""
+    """To which file, run or model."""
     do: str = ""
+    """What to do next."""
 
 
 class Status(msgspec.Struct, frozen=True):
-    """status.json. Times are seconds since the epoch. `message` says what the run is doing; `backend` which library
-    trains, and why."""
+    """status.json: where the run is."""
 
     state: State
+    """What the run is doing, or how it ended. `lost`: its process is gone without a last word."""
     step: int = 0
+    """Optimizer steps done."""
     total: int = 0
+    """Optimizer steps planned; 0 until it is known."""
     pid: int = 0
+    """The process that works; 0 until it writes its first status."""
     host: str = ""
+    """The machine it runs on."""
     started: float = 0.0
+    """When the folder was made, seconds since the epoch."""
     heartbeat: float = 0.0
+    """When the process last wrote, seconds since the epoch."""
     seconds_left: float | None = None
+    """Estimated time to the end, in seconds; None while it is unknown."""
     message: str = ""
+    """What the run is doing, in words."""
     backend: str = ""
+    """Which library trains, and why."""
     error: Trouble | None = None
+    """Why it failed."""
     facts: dict[str, Any] = {}
+    """Counts, hashes, revisions and versions that the run found out."""
 
     @property
     def ended(self) -> bool:
-        return self.state in ENDED
+        return self.state in ENDED_STATES
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """A line of metrics.jsonl: one logged optimizer step. A loss that is not a finite number is None. memory is GiB in
-    use at its peak."""
+    """A line of metrics.jsonl: one optimizer step."""
 
     step: int
+    """Optimizer steps done, this one included."""
     time: float
+    """When it was logged, seconds since the epoch."""
     loss: float | None = None
+    """Mean cross-entropy of the step's trained tokens, in nats; None where it is not a finite number."""
     learning_rate: float | None = None
+    """The rate of this step."""
     grad_norm: float | None = None
+    """Norm of the gradients before clipping."""
     tokens_per_second: float | None = None
+    """Tokens of the step, padding excluded, over its duration."""
     tokens: int = 0
+    """Tokens since the first step, padding excluded."""
     epoch: float = 0.0
+    """Passes over the rows so far."""
     memory: float | None = None
+    """Peak memory so far, in GiB."""
 
 
 class RunFolder:
-    """Reads one run. Cheap to make; every call looks at the disk."""
+    """One run on the disk. Cheap to make; every call reads the disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -83,7 +105,7 @@ class RunFolder:
 
     @property
     def adapter(self) -> Path:
-        """Where the trained LoRA adapter stands once the run has saved it (adapter_config.json is written last)."""
+        """Folder of the trained LoRA adapter, once the run has saved it (adapter_config.json is written last)."""
         return self.path / "adapter"
 
     @property
@@ -94,23 +116,22 @@ class RunFolder:
         return load_spec(self.path / "run.toml")
 
     def status(self) -> Status:
-        """The status as last written, or `lost` where its process is gone without having said that it ended."""
+        """The status as last written, or `lost` where the process is gone without having written how it ended."""
         try:
             status = self._status()
             if status.ended or _alive(status, self.id):
                 return status
-            status = self._status()  # again: it may have said that it ended, and gone, between the two looks
+            status = self._status()  # again: it may have ended between the two reads
         except FileNotFoundError:
             return Status(state="lost", error=Trouble("the run was never started", self.id, "Start it again"))
         except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
-            raise RunError(
-                f"the run's status cannot be read ({error})", str(self.path / "status.json"), "Look at its console.log"
-            ) from error
+            what = f"the run's status cannot be read ({error})"
+            raise RunError(what, str(self.path / "status.json"), "Look at its console.log") from error
         if not status.ended:
             trouble = Trouble(
-                "the process that trained is gone",
+                "the training process is gone",
                 self.id,
-                "Its console.log may say why; checkpoints and metrics up to then are kept",
+                "Its console.log may say why; checkpoints and metrics so far are kept",
             )
             return msgspec.structs.replace(status, state="lost", error=trouble)
         return status
@@ -130,10 +151,11 @@ class RunFolder:
         return metrics, offset
 
     def request(self, kind: Literal["stop", "checkpoint"]) -> None:
-        """Ask the run to do something; it obeys at its next step."""
+        """Ask the run to stop or to save a checkpoint; it does so at its next step."""
         files.append_json(self.path / "control.jsonl", {"request": kind, "time": time.time()})
 
     def requests(self, offset: int = 0) -> tuple[list[str], int]:
+        """The requests from byte `offset` of control.jsonl on, and the offset to go on from."""
         lines, offset = files.read_json_lines(self.path / "control.jsonl", offset)
         return [line["request"] for line in lines if isinstance(line.get("request"), str)], offset
 
@@ -149,13 +171,13 @@ class RunFolder:
 def _alive(status: Status, run_id: str) -> bool:
     now = time.time()
     if status.host != socket.gethostname():
-        return now - status.heartbeat < SILENCE
-    if not status.pid:  # between the folder's making and the process's first word
-        return now - status.started < STARTING
+        return now - status.heartbeat < SILENCE_SECONDS
+    if not status.pid:  # the process has not written its first status yet
+        return now - status.started < START_SECONDS
     command = Path(f"/proc/{status.pid}/cmdline")
     if command.parent.parent.joinpath("self").exists():
-        # A process number is used again after a while, and a zombie has no command line: only a process that names this
-        # run is it.
+        # Process ids are reused, and a zombie has no command line: only a process whose command line names this run
+        # counts.
         try:
             return run_id.encode() in command.read_bytes()
         except OSError:
@@ -168,7 +190,7 @@ def _alive(status: Status, run_id: str) -> bool:
 
 
 def create_run(spec: RunSpec) -> RunFolder:
-    """A new run folder with its `run.toml`. Its id sorts by time and carries the run's name."""
+    """A new run folder with its `run.toml`. Its id sorts by time and holds the run's name. Raises OSError, RunError."""
     content = dump_spec(spec)
     word = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:32] or "run"
     stamp = time.strftime("%Y%m%d-%H%M%S")
@@ -176,7 +198,7 @@ def create_run(spec: RunSpec) -> RunFolder:
     path.mkdir(mode=0o700)
     run = RunFolder(path)
     run.write_status(Status(state="starting", host=socket.gethostname(), started=time.time()))
-    files.replace_file(path / "run.toml", content)  # last: a folder without it is no run
+    files.replace_file(path / "run.toml", content)  # last: a folder without it is not a run
     return run
 
 
@@ -186,7 +208,8 @@ def list_runs() -> list[RunFolder]:
 
 
 def find_run(name: str) -> RunFolder:
-    """The run whose id is `name`, or the only one whose id begins with it or ends with it; `last` is the newest."""
+    """The run whose id is `name`, or the only one whose id starts or ends with it; `last` is the newest. Raises
+    RunError."""
     runs = list_runs()
     if name == "last" and runs:
         return runs[0]
@@ -194,6 +217,6 @@ def find_run(name: str) -> RunFolder:
         run for run in runs if run.id.startswith(name) or run.id.endswith(name)
     ]
     if len(matches) != 1:
-        what = "there is no such run" if not matches else f"{len(matches)} runs match"
+        what = "no such run" if not matches else f"{len(matches)} runs match"
         raise RunError(what, name, "`python -m core runs` lists them")
     return matches[0]

@@ -1,5 +1,5 @@
-"""Starts a run as a process of its own: own session, own log, no pipe to anyone, so that nothing that happens to the
-terminal reaches it."""
+"""Starts a run as a detached process: its own session, its own log and no pipe to anyone, so that nothing that happens
+to the terminal reaches it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from core.runs.spec import RunSpec, check
 
 
 def start_run(spec: RunSpec) -> RunFolder:
-    """Make the run's folder and start its process detached. Returns as soon as the process exists; its status says how
-    it goes on.
+    """Make the run's folder and start its process. Returns as soon as the process exists; its status says the rest.
 
-    Raises RunError where the specification is out of range, the folder cannot be made or no process can be started.
+    Raises RunError where a setting is out of range, the folder cannot be made or the process cannot be started.
     """
     check(spec)
     try:
@@ -27,7 +26,7 @@ def start_run(spec: RunSpec) -> RunFolder:
         raise RunError(
             f"the run's folder cannot be made ({error.strerror})",
             error.filename or "",
-            "Free some space or set SUIRON_HOME elsewhere",
+            "Free some space, or set SUIRON_HOME to another folder",
         ) from error
     try:
         with open(run.console, "ab") as console:
@@ -55,8 +54,7 @@ def start_run(spec: RunSpec) -> RunFolder:
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:
-    """Collect the exit status of a run that ends while its starter lives, so that a dead run is not taken for a living
-    zombie."""
+    """Collect the exit status of a run that ends before its starter does: else it stays a zombie, which looks alive."""
     import threading
 
     threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()

@@ -1,5 +1,4 @@
-"""Follows a run for a screen: reads only what is new since the last look, and keeps all that was read, so that nothing
-shown has a gap.
+"""Follows one run: reads what is new in its folder since the last read, and keeps everything read so far.
 
 Knows the folder's files; knows nothing of screens. `look` blocks on the disk: call it from a thread, one call at a
 time.
@@ -16,51 +15,49 @@ from core.base.safe_text import safe_line
 from core.runs.curve import Series
 from core.runs.folder import Metric, RunFolder, Status, Trouble
 
-TAIL = 32 * 1024  # bytes of console.log that are looked at
-LINES = 200
-_CONTROL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"
-)  # colours and cursor moves of progress bars, which mean nothing in a log
+TAIL_BYTES = 32 * 1024  # of console.log, from its end
+TAIL_LINES = 200
+# Colours and cursor moves of progress bars, which mean nothing in a log.
+_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class RunReader:
-    """What is known of one run: its status, its loss, the newest metric of all, the last lines of its console (safe
-    text), and `trouble` where the folder itself could not be read."""
+    """What is known of one run so far."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self.status = Status(state="starting")
         self.loss = Series()
+        """Loss over optimizer steps."""
         self.last: Metric | None = None
+        """The newest metric."""
         self.console: list[str] = []
+        """The last lines of the console, as safe text."""
         self.trouble: Trouble | None = None
+        """Why the folder could not be read the last time."""
         self._offset = 0
         self._seen: dict[Path, tuple[int, int, int]] = {}
 
     def look(self) -> bool:
-        """Read what is new. True where anything changed. What cannot be read is told in `trouble`, never raised."""
+        """Read what is new; True where anything changed. What cannot be read is kept in `trouble`, never raised."""
         before, self.trouble = self.trouble, None
         changed = False
-        for part in (
-            self._look_at_status,
-            self._look_at_metrics,
-            self._look_at_console,
-        ):  # status first: what it counts is then there
+        # The status first: the metrics that it counts are then there.
+        for read in (self._look_at_status, self._look_at_metrics, self._look_at_console):
             try:
-                changed |= part()
+                changed |= read()
             except SuironError as error:
                 self.trouble = Trouble(error.what, error.where, error.do)
             except OSError as error:
                 self.trouble = Trouble(
                     f"the run's folder cannot be read ({error.strerror})",
                     str(self.folder.path),
-                    "Look at the disk it is on",
+                    "Check the disk it is on",
                 )
         return changed or self.trouble != before
 
     def _look_at_status(self) -> bool:
-        # Read each time, because a process dies without a write; only an ended run never changes again unless its file
-        # does.
+        # Read every time, because a process can die without writing. Only an ended run changes with its file alone.
         if self.status.ended and not self._changed(self.folder.path / "status.json"):
             return False
         status = self.folder.status()
@@ -71,7 +68,7 @@ class RunReader:
         path = self.folder.path / "metrics.jsonl"
         if not self._changed(path):
             return False
-        if self._seen[path][1] < self._offset:  # another file than the one read so far
+        if self._seen[path][1] < self._offset:  # it was replaced by a shorter file
             self.loss, self.last, self._offset = Series(), None, 0
         metrics, self._offset = self.folder.metrics(self._offset)
         for metric in metrics:
@@ -87,7 +84,7 @@ class RunReader:
         return changed
 
     def _changed(self, path: Path) -> bool:
-        """Whether `path` is another file, or has another size or time of change, than at the last look."""
+        """Whether `path` is another file, or has another size or modification time, than at the last read."""
         try:
             found = path.stat()
         except FileNotFoundError:
@@ -98,20 +95,20 @@ class RunReader:
         return changed
 
 
-def console_tail(path: Path, limit: int = LINES) -> list[str]:
-    """The last lines of a log as safe text, at most `limit`. Of a line that was drawn again and again with carriage
-    returns, the last drawing; cursor moves and colours are dropped; empty lines too."""
+def console_tail(path: Path, limit: int = TAIL_LINES) -> list[str]:
+    """The last `limit` lines of a log as safe text. Of a line that carriage returns redraw, only the last drawing is
+    kept; escape sequences and empty lines are dropped."""
     with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - TAIL))
-        block = file.read(TAIL)
+        file.seek(max(0, size - TAIL_BYTES))
+        block = file.read(TAIL_BYTES)
     pieces = block.split(b"\n")
-    if size > TAIL:
-        pieces = pieces[1:] or pieces  # the first is torn
+    if size > TAIL_BYTES:
+        pieces = pieces[1:] or pieces  # the first line is incomplete
     lines = (_last_drawing(piece.decode("utf-8", "replace")) for piece in pieces)
     return [line for line in lines if line][-limit:]
 
 
 def _last_drawing(line: str) -> str:
-    drawings = [text for text in _CONTROL.sub("", line).split("\r") if text.strip()]
+    drawings = [text for text in _ESCAPE_SEQUENCE.sub("", line).split("\r") if text.strip()]
     return safe_line(drawings[-1]) if drawings else ""

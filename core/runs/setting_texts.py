@@ -1,4 +1,4 @@
-"""The settings of a run that a person edits: from a specification to texts and back. Pure; knows nothing of screens."""
+"""The settings of a run that a user edits, as texts: from a specification and back. Pure; knows nothing of screens."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from core.runs.spec import DataSection, MixturePart, ModelSection, RunSpec, chec
 
 @dataclass(frozen=True)
 class Setting:
-    """key: where it stands in `run.toml`; words: its short name; help: one sentence, with its unit."""
+    """One setting that the form shows."""
 
     key: str
+    """Its key in `run.toml`, as `section.name`."""
     words: str
+    """Its short name."""
     whole: bool
+    """Whether it is a whole number."""
     help: str
+    """One sentence, with the unit."""
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -33,41 +37,41 @@ SETTINGS: tuple[Setting, ...] = (
         True,
         "Forward passes to one optimizer step (gradient accumulation).",
     ),
-    Setting("train.learning_rate", "learning rate", False, "Its peak, after the warm-up."),
+    Setting("train.learning_rate", "learning rate", False, "The peak, after the warm-up."),
     Setting("lora.r", "LoRA r", True, "Rank of the LoRA matrices."),
     Setting("lora.alpha", "LoRA alpha", True, "The adapter is scaled by alpha / r."),
     Setting(
-        "prompt.max_seq_length", "max length", True, "Tokens of a row; longer rows are left out or cut, and counted."
+        "prompt.max_seq_length",
+        "max length",
+        True,
+        "The most tokens of a row; longer rows are left out or cut, and counted.",
     ),
     Setting("prompt.vanilla_share", "vanilla share", False, "Share of the rows trained without reasoning, 0 to 1."),
-    Setting("train.seed", "seed", True, "Of the mixture, the order of the rows and the first weights."),
-    Setting("train.save_steps", "save every", True, "Steps between checkpoints; 0 saves at the end alone."),
+    Setting("train.seed", "seed", True, "Seed of the mixture, the row order and the first weights."),
+    Setting("train.save_steps", "save every", True, "Steps between checkpoints; 0 saves only at the end."),
 )
-SHARE = "prompt.vanilla_share"  # no key of the file any more: it stands for the first weight of a mixture of two
+SHARE = "prompt.vanilla_share"  # not a key of the file: the first weight of a mixture of two
 _BY_KEY = {setting.key: setting for setting in SETTINGS}
 
 
 def seeds_spec(data: DataSection, model: ModelSection) -> RunSpec:
-    """The preset `seeds`: LoRA r 16 and alpha 16 on all seven projections, no dropout, no bias, 4 bit, 2048 tokens, 15
-    % vanilla, seed 3442.
-
-    These are the defaults of the specification itself.
-    """
+    """The preset `seeds`: LoRA r 16 and alpha 16 on all seven projections, no dropout, no bias, 4 bit, 2048 tokens,
+    15 % without reasoning, seed 3442. These are the defaults of the specification itself."""
     return RunSpec(data=data, model=model, name="seeds")
 
 
 def texts_of(spec: RunSpec) -> dict[str, str]:
-    """The editable settings as a person writes them, by key."""
+    """The editable settings as a user types them, by key."""
     return {
         setting.key: _share(spec) if setting.key == SHARE else _text(_get(spec, setting.key)) for setting in SETTINGS
     }
 
 
 def with_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
-    """`spec` with the settings in `texts` (by key; unknown keys are ignored). The seed counts for the mixture and the
+    """`spec` with the settings in `texts`, by key; unknown keys are ignored. The seed is set for the mixture and for
     training alike.
 
-    Raises RunError whose `where` is the key of the first setting that is no number or out of its range.
+    Raises RunError whose `where` is the key of the first setting that is not a number or out of range.
     """
     sections: dict[str, dict[str, Any]] = {"train": {}, "lora": {}, "prompt": {}}
     for setting in SETTINGS:
@@ -94,7 +98,7 @@ def with_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
 
 
 def setting_words(key: str) -> str:
-    """The short name of a setting, or the key itself where it is none that a person edits."""
+    """The short name of a setting, or the key itself where the form does not show it."""
     return _BY_KEY[key].words if key in _BY_KEY else key
 
 
@@ -108,9 +112,9 @@ def _with_share(spec: RunSpec, share: float) -> tuple[MixturePart, ...]:
     mixture = spec.prompt.mixture
     if len(mixture) != 2:
         raise RunError(
-            f"this run has a mixture of {len(mixture)} templates, not of two",
+            f"the mixture has {len(mixture)} templates, not two",
             SHARE,
-            "Change prompt.mixture in its file",
+            "Change prompt.mixture in the run's file",
         )
     if not 0.0 <= share <= 1.0:
         raise RunError(f"{setting_words(SHARE)} must be between 0 and 1", SHARE, f"Change {SHARE}")

@@ -13,45 +13,51 @@ from core.base.row import COLUMNS, OPTIONAL
 from core.tokens.loss_mask import Loss, TooLong, slot_weights
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+"""The seven linear layers of a decoder block, by the names that Llama, Qwen and Mistral share."""
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of the file; a key it does not know is an error, so that a misspelt setting is never silently a
-    default."""
+    """A table of the file. An unknown key is an error: a misspelt setting must not silently be a default."""
 
 
 class DataSection(_Section, frozen=True):
-    """source: a path or hub name; split: of a hub name or saved directory; train_flag: only rows whose `sysflag` is
-    this are trained on, empty for all (a source without the column trains on all). columns: which of the source's
-    columns each of the six is taken from, as `NAME` or `NAME:HOW`, left empty where it is not named; without the table
-    as the person saved it, or as guessed."""
+    """[data]: which rows the run is about."""
 
     source: str
+    """A path, a pattern, a folder, a hub name, or `demo`."""
     split: str = ""
+    """The split of a hub name or of a directory that `datasets` saved; empty for its default."""
     train_flag: str = "train"
+    """Only rows with this `sysflag` are trained on. Empty: all rows. A source without that column trains on all."""
     columns: dict[str, str] | None = None
+    """Which source column each of the six is taken from, as `NAME` or `NAME:HOW`; a column that is not listed is left
+    empty. None: the mapping that the user saved beside the data, or a guess."""
 
 
 class ModelSection(_Section, frozen=True):
-    """name: a folder, a hub name, or `demo`. load_in_4bit holds on CUDA alone. trust_remote_code runs the model
-    author's own code."""
+    """[model]: what is trained."""
 
     name: str
+    """A folder, a hub name, or `demo`."""
     load_in_4bit: bool = True
+    """Load the base weights in 4 bit. Only CUDA does; elsewhere it has no effect."""
     trust_remote_code: bool = False
+    """Run the model author's own code."""
 
 
 class MixturePart(_Section, frozen=True):
-    """template: its name; weight: its share of the rows, after division by the sum of all weights."""
+    """One template of the mixture and its weight."""
 
     template: str
+    """The template's name."""
     weight: float = 1.0
+    """Its share of the rows, relative to the sum of all weights."""
 
 
 def two_templates(
     vanilla_share: float, vanilla: str = "alpaca", reasoning: str = "alpaca-reasoning"
 ) -> tuple[MixturePart, ...]:
-    """`vanilla_share` (0 to 1) of the rows without their reasoning, the others with it."""
+    """A mixture of two: `vanilla_share` (0 to 1) of the rows without their reasoning, the others with it."""
     return (
         MixturePart(template=vanilla, weight=vanilla_share),
         MixturePart(template=reasoning, weight=1.0 - vanilla_share),
@@ -59,22 +65,27 @@ def two_templates(
 
 
 class PromptSection(_Section, frozen=True):
-    """mixture: the templates that the rows are trained with, drawn by `seed` and each row's identity; a row without
-    reasoning takes one of those that ask for none. drop_empty_input: as the templates say, where it is not given.
-    loss_on: `completion`, `all`, `response`, or a weight for each of prompt, reasoning, response and end. too_long:
-    what happens to a row of more than max_seq_length tokens: `drop`, `cut_reasoning` (its middle; prompt, answer and
-    end stay) or `cut_end` (which teaches a model not to end)."""
+    """[prompt]: how a row becomes text, which of it is trained, and what happens to long rows."""
 
     mixture: tuple[MixturePart, ...] = two_templates(0.15)
+    """The templates, drawn for each row by `seed` and the row's identity. A row without reasoning only draws from the
+    templates that ask for none."""
     seed: int = 3442
+    """Seed of the draw."""
     drop_empty_input: bool | None = None
+    """Leave out the input block of a row whose input is empty. None: as each template says."""
     max_seq_length: int = 2048
+    """The most tokens of a row, its end of sequence included."""
     too_long: TooLong = "drop"
+    """What happens to a longer row: `drop`, `cut_reasoning` (its middle; prompt, answer and end stay) or `cut_end`
+    (which teaches the model not to end)."""
     loss_on: Loss = "completion"
+    """Which tokens are trained: `completion`, `all`, `response`, or a weight for each of prompt, reasoning, response
+    and end."""
 
     @property
     def vanilla_share(self) -> float | None:
-        """The share of the first of two templates; None where the mixture has not two."""
+        """The share of the first of two templates, 0 to 1; None where the mixture does not have two."""
         if len(self.mixture) != 2:
             return None
         total = sum(part.weight for part in self.mixture)
@@ -82,46 +93,68 @@ class PromptSection(_Section, frozen=True):
 
 
 class LoraSection(_Section, frozen=True):
-    """bias: `none` alone, because an adapter that changes biases cannot be taken off again to ask the base model
-    beneath it."""
+    """[lora]: the adapter."""
 
     r: int = 16
+    """Rank of the LoRA matrices."""
     alpha: int = 16
+    """The adapter's output is scaled by alpha / r (alpha / sqrt(r) with rsLoRA)."""
     dropout: float = 0.0
+    """Dropout on the adapter's input, 0 up to 1."""
     target_modules: tuple[str, ...] = PROJECTIONS
+    """Names of the linear layers that get an adapter."""
     bias: Literal["none"] = "none"
+    """Only `none`: an adapter that changes biases cannot be switched off again to ask the base model."""
     use_rslora: bool = False
+    """Rank-stabilised LoRA (arXiv 2312.03732)."""
 
 
 class TrainSection(_Section, frozen=True):
-    """steps: optimizer steps; 0 means `epochs` passes over the data instead. learning_rate is the peak, after
-    `warmup_steps`. save_steps: a checkpoint every so many steps, 0 for none but the last. optim: a name of
-    transformers; `auto` picks 8-bit AdamW on CUDA."""
+    """[train]: the optimizer and its steps."""
 
     steps: int = 0
+    """Optimizer steps; 0: as many as `epochs` need."""
     epochs: float = 1.0
+    """Passes over the rows, where `steps` is 0."""
     batch_size: int = 2
+    """Rows of one forward pass."""
     gradient_accumulation: int = 4
+    """Forward passes of one optimizer step."""
     learning_rate: float = 2e-4
+    """The peak, reached after `warmup_steps`."""
     warmup_steps: int = 5
+    """Optimizer steps until the peak."""
     scheduler: str = "linear"
+    """A learning rate schedule of transformers, by name."""
     weight_decay: float = 0.01
+    """AdamW's decoupled weight decay."""
     max_grad_norm: float = 1.0
+    """Gradients are clipped to this norm."""
     optim: str = "auto"
+    """An optimizer of transformers, by name; `auto`: 8-bit AdamW on CUDA, AdamW elsewhere."""
     seed: int = 3442
+    """Seed of the row order, the first adapter weights and dropout."""
     gradient_checkpointing: bool = True
+    """Compute activations again in the backward pass instead of keeping them: less memory, more time."""
     save_steps: int = 0
+    """Optimizer steps between checkpoints; 0: only the last one."""
 
 
 class RunSpec(_Section, frozen=True):
-    """What a run does, whole. `name` is a word for people and part of the run's id."""
+    """What a run does, whole."""
 
     data: DataSection
+    """[data]"""
     model: ModelSection
+    """[model]"""
     prompt: PromptSection = PromptSection()
+    """[prompt]"""
     lora: LoraSection = LoraSection()
+    """[lora]"""
     train: TrainSection = TrainSection()
+    """[train]"""
     name: str = "run"
+    """A word for people; it is part of the run's id."""
 
 
 def load_spec(path: Path) -> RunSpec:
@@ -133,15 +166,11 @@ def load_spec(path: Path) -> RunSpec:
     try:
         spec = msgspec.convert(_migrated(msgspec.toml.decode(path.read_bytes())), RunSpec)
     except OSError as error:
-        raise RunError(
-            f"the run's specification cannot be read ({error.strerror})", str(path), "Name a TOML file that exists"
-        ) from error
+        what = f"the run's specification cannot be read ({error.strerror})"
+        raise RunError(what, str(path), "Name a TOML file that exists") from error
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise RunError(
-            f"this is no run specification: {error}",
-            str(path),
-            "Mend the key it names; `python -m core train --example` prints a whole one",
-        ) from error
+        advice = "Fix the key it names; `python -m core train --example` prints a whole one"
+        raise RunError(f"this is not a valid run specification: {error}", str(path), advice) from error
     check(spec, str(path))
     return msgspec.structs.replace(
         spec,
@@ -151,34 +180,31 @@ def load_spec(path: Path) -> RunSpec:
 
 
 def _migrated(content: Any) -> Any:
-    """The file's content with the keys `vanilla`, `reasoning` and `vanilla_share` of earlier versions as a mixture of
-    two. Raises ValueError."""
+    """The file's content, with the keys `vanilla`, `reasoning` and `vanilla_share` of earlier versions turned into a
+    mixture of two. Raises ValueError."""
     prompt = content.get("prompt") if isinstance(content, dict) else None
     old = {"vanilla": "alpaca", "reasoning": "alpaca-reasoning", "vanilla_share": 0.15}
     if not isinstance(prompt, dict) or old.keys().isdisjoint(prompt):
         return content
     if "mixture" in prompt:
         raise ValueError(
-            "prompt.mixture stands beside prompt.vanilla, prompt.reasoning or prompt.vanilla_share, its old words: keep it alone"
+            "prompt.mixture cannot be combined with the old keys prompt.vanilla, prompt.reasoning and "
+            "prompt.vanilla_share: keep prompt.mixture alone"
         )
     vanilla, reasoning, share = (prompt.get(key, value) for key, value in old.items())
     if not isinstance(share, int | float) or not 0.0 <= share <= 1.0:
         raise ValueError(f"prompt.vanilla_share must be between 0 and 1, not {share!r}")
     mixture = [{"template": vanilla, "weight": float(share)}, {"template": reasoning, "weight": 1.0 - share}]
-    return {
-        **content,
-        "prompt": {"mixture": mixture, **{key: value for key, value in prompt.items() if key not in old}},
-    }
+    kept = {key: value for key, value in prompt.items() if key not in old}
+    return {**content, "prompt": {"mixture": mixture, **kept}}
 
 
 def _beside(path: Path, name: str) -> str:
     found = path.parent / name
     try:
         return str(found.absolute()) if found.exists() else name
-    except (
-        OSError,
-        ValueError,
-    ):  # too long for a file's name, or in a folder that may not be looked into: whoever opens it says so
+    # Too long for a file name, or in a folder that may not be read: whoever opens it says so.
+    except (OSError, ValueError):
         return name
 
 
@@ -186,12 +212,12 @@ def dump_spec(spec: RunSpec) -> bytes:
     """Raises RunError where a name in it cannot be written as UTF-8."""
     try:
         return msgspec.toml.encode(_without_none(msgspec.to_builtins(spec)))
-    except UnicodeEncodeError as error:  # bytes of a file's name, which Python carries as lone surrogates
-        raise RunError("a file's name is no UTF-8", repr(error.object), "Rename the file or folder") from error
+    except UnicodeEncodeError as error:  # a file name's bytes, which Python carries as lone surrogates
+        raise RunError("a file name is not UTF-8", repr(error.object), "Rename the file or folder") from error
 
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:
-    """TOML has no null: what is not given is left out."""
+    """TOML has no null: a key without a value is left out."""
     return {
         key: _without_none(value) if isinstance(value, dict) else value
         for key, value in table.items()
@@ -247,7 +273,7 @@ def _check_columns(columns: dict[str, str], where: str) -> None:
     for column in columns:
         if column not in COLUMNS:
             raise RunError(
-                f"data.columns.{column} is none of the six columns", where, f"Name one of {', '.join(COLUMNS)}"
+                f"data.columns.{column} is not one of the six columns", where, f"Name one of {', '.join(COLUMNS)}"
             )
     for column in COLUMNS:
         if column not in OPTIONAL and not columns.get(column):

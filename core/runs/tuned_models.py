@@ -1,4 +1,4 @@
-"""Which tuned models there are: runs on a model that have saved a whole adapter."""
+"""The tuned models there are: runs that have saved a complete adapter on a base model."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ from core.templates.template_files import beside, list_templates
 
 
 class Tuned(msgspec.Struct, frozen=True):
-    """run: its id; adapter: the folder that the engine loads; drop_empty_input: how it was trained, and so how it is
-    asked; templates: the names of those it was trained on, of the largest share first."""
+    """A run's adapter, and how its model is asked."""
 
     run: str
+    """The run's id."""
     adapter: str
+    """The adapter's folder."""
     drop_empty_input: bool = False
+    """Whether it was trained, and so is asked, without the input block where the input is empty."""
     templates: tuple[str, ...] = ()
+    """Names of the templates it was trained with, the largest share first."""
 
 
 def tuned_models(model: str) -> list[Tuned]:
-    """The runs on `model` with a whole adapter, newest first. Reads the disk."""
+    """The runs on `model` with a complete adapter, newest first. Reads the disk."""
     found: list[Tuned] = []
     for run in list_runs():
         if not (run.adapter / "adapter_config.json").is_file():
@@ -33,8 +36,7 @@ def tuned_models(model: str) -> list[Tuned]:
         try:
             spec = run.spec()
         except SuironError:
-            # without its specification nobody knows what the adapter belongs on; the train room shows what is wrong
-            # with it
+            # Without its specification nobody knows the adapter's base model; the Train room shows the error.
             continue
         if spec.model.name == model:
             mixture = sorted(spec.prompt.mixture, key=lambda part: -part.weight)
@@ -45,21 +47,20 @@ def tuned_models(model: str) -> list[Tuned]:
 
 
 def kept_beside(adapter: str | Path) -> Path:
-    """The folder of the templates as they were when the run with this adapter was trained; they win over what became of
-    their files since."""
+    """The run's own copies of its templates, as they were when it trained; they win over later versions."""
     return Path(adapter).parent / "templates"
 
 
 def templates_to_ask(data: str, adapter: str = "") -> dict[str, Template]:
-    """By name: Suiron's, texts first; the user's own; those beside the data set `data`; and those kept with the run of
-    the adapter in the folder `adapter`. Reads the disk."""
+    """Templates to ask with, by name: the built-in ones, the user's own, those beside the data set `data`, and those
+    that the run of `adapter` (a folder) keeps. Reads the disk."""
     folders = (*beside(data), kept_beside(adapter)) if adapter else beside(data)
-    found = {one.name: one.template for one in list_templates(folders) if one.template is not None}
+    found = {listed.name: listed.template for listed in list_templates(folders) if listed.template is not None}
     return dict(TEMPLATES) | {name: template for name, template in found.items() if name not in TEMPLATES}
 
 
 def drops_empty_input(spec: RunSpec) -> bool:
-    """Whether the run's prompts leave out the heading of an empty input: as it says itself, else as its templates
+    """Whether the run's prompts leave out the input block of an empty input: as the run says, else as its templates
     do."""
     if spec.prompt.drop_empty_input is not None:
         return spec.prompt.drop_empty_input
@@ -68,4 +69,4 @@ def drops_empty_input(spec: RunSpec) -> bool:
             get_template(part.template, beside(spec.data.source)).drop_empty_input for part in spec.prompt.mixture
         )
     except SuironError:
-        return False  # a template that is gone since: most say no
+        return False  # a template that was deleted since; most keep the block

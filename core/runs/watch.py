@@ -1,4 +1,4 @@
-"""Watching a run's folder until the run ends, and the words for where it is. Only reads: leaving harms nothing."""
+"""Watching a run's folder until the run ends, and its progress in words. Only reads, so leaving harms nothing."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 from core.runs.folder import Metric, RunFolder, Status
 
-PAUSE = 0.5  # seconds between two looks
+PAUSE_SECONDS = 0.5
 
 
 def watch(run: RunFolder) -> Iterator[tuple[Status, list[Metric]]]:
-    """The run's status and the metrics that are new since the last look, until it has ended (the last look
-    included)."""
+    """The run's status and its new metrics, twice a second, until and including the one where it has ended."""
     offset = 0
     while True:
         status = run.status()
@@ -20,11 +19,11 @@ def watch(run: RunFolder) -> Iterator[tuple[Status, list[Metric]]]:
         yield status, metrics
         if status.ended:
             return
-        time.sleep(PAUSE)
+        time.sleep(PAUSE_SECONDS)
 
 
 def progress_line(status: Status, metric: Metric) -> str:
-    """`step 12/50 · loss 0.4312 · 310 tok/s · 1 min 20 s left`; what is not known is left out."""
+    """`step 12/50 · loss 0.4312 · 310 tok/s · 1 min 20 s left`; unknown parts are left out."""
     loss = "not a number" if metric.loss is None else f"{metric.loss:.4f}"
     parts = [f"step {metric.step}/{status.total}", f"loss {loss}"]
     if metric.tokens_per_second:

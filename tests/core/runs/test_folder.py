@@ -13,7 +13,7 @@ import pytest
 from core.base import folders
 from core.base.errors import RunError
 from core.runs import folder
-from core.runs.folder import SILENCE, STARTING, Metric, RunFolder, Status, create_run, find_run, list_runs
+from core.runs.folder import SILENCE_SECONDS, START_SECONDS, Metric, RunFolder, Status, create_run, find_run, list_runs
 from core.runs.spec import DataSection, ModelSection, RunSpec
 
 SPEC = RunSpec(name="My run! 推論", data=DataSection(source="demo"), model=ModelSection(name="demo"))
@@ -69,13 +69,13 @@ def test_another_process_with_its_number_is_not_the_run() -> None:
 def test_a_process_that_never_spoke_is_lost_after_a_while() -> None:
     run = create_run(SPEC)
     assert status(run, state="starting", pid=0).state == "starting"
-    assert status(run, state="starting", pid=0, started=time.time() - STARTING - 1).state == "lost"
+    assert status(run, state="starting", pid=0, started=time.time() - START_SECONDS - 1).state == "lost"
 
 
 def test_on_another_host_the_heartbeat_decides() -> None:
     run = create_run(SPEC)
     assert status(run, host="elsewhere").state == "training"
-    assert status(run, host="elsewhere", heartbeat=time.time() - SILENCE - 1).state == "lost"
+    assert status(run, host="elsewhere", heartbeat=time.time() - SILENCE_SECONDS - 1).state == "lost"
 
 
 def test_metrics_are_read_on_from_where_one_was() -> None:

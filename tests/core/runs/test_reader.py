@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.runs.folder import Metric, RunFolder, Status, create_run
-from core.runs.reader import TAIL, RunReader, console_tail
+from core.runs.reader import TAIL_BYTES, RunReader, console_tail
 from core.runs.setting_texts import seeds_spec
 from core.runs.spec import DataSection, ModelSection
 
@@ -89,4 +89,4 @@ def test_only_the_end_of_a_long_console_is_read(tmp_path: Path) -> None:
     log.write_text("\n".join(f"line {number}" for number in range(100_000)))
     lines = console_tail(log, limit=3)
     assert lines == ["line 99997", "line 99998", "line 99999"]
-    assert len(console_tail(log, limit=10**6)) < TAIL
+    assert len(console_tail(log, limit=10**6)) < TAIL_BYTES
