@@ -1,7 +1,6 @@
-"""`python -m core.training RUN_FOLDER`: one run, from its specification to its adapter. Reads no terminal and asks
-nothing.
+"""`python -m core.training RUN_FOLDER`: one run, from its specification to its adapter, without a terminal.
 
-The heavy libraries are imported only once the rows are known to be there, so that a wrong path fails within a second.
+The heavy libraries are imported only once the rows are read, so that a wrong path fails within a second.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from core.models.loading import LoadedModel
 
-_NICE = 10  # on a CPU the run takes every core there is; the terminal goes first
+_NICE = 10  # on a CPU the run uses every core; the terminal goes first
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "tokenizers", "bitsandbytes", "unsloth")
 
 
@@ -49,7 +48,7 @@ def main(arguments: list[str]) -> int:
             _train(run, spec, reporter, wishes)
         except Stopped:
             reporter.end("stopped", "stopped before the first step; nothing was trained")
-        except BaseException as error:  # whatever it is, the status must say that the run has ended
+        except BaseException as error:  # whatever it is, the status must say that the run ended
             traceback.print_exc()
             trouble = explain(error, spec, run.id)
             reporter.end("failed", trouble.what, trouble)
@@ -64,9 +63,8 @@ def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) ->
 
     reporter.update(message="importing the libraries")
     if prepared.weighted:
-        os.environ["UNSLOTH_RETURN_LOGITS"] = (
-            "1"  # read when Unsloth is imported: without scores there is no loss but its own
-        )
+        # Read when Unsloth is imported: without logits only its own, unweighted loss can be computed.
+        os.environ["UNSLOTH_RETURN_LOGITS"] = "1"
     _settle_machine()
     loaded = _load(spec, prepared.longest, reporter)
     trainable, total = loaded.model.get_nb_trainable_parameters()
@@ -99,27 +97,28 @@ def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) ->
 
     steps = Steps(run, reporter, wishes, losses, spec.train.save_steps, about, keep)
     trainer = make_trainer(loaded, spec, prepared, run.path / "checkpoints", losses, steps)
-    unkept = ""
+    checkpoint_failure = ""
     try:
         trainer.train()
-    except (
-        Exception
-    ) as error:  # the last checkpoint comes after the adapter: without it the run has still done what it was for
+    except Exception as error:
+        # The last checkpoint is written after the adapter: where it alone fails, the run has still trained its adapter.
         if not saved:
             raise
         traceback.print_exc()
         drop_torn(run.path / "checkpoints")
-        unkept = f"; the last checkpoint is not saved: {explain(error, spec, run.id).what}"
+        checkpoint_failure = f"; the last checkpoint was not saved: {explain(error, spec, run.id).what}"
 
     done, planned = trainer.state.global_step, trainer.state.max_steps
-    if not saved:  # no step was left to do
+    if not saved:  # there was no step left to run
         keep(done)
     reporter.facts(steps_without_finite_loss=len(steps.not_finite))
     loss = "no finite loss" if steps.loss is None else f"loss {steps.loss:.4f}"
     if done < planned:
-        reporter.end("stopped", f"stopped after {done} of {planned} steps, {loss}; the adapter is saved{unkept}")
+        reporter.end(
+            "stopped", f"stopped after {done} of {planned} steps, {loss}; the adapter is saved{checkpoint_failure}"
+        )
     else:
-        reporter.end("finished", f"finished after {done} steps, {loss}{unkept}")
+        reporter.end("finished", f"finished after {done} steps, {loss}{checkpoint_failure}")
 
 
 def _rows(run: RunFolder, spec: RunSpec, reporter: Reporter) -> Prepared:
@@ -138,21 +137,18 @@ def _rows(run: RunFolder, spec: RunSpec, reporter: Reporter) -> Prepared:
     tokenizer = TextTokenizer.from_folder(folder)
     prepared = prepare(data, spec, tokenizer, lambda rows: reporter.hold(message=f"encoding the rows: {rows} done"))
     reporter.facts(**facts_of(data), **prepared.facts())
-    for template in named_templates(
-        spec.prompt.mixture, spec.data.source
-    ):  # one that is changed later was not what this run was trained with
-        files.replace_file(
-            files.private_dir(run.path / "templates") / f"{template.name}.yaml", dump_template(template).encode()
-        )
+    # Copies: a template that is edited later is not what this run was trained with.
+    for template in named_templates(spec.prompt.mixture, spec.data.source):
+        folder = files.private_dir(run.path / "templates")
+        files.replace_file(folder / f"{template.name}.yaml", dump_template(template).encode())
     return prepared
 
 
 def _settle_machine() -> None:
-    """One GPU for one process: with more in sight the trainer would split every batch. Without a GPU, all cores work,
-    below everybody else.
+    """Use one GPU: with more of them visible, the trainer would split every batch. Without a GPU use all cores, at a
+    lower priority than everything else.
 
-    Called before torch is imported: it looks at the variable once, and its threads inherit the priority they are born
-    with.
+    Called before torch is imported: torch reads the variable once, and its threads inherit the priority.
     """
     os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     from core.models.backend import available_cores, prepare_imports

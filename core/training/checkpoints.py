@@ -1,5 +1,5 @@
-"""What a run leaves on the disk: the adapter, replaced whole or not at all, and checkpoints with a mark that says they
-are whole."""
+"""What a run leaves on the disk: the adapter, replaced completely or not at all, and checkpoints with a mark that says
+they are complete."""
 
 from __future__ import annotations
 
@@ -13,21 +13,25 @@ import msgspec
 from core.base import files
 
 ABOUT = "suiron.json"
-_LAST = "adapter_config.json"  # readers take the folder for whole once this file is there
+_LAST = "adapter_config.json"  # readers take the adapter as complete once this file exists
 _NEEDED = ("adapter_config.json", "adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json")
 
 
 class About(msgspec.Struct, frozen=True):
-    """suiron.json beside an adapter: what it belongs on, and where it came from."""
+    """suiron.json beside an adapter: its base model, and where it came from."""
 
     base_model: str
+    """The base model's name, as in the specification."""
     base_folder: str
+    """The folder it was loaded from."""
     run: str
+    """The run's id."""
     step: int
+    """Optimizer steps it was trained for."""
 
 
 def save_adapter(model: Any, target: Path, about: About) -> None:
-    """Write the adapter of the PeftModel `model` to `target`. A reader sees an old one, none, or the whole new one.
+    """Write the adapter of the PeftModel `model` to `target`. A reader sees the old one, none, or the complete new one.
     Raises OSError."""
     fresh = target.with_name(f"{target.name}.tmp")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -38,16 +42,15 @@ def save_adapter(model: Any, target: Path, about: About) -> None:
     for path in fresh.iterdir():
         with open(path, "rb") as file:
             os.fsync(file.fileno())
-    if (
-        target.exists()
-    ):  # a folder cannot replace one that has files: the old one first stops being an adapter, then goes
+    # A folder cannot replace one that has files: the old one first stops being an adapter, then it is removed.
+    if target.exists():
         (target / _LAST).unlink(missing_ok=True)
         shutil.rmtree(target)
     fresh.rename(target)
 
 
 def mark_whole(checkpoint: Path, about: About) -> None:
-    """Called once everything of a checkpoint is written: the mark names every file with its size."""
+    """Mark a checkpoint as complete once all of it is written: the mark names every file and its size."""
     sizes = {
         path.name: path.stat().st_size for path in sorted(checkpoint.iterdir()) if path.is_file() and path.name != ABOUT
     }
@@ -55,7 +58,7 @@ def mark_whole(checkpoint: Path, about: About) -> None:
 
 
 def is_whole(checkpoint: Path) -> bool:
-    """Whether `checkpoint` was written to its end and its files still have the sizes they had then."""
+    """Whether `checkpoint` was marked as complete and its files still have the sizes they had then."""
     try:
         sizes = msgspec.json.decode((checkpoint / ABOUT).read_bytes())["files"]
         return all(name in sizes for name in _NEEDED) and all(
@@ -66,7 +69,7 @@ def is_whole(checkpoint: Path) -> bool:
 
 
 def drop_torn(checkpoints: Path) -> None:
-    """Remove what is no whole checkpoint, such as one that a full disk cut short."""
+    """Remove incomplete checkpoints, such as one that a full disk cut short."""
     for checkpoint in checkpoints.glob("checkpoint-*"):
         if not is_whole(checkpoint):
             shutil.rmtree(checkpoint, ignore_errors=True)

@@ -1,5 +1,4 @@
-"""The run's console.log as a stream that a full disk does not turn into an error: what cannot be written is lost, and
-the run goes on."""
+"""The run's console.log as a stream that survives a full disk: what cannot be written is lost, and the run goes on."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from typing import Any, TextIO
 
 
 class Console:
-    """Stands in for sys.stdout and sys.stderr; everything but writing is the stream's own."""
+    """Replaces sys.stdout and sys.stderr; everything but writing is the stream's own."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,5 +1,5 @@
-"""From whatever ended a run to a cause that a person can act on. Imports nothing heavy: it must work when little memory
-is left."""
+"""From the exception that ended a run to a cause that a user can act on. Imports nothing heavy: it must work when
+little memory is left."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from core.base.safe_text import safe_line
 from core.runs.folder import Trouble
 from core.runs.spec import RunSpec
 
-_SEE = "See console.log in the run's folder for the whole of it"
+_SEE = "See console.log in the run's folder for the details"
 
 
 def explain(error: BaseException, spec: RunSpec | None, where: str) -> Trouble:
-    """`where`: what the run was about, for errors that do not say it themselves."""
+    """where: the run, for errors that do not name anything themselves."""
     if isinstance(error, SuironError):
         return Trouble(error.what, error.where or where, error.do)
     if _on_gpu(error):
         return Trouble(
-            f"the GPU's memory ran out{_at(spec)}", spec.model.name if spec else where, smaller(spec, gpu=True)
+            f"the GPU ran out of memory{_at(spec)}", spec.model.name if spec else where, smaller(spec, gpu=True)
         )
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         return Trouble(
-            f"the main memory ran out{_at(spec)}", spec.model.name if spec else where, smaller(spec, gpu=False)
+            f"this machine ran out of memory{_at(spec)}", spec.model.name if spec else where, smaller(spec, gpu=False)
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Trouble("the disk is full", str(error.filename or where), "Free some space and start the run again")
@@ -32,7 +32,7 @@ def explain(error: BaseException, spec: RunSpec | None, where: str) -> Trouble:
 
 
 def _on_gpu(error: BaseException) -> bool:
-    """torch.OutOfMemoryError by name, and what libraries beside torch raise when CUDA refuses them memory."""
+    """torch.OutOfMemoryError by name, and what other libraries raise when CUDA refuses them memory."""
     return (
         type(error).__name__ == "OutOfMemoryError"
         or "CUDA out of memory" in str(error)
@@ -47,12 +47,12 @@ def _at(spec: RunSpec | None) -> str:
 def smaller(spec: RunSpec | None, gpu: bool) -> str:
     """The next smaller setting to try, as a sentence without its full stop."""
     if spec is None:
-        return "Choose a smaller model, or end what else uses the memory"
+        return "Choose a smaller model, or stop other programs that use the memory"
     train, prompt = spec.train, spec.prompt
     if train.batch_size > 1:
         half = train.batch_size // 2
         more = train.gradient_accumulation * train.batch_size // half
-        return f"Set train.batch_size = {half} and train.gradient_accumulation = {more}, which trains the same"
+        return f"Set train.batch_size = {half} and train.gradient_accumulation = {more}, which trains the same way"
     if not train.gradient_checkpointing:
         return "Set train.gradient_checkpointing = true"
     if gpu and not spec.model.load_in_4bit:

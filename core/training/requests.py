@@ -1,5 +1,5 @@
-"""What others ask of a running run: lines of its control file, and signals. The run looks at its next step; nothing
-here interrupts anything."""
+"""What a run is asked to do while it trains: lines of its control file, and signals. The run reads them at its next
+step; nothing here interrupts it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ class Stopped(Exception):
 
 
 class Wishes:
-    """stop stays once it is asked for; checkpoint is taken by whoever makes one."""
+    """The requests that the run has not carried out yet."""
 
     def __init__(self, run: RunFolder) -> None:
         self._run = run
         self._offset = 0
         self._terminated = threading.Event()
         self.stop = False
+        """Stop after this step. Stays True once it is asked for."""
         self.checkpoint = False
+        """Save a checkpoint after this step; see `take_checkpoint`."""
 
     def heed_signals(self) -> None:
-        """TERM means stop, by flag: an exception could tear a file that is being saved. HUP and INT belong to a
-        terminal that may go away."""
+        """SIGTERM asks to stop, through a flag: an exception could interrupt a file that is being saved. SIGHUP and
+        SIGINT come from a terminal that may go away, and are ignored."""
         signal.signal(signal.SIGTERM, lambda *_: self._terminated.set())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def look(self) -> None:
-        """Read what has been asked since the last look. A disk that cannot be read for a moment is asked again at the
-        next step."""
+        """Read the requests since the last time. Where the disk cannot be read, the next step tries again."""
         kinds: list[str] = []
         try:
             kinds, self._offset = self._run.requests(self._offset)
@@ -44,11 +45,12 @@ class Wishes:
         self.checkpoint = self.checkpoint or "checkpoint" in kinds
 
     def take_checkpoint(self) -> bool:
+        """Whether a checkpoint was asked for; the request is then carried out."""
         asked, self.checkpoint = self.checkpoint, False
         return asked
 
     def stop_early(self) -> None:
-        """For the stages before the first step. Raises Stopped."""
+        """Raises Stopped where the run was asked to stop. For the stages before the first step."""
         self.look()
         if self.stop:
             raise Stopped

@@ -1,5 +1,5 @@
 """The run's status, kept by one object: every change and the heartbeat go through it, so that status.json has one
-writer and one order."""
+writer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import msgspec
 
 from core.runs.folder import RunFolder, State, Status, Trouble
 
-BEAT = 2.0  # seconds between heartbeats
+HEARTBEAT_SECONDS = 2.0
 
 
 class Reporter:
-    """Writes the status of `run` at every change and every two seconds. Use it as a context: leaving it stops the
+    """Writes the status of `run` at every change and every two seconds. A context manager: leaving it stops the
     heartbeat."""
 
     def __init__(self, run: RunFolder) -> None:
@@ -52,8 +52,8 @@ class Reporter:
             self._write()
 
     def hold(self, **changes: Any) -> None:
-        """Replace fields of the status; the next heartbeat or update writes them. For what changes at every step, many
-        times a second."""
+        """Replace fields of the status; the next heartbeat or update writes them. For what changes many times a
+        second."""
         with self._lock:
             self._status = msgspec.structs.replace(self._status, **changes)
 
@@ -67,12 +67,11 @@ class Reporter:
         self.update(state=state, message=message, error=error, seconds_left=None)
 
     def _beat(self) -> None:
-        while not self._over.wait(BEAT):
+        while not self._over.wait(HEARTBEAT_SECONDS):
             self.update()
 
     def _write(self) -> None:
-        """A full disk must not end a run that could go on: the failure is printed once, and the next write tries
-        again."""
+        """A full disk must not end the run: the failure is printed once, and the next write tries again."""
         try:
             self._run.write_status(self._status)
             self._failing = False

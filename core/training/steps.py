@@ -1,4 +1,4 @@
-"""What happens at every step: the metric is written, the status told, requests obeyed, checkpoints marked.
+"""What happens at every optimizer step: metric and status are written, requests carried out, checkpoints marked.
 
 Imports transformers: only after `prepare_imports`, and after Unsloth where that trains.
 """
@@ -24,9 +24,12 @@ _GIB = 1 << 30
 
 
 class Steps(TrainerCallback):  # type: ignore[misc]
-    """losses: where the trainer leaves the loss of every forward pass of the step. The trainer's own running sum is no
-    use: one loss that is not a number makes it so for ever. save_steps: as in the specification. keep: saves the
-    adapter; called after the last step, before its checkpoint, which is the larger and may find the disk full."""
+    """The trainer's callback.
+
+    losses: where the trainer leaves the loss of every forward pass of the step. (The trainer's own running sum stays
+    NaN for ever after one NaN.) save_steps: as in the specification. keep: saves the adapter of a step; called after
+    the last step and before its checkpoint, which is larger and may find the disk full.
+    """
 
     def __init__(
         self,
@@ -67,9 +70,8 @@ class Steps(TrainerCallback):  # type: ignore[misc]
         if not logs or "loss" not in logs:
             return  # the summary at the end
         step, tokens = state.global_step, int(state.num_input_tokens_seen)
-        self.loss = _finite(
-            float(sum(loss.double().item() for loss in self._losses))
-        )  # waits for the GPU: the clock is read after it
+        # Waits for the GPU, so the clock is read after it.
+        self.loss = _finite(float(sum(loss.double().item() for loss in self._losses)))
         now = time.monotonic()
         if self.loss is None:
             self.not_finite.append(step)
@@ -87,7 +89,7 @@ class Steps(TrainerCallback):  # type: ignore[misc]
         self._tokens = tokens
         try:
             self._run.append_metric(metric)
-        except OSError as error:  # a full disk: the run goes on, the curve has a gap, and the log says why
+        except OSError as error:  # a full disk: the run goes on with a gap in its curve, and the log says why
             print(f"metrics.jsonl cannot be written at step {step}: {error}", file=sys.stderr, flush=True)
         self._steps_here += 1
         if self._steps_here == 1:
@@ -105,22 +107,25 @@ class Steps(TrainerCallback):  # type: ignore[misc]
         mark_whole(checkpoint, self._about(state.global_step))
 
     def _seconds_left(self, now: float, steps_left: int) -> float:
-        """By this process's own steps without its first, which compiles, allocates and warms caches."""
+        """From the steps of this process without its first, which compiles, allocates and warms caches. In seconds."""
         if self._steps_here < 2:
             return (now - self._began) * steps_left
         return (now - self._first_ended) / (self._steps_here - 1) * steps_left
 
     def _message(self) -> str:
         if self._wishes.stop:
-            return "stopping: saving what is learnt so far"
+            return "stopping: saving the adapter as trained so far"
         if self.not_finite:
             count, first = len(self.not_finite), self.not_finite[0]
-            return f"training; in {count} steps, first at step {first}, the loss was no finite number: lower the learning rate"
+            return (
+                f"training; the loss was not a finite number in {count} steps, first at step {first}: "
+                "lower the learning rate"
+            )
         return "training"
 
 
 def peak_memory() -> float:
-    """GiB at the peak: what torch reserved on the GPU, else this process's resident memory."""
+    """Peak memory in GiB: what torch reserved on the GPU, else the resident memory of this process."""
     if torch.cuda.is_available():
         return float(torch.cuda.max_memory_reserved()) / _GIB
     import resource

@@ -1,7 +1,7 @@
 """The trainer: TRL's SFTTrainer over rows that are already token ids, with every setting written out.
 
-Imports trl, which must come after `prepare_imports`, and after Unsloth where that trains (it replaces SFTTrainer): so
-import this when the model is loaded.
+Imports trl, which must come after `prepare_imports`, and after Unsloth where that trains, because Unsloth replaces
+SFTTrainer: import this module only once the model is loaded.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from core.tokens.encode import IGNORED
 
 
 class Collator:
-    """Rows to tensors of shape (rows, longest), padded on the right; padding has no label, no weight and no attention,
-    whatever its id is.
+    """Examples to tensors of shape (rows, longest), padded on the right. Padding has no label, no weight and no
+    attention, whatever its id.
 
-    A row of the data set is its ids and its place in `prepared`, which has its labels.
+    An item of the data set is the example's ids and its index in `prepared`, which has its labels.
     """
 
     def __init__(self, pad_id: int, prepared: Prepared) -> None:
@@ -40,7 +40,7 @@ class Collator:
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         ids = [np.asarray(row["input_ids"], np.int64) for row in rows]
         labels = [self._prepared.labels(row["row"]) for row in rows]
-        attention = [np.ones_like(one) for one in ids]
+        attention = [np.ones_like(row_ids) for row_ids in ids]
         batch = {
             "input_ids": _padded(ids, self._pad_id),
             "labels": _padded(labels, IGNORED),
@@ -53,16 +53,16 @@ class Collator:
 
 
 def _padded(rows: Sequence[np.ndarray[Any, Any]], filler: float) -> torch.Tensor:
-    """Rows as one tensor, of 64-bit numbers for ids and of 32-bit floats for weights."""
-    kind = np.float32 if isinstance(filler, float) else np.int64
-    out = np.full((len(rows), max(map(len, rows))), filler, kind)
-    for place, row in enumerate(rows):
-        out[place, : len(row)] = row
+    """Rows as one tensor of shape (rows, longest): int64, or float32 where the filler is a float."""
+    dtype = np.float32 if isinstance(filler, float) else np.int64
+    out = np.full((len(rows), max(map(len, rows))), filler, dtype)
+    for index, row in enumerate(rows):
+        out[index, : len(row)] = row
     return torch.from_numpy(out)
 
 
 class RunTrainer(SFTTrainer):  # type: ignore[misc]
-    """losses: the loss of every forward pass of the current step, for whoever writes the metric."""
+    """TRL's trainer with our loss. losses: gets the loss of every forward pass of the current step."""
 
     def __init__(self, *args: Any, losses: list[torch.Tensor], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -76,16 +76,16 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """On a CPU our own, because TRL's is a Triton kernel, which runs on GPUs alone; and where sections are
-        weighted, which TRL's cannot."""
+        """Our own loss on a CPU, because TRL's is a Triton kernel, and where sections are weighted, which TRL's loss
+        cannot do; TRL's elsewhere."""
         if self.args.device.type != "cpu" and "weights" not in inputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch=num_items_in_batch)
         loss = labelled_loss(model, inputs, num_items_in_batch)
         return (loss, None) if return_outputs else loss
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
-        """The batches of a step, and what its loss is divided by: with weights their sum, so that accumulating changes
-        nothing."""
+        """The batches of a step and the divisor of its loss. With weighted sections that is the sum of the weights, so
+        that gradient accumulation does not change the loss."""
         batches, items = super().get_batch_samples(*args, **kwargs)
         if items is not None and batches and "weights" in batches[0]:
             items = sum((batch["weights"][:, 1:] * (batch["labels"][:, 1:] != IGNORED)).sum() for batch in batches).to(
@@ -94,15 +94,17 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         return batches, items
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
-        """None: TRL's would go into every checkpoint, full of placeholders."""
+        """Writes none: TRL's card goes into every checkpoint and is full of placeholders."""
 
 
 def labelled_loss(model: Any, inputs: dict[str, torch.Tensor], num_items: Any = None) -> torch.Tensor:
-    """The mean cross-entropy of the labelled tokens, weighted where there are `weights`; or their sum over `num_items`,
-    the count or the weight of the tokens of several batches, where the mean is over these.
+    """Mean cross-entropy of the labelled tokens, in nats; weighted where `inputs` has `weights`.
 
-    Scores over the vocabulary are made only for places before a label in any row: with a mask on the completion that
-    saves a sixth of a step.
+    inputs: input_ids, labels, attention_mask and perhaps weights, each of shape (rows, tokens). num_items: divide the
+    sum by this instead of by the batch's own token count or weight, for a mean over several batches.
+
+    Logits are computed only at positions before a label in any row: with the loss on the completion that saves a sixth
+    of a step.
     """
     labels = inputs["labels"]
     options: dict[str, Any] = {
@@ -113,27 +115,28 @@ def labelled_loss(model: Any, inputs: dict[str, torch.Tensor], num_items: Any = 
     columns = (labels[:, 1:] != IGNORED).any(dim=0).nonzero().squeeze(1)
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if "logits_to_keep" in inspect.signature(type(base).forward).parameters:
-        scores = model(**options, logits_to_keep=columns).logits
-        if scores.shape[1] != len(
-            columns
-        ):  # Unsloth's forward takes a count alone, and gives all for what it does not understand
-            scores = scores[:, columns]
+        logits = model(**options, logits_to_keep=columns).logits
+        # Unsloth's forward only understands a count, and returns all positions for anything else.
+        if logits.shape[1] != len(columns):
+            logits = logits[:, columns]
     else:
-        scores = model(**options).logits[:, columns]
+        logits = model(**options).logits[:, columns]
     wanted = labels[:, columns + 1]
-    learnt = wanted != IGNORED
+    trained = wanted != IGNORED
     if "weights" in inputs:
-        weights = inputs["weights"][:, columns + 1][learnt]
-        total = (cross_entropy(scores[learnt].float(), wanted[learnt], reduction="none") * weights).sum()
+        weights = inputs["weights"][:, columns + 1][trained]
+        total = (cross_entropy(logits[trained].float(), wanted[trained], reduction="none") * weights).sum()
         return total / (weights.sum() if num_items is None else num_items)
-    total = cross_entropy(scores[learnt].float(), wanted[learnt], reduction="sum")
-    return total / (learnt.sum() if num_items is None else num_items)
+    total = cross_entropy(logits[trained].float(), wanted[trained], reduction="sum")
+    return total / (trained.sum() if num_items is None else num_items)
 
 
 def as_dataset(prepared: Prepared) -> Dataset:
-    """The rows as columns input_ids and row, their place in `prepared`; the ids stay where they lie on disk, in the
-    order of the store, with an index of their places over them. A training set of any size takes the same memory, but
-    for a few numbers a row."""
+    """The examples as columns `input_ids` and `row`, their index in `prepared`.
+
+    The ids stay memory-mapped, in the order of the store, under an index table. A training set of any size takes the
+    same memory but for a few numbers a row.
+    """
     places, chunks = prepared.places, []
     of_place = np.zeros(len(prepared.store), np.int64)
     of_place[places] = np.arange(len(places))
@@ -143,7 +146,7 @@ def as_dataset(prepared: Prepared) -> Dataset:
         chunks.append(
             pa.record_batch({"input_ids": pa.LargeListArray.from_arrays(pa.array(starts), ids), "row": pa.array(rows)})
         )
-    # the same text may be trained twice: then both rows read one place, and that is the same row to a trainer
+    # Rows of equal text share one entry of the store; to a trainer they are the same example.
     index = pa.table({"indices": pa.array(places.astype(np.uint64))})
     return Dataset(pa.Table.from_batches(chunks), indices_table=InMemoryTable(index), fingerprint=prepared.hash)
 
@@ -156,7 +159,7 @@ def make_trainer(
     losses: list[torch.Tensor],
     callback: TrainerCallback,
 ) -> RunTrainer:
-    """The trainer of the run, ready to start. Checkpoints go below `output` when `callback` asks for them."""
+    """The run's trainer, ready to start. Checkpoints go into `output` when `callback` asks for them."""
     tokenizer = loaded.tokenizer
     carried = PreTrainedTokenizerFast(tokenizer_object=tokenizer.raw, eos_token=tokenizer.eos, pad_token=tokenizer.eos)
     return RunTrainer(
@@ -171,23 +174,24 @@ def make_trainer(
 
 
 def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
-    """Every setting that TRL, transformers or Unsloth would choose by itself, and not always alike."""
+    """Every setting is given: TRL, transformers and Unsloth have different defaults."""
     train, on_cpu = spec.train, loaded.backend.device == "cpu"
     dtype, checkpointing = dtype_name(loaded.backend.device), loaded.gradient_checkpointing
+    non_reentrant = checkpointing and loaded.backend.kind == "transformers"
+    checkpointing_options = {"use_reentrant": False} if non_reentrant else None
     return SFTConfig(
         output_dir=str(output),
         # rows
         dataset_kwargs={"skip_prepare_dataset": True},
-        max_length=None,  # rows that are too long were left out; nothing may cut one
+        max_length=None,  # rows that are too long were left out or cut before; nothing may cut one here
         packing=False,
         padding_free=False,
         remove_unused_columns=False,
         completion_only_loss=None,  # the labels say it
         assistant_only_loss=False,
         shuffle_dataset=False,
-        # Random on a CPU too, though rows of like length together would save a fifth in padding: length tells the
-        # template and the language, so grouping gives batches of vanilla rows alone and of one language alone, in a
-        # fixed order, and a loss that jumps between them.
+        # Random on a CPU too, although grouping by length would save a fifth in padding: length goes with template and
+        # language, so groups would be batches of one template or one language, and the loss would jump between them.
         train_sampling_strategy="random",
         dataloader_num_workers=0,
         dataloader_pin_memory=not on_cpu,
@@ -216,12 +220,10 @@ def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
         bf16=not on_cpu and dtype == "bfloat16",
         fp16=not on_cpu and dtype == "float16",
         gradient_checkpointing=checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False}
-        if checkpointing and loaded.backend.kind == "transformers"
-        else None,
+        gradient_checkpointing_kwargs=checkpointing_options,
         activation_offloading=False,
         torch_compile=False,
-        # what is told and kept: the callback decides about checkpoints
+        # logging and saving: the callback decides about checkpoints
         logging_strategy="steps",
         logging_steps=1,
         logging_first_step=False,

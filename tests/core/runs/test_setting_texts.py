@@ -79,6 +79,6 @@ def test_the_vanilla_share_is_that_of_a_mixture_of_two() -> None:
     assert with_texts(own, {SHARE: "0.25"}).prompt.mixture == two_templates(0.25, "a", "b")
     three = replace(SPEC, prompt=replace(SPEC.prompt, mixture=(*own.prompt.mixture, MixturePart(template="c"))))
     assert texts_of(three)[SHARE] == "3 templates" and with_texts(three, texts_of(three)) == three
-    with pytest.raises(RunError, match="a mixture of 3 templates") as caught:
+    with pytest.raises(RunError, match="the mixture has 3 templates") as caught:
         with_texts(three, {SHARE: "0.5"})
     assert caught.value.where == SHARE

@@ -122,7 +122,7 @@ def test_the_words_of_earlier_versions_are_a_mixture_of_two(tmp_path: Path) -> N
     assert prompt.mixture == two_templates(0.3, "a", "b") and prompt.seed == 7
     assert written(tmp_path, "vanilla_share = 1\n").mixture == two_templates(1.0)
     assert written(tmp_path, 'reasoning = "b"\n').mixture == two_templates(0.15, "alpaca", "b")
-    with pytest.raises(RunError, match=r"prompt\.mixture stands beside"):
+    with pytest.raises(RunError, match=r"prompt\.mixture cannot be combined"):
         written(tmp_path, 'vanilla_share = 0.3\n[[prompt.mixture]]\ntemplate = "a"\n')
 
 

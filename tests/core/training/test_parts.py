@@ -195,9 +195,9 @@ class OutOfMemoryError(RuntimeError):
 def test_causes_are_readable_and_name_a_smaller_setting() -> None:
     spec = make_spec("rows", "some/model", batch_size=8, gradient_accumulation=2)
     trouble = explain(OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), spec, "run")
-    assert "GPU's memory ran out" in trouble.what and "some/model" in trouble.where
+    assert "GPU ran out of memory" in trouble.what and "some/model" in trouble.where
     assert "train.batch_size = 4 and train.gradient_accumulation = 4" in trouble.do
-    assert "main memory ran out" in explain(MemoryError(), spec, "run").what
+    assert "machine ran out of memory" in explain(MemoryError(), spec, "run").what
     assert (
         "disk is full" in explain(OSError(errno.ENOSPC, "No space left on device", "/x/adapter.tmp"), spec, "run").what
     )
