@@ -133,7 +133,7 @@ def test_a_loss_that_is_no_number_is_written_as_none_and_said(run: RunFolder) ->
 def test_the_heart_beats_until_the_end_and_the_end_is_the_last_word(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BEAT", 0.01)
+    monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.01)
     beats = threading.Semaphore(0)
     original = run.write_status
     monkeypatch.setattr(run, "write_status", lambda status: (original(status), beats.release()))
