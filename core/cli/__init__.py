@@ -1,8 +1,8 @@
-"""`python -m core COMMAND`: the headless twin of every screen, one command a file.
+"""`python -m core COMMAND`: what every screen does, without the screen. One command a file.
 
-Data goes to standard output, narration to standard error; with --json, standard output is JSON lines alone, errors
-included. Exit codes: 0 done, 1 unexpected, 2 wrong words on the command line, 3 data, 4 model, 5 run, 6 engine, 7 and 8
-the rows have errors or warnings (`data doctor` alone), 130 interrupted.
+Data goes to standard output, narration to standard error; with --json, standard output is only JSON lines, errors
+included. Exit codes: 0 done, 1 unexpected, 2 usage error, 3 data, 4 model, 5 run, 6 engine, 7 and 8 the rows have
+errors or warnings (`data doctor` only), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from core.base.command_output import Output
 from core.base.errors import SuironError, UsageError
 
 COMMANDS = {
-    "demo": "the whole story on the embedded model: rows, training, one question before and after",
-    "data": "a data set: look, search, judge, edit, export",
+    "demo": "the embedded demo: rows, training, one question before and after",
+    "data": "a data set: show, search, check, edit, export",
     "prompts": "templates, the exact tokens of a row, and the checks before a run",
     "train": "start a run from a TOML file; it outlives this terminal",
-    "runs": "list runs, look at one, follow or stop it",
-    "ask": "ask a model, base or tuned; reasoning and response apart",
-    "serve": "the inference server: start, look, stop",
+    "runs": "list runs, show one, follow or stop it",
+    "ask": "ask a base or tuned model; reasoning and response separately",
+    "serve": "the inference server: start, status, stop",
     "doctor": "what is installed, which backend is used and why, GPU, memory, hub",
 }
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse's own leaves by itself, and says what is wrong to people alone."""
+    """argparse exits by itself and prints text only; this one raises UsageError instead."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, self.prog, f"`{self.prog} --help` tells what there is")
+        raise UsageError(message, self.prog, f"See `{self.prog} --help`")
 
 
 def parser() -> argparse.ArgumentParser:
     top = _Parser(
         prog="python -m core",
         description="Suiron without its screens.",
-        epilog="Exit codes: 0 done, 1 unexpected, 2 wrong words on the command line, 3 data, 4 model, 5 run, 6 engine, "
-        "7 and 8 the rows have errors or warnings (data doctor alone), 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 unexpected, 2 usage error, 3 data, 4 model, 5 run, 6 engine, "
+        "7 and 8 the rows have errors or warnings (data doctor only), 130 interrupted.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, words in COMMANDS.items():
@@ -75,31 +75,31 @@ def _run(arguments: argparse.Namespace, output: Output) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        return 0  # whoever read our output has gone (`... | head`): nothing is left to say
-    except OSError as error:  # a home that cannot be written, a full disk, also beneath standard output
-        do = "Free space there, check who may write there, or set SUIRON_HOME, SUIRON_CACHE or SUIRON_CONFIG to another folder"
-        trouble = SuironError(
+        return 0  # the reader of our output has gone (`... | head`)
+    except OSError as error:  # a home that cannot be written, a full disk, also under standard output
+        do = "Free some space, check its permissions, or set SUIRON_HOME, SUIRON_CACHE or SUIRON_CONFIG elsewhere"
+        unusable = SuironError(
             f"a file or folder cannot be used ({error.strerror or error})", str(error.filename or ""), do
         )
         with contextlib.suppress(OSError):
-            output.error(trouble)
-        return trouble.exit_code
+            output.error(unusable)
+        return unusable.exit_code
 
 
 @contextlib.contextmanager
 def own_stdout() -> Iterator[TextIO]:
-    """Standard output for the command alone. What libraries print there (Unsloth greets on import) goes to standard
-    error meanwhile."""
+    """Standard output for the command only. What libraries print there (Unsloth does on import) goes to standard
+    error."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
-    out = open(kept, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115 - closed below, after what it still holds is written
+    # Closed below, after its buffer is written.
+    out = open(kept, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
     try:
         yield out
     finally:
-        with contextlib.suppress(
-            OSError
-        ):  # the reader gone or the disk full: the command met it already, every line is flushed
+        # The reader has gone or the disk is full: the command has met that already, because every line is flushed.
+        with contextlib.suppress(OSError):
             out.close()
         sys.stdout.flush()
         os.dup2(kept, 1)

@@ -1,4 +1,4 @@
-"""`ask`: one question to a model, base or tuned, streamed; reasoning and response apart."""
+"""`ask`: one question to a base or tuned model, streamed; reasoning and response separately."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--adapter", default="", help="a run's id, `last`, or an adapter's folder; without it the base model answers"
     )
-    parser.add_argument("--base", action="store_true", help="ask the base model beneath the adapter")
+    parser.add_argument("--base", action="store_true", help="ask the base model without the adapter")
     parser.add_argument(
         "--template",
         default="alpaca-reasoning",
-        help="a name that `prompts list` shows, or one that the run was trained with",
+        help="a template that `prompts list` shows, or one the run was trained with",
     )
-    parser.add_argument("--data", default="", metavar="SOURCE", help="the data set beside which the template lies")
+    parser.add_argument("--data", default="", metavar="SOURCE", help="the data set that the template belongs to")
     parser.add_argument(
         "--language",
         default="",
-        help="of a template with several versions, as a row's syslang; otherwise the script tells",
+        help="picks a template's version, as a row's syslang does; default: by the question's script",
     )
     parser.add_argument("--max-tokens", type=int, default=1024)
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
@@ -57,9 +57,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             path, model, drop = run.adapter, arguments.model or run.spec().model.name, drops_empty_input(run.spec())
         if not (path / "adapter_config.json").is_file():
             raise ModelError(
-                "there is no adapter there",
+                "no adapter found",
                 str(path),
-                "The run may not have saved one yet: `python -m core runs` tells its state",
+                "The run may not have saved one yet: see `python -m core runs`",
             )
         adapter = str(path.absolute())
     question = Question(
@@ -85,17 +85,17 @@ async def ask(model: str, adapter: str, question: Question, output: Output) -> F
     try:
         return await _ask(client, model, adapter, question, output)
     finally:
-        await client.close()  # within its event loop: the connections of one that has ended cannot be given back
+        await client.close()  # in its own event loop: connections cannot be closed from another one
 
 
 async def _ask(client: EngineClient, model: str, adapter: str, question: Question, output: Output) -> Finish | None:
-    said = ""
+    last = ""
 
     def on_status(status: EngineStatus) -> None:
-        nonlocal said
-        if status.message and status.message != said:
+        nonlocal last
+        if status.message and status.message != last:
             output.note(status.message)
-            said = status.message
+            last = status.message
 
     status = await client.ensure(model, adapter, on_status)
     output.note(status.backend)
@@ -114,8 +114,9 @@ async def _ask(client: EngineClient, model: str, adapter: str, question: Questio
 
 
 def finish_line(finish: Finish) -> str:
-    """`end · 58 tokens · prefill 0.31 s · first token 0.35 s · 3.20 s in all · 20.1 tok/s`."""
+    """`end · 58 tokens · prefill 0.31 s · first token 0.35 s · 3.20 s total · 20.1 tok/s`."""
     return (
-        f"{finish.reason} · {finish.tokens} tokens · prefill {finish.prefill_seconds:.2f} s · first token {finish.first_token_seconds:.2f} s"
-        f" · {finish.total_seconds:.2f} s in all · {finish.tokens_per_second:.1f} tok/s"
+        f"{finish.reason} · {finish.tokens} tokens · prefill {finish.prefill_seconds:.2f} s"
+        f" · first token {finish.first_token_seconds:.2f} s · {finish.total_seconds:.2f} s total"
+        f" · {finish.tokens_per_second:.1f} tok/s"
     )

@@ -14,19 +14,10 @@ from core.base import folders
 from core.base.command_output import Output
 
 PACKAGES = (
-    *(
-        "textual",
-        "plotext",
-        "duckdb",
-        "pyarrow",
-        "msgspec",
-        "torch",
-        "transformers",
-        "tokenizers",
-        "safetensors",
-        "huggingface_hub",
-    ),
-    *("peft", "trl", "accelerate", "datasets", "bitsandbytes", "unsloth", "starlette", "uvicorn", "httpx"),
+    *("textual", "plotext", "duckdb", "pyarrow", "msgspec"),
+    *("torch", "transformers", "tokenizers", "safetensors", "huggingface_hub"),
+    *("peft", "trl", "accelerate", "datasets", "bitsandbytes", "unsloth"),
+    *("starlette", "uvicorn", "httpx"),
 )
 
 
@@ -35,10 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
+    terminal = {name: os.environ.get(name, "") for name in ("TERM", "COLORTERM", "LANG")}
     facts: dict[str, Any] = {
         "python": f"{platform.python_version()} at {sys.executable}",
         "platform": platform.platform(),
-        "terminal": f"TERM={os.environ.get('TERM', '')} COLORTERM={os.environ.get('COLORTERM', '')} LANG={os.environ.get('LANG', '')}",
+        "terminal": " ".join(f"{name}={value}" for name, value in terminal.items()),
         "packages": {name: _version(name) for name in PACKAGES},
         **_machine(),
         **_backend(),
@@ -85,9 +77,8 @@ def _backend() -> dict[str, Any]:
             free, total = torch.cuda.mem_get_info(index)
             gpus[f"cuda:{index}"] = f"{torch.cuda.get_device_name(index)}, {_free(free, total)}"
         backend = choose_backend(load_in_4bit=True).line
-    except (
-        Exception
-    ) as error:  # a broken installation or driver raises whatever it likes, and is what this command is asked about
+    # A broken installation or driver can raise anything, and is what this command is for.
+    except Exception as error:
         backend = f"none: {type(error).__name__}: {error}"
     return {"gpu": gpus or "none that torch can see", "backend": backend}
 
@@ -105,8 +96,8 @@ def _folders() -> dict[str, str]:
     return found
 
 
-def _shown(address: str) -> str:
-    """An address without the user and password that may stand in it."""
+def _without_credentials(address: str) -> str:
+    """An address without the user name and password that it may hold."""
     scheme, separator, rest = address.rpartition("://")
     host, slash, path = rest.partition("/")
     return scheme + separator + host.rpartition("@")[2] + slash + path
@@ -116,20 +107,13 @@ def _hub() -> str:
     import httpx
 
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    address = _without_credentials(endpoint)
     try:
         answer = httpx.get(f"{endpoint}/api/models?limit=1", timeout=5.0)
-    except (
-        httpx.HTTPError,
-        httpx.InvalidURL,
-        ImportError,
-        ValueError,
-    ) as error:  # the last two: a proxy in the environment that httpx cannot use
-        return f"{_shown(endpoint)} cannot be reached ({type(error).__name__}); local folders work without it"
-    return (
-        f"{_shown(endpoint)} answers"
-        if answer.is_success
-        else f"{_shown(endpoint)} answers with status {answer.status_code}"
-    )
+    # The last two come from a proxy in the environment that httpx cannot use.
+    except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError) as error:
+        return f"{address} cannot be reached ({type(error).__name__}); local folders work without it"
+    return f"{address} answers" if answer.is_success else f"{address} answers with status {answer.status_code}"
 
 
 def _free(free: int, total: int) -> str:

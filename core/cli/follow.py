@@ -1,4 +1,4 @@
-"""Prints a run as it goes."""
+"""Prints a run's progress while it trains."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.runs.watch import progress_line, watch
 
 
 def follow(run: RunFolder, output: Output) -> int:
-    """Print the run as it goes. Raises RunError where it fails."""
+    """Print the run's progress until it ends; returns the exit code. Raises RunError where the run failed."""
     said = ""
     try:
         for status, metrics in watch(run):
@@ -27,7 +27,7 @@ def follow(run: RunFolder, output: Output) -> int:
                             output.text("  " + progress_line(status, metric))
     except KeyboardInterrupt:
         output.progress_done()
-        output.note(f"The run goes on. `python -m core runs {run.id} --follow` watches it, `--stop` stops it.")
+        output.note(f"The run continues. `python -m core runs {run.id} --follow` watches it, `--stop` stops it.")
         return 130
     output.progress_done()
     output.record({"run": run.id, "status": status})

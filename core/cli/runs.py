@@ -1,4 +1,4 @@
-"""`runs`: all of them, newest first; `runs ID`: one whole; `--follow`, `--stop` and `--metrics` for one."""
+"""`runs`: lists all runs, newest first; `runs ID`: shows one; `--follow`, `--stop` and `--metrics` for one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.runs.spec import dump_spec
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", nargs="?", help="a run's id, its beginning or its end, or `last`")
+    parser.add_argument("run", nargs="?", help="a run's id, the start or end of one, or `last`")
     parser.add_argument("--follow", action="store_true", help="watch it until it ends")
     parser.add_argument("--stop", action="store_true", help="ask it to stop at its next step; its adapter is saved")
     parser.add_argument("--metrics", action="store_true", help="every logged step")
@@ -21,15 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.run is None:
         if arguments.follow or arguments.stop or arguments.metrics:
-            raise UsageError("no run is named", "runs", "Say which: an id, or `last`")
+            raise UsageError("no run given", "runs", "Name one: an id, or `last`")
         return _list(output)
     run = find_run(arguments.run)
     if arguments.stop:
         if run.status().ended:
-            output.note(f"{run.id} has ended already ({run.status().state}).")
+            output.note(f"{run.id} has already ended ({run.status().state}).")
         else:
             run.request("stop")
-            output.note(f"{run.id} is asked to stop at its next step.")
+            output.note(f"{run.id} will stop at its next step.")
     if arguments.follow:
         return follow(run, output)
     if arguments.metrics:
@@ -53,9 +53,7 @@ def _list(output: Output) -> int:
         output.record({"run": run.id, "status": status})
         output.text(f"{run.id}  {status.state:<9} {status.step}/{status.total}")
     if not runs:
-        output.note(
-            "There are no runs yet. `python -m core demo` makes one, `python -m core train SPEC.toml` one of your own."
-        )
+        output.note("There are no runs yet. Start one with `python -m core demo` or `python -m core train SPEC.toml`.")
     return 0
 
 
@@ -66,7 +64,8 @@ def _show(run: RunFolder, output: Output) -> None:
         {"run": run.id, "folder": str(run.path), "spec": spec, "status": status, "steps_logged": len(metrics)}
     )
     output.text(
-        f"{run.id}: {status.state}, step {status.step} of {status.total}\nfolder   {run.path}\nbackend  {status.backend}"
+        f"{run.id}: {status.state}, step {status.step} of {status.total}\n"
+        f"folder   {run.path}\nbackend  {status.backend}"
     )
     if metrics:
         output.text(

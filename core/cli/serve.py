@@ -1,4 +1,4 @@
-"""`serve`: the inference server in the foreground, or `--status` and `--stop` for the one that runs."""
+"""`serve`: the inference server in the foreground, or `--status` and `--stop` for the running one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from core.engine.launch import socket_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="", help="load this one at once: folder, hub name or `demo`")
-    parser.add_argument("--adapter", default="", help="an adapter's folder on top of it")
-    parser.add_argument("--idle", type=float, default=0.0, help="end after so many seconds without a request; 0 never")
-    parser.add_argument("--status", action="store_true", help="what the running server holds")
-    parser.add_argument("--stop", action="store_true", help="end the running server")
+    parser.add_argument("--model", default="", help="load this model at once: a folder, hub name or `demo`")
+    parser.add_argument("--adapter", default="", help="the folder of an adapter for it")
+    parser.add_argument(
+        "--idle", type=float, default=0.0, help="exit after this many seconds without a request; 0: never"
+    )
+    parser.add_argument("--status", action="store_true", help="what the running server has loaded")
+    parser.add_argument("--stop", action="store_true", help="stop the running server")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -26,11 +28,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         status = asyncio.run(client.status())
         if status is None:
             output.record({"running": False})
-            output.text("No server runs.")
+            output.text("No server is running.")
         elif arguments.stop:
             asyncio.run(client.shutdown())
             output.record({"running": False, "stopped_pid": status.pid})
-            output.text(f"The server (process {status.pid}) was asked to end.")
+            output.text(f"The server (process {status.pid}) was asked to stop.")
         else:
             output.record({"running": True, "socket": str(socket_path()), "status": status})
             output.text(f"{status.state}  model {status.model or '(none)'}  adapter {status.adapter or '(none)'}")
@@ -38,10 +40,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         return 0
     output.record({"socket": str(socket_path())})
     output.text(
-        f"Socket {socket_path()}; Ctrl-C ends the server. For example:\n  curl --unix-socket {socket_path()} http://localhost/v1/models"
+        f"Socket {socket_path()}; Ctrl-C stops the server. For example:\n"
+        f"  curl --unix-socket {socket_path()} http://localhost/v1/models"
     )
     command = [sys.executable, "-m", "core.engine", "--idle", str(arguments.idle)]
     for name in ("model", "adapter"):
         if getattr(arguments, name):
             command += [f"--{name}", getattr(arguments, name)]
-    os.execv(sys.executable, command)  # the server takes this process over, so that signals reach it directly
+    os.execv(sys.executable, command)  # the server replaces this process, so that signals reach it directly

@@ -1,5 +1,4 @@
-"""`train SPEC.toml`: start a run, detached; `--follow` watches it and may be left at any time without harm to the
-run."""
+"""`train SPEC.toml`: start a detached run; `--follow` watches it, and leaving does not harm it."""
 
 from __future__ import annotations
 
@@ -18,13 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "spec",
         nargs="?",
         type=Path,
-        help="the run's specification; a relative data or model path in it counts from its folder",
+        help="the run's specification; relative data and model paths in it start from its folder",
     )
     parser.add_argument(
         "--follow", action="store_true", help="watch the run until it ends; leaving (Ctrl-C) does not stop it"
     )
     parser.add_argument(
-        "--example", action="store_true", help="print a whole specification with its defaults, and start nothing"
+        "--example", action="store_true", help="print a complete specification with its defaults; starts nothing"
     )
 
 
@@ -38,9 +37,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         return 0
     if arguments.spec is None:
         raise UsageError(
-            "no specification is named",
+            "no specification given",
             "train",
-            "Say `python -m core train SPEC.toml`; `--example` prints one to start from",
+            "Run `python -m core train SPEC.toml`; `--example` prints one to start from",
         )
     run = start_run(load_spec(arguments.spec))
     output.text(run.id)

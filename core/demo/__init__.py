@@ -1,1 +1,1 @@
-"""The embedded demo: its data set, its run's settings, and the headless story of `python -m core demo`."""
+"""The embedded demo: its data set, its run's settings, and `python -m core demo`, which tells it as text."""

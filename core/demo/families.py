@@ -34,8 +34,10 @@ def shopping(rng: Random) -> Row:
     n, price, more = rng.randint(2, 9), rng.randint(2, 12), rng.randint(3, 20)
     question = rng.choice(
         (
-            f"{name} buys {n} {item} at {price} dollars each and a {extra} for {more} dollars. How many dollars does {name} spend?",
-            f"At the market, {n} {item} cost {price} dollars each and one {extra} costs {more} dollars. What is the total in dollars?",
+            f"{name} buys {n} {item} at {price} dollars each and a {extra} for {more} dollars. "
+            f"How many dollars does {name} spend?",
+            f"At the market, {n} {item} cost {price} dollars each and one {extra} costs {more} dollars. "
+            "What is the total in dollars?",
         )
     )
     steps = [

@@ -57,7 +57,8 @@ def ja_ages(rng: Random) -> Row:
     age, gap, years, older = rng.randint(8, 30), rng.randint(2, 6), rng.randint(2, 9), rng.random() < 0.5
     now = age + gap if older else age - gap
     return _ja(
-        f"{first}さんは{age}歳です。{second}さんは{first}さんより{gap}歳{'年上' if older else '年下'}です。{years}年後、{second}さんは何歳ですか。",
+        f"{first}さんは{age}歳です。{second}さんは{first}さんより{gap}歳{'年上' if older else '年下'}です。"
+        f"{years}年後、{second}さんは何歳ですか。",
         [
             f"{second}さんは今 {age} {'+' if older else '-'} {gap} = {now} 歳。",
             f"{years}年後は {now} + {years} = {now + years} 歳。",

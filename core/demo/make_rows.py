@@ -1,8 +1,7 @@
-"""Makes the demo data set, `rows.jsonl` beside this file: the same bytes every time. `python -m core.demo.make_rows`
-writes it anew.
+"""Makes the demo data set, `rows.jsonl` beside this file, with the same bytes every time: `python -m
+core.demo.make_rows`.
 
-It knows how many rows each family gives, that no instruction comes twice, and which rows are held out. The families
-know the questions.
+Knows how many rows each family of questions gives, that no instruction occurs twice, and which rows are held out.
 """
 
 from __future__ import annotations
@@ -30,7 +29,8 @@ def make_rows() -> list[Row]:
     test: list[Row] = []
     for families, many, few in SHARES:
         for family in families:
-            rng = Random(f"{SEED} {family.__name__}")  # noqa: S311 - each family draws for itself: adding one leaves the others' rows as they are
+            # Each family has its own generator, so that a new family does not change the rows of the others.
+            rng = Random(f"{SEED} {family.__name__}")  # noqa: S311
             drawn = _distinct(family, rng, many + few, seen)
             train += [msgspec.structs.replace(row, sysflag="train") for row in drawn[:many]]
             test += [msgspec.structs.replace(row, sysflag="test") for row in drawn[many:]]
@@ -57,7 +57,7 @@ def rows_as_json_lines(rows: list[Row]) -> bytes:
 
 
 def demo_rows(sysflag: str = "") -> list[Row]:
-    """The rows as they stand in `rows.jsonl`, those of one `sysflag` or, where it is empty, all."""
+    """The rows of `rows.jsonl`: those with this `sysflag`, or all where it is empty."""
     lines = ROWS.read_text(encoding="utf-8").splitlines()
     rows = [msgspec.convert({**json.loads(line), "index": index}, Row) for index, line in enumerate(lines)]
     return [row for row in rows if not sysflag or row.sysflag == sysflag]

@@ -1,4 +1,5 @@
-"""Asks the demo's held-out questions before and after, in a process of its own: `python -m core.demo.measure ADAPTER`.
+"""Asks the demo's held-out questions before and after training, as a child process: `python -m core.demo.measure
+ADAPTER`.
 
 Before is the base model: the same weights with the adapter switched off. It prints JSON lines on standard output:
 `{"says"}` and `{"part", "done", "total"}` while it goes, and last a `Measured`. On its own so that the process that
@@ -23,19 +24,21 @@ from core.models.embedded_model import DEMO
 from core.templates.by_name import get_template
 
 QUESTIONS = 40
-MAX_TOKENS = (
-    160  # more than twice the 70 of the longest held-out row, its marker included: what is longer has lost its way
-)
+MAX_TOKENS = 160  # more than twice the longest held-out row (70 tokens): a longer answer will not arrive any more
 TEMPLATE = "alpaca-reasoning"
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """backend: which library answered, and why. load_seconds: until the model could be asked."""
+    """The two evaluations."""
 
     before: Report
+    """Of the base model."""
     after: Report
+    """Of the tuned model."""
     backend: str
+    """Which library answered, and why."""
     load_seconds: float
+    """Time to load the model and the adapter."""
 
 
 def measure(adapter: Path, questions: int = QUESTIONS) -> Measured:
@@ -76,9 +79,8 @@ if __name__ == "__main__":
     words.add_argument("adapter", type=Path)
     words.add_argument("--questions", type=int, default=QUESTIONS)
     asked = words.parse_args()
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "passive"
-    )  # before torch is loaded: threads that spin starve each other where the cores are shared
+    # Before torch is loaded: spinning threads starve each other where cores are shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         _print(measure(asked.adapter, asked.questions))
     except SuironError as error:

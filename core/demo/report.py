@@ -1,7 +1,4 @@
-"""The demo's figures: what `python -m core demo --report` prints.
-
-Knows how they are made of a run's metrics and two evaluations; measures nothing itself.
-"""
+"""The demo's figures: what `python -m core demo --report` prints. Made of a run's metrics and two evaluations."""
 
 from __future__ import annotations
 
@@ -14,34 +11,47 @@ from core.lab.evaluation import Report
 from core.models.embedded_model import DEMO, REQUIREMENT
 from core.runs.folder import Metric, Status
 
-LOGGED = 5  # steps whose mean loss stands for the beginning, and for the end
+LOGGED = 5  # steps over which the first and the last loss are averaged
 
 
 class BeforeAfter(msgspec.Struct, frozen=True):
+    """A share of the questions, 0 to 1, before and after training."""
+
     before: float | None
+    """Of the base model."""
     after: float | None
+    """Of the tuned model."""
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """loss_first, loss_last: the mean loss of the first and last five logged steps. Shares are of `questions`, 0 to 1.
-
-    seconds: of each part, wall clock. evaluation: the counts behind the shares; answers: every one, so that each figure
-    can be looked into.
-    """
+    """What the demo measured."""
 
     model: str
+    """The embedded model and the package it comes from."""
     backend: str
+    """Which library trained, and why."""
     cores: int
+    """CPU cores this process may use."""
     steps: int
+    """Optimizer steps of the run."""
     loss_first: float | None
+    """Mean loss of the first five steps, in nats."""
     loss_last: float | None
+    """Mean loss of the last five steps, in nats."""
     loss_ratio: float | None
+    """The last over the first."""
     questions: int
+    """Held-out questions asked."""
     share_both_sections: BeforeAfter
+    """Answers with reasoning and response, in this order."""
     exact_match: BeforeAfter
+    """Answers whose response is the row's output."""
     seconds: dict[str, float]
+    """Wall time of each part."""
     evaluation: dict[str, dict[str, Any]]
+    """The counts behind the shares, before and after."""
     answers: dict[str, list[dict[str, Any]]]
+    """Every answer, before and after."""
 
     @classmethod
     def of(
@@ -70,12 +80,12 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 def cores() -> int:
-    """The cores this process may use, which a container may have made fewer than the machine has."""
+    """The cores this process may use; in a container these can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def table(figures: Figures) -> list[str]:
-    """The figures for people, as lines."""
+    """The figures as lines of text."""
     both, exact = figures.share_both_sections, figures.exact_match
     loss = ("-" if value is None else f"{value:.3f}" for value in (figures.loss_first, figures.loss_last))
     rows = [

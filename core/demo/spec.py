@@ -1,4 +1,4 @@
-"""The demo run's settings: what the app proposes on the demo, and what the headless story trains."""
+"""The demo run's settings: what the app proposes on the demo data, and what `python -m core demo` trains."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ STEPS = 60
 
 
 def demo_spec() -> RunSpec:
-    """About two to two and a half minutes on 2 cores, seconds on a GPU: enough for the form of the answers and for the
-    easier families.
+    """About two to two and a half minutes on 2 cores, seconds on a GPU: enough to learn the form of the answers and
+    the easier questions.
 
-    The learning rate is ten times the usual one: a LoRA of rank 16 on a model this small bears it, and the steps are
-    few. Batches of 4 without accumulation: on a CPU a larger batch costs its tokens' full price and gives fewer steps.
+    The learning rate is ten times the usual one, which a LoRA of rank 16 tolerates on a model this small, because the
+    steps are few. Batches of 4 without accumulation: on a CPU a larger batch only gives fewer steps in the same time.
     """
     return RunSpec(
         name="demo",
@@ -24,7 +24,7 @@ def demo_spec() -> RunSpec:
             gradient_accumulation=1,
             learning_rate=2e-3,
             warmup_steps=5,
-            # 135M parameters and short rows fit anywhere; recomputing would only cost time
+            # 135M parameters and short rows fit anywhere: recomputing activations would only cost time
             gradient_checkpointing=False,
         ),
     )

@@ -1,8 +1,8 @@
-"""The demo told in plain text: rows, the model, a question before, a real run, the same question after; with `report`,
-forty questions measured.
+"""The demo as plain text: rows, the model, a question before, a real run, the same question after; with `report`, forty
+questions are measured.
 
-It knows the order of the parts and their words. Each part is what the app does too: the same run, detached, the same
-inference server. The process that tells it stays light: models are held by others.
+Each part is what the app does too: the same detached run, the same inference server. This process stays light: other
+processes hold the models.
 """
 
 from __future__ import annotations
@@ -36,22 +36,23 @@ from core.runs.watch import progress_line, watch
 
 INTERRUPTED = 130
 ANSWER_TOKENS = 200
-ENGINE_IDLE = 600.0  # seconds until the inference server ends by itself, should the story be killed
+ENGINE_IDLE = 600.0  # seconds until the inference server exits by itself where this process is killed
 
 
 def run_story(report: bool, output: Output, engine: Callable[[], Client] = lambda: EngineClient(ENGINE_IDLE)) -> int:
-    """Tell the story; returns the exit status. With `report` standard output gets one JSON object and the story goes to
+    """Run the demo; returns the exit code. With `report`, standard output gets one JSON object and the text goes to
     standard error.
 
-    Ctrl-C leaves a run that has begun going, and says so. Raises SuironError where a part fails.
+    After Ctrl-C a started run continues, and a note says so. Raises SuironError where a part fails.
     """
     return _Story(report, output, engine).tell()
 
 
 class Client(Engine, Protocol):
-    """An engine that belongs to one event loop, and is closed with it."""
+    """An engine client that belongs to one event loop."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Close its connections; called in the same event loop."""
 
 
 class _Story:
@@ -62,20 +63,20 @@ class _Story:
         self._run: RunFolder | None = None
 
     def tell(self) -> int:
-        others = engine_running()  # somebody's, to be left running; ours is ended
+        already_running = engine_running()  # then it is not ours to stop
         try:
             self._tell()
         except KeyboardInterrupt:
             self._output.progress_done()
             if self._run is not None and not self._run.status().ended:
                 self._output.note(
-                    f"The run goes on. `python -m core runs {self._run.id} --follow` watches it, `--stop` stops it."
+                    f"The run continues. `python -m core runs {self._run.id} --follow` watches it, `--stop` stops it."
                 )
             else:
                 self._output.note("Interrupted.")
             return INTERRUPTED
         finally:
-            if not others:
+            if not already_running:
                 asyncio.run(self._engine().shutdown())
         return 0
 
@@ -107,7 +108,8 @@ class _Story:
     def _show_rows(self, rows: list[Row]) -> None:
         train = [row for row in rows if row.sysflag == "train"]
         self._say(
-            f"Demo data: {len(rows)} rows, {len(train)} to train on and {len(rows) - len(train)} held out. One of each language:"
+            f"Demo data: {len(rows)} rows, {len(train)} to train on, {len(rows) - len(train)} held out. "
+            "One of each language:"
         )
         for language in ("English", "Japanese", "Chinese"):
             row = next(row for row in train if row.syslang == language)
@@ -121,7 +123,7 @@ class _Story:
         asyncio.run(self._ask_engine(row, adapter))
 
     async def _ask_engine(self, row: Row, adapter: str) -> None:
-        """One answer under the two headings. A section that the model did not write says so."""
+        """Print one answer under the two headings, and say where the model left one out."""
         engine, notes = self._engine(), _Once(self._output.note)
         finish: Finish | None = None
         question = Question(instruction=row.instruction, input=row.input, tuned=bool(adapter), max_tokens=ANSWER_TOKENS)
@@ -156,7 +158,7 @@ class _Story:
 
     def _train(self) -> tuple[RunFolder, list[Metric]]:
         run = self._run = start_run(demo_spec())
-        self._say(f"Run {run.id}, a process of its own; its folder is {run.path}")
+        self._say(f"Run {run.id}, a detached process; its folder is {run.path}")
         notes, kept = _Once(self._output.note), []
         for status, metrics in watch(run):
             kept += metrics
@@ -182,7 +184,7 @@ class _Story:
         return run, kept
 
     def _measure(self, run: RunFolder) -> Any:
-        """Both evaluations, in a process of its own. Returns a `core.demo.measure.Measured`."""
+        """Both evaluations, in a child process. Returns a `core.demo.measure.Measured`."""
         from core.demo.measure import Measured
 
         self._output.note("asking the held-out questions, before and after")
@@ -233,7 +235,7 @@ def _measure_command(adapter: Path) -> list[str]:
 
 
 class _Once:
-    """Passes on words that differ from the last ones."""
+    """Passes on a message that differs from the last one."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say, self._said = say, ""
@@ -249,4 +251,5 @@ def _indented(text: str) -> str:
 
 
 def _finish_line(finish: Finish) -> str:
-    return f"{finish.reason} · {finish.tokens} tokens · {finish.total_seconds:.2f} s · {finish.tokens_per_second:.1f} tok/s"
+    speed = f"{finish.tokens_per_second:.1f} tok/s"
+    return f"{finish.reason} · {finish.tokens} tokens · {finish.total_seconds:.2f} s · {speed}"

@@ -1,5 +1,4 @@
-"""`data COMMAND`: everything the Data screen does, one command a file. `data SOURCE` is short for `data show
-SOURCE`."""
+"""`data COMMAND`: everything the Data room does, one command a file. `data SOURCE` is short for `data show SOURCE`."""
 
 from __future__ import annotations
 
@@ -12,8 +11,8 @@ COMMANDS = {
     "show": "rows, counts, filters, order, what could not be read",
     "search": "which rows contain a text, and where",
     "stats": "rows per language and split, empty fields, lengths in tokens, what a maximum length costs",
-    "doctor": "every row checked: what is missing, repeated, leaked, garbled; safe fixes",
-    "map": "where each column is taken from and why; changed and saved",
+    "doctor": "check every row for what is missing, repeated, leaked or garbled; safe fixes",
+    "map": "show, change and save which source column each of the six is taken from",
     "edit": "change, add, duplicate, delete rows, one or all that pass a filter; undo, redo",
     "export": "write the rows to a file, all or those that pass a filter",
 }
@@ -23,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="what", required=True, metavar="COMMAND")
     for name, words in COMMANDS.items():
         command = commands.add_parser(name, help=words, description=words)
-        # suppressed: what stood before the command's name would be forgotten
+        # Suppressed: else the default would overwrite a --json that was given before the command's name.
         command.add_argument(
             "--json", action="store_true", default=argparse.SUPPRESS, help="JSON lines on standard output"
         )
@@ -31,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def expanded(words: list[str]) -> list[str]:
-    """The words behind `data`, with `show` where they begin with a source."""
-    first = next((place for place, word in enumerate(words) if word != "--json"), len(words))
+    """The words after `data`, with `show` put first where they start with a source."""
+    first = next((index for index, word in enumerate(words) if word != "--json"), len(words))
     known = first < len(words) and (words[first] in COMMANDS or words[first] in ("-h", "--help"))
     return words if known else [*words[:first], "show", *words[first:]]
 

@@ -1,5 +1,5 @@
-"""`data edit SOURCE`: what the Data screen does to rows, into the same journal beside the data. The source itself is
-never written."""
+"""`data edit SOURCE`: what the Data room does to rows, into the same journal beside the data. The source is never
+written."""
 
 from __future__ import annotations
 
@@ -14,58 +14,63 @@ from core.base.errors import DataError, UsageError
 from core.cli.data import options
 from core.data.editing.editor import Editor, Step, open_editor
 
-_DO = "Name one of --set, --delete, --duplicate, --add, --undo, --redo, --log, --fill, --split-share, --extract-reasoning, --drop"
+_DO = (
+    "Name one of --set, --delete, --duplicate, --add, --undo, --redo, --log, "
+    "--fill, --split-share, --extract-reasoning, --drop"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_source(parser)
     one = parser.add_argument_group("one row")
-    one.add_argument("--row", type=int, help="which row, by its index from 0; with --add the one it is put behind")
+    one.add_argument(
+        "--row", type=int, help="the row, by its index from 0; with --add, the row after which the new one goes"
+    )
     one.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="COLUMN=VALUE",
         dest="texts",
-        help="set a column; may be given several times",
+        help="set a column; can be repeated",
     )
-    one.add_argument("--delete", action="store_true", help="take the row out")
-    one.add_argument("--duplicate", action="store_true", help="put a copy behind it")
+    one.add_argument("--delete", action="store_true", help="delete the row")
+    one.add_argument("--duplicate", action="store_true", help="insert a copy after it")
     one.add_argument("--add", metavar="JSON", help='a new row, as in: {"instruction": "...", "output": "..."}')
-    many = parser.add_argument_group("all rows that pass the filters; --all for really all")
+    many = parser.add_argument_group("all rows that pass the filters, or --all")
     options.add_filters(many)  # type: ignore[arg-type]  # a group takes arguments as a parser does
-    many.add_argument("--all", action="store_true", help="every row, where no filter is given")
+    many.add_argument("--all", action="store_true", help="every row; needed where no filter is given")
     many.add_argument("--fill", metavar="COLUMN=VALUE", help="set a column")
     many.add_argument(
         "--split-share",
         type=float,
         metavar="SHARE",
-        help="set sysflag of this share of the rows to test, of the others to train",
+        help="set sysflag to test for this share of the rows, to train for the others",
     )
     many.add_argument(
-        "--seed", type=int, default=3442, help="of the split; the same seed gives the same rows in any order"
+        "--seed", type=int, default=3442, help="seed of the split; the same seed picks the same rows in any order"
     )
     many.add_argument(
-        "--extract-reasoning", action="store_true", help="move what stands in <think> from output to reasoning"
+        "--extract-reasoning", action="store_true", help="move the text inside <think> from output to reasoning"
     )
-    many.add_argument("--drop", action="store_true", help="take the rows out")
-    past = parser.add_argument_group("what was done")
-    past.add_argument("--undo", action="store_true", help="take the last edit back")
-    past.add_argument("--redo", action="store_true", help="do again what was undone last")
-    past.add_argument("--log", action="store_true", help="list the edits in force, the oldest first")
+    many.add_argument("--drop", action="store_true", help="delete the rows")
+    past = parser.add_argument_group("history")
+    past.add_argument("--undo", action="store_true", help="undo the last edit")
+    past.add_argument("--redo", action="store_true", help="redo the last undone edit")
+    past.add_argument("--log", action="store_true", help="list the edits, oldest first")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     asked = [(name, work) for name, work in _WORK.items() if _given(getattr(arguments, name))]
     if len(asked) != 1:
-        raise UsageError("nothing is to be done" if not asked else "one thing at a time", "data edit", _DO)
+        raise UsageError("no edit given" if not asked else "more than one edit given", "data edit", _DO)
     name, work = asked[0]
     if name in ("texts", "delete", "duplicate") and arguments.row is None:
-        raise UsageError("no row is named", "data edit", "Say which with --row N")
+        raise UsageError("no row given", "data edit", "Name it with --row N")
     with open_editor(options.opened(arguments, output)) as editor:
         work(editor, arguments, output)
         if not editor.beside:
-            output.note(f"The edits lie in {editor.where}: nothing can be written beside the data.")
+            output.note(f"The edits are kept in {editor.where}, because the data's own folder cannot be written.")
     return 0
 
 
@@ -75,9 +80,7 @@ def _given(value: Any) -> bool:
 
 def _rows(editor: Editor, arguments: argparse.Namespace) -> Any:
     if not options.chosen(arguments) and not arguments.all:
-        raise UsageError(
-            "this would be about every row", "data edit", "Give a filter, or --all where every row is meant"
-        )
+        raise UsageError("this would change every row", "data edit", "Give a filter, or --all to change every row")
     return editor.dataset.select(options.filters(arguments)).indices
 
 
@@ -85,7 +88,7 @@ def _set(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
     changed = editor.change(arguments.row, dict(map(options.assignment, arguments.texts)))
     _said(
         output,
-        f"row {arguments.row} changed" if changed else f"row {arguments.row} says that already",
+        f"row {arguments.row} changed" if changed else f"row {arguments.row} has that text already",
         int(changed),
         arguments.row,
     )
@@ -105,7 +108,7 @@ def _add(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
         texts = msgspec.json.decode(arguments.add, type=dict[str, str])
     except (msgspec.DecodeError, UnicodeError) as error:
         raise UsageError(
-            f"the row is no JSON object of texts ({error})",
+            f"the row is not a JSON object of texts ({error})",
             "data edit --add",
             'As in: {"instruction": "...", "output": "..."}',
         ) from error
@@ -121,8 +124,8 @@ def _fill(editor: Editor, arguments: argparse.Namespace, output: Output) -> None
 
 def _split(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
     test, train = editor.split(_rows(editor, arguments), arguments.split_share, arguments.seed)
-    output.record({"done": f"{test:,} rows are test now, {train:,} train", "test": test, "train": train})
-    output.text(f"{test:,} rows are test now, {train:,} train")
+    output.record({"done": f"{test:,} rows are now test, {train:,} train", "test": test, "train": train})
+    output.text(f"{test:,} rows are now test, {train:,} train")
 
 
 def _extract(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
@@ -156,7 +159,7 @@ def _log(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
         output.record(step)
         output.text(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(step.when))}\t{step.words}")
     output.note(
-        f"{editor.undoable} edit{'s' if editor.undoable != 1 else ''} in force, {editor.redoable} undone; they lie in {editor.where}"
+        f"{editor.undoable} edit{'s' if editor.undoable != 1 else ''}, {editor.redoable} undone; kept in {editor.where}"
     )
 
 
@@ -167,6 +170,15 @@ def _said(output: Output, words: str, rows: int | None, index: int | None = None
 
 
 _WORK: dict[str, Callable[[Editor, argparse.Namespace, Output], None]] = {
-    "texts": _set, "delete": _delete, "duplicate": _duplicate, "add": _add, "fill": _fill, "split_share": _split, "extract_reasoning": _extract,
-    "drop": _drop, "undo": _undo, "redo": _redo, "log": _log,
-}  # fmt: skip
+    "texts": _set,
+    "delete": _delete,
+    "duplicate": _duplicate,
+    "add": _add,
+    "fill": _fill,
+    "split_share": _split,
+    "extract_reasoning": _extract,
+    "drop": _drop,
+    "undo": _undo,
+    "redo": _redo,
+    "log": _log,
+}

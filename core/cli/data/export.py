@@ -1,5 +1,4 @@
-"""`data export SOURCE OUT`: the rows as shown, all or those that pass the filters, as jsonl, csv, tsv or parquet by the
-name of OUT."""
+"""`data export SOURCE OUT`: writes the rows, all or those that pass the filters; the suffix of OUT picks the format."""
 
 from __future__ import annotations
 
@@ -16,13 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_source(parser)
     parser.add_argument("out", help="the file to write: .jsonl, .csv, .tsv (each also .gz or .zst) or .parquet")
     options.add_filters(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     path = Path(arguments.out).expanduser()
     if path.exists() and not arguments.overwrite:
-        raise DataError("there is such a file already", str(path), "Name another, or give --overwrite")
+        raise DataError("the file already exists", str(path), "Name another, or give --overwrite")
     data = options.opened(arguments, output)
     selection = data.select(options.filters(arguments))
     try:
@@ -33,7 +32,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         output.progress_done()
     facts = {"saved": str(path), "rows": int(saved)}
     output.record({**facts, "journal": str(saved.aside)} if saved.aside is not None else facts)
-    output.text(f"{int(saved):,} rows saved in {path}")
+    output.text(f"{int(saved):,} rows saved to {path}")
     if saved.aside is not None:
-        output.note(f"The edits are in the file now; their journal was put aside as {saved.aside}.")
+        output.note(f"The file now contains the edits; their journal was moved to {saved.aside}.")
     return 0

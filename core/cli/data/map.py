@@ -1,5 +1,5 @@
-"""`data map SOURCE`: where each of the six columns is taken from and why, what else there is, and three rows as they
-come out; changed with --set."""
+"""`data map SOURCE`: which source column each of the six is taken from and why, the other candidates, and three rows as
+they come out; changed with --set."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_source(parser)
     parser.add_argument(
         "--set", action="append", default=[], metavar="COLUMN=NAME[:HOW]", dest="chosen",
-        help=f"take COLUMN ({', '.join(COLUMNS)}) from the source's column NAME, from none where it is empty; HOW is {', '.join(get_args(How))}",
+        help=f"take COLUMN ({', '.join(COLUMNS)}) from the source's column NAME (empty: from none); "
+        f"HOW is one of {', '.join(get_args(How))}",
     )  # fmt: skip
     parser.add_argument(
-        "--save", action="store_true", help="keep it beside the data; the source is opened by it from now on"
+        "--save", action="store_true", help="save the mapping beside the data; the source is opened with it from now on"
     )
 
 
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.save:
         path = choice.keep(mapping)
         output.record({"saved": str(path)})
-        output.note(f"Saved in {path}")
+        output.note(f"Saved to {path}")
     return 0
 
 
@@ -62,9 +63,7 @@ def _say_columns(choice: Choice, mapping: Mapping, output: Output) -> None:
         why = f"  ({safe_line(pick.why, 120)})" if pick.why else ""
         output.text(f"{column:<14}{_name(pick) or '-'}{why}")
         if column in mapping.unclear:
-            output.text(
-                f"{'':<14}more than one column could be meant: {', '.join(map(_name, mapping.unclear[column]))}"
-            )
+            output.text(f"{'':<14}several columns fit: {', '.join(map(_name, mapping.unclear[column]))}")
         elif others:
             output.text(f"{'':<14}or {', '.join(map(_name, others[:8]))}{', …' if len(others) > 8 else ''}")
     if choice.saved:
@@ -87,12 +86,12 @@ def _pick(words: str, choice: Choice) -> tuple[str, Pick]:
     if colon and name in choice.names and source not in choice.names:
         if how not in get_args(How):
             raise UsageError(
-                f"there is no way {how} to take a column", "data map", f"Known are {', '.join(get_args(How))}"
+                f"unknown way to read a column: {how}", "data map", f"Use one of {', '.join(get_args(How))}"
             )
         return column, Pick(name, how, "chosen by hand")  # type: ignore[arg-type]
     if source not in choice.names:
         raise UsageError(
-            f"there is no column {source}", choice.found.where, f"Its columns are {', '.join(choice.names[:30])}"
+            f"the source has no column {source}", choice.found.where, f"Its columns are {', '.join(choice.names[:30])}"
         )
     likely = next((pick for pick in choice.candidates(column) if pick.column == source), Pick(source))
     return column, Pick(source, likely.how, "chosen by hand")

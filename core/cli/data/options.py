@@ -1,4 +1,4 @@
-"""The options that several of the data commands share: which source, which of its rows, in which order."""
+"""Options that several data commands share: which source, which of its rows, in which order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_filters(parser: argparse.ArgumentParser, text: bool = True) -> None:
             metavar="TEXT",
             help="only rows in which some column contains this text, in any case",
         )
-    parser.add_argument("--columns", default="", metavar="A,B", help="where the text is sought; all six without it")
+    parser.add_argument("--columns", default="", metavar="A,B", help="columns to search; default: all six")
     parser.add_argument(
         "--where",
         default="",
@@ -42,7 +42,7 @@ def add_filters(parser: argparse.ArgumentParser, text: bool = True) -> None:
     parser.add_argument(
         "--sort", default="", metavar="BY", help="a column, length (of the whole row) or length(COLUMN)"
     )
-    parser.add_argument("--desc", action="store_true", help="the last or longest first")
+    parser.add_argument("--desc", action="store_true", help="descending: the last or longest first")
 
 
 def filters(arguments: argparse.Namespace, text: str | None = None) -> Filters:
@@ -54,12 +54,12 @@ def filters(arguments: argparse.Namespace, text: str | None = None) -> Filters:
 
 
 def chosen(arguments: argparse.Namespace) -> bool:
-    """Whether the options leave some rows out."""
+    """Whether the options filter rows."""
     return bool(arguments.syslang or arguments.sysflag or arguments.search or arguments.where)
 
 
 def opened(arguments: argparse.Namespace, output: Output) -> DataSet:
-    """The source, with a word on what could not be read and on what was edited."""
+    """Open the source; notes say what could not be read and what was edited."""
 
     def progress(done: int, total: int) -> None:
         output.progress(
@@ -73,17 +73,18 @@ def opened(arguments: argparse.Namespace, output: Output) -> DataSet:
     if data.problem_count:
         first = data.problems[0]
         rows = "1 row" if data.problem_count == 1 else f"{data.problem_count:,} rows"
-        place = f"{first.file}{':' if first.file and first.row else ''}{first.row or ''}" or "the file as a whole"
+        where = f"{first.file}{':' if first.file and first.row else ''}{first.row or ''}" or "the file as a whole"
         output.note(
             f"{data.name}: {rows} could not be read or {'is' if data.problem_count == 1 else 'are'} incomplete, "
-            f"the first at {safe_line(place, 100)} ({safe_line(first.what, 200)}); `data show --problems` lists them."
+            f"the first at {safe_line(where, 100)} ({safe_line(first.what, 200)}); `data show --problems` lists them."
         )
     if data.mapping.unclear:
         columns = " and ".join(data.mapping.unclear)
-        output.note(f"{data.name}: {columns} could be taken from several columns; `data map` shows which, and chooses.")
+        output.note(f"{data.name}: several columns fit {columns}; `data map` shows and changes the choice.")
     if data.changes:
         output.note(
-            f"{data.name}: edited: {data.changes.changed:,} changed, {data.changes.added:,} added, {data.changes.deleted:,} deleted"
+            f"{data.name}: edited: {data.changes.changed:,} changed, {data.changes.added:,} added, "
+            f"{data.changes.deleted:,} deleted"
         )
     return data
 

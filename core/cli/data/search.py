@@ -1,5 +1,5 @@
-"""`data search SOURCE TEXT`: the rows that contain a text in any case, each with the columns it stands in and the words
-around it."""
+"""`data search SOURCE TEXT`: the rows that contain a text in any case, with the columns it is in and the text around
+it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from core.cli.data import options
 from core.data.cells import clean
 from core.data.search.row_query import held_pattern
 
-_AROUND = 30  # characters before and behind a hit
+_AROUND = 30  # characters before and after a match
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_source(parser)
-    parser.add_argument("text", help="what is sought, as it stands")
+    parser.add_argument("text", help="the text to find, literally")
     options.add_filters(parser, text=False)
-    parser.add_argument("--limit", type=int, default=20, help="print at most so many rows")
+    parser.add_argument("--limit", type=int, default=20, help="print at most this many rows")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     if not arguments.text:
-        raise UsageError("no text is named", "data search", "Say what is sought")
+        raise UsageError("no text given", "data search", "Name the text to find")
     data = options.opened(arguments, output)
     filters = options.filters(arguments, arguments.text)
     selection = data.select(filters)

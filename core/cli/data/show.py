@@ -11,15 +11,15 @@ from core.base.safe_text import safe_line
 from core.cli.data import options
 from core.data.dataset import DataSet
 
-SHOWN = 20  # values of a column named with their counts
+SHOWN = 20  # distinct values of a column that are listed with their counts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_source(parser, optional=True)
     options.add_filters(parser)
-    parser.add_argument("--offset", type=int, default=0, help="skip so many rows")
-    parser.add_argument("--limit", type=int, default=10, help="print at most so many rows")
-    parser.add_argument("--row", type=int, help="one row whole, by its index from 0")
+    parser.add_argument("--offset", type=int, default=0, help="skip this many rows")
+    parser.add_argument("--limit", type=int, default=10, help="print at most this many rows")
+    parser.add_argument("--row", type=int, help="one complete row, by its index from 0")
     parser.add_argument("--problems", action="store_true", help="list the rows that could not be read")
 
 
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
                 f"{problem.file}{':' if problem.file and problem.row else ''}{problem.row or ''}\t{problem.what}"
             )
         if data.problem_count > len(data.problems):
-            output.note(f"{data.problem_count - len(data.problems)} more are not kept.")
+            output.note(f"{data.problem_count - len(data.problems)} more are counted but not listed.")
         return 0
     if arguments.row is not None:
         _whole(data, arguments.row, output)
@@ -58,7 +58,7 @@ def _whole(data: DataSet, index: int, output: Output) -> None:
         row = data.row(index)
     except IndexError as error:
         raise DataError(
-            f"there is no row {index}", data.name, f"Rows run from 0 to {data.highest}, less those that were deleted"
+            f"there is no row {index}", data.name, f"Rows run from 0 to {data.highest}, without deleted ones"
         ) from error
     output.record(row)
     for column in COLUMNS:

@@ -90,7 +90,7 @@ def test_a_damaged_run_does_not_hide_the_others() -> None:
 
 
 def test_the_hubs_address_is_shown_without_its_password() -> None:
-    from core.cli.doctor import _shown
+    from core.cli.doctor import _without_credentials
 
-    assert _shown("https://me:secret@hub.example:8080/mirror") == "https://hub.example:8080/mirror"
-    assert _shown("https://huggingface.co") == "https://huggingface.co"
+    assert _without_credentials("https://me:secret@hub.example:8080/mirror") == "https://hub.example:8080/mirror"
+    assert _without_credentials("https://huggingface.co") == "https://huggingface.co"

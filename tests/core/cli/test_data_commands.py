@@ -143,7 +143,7 @@ def test_export(data: Runs, source: str, tmp_path: Path) -> None:
         "rows": 10,
     }
     assert [row["output"] for row in data(str(out), "--limit", "1")] == ["a much longer answer than any other"]
-    assert data("export", source, str(out), status=3)[0]["error"]["what"] == "there is such a file already"
+    assert data("export", source, str(out), status=3)[0]["error"]["what"] == "the file already exists"
     aside = data("export", source, source, "--overwrite")[0]["journal"]
     assert (
         Path(aside).exists()

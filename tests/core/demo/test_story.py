@@ -164,7 +164,7 @@ def test_ctrl_c_leaves_the_run_going(monkeypatch: pytest.MonkeyPatch, finished_r
     monkeypatch.setattr(story, "watch", interrupted)
     told = Told()
     assert story.run_story(False, told.output, answers) == 130
-    assert f"The run goes on. `python -m core runs {finished_run[0].id}" in told.err.getvalue()
+    assert f"The run continues. `python -m core runs {finished_run[0].id}" in told.err.getvalue()
     assert finished_run[0].requests() == ([], 0)
 
 
