@@ -47,7 +47,8 @@ def train(model: Path, steps: int) -> str:
     speeds = sorted(line["tokens_per_second"] for line in metrics[3:] if line.get("tokens_per_second"))
     print(
         f"loss {metrics[0]['loss']:.3f} -> {metrics[-1]['loss']:.3f}, median {speeds[len(speeds) // 2]:.0f} tok/s,"
-        f" memory {metrics[-1]['memory']:.2f} GiB, {metrics[-1]['time'] - metrics[0]['time']:.1f} s for {len(metrics)} steps"
+        f" memory {metrics[-1]['memory']:.2f} GiB, {metrics[-1]['time'] - metrics[0]['time']:.1f} s for "
+        f"{len(metrics)} steps"
     )
     return str(run)
 

@@ -38,9 +38,13 @@ def rows(count: int, seed: int = 3442) -> Iterator[dict[str, str]]:
         mark = NEEDLE if i % 1000 == 7 else JAPANESE if i % 1000 == 8 else ""
         one, two, three = int(draw.random() * 2000), int(draw.random() * 2000), int(draw.random() * 2000)
         yield {
-            "instruction": f"{i} {texts[one]}", "input": "", "reasoning": f"{texts[two]} {mark} {texts[three]}", "output": str(one * two % 1000),
-            "syslang": languages[three % 3], "sysflag": "test" if i % 10 == 0 else "train",
-        }  # fmt: skip
+            "instruction": f"{i} {texts[one]}",
+            "input": "",
+            "reasoning": f"{texts[two]} {mark} {texts[three]}",
+            "output": str(one * two % 1000),
+            "syslang": languages[three % 3],
+            "sysflag": "test" if i % 10 == 0 else "train",
+        }
 
 
 def write_jsonl(path: Path, count: int) -> None:
@@ -72,8 +76,11 @@ def write_short(path: Path, count: int) -> None:
         for first in range(0, count, 1_000_000):
             numbers = range(first, min(count, first + 1_000_000))
             table = {
-                "instruction": [f"What is {i} plus {i * 7 % 1000}?" for i in numbers], "input": [""] * len(numbers),
-                "reasoning": [f"add {i % 1000}" for i in numbers], "output": [str(i + i * 7 % 1000) for i in numbers],
-                "syslang": ["English"] * len(numbers), "sysflag": ["test" if i % 10 == 0 else "train" for i in numbers],
-            }  # fmt: skip
+                "instruction": [f"What is {i} plus {i * 7 % 1000}?" for i in numbers],
+                "input": [""] * len(numbers),
+                "reasoning": [f"add {i % 1000}" for i in numbers],
+                "output": [str(i + i * 7 % 1000) for i in numbers],
+                "syslang": ["English"] * len(numbers),
+                "sysflag": ["test" if i % 10 == 0 else "train" for i in numbers],
+            }
             writer.write_table(pa.table(table, schema=schema))

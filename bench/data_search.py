@@ -63,7 +63,9 @@ with tempfile.TemporaryDirectory() as folder, open_editor(data, Path(folder)) as
     facts["edited_found"] = len(timed("edited", lambda: data.select(Filters(text=words))))
     timed("edited_page", lambda: data.select(Filters()).page(len(data) * 9 // 10, 50))
     timed("saved", lambda: save(data, Path(folder) / "out.parquet"))
-status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines()) if Path("/proc/self/status").exists() else {}
+status_file = Path("/proc/self/status")
+status_lines = status_file.read_text().splitlines() if status_file.exists() else []
+status = dict(line.split(":", 1) for line in status_lines)
 facts["private"] = int(status["RssAnon"].split()[0]) // 1024 if "RssAnon" in status else 0
 print(json.dumps(facts))
 """

@@ -67,9 +67,13 @@ _PLACES = (
     "a garage",
 )
 _EXTRAS = (
-    "On the way home it rains and nobody talks about it.", "The shop closes at nine in the evening.", "A friend watches and counts along.",
-    "It is the third summer in which they do this.", "Nothing else is sold on that day.", "The manager writes every number into a book.",
-)  # fmt: skip
+    "On the way home it rains and nobody talks about it.",
+    "The shop closes at nine in the evening.",
+    "A friend watches and counts along.",
+    "It is the third summer in which they do this.",
+    "Nothing else is sold on that day.",
+    "The manager writes every number into a book.",
+)
 
 
 def write_rows(path: Path, rows: int, seed: int = 3442) -> None:
@@ -97,8 +101,14 @@ def _row(draw: random.Random) -> dict[str, str]:
     extra = " ".join(draw.sample(_EXTRAS, draw.randrange(1, 4)))
     kind = draw.random()
     if kind < 0.6:
-        question = f"{name} brings {first} {thing} to {place}, and {other} adds {second} more. {extra} How many {thing} are there in the end?"
-        steps = f"At first there are {first} {thing}, which {name} brought. {other} adds {second}.\nSo {first} + {second} = {first + second}."
+        question = (
+            f"{name} brings {first} {thing} to {place}, and {other} adds {second} more. {extra} "
+            f"How many {thing} are there in the end?"
+        )
+        steps = (
+            f"At first there are {first} {thing}, which {name} brought. {other} adds {second}.\n"
+            f"So {first} + {second} = {first + second}."
+        )
         return {
             "instruction": question,
             "input": "",
@@ -107,7 +117,10 @@ def _row(draw: random.Random) -> dict[str, str]:
             "syslang": "English",
         }
     if kind < 0.8:
-        question = f"{name}さんは{first}円の本と{second}円のノートを買いました。店の外で{other}さんに会いました。代金は合わせて何円ですか。"
+        question = (
+            f"{name}さんは{first}円の本と{second}円のノートを買いました。"
+            f"店の外で{other}さんに会いました。代金は合わせて何円ですか。"
+        )
         steps = (
             f"本は{first}円、ノートは{second}円です。\n合わせて {first} + {second} = {first + second} 円になります。"
         )
@@ -176,7 +189,8 @@ def _measured(name: str, rows: int, work: Callable[[], object]) -> None:
     watch.over.set()
     watch.join()
     print(
-        f"{name:<28} {took:8.2f} s {_cpu() - cpu:8.2f} s of CPU {rows / took:12,.0f} rows/s {watch.peak:8,.0f} MB at most",
+        f"{name:<28} {took:8.2f} s {_cpu() - cpu:8.2f} s of CPU {rows / took:12,.0f} rows/s {watch.peak:8,.0f} MB at "
+        "most",
         flush=True,
     )
 

@@ -178,7 +178,8 @@ def beside_the_library(rows: list[Row], processes: int, home: Path) -> None:
     print(f"{name}; {len(rows):,} rows, {len(prepared):,} of them trained, {tokens:,} tokens")
     print(f"{os.cpu_count()} cores, the peer in {processes} process{'es' if processes > 1 else ''}")
     print(
-        f"ours      {len(prepared) / best:9,.0f} rows/s  {tokens / best:12,.0f} tokens/s  {best:7.2f} s   (checks and hash among it)"
+        f"ours      {len(prepared) / best:9,.0f} rows/s  {tokens / best:12,.0f} tokens/s  {best:7.2f} s   (checks and "
+        "hash among it)"
     )
     print(f"the peer  {len(prepared) / peers:9,.0f} rows/s  {tokens / peers:12,.0f} tokens/s  {peers:7.2f} s")
     turns = ", ".join(f"{b / a:.2f}" for a, b in zip(mine, theirs, strict=True))
@@ -191,7 +192,8 @@ def beside_the_library(rows: list[Row], processes: int, home: Path) -> None:
     edited, prepared = timed(lambda: ours(path, folder))
     assert prepared.store.encoded == 1
     print(
-        f"again     {again:.2f} s with nothing changed, {edited:.2f} s with one row changed: {peers / edited:.1f} times as fast as the peer, all anew"
+        f"again     {again:.2f} s with nothing changed, {edited:.2f} s with one row changed: {peers / edited:.1f} "
+        "times as fast as the peer, all anew"
     )
 
 
@@ -224,7 +226,8 @@ def beside_bare_tokenizing(rows: list[Row], home: Path) -> None:
     mine, peer = min(a for a, _ in times), min(b for _, b in times)
     print(f"encode, spans, labels  {len(rows) / mine:9,.0f} rows/s  {tokens / mine:12,.0f} tokens/s")
     print(
-        f"plain encode_batch     {len(rows) / peer:9,.0f} rows/s  {tokens / peer:12,.0f} tokens/s   ratio of times {mine / peer:.2f}"
+        f"plain encode_batch     {len(rows) / peer:9,.0f} rows/s  {tokens / peer:12,.0f} tokens/s   ratio of times "
+        f"{mine / peer:.2f}"
     )
 
 

@@ -197,7 +197,8 @@ def main() -> None:
                 print(said["backend"])
             trainer, plain = said["trainer"], said["plain"]
             print(
-                f"{kind:12} trainer {trainer:.6f}  plain {plain:.6f}  difference {abs(trainer - plain):.1e}  relative {abs(trainer / plain - 1):.1e}"
+                f"{kind:12} trainer {trainer:.6f}  plain {plain:.6f}  difference {abs(trainer - plain):.1e}  relative "
+                f"{abs(trainer / plain - 1):.1e}"
                 f"  ({said['passes']} passes, {said['labels']} labels)"
             )
 

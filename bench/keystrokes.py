@@ -59,7 +59,8 @@ def p95(seconds: list[float]) -> float:
 
 def report(title: str, seconds: list[float]) -> None:
     print(
-        f"{title:<28} p50 {statistics.median(seconds) * 1e3:6.1f} ms   p95 {p95(seconds) * 1e3:6.1f} ms   worst {max(seconds) * 1e3:6.1f} ms"
+        f"{title:<28} p50 {statistics.median(seconds) * 1e3:6.1f} ms   p95 {p95(seconds) * 1e3:6.1f} ms   worst "
+        f"{max(seconds) * 1e3:6.1f} ms"
     )
 
 
@@ -90,7 +91,8 @@ def main() -> None:
             worst = p95(busy[place])
             verdict = "within" if worst < TARGET else "OVER"
             print(
-                f"{place}: p95 while training is {worst / p95(quiet[place]):.2f} times that without; {verdict} the target of {TARGET * 1e3:.0f} ms"
+                f"{place}: p95 while training is {worst / p95(quiet[place]):.2f} times that without; {verdict} the "
+                f"target of {TARGET * 1e3:.0f} ms"
             )
         print(f"the run was still {still} at the end of the measurement, on {os.cpu_count()} cores")
 

@@ -17,7 +17,10 @@ from core.splitter.splitter import ALPACA, THINK, Markers, Splitter
 
 _PIECE = 4
 _SHORT = 32_768
-_EN = "The train leaves at nine and arrives at noon, so it takes three hours. We should check this once more before we go on. "
+_EN = (
+    "The train leaves at nine and arrives at noon, so it takes three hours. "
+    "We should check this once more before we go on. "
+)
 _JA = "まず、地図の投影法について理解する必要があります。富士山は日本で一番高い山です。"
 _CODE = (
     "```python\ndef area(x):\n    # a comment, `quoted`\n    return x * x if x < 3 else x\n\nprint(area(2))\n```\n\n"

@@ -93,7 +93,12 @@ def naive(count: int, rate: float) -> None:
     from textual.widgets import Markdown, Static, TextArea
 
     class Naive(App[None]):
-        CSS = "VerticalScroll { width: 1fr; border-top: solid green; } Horizontal { height: 1fr; } TextArea { height: 7; } Static { height: 2; }"
+        CSS = """
+        VerticalScroll { width: 1fr; border-top: solid green; }
+        Horizontal { height: 1fr; }
+        TextArea { height: 7; }
+        Static { height: 2; }
+        """
         BINDINGS = [Binding("f5", "ask", priority=True)]  # noqa: RUF012 - the bench's own
 
         def compose(self) -> ComposeResult:

@@ -115,8 +115,14 @@ def test_edits_of_all_rows_that_pass(data: Runs, source: str) -> None:
     assert data("edit", source, "--where", "row % 2 = 1", "--fill", "syslang=odd")[0]["rows"] == 10
     assert data("edit", source, "--all", "--extract-reasoning")[0]["rows"] == 10
     assert data(source, "--row", "3")[0] == {
-        "instruction": "q3", "input": "", "reasoning": "t3", "output": "a3", "syslang": "odd", "sysflag": "", "index": 3,
-    }  # fmt: skip
+        "instruction": "q3",
+        "input": "",
+        "reasoning": "t3",
+        "output": "a3",
+        "syslang": "odd",
+        "sysflag": "",
+        "index": 3,
+    }
     split = data("edit", source, "--all", "--split-share", "0.25", "--seed", "7")[0]
     assert (split["test"], split["train"]) == (5, 15)
     assert len(data(source, "--sysflag", "test", "--limit", "99")) == 5
@@ -126,10 +132,17 @@ def test_edits_of_all_rows_that_pass(data: Runs, source: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        (), ("--drop",), ("--fill", "syslang=x"), ("--set", "output=x"), ("--delete",), ("--row", "1", "--set", "answer=x"), ("--add", "[1]"),
-        ("--undo", "--redo"), ("--row", "1", "--set", "output"),
+        (),
+        ("--drop",),
+        ("--fill", "syslang=x"),
+        ("--set", "output=x"),
+        ("--delete",),
+        ("--row", "1", "--set", "answer=x"),
+        ("--add", "[1]"),
+        ("--undo", "--redo"),
+        ("--row", "1", "--set", "output"),
     ],
-)  # fmt: skip
+)
 def test_words_that_do_not_fit(data: Runs, source: str, words: tuple[str, ...]) -> None:
     assert data("edit", source, *words, status=2)[0]["error"]["do"]
     assert not Path(source + ".suiron").exists()

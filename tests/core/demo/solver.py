@@ -98,7 +98,8 @@ SOLVERS: tuple[tuple[str, Callable[[re.Match[str], str], object]], ...] = (
         lambda m, _: sum([int(m[4])] * int(m[2])) + int(m[5]),
     ),
     (
-        r"At the market, (\d+) \w+ cost (\d+) dollars each and one \w+ costs (\d+) dollars\. What is the total in dollars\?",
+        r"At the market, (\d+) \w+ cost (\d+) dollars each and one \w+ costs (\d+) dollars\. What is the total in "
+        r"dollars\?",
         lambda m, _: sum([int(m[2])] * int(m[1])) + int(m[3]),
     ),
     (
@@ -106,7 +107,8 @@ SOLVERS: tuple[tuple[str, Callable[[re.Match[str], str], object]], ...] = (
         lambda m, _: len(range(int(m[1]), int(m[2]))),
     ),
     (
-        r"(\w+) is (\d+) years old\. (\w+) is (\d+) years (older|younger) than \1\. How old will \3 be in (\d+) years\?",
+        r"(\w+) is (\d+) years old\. (\w+) is (\d+) years (older|younger) than \1\. How old will \3 be in (\d+) "
+        r"years\?",
         lambda m, _: age(m[2], m[4], m[5], m[6]),
     ),
     (
@@ -130,7 +132,8 @@ SOLVERS: tuple[tuple[str, Callable[[re.Match[str], str], object]], ...] = (
         lambda m, _: max(sum([int(m[1])] * int(m[2])), sum([int(m[3])] * int(m[4]))),
     ),
     (
-        r"How many pieces of fruit does \w+ have\?|\w+ counts the basket\. How many pieces of fruit are in it\?|How much fruit did \w+ pick in all\?",
+        r"How many pieces of fruit does \w+ have\?|\w+ counts the basket\. How many pieces of fruit are in it\?|How "
+        r"much fruit did \w+ pick in all\?",
         lambda _, basket: sum(map(int, re.findall(r"\d+", basket))),
     ),
     (
