@@ -72,7 +72,7 @@ class SuironError(Exception):
 
 
 class UsageError(SuironError):
-    """A command or a setting is not as it must be."""
+    """A command or one of its options is wrong."""
 
     exit_code = 2
 
