@@ -1,2 +1,1 @@
-"""The words and tools every room shares: errors, the row, files, folders, safe text, child processes. Imports no other
-room."""
+"""What every room uses: errors, the row, files, folders, safe text, child processes. Imports no other room."""

@@ -1,4 +1,4 @@
-"""What a headless command prints: text for people or JSON lines for programs. Foreign text is made safe here, in one
+"""What a headless command prints: text for the user or JSON lines for programs. Foreign text is made safe here, in one
 place."""
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from typing import Any, TextIO
 
 import msgspec
 
-from core.base.errors import SuironError
+from core.base.errors import SuironError, error_record
 from core.base.safe_text import UNSAFE, safe_text
 
 
 class Output:
-    """`text` is for people, `record` for programs: each does nothing in the other's mode. `note` goes to standard error
-    in both."""
+    """The output of one command. `text` is for the user and `record` for programs: each does nothing in the other's
+    mode. `note` goes to standard error in both."""
 
     def __init__(self, json: bool, out: TextIO | None = None, err: TextIO | None = None) -> None:
         self.json = json
@@ -23,44 +23,45 @@ class Output:
         self._err = err or sys.stderr
 
     def text(self, words: str = "", end: str = "\n") -> None:
+        """Print text for the user."""
         if not self.json:
             self._out.write(safe_text(words) + end)
             self._out.flush()
 
     def record(self, value: Any) -> None:
-        """One JSON object, as a line. JSON escapes C0 itself; C1 and what hides text is escaped here, so that a
-        terminal may show it."""
+        """Print one JSON object as a line. JSON escapes C0 controls itself; C1 controls and characters that hide text
+        are escaped here, so that the line may be shown on a terminal."""
         if self.json:
             try:
                 line = msgspec.json.encode(value).decode()
-            except (
-                UnicodeEncodeError
-            ):  # a file name that is no UTF-8, whose bytes Python carries as lone surrogates: these stay, escaped
+            except UnicodeEncodeError:  # a file name that is not UTF-8: Python has its bytes as lone surrogates
                 line = json.dumps(msgspec.to_builtins(value))
             self._out.write(UNSAFE.sub(lambda match: json_escape(match.group()), line) + "\n")
             self._out.flush()
 
     def note(self, words: str) -> None:
+        """Print a line on standard error."""
         self._err.write(safe_text(words) + "\n")
         self._err.flush()
 
     def error(self, error: SuironError) -> None:
+        """Print an error: as a note, and as a record for programs."""
         self.note(f"Suiron: {error}")  # first: standard output may be what failed
-        self.record({"error": {"what": error.what, "where": error.where, "do": error.do, "exit_code": error.exit_code}})
+        self.record({"error": {**error_record(error), "exit_code": error.exit_code}})
 
     @property
     def live(self) -> bool:
-        """Whether a line may be rewritten in place."""
+        """Whether a line of progress may be rewritten in place."""
         return not self.json and self._err.isatty()
 
     def progress(self, words: str) -> None:
-        """One line on standard error, rewritten in place on a terminal; elsewhere nothing (the caller notes what
-        matters)."""
+        """One line on standard error, rewritten in place on a terminal. Elsewhere nothing is printed."""
         if self.live:
             self._err.write("\r\x1b[K" + safe_text(words).replace("\n", " ")[:200])
             self._err.flush()
 
     def progress_done(self) -> None:
+        """Remove the line of progress."""
         if self.live:
             self._err.write("\r\x1b[K")
             self._err.flush()

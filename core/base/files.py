@@ -16,16 +16,17 @@ _decode = msgspec.json.Decoder().decode
 
 
 def private_dir(path: Path) -> Path:
-    """The folder `path`, made with its parents where missing, each new one readable by its owner alone (0700)."""
-    missing = [p for p in (path, *path.parents) if not p.exists()]
+    """The folder `path`. It and its parents are created where missing, readable by their owner only (0700). Raises
+    OSError."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(mode=0o700, exist_ok=True)
     return path
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a reader sees either the old file or the whole new one, also after a crash or a
-    full disk."""
+    """Write `content` to `path`, so that a reader sees either the old file or the whole new one, also after a crash or
+    a full disk. Raises OSError."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -41,21 +42,22 @@ def replace_file(path: Path, content: bytes) -> None:
 def append_json(path: Path, value: Any) -> None:
     """Append one JSON object as a line, in a single write, so that concurrent readers see at most one torn last line.
 
-    What a killed writer or a full disk left without its newline is closed first, or this object would be lost with it.
-    Raises OSError.
+    A line that a killed writer or a full disk left without its newline is ended first; otherwise this object would be
+    lost with it. Raises OSError.
     """
     with open(path, "a+b", buffering=0) as file:
-        torn = file.seek(0, os.SEEK_END) and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n"
-        line = b"\n" * bool(torn) + _encode(value) + b"\n"
+        size = file.seek(0, os.SEEK_END)
+        is_torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+        line = (b"\n" if is_torn else b"") + _encode(value) + b"\n"
         if file.write(line) != len(line):  # a disk that fills up takes a part of it without an error
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def read_json_lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """The whole JSON objects in `path` from byte `offset` on, and the offset to go on from.
+    """The JSON objects in `path` from byte `offset` on, and the offset to read on from, in bytes.
 
-    A torn last line (no newline yet) is left for the next call; a line that is no JSON object is skipped. A missing
-    file is empty.
+    A torn last line (no newline yet) is left for the next call; a line that is not a JSON object is skipped. A missing
+    file has none. Raises OSError.
     """
     try:
         with open(path, "rb") as file:
@@ -72,6 +74,6 @@ def _objects(block: bytes) -> Iterator[dict[str, Any]]:
         try:
             value = _decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            continue  # the torn tail of a writer that was killed, now followed by a later writer's lines
+            continue  # the torn last line of a killed writer, followed by the lines of a later one
         if isinstance(value, dict):
             yield value

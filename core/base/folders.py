@@ -1,7 +1,7 @@
-"""Where Suiron keeps things. Every folder is made private (0700) when it is first asked for.
+"""Where Suiron keeps its files. Every folder is created when it is first asked for, readable by its owner only (0700).
 
-`$SUIRON_HOME` moves runs and state, `$SUIRON_CACHE` moves what can be made again (models, imported data),
-`$SUIRON_CONFIG` the user's themes.
+`$SUIRON_HOME` moves runs and state, `$SUIRON_CACHE` what can be made again (models, imported data), `$SUIRON_CONFIG`
+what the user writes (themes). All functions raise OSError where the folder cannot be created.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from core.base.files import private_dir
 
 
 def _folder(variable: str, kind: str) -> Path:
-    named = os.environ.get(variable)
-    if named:
-        return private_dir(Path(named).expanduser().absolute())
-    import platformdirs  # only where no variable names the folder: 10 ms of every start
+    """The folder that the environment variable names, otherwise the user's own `kind` of folder on this system."""
+    path = os.environ.get(variable)
+    if path:
+        return private_dir(Path(path).expanduser().absolute())
+    import platformdirs  # only where no variable names the folder: it takes 10 ms of every start
 
     return private_dir(Path(getattr(platformdirs, f"user_{kind}_dir")("suiron", appauthor=False)))
 
 
 def home() -> Path:
-    """Runs and the last session: what must not be lost."""
+    """What must not be lost: runs, edits, the last session."""
     return _folder("SUIRON_HOME", "data")
 
 
 def cache() -> Path:
-    """What can be made again: converted models, imported data sets."""
+    """What can be made again: converted models, imported data sets, answers about rows."""
     return _folder("SUIRON_CACHE", "cache")
 
 
@@ -37,8 +38,10 @@ def config() -> Path:
 
 
 def runs() -> Path:
+    """One folder for each run."""
     return private_dir(home() / "runs")
 
 
 def models() -> Path:
+    """Models that Suiron made itself."""
     return private_dir(cache() / "models")

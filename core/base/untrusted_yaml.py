@@ -1,4 +1,5 @@
-"""YAML that a person wrote, read so that none can do harm: no tags, no anchors, no depth without end. Knows no keys."""
+"""YAML from the user or from somebody else, read so that it can do no harm: no tags, no anchors, limited depth. Knows
+no keys."""
 
 from __future__ import annotations
 
@@ -6,18 +7,17 @@ from typing import Any
 
 
 def parse(block: bytes, deepest: int) -> Any:
-    """The value, of plain lists, mappings and scalars nested at most `deepest` deep. Raises ValueError that says what
+    """The value: plain lists, mappings and scalars, nested at most `deepest` levels. Raises ValueError, which says what
     is wrong and in which line."""
     import yaml
 
     depth = 0
     try:
         text = block.decode("utf-8")
-        for event in yaml.parse(
-            text, Loader=yaml.CSafeLoader
-        ):  # events come one by one: a bomb is seen before it grows
+        # Events come one by one: a bomb is recognised before it grows.
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise ValueError("anchors and aliases are not read here")
+                raise ValueError("anchors and aliases are not allowed")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > deepest:
                 raise ValueError("it is nested too deeply")
@@ -25,8 +25,8 @@ def parse(block: bytes, deepest: int) -> Any:
         raise ValueError("it is not UTF-8 text") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f" in line {mark.line + 1}" if mark is not None else ""
-        raise ValueError(f"it is not YAML{place} ({getattr(error, 'problem', None) or 'unreadable'})") from error
+        line = f" in line {mark.line + 1}" if mark is not None else ""
+        raise ValueError(f"it is not YAML{line} ({getattr(error, 'problem', None) or 'unreadable'})") from error
     try:
         return yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:

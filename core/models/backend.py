@@ -1,8 +1,7 @@
-"""Which library trains or answers, on what, and why. Also what must hold before those libraries are imported in any
-process.
+"""Which library trains or answers, on which device, and why. Also what must be set before those libraries are imported.
 
-Nothing heavy is imported at the top; `prepare_imports` and the choosers import torch, so only processes that hold a
-model call them.
+Nothing heavy is imported at the top. `prepare_imports` and the functions that choose import torch: only processes that
+hold a model call them.
 """
 
 from __future__ import annotations
@@ -17,23 +16,27 @@ import msgspec
 
 from core.base import folders
 
-Kind = Literal["unsloth", "transformers"]
-_NAMES: dict[Kind, str] = {"unsloth": "Unsloth", "transformers": "Transformers + PEFT"}
+BackendKind = Literal["unsloth", "transformers"]
+_NAMES: dict[BackendKind, str] = {"unsloth": "Unsloth", "transformers": "Transformers + PEFT"}
 
 
 class Backend(msgspec.Struct, frozen=True):
-    """kind: the library; device: torch's word for where the model lies; four_bit: whether its weights are NF4 there;
-    machine: the device in words; why: the reason for the choice, as a clause."""
+    """The library that trains or answers here, and the device it does so on."""
 
-    kind: Kind
+    kind: BackendKind
+    """The library."""
     device: str
+    """The device as torch names it: `cpu` or `cuda:0`."""
     why: str
+    """The reason for the choice, as a clause."""
     machine: str = ""
+    """The device in words."""
     four_bit: bool = False
+    """Whether the weights are in NF4 on the device."""
 
     @property
     def line(self) -> str:
-        """The visible sentence, without its full stop."""
+        """The choice as a sentence without its full stop, for the user."""
         bits = ", 4-bit," if self.four_bit else ""
         return f"{_NAMES[self.kind]}{bits} on {self.machine or self.device}: {self.why}"
 
@@ -42,38 +45,35 @@ class Backend(msgspec.Struct, frozen=True):
 
 
 def prepare_imports() -> None:
-    """What must hold before transformers, peft, trl or unsloth are imported; call it first in every process that needs
-    them. Imports torch.
+    """Set what transformers, peft, trl and unsloth read when they are imported. Every process that imports them calls
+    this first. Imports torch.
 
     Variables that the user has set stay as they are.
     """
-    for variable, value in (
-        ("UNSLOTH_DISABLE_STATISTICS", "1"),
-        (
-            "UNSLOTH_COMPILE_LOCATION",
-            str(folders.cache() / "unsloth_compiled"),
-        ),  # else it writes into the working directory
-        (
-            "TOKENIZERS_PARALLELISM",
-            "true",
-        ),  # unset, the library warns and stops using its threads once the process forks
-        ("HF_HUB_DISABLE_TELEMETRY", "1"),
-        ("DO_NOT_TRACK", "1"),
-    ):
+    variables = {
+        "UNSLOTH_DISABLE_STATISTICS": "1",
+        # By default it writes into the working directory.
+        "UNSLOTH_COMPILE_LOCATION": str(folders.cache() / "unsloth_compiled"),
+        # Without it, the library warns and stops using its threads once the process forks.
+        "TOKENIZERS_PARALLELISM": "true",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+    }
+    for variable, value in variables.items():
         os.environ.setdefault(variable, value)
     if "OMP_WAIT_POLICY" not in os.environ:
-        # How long threads spin while they wait for each other. A training step on 2 quiet cores takes 1.7 s with the
-        # default, 2.2 with this and 2.8 without spinning; beside another busy process 10 and more, 3.6 and 3.4. Read
-        # once, when torch is loaded.
+        # How long threads spin while they wait for each other. A training step on 2 idle cores takes 1.7 s with the
+        # default, 2.2 s with this value and 2.8 s without spinning; beside another busy process more than 10 s, 3.6 s
+        # and 3.4 s. Read once, when torch is loaded.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     if not _torchvision_loads():
-        # A torchvision without its operators makes `import peft` fail; None makes transformers take it for absent, and
-        # nothing here needs it.
+        # A torchvision without its operators makes `import peft` fail. With None, transformers takes it as absent.
+        # Nothing here needs it.
         sys.modules["torchvision"] = None  # type: ignore[assignment]
 
 
 def _torchvision_loads() -> bool:
-    """Whether torchvision is absent, loaded already, or finds its operators. Does not import it: that alone takes a
+    """Whether torchvision is absent, already loaded, or finds its operators. Does not import it, which would take a
     second."""
     if "torchvision" in sys.modules:
         return sys.modules["torchvision"] is not None
@@ -94,24 +94,25 @@ def _torchvision_loads() -> bool:
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
+    """The number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def dtype_name(device: str) -> Literal["bfloat16", "float16", "float32"]:
-    """The number format for weights on `device`: bfloat16 where the device computes in it, which on a CPU makes both
-    training and decoding 1.3 to 1.6 times as fast (SmolLM2-135M, AVX-512 BF16); a CPU without such instructions is
-    slower in bfloat16 than in float32."""
+    """The number format for weights on `device`: bfloat16 where the device computes in it. On a CPU with such
+    instructions this makes training and decoding 1.3 to 1.6 times as fast (SmolLM2-135M, AVX-512 BF16); a CPU without
+    them is slower in bfloat16 than in float32."""
     import torch
 
     if device.startswith("cuda"):
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-    found = torch.cpu.get_capabilities()
-    return "bfloat16" if any(found.get(flag) for flag in ("avx512_bf16", "amx_bf16", "sve_bf16")) else "float32"
+    capabilities = torch.cpu.get_capabilities()
+    fast = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "sve_bf16"))
+    return "bfloat16" if fast else "float32"
 
 
 def choose_backend(load_in_4bit: bool) -> Backend:
-    """What trains here: Unsloth with CUDA, Transformers + PEFT elsewhere or where Unsloth does not import. On CUDA this
+    """What trains here: Unsloth on CUDA; Transformers + PEFT elsewhere, and where Unsloth does not import. On CUDA this
     imports Unsloth."""
     import torch
 
@@ -119,16 +120,17 @@ def choose_backend(load_in_4bit: bool) -> Backend:
         return _on_cpu()
     machine = torch.cuda.get_device_name(0)
     try:
-        import unsloth  # noqa: F401  (it must come before trl, transformers and peft: it replaces parts of them)
-    except Exception as error:  # a GPU too old, a wrong driver, versions that do not fit: it raises whatever it likes
-        reason = f"Unsloth does not import ({type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'})"
-        return _with_bitsandbytes(load_in_4bit, machine, reason)
+        import unsloth  # noqa: F401  (before trl, transformers and peft: it replaces parts of them)
+    except Exception as error:  # a GPU too old, a wrong driver, versions that do not fit: it raises anything
+        lines = str(error).strip().splitlines() or ["no message"]
+        why = f"Unsloth does not import ({type(error).__name__}: {lines[0]})"
+        return _with_bitsandbytes(load_in_4bit, machine, why)
     return Backend("unsloth", "cuda:0", "CUDA is available", machine, load_in_4bit)
 
 
 def choose_inference_backend(load_in_4bit: bool) -> Backend:
-    """What answers here: always Transformers, because Unsloth's own decoding leaves an external cache empty and cannot
-    serve a chat."""
+    """What answers here: always Transformers. Unsloth's decoding leaves an external cache empty, so it cannot serve a
+    chat."""
     import torch
 
     if not torch.cuda.is_available():

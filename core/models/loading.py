@@ -1,8 +1,7 @@
-"""A model in memory, ready to answer or to be trained: one interface over Unsloth on CUDA and Transformers + PEFT
-elsewhere.
+"""Loads a model to answer or to be trained: one interface over Unsloth on CUDA and Transformers + PEFT elsewhere.
 
-Heavy imports happen inside the functions, after `prepare_imports`. Weights come from safetensors alone; a model
-author's code runs only where `trust_remote_code` says so. Knows nothing of rows, runs or sockets.
+Heavy imports happen inside the functions, after `prepare_imports`. Weights are read from safetensors only; code of a
+model's author runs only where `trust_remote_code` allows it. Knows nothing of rows, runs or sockets.
 """
 
 from __future__ import annotations
@@ -16,52 +15,68 @@ import msgspec
 
 from core.base.errors import ModelError, SuironError
 from core.models.backend import Backend, choose_backend, choose_inference_backend, dtype_name, prepare_imports
-from core.models.fit.memory import Training, check_fits
-from core.models.resolve import Progress, local_folder
+from core.models.fit.memory import TrainingShape, check_fits
+from core.models.resolve import OnProgress, local_folder
 from core.tokens.tokenizer import TextTokenizer
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 class LoadedModel(msgspec.Struct, frozen=True):
-    """model: a causal language model of transformers, within a PeftModel where it has an adapter. resolved_name: what
-    the library says it has loaded, which for Unsloth may be another repository than the one named. adapter: the active
-    one's folder. gradient_checkpointing: whether its activations are recomputed in training."""
+    """A model in memory, with its tokenizer."""
 
     model: Any
+    """A causal language model of transformers, inside a PeftModel where it has an adapter."""
     tokenizer: TextTokenizer
+    """The model's tokenizer."""
     backend: Backend
+    """The library that loaded it, and the device it is on."""
     name: str = ""
+    """Its name, as the user wrote it."""
     folder: Path | None = None
+    """The folder it was loaded from."""
     resolved_name: str = ""
+    """What the library says it has loaded; for Unsloth this may be another repository than the one named."""
     adapter: Path | None = None
+    """The folder of the active adapter."""
     gradient_checkpointing: bool = False
+    """Whether activations are recomputed in training."""
 
 
 class Lora(msgspec.Struct, frozen=True, kw_only=True):
-    """The adapter to be trained, and what its first weights and its memory depend on. tokens: the longest row's
-    length."""
+    """The adapter to be trained, and what its first weights and its memory depend on."""
 
     r: int
+    """Rank of the two factors."""
     alpha: int
+    """Scale of the update: alpha / r, or alpha / sqrt(r) with `use_rslora`."""
     dropout: float
+    """Probability from 0 to 1 that an input of the adapter is dropped in training."""
     target_modules: tuple[str, ...]
+    """Names of the modules that get an adapter (`q_proj`)."""
     bias: str
+    """Which biases are trained, in PEFT's words: `none`, `all` or `lora_only`."""
     use_rslora: bool
+    """Whether the update is scaled by alpha / sqrt(r) (rank-stabilised LoRA, arXiv:2312.03732)."""
     seed: int
+    """Seed of the adapter's first weights."""
     batch_size: int
+    """Rows in a batch."""
     tokens: int
+    """Tokens of the longest row."""
     max_seq_length: int
+    """The most tokens that a row may have."""
     gradient_checkpointing: bool
+    """Whether activations are recomputed in the backward pass, which saves memory and costs time."""
 
 
 def load_for_inference(
-    name: str, adapter: Path | None, *, trust_remote_code: bool = False, four_bit: bool = True, progress: Progress
+    name: str, adapter: Path | None, *, trust_remote_code: bool = False, four_bit: bool = True, progress: OnProgress
 ) -> LoadedModel:
-    """The model `name` (see `resolve`), in evaluation mode, with the adapter in the folder `adapter` active; NF4 where
-    CUDA is there and `four_bit`.
+    """The model `name` (see `resolve`) in evaluation mode, with the adapter in the folder `adapter` active. Its weights
+    are NF4 on CUDA where `four_bit`.
 
-    Raises ModelError, also where it does not fit: before a weight is read, and when memory runs out all the same.
+    Raises ModelError, also where it does not fit: before a weight is read, and when memory runs out nevertheless.
     """
     folder = local_folder(name, progress, trust_remote_code=trust_remote_code)
     tokenizer = TextTokenizer.from_folder(folder)
@@ -79,19 +94,16 @@ def load_for_inference(
 
 
 def put_on(loaded: LoadedModel, adapter: Path, label: str) -> LoadedModel:
-    """The same model with the LoRA adapter in the folder `adapter` active, as `label`; adapters put on before stay
-    beside it.
+    """The same model with the LoRA adapter in the folder `adapter` active under the name `label`. Adapters attached
+    before stay loaded.
 
-    `loaded.model.set_adapter(label)` switches between them, `with loaded.model.disable_adapter()` is the base model.
+    `loaded.model.set_adapter(label)` switches between them; `with loaded.model.disable_adapter()` gives the base model.
     Raises ModelError.
     """
     missing = [file for file in ADAPTER_FILES if not (adapter / file).is_file()]
     if missing:
-        raise ModelError(
-            f"there is no whole adapter here: {' and '.join(missing)} missing",
-            str(adapter),
-            "Name a run that has saved its adapter",
-        )
+        what = f"there is no whole adapter here: {' and '.join(missing)} missing"
+        raise ModelError(what, str(adapter), "Name a run that has saved its adapter")
     from peft import PeftModel
 
     try:
@@ -100,26 +112,24 @@ def put_on(loaded: LoadedModel, adapter: Path, label: str) -> LoadedModel:
             model.load_adapter(str(adapter), adapter_name=label, is_trainable=False, autocast_adapter_dtype=False)
             model.set_adapter(label)
         else:
-            # Factors in float32 on a bfloat16 base are for training; here they would cost two conversions per layer and
+            # Factors in float32 on a bfloat16 base are for training. Here they would cost two conversions per layer and
             # token.
             model = PeftModel.from_pretrained(
                 loaded.model, str(adapter), adapter_name=label, is_trainable=False, autocast_adapter_dtype=False
             )
     except Exception as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        do = "Choose the model it was trained on; if it is that one, its files are damaged"
-        raise ModelError(
-            f"the adapter does not go onto {loaded.name or 'this model'}: {line}", str(adapter), do
-        ) from error
+        what = f"the adapter does not fit {loaded.name or 'this model'}: {_first_line(error)}"
+        do = "Choose the model it was trained on; if it is that one, the adapter's files are damaged"
+        raise ModelError(what, str(adapter), do) from error
     model.eval()
     return msgspec.structs.replace(loaded, model=model, adapter=adapter)
 
 
 def load_for_training(
-    name: str, lora: Lora, *, four_bit: bool, trust_remote_code: bool, progress: Progress
+    name: str, lora: Lora, *, four_bit: bool, trust_remote_code: bool, progress: OnProgress
 ) -> LoadedModel:
-    """The model `name` with a new LoRA adapter, in training mode: only the adapter's numbers get gradients. NF4 on CUDA
-    where `four_bit`.
+    """The model `name` with a new LoRA adapter, in training mode: only the adapter's parameters get gradients. Its
+    weights are NF4 on CUDA where `four_bit`.
 
     Raises ModelError, also where it does not fit.
     """
@@ -127,11 +137,11 @@ def load_for_training(
     tokenizer = TextTokenizer.from_folder(folder)
     prepare_imports()
     backend = choose_backend(four_bit)
-    lora = _fitted(folder, backend, lora)
+    lora = _check_fits_training(folder, backend, lora)
     progress(f"loading {folder.name}: {backend.line}")
-    make = _with_unsloth if backend.kind == "unsloth" else _with_peft
+    load = _with_unsloth if backend.kind == "unsloth" else _with_peft
     try:
-        model = make(folder, backend, lora, trust_remote_code)
+        model = load(folder, backend, lora, trust_remote_code)
     except Exception as error:
         raise _loading_error(error, folder) from error
     model.train()
@@ -141,12 +151,12 @@ def load_for_training(
     )
 
 
-def _fitted(folder: Path, backend: Backend, lora: Lora) -> Lora:
-    """`lora`, without gradient checkpointing where the model is on a CPU and fits without: there it costs a third more
-    time to save memory that is mostly there. Raises ModelError where it does not fit."""
+def _check_fits_training(folder: Path, backend: Backend, lora: Lora) -> Lora:
+    """`lora`, without gradient checkpointing where the model is on a CPU and fits without it: there it costs a third
+    more time, and memory is mostly sufficient. Raises ModelError where the model does not fit."""
 
     def check(checkpointing: bool) -> Lora:
-        shape = Training(
+        shape = TrainingShape(
             batch_size=lora.batch_size,
             tokens=lora.tokens,
             r=lora.r,
@@ -165,7 +175,7 @@ def _fitted(folder: Path, backend: Backend, lora: Lora) -> Lora:
 def _with_unsloth(folder: Path, backend: Backend, lora: Lora, trust_remote_code: bool) -> Any:
     from unsloth import FastLanguageModel
 
-    # Every field is set: Unsloth's defaults differ from everybody's and change between versions.
+    # Every field is set: Unsloth's defaults differ from those of PEFT, and change between versions.
     checkpointing = "unsloth" if lora.gradient_checkpointing else False
     model, _ = FastLanguageModel.from_pretrained(
         model_name=str(folder),
@@ -177,8 +187,8 @@ def _with_unsloth(folder: Path, backend: Backend, lora: Lora, trust_remote_code:
         full_finetuning=False,
         trust_remote_code=trust_remote_code,
         use_gradient_checkpointing=checkpointing,
-        use_exact_model_name=True,  # else load_in_4bit silently maps some names to repositories of Unsloth's own
-        fix_tokenizer=True,  # of the tokenizer that it returns, which is not used: rows come as ids
+        use_exact_model_name=True,  # otherwise load_in_4bit silently replaces some names by Unsloth's repositories
+        fix_tokenizer=True,  # concerns the tokenizer that it returns, which is not used: rows come as ids
         fast_inference=False,
         random_state=lora.seed,
         max_lora_rank=max(64, lora.r),
@@ -208,7 +218,7 @@ def _with_peft(folder: Path, backend: Backend, lora: Lora, trust_remote_code: bo
     model.config.use_cache = False
     if backend.four_bit:
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=lora.gradient_checkpointing)
-    set_seed(lora.seed)  # the adapter's first weights are drawn here
+    set_seed(lora.seed)  # for the adapter's first weights, drawn next
     return get_peft_model(
         model,
         LoraConfig(
@@ -248,26 +258,26 @@ def _from_pretrained(folder: Path, backend: Backend, trust_remote_code: bool) ->
 
 
 def _width(device: str) -> int:
+    """Bytes of an unquantised weight on `device`."""
     return 4 if dtype_name(device) == "float32" else 2
 
 
 def _loading_error(error: Exception, folder: Path) -> SuironError:
     if isinstance(error, SuironError):
         return error
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     out_of_memory = (
         isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
+        or type(error).__name__ == "OutOfMemoryError"  # of torch
         or "can't allocate memory" in str(error)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
     )
-    if out_of_memory or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return ModelError(
-            "memory ran out while the model was being loaded",
-            str(folder),
-            "Choose a smaller model, or end what else uses the memory",
-        )
-    return ModelError(
-        f"the model cannot be loaded ({type(error).__name__}: {line})",
-        str(folder),
-        "Check that transformers knows this architecture",
-    )
+    if out_of_memory:
+        do = "Choose a smaller model, or end other programs that use the memory"
+        return ModelError("memory ran out while the model was being loaded", str(folder), do)
+    what = f"the model cannot be loaded ({type(error).__name__}: {_first_line(error)})"
+    return ModelError(what, str(folder), "Check that transformers knows this architecture")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

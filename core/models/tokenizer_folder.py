@@ -1,4 +1,4 @@
-"""Where the tokenizer of a model stands on this disk. Fetches and makes nothing."""
+"""Where the tokenizer of a model is on this disk. Fetches and makes nothing."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from core.models.resolve import resolve_model
 
 
 def tokenizer_folder(model: str) -> Path | None:
-    """The folder with the tokenizer of `model`; None where the model is not on this disk yet. Raises ModelError for
-    what names no model."""
+    """The folder with the tokenizer of `model`; None where the model is not on this disk yet. Raises ModelError where
+    `model` is not the name of a model."""
     path = Path(model).expanduser()
     try:
         if (path / "tokenizer.json").is_file():  # a tokenizer alone will do: the weights need not be there
             return path.absolute()
     except (OSError, ValueError):
-        pass  # no name of a file: told in words below
+        pass  # not a file name at all: resolve_model raises the error
     ref = resolve_model(model)
     if ref.is_demo:
         return demo_folder() if is_ready() else None

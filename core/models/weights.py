@@ -1,5 +1,5 @@
-"""What safetensors files say of themselves: their tensors, and whether a file is as long as it says. Reads headers,
-never weights."""
+"""The headers of safetensors files: which tensors a model has, and whether each file is as long as its header says.
+Reads headers, never weights."""
 
 from __future__ import annotations
 
@@ -14,104 +14,90 @@ import msgspec
 from core.base.errors import ModelError
 from core.base.safe_text import safe_line
 
-_WIDTH = {  # bits of one element
-    **{"BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8},
-    **{
-        "I16": 16,
-        "U16": 16,
-        "F16": 16,
-        "BF16": 16,
-        "I32": 32,
-        "U32": 32,
-        "F32": 32,
-        "F64": 64,
-        "I64": 64,
-        "U64": 64,
-        "C64": 64,
-    },
-    **{"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6},
+_DTYPES_BY_BITS = {
+    4: ("F4",),
+    6: ("F6_E2M3", "F6_E3M2"),
+    8: ("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"),
+    16: ("I16", "U16", "F16", "BF16"),
+    32: ("I32", "U32", "F32"),
+    64: ("I64", "U64", "F64", "C64"),
 }
+_BITS = {dtype: bits for bits, dtypes in _DTYPES_BY_BITS.items() for dtype in dtypes}  # of one element
 _LONGEST_HEADER = 100_000_000  # the format's own limit
 _AGAIN = "Copy or download the file again"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
-class Tensor(msgspec.Struct, frozen=True):
-    """One entry of a header. data_offsets: its first and its last byte but one, counted from the end of the header."""
+class TensorHeader(msgspec.Struct, frozen=True):
+    """One entry of a file's header."""
 
     dtype: str
+    """The number format, as safetensors names it (`BF16`)."""
     shape: list[int]
+    """Its dimensions, in elements."""
     data_offsets: tuple[int, int]
+    """Its first byte, and the first byte after it; counted from the end of the header."""
 
     @property
     def elements(self) -> int:
+        """The number of elements. Packed formats (4-bit) store several parameters in one."""
         return math.prod(self.shape)
 
 
-def read_header(path: Path) -> dict[str, Tensor]:
-    """The tensors that `path` declares, by name. Raises ModelError where the file is no safetensors, or shorter or
-    longer than it says."""
+def read_header(path: Path) -> dict[str, TensorHeader]:
+    """The tensors of the file `path`, by name. Raises ModelError where it is not a safetensors file, or shorter or
+    longer than its header says."""
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
             if len(start) < 8 or length < 2 or length > _LONGEST_HEADER:
-                raise ModelError(f"this is no safetensors file ({size} bytes, no header)", str(path), _AGAIN)
+                raise ModelError(f"this is not a safetensors file ({size} bytes, no header)", str(path), _AGAIN)
             if 8 + length > size:
-                raise ModelError(
-                    f"the file is cut short: its header alone needs {8 + length} bytes and {size} are there",
-                    str(path),
-                    _AGAIN,
-                )
+                what = f"the file is cut short: its header alone has {8 + length} bytes, the file has {size}"
+                raise ModelError(what, str(path), _AGAIN)
             raw = file.read(length)
     except OSError as error:
-        raise ModelError(
-            f"the file cannot be read ({error.strerror})", str(path), "Check the path and who may read it"
-        ) from error
+        what = f"the file cannot be read ({error.strerror})"
+        raise ModelError(what, str(path), "Check the path and who may read it") from error
     try:
-        words: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any])
-        tensors = {name: msgspec.convert(entry, Tensor) for name, entry in words.items() if name != "__metadata__"}
+        entries: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any])
+        entries.pop("__metadata__", None)
+        tensors = msgspec.convert(entries, dict[str, TensorHeader])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ModelError(
-            "the header of this safetensors file cannot be read: the file is corrupt", str(path), _AGAIN
-        ) from error
+        what = "the header of this safetensors file cannot be read: the file is corrupt"
+        raise ModelError(what, str(path), _AGAIN) from error
     _check_layout(path, tensors, size - 8 - length)
     return tensors
 
 
-def _check_layout(path: Path, tensors: dict[str, Tensor], there: int) -> None:
-    """The tensors must tile the rest of the file exactly, as the format demands."""
-    place = 0
+def _check_layout(path: Path, tensors: dict[str, TensorHeader], data_bytes: int) -> None:
+    """The tensors must fill the `data_bytes` after the header exactly, without gaps, as the format demands."""
+    offset = 0
     for name, tensor in sorted(tensors.items(), key=lambda item: item[1].data_offsets):
         begin, end = tensor.data_offsets
-        width = _WIDTH.get(tensor.dtype)
-        if width is None:
-            raise ModelError(
-                f"the tensor {safe_line(name, 80)} has the unknown type {safe_line(tensor.dtype, 20)}",
-                str(path),
-                _AGAIN,
-            )
-        if begin != place or any(n < 0 for n in tensor.shape) or (end - begin) * 8 != tensor.elements * width:
-            raise ModelError(
-                f"the header of this safetensors file contradicts itself at {safe_line(name, 80)}: the file is corrupt",
-                str(path),
-                _AGAIN,
-            )
-        place = end
-    if place != there:
-        how = "cut short" if there < place else "too long"
-        raise ModelError(
-            f"the file is {how}: its header declares {place} bytes of weights and {there} are there", str(path), _AGAIN
-        )
+        bits = _BITS.get(tensor.dtype)
+        if bits is None:
+            what = f"the tensor {safe_line(name, 80)} has the unknown type {safe_line(tensor.dtype, 20)}"
+            raise ModelError(what, str(path), _AGAIN)
+        right_size = (end - begin) * 8 == tensor.elements * bits
+        if begin != offset or not right_size or any(size < 0 for size in tensor.shape):
+            what = f"the header of this safetensors file contradicts itself at {safe_line(name, 80)}: it is corrupt"
+            raise ModelError(what, str(path), _AGAIN)
+        offset = end
+    if offset != data_bytes:
+        how = "cut short" if data_bytes < offset else "too long"
+        what = f"the file is {how}: its header declares {offset} bytes of weights, the file has {data_bytes}"
+        raise ModelError(what, str(path), _AGAIN)
 
 
 def weight_files(folder: Path, *, check: bool = False) -> list[Path]:
-    """The safetensors files that make up the model in `folder`: the one, or all shards of its index. Reads every header
-    where `check`.
+    """The safetensors files of the model in `folder`: the single one, or all shards of its index. With `check`, every
+    header is read.
 
-    Raises ModelError where there are none, a shard is missing, or (with `check`) one is corrupt or lacks a tensor that
-    the index promises.
+    Raises ModelError where there are none, a shard is missing, or (with `check`) a file is corrupt or lacks a tensor
+    that the index names.
     """
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if single.is_file():
@@ -120,8 +106,8 @@ def weight_files(folder: Path, *, check: bool = False) -> list[Path]:
         return [single]
     if not index.is_file():
         raise _no_weights(folder)
-    placed = _read_index(index)
-    shards = [folder / name for name in sorted(set(placed.values()))]
+    shard_names = _read_index(index)
+    shards = [folder / name for name in sorted(set(shard_names.values()))]
     for shard in shards:
         if not shard.is_file():
             raise ModelError(
@@ -130,60 +116,47 @@ def weight_files(folder: Path, *, check: bool = False) -> list[Path]:
                 "Download or copy it into the folder",
             )
         if check:
-            promised = {tensor for tensor, name in placed.items() if name == shard.name}
-            if missing := promised - read_header(shard).keys():
-                what = f"the tensor {safe_line(min(missing), 80)} is not in it, though the index says so"
+            expected = {tensor for tensor, name in shard_names.items() if name == shard.name}
+            if missing := expected - read_header(shard).keys():
+                what = f"the tensor {safe_line(min(missing), 80)} is not in it, though the index says it is"
                 raise ModelError(what, str(shard), _AGAIN)
     return shards
 
 
-def tensors(folder: Path) -> dict[str, Tensor]:
+def read_tensors(folder: Path) -> dict[str, TensorHeader]:
     """All tensors of the model in `folder`, by name. Raises ModelError."""
     return {name: tensor for file in weight_files(folder) for name, tensor in read_header(file).items()}
 
 
-def weights_bytes(folder: Path) -> int:
-    """Bytes that the weights take in the files of `folder`. Raises ModelError."""
-    return sum(end - begin for begin, end in (tensor.data_offsets for tensor in tensors(folder).values()))
-
-
-def parameters(folder: Path) -> int:
-    """Numbers stored in the weights of `folder`; packed formats (4-bit) store several parameters in one. Raises
-    ModelError."""
-    return sum(tensor.elements for tensor in tensors(folder).values())
-
-
 def _read_index(index: Path) -> dict[str, str]:
+    """The name of each tensor's file."""
     try:
-        placed = msgspec.convert(msgspec.json.decode(index.read_bytes())["weight_map"], dict[str, str])
+        shard_names = msgspec.convert(msgspec.json.decode(index.read_bytes())["weight_map"], dict[str, str])
     except OSError as error:
         raise ModelError(f"the file cannot be read ({error.strerror})", str(index), "Check who may read it") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise ModelError("the index of the weights cannot be read", str(index), _AGAIN) from error
-    if not placed or any(not name or Path(name).name != name for name in placed.values()):
-        raise ModelError(
-            "the index of the weights names no files of this folder", str(index), _AGAIN
-        )  # `..` must not lead out of it
-    return placed
+    outside = any(
+        not name or Path(name).name != name for name in shard_names.values()
+    )  # `..` must not leave the folder
+    if not shard_names or outside:
+        raise ModelError("the index of the weights names no files of this folder", str(index), _AGAIN)
+    return shard_names
 
 
 def _no_weights(folder: Path) -> ModelError:
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
-    pickles = [name for name in names if name.endswith(_PICKLES)]
+    pickles = [safe_line(name, 60) for name in names if name.endswith(_PICKLES)]
     if pickles:
         return ModelError(
-            f"its weights are pickles ({', '.join(safe_line(name, 60) for name in pickles[:3])}), which can run code when they are loaded",
+            f"its weights are pickles ({', '.join(pickles[:3])}), which can run code when they are loaded",
             str(folder),
-            "Convert them where you trust them: load with transformers, then save_pretrained(folder), which writes safetensors",
+            "Convert them on a machine where you trust them: load with transformers, then save_pretrained(folder), "
+            "which writes safetensors",
         )
-    if gguf := [name for name in names if name.endswith(".gguf")]:
+    if gguf := [safe_line(name, 60) for name in names if name.endswith(".gguf")]:
         do = "Convert it: AutoModelForCausalLM.from_pretrained(folder, gguf_file=...), then save_pretrained(folder)"
-        return ModelError(
-            f"there is only a GGUF file ({safe_line(gguf[0], 60)}), which cannot be trained", str(folder), do
-        )
-    there = ", ".join(safe_line(name, 60) for name in names[:6]) or "nothing"
-    return ModelError(
-        f"there are no weights (model.safetensors); there is {there}",
-        str(folder),
-        "Copy or download the weights into the folder",
-    )
+        return ModelError(f"there is only a GGUF file ({gguf[0]}), which cannot be trained", str(folder), do)
+    found = ", ".join(safe_line(name, 60) for name in names[:6]) or "nothing"
+    what = f"there are no weights (model.safetensors); there is {found}"
+    return ModelError(what, str(folder), "Copy or download the weights into the folder")

@@ -1,7 +1,5 @@
-"""The child that judges rows: `python -m core.quality REQUEST`, which is a `request.Request` as JSON.
-
-Says how far it is in JSON lines on standard output, and puts its answer into the cache. Ends with whoever asked.
-"""
+"""The child process that judges rows (`core.base.child`). Its request is a `request.Request`; it writes its answer to
+the cache and answers with the path."""
 
 from __future__ import annotations
 
@@ -10,49 +8,42 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from core.base import files
+from core.base.child_main import ReportProgress, answer_parent
 from core.base.errors import DataError, SuironError
 from core.quality import doctor, request, statistics, tokens
-from core.quality.orphan import end_with_parent
 from core.quality.report import decode, encode
-from core.quality.request import Line, Progress, Request, Trouble
+from core.quality.request import Request
 
 _NICE = 10
-_OFTEN = 0.1  # seconds between two lines of progress
 _KEPT = 200  # answers in the cache; the oldest go
 
 
-def main(text: str) -> int:
+def main(question: Any, progress: ReportProgress) -> str:
+    """The path of the answer's file. Raises SuironError."""
     os.nice(_NICE)
-    end_with_parent()
-    asked = Request.load(text)
+    asked = msgspec.convert(question, Request)
     try:
-        _say(Line(answer=str(_answer(asked))))
-    except SuironError as error:
-        _say(Line(error=Trouble.of(error)))
-        return 1
-    except MemoryError:
+        return str(_answer(asked, progress))
+    except MemoryError as error:
         what = "there is not enough memory to judge the rows"
-        _say(Line(error=Trouble.of(SuironError(what, asked.source, "Free some memory and try again"))))
-        return 1
+        raise SuironError(what, asked.source, "Free some memory and try again") from error
     except OSError as error:
         what = f"a file or folder cannot be used ({error.strerror or error})"
         do = "Free space there, or set SUIRON_CACHE to a folder that can be written"
-        _say(Line(error=Trouble.of(SuironError(what, str(error.filename or ""), do))))
-        return 1
-    return 0
+        raise SuironError(what, str(error.filename or ""), do) from error
 
 
-def _answer(asked: Request) -> Path:
+def _answer(asked: Request, progress: ReportProgress) -> Path:
     from core.examples.run_rows import open_rows
 
-    tell = _Teller()
     tokenizer, why = tokens.load(asked.options.model)
     identity = tokens.identity(Path(tokenizer.where)) if tokenizer is not None else ""
-    data = open_rows(asked.data, lambda done, total: tell("opening the data set", done, total))
+    data = open_rows(asked.data, lambda done, total: progress("opening the data set", done, total))
     if not data.fingerprint:
         raise DataError("the data set has no fingerprint", asked.source, "Report this: the program is at fault")
     path = Path(asked.folder) / request.answer_name(asked.what, asked.source, data.fingerprint, asked.options, identity)
@@ -64,33 +55,10 @@ def _answer(asked: Request) -> Path:
         sys.modules["pyarrow"].default_memory_pool().release_unused()  # of an import, which may have been this moment
     start = time.perf_counter()
     work = statistics.compute if asked.what == "statistics" else doctor.examine
-    result = work(data, asked.options, tokenizer, why, tell)
+    result = work(data, asked.options, tokenizer, why, progress)
     files.replace_file(path, encode(msgspec.structs.replace(result, seconds=time.perf_counter() - start)))
     _prune(path.parent)
     return path
-
-
-class _Teller:
-    """Progress as lines, no more often than anyone looks; a new stage and its end are always told."""
-
-    def __init__(self) -> None:
-        self._told, self._words = 0.0, ""
-
-    def __call__(self, words: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if words != self._words or now - self._told >= _OFTEN:
-            self._told, self._words = now, words
-            _say(Line(progress=Progress(words, done, total)))
-
-
-def _say(line: Line) -> None:
-    try:
-        sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
-    except UnicodeEncodeError:  # a file's name that is no UTF-8, quoted by an error
-        import json
-
-        sys.stdout.buffer.write(json.dumps(msgspec.to_builtins(line)).encode() + b"\n")
-    sys.stdout.buffer.flush()
 
 
 def _prune(folder: Path) -> None:
@@ -100,4 +68,4 @@ def _prune(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    answer_parent(main)

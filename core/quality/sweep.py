@@ -1,24 +1,20 @@
 """The first pass of the doctor: every row by itself, and its signature. Done by one process, or by several that each
 take a share of the blocks.
 
-A share's result goes from process to process as bytes in a file: `python -m core.quality.sweep REQUEST PART PARTS FILE`
-is the helper.
+A helper process is this module, run by name (`core.base.child`); it answers with its share as bytes.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import msgspec
 
-from core.base.child import environment
+from core.base.child import Child, ChildDied
+from core.base.child_main import ReportProgress, answer_parent
 from core.base.errors import SuironError
 from core.examples.lengths import Trained
 from core.quality.blocks import blocks
@@ -47,7 +43,7 @@ class Swept(msgspec.Struct):
     def dump(self) -> bytes:
         return msgspec.msgpack.encode((self.findings.dump(), self.signatures.dump(), self.done, self.reasoned))
 
-    def add(self, dumped: bytes) -> None:
+    def add(self, dumped: bytes | bytearray) -> None:
         findings, signatures, done, reasoned = msgspec.msgpack.decode(dumped)
         self.findings.add_dumped(findings)
         self.signatures.add_dumped(signatures)
@@ -89,52 +85,47 @@ def sweep_by_several(data: Any, options: Options, tokenizer: TextTokenizer | Non
 
 
 @contextmanager
-def _helpers(data: Any, options: Options, parts: int) -> Iterator[Iterator[bytes]]:
-    """Starts a helper for each part but the first; what it yields waits for their results. They end with this block,
-    and with this process."""
-    with tempfile.TemporaryDirectory(prefix="suiron-doctor-") as folder:
-        request = Request("doctor", data.source, data.split, options, folder).dump()
-        files = [Path(folder) / str(part) for part in range(1, parts)]
-        running = [
-            subprocess.Popen(
-                [sys.executable, "-P", "-m", "core.quality.sweep", request, str(part), str(parts), str(file)],
-                env=environment(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+def _helpers(data: Any, options: Options, parts: int) -> Iterator[Iterator[bytearray]]:
+    """Starts a helper for each part but the first; the iterator that it yields waits for their results. They end with
+    this block, and with this process."""
+    request = Request("doctor", data.source, data.split, options, "")
+    with ExitStack() as stack:
+        helpers = [
+            stack.enter_context(
+                Child(
+                    "core.quality.sweep", {"request": msgspec.to_builtins(request), "part": part, "parts": parts}
+                )
             )
-            for part, file in enumerate(files, 1)
-        ]  # fmt: skip
+            for part in range(1, parts)
+        ]
 
-        def results() -> Iterator[bytes]:
-            for helper, file in zip(running, files, strict=True):
-                if helper.wait() != 0:
-                    what = f"a helper process that checks rows ended with status {helper.returncode}"
-                    raise SuironError(what, data.source, "Free some memory and try again")
-                yield file.read_bytes()
-                file.unlink()
+        def results() -> Iterator[bytearray]:
+            for helper in helpers:
+                try:
+                    yield helper.answer()
+                except ChildDied as death:
+                    work, do = "a helper process that checks rows", "Report this: the program is at fault"
+                    raise death.explain(SuironError, work, data.source, do) from None
 
         try:
             yield results()
         finally:
-            for helper in running:
-                helper.kill()
-                helper.wait()
-                if helper.stdin is not None:
-                    helper.stdin.close()
+            for helper in helpers:
+                helper.kill()  # all at once; they have nothing to clean up
 
 
-def main(text: str, part: str, parts: str, file: str) -> int:
+def main(asked: dict[str, Any], _: ReportProgress) -> bytes:
+    """The helper's work: the share of the blocks that begins with the block `part`, dumped."""
     from core.examples.run_rows import open_rows
     from core.quality import tokens
-    from core.quality.orphan import end_with_parent
 
-    end_with_parent()
-    request = Request.load(text)
-    tokenizer, _ = tokens.load(request.options.model)
-    swept = sweep(
-        open_rows(request.data), request.options, tokenizer, lambda words, done, total: None, int(part), int(parts)
-    )
-    Path(file).write_bytes(swept.dump())
-    return 0
+    request = msgspec.convert(asked["request"], Request)
+    tokenizer, _reason = tokens.load(request.options.model)
+    data = open_rows(request.data)
+    return sweep(
+        data, request.options, tokenizer, lambda words, done, total: None, asked["part"], asked["parts"]
+    ).dump()
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    answer_parent(main)

@@ -14,7 +14,7 @@ from core.base.command_output import Output
 from core.base.safe_text import safe_line
 from core.cli.data import options, training
 from core.quality import client
-from core.quality.client import Options, Progress
+from core.quality.client import ChildProgress, Options
 from core.quality.kinds import KINDS
 from core.quality.report import SEVERITIES, Group, Report
 
@@ -72,7 +72,7 @@ def _examine(arguments: argparse.Namespace, how: Options, output: Output) -> Rep
         output.progress_done()
 
 
-def progressed(progress: Progress) -> str:
+def progressed(progress: ChildProgress) -> str:
     return (
         f"{progress.words}: {progress.done:,} of {progress.total:,}"
         if progress.total

