@@ -1,23 +1,18 @@
-"""Asks the demo's held-out questions before and after training, as a child process: `python -m core.demo.measure
-ADAPTER`.
+"""Asks the demo's held-out questions before and after training: a child process of `story`.
 
-Before is the base model: the same weights with the adapter switched off. It prints JSON lines on standard output:
-`{"says"}` and `{"part", "done", "total"}` while it goes, and last a `Measured`. On its own so that the process that
-tells the story stays light, and its memory is given back.
+Before is the base model: the same weights with the adapter switched off. A process of its own, so that the one that
+tells the story stays light and the model's memory is given back.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from core.base.errors import SuironError
+from core.base.child_main import ReportProgress, answer_parent
 from core.demo.make_rows import demo_rows
 from core.lab.evaluation import Report, evaluate
 from core.models.embedded_model import DEMO
@@ -41,18 +36,18 @@ class Measured(msgspec.Struct, frozen=True):
     """Time to load the model and the adapter."""
 
 
-def measure(adapter: Path, questions: int = QUESTIONS) -> Measured:
-    """Loads the demo model with the LoRA adapter in the folder `adapter`. Raises ModelError."""
+def measure(adapter: Path, report_progress: ReportProgress, questions: int = QUESTIONS) -> Measured:
+    """Load the demo model with the LoRA adapter in the folder `adapter` and ask both. Raises ModelError."""
     from core.models.loading import load_for_inference
 
     started = time.perf_counter()
-    loaded = load_for_inference(DEMO, adapter, progress=lambda words: _print({"says": words}))
+    loaded = load_for_inference(DEMO, adapter, progress=lambda words: report_progress(words, 0, 0))
     load_seconds = time.perf_counter() - started
     rows, template = demo_rows("test")[:questions], get_template(TEMPLATE)
 
     def ask(part: str) -> Report:
         def progress(done: int, total: int) -> None:
-            _print({"part": part, "done": done, "total": total})
+            report_progress(part, done, total)
 
         return evaluate(
             loaded.model,
@@ -69,20 +64,10 @@ def measure(adapter: Path, questions: int = QUESTIONS) -> Measured:
     return Measured(before, ask("after"), loaded.backend.line, round(load_seconds, 2))
 
 
-def _print(value: Any) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
-    sys.stdout.buffer.flush()
+def measure_for_parent(request: dict[str, str], report_progress: ReportProgress) -> Any:
+    """`Measured`, as JSON, of the adapter in the folder `request["adapter"]`. Raises ModelError."""
+    return msgspec.to_builtins(measure(Path(request["adapter"]), report_progress))
 
 
 if __name__ == "__main__":
-    words = argparse.ArgumentParser("python -m core.demo.measure", description=__doc__)
-    words.add_argument("adapter", type=Path)
-    words.add_argument("--questions", type=int, default=QUESTIONS)
-    asked = words.parse_args()
-    # Before torch is loaded: spinning threads starve each other where cores are shared.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    try:
-        _print(measure(asked.adapter, asked.questions))
-    except SuironError as error:
-        _print({"error": [error.what, error.where, error.do]})
-        sys.exit(error.exit_code)
+    answer_parent(measure_for_parent)

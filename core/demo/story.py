@@ -8,17 +8,14 @@ processes hold the models.
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
-import tempfile
+import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from core.base.child import environment
+from core.base.child import Child, ChildDied, ChildProgress
 from core.base.command_output import Output
 from core.base.errors import ModelError, RunError
 from core.base.row import Row
@@ -35,6 +32,7 @@ from core.runs.launch import start_run
 from core.runs.watch import progress_line, watch
 
 INTERRUPTED = 130
+MEASURE_MODULE = "core.demo.measure"
 ANSWER_TOKENS = 200
 ENGINE_IDLE = 600.0  # seconds until the inference server exits by itself where this process is killed
 
@@ -188,36 +186,20 @@ class _Story:
         from core.demo.measure import Measured
 
         self._output.note("asking the held-out questions, before and after")
-        with tempfile.TemporaryFile() as errors:
-            process = subprocess.Popen(
-                _measure_command(run.adapter),
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-            )
-            last: dict[str, Any] = {}
-            try:
-                for line in process.stdout or ():
-                    last = msgspec.json.decode(line)
-                    if "part" in last:
-                        self._output.progress(f"{last['part']}: {last['done']} of {last['total']} answers")
-            finally:
-                if process.poll() is None and "after" not in last:
-                    process.kill()
-                status = process.wait()
+        request = {"adapter": str(run.adapter)}
+        # Spinning threads starve each other where cores are shared.
+        variables = {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive")}
+        try:
+            with Child(MEASURE_MODULE, request, variables=variables) as child:
+                return msgspec.convert(child.answer(self._show_measuring), Measured)
+        except ChildDied as death:
+            raise death.explain(ModelError, "the evaluation", run.id, "Try again with more memory free") from None
+        finally:
             self._output.progress_done()
-            if "after" in last:
-                return msgspec.convert(last, Measured)
-            errors.seek(0)
-            said = errors.read().decode("utf-8", "replace").strip().splitlines()
-        if "error" in last:
-            raise ModelError(*last["error"])
-        raise ModelError(
-            f"the evaluation ended with status {status}: {said[-1] if said else 'it said nothing'}",
-            run.id,
-            "Try again with more memory free",
-        )
+
+    def _show_measuring(self, progress: ChildProgress) -> None:
+        if progress.total:
+            self._output.progress(f"{progress.words}: {progress.done} of {progress.total} answers")
 
     def _tell_figures(self, status: Status, metrics: list[Metric], measured: Any) -> None:
         before: Report = measured.before
@@ -228,10 +210,6 @@ class _Story:
             self._output.note(line)
         self._output.record(figures)
         self._output.text(msgspec.json.format(msgspec.json.encode(figures), indent=2).decode())
-
-
-def _measure_command(adapter: Path) -> list[str]:
-    return [sys.executable, "-m", "core.demo.measure", str(adapter)]
 
 
 class _Once:

@@ -192,23 +192,18 @@ MEASURED = Measured(
 )
 
 
-def measuring(lines: list[Any], status: int = 0) -> list[str]:
-    said = "".join(msgspec.json.encode(line).decode() + "\n" for line in lines)
-    return [
-        sys.executable,
-        "-c",
-        "import sys; sys.stdout.write(sys.argv[1]); print('last words', file=sys.stderr); sys.exit(int(sys.argv[2]))",
-        said,
-        str(status),
-    ]
+def measuring(monkeypatch: pytest.MonkeyPatch, folder: Path, messages: list[Any], status: int = 0) -> None:
+    """The evaluation is a child that sends these messages, says its last words, and ends with this status."""
+    lines = "".join(msgspec.json.encode(message).decode() + "\n" for message in messages)
+    script = f"import sys\nsys.stdout.write({lines!r})\nprint('last words', file=sys.stderr)\nsys.exit({status})\n"
+    (folder / "scripted_measure.py").write_text(script)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setattr(story, "MEASURE_MODULE", "scripted_measure")
 
 
-def test_the_report_is_one_json_object_on_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        story,
-        "_measure_command",
-        lambda adapter: measuring([{"says": "loading"}, {"part": "before", "done": 1, "total": 4}, MEASURED]),
-    )
+def test_the_report_is_one_json_object_on_standard_output(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    messages = [{"progress": ["loading", 0, 0]}, {"progress": ["before", 1, 4]}, {"result": MEASURED}]
+    measuring(monkeypatch, tmp_path, messages)
     told = Told()
     client = answers()
     assert story.run_story(True, told.output, lambda: client) == 0
@@ -232,14 +227,19 @@ def test_the_report_is_one_json_object_on_standard_output(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    "lines, words",
+    "message, words",
     [
-        ([{"part": "before", "done": 1, "total": 4}], "status 9: last words"),
-        ([{"error": ["it is too large", "demo", "Free some"]}], "too large"),
+        ({"progress": ["before", 1, 4]}, "status 9: last words"),
+        (
+            {"error": {"class": "ModelError", "what": "it is too large", "where": "demo", "do": "Free some"}},
+            "too large",
+        ),
     ],
 )
-def test_an_evaluation_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, lines: list[Any], words: str) -> None:
-    monkeypatch.setattr(story, "_measure_command", lambda adapter: measuring(lines, 9))
+def test_an_evaluation_that_fails_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, message: dict[str, Any], words: str
+) -> None:
+    measuring(monkeypatch, tmp_path, [message], 9)
     client = answers()
     with pytest.raises(ModelError, match=words):
         story.run_story(True, Told().output, lambda: client)
