@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from core.base.row import COLUMNS
 from core.data.search.sql import REFUSED
-from core.data.storage.arrow_arrays import as_numbers, numbers
+from core.data.storage.arrow_arrays import int64_array, int_values
 
 _COUNTED = "400MB"  # by DuckDB itself
 _WHOLE = 1_500_000_000  # bytes of private memory, threads and libraries included; mapped files are not counted
@@ -56,7 +56,7 @@ def _connect(files: dict[str, int]) -> Any:
         for column in COLUMNS:
             if column in files:
                 whole = whole.set_column(whole.schema.get_field_index(column), column, _table(files[column]).column(0))
-        whole = whole.append_column("row", numbers(np.arange(len(whole))))
+        whole = whole.append_column("row", int64_array(np.arange(len(whole))))
         shown = ""
         if "hidden" in files:
             whole = whole.append_column("hidden", _table(files["hidden"]).column(0))
@@ -88,14 +88,14 @@ def _where(connection: Any, line: str) -> bytes:
         _refuse("the condition wants more memory than there is for it", "Ask less of it")
     except (duckdb.Error, RuntimeError, UnicodeError) as error:
         _refuse(_words(str(error), line), _DO)
-    return b"".join(as_numbers(chunk).tobytes() for chunk in found.chunks)
+    return b"".join(int_values(chunk).tobytes() for chunk in found.chunks)
 
 
 def _keys(connection: Any, prefix: str, columns: list[str]) -> bytes:
     parts = ", ".join(f"strlen({column}), ':', {column}" for column in columns if column in COLUMNS)
     query = f"SELECT row, CAST(md5_number_lower(concat(?, {parts})) AS UBIGINT) FROM rows"  # noqa: S608 - names are of COLUMNS, the prefix is bound
     made = connection.sql(query, params=[prefix]).to_arrow_table()
-    return b"".join(as_numbers(chunk).tobytes() for column in made.columns for chunk in column.chunks)
+    return b"".join(int_values(chunk).tobytes() for column in made.columns for chunk in column.chunks)
 
 
 def _words(message: str, line: str) -> str:

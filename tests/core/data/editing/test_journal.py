@@ -150,7 +150,7 @@ assert [row.output for row in with_edits(made(rows, False, root)).select(Filters
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("the disk is full: the edit is not kept") == 3
+    assert done.stdout.count("the disk is full: the edit is not saved") == 3
 
 
 def test_lines_that_cannot_be_read_are_named_and_left_out(tmp_path: Path) -> None:

@@ -30,9 +30,13 @@ _rows: st.SearchStrategy[list[Texts]] = st.lists(
 )
 _filters = st.builds(
     Filters,
-    syslang=st.sampled_from(["", "", "a", "あ"]), sysflag=st.sampled_from(["", "", "a"]), text=_text,
-    columns=st.sampled_from([(), ("output",), ("instruction", "syslang")]), sort=st.sampled_from(SORTS), descending=st.booleans(),
-)  # fmt: skip
+    syslang=st.sampled_from(["", "", "a", "あ"]),
+    sysflag=st.sampled_from(["", "", "a"]),
+    text=_text,
+    columns=st.sampled_from([(), ("output",), ("instruction", "syslang")]),
+    sort=st.sampled_from(SORTS),
+    descending=st.booleans(),
+)
 
 
 @given(rows=_rows, filters=_filters, edited=st.booleans())
@@ -119,7 +123,7 @@ def test_a_condition_with_everything_else(data: DataSet) -> None:
 
 
 def test_a_condition_sees_the_rows_as_edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.data.editing.bulk.FEW", 2)
+    monkeypatch.setattr("core.data.editing.bulk_edits.FEW_ROWS", 2)
     for mapped in (False, True):
         with open_editor(made(ROWS, mapped, tmp_path / f"{mapped}.jsonl")) as editor:
             editor.change(2, {"output": "mended"})
@@ -219,7 +223,7 @@ def test_a_newer_question_ends_an_older(data: DataSet) -> None:
 
 
 def test_hits_come_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.data.search.arrow_scan._TOLD", 0.0)
+    monkeypatch.setattr("core.data.search.search_arrow._GROWTH_SECONDS", 0.0)
     growing = list(
         made([(f"q{i}", "", "", "", "", "") for i in range(100)], True, tmp_path / "a", batch=10).search(
             Filters(text="5")
