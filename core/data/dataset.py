@@ -149,7 +149,7 @@ class DataSet:
         """The rows that pass all filters, in the order the filters name. Text is searched literally and in any case.
 
         May take a second for a million rows. Raises DataError if a condition, a column or an order is wrong or the rows
-        are not imported yet, `Interrupted` after `interrupt`.
+        are not imported yet, `QueryInterrupted` after `interrupt`.
         """
         for selection in self.search(filters):
             last = selection
@@ -177,7 +177,7 @@ class DataSet:
         return plain
 
     def interrupt(self) -> None:
-        """Cancel the searches that run in other threads: they raise `Interrupted`."""
+        """Cancel the searches that run in other threads: they raise `QueryInterrupted`."""
         self.running_queries.interrupt()
 
     def facets(self) -> dict[str, list[tuple[str, int]]]:

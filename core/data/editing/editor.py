@@ -148,19 +148,19 @@ class Editor:
     def delete(self, indices: RowIndices) -> int:
         """Delete rows; how many. Undo brings them back to their positions."""
         from core.data.editing.operations import DeleteRows
-        from core.data.editing.row_list import pack
+        from core.data.editing.row_list import pack_rows
 
         rows = self._rows(indices)
         if not len(rows):
             return 0
         if len(rows) == len(self.dataset):
             raise DataError("these are all rows of the data set", self._name, "Keep at least one")
-        return self._edits.apply(DeleteRows(pack(rows), len(rows), keys=self._row_keys(rows), when=time.time()))
+        return self._edits.apply(DeleteRows(pack_rows(rows), len(rows), keys=self._row_keys(rows), when=time.time()))
 
     def fill(self, indices: RowIndices, column: str, value: str) -> int:
         """Set `column` to `value`; how many rows had another text."""
         from core.data.editing.operations import FillColumn
-        from core.data.editing.row_list import pack
+        from core.data.editing.row_list import pack_rows
 
         self._check_columns([column])
         rows = self._rows(indices)
@@ -172,7 +172,9 @@ class Editor:
         if not len(rows):
             return 0
         keys = self._row_keys(rows)
-        return self._edits.apply(FillColumn(pack(rows), len(rows), column, clean(value), keys=keys, when=time.time()))
+        return self._edits.apply(
+            FillColumn(pack_rows(rows), len(rows), column, clean(value), keys=keys, when=time.time())
+        )
 
     def split(
         self, indices: RowIndices, share: float, seed: int, test: str = "test", train: str = "train"
@@ -183,7 +185,7 @@ class Editor:
         """
         from core.data.editing.bulk_edits import choose_test_rows
         from core.data.editing.operations import SplitRows
-        from core.data.editing.row_list import pack
+        from core.data.editing.row_list import pack_rows
 
         if not 0 <= share <= 1:
             raise DataError(
@@ -194,13 +196,13 @@ class Editor:
             return 0, 0
         chosen, others = choose_test_rows(self._edits.table, rows, share, seed)
         operation = SplitRows(
-            rows=pack(rows),
+            rows=pack_rows(rows),
             count=len(rows),
             share=share,
             seed=seed,
             test=clean(test),
             train=clean(train),
-            chosen=pack(chosen),
+            chosen=pack_rows(chosen),
             keys=self._row_keys(rows),
             when=time.time(),
         )
@@ -214,12 +216,14 @@ class Editor:
         text already.
         """
         from core.data.editing.operations import ExtractReasoning
-        from core.data.editing.row_list import pack
+        from core.data.editing.row_list import pack_rows
 
         rows = self._rows(indices)
         if not len(rows):
             return 0
-        return self._edits.apply(ExtractReasoning(pack(rows), len(rows), keys=self._row_keys(rows), when=time.time()))
+        return self._edits.apply(
+            ExtractReasoning(pack_rows(rows), len(rows), keys=self._row_keys(rows), when=time.time())
+        )
 
     def rewrite(self, texts: Mapping[int, Mapping[str, str]], words: str) -> int:
         """Set columns of many rows, each to a text of its own, as one edit; how many rows changed.

@@ -14,7 +14,7 @@ import msgspec
 
 from core.base.row import COLUMNS, Row
 from core.data.editing import bulk_edits
-from core.data.editing.row_list import RowList, unpack, without
+from core.data.editing.row_list import RowList, rows_without, unpack_rows
 from core.data.storage.edit_table import EditTable, UndoRecord
 
 _VALUE_CHARS = 40  # of a text in the description of an edit
@@ -167,22 +167,22 @@ def _add_row(operation: AddRow, table: EditTable, undo: UndoRecord) -> int:
 
 
 def _delete_rows(operation: DeleteRows, table: EditTable, undo: UndoRecord) -> int:
-    return bulk_edits.delete_rows(table, unpack(operation.rows), undo)
+    return bulk_edits.delete_rows(table, unpack_rows(operation.rows), undo)
 
 
 def _fill_column(operation: FillColumn, table: EditTable, undo: UndoRecord) -> int:
-    return bulk_edits.fill_column(table, unpack(operation.rows), operation.column, operation.value, undo)
+    return bulk_edits.fill_column(table, unpack_rows(operation.rows), operation.column, operation.value, undo)
 
 
 def _split_rows(operation: SplitRows, table: EditTable, undo: UndoRecord) -> int:
-    test = unpack(operation.chosen)
-    train = without(unpack(operation.rows), test)
+    test = unpack_rows(operation.chosen)
+    train = rows_without(unpack_rows(operation.rows), test)
     changed = bulk_edits.fill_column(table, test, "sysflag", operation.test, undo)
     return changed + bulk_edits.fill_column(table, train, "sysflag", operation.train, undo)
 
 
 def _extract_reasoning(operation: ExtractReasoning, table: EditTable, undo: UndoRecord) -> int:
-    return bulk_edits.extract_reasoning(table, unpack(operation.rows), undo)
+    return bulk_edits.extract_reasoning(table, unpack_rows(operation.rows), undo)
 
 
 _APPLY: dict[type, Callable[[Any, EditTable, UndoRecord], int]] = {
@@ -209,7 +209,7 @@ def describe_operation(operation: Operation) -> tuple[str, int]:
         plural = "s" if operation.count != 1 else ""
         first = operation.texts[0][0] if operation.texts else -1
         return f"{operation.words}: {operation.count:,} row{plural}", first
-    rows = unpack(operation.rows)
+    rows = unpack_rows(operation.rows)
     first = int(rows[0]) if len(rows) else -1
     which = f"row {first}" if operation.count == 1 else f"{operation.count:,} rows"
     if isinstance(operation, DeleteRows):

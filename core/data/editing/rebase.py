@@ -18,7 +18,7 @@ from core.base.files import private_dir, replace_file
 from core.data.editing.bulk_edits import row_keys_by_index
 from core.data.editing.journal import JournalContents, UnfitEdit
 from core.data.editing.operations import AddRow, ChangeRow, Operation, RewriteRows, SplitRows
-from core.data.editing.row_list import pack, unpack
+from core.data.editing.row_list import pack_rows, unpack_rows
 from core.data.storage.edit_overlay import EditableRows
 from core.data.storage.edit_table import EditTable
 from core.data.storage.memory_rows import HeldRows
@@ -148,9 +148,9 @@ class _RowFinder:
         return [msgspec.structs.replace(operation, texts=found, keys=found_keys)] if found else []
 
     def _fit_many(self, operation: Any, unfit: list[UnfitEdit]) -> list[Operation]:
-        old = unpack(operation.rows)
+        old = unpack_rows(operation.rows)
         keys = self._keys_by_row(old, operation.keys)
-        chosen = set(unpack(operation.chosen)) if isinstance(operation, SplitRows) else set()
+        chosen = set(unpack_rows(operation.chosen)) if isinstance(operation, SplitRows) else set()
         found: list[tuple[int, int]] = []  # new index, old index
         missing: list[int] = []
         for row, new in zip(old, self._find(old, operation.keys), strict=True):
@@ -161,12 +161,12 @@ class _RowFinder:
 
         def part(pairs: Sequence[tuple[int, int]]) -> Operation:
             changes: dict[str, Any] = {
-                "rows": pack([new for new, _ in pairs]),
+                "rows": pack_rows([new for new, _ in pairs]),
                 "count": len(pairs),
                 "keys": [keys[row] for _, row in pairs if row in keys],
             }
             if isinstance(operation, SplitRows):
-                changes["chosen"] = pack([new for new, row in pairs if row in chosen])
+                changes["chosen"] = pack_rows([new for new, row in pairs if row in chosen])
             return msgspec.structs.replace(operation, **changes)  # type: ignore[no-any-return]
 
         if missing:

@@ -18,7 +18,7 @@ uint32, the first from 0."""
 _RANGES = 200  # up to which ranges are shorter than packed differences
 
 
-def pack(indices: Sequence[int] | np.ndarray[Any, Any]) -> RowList:
+def pack_rows(indices: Sequence[int] | np.ndarray[Any, Any]) -> RowList:
     """The row list of `indices`, which must rise."""
     if len(indices) <= _RANGES:
         return _ranges([int(index) for index in indices])
@@ -34,7 +34,7 @@ def pack(indices: Sequence[int] | np.ndarray[Any, Any]) -> RowList:
     return base64.b64encode(zlib.compress(steps.astype("<u4").tobytes(), 6)).decode()
 
 
-def unpack(rows: RowList) -> Sequence[int]:
+def unpack_rows(rows: RowList) -> Sequence[int]:
     """The rising indices: a list if there are few, else an int64 array. Raises ValueError if `rows` is damaged."""
     if isinstance(rows, str):
         import numpy as np
@@ -52,7 +52,7 @@ def unpack(rows: RowList) -> Sequence[int]:
     return np.concatenate([np.arange(first, last + 1, dtype=np.int64) for first, last in rows])  # type: ignore[return-value]
 
 
-def without(indices: Sequence[int], others: Sequence[int]) -> Sequence[int]:
+def rows_without(indices: Sequence[int], others: Sequence[int]) -> Sequence[int]:
     """`indices` without `others`; both rise."""
     if isinstance(indices, list):
         excluded = set(others)

@@ -63,7 +63,7 @@ class Ticket:
         return self._running.is_stale(self._generation)
 
     def check(self) -> None:
-        """Raises Interrupted if the query is cancelled."""
+        """Raises QueryInterrupted if the query is cancelled."""
         if self.stale:
             raise Interrupted
 

@@ -16,7 +16,7 @@ def find_rows(store: RowStore, filters: Filters, ticket: Ticket) -> Iterator[tup
     """Indices of the rows that pass the checked `filters`, in order, as pairs of (share, indices).
 
     The share of the rows that were searched grows from pair to pair; the last is 1.0. Sorted rows come in one pair.
-    Raises DataError if a condition is wrong, Interrupted if the query is cancelled.
+    Raises DataError if a condition is wrong, QueryInterrupted if the query is cancelled.
     """
     from core.data.storage.mapped_rows import MappedRows
 

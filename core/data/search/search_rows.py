@@ -15,7 +15,7 @@ from core.data.storage.row_store import RowStore
 
 
 def find_rows(store: RowStore, filters: Filters, ticket: Ticket) -> Sequence[int]:
-    """Indices of the rows that pass the checked `filters`, in order. Raises DataError, Interrupted."""
+    """Indices of the rows that pass the checked `filters`, in order. Raises DataError, QueryInterrupted."""
     rows = _all_rows(store)
     if filters.where:
         from core.data.search.sql import rows_where

@@ -35,7 +35,7 @@ def rows_where(rows: RowStore, condition: str, ticket: Ticket) -> np.ndarray[Any
     """The indices of the rows for which the SQL `condition` holds, in no particular order, shape (rows found,).
 
     Columns are the six and `row`, the index; a subquery can name all rows as `rows`. Raises DataError with DuckDB's
-    message if the condition is wrong, and Interrupted.
+    message if the condition is wrong, and QueryInterrupted.
     """
     import numpy as np
 
@@ -46,7 +46,7 @@ def row_keys_of(
     rows: RowStore, prefix: str, columns: Sequence[str], ticket: Ticket
 ) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.uint64]]]:
     """The index of every row, and its key as `storage.row_keys.row_key` makes it, in no particular order, both of shape
-    (rows,). Raises DataError, Interrupted."""
+    (rows,). Raises DataError, QueryInterrupted."""
     import numpy as np
 
     question = {"kind": "keys", "prefix": prefix, "columns": list(columns)}
