@@ -77,11 +77,11 @@ class DataSet:
         """Which columns of the source make which of the six."""
         self.extra = facts.extra
         """Columns of the source that are not used."""
-        self.facts_columns = frozenset(facts.mapping.columns)
+        self.source_columns = frozenset(facts.mapping.columns)
         """Which of the six columns the source has."""
         filled = edits.columns if edits is not None else set()
         self.columns: tuple[str, ...] = tuple(
-            column for column in COLUMNS if column in self.facts_columns or column in filled
+            column for column in COLUMNS if column in self.source_columns or column in filled
         )
         """Which of the six columns the source or the edits have."""
         edit_problems = edits.problems if edits is not None else []

@@ -108,7 +108,7 @@ class HistorySnapshot:
         self.rows: RowStore = self._source_rows.with_overlay(self._overlay)
         self.digest = history.digest
         self.problems = history.problems
-        missing = [column for column in COLUMNS if column not in source.facts_columns]
+        missing = [column for column in COLUMNS if column not in source.source_columns]
         self.columns = self._overlay.filled_columns(missing)
         self.running_queries = source.running_queries
         self.history = history

@@ -34,7 +34,7 @@ def checked_filters(filters: Filters) -> Filters:
 
 
 def sort_columns(sort: str) -> tuple[str, tuple[str, ...]]:
-    """What `Filters.sort` compares: `text` or `length`, and of which columns; no columns for the order of the source.
+    """What `RowFilters.sort` compares: `text` or `length`, and of which columns; no columns for the order of the source.
 
     Raises DataError if `sort` is neither a column nor a length.
     """
