@@ -34,9 +34,9 @@ def checked_filters(filters: Filters) -> Filters:
 
 
 def sort_columns(sort: str) -> tuple[str, tuple[str, ...]]:
-    """What `RowFilters.sort` compares: `text` or `length`, and of which columns; no columns for the order of the source.
+    """What `RowFilters.sort` compares: `text` or `length`, and of which columns.
 
-    Raises DataError if `sort` is neither a column nor a length.
+    There are no columns for the order of the source. Raises DataError if `sort` is neither a column nor a length.
     """
     if not sort:
         return "text", ()
