@@ -193,22 +193,22 @@ class DataSet:
         counts = row_search.count_values(self._imported_rows(), column)
         return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
 
-    def batches(self, flag: str = "") -> Iterator[list[Row]]:
-        """All rows in order, a few hundred at a time. If `flag` is not empty and there is a sysflag column, only rows
-        with that sysflag."""
-        return row_search.row_batches(self._imported_rows(), self._sysflag(flag), _BATCH_ROWS)
+    def batches(self, sysflag: str = "") -> Iterator[list[Row]]:
+        """All rows in order, a few hundred at a time; only those with `sysflag`, if it is not empty and there is a
+        sysflag column."""
+        return row_search.row_batches(self._imported_rows(), self._present_sysflag(sysflag), _BATCH_ROWS)
 
     def record_batches(self, indices: Sequence[int] | np.ndarray[Any, Any] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows `indices` in that order, all rows if None: six string columns without nulls and `row`, the index as
         int64."""
         return self._imported_rows().record_batches(indices)  # type: ignore[arg-type]  # an array is a sequence in every way used here
 
-    def empty_reasoning(self, flag: str = "") -> int:
-        """How many of the rows of `batches(flag)` have no reasoning but white space."""
-        return row_search.count_empty_reasoning(self._imported_rows(), self._sysflag(flag))
+    def empty_reasoning(self, sysflag: str = "") -> int:
+        """How many of the rows of `batches(sysflag)` have no reasoning but white space."""
+        return row_search.count_empty_reasoning(self._imported_rows(), self._present_sysflag(sysflag))
 
-    def _sysflag(self, flag: str) -> str:
-        return flag if "sysflag" in self.columns else ""
+    def _present_sysflag(self, sysflag: str) -> str:
+        return sysflag if "sysflag" in self.columns else ""
 
     def _imported_rows(self) -> RowStore:
         if not self.ready:
