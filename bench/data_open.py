@@ -23,7 +23,8 @@ _CHILD = """
 import json, random, resource, sys, time
 import tui.app, tui.data.screen
 from core.data.source import begin, complete, count
-from core.data.filters import Filters
+import core.data.filters
+Filters = core.data.filters.Filters
 PAGE = int(sys.argv[2])
 
 def memory(name):

@@ -22,7 +22,8 @@ from pathlib import Path
 from core.data.editing.editor import open_editor
 from core.data.export import save
 from core.data.source import open_data
-from core.data.filters import Filters
+import core.data.filters
+Filters = core.data.filters.Filters
 data = open_data(sys.argv[1])
 words, japanese = sys.argv[2:]
 facts = {}

@@ -1,5 +1,6 @@
-"""Rows: open any source, map its columns, page, filter, search and count. Knows nothing of prompts, models or screens.
+"""Rows: open any source, map its columns, show pages, filter, search, count, edit and export. Knows nothing of prompts,
+models or screens.
 
-A source is imported once into an Arrow file in the cache, memory-mapped from then on; pages and counts never make
-Python lists of the whole.
+A large source is imported once into an Arrow file in the cache and memory-mapped from then on. Pages, search and counts
+never make Python lists of all rows.
 """

@@ -1,35 +1,57 @@
-"""A data set as the rest of the house sees it: length, rows, filters, order, counts. Knows neither where rows lie nor
-how they are edited."""
+"""A data set as the rest of the program sees it: length, rows, filters, order, counts. Knows neither where the rows are
+stored nor how they are edited."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
 from core.data.filters import Filters
 from core.data.formats.record_intake import Facts
 from core.data.origin import Origin
 from core.data.problems import Problem
-from core.data.search.row_query import Asking, Ticket, prepared
-from core.data.storage.row_store import Changes, InForce, Rows
+from core.data.search import row_search
+from core.data.search.filter_rules import checked_filters
+from core.data.search.row_query import Asking, Ticket
+from core.data.storage.row_store import EditCounts, Rows, RowStore
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
 
-_BATCH = 256  # rows handed out at once by `batches`
+_BATCH_ROWS = 256  # at once from `batches`
+
+
+class EditsInForce(Protocol):
+    """The edits that a data set shows. `history` and `position` belong to the editor alone."""
+
+    rows: RowStore
+    """The rows of the source as edited."""
+    digest: str
+    """Names the edits; empty if there are none."""
+    problems: list[Problem]
+    """Edits that could not be read or no longer fit."""
+    columns: set[str]
+    """Columns that the source lacks and that now have a text in some row."""
+    running_queries: Asking
+    """The queries over the source and all its edited states."""
+    history: Any
+    """The `editing.history.EditHistory` that made these edits."""
+    position: Any
+    """The `editing.journal.JournalPosition` up to which the journal was read."""
+
+    @property
+    def counts(self) -> EditCounts:
+        """How far the rows differ from the source."""
+        ...
 
 
 class DataSet:
-    """The good rows of one source, with a person's edits. Never changes (an edit makes a new one); safe to use from
-    several threads.
-
-    name: a short label, foreign text; mapping: the source's column -> canonical; extra: columns that are not used;
-    columns: the canonical ones that are there; problems: the first thousand bad rows, of problem_count; edits that no
-    longer fit are among them.
-    """
+    """The good rows of one source, with the user's edits. Never changes: an edit makes a new data set. Safe to use from
+    several threads."""
 
     def __init__(
         self,
@@ -39,31 +61,51 @@ class DataSet:
         rows: Rows,
         facts: Facts,
         origin: Origin | None = None,
-        edits: InForce | None = None,
+        edits: EditsInForce | None = None,
     ) -> None:
-        self.name, self.source, self.split, self.origin, self.facts = name, source, split, origin, facts
-        self.mapping, self.extra = facts.mapping, facts.extra
-        self.facts_columns = frozenset(facts.mapping.columns)
-        there = self.facts_columns | (edits.columns if edits is not None else set())
-        self.columns: tuple[str, ...] = tuple(column for column in COLUMNS if column in there)
-        unfit: list[Problem] = edits.problems if edits is not None else []
-        self.problems: list[Problem] = [*facts.problems, *unfit]
-        self.problem_count: int = facts.problem_count + len(unfit)
-        self.base = rows  # as in the source
+        self.name = name
+        """A short label, foreign text."""
+        self.source = source
+        """The source as the user named it, foreign text."""
+        self.split = split
+        """The split of a hub data set, empty for anything else."""
+        self.origin = origin
+        """The files, and how far they are read; None for rows that came from no file."""
+        self.facts = facts
+        """What the reader found in the source."""
+        self.mapping = facts.mapping
+        """Which columns of the source make which of the six."""
+        self.extra = facts.extra
+        """Columns of the source that are not used."""
+        self.source_columns = frozenset(facts.mapping.columns)
+        """Which of the six columns the source has."""
+        filled = edits.columns if edits is not None else set()
+        self.columns: tuple[str, ...] = tuple(
+            column for column in COLUMNS if column in self.source_columns or column in filled
+        )
+        """Which of the six columns the source or the edits have."""
+        edit_problems = edits.problems if edits is not None else []
+        self.problems: list[Problem] = [*facts.problems, *edit_problems]
+        """The first thousand bad rows of the source, and edits that no longer fit."""
+        self.problem_count: int = facts.problem_count + len(edit_problems)
+        """How many problems there are, in rows and edits."""
+        self.base = rows
+        """The rows of the source without edits."""
         self.edits = edits
+        """The edits, None if there are none."""
+        self.running_queries = edits.running_queries if edits is not None else Asking()
+        """The queries over this source that run now."""
         self._rows = edits.rows if edits is not None else rows
-        self.asking = edits.asking if edits is not None else Asking()
         self._facets: dict[str, list[tuple[str, int]]] | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether every row is at hand. Until then there are pages and a length, and neither search nor counts nor
-        edits."""
+        """Whether all rows are imported. Before that there are pages and a length, but no search, counts or edits."""
         return self.origin is None or self.origin.ready
 
     @property
     def counted(self) -> bool:
-        """Whether the length is exact; else there are at least so many rows."""
+        """Whether the length is exact. If not, there are at least as many rows."""
         return self.origin is None or self.origin.counted
 
     @property
@@ -73,57 +115,57 @@ class DataSet:
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever a row could: a key for what is computed from the rows. Edits that were undone leave no trace
-        in it."""
+        """A key for results computed from the rows: it changes whenever a row could. Edits that were undone leave no
+        trace in it."""
         key = self.origin.key if self.origin is not None else ""
         return f"{key}+{self.edits.digest}" if self.edits is not None and self.edits.digest else key
 
     @property
-    def changes(self) -> Changes:
-        return self.edits.changes if self.edits is not None else Changes()
+    def changes(self) -> EditCounts:
+        """How far the rows differ from the source."""
+        return self.edits.counts if self.edits is not None else EditCounts()
 
     @property
     def highest(self) -> int:
-        """The largest index that a row of it can have; -1 where there is none."""
+        """The largest index a row can have, -1 if there are no rows."""
         return self._rows.highest
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def row(self, index: int) -> Row:
-        """The row of this index. Raises IndexError where it never was, or was deleted."""
+        """The row with this index. Raises IndexError if there is none, or it was deleted."""
         return self._rows.row(index)
 
     def changed(self, index: int) -> bool:
-        """Whether the row differs from the source's, or came by hand."""
+        """Whether the row differs from the source's, or was added."""
         return self.edits is not None and self.before(index) != self._rows.row(index)
 
     def before(self, index: int) -> Row | None:
-        """The row as in the source, also where it was deleted; None where it came by hand."""
+        """The row as in the source, even if it was deleted; None if it was added."""
         return self.base.row(index) if index < len(self.base) else None
 
     def select(self, filters: Filters) -> Selection:
-        """The rows that pass all filters, in the order asked for. Text is sought as it stands, in any case, in the
-        columns named or in all six.
+        """The rows that pass all filters, in the order the filters name. Text is searched literally and in any case.
 
-        May take a second on a million rows. Raises DataError for a condition or an order that cannot be,
-        `query.Interrupted` after `interrupt`.
+        May take a second for a million rows. Raises DataError if a condition, a column or an order is wrong or the rows
+        are not imported yet, `QueryInterrupted` after `interrupt`.
         """
         for selection in self.search(filters):
             last = selection
         return last
 
     def search(self, filters: Filters) -> Iterator[Selection]:
-        """As `select`, but growing: each selection has looked at its `share` of the rows, the last at all. One alone
-        comes where they are sorted."""
-        filters = prepared(filters)
-        return self._search(filters, self.asking.ticket())
+        """As `select`, but growing: each selection covers its `share` of the rows, the last covers all. Sorted rows
+        come in one selection."""
+        filters = checked_filters(filters)
+        return self._search(filters, self.running_queries.ticket())
 
     def _search(self, filters: Filters, ticket: Ticket) -> Iterator[Selection]:
         if filters == Filters():
             yield Selection(self._rows, self._rows.order())
             return
-        for share, indices in self._rows.find(filters, ticket):
+        for share, indices in row_search.find_rows(self._imported_rows(), filters, ticket):
             yield Selection(self._rows, indices, share)
 
     def unedited(self) -> DataSet:
@@ -131,71 +173,83 @@ class DataSet:
         if self.edits is None:
             return self
         plain = DataSet(self.name, self.source, self.split, self.base, self.facts, self.origin)
-        plain.asking = self.asking
+        plain.running_queries = self.running_queries
         return plain
 
     def interrupt(self) -> None:
-        """A search that runs now, in another thread, raises `query.Interrupted`."""
-        self.asking.interrupt()
+        """Cancel the searches that run in other threads: they raise `QueryInterrupted`."""
+        self.running_queries.interrupt()
 
     def facets(self) -> dict[str, list[tuple[str, int]]]:
-        """For syslang and sysflag, each value with its count, the most frequent first; no values where the column is
-        not there."""
+        """Each value of syslang and sysflag with its number of rows, the most frequent first; no values for a column
+        that is not there."""
         if self._facets is None:
-            self._facets = {
-                column: sorted(self._rows.counts(column).items(), key=lambda pair: (-pair[1], pair[0]))
-                if column in self.columns
-                else []
-                for column in ("syslang", "sysflag")
-            }
+            self._facets = {column: self._value_counts(column) for column in ("syslang", "sysflag")}
         return self._facets
 
-    def batches(self, flag: str = "") -> Iterator[list[Row]]:
-        """All rows in order, a few hundred at a time; only those whose sysflag is `flag` where the column is there and
-        `flag` is not empty."""
-        return self._rows.batches(self._flag(flag), _BATCH)
+    def _value_counts(self, column: str) -> list[tuple[str, int]]:
+        if column not in self.columns:
+            return []
+        counts = row_search.count_values(self._imported_rows(), column)
+        return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+    def batches(self, sysflag: str = "") -> Iterator[list[Row]]:
+        """All rows in order, a few hundred at a time; only those with `sysflag`, if it is not empty and there is a
+        sysflag column."""
+        return row_search.row_batches(self._imported_rows(), self._present_sysflag(sysflag), _BATCH_ROWS)
 
     def record_batches(self, indices: Sequence[int] | np.ndarray[Any, Any] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows of `indices`, all where None, in that order: six string columns without nulls and `row`, the index
-        as int64."""
-        return self._rows.record_batches(indices)  # type: ignore[arg-type]  # an array is a sequence in all that is used
+        """The rows `indices` in that order, all rows if None: six string columns without nulls and `row`, the index as
+        int64."""
+        return self._imported_rows().record_batches(indices)  # type: ignore[arg-type]  # an array is a sequence in every way used here
 
-    def empty_reasoning(self, flag: str = "") -> int:
-        """How many of the rows that `batches(flag)` gives have no reasoning, or nothing but space."""
-        return self._rows.empty_reasoning(self._flag(flag))
+    def empty_reasoning(self, sysflag: str = "") -> int:
+        """How many of the rows of `batches(sysflag)` have no reasoning but white space."""
+        return row_search.count_empty_reasoning(self._imported_rows(), self._present_sysflag(sysflag))
 
-    def _flag(self, flag: str) -> str:
-        return flag if "sysflag" in self.columns else ""
+    def _present_sysflag(self, sysflag: str) -> str:
+        return sysflag if "sysflag" in self.columns else ""
+
+    def _imported_rows(self) -> RowStore:
+        if not self.ready:
+            raise DataError(
+                "its rows are still being imported",
+                self.source,
+                "Wait until the import has ended; until then only pages can be shown",
+            )
+        return self._rows  # type: ignore[return-value]  # rows that are imported are a RowStore
 
 
 class Selection:
-    """Some rows of a data set in the order asked for. share: how much of the data set was looked at, from 0 to 1."""
+    """Some rows of a data set, in an order."""
 
     def __init__(self, rows: Rows, indices: Sequence[int], share: float = 1.0) -> None:
         self._rows = rows
         self._indices = indices
         self.share = share
+        """How much of the data set was searched, 0 to 1."""
 
     def __len__(self) -> int:
         return len(self._indices)
 
     @property
     def indices(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """The indices of its rows, in its order."""
+        """The indices of the rows in this order, shape (rows selected,)."""
         import numpy as np
 
         return np.asarray(self._indices, dtype=np.int64)
 
     def page(self, offset: int, limit: int) -> list[Row]:
-        """At most `limit` rows from place `offset` of the selection on; fewer at its end, none beyond."""
-        return self._rows.take(self._indices[max(0, offset) : max(0, offset) + max(0, limit)])
+        """At most `limit` rows from position `offset` on; fewer at the end, none beyond."""
+        first = max(0, offset)
+        return self._rows.take(self._indices[first : first + max(0, limit)])
 
-    def at(self, place: int) -> int:
-        """The index of the row at `place`, from 0. Raises IndexError beyond the end."""
-        return int(self._indices[place])
+    def at(self, position: int) -> int:
+        """The index of the row at `position`, from 0. Raises IndexError beyond the end."""
+        return int(self._indices[position])
 
     def position(self, index: int) -> int | None:
-        """The place in the selection of the row `index`, or None where it is not selected."""
+        """The position in the selection of the row `index`, None if it is not selected."""
         if isinstance(self._indices, range | list):
             try:
                 return self._indices.index(index)
@@ -203,5 +257,5 @@ class Selection:
                 return None
         import numpy as np
 
-        places = np.nonzero(np.asarray(self._indices) == index)[0]
-        return int(places[0]) if len(places) else None
+        positions = np.nonzero(np.asarray(self._indices) == index)[0]
+        return int(positions[0]) if len(positions) else None

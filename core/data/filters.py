@@ -1,4 +1,4 @@
-"""Which rows a person wants to see, and in which order."""
+"""Which rows the user wants to see, and in which order."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import msgspec
 
 
 class Filters(msgspec.Struct, frozen=True):
-    """What the data screen shows, and in which order: empty means all, in the order of the source.
-
-    columns: where `text` is sought, empty for all six; where: an SQL condition over the six columns and `row`, the
-    row's index; sort: a column's name, `length` for the characters of a whole row, or `length(COLUMN)`.
-    """
+    """Which rows of a data set to show, and in which order. The default shows all rows in the order of the source."""
 
     syslang: str = ""
+    """Only rows with exactly this syslang; empty for all."""
     sysflag: str = ""
+    """Only rows with exactly this sysflag; empty for all."""
     text: str = ""
+    """Only rows that contain this text, ignoring case; empty for all."""
     columns: tuple[str, ...] = ()
+    """The columns to search for `text`; empty for all six."""
     where: str = ""
+    """An SQL condition over the six columns and `row`, the row's index; empty for none."""
     sort: str = ""
+    """A column name, `length` (characters of the whole row) or `length(COLUMN)`; empty for the order of the source."""
     descending: bool = False
+    """Whether to sort from high to low."""

@@ -28,11 +28,12 @@ def made(
         return DataSet(root.name, str(root), "", held, facts, origin)
     import pyarrow as pa
 
-    from core.data.storage.arrow_arrays import texts
+    from core.data.storage.arrow_arrays import string_array
     from core.data.storage.mapped_rows import MappedRows
 
     parts = [rows[first : first + batch] for first in range(0, len(rows), batch)]
-    batches = [
-        pa.record_batch([texts(column) for column in zip(*part, strict=True)], names=list(COLUMNS)) for part in parts
-    ]
+    batches = []
+    for part in parts:
+        arrays = [string_array(column) for column in zip(*part, strict=True)]
+        batches.append(pa.record_batch(arrays, names=list(COLUMNS)))
     return DataSet(root.name, str(root), "", MappedRows(batches), facts, origin)

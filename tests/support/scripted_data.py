@@ -11,7 +11,7 @@ from core.base.row import COLUMNS, Row
 from core.data.columns.mapping import Mapping
 from core.data.filters import Filters
 from core.data.search.row_query import Interrupted
-from core.data.storage.row_store import Changes
+from core.data.storage.row_store import EditCounts
 
 MILLION = 1_000_000
 WAIT = 10.0  # seconds until a test that forgot a gate fails instead of hanging
@@ -42,7 +42,7 @@ class ScriptedData:
     """ready, counted: as a DataSet has them. `steps`: the selections a search gives, each after `gate` was set once
     more."""
 
-    columns, problems, problem_count, changes, origin, mapping = COLUMNS, (), 0, Changes(), None, Mapping()
+    columns, problems, problem_count, changes, origin, mapping = COLUMNS, (), 0, EditCounts(), None, Mapping()
 
     def __init__(self, source: str, rows: int = MILLION, ready: bool = True, counted: bool = True) -> None:
         self.name = self.source = source

@@ -11,7 +11,7 @@ from core.base.row import COLUMNS
 from core.base.safe_text import safe_line
 from core.cli.data import options
 from core.data.cells import clean
-from core.data.search.row_query import held_pattern
+from core.data.search.text_patterns import held_pattern
 
 _AROUND = 30  # characters before and after a match
 

@@ -1,9 +1,5 @@
-"""Editing: the one who may write (`Editor`), and for all who only read the rows as edited (`with_edits`). Knows the
-journal and the table of edits.
-
-An edit is applied, then written to the journal, and counts once it is on disk; what cannot be written is taken back.
-Every edit makes a new DataSet.
-"""
+"""What the user can do to rows. `open_editor` gives the one writer; `with_edits` gives the edited rows to all who only
+read. Checks what is asked and makes operations of it; knows neither journal lines nor how rows are stored."""
 
 from __future__ import annotations
 
@@ -19,83 +15,71 @@ from core.base.row import COLUMNS, Row
 from core.data.cells import clean
 from core.data.columns.mapping import blank
 from core.data.dataset import DataSet
-from core.data.editing.history import edited, told
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.data.editing.history import History
     from core.data.editing.operations import Operation
+
+    RowIndices = Iterable[int] | np.ndarray[Any, Any]
+
+_LISTED_ROWS = 1000  # up to which rows are handled as a list, not as an array
 
 
 class Step(msgspec.Struct, frozen=True):
-    """words: what was done, for people, foreign text inside; index: the row to go to, -1 where there is none; when:
-    seconds since 1970."""
+    """One edit, undo or redo, for the user."""
 
     words: str
+    """What was done, foreign text inside."""
     index: int
+    """Index of the row to show, -1 if there is no particular row."""
     when: float
+    """Seconds since 1970."""
 
 
 def with_edits(dataset: DataSet, folder: Path | None = None) -> DataSet:
-    """The data set with the person's edits, itself where there are none. `folder`: of the journal, where it is not the
-    sidecar.
+    """The data set with the user's edits; the same one if there are none.
 
-    Raises DataError where the journal cannot be read; edits that no longer fit are among the problems.
+    `folder` has the journal, if it is not in the sidecar. Raises DataError if the journal cannot be read; edits that no
+    longer fit are among the problems.
     """
-    path = _journal(dataset, folder)
+    path = _journal_path(dataset, folder)
     if not path.exists():
         return dataset
-    from core.data.editing.journal import read
+    from core.data.editing.history import apply_edits, replay_journal
+    from core.data.editing.journal import read_journal
 
-    story, mark = read(path)
-    if story.begun is None and not story.bad:
+    contents, position = read_journal(path)
+    if contents.header is None and not contents.unreadable:
         return dataset
-    return edited(dataset, told(dataset, story, path, mark)[0])
+    return apply_edits(dataset, replay_journal(dataset, contents, path, position)[0])
 
 
 def open_editor(dataset: DataSet, folder: Path | None = None) -> Editor:
-    """The right to edit `dataset`, until `close`. Raises DataError where another process has it, or nothing can be
-    written."""
+    """The right to edit `dataset`, until `close`. `folder` gets the journal, if it is not to be in the sidecar.
+
+    Raises DataError if another process has the right, or the journal cannot be written.
+    """
     if not dataset.ready:
-        raise DataError("its rows are still being read", dataset.name, "Wait until all are here")
-    return Editor(dataset, _journal(dataset, folder), folder is not None or _beside(dataset))
+        raise DataError("its rows are still being imported", dataset.name, "Wait until the import has ended")
+    return Editor(dataset, _journal_path(dataset, folder), folder is not None or _is_beside_data(dataset))
 
 
 class Editor:
-    """dataset: with all edits so far; where: the folder of the journal; beside: whether it stands next to the data.
+    """Edits one data set.
 
-    Every method that edits raises DataError and leaves all as it was where a row is not there or the journal cannot be
-    written. Not for two threads.
+    Every method that edits raises DataError, with everything as before, if a row does not exist or the journal cannot
+    be written. Not for two threads.
     """
 
     def __init__(self, dataset: DataSet, journal: Path, beside: bool) -> None:
-        from core.data.editing.journal import Journal
+        from core.data.editing.journaled_edits import JournaledEdits
 
-        self.where, self.beside = journal.parent, beside
-        self._source = dataset.unedited()
-        self._journal = Journal(journal)
-        try:
-            known = dataset.edits
-            if known is not None and known.mark == known.history.mark == self._journal.mark:
-                history: History = known.history
-                self._history, begun = history, True
-            else:
-                story = self._journal.read()
-                self._history, again = told(self._source, story, journal, self._journal.mark)
-                if again is not story:
-                    from core.data.editing.journal import dated
-
-                    self._journal.begin_again(self._key, self._history.edits.size, again, dated(journal))
-                    self._history.mark = self._journal.mark
-                begun = story.begun is not None
-            self._begun = begun
-            self.dataset = (
-                dataset if known is not None and known.history is self._history else edited(self._source, self._history)
-            )
-        except BaseException:
-            self._journal.close()
-            raise
+        self.where = journal.parent
+        """The folder of the journal."""
+        self.beside = beside
+        """Whether that folder is beside the data."""
+        self._edits = JournaledEdits(dataset, journal)
 
     def __enter__(self) -> Editor:
         return self
@@ -104,281 +88,238 @@ class Editor:
         self.close()
 
     def close(self) -> None:
-        """Lets another one edit. The data set stays readable."""
-        self._journal.close()
+        """Let another process edit. The data set stays readable."""
+        self._edits.close()
+
+    @property
+    def dataset(self) -> DataSet:
+        """The data set with all edits so far."""
+        return self._edits.dataset
 
     @property
     def undoable(self) -> int:
-        return len(self._history.done)
+        """How many edits can be undone."""
+        return len(self._edits.done)
 
     @property
     def redoable(self) -> int:
-        return len(self._history.undone)
+        """How many edits can be redone."""
+        return len(self._edits.undone)
 
     def change(self, index: int, texts: Mapping[str, str]) -> bool:
-        """Sets columns of one row; False where that changes nothing."""
-        from core.data.editing.operations import Change
+        """Set columns of one row. False if that changes nothing."""
+        from core.data.editing.operations import ChangeRow
 
         row = self._row(index)
-        texts = {
-            column: clean(text) for column, text in self._columns(texts).items() if clean(text) != getattr(row, column)
-        }
-        self._says(texts.get("instruction", row.instruction), texts.get("output", row.output))
-        return bool(texts) and self._do(Change(index, texts, keys=self._keys([index]), when=time.time())) > 0
+        new = self._new_texts(row, texts)
+        self._check_not_blank(new.get("instruction", row.instruction), new.get("output", row.output))
+        if not new:
+            return False
+        return self._edits.apply(ChangeRow(index, new, keys=self._row_keys([index]), when=time.time())) > 0
 
     def add(self, row: Row | Mapping[str, str], after: int | None = None) -> int:
-        """A new row behind the row `after`, at the end where None; its index. What is not named is empty."""
+        """Add a row after the row `after`, at the end if None; its index. Columns that are not named are empty."""
         return self._add(row, after, None)
 
     def duplicate(self, index: int) -> int:
-        """A copy right behind the row `index`; the copy's index."""
+        """Add a copy right after the row `index`; the copy's index."""
         return self._add(self._row(index), index, index)
 
     def _add(self, row: Row | Mapping[str, str], after: int | None, copied: int | None) -> int:
-        from core.data.editing.operations import Add
+        from core.data.editing.operations import AddRow
 
         if after is not None:
             self._row(after)
-        texts = {column: getattr(row, column) for column in COLUMNS} if isinstance(row, Row) else self._columns(row)
-        instruction, given, reasoning, output, syslang, sysflag = (clean(texts.get(column, "")) for column in COLUMNS)
-        fields = (instruction, given, reasoning, output, syslang, sysflag)
-        self._says(instruction, output)
-        index = self._history.edits.next
-        keys = self._keys([after]) if after is not None else []
-        self._do(Add(index, fields, after, copied, keys=keys, when=time.time()))
+        if isinstance(row, Row):
+            texts: Mapping[str, str] = {column: getattr(row, column) for column in COLUMNS}
+        else:
+            self._check_columns(row)
+            texts = row
+        instruction, input_text, reasoning, output, syslang, sysflag = (
+            clean(texts.get(column, "")) for column in COLUMNS
+        )
+        self._check_not_blank(instruction, output)
+        index = self._edits.table.next_index
+        fields = (instruction, input_text, reasoning, output, syslang, sysflag)
+        keys = self._row_keys([after]) if after is not None else []
+        self._edits.apply(AddRow(index, fields, after, copied, keys=keys, when=time.time()))
         return index
 
-    def delete(self, indices: Iterable[int] | np.ndarray[Any, Any]) -> int:
-        """Takes rows out; how many. Undo brings them back to their places."""
-        from core.data.editing.operations import Delete
-        from core.data.editing.row_list import pack
+    def delete(self, indices: RowIndices) -> int:
+        """Delete rows; how many. Undo brings them back to their positions."""
+        from core.data.editing.operations import DeleteRows
+        from core.data.editing.row_list import pack_rows
 
         rows = self._rows(indices)
         if not len(rows):
             return 0
         if len(rows) == len(self.dataset):
-            raise DataError("these are all the rows there are", self._source.name, "Leave at least one")
-        return self._do(Delete(pack(rows), len(rows), keys=self._keys(rows), when=time.time()))
+            raise DataError("these are all rows of the data set", self._name, "Keep at least one")
+        return self._edits.apply(DeleteRows(pack_rows(rows), len(rows), keys=self._row_keys(rows), when=time.time()))
 
-    def fill(self, indices: Iterable[int] | np.ndarray[Any, Any], column: str, value: str) -> int:
-        """Sets `column` to `value`; how many rows had another text."""
-        from core.data.editing.operations import Fill
-        from core.data.editing.row_list import pack
+    def fill(self, indices: RowIndices, column: str, value: str) -> int:
+        """Set `column` to `value`; how many rows had another text."""
+        from core.data.editing.operations import FillColumn
+        from core.data.editing.row_list import pack_rows
 
-        self._columns({column: value})
+        self._check_columns([column])
         rows = self._rows(indices)
         if column in ("instruction", "output") and not value.strip():
             other = "output" if column == "instruction" else "instruction"
             for batch in self.dataset.record_batches(rows):
                 for text in batch.column(other).to_pylist():
-                    self._says(text, "")
-        return (
-            self._do(Fill(pack(rows), len(rows), column, clean(value), keys=self._keys(rows), when=time.time()))
-            if len(rows)
-            else 0
+                    self._check_not_blank(text, "")
+        if not len(rows):
+            return 0
+        keys = self._row_keys(rows)
+        return self._edits.apply(
+            FillColumn(pack_rows(rows), len(rows), column, clean(value), keys=keys, when=time.time())
         )
 
     def split(
-        self,
-        indices: Iterable[int] | np.ndarray[Any, Any],
-        share: float,
-        seed: int,
-        test: str = "test",
-        train: str = "train",
+        self, indices: RowIndices, share: float, seed: int, test: str = "test", train: str = "train"
     ) -> tuple[int, int]:
-        """Sets sysflag of `share` of the rows to `test`, of the others to `train`; how many each. Rows that ask the
-        same stand on the same side."""
-        from core.data.editing import bulk
-        from core.data.editing.operations import Split
-        from core.data.editing.row_list import pack
+        """Set sysflag of about `share` of the rows to `test`, of the others to `train`; how many each.
+
+        Rows with the same question are on the same side.
+        """
+        from core.data.editing.bulk_edits import choose_test_rows
+        from core.data.editing.operations import SplitRows
+        from core.data.editing.row_list import pack_rows
 
         if not 0 <= share <= 1:
             raise DataError(
-                f"a share of {share:g} is none", self._source.name, "Give a number from 0 to 1, such as 0.1"
+                f"{share:g} is not a share of the rows", self._name, "Give a number from 0 to 1, such as 0.1"
             )
         rows = self._rows(indices)
         if not len(rows):
             return 0, 0
-        chosen, others = bulk.split(self._history.edits, rows, share, seed)
-        keys = self._keys(rows)
-        self._do(
-            Split(
-                pack(rows), len(rows), share, seed, clean(test), clean(train), pack(chosen), keys=keys, when=time.time()
-            )
+        chosen, others = choose_test_rows(self._edits.table, rows, share, seed)
+        operation = SplitRows(
+            rows=pack_rows(rows),
+            count=len(rows),
+            share=share,
+            seed=seed,
+            test=clean(test),
+            train=clean(train),
+            chosen=pack_rows(chosen),
+            keys=self._row_keys(rows),
+            when=time.time(),
         )
+        self._edits.apply(operation)
         return len(chosen), len(others)
 
-    def extract_reasoning(self, indices: Iterable[int] | np.ndarray[Any, Any]) -> int:
-        """Moves what stands between markers such as <think> and </think> from output to reasoning; how many rows had
-        such.
+    def extract_reasoning(self, indices: RowIndices) -> int:
+        """Move the text between markers such as <think> and </think> from output to reasoning; how many rows changed.
 
-        A row is left alone where its thought never ends, nothing follows it, or another reasoning stands in its column
-        already.
+        A row stays as it is if its reasoning never ends, if nothing follows it, or if the reasoning column has another
+        text already.
         """
-        from core.data.editing.operations import Extract
-        from core.data.editing.row_list import pack
+        from core.data.editing.operations import ExtractReasoning
+        from core.data.editing.row_list import pack_rows
 
         rows = self._rows(indices)
-        return self._do(Extract(pack(rows), len(rows), keys=self._keys(rows), when=time.time())) if len(rows) else 0
-
-    def rewrite(self, texts: Mapping[int, Mapping[str, str]], words: str) -> int:
-        """Sets columns of many rows to texts of their own, as one edit; how many rows that changes. words: what is done
-        to them, for people."""
-        from core.data.editing.operations import Rewrite
-
-        new: list[tuple[int, dict[str, str]]] = []
-        for index, columns in texts.items():
-            row = self._row(index)
-            changed = {
-                column: clean(text)
-                for column, text in self._columns(columns).items()
-                if clean(text) != getattr(row, column)
-            }
-            if changed:
-                new.append((index, changed))
-        return (
-            self._do(Rewrite(new, words, keys=self._keys([index for index, _ in new]), when=time.time())) if new else 0
+        if not len(rows):
+            return 0
+        return self._edits.apply(
+            ExtractReasoning(pack_rows(rows), len(rows), keys=self._row_keys(rows), when=time.time())
         )
 
-    def undo(self) -> Step | None:
-        """Takes the last edit back; None where there is none."""
-        from core.data.editing.operations import Undone
+    def rewrite(self, texts: Mapping[int, Mapping[str, str]], words: str) -> int:
+        """Set columns of many rows, each to a text of its own, as one edit; how many rows changed.
 
-        if not self._history.done:
-            return None
-        operation = self._history.done[-1].operation
-        self._history.back()
-        try:
-            self._write(Undone(when=time.time()))
-        except BaseException:
-            self._history.do(operation)
-            raise
-        self._history.undone.append(operation)
-        return self._stepped(operation)
+        `texts` has the new text of each column by row index; `words` says what is done, for the user.
+        """
+        from core.data.editing.operations import RewriteRows
+
+        changed: list[tuple[int, dict[str, str]]] = []
+        for index, columns in texts.items():
+            new = self._new_texts(self._row(index), columns)
+            if new:
+                changed.append((index, new))
+        if not changed:
+            return 0
+        keys = self._row_keys([index for index, _ in changed])
+        return self._edits.apply(RewriteRows(changed, words, keys=keys, when=time.time()))
+
+    def undo(self) -> Step | None:
+        """Take the last edit back; None if there is none."""
+        operation = self._edits.undo()
+        return None if operation is None else _step(operation)
 
     def redo(self) -> Step | None:
-        """Does again what was undone last; None where there is nothing."""
-        from core.data.editing.operations import Redone
-
-        if not self._history.undone:
-            return None
-        operation = self._history.undone[-1]
-        self._fits(operation)
-        try:
-            self._write(Redone(when=time.time()))
-        except BaseException:
-            self._history.back()
-            raise
-        self._history.undone.pop()
-        return self._stepped(operation)
+        """Apply again what was undone last; None if there is nothing."""
+        operation = self._edits.redo()
+        return None if operation is None else _step(operation)
 
     def log(self) -> list[Step]:
         """The edits in force, the oldest first."""
-        from core.data.editing.operations import step
-
-        return [Step(*step(done.operation), done.operation.when) for done in self._history.done]
-
-    def _stepped(self, operation: Operation) -> Step:
-        from core.data.editing.operations import step
-
-        self._publish()
-        return Step(*step(operation), operation.when)
-
-    def _do(self, operation: Operation) -> int:
-        count = self._fits(operation)
-        try:
-            if not count:
-                self._history.back()
-                return 0
-            if not self._begun:
-                self._journal.begin(self._key, self._history.edits.size)
-                self._begun = True
-            from core.data.editing.rebase import FEW
-
-            if getattr(operation, "count", 0) > FEW:
-                self._keep_keys()
-            self._write(operation)
-        except BaseException:
-            if count:
-                self._history.back()
-            raise
-        self._history.undone.clear()
-        self._publish()
-        return count
-
-    def _fits(self, operation: Operation) -> int:
-        try:
-            return self._history.do(operation)
-        except (IndexError, ValueError) as error:
-            raise DataError(f"the edit does not fit ({error})", self._source.name, "Look at the rows again") from error
-
-    def _keep_keys(self) -> None:
-        from core.data.editing.rebase import keep_keys
-
-        try:
-            keep_keys(self._journal.path, self._key, self._history.edits.base)
-        except OSError as error:
-            raise DataError(
-                f"the edit cannot be kept ({error.strerror})", str(self.where), "Free space there and edit again"
-            ) from error
-
-    def _write(self, line: Any) -> None:
-        self._journal.append(line)
-        self._history.mark = self._journal.mark
-
-    def _publish(self) -> None:
-        self.dataset = edited(self._source, self._history)
+        return [_step(operation) for operation in self._edits.done]
 
     @property
-    def _key(self) -> str:
-        return self._source.fingerprint
+    def _name(self) -> str:
+        return self._edits.source.name
 
     def _row(self, index: int) -> Row:
         try:
-            return self._history.edits.row(index)
+            return self._edits.table.row(index)
         except IndexError as error:
-            raise DataError(f"there is no row {index}", self._source.name, "Look at the rows again") from error
+            raise DataError(f"there is no row {index}", self._name, "Look at the rows again") from error
 
-    def _columns(self, texts: Mapping[str, str]) -> Mapping[str, str]:
-        for column in texts:
+    def _new_texts(self, row: Row, texts: Mapping[str, str]) -> dict[str, str]:
+        """Those of `texts` that the row does not have yet."""
+        self._check_columns(texts)
+        cleaned = {column: clean(text) for column, text in texts.items()}
+        return {column: text for column, text in cleaned.items() if text != getattr(row, column)}
+
+    def _check_columns(self, columns: Iterable[str]) -> None:
+        for column in columns:
             if column not in COLUMNS:
-                raise DataError(f"there is no column {column}", self._source.name, f"Columns are {', '.join(COLUMNS)}")
-        return texts
+                raise DataError(f"there is no column {column}", self._name, f"Columns are {', '.join(COLUMNS)}")
 
-    def _rows(self, indices: Iterable[int] | np.ndarray[Any, Any]) -> Sequence[int]:
-        """Rising, each once, all there."""
+    def _check_not_blank(self, instruction: str, output: str) -> None:
+        if blank(instruction, output):
+            raise DataError("a row needs an instruction or an output", self._name, "Write one of them")
+
+    def _rows(self, indices: RowIndices) -> Sequence[int]:
+        """The indices rising, each once. A few are checked here; many when the operation is applied."""
         if not hasattr(indices, "dtype") and not isinstance(indices, range):
             indices = sorted({int(index) for index in indices})
-        if isinstance(indices, list) and len(indices) <= 1000:
+        if isinstance(indices, list) and len(indices) <= _LISTED_ROWS:
             for index in indices:
                 self._row(index)
             return indices
         import numpy as np
 
         rows = np.unique(np.asarray(indices, dtype=np.int64))
-        return rows.tolist() if len(rows) <= 1000 else rows  # type: ignore[return-value]
+        return rows.tolist() if len(rows) <= _LISTED_ROWS else rows  # type: ignore[return-value]
 
-    def _says(self, instruction: str, output: str) -> None:
-        if blank(instruction, output):
-            raise DataError("a row needs an instruction or an output", self._source.name, "Write one of them")
+    def _row_keys(self, rows: Sequence[int]) -> list[int]:
+        from core.data.editing.rebase import identity_keys
 
-    def _keys(self, rows: Sequence[int]) -> list[int]:
-        from core.data.editing.rebase import few_keys
-
-        return few_keys(self._history.edits.base, rows)
+        return identity_keys(self._edits.table.base, rows)
 
 
-def _journal(dataset: DataSet, folder: Path | None) -> Path:
+def _step(operation: Operation) -> Step:
+    from core.data.editing.operations import describe_operation
+
+    words, index = describe_operation(operation)
+    return Step(words, index, operation.when)
+
+
+def _journal_path(dataset: DataSet, folder: Path | None) -> Path:
     from core.data.sidecar import EDITS, sidecar
 
     if folder is not None:
         return folder / EDITS
     if dataset.origin is None:
-        raise DataError("it has no place where edits could be kept", dataset.name, "Save it as a file and open that")
+        raise DataError(
+            "there is no folder for edits of this data", dataset.name, "Save it to a file and open the file"
+        )
     return sidecar(dataset.origin.found).edits
 
 
-def _beside(dataset: DataSet) -> bool:
+def _is_beside_data(dataset: DataSet) -> bool:
     from core.data.sidecar import sidecar
 
     return dataset.origin is not None and sidecar(dataset.origin.found).beside

@@ -1,5 +1,5 @@
-"""The edits of one source as a journal tells them: the table they make, the way back, and what a DataSet sees of them.
-Writes nothing."""
+"""The edits of one source in the order in which they were made: the table they make, the way back, and what a data set
+sees of them. Writes nothing."""
 
 from __future__ import annotations
 
@@ -14,127 +14,156 @@ import msgspec
 from core.base.row import COLUMNS
 from core.data.dataset import DataSet
 from core.data.problems import Problem
-from core.data.search.row_query import Asking
-from core.data.storage.edit_overlay import Edited, Edits, Overlay, Undo
-from core.data.storage.row_store import Changes, Rows
+from core.data.storage.edit_overlay import EditableRows
+from core.data.storage.edit_table import EditTable, UndoRecord
+from core.data.storage.row_store import EditCounts, RowStore
 
 if TYPE_CHECKING:
-    from core.data.editing.journal import Mark, Story
+    from core.data.editing.journal import JournalContents, JournalPosition
     from core.data.editing.operations import Operation
 
-_HEAVY = 8  # edits of whole columns that are undone at once; older ones by telling all before them again
+_COLUMN_UNDOS = 8  # last edits of whole columns that are undone at once; older ones by applying all before them again
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-class _Done(NamedTuple):
-    """undo: None for an old edit of whole columns, which would keep their former texts on the disk for good: it is told
-    again without it instead."""
+class AppliedOperation(NamedTuple):
+    """One edit in force."""
 
     operation: Operation
-    undo: Undo | None
+    """What was done."""
+    undo: UndoRecord | None
+    """How to revert it; None for an old edit of whole columns, whose record would keep their former texts on the
+    disk."""
     digest: str
+    """Names this edit and all before it."""
 
 
 @dataclass
-class History:
-    """The edits of one source as they were told so far: the table they made, and how to go back. Belongs to one editor
-    at a time."""
+class EditHistory:
+    """The edits of one source so far, the table they made, and how to go back. Belongs to one editor at a time."""
 
-    edits: Edits
-    done: list[_Done] = field(default_factory=list)
+    table: EditTable
+    """The rows as edited."""
+    done: list[AppliedOperation] = field(default_factory=list)
+    """The edits in force, the oldest first."""
     undone: list[Operation] = field(default_factory=list)
+    """The edits that redo brings back, the next one last."""
     problems: list[Problem] = field(default_factory=list)
-    mark: Mark | None = None
+    """Lines of the journal that could not be read or do not fit the rows."""
+    position: JournalPosition | None = None
+    """Up to where the journal is applied; None if the journal is about another version of the source."""
 
-    def do(self, operation: Operation) -> int:
-        from core.data.editing.operations import apply
+    def apply(self, operation: Operation) -> int:
+        """Apply the operation; how many rows it changed. Raises as `operations.apply_operation`."""
+        from core.data.editing.operations import apply_operation
 
-        undo, count = apply(operation, self.edits)
-        before = self.done[-1].digest if self.done else ""
-        said = _encode(msgspec.structs.replace(operation, when=0.0))
-        self.done.append(_Done(operation, undo, hashlib.blake2b(before.encode() + said, digest_size=8).hexdigest()))
-        heavy = (
-            [place for place, done in enumerate(self.done) if done.undo is not None and done.undo.columns]
-            if undo.columns
-            else []
-        )
-        for place in heavy[:-_HEAVY]:
-            self.done[place] = self.done[place]._replace(undo=None)
+        undo, count = apply_operation(operation, self.table)
+        encoded = _encode(msgspec.structs.replace(operation, when=0.0))
+        digest = hashlib.blake2b(self.digest.encode() + encoded, digest_size=8).hexdigest()
+        self.done.append(AppliedOperation(operation, undo, digest))
+        if undo.columns:
+            self._drop_old_column_undos()
         return count
 
-    def pass_over(self, operation: Operation) -> None:
-        """An edit that does nothing here, but is one for whoever counts back."""
-        self.done.append(_Done(operation, Undo(), self.done[-1].digest if self.done else ""))
+    def _drop_old_column_undos(self) -> None:
+        with_columns = []
+        for number, applied in enumerate(self.done):
+            if applied.undo is not None and applied.undo.columns:
+                with_columns.append(number)
+        for number in with_columns[:-_COLUMN_UNDOS]:
+            self.done[number] = self.done[number]._replace(undo=None)
 
-    def back(self) -> None:
-        """Takes the last one back."""
+    def skip(self, operation: Operation) -> None:
+        """Count an edit that does not fit the rows, so that undo takes back as many edits as the journal has."""
+        self.done.append(AppliedOperation(operation, UndoRecord(), self.digest))
+
+    def revert_last(self) -> None:
+        """Take the last edit back."""
         last = self.done.pop()
         if last.undo is not None:
-            self.edits.revert(last.undo)
+            self.table.revert(last.undo)
             return
-        done, before = self.done, self.edits
-        self.done, self.edits = [], Edits(before.base)
+        done, before = self.done, self.table
+        self.done, self.table = [], EditTable(before.base)
         try:
-            for one in done:
-                self.do(one.operation)
+            for applied in done:
+                self.apply(applied.operation)
         except BaseException:
-            self.done, self.edits = [*done, last], before
+            self.done, self.table = [*done, last], before
             raise
-        self.edits.next = before.next
+        self.table.next_index = before.next_index
+
+    @property
+    def digest(self) -> str:
+        """Names the edits in force; empty if there are none."""
+        return self.done[-1].digest if self.done else ""
 
 
-class Applied:
-    """The edits in force at one moment, as a DataSet has them."""
+class HistorySnapshot:
+    """The edits in force at one moment, as a data set shows them (`dataset.EditsInForce`)."""
 
-    def __init__(self, history: History, base: DataSet) -> None:
-        self._base: Edited = base.base  # type: ignore[assignment]  # rows that are ready can be edited
-        self.overlay: Overlay = history.edits.overlay()
-        self.rows: Rows = self._base.edited(self.overlay)
-        self.digest = history.done[-1].digest if history.done else ""
-        self.problems: list[Problem] = history.problems
-        self.columns: set[str] = self.overlay.filled(column for column in COLUMNS if column not in base.facts_columns)
-        self.asking: Asking = base.asking
-        self.history, self.mark = history, history.mark
+    def __init__(self, history: EditHistory, source: DataSet) -> None:
+        self._source_rows: EditableRows = source.base  # type: ignore[assignment]  # imported rows can be edited
+        self._overlay = history.table.overlay()
+        self.rows: RowStore = self._source_rows.with_overlay(self._overlay)
+        self.digest = history.digest
+        self.problems = history.problems
+        missing = [column for column in COLUMNS if column not in source.source_columns]
+        self.columns = self._overlay.filled_columns(missing)
+        self.running_queries = source.running_queries
+        self.history = history
+        self.position = history.position
 
     @cached_property
-    def changes(self) -> Changes:
-        added = sum(index >= len(self.overlay.gone) for index in self.overlay.patches)
-        return Changes(self.overlay.changed(self._base), added, self.overlay.removed)
+    def counts(self) -> EditCounts:
+        """How far the rows differ from the source."""
+        added = sum(index >= len(self._overlay.deleted) for index in self._overlay.patches)
+        return EditCounts(self._overlay.changed_count(self._source_rows), added, self._overlay.deleted_count)
 
 
-def told(dataset: DataSet, story: Story, journal: Path, mark: Mark) -> tuple[History, Story]:
-    """The story's edits applied to the source's rows; and the story, another one where the source changed since."""
+def replay_journal(
+    dataset: DataSet, contents: JournalContents, journal: Path, position: JournalPosition
+) -> tuple[EditHistory, JournalContents]:
+    """The edits of the journal applied to the rows of the source; and the contents, new ones if the source changed
+    since they were written."""
     base: Any = dataset.base
-    history = History(Edits(base), mark=mark)
-    if story.begun is not None and story.begun.base != dataset.fingerprint:
-        from core.data.editing.rebase import rebased
+    history = EditHistory(EditTable(base), position=position)
+    if contents.header is not None and contents.header.base != dataset.fingerprint:
+        from core.data.editing.rebase import rebase_journal
 
-        story, history.mark = rebased(story, base, journal), None  # what the journal says is not yet about these rows
-    history.edits.next = max(history.edits.next, story.highest + 1)
-    for number, why in story.bad:
-        history.problems.append(
-            Problem(number, f"this line of the edits cannot be read and is left out ({why})", journal.name)
-        )
-    for lost in story.lost:
-        history.problems.append(_unfit(lost.edit, lost.why))
-    for operation in story.done:
+        contents = rebase_journal(contents, base, journal)
+        history.position = None
+    history.table.next_index = max(history.table.next_index, contents.highest + 1)
+    for number, why in contents.unreadable:
+        what = f"this line of the edits cannot be read and is skipped ({why})"
+        history.problems.append(Problem(number, what, journal.name))
+    for unfit in contents.unfit:
+        history.problems.append(_unfit_problem(unfit.edit, unfit.why))
+    for operation in contents.done:
         try:
-            history.do(operation)
+            history.apply(operation)
         except (IndexError, ValueError) as error:
-            history.problems.append(_unfit(operation, str(error)))
-            history.pass_over(operation)
-    history.undone = story.undone
-    return history, story
+            history.problems.append(_unfit_problem(operation, str(error)))
+            history.skip(operation)
+    history.undone = contents.undone
+    return history, contents
 
 
-def _unfit(operation: Operation, why: str) -> Problem:
-    from core.data.editing.operations import step
+def _unfit_problem(operation: Operation, why: str) -> Problem:
+    from core.data.editing.operations import describe_operation
 
-    words, index = step(operation)
-    return Problem(max(index, 0), f"an edit no longer fits and is left out: {words} ({why})")
+    words, index = describe_operation(operation)
+    return Problem(max(index, 0), f"an edit no longer fits and is skipped: {words} ({why})")
 
 
-def edited(source: DataSet, history: History) -> DataSet:
+def apply_edits(source: DataSet, history: EditHistory) -> DataSet:
+    """The unedited data set `source` with the edits of `history`."""
     return DataSet(
-        source.name, source.source, source.split, source.base, source.facts, source.origin, Applied(history, source)
+        source.name,
+        source.source,
+        source.split,
+        source.base,
+        source.facts,
+        source.origin,
+        HistorySnapshot(history, source),
     )

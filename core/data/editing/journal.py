@@ -1,9 +1,9 @@
-"""The journal of edits beside the data: a line that names what it was begun on, then one JSON line an edit, flushed to
-disk before it counts.
+"""The journal of edits beside the data: a header that names the rows it is about, then one JSON line for each edit,
+flushed to disk before the edit counts.
 
-Knows lines, locks and disks, not what an edit does. A writer that is killed leaves at most a torn last line, which is
-skipped and cut off by the next one. One writer at a time, by flock; readers need none. A later line never changes an
-earlier one: undo and redo are lines too.
+Knows lines, locks and disks, not what an edit does. A writer that is killed leaves at most a torn last line, which
+readers skip and the next writer cuts off. There is one writer at a time, by flock; readers need no lock. A line never
+changes: undo and redo are lines too.
 """
 
 from __future__ import annotations
@@ -23,54 +23,67 @@ import msgspec
 
 from core.base.errors import DataError
 from core.base.files import private_dir
-from core.data.editing.operations import Line, Operation, Redone, Undone
+from core.data.editing.operations import JournalLine, Operation, RedoLast, UndoLast
 
 _VERSION = 1
 
 
-class Begun(msgspec.Struct, frozen=True, tag_field="op", tag="base"):
-    """base: the key of the source's rows (`Origin.key`) that the indices below are of; rows: how many there were;
-    columns: of the file with a key for each row, see `rebase`."""
+class JournalHeader(msgspec.Struct, frozen=True, tag_field="op", tag="base"):
+    """Which rows the lines below are about. Field names are the format of the journal."""
 
     base: str
+    """Key of the source's rows, `Origin.key`."""
     rows: int
+    """How many rows the source has."""
     version: int = _VERSION
+    """Version of the journal's format."""
     when: float = 0.0
+    """Seconds since 1970."""
 
 
-class Lost(msgspec.Struct, frozen=True, tag_field="op", tag="lost"):
-    """An edit that no longer fits since the source changed: kept, never applied unless its row comes back."""
+class UnfitEdit(msgspec.Struct, frozen=True, tag_field="op", tag="lost"):
+    """An edit that no longer fits since the source changed: kept, but applied only if its row comes back."""
 
     edit: Operation
+    """The edit."""
     why: str
+    """Why it does not fit, for the user."""
 
 
-class Mark(NamedTuple):
-    """How far a journal was read: the file and the length of its whole lines."""
+class JournalPosition(NamedTuple):
+    """How far a journal was read."""
 
-    file: int
+    inode: int
+    """The file, 0 if there is none."""
     size: int
+    """Bytes of its complete lines."""
 
 
 @dataclass
-class Story:
-    """What a journal tells. done: the edits in force, in order; undone: those that a redo brings back, the next one
-    last; highest: the largest index an added row ever had, -1 where there is none; bad: lines that could not be read,
-    each its number and why."""
+class JournalContents:
+    """What a journal says."""
 
-    begun: Begun | None = None
+    header: JournalHeader | None = None
+    """Its header, None if it has none yet."""
     done: list[Operation] = field(default_factory=list)
+    """The edits in force, the oldest first."""
     undone: list[Operation] = field(default_factory=list)
-    lost: list[Lost] = field(default_factory=list)
-    bad: list[tuple[int, str]] = field(default_factory=list)
+    """The edits that redo brings back, the next one last."""
+    unfit: list[UnfitEdit] = field(default_factory=list)
+    """Edits that did not fit when the source changed."""
+    unreadable: list[tuple[int, str]] = field(default_factory=list)
+    """Lines that could not be read: the number of each, from 1, and why."""
     highest: int = -1
-    whole: int = 0
+    """The largest index an added row ever had, -1 if there is none."""
+    size: int = 0
+    """Bytes of the complete lines."""
 
-    def tell(self, line: Line) -> None:
-        if isinstance(line, Undone):
+    def add_line(self, line: JournalLine) -> None:
+        """Take the next line into account."""
+        if isinstance(line, UndoLast):
             if self.done:
                 self.undone.append(self.done.pop())
-        elif isinstance(line, Redone):
+        elif isinstance(line, RedoLast):
             if self.undone:
                 self.done.append(self.undone.pop())
         else:
@@ -79,69 +92,71 @@ class Story:
             self.highest = max(self.highest, getattr(line, "row", -1))
 
 
-_decoder = msgspec.json.Decoder(Line | Begun | Lost)
+_decoder = msgspec.json.Decoder(JournalLine | JournalHeader | UnfitEdit)
 _encode = msgspec.json.Encoder().encode
 
 
-def read(path: Path) -> tuple[Story, Mark]:
-    """The journal at `path`; an empty story where there is none. Raises DataError where it cannot be read, or a newer
-    Suiron wrote it."""
+def read_journal(path: Path) -> tuple[JournalContents, JournalPosition]:
+    """The journal at `path`; no contents if there is no file.
+
+    Raises DataError if it cannot be read, or was written by a newer Suiron.
+    """
     try:
         with path.open("rb") as file:
-            content, number = file.read(), os.fstat(file.fileno()).st_ino
+            content, inode = file.read(), os.fstat(file.fileno()).st_ino
     except FileNotFoundError:
-        return Story(), Mark(0, 0)
+        return JournalContents(), JournalPosition(0, 0)
     except OSError as error:
         raise DataError(
-            f"the edits of this data cannot be read ({error.strerror})", str(path), "Check who may read them"
+            f"the edits of this data cannot be read ({error.strerror})", str(path), "Check who may read the file"
         ) from error
-    story = _story(content, path)
-    return story, Mark(number, story.whole)
+    contents = _parse(content, path)
+    return contents, JournalPosition(inode, contents.size)
 
 
-def _story(content: bytes, path: Path) -> Story:
-    story = Story(whole=content.rfind(b"\n") + 1)
-    for number, line in enumerate(content[: story.whole].split(b"\n")[:-1], 1):
+def _parse(content: bytes, path: Path) -> JournalContents:
+    contents = JournalContents(size=content.rfind(b"\n") + 1)
+    for number, line in enumerate(content[: contents.size].split(b"\n")[:-1], 1):
         if not line:
             continue
         try:
             value = _decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            story.bad.append((number, str(error)))
+            contents.unreadable.append((number, str(error)))
             continue
-        if isinstance(value, Begun):
+        if isinstance(value, JournalHeader):
             if value.version > _VERSION:
                 raise DataError(
                     "its edits were written by a newer Suiron",
                     str(path),
-                    "Open it with that one, or move the journal away",
+                    "Open it with that version, or move the journal away",
                 )
-            story.begun = value
-        elif isinstance(value, Lost):
-            story.lost.append(value)
-        elif story.begun is None:
-            story.bad.append((number, "nothing says which rows it is about"))
+            contents.header = value
+        elif isinstance(value, UnfitEdit):
+            contents.unfit.append(value)
+        elif contents.header is None:
+            contents.unreadable.append((number, "no header says which rows it is about"))
         else:
-            story.tell(value)
-    return story
+            contents.add_line(value)
+    return contents
 
 
 class Journal:
-    """The right to write. Raises DataError where another process has it, or the folder cannot be written."""
+    """The right to write a journal. Raises DataError if another process has it, or the folder cannot be written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             private_dir(path.parent)
-            self._file = self._open()
+            self._file = self._open_locked()
         except OSError as error:
             raise DataError(
-                f"the edits cannot be kept ({error.strerror})",
+                f"the edits cannot be saved ({error.strerror})",
                 str(path),
                 "Check who may write there, and that the disk has space",
             ) from error
 
-    def _open(self) -> int:
+    def _open_locked(self) -> int:
         while True:
             file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
@@ -151,9 +166,9 @@ class Journal:
                 raise DataError(
                     "this data is being edited by another Suiron",
                     str(self.path),
-                    "End that one, or look without editing",
+                    "Close that one, or view the data without editing",
                 ) from None
-            except OSError:  # a file system without locks: better one edit too many than none at all
+            except OSError:  # a file system without locks: two writers are better than none
                 return file
             try:
                 if os.stat(self.path).st_ino == os.fstat(file).st_ino:
@@ -162,33 +177,33 @@ class Journal:
                 pass
             os.close(file)  # it was replaced between opening and locking
 
-    def read(self) -> Story:
-        """What it tells; a torn last line is cut off for good."""
+    def read(self) -> JournalContents:
+        """What the journal says. A torn last line is cut off for good."""
         os.lseek(self._file, 0, os.SEEK_SET)
         size = os.fstat(self._file).st_size
-        story = _story(os.pread(self._file, size, 0), self.path)
-        if story.whole < size:
-            self._cut(story.whole)
-        return story
+        contents = _parse(os.pread(self._file, size, 0), self.path)
+        if contents.size < size:
+            self._truncate(contents.size)
+        return contents
 
     @property
-    def mark(self) -> Mark:
-        about = os.fstat(self._file)
-        return Mark(about.st_ino, about.st_size)
+    def position(self) -> JournalPosition:
+        """The end of the journal."""
+        status = os.fstat(self._file)
+        return JournalPosition(status.st_ino, status.st_size)
 
-    def begin(self, base: str, rows: int) -> None:
-        self._write(_encode(Begun(base, rows, when=time.time())) + b"\n")
+    def write_header(self, base: str, rows: int) -> None:
+        """Write the first line: the key of the source's rows, and how many there are. Raises DataError."""
+        self._write(_encode(JournalHeader(base, rows, when=time.time())) + b"\n")
 
-    def append(self, line: Line) -> None:
-        """On disk when it returns. Raises DataError, and the journal is as before."""
+    def append(self, line: JournalLine) -> None:
+        """Write a line; it is on disk when this returns. Raises DataError, with the journal as before."""
         try:
-            here = os.stat(self.path).st_ino == os.fstat(self._file).st_ino
+            is_same_file = os.stat(self.path).st_ino == os.fstat(self._file).st_ino
         except OSError:
-            here = False
-        if not here:
-            raise DataError(
-                "the journal of its edits was put aside or removed meanwhile", str(self.path), "Open the data again"
-            )
+            is_same_file = False
+        if not is_same_file:
+            raise DataError("the journal of its edits was put aside or removed", str(self.path), "Open the data again")
         self._write(_encode(line) + b"\n")
 
     def _write(self, line: bytes) -> None:
@@ -199,26 +214,31 @@ class Journal:
                 view = view[os.write(self._file, view) :]
             os.fsync(self._file)
         except OSError as error:
-            self._cut(before)
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            what = "the disk is full: the edit is not kept" if full else f"the edit cannot be kept ({error.strerror})"
-            raise DataError(
-                what, str(self.path), "Free space there and edit again" if full else "Check the disk and edit again"
-            ) from error
+            self._truncate(before)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                what, do = "the disk is full: the edit is not saved", "Free space there and edit again"
+            else:
+                what, do = f"the edit cannot be saved ({error.strerror})", "Check the disk and edit again"
+            raise DataError(what, str(self.path), do) from error
 
-    def _cut(self, size: int) -> None:
+    def _truncate(self, size: int) -> None:
         try:
             os.ftruncate(self._file, size)
         except OSError as error:
             raise DataError(
-                f"a half-written edit cannot be taken back ({error.strerror})", str(self.path), "Open the data again"
+                f"a half-written edit cannot be removed ({error.strerror})", str(self.path), "Open the data again"
             ) from error
 
-    def begin_again(self, base: str, rows: int, story: Story, aside: Path) -> None:
-        """The same story on other rows; the journal as it was goes to `aside`. Whole or not at all."""
+    def start_over(self, base: str, rows: int, contents: JournalContents, backup: Path) -> None:
+        """Replace the journal by `contents` about other rows, and keep the old one at `backup`. All or nothing; raises
+        DataError."""
         lines: Sequence[msgspec.Struct] = [
-            Begun(base, rows, when=time.time()), *story.lost, *story.done, *reversed(story.undone), *(Undone() for _ in story.undone),
-        ]  # fmt: skip
+            JournalHeader(base, rows, when=time.time()),
+            *contents.unfit,
+            *contents.done,
+            *reversed(contents.undone),
+            *(UndoLast() for _ in contents.undone),
+        ]
         try:
             number, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
             try:
@@ -227,7 +247,7 @@ class Journal:
                     file.writelines(_encode(line) + b"\n" for line in lines)
                     file.flush()
                     os.fsync(number)
-                os.link(self.path, aside)
+                os.link(self.path, backup)
                 os.replace(name, self.path)
             except BaseException:
                 os.close(number)
@@ -236,7 +256,7 @@ class Journal:
             fcntl.fcntl(number, fcntl.F_SETFL, fcntl.fcntl(number, fcntl.F_GETFL) | os.O_APPEND)
         except OSError as error:
             raise DataError(
-                f"the edits cannot be carried over ({error.strerror})",
+                f"the edits cannot be carried over to the changed source ({error.strerror})",
                 str(self.path),
                 "Free space there, and open it again",
             ) from error
@@ -244,22 +264,22 @@ class Journal:
         self._file = number
 
     def close(self) -> None:
-        """Lets another one write. What was never written to goes again."""
+        """Let another process write. A journal without a line is removed."""
         if self._file < 0:
             return
         with contextlib.suppress(OSError):
             if not os.fstat(self._file).st_size and os.stat(self.path).st_ino == os.fstat(self._file).st_ino:
                 self.path.unlink()
-                self.path.parent.rmdir()  # fails where something else lies in it
+                self.path.parent.rmdir()  # fails if something else is in it
         os.close(self._file)
         self._file = -1
 
 
 def dated(path: Path) -> Path:
-    """A name beside `path` that says when it was put aside, and that nothing has."""
+    """A path beside `path`, with the time in its name, that does not exist. Raises FileExistsError after a thousand."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for number in range(1000):
-        aside = path.with_name(f"{path.stem}-{stamp}{f'-{number}' if number else ''}{path.suffix}")
-        if not aside.exists():
-            return aside
+        backup = path.with_name(f"{path.stem}-{stamp}{f'-{number}' if number else ''}{path.suffix}")
+        if not backup.exists():
+            return backup
     raise FileExistsError(errno.EEXIST, "too many old journals", str(path))

@@ -1,7 +1,8 @@
-"""The edits there are, as lines of the journal, and what each does to the rows. The same line does the same wherever it
-is read.
+"""The edits that exist, as lines of the journal, and what each does to the rows. The same line does the same wherever
+it is read.
 
-Rows are named by index. A split keeps its seed for people and the rows it chose for whoever reads it again.
+Rows are named by index. The tags and field names are the format of the journal. A split keeps its seed for the user,
+and the rows it chose for whoever reads it again.
 """
 
 from __future__ import annotations
@@ -12,173 +13,213 @@ from typing import Any
 import msgspec
 
 from core.base.row import COLUMNS, Row
-from core.data.editing import bulk
-from core.data.editing.row_list import RowList, unpack, without
-from core.data.storage.edit_overlay import Edits, Undo
+from core.data.editing import bulk_edits
+from core.data.editing.row_list import RowList, rows_without, unpack_rows
+from core.data.storage.edit_table import EditTable, UndoRecord
 
-Fields = tuple[str, str, str, str, str, str]
+_VALUE_CHARS = 40  # of a text in the description of an edit
 
 
-class _Operation(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", tag=str.lower, omit_defaults=True):
-    """when: seconds since 1970; keys: for each row of the source that it names `keying.key` of its text there, while
-    these are few."""
+class _JournalEntry(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", omit_defaults=True):
+    """What every line of the journal has."""
 
     when: float = 0.0
+    """Seconds since 1970."""
     keys: list[int] = []
+    """`row_keys.row_key` of each row of the source that the edit names, as the row was in the source; empty if the edit
+    names many."""
 
 
-class Change(_Operation, frozen=True):
+class ChangeRow(_JournalEntry, frozen=True, tag="change"):
+    """Set some columns of one row."""
+
     row: int
+    """Index of the row."""
     set: dict[str, str]
+    """The new text of each column."""
 
 
-class Add(_Operation, frozen=True):
-    """after: the row it stands behind, None for the end; copied: the row it is a copy of, None where it was written."""
+class AddRow(_JournalEntry, frozen=True, tag="add"):
+    """Add a row."""
 
     row: int
-    fields: Fields
+    """Index of the new row."""
+    fields: tuple[str, str, str, str, str, str]
+    """The texts of the six columns."""
     after: int | None = None
+    """Index of the row it follows, None for the end."""
     copied: int | None = None
+    """Index of the row it is a copy of, None if the user wrote it."""
 
 
-class Delete(_Operation, frozen=True):
+class DeleteRows(_JournalEntry, frozen=True, tag="delete"):
+    """Delete rows."""
+
     rows: RowList
+    """Indices of the rows."""
     count: int
+    """How many rows."""
 
 
-class Fill(_Operation, frozen=True):
+class FillColumn(_JournalEntry, frozen=True, tag="fill"):
+    """Set one column of many rows to the same text."""
+
     rows: RowList
+    """Indices of the rows."""
     count: int
+    """How many rows."""
     column: str
+    """Name of the column."""
     value: str
+    """The new text."""
 
 
-class Split(_Operation, frozen=True):
+class SplitRows(_JournalEntry, frozen=True, tag="split"):
+    """Set sysflag to one text in a random share of the rows and to another in the rest."""
+
     rows: RowList
+    """Indices of the rows."""
     count: int
+    """How many rows."""
     share: float
+    """The share of test rows that was asked for, 0 to 1."""
     seed: int
+    """The seed with which they were drawn."""
     test: str
+    """The sysflag of test rows."""
     train: str
+    """The sysflag of the others."""
     chosen: RowList
+    """Indices of the test rows."""
 
 
-class Extract(_Operation, frozen=True):
+class ExtractReasoning(_JournalEntry, frozen=True, tag="extract"):
+    """Move reasoning between markers from output to reasoning."""
+
     rows: RowList
+    """Indices of the rows."""
     count: int
+    """How many rows."""
 
 
-class Rewrite(_Operation, frozen=True):
-    """texts: for each row the columns that get a text of their own; words: what was done to them, for people."""
+class RewriteRows(_JournalEntry, frozen=True, tag="rewrite"):
+    """Set columns of many rows, each to a text of its own."""
 
     texts: list[tuple[int, dict[str, str]]]
+    """For each row its index, and the new text of each column."""
     words: str
+    """What is done to the rows, for the user."""
 
     @property
     def count(self) -> int:
+        """How many rows."""
         return len(self.texts)
 
 
-class Undone(_Operation, frozen=True, tag="undo"):
-    pass
+class UndoLast(_JournalEntry, frozen=True, tag="undo"):
+    """Undo the last edit in force."""
 
 
-class Redone(_Operation, frozen=True, tag="redo"):
-    pass
+class RedoLast(_JournalEntry, frozen=True, tag="redo"):
+    """Redo the edit that was undone last."""
 
 
-Operation = Change | Add | Delete | Fill | Split | Extract | Rewrite
-Line = Operation | Undone | Redone
+Operation = ChangeRow | AddRow | DeleteRows | FillColumn | SplitRows | ExtractReasoning | RewriteRows
+JournalLine = Operation | UndoLast | RedoLast
 
 
-def apply(operation: Operation, edits: Edits) -> tuple[Undo, int]:
-    """What it touched, and the number of rows it changed.
+def apply_operation(operation: Operation, table: EditTable) -> tuple[UndoRecord, int]:
+    """Apply the operation to `table`: what it touched, and how many rows it changed.
 
-    Raises IndexError or ValueError where the line does not fit the rows, DataError where it cannot be done now; `edits`
-    is then as before.
+    Raises IndexError or ValueError if it does not fit the rows, DataError if it cannot be done now; `table` is then as
+    before.
     """
-    undo = Undo()
+    undo = UndoRecord()
     try:
-        return undo, _APPLY[type(operation)](operation, edits, undo)
+        return undo, _APPLY[type(operation)](operation, table, undo)
     except BaseException:
-        edits.revert(undo)
+        table.revert(undo)
         raise
 
 
-def _change(operation: Change, edits: Edits, undo: Undo) -> int:
-    return _set(operation.row, operation.set, edits, undo)
+def _change_row(operation: ChangeRow, table: EditTable, undo: UndoRecord) -> int:
+    return _set_texts(operation.row, operation.set, table, undo)
 
 
-def _rewrite(operation: Rewrite, edits: Edits, undo: Undo) -> int:
-    return sum(_set(row, texts, edits, undo) for row, texts in operation.texts)
+def _rewrite_rows(operation: RewriteRows, table: EditTable, undo: UndoRecord) -> int:
+    return sum(_set_texts(row, texts, table, undo) for row, texts in operation.texts)
 
 
-def _set(row: int, texts: dict[str, str], edits: Edits, undo: Undo) -> int:
-    before = edits.row(row)
-    after = Row(**{column: texts.get(column, getattr(before, column)) for column in COLUMNS}, index=row)
-    edits.put(after, undo)
+def _set_texts(index: int, texts: dict[str, str], table: EditTable, undo: UndoRecord) -> int:
+    before = table.row(index)
+    after = Row(**{column: texts.get(column, getattr(before, column)) for column in COLUMNS}, index=index)
+    table.put_row(after, undo)
     return int(after != before)
 
 
-def _add(operation: Add, edits: Edits, undo: Undo) -> int:
-    if operation.row < edits.size or operation.row in edits.patches:
+def _add_row(operation: AddRow, table: EditTable, undo: UndoRecord) -> int:
+    if operation.row < table.size or operation.row in table.patches:
         raise ValueError(f"there is a row {operation.row} already")
-    if operation.after is not None and not edits.known(operation.after):
+    if operation.after is not None and not table.had_row(operation.after):
         raise IndexError(f"there is no row {operation.after}")
-    edits.add(Row(*operation.fields, index=operation.row), operation.after, undo)
+    table.add_row(Row(*operation.fields, index=operation.row), operation.after, undo)
     return 1
 
 
-def _delete(operation: Delete, edits: Edits, undo: Undo) -> int:
-    return bulk.remove(edits, unpack(operation.rows), undo)
+def _delete_rows(operation: DeleteRows, table: EditTable, undo: UndoRecord) -> int:
+    return bulk_edits.delete_rows(table, unpack_rows(operation.rows), undo)
 
 
-def _fill(operation: Fill, edits: Edits, undo: Undo) -> int:
-    return bulk.fill(edits, unpack(operation.rows), operation.column, operation.value, undo)
+def _fill_column(operation: FillColumn, table: EditTable, undo: UndoRecord) -> int:
+    return bulk_edits.fill_column(table, unpack_rows(operation.rows), operation.column, operation.value, undo)
 
 
-def _split(operation: Split, edits: Edits, undo: Undo) -> int:
-    test = unpack(operation.chosen)
-    train = without(unpack(operation.rows), test)
-    changed = bulk.fill(edits, test, "sysflag", operation.test, undo)
-    return changed + bulk.fill(edits, train, "sysflag", operation.train, undo)
+def _split_rows(operation: SplitRows, table: EditTable, undo: UndoRecord) -> int:
+    test = unpack_rows(operation.chosen)
+    train = rows_without(unpack_rows(operation.rows), test)
+    changed = bulk_edits.fill_column(table, test, "sysflag", operation.test, undo)
+    return changed + bulk_edits.fill_column(table, train, "sysflag", operation.train, undo)
 
 
-def _extract(operation: Extract, edits: Edits, undo: Undo) -> int:
-    return bulk.extract_reasoning(edits, unpack(operation.rows), undo)
+def _extract_reasoning(operation: ExtractReasoning, table: EditTable, undo: UndoRecord) -> int:
+    return bulk_edits.extract_reasoning(table, unpack_rows(operation.rows), undo)
 
 
-_APPLY: dict[type, Callable[[Any, Edits, Undo], int]] = {
-    Change: _change, Add: _add, Delete: _delete, Fill: _fill, Split: _split, Extract: _extract, Rewrite: _rewrite,
-}  # fmt: skip
+_APPLY: dict[type, Callable[[Any, EditTable, UndoRecord], int]] = {
+    ChangeRow: _change_row,
+    AddRow: _add_row,
+    DeleteRows: _delete_rows,
+    FillColumn: _fill_column,
+    SplitRows: _split_rows,
+    ExtractReasoning: _extract_reasoning,
+    RewriteRows: _rewrite_rows,
+}
 
 
-def step(operation: Operation) -> tuple[str, int]:
-    """Words for people (foreign text inside), and the row to go to; -1 where it is about none in particular."""
-    if isinstance(operation, Change):
+def describe_operation(operation: Operation) -> tuple[str, int]:
+    """What the operation did, for the user (foreign text inside), and the index of the row to show; -1 if there is no
+    particular row."""
+    if isinstance(operation, ChangeRow):
         return f"{', '.join(operation.set)} of row {operation.row} changed", operation.row
-    if isinstance(operation, Add):
-        return (
-            f"row {operation.row} added"
-            if operation.copied is None
-            else f"row {operation.copied} duplicated as {operation.row}",
-            operation.row,
-        )
-    if isinstance(operation, Rewrite):
-        return f"{operation.words}: {operation.count:,} row{'s' if operation.count != 1 else ''}", operation.texts[0][
-            0
-        ] if operation.texts else -1
-    rows = unpack(operation.rows)
+    if isinstance(operation, AddRow):
+        if operation.copied is None:
+            return f"row {operation.row} added", operation.row
+        return f"row {operation.copied} duplicated as {operation.row}", operation.row
+    if isinstance(operation, RewriteRows):
+        plural = "s" if operation.count != 1 else ""
+        first = operation.texts[0][0] if operation.texts else -1
+        return f"{operation.words}: {operation.count:,} row{plural}", first
+    rows = unpack_rows(operation.rows)
     first = int(rows[0]) if len(rows) else -1
     which = f"row {first}" if operation.count == 1 else f"{operation.count:,} rows"
-    if isinstance(operation, Delete):
+    if isinstance(operation, DeleteRows):
         return f"{which} deleted", first
-    if isinstance(operation, Fill):
-        value = operation.value if len(operation.value) <= 40 else operation.value[:40] + "…"
+    if isinstance(operation, FillColumn):
+        value = operation.value
+        if len(value) > _VALUE_CHARS:
+            value = value[:_VALUE_CHARS] + "…"
         return f"{operation.column} of {which} set to {value or 'nothing'}", first
-    if isinstance(operation, Split):
-        return (
-            f"{which} split into {operation.test} ({operation.share:.0%}) and {operation.train}, seed {operation.seed}",
-            first,
-        )
+    if isinstance(operation, SplitRows):
+        sides = f"{operation.test} ({operation.share:.0%}) and {operation.train}"
+        return f"{which} split into {sides}, seed {operation.seed}", first
     return f"reasoning of {which} moved into its column", first

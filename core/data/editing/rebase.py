@@ -1,8 +1,8 @@
-"""Edits carried over to a source that changed under them: each row is found again by what it says, or its edit is set
-apart. Never a wrong row.
+"""Carries edits over to a source that changed: each row is found again by its texts, or its edit is set apart. No edit
+ever reaches another row.
 
-An edit of few rows carries their keys (`keying`); for edits of many the keys of all rows lie in one file beside the
-journal, 8 bytes a row.
+An edit of few rows has their keys in its journal line. For edits of many, one file beside the journal has the keys of
+all rows, 8 bytes each.
 """
 
 from __future__ import annotations
@@ -15,208 +15,223 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core.base.files import private_dir, replace_file
-from core.data.editing import bulk
-from core.data.editing.journal import Lost, Story
-from core.data.editing.operations import Add, Change, Operation, Rewrite, Split
-from core.data.editing.row_list import pack, unpack
-from core.data.storage import row_keys
-from core.data.storage.edit_overlay import Edited, Edits
+from core.data.editing.bulk_edits import row_keys_by_index
+from core.data.editing.journal import JournalContents, UnfitEdit
+from core.data.editing.operations import AddRow, ChangeRow, Operation, RewriteRows, SplitRows
+from core.data.editing.row_list import pack_rows, unpack_rows
+from core.data.storage.edit_overlay import EditableRows
+from core.data.storage.edit_table import EditTable
 from core.data.storage.memory_rows import HeldRows
+from core.data.storage.row_keys import IDENTITY_COLUMNS, row_key
 
 if TYPE_CHECKING:
     import numpy as np
 
-    Keys = np.ndarray[Any, np.dtype[np.uint64]]
-    Ids = np.ndarray[Any, np.dtype[np.int64]]
+    KeyArray = np.ndarray[Any, np.dtype[np.uint64]]
+    IndexArray = np.ndarray[Any, np.dtype[np.int64]]
 
-FEW = 256  # rows whose keys an edit carries itself
-_CHANGED = "its row is no longer in the source as it was"
+FEW_ROWS = 256  # whose keys are in the journal line of an edit
+_ROW_CHANGED = "its row is no longer in the source as it was"
 
 
-def keys_path(journal: Path, base: str) -> Path:
+def row_keys_path(journal: Path, base: str) -> Path:
+    """The file with the keys of all rows of the source version `base`."""
     return journal.with_name(f"keys-{hashlib.blake2b(base.encode(), digest_size=8).hexdigest()}.bin")
 
 
-def keep_keys(journal: Path, base: str, rows: Edited) -> None:
-    """Write down the keys of all rows, once for a version of the source. Raises OSError, or DataError where they cannot
-    be made."""
-    path = keys_path(journal, base)
+def save_row_keys(journal: Path, base: str, rows: EditableRows) -> None:
+    """Write the keys of all rows, once for each version of the source. Raises OSError, or DataError if they cannot be
+    computed."""
+    path = row_keys_path(journal, base)
     if not path.exists():
         private_dir(path.parent)
-        replace_file(path, _keys(rows).astype("<u8").tobytes())
+        replace_file(path, _all_keys(rows).astype("<u8").tobytes())
 
 
-def few_keys(rows: Edited, indices: Sequence[int]) -> list[int]:
-    """The keys an edit carries: of those rows that are the source's; none where it is about many."""
-    if len(indices) > FEW:
+def identity_keys(rows: EditableRows, indices: Sequence[int]) -> list[int]:
+    """The keys for the journal line of an edit: of those rows that the source has; none if the edit is about many."""
+    if len(indices) > FEW_ROWS:
         return []
     size = len(rows)
-    return [row_keys.key(rows.row(int(index)), row_keys.IDENTITY) for index in indices if index < size]
+    return [row_key(rows.row(int(index)), IDENTITY_COLUMNS) for index in indices if index < size]
 
 
-def _keys(rows: Edited) -> Keys:
+def _all_keys(rows: EditableRows) -> KeyArray:
     import numpy as np
 
     if isinstance(rows, HeldRows):
-        return np.array(
-            [row_keys.key(rows.row(index), row_keys.IDENTITY) for index in range(len(rows))], dtype=np.uint64
-        )
-    return bulk.keys(Edits(rows), row_keys.IDENTITY)
+        keys = [row_key(rows.row(index), IDENTITY_COLUMNS) for index in range(len(rows))]
+        return np.array(keys, dtype=np.uint64)
+    return row_keys_by_index(EditTable(rows), IDENTITY_COLUMNS)
 
 
-def rebased(story: Story, rows: Edited, journal: Path) -> Story:
-    """The story told of `rows`, with `lost` holding what fits none of them; what was lost before is tried again."""
-    begun = story.begun
-    assert begun is not None  # noqa: S101 - a story without a beginning has no edits
-    finder = _Finder(rows, begun.rows, _table(keys_path(journal, begun.base), begun.rows))
-    told = Story(highest=story.highest - begun.rows + len(rows) if story.highest >= 0 else -1, bad=story.bad)
-    for operation in story.done:
-        told.done += finder.fitting(operation, told.lost)
-    for operation in story.undone:
-        told.undone += finder.fitting(operation, told.lost)
-    for lost in story.lost:
-        back = finder.fitting(lost.edit, told.lost)
-        told.done += back
-    return told
+def rebase_journal(contents: JournalContents, rows: EditableRows, journal: Path) -> JournalContents:
+    """The contents of a journal, about `rows` instead of the rows it was written for.
+
+    Edits that fit no row are in `unfit`; those that were there already are tried again.
+    """
+    header = contents.header
+    assert header is not None  # noqa: S101 - a journal without a header has no edits
+    finder = _RowFinder(rows, header.rows, _read_keys(row_keys_path(journal, header.base), header.rows))
+    highest = contents.highest - header.rows + len(rows) if contents.highest >= 0 else -1
+    rebased = JournalContents(highest=highest, unreadable=contents.unreadable)
+    for operation in contents.done:
+        rebased.done += finder.fit(operation, rebased.unfit)
+    for operation in contents.undone:
+        rebased.undone += finder.fit(operation, rebased.unfit)
+    for unfit in contents.unfit:
+        rebased.done += finder.fit(unfit.edit, rebased.unfit)
+    return rebased
 
 
-def _table(path: Path, rows: int) -> Keys | None:
+def _read_keys(path: Path, rows: int) -> KeyArray | None:
     import numpy as np
 
     try:
-        table = np.fromfile(path, dtype="<u8")
+        keys = np.fromfile(path, dtype="<u8")
     except OSError:
         return None
-    return table if len(table) == rows else None
+    return keys if len(keys) == rows else None
 
 
-class _Finder:
-    def __init__(self, rows: Edited, before: int, table: Keys | None) -> None:
+class _RowFinder:
+    """Finds the rows of the old source in the new one."""
+
+    def __init__(self, rows: EditableRows, old_size: int, old_keys: KeyArray | None) -> None:
         import numpy as np
 
-        self._keys = _keys(rows)
-        self._before, self._shift = before, len(rows) - before
+        self._keys = _all_keys(rows)
+        self._old_size = old_size
+        self._shift = len(rows) - old_size  # of the indices of added rows
         self._order = np.argsort(self._keys, kind="stable")
-        self._rising = self._keys[self._order]
-        self._table = _matched(table, self._keys) if table is not None else None
+        self._sorted_keys = self._keys[self._order]
+        self._new_indices = _match_keys(old_keys, self._keys) if old_keys is not None else None
 
-    def fitting(self, operation: Operation, lost: list[Lost]) -> list[Operation]:
-        """The operation on the rows as they are now, one or none; what of it fits no row goes to `lost`."""
-        if isinstance(operation, Add):
-            after = None if operation.after is None else self._new([operation.after], operation.keys)[0]
-            return [
-                msgspec.structs.replace(
-                    operation,
-                    row=operation.row + self._shift,
-                    after=after,
-                    keys=operation.keys if after is not None else [],
-                )
-            ]
-        if isinstance(operation, Change):
-            new = self._new([operation.row], operation.keys)[0]
+    def fit(self, operation: Operation, unfit: list[UnfitEdit]) -> list[Operation]:
+        """The operation on the new rows, one or none; the part that fits no row is added to `unfit`."""
+        if isinstance(operation, AddRow):
+            return [self._fit_added(operation)]
+        if isinstance(operation, ChangeRow):
+            new = self._find([operation.row], operation.keys)[0]
             if new is None:
-                lost.append(Lost(operation, _CHANGED))
+                unfit.append(UnfitEdit(operation, _ROW_CHANGED))
                 return []
             return [msgspec.structs.replace(operation, row=new)]
-        if isinstance(operation, Rewrite):
-            return self._rewritten(operation, lost)
-        return self._many(operation, lost)
+        if isinstance(operation, RewriteRows):
+            return self._fit_rewrite(operation, unfit)
+        return self._fit_many(operation, unfit)
 
-    def _rewritten(self, operation: Rewrite, lost: list[Lost]) -> list[Operation]:
+    def _fit_added(self, operation: AddRow) -> AddRow:
+        """The same row, after the same row if that one is still there, else at the end."""
+        after = None if operation.after is None else self._find([operation.after], operation.keys)[0]
+        keys = operation.keys if after is not None else []
+        return msgspec.structs.replace(operation, row=operation.row + self._shift, after=after, keys=keys)
+
+    def _fit_rewrite(self, operation: RewriteRows, unfit: list[UnfitEdit]) -> list[Operation]:
         old = [row for row, _ in operation.texts]
-        keys = dict(zip((row for row in old if row < self._before), operation.keys, strict=False))
-        kept: list[tuple[int, dict[str, str]]] = []
+        keys = self._keys_by_row(old, operation.keys)
+        found: list[tuple[int, dict[str, str]]] = []
         missing: list[tuple[int, dict[str, str]]] = []
-        carried: dict[bool, list[int]] = {True: [], False: []}
-        for (row, texts), new in zip(operation.texts, self._new(old, operation.keys), strict=True):
-            (missing if new is None else kept).append((row if new is None else new, texts))
-            carried[new is not None] += [keys[row]] if row in keys else []
+        found_keys: list[int] = []
+        missing_keys: list[int] = []
+        for (row, texts), new in zip(operation.texts, self._find(old, operation.keys), strict=True):
+            row_keys = [keys[row]] if row in keys else []
+            if new is None:
+                missing.append((row, texts))
+                missing_keys += row_keys
+            else:
+                found.append((new, texts))
+                found_keys += row_keys
         if missing:
-            why = (
-                _CHANGED
-                if len(missing) == 1
-                else f"{len(missing):,} of its rows are no longer in the source as they were"
-            )
-            lost.append(Lost(msgspec.structs.replace(operation, texts=missing, keys=carried[False]), why))
-        return [msgspec.structs.replace(operation, texts=kept, keys=carried[True])] if kept else []
+            part = msgspec.structs.replace(operation, texts=missing, keys=missing_keys)
+            unfit.append(UnfitEdit(part, _why_missing(len(missing))))
+        return [msgspec.structs.replace(operation, texts=found, keys=found_keys)] if found else []
 
-    def _many(self, operation: Any, lost: list[Lost]) -> list[Operation]:
-        old = unpack(operation.rows)
-        new = self._new(old, operation.keys)
-        chosen = set(unpack(operation.chosen)) if isinstance(operation, Split) else set()
-        kept = sorted((index, int(was)) for was, index in zip(old, new, strict=True) if index is not None)
-        missing = [int(was) for was, index in zip(old, new, strict=True) if index is None]
-        keys = dict(zip((int(index) for index in old if index < self._before), operation.keys, strict=False))
+    def _fit_many(self, operation: Any, unfit: list[UnfitEdit]) -> list[Operation]:
+        old = unpack_rows(operation.rows)
+        keys = self._keys_by_row(old, operation.keys)
+        chosen = set(unpack_rows(operation.chosen)) if isinstance(operation, SplitRows) else set()
+        found: list[tuple[int, int]] = []  # new index, old index
+        missing: list[int] = []
+        for row, new in zip(old, self._find(old, operation.keys), strict=True):
+            if new is None:
+                missing.append(int(row))
+            else:
+                found.append((new, int(row)))
 
         def part(pairs: Sequence[tuple[int, int]]) -> Operation:
-            more = (
-                {"chosen": pack([index for index, was in pairs if was in chosen])}
-                if isinstance(operation, Split)
-                else {}
-            )
-            carried = [keys[was] for _, was in pairs if was in keys]
-            rows = pack([index for index, _ in pairs])
-            return msgspec.structs.replace(operation, rows=rows, count=len(pairs), keys=carried, **more)  # type: ignore[no-any-return]
+            changes: dict[str, Any] = {
+                "rows": pack_rows([new for new, _ in pairs]),
+                "count": len(pairs),
+                "keys": [keys[row] for _, row in pairs if row in keys],
+            }
+            if isinstance(operation, SplitRows):
+                changes["chosen"] = pack_rows([new for new, row in pairs if row in chosen])
+            return msgspec.structs.replace(operation, **changes)  # type: ignore[no-any-return]
 
         if missing:
-            why = (
-                _CHANGED
-                if len(missing) == 1
-                else f"{len(missing):,} of its rows are no longer in the source as they were"
-            )
-            lost.append(Lost(part([(was, was) for was in missing]), why))
-        return [part(kept)] if kept else []
+            unfit.append(UnfitEdit(part([(row, row) for row in missing]), _why_missing(len(missing))))
+        return [part(sorted(found))] if found else []
 
-    def _new(self, old: Sequence[int], keys: Sequence[int]) -> list[int | None]:
-        """For each index what it is now. Two old rows never become one."""
-        import numpy as np
+    def _keys_by_row(self, old: Sequence[int], keys: Sequence[int]) -> dict[int, int]:
+        from_source = [int(row) for row in old if row < self._old_size]
+        return dict(zip(from_source, keys, strict=False))  # there are no keys for many rows
 
-        carried = iter(keys)
+    def _find(self, old: Sequence[int], keys: Sequence[int]) -> list[int | None]:
+        """The new index of each old one, None if its row is gone. Two old rows never become one."""
+        remaining_keys = iter(keys)
         new: list[int | None] = []
         taken: set[int] = set()
         for index in map(int, old):
-            if index >= self._before:
+            if index >= self._old_size:
                 new.append(index + self._shift)
             elif keys:
-                key = np.uint64(next(carried))
-                first, last = (
-                    np.searchsorted(self._rising, key, side="left"),
-                    np.searchsorted(self._rising, key, side="right"),
-                )
-                there = [int(one) for one in self._order[first:last] if int(one) not in taken]
-                found = min(there, key=lambda one: abs(one - index), default=None)
-                if found is not None:
-                    taken.add(found)
-                new.append(found)
+                nearest = self._nearest(next(remaining_keys), index, taken)
+                if nearest is not None:
+                    taken.add(nearest)
+                new.append(nearest)
             else:
-                found = int(self._table[index]) if self._table is not None else -1
-                new.append(found if found >= 0 else None)
+                matched = int(self._new_indices[index]) if self._new_indices is not None else -1
+                new.append(matched if matched >= 0 else None)
         return new
 
+    def _nearest(self, key: int, index: int, taken: set[int]) -> int | None:
+        """Of the new rows with this key that are not taken, the one nearest to `index`."""
+        import numpy as np
 
-def _matched(old: Keys, new: Keys) -> Ids:
-    """For every old row the new one with the same key, -1 where there is none; of several the first old is the first
-    new, and so on."""
+        wanted = np.uint64(key)
+        first = np.searchsorted(self._sorted_keys, wanted, side="left")
+        last = np.searchsorted(self._sorted_keys, wanted, side="right")
+        candidates = [int(row) for row in self._order[first:last] if int(row) not in taken]
+        return min(candidates, key=lambda row: abs(row - index), default=None)
+
+
+def _why_missing(count: int) -> str:
+    return _ROW_CHANGED if count == 1 else f"{count:,} of its rows are no longer in the source as they were"
+
+
+def _match_keys(old: KeyArray, new: KeyArray) -> IndexArray:
+    """For each old row the index of the new row with the same key, -1 if there is none, shape (old rows,). Of several
+    with one key the first old is the first new, and so on."""
     import numpy as np
 
-    def numbered(keys: Keys) -> tuple[Any, Any]:
+    def numbered(keys: KeyArray) -> tuple[Any, IndexArray]:
+        """The keys sorted, each with its number among equal keys; and the order that sorts them."""
         order = np.argsort(keys, kind="stable")
         rising = keys[order]
-        starts = (
-            np.nonzero(np.concatenate([[True], rising[1:] != rising[:-1]]))[0]
-            if len(keys)
-            else np.zeros(0, dtype=np.int64)
-        )
-        count = np.arange(len(keys)) - np.repeat(starts, np.diff(np.append(starts, len(keys))))
-        pairs = np.empty(len(keys), dtype=[("key", np.uint64), ("count", np.int64)])
-        pairs["key"], pairs["count"] = rising, count
+        starts = np.zeros(0, dtype=np.int64)
+        if len(keys):
+            starts = np.nonzero(np.concatenate([[True], rising[1:] != rising[:-1]]))[0]
+        pairs = np.empty(len(keys), dtype=[("key", np.uint64), ("number", np.int64)])
+        pairs["key"] = rising
+        pairs["number"] = np.arange(len(keys)) - np.repeat(starts, np.diff(np.append(starts, len(keys))))
         return pairs, order
 
-    olds, old_order = numbered(old)
-    news, new_order = numbered(new)
+    old_pairs, old_order = numbered(old)
+    new_pairs, new_order = numbered(new)
     matched = np.full(len(old), -1, dtype=np.int64)
-    if len(news):
-        places = np.minimum(np.searchsorted(news, olds), len(news) - 1)
-        same = news[places] == olds
-        matched[old_order[same]] = new_order[places[same]]
+    if len(new_pairs):
+        positions = np.minimum(np.searchsorted(new_pairs, old_pairs), len(new_pairs) - 1)
+        same = new_pairs[positions] == old_pairs
+        matched[old_order[same]] = new_order[positions[same]]
     return matched

@@ -1,5 +1,5 @@
-"""Which rows a bulk edit is about, as one JSON value: ranges while they are few, else the steps between them, packed.
-Knows numbers only."""
+"""The rows of a bulk edit as one JSON value: ranges while there are few, else the differences between indices, packed.
+Knows only numbers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 RowList = list[tuple[int, int]] | str
-"""[first, last] pairs, both included; or base64 of zlib of the differences of the rising indices as little-endian uint32, the first from 0."""
+"""[first, last] pairs, both included; or base64 of zlib of the differences between the rising indices as little-endian
+uint32, the first from 0."""
 
-_RANGES = 200  # beyond which packing is shorter
+_RANGES = 200  # up to which ranges are shorter than packed differences
 
 
-def pack(indices: Sequence[int] | np.ndarray[Any, Any]) -> RowList:
-    """`indices` must rise."""
+def pack_rows(indices: Sequence[int] | np.ndarray[Any, Any]) -> RowList:
+    """The row list of `indices`, which must rise."""
     if len(indices) <= _RANGES:
         return _ranges([int(index) for index in indices])
     import numpy as np
@@ -27,33 +28,35 @@ def pack(indices: Sequence[int] | np.ndarray[Any, Any]) -> RowList:
     steps = np.diff(rising, prepend=0)
     breaks = np.nonzero(steps[1:] != 1)[0] + 1
     if len(breaks) < _RANGES:
-        firsts, lasts = np.concatenate([[0], breaks]), np.concatenate([breaks - 1, [len(rising) - 1]])
-        return [(int(a), int(b)) for a, b in zip(rising[firsts], rising[lasts], strict=True)]
+        firsts = rising[np.concatenate([[0], breaks])]
+        lasts = rising[np.concatenate([breaks - 1, [len(rising) - 1]])]
+        return [(int(first), int(last)) for first, last in zip(firsts, lasts, strict=True)]
     return base64.b64encode(zlib.compress(steps.astype("<u4").tobytes(), 6)).decode()
 
 
-def unpack(rows: RowList) -> Sequence[int]:
-    """A list where they are few, else an array of int64. Raises ValueError where this was never packed here."""
+def unpack_rows(rows: RowList) -> Sequence[int]:
+    """The rising indices: a list if there are few, else an int64 array. Raises ValueError if `rows` is damaged."""
     if isinstance(rows, str):
         import numpy as np
 
         try:
             steps = np.frombuffer(zlib.decompress(base64.b64decode(rows, validate=True)), dtype="<u4")
         except zlib.error as error:
-            raise ValueError(f"a list of rows is damaged ({error})") from error
+            raise ValueError(f"the list of rows is damaged ({error})") from error
         return np.cumsum(steps, dtype=np.int64)  # type: ignore[return-value]
-    if sum(last - first + 1 for first, last in rows) <= _RANGES:
+    count = sum(last - first + 1 for first, last in rows)
+    if count <= _RANGES:
         return [index for first, last in rows for index in range(first, last + 1)]
     import numpy as np
 
     return np.concatenate([np.arange(first, last + 1, dtype=np.int64) for first, last in rows])  # type: ignore[return-value]
 
 
-def without(indices: Sequence[int], others: Sequence[int]) -> Sequence[int]:
-    """`indices` less `others`; both rise."""
+def rows_without(indices: Sequence[int], others: Sequence[int]) -> Sequence[int]:
+    """`indices` without `others`; both rise."""
     if isinstance(indices, list):
-        apart = set(others)
-        return [index for index in indices if index not in apart]
+        excluded = set(others)
+        return [index for index in indices if index not in excluded]
     import numpy as np
 
     return np.setdiff1d(indices, np.asarray(others, dtype=np.int64), assume_unique=True)  # type: ignore[return-value]

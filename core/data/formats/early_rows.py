@@ -11,16 +11,11 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 from core.base.errors import DataError
 from core.base.row import Row
 from core.data.cells import clean
-from core.data.filters import Filters
-from core.data.search.row_query import Ticket
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 BLOCK = 64  # rows read at once
 _KEPT = 16  # blocks remembered: what the screen shows, and a little around it
@@ -51,8 +46,8 @@ class Watch:
 
 
 class EarlyRows(ABC):
-    """As `dataset.Rows`, for a source whose import has not ended. An index is a place in the source: a row that cannot
-    be read keeps its own, and says why."""
+    """As `row_store.Rows`, for a source whose import has not ended. An index is a place in the source: a row that
+    cannot be read keeps its own, and says why."""
 
     block = BLOCK
 
@@ -117,28 +112,6 @@ class EarlyRows(ABC):
         if len(rows) != wanted:
             raise DataError(f"{len(rows)} rows came where {wanted} were announced", self._where, "Open it again")
         return rows
-
-    def _not_yet(self) -> NoReturn:
-        raise DataError(
-            "its rows are still being imported",
-            self._where,
-            "Wait until the import has ended; pages can be looked at meanwhile",
-        )
-
-    def find(self, filters: Filters, ticket: Ticket) -> Iterator[tuple[float, Sequence[int]]]:
-        self._not_yet()
-
-    def counts(self, column: str) -> dict[str, int]:
-        self._not_yet()
-
-    def batches(self, flag: str, size: int) -> Iterator[list[Row]]:
-        self._not_yet()
-
-    def empty_reasoning(self, flag: str) -> int:
-        self._not_yet()
-
-    def record_batches(self, indices: Sequence[int] | None) -> Iterator[pa.RecordBatch]:
-        self._not_yet()
 
 
 class HeadRows(EarlyRows):

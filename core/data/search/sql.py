@@ -1,8 +1,8 @@
-"""SQL on rows, asked of a process of its own: a condition a person wrote may want all the memory there is, or never
-end, and must cost only itself.
+"""SQL over stored rows, run in a child process: a condition that the user wrote may need all memory or never end, and
+must not take this process with it.
 
-The process (`sql_child`) maps the same files; what lies in memory here goes to it in files that have no name. Knows the
-way there, no SQL.
+The child (`sql_child`) maps the same files; what is in memory here is written to unnamed files for it. This module
+knows how to reach the child, not SQL.
 """
 
 from __future__ import annotations
@@ -16,46 +16,43 @@ from core.base.child import Child, ChildDied, ChildTimedOut
 from core.base.errors import DataError
 from core.base.row import COLUMNS
 from core.data.search.row_query import Ticket
-from core.data.storage.arrow_arrays import flags
+from core.data.storage.arrow_arrays import bool_array
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from core.data.storage.mapped_rows import MappedRows
-    from core.data.storage.memory_rows import HeldRows
+    from core.data.storage.row_store import RowStore
 
-SECONDS = 30.0  # that one question may take
-NO_MEMORY = "the condition needs more memory than there is for it"
+SECONDS = 30.0  # that one query may take
+NO_MEMORY = "the condition needs more memory than is available"
 SIMPLER = "Ask for less, or write the condition in another way"
 
 
-def where(rows: HeldRows | MappedRows, line: str, ticket: Ticket) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The indices of the rows for which the condition `line` holds, in no order.
+def rows_where(rows: RowStore, condition: str, ticket: Ticket) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The indices of the rows for which the SQL `condition` holds, in no particular order, shape (rows found,).
 
-    Columns are the six and `row`, the index; `rows` is the whole in a subquery. Raises DataError in the words of SQL,
-    and Interrupted.
+    Columns are the six and `row`, the index; a subquery can name all rows as `rows`. Raises DataError with DuckDB's
+    message if the condition is wrong, and QueryInterrupted.
     """
     import numpy as np
 
-    return np.frombuffer(_ask(rows, {"kind": "where", "line": line}, ticket), dtype=np.int64)
+    return np.frombuffer(_ask(rows, {"kind": "where", "line": condition}, ticket), dtype=np.int64)
 
 
-def keys(
-    rows: HeldRows | MappedRows, prefix: str, columns: Sequence[str], ticket: Ticket
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """For every row its index, and 64 bits made of `prefix` and the texts of `columns` as `keying.key` makes them. In
-    no order."""
+def row_keys_of(
+    rows: RowStore, prefix: str, columns: Sequence[str], ticket: Ticket
+) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.uint64]]]:
+    """The index of every row, and its key as `storage.row_keys.row_key` makes it, in no particular order, both of shape
+    (rows,). Raises DataError, QueryInterrupted."""
     import numpy as np
 
-    both = np.frombuffer(
-        _ask(rows, {"kind": "keys", "prefix": prefix, "columns": list(columns)}, ticket), dtype=np.int64
-    )
-    indices, made = np.split(both, 2)
-    return indices, made.view(np.uint64)
+    question = {"kind": "keys", "prefix": prefix, "columns": list(columns)}
+    indices, keys = np.split(np.frombuffer(_ask(rows, question, ticket), dtype=np.int64), 2)
+    return indices, keys.view(np.uint64)
 
 
-def _ask(rows: HeldRows | MappedRows, question: dict[str, Any], ticket: Ticket) -> bytearray:
+def _ask(rows: RowStore, question: dict[str, Any], ticket: Ticket) -> bytearray:
     line = str(question.get("line", ""))
     with ExitStack() as stack:
         files: dict[str, int] = {}
@@ -98,9 +95,9 @@ def _explained(death: ChildDied, line: str) -> DataError:
     return DataError(what, line, "Run `python -m core doctor`")
 
 
-def _lend(rows: HeldRows | MappedRows, files: dict[str, int], lend: Any) -> None:
-    """The rows as files: `base` with its batches, columns that replace some of it, which rows of it not to see, and
-    rows by hand."""
+def _lend(rows: RowStore, files: dict[str, int], lend: Any) -> None:
+    """The rows as files: `base` with the batches of the source, one file for each replaced column, `hidden` with the
+    mask of hidden rows, and `hand` with the rows that were edited one by one."""
     import pyarrow as pa
 
     from core.data.storage.mapped_rows import MappedRows
@@ -111,16 +108,17 @@ def _lend(rows: HeldRows | MappedRows, files: dict[str, int], lend: Any) -> None
     if rows.file is not None:
         files["base"] = rows.file.number
     else:
-        lend("base", [*rows.parts, rows.parts[0].slice(0, 0)] if rows.parts else [])
-    for name, replaced in rows.overlay.columns.items() if rows.overlay is not None else ():
+        lend("base", [*rows.batches, rows.batches[0].slice(0, 0)] if rows.batches else [])
+    columns = rows.overlay.columns if rows.overlay is not None else {}
+    for name, replaced in columns.items():
         if replaced.file is not None:
             files[name] = replaced.file.number
         else:
             lend(name, [pa.record_batch([array], names=[name]) for array in replaced.arrays])
-    if (hidden := rows.hidden()) is not None:
-        lend("hidden", [pa.record_batch([flags(hidden)], names=["hidden"])])
-    if (hand := rows.hand()) is not None:
-        lend("hand", [hand])
+    if (hidden := rows.hidden_mask()) is not None:
+        lend("hidden", [pa.record_batch([bool_array(hidden)], names=["hidden"])])
+    if (patches := rows.patch_batch()) is not None:
+        lend("hand", [patches])
 
 
 def _nameless(batches: Sequence[pa.RecordBatch]) -> IO[bytes]:

@@ -1,8 +1,8 @@
-"""The child process of `sql`: one question to DuckDB over the lent files, answered with int64 numbers as bytes. Sees
-the rows and nothing else.
+"""The child process of `sql`: runs one DuckDB query over the files it inherits and answers with int64 numbers as bytes.
+Sees the rows and nothing else.
 
-The user's condition is parsed as one expression, never as a statement. Files, extensions, settings and variables are
-closed to it, and the process has a memory limit that also holds where DuckDB does not count.
+What the user wrote is parsed as one expression, never as a statement. It cannot reach files, extensions, settings or
+variables, and the process has a memory limit that also covers what DuckDB does not count.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from core.base.child_main import ReportProgress, answer_parent
 from core.base.errors import DataError
 from core.base.row import COLUMNS
 from core.data.search.sql import NO_MEMORY, SIMPLER
-from core.data.storage.arrow_arrays import as_numbers, numbers
+from core.data.storage.arrow_arrays import int64_array, int_values
 
-_COUNTED = "400MB"  # by DuckDB itself
-_WHOLE = 1_500_000_000  # bytes of private memory, threads and libraries included; mapped files are not counted
-_DO = f"Columns are {', '.join(COLUMNS)}, and row; as in: length(output) > 200 AND syslang = 'English'"
+_DUCKDB_MEMORY = "400MB"  # by its own count
+_PRIVATE_BYTES = 1_500_000_000  # of the whole process with threads and libraries; mapped files do not count
+_HELP = f"Columns are {', '.join(COLUMNS)}, and row; as in: length(output) > 200 AND syslang = 'English'"
 
 
 def main(question: dict[str, Any], _: ReportProgress) -> bytes:
     """The answer. Raises DataError where the condition cannot be answered."""
     if sys.platform != "darwin":  # where the limit is accepted and ignored
-        resource.setrlimit(resource.RLIMIT_DATA, (_WHOLE, _WHOLE))
+        resource.setrlimit(resource.RLIMIT_DATA, (_PRIVATE_BYTES, _PRIVATE_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection = _connect(question["files"])
     if question["kind"] == "where":
@@ -46,25 +46,25 @@ def _connect(files: dict[str, int]) -> Any:
     }
     connection = duckdb.connect(
         ":memory:",
-        config={**closed, "temp_directory": "", "memory_limit": _COUNTED, "threads": min(4, os.cpu_count() or 1)},
+        config={**closed, "temp_directory": "", "memory_limit": _DUCKDB_MEMORY, "threads": min(4, os.cpu_count() or 1)},
     )
-    sides = []
+    selects = []
     if "base" in files:
-        whole = _table(files["base"])
+        base = _table(files["base"])
         for column in COLUMNS:
             if column in files:
-                whole = whole.set_column(whole.schema.get_field_index(column), column, _table(files[column]).column(0))
-        whole = whole.append_column("row", numbers(np.arange(len(whole))))
-        shown = ""
+                base = base.set_column(base.schema.get_field_index(column), column, _table(files[column]).column(0))
+        base = base.append_column("row", int64_array(np.arange(len(base))))
+        visible = ""
         if "hidden" in files:
-            whole = whole.append_column("hidden", _table(files["hidden"]).column(0))
-            shown = " WHERE NOT hidden"
-        connection.register("base", whole)
-        sides.append(f"SELECT {', '.join(COLUMNS)}, row FROM base{shown}")  # noqa: S608 - made of constants
+            base = base.append_column("hidden", _table(files["hidden"]).column(0))
+            visible = " WHERE NOT hidden"
+        connection.register("base", base)
+        selects.append(f"SELECT {', '.join(COLUMNS)}, row FROM base{visible}")  # noqa: S608 - made of constants
     if "hand" in files:
         connection.register("hand", pa.table(_table(files["hand"])))
-        sides.append(f"SELECT {', '.join(COLUMNS)}, row FROM hand")  # noqa: S608
-    connection.execute(f"CREATE VIEW rows AS {' UNION ALL '.join(sides)}")
+        selects.append(f"SELECT {', '.join(COLUMNS)}, row FROM hand")  # noqa: S608
+    connection.execute(f"CREATE VIEW rows AS {' UNION ALL '.join(selects)}")
     connection.execute("SET enable_progress_bar = false")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -85,26 +85,26 @@ def _where(connection: Any, line: str) -> bytes:
     except (duckdb.OutOfMemoryException, MemoryError):
         raise DataError(NO_MEMORY, line, SIMPLER) from None
     except (duckdb.Error, RuntimeError, UnicodeError) as error:
-        raise DataError(_words(str(error), line), line, _DO) from None
-    return b"".join(as_numbers(chunk).tobytes() for chunk in found.chunks)
+        raise DataError(_words(str(error), line), line, _HELP) from None
+    return b"".join(int_values(chunk).tobytes() for chunk in found.chunks)
 
 
 def _keys(connection: Any, prefix: str, columns: list[str]) -> bytes:
     parts = ", ".join(f"strlen({column}), ':', {column}" for column in columns if column in COLUMNS)
     query = f"SELECT row, CAST(md5_number_lower(concat(?, {parts})) AS UBIGINT) FROM rows"  # noqa: S608 - names are of COLUMNS, the prefix is bound
-    made = connection.sql(query, params=[prefix]).to_arrow_table()
-    return b"".join(as_numbers(chunk).tobytes() for column in made.columns for chunk in column.chunks)
+    keys = connection.sql(query, params=[prefix]).to_arrow_table()
+    return b"".join(int_values(chunk).tobytes() for column in keys.columns for chunk in column.chunks)
 
 
 def _words(message: str, line: str) -> str:
-    """DuckDB's message in one line, with the names it suggests."""
-    lines = [one.strip() for one in message.strip().splitlines() if one.strip()]
+    """The first line of DuckDB's message, with the names it suggests."""
+    lines = [stripped for part in message.splitlines() if (stripped := part.strip())]
     if not line.strip():
         return "the condition is empty"
     words = lines[0].split(":", 1)[-1].strip().rstrip(".!") if lines else "the condition is wrong"
-    candidates = next((one for one in lines if one.startswith(("Candidate", "Did you mean"))), "")
-    if candidates:
-        words += f" ({candidates[0].lower()}{candidates[1:].rstrip('.?')})"
+    suggestion = next((text for text in lines if text.startswith(("Candidate", "Did you mean"))), "")
+    if suggestion:
+        words += f" ({suggestion[0].lower()}{suggestion[1:].rstrip('.?')})"
     return words[:400]
 
 

@@ -1,36 +1,38 @@
-"""Lists and NumPy to Arrow without `pa.array()`, which would import pandas: a quarter of a second at the first
-search."""
+"""Rows, lists and NumPy arrays to Arrow and back without `pa.array()`, which imports pandas: a quarter of a second at
+the first search."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from core.base.row import COLUMNS, Row
+
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
 
-def numbers(values: np.ndarray[Any, Any]) -> pa.Array:
-    """Whole numbers as int64."""
+def int64_array(values: np.ndarray[Any, Any]) -> pa.Array:
+    """An int64 array of the integers `values`."""
     import numpy as np
     import pyarrow as pa
 
-    return pa.Array.from_buffers(
-        pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values, dtype=np.int64))]
-    )
+    data = pa.py_buffer(np.ascontiguousarray(values, dtype=np.int64))
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, data])
 
 
-def flags(mask: np.ndarray[Any, Any]) -> pa.Array:
-    """True and false as bits."""
+def bool_array(mask: np.ndarray[Any, Any]) -> pa.Array:
+    """A boolean array of `mask`, packed into bits."""
     import numpy as np
     import pyarrow as pa
 
-    return pa.Array.from_buffers(pa.bool_(), len(mask), [None, pa.py_buffer(np.packbits(mask, bitorder="little"))])
+    bits = pa.py_buffer(np.packbits(mask, bitorder="little"))
+    return pa.Array.from_buffers(pa.bool_(), len(mask), [None, bits])
 
 
-def texts(values: Sequence[str]) -> pa.Array:
-    """Texts without lone surrogates, together under 2 GB, as strings."""
+def string_array(values: Sequence[str]) -> pa.Array:
+    """A string array of `values`, which have no lone surrogates and together less than 2 GB."""
     import numpy as np
     import pyarrow as pa
 
@@ -40,17 +42,27 @@ def texts(values: Sequence[str]) -> pa.Array:
     return pa.StringArray.from_buffers(len(parts), pa.py_buffer(offsets), pa.py_buffer(b"".join(parts)))
 
 
-def as_mask(array: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """The bits of a boolean array without nulls."""
+def bool_values(array: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """The values of a boolean array without nulls, shape (length,)."""
     import numpy as np
 
     bits = np.frombuffer(array.buffers()[1] or b"", dtype=np.uint8)
     return np.unpackbits(bits, count=array.offset + len(array), bitorder="little")[array.offset :].view(np.bool_)
 
 
-def as_numbers(array: pa.Array) -> np.ndarray[Any, Any]:
-    """The numbers of an integer array without nulls, where they lie."""
+def int_values(array: pa.Array) -> np.ndarray[Any, Any]:
+    """The values of an integer array without nulls, shape (length,), without a copy."""
     import numpy as np
 
-    kind = np.dtype(str(array.type))
-    return np.frombuffer(array.buffers()[1] or b"", dtype=kind, count=array.offset + len(array))[array.offset :]
+    dtype = np.dtype(str(array.type))
+    return np.frombuffer(array.buffers()[1] or b"", dtype=dtype, count=array.offset + len(array))[array.offset :]
+
+
+def row_batch(rows: Sequence[Row]) -> pa.RecordBatch:
+    """Rows as one batch: six string columns and `row`, the index as int64."""
+    import numpy as np
+    import pyarrow as pa
+
+    columns = [string_array([getattr(row, column) for row in rows]) for column in COLUMNS]
+    indices = np.fromiter((row.index for row in rows), np.int64, len(rows))
+    return pa.record_batch([*columns, int64_array(indices)], names=[*COLUMNS, "row"])

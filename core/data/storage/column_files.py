@@ -1,5 +1,5 @@
-"""Columns that bulk edits made, in files without a name under the cache: the disk gives the place back when the last
-reader goes, however it ends."""
+"""Columns that bulk edits made, in unnamed files in the cache folder: the disk space is free again when the last reader
+ends, however it ends."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from core.base.files import private_dir
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_HELD = 4 << 20  # bytes of a column that stay in memory
+_IN_MEMORY_BYTES = 4 << 20  # of a column, before it goes to a file
 
 
-class Descriptor:
-    """An open file, closed when nothing uses it any more: it may have no name, or lose it meanwhile, as when a newer
-    import comes."""
+class FileDescriptor:
+    """An open file, closed when nothing refers to it any more. The file may have no name, or lose it to a newer
+    import."""
 
     def __init__(self, file: Path | int) -> None:
         self.number = os.dup(file) if isinstance(file, int) else os.open(file, os.O_RDONLY | os.O_CLOEXEC)
@@ -29,20 +29,21 @@ class Descriptor:
             os.close(self.number)
 
 
-class Column:
-    """A column that is made batch by batch: in memory while it is small, then in a file. `put` raises OSError."""
+class ColumnWriter:
+    """Collects a column batch by batch: in memory while it is small, then in a file."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._arrays: list[pa.Array] = []
-        self._size = 0
+        self._bytes = 0
         self._file: BinaryIO | None = None
         self._writer: Any = None
 
-    def put(self, array: pa.Array) -> None:
+    def append(self, array: pa.Array) -> None:
+        """Add the next batch. Raises OSError if the file cannot be written."""
         self._arrays.append(array)
-        self._size += array.nbytes
-        if self._writer is not None or self._size > _HELD:
+        self._bytes += array.nbytes
+        if self._writer is not None or self._bytes > _IN_MEMORY_BYTES:
             self._flush()
 
     def _flush(self) -> None:
@@ -56,15 +57,15 @@ class Column:
             self._writer.write_batch(pa.record_batch([array], schema=schema))
         self._arrays.clear()
 
-    def arrays(self) -> tuple[list[pa.Array], Descriptor | None]:
-        """What was put, and the file it is mapped from, if any."""
+    def finish(self) -> tuple[list[pa.Array], FileDescriptor | None]:
+        """The batches of the column, and the file they are mapped from, None if they are in memory."""
         import pyarrow as pa
 
         if self._file is None:
             return self._arrays, None
         self._writer.close()
         self._file.flush()
-        descriptor = Descriptor(self._file.fileno())
+        descriptor = FileDescriptor(self._file.fileno())
         self._file.close()
         mapped = pa.ipc.open_file(pa.memory_map(f"/dev/fd/{descriptor.number}"))
         return [mapped.get_batch(i).column(0) for i in range(mapped.num_record_batches)], descriptor

@@ -1,5 +1,5 @@
-"""64 bits that name a row by what it says, the same in any process, file and order, and the same from DuckDB: see
-`sql_child`."""
+"""A 64-bit key made of what a row says: the same in every process, file and order, and the same when DuckDB computes it
+(see `search.sql_child`)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from collections.abc import Sequence
 
 from core.base.row import Row
 
-IDENTITY = ("instruction", "input", "reasoning", "output")  # as `Row.identity`
-QUESTION = ("instruction", "input")
+IDENTITY_COLUMNS = ("instruction", "input", "reasoning", "output")  # as `Row.identity`
+QUESTION_COLUMNS = ("instruction", "input")
 
 
-def key(row: Row, columns: Sequence[str], prefix: str = "") -> int:
-    """An unsigned number of `prefix` and the texts of `columns`. MD5, because DuckDB makes it too, on all cores:
-    nothing here guards a secret."""
+def row_key(row: Row, columns: Sequence[str], prefix: str = "") -> int:
+    """An unsigned 64-bit number made of `prefix` and the texts of `columns`.
+
+    It is the upper half of an MD5 digest, because DuckDB computes the same on all cores. It guards no secret.
+    """
     digest = hashlib.md5(prefix.encode(), usedforsecurity=False)
     for column in columns:
         text = getattr(row, column).encode("utf-8", "surrogatepass")

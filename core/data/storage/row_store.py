@@ -1,68 +1,61 @@
-"""What rows of every kind answer: in memory, mapped, early ones, and those with edits over them."""
+"""What every kind of stored rows offers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from core.base.row import Row
-from core.data.filters import Filters
-from core.data.problems import Problem
-from core.data.search.row_query import Asking, Ticket
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 class Rows(Protocol):
-    """An index names a row for good; `order` is the order in which they are shown."""
+    """Rows that can be shown page by page. Rows that are not imported yet offer no more than this.
+
+    The index of a row never changes; `order` is the order in which the rows are shown.
+    """
 
     def __len__(self) -> int: ...
 
     @property
-    def highest(self) -> int: ...
+    def highest(self) -> int:
+        """The largest index a row can have, -1 if there are no rows."""
+        ...
 
-    def row(self, index: int) -> Row: ...
+    def row(self, index: int) -> Row:
+        """The row with this index. Raises IndexError if there is none."""
+        ...
 
-    def take(self, indices: Sequence[int]) -> list[Row]: ...
+    def take(self, indices: Sequence[int]) -> list[Row]:
+        """The rows with these indices, in this order. Raises IndexError if one does not exist."""
+        ...
 
-    def order(self) -> Sequence[int]: ...
-
-    def find(self, filters: Filters, ticket: Ticket) -> Iterator[tuple[float, Sequence[int]]]: ...
-
-    def counts(self, column: str) -> dict[str, int]: ...
-
-    def batches(self, flag: str, size: int) -> Iterator[list[Row]]: ...
-
-    def empty_reasoning(self, flag: str) -> int: ...
-
-    def record_batches(self, indices: Sequence[int] | None) -> Iterator[pa.RecordBatch]: ...
+    def order(self) -> Sequence[int]:
+        """The indices of all rows in the order in which they are shown."""
+        ...
 
 
-class Changes(msgspec.Struct, frozen=True):
-    """How many rows of the source differ from it, how many came by hand, how many were taken out."""
+class RowStore(Rows, Protocol):
+    """Rows that are all there, so that they can be searched, counted, edited and exported."""
+
+    def record_batches(self, indices: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows `indices` in that order, all rows if None: six string columns and `row`, the index as int64."""
+        ...
+
+
+class EditCounts(msgspec.Struct, frozen=True):
+    """How far the edited rows differ from the source. False if they do not."""
 
     changed: int = 0
+    """Rows of the source whose text is different now."""
     added: int = 0
+    """Rows that the user added."""
     deleted: int = 0
+    """Rows of the source that are deleted."""
 
     def __bool__(self) -> bool:
         return bool(self.changed or self.added or self.deleted)
-
-
-class InForce(Protocol):
-    """The edits in force over a source's rows. columns: those that the source lacks and that now hold a text; history,
-    mark: the editor's own."""
-
-    rows: Rows
-    digest: str
-    problems: list[Problem]
-    columns: set[str]
-    asking: Asking
-    history: Any
-    mark: Any
-
-    @property
-    def changes(self) -> Changes: ...

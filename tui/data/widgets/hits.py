@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 
 from core.base.row import COLUMNS
 from core.base.safe_text import safe_line, safe_text
-from core.data.search.row_query import held_pattern
+from core.data.search.text_patterns import held_pattern
 
 Span = tuple[int, int]  # first character and one past the last
 FAR = 200_000  # characters of a cell that are looked through for a hit to show in the table

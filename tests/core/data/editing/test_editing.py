@@ -17,26 +17,32 @@ from hypothesis import strategies as st
 from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
 from core.data.dataset import DataSet
-from core.data.editing import bulk
+from core.data.editing import bulk_edits
 from core.data.editing.editor import Editor, open_editor, with_edits
 from core.data.filters import Filters
 from core.data.source import open_data
 from core.data.storage import column_files
-from core.data.storage.row_store import Changes
+from core.data.storage.row_store import EditCounts
 from tests.support.data import Texts, made
 
 START: list[Texts] = [
-    ("q0", "", "", "<think>t0</think>a0", "English", "train"), ("q1", "i1", "r1", "a1", "Japanese", "train"), ("q2", "", "", "a2", "", ""),
-    ("q3", "", "", "<think>t3</think>a3", "English", "test"), ("q4", "", "r4", "<think>t4</think>a4", "", ""), ("q5", "", "", "<think>t5", "", ""),
-    ("q6", "", "立山", "a6", "", "x"), ("q1", "i1", "r1", "a1", "Japanese", "train"), ("q8", "", "t8", "<think>t8</think>\na8", "", ""),
-]  # fmt: skip
+    ("q0", "", "", "<think>t0</think>a0", "English", "train"),
+    ("q1", "i1", "r1", "a1", "Japanese", "train"),
+    ("q2", "", "", "a2", "", ""),
+    ("q3", "", "", "<think>t3</think>a3", "English", "test"),
+    ("q4", "", "r4", "<think>t4</think>a4", "", ""),
+    ("q5", "", "", "<think>t5", "", ""),
+    ("q6", "", "立山", "a6", "", "x"),
+    ("q1", "i1", "r1", "a1", "Japanese", "train"),
+    ("q8", "", "t8", "<think>t8</think>\na8", "", ""),
+]
 
 
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than two rows are many, and a column goes to disk early."""
-    monkeypatch.setattr(bulk, "FEW", 2)
-    monkeypatch.setattr(column_files, "_HELD", 100)
+    monkeypatch.setattr(bulk_edits, "FEW_ROWS", 2)
+    monkeypatch.setattr(column_files, "_IN_MEMORY_BYTES", 100)
 
 
 @pytest.fixture(params=[False, True], ids=["held", "mapped"])
@@ -196,7 +202,7 @@ def same(data: DataSet, model: Model) -> None:
         else:
             with pytest.raises(IndexError):
                 data.row(index)
-    assert data.changes == Changes(
+    assert data.changes == EditCounts(
         sum(index in source and source[index] != row for index, row in there.items()),
         sum(index not in source for index in there),
         sum(index not in there for index in source),
@@ -254,7 +260,7 @@ def test_undo_gives_the_fingerprint_back(data: DataSet) -> None:
 
 
 def test_undo_goes_back_past_what_is_kept_for_it(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.data.editing.history._HEAVY", 2)
+    monkeypatch.setattr("core.data.editing.history._COLUMN_UNDOS", 2)
     with open_editor(data) as editor:
         states = [shown(editor.dataset)]
         editor.add({"instruction": "new"}, after=2)

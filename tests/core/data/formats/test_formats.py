@@ -292,11 +292,12 @@ def _imports(code: str) -> set[str]:
 def test_a_small_source_needs_no_heavy_import(tmp_path: Path, storage: str) -> None:
     path = write(tmp_path / "a.jsonl", ROWS)
     heavy = {"pyarrow", "duckdb", "numpy", "pandas", "datasets", "torch", "subprocess"}
-    code = "from core.data.source import open_data\nfrom core.session import Filters\n"
-    assert not heavy & _imports(f"{code}data = open_data({str(path)!r}); data.facets(); data.select(Filters(text='4'))")
+    code = f"import core.data.filters\nfrom core.data.source import open_data\ndata = open_data({str(path)!r})\n"
+    search = "data.facets(); data.select(core.data.filters.Filters(text='4'))"
+    assert not heavy & _imports(code + search)
 
 
 def test_reading_a_parquet_imports_neither_duckdb_nor_datasets_before_a_filter(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", ROWS)
-    code = f"from core.data.source import open_data\nfrom core.session import Filters\ndata = open_data({str(path)!r}); data.facets(); data.row(1)"
+    code = f"from core.data.source import open_data\ndata = open_data({str(path)!r}); data.facets(); data.row(1)"
     assert not {"duckdb", "datasets", "torch"} & _imports(code)

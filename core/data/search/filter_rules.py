@@ -1,0 +1,48 @@
+"""Which filters and sort orders are possible, and what they mean; the same for every row store."""
+
+from __future__ import annotations
+
+import re
+
+from core.base.errors import DataError
+from core.base.row import COLUMNS
+from core.data.cells import clean
+from core.data.filters import Filters
+
+_LENGTH = re.compile(r"length(?:\((\w+)\))?")
+
+
+def checked_filters(filters: Filters) -> Filters:
+    """The filters in the form in which rows can meet them. Raises DataError for unknown columns.
+
+    Text that the user pasted may have lone surrogates, rows never do; what has no effect is reset to its default.
+    """
+    for column in filters.columns:
+        if column not in COLUMNS:
+            raise DataError(f"there is no column {column}", "", f"Columns are {', '.join(COLUMNS)}")
+    sort_columns(filters.sort)
+    text, where = clean(filters.text), clean(filters.where)
+    return Filters(
+        syslang=clean(filters.syslang),
+        sysflag=clean(filters.sysflag),
+        text=text,
+        columns=filters.columns if text and set(filters.columns) != set(COLUMNS) else (),
+        where=where if where.strip() else "",
+        sort=filters.sort,
+        descending=filters.descending and bool(filters.sort),
+    )
+
+
+def sort_columns(sort: str) -> tuple[str, tuple[str, ...]]:
+    """What `RowFilters.sort` compares: `text` or `length`, and of which columns.
+
+    There are no columns for the order of the source. Raises DataError if `sort` is neither a column nor a length.
+    """
+    if not sort:
+        return "text", ()
+    if sort in COLUMNS:
+        return "text", (sort,)
+    length = _LENGTH.fullmatch(sort)
+    if length and (length[1] is None or length[1] in COLUMNS):
+        return "length", (length[1],) if length[1] else COLUMNS
+    raise DataError(f"rows cannot be sorted by {sort}", "", f"Name {', '.join(COLUMNS)}, length or length(COLUMN)")
