@@ -108,7 +108,7 @@ def test_what_is_no_condition_on_the_rows_ends_in_words(tmp_path: Path, line: st
 @pytest.mark.parametrize("line", ["len(range(900000000 + row)) > 0", "length(repeat(instruction, 900000000)) > 0"])
 def test_a_condition_that_eats_memory_costs_itself(tmp_path: Path, line: str) -> None:
     data = made(ROWS, True, tmp_path / "rows.jsonl")
-    with pytest.raises(DataError, match="more memory than there is"):
+    with pytest.raises(DataError, match="more memory than is available"):
         data.select(Filters(where=line))
 
 
