@@ -15,8 +15,8 @@ from core.base.errors import RunError
 from core.base.row import COLUMNS, Row
 from core.data.source import open_data
 from core.examples import build
+from core.examples.build import build_training_set, examine_training_set
 from core.examples.encoded_store import EncodedStore
-from core.examples.build import examine_training_set, build_training_set
 from core.runs.spec import MixturePart, RunSpec
 from core.templates.by_name import TEMPLATES
 from core.templates.template_files import save_template
@@ -60,7 +60,9 @@ def test_test_rows_are_not_trained_on(rows_file: Path, tokenizer: TextTokenizer)
     prepared = build_training_set(open_data(str(rows_file)), spec, tokenizer)
     texts = [tokenizer.decode(prepared.ids(row).tolist()) for row in range(len(prepared))]
     assert len(texts) == ROWS and not any(TEST_WORD in text for text in texts)
-    everything = build_training_set(open_data(str(rows_file)), replace(spec, data=replace(spec.data, train_flag="")), tokenizer)
+    everything = build_training_set(
+        open_data(str(rows_file)), replace(spec, data=replace(spec.data, train_flag="")), tokenizer
+    )
     assert sum(TEST_WORD in tokenizer.decode(everything.ids(row).tolist()) for row in range(len(everything))) == ROWS
 
 
@@ -277,5 +279,7 @@ def test_a_source_of_columns_gives_the_same(tokenizer: TextTokenizer) -> None:
                 )
 
     rows = some(2500)
-    by_rows, by_columns = (build_training_set(source, with_prompt(), tokenizer) for source in (Rows(rows), Columns(rows)))
+    by_rows, by_columns = (
+        build_training_set(source, with_prompt(), tokenizer) for source in (Rows(rows), Columns(rows))
+    )
     assert by_rows.hash == by_columns.hash and by_columns.row_indices.tolist() == list(range(2500))

@@ -140,7 +140,9 @@ def test_a_held_out_row_in_the_training_text_is_found(byte_level: TextTokenizer)
     as_vanilla = np.array(
         [[hash_text("".join(one.text for one in TEMPLATES["alpaca"].segments(trained[0])))]], np.uint64
     )
-    vanilla.compare_held_out((numbers, identities, as_vanilla), told([Row("Add.", "", "another reasoning", "7", index=2)], 2))
+    vanilla.compare_held_out(
+        (numbers, identities, as_vanilla), told([Row("Add.", "", "another reasoning", "7", index=2)], 2)
+    )
     assert [(leak.held_out, leak.trained, leak.whole) for leak in vanilla.report.leaked] == [
         (2, 1, False)
     ]  # trained without its reasoning

@@ -53,7 +53,9 @@ def test_what_was_put_is_found_as_it_was_encoded(byte_level: TextTokenizer) -> N
             == encode_batch([TEMPLATE.segments(row) for row in rows], byte_level, range(50)).ends.tolist()
         )
         mixed = places[[3, 4, 5, 40, 19, 20, 21, 0]]
-        assert source.tokens_of(mixed).tolist() == [id for place in mixed.tolist() for id in source.tokens(place).tolist()]
+        assert source.tokens_of(mixed).tolist() == [
+            id for place in mixed.tolist() for id in source.tokens(place).tolist()
+        ]
     assert (again.find(keys_of(rows_of(50, 60))) == -1).all()
     assert (
         again.find(np.empty((0, 2), np.uint64)).tolist() == []
@@ -183,6 +185,7 @@ def test_each_tokenizer_has_a_folder_of_its_own(
     byte_level: TextTokenizer, merging: TextTokenizer, tmp_path: Path
 ) -> None:
     assert (
-        tokenizer_key(byte_level) != tokenizer_key(merging) and EncodedStore(byte_level, tmp_path).folder != EncodedStore(merging, tmp_path).folder
+        tokenizer_key(byte_level) != tokenizer_key(merging)
+        and EncodedStore(byte_level, tmp_path).folder != EncodedStore(merging, tmp_path).folder
     )
     assert (tmp_path / tokenizer_key(byte_level)).stat().st_mode & 0o777 == 0o700

@@ -53,7 +53,10 @@ def test_a_larger_share_keeps_the_rows_of_a_smaller_one() -> None:
 
 
 def test_another_process_draws_the_same() -> None:
-    code = "from core.base.row import Row; from core.examples.mixture import draw_number; print(repr(draw_number(Row('問', 'i', 'r', 'o'), 3442)))"
+    code = (
+        "from core.base.row import Row; from core.examples.mixture import draw_number;"
+        "print(repr(draw_number(Row('問', 'i', 'r', 'o'), 3442)))"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert float(out) == draw_number(Row("問", "i", "r", "o"), 3442)
     assert 0 <= float(out) < 1

@@ -55,7 +55,9 @@ class Rows:
 
 
 @pytest.mark.parametrize("name", ["alpaca", "alpaca-reasoning", "chat"])
-@pytest.mark.parametrize("prompt", [PromptSection(), PromptSection(loss_on="all"), PromptSection(loss_on=SectionWeights(reasoning=0.5))])
+@pytest.mark.parametrize(
+    "prompt", [PromptSection(), PromptSection(loss_on="all"), PromptSection(loss_on=SectionWeights(reasoning=0.5))]
+)
 def test_ids_and_labels_are_the_encoders(tokenizer: TextTokenizer, name: str, prompt: PromptSection) -> None:
     template = bind(get_template(name), tokenizer)
     encoded = encode_row(ROW, template, tokenizer, loss_on=prompt.loss_on)
@@ -88,7 +90,11 @@ def test_a_long_row_gets_the_verdict_that_training_gives_it(tokenizer: TextToken
 
 
 def test_no_token_learnt_leaves_a_row_out(tokenizer: TextTokenizer) -> None:
-    preview = RowPreviewer(tokenizer).preview(LONG, get_template("alpaca-reasoning"), PromptSection(loss_on="response", too_long="cut_end", max_seq_length=300))
+    preview = RowPreviewer(tokenizer).preview(
+        LONG,
+        get_template("alpaca-reasoning"),
+        PromptSection(loss_on="response", too_long="cut_end", max_seq_length=300),
+    )
     assert preview.outcome == "left out" and "no token" in preview.why
 
 
@@ -143,7 +149,9 @@ def test_the_three_prompts(tokenizer: TextTokenizer) -> None:
     assert without.text.endswith("### Response:\n") and "Reasoning" not in without.text and without.template == "alpaca"
     assert answer.text.endswith("### Reasoning:\n3 + 1 = 4.\n\n### Response:\n")
     assert written.tokens == len(encode_prompt(written.text, tokenizer))
-    assert inference_prompts(ROW, templates[1:], PromptSection(), tokenizer)[0].why == "no template here has a reasoning"
+    assert (
+        inference_prompts(ROW, templates[1:], PromptSection(), tokenizer)[0].why == "no template here has a reasoning"
+    )
 
 
 @given(
@@ -154,9 +162,7 @@ def test_the_three_prompts(tokenizer: TextTokenizer) -> None:
     st.integers(90, 250),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_search_finds_whatever_a_preview_shows(
-    tokenizer: TextTokenizer, rows: list[Row], limit: int
-) -> None:
+def test_the_search_finds_whatever_a_preview_shows(tokenizer: TextTokenizer, rows: list[Row], limit: int) -> None:
     template, prompt = get_template("alpaca-reasoning"), PromptSection(max_seq_length=limit)
     previewer = RowPreviewer(tokenizer)
     for row, is_problem in zip(rows, problems(tokenizer, template, rows, prompt), strict=True):
@@ -167,7 +173,9 @@ def test_the_search_finds_whatever_a_preview_shows(
 
 
 def test_the_end_of_sequence_spelt_in_a_row_stays_letters(tokenizer: TextTokenizer) -> None:
-    preview = RowPreviewer(tokenizer).preview(Row("a", "", "b", f"c {END} d"), get_template("alpaca-reasoning"), PromptSection())
+    preview = RowPreviewer(tokenizer).preview(
+        Row("a", "", "b", f"c {END} d"), get_template("alpaca-reasoning"), PromptSection()
+    )
     assert preview.ids.count(tokenizer.eos_id) == 1 and preview.fits
 
 
