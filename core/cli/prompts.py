@@ -18,7 +18,7 @@ from core.examples.example import AnyTemplate, Verdict, drops_empty_input, joine
 from core.examples.preview import Preview, RowPreviewer
 from core.examples.run_mixture import bound_mixture
 from core.examples.run_rows import data_facts, open_rows
-from core.runs.prompt_texts import TOO_LONGS
+from core.runs.prompt_texts import TOO_LONG_CHOICES
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, check, load_spec
 from core.session import load_session
 from core.templates.by_name import get_template
@@ -76,7 +76,7 @@ def _add_show_arguments(show: argparse.ArgumentParser) -> None:
     show.add_argument(
         "--max-length", type=int, metavar="N", dest="max_seq_length", help="tokens a row may have (default 2048)"
     )
-    show.add_argument("--too-long", choices=TOO_LONGS, help="what happens to a longer row (default drop)")
+    show.add_argument("--too-long", choices=TOO_LONG_CHOICES, help="what happens to a longer row (default drop)")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:

@@ -19,7 +19,7 @@ from textual.widgets import Static, TextArea
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
-from core.runs.prompt_texts import LOSS, LOSSES, TOO_LONG, TOO_LONGS, loss_text
+from core.runs.prompt_texts import LOSS_KEY, LOSS_NAMES, TOO_LONG_CHOICES, TOO_LONG_KEY, loss_text
 from tui.actions import ACTIONS, Scope, bindings, key_of, room_name
 from tui.common.readable_error import readable
 from tui.common.room import Room
@@ -258,13 +258,13 @@ class PromptsScreen(Room):
     def action_next_loss(self) -> None:
         spec, _ = session_spec(self.suiron.session)
         loss = loss_text(spec.prompt.loss_on)
-        following = LOSSES[(LOSSES.index(loss) + 1) % len(LOSSES)] if loss in LOSSES else LOSSES[0]
-        self._change_settings(**{LOSS: following})
+        following = LOSS_NAMES[(LOSS_NAMES.index(loss) + 1) % len(LOSS_NAMES)] if loss in LOSS_NAMES else LOSS_NAMES[0]
+        self._change_settings(**{LOSS_KEY: following})
 
     def action_next_too_long(self) -> None:
         spec, _ = session_spec(self.suiron.session)
-        following = TOO_LONGS[(TOO_LONGS.index(spec.prompt.too_long) + 1) % len(TOO_LONGS)]
-        self._change_settings(**{TOO_LONG: following})
+        following = TOO_LONG_CHOICES[(TOO_LONG_CHOICES.index(spec.prompt.too_long) + 1) % len(TOO_LONG_CHOICES)]
+        self._change_settings(**{TOO_LONG_KEY: following})
 
     def action_mixture(self) -> None:
         from tui.prompts.dialogs.mixture import MixtureDialog

@@ -22,12 +22,12 @@ from core.examples.counts import TemplateCounts, count_templates
 from core.examples.mixture import Drawable, Mixture
 from core.examples.trained_rows import TrainedRows
 from core.runs.prompt_texts import (
-    LOSS,
-    LOSSES,
-    MIXTURE,
-    SECTIONS,
-    TOO_LONG,
-    TOO_LONGS,
+    LOSS_KEY,
+    LOSS_NAMES,
+    MIXTURE_KEY,
+    TOO_LONG_CHOICES,
+    TOO_LONG_KEY,
+    WEIGHTED_SECTIONS,
     loss_text,
     parse_loss,
     parse_mixture,
@@ -142,11 +142,11 @@ class MixtureDialog(Dialog[dict[str, str]]):
         loss = self._spec.prompt.loss_on
         with Horizontal(id="trained"):
             yield Label("trained", classes="word")
-            yield Turn([*LOSSES, WEIGHTS], loss if isinstance(loss, str) else WEIGHTS, id="loss")
+            yield Turn([*LOSS_NAMES, WEIGHTS], loss if isinstance(loss, str) else WEIGHTS, id="loss")
             yield Label("long rows", classes="word")
-            yield Turn(TOO_LONGS, self._spec.prompt.too_long, id="too-long")
+            yield Turn(TOO_LONG_CHOICES, self._spec.prompt.too_long, id="too-long")
         with Horizontal(id="sections"):
-            for section in SECTIONS:
+            for section in WEIGHTED_SECTIONS:
                 yield Label(section, classes="short")
                 weights = SectionWeights() if isinstance(loss, str) else loss
                 yield Weight(f"{getattr(weights, section):g}", id=f"section-{section}")
@@ -170,9 +170,13 @@ class MixtureDialog(Dialog[dict[str, str]]):
         mixture = ", ".join(f"{name} {weight}" for name, weight in weights.items() if weight)
         loss = self.query_one("#loss", Turn).value
         if loss == WEIGHTS:
-            loss = ", ".join(f"{section} {self._section_weight(section)}" for section in SECTIONS)
+            loss = ", ".join(f"{section} {self._section_weight(section)}" for section in WEIGHTED_SECTIONS)
         parse_mixture(mixture)
-        return {MIXTURE: mixture, LOSS: loss_text(parse_loss(loss)), TOO_LONG: self.query_one("#too-long", Turn).value}
+        return {
+            MIXTURE_KEY: mixture,
+            LOSS_KEY: loss_text(parse_loss(loss)),
+            TOO_LONG_KEY: self.query_one("#too-long", Turn).value,
+        }
 
     def _section_weight(self, section: str) -> str:
         return self.query_one(f"#section-{section}", Weight).value.strip() or "0"
@@ -190,7 +194,7 @@ class MixtureDialog(Dialog[dict[str, str]]):
             trouble.update(Content(safe_line(f"{error.what}. {error.do}.", 300)))
             return
         trouble.display = False
-        weights = {part.template: part.weight for part in parse_mixture(texts[MIXTURE])}
+        weights = {part.template: part.weight for part in parse_mixture(texts[MIXTURE_KEY])}
         self._show_shares(weights, {})
         words = "counting …" if self._dataset is not None else "no data is open"
         self._say_count(self._serial, Content.styled(words, "$text-muted"))
