@@ -1,5 +1,5 @@
-"""A run's prompt settings as texts, which a session keeps and a user reads and writes: the mixture, what is trained, and
-what happens to long rows.
+"""A run's prompt settings as texts, which a session keeps and a user reads and writes: the mixture, what is trained,
+and what happens to long rows.
 
 The numbers of a run are in `setting_texts`. Pure; knows nothing of screens.
 """
