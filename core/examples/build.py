@@ -26,7 +26,7 @@ from core.examples.trained_rows import TrainedRows
 from core.examples.training_set import TrainingSet
 from core.runs.spec import RunSpec
 from core.templates.chat_template import ChatTemplate
-from core.tokens.loss_mask import EOS, is_weighted, slot_weights
+from core.tokens.loss_mask import EOS, IGNORED, is_weighted, slot_weights
 from core.tokens.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ class TrainingSetBuilder:
         }
 
     def no_rows_error(self) -> RunError:
-        """Why no row is left to train on, by the most frequent cause first to be checked."""
+        """Why no row is left to train on, and what to change."""
         source, limit, tallies = self.spec.data.source, self.spec.prompt.max_seq_length, self.tallies
         none_left = "no row is left to train on"
         if count := tallies[Verdict.TOO_LONG].count:
@@ -292,7 +292,7 @@ class TrainingHash:
 
         section_sizes = np.diff(ends, prepend=0, axis=1)
         token_weights = np.repeat(np.tile(np.asarray(self._weights, np.float32), len(ends)), section_sizes.ravel())
-        labels = np.where(token_weights > 0, ids, np.int32(-100)).astype("<i4")
+        labels = np.where(token_weights > 0, ids, np.int32(IGNORED)).astype("<i4")
         self._lengths.update(np.ascontiguousarray(ends[:, EOS].astype("<i8")).data)
         self._ids.update(np.ascontiguousarray(ids.astype("<i4", copy=False)).data)
         self._labels.update(np.ascontiguousarray(labels).data)

@@ -30,6 +30,11 @@ class TrainedRows(msgspec.Struct, frozen=True):
     def includes(self, row: Row) -> bool:
         return not self.flag or row.sysflag == self.flag
 
+    def compares_as_trained(self, sysflag: str) -> bool:
+        """Whether rows with this sysflag are held against the held-out ones: those that are trained, without the
+        held-out ones themselves where all rows are."""
+        return (not self.flag or sysflag == self.flag) and not is_held_out(sysflag)
+
     def part(self, rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
         """The rows that are trained on, and the others."""
         if not self.flag:

@@ -175,7 +175,7 @@ class PromptsScreen(Room):
         self._tell_bad_files(view.bad_files)
         keys = ""
         if self.editing:
-            keys = f"{key_of('prompts.save')} saves it as your own, Tab moves to the row and back, Esc leaves"
+            keys = f"{key_of('prompts.save')} saves it as your own, Tab goes to the row and back, Esc leaves"
         about = about_row(view, max(10, self.app.size.width - 2), keys)
         self.query_one("#about", Static).update(Content("\n").join(about))
         is_same_row = before is not None and before.row == view.row and before.request.mode == view.request.mode

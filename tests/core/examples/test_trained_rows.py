@@ -30,3 +30,9 @@ def test_flags_that_hold_a_row_out(flag: str) -> None:
 def test_white_space_is_no_reasoning(text: str) -> None:
     assert is_blank(text) and not Row("q", reasoning=text).has_reasoning
     assert not is_blank(f"{text}x") and Row("q", reasoning=f"{text}x").has_reasoning
+
+
+def test_held_out_rows_are_not_compared_with_themselves() -> None:
+    flags = ("train", "test", "", "train ")
+    assert [TrainedRows("train").compares_as_trained(flag) for flag in flags] == [True, False, False, False]
+    assert [TrainedRows("").compares_as_trained(flag) for flag in flags] == [True, False, True, True]
