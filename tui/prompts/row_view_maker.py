@@ -17,6 +17,7 @@ from core.examples.preview import Preview, RowPreviewer
 from core.examples.trained_rows import TrainedRows
 from core.templates.chat_template import ChatTemplate
 from core.templates.template_files import beside, parse_template
+from tui.actions import key_of
 from tui.prompts.row_view import AS_DRAWN, RowView, RowViewRequest
 from tui.prompts.sheet_lines import PromptLines, SheetLines, TextLines, TokenLines, WordLines
 from tui.prompts.template_catalog import TemplateCatalog
@@ -92,7 +93,8 @@ class RowViewMaker:
         request = view.request
         template, error, draft_error = self._template_of(view)
         if template is None:
-            none_fits = UsageError("no template of the mixture is for a row without reasoning", "", "Add one with w")
+            do = f"Add one with {key_of('prompts.mixture')}"
+            none_fits = UsageError("no template of the mixture is for a row without reasoning", "", do)
             error = error or draft_error or view.choice.error or none_fits
             return replace(view, error=error, lines=WordLines(str(error), request.width, "warning"))
         prompt = request.spec.prompt

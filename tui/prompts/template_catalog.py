@@ -15,6 +15,7 @@ from core.examples.mixture import Mixture
 from core.runs.spec import RunSpec
 from core.templates.chat_template import bind
 from core.templates.template_files import Listed, list_templates
+from tui.actions import key_of
 from tui.prompts.token_texts import TokenTexts
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ class TemplateCatalog:
         file."""
         listed = self.file_of(name)
         if listed is None:
-            raise UsageError("there is no such template", name, "Choose another with t, or write it with e")
+            do = f"Choose another with {key_of('prompts.template')}, or write it with {key_of('prompts.edit')}"
+            raise UsageError("there is no such template", name, do)
         if listed.template is None:
             raise listed.error or UsageError("the template cannot be read", name)
         if name not in self._bound:
@@ -117,7 +119,7 @@ class TemplateCatalog:
             return template
         if self.tokenizer is None:
             what = "this is the model's own chat template, and the model is missing"
-            raise UsageError(what, template.name, "Choose a model with m")
+            raise UsageError(what, template.name, f"Choose a model with {key_of('app.model')}")
         return bind(template, self.tokenizer)
 
     def mixture_of(self, spec: RunSpec) -> MixtureChoice:

@@ -70,9 +70,9 @@ def test_labels_cover_the_completion_and_its_end_and_nothing_else(rows_file: Pat
     prepared = build_training_set(open_data(str(rows_file)), make_spec(rows_file, "unused"), tokenizer)
     for row in range(len(prepared)):
         ids, labels = prepared.ids(row), prepared.labels(row).tolist()
-        learnt = [label for label in labels if label != IGNORED]
-        assert ids[-1] == labels[-1] == tokenizer.eos_id and ids.tolist()[-len(learnt) :] == learnt
-        assert re.fullmatch(r"(One more than \d\.\n\n### Response:\n)?\d", tokenizer.decode(learnt[:-1]))
+        trained = [label for label in labels if label != IGNORED]
+        assert ids[-1] == labels[-1] == tokenizer.eos_id and ids.tolist()[-len(trained) :] == trained
+        assert re.fullmatch(r"(One more than \d\.\n\n### Response:\n)?\d", tokenizer.decode(trained[:-1]))
     assert prepared.trained_tokens == prepared.facts()["trained_tokens_per_epoch"]
 
 

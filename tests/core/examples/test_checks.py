@@ -24,7 +24,7 @@ ROWS = [
     Row("Empty", "", "  ", "x", index=14),
 ]
 WORDS_OF_THE_HEADING = [
-    Row("Q", "", word, "x", index=20 + place) for place, word in enumerate(("e", "Response", "### ", "n", "s:"))
+    Row("Q", "", word, "x", index=20 + n) for n, word in enumerate(("e", "Response", "### ", "n", "s:"))
 ]
 
 
@@ -84,7 +84,7 @@ def test_a_reasoning_that_stands_twice_is_found(kind: str, request: pytest.Fixtu
     assert report.reasoning_repeated.rows == [3] and "more than once" in report.faults()[0]
 
 
-def test_an_end_that_is_missing_unlearnt_or_another_token_is_found(byte_level: TextTokenizer) -> None:
+def test_an_end_that_is_missing_untrained_or_another_token_is_found(byte_level: TextTokenizer) -> None:
     batch, row = encoded(ROWS[:2], byte_level), ROWS[:2]
     ids = batch.ids.copy()
     ids[batch.starts[1] - 1] = 5
@@ -96,9 +96,9 @@ def test_an_end_that_is_missing_unlearnt_or_another_token_is_found(byte_level: T
     assert check(byte_level, cut, row).report.no_end.count == 2
     assert check(byte_level, cut, row, cut=[True, True]).report.no_end.count == 0  # chosen, and counted elsewhere
     assert check(byte_level, cut, row, "response", [True, True]).report.nothing_trained.rows == [10, 11]
-    unlearnt = Checker(byte_level, (*slot_weights("completion")[:5], 0.0))
-    unlearnt.check(row, batch.ids, batch.ends, batch.present, np.zeros(2, bool))
-    assert unlearnt.report.no_end.count == 2
+    untrained = Checker(byte_level, (*slot_weights("completion")[:5], 0.0))
+    untrained.check(row, batch.ids, batch.ends, batch.present, np.zeros(2, bool))
+    assert untrained.report.no_end.count == 2
     assert check(byte_level, batch, row, SectionWeights(reasoning=0.0)).report.faults() == []
     assert (batch.ends[:, EOS] - batch.ends[:, RESPONSE]).tolist() == [1, 1]
 

@@ -44,17 +44,17 @@ def test_what_was_put_is_found_as_it_was_encoded(byte_level: TextTokenizer) -> N
     again = EncodedStore(byte_level)
     assert len(again) == 50 and again.encoded == 0 and store.encoded == 50
     for source in (store, again):
-        places = source.find(keys_of(rows))
-        for row, place in zip(rows, places.tolist(), strict=True):
+        positions = source.find(keys_of(rows))
+        for row, position in zip(rows, positions.tolist(), strict=True):
             alone = encode_batch([TEMPLATE.segments(row)], byte_level, [0])
-            assert source.tokens(place).tolist() == alone.ids.tolist()
+            assert source.tokens(position).tolist() == alone.ids.tolist()
         assert (
-            source.gather("ends", places).tolist()
+            source.gather("ends", positions).tolist()
             == encode_batch([TEMPLATE.segments(row) for row in rows], byte_level, range(50)).ends.tolist()
         )
-        mixed = places[[3, 4, 5, 40, 19, 20, 21, 0]]
+        mixed = positions[[3, 4, 5, 40, 19, 20, 21, 0]]
         assert source.tokens_of(mixed).tolist() == [
-            id for place in mixed.tolist() for id in source.tokens(place).tolist()
+            id for position in mixed.tolist() for id in source.tokens(position).tolist()
         ]
     assert (again.find(keys_of(rows_of(50, 60))) == -1).all()
     assert (
@@ -81,11 +81,11 @@ def test_many_small_parts_become_one(byte_level: TextTokenizer, monkeypatch: pyt
         store.close()
     assert len(list(store.folder.glob("*.rows"))) < 4
     assert [
-        store.tokens(place).tolist() for place in store.find(keys_of(rows)).tolist()
+        store.tokens(position).tolist() for position in store.find(keys_of(rows)).tolist()
     ]  # files that went are still mapped
     again = EncodedStore(byte_level)
-    for row, place in zip(rows, again.find(keys_of(rows)).tolist(), strict=True):
-        assert again.tokens(place).tolist() == encode_batch([TEMPLATE.segments(row)], byte_level, [0]).ids.tolist()
+    for row, position in zip(rows, again.find(keys_of(rows)).tolist(), strict=True):
+        assert again.tokens(position).tolist() == encode_batch([TEMPLATE.segments(row)], byte_level, [0]).ids.tolist()
 
 
 def test_a_damaged_part_is_as_if_it_were_not_there(byte_level: TextTokenizer) -> None:

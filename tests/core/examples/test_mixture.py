@@ -37,9 +37,9 @@ def test_the_realised_share_is_the_one_asked_for(share: float, seed: int) -> Non
     assert abs(got - share) <= 6 * spread  # once in 10^9; and exact for 0 and 1
 
 
-def test_order_and_place_do_not_matter_but_the_seed_does() -> None:
+def test_order_and_position_do_not_matter_but_the_seed_does() -> None:
     shuffled = [
-        msgspec.structs.replace(row, index=place) for place, row in enumerate(random.Random(1).sample(ROWS, len(ROWS)))
+        msgspec.structs.replace(row, index=index) for index, row in enumerate(random.Random(1).sample(ROWS, len(ROWS)))
     ]
     by_question = dict(zip((row.instruction for row in ROWS), names(ROWS, 0.15, 3442), strict=True))
     assert [by_question[row.instruction] for row in shuffled] == names(shuffled, 0.15, 3442)
@@ -78,9 +78,9 @@ weights = st.lists(st.integers(0, 20), min_size=4, max_size=4).filter(any)
 def test_a_mixture_gives_every_template_its_share(given_weights: list[int], seed: int) -> None:
     mixture = Mixture(list(zip(ALL, map(float, given_weights), strict=True)), seed)
     drawn = [mixture.template_index(row) for row in ROWS]
-    for place, share in enumerate(mixture.shares()):
-        assert math.isclose(share, given_weights[place] / sum(given_weights), abs_tol=1e-12)
-        assert abs(drawn.count(place) / len(ROWS) - share) <= 6 * (share * (1 - share) / len(ROWS)) ** 0.5
+    for index, share in enumerate(mixture.shares()):
+        assert math.isclose(share, given_weights[index] / sum(given_weights), abs_tol=1e-12)
+        assert abs(drawn.count(index) / len(ROWS) - share) <= 6 * (share * (1 - share) / len(ROWS)) ** 0.5
 
 
 @settings(max_examples=15, deadline=None)

@@ -64,7 +64,7 @@ def test_ids_and_labels_are_the_encoders(tokenizer: TextTokenizer, name: str, pr
     preview = RowPreviewer(tokenizer).preview(ROW, template, prompt)
     assert preview.ids == encoded.ids
     assert "".join(text for _, text in preview.texts) == encoded.text
-    assert sum(learnt for _, learnt in preview.section_counts()) == sum(label != -100 for label in encoded.labels)
+    assert sum(trained for _, trained in preview.section_counts()) == sum(label != -100 for label in encoded.labels)
     assert sum(count for count, _ in preview.section_counts()) == len(encoded.ids)
 
 
@@ -83,13 +83,13 @@ def test_a_long_row_gets_the_verdict_that_training_gives_it(tokenizer: TextToken
         assert preview.outcome == "left out" and builder.tallies[Verdict.TOO_LONG].rows == [1] and len(prepared) == 1
     else:
         assert preview.outcome == "cut" and preview.ids == prepared.ids(1).tolist() and len(preview.ids) <= 400
-        assert sum(learnt for _, learnt in preview.section_counts()) == int((prepared.labels(1) != -100).sum())
+        assert sum(trained for _, trained in preview.section_counts()) == int((prepared.labels(1) != -100).sum())
         texts = "".join(text for _, text in preview.texts)
         assert texts == tokenizer.decode([id for id in preview.ids if id != tokenizer.eos_id])
         assert ("…" in texts and texts.endswith("\n4")) if too_long == "cut_reasoning" else not texts.endswith("4")
 
 
-def test_no_token_learnt_leaves_a_row_out(tokenizer: TextTokenizer) -> None:
+def test_no_trained_token_leaves_a_row_out(tokenizer: TextTokenizer) -> None:
     preview = RowPreviewer(tokenizer).preview(
         LONG,
         get_template("alpaca-reasoning"),
@@ -137,7 +137,7 @@ def test_a_marker_in_the_middle_of_a_line_is_text(tokenizer: TextTokenizer) -> N
     assert RowPreviewer(tokenizer).preview(row, get_template("alpaca-reasoning"), PromptSection()).warnings == []
 
 
-def test_a_chat_form_without_a_place_for_reasoning_says_so(tokenizer: TextTokenizer) -> None:
+def test_a_chat_template_without_a_place_for_reasoning_says_so(tokenizer: TextTokenizer) -> None:
     preview = RowPreviewer(tokenizer).preview(ROW, bind(get_template("chat"), tokenizer), PromptSection())
     assert any("no place for the reasoning" in warning for warning in preview.warnings)
 
