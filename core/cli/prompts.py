@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,14 +14,15 @@ from core.base.command_output import Output
 from core.base.errors import DataError, RunError, SuironError, UsageError
 from core.base.row import Row
 from core.base.safe_text import safe_line
-from core.examples.preview import Examiner, Preview
-from core.examples.run_mixture import bound_mixture, policy_of
-from core.examples.run_rows import facts_of, open_rows
-from core.runs.prompt_texts import TOO_LONGS
+from core.examples.example import AnyTemplate, Verdict, drops_empty_input, joined_text
+from core.examples.preview import Preview, RowPreviewer
+from core.examples.run_mixture import bound_mixture
+from core.examples.run_rows import data_facts, open_rows
+from core.runs.prompt_texts import TOO_LONG_CHOICES
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, check, load_spec
 from core.session import load_session
 from core.templates.by_name import get_template
-from core.templates.chat_template import ChatTemplate, bind
+from core.templates.chat_template import bind
 from core.templates.template import Template
 from core.templates.template_files import beside, list_templates
 from core.tokens.encode import EncodedRow, as_row, encode_prompt
@@ -29,47 +30,27 @@ from core.tokens.loss_mask import IGNORED, is_weighted
 from core.tokens.segments import Segment
 from core.tokens.tokenizer import TextTokenizer
 
+if TYPE_CHECKING:
+    from core.examples.build import TrainingSetBuilder
+
 END_WARNING = (
-    "the end of these rows is cut off: they lose their end of sequence and as much of their answer as does not fit, and teach a model to go on"
-    " thinking without ever answering or ending; `cut_reasoning` keeps both"
+    "the end of these rows is cut off: they lose their end of sequence and as much of their answer as does not fit,"
+    " and teach a model to go on thinking without ever answering or ending; `cut_reasoning` keeps both"
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
     listing = tasks.add_parser(
-        "list", help="every template file: built in, your own, beside a data set; bad ones with what is wrong in them"
+        "list", help="every template file: built in, your own, beside a data set; and what is wrong with bad ones"
     )
-    listing.add_argument("--beside", default="", metavar="SOURCE", help="also those that lie beside this data set")
+    listing.add_argument("--beside", default="", metavar="SOURCE", help="also the templates beside this data set")
     show = tasks.add_parser(
         "show", help="one row in one template: the exact text, tokens, sections, labels, and what a model is asked with"
     )
-    show.add_argument("source", help="as for `data`")
-    show.add_argument("--split", default="", help="split of a hub data set or saved directory")
-    show.add_argument("--row", type=int, default=0, help="the row's index, from 0")
-    show.add_argument(
-        "--spec", type=Path, metavar="SPEC.toml", help="as this run would train it; what else is given here wins"
-    )
-    show.add_argument(
-        "--template",
-        default="",
-        help="a name that `prompts list` shows; without it the one the run draws, or alpaca-reasoning",
-    )
-    show.add_argument(
-        "--model",
-        default="",
-        help="whose tokens: a folder, hub name or `demo`; without it the run's, or the text alone",
-    )
-    show.add_argument("--loss-on", choices=("completion", "all", "response"), help="what is learnt")
-    drop = "leave out the heading of an empty input, or keep it (default: as the template says)"
-    show.add_argument("--drop-empty-input", action=argparse.BooleanOptionalAction, help=drop)
-    show.add_argument(
-        "--max-length", type=int, metavar="N", dest="max_seq_length", help="tokens a row may have (default 2048)"
-    )
-    show.add_argument("--too-long", choices=TOO_LONGS, help="what happens to a longer row (default drop)")
+    _add_show_arguments(show)
     check = tasks.add_parser(
-        "check",
-        help="everything training would look at before it starts: counts, lengths, checks of every row, the hash",
+        "check", help="what training checks before it starts: counts, lengths, checks of every row, the hash"
     )
     check.add_argument("spec", type=Path, help="a run's specification")
     for task in (listing, show, check):
@@ -78,87 +59,113 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def _add_show_arguments(show: argparse.ArgumentParser) -> None:
+    show.add_argument("source", help="as for `data`")
+    show.add_argument("--split", default="", help="split of a hub data set or saved directory")
+    show.add_argument("--row", type=int, default=0, help="the row's index, from 0")
+    show.add_argument(
+        "--spec", type=Path, metavar="SPEC.toml", help="as this run would train it; the other options override it"
+    )
+    template = "a name that `prompts list` shows (default: the one the run draws, or alpaca-reasoning)"
+    show.add_argument("--template", default="", help=template)
+    model = "whose tokens: a folder, hub name or `demo` (default: the run's model, or the text alone)"
+    show.add_argument("--model", default="", help=model)
+    show.add_argument("--loss-on", choices=("completion", "all", "response"), help="what is trained")
+    drop = "leave out the heading of an empty input, or keep it (default: as the template says)"
+    show.add_argument("--drop-empty-input", action=argparse.BooleanOptionalAction, help=drop)
+    show.add_argument(
+        "--max-length", type=int, metavar="N", dest="max_seq_length", help="tokens a row may have (default 2048)"
+    )
+    show.add_argument("--too-long", choices=TOO_LONG_CHOICES, help="what happens to a longer row (default drop)")
+
+
 def run(arguments: argparse.Namespace, output: Output) -> int:
     return {"list": _list, "show": _show, "check": _check}[arguments.task](arguments, output)
 
 
+# -- list --
+
+
 def _list(arguments: argparse.Namespace, output: Output) -> int:
-    for one in list_templates(beside(arguments.beside)):
-        template, error = one.template, one.error
-        said: dict[str, Any] = {"name": one.name, "origin": one.origin, "path": str(one.path)}
+    for listed in list_templates(beside(arguments.beside)):
+        template, error = listed.template, listed.error
+        record: dict[str, Any] = {"name": listed.name, "origin": listed.origin, "path": str(listed.path)}
         if template is not None:
-            said |= {
-                "words": template.words,
-                "reasoning": template.has_reasoning,
-                "drop_empty_input": template.drop_empty_input,
-            }
-            said |= {"languages": list(template.versions), "chat": template.chat}
+            record["words"] = template.words
+            record["reasoning"] = template.has_reasoning
+            record["drop_empty_input"] = template.drop_empty_input
+            record["languages"] = list(template.versions)
+            record["chat"] = template.chat
             languages = f" ({', '.join(template.versions)})" if len(template.versions) > 1 else ""
-            output.text(f"{one.name:28} {one.origin:15} {safe_line(template.words, 100)}{languages}")
+            output.text(f"{listed.name:28} {listed.origin:15} {safe_line(template.words, 100)}{languages}")
         elif error is not None:
-            said["error"] = {"what": error.what, "where": error.where, "do": error.do}
-            output.text(f"{safe_line(one.name, 28):28} {one.origin:15} cannot be used")
+            record["error"] = {"what": error.what, "where": error.where, "do": error.do}
+            output.text(f"{safe_line(listed.name, 28):28} {listed.origin:15} cannot be used")
             output.note(str(error))
-        output.record(said)
+        output.record(record)
     return 0
+
+
+# -- show --
 
 
 def _show(arguments: argparse.Namespace, output: Output) -> int:
-    spec = _shown_as(arguments)
-    data = open_rows(spec.data)
-    if not 0 <= arguments.row <= data.highest:
-        raise DataError(f"there is no row {arguments.row}", data.name, f"Rows run from 0 to {data.highest}")
-    try:
-        row = data.row(arguments.row)
-    except IndexError as error:
-        raise DataError(f"row {arguments.row} was deleted", data.name, "`data edit --undo` brings it back") from error
-    named = (
-        get_template(arguments.template or "alpaca-reasoning", beside(spec.data.source))
-        if arguments.template or not arguments.spec
-        else None
-    )
+    spec = _spec_to_show(arguments)
+    row = _row_to_show(arguments, spec)
+    named: Template | None = None
+    if arguments.template or not arguments.spec:
+        named = get_template(arguments.template or "alpaca-reasoning", beside(spec.data.source))
     model = spec.model.name or (load_session().model if named is not None and named.chat is not None else "")
-    tokenizer = _tokenizer(model, output, spec.model.trust_remote_code) if model else None
-    template = _template(named, row, spec, tokenizer)
-    policy = policy_of(spec.prompt)
-    preview = Examiner(tokenizer).preview(row, template, policy)
-    prompts = _prompts(template, row, policy.drops(template))
+    tokenizer = _load_tokenizer(model, output, spec.model.trust_remote_code) if model else None
+    template = _template_to_show(named, row, spec, tokenizer)
+    preview = RowPreviewer(tokenizer).preview(row, template, spec.prompt)
+    prompts = _inference_segments(template, row, drops_empty_input(spec.prompt, template))
     text = "".join(text for _, text in preview.texts)
-    said: dict[str, Any] = {
+    record: dict[str, Any] = {
         "row": row.index,
         "template": template.name,
         "text": text,
-        "fate": preview.fate,
+        "fate": preview.outcome,
         "why": preview.why,
+        "warnings": preview.warnings,
+        "prompts": {name: joined_text(segments) for name, segments in prompts.items()},
     }
-    said |= {"warnings": preview.warnings, "prompts": {name: _joined(parts) for name, parts in prompts.items()}}
     output.text(text)
     if tokenizer is not None and preview.ids:
-        encoded = _encoded(preview, text, is_weighted(policy.loss_on))
-        tokens = _tokens(encoded, tokenizer)
-        said |= {"model": model, "ids": encoded.ids, "labels": encoded.labels, "spans": encoded.spans, "tokens": tokens}
-        said |= {"weights": encoded.weights, "tokens_before": preview.tokens_before}
-        said["prompt_ids"] = {name: encode_prompt(parts, tokenizer) for name, parts in prompts.items()}
-        output.text("\n  place      id  section    learnt  text")
-        for place, token in enumerate(tokens):
-            output.text(
-                f"{place:7} {token['id']:7}  {token['section']:9}  {'yes' if token['learnt'] else '-':6}  {_visible(token['text'])}"
-            )
-        counts = ", ".join(f"{span.kind} {span.end - span.start}" for span in encoded.spans)
-        output.text(
-            f"\n{len(encoded.ids)} tokens ({counts}), {sum(label != IGNORED for label in encoded.labels)} learnt"
-        )
-    for name, asked in said["prompts"].items():
-        output.text(f"\n-- asked {name.replace('_', ' ')} --\n{asked}")
-    if preview.fate != "trained":
-        output.note(f"This row is {preview.fate}: {preview.why}.")
+        encoded = _encoded_row(preview, text, is_weighted(spec.prompt.loss_on))
+        tokens = _token_records(encoded, tokenizer)
+        record |= {
+            "model": model,
+            "ids": encoded.ids,
+            "labels": encoded.labels,
+            "spans": encoded.spans,
+            "tokens": tokens,
+            "weights": encoded.weights,
+            "tokens_before": preview.full_length,
+            "prompt_ids": {name: encode_prompt(segments, tokenizer) for name, segments in prompts.items()},
+        }
+        _print_tokens(encoded, tokens, output)
+    for name, prompt in record["prompts"].items():
+        output.text(f"\n-- asked {name.replace('_', ' ')} --\n{prompt}")
+    if preview.outcome != "trained":
+        output.note(f"This row is {preview.outcome}: {preview.why}.")
     for warning in preview.warnings:
         output.note(f"Warning: {warning}.")
-    output.record(said)
+    output.record(record)
     return 0
 
 
-def _shown_as(arguments: argparse.Namespace) -> RunSpec:
+def _print_tokens(encoded: EncodedRow, tokens: list[dict[str, Any]], output: Output) -> None:
+    output.text("\n  index      id  section    trained  text")
+    for index, token in enumerate(tokens):
+        trained = "yes" if token["learnt"] else "-"
+        output.text(f"{index:7} {token['id']:7}  {token['section']:9}  {trained:7}  {_visible(token['text'])}")
+    counts = ", ".join(f"{span.kind} {span.end - span.start}" for span in encoded.spans)
+    trained_tokens = sum(label != IGNORED for label in encoded.labels)
+    output.text(f"\n{len(encoded.ids)} tokens ({counts}), {trained_tokens} trained")
+
+
+def _spec_to_show(arguments: argparse.Namespace) -> RunSpec:
     """The run to show the row as, without a model where none is named. Raises RunError, UsageError."""
     if arguments.spec is not None:
         spec = load_spec(arguments.spec)
@@ -168,58 +175,59 @@ def _shown_as(arguments: argparse.Namespace) -> RunSpec:
         )
     columns = spec.data.columns if arguments.source == spec.data.source else None  # they are of the run's own source
     data = DataSection(source=arguments.source, split=arguments.split, columns=columns)
-    given = {key: getattr(arguments, key) for key in ("loss_on", "drop_empty_input", "max_seq_length", "too_long")}
-    prompt = msgspec.structs.replace(spec.prompt, **{key: value for key, value in given.items() if value is not None})
+    options = {key: getattr(arguments, key) for key in ("loss_on", "drop_empty_input", "max_seq_length", "too_long")}
+    given = {key: value for key, value in options.items() if value is not None}
+    prompt = msgspec.structs.replace(spec.prompt, **given)
     model = msgspec.structs.replace(spec.model, name=arguments.model or spec.model.name)
     spec = msgspec.structs.replace(spec, data=data, model=model, prompt=prompt)
     check(msgspec.structs.replace(spec, model=ModelSection(name=model.name or "none")))
     return spec
 
 
-def _template(
-    named: Template | None, row: Row, spec: RunSpec, tokenizer: TextTokenizer | None
-) -> Template | ChatTemplate:
-    """The one that was named, else the one that the run draws for the row."""
+def _row_to_show(arguments: argparse.Namespace, spec: RunSpec) -> Row:
+    """Raises DataError where there is no such row."""
+    data = open_rows(spec.data)
+    if not 0 <= arguments.row <= data.highest:
+        raise DataError(f"there is no row {arguments.row}", data.name, f"Rows run from 0 to {data.highest}")
+    try:
+        return data.row(arguments.row)
+    except IndexError as error:
+        raise DataError(f"row {arguments.row} was deleted", data.name, "`data edit --undo` brings it back") from error
+
+
+def _template_to_show(named: Template | None, row: Row, spec: RunSpec, tokenizer: TextTokenizer | None) -> AnyTemplate:
+    """The one that was named, else the one that the run draws for the row. Raises UsageError."""
     if named is not None:
         return bind(named, tokenizer) if tokenizer is not None else named
     if tokenizer is None:
         raise UsageError("the run names no model", "--spec", "Name one with --model, or a template with --template")
-    drawn = bound_mixture(spec.prompt.mixture, spec.prompt.seed, spec.data.source, tokenizer).choose(row)
+    drawn = bound_mixture(spec.prompt, spec.data.source, tokenizer).template_for(row)
     if drawn is None:
-        what = (
-            "the row has no reasoning, and every template of the run's mixture asks for one: it is left out of training"
-        )
+        what = "the row has no reasoning, and every template of the run's mixture needs one: it is left out of training"
         raise UsageError(what, f"row {row.index}", "Name a template with --template")
     return drawn
 
 
-def _encoded(preview: Preview, text: str, weighted: bool) -> EncodedRow:
-    """The preview in the encoder's words."""
+def _encoded_row(preview: Preview, text: str, weighted: bool) -> EncodedRow:
+    """The preview as the encoder gives a row."""
     import numpy as np
 
-    return as_row(
-        np.array(preview.ids, np.int32),
-        np.array(preview.ends, np.int32),
-        preview.present,
-        text,
-        preview.weights,
-        weighted,
-    )
+    ids, ends = np.array(preview.ids, np.int32), np.array(preview.ends, np.int32)
+    return as_row(ids, ends, preview.present, text, preview.weights, weighted)
 
 
-def _prompts(template: Template | ChatTemplate, row: Row, drop: bool) -> dict[str, Sequence[Segment]]:
+def _inference_segments(template: AnyTemplate, row: Row, drop: bool) -> dict[str, Sequence[Segment]]:
     """What inference feeds: up to where the model writes, with the first half of the reasoning, and with all of it."""
-    given = (row.instruction, row.input)
-    prompts: dict[str, Sequence[Segment]] = {"without_more": template.prompt_segments(*given, drop, row.syslang)}
+    question = (row.instruction, row.input)
+    prompts: dict[str, Sequence[Segment]] = {"without_more": template.prompt_segments(*question, drop, row.syslang)}
     if template.has_reasoning:
-        prompts["with_a_reasoning_begun"] = template.continue_segments(
-            *given, row.reasoning[: len(row.reasoning) // 2], drop, row.syslang
-        )
-        prompts["with_its_reasoning"] = template.answer_segments(*given, row.reasoning, drop, row.syslang)
+        half = row.reasoning[: len(row.reasoning) // 2]
+        prompts["with_a_reasoning_begun"] = template.continue_segments(*question, half, drop, row.syslang)
+        prompts["with_its_reasoning"] = template.answer_segments(*question, row.reasoning, drop, row.syslang)
     return prompts
 
 
-def _tokens(encoded: EncodedRow, tokenizer: TextTokenizer) -> list[dict[str, Any]]:
+def _token_records(encoded: EncodedRow, tokenizer: TextTokenizer) -> list[dict[str, Any]]:
     sections = [span.kind for span in encoded.spans for _ in range(span.start, span.end)]
     return [
         {"id": id, "text": tokenizer.token_text(id), "section": section, "learnt": label != IGNORED}
@@ -227,77 +235,77 @@ def _tokens(encoded: EncodedRow, tokenizer: TextTokenizer) -> list[dict[str, Any
     ]
 
 
+# -- check --
+
+
 def _check(arguments: argparse.Namespace, output: Output) -> int:
-    from core.examples.prepare import examine
+    from core.examples.build import examine_training_set
 
     spec = load_spec(arguments.spec)
     data = open_rows(spec.data)
-    tokenizer = _tokenizer(spec.model.name, output, spec.model.trust_remote_code)
-    prepared, report, work = examine(
+    tokenizer = _load_tokenizer(spec.model.name, output, spec.model.trust_remote_code)
+    training_set, report, builder = examine_training_set(
         data, spec, tokenizer, lambda rows: output.progress(f"{rows:,} of {len(data):,} rows")
     )
     output.progress_done()
-    if prepared is None:
-        raise work.nothing_left()
-    facts, faults, warnings = prepared.facts(), report.faults(), _warnings(prepared.facts(), spec)
+    if training_set is None:
+        raise builder.no_rows_error()
+    facts, faults = training_set.facts(), report.faults()
+    warnings = _spec_warnings(facts, spec)
     output.record(
         {
-            **facts_of(data),
+            **data_facts(data),
             **facts,
             "checks": report,
             "faults": faults,
             "warnings": warnings,
-            "rows_encoded_now": prepared.store.encoded,
+            "rows_encoded_now": training_set.store.encoded,
         }
     )
-    output.text(f"{data.name}: {len(data):,} rows, {len(prepared):,} to train on")
-    output.text(f"mixture   {work.realised(prepared.template).words()}")
-    output.text(
-        f"tokens    {prepared.tokens:,} a pass, {prepared.trained_tokens:,} of them learnt; the longest row has {prepared.longest:,}"
-    )
-    cut = f"too long, {spec.prompt.too_long}"
-    for words, found in (
-        ("too long, left out", work.too_long),
-        (cut, work.cut),
-        ("no template for them", work.not_drawn),
-    ):
-        if found.count:
-            output.text(f"          {words}: {found.words()}")
-    if work.unreadable:
-        output.text(
-            f"          cannot be encoded: {len(work.unreadable):,}, the first {work.unreadable[0][0]} because {work.unreadable[0][1]}"
-        )
-    output.text(
-        f"checked   {report.rows:,} rows, {report.reasonings:,} with a reasoning that is learnt: {'no fault' if not faults else 'FAULTS'}"
-    )
-    output.text(f"hash      {prepared.hash}")
+    tokens = f"{training_set.tokens:,} a pass, {training_set.trained_tokens:,} of them trained"
+    verdict = "no fault" if not faults else "FAULTS"
+    output.text(f"{data.name}: {len(data):,} rows, {len(training_set):,} to train on")
+    output.text(f"mixture   {builder.template_counts(training_set.template_indices).words()}")
+    output.text(f"tokens    {tokens}; the longest row has {training_set.longest:,}")
+    _print_left_out(builder, output)
+    output.text(f"checked   {report.rows:,} rows, {report.reasonings:,} with a trained reasoning: {verdict}")
+    output.text(f"hash      {training_set.hash}")
     for warning in warnings:
         output.note(f"Warning: {warning}.")
     if faults:
-        raise RunError(
-            "training would not start: " + "; ".join(faults),
-            str(arguments.spec),
-            "Mend those rows, or the template, and check again",
-        )
+        what = "training would not start: " + "; ".join(faults)
+        raise RunError(what, str(arguments.spec), "Fix those rows, or the template, and check again")
     return 0
 
 
-def _warnings(facts: dict[str, Any], spec: RunSpec) -> list[str]:
-    found = []
+def _print_left_out(builder: TrainingSetBuilder, output: Output) -> None:
+    for verdict, words in (
+        (Verdict.TOO_LONG, "too long, left out"),
+        (Verdict.CUT, f"too long, {builder.spec.prompt.too_long}"),
+        (Verdict.NO_TEMPLATE, "no template for them"),
+    ):
+        if builder.tallies[verdict].count:
+            output.text(f"          {words}: {builder.tallies[verdict].words()}")
+    if builder.unreadable:
+        index, why = builder.unreadable[0]
+        output.text(f"          cannot be encoded: {len(builder.unreadable):,}, the first {index} because {why}")
+
+
+def _spec_warnings(facts: dict[str, Any], spec: RunSpec) -> list[str]:
+    """What the run does that its user may not expect, a sentence each."""
+    warnings = []
     if facts["rows_cut_end"]:
-        found.append(f"{facts['rows_cut_end']:,} rows: {END_WARNING}")
+        warnings.append(f"{facts['rows_cut_end']:,} rows: {END_WARNING}")
     if names := facts["templates_without_place_for_reasoning"]:
-        found.append(f"the model's chat template has no place for the reasoning: {', '.join(names)} leaves it out")
-    if facts["rows_reasoning_changed_by_tokenizer"]:
-        found.append(
-            f"{facts['rows_reasoning_changed_by_tokenizer']:,} reasonings hold characters that the tokenizer changes"
-        )
+        warnings.append(f"the model's chat template has no place for the reasoning: {', '.join(names)} leaves it out")
+    if changed := facts["rows_reasoning_changed_by_tokenizer"]:
+        warnings.append(f"{changed:,} reasonings hold characters that the tokenizer changes")
     if spec.prompt.loss_on == "all":
-        found.append("the prompt is learnt as well, as loss_on says")
-    return found
+        warnings.append("the prompt is trained as well, as loss_on says")
+    return warnings
 
 
-def _tokenizer(model: str, output: Output, trust_remote_code: bool = False) -> TextTokenizer:
+def _load_tokenizer(model: str, output: Output, trust_remote_code: bool = False) -> TextTokenizer:
     folder = Path(model).expanduser()
     if not (folder / "tokenizer.json").is_file():
         from core.models.resolve import local_folder
@@ -306,19 +314,14 @@ def _tokenizer(model: str, output: Output, trust_remote_code: bool = False) -> T
             folder = local_folder(model, output.note, trust_remote_code=trust_remote_code)
         except SuironError as error:
             if folder.is_dir():
-                raise UsageError(
-                    "there is no tokenizer.json in it", model, "Name a model's folder, a hub name or `demo`"
-                ) from error
+                do = "Name a model's folder, a hub name or `demo`"
+                raise UsageError("the folder has no tokenizer.json", model, do) from error
             raise
     return TextTokenizer.from_folder(folder)
 
 
-def _joined(segments: Sequence[Segment]) -> str:
-    return "".join(one.text for one in segments)
-
-
 def _visible(text: str) -> str:
-    """A token on one line: its line ends and outer blanks as signs."""
+    """A token on one line: its line ends and outer spaces as signs."""
     inner = text.strip(" ")
     left = len(text) - len(text.lstrip(" "))
     right = len(text) - left - len(inner)

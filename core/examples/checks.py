@@ -1,13 +1,11 @@
-"""What must hold of every row before a model is trained on it, checked on the token ids themselves, a batch at a time,
-by row numbers.
+"""What must hold of every row before a model is trained on it, checked on the token ids themselves, a batch at a time.
 
-- A reasoning that is trained stands in the text that its ids say, within its own span, once (again only where another
-  cell of the row says it too,
-  or where it is so short that the template's own words may).
-- The last token is the end of sequence and is learnt; only the policy that cuts the end may break this, and is counted
-  for it.
-- At least one token is learnt.
-- No row that was held out stands in the training text: neither as the row it is, nor as a text that is trained.
+- A trained reasoning is in the text that the ids say, within its own span, once. It may be there again only where
+  another cell of the row says it too, or where it is so short that the template's own words may hold it.
+- The last token is the end of sequence and is trained. Only truncation at the end may break this; such rows are counted
+  elsewhere.
+- At least one token is trained.
+- No held-out row is in the training text: neither the row as it is, nor its text as the run would train it.
 
 Knows ids, spans and rows; neither templates nor where rows come from.
 """
@@ -15,11 +13,13 @@ Knows ids, spans and rows; neither templates nor where rows come from.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntFlag
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from core.base.row import Row
+from core.examples.example import trained_tokens
 from core.tokens.loss_mask import ELLIPSIS, EOS, MARKER, OPENING, REASONING, RESPONSE
 
 if TYPE_CHECKING:
@@ -30,69 +30,106 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-NAMED = 20  # row numbers kept as examples
-_SHORT = 64  # bytes of a reasoning that may be words of a template, before it or in the heading after it
+EXAMPLES_KEPT = 20  # row indices kept as examples of a fault
+_EXAMPLES_SHOWN = 5
+_SHORT = 64  # bytes of a reasoning that may also be words of the template
 
 
-class Found(msgspec.Struct):
-    """How many rows, and the numbers of the first of them."""
+class Fault(IntFlag):
+    """What a check finds in a row."""
+
+    REASONING_MISSING = 1
+    REASONING_REPEATED = 2
+    REASONING_CHANGED = 4
+    """By the tokenizer itself, which cannot represent it as written. Does not forbid training."""
+    NO_END = 8
+    NOTHING_TRAINED = 16
+
+
+class RowTally(msgspec.Struct):
+    """How many rows, and which the first of them are."""
 
     count: int = 0
+    """Rows."""
     rows: list[int] = []
+    """Indices of the first rows in their source, at most `EXAMPLES_KEPT`."""
 
-    def add(self, row: int) -> None:
+    def add(self, row_index: int) -> None:
         self.count += 1
-        if len(self.rows) < NAMED:
-            self.rows.append(row)
+        if len(self.rows) < EXAMPLES_KEPT:
+            self.rows.append(row_index)
 
     def words(self) -> str:
-        return f"{self.count:,} ({', '.join(map(str, self.rows[:5]))}{', …' if self.count > 5 else ''})"
+        """`12 (0, 4, 5, 9, 11, …)`."""
+        shown = ", ".join(map(str, self.rows[:_EXAMPLES_SHOWN]))
+        return f"{self.count:,} ({shown}{', …' if self.count > _EXAMPLES_SHOWN else ''})"
 
 
 class Leak(msgspec.Struct, frozen=True):
-    """held_out: the number of a row that was held out; trained: of one that is trained and says the same; whole: all of
-    the row is the same, not only the text that is trained."""
+    """A held-out row that is in the training text."""
 
     held_out: int
+    """Index of the held-out row in its source."""
     trained: int
+    """Index of a row that is trained and says the same."""
     whole: bool
+    """Whether the two rows are equal, not only the text that is trained of them."""
 
 
-class Report(msgspec.Struct):
-    """What was found. rows: how many were checked; reasonings: how many of them are trained with theirs."""
+_JSON_NAMES = {"reasoning_repeated": "reasoning_again", "nothing_trained": "nothing_learnt"}  # `prompts check --json`
+
+
+class CheckReport(msgspec.Struct, rename=_JSON_NAMES):
+    """What the checks found in the rows of a training set."""
 
     rows: int = 0
+    """Rows that were checked."""
     reasonings: int = 0
-    reasoning_missing: Found = msgspec.field(default_factory=Found)
-    reasoning_again: Found = msgspec.field(default_factory=Found)
-    reasoning_changed: Found = msgspec.field(
-        default_factory=Found
-    )  # by the tokenizer itself, which cannot say it as written
-    no_end: Found = msgspec.field(default_factory=Found)
-    nothing_learnt: Found = msgspec.field(default_factory=Found)
+    """Rows among them that are trained with their reasoning."""
+    reasoning_missing: RowTally = msgspec.field(default_factory=RowTally)
+    """Rows whose reasoning is not in the trained text."""
+    reasoning_repeated: RowTally = msgspec.field(default_factory=RowTally)
+    """Rows whose reasoning is in the trained text more than once."""
+    reasoning_changed: RowTally = msgspec.field(default_factory=RowTally)
+    """Rows whose reasoning the tokenizer cannot represent as written."""
+    no_end: RowTally = msgspec.field(default_factory=RowTally)
+    """Rows that do not end with a trained end of sequence."""
+    nothing_trained: RowTally = msgspec.field(default_factory=RowTally)
+    """Rows without a trained token."""
     leaks: int = 0
+    """Held-out rows that are in the training text."""
     leaked: list[Leak] = []
+    """The first of these, at most `EXAMPLES_KEPT`."""
+
+    def add_fault(self, fault: Fault, row_index: int) -> None:
+        tallies = {
+            Fault.REASONING_MISSING: self.reasoning_missing,
+            Fault.REASONING_REPEATED: self.reasoning_repeated,
+            Fault.REASONING_CHANGED: self.reasoning_changed,
+            Fault.NO_END: self.no_end,
+            Fault.NOTHING_TRAINED: self.nothing_trained,
+        }
+        tallies[fault].add(row_index)
 
     def faults(self) -> list[str]:
         """What forbids training, a sentence each."""
         found = []
-        for here, words in (
+        for tally, words in (
             (self.reasoning_missing, "rows lose their reasoning in the trained text"),
-            (self.reasoning_again, "rows say their reasoning more than once in the trained text"),
+            (self.reasoning_repeated, "rows say their reasoning more than once in the trained text"),
             (self.no_end, "rows do not end with a trained end of sequence"),
-            (self.nothing_learnt, "rows have no trained token"),
+            (self.nothing_trained, "rows have no trained token"),
         ):
-            if here.count:
-                found.append(f"{here.count:,} {words}: {here.words()}")
+            if tally.count:
+                found.append(f"{tally.count:,} {words}: {tally.words()}")
         if self.leaks:
-            shown = ", ".join(f"{leak.held_out} as {leak.trained}" for leak in self.leaked[:5])
-            found.append(
-                f"{self.leaks:,} held-out rows are in the training text: {shown}{', …' if self.leaks > 5 else ''}"
-            )
+            shown = ", ".join(f"{leak.held_out} as {leak.trained}" for leak in self.leaked[:_EXAMPLES_SHOWN])
+            more = ", …" if self.leaks > _EXAMPLES_SHOWN else ""
+            found.append(f"{self.leaks:,} held-out rows are in the training text: {shown}{more}")
         return found
 
 
-class Bytes:
+class TokenBytes:
     """The bytes that ids say, many rows at once; for tokenizers whose every token has bytes of its own."""
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
@@ -101,135 +138,142 @@ class Bytes:
         pieces = [tokenizer.pieces.data(id) or b"" for id in range(tokenizer.vocab_size)]
         self.lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
         self._starts = np.cumsum(self.lengths) - self.lengths
-        self._blob = np.frombuffer(b"".join(pieces), np.uint8)
+        self._bytes = np.frombuffer(b"".join(pieces), np.uint8)
 
-    def of(self, ids: Ints) -> tuple[bytes, Array]:
-        """The bytes of all ids, joined, and where each one's begin; one more for the end."""
+    def of_ids(self, ids: Ints) -> tuple[bytes, Array]:
+        """The bytes of all ids, joined, and where those of each id begin, with the end of the last."""
         import numpy as np
 
         lengths = self.lengths[ids]
-        until = np.cumsum(lengths)
-        places = np.arange(int(until[-1]) if len(until) else 0) + np.repeat(
-            self._starts[ids] - (until - lengths), lengths
-        )
-        return self._blob[places].tobytes(), np.concatenate(([0], until))
+        ends = np.cumsum(lengths)
+        total = int(ends[-1]) if len(ends) else 0
+        offsets = np.arange(total) + np.repeat(self._starts[ids] - (ends - lengths), lengths)
+        return self._bytes[offsets].tobytes(), np.concatenate(([0], ends))
 
 
 class Checker:
-    """One pass over the rows of a training set; `report` grows with every `check`. weights: of the six slots."""
+    """One pass over the rows of a training set; `report` grows with every `check`. weights: of the six sections."""
 
     def __init__(self, tokenizer: TextTokenizer, weights: tuple[float, ...]) -> None:
-        self.report = Report()
+        self.report = CheckReport()
         self._tokenizer, self._weights = tokenizer, weights
-        self._bytes = Bytes(tokenizer) if tokenizer.pieces.byte_level else None
+        self._bytes = TokenBytes(tokenizer) if tokenizer.pieces.byte_level else None
 
-    def check(self, rows: Sequence[Row], ids: Ints, ends: Array, present: Array, cut: Array) -> None:
-        """Rows with their ids, one after the other; ends: shape (rows, 6); present: slots as bits; cut: rows that a
-        length policy has cut."""
+    def check(self, rows: Sequence[Row], ids: Ints, ends: Array, present: Array, cut: Array) -> Array:
+        """The faults of each row as `Fault` bits, uint8, shape (rows,).
+
+        ids: of all rows, one row after the other; ends: shape (rows, 6); present: sections as bits; cut: rows that were
+        truncated.
+        """
         import numpy as np
 
+        faults = np.zeros(len(rows), np.uint8)
         if not len(rows):
-            return
-        self.report.rows += len(rows)
+            return faults
         starts = np.concatenate(([0], np.cumsum(ends[:, EOS], dtype=np.int64)))
-        at_end = (
+        ends_in_eos = (
             (ids[starts[1:] - 1] == self._tokenizer.eos_id)
             & (ends[:, EOS] - ends[:, RESPONSE] == 1)
             & (self._weights[EOS] > 0)
         )
-        cut_short = cut & (ends[:, EOS] == ends[:, RESPONSE])  # the end was cut off, as was chosen
-        for place in np.nonzero(~(at_end | cut_short))[0].tolist():
-            self.report.no_end.add(rows[place].index)
-        for place in np.nonzero(learnt(ends, self._weights) == 0)[0].tolist():
-            self.report.nothing_learnt.add(rows[place].index)
-        self._reasonings(rows, ids, starts, ends, present, cut, cut_short)
+        end_cut_off = cut & (ends[:, EOS] == ends[:, RESPONSE])  # as the run asks for
+        faults[~(ends_in_eos | end_cut_off)] |= int(Fault.NO_END)
+        faults[trained_tokens(ends, self._weights) == 0] |= int(Fault.NOTHING_TRAINED)
+        has_reasoning = (present >> REASONING & 1).astype(bool) & ~end_cut_off
+        self._check_reasonings(rows, ids, starts, ends, np.nonzero(has_reasoning)[0].tolist(), cut, faults)
+        self.report.rows += len(rows)
+        for position in np.nonzero(faults)[0].tolist():
+            for fault in Fault(int(faults[position])):
+                self.report.add_fault(fault, rows[position].index)
+        return faults
 
-    def _reasonings(
-        self, rows: Sequence[Row], ids: Ints, starts: Array, ends: Array, present: Array, cut: Array, cut_short: Array
+    def _check_reasonings(
+        self,
+        rows: Sequence[Row],
+        ids: Ints,
+        starts: Array,
+        ends: Array,
+        positions: Sequence[int],
+        cut: Array,
+        faults: Array,
     ) -> None:
-        import numpy as np
-
-        with_reasoning = np.nonzero((present >> REASONING & 1).astype(bool) & ~cut_short)[0]
-        data, at = self._bytes.of(ids) if self._bytes is not None else (b"", None)
-        for place in with_reasoning.tolist():
-            row, first = rows[place], int(starts[place])
-            if not row.reasoning or row.reasoning.isspace():
+        """Adds to `faults` what is wrong with the reasonings of the rows at `positions`."""
+        data, offsets = self._bytes.of_ids(ids) if self._bytes is not None else (b"", None)
+        for position in positions:
+            row, first = rows[position], int(starts[position])
+            if not row.has_reasoning:
                 continue
             self.report.reasonings += 1
-            span = first + int(ends[place, OPENING]), first + int(ends[place, REASONING])
-            until = first + int(ends[place, EOS])
-            # a token over the end of the span belongs to what follows, and may hold the reasoning's last characters
-            after = min(span[1] + 1, first + int(ends[place, MARKER]))
-            if at is not None:
-                whole, inside = data[at[first] : at[until]], data[at[span[0]] : at[max(after, span[1])]]
-                self._judge(row, row.reasoning.encode(), whole, inside, bool(cut[place]))
+            begin, end = first + int(ends[position, OPENING]), first + int(ends[position, REASONING])
+            row_end = first + int(ends[position, EOS])
+            # a token across the end of the span belongs to what follows, and may hold the reasoning's last characters
+            after = max(end, min(end + 1, first + int(ends[position, MARKER])))
+            if offsets is not None:
+                whole, inside = data[offsets[first] : offsets[row_end]], data[offsets[begin] : offsets[after]]
             else:
-                text = self._tokenizer.decode(ids[first:until].tolist())
-                within = self._tokenizer.decode(ids[span[0] : max(after, span[1])].tolist())
-                self._judge(row, row.reasoning.encode(), text.encode(), within.encode(), bool(cut[place]))
+                whole = self._tokenizer.decode(ids[first:row_end].tolist()).encode()
+                inside = self._tokenizer.decode(ids[begin:after].tolist()).encode()
+            faults[position] |= int(self._reasoning_fault(row, whole, inside, bool(cut[position])))
 
-    def _judge(self, row: Row, reasoning: bytes, whole: bytes, inside: bytes, cut: bool) -> None:
+    def _reasoning_fault(self, row: Row, whole: bytes, inside: bytes, cut: bool) -> int:
+        """whole: what all ids of the row say; inside: what those of its reasoning say. 0 where nothing is wrong."""
+        reasoning = row.reasoning.encode()
         if cut:
-            head, gap, tail = inside.partition(ELLIPSIS.encode())
-            while gap and not (reasoning.startswith(head.lstrip()) or reasoning.lstrip().startswith(head.lstrip())):
-                more, gap, tail = tail.partition(ELLIPSIS.encode())  # the reasoning has such a sign of its own
-                head = head + ELLIPSIS.encode() + more
-            if not gap:
-                self.report.reasoning_missing.add(row.index)
-            return
+            return 0 if _holds_both_ends(inside, reasoning) else Fault.REASONING_MISSING
         times = whole.count(reasoning)
         if times == 1 and reasoning in inside:
-            return
+            return 0
         plain = reasoning.strip()
         if times and plain in inside:
-            explained = sum(
-                getattr(row, column).encode().count(reasoning) for column in ("instruction", "input", "output")
-            )
-            if times > 1 + explained and len(reasoning) >= _SHORT:
-                self.report.reasoning_again.add(row.index)
-            return
-        said = self._tokenizer.decode(self._tokenizer.encode(row.reasoning)[0]).encode().strip()
-        if said and said != plain and said in inside:
-            self.report.reasoning_changed.add(row.index)
-        elif plain in inside:
-            return  # only the space around it fell to a neighbour
-        else:
-            self.report.reasoning_missing.add(row.index)
+            others = (row.instruction, row.input, row.output)
+            explained = sum(text.encode().count(reasoning) for text in others)
+            return Fault.REASONING_REPEATED if times > 1 + explained and len(reasoning) >= _SHORT else 0
+        represented = self._tokenizer.decode(self._tokenizer.encode(row.reasoning)[0]).encode().strip()
+        if represented and represented != plain and represented in inside:
+            return Fault.REASONING_CHANGED
+        if plain in inside:
+            return 0  # only the space around it fell to a neighbour
+        return Fault.REASONING_MISSING
 
-    def compare(self, trained: Sequence[Array], held_out: Sequence[Array]) -> None:
-        """Each as (row numbers, identities of shape (rows, 2), hashes of texts of shape (rows, templates))."""
+    def compare_held_out(self, trained: Sequence[Array], held_out: Sequence[Array]) -> None:
+        """Looks for held-out rows among the trained ones.
+
+        Each as row indices, identities of shape (rows, 2) and hashes of training texts of shape (rows, texts): one text
+        of a trained row, one for each template of a held-out row.
+        """
         import numpy as np
 
-        numbers, identities, texts = trained
-        held, held_identities, held_texts = held_out
-        if not len(held) or not len(numbers):
+        indices, identities, texts = trained
+        held_indices, held_identities, held_texts = held_out
+        if not len(held_indices) or not len(indices):
             return
-        whole = _sought(identities[:, 0], held_identities[:, 0])
-        whole = np.where((whole >= 0) & (identities[whole, 1] == held_identities[:, 1]), whole, -1)
-        found = whole.copy()
+        same_row = _first_positions(identities[:, 0], held_identities[:, 0])
+        same_row = np.where((same_row >= 0) & (identities[same_row, 1] == held_identities[:, 1]), same_row, -1)
+        same_text = same_row.copy()
         for column in range(held_texts.shape[1]):
-            found = np.where(found >= 0, found, _sought(texts[:, 0], held_texts[:, column]))
-        places = np.nonzero(found >= 0)[0]
-        self.report.leaks += len(places)
+            same_text = np.where(same_text >= 0, same_text, _first_positions(texts[:, 0], held_texts[:, column]))
+        found = np.nonzero(same_text >= 0)[0]
+        self.report.leaks += len(found)
         self.report.leaked += [
-            Leak(int(held[place]), int(numbers[found[place]]), bool(whole[place] >= 0)) for place in places[:NAMED]
+            Leak(int(held_indices[held]), int(indices[same_text[held]]), bool(same_row[held] >= 0))
+            for held in found[:EXAMPLES_KEPT]
         ]
 
 
-def learnt(ends: Array, weights: tuple[float, ...]) -> Array:
-    """How many tokens of each row are learnt."""
+def _holds_both_ends(inside: bytes, reasoning: bytes) -> bool:
+    """Whether a reasoning whose middle was cut out begins as the row's does, and goes on after an ellipsis."""
+    ellipsis = ELLIPSIS.encode()
+    head, gap, tail = inside.partition(ellipsis)
+    while gap and not (reasoning.startswith(head.lstrip()) or reasoning.lstrip().startswith(head.lstrip())):
+        more, gap, tail = tail.partition(ellipsis)  # the reasoning has an ellipsis of its own
+        head = head + ellipsis + more
+    return bool(gap)
+
+
+def _first_positions(values: Array, wanted: Array) -> Array:
+    """For each of `wanted` the first position of it in `values`, or -1."""
     import numpy as np
 
-    return np.diff(ends, prepend=0, axis=1) @ (np.asarray(weights) > 0).astype(np.int64)
-
-
-def _sought(those: Array, wanted: Array) -> Array:
-    """For each of `wanted` a place of it in `those`, or -1."""
-    import numpy as np
-
-    order = np.argsort(those, kind="stable")
-    at = np.minimum(np.searchsorted(those, wanted, sorter=order), len(those) - 1)
-    return np.where(those[order[at]] == wanted, order[at], -1)
-
-
-__all__ = ["Bytes", "Checker", "Found", "Leak", "Report", "learnt"]
+    order = np.argsort(values, kind="stable")
+    nearest = np.minimum(np.searchsorted(values, wanted, sorter=order), len(values) - 1)
+    return np.where(values[order[nearest]] == wanted, order[nearest], -1)

@@ -1,13 +1,13 @@
-"""Encoded rows on disk, in `<cache>/encoded/`: made once, memory-mapped, found again by what was encoded. Python holds
-a line of numbers a row.
+"""Encoded rows on disk, in `<cache>/encoded/`: made once, memory-mapped, found again by what was encoded. Holds one
+record of numbers a row in memory.
 
 A row's key is made of what the row says, its template's text and the encoder's version, within a folder for each
-tokenizer; so a change of one row encodes one row, and a new order, another mixture or loss policy none. The length
-policy is part of the key of rows that it cut.
+tokenizer. So one changed row is encoded alone, and a new order, mixture or loss encodes nothing. Rows that were
+truncated have the truncation in their key too.
 
-A part is two files: `.tokens`, all ids as 32-bit numbers, and `.rows`, one record a row. Both are written under a name
-of their own, flushed and then put in place, `.rows` last: whatever is killed, a part is whole or absent. Whoever writes
-at the same time only works twice.
+A part is two files: `.tokens`, all ids as 32-bit numbers, and `.rows`, one record a row. Both are written under a
+temporary name, flushed and renamed, `.rows` last: a part is whole or absent whenever a writer is killed. Two writers at
+the same time only do the work twice.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import hashlib
 import os
 import secrets
 import time
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -34,57 +35,59 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-ENCODER = 1  # to be raised whenever the same row, template and tokenizer would give other ids or spans
-PART_TOKENS = 32 << 20  # ids after which a part is closed: what a killed writer has done is kept up to there
-LIMIT_BYTES = 20 << 30  # of all parts; beyond, those unused for longest go
-_MANY = 24  # parts below a tenth of their size from which they are put together
-_OLD = 86_400.0  # seconds after which an unfinished file has no writer any more
+ENCODER = 1  # raise it whenever the same row, template and tokenizer would give other ids or spans
+PART_TOKENS = 32 << 20  # ids after which a part is closed: a killed writer keeps what it has done so far
+LIMIT_BYTES = 20 << 30  # of all parts; beyond it the least recently used are removed
+_MERGE_FROM = 24  # small parts that are merged into one
+_ABANDONED = 86_400.0  # seconds after which an unfinished file no longer has a writer
 _RECORD = [("key", "<u8", (2,)), ("text", "<u8"), ("start", "<i8"), ("ends", "<i4", (SLOTS,)), ("present", "u1")]
 
 
-def key_of(tokenizer: TextTokenizer) -> str:
-    """A name for what this tokenizer does: its rules and the library that follows them, what it puts in front and what
-    it ends with."""
+def tokenizer_key(tokenizer: TextTokenizer) -> str:
+    """A name for what this tokenizer does: its rules, the library that follows them, its beginning and end of
+    sequence."""
     from tokenizers import __version__ as library
 
-    said = f"{ENCODER} {library} {tokenizer.bos_ids} {tokenizer.eos_id} {sorted(tokenizer.stop_ids)} {tokenizer.raw.to_str()}"
-    return hashlib.blake2b(said.encode(), digest_size=12).hexdigest()
+    ends = f"{tokenizer.bos_ids} {tokenizer.eos_id} {sorted(tokenizer.stop_ids)}"
+    content = f"{ENCODER} {library} {ends} {tokenizer.raw.to_str()}"
+    return hashlib.blake2b(content.encode(), digest_size=12).hexdigest()
 
 
-def salt(*said: object) -> Array:
-    """What the key of a row gets from all that is not the row: two 64-bit numbers, to be combined with the row's by
-    exclusive or."""
+def key_salt(*parts: object) -> Array:
+    """The part of a row's key that is not of the row: two 64-bit numbers, to be combined with the row's by exclusive
+    or. parts: whatever else decides the row's ids."""
     import numpy as np
 
-    return np.frombuffer(hashlib.blake2b(repr(said).encode(), digest_size=16).digest(), "<u8")
+    return np.frombuffer(hashlib.blake2b(repr(parts).encode(), digest_size=16).digest(), "<u8")
 
 
-def text_hash(text: str) -> int:
+def hash_text(text: str) -> int:
     """64 bits of what the encoded text says."""
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
-class Store:
-    """The parts of one tokenizer. `find` gives places; `tokens`, `ends` and the rest read them. Read only but for `put`
-    and `flush`; one thread.
+class EncodedStore:
+    """The encoded rows of one tokenizer. `find` gives positions, `tokens` and `gather` read them. For one thread.
 
-    Places stay valid as long as the store is open, also while others write or remove parts.
+    Positions stay valid as long as the store is open, also while other processes write or remove parts. Raises
+    DataError where the folder cannot be written to.
     """
 
     def __init__(self, tokenizer: TextTokenizer, folder: Path | None = None) -> None:
+        parent = folders.cache() / "encoded" if folder is None else folder
         try:
-            self.folder = private_dir((folders.cache() / "encoded" if folder is None else folder) / key_of(tokenizer))
+            self.folder = private_dir(parent / tokenizer_key(tokenizer))
         except OSError as error:
             raise _unwritable(error) from error
         self._tokens: list[Array] = []
         self._records: list[Array] = []
-        self._starts = [0]  # the first place of each part
-        self._firsts: Array | None = None  # the first halves of all keys, sorted, and their places
-        self._order: Array | None = None
+        self._starts = [0]  # the first position of each part
+        self._firsts: Array | None = None  # the first halves of all keys, sorted
+        self._order: Array | None = None  # their positions
         self._waiting: list[tuple[Array, Array, Array, Array, Array]] = []
         self._waiting_tokens = 0
         self.encoded = 0  # rows that were put
-        self._sweep()
+        self._remove_leftovers()
         for path in sorted(self.folder.glob("*.rows")):
             self._open(path)
 
@@ -94,82 +97,78 @@ class Store:
     # -- reading --
 
     def find(self, keys: Array) -> Array:
-        """The place of each key (an array of shape (rows, 2)), -1 where it is not there."""
+        """The position of each key, int64, -1 where it is not there. keys: uint64, shape (rows, 2)."""
         import numpy as np
 
         if self._firsts is None or self._order is None:
             firsts = np.concatenate([np.empty(0, np.uint64), *(part["key"][:, 0] for part in self._records)])
             self._order = np.argsort(firsts, kind="stable")
             self._firsts = firsts[self._order]
-        places = np.full(len(keys), -1, np.int64)
+        positions = np.full(len(keys), -1, np.int64)
         if not len(self._firsts) or not len(keys):
-            return places
-        at = np.minimum(np.searchsorted(self._firsts, keys[:, 0]), len(self._firsts) - 1)
-        same = self._firsts[at] == keys[:, 0]
-        places[same] = self._order[at[same]]
+            return positions
+        nearest = np.minimum(np.searchsorted(self._firsts, keys[:, 0]), len(self._firsts) - 1)
+        same = self._firsts[nearest] == keys[:, 0]
+        positions[same] = self._order[nearest[same]]
         found = np.nonzero(same)[0]
-        wrong = (
-            self.gather("key", places[found])[:, 1] != keys[found, 1]
-        )  # two keys with the same first half: as if it were not there
-        places[found[wrong]] = -1
-        return places
+        # two keys with the same first half: as if it were not there
+        other_half = self.gather("key", positions[found])[:, 1] != keys[found, 1]
+        positions[found[other_half]] = -1
+        return positions
 
-    def gather(self, field: str, places: Array) -> Array:
-        """One field of the records at `places`: `key`, `text`, `ends` (shape (rows, 6)) or `present`."""
+    def gather(self, field: str, positions: Array) -> Array:
+        """One field of the records at `positions`: `key` (shape (rows, 2)), `text`, `ends` (shape (rows, 6)) or
+        `present`."""
         import numpy as np
 
-        parts = np.searchsorted(self._starts, places, side="right") - 1
+        parts = np.searchsorted(self._starts, positions, side="right") - 1
         dtype = np.dtype(_RECORD)[field]
-        out = np.empty((len(places), *dtype.shape), dtype.base)
+        out = np.empty((len(positions), *dtype.shape), dtype.base)
         for part in np.unique(parts):
             chosen = parts == part
-            out[chosen] = self._records[part][field][places[chosen] - self._starts[part]]
+            out[chosen] = self._records[part][field][positions[chosen] - self._starts[part]]
         return out
 
-    def tokens(self, place: int) -> Ints:
-        """The ids of the row at `place`, not copied."""
-        part = self._part(place)
-        record = self._records[part][place - self._starts[part]]
+    def tokens(self, position: int) -> Ints:
+        """The ids of the row at `position`, int32, not copied."""
+        part = bisect_right(self._starts, position) - 1
+        record = self._records[part][position - self._starts[part]]
         start = int(record["start"])
         return self._tokens[part][start : start + int(record["ends"][-1])]
 
-    def many(self, places: Array) -> Ints:
-        """The ids of the rows at `places`, one after the other; not copied where they lie so."""
+    def tokens_of(self, positions: Array) -> Ints:
+        """The ids of the rows at `positions`, one row after the other, int32; not copied where the store has them in
+        this order."""
         import numpy as np
 
-        if not len(places):
+        if not len(positions):
             return np.empty(0, np.int32)
-        parts = np.searchsorted(self._starts, places, side="right") - 1
-        breaks = np.nonzero((np.diff(places) != 1) | (np.diff(parts) != 0))[0] + 1
+        parts = np.searchsorted(self._starts, positions, side="right") - 1
+        breaks = np.nonzero((np.diff(positions) != 1) | (np.diff(parts) != 0))[0] + 1
         pieces = []
-        for first, last in zip([0, *breaks.tolist()], [*(breaks - 1).tolist(), len(places) - 1], strict=True):
+        for first, last in zip([0, *breaks.tolist()], [*(breaks - 1).tolist(), len(positions) - 1], strict=True):
             part = int(parts[first])
             records, start = self._records[part], self._starts[part]
-            end = records[int(places[last]) - start]
-            pieces.append(
-                self._tokens[part][
-                    int(records["start"][int(places[first]) - start]) : int(end["start"]) + int(end["ends"][-1])
-                ]
-            )
+            begin = int(records["start"][int(positions[first]) - start])
+            last_row = records[int(positions[last]) - start]
+            pieces.append(self._tokens[part][begin : int(last_row["start"]) + int(last_row["ends"][-1])])
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def chunks(self) -> Iterator[tuple[Array, Array, int]]:
-        """Each part as (ids, where its rows start among them with the end of the last, the first place)."""
+        """Each part as its ids, where its rows start in them (with the end of the last), and its first position."""
         import numpy as np
 
         for tokens, records, first in zip(self._tokens, self._records, self._starts, strict=False):
             yield tokens, np.concatenate((records["start"], [len(tokens)])), first
 
-    def _part(self, place: int) -> int:
-        from bisect import bisect_right
-
-        return bisect_right(self._starts, place) - 1
-
     # -- writing --
 
     def put(self, keys: Array, texts: Array, ids: Ints, ends: Array, present: Array) -> None:
-        """Add rows that are not there. ids: of all of them, one after the other; ends: shape (rows, 6). They are found
-        after `flush`."""
+        """Adds rows that are not there; they are found after `flush`.
+
+        keys: uint64, shape (rows, 2); texts: hashes of the training texts, uint64; ids: of all rows, one row after the
+        other; ends: shape (rows, 6); present: uint8.
+        """
         self._waiting.append((keys, texts, ids, ends, present))
         self._waiting_tokens += len(ids)
         self.encoded += len(keys)
@@ -177,7 +176,7 @@ class Store:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was put. Raises DataError where there is no room for it."""
+        """Writes what was put. Raises DataError where it cannot be written."""
         import numpy as np
 
         if not self._waiting:
@@ -213,15 +212,15 @@ class Store:
         return name.with_suffix(".rows")
 
     def close(self) -> None:
-        """Write what waits, put many small parts together, and remove what was unused for longest where all parts take
-        too much room."""
+        """Writes what was put, merges many small parts, and removes the least recently used ones where all parts take
+        too much space."""
         self.flush()
-        with suppress(OSError, ValueError, DataError):  # all rows are kept already: no room for tidying up is no fault
-            self._put_together()
+        with suppress(OSError, ValueError, DataError):  # all rows are written already: tidying up may fail
+            self._merge_small_parts()
             _prune(self.folder.parent, {path.with_suffix("").name for path in self.folder.glob("*.rows")})
 
-    def _put_together(self) -> None:
-        """Of many small parts, one: each edit of a row adds a part."""
+    def _merge_small_parts(self) -> None:
+        """Each edit of a row adds a part: makes one of many small ones."""
         import numpy as np
 
         small = [
@@ -229,20 +228,19 @@ class Store:
             for path in sorted(self.folder.glob("*.rows"))
             if path.with_suffix(".tokens").stat().st_size < PART_TOKENS * 4 // 10
         ]
-        if len(small) < _MANY:
+        if len(small) < _MERGE_FROM:
             return
         tokens = [np.fromfile(path.with_suffix(".tokens"), "<i4") for path in small]
         records = [np.load(path, allow_pickle=False) for path in small]
         for before, part in zip(np.cumsum([0, *map(len, tokens)])[:-1], records, strict=True):
             part["start"] += before
         self._write(np.concatenate(tokens), np.concatenate(records))
-        for path in small:  # whoever has them open keeps them
+        for path in small:  # processes that have them open keep them
             path.unlink(missing_ok=True)
             path.with_suffix(".tokens").unlink(missing_ok=True)
 
     def _open(self, path: Path) -> None:
-        """A part that is not whole (a damaged disk) is as if it were not there, and goes; one that only cannot be read
-        now stays for others."""
+        """Removes a part that is not whole (a damaged disk); passes over one that cannot be read at the moment."""
         import numpy as np
 
         try:
@@ -256,9 +254,9 @@ class Store:
                 raise ValueError
             tokens = np.memmap(path.with_suffix(".tokens"), "<i4", mode="r").view(np.ndarray)
             with suppress(OSError):
-                os.utime(path)  # used now
+                os.utime(path)  # the time of its last use
         except OSError as error:
-            if isinstance(error, FileNotFoundError):  # its other half is gone
+            if isinstance(error, FileNotFoundError):  # its other half is missing
                 _remove(path)
             return
         except (ValueError, EOFError):
@@ -268,24 +266,26 @@ class Store:
         self._records.append(records)
         self._starts.append(self._starts[-1] + len(records))
 
-    def _sweep(self) -> None:
-        """Remove what killed writers left."""
+    def _remove_leftovers(self) -> None:
+        """Removes what killed writers left."""
         rows = {path.stem for path in self.folder.glob("*.rows")}
         for path in self.folder.iterdir():
             with suppress(OSError):
-                orphan = path.suffix == ".tokens" and path.stem not in rows
-                if (path.suffix == ".new" or orphan) and time.time() - path.stat().st_mtime > _OLD:
+                without_rows = path.suffix == ".tokens" and path.stem not in rows
+                if (path.suffix == ".new" or without_rows) and time.time() - path.stat().st_mtime > _ABANDONED:
                     path.unlink()
 
 
 def _remove(path: Path) -> None:
-    """A part, its records first: without them its tokens are no part."""
+    """Removes a part, its records first: without them its tokens are no part."""
     with suppress(OSError):
         path.unlink(missing_ok=True)
         path.with_suffix(".tokens").unlink(missing_ok=True)
 
 
 def _prune(folder: Path, kept: set[str]) -> None:
+    """Removes parts of all tokenizers, the least recently used first, until they are below the limit. kept: names of
+    parts that stay."""
     parts = [(path.stat().st_mtime, path) for path in folder.glob("*/*.rows")]
     sizes = {path: path.with_suffix(".tokens").stat().st_size + path.stat().st_size for _, path in parts}
     total = sum(sizes.values())
@@ -301,10 +301,7 @@ def _prune(folder: Path, kept: set[str]) -> None:
 def _unwritable(error: OSError) -> DataError:
     where = str(error.filename or "")
     return DataError(
-        f"the encoded rows cannot be kept ({error.strerror or error})",
+        f"the encoded rows cannot be written ({error.strerror or error})",
         where,
-        "Free some space there, or set SUIRON_CACHE elsewhere",
+        "Free some space there, or set SUIRON_CACHE to another folder",
     )
-
-
-__all__ = ["Store", "key_of", "salt", "text_hash"]

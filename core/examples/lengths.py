@@ -1,38 +1,42 @@
-"""Rows as training would draw and write them, and how long they are then. Knows the mixture and the encoder; neither
-loss nor findings."""
+"""How long rows are as a run would train them, before truncation: in tokens, or in characters without a tokenizer.
+Knows the mixture and the encoder; neither loss nor findings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from core.base.row import Row
+from core.examples.example import AnyTemplate, ExampleMaker, joined_text
 from core.examples.mixture import Mixture
-from core.examples.run_mixture import bound_mixture, drops, named_templates
-from core.quality.request import Options
+from core.examples.run_mixture import bound_mixture, named_templates
+from core.runs.spec import PromptSection
 from core.splitter.markers import THINK, Markers
 from core.templates.chat_template import ChatTemplate
 from core.templates.template import Template
-from core.tokens.encode import encode_batch
-from core.tokens.loss_mask import EOS, MARKER
+from core.tokens.loss_mask import MARKER
 from core.tokens.segments import Segment
 from core.tokens.tokenizer import TextTokenizer
 
 
-class Measure(NamedTuple):
-    """place: of the row's template among `Trained.templates`, None where none of them is for it; then it has no length.
-    size: of the text as it is trained, in tokens with the beginning and end of sequence, or in characters; answer:
-    where the answer begins in it. readable: whether the tokenizer takes the row."""
+class RowLength(NamedTuple):
+    """How long one row is as it would be trained."""
 
-    place: int | None
-    size: int = 0
-    answer: int = 0
+    template_index: int | None
+    """Index of the row's template in `RowLengths.templates`; None where none is for it, then it has no length."""
+    length: int = 0
+    """Of the training text: tokens with beginning and end of sequence, or characters."""
+    answer_start: int = 0
+    """Where the answer begins in it, in the same unit."""
     readable: bool = True
+    """Whether the tokenizer can encode the row."""
 
 
-class Unbound:
-    """A model's own chat form without its model: what it writes around a row is not known, so the row's own texts are
-    all there is to count."""
+class UnboundChatTemplate:
+    """A model's own chat template without its model. What it writes around a row is not known, so only the row's own
+    texts are counted."""
 
     drop_empty_input = False
     markers: Markers = THINK
@@ -41,80 +45,74 @@ class Unbound:
         self.name, self.has_reasoning = template.name, template.has_reasoning
 
     def segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
-        asked = Segment("prompt", f"{row.instruction}\n\n{row.input}" if row.input else row.instruction)
+        question = f"{row.instruction}\n\n{row.input}" if row.input else row.instruction
         return [
-            asked,
+            Segment("prompt", question),
             Segment("reasoning", row.reasoning if self.has_reasoning else ""),
             Segment("response", row.output),
         ]
 
 
-AnyTemplate = Template | ChatTemplate | Unbound
+MeasuredTemplate = AnyTemplate | UnboundChatTemplate
 
 
-class Trained:
-    """tokenizer: of the chosen model, None to count characters. Raises UsageError for a template there is not, or that
-    the model cannot have."""
+class RowLengths:
+    """Measures rows with the mixture of a run.
 
-    def __init__(self, source: str, options: Options, tokenizer: TextTokenizer | None) -> None:
-        self._tokenizer = tokenizer
-        self._mixture: Mixture[AnyTemplate]
+    prompt: its mixture, seed and drop_empty_input count. source: templates are also looked for beside it. tokenizer: of
+    the chosen model, None to count characters. Raises UsageError for a template that does not exist, or that the model
+    cannot have.
+    """
+
+    def __init__(self, source: str, prompt: PromptSection, tokenizer: TextTokenizer | None) -> None:
+        mixture: Mixture[MeasuredTemplate]
         if tokenizer is not None:
-            self._mixture = bound_mixture(options.mixture, options.seed, source, tokenizer)  # type: ignore[assignment]  # it only hands them out
+            mixture = bound_mixture(prompt, source, tokenizer)
         else:
-            named = named_templates(options.mixture, source)
-            known = [template if template.chat is None else Unbound(template) for template in named]
-            self._mixture = Mixture(
-                list(zip(known, (part.weight for part in options.mixture), strict=True)), options.seed
-            )
-        self.templates: tuple[AnyTemplate, ...] = self._mixture.templates
-        given = options.drop_empty_input
-        self._drops = [drops(given, one) if not isinstance(one, Unbound) else False for one in self.templates]
+            templates = [
+                template if template.chat is None else UnboundChatTemplate(template)
+                for template in named_templates(prompt.mixture, source)
+            ]
+            weights = [part.weight for part in prompt.mixture]
+            mixture = Mixture(list(zip(templates, weights, strict=True)), prompt.seed)
+        self.templates = mixture.templates
+        self._by_tokens = tokenizer is not None
+        # nothing is cut: what is measured is the row before truncation
+        self._maker = ExampleMaker(mixture, msgspec.structs.replace(prompt, too_long="drop"), tokenizer)
 
     @property
     def markers(self) -> tuple[Markers, ...]:
-        """Those by which answers to its prompts are read."""
+        """The markers by which answers to the templates' prompts are read."""
         return tuple(dict.fromkeys(template.markers for template in self.templates))
 
     @property
-    def most_bytes(self) -> int:
-        """The most that any of them writes around a row, in any language."""
+    def template_bytes(self) -> int:
+        """The most bytes that any of the templates writes around a row, in any language."""
         return max(map(_own_bytes, self.templates))
 
-    def measure(self, rows: Sequence[Row]) -> list[Measure]:
-        """For each row; many at once are quicker."""
-        places = [self._mixture.place(row) for row in rows]
-        segments = [
-            None if at is None else self.templates[at].segments(row, self._drops[at])
-            for row, at in zip(rows, places, strict=True)
+    def measure(self, rows: Sequence[Row]) -> list[RowLength]:
+        """The length of each row; many rows at once are faster."""
+        if not self._by_tokens:
+            return [self._in_characters(row) for row in rows]
+        examples = self._maker.make(rows)
+        columns = (examples.template_indices, examples.full_lengths, examples.ends[:, MARKER])
+        return [
+            RowLength(index, length, answer_start, position not in examples.errors) if index >= 0 else RowLength(None)
+            for position, (index, length, answer_start) in enumerate(
+                zip(*(column.tolist() for column in columns), strict=True)
+            )
         ]
-        if self._tokenizer is None:
-            return [
-                Measure(at, *_characters(of_row)) if of_row is not None else Measure(at)
-                for at, of_row in zip(places, segments, strict=True)
-            ]
-        drawn = [(of_row, row.index) for row, of_row in zip(rows, segments, strict=True) if of_row is not None]
-        if not drawn:
-            return [Measure(None) for _ in rows]
-        batch = encode_batch([of_row for of_row, _ in drawn], self._tokenizer, [index for _, index in drawn])
-        sizes, answers = batch.ends[:, EOS].tolist(), batch.ends[:, MARKER].tolist()
-        counted = iter(range(len(drawn)))
-        measures = []
-        for at in places:
-            if at is None:
-                measures.append(Measure(None))
-            else:
-                row = next(counted)
-                measures.append(Measure(at, sizes[row], answers[row], row not in batch.errors))
-        return measures
+
+    def _in_characters(self, row: Row) -> RowLength:
+        index = self._maker.mixture.template_index(row)
+        if index is None:
+            return RowLength(None)
+        segments = self._maker.encoder.segments(row, index)
+        answer = next(position for position, segment in enumerate(segments) if segment.kind == "response")
+        return RowLength(index, len(joined_text(segments)), len(joined_text(segments[:answer])))
 
 
-def _characters(segments: Sequence[Segment]) -> tuple[int, int]:
-    answer = next(at for at, segment in enumerate(segments) if segment.kind == "response")
-    return sum(len(one.text) for one in segments), sum(len(one.text) for one in segments[:answer])
-
-
-def _own_bytes(template: AnyTemplate) -> int:
+def _own_bytes(template: MeasuredTemplate) -> int:
     if isinstance(template, Template):
         return max(len(version.text.encode()) for version in template.versions.values())
     if isinstance(template, ChatTemplate):

@@ -1,5 +1,5 @@
-"""The rows a run is about: opened as its specification says, and told as facts that find the same rows again. Trains
-nothing."""
+"""The rows that a run is about: opened as its specification says, and described by facts that find the same rows again.
+Trains nothing."""
 
 from __future__ import annotations
 
@@ -13,32 +13,31 @@ if TYPE_CHECKING:
 
 
 def open_rows(data: DataSection, progress: Progress | None = None) -> DataSet:
-    """The data set with the person's edits. Its columns are taken as `data.columns` says; without it as the person
-    saved, or as guessed.
-
-    Raises DataError.
-    """
+    """The data set with the user's edits. Its columns are taken as `data.columns` says; without it as the user saved
+    them, or as guessed. Raises DataError."""
     from core.data.columns.mapping_words import mapping_of
     from core.data.source import open_data
 
-    return open_data(data.source, data.split, progress, mapping_of(data.columns) if data.columns is not None else None)
+    mapping = mapping_of(data.columns) if data.columns is not None else None
+    return open_data(data.source, data.split, progress, mapping)
 
 
-def section_of(dataset: DataSet) -> DataSection:
-    """The source as it is open: with its columns where a person chose them, so that they are the same wherever it is
+def data_section(dataset: DataSet) -> DataSection:
+    """The source as it is open: with its columns where the user chose them, so that they are the same wherever it is
     opened again."""
     from core.data.columns.mapping_words import written
 
     mapping = dataset.origin.mapping if dataset.origin is not None else None
-    return DataSection(
-        source=dataset.source, split=dataset.split, columns=written(mapping) if mapping is not None else None
-    )
+    columns = written(mapping) if mapping is not None else None
+    return DataSection(source=dataset.source, split=dataset.split, columns=columns)
 
 
-def facts_of(dataset: DataSet) -> dict[str, Any]:
-    """What tells these rows from all others. data_columns: canonical column -> the source's, and how; edits: how many
-    rows they touch, by kind; revision: the commit of a hub data set, else empty; fingerprint: changes whenever a row
-    could."""
+def data_facts(dataset: DataSet) -> dict[str, Any]:
+    """What tells these rows from all others, as in a run's status.
+
+    data_columns: by canonical column the source's, and how it is read; data_revision: the commit of a hub data set,
+    else empty; data_fingerprint: changes whenever a row could; edits: rows that they touch, by kind.
+    """
     picks = ((column, pick) for column, pick in dataset.mapping.picks.items() if pick.column)
     return {
         "rows_in_source": len(dataset),

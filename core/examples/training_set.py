@@ -1,12 +1,14 @@
-"""A training set once it is made: which rows, where their ids lie on disk, what is learnt of them. Knows nothing of how
-it was made."""
+"""A training set once it is made: which rows, where their ids are on disk, what of them is trained. Knows nothing of
+how it was made."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.examples.checks import learnt
-from core.examples.encoded_store import Store
+import msgspec
+
+from core.examples.encoded_store import EncodedStore
+from core.examples.example import trained_tokens
 from core.tokens.loss_mask import EOS, labels_of, weights_of
 
 if TYPE_CHECKING:
@@ -17,41 +19,41 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Prepared:
-    """The rows to train on, in the source's order, and what became of the others. The ids lie in the store, mapped from
-    disk.
+class TrainingSet(msgspec.Struct, frozen=True):
+    """The rows to train on, in the order of their source. Their ids stay in the store, mapped from disk."""
 
-    numbers: the rows' own; places: where they lie in the store; ends: shape (rows, 6), the ends of their slots;
-    template: of each, its place in `mixture.templates`. weights: of the six slots. hash: of all ids, labels and
-    weights, in order.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        weights: tuple[float, ...],
-        weighted: bool,
-        columns: dict[str, Array],
-        hash: str,
-        told: dict[str, object],
-    ) -> None:
-        self.store, self.weights, self.weighted, self.hash = store, weights, weighted, hash
-        self.numbers, self.places, self.ends, self.template = (
-            columns[name] for name in ("numbers", "places", "ends", "template")
-        )
-        self._told = told
+    store: EncodedStore
+    """Where the ids are."""
+    weights: tuple[float, ...]
+    """How much a token of each of the six sections counts in the loss; 0 has no label."""
+    weighted: bool
+    """Whether trained tokens count differently, so that a mean over the labels would be another loss."""
+    row_indices: Any
+    """Index of each row in its source, int64, shape (rows,)."""
+    store_positions: Any
+    """Position of each row in the store, int64, shape (rows,)."""
+    ends: Any
+    """End of each section in tokens from the row's start, int32, shape (rows, 6)."""
+    template_indices: Any
+    """Index of each row's template in the run's mixture, int16, shape (rows,)."""
+    hash: str
+    """Of all ids, labels and weights in their order: 32 hex digits."""
+    build_facts: dict[str, object]
+    """What became of the rows of the source, as in a run's status."""
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.store_positions)
 
     def ids(self, row: int) -> Ints:
-        """The ids of the row at this place of the training set, beginning and end of sequence with them."""
-        return self.store.tokens(int(self.places[row]))
+        """The ids of a row of the training set, with beginning and end of sequence, int32."""
+        return self.store.tokens(int(self.store_positions[row]))
 
     def labels(self, row: int) -> Ints:
+        """The ids of a row where they are trained, IGNORED elsewhere, int32."""
         return labels_of(self.ids(row), self.ends[row], self.weights)
 
     def token_weights(self, row: int) -> Array:
+        """How much each token of a row counts in the loss, float32."""
         return weights_of(self.ends[row], self.weights)
 
     @property
@@ -61,18 +63,19 @@ class Prepared:
 
     @property
     def trained_tokens(self) -> int:
-        """Those of them that have a label."""
-        return int(learnt(self.ends, self.weights).sum())
+        """Tokens per pass that have a label."""
+        return int(trained_tokens(self.ends, self.weights).sum())
 
     @property
     def longest(self) -> int:
+        """Tokens of the longest row."""
         return int(self.ends[:, EOS].max())
 
     def facts(self) -> dict[str, object]:
-        """As they stand in the run's status; row numbers are the source's, from 0."""
+        """What a run's status says of its rows. Row numbers are indices in the source, from 0."""
         return {
             "rows_trained": len(self),
-            **self._told,
+            **self.build_facts,
             "tokens_per_epoch": self.tokens,
             "trained_tokens_per_epoch": self.trained_tokens,
             "longest_row_tokens": self.longest,

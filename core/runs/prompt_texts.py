@@ -1,7 +1,7 @@
-"""How rows become text in a run, as texts that a session keeps and a person reads: the mixture, what is learnt, what
-happens to long rows.
+"""A run's prompt settings as texts, which a session keeps and a user reads and writes: the mixture, what is trained,
+and what happens to long rows.
 
-The numbers of a run are `form`'s; these are the words. Pure; knows nothing of screens.
+The numbers of a run are in `setting_texts`. Pure; knows nothing of screens.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from core.base.errors import RunError, UsageError
 from core.runs.spec import MixturePart, RunSpec
 from core.tokens.loss_mask import Loss, SectionWeights, TooLong, slot_weights
 
-MIXTURE, LOSS, TOO_LONG = KEYS = ("prompt.mixture", "prompt.loss_on", "prompt.too_long")
-LOSSES: tuple[Literal["completion", "response", "all"], ...] = ("completion", "response", "all")
-SECTIONS = ("prompt", "reasoning", "response", "end")
-TOO_LONGS: tuple[TooLong, ...] = get_args(TooLong)
+MIXTURE_KEY, LOSS_KEY, TOO_LONG_KEY = PROMPT_KEYS = ("prompt.mixture", "prompt.loss_on", "prompt.too_long")
+LOSS_NAMES: tuple[Literal["completion", "response", "all"], ...] = ("completion", "response", "all")
+WEIGHTED_SECTIONS = ("prompt", "reasoning", "response", "end")
+TOO_LONG_CHOICES: tuple[TooLong, ...] = get_args(TooLong)
 
 
 def prompt_texts(spec: RunSpec) -> dict[str, str]:
+    """The text of each of the three settings, by its key."""
     prompt = spec.prompt
-    return {MIXTURE: mixture_text(prompt.mixture), LOSS: loss_text(prompt.loss_on), TOO_LONG: prompt.too_long}
+    return {
+        MIXTURE_KEY: mixture_text(prompt.mixture),
+        LOSS_KEY: loss_text(prompt.loss_on),
+        TOO_LONG_KEY: prompt.too_long,
+    }
 
 
 def with_prompt_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
-    """`spec` with those of the settings that `texts` has. Raises RunError whose `where` is the key of the first that
-    cannot be read."""
-    changed = spec.prompt
-    if MIXTURE in texts:
-        changed = msgspec.structs.replace(changed, mixture=parse_mixture(texts[MIXTURE]))
-    if LOSS in texts:
-        changed = msgspec.structs.replace(changed, loss_on=parse_loss(texts[LOSS]))
-    if TOO_LONG in texts:
-        too_long = next((one for one in TOO_LONGS if one == texts[TOO_LONG]), None)
-        if too_long is None:
-            raise RunError(
-                f"{texts[TOO_LONG]!r} is no way to treat long rows", TOO_LONG, f"Choose one of {', '.join(TOO_LONGS)}"
-            )
-        changed = msgspec.structs.replace(changed, too_long=too_long)
-    return msgspec.structs.replace(spec, prompt=changed)
+    """`spec` with the settings that `texts` has. Raises RunError for the first that cannot be read; its `where` is the
+    key."""
+    prompt = spec.prompt
+    if MIXTURE_KEY in texts:
+        prompt = msgspec.structs.replace(prompt, mixture=parse_mixture(texts[MIXTURE_KEY]))
+    if LOSS_KEY in texts:
+        prompt = msgspec.structs.replace(prompt, loss_on=parse_loss(texts[LOSS_KEY]))
+    if TOO_LONG_KEY in texts:
+        prompt = msgspec.structs.replace(prompt, too_long=_parse_too_long(texts[TOO_LONG_KEY]))
+    return msgspec.structs.replace(spec, prompt=prompt)
 
 
 def mixture_text(mixture: tuple[MixturePart, ...]) -> str:
@@ -51,54 +51,65 @@ def mixture_text(mixture: tuple[MixturePart, ...]) -> str:
 
 
 def parse_mixture(text: str) -> tuple[MixturePart, ...]:
-    """Raises RunError. A template without a number weighs 1."""
+    """A template without a number weighs 1. Raises RunError."""
     parts = []
-    for word in filter(None, (word.strip() for word in text.split(","))):
-        name, _, number = word.rpartition(" ")
-        if not name:
-            name, number = word, "1"
-        parts.append(MixturePart(template=name.strip(), weight=_weight(number, name.strip(), MIXTURE)))
-    names = [part.template for part in parts]
+    for name, number in _names_with_numbers(text):
+        weight = _parse_weight(number, name, MIXTURE_KEY)
+        parts.append(MixturePart(template=name, weight=weight))
     if not any(part.weight > 0 for part in parts):
-        raise RunError(
-            "no template of the mixture has a weight", MIXTURE, "Give at least one template a weight above 0"
-        )
-    if len(set(names)) < len(names):
-        raise RunError("a template stands twice in the mixture", MIXTURE, "Name it once")
+        what = "no template of the mixture has a weight"
+        raise RunError(what, MIXTURE_KEY, "Give at least one template a weight above 0")
+    if len({part.template for part in parts}) < len(parts):
+        raise RunError("the mixture names a template twice", MIXTURE_KEY, "Name it once")
     return tuple(parts)
 
 
 def loss_text(loss: Loss) -> str:
-    """A policy's name, or `prompt 0, reasoning 1, response 1, end 1`."""
+    """The name of a loss, or `prompt 0, reasoning 1, response 1, end 1`."""
     if isinstance(loss, SectionWeights):
-        return ", ".join(f"{section} {getattr(loss, section):g}" for section in SECTIONS)
+        return ", ".join(f"{section} {getattr(loss, section):g}" for section in WEIGHTED_SECTIONS)
     return loss
 
 
 def parse_loss(text: str) -> Loss:
     """Raises RunError."""
-    for named in LOSSES:
-        if text.strip() == named:
-            return named
+    for name in LOSS_NAMES:
+        if text.strip() == name:
+            return name
     weights: dict[str, float] = {}
     for word in filter(None, (word.strip() for word in text.split(","))):
-        name, _, number = word.rpartition(" ")
-        if name not in SECTIONS or name in weights:
-            raise RunError(
-                f"{word!r} is no section with its weight",
-                LOSS,
-                f"Write {', '.join(f'{section} 1' for section in SECTIONS)}, or a name",
-            )
-        weights[name] = _weight(number, name, LOSS)
+        section, _, number = word.rpartition(" ")
+        if section not in WEIGHTED_SECTIONS or section in weights:
+            example = ", ".join(f"{section} 1" for section in WEIGHTED_SECTIONS)
+            what = f"{word!r} is not a section with its weight"
+            raise RunError(what, LOSS_KEY, f"Write {example}, or one of {', '.join(LOSS_NAMES)}")
+        weights[section] = _parse_weight(number, section, LOSS_KEY)
     loss = SectionWeights(**weights)
     try:
         slot_weights(loss)
     except UsageError as error:
-        raise RunError(error.what, LOSS, error.do) from error
+        raise RunError(error.what, LOSS_KEY, error.do) from error
     return loss
 
 
-def _weight(text: str, name: str, key: str) -> float:
+def _parse_too_long(text: str) -> TooLong:
+    for choice in TOO_LONG_CHOICES:
+        if choice == text:
+            return choice
+    what = f"{text!r} is not a way to treat long rows"
+    raise RunError(what, TOO_LONG_KEY, f"Choose one of {', '.join(TOO_LONG_CHOICES)}")
+
+
+def _names_with_numbers(text: str) -> list[tuple[str, str]]:
+    """`a 1, b` as names and numbers, the number `1` where there is none."""
+    pairs = []
+    for word in filter(None, (word.strip() for word in text.split(","))):
+        name, _, number = word.rpartition(" ")
+        pairs.append((name.strip(), number) if name else (word, "1"))
+    return pairs
+
+
+def _parse_weight(text: str, name: str, key: str) -> float:
     try:
         weight = float(text)
     except ValueError:

@@ -1,132 +1,126 @@
-"""What the prompts room says above a row: which row, with which template, how many tokens of which section, how it was
-drawn, what is wrong."""
+"""What the Prompts room says above a row: which row, with which template, how many tokens each section has, how its
+template was drawn, and what is wrong with it."""
 
 from __future__ import annotations
 
 from textual.content import Content
 
+from core.base.row import Row
 from core.base.safe_text import safe_line
 from core.examples.preview import Preview
 from core.runs.prompt_texts import loss_text
 from core.tokens.loss_mask import SLOTS, SectionWeights
-from tui.prompts.row_view import VIEWS, Chosen, Laid
-from tui.prompts.sheet_lines import LETTERS, TRAINED, UNTRAINED, WORDS, wrapped
+from tui.prompts.row_view import VIEW_MODES, RowView
+from tui.prompts.sheet_lines import SECTION_LETTERS, SECTION_WORDS, TRAINED, UNTRAINED, wrap_text
+from tui.prompts.template_catalog import MixtureChoice
 
-_STYLES = ("", "$accent", "$reasoning", "$accent", "$success", "$warning")
-_MORE_WARNINGS = 5  # lines of warnings above a row at most
+_SECTION_STYLES = ("", "$accent", "$reasoning", "$accent", "$success", "$warning")
+_MOST_WARNINGS = 5  # lines of warnings above a row
 
 
-def about_words(laid: Laid, width: int, editor: str = "") -> list[Content]:
-    """The lines above the sheet, in `width` cells. editor: the words about its keys, while a template is being
-    written."""
-    if laid.row is None:
+def about_row(view: RowView, width: int, editor_keys: str = "") -> list[Content]:
+    """The lines above the sheet, in `width` cells. editor_keys: the words about the editor's keys, while a template is
+    being written."""
+    if view.row is None:
         return [Content.styled("There are no rows here.", "$text-muted")]
-    lines = [_where(laid)]
-    if laid.preview is not None:
-        lines += _tokens(laid, laid.preview)
-    lines.append(_draw(laid))
-    if editor:
-        lines.append(Content.styled(editor, "$text-muted"))
-    return lines + _warnings(laid, width)
+    lines = [_row_line(view, view.row)]
+    if view.preview is not None:
+        lines += _token_lines(view, view.preview)
+    lines.append(_draw_line(view, view.row))
+    if editor_keys:
+        lines.append(Content.styled(editor_keys, "$text-muted"))
+    return lines + _warning_lines(view, width)
 
 
-def _where(laid: Laid) -> Content:
-    request, row = laid.request, laid.row
-    assert row is not None  # noqa: S101 - asked above
+def draw_words(draw: float, draw_range: tuple[float, float]) -> str:
+    """`drawn 0.412 ≥ 0.15`. draw_range: the draws that the template takes."""
+    low, high = draw_range
+    if low <= 0.0 and high >= 1.0:
+        return f"drawn {draw:.3f}"
+    if high >= 1.0 - 1e-9:
+        return f"drawn {draw:.3f} ≥ {low:.3g}"
+    return f"drawn {draw:.3f} < {high:.3g}" + (f" and ≥ {low:.3g}" if low > 0.0 else "")
+
+
+def shares_words(choice: MixtureChoice) -> str:
+    """`alpaca 15 %, alpaca-reasoning 85 %`."""
+    return ", ".join(f"{safe_line(name, 40)} {100 * share:.3g} %" for name, share in choice.shares)
+
+
+def _row_line(view: RowView, row: Row) -> Content:
+    request = view.request
     parts = [
         Content.styled(f"row {row.index}", "bold"),
-        Content.styled(f"  {laid.place + 1:,} of {laid.count:,}  ", "$text-muted"),
+        Content.styled(f"  {view.position + 1:,} of {view.count:,}  ", "$text-muted"),
     ]
-    if laid.template is not None:
-        parts.append(Content.styled(safe_line(laid.template.name, 40), "bold $primary"))
+    if view.template is not None:
+        parts.append(Content.styled(safe_line(view.template.name, 40), "bold $primary"))
         how = "being written" if request.draft is not None else "chosen" if request.template else "as drawn"
         parts.append(Content.styled(f" {how}  ", "$text-muted"))
-    for view in VIEWS:
-        parts.append(
-            Content.styled(
-                f"[{view}]" if view == request.view else f" {view} ", "bold" if view == request.view else "$text-muted"
-            )
-        )
+    for mode in VIEW_MODES:
+        if mode == request.mode:
+            parts.append(Content.styled(f"[{mode}]", "bold"))
+        else:
+            parts.append(Content.styled(f" {mode} ", "$text-muted"))
     return Content("").join(parts)
 
 
-def _tokens(laid: Laid, preview: Preview) -> list[Content]:
-    """Counts of each section, then their sums."""
-    parts: list[Content] = []
-    counts = preview.counts() if preview.ids else []
-    for slot in range(SLOTS):
-        if not preview.present >> slot & 1:
-            continue
-        stroke = TRAINED if preview.weights[slot] else UNTRAINED
-        weight = f" ×{preview.weights[slot]:g}" if preview.weights[slot] not in (0.0, 1.0) else ""
-        count = f" {counts[slot][0]:,}" if counts else ""
-        parts += [
-            Content.styled(f"{LETTERS[slot]}{stroke}", f"bold {_STYLES[slot]}".strip()),
-            Content(f"{WORDS[slot]}{count}{weight}  "),
+def _token_lines(view: RowView, preview: Preview) -> list[Content]:
+    """Tokens of each section, then their sums."""
+    counts = preview.section_counts() if preview.ids else []
+    sections = Content("").join(
+        [
+            _section_words(slot, preview.weights[slot], counts[slot][0] if counts else None)
+            for slot in range(SLOTS)
+            if preview.present >> slot & 1
         ]
-    first = Content("").join(parts)
-    prompt = laid.request.spec.prompt
-    policy = "weights" if isinstance(prompt.loss_on, SectionWeights) else loss_text(prompt.loss_on)
+    )
     if not preview.ids:
-        why = (
-            f"{safe_line(laid.without_tokenizer, 200)}; the text alone is shown"
-            if laid.without_tokenizer
-            else "no tokens"
-        )
-        return [first, Content.styled(why, "$warning")]
-    total, learnt = sum(count for count, _ in counts), sum(count for _, count in counts)
-    sums = f"{total:,} of {prompt.max_seq_length:,} tokens, {learnt:,} trained"
-    return [
-        first,
-        Content(sums)
-        + Content.styled(f"  loss {policy}  long rows {prompt.too_long.replace('_', ' ')}", "$text-muted"),
-    ]
+        why = "no tokens"
+        if view.why_no_tokenizer:
+            why = f"{safe_line(view.why_no_tokenizer, 200)}; the text alone is shown"
+        return [sections, Content.styled(why, "$warning")]
+    prompt = view.request.spec.prompt
+    tokens, trained = sum(count for count, _ in counts), sum(count for _, count in counts)
+    loss = "weights" if isinstance(prompt.loss_on, SectionWeights) else loss_text(prompt.loss_on)
+    sums = Content(f"{tokens:,} of {prompt.max_seq_length:,} tokens, {trained:,} trained")
+    settings = Content.styled(f"  loss {loss}  long rows {prompt.too_long.replace('_', ' ')}", "$text-muted")
+    return [sections, sums + settings]
 
 
-def _draw(laid: Laid) -> Content:
-    row, spec, chosen = laid.row, laid.request.spec, laid.chosen
-    assert row is not None  # noqa: S101
-    flag = spec.data.train_flag if "sysflag" in laid.request.dataset.columns else ""
-    if flag and row.sysflag != flag:
-        words = f"not trained: its sysflag is {safe_line(row.sysflag, 30) or '(empty)'}, the run takes {safe_line(flag, 30)}"
-        return Content.styled(words, "$warning")
-    if chosen.mixture is None:
-        return Content.styled(f"no mixture: {safe_line(str(chosen.error), 200)}", "$warning")
-    if laid.drawn is None:
-        return Content.styled("not trained: no reasoning, and every template of the mixture asks for one", "$warning")
-    name = safe_line(laid.drawn.name, 40)
-    if not row.reasoning or row.reasoning.isspace():
-        said = Content("without reasoning: ") + Content.styled(name, "bold")
-    else:
-        said = Content(f"{draw_words(laid.number, laid.bounds)}: ") + Content.styled(name, "bold")
-    return said + Content.styled(f"  of {shares_words(chosen)}", "$text-muted")
+def _section_words(slot: int, weight: float, tokens: int | None) -> Content:
+    """`R┃reasoning 120 ×0.5`."""
+    stroke = TRAINED if weight else UNTRAINED
+    letter = Content.styled(f"{SECTION_LETTERS[slot]}{stroke}", f"bold {_SECTION_STYLES[slot]}".strip())
+    count = f" {tokens:,}" if tokens is not None else ""
+    factor = f" ×{weight:g}" if weight not in (0.0, 1.0) else ""
+    return letter + Content(f"{SECTION_WORDS[slot]}{count}{factor}  ")
 
 
-def draw_words(number: float, bounds: tuple[float, float]) -> str:
-    """`drawn 0.412 ≥ 0.15`."""
-    low, high = bounds
-    if low <= 0.0 and high >= 1.0:
-        return f"drawn {number:.3f}"
-    if high >= 1.0 - 1e-9:
-        return f"drawn {number:.3f} ≥ {low:.3g}"
-    return f"drawn {number:.3f} < {high:.3g}" + (f" and ≥ {low:.3g}" if low > 0.0 else "")
+def _draw_line(view: RowView, row: Row) -> Content:
+    """Which template the run trains the row with, and why."""
+    if not view.trained_rows.includes(row):
+        own, wanted = safe_line(row.sysflag, 30) or "(empty)", safe_line(view.trained_rows.flag, 30)
+        return Content.styled(f"not trained: its sysflag is {own}, the run takes {wanted}", "$warning")
+    if view.choice.mixture is None:
+        return Content.styled(f"no mixture: {safe_line(str(view.choice.error), 200)}", "$warning")
+    if view.drawn is None:
+        return Content.styled("not trained: no reasoning, and every template of the mixture needs one", "$warning")
+    how = draw_words(view.draw, view.draw_range) if row.has_reasoning else "without reasoning"
+    name = Content.styled(safe_line(view.drawn.name, 40), "bold")
+    return Content(f"{how}: ") + name + Content.styled(f"  of {shares_words(view.choice)}", "$text-muted")
 
 
-def shares_words(chosen: Chosen) -> str:
-    return ", ".join(f"{safe_line(name, 40)} {100 * share:.3g} %" for name, share in chosen.shares)
-
-
-def _warnings(laid: Laid, width: int) -> list[Content]:
-    said: list[tuple[str, str]] = []  # words, style
-    preview = laid.preview
-    if laid.trouble is not None:
-        do = f" {laid.trouble.do}." if laid.trouble.do else ""
-        said.append((f"{laid.trouble.what}.{do}", "bold $error"))
-    if preview is not None:
-        if preview.fate != "trained":
-            said.append((f"{preview.fate}: {preview.why}", "bold $warning"))
-        said += [(warning, "$warning") for warning in preview.warnings]
-    lines = [(line, style) for words, style in said for line, _ in wrapped(f"⚠ {safe_line(words, 300)}", width)]
-    if len(lines) > _MORE_WARNINGS:
-        lines = [*lines[: _MORE_WARNINGS - 1], (f"⚠ … {len(said)} warnings in all", "$warning")]
+def _warning_lines(view: RowView, width: int) -> list[Content]:
+    warnings: list[tuple[str, str]] = []  # words, style
+    if view.draft_error is not None:
+        advice = f" {view.draft_error.do}." if view.draft_error.do else ""
+        warnings.append((f"{view.draft_error.what}.{advice}", "bold $error"))
+    if view.preview is not None:
+        if view.preview.outcome != "trained":
+            warnings.append((f"{view.preview.outcome}: {view.preview.why}", "bold $warning"))
+        warnings += [(warning, "$warning") for warning in view.preview.warnings]
+    lines = [(line, style) for words, style in warnings for line, _ in wrap_text(f"⚠ {safe_line(words, 300)}", width)]
+    if len(lines) > _MOST_WARNINGS:
+        lines = [*lines[: _MOST_WARNINGS - 1], (f"⚠ … {len(warnings)} warnings in all", "$warning")]
     return [Content.styled(line, style) for line, style in lines]

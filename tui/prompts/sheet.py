@@ -1,4 +1,4 @@
-"""A sheet of lines that may be very many: only those in sight are made. Knows nothing of tokens or templates."""
+"""A sheet of very many lines, of which only those in sight are made. Knows nothing of tokens or templates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.prompts.sheet_lines import Lines, Role, WordLines
+from tui.prompts.sheet_lines import Role, SheetLines, WordLines
 
 _ROLES: tuple[Role, ...] = (
     "prompt",
@@ -26,11 +26,11 @@ _ROLES: tuple[Role, ...] = (
     "muted",
     "warning",
 )
-_COMPARED = 3_000  # lines
+_COMPARED = 3_000  # lines in which a change is looked for
 
 
 class Sheet(ScrollView, can_focus=True, inherit_bindings=False):
-    """`show` replaces the lines; the room moves it by `lines_by` and the like."""
+    """`show_lines` replaces the lines; the room scrolls it."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {*(f"sheet--{role}" for role in _ROLES)}
@@ -51,7 +51,7 @@ class Sheet(ScrollView, can_focus=True, inherit_bindings=False):
     """
 
     class Resized(Message):
-        """The sheet is as wide as `width` cells now: the lines are to be laid out anew."""
+        """The sheet has another width: the lines are to be laid out anew."""
 
         def __init__(self, width: int) -> None:
             super().__init__()
@@ -59,25 +59,25 @@ class Sheet(ScrollView, can_focus=True, inherit_bindings=False):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.lines: Lines = WordLines("", 1)
+        self.lines: SheetLines = WordLines("", 1)
         self._styles_by_role: dict[tuple[str, bool], Style] = {}
         self._width = 0
 
-    def show(self, lines: Lines, keep: bool = False) -> None:
-        """keep: stay at the line that is at the top, else go to the first."""
+    def show_lines(self, lines: SheetLines, keep: bool = False) -> None:
+        """keep: stay at the line that is at the top, else go to the first line."""
         top = self.scroll_offset.y if keep else 0
         self.lines = lines
         self.virtual_size = Size(self.width, len(lines))
         self.scroll_to(y=top, animate=False, force=True)
         self.refresh()
 
-    def first_change(self, lines: Lines) -> int | None:
-        """The first line that differs from what is shown, among the first few thousand."""
+    def first_change(self, lines: SheetLines) -> int | None:
+        """Index of the first line that differs from what is shown, among the first few thousand; None for none."""
         count = min(len(lines), len(self.lines))
-        place = next(
-            (index for index in range(min(count, _COMPARED)) if lines.pieces(index) != self.lines.pieces(index)), None
-        )
-        return count if place is None and len(lines) != len(self.lines) and count < _COMPARED else place
+        for index in range(min(count, _COMPARED)):
+            if lines.pieces(index) != self.lines.pieces(index):
+                return index
+        return count if len(lines) != len(self.lines) and count < _COMPARED else None
 
     def bring_into_sight(self, index: int) -> None:
         top, lines = self.scroll_offset.y, self.size.height

@@ -1,29 +1,29 @@
-"""A row's text and tokens as lines to be shown: sections apart, spaces, line ends, token boundaries and special tokens
-visible without colour.
+"""A row's text, tokens and prompts as the lines of a sheet: sections apart, and line ends, token boundaries and special
+tokens visible without colour.
 
-Laid out once for a width, in a thread; a line's pieces are made when it comes into sight. Everything here is safe text.
+Laid out once for a width, in a thread; the pieces of a line are made when it comes into sight. Everything here is safe
+text.
 """
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from rich.cells import cell_len, set_cell_size, split_graphemes
 
-from core.base.safe_text import UNSAFE, safe_line, safe_text
+from core.base.safe_text import safe_line, safe_text
 from core.tokens.loss_mask import EOS, MARKER, OPENING, PROMPT, REASONING, RESPONSE
 from tui.common.wrapping import line_starts
+from tui.prompts.token_texts import NEWLINE, TokenTexts, special_text
 
 if TYPE_CHECKING:
-    from core.examples.preview import Ask
-    from core.tokens.tokenizer import TextTokenizer
+    from core.examples.inference_prompts import InferencePrompt
 
 Role = Literal["prompt", "marker", "reasoning", "response", "end", "mark", "special", "heading", "muted", "warning"]
-Piece = tuple[str, Role, bool]  # safe text; what it is; whether it is dimmed, because it is not learnt
-LETTERS = {PROMPT: "P", OPENING: "M", REASONING: "R", MARKER: "M", RESPONSE: "A", EOS: "E"}
-ROLES: dict[int, Role] = {
+Piece = tuple[str, Role, bool]  # safe text; what it is; whether it is dimmed, because it is not trained
+SECTION_LETTERS = {PROMPT: "P", OPENING: "M", REASONING: "R", MARKER: "M", RESPONSE: "A", EOS: "E"}
+SECTION_ROLES: dict[int, Role] = {
     PROMPT: "prompt",
     OPENING: "marker",
     REASONING: "reasoning",
@@ -31,66 +31,73 @@ ROLES: dict[int, Role] = {
     RESPONSE: "response",
     EOS: "end",
 }
-WORDS = {PROMPT: "prompt", OPENING: "opening", REASONING: "reasoning", MARKER: "marker", RESPONSE: "answer", EOS: "end"}
+SECTION_WORDS = {
+    PROMPT: "prompt",
+    OPENING: "opening",
+    REASONING: "reasoning",
+    MARKER: "marker",
+    RESPONSE: "answer",
+    EOS: "end",
+}
 TRAINED, UNTRAINED = "┃", "┆"
-GUTTER = 3  # cells: letter, stroke, blank
-BOUNDARY, NEWLINE, SPACE, TAB, RETURN = "·", "⏎", "␣", "⇥", "␍"
-PARTS = "‥"  # a token that holds only a part of a character, which stands at the token that completes it
+GUTTER = 3  # cells: letter, stroke, space
+BOUNDARY = "·"  # between two tokens
 _SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_VISIBLE = str.maketrans({" ": SPACE, "\n": NEWLINE, "\t": TAB, "\r": RETURN})
 
 
-class Lines(Protocol):
-    """What a sheet shows; the gutter is part of a line's pieces."""
+class SheetLines(Protocol):
+    """What a sheet shows. The gutter is part of a line's pieces."""
 
     def __len__(self) -> int: ...
 
     def pieces(self, index: int) -> list[Piece]: ...
 
 
-def gutter(slot: int, weights: Sequence[float]) -> Piece:
-    return f"{LETTERS[slot]}{TRAINED if weights[slot] else UNTRAINED} ", ROLES[slot], not weights[slot]
+def section_gutter(slot: int, weights: Sequence[float]) -> Piece:
+    """What stands before a line of this section. weights: of the six sections."""
+    stroke = TRAINED if weights[slot] else UNTRAINED
+    return f"{SECTION_LETTERS[slot]}{stroke} ", SECTION_ROLES[slot], not weights[slot]
 
 
 class TextLines:
-    """The text as it is, wrapped to `width` cells; each line end that it holds is marked. A section begins on a line of
-    its own."""
+    """The text as it is, wrapped to `width` cells, with a mark for each of its line ends. A section begins on a line
+    of its own."""
 
     def __init__(
         self, texts: Sequence[tuple[int, str]], weights: Sequence[float], width: int, before: str = "", after: str = ""
     ) -> None:
-        """texts: (slot, text) in order. before, after: the beginning and the end of sequence that the encoder adds, as
-        they are spelt."""
+        """texts: section and text, in order. before, after: the beginning and the end of sequence that the encoder
+        adds, as they are spelt."""
         self._weights = weights
-        self._lines: list[
-            tuple[int, str, Role | None, bool]
-        ] = []  # slot, text, its role where it is not the slot's, whether a line end follows
+        # section, text, its role where it is not the section's, whether a line end follows
+        self._lines: list[tuple[int, str, Role | None, bool]] = []
         if before:
-            self._lines.append((PROMPT, special(before), "special", False))
+            self._lines.append((PROMPT, special_text(before), "special", False))
         for slot in dict.fromkeys(slot for slot, _ in texts):
-            self._add(slot, "".join(text for one, text in texts if one == slot), max(1, width - GUTTER - 1))
+            whole = "".join(text for of_slot, text in texts if of_slot == slot)
+            self._add(slot, whole, max(1, width - GUTTER - 1))
         if after:
-            self._lines.append((EOS, special(after), "special", False))
+            self._lines.append((EOS, special_text(after), "special", False))
 
     def _add(self, slot: int, text: str, width: int) -> None:
-        for safe, hard in wrapped(text, width):
-            self._lines.append((slot, safe, None, hard))
+        for line, has_line_end in wrap_text(text, width):
+            self._lines.append((slot, line, None, has_line_end))
 
     def __len__(self) -> int:
         return len(self._lines)
 
     def pieces(self, index: int) -> list[Piece]:
-        slot, text, role, hard = self._lines[index]
+        slot, text, role, has_line_end = self._lines[index]
         dim = not self._weights[slot]
-        made: list[Piece] = [gutter(slot, self._weights), (text, role or ROLES[slot], dim)]
-        return [*made, (NEWLINE, "mark", True)] if hard else made
+        pieces: list[Piece] = [section_gutter(slot, self._weights), (text, role or SECTION_ROLES[slot], dim)]
+        return [*pieces, (NEWLINE, "mark", True)] if has_line_end else pieces
 
 
 class TokenLines:
-    """The tokens in their order, `·` after each; a section begins on a line of its own, and a token with a line end
+    """The tokens in their order, `·` after each. A section begins on a line of its own, and a token with a line end
     ends a line.
 
-    with_ids: each token's id follows it in small digits.
+    with_ids: each token is followed by its id in small digits.
     """
 
     def __init__(
@@ -98,25 +105,25 @@ class TokenLines:
         ids: Sequence[int],
         ends: Sequence[int],
         weights: Sequence[float],
-        words: TokenWords,
+        token_texts: TokenTexts,
         width: int,
         with_ids: bool = False,
     ) -> None:
-        self._ids, self._ends, self._weights, self._words, self._with_ids = ids, ends, weights, words, with_ids
-        self._shown = words.of(ids, ends)
-        self._starts: list[
-            tuple[int, int]
-        ] = []  # of each line: its first token, and the character of that token's text it begins with
-        self._slots: list[int] = []
+        self._ids, self._ends, self._weights, self._with_ids = ids, ends, weights, with_ids
+        self._token_texts = token_texts
+        self._texts = token_texts.of_ids(ids)
+        # of each line: its first token, and the character of that token's text that it begins with
+        self._starts: list[tuple[int, int]] = []
+        self._slots: list[int] = []  # of each line: its section
         self._lay_out(max(4, width - GUTTER))
 
     def _lay_out(self, width: int) -> None:
-        shown, widths, start = self._shown, self._words.widths, 0
+        texts, widths, start = self._texts, self._token_texts.widths, 0
         starts, slots, ids = self._starts, self._slots, self._ids
         for slot, end in enumerate(self._ends):
-            used = width + 1  # more than there is: the section begins a line
+            used = width + 1  # more than the width: the section begins a line
             for token in range(start, end):
-                text = shown[token]
+                text = texts[token]
                 cells = widths.get(text)
                 if cells is None:
                     cells = widths[text] = cell_len(text) + 1
@@ -139,46 +146,46 @@ class TokenLines:
 
     def pieces(self, index: int) -> list[Piece]:
         slot = self._slots[index]
-        role, dim = ROLES[slot], not self._weights[slot]
-        pieces: list[Piece] = [gutter(slot, self._weights)]
-        token, at = self._starts[index]
-        until, until_at = self._starts[index + 1] if index + 1 < len(self._starts) else (len(self._ids), 0)
-        while token < until or (token == until and at < until_at):
-            text = self._shown[token]
-            whole = not (token == until and until_at)
-            of_token: Role = "special" if self._words.is_special(self._ids[token]) else role
-            pieces.append((text[at:] if whole else text[at:until_at], of_token, dim))
-            if not whole:
+        role, dim = SECTION_ROLES[slot], not self._weights[slot]
+        pieces: list[Piece] = [section_gutter(slot, self._weights)]
+        token, offset = self._starts[index]
+        end, end_offset = self._starts[index + 1] if index + 1 < len(self._starts) else (len(self._ids), 0)
+        while token < end or (token == end and offset < end_offset):
+            text = self._texts[token]
+            token_role: Role = "special" if self._token_texts.is_special(self._ids[token]) else role
+            if token == end:  # the line ends within this token
+                pieces.append((text[offset:end_offset], token_role, dim))
                 break
+            pieces.append((text[offset:], token_role, dim))
             if self._with_ids:
                 pieces.append((str(self._ids[token]).translate(_SUBSCRIPT), "muted", False))
             pieces.append((BOUNDARY, "mark", True))
-            token, at = token + 1, 0
+            token, offset = token + 1, 0
         return pieces
 
 
-class AskLines:
-    """The prompts of inference one under the other, each under a heading, up to the place where the model begins to
-    write."""
+class PromptLines:
+    """The prompts of inference one below the other, each under a heading, up to where the model begins to write."""
 
-    def __init__(self, asks: Sequence[Ask], width: int) -> None:
+    def __init__(self, prompts: Sequence[InferencePrompt], width: int) -> None:
         self._lines: list[list[Piece]] = []
-        for number, ask in enumerate(asks, 1):
+        for number, prompt in enumerate(prompts, 1):
             if number > 1:
                 self._lines.append([])
-            about = (
-                safe_line(ask.template, 60) + (f", {ask.tokens:,} tokens" if ask.tokens is not None else "")
-                if ask.template
-                else ""
-            )
-            self._lines.append([(f"{number} {ask.words}", "heading", False), (f"  {about}", "muted", False)])
-            if ask.why:
-                self._lines.append([("   ", "muted", False), (safe_line(f"none: {ask.why}", 400), "warning", False)])
-                continue
-            for safe, hard in wrapped(ask.text, max(1, width - GUTTER - 1)):
-                mark: list[Piece] = [(NEWLINE, "mark", True)] if hard else []
-                self._lines.append([(f"{number}{UNTRAINED} ", "muted", False), (safe, "prompt", False), *mark])
-            self._lines.append([(f"{number}▸ ", "special", False), ("here the model begins to write", "muted", False)])
+            self._add(number, prompt, max(1, width - GUTTER - 1))
+
+    def _add(self, number: int, prompt: InferencePrompt, width: int) -> None:
+        template = safe_line(prompt.template, 60)
+        if template and prompt.tokens is not None:
+            template += f", {prompt.tokens:,} tokens"
+        self._lines.append([(f"{number} {prompt.purpose}", "heading", False), (f"  {template}", "muted", False)])
+        if prompt.why:
+            self._lines.append([("   ", "muted", False), (safe_line(f"none: {prompt.why}", 400), "warning", False)])
+            return
+        for line, has_line_end in wrap_text(prompt.text, width):
+            mark: list[Piece] = [(NEWLINE, "mark", True)] if has_line_end else []
+            self._lines.append([(f"{number}{UNTRAINED} ", "muted", False), (line, "prompt", False), *mark])
+        self._lines.append([(f"{number}▸ ", "special", False), ("the model begins to write here", "muted", False)])
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -188,10 +195,10 @@ class AskLines:
 
 
 class WordLines:
-    """Words in the sheet's place."""
+    """Words in place of a row."""
 
     def __init__(self, words: str, width: int, role: Role = "muted") -> None:
-        self._lines: list[list[Piece]] = [[(safe, role, False)] for safe, _ in wrapped(words, max(1, width))]
+        self._lines: list[list[Piece]] = [[(line, role, False)] for line, _ in wrap_text(words, max(1, width))]
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -200,96 +207,26 @@ class WordLines:
         return self._lines[index]
 
 
-class TokenWords:
-    """How the tokens of one tokenizer are shown. Keeps what it has made: a text has few different tokens."""
-
-    def __init__(self, tokenizer: TextTokenizer) -> None:
-        self._tokenizer = tokenizer
-        added = tokenizer.raw.get_added_tokens_decoder()
-        self._special = {
-            id: special(token.content) for id, token in added.items() if token.special or not token.content.isspace()
-        }
-        self._special |= {
-            id: special(tokenizer.raw.id_to_token(id) or str(id))
-            for id in tokenizer.stop_ids
-            if id not in self._special
-        }
-        self._whole: dict[int, str | None] = dict(self._special)  # None: bytes that are no whole characters
-        self.widths: dict[str, int] = {}  # cells, with the boundary
-
-    def is_special(self, id: int) -> bool:
-        return id in self._special
-
-    def spelt(self, id: int) -> str:
-        """A special token's own letters."""
-        return self._tokenizer.raw.id_to_token(id) or str(id)
-
-    def of(self, ids: Sequence[int], ends: Sequence[int] = ()) -> list[str]:
-        """Each token as it is shown. Where one character lies in several tokens, it stands at the last of them and `‥`
-        at the others."""
-        whole, shown = self._whole, []
-        decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-        pending = False
-        for id in ids:
-            if id not in whole:
-                whole[id] = self._make(id)
-            text = whole[id]
-            if text is not None and not pending:
-                shown.append(text)
-                continue
-            if id in self._special:
-                shown.append(_visible(decoder.decode(b"", True)) + (text or ""))
-                decoder.reset()
-                pending = False
-                continue
-            got = decoder.decode(self._tokenizer.pieces.data(id) or b"")
-            pending = bool(decoder.getstate()[0])
-            shown.append(_visible(got) if got else PARTS)
-        if pending and shown:
-            shown[-1] = shown[-1].replace(PARTS, "") + _visible(decoder.decode(b"", True))
-        return shown
-
-    def _make(self, id: int) -> str | None:
-        data = self._tokenizer.pieces.data(id)
-        if data is None:
-            return _visible(self._tokenizer.token_text(id)) or f"⟨{id}⟩"
-        if not data:
-            return f"⟨{id}⟩"
-        try:
-            return _visible(data.decode())
-        except UnicodeDecodeError:
-            return None
-
-
-def special(content: str) -> str:
-    return f"⟨{_visible(content)}⟩"
-
-
-def wrapped(text: str, width: int) -> list[tuple[str, bool]]:
-    """Safe lines of at most `width` cells, and whether a line end of the text follows. A text that ends in one has no
-    empty line after it."""
+def wrap_text(text: str, width: int) -> list[tuple[str, bool]]:
+    """Safe lines of at most `width` cells, and whether a line end of the text follows. A text that ends in a line end
+    has no empty line after it."""
     lines: list[tuple[str, bool]] = []
     parts = safe_text(text).split("\n")
-    for place, part in enumerate(parts):
-        last = place == len(parts) - 1
-        if last and not part:
+    for index, part in enumerate(parts):
+        is_last = index == len(parts) - 1
+        if is_last and not part:
             break
         starts = line_starts(part, width)
         for start, end in zip(starts, [*starts[1:], len(part)], strict=True):
             line = part[start:end]
             if line.endswith(" ") and cell_len(line) > width:  # spaces hang over the end of a line
                 line = set_cell_size(line, width)
-            lines.append((line, not last and end == len(part)))
+            lines.append((line, not is_last and end == len(part)))
     return lines
 
 
-def _visible(text: str) -> str:
-    """Spaces and line ends as signs; no other control character is left as one."""
-    return UNSAFE.sub(lambda match: safe_text(match[0]), text.translate(_VISIBLE))
-
-
 def _cuts(text: str, width: int) -> list[int]:
-    """Where a text too wide for a line is cut, between characters."""
+    """The offsets at which a text too wide for a line is cut, between characters."""
     cuts, used = [], 0
     for left, _, cells in split_graphemes(text)[0]:
         if used and used + cells > width:

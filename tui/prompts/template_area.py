@@ -1,25 +1,23 @@
-"""Where a template's file is written. Knows text alone: what it means is told to the room, a moment after each
-change."""
+"""The editor of a template's file. Knows text alone: the room reads it a moment after each change."""
 
 from __future__ import annotations
 
 from textual import events
 from textual.widgets import TextArea
 
-from core.base.safe_text import safe_text
+from tui.common.safe_editing import editable
 
-PASTED = 300_000  # characters; a template file may have 256 KiB
+PASTE_LIMIT = 300_000  # characters; a template file may have 256 KiB
 
 
-def editable(text: str) -> str:
-    """Foreign text as it may stand in an editor: line breaks as newlines, tabs kept, other control characters as
+def editable_template(text: str) -> str:
+    """A template's text as the editor shows it: every kind of line break is a newline, and control characters are
     visible pictures."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "\t".join(safe_text(part) for part in text.split("\t"))
+    return editable(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 class TemplateArea(TextArea):
-    """With line numbers, for what is wrong is told by them. Tab goes to the row beside it."""
+    """Has line numbers, because errors name lines. Tab moves to the row beside it."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(
@@ -33,4 +31,4 @@ class TemplateArea(TextArea):
         self.cursor_blink = False
 
     async def on_paste(self, event: events.Paste) -> None:
-        event.text = editable(event.text[:PASTED])  # the base class inserts it: Textual calls the handlers of both
+        event.text = editable_template(event.text[:PASTE_LIMIT])  # Textual also calls the base class, which inserts it

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 import core
 from core.base import folders
-from core.examples.preview import Examiner
-from core.examples.run_mixture import bound_mixture, policy_of
+from core.examples.preview import RowPreviewer
+from core.examples.run_mixture import bound_mixture
 from core.examples.run_rows import open_rows
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, dump_spec
 from core.templates.by_name import TEMPLATES
@@ -106,23 +106,21 @@ def test_show_says_what_the_screen_shows_also_of_a_row_that_is_too_long(tmp_path
     path.write_bytes(dump_spec(spec))
     for too_long in ("drop", "cut_reasoning", "cut_end"):
         prompt = replace(spec.prompt, too_long=too_long)
-        wanted = Examiner(tokenizer).preview(row, TEMPLATES["alpaca-reasoning"], policy_of(prompt))
+        wanted = RowPreviewer(tokenizer).preview(row, TEMPLATES["alpaca-reasoning"], prompt)
         words = ("--spec", str(path), "--template", "alpaca-reasoning", "--too-long", too_long)
         status, out, said = run("show", str(source), "--row", "10", *words, "--json")
         shown = json.loads(out)
-        assert status == 0 and (shown["fate"], shown["why"], shown["ids"]) == (wanted.fate, wanted.why, wanted.ids)
+        assert status == 0 and (shown["fate"], shown["why"], shown["ids"]) == (wanted.outcome, wanted.why, wanted.ids)
         assert (
             shown["text"] == "".join(text for _, text in wanted.texts)
-            and shown["tokens_before"] == wanted.tokens_before > 700
+            and shown["tokens_before"] == wanted.full_length > 700
         )
         assert [shown["spans"][-1]["end"], sum(label != -100 for label in shown["labels"])] == [
-            sum(pair) for pair in zip(*wanted.counts(), strict=True)
+            sum(pair) for pair in zip(*wanted.section_counts(), strict=True)
         ]
-        assert f"This row is {wanted.fate}" in said
+        assert f"This row is {wanted.outcome}" in said
     status, out, _ = run("show", str(source), "--row", "4", "--spec", str(path), "--json")
-    drawn = bound_mixture(spec.prompt.mixture, spec.prompt.seed, str(source), tokenizer).choose(
-        open_rows(spec.data).row(4)
-    )
+    drawn = bound_mixture(spec.prompt, str(source), tokenizer).template_for(open_rows(spec.data).row(4))
     assert status == 0 and drawn is not None and json.loads(out)["template"] == drawn.name
 
 

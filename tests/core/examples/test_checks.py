@@ -7,7 +7,7 @@ import pytest
 
 from core.base.row import Row
 from core.examples.checks import Checker
-from core.examples.encoded_store import text_hash
+from core.examples.encoded_store import hash_text
 from core.templates.by_name import TEMPLATES
 from core.tokens.encode import Batch, encode_batch
 from core.tokens.loss_mask import EOS, RESPONSE, SectionWeights, cut_end, cut_reasoning, slot_weights
@@ -24,7 +24,7 @@ ROWS = [
     Row("Empty", "", "  ", "x", index=14),
 ]
 WORDS_OF_THE_HEADING = [
-    Row("Q", "", word, "x", index=20 + place) for place, word in enumerate(("e", "Response", "### ", "n", "s:"))
+    Row("Q", "", word, "x", index=20 + n) for n, word in enumerate(("e", "Response", "### ", "n", "s:"))
 ]
 
 
@@ -81,10 +81,10 @@ def test_a_reasoning_that_stands_twice_is_found(kind: str, request: pytest.Fixtu
     segments = REASONING.segments(row)
     twice = [*segments[:2], Segment("marker", f"\n{row.reasoning}{segments[2].text}"), segments[3]]
     report = check(tokenizer, encode_batch([twice], tokenizer, [3]), [row]).report
-    assert report.reasoning_again.rows == [3] and "more than once" in report.faults()[0]
+    assert report.reasoning_repeated.rows == [3] and "more than once" in report.faults()[0]
 
 
-def test_an_end_that_is_missing_unlearnt_or_another_token_is_found(byte_level: TextTokenizer) -> None:
+def test_an_end_that_is_missing_untrained_or_another_token_is_found(byte_level: TextTokenizer) -> None:
     batch, row = encoded(ROWS[:2], byte_level), ROWS[:2]
     ids = batch.ids.copy()
     ids[batch.starts[1] - 1] = 5
@@ -95,10 +95,10 @@ def test_an_end_that_is_missing_unlearnt_or_another_token_is_found(byte_level: T
     )
     assert check(byte_level, cut, row).report.no_end.count == 2
     assert check(byte_level, cut, row, cut=[True, True]).report.no_end.count == 0  # chosen, and counted elsewhere
-    assert check(byte_level, cut, row, "response", [True, True]).report.nothing_learnt.rows == [10, 11]
-    unlearnt = Checker(byte_level, (*slot_weights("completion")[:5], 0.0))
-    unlearnt.check(row, batch.ids, batch.ends, batch.present, np.zeros(2, bool))
-    assert unlearnt.report.no_end.count == 2
+    assert check(byte_level, cut, row, "response", [True, True]).report.nothing_trained.rows == [10, 11]
+    untrained = Checker(byte_level, (*slot_weights("completion")[:5], 0.0))
+    untrained.check(row, batch.ids, batch.ends, batch.present, np.zeros(2, bool))
+    assert untrained.report.no_end.count == 2
     assert check(byte_level, batch, row, SectionWeights(reasoning=0.0)).report.faults() == []
     assert (batch.ends[:, EOS] - batch.ends[:, RESPONSE]).tolist() == [1, 1]
 
@@ -119,7 +119,7 @@ def test_a_reasoning_that_was_cut_on_purpose_passes_and_another_in_its_place_doe
 
 def told(rows: list[Row], templates: int) -> tuple[Any, Any, Any]:
     names = ["alpaca-reasoning", "alpaca"][:templates]
-    texts = [[text_hash("".join(one.text for one in TEMPLATES[name].segments(row))) for name in names] for row in rows]
+    texts = [[hash_text("".join(one.text for one in TEMPLATES[name].segments(row))) for name in names] for row in rows]
     identities = np.frombuffer(bytes.fromhex("".join(row.identity() for row in rows)), "<u8").reshape(-1, 2)
     return np.array([row.index for row in rows]), identities, np.array(texts, np.uint64).reshape(len(rows), -1)
 
@@ -131,19 +131,21 @@ def test_a_held_out_row_in_the_training_text_is_found(byte_level: TextTokenizer)
         Row("Add.", "3 4", "Three and four.\n\nSeven.", "8", index=22),
     ]
     checker = Checker(byte_level, slot_weights("all"))
-    checker.compare(told(ROWS, 1), told(held, 2))
+    checker.compare_held_out(told(ROWS, 1), told(held, 2))
     assert [(leak.held_out, leak.trained, leak.whole) for leak in checker.report.leaked] == [(21, 10, True)]
     assert "1 held-out rows are in the training text: 21 as 10" in checker.report.faults()
     vanilla = Checker(byte_level, slot_weights("all"))
     trained = [Row("Add.", "", "one reasoning", "7", index=1)]
     numbers, identities, _ = told(trained, 1)
     as_vanilla = np.array(
-        [[text_hash("".join(one.text for one in TEMPLATES["alpaca"].segments(trained[0])))]], np.uint64
+        [[hash_text("".join(one.text for one in TEMPLATES["alpaca"].segments(trained[0])))]], np.uint64
     )
-    vanilla.compare((numbers, identities, as_vanilla), told([Row("Add.", "", "another reasoning", "7", index=2)], 2))
+    vanilla.compare_held_out(
+        (numbers, identities, as_vanilla), told([Row("Add.", "", "another reasoning", "7", index=2)], 2)
+    )
     assert [(leak.held_out, leak.trained, leak.whole) for leak in vanilla.report.leaked] == [
         (2, 1, False)
     ]  # trained without its reasoning
     none = Checker(byte_level, slot_weights("all"))
-    none.compare(told(ROWS, 1), told(held[:1], 2))
+    none.compare_held_out(told(ROWS, 1), told(held[:1], 2))
     assert none.report.leaks == 0

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.base.errors import RunError
-from core.runs.prompt_texts import LOSS, MIXTURE, TOO_LONG, prompt_texts, with_prompt_texts
+from core.runs.prompt_texts import LOSS_KEY, MIXTURE_KEY, TOO_LONG_KEY, prompt_texts, with_prompt_texts
 from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec
 from core.tokens.loss_mask import SectionWeights
 
@@ -16,7 +16,7 @@ SPEC = RunSpec(data=DataSection(source="demo"), model=ModelSection(name="demo"))
 
 def test_the_defaults_read_as_a_person_writes_them() -> None:
     texts = prompt_texts(SPEC)
-    assert texts == {MIXTURE: "alpaca 0.15, alpaca-reasoning 0.85", LOSS: "completion", TOO_LONG: "drop"}
+    assert texts == {MIXTURE_KEY: "alpaca 0.15, alpaca-reasoning 0.85", LOSS_KEY: "completion", TOO_LONG_KEY: "drop"}
     assert with_prompt_texts(SPEC, texts) == SPEC
 
 
@@ -39,15 +39,15 @@ def test_what_is_written_is_read_again(weights: dict[str, int], loss: object, to
 @pytest.mark.parametrize(
     ("key", "text"),
     [
-        (MIXTURE, ""),
-        (MIXTURE, "alpaca 0"),
-        (MIXTURE, "alpaca -1"),
-        (MIXTURE, "alpaca many"),
-        (MIXTURE, "alpaca 1, alpaca 2"),
-        (LOSS, "everything"),
-        (LOSS, "reasoning 1, end 0"),
-        (LOSS, "reasoning nan"),
-        (TOO_LONG, "keep"),
+        (MIXTURE_KEY, ""),
+        (MIXTURE_KEY, "alpaca 0"),
+        (MIXTURE_KEY, "alpaca -1"),
+        (MIXTURE_KEY, "alpaca many"),
+        (MIXTURE_KEY, "alpaca 1, alpaca 2"),
+        (LOSS_KEY, "everything"),
+        (LOSS_KEY, "reasoning 1, end 0"),
+        (LOSS_KEY, "reasoning nan"),
+        (TOO_LONG_KEY, "keep"),
     ],
 )
 def test_what_cannot_be_read_names_its_key(key: str, text: str) -> None:

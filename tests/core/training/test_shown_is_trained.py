@@ -15,10 +15,10 @@ from core.data.dataset import DataSet
 from core.data.editing.editor import open_editor
 from core.data.source import open_data
 from core.data.storage.mapped_rows import MappedRows
-from core.examples.prepare import prepare
-from core.examples.preview import Examiner
-from core.examples.run_mixture import bound_mixture, policy_of
-from core.examples.run_rows import facts_of, open_rows, section_of
+from core.examples.build import build_training_set
+from core.examples.preview import RowPreviewer
+from core.examples.run_mixture import bound_mixture
+from core.examples.run_rows import data_facts, open_rows, data_section
 from core.runs.spec import RunSpec
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.training_process import make_spec
@@ -53,18 +53,16 @@ def shown(data: DataSet) -> list[Row]:
 
 def assert_trained_as_shown(data: DataSet, spec: RunSpec, tokenizer: TextTokenizer) -> str:
     """The hash of what is trained."""
-    prepared = prepare(data, spec, tokenizer)
-    mixture, examiner = (
-        bound_mixture(spec.prompt.mixture, spec.prompt.seed, spec.data.source, tokenizer),
-        Examiner(tokenizer),
-    )
+    prepared = build_training_set(data, spec, tokenizer)
+    mixture = bound_mixture(spec.prompt, spec.data.source, tokenizer)
+    previewer = RowPreviewer(tokenizer)
     rows = [row for row in shown(data) if row.sysflag == "train"]
-    assert prepared.numbers.tolist() == [row.index for row in rows]
+    assert prepared.row_indices.tolist() == [row.index for row in rows]
     for at, row in enumerate(rows):
-        template = mixture.choose(row)
+        template = mixture.template_for(row)
         assert template is not None
-        preview = examiner.preview(row, template, policy_of(spec.prompt))
-        assert preview.fate != "left out" and preview.ids == prepared.ids(at).tolist()
+        preview = previewer.preview(row, template, spec.prompt)
+        assert preview.outcome != "left out" and preview.ids == prepared.ids(at).tolist()
         assert f"What is {row.index} + 1?" in tokenizer.decode(preview.ids) or row.index >= COUNT
     return prepared.hash
 
@@ -94,7 +92,7 @@ def test_of_a_mapped_source_with_edits(spec: RunSpec, tokenizer: TextTokenizer) 
 
 def test_facts_tell_the_rows_from_all_others(spec: RunSpec) -> None:
     data = open_rows(spec.data)
-    facts = facts_of(data)
+    facts = data_facts(data)
     assert (
         facts["rows_in_source"] == COUNT
         and facts["data_fingerprint"] == data.fingerprint
@@ -106,16 +104,16 @@ def test_facts_tell_the_rows_from_all_others(spec: RunSpec) -> None:
     assert facts["edits"] == {"changed": 0, "added": 0, "deleted": 0} and facts["data_revision"] == ""
     with open_editor(data) as editor:
         editor.delete([1, 2])
-        after = facts_of(editor.dataset)
+        after = data_facts(editor.dataset)
     assert after["edits"]["deleted"] == 2 and after["data_fingerprint"] != facts["data_fingerprint"]
-    guessed = facts_of(open_data(spec.data.source))
+    guessed = data_facts(open_data(spec.data.source))
     assert guessed["data_columns_by_hand"] is False and guessed["data_fingerprint"] != after["data_fingerprint"]
 
 
 def test_columns_chosen_for_a_session_go_into_the_specification_and_back(spec: RunSpec) -> None:
     opened = open_data(spec.data.source, mapping=mapping_of(COLUMNS))
-    section = section_of(opened)
+    section = data_section(opened)
     assert section.columns == COLUMNS
     again = open_rows(section)
     assert again.fingerprint == opened.fingerprint and shown(again) == shown(opened)
-    assert section_of(open_data(spec.data.source)).columns is None  # a guess is made anew
+    assert data_section(open_data(spec.data.source)).columns is None  # a guess is made anew

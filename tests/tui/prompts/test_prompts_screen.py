@@ -28,7 +28,7 @@ from tui.app import SuironApp
 from tui.common.run_settings import session_spec
 from tui.prompts.dialogs.mixture import MixtureDialog
 from tui.prompts.dialogs.save_template import SaveTemplateDialog
-from tui.prompts.row_view import Desk
+from tui.prompts.row_view_maker import RowViewMaker
 from tui.prompts.screen import PromptsScreen
 from tui.prompts.sheet import Sheet
 from tui.prompts.template_area import TemplateArea
@@ -101,7 +101,7 @@ def as_row(index: int) -> Row:
 def trained_ids(index: int, model: Path) -> list[int]:
     """What training makes of the row."""
     spec_mixture = Mixture([(get_template("alpaca"), 0.15), (get_template("alpaca-reasoning"), 0.85)], 3442)
-    template = spec_mixture.choose(as_row(index))
+    template = spec_mixture.template_for(as_row(index))
     assert template is not None
     return encode_row(as_row(index), template, TextTokenizer.from_folder(model)).ids
 
@@ -145,7 +145,7 @@ async def test_the_draw_is_that_of_training(rows: Path, model: Path) -> None:
     mixture = Mixture([(get_template("alpaca"), 0.15), (get_template("alpaca-reasoning"), 0.85)], 3442)
     async with opened(rows, model) as hands:
         for index in range(12):
-            template = mixture.choose(as_row(index))
+            template = mixture.template_for(as_row(index))
             assert template is not None
             await hands.shows(f"row {index}", f"{template.name} as drawn", "alpaca 15 %, alpaca-reasoning 85 %")
             assert ("without reasoning" in hands.about) == (index % 10 == 9)
@@ -231,11 +231,11 @@ async def test_a_row_of_very_many_tokens_does_not_hold_up_the_keys(
         {**row(2), "sysflag": "train"},
     ]
     gate = threading.Event()
-    lay = Desk.lay
+    make_view = RowViewMaker.make_view
 
-    def slow(self: Desk, request: Any) -> Any:
+    def slow(self: RowViewMaker, request: Any) -> Any:
         gate.wait(10)
-        return lay(self, request)
+        return make_view(self, request)
 
     async with opened(write_rows(tmp_path / "rows.jsonl", made), model) as hands:
         await hands.press("v")
@@ -247,7 +247,7 @@ async def test_a_row_of_very_many_tokens_does_not_hold_up_the_keys(
         await hands.press("end")
         await until(hands.pilot, lambda: any(line.startswith("E┃") for line in hands.seen()))
         assert len(set(made_lines)) < 100
-        monkeypatch.setattr(Desk, "lay", slow)
+        monkeypatch.setattr(RowViewMaker, "make_view", slow)
         await hands.press("n", "v", "v", "f1")  # a job waits, the keys do not
         await until(hands.pilot, lambda: hands.app.screen is not hands.room)
         await hands.press("escape")

@@ -1,9 +1,8 @@
-"""The dialog of the mixture: which templates with which weights, what is learnt, what happens to long rows; and how
-many rows each template gets, counted over the whole data set."""
+"""The dialog for the mixture: the templates and their weights, what is trained, what happens to long rows; and how many
+rows each template gets, counted over the whole data set."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -17,22 +16,25 @@ from textual.message import Message
 from textual.widgets import Input, Label, Static
 from textual.worker import get_current_worker
 
-from core.base.errors import RunError, SuironError
+from core.base.errors import RunError
 from core.base.safe_text import safe_line
-from core.examples.mixture import Drawable, Mixture, Realised
+from core.examples.counts import TemplateCounts, count_templates
+from core.examples.mixture import Drawable, Mixture
+from core.examples.trained_rows import TrainedRows
 from core.runs.prompt_texts import (
-    LOSS,
-    LOSSES,
-    MIXTURE,
-    SECTIONS,
-    TOO_LONG,
-    TOO_LONGS,
+    LOSS_KEY,
+    LOSS_NAMES,
+    MIXTURE_KEY,
+    TOO_LONG_CHOICES,
+    TOO_LONG_KEY,
+    WEIGHTED_SECTIONS,
     loss_text,
     parse_loss,
     parse_mixture,
     prompt_texts,
 )
 from core.runs.spec import RunSpec
+from core.tokens.loss_mask import SectionWeights
 from tui.common.field import Field
 from tui.common.readable_error import readable
 from tui.common.room import Dialog
@@ -41,12 +43,12 @@ if TYPE_CHECKING:
     from core.data.dataset import DataSet
 
 WEIGHTS = "weights"
-COUNT_AFTER = 0.3  # seconds after the last key until the rows are counted
-TELL_EVERY = 50_000  # rows between two words of a count
+COUNT_AFTER = 0.3  # seconds from the last key until the rows are counted
+TELL_EVERY = 50_000  # rows between two progress messages
 
 
 class Turn(Static, can_focus=True):
-    """One of a few values: left and right, Enter or Space take the next."""
+    """A field with one of a few values; keys or a click choose the next."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,space", "turn(1)", "Next", show=False),
@@ -77,20 +79,20 @@ class Turn(Static, can_focus=True):
 
 
 class Weight(Field):
-    """A number; empty for a template that is not in the mixture."""
+    """A number; empty for a template outside the mixture."""
 
     def __init__(self, value: str, *, id: str) -> None:
         super().__init__(value, "", id=id, restrict=r"[0-9.eE\-]*", max_length=12)
 
 
 class MixtureDialog(Dialog[dict[str, str]]):
-    """Gives the settings as `core.runs.prompt_texts` writes them. templates: every one there is, with its words; bind:
-    the templates of a mixture.
+    """Gives the changed settings as `core.runs.prompt_texts` writes them.
 
-    Counting runs in a thread and is dropped when a weight changes.
+    templates: the name and the words of every template; bind: gives a template as a mixture takes it. Rows are counted
+    in a thread, anew when a weight changes.
     """
 
-    TITLE_WORDS = "What the rows are trained as"
+    TITLE_WORDS = "Mixture of templates"
     AUTO_FOCUS = "Weight"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "field(1)", show=False, priority=True),  # the box would scroll
@@ -130,26 +132,24 @@ class MixtureDialog(Dialog[dict[str, str]]):
 
     def compose_dialog(self) -> ComposeResult:
         with VerticalScroll(id="templates", can_focus=False):
-            for place, (name, words) in enumerate(self._templates):
+            for index, (name, words) in enumerate(self._templates):
                 with Horizontal():
                     yield Label(Content(safe_line(name, 60)), classes="name")
-                    yield Weight(f"{self._weights[name]:g}" if name in self._weights else "", id=f"weight-{place}")
+                    yield Weight(f"{self._weights[name]:g}" if name in self._weights else "", id=f"weight-{index}")
                     yield Static(
-                        Content.styled(safe_line(words, 100), "$text-muted"), classes="share", id=f"share-{place}"
+                        Content.styled(safe_line(words, 100), "$text-muted"), classes="share", id=f"share-{index}"
                     )
         loss = self._spec.prompt.loss_on
-        with Horizontal(id="learnt"):
-            yield Label("learnt", classes="word")
-            yield Turn([*LOSSES, WEIGHTS], loss if isinstance(loss, str) else WEIGHTS, id="loss")
+        with Horizontal(id="trained"):
+            yield Label("trained", classes="word")
+            yield Turn([*LOSS_NAMES, WEIGHTS], loss if isinstance(loss, str) else WEIGHTS, id="loss")
             yield Label("long rows", classes="word")
-            yield Turn(TOO_LONGS, self._spec.prompt.too_long, id="too-long")
+            yield Turn(TOO_LONG_CHOICES, self._spec.prompt.too_long, id="too-long")
         with Horizontal(id="sections"):
-            for section in SECTIONS:
+            for section in WEIGHTED_SECTIONS:
                 yield Label(section, classes="short")
-                value = 1.0 if isinstance(loss, str) else getattr(loss, section)
-                yield Weight(
-                    f"{value if section != 'prompt' or not isinstance(loss, str) else 0.0:g}", id=f"section-{section}"
-                )
+                weights = SectionWeights() if isinstance(loss, str) else loss
+                yield Weight(f"{getattr(weights, section):g}", id=f"section-{section}")
         yield Static(id="counted")
         yield Static(classes="trouble")
 
@@ -159,23 +159,27 @@ class MixtureDialog(Dialog[dict[str, str]]):
         box.border_subtitle = Content("↑↓ fields · ←→ turns · Enter takes it · Esc closes")
         self._check()
 
-    # -- what stands here --
+    # -- the settings --
 
     def texts(self) -> dict[str, str]:
-        """Raises RunError."""
+        """Raises RunError for what cannot be a setting."""
         weights = {
-            name: self.query_one(f"#weight-{place}", Weight).value.strip()
-            for place, (name, _) in enumerate(self._templates)
+            name: self.query_one(f"#weight-{index}", Weight).value.strip()
+            for index, (name, _) in enumerate(self._templates)
         }
         mixture = ", ".join(f"{name} {weight}" for name, weight in weights.items() if weight)
         loss = self.query_one("#loss", Turn).value
         if loss == WEIGHTS:
-            loss = ", ".join(
-                f"{section} {self.query_one(f'#section-{section}', Weight).value.strip() or '0'}"
-                for section in SECTIONS
-            )
+            loss = ", ".join(f"{section} {self._section_weight(section)}" for section in WEIGHTED_SECTIONS)
         parse_mixture(mixture)
-        return {MIXTURE: mixture, LOSS: loss_text(parse_loss(loss)), TOO_LONG: self.query_one("#too-long", Turn).value}
+        return {
+            MIXTURE_KEY: mixture,
+            LOSS_KEY: loss_text(parse_loss(loss)),
+            TOO_LONG_KEY: self.query_one("#too-long", Turn).value,
+        }
+
+    def _section_weight(self, section: str) -> str:
+        return self.query_one(f"#section-{section}", Weight).value.strip() or "0"
 
     @on(Input.Changed)
     @on(Turn.Turned)
@@ -190,86 +194,76 @@ class MixtureDialog(Dialog[dict[str, str]]):
             trouble.update(Content(safe_line(f"{error.what}. {error.do}.", 300)))
             return
         trouble.display = False
-        parts = {part.template: part.weight for part in parse_mixture(texts[MIXTURE])}
-        self._show_shares(parts, {})
-        self.query_one("#counted", Static).update(
-            Content.styled("counting …" if self._dataset is not None else "no data is open", "$text-muted")
-        )
-        self.set_timer(COUNT_AFTER, partial(self._count, self._serial, parts))
+        weights = {part.template: part.weight for part in parse_mixture(texts[MIXTURE_KEY])}
+        self._show_shares(weights, {})
+        words = "counting …" if self._dataset is not None else "no data is open"
+        self._say_count(self._serial, Content.styled(words, "$text-muted"))
+        self.set_timer(COUNT_AFTER, partial(self._start_count, self._serial, weights))
 
-    def _show_shares(self, parts: Mapping[str, float], rows: Mapping[str, int]) -> None:
-        total, counted = sum(parts.values()), sum(rows.values())
-        for place, (name, words) in enumerate(self._templates):
-            if name in parts:
-                said = f"{100 * parts[name] / total:.3g} %"
-                if rows:
-                    said += f", got {rows.get(name, 0):,} ({rows.get(name, 0) / max(1, counted):.1%})"
-                shown = Content(said)
-            else:
-                shown = Content.styled(safe_line(words, 100), "$text-muted")
-            self.query_one(f"#share-{place}", Static).update(shown)
+    def _show_shares(self, weights: Mapping[str, float], rows: Mapping[str, int]) -> None:
+        """rows: by template, once they are counted."""
+        total, counted = sum(weights.values()), max(1, sum(rows.values()))
+        for index, (name, words) in enumerate(self._templates):
+            share = Content.styled(safe_line(words, 100), "$text-muted")
+            if name in weights:
+                got = rows.get(name, 0)
+                realised = f", got {got:,} ({got / counted:.1%})" if rows else ""
+                share = Content(f"{100 * weights[name] / total:.3g} %{realised}")
+            self.query_one(f"#share-{index}", Static).update(share)
 
     # -- counting --
 
-    def _count(self, serial: int, parts: dict[str, float]) -> None:
+    def _start_count(self, serial: int, weights: dict[str, float]) -> None:
         if serial == self._serial and self._dataset is not None:
-            self.run_worker(
-                partial(self._count_in_thread, serial, parts, self._dataset),
-                thread=True,
-                exclusive=True,
-                group="count",
-                exit_on_error=False,
-            )
+            work = partial(self._count_in_thread, serial, weights, self._dataset)
+            self.run_worker(work, thread=True, exclusive=True, group="count", exit_on_error=False)
 
-    def _count_in_thread(self, serial: int, parts: dict[str, float], dataset: DataSet) -> None:
+    def _count_in_thread(self, serial: int, weights: dict[str, float], dataset: DataSet) -> None:
         worker = get_current_worker()
-        flag = self._spec.data.train_flag if "sysflag" in dataset.columns else ""
+        told = 0
+
+        def show_progress(rows: int) -> None:
+            nonlocal told
+            if rows - told >= TELL_EVERY:
+                told = rows
+                self.app.call_from_thread(
+                    self._say_count, serial, Content.styled(f"counting … {rows:,} rows", "$text-muted")
+                )
+
         try:
-            mixture = Mixture([(self._bind(name), weight) for name, weight in parts.items()], self._spec.prompt.seed)
-            places: Counter[int | None] = Counter()
-            done = without = 0
-            for rows in dataset.batches(flag):
-                for row in rows:
-                    place = mixture.place(row)
-                    places[place] += 1
-                    without += place is not None and (not row.reasoning or row.reasoning.isspace())
-                done += len(rows)
-                if worker.is_cancelled or serial != self._serial:
-                    return
-                if done // TELL_EVERY != (done - len(rows)) // TELL_EVERY:
-                    self.app.call_from_thread(
-                        self._tell, serial, Content.styled(f"counting … {done:,} rows", "$text-muted")
-                    )
+            mixture = Mixture([(self._bind(name), weight) for name, weight in weights.items()], self._spec.prompt.seed)
+            counts = count_templates(
+                dataset,
+                mixture,
+                self._spec.data.train_flag,
+                show_progress,
+                lambda: worker.is_cancelled or serial != self._serial,
+            )
         except Exception as error:  # whatever a source does to its reader, it is shown here, and the app stays
             if not worker.is_cancelled:
-                self.app.call_from_thread(
-                    self._tell, serial, Content.styled(safe_line(str(_told(error, dataset)), 300), "$warning")
-                )
+                words = safe_line(str(readable(error, dataset.name)), 300)
+                self.app.call_from_thread(self._say_count, serial, Content.styled(words, "$warning"))
             return
-        realised = Realised(
-            {one.name: places[place] for place, one in enumerate(mixture.templates)}, without, places[None]
-        )
-        if not worker.is_cancelled:
-            self.app.call_from_thread(self._counted, serial, parts, realised, flag)
+        if counts is not None and not worker.is_cancelled:
+            flag = TrainedRows.of_source(self._spec.data.train_flag, dataset.columns).flag
+            self.app.call_from_thread(self._show_counts, serial, weights, counts, flag)
 
-    def _tell(self, serial: int, words: Content) -> None:
+    def _say_count(self, serial: int, words: Content) -> None:
         if serial == self._serial:
             self.query_one("#counted", Static).update(words)
 
-    def _counted(self, serial: int, parts: dict[str, float], realised: Realised, flag: str) -> None:
+    def _show_counts(self, serial: int, weights: dict[str, float], counts: TemplateCounts, flag: str) -> None:
         if serial != self._serial:
             return
-        self._show_shares(parts, realised.rows)
-        of_flag = f" with sysflag {safe_line(flag, 30)}" if flag else ""
-        said = f"{realised.total:,} rows{of_flag}, seed {self._spec.prompt.seed}"
-        said += f"; {realised.without_reasoning:,} of them without reasoning" if realised.without_reasoning else ""
-        words = Content(said)
-        if realised.left_out:
-            words += Content.styled(
-                f"\n⚠ {realised.left_out:,} rows without reasoning are left out: no template here is for them",
-                "$warning",
-            )
-        self._tell(serial, words)
+        self._show_shares(weights, counts.rows)
+        with_flag = f" with sysflag {safe_line(flag, 30)}" if flag else ""
+        words = Content(f"{counts.total:,} rows{with_flag}, seed {self._spec.prompt.seed}")
+        if counts.without_reasoning:
+            words += Content(f"; {counts.without_reasoning:,} of them without reasoning")
+        if counts.left_out:
+            left_out = f"\n⚠ {counts.left_out:,} rows without reasoning are left out: no template here is for them"
+            words += Content.styled(left_out, "$warning")
+        self._say_count(serial, words)
 
     # -- keys --
 
@@ -279,17 +273,13 @@ class MixtureDialog(Dialog[dict[str, str]]):
             for field in self.query("Weight, Turn")
             if field.display and (field.parent is None or field.parent.display)
         ]
-        place = next((index for index, field in enumerate(fields) if field.has_focus), -1 if by > 0 else 0)
-        self.set_focus(fields[(place + by) % len(fields)])
+        focused = next((index for index, field in enumerate(fields) if field.has_focus), -1 if by > 0 else 0)
+        self.set_focus(fields[(focused + by) % len(fields)])
 
     @on(Input.Submitted)
     def action_take(self) -> None:
         try:
             texts = self.texts()
         except RunError:
-            return  # the dialog says what is wrong
+            return  # the dialog already says what is wrong
         self.dismiss({key: text for key, text in texts.items() if text != prompt_texts(self._spec)[key]})
-
-
-def _told(error: Exception, dataset: DataSet) -> SuironError:
-    return readable(error, dataset.name)

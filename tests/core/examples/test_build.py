@@ -15,8 +15,8 @@ from core.base.errors import RunError
 from core.base.row import COLUMNS, Row
 from core.data.source import open_data
 from core.examples import build
-from core.examples.encoded_store import Store
-from core.examples.prepare import examine, prepare
+from core.examples.build import build_training_set, examine_training_set
+from core.examples.encoded_store import EncodedStore
 from core.runs.spec import MixturePart, RunSpec
 from core.templates.by_name import TEMPLATES
 from core.templates.template_files import save_template
@@ -57,20 +57,22 @@ def some(count: int, **changes: str) -> list[Row]:
 
 def test_test_rows_are_not_trained_on(rows_file: Path, tokenizer: TextTokenizer) -> None:
     spec = make_spec(rows_file, "unused")
-    prepared = prepare(open_data(str(rows_file)), spec, tokenizer)
+    prepared = build_training_set(open_data(str(rows_file)), spec, tokenizer)
     texts = [tokenizer.decode(prepared.ids(row).tolist()) for row in range(len(prepared))]
     assert len(texts) == ROWS and not any(TEST_WORD in text for text in texts)
-    everything = prepare(open_data(str(rows_file)), replace(spec, data=replace(spec.data, train_flag="")), tokenizer)
+    everything = build_training_set(
+        open_data(str(rows_file)), replace(spec, data=replace(spec.data, train_flag="")), tokenizer
+    )
     assert sum(TEST_WORD in tokenizer.decode(everything.ids(row).tolist()) for row in range(len(everything))) == ROWS
 
 
 def test_labels_cover_the_completion_and_its_end_and_nothing_else(rows_file: Path, tokenizer: TextTokenizer) -> None:
-    prepared = prepare(open_data(str(rows_file)), make_spec(rows_file, "unused"), tokenizer)
+    prepared = build_training_set(open_data(str(rows_file)), make_spec(rows_file, "unused"), tokenizer)
     for row in range(len(prepared)):
         ids, labels = prepared.ids(row), prepared.labels(row).tolist()
-        learnt = [label for label in labels if label != IGNORED]
-        assert ids[-1] == labels[-1] == tokenizer.eos_id and ids.tolist()[-len(learnt) :] == learnt
-        assert re.fullmatch(r"(One more than \d\.\n\n### Response:\n)?\d", tokenizer.decode(learnt[:-1]))
+        trained = [label for label in labels if label != IGNORED]
+        assert ids[-1] == labels[-1] == tokenizer.eos_id and ids.tolist()[-len(trained) :] == trained
+        assert re.fullmatch(r"(One more than \d\.\n\n### Response:\n)?\d", tokenizer.decode(trained[:-1]))
     assert prepared.trained_tokens == prepared.facts()["trained_tokens_per_epoch"]
 
 
@@ -82,31 +84,31 @@ def test_long_and_unreadable_rows_are_left_out_and_named(tokenizer: TextTokenize
     ]
     spec = make_spec("rows", "unused")
     tight = replace(spec, data=replace(spec.data, train_flag=""), prompt=replace(spec.prompt, max_seq_length=1000))
-    facts = prepare(Rows(rows), tight, tokenizer).facts()
+    facts = build_training_set(Rows(rows), tight, tokenizer).facts()
     assert (facts["rows_trained"], facts["rows_left_out_too_long"], facts["rows_left_out_unreadable"]) == (1, 1, 1)
     assert facts["rows_too_long"] == [1] and facts["rows_empty_reasoning"] == 1
     assert facts["rows_unreadable"] == [
         {"row": 2, "why": "the text holds half of a surrogate pair, which is no character"}
     ]
     with pytest.raises(RunError, match="longer than 1000 tokens") as caught:
-        prepare(Rows(rows[1:2]), tight, tokenizer)
+        build_training_set(Rows(rows[1:2]), tight, tokenizer)
     assert "max_seq_length" in caught.value.do
 
 
 def test_a_source_without_flags_is_trained_on_whole(tokenizer: TextTokenizer) -> None:
     source = Rows([Row("a", output="b"), Row("c", output="d")])
     source.columns = ("instruction", "output")
-    assert len(prepare(source, make_spec("rows", "unused"), tokenizer)) == 2
+    assert len(build_training_set(source, make_spec("rows", "unused"), tokenizer)) == 2
 
 
 def test_what_is_stored_is_what_the_encoder_gives(tokenizer: TextTokenizer) -> None:
     rows = some(150) + [Row(f"bare {n}", output="x", index=150 + n) for n in range(5)]
     for loss in ("completion", "all", "response", SectionWeights(reasoning=0.5, end=2.0)):
         spec = with_prompt(loss_on=loss)
-        prepared = prepare(Rows(rows), spec, tokenizer)
-        assert prepared.numbers.tolist() == list(range(155))
+        prepared = build_training_set(Rows(rows), spec, tokenizer)
+        assert prepared.row_indices.tolist() == list(range(155))
         for at, row in enumerate(rows):
-            template = TEMPLATES[spec.prompt.mixture[prepared.template[at]].template]
+            template = TEMPLATES[spec.prompt.mixture[prepared.template_indices[at]].template]
             alone = encode_row(row, template, tokenizer, loss_on=spec.prompt.loss_on)
             assert (prepared.ids(at).tolist(), prepared.labels(at).tolist()) == (alone.ids, alone.labels)
             if prepared.weighted:
@@ -122,14 +124,14 @@ def test_an_edit_encodes_one_row(tokenizer: TextTokenizer) -> None:
         [replace(row, output="other") if row.index == 1234 else row for row in rows],
         rows[::-1],
     ):
-        store = Store(tokenizer)
-        prepare(Rows(changed), spec, tokenizer, store=store)
+        store = EncodedStore(tokenizer)
+        build_training_set(Rows(changed), spec, tokenizer, store=store)
         counts.append(store.encoded)
     assert counts == [3000, 0, 1, 0]
-    store = Store(tokenizer)
-    prepare(Rows(rows), with_prompt(loss_on="all", max_seq_length=512), tokenizer, store=store)
+    store = EncodedStore(tokenizer)
+    build_training_set(Rows(rows), with_prompt(loss_on="all", max_seq_length=512), tokenizer, store=store)
     assert store.encoded == 0  # neither policy changes a row that fits
-    prepare(Rows(rows), with_prompt(drop_empty_input=True), tokenizer, store=store)
+    build_training_set(Rows(rows), with_prompt(drop_empty_input=True), tokenizer, store=store)
     assert store.encoded == 3000
 
 
@@ -137,18 +139,18 @@ def test_the_hash_is_that_of_what_is_trained_however_it_was_made(
     tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     rows, spec = some(300), with_prompt()
-    first = prepare(Rows(rows), spec, tokenizer).hash
+    first = build_training_set(Rows(rows), spec, tokenizer).hash
     monkeypatch.setattr(build, "_BATCH", 70)
     mixed = rows[:50] + [replace(row, output="new") for row in rows[50:60]] + rows[60:]
-    assert prepare(Rows(rows), spec, tokenizer).hash == first
-    assert prepare(Rows(mixed), spec, tokenizer).hash != first
+    assert build_training_set(Rows(rows), spec, tokenizer).hash == first
+    assert build_training_set(Rows(mixed), spec, tokenizer).hash != first
     assert (
-        prepare(Rows(mixed), spec, tokenizer, store=Store(tokenizer, tmp_path)).hash
-        == prepare(Rows(mixed), spec, tokenizer).hash
+        build_training_set(Rows(mixed), spec, tokenizer, store=EncodedStore(tokenizer, tmp_path)).hash
+        == build_training_set(Rows(mixed), spec, tokenizer).hash
     )
     others = [with_prompt(loss_on="all"), with_prompt(seed=7), with_prompt(loss_on=SectionWeights(end=2.0))]
-    hashes = [prepare(Rows(rows), other, tokenizer).hash for other in others] + [
-        prepare(Rows(rows[::-1]), spec, tokenizer).hash
+    hashes = [build_training_set(Rows(rows), other, tokenizer).hash for other in others] + [
+        build_training_set(Rows(rows[::-1]), spec, tokenizer).hash
     ]
     assert len({first, *hashes}) == 5
 
@@ -160,14 +162,14 @@ def test_a_row_too_long_is_dropped_cut_in_the_middle_or_at_the_end(tokenizer: Te
     facts = {}
     for how in ("drop", "cut_reasoning", "cut_end"):
         spec = with_prompt(mixture=mixture, max_seq_length=600, too_long=how)
-        prepared, report, _ = examine(Rows(rows), spec, tokenizer)
+        prepared, report, _ = examine_training_set(Rows(rows), spec, tokenizer)
         assert prepared is not None and report.faults() == []
         facts[how] = prepared.facts()
         assert prepared.longest <= 600
         texts = [tokenizer.decode(prepared.ids(at).tolist()) for at in range(len(prepared))]
         if how == "cut_reasoning":
             assert (
-                prepared.numbers.tolist() == [0, 1]
+                prepared.row_indices.tolist() == [0, 1]
                 and prepared.ids(1)[-1] == tokenizer.eos_id
                 and len(prepared.ids(1)) > 590
             )
@@ -180,12 +182,12 @@ def test_a_row_too_long_is_dropped_cut_in_the_middle_or_at_the_end(tokenizer: Te
             assert said.startswith("begin and") and said.endswith("the answer<|im_end|>")
         elif how == "cut_end":
             assert (
-                prepared.numbers.tolist() == [0, 1]
+                prepared.row_indices.tolist() == [0, 1]
                 and "the answer" not in texts[1]
                 and prepared.ids(1)[-1] != tokenizer.eos_id
             )
         else:
-            assert prepared.numbers.tolist() == [0]
+            assert prepared.row_indices.tolist() == [0]
     kinds = (
         "rows_left_out_too_long",
         "rows_cut_reasoning",
@@ -196,8 +198,8 @@ def test_a_row_too_long_is_dropped_cut_in_the_middle_or_at_the_end(tokenizer: Te
     assert [facts["drop"][kind] for kind in kinds] == [2, 0, 0, 0, True]
     assert [facts["cut_reasoning"][kind] for kind in kinds] == [1, 1, 0, 0, True]
     assert [facts["cut_end"][kind] for kind in kinds] == [0, 0, 1, 1, False]
-    store = Store(tokenizer)
-    again = prepare(
+    store = EncodedStore(tokenizer)
+    again = build_training_set(
         Rows(rows), with_prompt(mixture=mixture, max_seq_length=600, too_long="cut_reasoning"), tokenizer, store=store
     )
     assert store.encoded == 0 and again.hash == facts["cut_reasoning"]["encoded_hash"]
@@ -208,13 +210,13 @@ def test_rows_without_reasoning_and_no_template_for_them_are_left_out(tokenizer:
     only = with_prompt(
         mixture=(MixturePart(template="alpaca-reasoning"), MixturePart(template="alpaca-reasoning-languages"))
     )
-    facts = prepare(Rows(some(5) + bare), only, tokenizer).facts()
+    facts = build_training_set(Rows(some(5) + bare), only, tokenizer).facts()
     assert (facts["rows_trained"], facts["rows_left_out_no_template"], facts["rows_empty_reasoning"]) == (5, 3, 0)
     with pytest.raises(RunError, match="3 have no reasoning") as caught:
-        prepare(Rows(bare), only, tokenizer)
+        build_training_set(Rows(bare), only, tokenizer)
     assert "prompt.mixture" in caught.value.do
     three = (MixturePart(template="alpaca", weight=0.0), *only.prompt.mixture)
-    facts = prepare(Rows(some(200) + bare), with_prompt(mixture=three), tokenizer).facts()
+    facts = build_training_set(Rows(some(200) + bare), with_prompt(mixture=three), tokenizer).facts()
     counts = facts["rows_by_template"]
     assert (
         isinstance(counts, dict)
@@ -231,12 +233,12 @@ def test_a_held_out_row_among_the_trained_ones_forbids_the_start(tokenizer: Text
         *some(5, sysflag="train"),
         *(replace(row, index=row.index + 5, instruction=f"other {row.instruction}") for row in some(3, sysflag="test")),
     ]
-    assert len(prepare(Rows(rows), spec, tokenizer)) == 5
+    assert len(build_training_set(Rows(rows), spec, tokenizer)) == 5
     leaked = [*rows, Row("What is 3 + 1?", "", "One more than 3, and that is it.", "4", sysflag="test", index=8)]
     with pytest.raises(RunError, match="1 held-out rows are in the training text: 8 as 3") as caught:
-        prepare(Rows(leaked), spec, tokenizer)
+        build_training_set(Rows(leaked), spec, tokenizer)
     assert "sysflag" in caught.value.do
-    assert len(prepare(Rows(leaked), with_prompt(), tokenizer)) == 9  # trained on all: nothing is held out
+    assert len(build_training_set(Rows(leaked), with_prompt(), tokenizer)) == 9  # trained on all: nothing is held out
 
 
 def test_a_templates_own_word_on_empty_inputs_counts_unless_the_run_says_otherwise(tokenizer: TextTokenizer) -> None:
@@ -244,17 +246,17 @@ def test_a_templates_own_word_on_empty_inputs_counts_unless_the_run_says_otherwi
     save_template(replace(TEMPLATES["alpaca"], name="short", drop_empty_input=True), folder)
     for given, shown in ((None, False), (True, False), (False, True)):
         spec = with_prompt(mixture=(MixturePart(template="short"),), drop_empty_input=given)
-        text = tokenizer.decode(prepare(Rows(some(1)), spec, tokenizer).ids(0).tolist())
+        text = tokenizer.decode(build_training_set(Rows(some(1)), spec, tokenizer).ids(0).tolist())
         assert ("### Input:" in text) is shown
 
 
 def test_the_data_set_reads_the_store_itself(tokenizer: TextTokenizer) -> None:
     from core.training.trainer import as_dataset
 
-    store = Store(tokenizer)
-    prepare(Rows(some(50)), with_prompt(), tokenizer, store=store)
+    store = EncodedStore(tokenizer)
+    build_training_set(Rows(some(50)), with_prompt(), tokenizer, store=store)
     rows = [*some(20)[::-1], *some(3), *(replace(row, output="new", index=100 + row.index) for row in some(5))]
-    prepared = prepare(Rows(rows), with_prompt(), tokenizer)
+    prepared = build_training_set(Rows(rows), with_prompt(), tokenizer)
     held = as_dataset(prepared)
     assert len(held) == 28
     for at in range(28):
@@ -277,5 +279,7 @@ def test_a_source_of_columns_gives_the_same(tokenizer: TextTokenizer) -> None:
                 )
 
     rows = some(2500)
-    by_rows, by_columns = (prepare(source, with_prompt(), tokenizer) for source in (Rows(rows), Columns(rows)))
-    assert by_rows.hash == by_columns.hash and by_columns.numbers.tolist() == list(range(2500))
+    by_rows, by_columns = (
+        build_training_set(source, with_prompt(), tokenizer) for source in (Rows(rows), Columns(rows))
+    )
+    assert by_rows.hash == by_columns.hash and by_columns.row_indices.tolist() == list(range(2500))

@@ -1,0 +1,71 @@
+"""The prompts that inference feeds for a row: what a tuned model is asked with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from core.base.errors import DataError
+from core.base.row import Row
+from core.examples.example import AnyTemplate, drops_empty_input, joined_text
+from core.runs.spec import PromptSection
+from core.tokens.encode import encode_prompt
+
+if TYPE_CHECKING:
+    from core.tokens.segments import Segment
+    from core.tokens.tokenizer import TextTokenizer
+
+
+class InferencePrompt(msgspec.Struct, frozen=True):
+    """A prompt that inference feeds, up to where the model begins to write."""
+
+    purpose: str
+    """What it asks for."""
+    template: str = ""
+    """Name of its template; empty where there is none for it."""
+    text: str = ""
+    """The whole prompt."""
+    tokens: int | None = None
+    """Tokens of the prompt; None without a tokenizer."""
+    why: str = ""
+    """Why there is no prompt; then the text is empty."""
+
+
+def inference_prompts(
+    row: Row, templates: Sequence[AnyTemplate], prompt: PromptSection, tokenizer: TextTokenizer | None
+) -> list[InferencePrompt]:
+    """The three prompts of a row: for an answer with its reasoning still to be written, for one without reasoning, and
+    for the answer to the row's own reasoning. Each with the first of `templates` that has such a prompt."""
+    with_reasoning = next((template for template in templates if template.has_reasoning), None)
+    plain = next((template for template in templates if not template.has_reasoning), None)
+    question = (row.instruction, row.input)
+
+    def ask(template: AnyTemplate) -> Sequence[Segment]:
+        return template.prompt_segments(*question, drops_empty_input(prompt, template), row.syslang)
+
+    def ask_for_answer(template: AnyTemplate) -> Sequence[Segment]:
+        return template.answer_segments(*question, row.reasoning, drops_empty_input(prompt, template), row.syslang)
+
+    prompts = []
+    for purpose, template, make_segments, missing in (
+        ("with the reasoning to be written", with_reasoning, ask, "no template here has a reasoning"),
+        ("without reasoning", plain, ask, "no template here is without a reasoning"),
+        ("the answer, to this row's reasoning", with_reasoning, ask_for_answer, "no template here has a reasoning"),
+    ):
+        if template is None:
+            prompts.append(InferencePrompt(purpose, why=missing))
+        else:
+            prompts.append(_prompt_of(purpose, template.name, make_segments(template), tokenizer))
+    return prompts
+
+
+def _prompt_of(
+    purpose: str, template: str, segments: Sequence[Segment], tokenizer: TextTokenizer | None
+) -> InferencePrompt:
+    try:
+        tokens = len(encode_prompt(segments, tokenizer)) if tokenizer is not None else None
+    except DataError as error:
+        return InferencePrompt(purpose, template, why=error.what)
+    return InferencePrompt(purpose, template, joined_text(segments), tokens)

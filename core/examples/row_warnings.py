@@ -1,0 +1,55 @@
+"""What is wrong with a row in a template, whatever the tokenizer. None of it keeps the row out of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.base.row import Row, is_blank
+from core.examples.example import AnyTemplate, joined_text
+from core.splitter.splitter import Splitter
+from core.templates.chat_template import ChatTemplate
+from core.tokens.segments import Segment
+
+
+def row_warnings(row: Row, template: AnyTemplate, segments: Sequence[Segment]) -> list[str]:
+    """A sentence for each warning, without its full stop. segments: of the row in this template."""
+    found: list[str] = []
+    if template.has_reasoning and not row.has_reasoning:
+        found.append("the row has no reasoning, so no mixture trains it with this template")
+    if isinstance(template, ChatTemplate) and template.leaves_out_reasoning and row.has_reasoning:
+        found.append("the model's chat template has no place for the reasoning: it is left out")
+    found += _prompt_markers(row, template)
+    found += _answer_markers(row, template, segments)
+    if is_blank(row.output):
+        found.append("the output is empty")
+    return found
+
+
+def _prompt_markers(row: Row, template: AnyTemplate) -> list[str]:
+    """Markers in the cells that the model is asked with."""
+    markers, found = template.markers, []
+    for column, text in (("instruction", row.instruction), ("input", row.input)):
+        marker = next((marker for marker in markers.all() if _is_marker(marker, text, markers.line_start)), None)
+        if marker is not None:
+            found.append(f"the {column} holds the marker “{marker}”")
+    return found
+
+
+def _answer_markers(row: Row, template: AnyTemplate, segments: Sequence[Segment]) -> list[str]:
+    """A marker in the reasoning or the output that makes a splitter read the answer in another way than the row."""
+    reasoning = row.reasoning if template.has_reasoning else ""
+    texts = f"{reasoning}\n{row.output}"
+    marker = next((marker for marker in template.markers.all() if marker in texts), None)
+    if marker is None:
+        return []
+    splitter = Splitter(template.markers, template.start)
+    splitter.feed(joined_text([segment for segment in segments if segment.kind != "prompt"]))
+    splitter.close()
+    if (splitter.reasoning.strip(), splitter.response.strip()) == (reasoning.strip(), row.output.strip()):
+        return []
+    column = "reasoning" if marker in reasoning else "output"
+    return [f"the {column} holds the marker “{marker}”: such an answer is not read back as the row has it"]
+
+
+def _is_marker(marker: str, text: str, line_start: bool) -> bool:
+    return (text.startswith(marker) or f"\n{marker}" in text) if line_start else marker in text
