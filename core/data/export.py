@@ -9,27 +9,15 @@ leaves the old one as it was.
 from __future__ import annotations
 
 import contextlib
-import csv
 import errno
-import io
 import os
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from core.base.errors import DataError
-from core.base.row import COLUMNS
 from core.data.dataset import DataSet, Selection
+from core.data.formats.compression import compressed_stream
 from core.data.formats.record_intake import Progress
-from core.data.locate.source_files import PACKED, format_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-_GROUP = 50_000  # rows of a Parquet row group: small enough to page in, large enough to pack
-_KNOWN = "jsonl, csv and tsv (each also as .gz or .zst), and parquet"
+from core.data.formats.table import compression_of_file, format_of_file, writable_formats
 
 
 class Saved(int):
@@ -49,7 +37,10 @@ def save(
     cannot be written.
     """
     path = Path(path).expanduser()
-    writer = _writer(path)
+    file_format = format_of_file(path)
+    if file_format is None or file_format.load_writer is None:
+        suffix = path.suffix or "a file without a suffix"
+        raise DataError(f"rows cannot be written as {suffix}", str(path), f"Use one of {writable_formats()}")
     target = path.resolve()
     if target.is_dir():
         raise DataError("this is a folder", str(path), "Name a file in it")
@@ -60,9 +51,10 @@ def save(
     try:
         written = 0
         with (
-            os.fdopen(os.dup(number), "wb") as file,
-            writer(file) as write,
-        ):  # a copy: a stream that packs closes what it is given
+            os.fdopen(os.dup(number), "wb") as file,  # a copy: a stream that compresses closes its file
+            compressed_stream(file, compression_of_file(path)) as stream,
+            file_format.load_writer().open_writer(stream) as write,
+        ):
             for batch in dataset.record_batches(selection.indices if selection is not None else None):
                 write(batch)
                 written += len(batch)
@@ -79,86 +71,6 @@ def save(
         part.unlink(missing_ok=True)
     _flush_folder(target.parent)
     return saved
-
-
-def _writer(
-    path: Path,
-) -> Callable[[io.BufferedWriter], contextlib.AbstractContextManager[Callable[[pa.RecordBatch], None]]]:
-    kind, packed = format_of(path), path.suffix.lower() if path.suffix.lower() in PACKED else ""
-    if kind == "parquet":
-        return _parquet
-    if kind in ("lines", "csv", "tsv"):
-        text = _lines if kind == "lines" else _separated("," if kind == "csv" else "\t")
-        return lambda file: _text(file, packed, text)
-    raise DataError(
-        f"rows cannot be written as {path.suffix or 'a file without an ending'}", str(path), f"Known are {_KNOWN}"
-    )
-
-
-@contextlib.contextmanager
-def _parquet(file: io.BufferedWriter) -> Iterator[Callable[[pa.RecordBatch], None]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = pa.schema([pa.field(column, pa.string(), nullable=False) for column in COLUMNS])
-    waiting: list[Any] = []
-    with pq.ParquetWriter(file, schema, compression="zstd") as parquet:
-
-        def flush() -> None:
-            if waiting:
-                parquet.write_table(pa.Table.from_batches(waiting, schema), row_group_size=_GROUP)
-                waiting.clear()
-
-        def write(batch: pa.RecordBatch) -> None:
-            waiting.append(pa.record_batch(batch.columns[: len(COLUMNS)], schema=schema))
-            if sum(map(len, waiting)) >= _GROUP:
-                flush()
-
-        yield write
-        flush()
-
-
-@contextlib.contextmanager
-def _text(
-    file: io.BufferedWriter, packed: str, text: Callable[[Sequence[Sequence[str]]], bytes]
-) -> Iterator[Callable[[pa.RecordBatch], None]]:
-    import pyarrow as pa
-
-    def into(stream: Any) -> Callable[[pa.RecordBatch], None]:
-        if text is not _lines:
-            stream.write(text([[column] for column in COLUMNS]))
-
-        def write(batch: pa.RecordBatch) -> None:
-            stream.write(text([batch.column(place).to_pylist() for place in range(len(COLUMNS))]))
-
-        return write
-
-    if packed:
-        with pa.CompressedOutputStream(pa.PythonFile(file, "w"), "gzip" if packed == ".gz" else "zstd") as stream:
-            yield into(stream)
-    else:
-        yield into(file)
-
-
-def _lines(columns: Sequence[Sequence[str]]) -> bytes:
-    encode = msgspec.json.Encoder().encode_into
-    out, line = bytearray(), bytearray()
-    for texts in zip(*columns, strict=True):
-        encode(dict(zip(COLUMNS, texts, strict=True)), line)
-        out += line
-        out += b"\n"
-    return bytes(out)
-
-
-def _separated(delimiter: str) -> Callable[[Sequence[Sequence[str]]], bytes]:
-    def text(columns: Sequence[Sequence[str]]) -> bytes:
-        out = io.StringIO(newline="")
-        csv.writer(out, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(
-            zip(*columns, strict=True)
-        )
-        return out.getvalue().encode()
-
-    return text
 
 
 def _part(target: Path) -> tuple[Path, int]:

@@ -8,9 +8,11 @@ from dataclasses import replace
 from core.base.errors import DataError
 from core.data.columns.mapping import Mapping, load_mapping
 from core.data.dataset import DataSet
+from core.data.formats.early_rows import EarlyRows
 from core.data.formats.record_intake import Facts, Progress
+from core.data.formats.table import format_named
 from core.data.importing.import_source import TooLarge, import_apart, imported, look, named, read_held
-from core.data.locate.source_files import TEXT, Found, locate
+from core.data.locate.source_files import Found, locate
 from core.data.origin import Origin
 from core.data.sidecar import sidecar
 from core.data.source_version import key
@@ -51,12 +53,10 @@ def begin(source: str, split: str = "", mapping: Mapping | None = None) -> DataS
             return _edited(small)
         if known := look(found, chosen):
             return _edited(_dataset(found, source, chosen, *known))
-        from core.data.importing.open_early import open_early
-
-        rows, facts, counted = open_early(found, chosen)
-        if counted and not len(rows):
+        rows, facts = format_named(found.format).load().open_early(found.paths, found.where, chosen)
+        if rows.counted and not len(rows):
             raise DataError("there are no rows in it", found.where, "Name a file with at least one row")
-        origin = Origin(found, key(found.paths, found.format, chosen), chosen, ready=False, counted=counted)
+        origin = Origin(found, key(found.paths, found.format, chosen), chosen, ready=False, counted=rows.counted)
         return DataSet(found.name, source, found.split, rows, facts, origin)
 
 
@@ -64,14 +64,12 @@ def count(dataset: DataSet) -> DataSet:
     """The same with its exact length, where that takes a second or two and not the whole import; for one that `begin`
     gave and is not `counted`."""
     origin = dataset.origin
-    if origin is None or origin.counted:
-        return dataset
-    from core.data.formats.early_lines import EarlyLines
-
-    if not isinstance(dataset.base, EarlyLines):
+    if origin is None or origin.counted or not isinstance(dataset.base, EarlyRows):
         return dataset
     with named(origin.found):
-        rows = dataset.base.longer(_COUNTING)
+        rows = dataset.base.count_longer(_COUNTING)
+    if rows is dataset.base:
+        return dataset
     return DataSet(
         dataset.name, dataset.source, dataset.split, rows, dataset.facts, replace(origin, counted=rows.counted)
     )
@@ -100,7 +98,7 @@ def _chosen(found: Found, mapping: Mapping | None) -> Mapping | None:
 
 def _small(found: Found, source: str, mapping: Mapping | None, progress: Progress | None) -> DataSet | None:
     """A small text source, held in memory; None for any other."""
-    if found.format not in TEXT or sum(path.stat().st_size for path in found.paths) > _SMALL:
+    if not format_named(found.format).is_text or sum(path.stat().st_size for path in found.paths) > _SMALL:
         return None
     try:
         now = key(found.paths, found.format, mapping)  # before it is read: a change meanwhile then shows

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.data.formats.table import format_of_file
 from core.data.locate.shards import group, in_order
-from core.data.locate.source_files import FORMATS, OURS, PACKED, TEXT, format_of
+from core.data.locate.source_files import OURS
 
 MATCHES = 200  # files of a glob that are named
 MANY = 5000  # files of a folder from which on it is read in a second: no sizes, plain order, no look for splits
@@ -70,10 +71,7 @@ class Listing:
 
 def openable(name: str) -> bool:
     """Whether a file of this name is of a kind that can be opened."""
-    stem, suffix = os.path.splitext(name.lower())
-    if suffix in PACKED:
-        return FORMATS.get(os.path.splitext(stem)[1]) in TEXT
-    return suffix in FORMATS
+    return format_of_file(name) is not None
 
 
 def is_glob(text: str) -> bool:
@@ -215,7 +213,7 @@ def _whole(path: str, folders: list[str], files: list[str]) -> tuple[str, tuple[
     if len(names) > MANY:
         return f"its {len(names):,} files as one data set", ()
     groups = group(in_order(map(Path, names)), whole=True)
-    if any(len({format_of(file) for file in files}) > 1 for files in groups.values()):
+    if any(len({format_of_file(file) for file in files}) > 1 for files in groups.values()):
         return "", ()
     if len(groups) == 1:
         return f"its {len(names):,} files as one data set", ()

@@ -15,8 +15,8 @@ from core.data.columns.guess import candidates, guess
 from core.data.columns.mapping import Mapping, Pick, load_mapping, read_row, save_mapping
 from core.data.columns.settled_columns import SAMPLE_ROWS, Columns
 from core.data.formats.record_intake import Intake
-from core.data.importing.import_source import named, read_text
-from core.data.locate.source_files import TEXT, Found, locate
+from core.data.importing.import_source import named, read_source
+from core.data.locate.source_files import Found, locate
 from core.data.sidecar import sidecar
 
 
@@ -86,15 +86,9 @@ class _Sample(Columns):
 def _beginning(found: Found) -> tuple[list[str], Sequence[Record[str, Any]]]:
     intake = Intake(found.where, lambda _: None)
     intake.columns = sample = _Sample()
+    intake.arrays = lambda _: None
     try:
-        if found.format in TEXT:
-            read_text(found, intake)
-        else:
-            from core.data.formats import read_arrow
-
-            (read_arrow.read_parquet if found.format == "parquet" else read_arrow.read_streams)(
-                found.paths, intake, lambda _: None
-            )
+        read_source(found, intake)
         intake.flush()
     except _Enough:
         return sample.names, sample.rows

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _YOUNG = 60.0  # seconds during which another importer may not yet have locked its new file
 
-Read = Callable[[Intake, "Writer"], None]
+ReadSource = Callable[[Intake], None]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def look(what: Import) -> tuple[MappedRows, Facts, str] | None:
         return None
 
 
-def open_cached(what: Import, read: Read, progress: Progress | None) -> tuple[MappedRows, Facts, str]:
+def open_cached(what: Import, read: ReadSource, progress: Progress | None) -> tuple[MappedRows, Facts, str]:
     """The rows of the files, from the cache, or imported with `read` into it; their facts, and the key of this version.
     Raises DataError."""
     for _ in range(3):
@@ -82,7 +82,7 @@ def open_cached(what: Import, read: Read, progress: Progress | None) -> tuple[Ma
     raise unsteady(what.where)
 
 
-def fill(what: Import, read: Read, progress: Progress | None) -> None:
+def fill(what: Import, read: ReadSource, progress: Progress | None) -> None:
     """Import into the cache, and remove what was imported of older versions. A source that changes meanwhile leaves
     nothing there."""
     try:
@@ -162,7 +162,7 @@ def _unwritable(error: OSError, where: Path | str) -> DataError:
     return DataError(f"the imported data set cannot be written ({error.strerror})", str(where), do)
 
 
-def _import(path: Path, what: Import, read: Read, progress: Progress | None) -> None:
+def _import(path: Path, what: Import, read: ReadSource, progress: Progress | None) -> None:
     try:
         handle, name = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=".part", dir=path.parent)
     except OSError as error:
@@ -174,7 +174,7 @@ def _import(path: Path, what: Import, read: Read, progress: Progress | None) -> 
             writer = Writer(file, path.parent)
             intake = Intake(what.where, writer.put, progress, what.mapping)
             intake.arrays = writer.put_arrays
-            read(intake, writer)
+            read(intake)
             writer.close(intake.finish())
             os.replace(name, path)
     except BaseException:

@@ -1,5 +1,4 @@
-"""Reading a located source: all of it into memory or the import_cache, its first rows, or the import in a process of
-its own. Knows every format's reader.
+"""Reading a located source: all of it into memory, into the import cache, or into the cache by a process of its own.
 
 `python -m core.data.importing.import_source SOURCE SPLIT`, a mapping as JSON on standard input, imports into the cache.
 Each line it prints is a JSON object: {"done", "total"} now and then, at the end {"error": {what, where, do}} where it
@@ -13,28 +12,27 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from core.base.errors import DataError
-from core.base.row import Row
 from core.data.columns.mapping import Mapping
 from core.data.formats.record_intake import Facts, Intake, Progress
-from core.data.locate.source_files import TEXT, Found, locate
+from core.data.formats.table import format_named
+from core.data.locate.source_files import Found, locate
 from core.data.storage.memory_rows import HeldRows
 
 if TYPE_CHECKING:
-    from core.data.importing.import_cache import Writer
     from core.data.storage.mapped_rows import MappedRows
 
-_ROOM = 32 << 20  # characters held in memory at most; what a small packed file unpacks to may be any size
+_MAX_CHARS = 32 << 20  # characters kept in memory; a small compressed file may decompress to any size
 _NICE = 5
 
 
 class TooLarge(Exception):
-    """What looked small is not."""
+    """A source that looked small holds too much text to be kept in memory."""
 
 
 @contextmanager
@@ -57,81 +55,31 @@ def named(found: Found) -> Iterator[Found]:
 
 
 def read_held(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[HeldRows, Facts]:
-    """All rows of a small text source. Raises DataError, OSError, TooLarge."""
+    """All rows of a small text source, in memory. Raises DataError, OSError, TooLarge."""
     held, chars = HeldRows(), 0
 
     def put(columns: Sequence[Sequence[str]]) -> None:
         nonlocal chars
         chars += sum(len(text) for column in columns for text in column)
-        if chars > _ROOM:
+        if chars > _MAX_CHARS:
             raise TooLarge
         held.put(columns)
 
     intake = Intake(found.where, put, progress, mapping)
-    read_text(found, intake)
+    read_source(found, intake)
     return held, intake.finish()
 
 
-class _Enough(Exception):
-    pass
-
-
-def read_head(found: Found, mapping: Mapping | None) -> tuple[list[Row], Facts, bool]:
-    """The first rows of a text source, a few at least, what is known of it by then, and whether these are all. Raises
-    DataError, OSError."""
-    held = HeldRows()
-
-    def put(columns: Sequence[Sequence[str]]) -> None:
-        if not len(held):
-            held.put(columns)
-            raise _Enough
-
-    intake = Intake(found.where, put, None, mapping)
-    try:
-        read_text(found, intake)
-        whole = True
-        facts = intake.finish()
-    except _Enough:
-        whole = False
-        facts = Facts(intake.columns.mapping, intake.columns.extra, [], 0)
-    return held.take(range(len(held))), facts, whole
-
-
-def read_text(found: Found, intake: Intake) -> None:
-    """Hand every row of a text source to the intake, shard by shard."""
-    for path in found.paths:
-        if len(found.paths) > 1:
-            intake.problems.file = path.name
-        try:
-            _read_one(found, path, intake)
-        except DataError as error:
-            if len(found.paths) > 1:  # the other files stay
-                intake.flush()
-                intake.problems.add(0, error.what, error.do)
-                continue
-            if intake.rows or not intake.problems.kept or intake.problems.kept[0].row:
-                raise
-            broken = intake.problems.kept[0]  # what is missing is missing because the packed file breaks off
-            raise DataError(broken.what, str(path), intake.problems.advice) from error
-
-
-def _read_one(found: Found, path: Path, intake: Intake) -> None:
-    if found.format in ("csv", "tsv"):
-        from core.data.formats.read_csv import read_csv
-
-        read_csv(path, intake, "\t" if found.format == "tsv" else ",")
-    else:
-        from core.data.formats.read_json import read_json, read_lines
-
-        (read_json if found.format == "json" else read_lines)(path, intake)
-    intake.flush()
+def read_source(found: Found, intake: Intake) -> None:
+    """Hand every row of a source to `intake`, file by file. Raises DataError, OSError."""
+    format_named(found.format).load().read_files(found.paths, intake)
 
 
 def fill_cache(found: Found, mapping: Mapping | None, progress: Progress | None) -> None:
     """Import in this process. Raises DataError, OSError."""
     from core.data.importing import import_cache
 
-    import_cache.fill(what(found, mapping), _reader(found), progress)
+    import_cache.fill(what(found, mapping), partial(read_source, found), progress)
 
 
 def imported(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[MappedRows, Facts, str]:
@@ -139,7 +87,7 @@ def imported(found: Found, mapping: Mapping | None, progress: Progress | None) -
     DataError, OSError."""
     from core.data.importing import import_cache
 
-    return import_cache.open_cached(what(found, mapping), _reader(found), progress)
+    return import_cache.open_cached(what(found, mapping), partial(read_source, found), progress)
 
 
 def look(found: Found, mapping: Mapping | None) -> tuple[MappedRows, Facts, str] | None:
@@ -153,19 +101,6 @@ def what(found: Found, mapping: Mapping | None) -> Any:
     from core.data.importing.import_cache import Import
 
     return Import(found.paths, found.format, found.where, mapping)
-
-
-def _reader(found: Found) -> Any:
-    def read(intake: Intake, writer: Writer) -> None:
-        if found.format in TEXT:
-            read_text(found, intake)
-            return
-        from core.data.formats import read_arrow
-
-        reader = read_arrow.read_parquet if found.format == "parquet" else read_arrow.read_streams
-        reader(found.paths, intake, writer.put_arrays)
-
-    return read
 
 
 # -- in a process of its own --

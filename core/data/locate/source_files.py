@@ -9,19 +9,12 @@ import re
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from core.base.errors import DataError
+from core.data.formats.table import COMPRESSIONS, FormatName, format_of_file, readable_formats
 from core.data.locate.shards import group, in_order
 
-Format = Literal["csv", "tsv", "json", "lines", "parquet", "arrow"]
-FORMATS: dict[str, Format] = {
-    ".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "lines", ".ndjson": "lines",
-    ".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow",
-}  # fmt: skip
-TEXT: frozenset[Format] = frozenset({"csv", "tsv", "json", "lines"})
-PACKED = (".gz", ".zst")  # of the text formats; Parquet and Arrow compress inside
-KNOWN = "csv, tsv, json and jsonl (each also as .gz or .zst), parquet, arrow, feather"
 OURS = ".suiron"  # folders beside the data that hold a person's edits
 _HUB = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(:(?P<config>[\w.-]+))?(@(?P<revision>[\w./-]+))?")
 _WILD = re.compile(r"[*?\[]")
@@ -40,7 +33,7 @@ class Found:
     name: str
     where: str
     paths: tuple[Path, ...]
-    format: Format
+    format: FormatName
     split: str = ""
     root: Path | None = None
     revision: str = ""
@@ -57,7 +50,7 @@ def locate(source: str, split: str = "") -> Found:
         return replace(found, root=path)
     if _WILD.search(source):
         return _pattern(path, split)
-    if source and format_of(path) is None and (named := _HUB.fullmatch(source)):
+    if source and format_of_file(path) is None and (named := _HUB.fullmatch(source)):
         from core.data.locate import hub  # subprocess and its kin, which no local file needs
 
         folder, revision = hub.fetch(source, split)
@@ -67,20 +60,9 @@ def locate(source: str, split: str = "") -> Found:
     raise DataError("there is no such file or folder", source or "the data set's name is empty", do)
 
 
-def format_of(path: Path) -> Format | None:
-    """By the name alone; None where it is not known."""
-    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    if not suffixes:
-        return None
-    if suffixes[-1] not in PACKED:
-        return FORMATS.get(suffixes[-1])
-    inside = FORMATS.get(suffixes[0]) if len(suffixes) == 2 else None
-    return inside if inside in TEXT else None
-
-
 def is_data(path: Path) -> bool:
     """Whether a folder's entry looks like a file of rows."""
-    return format_of(path) is not None and not path.name.startswith(".") and path.is_file()
+    return format_of_file(path) is not None and not path.name.startswith(".") and path.is_file()
 
 
 def _exists(path: Path) -> bool:
@@ -103,26 +85,26 @@ def _file(path: Path, split: str, name: str) -> Found:
         raise DataError(
             f"a single file has no split {split}", str(path), "Leave the split out; rows are chosen by their sysflag"
         )
-    kind = format_of(path)
-    if kind is None:
+    file_format = format_of_file(path)
+    if file_format is None:
         ending = path.suffix.lower()
         what = (
             f"files ending in {path.suffix} are not known"
             if path.suffix
             else "its name has no ending, so its format is not known"
         )
-        if ending in PACKED:
+        if ending in COMPRESSIONS:
             what = f"what lies packed in this {ending} cannot be told from its name"
-        raise DataError(what, str(path), f"Known are {KNOWN}, folders saved by datasets, and hub names")
+        raise DataError(what, str(path), f"Known are {readable_formats()}, folders saved by datasets, and hub names")
     _check(path)
-    return Found(name, str(path), (path,), kind)
+    return Found(name, str(path), (path,), file_format.name)
 
 
 def _check(path: Path) -> None:
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
-            raise DataError("it is no regular file", str(path), f"Known are {KNOWN}")
+            raise DataError("it is no regular file", str(path), f"Known are {readable_formats()}")
         with path.open("rb"):
             pass
     except OSError as error:
@@ -145,20 +127,18 @@ def _pattern(path: Path, split: str) -> Found:
     files = in_order(file for file in met if is_data(file) and not any(part.endswith(OURS) for part in file.parts))
     if not files:
         what = f"none of the {len(met)} files that fit this pattern is known" if met else "no file fits this pattern"
-        raise DataError(what, where, f"Check the pattern; known are {KNOWN}")
+        raise DataError(what, where, f"Check the pattern; known are {readable_formats()}")
     return Found(path.name, where, files, _one_format(files, where, "Narrow the pattern, as in *.jsonl"))
 
 
-def _one_format(files: tuple[Path, ...], where: str, do: str) -> Format:
-    formats = {format_of(file) for file in files}
+def _one_format(files: tuple[Path, ...], where: str, do: str) -> FormatName:
+    formats = {file_format.name for file in files if (file_format := format_of_file(file)) is not None}
     if len(formats) > 1:
         names = ", ".join(file.name for file in files[:10])
         raise DataError(f"there are several data files of different formats ({names})", where, do)
     for file in files:
         _check(file)
-    kind = formats.pop()
-    assert kind is not None  # noqa: S101  (is_data let no other through)
-    return kind
+    return formats.pop()
 
 
 def _folder(path: Path, split: str, name: str) -> Found:
@@ -193,7 +173,7 @@ def _folder(path: Path, split: str, name: str) -> Found:
         do = (
             f"Name one of the folders in it: {', '.join(below[:10])}"
             if below
-            else f"Known are {KNOWN}, and folders saved by datasets"
+            else f"Known are {readable_formats()}, and folders saved by datasets"
         )
         raise DataError("there is no data in the folder", str(path), do)
     groups = group(files, whole=not split)

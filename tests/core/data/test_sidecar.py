@@ -35,11 +35,11 @@ def test_beside_the_data(tmp_path: Path) -> None:
 
 def test_in_the_home_where_nothing_can_lie_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.jsonl").write_text(ROW)
-    folders = [sidecar(locate(source)).folder for source in ("demo", str(tmp_path / "*.jsonl"))]
+    found = [sidecar(locate(source)).folder for source in ("demo", str(tmp_path / "*.jsonl"))]
     monkeypatch.setattr(sidecar_module.os, "access", lambda *_: False)  # root may write anywhere
-    folders += [sidecar(locate(str(tmp_path / "a.jsonl"))).folder]
-    assert len(set(folders)) == 3 and {folder.parent for folder in folders} == {folders.home() / "data"}
-    assert folders[2].name.startswith("a.jsonl-") and not any(folder.exists() for folder in folders)
+    found += [sidecar(locate(str(tmp_path / "a.jsonl"))).folder]
+    assert len(set(found)) == 3 and {folder.parent for folder in found} == {folders.home() / "data"}
+    assert found[2].name.startswith("a.jsonl-") and not any(folder.exists() for folder in found)
     monkeypatch.undo()
 
 

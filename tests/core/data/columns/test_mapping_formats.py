@@ -18,7 +18,7 @@ from core.data import source as source_module
 from core.data.columns.guess import guess
 from core.data.columns.mapping import Mapping, Pick
 from core.data.dataset import DataSet
-from core.data.formats.read_json import read_lines
+from core.data.formats.json_lines import read_file
 from core.data.formats.record_intake import Intake
 from core.data.source import open_data
 
@@ -160,7 +160,7 @@ def test_json_lines(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) 
     assert all(pick.why for pick in data.mapping.picks.values())
     monkeypatch.setattr(source_module, "_SMALL", -1)
     monkeypatch.setattr(
-        "core.data.formats.read_json.SAMPLE_CHARS", len(json.dumps(record)) + 1
+        "core.data.formats.json_lines.SAMPLE_CHARS", len(json.dumps(record)) + 1
     )  # the other rows come by the quick path
     assert six(open_data(lines(tmp_path / "b.jsonl", *[record] * 3)), 2) == expected
 
@@ -214,13 +214,13 @@ cell = st.none() | turns | st.floats(allow_nan=False) | st.integers() | st.text(
 def test_the_quick_path_reads_what_the_slow_one_reads(tmp_path: Path, records: list[dict[str, Any]]) -> None:
     path = Path(lines(tmp_path / "a.jsonl", FORMATS["messages"][0], *records))
     found = []
-    for name, value in (("SAMPLE_CHARS", 50), ("_Quick.read", lambda *_: False)):
+    for name, value in (("SAMPLE_CHARS", 50), ("BlockDecoder.read", lambda *_: False)):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(f"core.data.formats.read_json.{name}", value)
+            patch.setattr(f"core.data.formats.json_lines.{name}", value)
             rows: list[tuple[str, ...]] = []
             mapping = guess(["messages"], [FORMATS["messages"][0]])
             intake = Intake("here", lambda columns, rows=rows: rows.extend(zip(*columns, strict=True)), mapping=mapping)
-            read_lines(path, intake)
+            read_file(path, intake)
             facts = intake.finish()
         found.append((rows, facts.problems, facts.mapping.columns))
     assert found[0] == found[1]
@@ -295,5 +295,5 @@ def test_shards_of_another_shape(tmp_path: Path) -> None:
     ]
     assert sorted((problem.file[:11], problem.what[:40]) for problem in data.problems) == [
         ("train-00001", "the file lacks a column that the others "), ("train-00002", "the file lacks a column that the others "),
-        ("train-00004", "this is no whole Parquet file: Parquet m"),
+        ("train-00004", "this is no complete Parquet file: Parque"),
     ]  # fmt: skip

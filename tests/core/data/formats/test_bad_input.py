@@ -14,7 +14,7 @@ import pytest
 from core.base.errors import DataError
 from core.data import source as source_module
 from core.data.filters import Filters
-from core.data.formats.text_decoding import guess
+from core.data.formats.text_decoding import guess_encoding
 from core.data.problems import KEPT
 from core.data.source import begin, complete, open_data
 
@@ -126,7 +126,7 @@ def test_marked_encodings_are_read(tmp_path: Path, ending: str, encoding: str) -
     ],
 )
 def test_other_encodings_are_recognised(tmp_path: Path, text: str, encoding: str, name: str) -> None:
-    assert guess(text.encode(encoding)) == name
+    assert guess_encoding(text.encode(encoding)) == name
     line = json.dumps({"instruction": text, "output": text}, ensure_ascii=False).encode(encoding)
     (tmp_path / "a.jsonl").write_bytes(line + b"\n" + line)
     error = failure(tmp_path / "a.jsonl")
@@ -156,7 +156,7 @@ def test_utf_16_without_a_mark(tmp_path: Path) -> None:
             "output cannot be found; its columns are: foo, instruction",
         ),
         ("two.csv", b"question,answer,answer\n1,2,3\n", "answer, answer"),
-        ("bad.parquet", b"PAR1 no", "no whole Parquet"),
+        ("bad.parquet", b"PAR1 no", "no complete Parquet"),
         ("rows.xlsx", b"PK", ".xlsx are not known"),
         ("rows", b"x", "no ending"),
         ("all_bad.jsonl", b"no\nno\n", "none of its 2 rows"),
@@ -305,7 +305,7 @@ def test_a_quote_that_is_never_closed_costs_its_own_line_alone(tmp_path: Path, m
     lines[11] = '"q 10,10'
     path.write_text("\n".join(lines) + "\n")
     for longest in (50_000, 20):
-        monkeypatch.setattr("core.data.formats.read_csv._LONGEST_ROW", longest)
+        monkeypatch.setattr("core.data.formats.delimited._LONGEST_ROW", longest)
         path.touch()
         data = open_data(str(path))
         assert len(data) == 299 and data.row(10).output == "11"

@@ -182,8 +182,8 @@ def test_json_that_holds_columns(tmp_path: Path, content: dict[str, object]) -> 
 
 
 @pytest.mark.parametrize(("content", "says"), [
-    ({"a": ROWS, "b": ROWS}, "unclear which has the rows"),
-    ({"instruction": ["a", "b"], "output": ["b"]}, "not of one length \\(instruction 2, output 1\\)"),
+    ({"a": ROWS, "b": ROWS}, "not clear which one has the rows"),
+    ({"instruction": ["a", "b"], "output": ["b"]}, "differ in length \\(instruction 2, output 1\\)"),
 ])  # fmt: skip
 def test_json_that_holds_no_rows(tmp_path: Path, content: object, says: str) -> None:
     (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
@@ -192,14 +192,14 @@ def test_json_that_holds_no_rows(tmp_path: Path, content: object, says: str) -> 
 
 
 def test_a_long_array_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.data.formats.json_array.BLOCK", 7)
+    monkeypatch.setattr("core.data.formats.json_document_array.BLOCK", 7)
     rows = [{**ROWS[1], "output": str(i) * (i % 50 + 1)} for i in range(60)]
     assert rows_of(open_data(str(write(tmp_path / "a.json", rows)))) == expected(rows)
 
 
 def test_lines_cut_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.data.formats.text_decoding.BLOCK", 100)
-    monkeypatch.setattr("core.data.formats.read_json.SAMPLE_CHARS", 100)
+    monkeypatch.setattr("core.data.formats.json_lines.SAMPLE_CHARS", 100)
     rows: list[dict[str, str]] = [{**ROWS[i % 3], "output": str(i)} for i in range(200)]
     rows[150]["extra"] = "met late"
     path = write(tmp_path / "a.jsonl", rows)

@@ -22,7 +22,7 @@ from core.base.child import environment
 from core.base.errors import DataError
 from core.base.row import Row
 from core.data import source as source_module
-from core.data.formats import json_blocks
+from core.data.formats import json_lines_blocks
 from core.data.importing import import_source
 from core.data.importing.import_source import imported
 from core.data.locate.source_files import locate
@@ -139,7 +139,7 @@ def test_a_small_packed_file_that_unpacks_to_much_is_imported(tmp_path: Path, mo
     import gzip
 
     monkeypatch.setattr(source_module, "_SMALL", 2_000_000)
-    monkeypatch.setattr(import_source, "_ROOM", 1000)
+    monkeypatch.setattr(import_source, "_MAX_CHARS", 1000)
     (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode()))
     data = open_data(str(tmp_path / "rows.jsonl.gz"))
     assert len(data) == 3000 and kept() == [".arrow"]
@@ -149,16 +149,16 @@ def test_a_small_packed_file_that_unpacks_to_much_is_imported(tmp_path: Path, mo
 
 
 def test_the_quick_way_is_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, taken = json_blocks.QuickLines.read, []
+    real, taken = json_lines_blocks.ArrowBlockReader.read, []
 
-    def read(quick: json_blocks.QuickLines, block: bytes) -> Any:
+    def read(quick: json_lines_blocks.ArrowBlockReader, block: bytes) -> Any:
         batches = real(quick, block)
         taken.append(batches is not None)
         return batches
 
-    monkeypatch.setattr(json_blocks.QuickLines, "read", read)
+    monkeypatch.setattr(json_lines_blocks.ArrowBlockReader, "read", read)
     monkeypatch.setattr("core.data.formats.text_decoding.BLOCK", 8192)
-    monkeypatch.setattr("core.data.formats.read_json.SAMPLE_CHARS", 8192)
+    monkeypatch.setattr("core.data.formats.json_lines.SAMPLE_CHARS", 8192)
     assert len(open_data(str(path))) == 3000
     assert len(taken) > 10 and all(taken)
 
@@ -201,10 +201,10 @@ def test_the_quick_way_gives_what_the_slow_one_gives(
     for quick in (True, False):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("core.data.formats.text_decoding.BLOCK", size)
-            patch.setattr("core.data.formats.read_json.SAMPLE_CHARS", size)
+            patch.setattr("core.data.formats.json_lines.SAMPLE_CHARS", size)
             if not quick:
-                patch.setattr(json_blocks.QuickLines, "read", lambda *_: None)
-                patch.setattr("core.data.formats.read_json._Quick.read", lambda *_: False)
+                patch.setattr(json_lines_blocks.ArrowBlockReader, "read", lambda *_: None)
+                patch.setattr("core.data.formats.json_lines.BlockDecoder.read", lambda *_: False)
             patch.setenv("SUIRON_CACHE", str(tmp_path / f"cache-{quick}"))
             for old in (tmp_path / f"cache-{quick}" / "data").glob("*"):
                 old.unlink()

@@ -10,12 +10,12 @@ import msgspec
 from core.base.errors import DataError
 from core.data.cells import JSON
 from core.data.columns.turns import as_turns
-from core.data.formats.json_array import Elements, read_array
+from core.data.formats.json_document_array import ArrayElements, read_array
 from core.data.formats.record_intake import Intake
 
 
-class _View:
-    """Bytes that are held already, read as a stream without a second copy of the whole."""
+class _MemorySource:
+    """Bytes in memory, read as a stream without a second copy of the whole."""
 
     def __init__(self, view: memoryview) -> None:
         self._view = view
@@ -32,55 +32,56 @@ class _View:
 
 
 def read_object(content: bytes, intake: Intake) -> None:
+    """Hand every record of the object to `intake`. Raises DataError where it is not clear which part has the rows."""
     try:
         members = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(
             f"this is not JSON: {error}",
             intake.where,
-            "Mend it at the place named, or save one object a line as .jsonl",
+            "Fix it there, or save one object a line as .jsonl",
         ) from error
     heads = {name: bytes(memoryview(value)[:4096]).lstrip() for name, value in members.items()}
     lists = [name for name, head in heads.items() if head.startswith(b"[")]
     with_rows = [name for name in lists if heads[name][1:].lstrip().startswith(b"{")]
     if any(_are_turns(members[name]) for name in with_rows):
-        intake.take(1, _loaded(content, intake), len(content))  # one row, with chat turns in it
+        intake.take(1, _decode(content, intake), len(content))  # one row, with chat turns in it
     elif _are_columns(members, heads, with_rows):
         _read_columns(members, intake)
     elif len(with_rows) == 1:
-        read_array(_View(memoryview(members[with_rows[0]])), len(content), intake)
+        read_array(_MemorySource(memoryview(members[with_rows[0]])), len(content), intake)
     elif with_rows:
         do = "Keep one list of objects in it, or save one object a line as .jsonl (pandas: to_json(path, orient='records', lines=True))"
         raise DataError(
-            f"it holds {len(lists)} lists ({', '.join(lists[:10])}), and it is unclear which has the rows",
+            f"it holds {len(lists)} lists ({', '.join(lists[:10])}), and it is not clear which one has the rows",
             intake.where,
             do,
         )
     else:
-        intake.take(1, _loaded(content, intake), len(content))
+        intake.take(1, _decode(content, intake), len(content))
 
 
-def _loaded(content: bytes, intake: Intake) -> Any:
+def _decode(content: bytes, intake: Intake) -> Any:
     try:
         return JSON.decode(content.decode("utf-8", "replace"))
     except (JSONDecodeError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise DataError(
-            f"this is not JSON: {why}", intake.where, "Mend it, or save one object a line as .jsonl"
+            f"this is not JSON: {why}", intake.where, "Fix it, or save one object a line as .jsonl"
         ) from error
 
 
 def _are_turns(text: msgspec.Raw) -> bool:
     """Whether a list of objects is one of chat turns, by its first element."""
     try:
-        _, first = next(iter(Elements(_View(memoryview(text)))))
+        _, first = next(iter(ArrayElements(_MemorySource(memoryview(text)))))
     except (JSONDecodeError, RecursionError):
         return False
     return as_turns([first]) is not None
 
 
 def _are_columns(members: dict[str, msgspec.Raw], heads: dict[str, bytes], with_rows: list[str]) -> bool:
-    """Whether every member is a list, or every one an object, and lists that hold rows are not all there is."""
+    """Whether the members are columns: all of them objects, or all of them lists and not only lists of rows."""
     if len(members) > 1 and all(head.startswith(b"{") for head in heads.values()):
         return True
     if not members or not all(head.startswith(b"[") for head in heads.values()) or len(with_rows) == len(members):
@@ -91,17 +92,16 @@ def _are_columns(members: dict[str, msgspec.Raw], heads: dict[str, bytes], with_
 
 
 def _read_columns(members: dict[str, msgspec.Raw], intake: Intake) -> None:
-    """An object of columns: lists of one length, or, as pandas writes them, objects from the row's name to its
-    value."""
+    """An object of columns: lists of equal length, or, as pandas writes them, objects from a row's name to its value."""
     columns: dict[str, list[Any]] = {}
     for name, text in members.items():
-        value = _loaded(bytes(text), intake)
+        value = _decode(bytes(text), intake)
         columns[name] = list(value.values()) if isinstance(value, dict) else value
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{name} {length}" for name, length in list(lengths.items())[:10])
+        lengths_text = ", ".join(f"{name} {length}" for name, length in list(lengths.items())[:10])
         raise DataError(
-            f"its columns are not of one length ({said})",
+            f"its columns differ in length ({lengths_text})",
             intake.where,
             "Write it again, or save one object a line as .jsonl",
         )
