@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from core.base import folders
-from core.data.locate.source_files import OURS, Found
+from core.data.locate.source_files import SIDECAR_SUFFIX, Found
 
 MAPPING, EDITS = "mapping.json", "edits.jsonl"
 
@@ -47,7 +47,7 @@ def sidecar(found: Found) -> Sidecar:
     if found.root is None:
         return Sidecar(away, beside=False)
     root = found.root.resolve()
-    beside = root.with_name(root.name + OURS)
+    beside = root.with_name(root.name + SIDECAR_SUFFIX)
     if found.split:
         beside = beside / quote(found.split, safe=" ")
     if _writable(beside) and (beside.is_dir() or not away.is_dir()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from core.data.locate.source_name import resolve_source_name
 from core.runs.spec import DataSection
 
 if TYPE_CHECKING:
@@ -25,13 +26,13 @@ def open_rows(data: DataSection, progress: Progress | None = None) -> DataSet:
 
 
 def section_of(dataset: DataSet) -> DataSection:
-    """The source as it is open: with its columns where a person chose them, so that they are the same wherever it is
-    opened again."""
+    """The open source, named so that any process finds it, and with its columns where the user chose them, so that they
+    are the same wherever it is opened again."""
     from core.data.columns.mapping_words import written
 
     mapping = dataset.origin.mapping if dataset.origin is not None else None
     return DataSection(
-        source=dataset.source, split=dataset.split, columns=written(mapping) if mapping is not None else None
+        source=resolve_source_name(dataset.source).address, split=dataset.split, columns=written(mapping) if mapping is not None else None
     )
 
 

@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.base.paths import absolute_path
 from core.data.formats.table import format_of_file
-from core.data.locate.shards import group, in_order
-from core.data.locate.source_files import OURS
+from core.data.locate.shards import group_by_split, in_natural_order
+from core.data.locate.source_files import SIDECAR_SUFFIX
 
 MATCHES = 200  # files of a glob that are named
 MANY = 5000  # files of a folder from which on it is read in a second: no sizes, plain order, no look for splits
 FOLDER, UNKNOWN = -1, -2
 SAVED = "a saved data set"
 _ABOUT = frozenset({"dataset_dict.json", "dataset_info.json", "state.json"})  # what datasets writes about it, no rows
-_MAGIC = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,6 @@ def openable(name: str) -> bool:
     return format_of_file(name) is not None
 
 
-def is_glob(text: str) -> bool:
-    return bool(_MAGIC.search(text))
-
-
 def split_path(text: str) -> tuple[str, str]:
     """What was typed as the folder (up to its last slash) and the beginning of a name in it. `~` alone is a folder."""
     head, slash, tail = text.rpartition("/")
@@ -88,7 +84,7 @@ def split_path(text: str) -> tuple[str, str]:
 
 def absolute(head: str, here: str) -> str:
     """The folder that `head` names, seen from the folder `here`."""
-    return os.path.normpath(os.path.join(here, os.path.expanduser(head)))
+    return os.path.normpath(absolute_path(head, here))
 
 
 def short(path: str) -> str:
@@ -111,7 +107,7 @@ def read_folder(
                 if place % 1000 == 0 and is_cancelled():
                     raise InterruptedError("another folder was asked for")
                 if _is_folder(entry):
-                    if not entry.name.endswith(OURS):  # edits and mappings that lie beside the data
+                    if not entry.name.endswith(SIDECAR_SUFFIX):  # edits and mappings that lie beside the data
                         folders.append(entry.name)
                 elif keep(entry.name):
                     kept.append(entry)
@@ -212,7 +208,7 @@ def _whole(path: str, folders: list[str], files: list[str]) -> tuple[str, tuple[
         return "", ()
     if len(names) > MANY:
         return f"its {len(names):,} files as one data set", ()
-    groups = group(in_order(map(Path, names)), whole=True)
+    groups = group_by_split(in_natural_order(map(Path, names)), whole=True)
     if any(len({format_of_file(file) for file in files}) > 1 for files in groups.values()):
         return "", ()
     if len(groups) == 1:

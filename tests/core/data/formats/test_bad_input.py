@@ -158,7 +158,7 @@ def test_utf_16_without_a_mark(tmp_path: Path) -> None:
         ("two.csv", b"question,answer,answer\n1,2,3\n", "answer, answer"),
         ("bad.parquet", b"PAR1 no", "no complete Parquet"),
         ("rows.xlsx", b"PK", ".xlsx are not known"),
-        ("rows", b"x", "no ending"),
+        ("rows", b"x", "no suffix"),
         ("all_bad.jsonl", b"no\nno\n", "none of its 2 rows"),
         ("broken.json", b'{"instruction": "q", ', "not JSON"),
     ],
@@ -175,7 +175,7 @@ def test_places_without_data(tmp_path: Path) -> None:
     assert "no data in the folder" in failure(tmp_path).what
     assert "csv" in failure(tmp_path).do and "null byte" in failure("\0").what
     os.mkfifo(tmp_path / "pipe.jsonl")
-    assert "no regular file" in failure(tmp_path / "pipe.jsonl").what
+    assert "not a regular file" in failure(tmp_path / "pipe.jsonl").what
     (tmp_path / "a.jsonl").write_text(GOOD)
     assert "no split train" in failure(tmp_path / "a.jsonl", "train").what
 

@@ -116,7 +116,7 @@ def test_patterns_that_fit_nothing_or_too_much(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(lines(ROWS))
     (tmp_path / "a.csv").write_bytes(content(".csv", ROWS))
     (tmp_path / "a.txt").write_text("words")
-    for pattern, says in (("*.parquet", "no file fits"), ("*.txt", "none of the 1 files"), ("*", "different formats")):
+    for pattern, says in (("*.parquet", "no file matches"), ("*.txt", "none of the 1 files"), ("*", "several formats")):
         with pytest.raises(DataError, match=says):
             locate(str(tmp_path / pattern), "")
     with pytest.raises(DataError, match="no split"):
@@ -172,7 +172,11 @@ def test_shards_of_csv_may_order_their_columns_differently(tmp_path: Path, stora
 
 
 def test_names_that_are_not_known(tmp_path: Path) -> None:
-    for name, says in (("a.gz", "packed in this"), ("a.parquet.gz", "packed in this"), ("a.txt", ".txt are not known")):
+    for name, says in (
+        ("a.gz", "compressed in this"),
+        ("a.parquet.gz", "compressed in this"),
+        ("a.txt", ".txt are not known"),
+    ):
         (tmp_path / name).write_bytes(b"x")
         with pytest.raises(DataError, match=says):
             locate(str(tmp_path / name), "")
