@@ -1,9 +1,8 @@
-"""Rows as a file: JSON lines, CSV, TSV (each also .gz or .zst) or Parquet, by its name. Whole or absent, whatever
-happens on the way.
+"""Saves rows as a file, in the format that its name says. The file is complete or absent, whatever happens meanwhile.
 
-What is written are the six columns in the order shown; other columns of the source are not rows of Suiron and stay
-where they are. The new file is made beside the old one, flushed to disk and put in its place, so a full disk or a kill
-leaves the old one as it was.
+Only the six columns are written, in the order shown; other columns of the source are not part of Suiron's rows. The new
+file is made beside the old one, flushed to disk and then renamed over it, so a full disk or a kill leaves the old one
+as it was.
 """
 
 from __future__ import annotations
@@ -21,19 +20,20 @@ from core.data.formats.table import compression_of_file, format_of_file, writabl
 
 
 class Saved(int):
-    """The number of rows written. aside: where the journal of edits lies now, when the source itself was overwritten:
-    its edits are in the file, and would otherwise be made twice. Whoever edits must open the data again then."""
+    """The number of rows that were written."""
 
     aside: Path | None = None
+    """Where the journal of edits is now, when the source itself was overwritten: its edits are in the file, and would
+    otherwise be made twice. Whoever edits must then open the data again."""
 
 
 def save(
     dataset: DataSet, path: Path | str, selection: Selection | None = None, progress: Progress | None = None
 ) -> Saved:
-    """Writes the rows, of `selection` where one is given, to `path`. `progress(done, total)` is in rows; what it raises
-    ends the saving, and the old file stays.
+    """Write the rows to `path`, or those of `selection` where one is given. `progress(done, total)` is in rows; what it
+    raises ends the saving, and the old file stays.
 
-    Read back, the file gives the rows as shown. Raises DataError where the name's ending is not known or the file
+    Read back, the file gives the rows as shown. Raises DataError where the name's suffix is not known or the file
     cannot be written.
     """
     path = Path(path).expanduser()
@@ -46,8 +46,8 @@ def save(
         raise DataError("this is a folder", str(path), "Name a file in it")
     total = len(selection) if selection is not None else len(dataset)
     if not total:
-        raise DataError("there are no rows to write", str(path), "Choose at least one")
-    part, number = _part(target)
+        raise DataError("there are no rows to write", str(path), "Select at least one row")
+    part, number = _open_part(target)
     try:
         written = 0
         with (
@@ -62,10 +62,10 @@ def save(
                     progress(written, total)
         os.fsync(number)
         saved = Saved(written)
-        saved.aside = _aside(dataset, target)
+        saved.aside = _put_journal_aside(dataset, target)
         os.replace(part, target)
     except OSError as error:
-        raise _unwritten(error, path) from error
+        raise _not_writable(error, path) from error
     finally:
         os.close(number)
         part.unlink(missing_ok=True)
@@ -73,22 +73,23 @@ def save(
     return saved
 
 
-def _part(target: Path) -> tuple[Path, int]:
-    """A new file beside the target, with the rights a new file gets, or those of the old one."""
+def _open_part(target: Path) -> tuple[Path, int]:
+    """A new file beside the target, with the permissions of the old one, or those of any new file; and its
+    descriptor."""
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666
         part.unlink(missing_ok=True)
         return part, os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     except OSError as error:
-        raise _unwritten(error, target) from error
+        raise _not_writable(error, target) from error
 
 
-def _aside(dataset: DataSet, target: Path) -> Path | None:
-    """Where the target is the source: its edits, which are in the rows written, must not be made again."""
-    if dataset.origin is None or not any(
-        source.exists() and target.exists() and source.samefile(target) for source in dataset.origin.found.paths
-    ):
+def _put_journal_aside(dataset: DataSet, target: Path) -> Path | None:
+    """Where the target is the source, its edits, which are in the rows written, must not be made again."""
+    if dataset.origin is None or not target.exists():
+        return None
+    if not any(source.exists() and source.samefile(target) for source in dataset.origin.found.paths):
         return None
     from core.data.editing.journal import dated
     from core.data.sidecar import sidecar
@@ -101,11 +102,9 @@ def _aside(dataset: DataSet, target: Path) -> Path | None:
     return aside
 
 
-def _unwritten(error: OSError, path: Path) -> DataError:
+def _not_writable(error: OSError, path: Path) -> DataError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return DataError(
-            "the disk is full; nothing was changed", str(path), "Free space there, or save to another disk"
-        )
+        return DataError("the disk is full; nothing was changed", str(path), "Free some space, or save to another disk")
     return DataError(
         f"the file cannot be written ({error.strerror or error})", str(path), "Check the folder and who may write there"
     )

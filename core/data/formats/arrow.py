@@ -17,11 +17,11 @@ from core.data.columns.settled_columns import SAMPLE_ROWS
 from core.data.formats.arrow_validation import validated_batch
 from core.data.formats.early_rows import MAX_OPEN_FILES, EarlyRows, HeadRows
 from core.data.formats.record_batches import BatchReader, batch_rows, early_facts, first_line, report_damaged
-from core.data.formats.record_intake import Facts, Intake
+from core.data.formats.record_intake import Facts, RowCollector
 
 
-def read_files(paths: Sequence[Path], intake: Intake) -> None:
-    """Hand every row to `intake`, as arrays. Progress is in files: a stream does not say how many rows it has.
+def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
+    """Hand every row to `collector`, as arrays. Progress is in files: a stream does not say how many rows it has.
 
     A file that is damaged, or that lacks a column the others have, is a problem, and the others stay; where it is the
     only one, DataError.
@@ -34,14 +34,14 @@ def read_files(paths: Sequence[Path], intake: Intake) -> None:
             try:
                 batches = _open_batches(source)
             except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-                report_damaged(f"this is no complete Arrow stream: {first_line(error)}", path, paths, intake)
+                report_damaged(f"this is no complete Arrow stream: {first_line(error)}", path, paths, collector)
                 continue
-            reader = BatchReader(path, paths, intake)
+            reader = BatchReader(path, paths, collector)
             first = next(reader.until_damage(batches), None)
             if first is not None and reader.learn(first.schema.names, partial(first.slice, 0, SAMPLE_ROWS)):
                 for _ in reader.read(_in_small_batches(first, batches)):
                     pass
-        intake.progress(index + 1, len(paths))
+        collector.progress(index + 1, len(paths))
 
 
 def open_early(paths: Sequence[Path], where: str, mapping: Mapping | None) -> tuple[EarlyRows, Facts]:

@@ -191,8 +191,8 @@ def open_stream(path: Path) -> FileStream:
 
 @contextmanager
 def compressed_stream(file: BinaryIO, compression: str) -> Iterator[Any]:
-    """What is written to this stream goes to `file`, compressed by `gzip` or `zstd`; `file` itself where `compression` is
-    empty. Closes `file`."""
+    """What is written to this stream goes to `file`, compressed by `gzip` or `zstd`; `file` itself where `compression`
+    is empty. Closes `file`."""
     if not compression:
         yield file
         return

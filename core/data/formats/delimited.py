@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS
-from core.data.columns.mapping import Mapping, blank, lacking
+from core.data.columns.mapping import Mapping, blank, explain_missing
 from core.data.columns.settled_columns import SAMPLE_CHARS, SAMPLE_ROWS
 from core.data.formats.early_rows import EarlyRows
-from core.data.formats.record_intake import BATCH_CHARS, BATCH_ROWS, Facts, Intake
+from core.data.formats.record_intake import BATCH_CHARS, BATCH_ROWS, Facts, RowCollector
 from core.data.formats.text_decoding import ByteSource, explain_encoding, open_utf8, split_blocks
 from core.data.formats.text_files import open_head, read_text_files, write_text_batches
 
@@ -39,9 +39,9 @@ class DelimitedFormat:
     def __init__(self, delimiter: str) -> None:
         self._delimiter = delimiter
 
-    def read_files(self, paths: Sequence[Path], intake: Intake) -> None:
-        """Hand every row to `intake`. A row that does not fit the header is a problem, and the others stay."""
-        read_text_files(paths, intake, self._read_file)
+    def read_files(self, paths: Sequence[Path], collector: RowCollector) -> None:
+        """Hand every row to `collector`. A row that does not fit the header is a problem, and the others stay."""
+        read_text_files(paths, collector, self._read_file)
 
     def open_early(self, paths: Sequence[Path], where: str, mapping: Mapping | None) -> tuple[EarlyRows, Facts]:
         """The first rows. Raises DataError, OSError."""
@@ -52,11 +52,11 @@ class DelimitedFormat:
         """The function that writes one batch to the binary `stream`; every value is quoted."""
         yield write_text_batches(stream, self._encode_rows([[column] for column in COLUMNS]), self._encode_rows)
 
-    def _read_file(self, path: Path, intake: Intake) -> None:
+    def _read_file(self, path: Path, collector: RowCollector) -> None:
         csv.field_size_limit(_LONGEST_CELL)
-        source = open_utf8(path, intake.problems)
+        source = open_utf8(path, collector.problems)
         try:
-            _read_source(source, path.stat().st_size, intake, self._delimiter)
+            _read_source(source, path.stat().st_size, collector, self._delimiter)
         finally:
             source.close()
 
@@ -127,12 +127,12 @@ class _NumberedLines:
         return passed
 
 
-def _read_source(source: ByteSource, total: int, intake: Intake, delimiter: str) -> None:
+def _read_source(source: ByteSource, total: int, collector: RowCollector, delimiter: str) -> None:
     lines = _NumberedLines(source)
     first = next((line for line in lines if line.strip()), "")
     if lines.undecoded:
         what, advice = lines.undecoded[lines.number]
-        raise DataError(f"the header, line {lines.number}: {what}", intake.where, advice)
+        raise DataError(f"the header, line {lines.number}: {what}", collector.where, advice)
     if delimiter not in first:
         delimiter = next((other for other in ("\t", ";", ",") if other in first), delimiter)
     lines.go_back(lines.number - 1)
@@ -142,8 +142,8 @@ def _read_source(source: ByteSource, total: int, intake: Intake, delimiter: str)
     except (csv.Error, _UnclosedQuote) as error:
         what = _quote_problem(str(error)) or "a quote is not closed"
         do = "Save it with line feeds (LF) between rows"
-        raise DataError(f"the header, line {lines.number}: {what}", intake.where, do) from error
-    rows = _fitting_rows(reader, lines, len(header), intake)
+        raise DataError(f"the header, line {lines.number}: {what}", collector.where, do) from error
+    rows = _fitting_rows(reader, lines, len(header), collector)
     sample: list[_NumberedRow] = []
     chars = 0
     for number, fields in rows:
@@ -151,9 +151,11 @@ def _read_source(source: ByteSource, total: int, intake: Intake, delimiter: str)
         chars += sum(map(len, fields))
         if len(sample) >= SAMPLE_ROWS or chars >= SAMPLE_CHARS:
             break
-    intake.columns.learn(header, [dict(zip(header, fields, strict=True)) for _, fields in sample])
-    intake.columns.check(intake.where)
-    take_rows = _take_as_is(intake, header) if intake.columns.mapping.plain else _take_by_reader(intake, header)
+    collector.columns.learn(header, [dict(zip(header, fields, strict=True)) for _, fields in sample])
+    collector.columns.check(collector.where)
+    take_rows = (
+        _take_as_is(collector, header) if collector.columns.mapping.plain else _take_by_reader(collector, header)
+    )
     batch: list[_NumberedRow] = []
     chars = 0
     for number, fields in chain(sample, rows):
@@ -161,14 +163,14 @@ def _read_source(source: ByteSource, total: int, intake: Intake, delimiter: str)
         chars += sum(map(len, fields))
         if len(batch) >= BATCH_ROWS or chars >= BATCH_CHARS:
             take_rows(batch)
-            intake.progress(source.done, total)
+            collector.progress(source.done, total)
             batch, chars = [], 0
     take_rows(batch)
 
 
-def _take_as_is(intake: Intake, header: list[str]) -> _TakeRows:
+def _take_as_is(collector: RowCollector, header: list[str]) -> _TakeRows:
     """For a mapping that takes every column as it is."""
-    names = [intake.columns.mapping.source(column) for column in COLUMNS]
+    names = [collector.columns.mapping.source(column) for column in COLUMNS]
     positions = [header.index(name) if name in header else -1 for name in names]
 
     def take_rows(batch: list[_NumberedRow]) -> None:
@@ -176,27 +178,27 @@ def _take_as_is(intake: Intake, header: list[str]) -> _TakeRows:
         for number, fields in batch:
             row = [fields[position] if position >= 0 else "" for position in positions]
             if blank(row[0], row[3]):
-                intake.problems.add(number, lacking([]))
+                collector.problems.add(number, explain_missing([]))
             else:
                 good.append(row)
         if good:
-            intake.put(list(zip(*good, strict=True)))
+            collector.put(list(zip(*good, strict=True)))
 
     return take_rows
 
 
-def _take_by_reader(intake: Intake, header: list[str]) -> _TakeRows:
-    positions = [header.index(name) if name in header else -1 for name in intake.columns.reader.sources]
+def _take_by_reader(collector: RowCollector, header: list[str]) -> _TakeRows:
+    positions = [header.index(name) if name in header else -1 for name in collector.columns.reader.sources]
 
     def take_rows(batch: list[_NumberedRow]) -> None:
         values = [[fields[position] if position >= 0 else None for position in positions] for _, fields in batch]
-        intake.put_values([number for number, _ in batch], values)
+        collector.put_values([number for number, _ in batch], values)
 
     return take_rows
 
 
 def _fitting_rows(
-    reader: Iterator[list[str]], lines: _NumberedLines, width: int, intake: Intake
+    reader: Iterator[list[str]], lines: _NumberedLines, width: int, collector: RowCollector
 ) -> Iterator[_NumberedRow]:
     """The rows as wide as the header; the others are problems, and cost no line but their first."""
     while True:
@@ -219,11 +221,11 @@ def _fitting_rows(
             lines.go_back(1)
         if undecoded := lines.take_undecoded():
             for number, (why, advice) in undecoded.items():
-                intake.problems.add(number, why, advice)
+                collector.problems.add(number, why, advice)
         elif what:
             if several and "quote" not in what:
                 what += " (a quote opened here may not be closed)"
-            intake.problems.add(start, what)
+            collector.problems.add(start, what)
         elif fields:
             yield start, fields
 

@@ -15,16 +15,16 @@ from core.data.formats.early_rows import EarlyRows, HeadRows
 from core.data.formats.json_document_array import read_array
 from core.data.formats.json_document_object import read_object
 from core.data.formats.json_lines import read_lines
-from core.data.formats.record_intake import Facts, Intake
+from core.data.formats.record_intake import Facts, RowCollector
 from core.data.formats.text_decoding import BLOCK, ByteSource, open_utf8
 from core.data.formats.text_files import open_head, read_text_files
 
 _FIRST_LINE = 1 << 20  # bytes within which a first line must end to be judged before the import
 
 
-def read_files(paths: Sequence[Path], intake: Intake) -> None:
-    """Hand every row to `intake`, each file by its own shape."""
-    read_text_files(paths, intake, read_file)
+def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
+    """Hand every row to `collector`, each file by its own shape."""
+    read_text_files(paths, collector, read_file)
 
 
 def open_early(paths: Sequence[Path], where: str, mapping: Mapping | None) -> tuple[EarlyRows, Facts]:
@@ -35,21 +35,21 @@ def open_early(paths: Sequence[Path], where: str, mapping: Mapping | None) -> tu
     return open_head(paths, where, mapping, read_file)
 
 
-def read_file(path: Path, intake: Intake) -> None:
-    """Hand every row of one file to `intake`."""
+def read_file(path: Path, collector: RowCollector) -> None:
+    """Hand every row of one file to `collector`."""
     source = open_utf8(path)
     try:
         shape = _shape(source)
     finally:
         source.close()
-    source = open_utf8(path, intake.problems)
+    source = open_utf8(path, collector.problems)
     try:
         if shape == "lines":
-            read_lines(source, path.stat().st_size, intake)
+            read_lines(source, path.stat().st_size, collector)
         elif shape == "array":
-            read_array(source, path.stat().st_size, intake)
+            read_array(source, path.stat().st_size, collector)
         else:
-            read_object(source.read(), intake)
+            read_object(source.read(), collector)
     finally:
         source.close()
 

@@ -9,18 +9,19 @@ from json import JSONDecodeError
 from typing import Any
 
 from core.data.cells import JSON
-from core.data.formats.record_intake import Intake
+from core.data.formats.record_intake import RowCollector
 from core.data.formats.text_decoding import BLOCK, ByteSource, explain_encoding
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that were not UTF-8, as surrogateescape carries them
-# an error this close to the end of what was read may vanish by reading on: no JSON token but a string or number is longer
+# an error this close to the end of what was read may vanish by reading on: no JSON token but a string or number is
+# longer
 _NEAR = 16
 
 
-def read_array(source: ByteSource, total: int, intake: Intake) -> None:
-    """Hand every record of the array to `intake`. What follows a syntax error cannot be read, and is a problem. total:
-    bytes of the file, for the progress."""
+def read_array(source: ByteSource, total: int, collector: RowCollector) -> None:
+    """Hand every record of the array to `collector`. What follows a syntax error cannot be read, and is a problem.
+    total: bytes of the file, for the progress."""
     number = 0
     elements = ArrayElements(source)
     try:
@@ -29,19 +30,19 @@ def read_array(source: ByteSource, total: int, intake: Intake) -> None:
             if elements.not_utf8 and (bad := _ESCAPED.search(text)):
                 start = len(text[: bad.start()].encode("utf-8", "surrogateescape"))
                 what, advice = explain_encoding(text.encode("utf-8", "surrogateescape"), start)
-                intake.problems.add(number, what.replace("of the line", "of the record"), advice)
+                collector.problems.add(number, what.replace("of the line", "of the record"), advice)
             else:
-                intake.take(number, record, len(text))
-            intake.progress(source.done, total)
+                collector.take(number, record, len(text))
+            collector.progress(source.done, total)
     except JSONDecodeError as error:
         _, advice = explain_encoding(elements.not_utf8, 0) if elements.not_utf8 else ("", "")
         hint = "; the file is not UTF-8" if elements.not_utf8 else ""
         line = elements.lines + elements.text.count("\n", 0, error.pos) + 1
-        intake.problems.add(
+        collector.problems.add(
             number + 1, f"the list breaks at line {line}: {error.msg}{hint}; what follows cannot be read", advice
         )
     except RecursionError:
-        intake.problems.add(number + 1, "nested too deeply; what follows cannot be read")
+        collector.problems.add(number + 1, "nested too deeply; what follows cannot be read")
 
 
 class ArrayElements:

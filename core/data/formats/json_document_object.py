@@ -11,7 +11,7 @@ from core.base.errors import DataError
 from core.data.cells import JSON
 from core.data.columns.turns import as_turns
 from core.data.formats.json_document_array import ArrayElements, read_array
-from core.data.formats.record_intake import Intake
+from core.data.formats.record_intake import RowCollector
 
 
 class _MemorySource:
@@ -31,43 +31,47 @@ class _MemorySource:
         self._view = self._view[:0]
 
 
-def read_object(content: bytes, intake: Intake) -> None:
-    """Hand every record of the object to `intake`. Raises DataError where it is not clear which part has the rows."""
+def read_object(content: bytes, collector: RowCollector) -> None:
+    """Hand every record of the object to `collector`. Raises DataError where it is not clear which part has the
+    rows."""
     try:
         members = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(
             f"this is not JSON: {error}",
-            intake.where,
+            collector.where,
             "Fix it there, or save one object a line as .jsonl",
         ) from error
     heads = {name: bytes(memoryview(value)[:4096]).lstrip() for name, value in members.items()}
     lists = [name for name, head in heads.items() if head.startswith(b"[")]
     with_rows = [name for name in lists if heads[name][1:].lstrip().startswith(b"{")]
     if any(_are_turns(members[name]) for name in with_rows):
-        intake.take(1, _decode(content, intake), len(content))  # one row, with chat turns in it
+        collector.take(1, _decode(content, collector), len(content))  # one row, with chat turns in it
     elif _are_columns(members, heads, with_rows):
-        _read_columns(members, intake)
+        _read_columns(members, collector)
     elif len(with_rows) == 1:
-        read_array(_MemorySource(memoryview(members[with_rows[0]])), len(content), intake)
+        read_array(_MemorySource(memoryview(members[with_rows[0]])), len(content), collector)
     elif with_rows:
-        do = "Keep one list of objects in it, or save one object a line as .jsonl (pandas: to_json(path, orient='records', lines=True))"
+        do = (
+            "Keep one list of objects in it, or save one object a line as .jsonl "
+            "(pandas: to_json(path, orient='records', lines=True))"
+        )
         raise DataError(
             f"it holds {len(lists)} lists ({', '.join(lists[:10])}), and it is not clear which one has the rows",
-            intake.where,
+            collector.where,
             do,
         )
     else:
-        intake.take(1, _decode(content, intake), len(content))
+        collector.take(1, _decode(content, collector), len(content))
 
 
-def _decode(content: bytes, intake: Intake) -> Any:
+def _decode(content: bytes, collector: RowCollector) -> Any:
     try:
         return JSON.decode(content.decode("utf-8", "replace"))
     except (JSONDecodeError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise DataError(
-            f"this is not JSON: {why}", intake.where, "Fix it, or save one object a line as .jsonl"
+            f"this is not JSON: {why}", collector.where, "Fix it, or save one object a line as .jsonl"
         ) from error
 
 
@@ -91,22 +95,23 @@ def _are_columns(members: dict[str, msgspec.Raw], heads: dict[str, bytes], with_
     )
 
 
-def _read_columns(members: dict[str, msgspec.Raw], intake: Intake) -> None:
-    """An object of columns: lists of equal length, or, as pandas writes them, objects from a row's name to its value."""
+def _read_columns(members: dict[str, msgspec.Raw], collector: RowCollector) -> None:
+    """An object of columns: lists of equal length, or, as pandas writes them, objects from a row's name to its
+    value."""
     columns: dict[str, list[Any]] = {}
     for name, text in members.items():
-        value = _decode(bytes(text), intake)
+        value = _decode(bytes(text), collector)
         columns[name] = list(value.values()) if isinstance(value, dict) else value
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         lengths_text = ", ".join(f"{name} {length}" for name, length in list(lengths.items())[:10])
         raise DataError(
             f"its columns differ in length ({lengths_text})",
-            intake.where,
+            collector.where,
             "Write it again, or save one object a line as .jsonl",
         )
     for number, values in enumerate(zip(*columns.values(), strict=True), 1):
-        intake.take(
+        collector.take(
             number,
             dict(zip(columns, values, strict=True)),
             sum(len(value) if isinstance(value, str) else 8 for value in values),

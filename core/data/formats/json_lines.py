@@ -19,7 +19,7 @@ from core.data.columns.settled_columns import SAMPLE_CHARS
 from core.data.formats.early_rows import MAX_OPEN_FILES, EarlyRows
 from core.data.formats.json_lines_blocks import read_blocks_ahead
 from core.data.formats.json_lines_decoder import BlockDecoder
-from core.data.formats.record_intake import Facts, Intake
+from core.data.formats.record_intake import Facts, RowCollector
 from core.data.formats.text_decoding import ByteSource, explain_encoding, open_utf8, split_blocks
 from core.data.formats.text_files import open_head, read_text_files, write_text_batches
 
@@ -30,9 +30,9 @@ _COUNTING = 0.04  # seconds that counting lines may take before the first page i
 _UNCOMPRESSED = (b"{", b" ", b"\t", b"\r", b"\n")  # first bytes of JSON lines that are neither compressed nor UTF-16
 
 
-def read_files(paths: Sequence[Path], intake: Intake) -> None:
-    """Hand every row to `intake`. A line that is no object is a problem, and the others stay."""
-    read_text_files(paths, intake, read_file)
+def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
+    """Hand every row to `collector`. A line that is no object is a problem, and the others stay."""
+    read_text_files(paths, collector, read_file)
 
 
 def open_early(paths: Sequence[Path], where: str, mapping: Mapping | None) -> tuple[EarlyRows, Facts]:
@@ -54,17 +54,17 @@ def open_writer(stream: Any) -> Iterator[Callable[[pa.RecordBatch], None]]:
     yield write_text_batches(stream, b"", _encode_rows)
 
 
-def read_file(path: Path, intake: Intake) -> None:
-    """Hand every row of one file to `intake`."""
-    source = open_utf8(path, intake.problems)
+def read_file(path: Path, collector: RowCollector) -> None:
+    """Hand every row of one file to `collector`."""
+    source = open_utf8(path, collector.problems)
     try:
-        read_lines(source, path.stat().st_size, intake)
+        read_lines(source, path.stat().st_size, collector)
     finally:
         source.close()
 
 
-def read_lines(source: ByteSource, total: int, intake: Intake) -> None:
-    """Hand every row of an open stream to `intake`. total: bytes of the file, for the progress."""
+def read_lines(source: ByteSource, total: int, collector: RowCollector) -> None:
+    """Hand every row of an open stream to `collector`. total: bytes of the file, for the progress."""
     number = 1
     decoder: BlockDecoder | None = None
 
@@ -72,21 +72,21 @@ def read_lines(source: ByteSource, total: int, intake: Intake) -> None:
         return decoder.read_arrays(block) if decoder is not None else None
 
     blocks = split_blocks(source, SAMPLE_CHARS)
-    for block, arrays in read_blocks_ahead(blocks, read_arrays, intake.arrays is not None):
-        if decoder is None and intake.columns.settled and intake.columns.names:
-            decoder = BlockDecoder(intake)  # of a file that is not the first
+    for block, arrays in read_blocks_ahead(blocks, read_arrays, collector.arrays is not None):
+        if decoder is None and collector.columns.settled and collector.columns.names:
+            decoder = BlockDecoder(collector)  # of a file that is not the first
         if arrays is not None:
-            intake.put_arrays(arrays)
+            collector.put_arrays(arrays)
         elif decoder is None or not decoder.read(block, number):
-            _read_line_by_line(block, number, intake)
-            intake.flush()
-            if decoder is None or decoder.names != intake.columns.names:
-                decoder = BlockDecoder(intake)
+            _read_line_by_line(block, number, collector)
+            collector.flush()
+            if decoder is None or decoder.names != collector.columns.names:
+                decoder = BlockDecoder(collector)
         number += block.count(b"\n")
-        intake.progress(source.done, total)
+        collector.progress(source.done, total)
 
 
-def _read_line_by_line(block: bytes, number: int, intake: Intake) -> None:
+def _read_line_by_line(block: bytes, number: int, collector: RowCollector) -> None:
     """Finds the bad lines, keeps each number's digits, and learns new columns. number: of the block's first line."""
     for offset, line in enumerate(block.split(b"\n")):
         line = line.strip()
@@ -95,13 +95,13 @@ def _read_line_by_line(block: bytes, number: int, intake: Intake) -> None:
         try:
             record = JSON.decode(line.decode())
         except UnicodeDecodeError as error:
-            intake.problems.add(number + offset, *explain_encoding(line, error.start))
+            collector.problems.add(number + offset, *explain_encoding(line, error.start))
         except JSONDecodeError as error:
-            intake.problems.add(number + offset, not_json(error))
+            collector.problems.add(number + offset, not_json(error))
         except RecursionError:
-            intake.problems.add(number + offset, "nested too deeply")
+            collector.problems.add(number + offset, "nested too deeply")
         else:
-            intake.take(number + offset, record, len(line))
+            collector.take(number + offset, record, len(line))
 
 
 def _is_uncompressed(path: Path) -> bool:

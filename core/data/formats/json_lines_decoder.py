@@ -13,7 +13,7 @@ from core.base.row import COLUMNS
 from core.data.cells import Number, cell
 from core.data.columns.mapping import blank
 from core.data.formats.json_lines_blocks import Arrays, ArrowBlockReader, count_object_lines
-from core.data.formats.record_intake import Intake
+from core.data.formats.record_intake import RowCollector
 
 _Value = str | int | bool | None | msgspec.UnsetType
 
@@ -25,10 +25,10 @@ class BlockDecoder:
     at. It knows the columns as they were when it was made: more columns need another decoder.
     """
 
-    def __init__(self, intake: Intake) -> None:
-        columns = intake.columns
+    def __init__(self, collector: RowCollector) -> None:
+        columns = collector.columns
         self.names = list(columns.names)
-        self._intake = intake
+        self._collector = collector
         self._fields = {
             column: f"c{self.names.index(source)}"
             for column in COLUMNS
@@ -41,7 +41,7 @@ class BlockDecoder:
             return
         if columns.mapping.plain:
             self._text_decoder = self._decoder(set(self._fields.values()), _Value, msgspec.UNSET)
-            if intake.arrays is not None:
+            if collector.arrays is not None:
                 sources = [columns.mapping.source(column) if column in self._fields else "" for column in COLUMNS]
                 self._arrow_reader = ArrowBlockReader(self.names, sources)
         wanted = [f"c{self.names.index(name)}" if name in self.names else "none" for name in columns.reader.sources]
@@ -65,7 +65,7 @@ class BlockDecoder:
         What was read with the names known then stays right when more are learned: the block holds none of those. Before
         the first row there is nothing, because the guess of the columns may still change.
         """
-        return self._arrow_reader.read(block) if self._arrow_reader is not None and self._intake.rows else None
+        return self._arrow_reader.read(block) if self._arrow_reader is not None and self._collector.rows else None
 
     def read(self, block: bytes, number: int) -> bool:
         """Hand on the rows of `block`, whose first line has this number; False where it is refused, and nothing was
@@ -76,7 +76,7 @@ class BlockDecoder:
                 return True
         if self._any_decoder is None or (records := _decode_block(self._any_decoder, block)) is None:
             return False
-        self._intake.put_values(range(number, number + len(records)), list(map(self._values, records)))
+        self._collector.put_values(range(number, number + len(records)), list(map(self._values, records)))
         return True
 
     def _put_texts(self, records: list[Any]) -> bool:
@@ -91,7 +91,7 @@ class BlockDecoder:
             )
         if any(blank(instruction, output) for instruction, output in zip(columns[0], columns[3], strict=True)):
             return False
-        self._intake.put(columns)
+        self._collector.put(columns)
         return True
 
 

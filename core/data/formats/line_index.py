@@ -35,7 +35,8 @@ class LineIndex:
         starts: list[int] = list(range(_THREADS)) if before is None else before._seen
         count = _count_alone if before is None else _count_in_threads
         deadline = time.monotonic() + seconds
-        # each thread takes every other chunk, so that what is counted when time is up reaches from the start of the file
+        # each thread takes every other chunk, so that what is counted when time is up reaches from the start of the
+        # file
         # without a gap
         with ThreadPoolExecutor(_THREADS) as pool:
             seen = list(pool.map(lambda first: count(descriptor, counts, first, deadline), starts))

@@ -17,7 +17,7 @@ from core.data.columns.mapping import Mapping
 from core.data.columns.settled_columns import SAMPLE_ROWS
 from core.data.formats.early_rows import EarlyRows, HeadRows
 from core.data.formats.record_batches import BatchReader, batch_rows, early_facts, first_line, report_damaged
-from core.data.formats.record_intake import Facts, Intake
+from core.data.formats.record_intake import Facts, RowCollector
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _GROUP = 50_000  # rows of a row group that is written: small enough to page in, large enough to compress well
 
 
-def read_files(paths: Sequence[Path], intake: Intake) -> None:
-    """Hand every row to `intake`, as arrays. Progress is in rows.
+def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
+    """Hand every row to `collector`, as arrays. Progress is in rows.
 
     A file that is damaged, or that lacks a column the others have, is a problem, and the others stay; where it is the
     only one, DataError.
@@ -41,17 +41,17 @@ def read_files(paths: Sequence[Path], intake: Intake) -> None:
             with pq.ParquetFile(str(path)) as file:
                 files.append((path, file.metadata.num_rows))
         except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-            report_damaged(f"this is no complete Parquet file: {first_line(error)}", path, paths, intake)
+            report_damaged(f"this is no complete Parquet file: {first_line(error)}", path, paths, collector)
     total, done = sum(count for _, count in files), 0
     for path, count in files:
         with pq.ParquetFile(str(path)) as file:
             size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups))
-            reader = BatchReader(path, paths, intake)
+            reader = BatchReader(path, paths, collector)
             if reader.learn(file.schema_arrow.names, partial(_head, file)):
                 rows = batch_rows(count, size)
                 batches = file.iter_batches(batch_size=rows, columns=reader.wanted, use_threads=True)
                 for read in reader.read(_read_ahead(batches)):
-                    intake.progress(done + read, total)
+                    collector.progress(done + read, total)
         done += count
 
 

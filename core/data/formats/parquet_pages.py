@@ -55,8 +55,8 @@ class ParquetFiles:
             raise DataError(f"it cannot be read as Parquet: {reason}", where, "Copy or write it again") from error
 
     def read(self, columns: Sequence[str], number: int, first: int, limit: int) -> list[tuple[Any, ...]] | str:
-        """The values of `columns`, of at most `limit` rows of one file from its row `first` on; or why there are none: a
-        file may lack a column of the first."""
+        """The values of `columns`, of at most `limit` rows of one file from its row `first` on; or why there are none:
+        a file may lack a column of the first."""
         wanted = ", ".join('"' + column.replace('"', '""') + '"' for column in columns) or "NULL"
         query = f"SELECT {wanted} FROM {_READ} WHERE file_row_number >= ? AND file_row_number < ?"  # noqa: S608  (quoted names; values are bound)
         try:

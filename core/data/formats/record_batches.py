@@ -13,9 +13,9 @@ from core.base.errors import DataError
 from core.base.row import COLUMNS
 from core.data.cells import cell
 from core.data.columns.guess import guess
-from core.data.columns.mapping import Mapping, lacking
-from core.data.columns.settled_columns import REQUIRED, SAMPLE_ROWS, Columns
-from core.data.formats.record_intake import Facts, Intake
+from core.data.columns.mapping import Mapping, explain_missing
+from core.data.columns.settled_columns import REQUIRED_COLUMNS, SAMPLE_ROWS, SourceColumns
+from core.data.formats.record_intake import Facts, RowCollector
 from core.data.formats.text_decoding import explain_encoding
 
 if TYPE_CHECKING:
@@ -36,19 +36,19 @@ def early_facts(
     the columns where there is no `mapping`. Raises DataError where a required column has no source."""
     if mapping is None:
         mapping = guess(names, [dict(zip(names, values, strict=True)) for values in read_sample()[:SAMPLE_ROWS]])
-    columns = Columns(mapping)
+    columns = SourceColumns(mapping)
     columns.learn(names)
     columns.check(where)
     return Facts(columns.mapping, columns.extra, [], 0)
 
 
-def report_damaged(what: str, path: Path, paths: Sequence[Path], intake: Intake) -> None:
+def report_damaged(what: str, path: Path, paths: Sequence[Path], collector: RowCollector) -> None:
     """A file that cannot be read at all is a problem where there are others; where it is the only one, DataError."""
     if len(paths) == 1:
         raise DataError(what, str(path), "Copy or write it again")
-    intake.problems.file = path.name
-    intake.problems.add(0, what, "Copy or write the file again")
-    intake.problems.file = ""
+    collector.problems.file = path.name
+    collector.problems.add(0, what, "Copy or write the file again")
+    collector.problems.file = ""
 
 
 def first_line(error: Exception) -> str:
@@ -57,19 +57,19 @@ def first_line(error: Exception) -> str:
 
 
 class BatchReader:
-    """Reads the batches of one file of `paths`. `wanted` are the columns that it needs. Rows are numbered from 1 in each
-    file."""
+    """Reads the batches of one file of `paths`. `wanted` are the columns that it needs. Rows are numbered from 1 in
+    each file."""
 
-    def __init__(self, path: Path, paths: Sequence[Path], intake: Intake) -> None:
+    def __init__(self, path: Path, paths: Sequence[Path], collector: RowCollector) -> None:
         self._path, self._alone = path, len(paths) == 1
-        self._intake = intake
+        self._collector = collector
         self.wanted: list[str] = []
         self._done = 0
 
     def learn(self, names: list[str], head: Callable[[], Any]) -> bool:
         """Take in the columns of the file; whether its rows can be read. `head` gives the first rows for the guess, and
         is called only where there is none yet. Raises DataError."""
-        columns = self._intake.columns
+        columns = self._collector.columns
         sample = []
         if not columns.settled:
             first = next(self.until_damage(read() for read in (head,)), None)
@@ -77,9 +77,9 @@ class BatchReader:
         first_file = not columns.names
         columns.learn(names, sample)
         if first_file:
-            columns.check(self._intake.where)
+            columns.check(self._collector.where)
         missing = [column for column in columns.mapping.columns if columns.mapping.source(column) not in names]
-        required = [column for column in REQUIRED if column in missing]
+        required = [column for column in REQUIRED_COLUMNS if column in missing]
         if missing and not first_file:
             lacked = ", ".join(columns.mapping.source(column) for column in required or missing)
             what = "its rows are left out" if required else "it is empty in its rows"
@@ -88,7 +88,7 @@ class BatchReader:
         return not required
 
     def _problem(self, row: int, what: str, advice: str = "") -> None:
-        problems = self._intake.problems
+        problems = self._collector.problems
         problems.file = "" if self._alone else self._path.name
         problems.add(row, what, advice)
         problems.file = ""
@@ -109,15 +109,15 @@ class BatchReader:
 
     def read(self, batches: Iterable[Any]) -> Iterator[int]:
         """Hand every row on; after each batch, the number of rows read so far."""
-        mapping = self._intake.columns.mapping
+        mapping = self._collector.columns.mapping
         names = [source if (source := mapping.source(column)) in self.wanted else None for column in COLUMNS]
         for batch in self.until_damage(batches):
-            self._intake.problems.file = "" if self._alone else self._path.name
+            self._collector.problems.file = "" if self._alone else self._path.name
             if mapping.plain:
                 self._take_arrays(batch, names)
             else:
                 self._take_values(batch)
-            self._intake.problems.file = ""
+            self._collector.problems.file = ""
             self._done += len(batch)
             yield self._done
 
@@ -126,21 +126,21 @@ class BatchReader:
 
         empty, positions = pa.repeat(pa.scalar(""), len(batch)), batch.schema.names
         arrays = [
-            _texts(batch.column(positions.index(name)), self._done, self._intake) if name is not None else empty
+            _texts(batch.column(positions.index(name)), self._done, self._collector) if name is not None else empty
             for name in names
         ]
-        arrays = _good_rows(arrays, self._done, self._intake)
+        arrays = _good_rows(arrays, self._done, self._collector)
         if len(arrays[0]):
-            self._intake.put_arrays([arrays])
+            self._collector.put_arrays([arrays])
 
     def _take_values(self, batch: Any) -> None:
         lists = [
-            _values(batch.column(batch.schema.names.index(name)), self._done, self._intake)
+            _values(batch.column(batch.schema.names.index(name)), self._done, self._collector)
             if name in self.wanted
             else [None] * len(batch)
-            for name in self._intake.columns.reader.sources
+            for name in self._collector.columns.reader.sources
         ]
-        self._intake.put_values(range(self._done + 1, self._done + len(batch) + 1), list(zip(*lists, strict=True)))
+        self._collector.put_values(range(self._done + 1, self._done + len(batch) + 1), list(zip(*lists, strict=True)))
 
 
 def _sample(batch: Any) -> list[dict[str, Any]]:
@@ -149,32 +149,32 @@ def _sample(batch: Any) -> list[dict[str, Any]]:
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 
-def _values(column: Any, before: int, intake: Intake | None) -> list[Any]:
-    """A column as Python values. What is not UTF-8 becomes None and a problem of its row; NaN becomes None. before: rows
-    of the file before these."""
+def _values(column: Any, before: int, collector: RowCollector | None) -> list[Any]:
+    """A column as Python values. What is not UTF-8 becomes None and a problem of its row; NaN becomes None. before:
+    rows of the file before these."""
     import pyarrow as pa
 
     if not pa.types.is_nested(column.type):
         simple = pa.types.is_boolean(column.type) or pa.types.is_integer(column.type)
-        return (column if simple else _texts(column, before, intake)).to_pylist()  # type: ignore[no-any-return]
+        return (column if simple else _texts(column, before, collector)).to_pylist()  # type: ignore[no-any-return]
     try:
         return column.to_pylist()  # type: ignore[no-any-return]
     except UnicodeDecodeError:
-        return [_value(column[index], before + index + 1, intake) for index in range(len(column))]
+        return [_value(column[index], before + index + 1, collector) for index in range(len(column))]
 
 
-def _value(scalar: Any, row: int, intake: Intake | None) -> Any:
+def _value(scalar: Any, row: int, collector: RowCollector | None) -> Any:
     try:
         return scalar.as_py()
     except UnicodeDecodeError as error:
-        if intake is not None:
-            intake.problems.add(
+        if collector is not None:
+            collector.problems.add(
                 row, f"not UTF-8: byte {error.start + 1} of a text in the cell is 0x{error.object[error.start]:02X}"
             )
         return None
 
 
-def _texts(column: Any, before: int, intake: Intake | None) -> pa.Array:
+def _texts(column: Any, before: int, collector: RowCollector | None) -> pa.Array:
     """A column of any type as strings; nulls stay. A text that is not UTF-8 becomes null and a problem of its row."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -208,25 +208,25 @@ def _texts(column: Any, before: int, intake: Intake | None) -> pa.Array:
                 values.append(value.decode())
             except UnicodeDecodeError as error:
                 what, advice = explain_encoding(value, error.start)
-                if intake is not None:
-                    intake.problems.add(before + index + 1, what.replace("of the line", "of the cell"), advice)
+                if collector is not None:
+                    collector.problems.add(before + index + 1, what.replace("of the line", "of the cell"), advice)
                 values.append(None)
         else:
             values.append(None if value is None else cell(value))
     return pa.array(values, pa.string())
 
 
-def _good_rows(arrays: list[Any], before: int, intake: Intake) -> list[Any]:
+def _good_rows(arrays: list[Any], before: int, collector: RowCollector) -> list[Any]:
     """The rows with instruction and output, of which at least one is not blank; the others become problems."""
     import pyarrow.compute as pc
 
-    required = [arrays[COLUMNS.index(column)] for column in REQUIRED]
+    required = [arrays[COLUMNS.index(column)] for column in REQUIRED_COLUMNS]
     present = [array.is_valid() for array in required]
     not_blank = [pc.not_equal(pc.utf8_trim_whitespace(array), "") for array in required]
     good = pc.fill_null(pc.and_(pc.and_(*present), pc.or_kleene(*not_blank)), False)
     if not pc.all(good).as_py():
         for index in pc.indices_nonzero(pc.invert(good)).to_pylist():
-            missing = [name for name, valid in zip(REQUIRED, present, strict=True) if not valid[index].as_py()]
-            intake.problems.add(before + index + 1, lacking(missing))
+            missing = [name for name, valid in zip(REQUIRED_COLUMNS, present, strict=True) if not valid[index].as_py()]
+            collector.problems.add(before + index + 1, explain_missing(missing))
         arrays = [array.filter(good) for array in arrays]
     return [array.fill_null("") for array in arrays]

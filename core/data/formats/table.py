@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from core.data.columns.mapping import Mapping
     from core.data.formats.early_rows import EarlyRows
-    from core.data.formats.record_intake import Facts, Intake
+    from core.data.formats.record_intake import Facts, RowCollector
 
 FormatName = Literal["lines", "json", "csv", "tsv", "parquet", "arrow"]
 """Part of the key of an imported source: a name that changes makes every file of the format be imported again."""
@@ -30,8 +30,8 @@ COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 class ReadableFormat(Protocol):
     """What every format offers: a module, or an object of one where several formats share the code."""
 
-    def read_files(self, paths: Sequence[Path], intake: Intake) -> None:
-        """Hand every row of the files, in order, to `intake`. Raises DataError, OSError."""
+    def read_files(self, paths: Sequence[Path], collector: RowCollector) -> None:
+        """Hand every row of the files, in order, to `collector`. Raises DataError, OSError."""
 
     def open_early(self, paths: Sequence[Path], where: str, mapping: Mapping | None) -> tuple[EarlyRows, Facts]:
         """The rows that can be shown before the import, and what is known of the source by then.

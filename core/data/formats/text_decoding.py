@@ -29,8 +29,8 @@ class ByteSource(Protocol):
 
 
 class _DecodedStream:
-    """A stream whose first bytes, `pending`, were read to recognise it, recoded where it must be. Damage in it becomes a
-    problem of the file once the end is reached."""
+    """A stream whose first bytes, `pending`, were read to recognise it, recoded where it must be. Damage in it becomes
+    a problem of the file once the end is reached."""
 
     def __init__(
         self, stream: FileStream, pending: bytes, recode: codecs.IncrementalDecoder | None, problems: Problems | None

@@ -11,32 +11,32 @@ from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
 from core.data.columns.mapping import Mapping
 from core.data.formats.early_rows import HeadRows
-from core.data.formats.record_intake import Facts, Intake
+from core.data.formats.record_intake import Facts, RowCollector
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ReadFile = Callable[[Path, Intake], None]
+ReadFile = Callable[[Path, RowCollector], None]
 
 
-def read_text_files(paths: Sequence[Path], intake: Intake, read_file: ReadFile) -> None:
-    """Hand every row of the files to `intake`. A file that cannot be read is a problem where there are others; where it
-    is the only one, DataError."""
+def read_text_files(paths: Sequence[Path], collector: RowCollector, read_file: ReadFile) -> None:
+    """Hand every row of the files to `collector`. A file that cannot be read is a problem where there are others; where
+    it is the only one, DataError."""
     for path in paths:
         if len(paths) > 1:
-            intake.problems.file = path.name
+            collector.problems.file = path.name
         try:
-            read_file(path, intake)
-            intake.flush()
+            read_file(path, collector)
+            collector.flush()
         except DataError as error:
             if len(paths) > 1:  # the other files stay
-                intake.flush()
-                intake.problems.add(0, error.what, error.do)
+                collector.flush()
+                collector.problems.add(0, error.what, error.do)
                 continue
-            if intake.rows or not intake.problems.kept or intake.problems.kept[0].row:
+            if collector.rows or not collector.problems.kept or collector.problems.kept[0].row:
                 raise
-            broken = intake.problems.kept[0]  # what is missing is missing because the compressed file breaks off
-            raise DataError(broken.what, str(path), intake.problems.advice) from error
+            broken = collector.problems.kept[0]  # what is missing is missing because the compressed file breaks off
+            raise DataError(broken.what, str(path), collector.problems.advice) from error
 
 
 class _EnoughRows(Exception):
@@ -54,13 +54,13 @@ def open_head(
         rows.extend(Row(*texts, index=index) for index, texts in enumerate(zip(*columns, strict=True)))  # type: ignore[misc]
         raise _EnoughRows
 
-    intake = Intake(where, put, None, mapping)
+    collector = RowCollector(where, put, None, mapping)
     try:
-        read_text_files(paths, intake, read_file)
-        facts = intake.finish()
+        read_text_files(paths, collector, read_file)
+        facts = collector.finish()
         whole = True
     except _EnoughRows:
-        facts = Facts(intake.columns.mapping, intake.columns.extra, [], 0)
+        facts = Facts(collector.columns.mapping, collector.columns.extra, [], 0)
         whole = False
     return HeadRows(where, paths, rows, counted=whole), facts
 

@@ -19,12 +19,13 @@ import msgspec
 
 from core.base.errors import DataError
 from core.data.columns.mapping import Mapping
-from core.data.formats.record_intake import Facts, Intake, Progress
+from core.data.formats.record_intake import Facts, Progress, RowCollector
 from core.data.formats.table import format_named
 from core.data.locate.source_files import Found, locate
 from core.data.storage.memory_rows import HeldRows
 
 if TYPE_CHECKING:
+    from core.data.importing.import_cache import ImportRequest
     from core.data.storage.mapped_rows import MappedRows
 
 _MAX_CHARS = 32 << 20  # characters kept in memory; a small compressed file may decompress to any size
@@ -37,7 +38,7 @@ class TooLarge(Exception):
 
 @contextmanager
 def named(found: Found) -> Iterator[Found]:
-    """Whatever a reader raises comes out as a DataError that names the source."""
+    """Turns whatever a reader raises into a DataError that names the source."""
     try:
         yield found
     except DataError as error:
@@ -54,7 +55,7 @@ def named(found: Found) -> Iterator[Found]:
         ) from error
 
 
-def read_held(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[HeldRows, Facts]:
+def read_into_memory(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[HeldRows, Facts]:
     """All rows of a small text source, in memory. Raises DataError, OSError, TooLarge."""
     held, chars = HeldRows(), 0
 
@@ -65,42 +66,43 @@ def read_held(found: Found, mapping: Mapping | None, progress: Progress | None) 
             raise TooLarge
         held.put(columns)
 
-    intake = Intake(found.where, put, progress, mapping)
-    read_source(found, intake)
-    return held, intake.finish()
+    collector = RowCollector(found.where, put, progress, mapping)
+    read_source(found, collector)
+    return held, collector.finish()
 
 
-def read_source(found: Found, intake: Intake) -> None:
-    """Hand every row of a source to `intake`, file by file. Raises DataError, OSError."""
-    format_named(found.format).load().read_files(found.paths, intake)
+def read_source(found: Found, collector: RowCollector) -> None:
+    """Hand every row of a source to `collector`, file by file. Raises DataError, OSError."""
+    format_named(found.format).load().read_files(found.paths, collector)
 
 
 def fill_cache(found: Found, mapping: Mapping | None, progress: Progress | None) -> None:
-    """Import in this process. Raises DataError, OSError."""
+    """Import into the cache, in this process. Raises DataError, OSError."""
     from core.data.importing import import_cache
 
-    import_cache.fill(what(found, mapping), partial(read_source, found), progress)
+    import_cache.import_into_cache(import_request(found, mapping), partial(read_source, found), progress)
 
 
-def imported(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[MappedRows, Facts, str]:
-    """The rows from the import_cache, imported in this process where they are not there; their facts and key. Raises
+def open_imported(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[MappedRows, Facts, str]:
+    """The rows from the cache, imported in this process where they are not there; their facts and key. Raises
     DataError, OSError."""
     from core.data.importing import import_cache
 
-    return import_cache.open_cached(what(found, mapping), partial(read_source, found), progress)
+    return import_cache.open_cached(import_request(found, mapping), partial(read_source, found), progress)
 
 
-def look(found: Found, mapping: Mapping | None) -> tuple[MappedRows, Facts, str] | None:
-    """The same where they were imported before, else None."""
+def find_imported(found: Found, mapping: Mapping | None) -> tuple[MappedRows, Facts, str] | None:
+    """The rows, facts and key of what was imported before, else None. Raises OSError."""
     from core.data.importing import import_cache
 
-    return import_cache.look(what(found, mapping))
+    return import_cache.find_cached(import_request(found, mapping))
 
 
-def what(found: Found, mapping: Mapping | None) -> Any:
-    from core.data.importing.import_cache import Import
+def import_request(found: Found, mapping: Mapping | None) -> ImportRequest:
+    """What the import cache needs to know of a source."""
+    from core.data.importing.import_cache import ImportRequest
 
-    return Import(found.paths, found.format, found.where, mapping)
+    return ImportRequest(found.paths, found.format, found.where, mapping)
 
 
 # -- in a process of its own --

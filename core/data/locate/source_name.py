@@ -30,8 +30,8 @@ class SourceName(msgspec.Struct, frozen=True):
 
 
 def resolve_source_name(text: str, folder: str | os.PathLike[str] = "") -> SourceName:
-    """What `text` points to, seen from `folder`, the working directory where that is empty. A path that exists wins over
-    a pattern, and a path or pattern over a hub name. Never raises."""
+    """What `text` points to, seen from `folder`, the working directory where that is empty. A path that exists wins
+    over a pattern, and a path or pattern over a hub name. Never raises."""
     if text == DEMO:
         return SourceName("demo", text)
     path = absolute_path(text, folder)

@@ -94,7 +94,7 @@ def test_any_record_is_read_or_named(sample: list[dict[str, Any]], data: st.Data
     ("values", "said"),
     [(["on", "off"], "reasoning has 2 distinct short values (on, off): a flag, not a text"),
      (["a", "b", "c"] * 4, "reasoning has 3 distinct short values (a, b, c): a flag, not a text"),
-     ([True, False] * 5, "the values of reasoning are no texts")],
+     ([True, False] * 5, "the values of reasoning are not texts")],
 )  # fmt: skip
 def test_a_flag_is_no_reasoning(values: list[Any], said: str) -> None:
     mapping = guess(

@@ -19,7 +19,7 @@ from core.data.columns.guess import guess
 from core.data.columns.mapping import Mapping, Pick
 from core.data.dataset import DataSet
 from core.data.formats.json_lines import read_file
-from core.data.formats.record_intake import Intake
+from core.data.formats.record_intake import RowCollector
 from core.data.source import open_data
 
 THOUGHT = "2 and 2\n\nmake 4, as <b>ever</b>"
@@ -219,9 +219,9 @@ def test_the_quick_path_reads_what_the_slow_one_reads(tmp_path: Path, records: l
             patch.setattr(f"core.data.formats.json_lines.{name}", value)
             rows: list[tuple[str, ...]] = []
             mapping = guess(["messages"], [FORMATS["messages"][0]])
-            intake = Intake("here", lambda columns, rows=rows: rows.extend(zip(*columns, strict=True)), mapping=mapping)
-            read_file(path, intake)
-            facts = intake.finish()
+            collector = RowCollector("here", lambda columns, rows=rows: rows.extend(zip(*columns, strict=True)), mapping=mapping)
+            read_file(path, collector)
+            facts = collector.finish()
         found.append((rows, facts.problems, facts.mapping.columns))
     assert found[0] == found[1]
 
@@ -244,10 +244,10 @@ def test_rows_of_a_format_that_cannot_be_used(tmp_path: Path) -> None:
     data = open_data(lines(tmp_path / "a.jsonl", *[{"messages": value} for value in (good, good, *bad, *[good] * 40)]))
     assert len(data) == 42
     assert [(problem.row, problem.what) for problem in data.problems] == [
-        (3, "there is no reply in its chat turns"), (4, "no user asks anything in its chat turns"), (5, "there are no chat turns in it"),
-        (6, "instruction and output are missing or null"), (7, "it is no list of chat turns"),
+        (3, "there is no reply in its chat turns"), (4, "no user asks anything in its chat turns"), (5, "it has no chat turns"),
+        (6, "instruction and output are missing or null"), (7, "it is not a list of chat turns"),
         (8, "its reasoning is never closed, so that no answer follows"), (9, "there is no reply in its chat turns"),
-        (10, "a turn holds a part that is no text (image_url)"), (11, "it is no list of chat turns"),
+        (10, "a turn holds a part that is not text (image_url)"), (11, "it is not a list of chat turns"),
     ]  # fmt: skip
 
 
@@ -256,7 +256,7 @@ def test_a_generation_known_to_be_wrong_is_not_taken(tmp_path: Path) -> None:
     wrong = {**record, "correctness_math_verify": [False] * 3}
     unmarked = {**record, "correctness_math_verify": None, "is_reasoning_complete": None}
     data = open_data(lines(tmp_path / "a.jsonl", record, wrong, unmarked))
-    assert [problem.what for problem in data.problems] == ["none of its 3 generations is marked correct and complete"]
+    assert [problem.what for problem in data.problems] == ["none of its 3 generations is marked as correct and complete"]
     assert six(data, 1) == ("What is 2+2?", "", "no", "It is 5.", "", "")  # the first that is whole
 
 

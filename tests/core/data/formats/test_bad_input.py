@@ -15,7 +15,7 @@ from core.base.errors import DataError
 from core.data import source as source_module
 from core.data.filters import Filters
 from core.data.formats.text_decoding import guess_encoding
-from core.data.problems import KEPT
+from core.data.problems import MAX_KEPT
 from core.data.source import begin, complete, open_data
 
 GOOD = '{"instruction": "q", "output": "a"}'
@@ -65,7 +65,7 @@ def test_bad_lines_are_named_and_the_rest_stays(tmp_path: Path) -> None:
 def test_problems_are_capped_and_counted(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("no\n" * 3000 + GOOD)
     data = open_data(str(tmp_path / "a.jsonl"))
-    assert (len(data.problems), data.problem_count, len(data)) == (KEPT, 3000, 1)
+    assert (len(data.problems), data.problem_count, len(data)) == (MAX_KEPT, 3000, 1)
 
 
 def test_bad_csv_rows(tmp_path: Path) -> None:

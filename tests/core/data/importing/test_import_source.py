@@ -24,7 +24,7 @@ from core.base.row import Row
 from core.data import source as source_module
 from core.data.formats import json_lines_blocks
 from core.data.importing import import_source
-from core.data.importing.import_source import imported
+from core.data.importing.import_source import open_imported
 from core.data.locate.source_files import locate
 from core.data.source import begin, complete, open_data
 
@@ -208,6 +208,6 @@ def test_the_quick_way_gives_what_the_slow_one_gives(
             patch.setenv("SUIRON_CACHE", str(tmp_path / f"cache-{quick}"))
             for old in (tmp_path / f"cache-{quick}" / "data").glob("*"):
                 old.unlink()
-            rows, facts, _ = imported(found, None, None)
+            rows, facts, _ = open_imported(found, None, None)
             answers.append(([rows.row(i) for i in range(len(rows))], facts))
     assert answers[0] == answers[1]
