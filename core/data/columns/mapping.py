@@ -24,10 +24,10 @@ How = Literal[
 ]
 """How a column's value becomes text.
 
-text: as it stands (`cells.cell`); first: the first element of a list. think, answer: the two sides of a text that
-carries its reasoning between markers. user, earlier, assistant, assistant_think: of a list of chat turns the last
-question, what was said before it, the reply to it and that reply's reasoning. best_think, best_answer: the two sides of
-the first generation that is marked correct and complete.
+text: as it is (`cells.cell`); first: the first element of a list; think, answer: the reasoning between the markers of a
+text, and the rest; user, earlier, assistant, assistant_think: of a list of chat turns the last question, what was said
+before it, the reply to it, and the reasoning of the reply; best_think, best_answer: reasoning and answer of the first
+generation that is marked as correct and complete.
 """
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.base.errors import DataError
 from core.base.files import private_dir
-from core.data.columns.guess import candidates, guess
+from core.data.columns import guess as column_guess
 from core.data.columns.mapping import Mapping, Pick, load_mapping, read_row, save_mapping
 from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
 from core.data.formats.record_intake import RowCollector
@@ -37,7 +37,7 @@ class Choice:
 
     def candidates(self, column: str) -> list[Pick]:
         """What the canonical `column` could be taken from: the current pick first, nothing last."""
-        picks = candidates(column, self.names, self.rows)
+        picks = column_guess.candidates(column, self.names, self.rows)
         saved = self.mapping.picks.get(column, picks[-1])
         current = next((pick for pick in picks if (pick.column, pick.how) == (saved.column, saved.how)), saved)
         return [current, *(pick for pick in picks if pick is not current)]
@@ -64,7 +64,7 @@ def choose(source: str, split: str = "") -> Choice:
     with named(locate(source, split)) as found:
         saved = load_mapping(sidecar(found).mapping)
         names, rows = _beginning(found)
-    mapping = saved if saved is not None else guess(names, rows)
+    mapping = saved if saved is not None else column_guess.guess(names, rows)
     return Choice(found, tuple(names), tuple(rows), mapping, saved is not None)
 
 

@@ -119,7 +119,8 @@ def test_a_child_nobody_listens_to_ends(path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
     child = subprocess.Popen(
-        [sys.executable, "-c", "import time; from core.data.importing import import_source\nfrom core.data.formats import record_intake\nrecord_intake.time.monotonic = iter(range(10**9)).__next__\n"
+        [sys.executable, "-c", "import time; from core.data.importing import import_source\nimport core.data.formats.record_intake\n"
+         "core.data.formats.record_intake.time.monotonic = iter(range(10**9)).__next__\n"
          f"import sys; sys.exit(import_source.main({str(path)!r}, ''))"],
         env=environment(), stdin=subprocess.PIPE, stdout=write,
     )  # fmt: skip
