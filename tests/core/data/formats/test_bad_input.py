@@ -47,10 +47,21 @@ def failure(source: object, split: str = "") -> DataError:
 def test_bad_lines_are_named_and_the_rest_stays(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     lines = [
-        GOOD.encode(), b"{not json", b"", b"[1, 2]", b'"text"', b"7", b'{"instruction": "\xff", "output": "a"}', b'{"instruction": "q"}',
-        b'{"instruction": "q", "output": null}', b'{"instruction": " ", "output": ""}', b'{"instruction": "", "output": "only an answer"}',
-        b"[" * 100_000, b'{"instruction": "q", "output": ' + b"[" * 5000 + b"]" * 5000 + b"}", GOOD.encode()[:-3],
-    ]  # fmt: skip
+        GOOD.encode(),
+        b"{not json",
+        b"",
+        b"[1, 2]",
+        b'"text"',
+        b"7",
+        b'{"instruction": "\xff", "output": "a"}',
+        b'{"instruction": "q"}',
+        b'{"instruction": "q", "output": null}',
+        b'{"instruction": " ", "output": ""}',
+        b'{"instruction": "", "output": "only an answer"}',
+        b"[" * 100_000,
+        b'{"instruction": "q", "output": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+        GOOD.encode()[:-3],
+    ]
     path.write_bytes(b"\r\n".join(lines))
     data = open_data(str(path))
     assert len(data) == 2
@@ -71,7 +82,8 @@ def test_problems_are_capped_and_counted(tmp_path: Path) -> None:
 def test_bad_csv_rows(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(
-        b'instruction,output\n"two\nlines",a\ntoo,many,fields\nfew\n\n"",""\nbad \xe3\x81 bytes,a\nlast,"good, row"\n"open quote,a\nswallowed,b\n'
+        b'instruction,output\n"two\nlines",a\ntoo,many,fields\nfew\n\n"",""\nbad \xe3\x81 bytes,a\n'
+        b'last,"good, row"\n"open quote,a\nswallowed,b\n'
     )
     data = open_data(str(path))
     assert [(row.instruction, row.output) for row in data.select(Filters()).page(0, 9)] == [

@@ -164,27 +164,38 @@ def test_one_cell_of_twenty_megabytes(tmp_path: Path) -> None:
         assert data.select(Filters(text="hi")).position(2) == 0
 
 
-@pytest.mark.parametrize("content", [
-    json.dumps({"version": 1, "data": ROWS}), json.dumps({"data": ROWS}, indent=2), "".join(json.dumps(row) + "\n" for row in ROWS),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps({"version": 1, "data": ROWS}),
+        json.dumps({"data": ROWS}, indent=2),
+        "".join(json.dumps(row) + "\n" for row in ROWS),
+    ],
+)
 def test_shapes_of_json(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.json").write_text(content, encoding="utf-8")
     assert rows_of(open_data(str(tmp_path / "a.json"))) == expected(ROWS)
 
 
-@pytest.mark.parametrize("content", [
-    {column: [row[column] for row in ROWS] for column in COLUMNS},
-    {column: {str(i): row[column] for i, row in enumerate(ROWS)} for column in COLUMNS},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        {column: [row[column] for row in ROWS] for column in COLUMNS},
+        {column: {str(i): row[column] for i, row in enumerate(ROWS)} for column in COLUMNS},
+    ],
+)
 def test_json_that_holds_columns(tmp_path: Path, content: dict[str, object]) -> None:
     (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
     assert rows_of(open_data(str(tmp_path / "a.json"))) == expected(ROWS)
 
 
-@pytest.mark.parametrize(("content", "says"), [
-    ({"a": ROWS, "b": ROWS}, "not clear which one has the rows"),
-    ({"instruction": ["a", "b"], "output": ["b"]}, "differ in length \\(instruction 2, output 1\\)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"a": ROWS, "b": ROWS}, "not clear which one has the rows"),
+        ({"instruction": ["a", "b"], "output": ["b"]}, "differ in length \\(instruction 2, output 1\\)"),
+    ],
+)
 def test_json_that_holds_no_rows(tmp_path: Path, content: object, says: str) -> None:
     (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(DataError, match=says):
@@ -292,11 +303,13 @@ def _imports(code: str) -> set[str]:
 def test_a_small_source_needs_no_heavy_import(tmp_path: Path, storage: str) -> None:
     path = write(tmp_path / "a.jsonl", ROWS)
     heavy = {"pyarrow", "duckdb", "numpy", "pandas", "datasets", "torch", "subprocess"}
-    code = "from core.data.source import open_data\nfrom core.session import Filters\n"
-    assert not heavy & _imports(f"{code}data = open_data({str(path)!r}); data.facets(); data.select(Filters(text='4'))")
+    code = (
+        f"import core.data.filters, core.data.source\ndata = core.data.source.open_data({str(path)!r}); data.facets()\n"
+    )
+    assert not heavy & _imports(f"{code}data.select(core.data.filters.Filters(text='4'))")
 
 
 def test_reading_a_parquet_imports_neither_duckdb_nor_datasets_before_a_filter(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", ROWS)
-    code = f"from core.data.source import open_data\nfrom core.session import Filters\ndata = open_data({str(path)!r}); data.facets(); data.row(1)"
+    code = f"import core.data.source\ndata = core.data.source.open_data({str(path)!r}); data.facets(); data.row(1)"
     assert not {"duckdb", "datasets", "torch"} & _imports(code)

@@ -119,11 +119,17 @@ def test_a_child_nobody_listens_to_ends(path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
     child = subprocess.Popen(
-        [sys.executable, "-c", "import time; from core.data.importing import import_source\nimport core.data.formats.record_intake\n"
-         "core.data.formats.record_intake.time.monotonic = iter(range(10**9)).__next__\n"
-         f"import sys; sys.exit(import_source.main({str(path)!r}, ''))"],
-        env=environment(), stdin=subprocess.PIPE, stdout=write,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            "import time; from core.data.importing import import_source\nimport core.data.formats.record_intake\n"
+            "core.data.formats.record_intake.time.monotonic = iter(range(10**9)).__next__\n"
+            f"import sys; sys.exit(import_source.main({str(path)!r}, ''))",
+        ],
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=write,
+    )
     os.close(write)
     child.communicate(b"null")
     assert child.returncode == 1 and kept() == []
@@ -172,15 +178,32 @@ _record = st.fixed_dictionaries(
     {"instruction": _text, "output": _text},
     optional={"reasoning": _text | st.none(), "x": _value, "sysflag": _value, "more": _value},
 )
-_odd = st.sampled_from([
-    b"", b"  ", b"{}", b"[]", b'{"instruction":"a"} {"output":"b"}', b'{"instruction":"a","instruction":"b","output":"c"}',
-    b'{"instruction":"\\ud800","output":"b"}', b'{"instruction":"a\tb","output":"b"}',
-    b'{"instruction":"\xff","output":"b"}', b'{"instruction":"a","output":"b","x":Inf}', b'{"instruction":"a","output":"b","x":-Infinity}',
-    b'{"instruction":"a","output":"b","x":01}', b'{"instruction":"a","output":"b","x":' + b"[" * 5000 + b"]" * 5000 + b"}",
-    b'{"instruction":"a","output":', b'"b"}', b'{"instruction":"a","output":"b"}\r',
-    b' {"instruction":"a","output":"b"}', b'{"instruction":"a","output":"b"} x',
-    b'{"instruction":1,"output":2.50}', b'\xef\xbb\xbf{"instruction":"a","output":"b"}', b'{"instruction":"a","output":"b","x":1e999}', b"{",
-])  # fmt: skip
+_odd = st.sampled_from(
+    [
+        b"",
+        b"  ",
+        b"{}",
+        b"[]",
+        b'{"instruction":"a"} {"output":"b"}',
+        b'{"instruction":"a","instruction":"b","output":"c"}',
+        b'{"instruction":"\\ud800","output":"b"}',
+        b'{"instruction":"a\tb","output":"b"}',
+        b'{"instruction":"\xff","output":"b"}',
+        b'{"instruction":"a","output":"b","x":Inf}',
+        b'{"instruction":"a","output":"b","x":-Infinity}',
+        b'{"instruction":"a","output":"b","x":01}',
+        b'{"instruction":"a","output":"b","x":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"instruction":"a","output":',
+        b'"b"}',
+        b'{"instruction":"a","output":"b"}\r',
+        b' {"instruction":"a","output":"b"}',
+        b'{"instruction":"a","output":"b"} x',
+        b'{"instruction":1,"output":2.50}',
+        b'\xef\xbb\xbf{"instruction":"a","output":"b"}',
+        b'{"instruction":"a","output":"b","x":1e999}',
+        b"{",
+    ]
+)
 _line = st.one_of(_record.map(lambda record: json.dumps(record, ensure_ascii=False).encode()), _odd)
 
 

@@ -128,11 +128,19 @@ def test_a_name_with_brackets_is_a_name_first(tmp_path: Path) -> None:
     assert read(tmp_path / "a[1].jsonl") == ROWS
 
 
-@pytest.mark.parametrize("names", [
-    ["train-00000-of-00002.jsonl", "train-00001-of-00002.jsonl"], ["part-0001.jsonl.gz", "part-0002.jsonl.gz"], ["000.jsonl", "001.jsonl"],
-    ["data_01.jsonl", "data_02.jsonl.zst"],
-    ["part-00000-1b4e28ba-2fa1-11d2-883f-0016d3cca427-c000.jsonl", "part-00001-1b4e28ba-2fa1-11d2-883f-0016d3cca427-c000.jsonl"],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train-00000-of-00002.jsonl", "train-00001-of-00002.jsonl"],
+        ["part-0001.jsonl.gz", "part-0002.jsonl.gz"],
+        ["000.jsonl", "001.jsonl"],
+        ["data_01.jsonl", "data_02.jsonl.zst"],
+        [
+            "part-00000-1b4e28ba-2fa1-11d2-883f-0016d3cca427-c000.jsonl",
+            "part-00001-1b4e28ba-2fa1-11d2-883f-0016d3cca427-c000.jsonl",
+        ],
+    ],
+)
 def test_shards_of_text(tmp_path: Path, storage: None, names: list[str]) -> None:
     for name, rows in zip(names, (ROWS[:7], ROWS[7:]), strict=True):
         packed(tmp_path / name, lines(rows))
