@@ -90,8 +90,9 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def ours(path: Path, folder: Path) -> Any:
     """What training does before it imports a model's libraries."""
-    from core.data.source import open_data
     from core.examples.prepare import examine
+
+    from core.data.source import open_data
     from core.runs.spec import DataSection, ModelSection, RunSpec
 
     spec = RunSpec(data=DataSection(source=str(path)), model=ModelSection(name=str(folder)))

@@ -34,8 +34,9 @@ KINDS = ("padded", "accumulated", "weighted", "packed")
 
 
 def one(kind: str, model: str, rows: str) -> dict[str, Any]:
-    from core.data.source import open_data
     from core.examples.prepare import prepare
+
+    from core.data.source import open_data
     from core.models.backend import prepare_imports
     from core.models.loading import Lora, load_for_training
     from core.models.resolve import local_folder

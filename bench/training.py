@@ -77,8 +77,9 @@ def _bare(spec: RunSpec) -> None:
 
     prepare_imports()
     backend = choose_backend(spec.model.load_in_4bit)
-    from core.data.source import open_data
     from core.examples.prepare import prepare
+
+    from core.data.source import open_data
     from core.training.steps import peak_memory
 
     folder = local_folder(spec.model.name, lambda _: None)

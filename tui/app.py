@@ -28,8 +28,10 @@ from textual.screen import ModalScreen, Screen
 from textual.worker import get_current_worker
 
 from core.base.errors import SuironError
+from core.base.paths import absolute_name
 from core.base.safe_text import safe_line
 from core.data.filters import Filters
+from core.data.locate.source_name import resolve_source_name
 from core.session import Session, load_session, save_session
 from tui import themes
 from tui.actions import Action, bindings
@@ -205,7 +207,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         """Open a source in a thread; rooms hear DataOpening, then DataOpened or DataFailed. A large source is opened
         early: DataOpened comes with its first rows, then once more when all of it can be asked. mapping: what its
         columns are taken from, where a person has just said so; else the saved one or a guess. A later call wins."""
-        source = placed(source)
+        source = resolve_source_name(source).address
         self.tell(partial(DataOpening, source))
         self.run_worker(
             partial(self._open_data, source, split, mapping), thread=True, exclusive=True, group="open data"
@@ -268,7 +270,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
 
     def _model_chosen(self, choice: tuple[str, str] | None) -> None:
         if choice is not None:
-            model, adapter = placed(choice[0]), choice[1]
+            model, adapter = absolute_name(choice[0]), choice[1]
             self.remember(model=model, adapter=adapter)
             self.tell(partial(ModelChosen, model, adapter))
 
@@ -376,12 +378,6 @@ class SuironApp(TypedOrder, inherit_bindings=False):
             self._loop.call_soon_threadsafe(self.exit)
 
 
-def placed(source: str) -> str:
-    """A path as it stands from any working directory; names of the hub and `demo` stay."""
-    path = os.path.expanduser(source)
-    return os.path.abspath(path) if source != "demo" and os.path.exists(path) else source
-
-
 def _remember_opened(source: str, split: str, rows: int) -> None:
     """For the list of sources opened last. A list that cannot be kept is missed, not worth a word."""
     from core.data.recent import remember_recent
@@ -395,8 +391,8 @@ def _start(session: Session, data: str | None, split: str | None, model: str | N
     unfiltered."""
     if session.screen not in ROOMS:
         session = msgspec.structs.replace(session, screen="data")
-    data = placed(data) if data is not None else None
-    model = placed(model) if model is not None else None
+    data = resolve_source_name(data).address if data is not None else None
+    model = absolute_name(model) if model is not None else None
     if data is not None and data != session.data:
         session = msgspec.structs.replace(session, data=data, split=split or "", row=0, filters=Filters())
     elif split is not None and split != session.split:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import cast
 from core.base.command_output import Output
 from core.base.errors import ModelError
 from core.base.languages import language_of
+from core.base.paths import absolute_path
+from core.data.locate.source_name import resolve_source_name
 from core.engine.client import EngineClient
 from core.engine.protocol import EngineStatus, Finish, Piece, Question
 from core.runs.folder import find_run
@@ -51,8 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     model, adapter, drop = arguments.model or load_session().model, "", False
     if arguments.adapter:
-        path = Path(arguments.adapter)
-        if not path.is_dir():
+        path = Path(absolute_path(arguments.adapter))
+        if not os.path.isdir(path):
             run = find_run(arguments.adapter)
             path, model, drop = run.adapter, arguments.model or run.spec().model.name, drops_empty_input(run.spec())
         if not (path / "adapter_config.json").is_file():
@@ -61,12 +64,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
                 str(path),
                 "The run may not have saved one yet: see `python -m core runs`",
             )
-        adapter = str(path.absolute())
+        adapter = str(path)
     question = Question(
         instruction=arguments.instruction,
         input=arguments.input,
         template=arguments.template,
-        data=str(Path(arguments.data).absolute()) if arguments.data else "",
+        data=resolve_source_name(arguments.data).address if arguments.data else "",
         drop_empty_input=drop,
         language=arguments.language or language_of(arguments.instruction),
         tuned=not arguments.base,

@@ -1,5 +1,5 @@
-"""One JSON value to one cell of text: numbers keep the digits of the source, null is empty, nested values become
-compact JSON."""
+"""Makes one cell of text of one JSON value: numbers keep the digits of the source, null becomes empty, nested values
+become compact JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JSON = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=lam
 
 
 def clean(text: str) -> str:
-    """`text` with each lone surrogate replaced by U+FFFD: Arrow, DuckDB and tokenizers take valid UTF-8 alone."""
+    """`text` with each lone surrogate replaced by U+FFFD: Arrow, DuckDB and tokenizers only take valid UTF-8."""
     if text.isascii():
         return text
     try:
@@ -34,15 +34,15 @@ def clean(text: str) -> str:
 
 
 def cell(value: Any) -> str:
-    """The text of one value. Raises RecursionError where it is nested deeper than Python goes."""
+    """The text of one value. Raises RecursionError where it is nested too deeply for Python."""
     if type(value) is str:
         return clean(value)
     if isinstance(value, str):
         return clean(str(value))
-    return "" if value is None else _compact(value)
+    return "" if value is None else _compact_json(value)
 
 
-def _compact(value: Any) -> str:
+def _compact_json(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "null"
     if isinstance(value, bool):
@@ -50,9 +50,9 @@ def _compact(value: Any) -> str:
     if isinstance(value, Number | int | float):
         return str(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{_quoted(str(key))}:{_compact(item)}" for key, item in value.items()) + "}"
+        return "{" + ",".join(f"{_quoted(str(key))}:{_compact_json(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_compact, value)) + "]"
+        return "[" + ",".join(map(_compact_json, value)) + "]"
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     return _quoted(str(value))

@@ -1,4 +1,4 @@
-"""Where a data set comes from and how far its reading has come. Knows files and keys, no rows."""
+"""Where a data set comes from, and how much of it has been read. Knows files and keys, no rows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from core.data.locate.source_files import Found
 
 @dataclass(frozen=True)
 class Origin:
-    """found: the files; key: changes whenever the rows as read could (paths, sizes, times, importer, mapping); mapping:
-    the one a person chose, None where it was guessed; ready: whether every row is at hand, for search, edits and
-    counts; counted: whether the number of rows is exact."""
+    """The source behind a data set."""
 
     found: Found
+    """The files."""
     key: str
+    """Changes whenever the rows could: made of the files' paths, sizes and times, the importer's version and the
+    mapping."""
     mapping: Mapping | None = None
+    """The mapping that the user chose; None where it was guessed."""
     ready: bool = True
+    """Whether every row is available, for search, edits and counts."""
     counted: bool = True
+    """Whether the number of rows is exact."""

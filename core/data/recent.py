@@ -1,5 +1,5 @@
-"""The data sets opened last, newest first, in `<home>/recent.json`. Knows names alone; whether they are still there is
-seen when one is opened."""
+"""The data sets opened last, newest first, in `<home>/recent.json`. Knows only names: whether one still exists shows
+when it is opened."""
 
 from __future__ import annotations
 
@@ -12,30 +12,35 @@ import msgspec
 
 from core.base import files, folders
 
-KEPT = 30
+MAX_KEPT = 30  # sources; older ones are forgotten
 
 
 class Recent(msgspec.Struct, frozen=True):
-    """source: as `open_data` takes it, foreign text; rows: how many it had; when: seconds since 1970."""
+    """A source that was opened."""
 
     source: str
+    """Its name as `open_data` takes it; foreign text."""
     split: str = ""
+    """The split that was opened; empty where none was named."""
     rows: int = 0
+    """How many rows it had."""
     when: float = 0.0
+    """When it was opened, in seconds since 1970."""
 
 
 def recent() -> list[Recent]:
-    """A missing or unreadable list is empty."""
+    """The sources opened last, newest first; none where the list is missing or unreadable."""
     return _read(_path())
 
 
 def remember_recent(source: str, split: str, rows: int) -> None:
-    """Put it first. Two terminals at once lose nothing of each other's. Raises OSError where it cannot be kept."""
+    """Put a source first. Two terminals at once lose none of each other's. Raises OSError where the list cannot be
+    written."""
     _change(source, split, [Recent(source, split, rows, time.time())])
 
 
 def forget_recent(source: str, split: str) -> None:
-    """Take it off the list; the data stay. Raises OSError where the list cannot be kept."""
+    """Take a source off the list; the data stay. Raises OSError where the list cannot be written."""
     _change(source, split, [])
 
 
@@ -44,11 +49,11 @@ def _change(source: str, split: str, first: list[Recent]) -> None:
     handle = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        others = [one for one in _read(path) if (one.source, one.split) != (source, split)]
+        others = [known for known in _read(path) if (known.source, known.split) != (source, split)]
         try:
-            content = msgspec.json.encode([*first, *others][:KEPT])
+            content = msgspec.json.encode([*first, *others][:MAX_KEPT])
         except UnicodeEncodeError:
-            return  # a file name that is no UTF-8: JSON cannot hold it
+            return  # a file name that is not UTF-8: JSON cannot hold it
         files.replace_file(path, content)
     finally:
         os.close(handle)

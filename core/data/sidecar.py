@@ -1,9 +1,9 @@
-"""Where what a person adds to a data set lies: the chosen mapping and the journal of edits. Knows the folder, not what
-is in it.
+"""The folder for what the user adds to a data set: the chosen mapping and the journal of edits. Knows where it is, not
+what is in it.
 
-Beside the data as `NAME.suiron/` (with a folder a split), so that it travels with them; in `<home>/data/` where nothing
-can be written there, and for the demo, patterns and hub names. A folder that is there already stays the one, also after
-the rights beside the data have changed.
+It is beside the data as `NAME.suiron/` (with one folder a split), so that it moves with them; in `<home>/data/` where
+nothing can be written there, and for the demo, patterns and hub names. A folder that already exists stays in use, also
+after the permissions beside the data have changed.
 """
 
 from __future__ import annotations
@@ -16,38 +16,42 @@ from pathlib import Path
 from urllib.parse import quote
 
 from core.base import folders
-from core.data.locate.source_files import OURS, Found
+from core.data.locate.source_files import SIDECAR_SUFFIX, Found
 
-MAPPING, EDITS = "mapping.json", "edits.jsonl"
+_MAPPING_FILE = "mapping.json"
+EDITS = "edits.jsonl"
 
 
 @dataclass(frozen=True)
 class Sidecar:
-    """folder: made (0700) by whoever first writes into it, `files.private_dir`; beside: whether it stands next to the
-    data."""
+    """The folder of one data set."""
 
     folder: Path
+    """Its path; whoever first writes into it makes it, with `files.private_dir`."""
     beside: bool
+    """Whether it is next to the data."""
 
     @property
     def mapping(self) -> Path:
-        return self.folder / MAPPING
+        """The file of the mapping that the user chose."""
+        return self.folder / _MAPPING_FILE
 
     @property
     def edits(self) -> Path:
+        """The journal of edits."""
         return self.folder / EDITS
 
 
 def sidecar(found: Found) -> Sidecar:
-    """The folder of a data set. Looks, writes nothing."""
+    """The folder of a data set, which may not exist yet. Writes nothing."""
     try:
         away = folders.home() / "data" / _name(found)
-    except OSError:  # no home can be made: reading goes on without, and the first edit says what is wrong
+    except OSError:  # no home can be made: reading goes on, and the first edit says what is wrong
         away = Path(os.environ.get("SUIRON_HOME", os.curdir)) / "data" / _name(found)
     if found.root is None:
         return Sidecar(away, beside=False)
     root = found.root.resolve()
-    beside = root.with_name(root.name + OURS)
+    beside = root.with_name(root.name + SIDECAR_SUFFIX)
     if found.split:
         beside = beside / quote(found.split, safe=" ")
     if _writable(beside) and (beside.is_dir() or not away.is_dir()):
@@ -56,16 +60,16 @@ def sidecar(found: Found) -> Sidecar:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether files could be made in it, or in the nearest folder above it that is there. A folder that nobody may
-    write in by its mode is left alone also by root, whom no mode stops: on rented machines people are root, and say so
-    by the mode."""
-    there = next((one for one in (folder, *folder.parents) if one.exists()), folder)
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK) and bool(there.stat().st_mode & 0o222)
+    """Whether files could be made in it, or in the nearest folder above it that exists. A folder whose mode lets nobody
+    write is also left alone by root, whom no mode stops: on rented machines users are root, and protect data by the
+    mode."""
+    existing = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK) and bool(existing.stat().st_mode & 0o222)
 
 
 def _name(found: Found) -> str:
-    """Readable, and another one for every data set: the same name may stand in many folders."""
-    which = found.where if found.root is None else str(found.root.resolve())
-    digest = hashlib.blake2b(f"{which}\0{found.split}".encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
+    """Readable, and different for every data set: many folders may hold the same name."""
+    source = found.where if found.root is None else str(found.root.resolve())
+    digest = hashlib.blake2b(f"{source}\0{found.split}".encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
     words = re.sub(r"[^\w.-]+", "-", found.name)[:60].strip("-.")
     return f"{words or 'data'}-{digest}"

@@ -1,5 +1,5 @@
-"""The key of a source as it stands now: which files, in which state, read by which mapping. Looks at files, reads
-none."""
+"""The key of a source in its present state: which files, of which sizes and times, read with which mapping. Reads no
+file."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ from pathlib import Path
 
 from core.data.columns.mapping import Mapping
 
-IMPORTER = 3  # to be raised whenever the same source would give other rows or facts
+IMPORTER_VERSION = 3  # raised whenever the same source would give other rows or facts
 
 
-def names(paths: Sequence[Path], kind: str, mapping: Mapping | None = None) -> tuple[str, str]:
-    """(which source, which version of it): hashes of the files' real paths, and of sizes, times, importer and mapping.
-    Raises OSError."""
-    which, version = (
-        hashlib.blake2b(kind.encode(), digest_size=12),
-        hashlib.blake2b(str(IMPORTER).encode(), digest_size=8),
-    )
+def source_hashes(paths: Sequence[Path], file_format: str, mapping: Mapping | None = None) -> tuple[str, str]:
+    """(which source, which version of it), as hex digits: hashes of the format's name and the files' real paths, and of
+    sizes, times, importer and mapping. Raises OSError."""
+    source = hashlib.blake2b(file_format.encode(), digest_size=12)
+    version = hashlib.blake2b(str(IMPORTER_VERSION).encode(), digest_size=8)
     for path in paths:
         stat = path.stat()
-        which.update(os.fsencode(path.resolve()) + b"\0")
+        source.update(os.fsencode(path.resolve()) + b"\0")
         version.update(f"{stat.st_size} {stat.st_mtime_ns} ".encode())
     if mapping is not None:
         picks = ((column, pick.column, pick.how) for column, pick in sorted(mapping.picks.items()) if pick.column)
         version.update("\0".join("\1".join(pick) for pick in picks).encode("utf-8", "surrogateescape"))
-    return which.hexdigest(), version.hexdigest()
+    return source.hexdigest(), version.hexdigest()
 
 
-def key(paths: Sequence[Path], kind: str, mapping: Mapping | None = None) -> str:
-    return "-".join(names(paths, kind, mapping))
+def key(paths: Sequence[Path], file_format: str, mapping: Mapping | None = None) -> str:
+    """One key of source and version. Raises OSError."""
+    return "-".join(source_hashes(paths, file_format, mapping))

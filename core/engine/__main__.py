@@ -17,6 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from core.base.errors import SuironError
+from core.base.paths import absolute_name, existing_path
 from core.engine import launch
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> int:
     for noisy in ("httpx", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        first = (launch.absolute(asked.model), _adapter(asked.adapter)) if asked.model else None
+        first = (absolute_name(asked.model), _adapter(asked.adapter)) if asked.model else None
         with launch.residence(asked.socket) as listener:
             unfinished = asyncio.run(_serve(listener, first, asked.idle))
     except SuironError as error:
@@ -79,9 +80,9 @@ def main(arguments: list[str]) -> int:
 def _adapter(name: str) -> str:
     if not name:
         return ""
-    folder = Path(name).expanduser().absolute()
-    if folder.is_dir():
-        return str(folder)
+    folder = existing_path(name)
+    if folder is not None and os.path.isdir(folder):
+        return folder
     from core.runs.folder import find_run
 
     return str(find_run(name).adapter)

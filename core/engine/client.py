@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 from core.base.errors import EngineError, ModelError, SuironError, UsageError
+from core.base.paths import absolute_name
 from core.engine import launch
 from core.engine.protocol import EngineStatus, Finish, Piece, Question
 
@@ -61,7 +62,7 @@ class EngineClient:
             )
             socket = await self._start()
         last: EngineStatus | None = None
-        wanted = {"model": launch.absolute(model), "adapter": adapter, "stream": True}
+        wanted = {"model": absolute_name(model), "adapter": adapter, "stream": True}
         async with self._stream(socket, "/suiron/load", wanted, "while it loaded the model") as lines:
             async for line in lines:
                 last = _decode(line, EngineStatus)

@@ -136,16 +136,6 @@ def last_words() -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def absolute(model: str) -> str:
-    """A model's folder written relative to here, made absolute: the engine stands elsewhere. Other names (`demo`, the
-    hub's) stay."""
-    path = Path(model).expanduser()
-    try:
-        return str(path.absolute()) if model != "demo" and path.is_dir() else model
-    except (OSError, ValueError):  # a name too long for the file system, or with a NUL: whoever resolves it says so
-        return model
-
-
 def is_private(folder: Path) -> bool:
     """Whether `folder` is a real folder (no link) of this user's that no one else can enter."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from core.data.locate.source_name import resolve_source_name
 from core.runs.spec import DataSection
 
 if TYPE_CHECKING:
@@ -23,13 +24,14 @@ def open_rows(data: DataSection, progress: Progress | None = None) -> DataSet:
 
 
 def data_section(dataset: DataSet) -> DataSection:
-    """The source as it is open: with its columns where the user chose them, so that they are the same wherever it is
-    opened again."""
+    """The open source, named so that any process finds it, and with its columns where the user chose them, so that they
+    are the same wherever it is opened again."""
     from core.data.columns.mapping_words import written
 
     mapping = dataset.origin.mapping if dataset.origin is not None else None
     columns = written(mapping) if mapping is not None else None
-    return DataSection(source=dataset.source, split=dataset.split, columns=columns)
+    source = resolve_source_name(dataset.source).address
+    return DataSection(source=source, split=dataset.split, columns=columns)
 
 
 def data_facts(dataset: DataSet) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from typing import Any, Literal
 import msgspec
 
 from core.base.errors import RunError, UsageError
+from core.base.paths import absolute_name
 from core.base.row import COLUMNS, OPTIONAL
+from core.data.locate.source_name import resolve_source_name
 from core.tokens.loss_mask import Loss, TooLong, slot_weights
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -158,8 +160,8 @@ class RunSpec(_Section, frozen=True):
 
 
 def load_spec(path: Path) -> RunSpec:
-    """The specification in the TOML file `path`. A relative `data.source` or `model.name` that exists beside the file
-    is taken from there.
+    """The specification in the TOML file `path`. A relative `data.source` or `model.name` that exists beside the file,
+    and a relative pattern, are taken from there.
 
     Raises RunError naming the file and, where one is wrong, the key.
     """
@@ -174,8 +176,8 @@ def load_spec(path: Path) -> RunSpec:
     check(spec, str(path))
     return msgspec.structs.replace(
         spec,
-        data=msgspec.structs.replace(spec.data, source=_beside(path, spec.data.source)),
-        model=msgspec.structs.replace(spec.model, name=_beside(path, spec.model.name)),
+        data=msgspec.structs.replace(spec.data, source=resolve_source_name(spec.data.source, path.parent).address),
+        model=msgspec.structs.replace(spec.model, name=absolute_name(spec.model.name, path.parent)),
     )
 
 
@@ -197,15 +199,6 @@ def _migrated(content: Any) -> Any:
     mixture = [{"template": vanilla, "weight": float(share)}, {"template": reasoning, "weight": 1.0 - share}]
     kept = {key: value for key, value in prompt.items() if key not in old}
     return {**content, "prompt": {"mixture": mixture, **kept}}
-
-
-def _beside(path: Path, name: str) -> str:
-    found = path.parent / name
-    try:
-        return str(found.absolute()) if found.exists() else name
-    # Too long for a file name, or in a folder that may not be read: whoever opens it says so.
-    except (OSError, ValueError):
-        return name
 
 
 def dump_spec(spec: RunSpec) -> bytes:

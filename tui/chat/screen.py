@@ -26,6 +26,7 @@ from textual.worker import Worker
 from core.base.errors import EngineError, RunError, SuironError
 from core.base.languages import language_of
 from core.base.safe_text import safe_line, safe_text
+from core.data.locate.source_name import resolve_source_name
 from core.engine.protocol import EngineStatus, Finish, Piece, Question
 from core.runs.folder import list_runs
 from core.runs.tuned_models import Tuned, templates_to_ask, tuned_models
@@ -36,7 +37,6 @@ from tui.chat.finish_line import FinishLine
 from tui.chat.prompt_editor import PromptEditor
 from tui.chat.stream_panel import StreamPanel
 from tui.common.room import Room
-from tui.common.run_settings import absolute
 from tui.messages import ModelChosen
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class ChatScreen(Room):
         template = self._templates.get(question.template)
         drop = template is not None and template.drop_empty_input
         question = msgspec.structs.replace(
-            question, data=absolute(self.suiron.session.data), language=language, drop_empty_input=drop
+            question, data=resolve_source_name(self.suiron.session.data).address, language=language, drop_empty_input=drop
         )
         self.query_one("#trouble").remove_class("-shown")
         for panel in self.query(StreamPanel):

@@ -4,12 +4,13 @@ presets; starts nothing."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from core.base.errors import RunError
+from core.base.paths import DEMO, absolute_name
+from core.data.locate.source_name import resolve_source_name
 from core.examples.run_rows import section_of
 from core.runs.prompt_texts import KEYS, MIXTURE, loss_text, with_prompt_texts
 from core.runs.setting_texts import SHARE, seeds_spec, with_texts
@@ -19,7 +20,6 @@ from core.session import Session
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
 
-DEMO = "demo"
 PRESETS = ("demo", "seeds")
 
 
@@ -30,8 +30,8 @@ def preset_of(session: Session) -> str:
 
 def preset_spec(session: Session, preset: str) -> RunSpec:
     """The settings of the preset, on the data and the model of the session."""
-    data = DataSection(source=absolute(session.data), split=session.split)
-    model = ModelSection(name=absolute(session.model))
+    data = DataSection(source=resolve_source_name(session.data).address, split=session.split)
+    model = ModelSection(name=absolute_name(session.model))
     if preset == "seeds":
         return seeds_spec(data, model)
     from core.demo.spec import demo_spec
@@ -80,13 +80,6 @@ def with_settings(session: Session, texts: Mapping[str, str]) -> dict[str, str |
     share typed before."""
     kept = {key: value for key, value in session.train.items() if not (key == SHARE and MIXTURE in texts)}
     return {"preset": preset_of(session), **kept, **texts}
-
-
-def absolute(name: str) -> str:
-    """A path that exists as an absolute one, because a run works in a folder of its own; `demo` and hub names as they
-    are."""
-    path = Path(name).expanduser()
-    return str(path.absolute()) if name != DEMO and path.exists() else name
 
 
 def run_words(spec: RunSpec) -> str:

@@ -14,15 +14,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.data.locate.shards import group, in_order
-from core.data.locate.source_files import FORMATS, OURS, PACKED, TEXT, format_of
+from core.base.paths import absolute_path
+from core.data.formats.table import format_of_file
+from core.data.locate.shards import group_by_split, in_natural_order
+from core.data.locate.source_files import SIDECAR_SUFFIX
 
 MATCHES = 200  # files of a glob that are named
 MANY = 5000  # files of a folder from which on it is read in a second: no sizes, plain order, no look for splits
 FOLDER, UNKNOWN = -1, -2
 SAVED = "a saved data set"
 _ABOUT = frozenset({"dataset_dict.json", "dataset_info.json", "state.json"})  # what datasets writes about it, no rows
-_MAGIC = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,7 @@ class Listing:
 
 def openable(name: str) -> bool:
     """Whether a file of this name is of a kind that can be opened."""
-    stem, suffix = os.path.splitext(name.lower())
-    if suffix in PACKED:
-        return FORMATS.get(os.path.splitext(stem)[1]) in TEXT
-    return suffix in FORMATS
-
-
-def is_glob(text: str) -> bool:
-    return bool(_MAGIC.search(text))
+    return format_of_file(name) is not None
 
 
 def split_path(text: str) -> tuple[str, str]:
@@ -90,7 +84,7 @@ def split_path(text: str) -> tuple[str, str]:
 
 def absolute(head: str, here: str) -> str:
     """The folder that `head` names, seen from the folder `here`."""
-    return os.path.normpath(os.path.join(here, os.path.expanduser(head)))
+    return os.path.normpath(absolute_path(head, here))
 
 
 def short(path: str) -> str:
@@ -113,7 +107,7 @@ def read_folder(
                 if place % 1000 == 0 and is_cancelled():
                     raise InterruptedError("another folder was asked for")
                 if _is_folder(entry):
-                    if not entry.name.endswith(OURS):  # edits and mappings that lie beside the data
+                    if not entry.name.endswith(SIDECAR_SUFFIX):  # edits and mappings that lie beside the data
                         folders.append(entry.name)
                 elif keep(entry.name):
                     kept.append(entry)
@@ -214,8 +208,8 @@ def _whole(path: str, folders: list[str], files: list[str]) -> tuple[str, tuple[
         return "", ()
     if len(names) > MANY:
         return f"its {len(names):,} files as one data set", ()
-    groups = group(in_order(map(Path, names)), whole=True)
-    if any(len({format_of(file) for file in files}) > 1 for files in groups.values()):
+    groups = group_by_split(in_natural_order(map(Path, names)), whole=True)
+    if any(len({format_of_file(file) for file in files}) > 1 for files in groups.values()):
         return "", ()
     if len(groups) == 1:
         return f"its {len(names):,} files as one data set", ()

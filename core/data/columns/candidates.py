@@ -1,5 +1,5 @@
-"""The columns of a source, each with the ways in which it may serve one of the six, in order of likelihood. Weighs none
-against another."""
+"""The columns of a source, and the ways in which each may serve as one of the six, in order of likelihood. Does not
+weigh one column against another."""
 
 from __future__ import annotations
 
@@ -7,22 +7,17 @@ from collections.abc import Mapping as Record
 from collections.abc import Sequence
 from typing import Any
 
-from core.data.columns.column_names import GENERATIONS, TIERS, family, plain
-from core.data.columns.column_values import ENOUGH, Kind, Look, look
+from core.data.columns.column_names import GENERATION_NAMES, NAME_TIERS, name_prefix, normalized_name
+from core.data.columns.column_values import ENOUGH_ROWS, ColumnProfile, ValueKind, profile_column
 from core.data.columns.generations import mark_columns
 from core.data.columns.mapping import How, Pick
 
-_FAMILY_AFTER = {
-    "instruction": 3,
-    "reasoning": 2,
-    "output": 3,
-}  # the number of tiers whose names say more than a first part before a known name
-_NEWER = (
-    "deepseek",
-    "r1",
-)  # where two models answered, DeepSeek's traces are those that later copies of a data set were made for
-_TEXTS: frozenset[Kind] = frozenset(("text", "chat", "list", "unseen"))
-_USABLE: dict[str, frozenset[Kind]] = {
+# the number of tiers whose names say more than a prefix before a known name
+_TIERS_BEFORE_PREFIXES = {"instruction": 3, "reasoning": 2, "output": 3}
+# where two models answered, later copies of a data set were made for DeepSeek's traces
+_PREFERRED_PREFIXES = ("deepseek", "r1")
+_TEXTS: frozenset[ValueKind] = frozenset(("text", "chat", "list", "unseen"))
+_USABLE: dict[str, frozenset[ValueKind]] = {
     "instruction": _TEXTS | {"number", "nested"},
     "input": _TEXTS | {"number", "nested", "flag"},
     "reasoning": _TEXTS | {"nested"},
@@ -30,7 +25,7 @@ _USABLE: dict[str, frozenset[Kind]] = {
     "syslang": frozenset(("text", "flag", "unseen")),
     "sysflag": frozenset(("text", "flag", "number", "mark", "unseen")),
 }
-_LABEL = 40  # characters that a language's name or a flag has at most
+_LONGEST_LABEL = 40  # characters of the name of a language, or of a flag
 _CHAT: dict[str, tuple[How, str]] = {
     "instruction": ("user", "the last question in a list of chat turns; the system turn is left out"),
     "input": ("earlier", "what was said before the last question, without the system turn"),
@@ -40,47 +35,54 @@ _CHAT: dict[str, tuple[How, str]] = {
 _BEST = "the first generation that is marked correct and complete"
 
 
-def same(one: Pick, other: Pick) -> bool:
-    """Whether two picks take the same, whatever their reasons."""
+def is_same_pick(one: Pick, other: Pick) -> bool:
+    """Whether two picks take the same value of the same column, whatever their reasons."""
     return one.column == other.column and one.how == other.how
 
 
-class Sources:
-    """The names of a source, each once and in order, and what `rows` say of their values. A column without a name
-    cannot be taken."""
+class ColumnCandidates:
+    """The names of a source's columns, each once and in order, and what their values are like in `rows`. A column
+    without a name cannot be taken."""
 
     def __init__(self, names: Sequence[str], rows: Sequence[Record[str, Any]]) -> None:
         self.names = [name for name in dict.fromkeys(names) if name]
-        self._looks = {name: look(name, rows) for name in self.names}
+        self._profiles = {name: profile_column(name, rows) for name in self.names}
         self.marked_generations = any(mark_columns(self.names))
-        self._switched = self.flag_named("reasoning") != ""
+        self._switched = self.flag_reason("reasoning") != ""
 
-    def look(self, name: str) -> Look:
-        return self._looks[name]
+    def profile(self, name: str) -> ColumnProfile:
+        """What the values of the column are like."""
+        return self._profiles[name]
 
     def thinks(self, name: str) -> bool:
-        """Whether reasoning was seen inside the values of the column."""
-        return bool(self._looks[name].marker) or self._looks[name].thinks
+        """Whether values of the column hold reasoning."""
+        return bool(self._profiles[name].marker) or self._profiles[name].thinks
 
-    def kin(self, one: str, other: str) -> bool:
-        """Whether two names begin with the same first part, as `gemini_attempt` and `gemini_thinking_trajectory` do."""
-        first = family(one, "reasoning")
-        return first is not None and first == family(other, "output")
+    def share_prefix(self, reasoning: str, output: str) -> bool:
+        """Whether a name of reasoning and one of an output begin with the same prefix, as `gemini_thinking_trajectory`
+        and `gemini_attempt` do."""
+        prefix = name_prefix(reasoning, "reasoning")
+        return prefix is not None and prefix == name_prefix(output, "output")
 
-    def flag_named(self, column: str) -> str:
-        """What to say of a column that has the right name and is a flag by its values; empty where there is none."""
+    def flag_reason(self, column: str) -> str:
+        """Why a column with the right name does not serve: its values are a flag or no texts. Empty where there is
+        none."""
         for name in self.names:
-            found = self._looks[name]
-            if plain(name) == column and found.kind in ("flag", "mark", "number") and not self._fits(name, column):
-                if found.kind != "flag":
-                    return f"the values of {name} are no texts"
-                values = f"{len(found.values)} distinct short value{'s' if len(found.values) > 1 else ''} ({', '.join(found.values)})"
-                return f"{name} has {values}: a flag, not a text"
+            profile = self._profiles[name]
+            if (
+                normalized_name(name) == column
+                and profile.kind in ("flag", "mark", "number")
+                and not self._fits(name, column)
+            ):
+                if profile.kind != "flag":
+                    return f"the values of {name} are not texts"
+                count = f"{len(profile.values)} distinct short value{'s' if len(profile.values) > 1 else ''}"
+                return f"{name} has {count} ({', '.join(profile.values)}): a flag, not a text"
         return ""
 
-    def named(self, column: str) -> list[Pick]:
-        """What the names say: the candidates of the likeliest tier, the best of them first; columns that are empty only
-        where nothing is filled."""
+    def by_name(self, column: str) -> list[Pick]:
+        """The candidates by their names: those of the likeliest tier, the best first. Empty columns only where no other
+        is filled."""
         tiers = self._tiers(column)
         if column == "output" and (
             thinking := [name for names in tiers for name in names if self.thinks(name) and self._fits(name, column)]
@@ -89,117 +91,122 @@ class Sources:
         for names in tiers:
             filled = [name for name in names if self._fits(name, column)]
             if filled:
-                return [self.pick(name, column) for name in self._ranked(filled, column)]
+                return [self.best_pick(name, column) for name in self._ranked(filled, column)]
         if column in ("instruction", "output"):  # better the same few questions than none
-            short = [name for names in tiers for name in names if self._looks[name].kind in ("flag", "mark")]
+            short = [name for names in tiers for name in names if self._profiles[name].kind in ("flag", "mark")]
             if short:
-                return [self.pick(short[0], column)]
-        empty = [name for names in tiers for name in names if self._looks[name].kind == "empty"]
-        return [self.pick(name, column) for name in empty[:1]]
+                return [self.best_pick(short[0], column)]
+        empty = [name for names in tiers for name in names if self._profiles[name].kind == "empty"]
+        return [self.best_pick(name, column) for name in empty[:1]]
 
-    def all(self, column: str) -> list[Pick]:
-        """Every column that may serve, those with a fitting name first."""
+    def every_pick(self, column: str) -> list[Pick]:
+        """Every way to fill `column`, those with a fitting name first."""
         named = [name for names in self._tiers(column) for name in names]
         picks: list[Pick] = []
         for name in dict.fromkeys([*named, *self.names]):
-            if not self._fits(name, column) and not (name in named and self._looks[name].kind == "empty"):
+            if not self._fits(name, column) and not (name in named and self._profiles[name].kind == "empty"):
                 continue
-            for pick in self._ways(name, column):
-                picks.append(pick)
+            picks += self._picks_from(name, column)
         return picks
 
     def _tiers(self, column: str) -> list[list[str]]:
-        by_plain: dict[str, list[str]] = {}
+        by_normalized: dict[str, list[str]] = {}
         for name in self.names:
-            by_plain.setdefault(plain(name), []).append(name)
+            by_normalized.setdefault(normalized_name(name), []).append(name)
         tiers = [[column] if column in self.names else []]
-        tiers += [[name for alias in tier for name in by_plain.get(alias, ())] for tier in TIERS[column]]
-        if column in _FAMILY_AFTER:
+        tiers += [[name for alias in tier for name in by_normalized.get(alias, ())] for tier in NAME_TIERS[column]]
+        if column in _TIERS_BEFORE_PREFIXES:
             kin = [
                 name
                 for name in self.names
-                if plain(name) not in {alias for tier in TIERS[column] for alias in tier} and family(name, column)
+                if normalized_name(name) not in {alias for tier in NAME_TIERS[column] for alias in tier}
+                and name_prefix(name, column)
             ]
-            tiers.insert(_FAMILY_AFTER[column] + 1, kin)
+            tiers.insert(_TIERS_BEFORE_PREFIXES[column] + 1, kin)
         if column == "output":
             lists = [
-                name for alias in GENERATIONS for name in by_plain.get(alias, ()) if self._looks[name].kind == "list"
+                name
+                for alias in GENERATION_NAMES
+                for name in by_normalized.get(alias, ())
+                if self._profiles[name].kind == "list"
             ]
-            if self.marked_generations or any(self._looks[name].marker for name in lists):
+            if self.marked_generations or any(self._profiles[name].marker for name in lists):
                 tiers.insert(0, lists)
         return tiers
 
     def _fits(self, name: str, column: str) -> bool:
-        found = self._looks[name]
-        if column in ("syslang", "sysflag") and found.length > _LABEL and name != column:
+        profile = self._profiles[name]
+        if column in ("syslang", "sysflag") and profile.length > _LONGEST_LABEL and name != column:
             return False
-        if found.kind == "chat" and not {
-            "instruction": found.asks,
-            "output": found.replies,
-            "reasoning": found.replies,
+        if profile.kind == "chat" and not {
+            "instruction": profile.asks,
+            "output": profile.replies,
+            "reasoning": profile.replies,
         }.get(column, True):
             return False
-        if column == "reasoning" and found.kind in ("number", "mark") and found.filled < ENOUGH:
+        if column == "reasoning" and profile.kind in ("number", "mark") and profile.filled < ENOUGH_ROWS:
             return name == column
-        return found.kind in _USABLE[column] or (name == column == "instruction" and found.kind in ("flag", "mark"))
+        return profile.kind in _USABLE[column] or (name == column == "instruction" and profile.kind in ("flag", "mark"))
 
     def _ranked(self, names: list[str], column: str) -> list[str]:
-        """The names of one tier, the likeliest first; a name that the values speak against is left out where another is
-        there."""
+        """The names of one tier, the likeliest first; one whose values do not fit is left out where there is
+        another."""
         if column == "output" and len(names) > 1:
             thinking = [name for name in names if self.thinks(name)]
-            texts = thinking or [name for name in names if self._looks[name].kind != "number"]
+            texts = thinking or [name for name in names if self._profiles[name].kind != "number"]
             names = texts or names
-        return sorted(names, key=lambda name: not (family(name, column) or "").startswith(_NEWER))
+        return sorted(names, key=lambda name: not (name_prefix(name, column) or "").startswith(_PREFERRED_PREFIXES))
 
-    def pick(self, name: str, column: str) -> Pick:
+    def best_pick(self, name: str, column: str) -> Pick:
         """The likeliest way in which the column `name` serves as the canonical `column`."""
-        return self._ways(name, column)[0]
+        return self._picks_from(name, column)[0]
 
-    def _ways(self, name: str, column: str) -> list[Pick]:
-        found = self._looks[name]
-        as_it_stands = Pick(name, why=f"named {name}" if self._knows(name, column) else "as it stands")
-        if found.kind == "chat" and column in _CHAT:
+    def _picks_from(self, name: str, column: str) -> list[Pick]:
+        profile = self._profiles[name]
+        as_it_is = Pick(name, why=f"named {name}" if self._is_known(name, column) else "as it is")
+        if profile.kind == "chat" and column in _CHAT:
             return [Pick(name, *_CHAT[column])]
-        if found.kind == "list" and column in ("reasoning", "output"):
-            if plain(name) in GENERATIONS or found.marker:
+        if profile.kind == "list" and column in ("reasoning", "output"):
+            if normalized_name(name) in GENERATION_NAMES or profile.marker:
                 how: How = "best_answer" if column == "output" else "best_think"
                 return [
                     Pick(name, how, _BEST if self.marked_generations else "the first generation that is whole"),
-                    as_it_stands,
+                    as_it_is,
                 ]
             first = Pick(
                 name,
                 "first",
-                f"named {name}, the first of a list" if self._knows(name, column) else "the first of a list",
+                f"named {name}, the first of a list" if self._is_known(name, column) else "the first of a list",
             )
-            return [as_it_stands, first] if found.several else [first, as_it_stands]
+            return [as_it_is, first] if profile.several else [first, as_it_is]
         if column == "output" and (
-            found.marker or (self._switched and self._knows(name, column) and found.kind in ("text", "flag"))
+            profile.marker or (self._switched and self._is_known(name, column) and profile.kind in ("text", "flag"))
         ):
             return [
                 Pick(
                     name,
                     "answer",
-                    f"{as_it_stands.why}; what follows {found.marker or 'its reasoning, where it has one'}",
+                    f"{as_it_is.why}; what follows {profile.marker or 'its reasoning, where it has one'}",
                 ),
-                as_it_stands,
+                as_it_is,
             ]
-        if column == "reasoning" and found.marker:
-            think = Pick(name, "think", f"between {found.marker} and its end")
-            return [as_it_stands, think] if self._knows(name, column) else [think, as_it_stands]
-        return [as_it_stands]
+        if column == "reasoning" and profile.marker:
+            think = Pick(name, "think", f"between {profile.marker} and its end")
+            return [as_it_is, think] if self._is_known(name, column) else [think, as_it_is]
+        return [as_it_is]
 
-    def _knows(self, name: str, column: str) -> bool:
-        return any(plain(name) in tier for tier in TIERS[column]) or family(name, column) is not None
+    def _is_known(self, name: str, column: str) -> bool:
+        return (
+            any(normalized_name(name) in tier for tier in NAME_TIERS[column]) or name_prefix(name, column) is not None
+        )
 
     def reasoning_beside(self, output: Pick) -> Pick:
-        """The reasoning that stands in the same column as the answer `output`."""
+        """The reasoning in the same column as the answer `output`."""
         if output.how == "best_answer":
             return Pick(output.column, "best_think", f"the reasoning of {_BEST}")
         if output.how == "assistant":
             return Pick(output.column, "assistant_think", _CHAT["reasoning"][1])
-        marker, flag = self._looks[output.column].marker, self.flag_named("reasoning")
+        marker, flag = self._profiles[output.column].marker, self.flag_reason("reasoning")
         why = (
             f"between {marker} and its end in {output.column}"
             if marker

@@ -1,71 +1,93 @@
-"""The names that public data sets give to the six columns. Knows names alone, no values."""
+"""The names that public data sets give to the six columns. Knows only names, no values."""
 
 from __future__ import annotations
 
 import re
 
-TIERS: dict[str, tuple[tuple[str, ...], ...]] = {
+NAME_TIERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "instruction": (
         ("instruction",),
         ("question", "prompt", "query", "problem", "task"),
-        ("user", "userprompt", "usermessage", "instructions", "questions", "problemstatement", "human", "request",
-         "質問", "指示", "問題", "问题", "指令"),
+        (
+            "user", "userprompt", "usermessage", "instructions", "questions", "problemstatement", "human", "request",
+            "質問", "指示", "問題", "问题", "指令",
+        ),
         ("input",),
     ),
     "input": (("input",), ("context",), ("入力", "输入")),
     "reasoning": (
         ("reasoning",),
-        ("reasoningcontent", "thinking", "think", "thought", "thoughts", "chainofthought", "cot", "rationale", "reason", "explanation"),
-        ("complexcot", "thinkingtrajectories", "thinkingtrajectory", "reasoningtrace", "reasoningtext", "thoughtprocess", "thinkingprocess",
-         "analysis", "trace", "monologue", "推論", "思考", "推理", "思维链"),
+        (
+            "reasoningcontent", "thinking", "think", "thought", "thoughts", "chainofthought", "cot", "rationale",
+            "reason", "explanation",
+        ),
+        (
+            "complexcot", "thinkingtrajectories", "thinkingtrajectory", "reasoningtrace", "reasoningtext",
+            "thoughtprocess", "thinkingprocess", "analysis", "trace", "monologue", "推論", "思考", "推理", "思维链",
+        ),
     ),
     "output": (
         ("output",),
         ("answer", "response", "completion"),
-        ("attempt", "final", "reply", "assistant", "content", "outputs", "responses", "completions", "modelanswer", "modelresponse",
-         "出力", "回答", "答え", "输出", "答案"),
+        (
+            "attempt", "final", "reply", "assistant", "content", "outputs", "responses", "completions", "modelanswer",
+            "modelresponse", "出力", "回答", "答え", "输出", "答案",
+        ),
         ("solution", "chosen"),
-        ("finalanswer", "groundtruth", "groundtruthanswer", "groundtruthsolution", "referenceanswer", "expectedanswer", "goldanswer"),
+        (
+            "finalanswer", "groundtruth", "groundtruthanswer", "groundtruthsolution", "referenceanswer",
+            "expectedanswer", "goldanswer",
+        ),
     ),
     "syslang": (("syslang",), ("lang", "language"), ("reasoninglanguage", "languagecode", "locale", "言語", "语言")),
     "sysflag": (("sysflag",), ("split", "flag")),
 }  # fmt: skip
-"""For each canonical column names in order of likelihood, in tiers: two names of one tier are a question to the person. As `plain` writes them."""
+"""For each canonical column names in order of likelihood, as `normalized_name` writes them, in tiers: between two names
+of one tier the user should decide."""
 
-GENERATIONS = ("generations", "generation", "samples", "candidates", "responses", "completions", "solutions", "outputs")
-CHATS = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog", "turns")
-REJECTED = frozenset(("rejected", "negative"))
-_FAMILY = {
+GENERATION_NAMES = (
+    "generations", "generation", "samples", "candidates", "responses", "completions", "solutions", "outputs",
+)  # fmt: skip
+CHAT_NAMES = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog", "turns")
+REJECTED_NAMES = frozenset(("rejected", "negative"))
+_LAST_PARTS = {
     "instruction": ("question", "prompt", "problem", "instruction", "query"),
-    "reasoning": ("reasoning", "reasoningcontent", "thinking", "thinkingtrajectory", "thinkingtrajectories", "think", "thought", "thoughts", "cot",
-                  "chainofthought", "rationale", "trace"),
+    "reasoning": (
+        "reasoning", "reasoningcontent", "thinking", "thinkingtrajectory", "thinkingtrajectories", "think", "thought",
+        "thoughts", "cot", "chainofthought", "rationale", "trace",
+    ),
     "output": ("solution", "attempt", "response", "answer", "output", "completion"),
 }  # fmt: skip
-_NO_FAMILY = frozenset(
-    ("ground", "truth", "gold", "golden", "reference", "ref", "expected", "target", "correct", "wrong", "incorrect", "rejected", "bad", "is", "has",
-     "num", "n", "final", "original", "raw", "system", "negative", "test", "no", "non", "without")
+_NO_PREFIX = frozenset(
+    (
+        "ground", "truth", "gold", "golden", "reference", "ref", "expected", "target", "correct", "wrong", "incorrect",
+        "rejected", "bad", "is", "has", "num", "n", "final", "original", "raw", "system", "negative", "test", "no",
+        "non", "without",
+    )
 )  # fmt: skip
 _SPLIT = re.compile(r"[\s_\-.]+|(?<=[a-z])(?=[A-Z])")
 
 
-def plain(name: str) -> str:
-    """The name as names are compared: without case, underscores, hyphens and spaces."""
+def normalized_name(name: str) -> str:
+    """The name as names are compared: in lower case, without underscores, hyphens and spaces."""
     return name.lower().replace("_", "").replace("-", "").replace(" ", "").strip()
 
 
-def family(name: str, column: str) -> str | None:
-    """The first part of a name like `deepseek_reasoning` or `gemini_attempt`, where the rest of it names `column`; None
-    for any other name.
+def name_prefix(name: str, column: str) -> str | None:
+    """The prefix of a name like `deepseek_reasoning` or `gemini_attempt`, whose rest names `column`; None for any other
+    name.
 
-    A number at the end (`r1_solution_2`) belongs to the first part.
+    A number at the end (`r1_solution_2`) belongs to the prefix.
     """
     parts = [part for part in _SPLIT.split(name) if part]
     number = parts.pop() if len(parts) > 2 and parts[-1].isdigit() else ""
     for size in range(min(3, len(parts) - 1), 0, -1):
-        if "".join(parts[-size:]).lower() in _FAMILY.get(column, ()):
+        if "".join(parts[-size:]).lower() in _LAST_PARTS.get(column, ()):
             first = [part.lower() for part in parts[:-size]]
-            return None if _NO_FAMILY & set(first) else " ".join([*first, number]).strip()
+            return None if _NO_PREFIX & set(first) else " ".join([*first, number]).strip()
     return None
 
 
-RELEVANT = frozenset(name for tiers in TIERS.values() for tier in tiers for name in tier).union(GENERATIONS, CHATS)
+RELEVANT_NAMES = frozenset(name for tiers in NAME_TIERS.values() for tier in tiers for name in tier).union(
+    GENERATION_NAMES, CHAT_NAMES
+)

@@ -1,5 +1,4 @@
-"""What the values of one column look like in a few sample rows: a text, a flag, a number, chat turns. Knows nothing of
-what names mean."""
+"""What the values of one column are in a few sample rows: texts, flags, numbers, chat turns. Does not judge names."""
 
 from __future__ import annotations
 
@@ -12,84 +11,91 @@ import msgspec
 from core.data.cells import Number, cell
 from core.data.columns.generations import as_list
 from core.data.columns.thinking import cut
-from core.data.columns.turns import as_turns, traits
+from core.data.columns.turns import as_turns, chat_traits
 
-Kind = Literal["unseen", "empty", "text", "flag", "number", "mark", "list", "chat", "nested"]
-"""unseen: no sample row has the column; empty: all its values are null or blank; flag: at most five distinct short strings; mark: true or false, or
-lists of these; list: lists of texts; chat: lists of chat turns; nested: any other list or object."""
+ValueKind = Literal["unseen", "empty", "text", "flag", "number", "mark", "list", "chat", "nested"]
+"""unseen: no sample row has the column; empty: all its values are null or blank; flag: at most five distinct short
+strings; mark: true or false, or lists of these; list: lists of texts; chat: lists of chat turns; nested: any other list
+or object."""
 
 _NUMBER = re.compile(r"[-+]?[$€¥]?\s?\d[\d,]*(\.\d+)?([eE][-+]?\d+)?\s?%?")
 _FLAG_WORDS = frozenset(("on", "off", "true", "false", "yes", "no", "enabled", "disabled", "low", "medium", "high"))
 _FLAG_LENGTH, _FLAG_VALUES = 24, 5
-ENOUGH = 8  # rows from which on few distinct values are no chance
-_MOST = 0.8  # the share of values that must be of a kind
+ENOUGH_ROWS = 8  # rows from which on few distinct values are no coincidence
+_MOST = 0.8  # the share of values that decides the kind
 
 
-class Look(msgspec.Struct, frozen=True):
-    """kind: see `Kind`; filled: how many rows have a value; values: its distinct values where it is a flag; length:
-    mean characters of what is filled; marker: the first marker of reasoning found in its texts, empty where there is
-    none; several: whether some list has more than one element; asks, replies, thinks: of chat turns, whether the most,
-    the most, and any of them do."""
+class ColumnProfile(msgspec.Struct, frozen=True):
+    """What the values of one column are."""
 
-    kind: Kind
+    kind: ValueKind
+    """What most of them are."""
     filled: int = 0
+    """How many rows have a value."""
     values: tuple[str, ...] = ()
+    """The distinct values of a flag."""
     length: float = 0.0
+    """Mean length of the values that are not blank, in characters."""
     marker: str = ""
+    """The first reasoning marker found in its texts; empty where there is none."""
     several: bool = False
+    """Of lists, whether one has more than one element."""
     asks: bool = False
+    """Of chat turns, whether most have a question."""
     replies: bool = False
+    """Of chat turns, whether most have a reply."""
     thinks: bool = False
+    """Of chat turns, whether any has reasoning."""
 
 
-def look(name: str, rows: Sequence[Mapping[str, Any]]) -> Look:
-    """What the column `name` holds in `rows`."""
+def profile_column(name: str, rows: Sequence[Mapping[str, Any]]) -> ColumnProfile:
+    """What the values of the column `name` are in `rows`."""
     values = [row[name] for row in rows if name in row]
     if not values:
-        return Look("unseen")
+        return ColumnProfile("unseen")
     filled = [value for value in values if not _blank(value)]
     if not filled:
-        return Look("empty")
-    chats = [found for value in filled if as_turns(value) is not None and (found := traits(value)) is not None]
+        return ColumnProfile("empty")
+    chats = [chat for value in filled if as_turns(value) is not None and (chat := chat_traits(value)) is not None]
     if len(chats) >= _MOST * len(filled):
         asks, replies = (sum(getattr(chat, trait) for chat in chats) >= len(chats) / 2 for trait in ("asks", "replies"))
-        return Look("chat", len(filled), asks=asks, replies=replies, thinks=any(chat.thinks for chat in chats))
+        return ColumnProfile("chat", len(filled), asks=asks, replies=replies, thinks=any(chat.thinks for chat in chats))
     lists = [items for value in filled if (items := as_list(value)) is not None]
     if len(lists) >= _MOST * len(filled):
-        return _look_at_lists(lists)
+        return _profile_lists(lists)
     if _share(filled, lambda value: isinstance(value, bool)):
-        return Look("mark", len(filled))
+        return ColumnProfile("mark", len(filled))
     if _share(filled, lambda value: isinstance(value, int | float | Number) and not isinstance(value, bool)):
-        return Look("number", len(filled), length=8.0)
+        return ColumnProfile("number", len(filled), length=8.0)
     if not _share(filled, lambda value: isinstance(value, str | bool | int | float | bytes)):
-        return Look("nested", len(filled))
-    return _look_at_texts([cell(value) for value in filled])
+        return ColumnProfile("nested", len(filled))
+    return _profile_texts([cell(value) for value in filled])
 
 
-def _look_at_lists(lists: list[list[Any]]) -> Look:
+def _profile_lists(lists: list[list[Any]]) -> ColumnProfile:
     items = [item for values in lists for item in values if item is not None]
     if items and all(isinstance(item, str) and not isinstance(item, Number) for item in items):
         marker = next((sides.marker for item in items if (sides := cut(item)) is not None), "")
-        return Look(
+        return ColumnProfile(
             "list",
             len(lists),
             length=sum(map(len, items)) / len(items),
             marker=marker,
             several=any(len(values) > 1 for values in lists),
         )
-    return Look("mark" if items and all(isinstance(item, bool) for item in items) else "nested", len(lists))
+    return ColumnProfile("mark" if items and all(isinstance(item, bool) for item in items) else "nested", len(lists))
 
 
-def _look_at_texts(texts: list[str]) -> Look:
+def _profile_texts(texts: list[str]) -> ColumnProfile:
     length = sum(map(len, texts)) / len(texts)
     if _share(texts, lambda text: _NUMBER.fullmatch(text.strip()) is not None):
-        return Look("number", len(texts), length=length)
+        return ColumnProfile("number", len(texts), length=length)
     distinct = tuple(dict.fromkeys(text.strip() for text in texts))
     if len(distinct) <= _FLAG_VALUES and all(len(text) <= _FLAG_LENGTH and "\n" not in text for text in distinct):
         known = all(text.lower() in _FLAG_WORDS for text in distinct)
-        if known or len(texts) >= ENOUGH:
-            return Look("flag", len(texts), values=distinct, length=length)
-    return Look(
+        if known or len(texts) >= ENOUGH_ROWS:
+            return ColumnProfile("flag", len(texts), values=distinct, length=length)
+    return ColumnProfile(
         "text",
         len(texts),
         length=length,

@@ -1,4 +1,5 @@
-"""Several generations for one question, with marks beside them: which one to take. Knows the marks' names, no files."""
+"""Several generations for one question, with columns that mark them as correct or complete: which one to take. Knows
+the names of such columns, no files."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.data.cells import JSON, cell
-from core.data.columns.column_names import plain
+from core.data.columns.column_names import normalized_name
 from core.data.columns.thinking import cut
 from core.data.columns.turns import Unreadable
 
@@ -18,7 +19,7 @@ _ENDED = frozenset(("stop", "eos", "end_turn", "true"))
 def mark_columns(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """The columns among `names` that mark generations as correct, and those that mark them as complete, each in order
     of trust."""
-    named = {plain(name): name for name in reversed(names)}
+    named = {normalized_name(name): name for name in reversed(names)}
     return [named[mark] for mark in _CORRECT if mark in named], [named[mark] for mark in _COMPLETE if mark in named]
 
 
@@ -32,41 +33,37 @@ def as_list(value: Any) -> list[Any] | None:
     return value if isinstance(value, list) else None
 
 
-def best(generations: Any, correct: Sequence[Any], complete: Sequence[Any]) -> str | None:
-    """The first generation that any mark of `correct` calls right and every mark of `complete` calls whole; marks that
-    are not there do not count.
+def best_generation(generations: Any, correct: Sequence[Any], complete: Sequence[Any]) -> str | None:
+    """The first generation that any value of `correct` marks as correct and every value of `complete` as complete;
+    missing marks do not count.
 
-    Without a mark of completeness one whose reasoning is closed comes first. None where there is no generation. Raises
-    Unreadable where all are marked wrong or cut short: a row must not teach what is known to be wrong.
+    Without marks of completeness, one whose reasoning is closed comes first. None where there is no generation. Raises
+    Unreadable where all are marked as wrong or truncated: a model must not be trained on what is known to be wrong.
     """
     texts = as_list(generations)
     if texts is None:
         return None if generations is None else cell(generations)
     right = [marks for value in correct if (marks := _marks(value, len(texts))) is not None]
     whole = [marks for value in complete if (marks := _marks(value, len(texts))) is not None]
-    fit = [
-        place
-        for place, text in enumerate(texts)
+    good = [
+        index
+        for index, text in enumerate(texts)
         if text is not None
-        and (not right or any(marks[place] for marks in right))
-        and all(marks[place] for marks in whole)
+        and (not right or any(marks[index] for marks in right))
+        and all(marks[index] for marks in whole)
     ]
-    if not fit:
+    if not good:
         if all(text is None for text in texts):
             return None
-        said = (
-            f"none of its {len(texts)} generations is marked correct and complete"
-            if len(texts) > 1
-            else "its generation is marked wrong or cut"
-        )
-        raise Unreadable(said)
-    closed = (place for place in fit if (sides := cut(cell(texts[place]))) is None or sides.answer is not None)
-    return cell(texts[fit[0] if whole else next(closed, fit[0])])
+        if len(texts) == 1:
+            raise Unreadable("its generation is marked as wrong or truncated")
+        raise Unreadable(f"none of its {len(texts)} generations is marked as correct and complete")
+    closed = (index for index in good if (sides := cut(cell(texts[index]))) is None or sides.answer is not None)
+    return cell(texts[good[0] if whole else next(closed, good[0])])
 
 
 def _marks(value: Any, count: int) -> list[bool] | None:
-    """A list of marks, one a generation, or None where they are not there; a single mark is that of a single
-    generation."""
+    """The marks of the generations, or None where there are none; a single value marks a single generation."""
     marks = as_list(value)
     if marks is None and count == 1 and value is not None:
         marks = [value]

@@ -1,9 +1,9 @@
 """Which column of a source is which of the six: a guess from names, checked against the values of a few rows. Pure;
 knows no files.
 
-Two ways are weighed against each other: columns by their names, and a column of chat turns that holds everything. What
-can be taken from more than one place is said in `unclear` and never blocks: the likeliest stands in `picks` until a
-person decides.
+Two guesses are weighed against each other: columns by their names, and one column of chat turns that holds everything.
+Where a column could be taken from several, they are listed in `unclear`, which blocks nothing: the likeliest is used
+until the user decides.
 """
 
 from __future__ import annotations
@@ -13,25 +13,26 @@ from collections.abc import Mapping as Record
 from typing import Any
 
 from core.base.row import COLUMNS
-from core.data.columns.candidates import Sources, same
-from core.data.columns.column_names import CHATS, REJECTED, TIERS, plain
-from core.data.columns.column_values import Look
+from core.data.columns.candidates import ColumnCandidates, is_same_pick
+from core.data.columns.column_names import CHAT_NAMES, NAME_TIERS, REJECTED_NAMES, normalized_name
+from core.data.columns.column_values import ColumnProfile
 from core.data.columns.mapping import Mapping, Pick
 
-_SHORT, _LONGER = 40, 3  # characters of an answer that is only checked, and how many times longer a worked solution is
+_SHORT_ANSWER = 40  # characters of an answer that only serves for checking
+_TIMES_LONGER = 3  # than such an answer is a worked solution at least
 
 
 def guess(names: Sequence[str], sample_rows: Sequence[Record[str, Any]]) -> Mapping:
     """The likeliest mapping of the columns `names`, judged by `sample_rows`, each with its reason. Columns without a
     source are not in `picks`."""
-    if set(COLUMNS) <= set(names):  # Suiron's own files: what was saved comes back as it was, whatever the cells say
+    if set(COLUMNS) <= set(names):  # Suiron's own files: what was saved comes back as it was, whatever the values
         return Mapping({column: Pick(column, why=f"named {column}") for column in COLUMNS})
-    sources = Sources(names, sample_rows)
-    ways = [way for way in (_by_names(sources), _by_chat(sources)) if way is not None]
-    _, picks, unclear = max(ways, key=lambda way: way[0])
+    sources = ColumnCandidates(names, sample_rows)
+    guesses = [each for each in (_by_names(sources), _by_chat(sources)) if each is not None]
+    _, picks, unclear = max(guesses, key=lambda each: each[0])
     taken = {pick.column for pick in picks.values()}
     for column in ("syslang", "sysflag"):
-        found = [pick for pick in sources.named(column) if pick.column not in taken]
+        found = [pick for pick in sources.by_name(column) if pick.column not in taken]
         if found:
             picks[column] = found[0]
             if len(found) > 1:
@@ -41,15 +42,15 @@ def guess(names: Sequence[str], sample_rows: Sequence[Record[str, Any]]) -> Mapp
 
 
 def extend(mapping: Mapping, names: Iterable[str]) -> Mapping:
-    """The mapping with columns that it lacks taken from `names`, which came later than the rows it was guessed from, by
-    their names alone."""
-    sources = Sources(list(names), [])
+    """The mapping with the columns it lacks taken from `names`, which were met after the rows it was guessed from;
+    judged by the names alone."""
+    sources = ColumnCandidates(list(names), [])
     picks, unclear = dict(mapping.picks), dict(mapping.unclear)
     for column in COLUMNS:
         if mapping.source(column):
             continue
         taken = {pick.column for pick in picks.values()}
-        found = [pick for pick in sources.named(column) if pick.column not in taken]
+        found = [pick for pick in sources.by_name(column) if pick.column not in taken]
         if found:
             picks[column] = found[0]
             if len(found) > 1:
@@ -63,16 +64,17 @@ def candidates(column: str, names: Sequence[str], sample_rows: Sequence[Record[s
     mapping = guess(names, sample_rows)
     first = mapping.picks.get(column)
     picks = [first] if first is not None and first.column else []
-    for pick in (*mapping.unclear.get(column, ()), *Sources(names, sample_rows).all(column)):
-        if not any(same(pick, known) for known in picks):
+    for pick in (*mapping.unclear.get(column, ()), *ColumnCandidates(names, sample_rows).every_pick(column)):
+        if not any(is_same_pick(pick, known) for known in picks):
             picks.append(pick)
     return [*picks, Pick("", why="left empty")]
 
 
-_Way = tuple[float, dict[str, Pick], dict[str, list[Pick]]]
+_Guess = tuple[float, dict[str, Pick], dict[str, list[Pick]]]
+"""How likely it is, the pick of each column, and the candidates of those that are unclear."""
 
 
-def _by_names(sources: Sources) -> _Way:
+def _by_names(sources: ColumnCandidates) -> _Guess:
     picks: dict[str, Pick] = {}
     unclear: dict[str, list[Pick]] = {}
 
@@ -85,19 +87,19 @@ def _by_names(sources: Sources) -> _Way:
                 unclear[column] = found
 
     worked = _worked_solution(sources)
-    take("instruction", sources.named("instruction"))
-    take("output", [sources.pick(worked[1], "output")] if worked else sources.named("output"))
+    take("instruction", sources.by_name("instruction"))
+    take("output", [sources.best_pick(worked[1], "output")] if worked else sources.by_name("output"))
     output = picks.get("output")
     strong = False
     if output is not None and output.how == "best_answer":
         picks["reasoning"] = sources.reasoning_beside(output)
         strong = True
     else:
-        found = sources.named("reasoning")
+        found = sources.by_name("reasoning")
         if output is not None and sources.thinks(output.column):
-            found = [pick for pick in found if sources.look(pick.column).kind != "empty"]
+            found = [pick for pick in found if sources.profile(pick.column).kind != "empty"]
         if output is not None and "output" in unclear and found and found[0].column != output.column:
-            found = sorted(found, key=lambda pick: not sources.kin(pick.column, output.column))
+            found = sorted(found, key=lambda pick: not sources.share_prefix(pick.column, output.column))
         take("reasoning", found)
         strong = "reasoning" in picks
         if output is not None and output.how in ("answer", "assistant"):
@@ -105,7 +107,7 @@ def _by_names(sources: Sources) -> _Way:
             if "reasoning" not in picks:
                 picks["reasoning"], strong = (
                     beside,
-                    bool(sources.look(output.column).marker or sources.look(output.column).thinks),
+                    bool(sources.profile(output.column).marker or sources.profile(output.column).thinks),
                 )
             elif sources.thinks(output.column):
                 unclear["reasoning"] = [*unclear.get("reasoning", [picks["reasoning"]]), beside]
@@ -119,62 +121,63 @@ def _by_names(sources: Sources) -> _Way:
         ]
     elif worked:
         picks["output"] = Pick(worked[0], why=f"long beside a short {worked[1]}, which only checks it")
-        unclear["output"] = [picks["output"], sources.pick(worked[1], "output")]
-    if "instruction" in picks and sources.look(picks["instruction"].column).kind == "chat":
-        picks["input"] = sources.pick(picks["instruction"].column, "input")
+        unclear["output"] = [picks["output"], sources.best_pick(worked[1], "output")]
+    if "instruction" in picks and sources.profile(picks["instruction"].column).kind == "chat":
+        picks["input"] = sources.best_pick(picks["instruction"].column, "input")
     else:
-        take("input", sources.named("input"))
-    if "reasoning" not in picks and (flag := sources.flag_named("reasoning")):
+        take("input", sources.by_name("input"))
+    if "reasoning" not in picks and (flag := sources.flag_reason("reasoning")):
         picks["reasoning"] = Pick("", why=flag)
     complete = "instruction" in picks and "output" in picks
-    known = "instruction" in picks and plain(picks["instruction"].column) in {
-        name for tier in TIERS["instruction"][:2] for name in tier
+    known = "instruction" in picks and normalized_name(picks["instruction"].column) in {
+        name for tier in NAME_TIERS["instruction"][:2] for name in tier
     }
     marked = output is not None and output.how == "best_answer" and sources.marked_generations
     weak = "reasoning" in picks and bool(picks["reasoning"].column)
-    # a chat of which the reply alone is taken: its own question, and what was said before, stay behind
-    torn = output is not None and output.how == "assistant" and _whole(sources.look(output.column))
-    return (
-        100 * complete + 20 * marked + (10 if strong else 4 if weak else 0) + 2 * known + 1 - 4 * torn,
-        picks,
-        unclear,
-    )
+    # a chat of which only the reply is taken: its own question, and what was said before, are lost
+    torn = output is not None and output.how == "assistant" and _is_complete_chat(sources.profile(output.column))
+    likelihood = 100 * complete + 20 * marked + (10 if strong else 4 if weak else 0) + 2 * known + 1 - 4 * torn
+    return likelihood, picks, unclear
 
 
-def _worked_solution(sources: Sources) -> tuple[str, str] | None:
-    """A long `solution` and the short `answer` that only checks it, where both are there and nothing else is the
+def _worked_solution(sources: ColumnCandidates) -> tuple[str, str] | None:
+    """A long `solution` and the short `answer` that only checks it, where the source has both and nothing else as the
     output."""
-    found = sources.named("output")
-    if len(found) != 1 or plain(found[0].column) != "answer":
+    found = sources.by_name("output")
+    if len(found) != 1 or normalized_name(found[0].column) != "answer":
         return None
-    solution = next((name for name in sources.names if plain(name) == "solution"), None)
+    solution = next((name for name in sources.names if normalized_name(name) == "solution"), None)
     if solution is None:
         return None
-    short, long = sources.look(found[0].column), sources.look(solution)
-    checks = short.kind in ("number", "flag") or (short.kind == "text" and short.length <= _SHORT)
-    return (
-        (solution, found[0].column)
-        if checks and long.kind == "text" and long.length >= _LONGER * short.length
-        else None
-    )
+    short, long = sources.profile(found[0].column), sources.profile(solution)
+    checks = short.kind in ("number", "flag") or (short.kind == "text" and short.length <= _SHORT_ANSWER)
+    if not checks or long.kind != "text" or long.length < _TIMES_LONGER * short.length:
+        return None
+    return solution, found[0].column
 
 
-def _by_chat(sources: Sources) -> _Way | None:
+def _by_chat(sources: ColumnCandidates) -> _Guess | None:
     def order(name: str) -> tuple[bool, bool, bool]:
-        return not sources.look(name).thinks, plain(name) in REJECTED, plain(name) not in CHATS
+        return (
+            not sources.profile(name).thinks,
+            normalized_name(name) in REJECTED_NAMES,
+            normalized_name(name) not in CHAT_NAMES,
+        )
 
-    chats = sorted((name for name in sources.names if _whole(sources.look(name))), key=order)
+    chats = sorted((name for name in sources.names if _is_complete_chat(sources.profile(name))), key=order)
     if not chats:
         return None
     equal = [name for name in chats if order(name) == order(chats[0])]
     columns = ("instruction", "input", "reasoning", "output")
-    picks = {column: sources.pick(chats[0], column) for column in columns}
-    unclear = {column: [sources.pick(name, column) for name in equal] for column in columns} if len(equal) > 1 else {}
-    thinks = sources.look(chats[0]).thinks
-    if not thinks and (named := sources.named("reasoning")):
+    picks = {column: sources.best_pick(chats[0], column) for column in columns}
+    unclear = (
+        {column: [sources.best_pick(name, column) for name in equal] for column in columns} if len(equal) > 1 else {}
+    )
+    thinks = sources.profile(chats[0]).thinks
+    if not thinks and (named := sources.by_name("reasoning")):
         picks["reasoning"], thinks = named[0], True
     return 100 + 10 * thinks, picks, unclear
 
 
-def _whole(look: Look) -> bool:
-    return look.kind == "chat" and look.asks and look.replies
+def _is_complete_chat(profile: ColumnProfile) -> bool:
+    return profile.kind == "chat" and profile.asks and profile.replies

@@ -1,5 +1,5 @@
-"""What each of the six columns is taken from. A mapping is data: it is shown, changed by one key a column, and saved.
-Knows no format of files."""
+"""What each of the six columns is taken from. A mapping is data: it is shown, changed column by column, and saved.
+Knows no file format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.base import files
 from core.base.errors import DataError
 from core.base.row import COLUMNS, OPTIONAL
 from core.data.cells import cell
-from core.data.columns.generations import as_list, best, mark_columns
+from core.data.columns.generations import as_list, best_generation, mark_columns
 from core.data.columns.thinking import cut
 from core.data.columns.turns import Unreadable, read_chat
 
@@ -24,79 +24,88 @@ How = Literal[
 ]
 """How a column's value becomes text.
 
-text: as it stands (`cells.cell`); first: the first element of a list. think, answer: the two sides of a text that carries its reasoning between
-markers. user, earlier, assistant, assistant_think: of a list of chat turns the last question, what was said before it, the reply to it and that
-reply's reasoning. best_think, best_answer: the two sides of the first generation that is marked correct and complete.
+text: as it is (`cells.cell`); first: the first element of a list; think, answer: the reasoning between the markers of a
+text, and the rest; user, earlier, assistant, assistant_think: of a list of chat turns the last question, what was said
+before it, the reply to it, and the reasoning of the reply; best_think, best_answer: reasoning and answer of the first
+generation that is marked as correct and complete.
 """
 
 
 class Pick(msgspec.Struct, frozen=True):
-    """column: the source's name, empty where nothing fits; why: the reason for the choice, a few words, foreign text
-    inside."""
+    """What one canonical column is taken from."""
 
     column: str
+    """The source's column, foreign text; empty where nothing is taken."""
     how: How = "text"
+    """How its value becomes text."""
     why: str = ""
+    """The reason for the choice in a few words, which may quote foreign text."""
 
 
 class Mapping(msgspec.Struct, frozen=True):
-    """picks: for each canonical column that has one its source; unclear: canonical columns a person should decide, with
-    the candidates in order of likelihood (the first of them stands in `picks`); by_hand: whether a person chose any of
-    it."""
+    """What the canonical columns of a source are taken from."""
 
     picks: dict[str, Pick] = {}
+    """By canonical column; one without a source may be missing."""
     unclear: dict[str, tuple[Pick, ...]] = {}
+    """Canonical columns that the user should decide on, with the candidates in order of likelihood; the first is in
+    `picks`."""
     by_hand: bool = False
+    """Whether the user chose any of it."""
 
     @property
     def plain(self) -> bool:
-        """Whether every column is taken as it stands: readers then need not look at single records."""
+        """Whether every column is taken as it is: readers then need not look at single records."""
         return all(pick.how == "text" for pick in self.picks.values())
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The canonical columns that are taken from somewhere, in their order."""
+        """The canonical columns that have a source, in their order."""
         return tuple(column for column in COLUMNS if self.source(column))
 
     def source(self, column: str) -> str:
-        """The source's name that the canonical `column` is taken from, empty where there is none."""
+        """The source's column that the canonical `column` is taken from; empty where there is none."""
         pick = self.picks.get(column)
         return pick.column if pick is not None else ""
 
     def with_pick(self, column: str, pick: Pick) -> Mapping:
-        """The mapping after a person chose `pick` for the canonical `column`; `Pick("")` leaves it empty."""
+        """The mapping after the user chose `pick` for the canonical `column`; `Pick("")` leaves it empty."""
         unclear = {name: picks for name, picks in self.unclear.items() if name != column}
         return Mapping({**self.picks, column: pick}, unclear, by_hand=True)
 
 
-def lacking(missing: Sequence[str]) -> str:
-    """The problem of a row without the required columns `missing`, or, where none is missing, with nothing in them."""
+def explain_missing(missing: Sequence[str]) -> str:
+    """What is wrong with a row that lacks the required columns `missing`, or, where none is missing, has them all
+    blank."""
     if not missing:
         return "instruction and output are both empty"
     return f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing or null"
 
 
 def blank(instruction: str, output: str) -> bool:
-    """Whether a row says nothing: neither a question nor an answer."""
+    """Whether a row has neither a question nor an answer."""
     return not (instruction.strip() or output.strip())
 
 
 def read_row(mapping: Mapping, record: Record[str, Any]) -> list[str] | str:
-    """The six texts of one record, in the order of `COLUMNS`, or what is wrong with it, in words. For many records make
-    a `RowReader` once."""
+    """The six texts of one record, in the order of `COLUMNS`, or what is wrong with it. For many records make one
+    `RowReader`."""
     reader = RowReader(mapping, tuple(record))
     return reader.read([record.get(name) for name in reader.sources])
 
 
-class _Gap(str):
-    """Why there is no value, for a problem; in an optional column it is an empty text."""
+class _NoValue(str):
+    """Why there is no value: the problem of a row, or, in an optional column, an empty text."""
 
     __slots__ = ()
 
 
 _View = Callable[[Sequence[Any]], Sequence[str | None]]
-_NO_QUESTION, _NO_REPLY = _Gap("no user asks anything in its chat turns"), _Gap("there is no reply in its chat turns")
-_UNCLOSED = _Gap("its reasoning is never closed, so that no answer follows")
+_NO_QUESTION, _NO_REPLY = (
+    _NoValue("no user asks anything in its chat turns"),
+    _NoValue("there is no reply in its chat turns"),
+)
+_UNCLOSED = _NoValue("its reasoning is never closed, so that no answer follows")
 _PARTS: dict[How, tuple[str, int]] = {
     "text": ("text", 0), "first": ("first", 0), "think": ("cut", 0), "answer": ("cut", 1),
     "user": ("chat", 0), "earlier": ("chat", 1), "assistant": ("chat", 2), "assistant_think": ("chat", 3),
@@ -105,15 +114,17 @@ _PARTS: dict[How, tuple[str, int]] = {
 
 
 class RowReader:
-    """Reads records by a mapping. `sources`: the columns whose values `read` wants, each once; `names`: all of the
-    source, where marks are sought."""
+    """Reads records with a mapping.
+
+    `sources` are the columns whose values `read` wants, each once. names: all columns of the source, some of which may
+    mark generations as correct or complete.
+    """
 
     def __init__(self, mapping: Mapping, names: Sequence[str]) -> None:
         self.sources: list[str] = []
         self._views: list[_View] = []
-        self._parts: list[
-            tuple[int, int]
-        ] = []  # for each canonical column the view and the part of it; a view of -1 gives an empty text
+        # for each canonical column the view and the part of it; a view of -1 gives an empty text
+        self._parts: list[tuple[int, int]] = []
         known: dict[tuple[str, str], int] = {}
         replied = {pick.column for pick in mapping.picks.values() if pick.how in ("assistant", "assistant_think")}
         for column in COLUMNS:
@@ -128,27 +139,29 @@ class RowReader:
             self._parts.append((known[kind, pick.column], part))
         self._required = [(COLUMNS.index(column), column) for column in COLUMNS if column not in OPTIONAL]
 
-    def _place(self, name: str) -> int:
+    def _position(self, name: str) -> int:
         if name not in self.sources:
             self.sources.append(name)
         return self.sources.index(name)
 
     def _view(self, kind: str, name: str, names: Sequence[str], replied: bool) -> _View:
-        place = self._place(name)
+        position = self._position(name)
         if kind == "cut":
-            return lambda values: _cut(values[place])
+            return lambda values: _cut(values[position])
         if kind == "first":
-            return lambda values: (_first(values[place]),)
+            return lambda values: (_first(values[position]),)
         if kind == "chat":
-            return lambda values: _chat(values[place], replied)
+            return lambda values: _chat(values[position], replied)
         if kind == "best":
-            correct, complete = ([self._place(mark) for mark in marks] for marks in mark_columns(names))
-            return lambda values: _cut(best(values[place], [values[i] for i in correct], [values[i] for i in complete]))
-        return lambda values: (_text(values[place]),)
+            correct, complete = ([self._position(mark) for mark in marks] for marks in mark_columns(names))
+            return lambda values: _cut(
+                best_generation(values[position], [values[i] for i in correct], [values[i] for i in complete])
+            )
+        return lambda values: (_text(values[position]),)
 
     def read(self, values: Sequence[Any]) -> list[str] | str:
-        """The six texts of the values of `sources`, or what is wrong with them. None stands for a value that is missing
-        or null."""
+        """The six texts made of the values of `sources`, or what is wrong with them. A value that is missing or null is
+        None."""
         try:
             views = [view(values) for view in self._views]
         except Unreadable as error:
@@ -156,20 +169,18 @@ class RowReader:
         except RecursionError:
             return "a cell is nested too deeply"
         row = [views[view][part] if view >= 0 else "" for view, part in self._parts]
-        for place, _ in self._required:
-            if type(row[place]) is not str or self._parts[place][0] < 0:
-                return self._without(row)
+        for index, _ in self._required:
+            if type(row[index]) is not str or self._parts[index][0] < 0:
+                return self._explain(row)
         texts = [value if type(value) is str else "" for value in row]
-        return lacking([]) if blank(texts[0], texts[3]) else texts
+        return explain_missing([]) if blank(texts[0], texts[3]) else texts
 
-    def _without(self, row: Sequence[str | None]) -> str:
-        """What is said of a row that lacks a required column."""
-        missing = [column for place, column in self._required if row[place] is None or self._parts[place][0] < 0]
-        return (
-            lacking(missing)
-            if missing
-            else next(str(row[place]) for place, _ in self._required if type(row[place]) is _Gap)
-        )
+    def _explain(self, row: Sequence[str | None]) -> str:
+        """What is wrong with a row that lacks a required column."""
+        missing = [column for index, column in self._required if row[index] is None or self._parts[index][0] < 0]
+        if missing:
+            return explain_missing(missing)
+        return next(str(row[index]) for index, _ in self._required if type(row[index]) is _NoValue)
 
 
 def _text(value: Any) -> str | None:
@@ -203,21 +214,21 @@ def _chat(value: Any, replied: bool) -> tuple[str | None, str, str | None, str]:
 
 
 def save_mapping(mapping: Mapping, path: Path) -> None:
-    """Keep it as JSON, replaced atomically; the folder must be there. Raises OSError where it cannot be kept."""
+    """Save it as JSON, replaced atomically; the folder must exist. Raises OSError."""
     try:
         content = msgspec.json.format(msgspec.json.encode(mapping), indent=1)
     except UnicodeEncodeError as error:
-        raise OSError(errno.EILSEQ, "a column's name is no UTF-8", str(path)) from error
+        raise OSError(errno.EILSEQ, "a column's name is not UTF-8", str(path)) from error
     files.replace_file(path, content + b"\n")
 
 
 def load_mapping(path: Path) -> Mapping | None:
-    """What `save_mapping` kept, or None where there is none. Raises DataError where it cannot be read."""
+    """What `save_mapping` saved, or None where there is none. Raises DataError where it cannot be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Mapping)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        do = "Remove this file: the columns are then guessed anew"
+        do = "Remove this file; the columns are then guessed again"
         raise DataError(f"the saved column mapping cannot be read ({reason})", str(path), do) from error

@@ -1,5 +1,5 @@
-"""The columns of one source as a reader meets them, and the mapping they are read by. A column once taken stays taken:
-rows already read would change meaning otherwise."""
+"""The columns of one source as a reader meets them, and the mapping they are read with. A column once taken stays
+taken: otherwise rows already read would change their meaning."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from typing import Any
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS, OPTIONAL
-from core.data.columns.column_names import RELEVANT, family, plain
+from core.data.columns.column_names import RELEVANT_NAMES, name_prefix, normalized_name
 from core.data.columns.guess import extend, guess
 from core.data.columns.mapping import Mapping, RowReader
 
-REQUIRED = tuple(column for column in COLUMNS if column not in OPTIONAL)
-SAMPLE_ROWS, SAMPLE_CHARS = 200, 256 << 10  # what a guess looks at, whichever is reached first
-_SHOWN = 200  # names kept for the person to see; a file whose every row has keys of its own has a million
+REQUIRED_COLUMNS = tuple(column for column in COLUMNS if column not in OPTIONAL)
+SAMPLE_ROWS, SAMPLE_CHARS = 200, 256 << 10  # what a guess is made from, whichever is reached first
+_MAX_NAMES = 200  # names kept for the user to see; a file whose every row has its own keys has a million
 
 
-class Columns:
-    """mapping: the one given, or the guess once there are rows to judge by; `names`: those met so far, one that stands
-    twice in a header twice."""
+class SourceColumns:
+    """The columns met so far, and their mapping: the given one, or a guess once there are rows to judge by.
+
+    `names` holds a name twice that is twice in a header; `settled` says whether the mapping is more than a guess from
+    names alone.
+    """
 
     def __init__(self, mapping: Mapping | None = None) -> None:
         self.names: list[str] = []
         self.mapping = mapping or Mapping()
-        self.settled = self._given = mapping is not None
+        self.settled = self._is_given = mapping is not None
         self._known: set[str] = set()
         self._reader: RowReader | None = None
 
@@ -33,13 +36,13 @@ class Columns:
         """Take in the names of a header or of records; True where any was new.
 
         The first call with rows settles the mapping, by the first `SAMPLE_ROWS` of them; `free` says that no row was
-        handed on yet, so that names which come now may still change it. Later names only fill columns that have no
-        source, and none where a person chose.
+        handed on yet, so that new names may still change it. Later names only fill columns that have no source, and
+        none where the user chose the mapping.
         """
-        new = [name for name in names if name not in self._known and (len(self.names) < _SHOWN or _relevant(name))]
+        new = [name for name in names if name not in self._known and (len(self.names) < _MAX_NAMES or _relevant(name))]
         self.names += new
         self._known.update(new)
-        if not self.settled or (free and new and not self._given):
+        if not self.settled or (free and new and not self._is_given):
             self.mapping = guess(self.names, sample[:SAMPLE_ROWS])
             self.settled = bool(sample)
             self._reader = None
@@ -52,51 +55,51 @@ class Columns:
 
     @property
     def reader(self) -> RowReader:
-        """Reads records by the mapping as it is now; another one after names were learnt."""
+        """Reads records with the mapping as it is now; another reader after new names."""
         if self._reader is None:
             self._reader = RowReader(self.mapping, self.names)
         return self._reader
 
     @property
     def crowded(self) -> bool:
-        """Whether names were met that are not kept."""
-        return len(self.names) >= _SHOWN
+        """Whether there were more names than are kept."""
+        return len(self.names) >= _MAX_NAMES
 
     @property
     def extra(self) -> tuple[str, ...]:
+        """The names that nothing is taken from."""
         taken = {pick.column for pick in self.mapping.picks.values()}
         return tuple(name for name in self.names if name not in taken)
 
     def check(self, where: str) -> None:
-        """Raises DataError where instruction or output has no source, naming the columns that were met, or where its
-        source stands there twice."""
-        for column in REQUIRED:
+        """Raises DataError where instruction or output has no source, naming the columns that were met, or where two
+        columns have the name of its source."""
+        for column in REQUIRED_COLUMNS:
             source = self.mapping.source(column)
             if self.names.count(source) > 1:
                 several = ", ".join([source] * self.names.count(source))
                 raise DataError(
                     f"more than one column could be {column}: {several}", where, "Give each column a name of its own"
                 )
-        missing = [column for column in REQUIRED if self.mapping.source(column) not in self._known]
+        missing = [column for column in REQUIRED_COLUMNS if self.mapping.source(column) not in self._known]
         if not missing:
             return
-        found = ", ".join(name if len(name) <= 60 else name[:60] + "…" for name in self.names[:30]) + (
-            ", …" if len(self.names) > 30 else ""
-        )
-        if gone := [self.mapping.source(column) for column in missing if self.mapping.source(column)]:
-            raise DataError(
-                f"the mapping takes {missing[0]} from {gone[0]}, which is not there; the columns are: {found or 'none'}",
-                where,
-                "Choose another column for it, or remove the saved mapping",
-            )
+        names = ", ".join(name if len(name) <= 60 else name[:60] + "…" for name in self.names[:30]) or "none"
+        if len(self.names) > 30:
+            names += ", …"
+        if absent := [self.mapping.source(column) for column in missing if self.mapping.source(column)]:
+            what = f"the mapping takes {missing[0]} from {absent[0]}, which is not there; the columns are: {names}"
+            raise DataError(what, where, "Choose another column for it, or remove the saved mapping")
         word = "columns" if len(missing) > 1 else "column"
         raise DataError(
-            f"the {word} {' and '.join(missing)} cannot be found; its columns are: {found or 'none'}",
+            f"the {word} {' and '.join(missing)} cannot be found; its columns are: {names}",
             where,
-            f"Say which column is which (python -m core data map), or rename them: {' and '.join(REQUIRED)} must be there, "
-            f"{', '.join(OPTIONAL)} are optional",
+            "Say which column is which (python -m core data map), or rename them: "
+            f"{' and '.join(REQUIRED_COLUMNS)} are required, {', '.join(OPTIONAL)} optional",
         )
 
 
 def _relevant(name: str) -> bool:
-    return plain(name) in RELEVANT or any(family(name, column) for column in ("instruction", "reasoning", "output"))
+    return normalized_name(name) in RELEVANT_NAMES or any(
+        name_prefix(name, column) for column in ("instruction", "reasoning", "output")
+    )

@@ -1,8 +1,8 @@
-"""A text that carries its reasoning between markers, cut in two. Knows the markers of public data sets, neither columns
-nor chat turns.
+"""Splits a text that holds its reasoning between markers. Knows the markers of public data sets, neither columns nor
+chat turns.
 
-This cuts whole texts that lie still; the splitter of `core.prompts` does the same to a stream of pieces, for the one
-format its prompt asked for.
+This splits complete texts; `core.splitter` does the same to a stream of pieces, for the one format its prompt asked
+for.
 """
 
 from __future__ import annotations
@@ -23,22 +23,24 @@ _STARTS = frozenset(opener[0] for opener, _ in MARKERS)
 _SOLUTION = _WRAPS[0][0]
 
 
-class Cut(NamedTuple):
-    """reasoning: what stood between the markers; answer: the rest, None where the reasoning never ends; marker: the
-    opening one, for people."""
+class ThinkingSplit(NamedTuple):
+    """The two sides of a text."""
 
     reasoning: str
+    """The text between the markers."""
     answer: str | None
+    """The rest; None where the reasoning never ends."""
     marker: str
+    """The opening marker, to be shown; the closing one where there is no other."""
 
 
-def cut(text: str) -> Cut | None:
-    """The two sides of `text`, or None where it has no reasoning between markers. Only the blanks that touch a marker
-    are dropped.
+def cut(text: str) -> ThinkingSplit | None:
+    """The two sides of `text`, or None where it has no reasoning between markers. Only blanks next to a marker are
+    dropped.
 
-    The reasoning is what the first marker opens: at the start of the text, or, where it closes again, at the start of a
-    later line; what stood before it then leads the answer. Where only the closing marker stands in the text, its opener
-    was the end of the prompt: all before it is reasoning.
+    The reasoning begins at the first opening marker: at the start of the text, or, where it is closed again, at the
+    start of a later line; the text before it then begins the answer. Where there is only a closing marker, its opening
+    one was the end of the prompt: everything before it is reasoning.
     """
     bare = text.lstrip()
     if bare[:1] in _STARTS:
@@ -53,22 +55,22 @@ def cut(text: str) -> Cut | None:
         if 0 <= start < end:
             return _inside(text[start + 1 + len(opener) :], text[:start].rstrip(), opener, closer)
         if opener not in text and text.find(closer, end + 1) < 0:
-            return Cut(text[:end].strip(), _unwrapped(text[end + len(closer) :]), closer)
+            return ThinkingSplit(text[:end].strip(), _unwrapped(text[end + len(closer) :]), closer)
     return None
 
 
-def _inside(rest: str, before: str, opener: str, closer: str) -> Cut:
+def _inside(rest: str, before: str, opener: str, closer: str) -> ThinkingSplit:
     end = rest.find(closer)
     if end < 0:
-        end, closer = rest.find(_SOLUTION), ""  # the thought's own end is missing, but the solution has begun
+        end, closer = rest.find(_SOLUTION), ""  # the closing marker is missing, but the solution has begun
     if end < 0:
-        return Cut(rest.strip(), before or None, opener)
+        return ThinkingSplit(rest.strip(), before or None, opener)
     answer = _unwrapped(rest[end + len(closer) :])
-    return Cut(rest[:end].strip(), f"{before}\n{answer}" if before and answer else before or answer, opener)
+    return ThinkingSplit(rest[:end].strip(), f"{before}\n{answer}" if before and answer else before or answer, opener)
 
 
 def _unwrapped(answer: str) -> str:
-    """What follows the reasoning, without the markers that may enclose the whole of it."""
+    """The text after the reasoning, without the markers that may enclose all of it."""
     answer = answer.lstrip()
     for opener, closer in _WRAPS:
         if answer.startswith(opener):

@@ -1,8 +1,8 @@
-"""A list of chat turns: the last question, what was said before it, the reply and that reply's reasoning. Knows no
-columns and no files.
+"""Reads a list of chat turns: the last question, what was said before it, the reply and its reasoning. Knows no columns
+and no files.
 
-Understood are `role`/`content` and `from`/`value`, a list, the JSON text of one, or an object of two lists; a content
-may be a list of parts. System turns are left out: they are no part of a row.
+Reads `role`/`content` and `from`/`value`, as a list, the JSON text of one, or an object of two lists; a content may be
+a list of parts. System turns are left out: they are not part of a row.
 """
 
 from __future__ import annotations
@@ -28,33 +28,39 @@ _TEXTS = ("text", "input_text", "output_text")
 
 
 class Unreadable(Exception):
-    """What is wrong with the value, as a sentence without its full stop."""
+    """A value from which no row can be made; says why, as a sentence without its full stop."""
 
 
 class Turn(NamedTuple):
-    """speaker: User, Assistant, or the role's own name with a capital (Tool); text: None where it is null; closed:
-    whether its reasoning ends."""
+    """What one speaker said."""
 
     speaker: str
+    """User, Assistant, or the role's own name with a capital (Tool)."""
     text: str | None
+    """None where it is null."""
     reasoning: str = ""
+    """The reasoning before the text; empty where there is none."""
     closed: bool = True
+    """Whether the reasoning ends."""
 
 
 class Chat(NamedTuple):
-    """question, reply: None where there is none; earlier: what was said before, one speaker a line, the question and
-    the system turns left out; closed: whether the reasoning ends, so that the reply is one."""
+    """What a list of turns says."""
 
     question: str | None
+    """What the user asked last; None where the user asks nothing."""
     earlier: str
+    """What was said before, one speaker a line, without the question and the system turns."""
     reply: str | None = None
+    """The assistant's last reply; None where there is none."""
     reasoning: str = ""
+    """The reasoning of the reply; empty where there is none."""
     closed: bool = True
+    """Whether the reasoning ends, so that there is a reply after it."""
 
 
 def as_turns(value: Any) -> list[dict[str, Any]] | None:
-    """The value as a list of objects that have a role and a content, or None where it is nothing of the kind. An empty
-    list is none."""
+    """The value as a list of objects with a role and a content; None for anything else, also for an empty list."""
     if isinstance(value, str):
         if not value.lstrip().startswith(("[{", "[ {", "[\n")):
             return None
@@ -63,7 +69,7 @@ def as_turns(value: Any) -> list[dict[str, Any]] | None:
         except (ValueError, RecursionError):
             return None
     elif isinstance(value, dict):
-        value = _zipped(value)
+        value = _objects_of_lists(value)
     if not isinstance(value, list) or not value:
         return None
     for turn in value:
@@ -72,7 +78,7 @@ def as_turns(value: Any) -> list[dict[str, Any]] | None:
     return value
 
 
-def _zipped(value: dict[str, Any]) -> list[dict[str, Any]]:
+def _objects_of_lists(value: dict[str, Any]) -> list[dict[str, Any]]:
     """`{"role": [...], "content": [...]}`, which is how a sequence of objects may be saved, as objects; nothing else
     gives any."""
     lists = {name: items for name, items in value.items() if isinstance(items, list)}
@@ -89,11 +95,11 @@ def _field(turn: dict[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def read_turns(value: Any) -> list[Turn]:
-    """The turns without those of the system; a turn that is all reasoning goes into the reply that follows it. Raises
+    """The turns without those of the system; a turn of reasoning alone is joined to the reply that follows it. Raises
     Unreadable."""
     turns = as_turns(value)
     if turns is None:
-        raise Unreadable("there are no chat turns in it" if value in ([], "", None) else "it is no list of chat turns")
+        raise Unreadable("it has no chat turns" if value in ([], "", None) else "it is not a list of chat turns")
     joined: list[Turn] = []
     pending: list[str] = []
     for turn in turns:
@@ -141,9 +147,8 @@ def _content(value: Any) -> tuple[str | None, str]:
         elif kind in _TEXTS and isinstance(part.get("text"), str):
             texts.append(cell(part["text"]))
         else:
-            raise Unreadable(
-                f"a turn holds a part that is no text ({kind if isinstance(kind, str) else 'of no known kind'})"
-            )
+            part_type = kind if isinstance(kind, str) else "of no known type"
+            raise Unreadable(f"a turn holds a part that is not text ({part_type})")
     return "".join(texts), "\n\n".join(thoughts)
 
 
@@ -158,32 +163,35 @@ def read_chat(value: Any, replied: bool = True) -> Chat:
     if reply < 0 <= question:
         before = question
     earlier = "\n".join(
-        [f"{turn.speaker}: {turn.text}" for place, turn in enumerate(turns[:before]) if place != question and turn.text]
+        [f"{turn.speaker}: {turn.text}" for index, turn in enumerate(turns[:before]) if index != question and turn.text]
     )
     asked = turns[question].text if question >= 0 else None
     return Chat(asked, earlier, *turns[reply][1:]) if reply >= 0 else Chat(asked, earlier)
 
 
 def _last(turns: list[Turn], speaker: str, end: int) -> int:
-    """The place of the last turn of `speaker` before `end`, -1 where there is none."""
-    for place in range(end - 1, -1, -1):
-        if turns[place].speaker == speaker:
-            return place
+    """The index of the last turn of `speaker` before `end`, -1 where there is none."""
+    for index in range(end - 1, -1, -1):
+        if turns[index].speaker == speaker:
+            return index
     return -1
 
 
-class Traits(msgspec.Struct, frozen=True):
-    """What kinds of turns a list has, for the guess."""
+class ChatTraits(msgspec.Struct, frozen=True):
+    """Which turns a list has, for the guess."""
 
     asks: bool
+    """Whether the user asks something."""
     replies: bool
+    """Whether there is a reply to it."""
     thinks: bool
+    """Whether the reply has reasoning."""
 
 
-def traits(value: Any) -> Traits | None:
-    """None where the value is no list of turns that can be read."""
+def chat_traits(value: Any) -> ChatTraits | None:
+    """Which turns the value has; None where it is not a list of turns that can be read."""
     try:
         chat = read_chat(value)
     except (Unreadable, RecursionError):
         return None
-    return Traits(chat.question is not None, chat.reply is not None, bool(chat.reasoning))
+    return ChatTraits(chat.question is not None, chat.reply is not None, bool(chat.reasoning))

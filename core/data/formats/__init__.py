@@ -1,2 +1,5 @@
-"""Readers of each format, in front of one `Intake` that maps records to rows and sets bad ones aside. Knows no
-storage."""
+"""One module a format, each with its reading, its pages before the import and its writing; `table` lists them all.
+
+Every reader hands records to one collector, which maps them to rows and sets bad ones aside. Nothing here knows where
+files are found, or where rows are kept.
+"""

@@ -1,5 +1,5 @@
-"""Compressed bytes as a stream of what is in them. What comes before a break is given whole; the break is then said,
-not raised. Knows no encoding.
+"""Compressed files as streams of the bytes inside, and such streams written. Everything before damage is given; the
+damage is then reported, not raised. Knows no encoding of text.
 
 gzip is read with zlib of the standard library, zstd with pyarrow, which is imported where such a file is met.
 """
@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 _PIECE = 1 << 16
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_GZIP_MAGIC, _ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
-class Stream:
-    """A file's bytes. `done` counts those of the file itself, `broken` says why the stream ended before its end."""
+class FileStream:
+    """A file's bytes, as they are."""
 
     broken = ""
+    """Why the stream ended before the end of its data; empty where it did not."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
     @property
     def done(self) -> int:
+        """Bytes of the file itself that were read."""
         return self._file.tell()
 
     def read(self, size: int = -1, /) -> bytes:
@@ -35,22 +39,23 @@ class Stream:
         self._file.close()
 
 
-class _Unpacked(Stream):
-    """`_some` gives a few bytes at least, none at the end; `read` gives as many as are asked for where there are so
+class _Decompressed(FileStream):
+    """What is inside. A subclass gives some bytes at a time; `read` gives as many as are asked for where there are so
     many."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
-        self._held = b""
+        self._pending = b""
 
     def _some(self, limit: int) -> bytes:
+        """At least one and at most `limit` bytes; none at the end."""
         raise NotImplementedError
 
     def read(self, size: int = -1, /) -> bytes:
-        if self._held and 0 <= size <= len(self._held):
-            block, self._held = self._held[:size], self._held[size:]
+        if self._pending and 0 <= size <= len(self._pending):
+            block, self._pending = self._pending[:size], self._pending[size:]
             return block
-        pieces, length, self._held = [self._held], len(self._held), b""
+        pieces, length, self._pending = [self._pending], len(self._pending), b""
         while size < 0 or length < size:
             piece = self._some(_PIECE if size < 0 else size - length)
             if not piece:
@@ -60,8 +65,8 @@ class _Unpacked(Stream):
         return b"".join(pieces)
 
 
-class _Gunzip(_Unpacked):
-    """Members one after the other; zeros behind the last are padding."""
+class _Gzip(_Decompressed):
+    """gzip: members one after the other; zeros after the last are padding."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
@@ -84,13 +89,13 @@ class _Gunzip(_Unpacked):
                     continue
             before = self._member.copy()
             try:
-                # without a block it gives what it held back when it had given as much as was asked for
+                # without a block it gives what it kept back when it had given as much as was asked for
                 out = self._member.decompress(block, limit)
             except zlib.error as error:
                 self.broken = (
                     f"the gzip data are damaged near byte {max(0, self.done - len(block))} of the file ({error})"
                 )
-                self._held = _up_to_break(before, block)
+                self._pending = _up_to_break(before, block)
                 return self._take(limit)
             self._rest = self._member.unconsumed_tail
             if out:
@@ -100,13 +105,13 @@ class _Gunzip(_Unpacked):
         return self._take(limit)
 
     def _take(self, limit: int) -> bytes:
-        out, self._held = self._held[:limit], self._held[limit:]
+        out, self._pending = self._pending[:limit], self._pending[limit:]
         return out
 
 
 def _up_to_break(member: Any, block: bytes) -> bytes:
-    """What can be unpacked of a block before the damage in it: a call that meets it gives nothing, so that the calls
-    become smaller towards it."""
+    """What can be decompressed of a block before the damage in it. A call that meets the damage gives nothing, so the
+    calls become smaller towards it."""
     pieces: list[bytes] = []
     for limit in (1 << 12, 1 << 6, 1):
         while True:
@@ -123,62 +128,75 @@ def _up_to_break(member: Any, block: bytes) -> bytes:
     return b"".join(pieces)
 
 
-class _Unzst(_Unpacked):
-    """A read that meets a break raises and gives nothing, so that the last piece is read a second time, byte by
+class _Zstd(_Decompressed):
+    """zstd. A read that meets damage raises and gives nothing, so the last piece is read a second time, byte by
     byte."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
-        self._given = 0
-        self._last = False
+        self._read_bytes = 0
+        self._bytewise = False
         self._open()
 
     def _open(self) -> None:
         import pyarrow as pa
 
-        # a descriptor of its own: such a stream closes what it reads when it goes
-        again = os.fdopen(os.dup(self._file.fileno()), "rb")
-        again.seek(0)
-        self._stream: Any = pa.CompressedInputStream(pa.PythonFile(again, "r"), "zstd")
-        self._read = again
+        # a descriptor of its own: the stream closes its file when it is deleted
+        raw = os.fdopen(os.dup(self._file.fileno()), "rb")
+        raw.seek(0)
+        self._stream: Any = pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd")
+        self._raw = raw
 
     def _some(self, limit: int) -> bytes:
         if self.broken:
             return b""
         try:
-            block: bytes = self._stream.read(1 if self._last else min(limit, _PIECE))
+            block: bytes = self._stream.read(1 if self._bytewise else min(limit, _PIECE))
         except OSError as error:
-            if not self._last:
-                self._last = True
+            if not self._bytewise:
+                self._bytewise = True
                 self._open()
-                skip = self._given
+                skip = self._read_bytes
                 while skip:
                     skip -= len(self._stream.read(min(skip, _PIECE)))
                 return self._some(limit)
             reason = str(error).strip().rstrip(".")
             self.broken = f"the zstd data break off or are damaged near byte {self.done} of the file ({reason})"
             return b""
-        self._given += len(block)
+        self._read_bytes += len(block)
         return block
 
     @property
     def done(self) -> int:
-        return self._read.tell()
+        return self._raw.tell()
 
     def close(self) -> None:
         self._stream.close()
         super().close()
 
 
-def open_stream(path: Path) -> Stream:
-    """The bytes of `path`, unpacked where they begin as gzip or zstd do, whatever its name says. Raises OSError."""
+def open_stream(path: Path) -> FileStream:
+    """The bytes of `path`, decompressed where they begin as gzip or zstd do, whatever its name says. Raises OSError."""
     file: Any = path.open("rb")
     try:
         head = file.read(4)
         file.seek(0)
-        if head.startswith(_GZIP):
-            return _Gunzip(file)
-        return _Unzst(file) if head == _ZSTD else Stream(file)
+        if head.startswith(_GZIP_MAGIC):
+            return _Gzip(file)
+        return _Zstd(file) if head == _ZSTD_MAGIC else FileStream(file)
     except BaseException:
         file.close()
         raise
+
+
+@contextmanager
+def compressed_stream(file: BinaryIO, compression: str) -> Iterator[Any]:
+    """What is written to this stream goes to `file`, compressed by `gzip` or `zstd`; `file` itself where `compression`
+    is empty. Closes `file`."""
+    if not compression:
+        yield file
+        return
+    import pyarrow as pa
+
+    with pa.CompressedOutputStream(pa.PythonFile(file, "w"), compression) as stream:
+        yield stream

@@ -1,9 +1,9 @@
 """Where the lines of a large file begin: one count of line ends a chunk, so that any line is found by reading its
 chunk. Knows no JSON.
 
-640 MB are counted in a tenth of a second on two cores once they lie in the page cache; that takes numpy, which takes as
-long again to import, so what is counted in the first moment is counted without it. The file is read, never mapped: one
-that is cut short while it is mapped kills the process.
+640 MB are counted in a tenth of a second on two cores once they are in the page cache; that takes numpy, which takes as
+long again to import, so the first counting does without it. The file is read, never mapped: one that is truncated while
+it is mapped kills the process.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ _THREADS = 2
 
 
 class LineIndex:
-    """The lines of an open file. `counted`: whether the whole of it was looked at before the time ran out; else `lines`
-    are those found so far.
+    """The lines of an open file of `size` bytes, counted for at most `seconds`.
 
-    `before`: an index of the same file whose time ran out, to go on from.
+    `counted` says whether the whole file was counted; otherwise `lines` are those found so far, and another index can
+    go on from this one, as its `before`.
     """
 
     def __init__(self, descriptor: int, size: int, seconds: float, before: LineIndex | None = None) -> None:
         self._descriptor, self.size = descriptor, size
         chunks = -(-size // CHUNK)
         counts = array("i", bytes(4 * chunks)) if before is None else before._counts[:]
-        begun: list[int] = list(range(_THREADS)) if before is None else before._seen
-        count = _count_plainly if before is None else _count_in_threads
+        starts: list[int] = list(range(_THREADS)) if before is None else before._seen
+        count = _count_alone if before is None else _count_in_threads
         deadline = time.monotonic() + seconds
-        # each thread takes every other chunk: what is known when the time is over is then one piece from the start of
-        # the file
+        # each thread takes every other chunk, so that what is counted when time is up reaches from the start of the
+        # file
+        # without a gap
         with ThreadPoolExecutor(_THREADS) as pool:
-            seen = list(pool.map(lambda first: count(descriptor, counts, first, deadline), begun))
+            seen = list(pool.map(lambda first: count(descriptor, counts, first, deadline), starts))
         self._counts: array[int] = counts
         self._seen: list[int] = seen
         whole = min(seen)
@@ -47,7 +48,7 @@ class LineIndex:
         self.lines = self._ends[-1] + (self._tail() if self.counted else 0)
 
     def _tail(self) -> int:
-        """1 where a last line has no line end, less the blank lines that many files end with."""
+        """1 where the last line has no line end, less the blank lines that many files end with."""
         tail = os.pread(self._descriptor, min(self.size, CHUNK), max(0, self.size - CHUNK))
         text = tail.rstrip(b"\r\n \t")
         if not text:
@@ -58,50 +59,50 @@ class LineIndex:
         """The lines from `line` on, at most `limit`, without their ends; one longer than `LONGEST` is cut there. Raises
         OSError."""
         lines: list[bytes] = []
-        held = b""
+        pending = b""
         for piece in self._pieces(self._start(line)):
-            *whole, held = (held + piece).split(b"\n")
+            *whole, pending = (pending + piece).split(b"\n")
             lines += whole
             if len(lines) >= limit:
                 return lines[:limit]
-            if len(held) > LONGEST:
-                lines.append(held)
+            if len(pending) > LONGEST:
+                lines.append(pending)
                 rest = limit - len(lines)
                 return lines + (self.read(line + len(lines), rest) if rest and line + len(lines) < self.lines else [])
-        return [*lines, held]
+        return [*lines, pending]
 
     def _start(self, line: int) -> int:
-        """The byte at which `line` begins: behind the line end of that number."""
+        """The byte at which `line` begins: after the line end of that number."""
         if line == 0:
             return 0
         chunk = bisect_left(self._ends, line) - 1
-        block, at = os.pread(self._descriptor, CHUNK, chunk * CHUNK), -1
+        block, end = os.pread(self._descriptor, CHUNK, chunk * CHUNK), -1
         for _ in range(line - self._ends[chunk]):
-            at = block.index(b"\n", at + 1)
-        return chunk * CHUNK + at + 1
+            end = block.index(b"\n", end + 1)
+        return chunk * CHUNK + end + 1
 
-    def _pieces(self, at: int) -> Iterator[bytes]:
-        while piece := os.pread(self._descriptor, CHUNK, at):
-            at += len(piece)
+    def _pieces(self, offset: int) -> Iterator[bytes]:
+        while piece := os.pread(self._descriptor, CHUNK, offset):
+            offset += len(piece)
             yield piece
 
 
-def _fill(descriptor: int, view: memoryview, at: int) -> int:
+def _fill(descriptor: int, view: memoryview, offset: int) -> int:
     """Read up to the length of `view`; less only at the end of the file."""
     got = 0
-    while got < len(view) and (more := os.preadv(descriptor, [view[got:]], at + got)):
+    while got < len(view) and (more := os.preadv(descriptor, [view[got:]], offset + got)):
         got += more
     return got
 
 
-def _count_plainly(descriptor: int, counts: array[int], first: int, deadline: float) -> int:
-    """Fill every `_THREADS`-th place from `first` on; gives the place up to which nothing of it is missing."""
+def _count_alone(descriptor: int, counts: array[int], first: int, deadline: float) -> int:
+    """Count every `_THREADS`-th chunk from `first` on; the first of these chunks that was not counted in time."""
     buffer = bytearray(CHUNK)
     view = memoryview(buffer)
-    for place in range(first, len(counts), _THREADS):
-        if place > first and time.monotonic() > deadline:
-            return place
-        counts[place] = buffer.count(b"\n", 0, _fill(descriptor, view, place * CHUNK))
+    for chunk in range(first, len(counts), _THREADS):
+        if chunk > first and time.monotonic() > deadline:
+            return chunk
+        counts[chunk] = buffer.count(b"\n", 0, _fill(descriptor, view, chunk * CHUNK))
     return len(counts)
 
 
@@ -110,11 +111,11 @@ def _count_in_threads(descriptor: int, counts: array[int], first: int, deadline:
     import numpy as np
 
     buffer = bytearray(CHUNK)
-    view, letters, same = memoryview(buffer), np.frombuffer(buffer, dtype=np.uint8), np.empty(CHUNK, dtype=bool)
-    for place in range(first, len(counts), _THREADS):
-        if place > first and time.monotonic() > deadline:
-            return place
-        got = _fill(descriptor, view, place * CHUNK)
-        np.equal(letters[:got], 10, out=same[:got])
-        counts[place] = int(np.count_nonzero(same[:got]))
+    view, letters, is_end = memoryview(buffer), np.frombuffer(buffer, dtype=np.uint8), np.empty(CHUNK, dtype=bool)
+    for chunk in range(first, len(counts), _THREADS):
+        if chunk > first and time.monotonic() > deadline:
+            return chunk
+        got = _fill(descriptor, view, chunk * CHUNK)
+        np.equal(letters[:got], 10, out=is_end[:got])
+        counts[chunk] = int(np.count_nonzero(is_end[:got]))
     return len(counts)

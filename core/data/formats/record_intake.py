@@ -1,5 +1,5 @@
-"""Where readers put what they read: settles the columns, sets bad rows aside, hands good ones on by batches. Knows no
-format and no storage."""
+"""Collects the rows that readers find: settles the columns, sets bad rows aside, hands good ones on in batches. Knows
+no format and no storage."""
 
 from __future__ import annotations
 
@@ -13,49 +13,57 @@ import msgspec
 from core.base.errors import DataError
 from core.data.cells import Number
 from core.data.columns.mapping import Mapping
-from core.data.columns.settled_columns import SAMPLE_ROWS, Columns
+from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
 from core.data.problems import Problem, Problems
 
 Progress = Callable[[int, int], None]
-Put = Callable[[Sequence[Sequence[str]]], None]
-BATCH_ROWS, BATCH_CHARS = 16_384, 4 << 20
+"""Called with what is done and the total, in bytes, rows or files; what it raises ends the work."""
+PutColumns = Callable[[Sequence[Sequence[str]]], None]
+"""Takes six columns of equal length, in the order of `COLUMNS`."""
+BATCH_ROWS, BATCH_CHARS = 16_384, 4 << 20  # records are handed on together, up to whichever comes first
+_PROGRESS_EVERY = 0.1  # seconds
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What is known of a source besides its rows. mapping: what the columns were taken from; extra: columns that are
-    not used."""
+    """What is known of a source besides its rows."""
 
     mapping: Mapping
+    """What the canonical columns were taken from."""
     extra: tuple[str, ...]
+    """Columns of the source that are not used."""
     problems: list[Problem]
+    """The first problems, in the order of the files and rows."""
     problem_count: int
+    """How many there are in all."""
 
 
-class Intake:
-    """`put` takes six columns of equal length in the order of `COLUMNS`; `where` is the source's name in errors.
+class RowCollector:
+    """Takes records of any shape and hands good rows on to `put`.
 
-    Without a `mapping` the columns are guessed from the first rows; see `Columns.learn`.
+    where: the source's name in errors; mapping: the columns as the user chose them; without it they are guessed from
+    the first rows, see `SourceColumns.learn`.
     """
 
-    def __init__(self, where: str, put: Put, progress: Progress | None = None, mapping: Mapping | None = None) -> None:
+    def __init__(
+        self, where: str, put: PutColumns, progress: Progress | None = None, mapping: Mapping | None = None
+    ) -> None:
         self.where = where
-        self.columns = Columns(mapping)
+        self.columns = SourceColumns(mapping)
         self.problems = Problems()
         self.rows = 0
-        self.arrays: Callable[[Sequence[Any]], None] | None = (
-            None  # set by a storage that takes six Arrow arrays as they are
-        )
+        # set by a storage that takes six Arrow arrays as they are
+        self.arrays: Callable[[Sequence[Any]], None] | None = None
         self._put = put
         self._progress = progress
-        self._told = time.monotonic()
+        self._last_progress = time.monotonic()
         self._waiting: list[tuple[int, dict[str, Any]]] = []
         self._chars = 0
 
     def take(self, number: int, record: Any, size: int) -> None:
-        """One record of any shape, `number` as in `Problem.row`, of about `size` characters. Kept until enough have
-        come."""
+        """Take one record of any shape, of about `size` characters. number: as in `Problem.row`. Records are kept until
+        there are enough for a batch."""
         if not isinstance(record, dict):
-            self.problems.add(number, f"not an object but {_kind(record)}")
+            self.problems.add(number, f"not an object but {_json_type(record)}")
             return
         self._waiting.append((number, record))
         self._chars += size
@@ -63,27 +71,28 @@ class Intake:
             self.flush()
 
     def put(self, columns: Sequence[Sequence[str]]) -> None:
-        """Six columns of good rows."""
+        """Take six columns of good rows."""
         self.flush()
         self.rows += len(columns[0])
         self._put(columns)
 
     def put_arrays(self, batches: Sequence[Sequence[Any]]) -> None:
-        """Batches of six Arrow arrays of good rows, for a storage that takes them."""
+        """Take batches of six Arrow arrays of good rows, for a storage that wants arrays."""
         self.flush()
-        assert self.arrays is not None  # noqa: S101  (readers look before they ask)
+        assert self.arrays is not None  # noqa: S101  (readers check `arrays` first)
         for batch in batches:
             self.rows += len(batch[0])
             self.arrays(batch)
 
     def put_values(self, numbers: Sequence[int], values: Sequence[Sequence[Any]]) -> None:
-        """Records as the values of `columns.reader.sources`, each list in that order; `numbers` as in `Problem.row`."""
+        """Take records as the values of `columns.reader.sources`, each list in that order. numbers: as in
+        `Problem.row`."""
         self.flush()
         read = self.columns.reader.read
         good = []
         for number, record in zip(numbers, values, strict=True):
             row = read(record)
-            if isinstance(row, str):
+            if isinstance(row, str):  # what is wrong with it
                 self.problems.add(number, row)
             else:
                 good.append(row)
@@ -92,6 +101,7 @@ class Intake:
             self._put(list(zip(*good, strict=True)))
 
     def flush(self) -> None:
+        """Hand on the records that are waiting; the first ones settle the columns."""
         waiting, self._waiting, self._chars = self._waiting, [], 0
         if not waiting:
             return
@@ -103,36 +113,32 @@ class Intake:
         self.put_values([number for number, _ in waiting], [list(map(record.get, sources)) for _, record in waiting])
 
     def progress(self, done: int, total: int) -> None:
-        """Passed on at most ten times a second."""
+        """Pass progress on, at most ten times a second."""
         now = time.monotonic()
-        if self._progress is not None and now - self._told >= 0.1:
-            self._told = now
+        if self._progress is not None and now - self._last_progress >= _PROGRESS_EVERY:
+            self._last_progress = now
             self._progress(min(done, total), total)
 
     def finish(self) -> Facts:
-        """What was learnt. Raises DataError where a required column or every row is missing."""
+        """The facts of the source that was read. Raises DataError where a required column or every row is missing."""
         self.flush()
-        files = {problem.file: place for place, problem in reversed(list(enumerate(self.problems.kept)))}
-        kept = sorted(
-            self.problems.kept, key=lambda problem: (files[problem.file], problem.row)
-        )  # readers and `flush` find them at different times
+        # readers and `flush` find problems at different times: they are put in the order of files and rows
+        first_of_file = {problem.file: index for index, problem in reversed(list(enumerate(self.problems.kept)))}
+        kept = sorted(self.problems.kept, key=lambda problem: (first_of_file[problem.file], problem.row))
         if self.columns.names:
             self.columns.check(self.where)
         if not self.rows:
             if not self.problems.count:
                 raise DataError("there are no rows in it", self.where, "Name a file with at least one row")
             first = kept[0]
-            raise DataError(
-                f"none of its {self.problems.count} rows can be used; the first, at {first.row}: {first.what}"
-                if first.row
-                else first.what,
-                self.where,
-                self.problems.advice or "Mend the rows, or name another file",
-            )
+            what = first.what
+            if first.row:
+                what = f"none of its {self.problems.count} rows can be used; the first, at {first.row}: {first.what}"
+            raise DataError(what, self.where, self.problems.advice or "Fix the rows, or name another file")
         return Facts(self.columns.mapping, self.columns.extra, kept, self.problems.count)
 
 
-def _kind(value: Any) -> str:
+def _json_type(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,5 +1,4 @@
-"""Bytes that should be UTF-8: compression, byte order marks, UTF-16, and a guess at what other bytes are. Knows nothing
-of rows."""
+"""Bytes that should be UTF-8: byte order marks, UTF-16, and a guess at what other bytes are. Knows nothing of rows."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from core.base.errors import DataError
-from core.data.formats.compression import Stream, open_stream
+from core.data.formats.compression import FileStream, open_stream
 from core.data.problems import Problems
 
 BLOCK = 4 << 20  # bytes read at once
@@ -18,8 +17,8 @@ LONGEST = 256 << 20  # bytes of one line; beyond that the file is not what its n
 _HIGH = re.compile(rb"[\x80-\xff]+")
 
 
-class Source(Protocol):
-    """`done` counts the bytes of the file that were read, packed as they lie there."""
+class ByteSource(Protocol):
+    """A stream of bytes. `done` counts the bytes of the file that were read, before they are decompressed."""
 
     @property
     def done(self) -> int: ...
@@ -29,14 +28,14 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-class _Text:
-    """A stream of which some bytes were looked at, recoded where it must be. A break in it becomes a problem of the
-    file, once the end is reached."""
+class _DecodedStream:
+    """A stream whose first bytes, `pending`, were read to recognise it, recoded where it must be. Damage in it becomes
+    a problem of the file once the end is reached."""
 
     def __init__(
-        self, stream: Stream, held: bytes, recode: codecs.IncrementalDecoder | None, problems: Problems | None
+        self, stream: FileStream, pending: bytes, recode: codecs.IncrementalDecoder | None, problems: Problems | None
     ) -> None:
-        self._stream, self._held, self._recode, self._problems = stream, held, recode, problems
+        self._stream, self._pending, self._recode, self._problems = stream, pending, recode, problems
 
     @property
     def done(self) -> int:
@@ -44,14 +43,14 @@ class _Text:
 
     def read(self, size: int = -1, /) -> bytes:
         while True:
-            block = self._held + self._stream.read(size if size < 0 else max(0, size - len(self._held)))
-            self._held = b""
+            block = self._pending + self._stream.read(size if size < 0 else max(0, size - len(self._pending)))
+            self._pending = b""
             ended = not block
             if 0 <= size < len(block):
-                block, self._held = block[:size], block[size:]
+                block, self._pending = block[:size], block[size:]
             if ended and self._stream.broken and self._problems is not None:
                 self._problems.add(
-                    0, f"{self._stream.broken}; what follows cannot be read", "Copy or pack the file again"
+                    0, f"{self._stream.broken}; what follows cannot be read", "Copy or compress the file again"
                 )
                 self._problems = None
             if self._recode is None:
@@ -63,12 +62,12 @@ class _Text:
         self._stream.close()
 
 
-def open_utf8(path: Path, problems: Problems | None = None) -> Source:
-    """The file as a stream of UTF-8 without a byte order mark, unpacked where it is compressed; UTF-16 with its mark is
+def open_utf8(path: Path, problems: Problems | None = None) -> ByteSource:
+    """The file as a stream of UTF-8 without a byte order mark, decompressed where needed; UTF-16 with its mark is
     recoded on the way.
 
     Other bytes are passed on as they are, for the reader to name the row. Compressed data that break off end the stream
-    and are a problem. Raises OSError, and DataError for UTF-16 without a mark and UTF-32.
+    and are a problem. Raises OSError, and DataError for UTF-16 without a mark and for UTF-32.
     """
     stream = open_stream(path)
     try:
@@ -76,7 +75,7 @@ def open_utf8(path: Path, problems: Problems | None = None) -> Source:
         if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
             raise DataError("the file is UTF-32", str(path), "Convert it: iconv -f UTF-32 -t UTF-8 OLD > NEW")
         if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return _Text(stream, head, codecs.getincrementaldecoder("utf-16")("replace"), problems)
+            return _DecodedStream(stream, head, codecs.getincrementaldecoder("utf-16")("replace"), problems)
         nulls = [head[i::2].count(0) * 2 > len(head[i::2]) * 0.6 for i in (0, 1)]
         if len(head) > 3 and nulls[0] != nulls[1]:
             name = "UTF-16BE" if nulls[0] else "UTF-16LE"
@@ -85,38 +84,38 @@ def open_utf8(path: Path, problems: Problems | None = None) -> Source:
                 str(path),
                 f"Convert it: iconv -f {name} -t UTF-8 OLD > NEW",
             )
-        return _Text(stream, head.removeprefix(codecs.BOM_UTF8), None, problems)
+        return _DecodedStream(stream, head.removeprefix(codecs.BOM_UTF8), None, problems)
     except BaseException:
         stream.close()
         raise
 
 
-def blocks(source: Source, first: int = 1 << 16) -> Iterator[bytes]:
-    """The stream cut after line ends: a small block, to learn the columns from, then blocks of about `BLOCK` bytes; a
-    longer line comes whole."""
-    held: list[bytes] = []
+def split_blocks(source: ByteSource, first: int = 1 << 16) -> Iterator[bytes]:
+    """The stream cut after line ends: a small block of about `first` bytes, to learn the columns from, then blocks of
+    about `BLOCK` bytes; a longer line comes whole."""
+    pending: list[bytes] = []
     size, length = first, 0
     while block := source.read(size):
         size = BLOCK
         end = block.rfind(b"\n") + 1
         if end:
-            yield b"".join((*held, block[:end]))
-            held, length, block = [], 0, block[end:]
-        held.append(block)
+            yield b"".join((*pending, block[:end]))
+            pending, length, block = [], 0, block[end:]
+        pending.append(block)
         length += len(block)
         if length > LONGEST:
             raise DataError(
                 f"a line is longer than {LONGEST >> 20} MB", "", "Is it a JSON array? Then its name should end in .json"
             )
-    if rest := b"".join(held):
+    if rest := b"".join(pending):
         yield rest
 
 
-def guess(block: bytes) -> str:
+def guess_encoding(block: bytes) -> str:
     """The likely encoding (a name iconv knows) of bytes that are not UTF-8, or "" where nothing fits.
 
-    Judged by what the bytes would say: kana for the Japanese encodings, characters of everyday Chinese for GB18030,
-    lone accents for Western ones.
+    Judged by the text the bytes would make: kana for the Japanese encodings, everyday Chinese characters for GB18030,
+    single accented letters for Western ones.
     """
     block = block[: 1 << 16]
     runs = _HIGH.findall(block)
@@ -141,7 +140,7 @@ def guess(block: bytes) -> str:
 
 
 def _plausible(chars: list[str], encoding: str) -> float:
-    """The share of `chars` that such a text would hold, 0 where the sign of its language is absent."""
+    """The share of `chars` that a text in this encoding would hold; 0 where the sign of its language is absent."""
     if not chars:
         return 0.0
     kana = sum("\u3040" <= char <= "\u30ff" for char in chars) / len(chars)
@@ -149,13 +148,13 @@ def _plausible(chars: list[str], encoding: str) -> float:
         half_width = sum("\uff61" <= char <= "\uff9f" for char in chars) / len(chars)
         return 1.0 - half_width if kana > 0.1 else 0.0
     if encoding == "gb18030":
-        return sum(_within(char, "gb2312") for char in chars) / len(chars) - kana
+        return sum(_is_in(char, "gb2312") for char in chars) / len(chars) - kana
     if encoding == "euc_kr":
         return sum("\uac00" <= char <= "\ud7a3" for char in chars) / len(chars)
-    return sum(_within(char, "big5") and "\u4e00" <= char <= "\u9fff" for char in chars) / len(chars) - 0.3
+    return sum(_is_in(char, "big5") and "\u4e00" <= char <= "\u9fff" for char in chars) / len(chars) - 0.3
 
 
-def _within(char: str, encoding: str) -> bool:
+def _is_in(char: str, encoding: str) -> bool:
     try:
         char.encode(encoding)
     except UnicodeEncodeError:
@@ -163,10 +162,10 @@ def _within(char: str, encoding: str) -> bool:
     return True
 
 
-def explain(line: bytes, start: int) -> tuple[str, str]:
-    """What to say of a line whose byte `start` (from 0) is not UTF-8, and what to do."""
-    name = guess(line)
-    what = f"not UTF-8: byte {start + 1} of the line is 0x{line[start]:02X}" + (
-        f", it looks like {name}" if name else ""
-    )
+def explain_encoding(line: bytes, start: int) -> tuple[str, str]:
+    """What is wrong with a line whose byte `start` (from 0) is not UTF-8, and what to do next."""
+    name = guess_encoding(line)
+    what = f"not UTF-8: byte {start + 1} of the line is 0x{line[start]:02X}"
+    if name:
+        what += f", it looks like {name}"
     return what, f"Convert the file: iconv -f {name or 'ITS-ENCODING'} -t UTF-8 OLD > NEW"

@@ -1,1 +1,3 @@
-"""A source at once: its first pages straight from the file, while a process of its own imports it into the cache."""
+"""Opens located sources: from the import cache, by an import in this process or in one of its own, or small ones in
+memory; and lets the user choose the columns. Knows no format.
+"""

@@ -1,5 +1,5 @@
-"""What a person needs to choose where columns are taken from: the names, some rows as the source has them, the mapping
-in force; and keeping it."""
+"""What the user needs to choose where columns are taken from: the names, some rows as the source has them and the
+current mapping; and saving the choice."""
 
 from __future__ import annotations
 
@@ -11,67 +11,69 @@ from typing import Any
 
 from core.base.errors import DataError
 from core.base.files import private_dir
-from core.data.columns.guess import candidates, guess
+from core.data.columns import guess as column_guess
 from core.data.columns.mapping import Mapping, Pick, load_mapping, read_row, save_mapping
-from core.data.columns.settled_columns import SAMPLE_ROWS, Columns
-from core.data.formats.record_intake import Intake
-from core.data.importing.import_source import named, read_text
-from core.data.locate.source_files import TEXT, Found, locate
+from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
+from core.data.formats.record_intake import RowCollector
+from core.data.importing.import_source import named, read_source
+from core.data.locate.source_files import Found, locate
 from core.data.sidecar import sidecar
 
 
 @dataclass(frozen=True)
 class Choice:
-    """names: the source's columns; rows: at most 200 records of its beginning, the same that a guess is made from;
-    mapping: the saved one, else the guess; saved: which of the two."""
+    """The columns of a source, and where the canonical ones are taken from now."""
 
     found: Found
+    """The files of the source."""
     names: tuple[str, ...]
+    """The source's columns."""
     rows: tuple[Record[str, Any], ...]
+    """At most 200 records of its beginning, the same that a guess is made from."""
     mapping: Mapping
+    """The saved mapping, else the guess."""
     saved: bool
+    """Whether `mapping` is the saved one."""
 
     def candidates(self, column: str) -> list[Pick]:
-        """What the canonical `column` could be taken from, what is in force first, nothing last."""
-        found = candidates(column, self.names, self.rows)
-        now = self.mapping.picks.get(column, found[-1])
-        same = next((pick for pick in found if (pick.column, pick.how) == (now.column, now.how)), now)
-        rest = [pick for pick in found if pick is not same]
-        return [same, *rest]
+        """What the canonical `column` could be taken from: the current pick first, nothing last."""
+        picks = column_guess.candidates(column, self.names, self.rows)
+        saved = self.mapping.picks.get(column, picks[-1])
+        current = next((pick for pick in picks if (pick.column, pick.how) == (saved.column, saved.how)), saved)
+        return [current, *(pick for pick in picks if pick is not current)]
 
     def read(self, mapping: Mapping, limit: int = 3) -> list[list[str] | str]:
-        """The first rows by `mapping`: the six texts of each, or what is wrong with it."""
+        """The first `limit` rows by `mapping`: the six texts of each, or what is wrong with it."""
         return [read_row(mapping, record) for record in self.rows[:limit]]
 
     def keep(self, mapping: Mapping) -> Path:
-        """Keep `mapping` as what the person decided, so that the source is opened by it from now on. Gives its file.
-        Raises DataError."""
+        """Save `mapping` as the user's choice, so that the source is opened with it from now on; the file it is saved
+        in. Raises DataError."""
         path = sidecar(self.found).mapping
         try:
             private_dir(path.parent)
             save_mapping(Mapping(mapping.picks, {}, by_hand=True), path)
         except OSError as error:
-            do = "Free space there, or check who may write there"
+            do = "Free some space, or check who may write there"
             raise DataError(f"the column mapping cannot be saved ({error.strerror or error})", str(path), do) from error
         return path
 
 
 def choose(source: str, split: str = "") -> Choice:
-    """The choice for a source as `open_data` takes it; reads its beginning alone. Raises DataError."""
+    """The columns of a source as `open_data` takes it; reads only its beginning. Raises DataError."""
     with named(locate(source, split)) as found:
         saved = load_mapping(sidecar(found).mapping)
         names, rows = _beginning(found)
-    return Choice(
-        found, tuple(names), tuple(rows), saved if saved is not None else guess(names, rows), saved is not None
-    )
+    mapping = saved if saved is not None else column_guess.guess(names, rows)
+    return Choice(found, tuple(names), tuple(rows), mapping, saved is not None)
 
 
-class _Enough(Exception):
-    pass
-
-
-class _Sample(Columns):
+class _EnoughRows(Exception):
     """Ends the reading once there are rows to judge by."""
+
+
+class _SampleColumns(SourceColumns):
+    """Keeps the first records, and ends the reading."""
 
     rows: Sequence[Record[str, Any]] = ()
 
@@ -79,25 +81,19 @@ class _Sample(Columns):
         new = super().learn(names, sample, free)
         if sample:
             self.rows = sample[:SAMPLE_ROWS]
-            raise _Enough
+            raise _EnoughRows
         return new
 
 
 def _beginning(found: Found) -> tuple[list[str], Sequence[Record[str, Any]]]:
-    intake = Intake(found.where, lambda _: None)
-    intake.columns = sample = _Sample()
+    collector = RowCollector(found.where, lambda _: None)
+    collector.columns = sample = _SampleColumns()
+    collector.arrays = lambda _: None
     try:
-        if found.format in TEXT:
-            read_text(found, intake)
-        else:
-            from core.data.formats import read_arrow
-
-            (read_arrow.read_parquet if found.format == "parquet" else read_arrow.read_streams)(
-                found.paths, intake, lambda _: None
-            )
-        intake.flush()
-    except _Enough:
+        read_source(found, collector)
+        collector.flush()
+    except _EnoughRows:
         return sample.names, sample.rows
     if not sample.names:
-        intake.finish()  # says why nothing could be read
+        collector.finish()  # says why nothing could be read
     return sample.names, []

@@ -1,9 +1,9 @@
-"""Imported sources: one Arrow file per version of a source, in `<cache>/data/`. Whole or absent, whatever is killed and
-whoever else imports.
+"""Imported sources: one Arrow file per version of a source, in `<cache>/data/`. A file is complete or absent, whatever
+is killed and whoever else imports.
 
 A file's name is a hash of what was read (the files' real paths) and one of its version (sizes, times, mapping, the
-importer's own version). It is written beside its place under a name of its own, flushed to disk and then put in place,
-so two importers at once only work twice.
+importer's own version). It is written under a temporary name, flushed to disk and then renamed, so two importers at
+once only do the work twice.
 """
 
 from __future__ import annotations
@@ -26,41 +26,45 @@ from core.base.errors import DataError
 from core.base.files import private_dir
 from core.base.row import COLUMNS
 from core.data.columns.mapping import Mapping
-from core.data.formats.record_intake import Facts, Intake, Progress
-from core.data.source_version import names
+from core.data.formats.record_intake import Facts, Progress, RowCollector
+from core.data.source_version import source_hashes
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from core.data.storage.mapped_rows import MappedRows
 
-_YOUNG = 60.0  # seconds during which another importer may not yet have locked its new file
+_YOUNG = 60.0  # seconds within which another importer may not yet have locked its new file
 
-Read = Callable[[Intake, "Writer"], None]
+ReadSource = Callable[[RowCollector], None]
 
 
 @dataclass(frozen=True)
-class Import:
-    """What is to be read: files of one kind with an optional mapping of a person; where: the source's name in
-    errors."""
+class ImportRequest:
+    """What is to be imported."""
 
     paths: tuple[Path, ...]
-    kind: str
+    """The files, in order."""
+    format: str
+    """The name of their format."""
     where: str
+    """The source's name in errors."""
     mapping: Mapping | None = None
+    """The columns as the user chose them; None to guess."""
 
-    def names(self) -> tuple[str, str]:
-        return names(self.paths, self.kind, self.mapping)
+    def hashes(self) -> tuple[str, str]:
+        """Which source, and which version of it. Raises OSError."""
+        return source_hashes(self.paths, self.format, self.mapping)
 
 
-def look(what: Import) -> tuple[MappedRows, Facts, str] | None:
-    """The rows, facts and key of what was imported before, None where it was not, or is damaged. Raises OSError where a
-    file of it is gone."""
-    key = "-".join(what.names())
+def find_cached(request: ImportRequest) -> tuple[MappedRows, Facts, str] | None:
+    """The rows, facts and key of what was imported before; None where it was not, or is damaged. Raises OSError where a
+    file of the source no longer exists."""
+    key = "-".join(request.hashes())
     path = folders.cache() / "data" / f"{key}.arrow"
     if not path.exists():
         return None
-    import pyarrow as pa  # not for a source that is first shown early
+    import pyarrow as pa  # not needed for a source that is shown before its import
 
     from core.data.storage.mapped_rows import open_mapped
 
@@ -68,42 +72,43 @@ def look(what: Import) -> tuple[MappedRows, Facts, str] | None:
         rows, facts = open_mapped(path)
         return rows, msgspec.json.decode(facts, type=Facts), key
     except (pa.ArrowInvalid, OSError, KeyError, msgspec.DecodeError):
-        path.unlink(missing_ok=True)  # a damaged disk, or pruned by another version of Suiron this moment
+        path.unlink(missing_ok=True)  # a damaged disk, or another version of Suiron has just removed it
         return None
 
 
-def open_cached(what: Import, read: Read, progress: Progress | None) -> tuple[MappedRows, Facts, str]:
-    """The rows of the files, from the cache, or imported with `read` into it; their facts, and the key of this version.
-    Raises DataError."""
+def open_cached(request: ImportRequest, read: ReadSource, progress: Progress | None) -> tuple[MappedRows, Facts, str]:
+    """The rows of the files from the cache, imported with `read` where they are not there; their facts, and the key of
+    this version. Raises DataError."""
     for _ in range(3):
-        if found := look(what):
+        if found := find_cached(request):
             return found
-        fill(what, read, progress)
-    raise unsteady(what.where)
+        import_into_cache(request, read, progress)
+    raise changing_source_error(request.where)
 
 
-def fill(what: Import, read: Read, progress: Progress | None) -> None:
-    """Import into the cache, and remove what was imported of older versions. A source that changes meanwhile leaves
-    nothing there."""
+def import_into_cache(request: ImportRequest, read: ReadSource, progress: Progress | None) -> None:
+    """Import into the cache, and remove older versions of the same source. A source that changes meanwhile leaves
+    nothing in the cache. Raises DataError, OSError."""
     try:
         folder = private_dir(folders.cache() / "data")
     except OSError as error:
-        raise _unwritable(error, error.filename or "") from error
-    which, version = what.names()
-    path = folder / f"{which}-{version}.arrow"
-    _import(path, what, read, progress)
-    if what.names() != (which, version):
-        path.unlink(missing_ok=True)  # it changed while it was read: what was imported is neither version
+        raise _not_writable(error, error.filename or "") from error
+    source, version = request.hashes()
+    path = folder / f"{source}-{version}.arrow"
+    _import(path, request, read, progress)
+    if request.hashes() != (source, version):
+        path.unlink(missing_ok=True)  # it changed meanwhile: what was imported is neither version
     else:
-        _prune(folder, which, path)
+        _prune(folder, source, path)
 
 
-def unsteady(where: str) -> DataError:
-    return DataError("it changes while it is read", where, "Try again when whatever writes it has ended")
+def changing_source_error(where: str) -> DataError:
+    """The error of a source that changes again and again while it is read."""
+    return DataError("it changes while it is being read", where, "Try again when nothing writes to it")
 
 
-class Writer:
-    """Writes batches of six text columns as an Arrow file, the facts in the metadata of a last, empty batch."""
+class CacheWriter:
+    """Writes batches of six text columns as an Arrow file, and the facts as metadata of a last, empty batch."""
 
     def __init__(self, file: BinaryIO, where: Path) -> None:
         import pyarrow as pa
@@ -114,16 +119,19 @@ class Writer:
         self._stream: Any = None
 
     def put(self, columns: Sequence[Sequence[str]]) -> None:
+        """Write six columns of texts. Raises DataError where the disk does not take them."""
         import pyarrow as pa
 
         self.put_arrays([pa.array(column, pa.string()) for column in columns])
 
     def put_arrays(self, arrays: Sequence[pa.Array]) -> None:
+        """Write six string arrays without nulls. Raises DataError where the disk does not take them."""
         import pyarrow as pa
 
         self._write(pa.record_batch(list(arrays), schema=self._schema), None)
 
     def close(self, facts: Facts) -> None:
+        """Write the facts and flush the file to disk. Raises DataError."""
         import pyarrow as pa
 
         empty = pa.record_batch([pa.array([], pa.string()) for _ in COLUMNS], schema=self._schema)
@@ -133,7 +141,7 @@ class Writer:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise self._full(error) from error
+            raise self._disk_error(error) from error
 
     def _write(self, batch: Any, metadata: dict[str, bytes] | None) -> None:
         import pyarrow as pa
@@ -143,9 +151,9 @@ class Writer:
                 self._stream = pa.ipc.new_file(pa.PythonFile(self._file, "w"), self._schema)
             self._stream.write_batch(batch, custom_metadata=metadata)
         except OSError as error:
-            raise self._full(error) from error
+            raise self._disk_error(error) from error
 
-    def _full(self, error: OSError) -> DataError:
+    def _disk_error(self, error: OSError) -> DataError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             do = "Free space there, or set SUIRON_CACHE to another disk"
             return DataError("the disk is full while importing the data set", str(self._where), do)
@@ -157,35 +165,35 @@ class Writer:
         )
 
 
-def _unwritable(error: OSError, where: Path | str) -> DataError:
+def _not_writable(error: OSError, where: Path | str) -> DataError:
     do = "Free space there, or set SUIRON_CACHE to a folder that can be written"
     return DataError(f"the imported data set cannot be written ({error.strerror})", str(where), do)
 
 
-def _import(path: Path, what: Import, read: Read, progress: Progress | None) -> None:
+def _import(path: Path, request: ImportRequest, read: ReadSource, progress: Progress | None) -> None:
     try:
         handle, name = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=".part", dir=path.parent)
     except OSError as error:
-        raise _unwritable(error, path.parent) from error
+        raise _not_writable(error, path.parent) from error
     try:
         with os.fdopen(handle, "wb") as file:
-            with suppress(OSError):  # a file system without locks: the file then only lives through `_YOUNG`
+            with suppress(OSError):  # a file system without locks: the file is then only safe for `_YOUNG`
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            writer = Writer(file, path.parent)
-            intake = Intake(what.where, writer.put, progress, what.mapping)
-            intake.arrays = writer.put_arrays
-            read(intake, writer)
-            writer.close(intake.finish())
+            writer = CacheWriter(file, path.parent)
+            collector = RowCollector(request.where, writer.put, progress, request.mapping)
+            collector.arrays = writer.put_arrays
+            read(collector)
+            writer.close(collector.finish())
             os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
 
 
-def _prune(folder: Path, which: str, keep: Path) -> None:
-    """Remove older versions of the same source, and what importers left that were killed: their locks died with
+def _prune(folder: Path, source: str, keep: Path) -> None:
+    """Remove older versions of the same source, and the files of importers that were killed: their locks ended with
     them."""
-    for old in folder.glob(f"{which}-*.arrow"):
+    for old in folder.glob(f"{source}-*.arrow"):
         if old != keep:
             old.unlink(missing_ok=True)
     for part in folder.glob("*.part"):

@@ -5,30 +5,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from core.base.errors import DataError
-from core.base.row import Row
 from core.data.columns.mapping import Mapping
-from core.data.formats.record_intake import Facts, Intake, Progress
-from core.data.locate.source_files import TEXT, Found
+from core.data.formats.record_intake import Facts, Progress, RowCollector
+from core.data.formats.table import format_named
+from core.data.locate.source_files import Found
 from core.data.storage.memory_rows import HeldRows
 
 if TYPE_CHECKING:
-    from core.data.importing.import_cache import Writer
+    from core.data.importing.import_cache import ImportRequest
     from core.data.storage.mapped_rows import MappedRows
 
-_ROOM = 32 << 20  # characters held in memory at most; what a small packed file unpacks to may be any size
+_MAX_CHARS = 32 << 20  # characters kept in memory; a small compressed file may decompress to any size
 
 
 class TooLarge(Exception):
-    """What looked small is not."""
+    """A source that looked small holds too much text to be kept in memory."""
 
 
 @contextmanager
 def named(found: Found) -> Iterator[Found]:
-    """Whatever a reader raises comes out as a DataError that names the source."""
+    """Turns whatever a reader raises into a DataError that names the source."""
     try:
         yield found
     except DataError as error:
@@ -45,113 +45,51 @@ def named(found: Found) -> Iterator[Found]:
         ) from error
 
 
-def read_held(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[HeldRows, Facts]:
-    """All rows of a small text source. Raises DataError, OSError, TooLarge."""
+def read_into_memory(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[HeldRows, Facts]:
+    """All rows of a small text source, in memory. Raises DataError, OSError, TooLarge."""
     held, chars = HeldRows(), 0
 
     def put(columns: Sequence[Sequence[str]]) -> None:
         nonlocal chars
         chars += sum(len(text) for column in columns for text in column)
-        if chars > _ROOM:
+        if chars > _MAX_CHARS:
             raise TooLarge
         held.put(columns)
 
-    intake = Intake(found.where, put, progress, mapping)
-    read_text(found, intake)
-    return held, intake.finish()
+    collector = RowCollector(found.where, put, progress, mapping)
+    read_source(found, collector)
+    return held, collector.finish()
 
 
-class _Enough(Exception):
-    pass
-
-
-def read_head(found: Found, mapping: Mapping | None) -> tuple[list[Row], Facts, bool]:
-    """The first rows of a text source, a few at least, what is known of it by then, and whether these are all. Raises
-    DataError, OSError."""
-    held = HeldRows()
-
-    def put(columns: Sequence[Sequence[str]]) -> None:
-        if not len(held):
-            held.put(columns)
-            raise _Enough
-
-    intake = Intake(found.where, put, None, mapping)
-    try:
-        read_text(found, intake)
-        whole = True
-        facts = intake.finish()
-    except _Enough:
-        whole = False
-        facts = Facts(intake.columns.mapping, intake.columns.extra, [], 0)
-    return held.take(range(len(held))), facts, whole
-
-
-def read_text(found: Found, intake: Intake) -> None:
-    """Hand every row of a text source to the intake, shard by shard."""
-    for path in found.paths:
-        if len(found.paths) > 1:
-            intake.problems.file = path.name
-        try:
-            _read_one(found, path, intake)
-        except DataError as error:
-            if len(found.paths) > 1:  # the other files stay
-                intake.flush()
-                intake.problems.add(0, error.what, error.do)
-                continue
-            if intake.rows or not intake.problems.kept or intake.problems.kept[0].row:
-                raise
-            broken = intake.problems.kept[0]  # what is missing is missing because the packed file breaks off
-            raise DataError(broken.what, str(path), intake.problems.advice) from error
-
-
-def _read_one(found: Found, path: Path, intake: Intake) -> None:
-    if found.format in ("csv", "tsv"):
-        from core.data.formats.read_csv import read_csv
-
-        read_csv(path, intake, "\t" if found.format == "tsv" else ",")
-    else:
-        from core.data.formats.read_json import read_json, read_lines
-
-        (read_json if found.format == "json" else read_lines)(path, intake)
-    intake.flush()
+def read_source(found: Found, collector: RowCollector) -> None:
+    """Hand every row of a source to `collector`, file by file. Raises DataError, OSError."""
+    format_named(found.format).load().read_files(found.paths, collector)
 
 
 def fill_cache(found: Found, mapping: Mapping | None, progress: Progress | None) -> None:
-    """Import in this process. Raises DataError, OSError."""
+    """Import into the cache, in this process. Raises DataError, OSError."""
     from core.data.importing import import_cache
 
-    import_cache.fill(what(found, mapping), _reader(found), progress)
+    import_cache.import_into_cache(import_request(found, mapping), partial(read_source, found), progress)
 
 
-def imported(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[MappedRows, Facts, str]:
-    """The rows from the import_cache, imported in this process where they are not there; their facts and key. Raises
+def open_imported(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[MappedRows, Facts, str]:
+    """The rows from the cache, imported in this process where they are not there; their facts and key. Raises
     DataError, OSError."""
     from core.data.importing import import_cache
 
-    return import_cache.open_cached(what(found, mapping), _reader(found), progress)
+    return import_cache.open_cached(import_request(found, mapping), partial(read_source, found), progress)
 
 
-def look(found: Found, mapping: Mapping | None) -> tuple[MappedRows, Facts, str] | None:
-    """The same where they were imported before, else None."""
+def find_imported(found: Found, mapping: Mapping | None) -> tuple[MappedRows, Facts, str] | None:
+    """The rows, facts and key of what was imported before, else None. Raises OSError."""
     from core.data.importing import import_cache
 
-    return import_cache.look(what(found, mapping))
+    return import_cache.find_cached(import_request(found, mapping))
 
 
-def what(found: Found, mapping: Mapping | None) -> Any:
-    from core.data.importing.import_cache import Import
+def import_request(found: Found, mapping: Mapping | None) -> ImportRequest:
+    """What the import cache needs to know of a source."""
+    from core.data.importing.import_cache import ImportRequest
 
-    return Import(found.paths, found.format, found.where, mapping)
-
-
-def _reader(found: Found) -> Any:
-    def read(intake: Intake, writer: Writer) -> None:
-        if found.format in TEXT:
-            read_text(found, intake)
-            return
-        from core.data.formats import read_arrow
-
-        reader = read_arrow.read_parquet if found.format == "parquet" else read_arrow.read_streams
-        reader(found.paths, intake, writer.put_arrays)
-
-    return read
+    return ImportRequest(found.paths, found.format, found.where, mapping)

@@ -1,1 +1,2 @@
-"""From what a person typed to the files that hold the rows: paths, folders of shards, hub names. Reads no rows."""
+"""From the name that the user types to the files with the rows: paths, patterns, folders of shards, hub names. Reads no
+rows."""

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from core.data.formats.table import COMPRESSIONS
+
 _SPLITS = frozenset({"train", "training", "test", "testing", "validation", "valid", "val", "dev", "eval"})
 _SHARD = re.compile(r"(?P<split>.+?)-\d{5}-of-\d{5}(-[0-9a-f]+)?")  # what datasets and the hub write
 _PART = re.compile(
@@ -15,33 +17,31 @@ _WORD = re.compile(r"(^|[-_.])(part|shard|chunk)$", re.IGNORECASE)
 _DIGITS = re.compile(r"(\d+)")
 
 
-def in_order(files: Iterable[Path]) -> tuple[Path, ...]:
-    """By name, numbers by their value: part-2 stands before part-10."""
-    return tuple(
-        sorted(
-            files,
-            key=lambda file: [
-                (int(piece), "") if piece.isdecimal() else (-1, piece) for piece in _DIGITS.split(str(file))
-            ],
-        )
-    )
+def in_natural_order(files: Iterable[Path]) -> tuple[Path, ...]:
+    """Sorted by name, numbers by their value: part-2 comes before part-10."""
+
+    def natural_key(file: Path) -> list[tuple[int, str]]:
+        return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in _DIGITS.split(str(file))]
+
+    return tuple(sorted(files, key=natural_key))
 
 
-def stem(path: Path) -> str:
-    """The name without its endings: `train-00000-of-00002.jsonl.gz` is `train-00000-of-00002`."""
-    return Path(path.stem).stem if path.suffix.lower() in (".gz", ".zst") else path.stem
+def stem_without_suffixes(path: Path) -> str:
+    """The name without format and compression: `train-00000-of-00002` of `train-00000-of-00002.jsonl.gz`."""
+    return Path(path.stem).stem if path.suffix.lower() in COMPRESSIONS else path.stem
 
 
-def group(files: tuple[Path, ...], whole: bool) -> dict[str, tuple[Path, ...]]:
-    """The files by split. Text files under names of their own are data sets of their own; Parquet files under such
-    names are parts of one, where the `whole` is wanted."""
-    stems = [stem(file) for file in files]
+def group_by_split(files: tuple[Path, ...], whole: bool) -> dict[str, tuple[Path, ...]]:
+    """The files by split, which may be empty. Text files whose names share nothing are data sets of their own; Parquet
+    files with such names are parts of one data set, where the `whole` of it is wanted."""
+    stems = [stem_without_suffixes(file) for file in files]
     parquet = all(file.suffix.lower() == ".parquet" for file in files)
-    if whole and parquet and not any(_SHARD.fullmatch(one) for one in stems) and not set(map(_split, stems)) <= _SPLITS:
+    numbered = any(_SHARD.fullmatch(stem) for stem in stems)
+    if whole and parquet and not numbered and not set(map(_split, stems)) <= _SPLITS:
         return {"": files}
     groups: dict[str, list[Path]] = {}
-    for file, one in zip(files, stems, strict=True):
-        groups.setdefault(_split(one), []).append(file)
+    for file, stem in zip(files, stems, strict=True):
+        groups.setdefault(_split(stem), []).append(file)
     return {split: tuple(members) for split, members in groups.items()}
 
 

@@ -1,128 +1,112 @@
-"""From what a person typed to the files that hold the rows and their format. Looks at names and folders; reads no
-rows."""
+"""The files behind the name of a source, and their format. Looks at names and folders; reads no rows."""
 
 from __future__ import annotations
 
-import errno
 import json
-import re
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from core.base.errors import DataError
-from core.data.locate.shards import group, in_order
+from core.data.formats.table import COMPRESSIONS, FormatName, format_of_file, readable_formats
+from core.data.locate.shards import group_by_split, in_natural_order
+from core.data.locate.source_name import resolve_source_name
 
-Format = Literal["csv", "tsv", "json", "lines", "parquet", "arrow"]
-FORMATS: dict[str, Format] = {
-    ".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "lines", ".ndjson": "lines",
-    ".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow",
-}  # fmt: skip
-TEXT: frozenset[Format] = frozenset({"csv", "tsv", "json", "lines"})
-PACKED = (".gz", ".zst")  # of the text formats; Parquet and Arrow compress inside
-KNOWN = "csv, tsv, json and jsonl (each also as .gz or .zst), parquet, arrow, feather"
-OURS = ".suiron"  # folders beside the data that hold a person's edits
-_HUB = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(:(?P<config>[\w.-]+))?(@(?P<revision>[\w./-]+))?")
-_WILD = re.compile(r"[*?\[]")
-_DEMO = Path(__file__).resolve().parents[2] / "demo" / "rows.jsonl"
+SIDECAR_SUFFIX = ".suiron"
+"""Ends the names of folders beside the data that hold the user's edits and mappings."""
+
+_DEMO_ROWS = Path(__file__).resolve().parents[2] / "demo" / "rows.jsonl"
+_LISTED = 10  # names in a message
+_LISTED_SPLITS = 20
+_NO_SPLITS_ADVICE = "Leave the split out; rows are chosen by their sysflag"
+_SAVE_AGAIN = "Save it again with save_to_disk"
 
 
 @dataclass(frozen=True)
 class Found:
-    """name: a short label; where: for errors; paths: the files in order; split: the one taken, empty where there are
-    none.
-
-    root: the file or folder that was named, None where nothing may be written beside it (the demo, a pattern, a hub
-    name); revision: the commit of a hub data set, empty where the hub named none.
-    """
+    """The files of one source, as they were found."""
 
     name: str
+    """A short label, foreign text."""
     where: str
+    """What errors name: the file, folder, pattern or hub name."""
     paths: tuple[Path, ...]
-    format: Format
+    """The files with rows, in order; at least one."""
+    format: FormatName
+    """The format of all of them."""
     split: str = ""
+    """The split that was taken; empty where there are none."""
     root: Path | None = None
+    """The file or folder that was named; None where nothing may be written beside it: demo, pattern, hub name."""
     revision: str = ""
+    """The commit of a hub data set; empty for anything else, and where the hub named none."""
 
 
 def locate(source: str, split: str = "") -> Found:
-    """The files behind `source`; a hub name not in the cache is fetched, which takes as long as the network does.
-    Raises DataError."""
-    if source == "demo":
-        return replace(_file(_DEMO, split, "demo"), root=None)
-    path = Path(source).expanduser()
-    if source and _exists(path):
-        found = _folder(path, split, path.resolve().name) if path.is_dir() else _file(path, split, path.name)
-        return replace(found, root=path)
-    if _WILD.search(source):
-        return _pattern(path, split)
-    if source and format_of(path) is None and (named := _HUB.fullmatch(source)):
+    """The files behind `source`: `demo`, a file, folder or pattern, or a hub name. A hub name that is not in the cache
+    is fetched, which takes as long as the network does. Raises DataError."""
+    target = resolve_source_name(source)
+    path = Path(target.address)
+    if target.kind == "demo":
+        return replace(_locate_file(_DEMO_ROWS, split, source), root=None)
+    if target.kind == "path":
+        files = (
+            _locate_folder(path, split, path.resolve().name)
+            if _is_folder(path)
+            else _locate_file(path, split, path.name)
+        )
+        return replace(files, root=path)
+    if target.kind == "pattern":
+        return _locate_pattern(path, split)
+    if target.kind == "hub":
         from core.data.locate import hub  # subprocess and its kin, which no local file needs
 
         folder, revision = hub.fetch(source, split)
-        found = _folder(folder, "", named["name"] + (f":{named['config']}" if named["config"] else ""))
-        return Found(source, source, found.paths, found.format, split or found.split, None, revision)
+        files = _locate_folder(folder, "", source.partition("@")[0])
+        return Found(source, source, files.paths, files.format, split or files.split, None, revision)
+    what = "there is no such file or folder" if "\0" not in source else "a name cannot hold a null byte"
     do = "Check the path; a hub data set is owner/name, owner/name:configuration or owner/name@revision"
-    raise DataError("there is no such file or folder", source or "the data set's name is empty", do)
+    raise DataError(what, source or "the data set's name is empty", do)
 
 
-def format_of(path: Path) -> Format | None:
-    """By the name alone; None where it is not known."""
-    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    if not suffixes:
-        return None
-    if suffixes[-1] not in PACKED:
-        return FORMATS.get(suffixes[-1])
-    inside = FORMATS.get(suffixes[0]) if len(suffixes) == 2 else None
-    return inside if inside in TEXT else None
+def is_data_file(path: Path) -> bool:
+    """Whether an entry of a folder is a file whose name says that it holds rows."""
+    return format_of_file(path) is not None and not path.name.startswith(".") and path.is_file()
 
 
-def is_data(path: Path) -> bool:
-    """Whether a folder's entry looks like a file of rows."""
-    return format_of(path) is not None and not path.name.startswith(".") and path.is_file()
-
-
-def _exists(path: Path) -> bool:
+def _is_folder(path: Path) -> bool:
     try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-            return False
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(
-            f"it cannot be looked at ({reason})", str(path), "Check the path and who may read it"
-        ) from error
-    return True
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError as error:
+        do = "Check the path and who may read it"
+        raise DataError(f"it cannot be examined ({error.strerror or error})", str(path), do) from error
 
 
-def _file(path: Path, split: str, name: str) -> Found:
+def _locate_file(path: Path, split: str, name: str) -> Found:
     if split:
-        raise DataError(
-            f"a single file has no split {split}", str(path), "Leave the split out; rows are chosen by their sysflag"
-        )
-    kind = format_of(path)
-    if kind is None:
-        ending = path.suffix.lower()
-        what = (
-            f"files ending in {path.suffix} are not known"
-            if path.suffix
-            else "its name has no ending, so its format is not known"
-        )
-        if ending in PACKED:
-            what = f"what lies packed in this {ending} cannot be told from its name"
-        raise DataError(what, str(path), f"Known are {KNOWN}, folders saved by datasets, and hub names")
-    _check(path)
-    return Found(name, str(path), (path,), kind)
+        raise DataError(f"a single file has no split {split}", str(path), _NO_SPLITS_ADVICE)
+    file_format = format_of_file(path)
+    if file_format is None:
+        suffix = path.suffix.lower()
+        if suffix in COMPRESSIONS:
+            what = f"its name does not say which text format is compressed in this {suffix} file"
+        elif suffix:
+            what = f"files ending in {path.suffix} are not known"
+        else:
+            what = "its name has no suffix, so its format is not known"
+        do = f"Use one of {readable_formats()}, a folder saved by datasets, or a hub name"
+        raise DataError(what, str(path), do)
+    _check_file(path)
+    return Found(name, str(path), (path,), file_format.name)
 
 
-def _check(path: Path) -> None:
+def _check_file(path: Path) -> None:
+    """Raises DataError where it is no regular file that can be read and holds something."""
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
-            raise DataError("it is no regular file", str(path), f"Known are {KNOWN}")
+            raise DataError("it is not a regular file", str(path), f"Use one of {readable_formats()}")
         with path.open("rb"):
             pass
     except OSError as error:
@@ -131,122 +115,113 @@ def _check(path: Path) -> None:
         raise DataError("the file is empty", str(path), "Name a file with at least one row")
 
 
-def _pattern(path: Path, split: str) -> Found:
+def _locate_pattern(path: Path, split: str) -> Found:
     import glob
 
-    where = str(path.absolute())
+    where = str(path)
     if split:
-        raise DataError(
-            f"a pattern of file names has no split {split}",
-            where,
-            "Leave the split out; rows are chosen by their sysflag",
-        )
-    met = [Path(name) for name in glob.glob(where, recursive=True)]
-    files = in_order(file for file in met if is_data(file) and not any(part.endswith(OURS) for part in file.parts))
+        raise DataError(f"a pattern of file names has no split {split}", where, _NO_SPLITS_ADVICE)
+    matches = [Path(name) for name in glob.glob(where, recursive=True)]
+    files = in_natural_order(file for file in matches if is_data_file(file) and not _is_in_sidecar(file))
     if not files:
-        what = f"none of the {len(met)} files that fit this pattern is known" if met else "no file fits this pattern"
-        raise DataError(what, where, f"Check the pattern; known are {KNOWN}")
-    return Found(path.name, where, files, _one_format(files, where, "Narrow the pattern, as in *.jsonl"))
+        what = "no file matches this pattern"
+        if matches:
+            what = f"none of the {len(matches)} files that match this pattern has a known format"
+        raise DataError(what, where, f"Check the pattern; known are {readable_formats()}")
+    file_format = _common_format(files, where, "Narrow the pattern, as in *.jsonl")
+    return Found(path.name, where, files, file_format)
 
 
-def _one_format(files: tuple[Path, ...], where: str, do: str) -> Format:
-    formats = {format_of(file) for file in files}
+def _is_in_sidecar(path: Path) -> bool:
+    return any(part.endswith(SIDECAR_SUFFIX) for part in path.parts)
+
+
+def _common_format(files: tuple[Path, ...], where: str, do: str) -> FormatName:
+    """The format that all files have. Raises DataError where they differ, or one cannot be read."""
+    formats = {file_format.name for file in files if (file_format := format_of_file(file)) is not None}
     if len(formats) > 1:
-        names = ", ".join(file.name for file in files[:10])
-        raise DataError(f"there are several data files of different formats ({names})", where, do)
+        names = ", ".join(file.name for file in files[:_LISTED])
+        raise DataError(f"there are data files of several formats ({names})", where, do)
     for file in files:
-        _check(file)
-    kind = formats.pop()
-    assert kind is not None  # noqa: S101  (is_data let no other through)
-    return kind
+        _check_file(file)
+    return formats.pop()
 
 
-def _folder(path: Path, split: str, name: str) -> Found:
+def _locate_folder(path: Path, split: str, name: str) -> Found:
     try:
         if (path / "dataset_dict.json").is_file():
-            splits = _json(path / "dataset_dict.json").get("splits")
-            split = _one([str(name) for name in splits] if isinstance(splits, list) else [], split, path)
-            return _saved(path / split, split, f"{name} [{split}]")
+            splits = _read_json(path / "dataset_dict.json").get("splits")
+            split = _choose_split([str(each) for each in splits] if isinstance(splits, list) else [], split, path)
+            return _locate_saved(path / split, split, f"{name} [{split}]")
         if (path / "state.json").is_file():
             if split:
-                raise DataError(
-                    f"this saved data set has no split {split}",
-                    str(path),
-                    "Leave the split out; rows are chosen by their sysflag",
-                )
-            return _saved(path, "", name)
-        files = in_order(file for file in path.iterdir() if is_data(file))
+                raise DataError(f"this saved data set has no split {split}", str(path), _NO_SPLITS_ADVICE)
+            return _locate_saved(path, "", name)
+        files = in_natural_order(file for file in path.iterdir() if is_data_file(file))
         if not files and (path / "data").is_dir():  # a hub repository as it was downloaded
-            return _folder(path / "data", split, name)
-        below = (
-            []
-            if files
-            else sorted(
-                one.name
-                for one in path.iterdir()
-                if one.is_dir() and not one.name.startswith(".") and one.suffix != OURS
-            )
-        )
+            return _locate_folder(path / "data", split, name)
+        folders = [] if files else _visible_folders(path)
     except OSError as error:
         raise DataError(f"the folder cannot be read ({error.strerror})", str(path), "Check who may read it") from error
     if not files:
-        do = (
-            f"Name one of the folders in it: {', '.join(below[:10])}"
-            if below
-            else f"Known are {KNOWN}, and folders saved by datasets"
-        )
+        do = f"Use {readable_formats()}, or a folder saved by datasets"
+        if folders:
+            do = f"Name one of the folders in it: {', '.join(folders[:_LISTED])}"
         raise DataError("there is no data in the folder", str(path), do)
-    groups = group(files, whole=not split)
-    if len(groups) == 1 and not split:
-        chosen = files
-    else:
-        split = _one(sorted(groups), split, path)
+    groups = group_by_split(files, whole=not split)
+    chosen = files
+    if split or len(groups) > 1:
+        split = _choose_split(sorted(groups), split, path)
         chosen = groups[split]
-    kind = _one_format(chosen, str(path), "Name one of them")
-    return Found(f"{name} [{split}]" if split else name, str(path), chosen, kind, split)
+    file_format = _common_format(chosen, str(path), "Name one of them")
+    return Found(f"{name} [{split}]" if split else name, str(path), chosen, file_format, split)
 
 
-def _one(splits: list[str], split: str, path: Path) -> str:
-    """The split asked for, else the only one, else `train`."""
+def _visible_folders(path: Path) -> list[str]:
+    return sorted(
+        entry.name
+        for entry in path.iterdir()
+        if entry.is_dir() and not entry.name.startswith(".") and entry.suffix != SIDECAR_SUFFIX
+    )
+
+
+def _choose_split(splits: list[str], split: str, path: Path) -> str:
+    """The split asked for, else the only one, else `train`. Raises DataError."""
     if split:
         if split not in splits:
-            raise DataError(
-                f"there is no split {split}; there are: {', '.join(filter(None, splits)) or 'none'}",
-                str(path),
-                "Name one of these",
-            )
+            names = ", ".join(filter(None, splits)) or "none"
+            raise DataError(f"there is no split {split}; its splits: {names}", str(path), "Name one of these")
         return split
     if len(splits) == 1:
         return splits[0]
     if "train" in splits:
         return "train"
-    what = f"it has several splits ({', '.join(splits[:20])})" if splits else "it lists no splits"
+    what = "it lists no splits"
+    if splits:
+        what = f"it has several splits ({', '.join(splits[:_LISTED_SPLITS])})"
     raise DataError(what, str(path), "Name the split to open")
 
 
-def _saved(path: Path, split: str, name: str) -> Found:
+def _locate_saved(path: Path, split: str, name: str) -> Found:
     """A folder of `Dataset.save_to_disk`: state.json names the Arrow files in order."""
-    named = _json(path / "state.json").get("_data_files")
-    files = (
-        [path / str(file["filename"]) for file in named if isinstance(file, dict) and "filename" in file]
-        if isinstance(named, list)
-        else []
-    )
-    where, again = str(path / "state.json"), "Save it again with save_to_disk"
+    listed = _read_json(path / "state.json").get("_data_files")
+    entries = listed if isinstance(listed, list) else []
+    files = [path / str(entry["filename"]) for entry in entries if isinstance(entry, dict) and "filename" in entry]
+    where = str(path / "state.json")
     if not files:
-        raise DataError("the saved data set names no files", where, again)
+        raise DataError("the saved data set names no files", where, _SAVE_AGAIN)
     for file in files:
         if file.parent != path:
-            raise DataError(f"the saved data set names a file outside its folder ({file.name})", where, again)
-        _check(file)
+            what = f"the saved data set names a file outside its folder ({file.name})"
+            raise DataError(what, where, _SAVE_AGAIN)
+        _check_file(file)
     return Found(name, str(path), tuple(files), "arrow", split)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(
-            f"this part of a saved data set cannot be read ({error})", str(path), "Save it again with save_to_disk"
-        ) from error
+        what = f"this part of a saved data set cannot be read ({error})"
+        raise DataError(what, str(path), _SAVE_AGAIN) from error
     return value if isinstance(value, dict) else {}

@@ -38,7 +38,7 @@ def opened(folder: Path, rows: list[dict[str, str]], mapped: bool) -> DataSet:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source_module, "_SMALL", -1 if mapped else 2_000_000)
         patch.setattr("core.data.formats.text_decoding.BLOCK", 8192)  # several batches
-        patch.setattr("core.data.formats.text_decoding.blocks.__defaults__", (4096,))
+        patch.setattr("core.data.formats.text_decoding.split_blocks.__defaults__", (4096,))
         return open_data(str(path))
 
 

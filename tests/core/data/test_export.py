@@ -107,7 +107,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, ending: str) -> None:
     code = f"""
 import random, resource, signal
 from pathlib import Path
-from core.data.export import save
+import core.data.export
 from core.base.errors import DataError
 from tests.support.data import made
 draw = random.Random(3442)
@@ -115,7 +115,7 @@ rows = [("q", "", "", draw.randbytes(200).hex(), "", "") for i in range(5000)]
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
-    save(made(rows, True, Path("rows.jsonl"), batch=500), {str(path)!r})
+    core.data.export.save(made(rows, True, Path("rows.jsonl"), batch=500), {str(path)!r})
 except DataError as error:
     print(error.what, "|", error.do)
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from core.base import folders
-from core.data.recent import KEPT, recent, remember_recent
+from core.data.recent import MAX_KEPT, recent, remember_recent
 
 
 def test_the_newest_stands_first_and_each_once() -> None:
@@ -22,9 +22,9 @@ def test_the_newest_stands_first_and_each_once() -> None:
 
 
 def test_it_is_kept_short_and_survives_damage() -> None:
-    for i in range(KEPT + 5):
+    for i in range(MAX_KEPT + 5):
         remember_recent(f"{i}.jsonl", "", i)
-    assert [one.rows for one in recent()] == list(range(KEPT + 4, 4, -1))
+    assert [one.rows for one in recent()] == list(range(MAX_KEPT + 4, 4, -1))
     (folders.home() / "recent.json").write_bytes(b'[{"source": 1')
     assert recent() == []
     remember_recent("立山.jsonl", "", 1)

@@ -10,7 +10,6 @@ import pytest
 
 from core.base import folders
 from core.base.errors import DataError
-from core.data import sidecar as sidecar_module
 from core.data.columns.mapping import Mapping, Pick, save_mapping
 from core.data.locate.source_files import locate
 from core.data.sidecar import sidecar
@@ -35,11 +34,11 @@ def test_beside_the_data(tmp_path: Path) -> None:
 
 def test_in_the_home_where_nothing_can_lie_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.jsonl").write_text(ROW)
-    folders = [sidecar(locate(source)).folder for source in ("demo", str(tmp_path / "*.jsonl"))]
-    monkeypatch.setattr(sidecar_module.os, "access", lambda *_: False)  # root may write anywhere
-    folders += [sidecar(locate(str(tmp_path / "a.jsonl"))).folder]
-    assert len(set(folders)) == 3 and {folder.parent for folder in folders} == {folders.home() / "data"}
-    assert folders[2].name.startswith("a.jsonl-") and not any(folder.exists() for folder in folders)
+    found = [sidecar(locate(source)).folder for source in ("demo", str(tmp_path / "*.jsonl"))]
+    monkeypatch.setattr("core.data.sidecar.os.access", lambda *_: False)  # root may write anywhere
+    found += [sidecar(locate(str(tmp_path / "a.jsonl"))).folder]
+    assert len(set(found)) == 3 and {folder.parent for folder in found} == {folders.home() / "data"}
+    assert found[2].name.startswith("a.jsonl-") and not any(folder.exists() for folder in found)
     monkeypatch.undo()
 
 
@@ -47,7 +46,7 @@ def test_what_is_there_stays_the_one(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path = tmp_path / "a.jsonl"
     path.write_text(ROW)
     with monkeypatch.context() as patch:
-        patch.setattr(sidecar_module.os, "access", lambda *_: False)
+        patch.setattr("core.data.sidecar.os.access", lambda *_: False)
         away = sidecar(locate(str(path)))
     away.folder.mkdir(parents=True)
     assert sidecar(locate(str(path))) == away and not away.beside

@@ -104,17 +104,6 @@ def test_a_stale_socket_is_replaced_a_living_one_and_other_files_are_not() -> No
     assert path.read_text() == "not a socket"
 
 
-def test_a_folder_beside_us_is_named_in_full_and_other_names_stay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("model", "demo"):
-        (tmp_path / name).mkdir()
-    assert launch.absolute("model") == launch.absolute("./model") == str(tmp_path / "model")
-    for name in ("demo", "owner/name", "no-such-folder", "x" * 5000, "a\0b"):
-        assert launch.absolute(name) == name
-
-
 @pytest.mark.parametrize("written", [b"", b"{", b"[]", b'{"pid": 1, "socket": "/nowhere/x.sock"}', b'{"pid": 1}'])
 def test_whatever_the_lock_file_says_after_a_crash_no_engine_is_found(written: bytes) -> None:
     with launch.residence():

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from core.examples.prepare import prepare
 from msgspec.structs import replace
 
 from core.base.child import environment
 from core.data.source import open_data
-from core.examples.prepare import prepare
 from core.examples.run_rows import facts_of, open_rows
 from core.runs.folder import Metric
 from core.runs.spec import RunSpec, dump_spec

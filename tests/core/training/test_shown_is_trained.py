@@ -18,7 +18,7 @@ from core.data.storage.mapped_rows import MappedRows
 from core.examples.build import build_training_set
 from core.examples.preview import RowPreviewer
 from core.examples.run_mixture import bound_mixture
-from core.examples.run_rows import data_facts, open_rows, data_section
+from core.examples.run_rows import data_facts, data_section, open_rows
 from core.runs.spec import RunSpec
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.training_process import make_spec

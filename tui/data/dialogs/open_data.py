@@ -4,7 +4,6 @@ asks; the app opens."""
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -17,17 +16,17 @@ from textual.widgets import Input, Label, Static
 from textual.worker import get_current_worker
 
 from core.base.safe_text import safe_line
+from core.data.locate.source_name import is_hub_name, is_pattern, resolve_source_name
 from tui.common.choices import GOOD, MUTED, STRONG, Choices, Line, fit_end
 from tui.common.field import Field
 from tui.data.dialogs.path_dialog import Item, Note, PathPanel, when_words
-from tui.data.folder_listing import Listing, absolute, glob_matches, is_glob, openable, read_folder, short
+from tui.data.folder_listing import Listing, absolute, glob_matches, openable, read_folder, short
 from tui.data.widgets.hits import fit
 
 if TYPE_CHECKING:
     from core.data.recent import Recent
 
 NAMED = 5  # of the sources opened before, those that stand above a folder's entries
-_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w.-]+)?(@[\w./-]+)?")
 
 
 def known() -> list[Recent]:
@@ -105,7 +104,7 @@ class OpenDialog(PathPanel[tuple[str, str]]):
         self._splits_of = None
         super().text_changed()
         text = self.text.strip()
-        if is_glob(text) and text != self._matches[0]:
+        if is_pattern(text) and text != self._matches[0]:
             self.run_worker(partial(self._match, text), thread=True, exclusive=True, group="match", exit_on_error=False)
         self._show_split_row()
 
@@ -118,7 +117,7 @@ class OpenDialog(PathPanel[tuple[str, str]]):
             and not self._parts[1]
             and not self._untouched
         )
-        needed = bool(_HUB.fullmatch(self.text.strip())) or folder or bool(self._split)
+        needed = is_hub_name(self.text.strip()) or folder or bool(self._split)
         self.query_one("#split-row").set_class(needed, "-needed")
         self.query_one("#split").can_focus = needed
         if folder and listing is not None:
@@ -143,6 +142,9 @@ class OpenDialog(PathPanel[tuple[str, str]]):
         self._matches = (pattern, found, more)
         self.lay_out()
 
+    def _is_pattern(self, text: str) -> bool:
+        return resolve_source_name(text.strip(), self._cwd).kind == "pattern"
+
     def items_before(self, text: str) -> list[Item]:
         text = "" if self._untouched else text.strip()
         if "/" in text:
@@ -164,7 +166,7 @@ class OpenDialog(PathPanel[tuple[str, str]]):
                 Note("heading", f"Which split of {safe_line(short(source), 200)}?"),
                 *(Note("split", safe_line(name), name) for name in splits),
             ]
-        if not self._untouched and is_glob(text) and not os.path.exists(os.path.expanduser(text.strip())):
+        if not self._untouched and self._is_pattern(text):
             pattern, found, more = self._matches
             if pattern != text.strip():
                 return [Note("note", "Looking for files …")]
@@ -230,7 +232,7 @@ class OpenDialog(PathPanel[tuple[str, str]]):
             return
         split = self.query_one("#split", Input).value.strip() if self._typed_split else ""
         path = absolute(text, self._cwd)
-        if text == "demo" or is_glob(text) or openable(text.rstrip("/")):
+        if text == "demo" or is_pattern(text) or openable(text.rstrip("/")):
             self.dismiss((text, split))  # the app says what is wrong with it
             return
         self._deciding = True
@@ -245,7 +247,7 @@ class OpenDialog(PathPanel[tuple[str, str]]):
             return
         if listing is None:
             known = self._listing is not None and self._listing.path == self.folder
-            if not _HUB.fullmatch(text) and known and any(not isinstance(item, Note) for item in self._items):
+            if not is_hub_name(text) and known and any(not isinstance(item, Note) for item in self._items):
                 self.action_to_list()  # what it begins
             else:
                 self.dismiss((text, split))

@@ -17,19 +17,13 @@ from textual.content import Content
 from textual.widgets import Input, Label, Static
 
 from core.base.safe_text import safe_line
+from core.data.formats.table import compression_of_file, format_of_file, writable_formats
 from tui.common.choices import Choices
 from tui.common.field import Field
 from tui.data.dialogs.path_dialog import Item, Note, PathPanel, size_words, when_words
 from tui.data.folder_listing import absolute, short
 
-FORMATS = {
-    ".jsonl": "JSON Lines: one row a line",
-    ".parquet": "Parquet: compact, quick to open",
-    ".csv": "CSV: for spreadsheets",
-    ".tsv": "TSV: columns between tabs",
-}
-PACKED = {".gz": "packed with gzip", ".zst": "packed with zstd"}
-KNOWN = ".jsonl, .csv, .tsv (also .gz, .zst), .parquet"
+KNOWN = writable_formats()
 
 
 class SaveAs(msgspec.Struct, frozen=True):
@@ -199,13 +193,10 @@ class SaveDialog(PathPanel[SaveAs]):
 
 def format_words(name: str) -> str:
     """What the ending of a file's name says, in words; empty where it is no format that is written."""
-    stem, suffix = os.path.splitext(name.strip().lower())
-    packed = PACKED.get(suffix, "")
-    if packed:
-        stem, suffix = os.path.splitext(stem)
-    if suffix not in FORMATS or not os.path.basename(stem) or (packed and suffix == ".parquet"):
+    file_format, compression = format_of_file(name.strip()), compression_of_file(name.strip())
+    if file_format is None or file_format.load_writer is None:
         return ""
-    return f"{FORMATS[suffix]}, {packed}" if packed else FORMATS[suffix]
+    return f"{file_format.description}, compressed with {compression}" if compression else file_format.description
 
 
 def look_at(path: str, sources: Sequence[str]) -> _Target:

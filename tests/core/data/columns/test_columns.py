@@ -92,10 +92,12 @@ def test_any_record_is_read_or_named(sample: list[dict[str, Any]], data: st.Data
 
 @pytest.mark.parametrize(
     ("values", "said"),
-    [(["on", "off"], "reasoning has 2 distinct short values (on, off): a flag, not a text"),
-     (["a", "b", "c"] * 4, "reasoning has 3 distinct short values (a, b, c): a flag, not a text"),
-     ([True, False] * 5, "the values of reasoning are no texts")],
-)  # fmt: skip
+    [
+        (["on", "off"], "reasoning has 2 distinct short values (on, off): a flag, not a text"),
+        (["a", "b", "c"] * 4, "reasoning has 3 distinct short values (a, b, c): a flag, not a text"),
+        ([True, False] * 5, "the values of reasoning are not texts"),
+    ],
+)
 def test_a_flag_is_no_reasoning(values: list[Any], said: str) -> None:
     mapping = guess(
         ["input", "output", "reasoning"],
@@ -114,15 +116,29 @@ def test_a_flag_is_no_reasoning(values: list[Any], said: str) -> None:
     ("header", "expected"),
     [
         (["Question", "answer"], {"instruction": "Question:text", "output": "answer:text"}),
-        (["prompt", "COMPLETION", "thinking"], {"instruction": "prompt:text", "reasoning": "thinking:text", "output": "COMPLETION:text"}),
+        (
+            ["prompt", "COMPLETION", "thinking"],
+            {"instruction": "prompt:text", "reasoning": "thinking:text", "output": "COMPLETION:text"},
+        ),
         (["instruction", "prompt", "output"], {"instruction": "instruction:text", "output": "output:text"}),
-        (["instruction", "context", "input", "output"], {"instruction": "instruction:text", "input": "input:text", "output": "output:text"}),
-        (["Chain of-Thought", "Task", "final", "lang", "split"],
-         {"instruction": "Task:text", "reasoning": "Chain of-Thought:text", "output": "final:text", "syslang": "lang:text", "sysflag": "split:text"}),
+        (
+            ["instruction", "context", "input", "output"],
+            {"instruction": "instruction:text", "input": "input:text", "output": "output:text"},
+        ),
+        (
+            ["Chain of-Thought", "Task", "final", "lang", "split"],
+            {
+                "instruction": "Task:text",
+                "reasoning": "Chain of-Thought:text",
+                "output": "final:text",
+                "syslang": "lang:text",
+                "sysflag": "split:text",
+            },
+        ),
         (["foo", "bar"], {}),
         (["output", "output", "question"], {"instruction": "question:text", "output": "output:text"}),
     ],
-)  # fmt: skip
+)
 def test_names_alone(header: list[str], expected: dict[str, str]) -> None:
     assert taken(guess(header, [])) == expected
 
@@ -263,9 +279,15 @@ def test_a_chat_says_what_its_turns_say(turns: list[dict[str, str]]) -> None:
 
 def test_what_was_said_before() -> None:
     turns = [
-        ("system", "s"), ("user", "q1"), ("assistant", "<think>t</think>a1"), ("user", "q2"), ("assistant", ""), ("tool", "7"), ("assistant", "a2"),
+        ("system", "s"),
+        ("user", "q1"),
+        ("assistant", "<think>t</think>a1"),
+        ("user", "q2"),
+        ("assistant", ""),
+        ("tool", "7"),
+        ("assistant", "a2"),
         ("user", "x"),
-    ]  # fmt: skip
+    ]
     listed = [{"role": role, "content": content} for role, content in turns]
     chat = read_chat(listed)
     assert (chat.question, chat.earlier, chat.reply) == ("q2", "User: q1\nAssistant: a1\nTool: 7", "a2")

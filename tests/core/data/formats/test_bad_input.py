@@ -14,8 +14,8 @@ import pytest
 from core.base.errors import DataError
 from core.data import source as source_module
 from core.data.filters import Filters
-from core.data.formats.text_decoding import guess
-from core.data.problems import KEPT
+from core.data.formats.text_decoding import guess_encoding
+from core.data.problems import MAX_KEPT
 from core.data.source import begin, complete, open_data
 
 GOOD = '{"instruction": "q", "output": "a"}'
@@ -47,10 +47,21 @@ def failure(source: object, split: str = "") -> DataError:
 def test_bad_lines_are_named_and_the_rest_stays(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     lines = [
-        GOOD.encode(), b"{not json", b"", b"[1, 2]", b'"text"', b"7", b'{"instruction": "\xff", "output": "a"}', b'{"instruction": "q"}',
-        b'{"instruction": "q", "output": null}', b'{"instruction": " ", "output": ""}', b'{"instruction": "", "output": "only an answer"}',
-        b"[" * 100_000, b'{"instruction": "q", "output": ' + b"[" * 5000 + b"]" * 5000 + b"}", GOOD.encode()[:-3],
-    ]  # fmt: skip
+        GOOD.encode(),
+        b"{not json",
+        b"",
+        b"[1, 2]",
+        b'"text"',
+        b"7",
+        b'{"instruction": "\xff", "output": "a"}',
+        b'{"instruction": "q"}',
+        b'{"instruction": "q", "output": null}',
+        b'{"instruction": " ", "output": ""}',
+        b'{"instruction": "", "output": "only an answer"}',
+        b"[" * 100_000,
+        b'{"instruction": "q", "output": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+        GOOD.encode()[:-3],
+    ]
     path.write_bytes(b"\r\n".join(lines))
     data = open_data(str(path))
     assert len(data) == 2
@@ -65,13 +76,14 @@ def test_bad_lines_are_named_and_the_rest_stays(tmp_path: Path) -> None:
 def test_problems_are_capped_and_counted(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("no\n" * 3000 + GOOD)
     data = open_data(str(tmp_path / "a.jsonl"))
-    assert (len(data.problems), data.problem_count, len(data)) == (KEPT, 3000, 1)
+    assert (len(data.problems), data.problem_count, len(data)) == (MAX_KEPT, 3000, 1)
 
 
 def test_bad_csv_rows(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(
-        b'instruction,output\n"two\nlines",a\ntoo,many,fields\nfew\n\n"",""\nbad \xe3\x81 bytes,a\nlast,"good, row"\n"open quote,a\nswallowed,b\n'
+        b'instruction,output\n"two\nlines",a\ntoo,many,fields\nfew\n\n"",""\nbad \xe3\x81 bytes,a\n'
+        b'last,"good, row"\n"open quote,a\nswallowed,b\n'
     )
     data = open_data(str(path))
     assert [(row.instruction, row.output) for row in data.select(Filters()).page(0, 9)] == [
@@ -126,7 +138,7 @@ def test_marked_encodings_are_read(tmp_path: Path, ending: str, encoding: str) -
     ],
 )
 def test_other_encodings_are_recognised(tmp_path: Path, text: str, encoding: str, name: str) -> None:
-    assert guess(text.encode(encoding)) == name
+    assert guess_encoding(text.encode(encoding)) == name
     line = json.dumps({"instruction": text, "output": text}, ensure_ascii=False).encode(encoding)
     (tmp_path / "a.jsonl").write_bytes(line + b"\n" + line)
     error = failure(tmp_path / "a.jsonl")
@@ -156,9 +168,9 @@ def test_utf_16_without_a_mark(tmp_path: Path) -> None:
             "output cannot be found; its columns are: foo, instruction",
         ),
         ("two.csv", b"question,answer,answer\n1,2,3\n", "answer, answer"),
-        ("bad.parquet", b"PAR1 no", "no whole Parquet"),
+        ("bad.parquet", b"PAR1 no", "no complete Parquet"),
         ("rows.xlsx", b"PK", ".xlsx are not known"),
-        ("rows", b"x", "no ending"),
+        ("rows", b"x", "no suffix"),
         ("all_bad.jsonl", b"no\nno\n", "none of its 2 rows"),
         ("broken.json", b'{"instruction": "q", ', "not JSON"),
     ],
@@ -175,7 +187,7 @@ def test_places_without_data(tmp_path: Path) -> None:
     assert "no data in the folder" in failure(tmp_path).what
     assert "csv" in failure(tmp_path).do and "null byte" in failure("\0").what
     os.mkfifo(tmp_path / "pipe.jsonl")
-    assert "no regular file" in failure(tmp_path / "pipe.jsonl").what
+    assert "not a regular file" in failure(tmp_path / "pipe.jsonl").what
     (tmp_path / "a.jsonl").write_text(GOOD)
     assert "no split train" in failure(tmp_path / "a.jsonl", "train").what
 
@@ -305,7 +317,7 @@ def test_a_quote_that_is_never_closed_costs_its_own_line_alone(tmp_path: Path, m
     lines[11] = '"q 10,10'
     path.write_text("\n".join(lines) + "\n")
     for longest in (50_000, 20):
-        monkeypatch.setattr("core.data.formats.read_csv._LONGEST_ROW", longest)
+        monkeypatch.setattr("core.data.formats.delimited._LONGEST_ROW", longest)
         path.touch()
         data = open_data(str(path))
         assert len(data) == 299 and data.row(10).output == "11"

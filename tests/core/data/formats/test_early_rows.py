@@ -18,7 +18,7 @@ from core.base.row import Row
 from core.data import source as source_module
 from core.data.dataset import DataSet
 from core.data.filters import Filters
-from core.data.formats import early_arrow, line_index
+from core.data.formats import arrow_pages, line_index
 from core.data.formats.line_index import LineIndex
 from core.data.source import begin, complete, count
 
@@ -103,7 +103,7 @@ def test_without_an_exact_count_there_are_the_first_rows(tmp_path: Path) -> None
 
 def test_counting_that_takes_too_long_is_left_for_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line_index, "CHUNK", 4096)
-    monkeypatch.setattr("core.data.importing.open_early._COUNTING", -1.0)
+    monkeypatch.setattr("core.data.formats.json_lines._COUNTING", -1.0)
     early = begin(str(write(tmp_path / "rows.jsonl")))
     assert not early.counted and len(early) >= 1 and early.row(0).output == "a0"
     counted = count(early)
@@ -130,11 +130,11 @@ def test_a_file_that_changes_or_vanishes_is_noticed(tmp_path: Path, ending: str)
     write(path, ROWS[::-1])
     stamp = path.stat().st_mtime_ns + 1_000_000
     os.utime(path, ns=(stamp, stamp))
-    with pytest.raises(DataError, match="was changed") as caught:
+    with pytest.raises(DataError, match="has changed") as caught:
         early.row(999)
     assert caught.value.where == str(path) and caught.value.do
     path.unlink()
-    with pytest.raises(DataError, match="is gone"):
+    with pytest.raises(DataError, match="was removed"):
         early.row(500)
     with pytest.raises(DataError, match="cannot be read"):
         complete(early)
@@ -161,7 +161,7 @@ def test_arrow_that_cannot_be_paged_waits(tmp_path: Path, monkeypatch: pytest.Mo
         writer.write_table(table)
     early = begin(str(path))
     assert not early.counted and len(early) == 0 and complete(early).row(999).output == "a999"
-    monkeypatch.setattr(early_arrow, "LARGEST", 100)
+    monkeypatch.setattr(arrow_pages, "LARGEST_MESSAGE", 100)
     assert not begin(str(write(tmp_path / "other.arrow"))).counted
 
 
@@ -182,7 +182,7 @@ def test_what_cannot_be_paged_waits_for_the_import(tmp_path: Path, monkeypatch: 
     folder.mkdir()
     early = begin(str(write(folder / "rows.parquet")))
     assert (len(early), early.ready, early.counted) == (0, False, False) and complete(early).row(999).output == "a999"
-    monkeypatch.setattr("core.data.importing.open_early._OPEN", 1)
+    monkeypatch.setattr("core.data.formats.json_lines.MAX_OPEN_FILES", 1)
     for i in range(2):
         write(tmp_path / f"part-{i:02}.jsonl", ROWS[i * 500 :])
     early = begin(str(tmp_path / "part-*.jsonl"))

@@ -164,27 +164,38 @@ def test_one_cell_of_twenty_megabytes(tmp_path: Path) -> None:
         assert data.select(Filters(text="hi")).position(2) == 0
 
 
-@pytest.mark.parametrize("content", [
-    json.dumps({"version": 1, "data": ROWS}), json.dumps({"data": ROWS}, indent=2), "".join(json.dumps(row) + "\n" for row in ROWS),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps({"version": 1, "data": ROWS}),
+        json.dumps({"data": ROWS}, indent=2),
+        "".join(json.dumps(row) + "\n" for row in ROWS),
+    ],
+)
 def test_shapes_of_json(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.json").write_text(content, encoding="utf-8")
     assert rows_of(open_data(str(tmp_path / "a.json"))) == expected(ROWS)
 
 
-@pytest.mark.parametrize("content", [
-    {column: [row[column] for row in ROWS] for column in COLUMNS},
-    {column: {str(i): row[column] for i, row in enumerate(ROWS)} for column in COLUMNS},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        {column: [row[column] for row in ROWS] for column in COLUMNS},
+        {column: {str(i): row[column] for i, row in enumerate(ROWS)} for column in COLUMNS},
+    ],
+)
 def test_json_that_holds_columns(tmp_path: Path, content: dict[str, object]) -> None:
     (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
     assert rows_of(open_data(str(tmp_path / "a.json"))) == expected(ROWS)
 
 
-@pytest.mark.parametrize(("content", "says"), [
-    ({"a": ROWS, "b": ROWS}, "unclear which has the rows"),
-    ({"instruction": ["a", "b"], "output": ["b"]}, "not of one length \\(instruction 2, output 1\\)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"a": ROWS, "b": ROWS}, "not clear which one has the rows"),
+        ({"instruction": ["a", "b"], "output": ["b"]}, "differ in length \\(instruction 2, output 1\\)"),
+    ],
+)
 def test_json_that_holds_no_rows(tmp_path: Path, content: object, says: str) -> None:
     (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(DataError, match=says):
@@ -192,14 +203,14 @@ def test_json_that_holds_no_rows(tmp_path: Path, content: object, says: str) -> 
 
 
 def test_a_long_array_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.data.formats.json_array.BLOCK", 7)
+    monkeypatch.setattr("core.data.formats.json_document_array.BLOCK", 7)
     rows = [{**ROWS[1], "output": str(i) * (i % 50 + 1)} for i in range(60)]
     assert rows_of(open_data(str(write(tmp_path / "a.json", rows)))) == expected(rows)
 
 
 def test_lines_cut_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.data.formats.text_decoding.BLOCK", 100)
-    monkeypatch.setattr("core.data.formats.read_json.SAMPLE_CHARS", 100)
+    monkeypatch.setattr("core.data.formats.json_lines.SAMPLE_CHARS", 100)
     rows: list[dict[str, str]] = [{**ROWS[i % 3], "output": str(i)} for i in range(200)]
     rows[150]["extra"] = "met late"
     path = write(tmp_path / "a.jsonl", rows)
@@ -292,12 +303,13 @@ def _imports(code: str) -> set[str]:
 def test_a_small_source_needs_no_heavy_import(tmp_path: Path, storage: str) -> None:
     path = write(tmp_path / "a.jsonl", ROWS)
     heavy = {"pyarrow", "duckdb", "numpy", "pandas", "datasets", "torch", "subprocess"}
-    code = f"import core.data.filters\nfrom core.data.source import open_data\ndata = open_data({str(path)!r})\n"
-    search = "data.facets(); data.select(core.data.filters.Filters(text='4'))"
-    assert not heavy & _imports(code + search)
+    code = (
+        f"import core.data.filters, core.data.source\ndata = core.data.source.open_data({str(path)!r}); data.facets()\n"
+    )
+    assert not heavy & _imports(f"{code}data.select(core.data.filters.Filters(text='4'))")
 
 
 def test_reading_a_parquet_imports_neither_duckdb_nor_datasets_before_a_filter(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", ROWS)
-    code = f"from core.data.source import open_data\ndata = open_data({str(path)!r}); data.facets(); data.row(1)"
+    code = f"import core.data.source\ndata = core.data.source.open_data({str(path)!r}); data.facets(); data.row(1)"
     assert not {"duckdb", "datasets", "torch"} & _imports(code)

@@ -49,11 +49,19 @@ def _parquet() -> bytes:
 
 _LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS).encode()
 VALID = {
-    "a.jsonl": _LINES, "a.json": json.dumps(ROWS).encode(), "b.json": json.dumps({"data": ROWS}, indent=1).encode(),
-    "c.json": json.dumps({name: [row[name] for row in ROWS] for name in ROWS[0]}).encode(), "a.csv": _csv(","), "a.tsv": _csv("\t"),
-    "a.parquet": _parquet(), "a.arrow": _arrow(False), "b.arrow": _arrow(True),
-    "a.jsonl.gz": gzip.compress(_LINES), "a.csv.gz": gzip.compress(_csv(",")), "a.jsonl.zst": pa.Codec("zstd").compress(_LINES, asbytes=True),
-}  # fmt: skip
+    "a.jsonl": _LINES,
+    "a.json": json.dumps(ROWS).encode(),
+    "b.json": json.dumps({"data": ROWS}, indent=1).encode(),
+    "c.json": json.dumps({name: [row[name] for row in ROWS] for name in ROWS[0]}).encode(),
+    "a.csv": _csv(","),
+    "a.tsv": _csv("\t"),
+    "a.parquet": _parquet(),
+    "a.arrow": _arrow(False),
+    "b.arrow": _arrow(True),
+    "a.jsonl.gz": gzip.compress(_LINES),
+    "a.csv.gz": gzip.compress(_csv(",")),
+    "a.jsonl.zst": pa.Codec("zstd").compress(_LINES, asbytes=True),
+}
 
 _edit = st.tuples(
     st.floats(0, 1), st.sampled_from(["set", "cut", "drop", "double", "insert"]), st.binary(min_size=1, max_size=8)
@@ -130,10 +138,21 @@ def test_damaged_files(
 
 
 _ending = st.sampled_from([".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".jsonl.gz", ".csv.zst"])
-_start = st.sampled_from([
-    b"", b"{", b"[", b'{"instruction":', b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd", b"ARROW1\0\0", b"\xff\xff\xff\xff", b"PAR1", b"\xff\xfe",
-    b"\xef\xbb\xbf",
-])  # fmt: skip
+_start = st.sampled_from(
+    [
+        b"",
+        b"{",
+        b"[",
+        b'{"instruction":',
+        b"\x1f\x8b\x08\0",
+        b"\x28\xb5\x2f\xfd",
+        b"ARROW1\0\0",
+        b"\xff\xff\xff\xff",
+        b"PAR1",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf",
+    ]
+)
 
 
 @given(content=st.binary(max_size=400), ending=_ending, start=_start, mapped=st.booleans(), early=st.booleans())

@@ -157,16 +157,16 @@ except DataError as error:
 
 
 def test_a_source_that_changes_while_it_is_read_is_read_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = import_cache.Writer.close
+    real = import_cache.CacheWriter.close
     changes = iter((True, False))
 
-    def close(writer: import_cache.Writer, facts: object) -> None:
+    def close(writer: import_cache.CacheWriter, facts: object) -> None:
         if next(changes):
             with path.open("a") as file:
                 file.write(_LINE % 100)
         real(writer, facts)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(import_cache.Writer, "close", close)
+    monkeypatch.setattr(import_cache.CacheWriter, "close", close)
     assert len(open_data(str(path))) == 101
 
 

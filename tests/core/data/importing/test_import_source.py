@@ -23,9 +23,9 @@ from core.base.child import encode_line, environment
 from core.base.errors import DataError
 from core.base.row import Row
 from core.data import source as source_module
-from core.data.formats import json_blocks
+from core.data.formats import json_lines_blocks
 from core.data.importing import import_source
-from core.data.importing.import_source import imported
+from core.data.importing.import_source import open_imported
 from core.data.locate.source_files import locate
 from core.data.source import begin, complete, open_data
 
@@ -121,9 +121,9 @@ def test_a_child_nobody_listens_to_ends(path: Path) -> None:
     os.close(read)
     code = """
         from core.base.child_main import answer_parent
-        from core.data.formats import record_intake
+        import core.data.formats.record_intake
         from core.data.importing.import_child import import_for_parent
-        record_intake.time.monotonic = iter(range(10**9)).__next__
+        core.data.formats.record_intake.time.monotonic = iter(range(10**9)).__next__
         answer_parent(import_for_parent)
     """
     child = subprocess.Popen(
@@ -149,7 +149,7 @@ def test_a_small_packed_file_that_unpacks_to_much_is_imported(tmp_path: Path, mo
     import gzip
 
     monkeypatch.setattr(source_module, "_SMALL", 2_000_000)
-    monkeypatch.setattr(import_source, "_ROOM", 1000)
+    monkeypatch.setattr(import_source, "_MAX_CHARS", 1000)
     (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode()))
     data = open_data(str(tmp_path / "rows.jsonl.gz"))
     assert len(data) == 3000 and kept() == [".arrow"]
@@ -159,16 +159,16 @@ def test_a_small_packed_file_that_unpacks_to_much_is_imported(tmp_path: Path, mo
 
 
 def test_the_quick_way_is_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, taken = json_blocks.QuickLines.read, []
+    real, taken = json_lines_blocks.ArrowBlockReader.read, []
 
-    def read(quick: json_blocks.QuickLines, block: bytes) -> Any:
+    def read(quick: json_lines_blocks.ArrowBlockReader, block: bytes) -> Any:
         batches = real(quick, block)
         taken.append(batches is not None)
         return batches
 
-    monkeypatch.setattr(json_blocks.QuickLines, "read", read)
+    monkeypatch.setattr(json_lines_blocks.ArrowBlockReader, "read", read)
     monkeypatch.setattr("core.data.formats.text_decoding.BLOCK", 8192)
-    monkeypatch.setattr("core.data.formats.read_json.SAMPLE_CHARS", 8192)
+    monkeypatch.setattr("core.data.formats.json_lines.SAMPLE_CHARS", 8192)
     assert len(open_data(str(path))) == 3000
     assert len(taken) > 10 and all(taken)
 
@@ -181,15 +181,32 @@ _record = st.fixed_dictionaries(
     {"instruction": _text, "output": _text},
     optional={"reasoning": _text | st.none(), "x": _value, "sysflag": _value, "more": _value},
 )
-_odd = st.sampled_from([
-    b"", b"  ", b"{}", b"[]", b'{"instruction":"a"} {"output":"b"}', b'{"instruction":"a","instruction":"b","output":"c"}',
-    b'{"instruction":"\\ud800","output":"b"}', b'{"instruction":"a\tb","output":"b"}',
-    b'{"instruction":"\xff","output":"b"}', b'{"instruction":"a","output":"b","x":Inf}', b'{"instruction":"a","output":"b","x":-Infinity}',
-    b'{"instruction":"a","output":"b","x":01}', b'{"instruction":"a","output":"b","x":' + b"[" * 5000 + b"]" * 5000 + b"}",
-    b'{"instruction":"a","output":', b'"b"}', b'{"instruction":"a","output":"b"}\r',
-    b' {"instruction":"a","output":"b"}', b'{"instruction":"a","output":"b"} x',
-    b'{"instruction":1,"output":2.50}', b'\xef\xbb\xbf{"instruction":"a","output":"b"}', b'{"instruction":"a","output":"b","x":1e999}', b"{",
-])  # fmt: skip
+_odd = st.sampled_from(
+    [
+        b"",
+        b"  ",
+        b"{}",
+        b"[]",
+        b'{"instruction":"a"} {"output":"b"}',
+        b'{"instruction":"a","instruction":"b","output":"c"}',
+        b'{"instruction":"\\ud800","output":"b"}',
+        b'{"instruction":"a\tb","output":"b"}',
+        b'{"instruction":"\xff","output":"b"}',
+        b'{"instruction":"a","output":"b","x":Inf}',
+        b'{"instruction":"a","output":"b","x":-Infinity}',
+        b'{"instruction":"a","output":"b","x":01}',
+        b'{"instruction":"a","output":"b","x":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"instruction":"a","output":',
+        b'"b"}',
+        b'{"instruction":"a","output":"b"}\r',
+        b' {"instruction":"a","output":"b"}',
+        b'{"instruction":"a","output":"b"} x',
+        b'{"instruction":1,"output":2.50}',
+        b'\xef\xbb\xbf{"instruction":"a","output":"b"}',
+        b'{"instruction":"a","output":"b","x":1e999}',
+        b"{",
+    ]
+)
 _line = st.one_of(_record.map(lambda record: json.dumps(record, ensure_ascii=False).encode()), _odd)
 
 
@@ -211,13 +228,13 @@ def test_the_quick_way_gives_what_the_slow_one_gives(
     for quick in (True, False):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("core.data.formats.text_decoding.BLOCK", size)
-            patch.setattr("core.data.formats.read_json.SAMPLE_CHARS", size)
+            patch.setattr("core.data.formats.json_lines.SAMPLE_CHARS", size)
             if not quick:
-                patch.setattr(json_blocks.QuickLines, "read", lambda *_: None)
-                patch.setattr("core.data.formats.read_json._Quick.read", lambda *_: False)
+                patch.setattr(json_lines_blocks.ArrowBlockReader, "read", lambda *_: None)
+                patch.setattr("core.data.formats.json_lines.BlockDecoder.read", lambda *_: False)
             patch.setenv("SUIRON_CACHE", str(tmp_path / f"cache-{quick}"))
             for old in (tmp_path / f"cache-{quick}" / "data").glob("*"):
                 old.unlink()
-            rows, facts, _ = imported(found, None, None)
+            rows, facts, _ = open_imported(found, None, None)
             answers.append(([rows.row(i) for i in range(len(rows))], facts))
     assert answers[0] == answers[1]

@@ -116,7 +116,7 @@ def test_patterns_that_fit_nothing_or_too_much(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(lines(ROWS))
     (tmp_path / "a.csv").write_bytes(content(".csv", ROWS))
     (tmp_path / "a.txt").write_text("words")
-    for pattern, says in (("*.parquet", "no file fits"), ("*.txt", "none of the 1 files"), ("*", "different formats")):
+    for pattern, says in (("*.parquet", "no file matches"), ("*.txt", "none of the 1 files"), ("*", "several formats")):
         with pytest.raises(DataError, match=says):
             locate(str(tmp_path / pattern), "")
     with pytest.raises(DataError, match="no split"):
@@ -128,11 +128,19 @@ def test_a_name_with_brackets_is_a_name_first(tmp_path: Path) -> None:
     assert read(tmp_path / "a[1].jsonl") == ROWS
 
 
-@pytest.mark.parametrize("names", [
-    ["train-00000-of-00002.jsonl", "train-00001-of-00002.jsonl"], ["part-0001.jsonl.gz", "part-0002.jsonl.gz"], ["000.jsonl", "001.jsonl"],
-    ["data_01.jsonl", "data_02.jsonl.zst"],
-    ["part-00000-1b4e28ba-2fa1-11d2-883f-0016d3cca427-c000.jsonl", "part-00001-1b4e28ba-2fa1-11d2-883f-0016d3cca427-c000.jsonl"],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train-00000-of-00002.jsonl", "train-00001-of-00002.jsonl"],
+        ["part-0001.jsonl.gz", "part-0002.jsonl.gz"],
+        ["000.jsonl", "001.jsonl"],
+        ["data_01.jsonl", "data_02.jsonl.zst"],
+        [
+            "part-00000-1b4e28ba-2fa1-11d2-883f-0016d3cca427-c000.jsonl",
+            "part-00001-1b4e28ba-2fa1-11d2-883f-0016d3cca427-c000.jsonl",
+        ],
+    ],
+)
 def test_shards_of_text(tmp_path: Path, storage: None, names: list[str]) -> None:
     for name, rows in zip(names, (ROWS[:7], ROWS[7:]), strict=True):
         packed(tmp_path / name, lines(rows))
@@ -172,7 +180,11 @@ def test_shards_of_csv_may_order_their_columns_differently(tmp_path: Path, stora
 
 
 def test_names_that_are_not_known(tmp_path: Path) -> None:
-    for name, says in (("a.gz", "packed in this"), ("a.parquet.gz", "packed in this"), ("a.txt", ".txt are not known")):
+    for name, says in (
+        ("a.gz", "compressed in this"),
+        ("a.parquet.gz", "compressed in this"),
+        ("a.txt", ".txt are not known"),
+    ):
         (tmp_path / name).write_bytes(b"x")
         with pytest.raises(DataError, match=says):
             locate(str(tmp_path / name), "")

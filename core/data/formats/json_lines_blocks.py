@@ -2,9 +2,9 @@
 refuses the block.
 
 Twenty times as fast as line by line. A block is taken where every line is one object with known names, whose mapped
-columns are texts or null, with instruction and output there and something said in one of them. That a line is one
-object is seen from its ends: where each begins with a brace and ends with one, where the whole parses, and where there
-are as many objects as lines, no object ends or begins inside a line.
+columns are texts or null, and whose instruction and output are present and not both blank. That a line is one object is
+seen from its ends: where each line begins and ends with a brace, the whole parses, and there are as many objects as
+lines, no object begins or ends inside a line.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 
 Arrays = Sequence[Any]
 """Six string arrays without nulls, in the order of COLUMNS."""
-_DEEP = 2000  # brackets opened in one line; pyarrow's parser calls itself for each, and 100,000 overflow its stack
+_MAX_BRACKETS = (
+    2000  # brackets opened in one line; pyarrow's parser calls itself for each, and 100,000 overflow its stack
+)
 _AHEAD, _THREADS = 4, 2
 _NUMBERS = re.compile(rb"[:\[,]\s*-?(?:Inf|NaN)")  # what parsers disagree on
 
 
-class QuickLines:
-    """names: those known so far; sources: for each of COLUMNS the name it is taken from, empty where there is none."""
+class ArrowBlockReader:
+    """Reads blocks of objects whose names are among `names`. sources: for each of COLUMNS the name it is taken from,
+    empty where there is none."""
 
     def __init__(self, names: Sequence[str], sources: Sequence[str]) -> None:
         import pyarrow as pa
@@ -37,21 +40,23 @@ class QuickLines:
         self._sources = sources
         schema = pa.schema([pa.field(name, pa.string()) for name in dict.fromkeys(sources) if name])
         self._wanted = frozenset(schema.names)
-        self._how = pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer", newlines_in_values=False)
+        self._parse_options = pj.ParseOptions(
+            explicit_schema=schema, unexpected_field_behavior="infer", newlines_in_values=False
+        )
 
     def read(self, block: bytes) -> list[Arrays] | None:
-        """The rows of `block`, whole lines, as batches; None where they must be read another way. Called by several
-        threads."""
+        """The rows of `block`, which holds whole lines, as batches; None where they must be read another way. Called by
+        several threads."""
         import pyarrow as pa
         import pyarrow.json as pj
 
-        lines = object_lines(block)
-        if not lines or _deep(block, lines):
+        lines = count_object_lines(block)
+        if not lines or _is_too_deep(block, lines):
             return None
         try:
             _whole_text(block).validate(full=True)
             options = pj.ReadOptions(use_threads=False, block_size=len(block) + 1)
-            table = pj.read_json(pa.BufferReader(block), read_options=options, parse_options=self._how)
+            table = pj.read_json(pa.BufferReader(block), read_options=options, parse_options=self._parse_options)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):
             return None
         found = frozenset(table.schema.names)
@@ -63,7 +68,7 @@ class QuickLines:
         if instruction.null_count or output.null_count:
             return None
         batches = [self._arrays(batch) for batch in table.to_batches()]
-        return batches if all(_says(batch[0], batch[3]) for batch in batches) else None
+        return batches if all(_no_row_is_blank(batch[0], batch[3]) for batch in batches) else None
 
     def _arrays(self, batch: Any) -> Arrays:
         import pyarrow as pa
@@ -72,11 +77,11 @@ class QuickLines:
         return [batch.column(name).fill_null("") if name else empty for name in self._sources]
 
 
-def ahead(
+def read_blocks_ahead(
     blocks: Iterator[bytes], read: Callable[[bytes], list[Arrays] | None], wanted: bool
 ) -> Iterator[tuple[bytes, list[Arrays] | None]]:
-    """Each block with what `read` makes of it, in order, the next few being read meanwhile; with None alone where that
-    is not `wanted`."""
+    """Each block with what `read` makes of it, in order, while threads read the next few; with None alone where
+    `wanted` is False."""
     if not wanted:
         yield from ((block, None) for block in blocks)
         return
@@ -106,35 +111,32 @@ def _whole_text(block: bytes) -> Any:
     return pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(block)])
 
 
-def object_lines(block: bytes) -> int:
+def count_object_lines(block: bytes) -> int:
     """How many lines there are, where each of them begins and ends with a brace; 0 for any other block."""
     end = len(block) - block.endswith(b"\n")
     lines = block.count(b"\n", 0, end) + 1
     within = block.count(b"}\n{", 0, end) + block.count(b"}\r\n{", 0, end)
-    return (
-        lines
-        if within == lines - 1 and block.startswith(b"{") and block[max(0, end - 2) : end].rstrip(b"\r").endswith(b"}")
-        else 0
-    )
+    begins, ends = block.startswith(b"{"), block[max(0, end - 2) : end].rstrip(b"\r").endswith(b"}")
+    return lines if begins and ends and within == lines - 1 else 0
 
 
-def _deep(block: bytes, lines: int) -> bool:
-    """Whether a line may open more brackets than the parser's stack bears."""
-    if block.count(b"{") + block.count(b"[") <= lines + _DEEP:
+def _is_too_deep(block: bytes, lines: int) -> bool:
+    """Whether a line may open more brackets than the parser's stack can take."""
+    if block.count(b"{") + block.count(b"[") <= lines + _MAX_BRACKETS:
         return False
     import numpy as np
 
     text = np.frombuffer(block, dtype=np.uint8)
     starts = np.concatenate(([0], np.flatnonzero(text[:-1] == 10) + 1))
-    return bool(np.add.reduceat(((text == 123) | (text == 91)).astype(np.int32), starts).max() > _DEEP)
+    return bool(np.add.reduceat(((text == 123) | (text == 91)).astype(np.int32), starts).max() > _MAX_BRACKETS)
 
 
-def _says(instruction: Any, output: Any) -> bool:
-    """Whether no row is blank in both. Only where a first character may be a space is a text looked at."""
+def _no_row_is_blank(instruction: Any, output: Any) -> bool:
+    """Whether no row is blank in both columns. A text is only looked at where its first character may be a space."""
     import numpy as np
 
     doubtful = np.flatnonzero(_may_be_blank(instruction))
-    return all(instruction[place].as_py().strip() or output[place].as_py().strip() for place in doubtful.tolist())
+    return all(instruction[index].as_py().strip() or output[index].as_py().strip() for index in doubtful.tolist())
 
 
 def _may_be_blank(column: Any) -> Any:

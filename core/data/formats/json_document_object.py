@@ -10,12 +10,12 @@ import msgspec
 from core.base.errors import DataError
 from core.data.cells import JSON
 from core.data.columns.turns import as_turns
-from core.data.formats.json_array import Elements, read_array
-from core.data.formats.record_intake import Intake
+from core.data.formats.json_document_array import ArrayElements, read_array
+from core.data.formats.record_intake import RowCollector
 
 
-class _View:
-    """Bytes that are held already, read as a stream without a second copy of the whole."""
+class _MemorySource:
+    """Bytes in memory, read as a stream without a second copy of the whole."""
 
     def __init__(self, view: memoryview) -> None:
         self._view = view
@@ -31,56 +31,61 @@ class _View:
         self._view = self._view[:0]
 
 
-def read_object(content: bytes, intake: Intake) -> None:
+def read_object(content: bytes, collector: RowCollector) -> None:
+    """Hand every record of the object to `collector`. Raises DataError where it is not clear which part has the
+    rows."""
     try:
         members = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(
             f"this is not JSON: {error}",
-            intake.where,
-            "Mend it at the place named, or save one object a line as .jsonl",
+            collector.where,
+            "Fix it there, or save one object a line as .jsonl",
         ) from error
     heads = {name: bytes(memoryview(value)[:4096]).lstrip() for name, value in members.items()}
     lists = [name for name, head in heads.items() if head.startswith(b"[")]
     with_rows = [name for name in lists if heads[name][1:].lstrip().startswith(b"{")]
     if any(_are_turns(members[name]) for name in with_rows):
-        intake.take(1, _loaded(content, intake), len(content))  # one row, with chat turns in it
+        collector.take(1, _decode(content, collector), len(content))  # one row, with chat turns in it
     elif _are_columns(members, heads, with_rows):
-        _read_columns(members, intake)
+        _read_columns(members, collector)
     elif len(with_rows) == 1:
-        read_array(_View(memoryview(members[with_rows[0]])), len(content), intake)
+        read_array(_MemorySource(memoryview(members[with_rows[0]])), len(content), collector)
     elif with_rows:
-        do = "Keep one list of objects in it, or save one object a line as .jsonl (pandas: to_json(path, orient='records', lines=True))"
+        do = (
+            "Keep one list of objects in it, or save one object a line as .jsonl "
+            "(pandas: to_json(path, orient='records', lines=True))"
+        )
         raise DataError(
-            f"it holds {len(lists)} lists ({', '.join(lists[:10])}), and it is unclear which has the rows",
-            intake.where,
+            f"it holds {len(lists)} lists ({', '.join(lists[:10])}), and it is not clear which one has the rows",
+            collector.where,
             do,
         )
     else:
-        intake.take(1, _loaded(content, intake), len(content))
+        collector.take(1, _decode(content, collector), len(content))
 
 
-def _loaded(content: bytes, intake: Intake) -> Any:
+def _decode(content: bytes, collector: RowCollector) -> Any:
     try:
         return JSON.decode(content.decode("utf-8", "replace"))
     except (JSONDecodeError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise DataError(
-            f"this is not JSON: {why}", intake.where, "Mend it, or save one object a line as .jsonl"
+            f"this is not JSON: {why}", collector.where, "Fix it, or save one object a line as .jsonl"
         ) from error
 
 
 def _are_turns(text: msgspec.Raw) -> bool:
     """Whether a list of objects is one of chat turns, by its first element."""
     try:
-        _, first = next(iter(Elements(_View(memoryview(text)))))
+        _, first = next(iter(ArrayElements(_MemorySource(memoryview(text)))))
     except (JSONDecodeError, RecursionError):
         return False
     return as_turns([first]) is not None
 
 
 def _are_columns(members: dict[str, msgspec.Raw], heads: dict[str, bytes], with_rows: list[str]) -> bool:
-    """Whether every member is a list, or every one an object, and lists that hold rows are not all there is."""
+    """Whether the members are columns: all of them objects, or all of them lists and not only lists of rows."""
     if len(members) > 1 and all(head.startswith(b"{") for head in heads.values()):
         return True
     if not members or not all(head.startswith(b"[") for head in heads.values()) or len(with_rows) == len(members):
@@ -90,23 +95,23 @@ def _are_columns(members: dict[str, msgspec.Raw], heads: dict[str, bytes], with_
     )
 
 
-def _read_columns(members: dict[str, msgspec.Raw], intake: Intake) -> None:
-    """An object of columns: lists of one length, or, as pandas writes them, objects from the row's name to its
+def _read_columns(members: dict[str, msgspec.Raw], collector: RowCollector) -> None:
+    """An object of columns: lists of equal length, or, as pandas writes them, objects from a row's name to its
     value."""
     columns: dict[str, list[Any]] = {}
     for name, text in members.items():
-        value = _loaded(bytes(text), intake)
+        value = _decode(bytes(text), collector)
         columns[name] = list(value.values()) if isinstance(value, dict) else value
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{name} {length}" for name, length in list(lengths.items())[:10])
+        lengths_text = ", ".join(f"{name} {length}" for name, length in list(lengths.items())[:10])
         raise DataError(
-            f"its columns are not of one length ({said})",
-            intake.where,
+            f"its columns differ in length ({lengths_text})",
+            collector.where,
             "Write it again, or save one object a line as .jsonl",
         )
     for number, values in enumerate(zip(*columns.values(), strict=True), 1):
-        intake.take(
+        collector.take(
             number,
             dict(zip(columns, values, strict=True)),
             sum(len(value) if isinstance(value, str) else 8 for value in values),

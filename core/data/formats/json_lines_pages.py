@@ -1,5 +1,5 @@
-"""Pages of large JSONL files before they are imported: any line by its number, from an index of line ends. Knows no
-compression, and UTF-8 alone."""
+"""Pages of large JSON Lines files before they are imported: any line by its number, from an index of line ends. Reads
+uncompressed UTF-8 only."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from typing import Any
 from core.base.row import Row
 from core.data.cells import JSON, not_json
 from core.data.columns.mapping import Mapping, RowReader
-from core.data.formats.early_rows import EarlyRows, gathered, shown
+from core.data.formats.early_rows import EarlyRows, read_across_files, row_or_problem
 from core.data.formats.line_index import LONGEST, LineIndex
 
 _LONG = 1 << 14  # bytes; where lines are longer on average, fewer are read for a page
 
 
 class EarlyLines(EarlyRows):
-    """`counted`: whether every line was counted in the `seconds` given; else the first of them are there. Raises
-    OSError."""
+    """The lines of large files as rows. They are counted for at most `seconds`; where that is too short, the first of
+    them are there. Raises OSError."""
 
     def __init__(
         self,
@@ -53,20 +53,19 @@ class EarlyLines(EarlyRows):
         size = sum(index.size for index in self._indices)
         self.block = max(1, min(self.block, self.block * _LONG * max(1, self._length) // max(1, size)))
 
-    def longer(self, seconds: float) -> EarlyLines:
-        """The same after as many more seconds of counting. Raises DataError where the files changed meanwhile."""
-        self._watch.check()
+    def count_longer(self, seconds: float) -> EarlyLines:
+        self._files_seen.check()
         longer = EarlyLines(*self._again, seconds, self._indices)
-        self._watch.check()
+        self._files_seen.check()
         return longer
 
     def _read(self, first: int, limit: int) -> list[Row]:
-        rows = gathered(self._lines, self._starts, self._length, first, limit)
-        return [shown(read, first + offset, place) for offset, (place, read) in enumerate(rows)]
+        rows = read_across_files(self._lines, self._starts, self._length, first, limit)
+        return [row_or_problem(texts, first + offset, position) for offset, (position, texts) in enumerate(rows)]
 
-    def _lines(self, shard: int, line: int, limit: int) -> Iterator[tuple[str, list[str] | str]]:
-        within = f"{self._names[shard]}, " if self._several else ""
-        for offset, content in enumerate(self._indices[shard].read(line, limit)):
+    def _lines(self, file: int, line: int, limit: int) -> Iterator[tuple[str, list[str] | str]]:
+        within = f"{self._names[file]}, " if self._several else ""
+        for offset, content in enumerate(self._indices[file].read(line, limit)):
             yield f"{within}line {line + offset + 1}", self._row(content)
 
     def _row(self, line: bytes) -> list[str] | str:

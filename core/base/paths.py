@@ -1,0 +1,41 @@
+"""Paths as the user types them, made absolute. A name may be anything, also far too long for the file system: nothing
+here raises."""
+
+from __future__ import annotations
+
+import os
+
+DEMO = "demo"
+"""The name of the embedded data and of the embedded model, whatever files are called the same."""
+
+
+def absolute_path(text: str, folder: str | os.PathLike[str] = "") -> str:
+    """`text` as an absolute path, seen from `folder`, the working directory where that is empty. `~` is the home
+    folder. The path need not exist."""
+    path = os.path.join(folder, os.path.expanduser(text))
+    try:
+        path = os.path.join(os.getcwd(), path)
+    except OSError:  # the working directory was removed
+        return path
+    # `a/../b` is only shortened where it names the same file: `a` may be a link
+    short = os.path.normpath(path)
+    return short if ".." not in path.split(os.sep) or _is_same_file(short, path) else path
+
+
+def existing_path(text: str, folder: str | os.PathLike[str] = "") -> str | None:
+    """`text` as an absolute path where a file or folder exists there; None where none does, or none can be seen."""
+    path = absolute_path(text, folder)
+    return path if text and os.path.exists(path) else None
+
+
+def absolute_name(name: str, folder: str | os.PathLike[str] = "") -> str:
+    """The name of a model: a path that exists as an absolute one, so that any process finds it; `demo`, hub names and
+    what does not exist as they are."""
+    return name if name == DEMO else existing_path(name, folder) or name
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,80 @@
+"""Arrow IPC files, feather and streams, also those of a folder saved by `datasets`, which is never imported: reading,
+and pages before the import. Not written.
+
+pyarrow is imported inside: it costs a tenth of a second that the first paint does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from core.data.columns.mapping import Mapping
+from core.data.columns.settled_columns import SAMPLE_ROWS
+from core.data.formats.arrow_validation import validated_batch
+from core.data.formats.early_rows import MAX_OPEN_FILES, EarlyRows, HeadRows
+from core.data.formats.record_batches import BatchReader, batch_rows, early_facts, first_line, report_damaged
+from core.data.formats.record_intake import Facts, RowCollector
+
+
+def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
+    """Hand every row to `collector`, as arrays. Progress is in files: a stream does not say how many rows it has.
+
+    A file that is damaged, or that lacks a column the others have, is a problem, and the others stay; where it is the
+    only one, DataError.
+    """
+    import pyarrow as pa
+
+    for index, path in enumerate(paths):
+        # read, not mapped: a file that shrinks while it is mapped kills the process
+        with pa.OSFile(str(path)) as source:
+            try:
+                batches = _open_batches(source)
+            except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+                report_damaged(f"this is no complete Arrow stream: {first_line(error)}", path, paths, collector)
+                continue
+            reader = BatchReader(path, paths, collector)
+            first = next(reader.until_damage(batches), None)
+            if first is not None and reader.learn(first.schema.names, partial(first.slice, 0, SAMPLE_ROWS)):
+                for _ in reader.read(_in_small_batches(first, batches)):
+                    pass
+        collector.progress(index + 1, len(paths))
+
+
+def open_early(paths: Sequence[Path], where: str, mapping: Mapping | None) -> tuple[EarlyRows, Facts]:
+    """Every row by its index; none where the files are too many, or a batch too large to be read for one page. Raises
+    DataError, OSError."""
+    if len(paths) > MAX_OPEN_FILES:
+        return HeadRows(where, paths, []), Facts(mapping or Mapping(), (), [], 0)
+    from core.data.formats.arrow_pages import ArrowMessages, EarlyArrow
+
+    files = [ArrowMessages(path) for path in paths]
+    names = files[0].names
+    if not all(file.usable for file in files):
+        return HeadRows(where, paths, []), early_facts(names, mapping, where, lambda: [])
+    facts = early_facts(names, mapping, where, lambda: files[0].read(names, 0, SAMPLE_ROWS))
+    return EarlyArrow(where, paths, files, facts.mapping), facts
+
+
+def _open_batches(source: Any) -> Iterator[Any]:
+    """The batches of an Arrow file or stream, which is told by its first bytes."""
+    import pyarrow as pa
+
+    magic = source.read(6)
+    source.seek(0)
+    if magic == b"ARROW1":
+        file = pa.ipc.open_file(source)
+        # no generator: damage in one batch would end it
+        return map(lambda index: validated_batch(file.get_batch(index)), range(file.num_record_batches))
+    return map(validated_batch, pa.ipc.open_stream(source))
+
+
+def _in_small_batches(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    """In pieces of some megabytes: a writer may have put a million rows into one batch."""
+    for batch in chain((first,), rest):
+        rows = batch_rows(len(batch), batch.nbytes)
+        for start in range(0, len(batch), rows):
+            yield batch.slice(start, rows)

@@ -1,0 +1,241 @@
+"""CSV and TSV with a header: reading, the first rows before the import, and writing. Streams: what is in memory is a
+batch of rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.base.errors import DataError
+from core.base.row import COLUMNS
+from core.data.columns.mapping import Mapping, blank, explain_missing
+from core.data.columns.settled_columns import SAMPLE_CHARS, SAMPLE_ROWS
+from core.data.formats.early_rows import EarlyRows
+from core.data.formats.record_intake import BATCH_CHARS, BATCH_ROWS, Facts, RowCollector
+from core.data.formats.text_decoding import ByteSource, explain_encoding, open_utf8, split_blocks
+from core.data.formats.text_files import open_head, read_text_files, write_text_batches
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_LONGEST_CELL = 64 << 20  # characters; a quote that is never closed swallows rows up to here, not all memory
+_LONGEST_ROW = 50_000  # lines, for the same reason
+
+_NumberedRow = tuple[int, list[str]]
+"""The number of a row's first line, and its fields."""
+_TakeRows = Callable[[list[_NumberedRow]], None]
+
+
+class DelimitedFormat:
+    """Values separated by `delimiter`, which a file's header may overrule: Excel writes semicolons in many
+    countries."""
+
+    def __init__(self, delimiter: str) -> None:
+        self._delimiter = delimiter
+
+    def read_files(self, paths: Sequence[Path], collector: RowCollector) -> None:
+        """Hand every row to `collector`. A row that does not fit the header is a problem, and the others stay."""
+        read_text_files(paths, collector, self._read_file)
+
+    def open_early(self, paths: Sequence[Path], where: str, mapping: Mapping | None) -> tuple[EarlyRows, Facts]:
+        """The first rows. Raises DataError, OSError."""
+        return open_head(paths, where, mapping, self._read_file)
+
+    @contextmanager
+    def open_writer(self, stream: Any) -> Iterator[Callable[[pa.RecordBatch], None]]:
+        """The function that writes one batch to the binary `stream`; every value is quoted."""
+        yield write_text_batches(stream, self._encode_rows([[column] for column in COLUMNS]), self._encode_rows)
+
+    def _read_file(self, path: Path, collector: RowCollector) -> None:
+        csv.field_size_limit(_LONGEST_CELL)
+        source = open_utf8(path, collector.problems)
+        try:
+            _read_source(source, path.stat().st_size, collector, self._delimiter)
+        finally:
+            source.close()
+
+    def _encode_rows(self, columns: Sequence[Sequence[str]]) -> bytes:
+        out = io.StringIO(newline="")
+        writer = csv.writer(out, delimiter=self._delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        writer.writerows(zip(*columns, strict=True))
+        return out.getvalue().encode()
+
+
+class _UnclosedQuote(Exception):
+    """A row has more lines than a row can have."""
+
+
+class _NumberedLines:
+    """The stream as text lines for `csv`, which wants each with its line end. `undecoded` says of lines that are not
+    UTF-8, by number, what is wrong and what to do.
+
+    The lines of the row that is being read are kept: where its quotes turn out to be wrong, those after its first are
+    read again, as rows.
+    """
+
+    def __init__(self, source: ByteSource) -> None:
+        self._fresh = self._decoded(source)
+        self._again: deque[str] = deque()
+        self._row: list[str] = []
+        self.number = 0
+        self.undecoded: dict[int, tuple[str, str]] = {}
+
+    def _decoded(self, source: ByteSource) -> Iterator[str]:
+        number = 0
+        for block in split_blocks(source):
+            for line in block.split(b"\n")[: -1 if block.endswith(b"\n") else None]:
+                number += 1
+                try:
+                    yield line.decode() + "\n"
+                except UnicodeDecodeError as error:
+                    self.undecoded[number] = explain_encoding(line, error.start)
+                    yield line.decode("utf-8", "replace") + "\n"
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if len(self._row) >= _LONGEST_ROW:
+            raise _UnclosedQuote
+        line = self._again.popleft() if self._again else next(self._fresh)
+        self.number += 1
+        self._row.append(line)
+        return line
+
+    def begin_row(self) -> None:
+        """A row begins with the next line."""
+        self._row = []
+
+    def go_back(self, kept: int) -> None:
+        """Of the lines since `begin_row`, give those after the first `kept` again."""
+        lines = self._row[kept:]
+        self._again.extendleft(reversed(lines))
+        self.number -= len(lines)
+        self._row = []
+
+    def take_undecoded(self) -> dict[int, tuple[str, str]]:
+        """The lines up to here that are not UTF-8, each only once."""
+        passed = {number: words for number, words in self.undecoded.items() if number <= self.number}
+        for number in passed:
+            del self.undecoded[number]
+        return passed
+
+
+def _read_source(source: ByteSource, total: int, collector: RowCollector, delimiter: str) -> None:
+    lines = _NumberedLines(source)
+    first = next((line for line in lines if line.strip()), "")
+    if lines.undecoded:
+        what, advice = lines.undecoded[lines.number]
+        raise DataError(f"the header, line {lines.number}: {what}", collector.where, advice)
+    if delimiter not in first:
+        delimiter = next((other for other in ("\t", ";", ",") if other in first), delimiter)
+    lines.go_back(lines.number - 1)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        header = next(reader, [])
+    except (csv.Error, _UnclosedQuote) as error:
+        what = _quote_problem(str(error)) or "a quote is not closed"
+        do = "Save it with line feeds (LF) between rows"
+        raise DataError(f"the header, line {lines.number}: {what}", collector.where, do) from error
+    rows = _fitting_rows(reader, lines, len(header), collector)
+    sample: list[_NumberedRow] = []
+    chars = 0
+    for number, fields in rows:
+        sample.append((number, fields))
+        chars += sum(map(len, fields))
+        if len(sample) >= SAMPLE_ROWS or chars >= SAMPLE_CHARS:
+            break
+    collector.columns.learn(header, [dict(zip(header, fields, strict=True)) for _, fields in sample])
+    collector.columns.check(collector.where)
+    take_rows = (
+        _take_as_is(collector, header) if collector.columns.mapping.plain else _take_by_reader(collector, header)
+    )
+    batch: list[_NumberedRow] = []
+    chars = 0
+    for number, fields in chain(sample, rows):
+        batch.append((number, fields))
+        chars += sum(map(len, fields))
+        if len(batch) >= BATCH_ROWS or chars >= BATCH_CHARS:
+            take_rows(batch)
+            collector.progress(source.done, total)
+            batch, chars = [], 0
+    take_rows(batch)
+
+
+def _take_as_is(collector: RowCollector, header: list[str]) -> _TakeRows:
+    """For a mapping that takes every column as it is."""
+    names = [collector.columns.mapping.source(column) for column in COLUMNS]
+    positions = [header.index(name) if name in header else -1 for name in names]
+
+    def take_rows(batch: list[_NumberedRow]) -> None:
+        good = []
+        for number, fields in batch:
+            row = [fields[position] if position >= 0 else "" for position in positions]
+            if blank(row[0], row[3]):
+                collector.problems.add(number, explain_missing([]))
+            else:
+                good.append(row)
+        if good:
+            collector.put(list(zip(*good, strict=True)))
+
+    return take_rows
+
+
+def _take_by_reader(collector: RowCollector, header: list[str]) -> _TakeRows:
+    positions = [header.index(name) if name in header else -1 for name in collector.columns.reader.sources]
+
+    def take_rows(batch: list[_NumberedRow]) -> None:
+        values = [[fields[position] if position >= 0 else None for position in positions] for _, fields in batch]
+        collector.put_values([number for number, _ in batch], values)
+
+    return take_rows
+
+
+def _fitting_rows(
+    reader: Iterator[list[str]], lines: _NumberedLines, width: int, collector: RowCollector
+) -> Iterator[_NumberedRow]:
+    """The rows as wide as the header; the others are problems, and cost no line but their first."""
+    while True:
+        lines.begin_row()
+        start = lines.number + 1
+        fields: list[str] | None = []
+        try:
+            fields = next(reader, None)
+            what = ""
+        except _UnclosedQuote:
+            what = f"a quote opened here is not closed within {_LONGEST_ROW:,} lines"
+        except csv.Error as error:
+            what = _quote_problem(str(error))
+        if fields is None:
+            return
+        if not what and fields and len(fields) != width:
+            what = f"{len(fields)} fields where the header has {width}"
+        several = lines.number > start
+        if what and several:
+            lines.go_back(1)
+        if undecoded := lines.take_undecoded():
+            for number, (why, advice) in undecoded.items():
+                collector.problems.add(number, why, advice)
+        elif what:
+            if several and "quote" not in what:
+                what += " (a quote opened here may not be closed)"
+            collector.problems.add(start, what)
+        elif fields:
+            yield start, fields
+
+
+def _quote_problem(error: str) -> str:
+    """What `csv` says, in our words where a quote is wrong."""
+    if "expected after" in error:
+        return "text follows a closing quote; a quote inside a quoted field is written twice"
+    if "unexpected end" in error:
+        return "a quote opened here is not closed"
+    if "field limit" in error:
+        return f"a quote opened here is not closed within {_LONGEST_CELL >> 20} MB"
+    return error

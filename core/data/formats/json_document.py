@@ -1,0 +1,83 @@
+"""A .json file: an array of records, an object that holds one list or columns, a single record, or, by its first line,
+JSON lines. Not written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from json import JSONDecodeError
+from pathlib import Path
+
+import msgspec
+
+from core.data.cells import JSON
+from core.data.columns.mapping import Mapping
+from core.data.formats.early_rows import EarlyRows, HeadRows
+from core.data.formats.json_document_array import read_array
+from core.data.formats.json_document_object import read_object
+from core.data.formats.json_lines import read_lines
+from core.data.formats.record_intake import Facts, RowCollector
+from core.data.formats.text_decoding import BLOCK, ByteSource, open_utf8
+from core.data.formats.text_files import open_head, read_text_files
+
+_FIRST_LINE = 1 << 20  # bytes within which a first line must end to be judged before the import
+
+
+def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
+    """Hand every row to `collector`, each file by its own shape."""
+    read_text_files(paths, collector, read_file)
+
+
+def open_early(paths: Sequence[Path], where: str, mapping: Mapping | None) -> tuple[EarlyRows, Facts]:
+    """The first rows; none of an object, which is read whole or not at all: not by the process that has the screen.
+    Raises DataError, OSError."""
+    if _is_object(paths[0]):
+        return HeadRows(where, paths, []), Facts(mapping or Mapping(), (), [], 0)
+    return open_head(paths, where, mapping, read_file)
+
+
+def read_file(path: Path, collector: RowCollector) -> None:
+    """Hand every row of one file to `collector`."""
+    source = open_utf8(path)
+    try:
+        shape = _shape(source)
+    finally:
+        source.close()
+    source = open_utf8(path, collector.problems)
+    try:
+        if shape == "lines":
+            read_lines(source, path.stat().st_size, collector)
+        elif shape == "array":
+            read_array(source, path.stat().st_size, collector)
+        else:
+            read_object(source.read(), collector)
+    finally:
+        source.close()
+
+
+def _shape(source: ByteSource) -> str:
+    head = source.read(1 << 16).lstrip()
+    if not head.startswith(b"{"):
+        return "array" if head.startswith(b"[") else "lines"
+    pieces = [head]
+    while b"\n" not in pieces[-1] and (piece := source.read(BLOCK)):
+        pieces.append(piece)
+    line, _, rest = b"".join(pieces).partition(b"\n")
+    try:
+        JSON.decode(line.decode("utf-8", "replace"))
+    except (JSONDecodeError, RecursionError):
+        return "object"  # pretty-printed over several lines
+    return "lines" if rest.strip() or source.read(BLOCK).strip() else "object"
+
+
+def _is_object(path: Path) -> bool:
+    """Whether the file is one object, as far as its beginning tells."""
+    source = open_utf8(path)
+    try:
+        head = source.read(_FIRST_LINE).lstrip()
+    finally:
+        source.close()
+    line, end, _ = head.partition(b"\n")
+    try:
+        return head.startswith(b"{") and not (end and msgspec.json.decode(line) is not None)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return True

@@ -1,0 +1,116 @@
+"""Blocks of JSON lines decoded in one call, where every line is an object of columns that are known. A block with
+anything else is refused whole, for its lines to be read one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from core.base.row import COLUMNS
+from core.data.cells import Number, cell
+from core.data.columns.mapping import blank
+from core.data.formats.json_lines_blocks import Arrays, ArrowBlockReader, count_object_lines
+from core.data.formats.record_intake import RowCollector
+
+_Value = str | int | bool | None | msgspec.UnsetType
+
+
+class BlockDecoder:
+    """Reads a block of lines in one call, ten times as fast as line by line.
+
+    Where every column is taken as it is and holds texts, whole numbers, true, false or null, no single record is looked
+    at. It knows the columns as they were when it was made: more columns need another decoder.
+    """
+
+    def __init__(self, collector: RowCollector) -> None:
+        columns = collector.columns
+        self.names = list(columns.names)
+        self._collector = collector
+        self._fields = {
+            column: f"c{self.names.index(source)}"
+            for column in COLUMNS
+            if (source := columns.mapping.source(column)) in self.names
+        }
+        self._text_decoder: msgspec.json.Decoder[Any] | None = None
+        self._any_decoder: msgspec.json.Decoder[Any] | None = None
+        self._arrow_reader: ArrowBlockReader | None = None
+        if columns.crowded or not {"instruction", "output"} <= self._fields.keys():
+            return
+        if columns.mapping.plain:
+            self._text_decoder = self._decoder(set(self._fields.values()), _Value, msgspec.UNSET)
+            if collector.arrays is not None:
+                sources = [columns.mapping.source(column) if column in self._fields else "" for column in COLUMNS]
+                self._arrow_reader = ArrowBlockReader(self.names, sources)
+        wanted = [f"c{self.names.index(name)}" if name in self.names else "none" for name in columns.reader.sources]
+        self._any_decoder = self._decoder(set(wanted), Any, None)
+        self._values = _getter(wanted)
+
+    def _decoder(self, wanted: set[str], value_type: Any, default: Any) -> msgspec.json.Decoder[Any]:
+        fields: list[tuple[str, Any, Any]] = [
+            (f"c{i}", value_type, default) if f"c{i}" in wanted else (f"c{i}", msgspec.Raw, msgspec.Raw())
+            for i in range(len(self.names))
+        ]
+        rename = {f"c{i}": name for i, name in enumerate(self.names)}
+        record = msgspec.defstruct(
+            "Record", fields, rename=rename, forbid_unknown_fields=True, gc=False, namespace={"none": None}
+        )
+        return msgspec.json.Decoder(record, float_hook=Number)
+
+    def read_arrays(self, block: bytes) -> list[Arrays] | None:
+        """The rows of `block` as Arrow arrays, None where it must be read another way. Called by several threads.
+
+        What was read with the names known then stays right when more are learned: the block holds none of those. Before
+        the first row there is nothing, because the guess of the columns may still change.
+        """
+        return self._arrow_reader.read(block) if self._arrow_reader is not None and self._collector.rows else None
+
+    def read(self, block: bytes, number: int) -> bool:
+        """Hand on the rows of `block`, whose first line has this number; False where it is refused, and nothing was
+        taken."""
+        if self._text_decoder is not None:
+            records = _decode_block(self._text_decoder, block)
+            if records is not None and self._put_texts(records):
+                return True
+        if self._any_decoder is None or (records := _decode_block(self._any_decoder, block)) is None:
+            return False
+        self._collector.put_values(range(number, number + len(records)), list(map(self._values, records)))
+        return True
+
+    def _put_texts(self, records: list[Any]) -> bool:
+        columns = []
+        for column in COLUMNS:
+            field = self._fields.get(column)
+            values = [getattr(record, field) for record in records] if field else [""] * len(records)
+            if column in ("instruction", "output") and (None in values or msgspec.UNSET in values):
+                return False
+            columns.append(
+                [value if type(value) is str else "" if value is msgspec.UNSET else _text(value) for value in values]
+            )
+        if any(blank(instruction, output) for instruction, output in zip(columns[0], columns[3], strict=True)):
+            return False
+        self._collector.put(columns)
+        return True
+
+
+def _decode_block(decoder: msgspec.json.Decoder[Any], block: bytes) -> list[Any] | None:
+    """The objects of the lines, one a line; None where a line is no object, is blank, or holds several."""
+    lines = count_object_lines(block)
+    if not lines:
+        return None
+    try:
+        records = decoder.decode_lines(block)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return records if len(records) == lines else None
+
+
+def _getter(fields: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
+    get = attrgetter(*fields)
+    return get if len(fields) > 1 else lambda record: (get(record),)
+
+
+def _text(value: Any) -> str:
+    return str(value) if type(value) is int else cell(value)
