@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 FLUSH = 0.1  # seconds at least between two paints of what has arrived
 LOOK_AGAIN = 3.0  # seconds between two looks whether a run that trains has ended
 RUNS_WATCHED = 5
-STOP = key_of("chat.stop")
-ASK = key_of("chat.ask")
+STOP = key_of("chat.stop_answer")
+ASK = key_of("chat.ask_question")
 IDLE = f"{ASK} asks"
 NO_REASONING = "This template asks for no reasoning."
 AGAIN = f"{ASK} tries again"
@@ -58,7 +58,7 @@ class ChatScreen(Room):
 
     SCOPE: ClassVar[Scope] = "chat"
     CSS_PATH = "screen.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("chat"))
+    BINDINGS: ClassVar[list[BindingType]] = bindings("chat")
     AUTO_FOCUS = "#instruction"
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - as the base class has it
 
@@ -165,7 +165,7 @@ class ChatScreen(Room):
         self._tuned, self._scanned = tuned, model
         self._show_how()
         if not self._offer_tuned() and new:
-            self._hint(f"A tuned model is ready: {key_of('chat.adapter')} asks {new[0]}")
+            self._hint(f"A tuned model is ready: {key_of('chat.next_adapter')} asks {new[0]}")
         if training and self.is_current:
             self._look_again = self.set_timer(LOOK_AGAIN, self._look_for_tuned)
 
@@ -182,7 +182,7 @@ class ChatScreen(Room):
         if not self._tuned or self.suiron.session.adapter:
             self._finish.show_state(IDLE)
             return False
-        self._finish.show_state(IDLE, f"a tuned model is ready: {key_of('chat.adapter')} asks {self._tuned[0].run}")
+        self._finish.show_state(IDLE, f"a tuned model is ready: {key_of('chat.next_adapter')} asks {self._tuned[0].run}")
         return True
 
     def action_next_adapter(self) -> None:
@@ -203,7 +203,7 @@ class ChatScreen(Room):
     def action_toggle_base(self) -> None:
         """Ask the base model beneath the adapter, or the tuned one again; nothing is loaded anew."""
         if not self.suiron.session.adapter:
-            self._hint(f"The base model is asked already; {key_of('chat.adapter')} chooses a tuned one.")
+            self._hint(f"The base model is asked already; {key_of('chat.next_adapter')} chooses a tuned one.")
             return
         self._beneath = not self._beneath
         self._show_how()
@@ -326,7 +326,7 @@ class ChatScreen(Room):
             if tuned.run == adapter:
                 return tuned
         raise RunError(
-            f"it has no adapter on {model}", adapter, f"{key_of('chat.adapter')} chooses the base model or another run"
+            f"it has no adapter on {model}", adapter, f"{key_of('chat.next_adapter')} chooses the base model or another run"
         )
 
     @property

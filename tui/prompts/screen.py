@@ -44,11 +44,11 @@ class PromptsScreen(Room):
     begun."""
 
     SCOPE: ClassVar[Scope] = "prompts"
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("prompts"))
+    BINDINGS: ClassVar[list[BindingType]] = bindings("prompts")
     CSS_PATH = "screen.tcss"
     AUTO_FOCUS = "#sheet"
     UNSAVED_WORDS: ClassVar[str] = (
-        f"The template in the room {room_name('prompts')} ({key_of('app.prompts')}) is not saved: {key_of('prompts.save')} saves it there;"
+        f"The template in the room {room_name('prompts')} ({key_of('app.prompts')}) is not saved: {key_of('prompts.save_template')} saves it there;"
         " {key} again leaves without it."
     )
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - Textual's own declaration is no ClassVar
@@ -200,7 +200,7 @@ class PromptsScreen(Room):
             self.suiron.remember(row=laid.row.index)
         same = before is not None and before.row == laid.row and before.request.view == laid.request.view
         keys = (
-            f"{key_of('prompts.save')} saves it as your own, Tab goes to the row and back, Esc leaves"
+            f"{key_of('prompts.save_template')} saves it as your own, Tab goes to the row and back, Esc leaves"
             if self.editing
             else ""
         )
@@ -264,7 +264,7 @@ class PromptsScreen(Room):
 
     def action_next_template(self, by: int = 1) -> None:
         if self._draft is not None:
-            self.tell(f"A template is being written: {key_of('prompts.save')} saves it, Esc in the editor leaves it.")
+            self.tell(f"A template is being written: {key_of('prompts.save_template')} saves it, Esc in the editor leaves it.")
             return
         names = [AS_DRAWN, *(self._laid.names if self._laid is not None else ())]
         here = names.index(self._template) if self._template in names else 0
@@ -390,7 +390,7 @@ class PromptsScreen(Room):
         self._drop_draft()
         self._template = name
         self._desk.forget_templates()
-        self.tell(f"Saved: {path}. {key_of('prompts.mixture')} gives it a weight in the mixture.")
+        self.tell(f"Saved: {path}. {key_of('prompts.edit_mixture')} gives it a weight in the mixture.")
         self._ask()
 
     def _drop_draft(self) -> None:
@@ -405,7 +405,7 @@ class PromptsScreen(Room):
             self.remove_class("-editing")
             self.set_focus(self._sheet)
             self.tell(
-                f"Not saved yet: {key_of('prompts.save')} saves it, {key_of('prompts.edit')} goes on writing, Esc drops it."
+                f"Not saved yet: {key_of('prompts.save_template')} saves it, {key_of('prompts.edit_template')} goes on writing, Esc drops it."
             )
         elif self._draft is not None:
             self._drop_draft()

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.message import Message
@@ -18,7 +18,7 @@ from core.base.errors import RunError
 from core.base.safe_text import safe_line
 from core.runs.setting_texts import SETTINGS, Setting, texts_of, with_texts
 from core.runs.spec import RunSpec
-from tui.actions import ACTIONS
+from tui.actions import ACTIONS, bindings
 
 NOTE_BELOW = 12  # rows of a form that stands beside the curve, one setting a row
 _ALLOWED = r"[0-9eE.+\-_]*"
@@ -30,10 +30,7 @@ _ROOM_KEYS = {
 class PresetChoice(Static, can_focus=True):
     """Which preset the fields were filled from: left and right, Enter or a click take the next."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,enter,space", "turn(1)", "Next preset", show=False),
-        Binding("left", "turn(-1)", "Preset before", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("preset")
 
     class Turned(Message):
         def __init__(self, by: int) -> None:

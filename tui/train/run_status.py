@@ -104,7 +104,7 @@ def status_rows(reader: RunReader | None, place: str, notice: Piece, width: int)
     """The five rows of a run: progress, numbers, backend, facts, and the notice or what the run says it is doing."""
     if reader is None:
         return [
-            [("no run yet", STRONG), (f"  {key_of('train.start')} starts one with the settings shown", MUTED)],
+            [("no run yet", STRONG), (f"  {key_of('train.start_run')} starts one with the settings shown", MUTED)],
             [],
             [],
             [],

@@ -39,7 +39,7 @@ class TrainScreen(Room):
     return."""
 
     SCOPE: ClassVar[Scope] = "train"
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("train"))
+    BINDINGS: ClassVar[list[BindingType]] = bindings("train")
     CSS_PATH = "screen.tcss"
     AUTO_FOCUS = "#preset"
     HORIZONTAL_BREAKPOINTS = [(0, "-small"), (76, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual's own declaration is no ClassVar
@@ -174,7 +174,7 @@ class TrainScreen(Room):
             self._fail(error)
             return
         if app.dataset is None:
-            self._say(f"The data is still opening. {key_of('train.start')} starts when it stands.", bad=True)
+            self._say(f"The data is still opening. {key_of('train.start_run')} starts when it stands.", bad=True)
             return
         base, trouble = base_spec(app.session, form.preset, app.dataset)
         if trouble is not None:
@@ -189,7 +189,7 @@ class TrainScreen(Room):
         reader = self._reader
         if reader is not None and not reader.status.ended and self._asked != "start":
             self._ask(
-                "start", f"A run is {reader.status.state}. {key_of('train.start')} again starts another beside it."
+                "start", f"A run is {reader.status.state}. {key_of('train.start_run')} again starts another beside it."
             )
             return
         self._starting = True
@@ -222,7 +222,7 @@ class TrainScreen(Room):
         if reader is None or reader.status.ended:
             self._say_briefly("No run to stop here.")
         elif self._asked != "stop":
-            self._ask("stop", f"{key_of('train.stop')} again to stop this run.")
+            self._ask("stop", f"{key_of('train.stop_run')} again to stop this run.")
         else:
             self._say("Asked to stop; it obeys at its next step and saves its adapter.")
             self.run_worker(self._request_stop(reader.folder), group="stop")

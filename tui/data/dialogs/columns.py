@@ -1,4 +1,4 @@
-"""The dialog that shows what each of the six columns is taken from, and changes it by one key. Guesses nothing itself,
+"""The dialog that shows what each of the six columns is taken from, and lets the user change it. Guesses nothing itself,
 reads no file."""
 
 from __future__ import annotations
@@ -10,22 +10,23 @@ from typing import Any, ClassVar
 import msgspec
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Static
 
 from core.base.row import COLUMNS, OPTIONAL
 from core.base.safe_text import safe_line
 from core.data.columns.mapping import Mapping, Pick, read_row
+from tui.actions import bindings, key_hints
 from tui.common.choices import MUTED, STRONG, WARN, Choices, Line, fit_end
-from tui.common.list_dialog import Panel
+from tui.common.list_dialog import ListDialog
 from tui.data.widgets.hits import fit
 
 HOW = {
-    "text": "as it stands",
-    "first": "first of the list",
-    "think": "the reasoning in it",
-    "answer": "what follows its reasoning",
+    "text": "as it is",
+    "first": "first item of the list",
+    "think": "its reasoning",
+    "answer": "the text after its reasoning",
     "user": "last question of the chat",
     "earlier": "chat before the question",
     "assistant": "last reply of the chat",
@@ -37,35 +38,38 @@ Candidates = Callable[[str, Sequence[str], Sequence[Record[str, Any]]], list[Pic
 
 
 def find_candidates(column: str, names: Sequence[str], rows: Sequence[Record[str, Any]]) -> list[Pick]:
-    """Every sensible source of a column, the likeliest first, nothing last."""
+    """Every sensible source of a column, the most likely first, nothing last."""
     from core.data.columns.guess import candidates
 
     return candidates(column, names, rows)
 
 
 class ColumnsChoice(msgspec.Struct, frozen=True):
-    """mapping: as the person wants it, `by_hand`; keep: whether it is saved for the next time too."""
+    """The mapping that the user chose."""
 
     mapping: Mapping
+    """What each column is taken from, `by_hand`."""
     keep: bool = True
+    """Whether it is saved for the next time."""
 
 
-class ColumnsDialog(Panel[ColumnsChoice]):
-    """Gives a ColumnsChoice; None where all stays as it is.
+class ColumnsDialog(ListDialog[ColumnsChoice]):
+    """Gives a ColumnsChoice; None where nothing changes.
 
-    name: of the source; mapping: the one in force or guessed; names: the source's columns; rows: a few of its records
+    name: of the source; mapping: the current one, or a guess; names: the source's columns; rows: a few of its records
     as they were read, of which the first three are shown; where: the file that a kept mapping is saved in; candidates:
     what a column can be taken from.
     """
 
-    KEY_WORDS = "←→ another source · Enter takes it all · s keep or not · Esc"
+    KEY_WORDS = key_hints(
+        ("candidates", "columns.previous_source", "columns.next_source"),
+        ("applies", "list.choose"),
+        ("keep or not", "columns.toggle_keep"),
+        ("closes", "dialog.close"),
+    )
     AUTO_FOCUS = "#columns"
     TALL = True
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,space", "change(1)", show=False),
-        Binding("left", "change(-1)", show=False),
-        Binding("s", "keep", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("columns")
     DEFAULT_CSS = """
     ColumnsDialog > #box { max-width: 116; }
     ColumnsDialog #why { height: 2; margin: 0 0 0 2; color: $text-muted; }
@@ -142,7 +146,7 @@ class ColumnsDialog(Panel[ColumnsChoice]):
 
     @on(Choices.Moved, "#columns")
     def _look(self) -> None:
-        """Say why, and show the sample, for the column under the cursor."""
+        """Show the reason and the sample of the column under the cursor."""
         column, pick = self._column, self._pick(self._column)
         found = self._of(column)
         place = next((index for index, one in enumerate(found) if (one.column, one.how) == (pick.column, pick.how)), 0)
@@ -150,8 +154,14 @@ class ColumnsDialog(Panel[ColumnsChoice]):
         why = safe_line(pick.why or ("nothing fits" if not pick.column else "chosen by hand"), 300)
         question = " Is it this one?" if column in self._unclear else ""
         self.say("#why", Content(f"{count}{why}{'.' if question else ''}{question}"))
-        enter = "Enter: it is" if self._unclear else "Enter takes it all"
-        self.keys(f"←→ another source · {enter} · s keep or not · Esc")
+        self.keys(
+            key_hints(
+                ("candidates", "columns.previous_source", "columns.next_source"),
+                ("confirms" if self._unclear else "applies", "list.choose"),
+                ("keep or not", "columns.toggle_keep"),
+                ("closes", "dialog.close"),
+            )
+        )
         self._show_sample()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -166,7 +176,7 @@ class ColumnsDialog(Panel[ColumnsChoice]):
         sample.update(sample_words(self._mapping, self._rows, self._column, width, height))
 
     def _say_kept(self) -> None:
-        words = "Also kept for the next time: " if self._keep else "For this time only; kept nowhere."
+        words = "Saved for the next time: " if self._keep else "For this time only; not saved."
         width = self.query_one("#kept").size.width
         self.say("#kept", words + fit_end(self._where, max(10, width - len(words))) if self._keep else words)
 
@@ -197,7 +207,7 @@ class ColumnsDialog(Panel[ColumnsChoice]):
         missing = [column for column in COLUMNS if column not in OPTIONAL and not self._mapping.source(column)]
         if missing:
             choices.move_to(COLUMNS.index(missing[0]))
-            self.trouble(f"{' and '.join(missing)} must be taken from somewhere: without it no row can be used.")
+            self.trouble(f"Choose a source for {' and '.join(missing)}: no row can be used without it.")
             return
         self.dismiss(ColumnsChoice(Mapping(self._mapping.picks, {}, by_hand=True), self._keep))
 
@@ -208,11 +218,11 @@ class ColumnsDialog(Panel[ColumnsChoice]):
 
 
 def sample_words(mapping: Mapping, rows: Sequence[Record[str, Any]], column: str, width: int, height: int) -> Content:
-    """The first three records as the mapping reads them, in at most `height` lines of `width` cells: whole where there
+    """The first three records as the mapping reads them, in at most `height` lines of `width` cells: in full where there
     is room, else `column` alone."""
     shown = list(rows[:3])
     if not shown:
-        return Content.styled("There is no row to show.", "$text-muted")
+        return Content.styled("There are no rows to show.", "$text-muted")
     read = [read_row(mapping, record) for record in shown]
     taken = [name for name in COLUMNS if mapping.source(name)]
     whole = height >= len(shown) * (1 + len(taken))
@@ -220,7 +230,7 @@ def sample_words(mapping: Mapping, rows: Sequence[Record[str, Any]], column: str
     parts: list[Content] = []
     for number, row in enumerate(read):
         if isinstance(row, str):
-            parts.append(Content.styled(fit(f"row {number}: it cannot be used: {row}", width), "$warning"))
+            parts.append(Content.styled(fit(f"row {number} cannot be used: {row}", width), "$warning"))
         elif whole:
             parts.append(Content.styled(fit(f"row {number}", width), "bold $primary"))
             for name in taken:
@@ -241,7 +251,7 @@ def _line(label: str, value: str, width: int, style: str) -> Content:
 
 
 def _lines(label: str, value: str, width: int, lines: int) -> list[Content]:
-    """A value on up to `lines` lines, the rest of it left out."""
+    """A value on up to `lines` lines, the rest omitted."""
     from tui.common.wrapping import line_starts
 
     if not value:

@@ -1,4 +1,4 @@
-"""The rows that could not be read and the edits that no longer fit: one a line with its number, and the one under the
+"""The dialog that lists the rows that could not be read and the edits that no longer apply, and shows the one under the
 cursor in full."""
 
 from __future__ import annotations
@@ -12,21 +12,22 @@ from textual.content import Content
 from textual.widgets import Static
 
 from core.base.safe_text import safe_line
+from tui.actions import key_hints
 from tui.common.choices import HEADING, MUTED, Choices, Line
-from tui.common.list_dialog import Panel
+from tui.common.list_dialog import ListDialog
 from tui.data.widgets.hits import fit
 
 if TYPE_CHECKING:
     from core.data.problems import Problem
 
-_EDITS = ("an edit", "this line of the edits")  # how what is said of an edit begins
+_EDITS = ("an edit", "this line of the edits")  # how the problem of an edit begins
 
 
-class ProblemsDialog(Panel[None]):
-    """problems: those that are known in words, of `count`. Nothing is given back."""
+class ProblemsDialog(ListDialog[None]):
+    """Gives nothing. problems: those that are known in words, of `count`."""
 
     TITLE_WORDS = "What could not be read"
-    KEY_WORDS = "↑↓ in full below · Esc closes"
+    KEY_WORDS = key_hints(("in full below", "list.move_up", "list.move_down"), ("closes", "dialog.close"))
     AUTO_FOCUS = "#problems-list"
     DEFAULT_CSS = """
     ProblemsDialog.-tall #problems-list { height: 1fr; min-height: 3; }
@@ -40,7 +41,7 @@ class ProblemsDialog(Panel[None]):
         rows = [problem for problem in problems if not problem.what.startswith(_EDITS)]
         self._lines: list[Problem | str] = []
         if edits:
-            self._lines += ["Edits that no longer fit and are left out; they are kept in the journal", *edits]
+            self._lines += ["Edits that no longer apply; the journal keeps them", *edits]
         file: str | None = None
         for problem in rows:
             if problem.file != file:

@@ -1,5 +1,5 @@
-"""The dialog of the mixture: which templates with which weights, what is learnt, what happens to long rows; and how
-many rows each template gets, counted over the whole data set."""
+"""The dialog for the mixture: the templates and their weights, what is trained, what happens to long rows; and how many
+rows each template gets, counted over the whole data set."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
@@ -33,25 +33,23 @@ from core.runs.prompt_texts import (
     prompt_texts,
 )
 from core.runs.spec import RunSpec
+from tui.actions import bindings, key_hints
+from tui.common.dialog import Dialog
 from tui.common.field import Field
 from tui.common.readable_error import readable
-from tui.common.room import Dialog
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
 
 WEIGHTS = "weights"
-COUNT_AFTER = 0.3  # seconds after the last key until the rows are counted
-TELL_EVERY = 50_000  # rows between two words of a count
+COUNT_AFTER = 0.3  # seconds from the last key until the rows are counted
+TELL_EVERY = 50_000  # rows between two progress messages
 
 
 class Turn(Static, can_focus=True):
-    """One of a few values: left and right, Enter or Space take the next."""
+    """A field with one of a few values; keys or a click choose the next."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,space", "turn(1)", "Next", show=False),
-        Binding("left", "turn(-1)", "Before", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("value")
 
     class Turned(Message):
         pass
@@ -77,7 +75,7 @@ class Turn(Static, can_focus=True):
 
 
 class Weight(Field):
-    """A number; empty for a template that is not in the mixture."""
+    """A number; empty for a template outside the mixture."""
 
     def __init__(self, value: str, *, id: str) -> None:
         super().__init__(value, "", id=id, restrict=r"[0-9.eE\-]*", max_length=12)
@@ -90,14 +88,9 @@ class MixtureDialog(Dialog[dict[str, str]]):
     Counting runs in a thread and is dropped when a weight changes.
     """
 
-    TITLE_WORDS = "What the rows are trained as"
+    TITLE_WORDS = "Mixture of templates"
     AUTO_FOCUS = "Weight"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "field(1)", show=False, priority=True),  # the box would scroll
-        Binding("up", "field(-1)", show=False, priority=True),
-        Binding("enter", "take", show=False),
-        Binding("f5", "take", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("mixture")
     DEFAULT_CSS = """
     MixtureDialog {
         & Horizontal { height: 1; width: 1fr; }
@@ -138,8 +131,8 @@ class MixtureDialog(Dialog[dict[str, str]]):
                         Content.styled(safe_line(words, 100), "$text-muted"), classes="share", id=f"share-{place}"
                     )
         loss = self._spec.prompt.loss_on
-        with Horizontal(id="learnt"):
-            yield Label("learnt", classes="word")
+        with Horizontal(id="trained"):
+            yield Label("trained", classes="word")
             yield Turn([*LOSSES, WEIGHTS], loss if isinstance(loss, str) else WEIGHTS, id="loss")
             yield Label("long rows", classes="word")
             yield Turn(TOO_LONGS, self._spec.prompt.too_long, id="too-long")
@@ -156,10 +149,17 @@ class MixtureDialog(Dialog[dict[str, str]]):
     def on_mount(self) -> None:
         box = self.query_one("#box", VerticalScroll)
         box.can_focus = False
-        box.border_subtitle = Content("↑↓ fields · ←→ turns · Enter takes it · Esc closes")
+        box.border_subtitle = Content(
+            key_hints(
+                ("fields", "mixture.previous_field", "mixture.next_field"),
+                ("values", "value.previous_value", "value.next_value"),
+                ("applies", "mixture.apply"),
+                ("closes", "dialog.close"),
+            )
+        )
         self._check()
 
-    # -- what stands here --
+    # -- the settings --
 
     def texts(self) -> dict[str, str]:
         """Raises RunError."""
@@ -287,7 +287,7 @@ class MixtureDialog(Dialog[dict[str, str]]):
         try:
             texts = self.texts()
         except RunError:
-            return  # the dialog says what is wrong
+            return  # the dialog already says what is wrong
         self.dismiss({key: text for key, text in texts.items() if text != prompt_texts(self._spec)[key]})
 
 
