@@ -78,11 +78,12 @@ def parse_key(text: str) -> str:
         words = words.replace("⇧", "shift+")
         if words.startswith("^"):
             words = "ctrl+" + words[1:]
-    *modifiers, key = words.split("+") if len(words) > 1 and not words.endswith("+") else [words]
-    if len(words) > 1 and words.endswith("+"):  # `ctrl++`
-        *modifiers, key = [*words[:-1].rstrip("+").split("+"), "+"]
+    if words.endswith("++"):  # `ctrl++`
+        modifiers, key = words[:-2].split("+"), "+"
+    else:
+        *modifiers, key = words.split("+") if words != "+" else [words]
     known = {_MODIFIERS.get(modifier.strip().casefold(), "") for modifier in modifiers}
-    name = _key_name(key.strip() or key)
+    name = _key_name(key.strip())
     if not name or "" in known:
         raise ValueError("no such key")
     if known & {"ctrl", "alt"} and len(name) == 1:

@@ -22,7 +22,7 @@ from textual.widgets import Static, TextArea
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
 from tui.actions import bindings, key_hints, key_of
-from tui.common.safe_editing import Editable
+from tui.common.safe_editing import EditableText
 from tui.data.widgets.field_area import FieldArea
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ class WritingScreen(ModalScreen[bool]):
         if error is None:
             self._leave(True)
         else:
-            self.say(f"Not saved: {error}")
+            self.say(f"Not kept: {error}")
 
     def action_close(self) -> None:
         if self.unsaved and not self._asked:
             self._asked = True
-            self.say(f"Not saved. {key_of('editor.keep')} saves it; {key_of('editor.close')} again discards it.")
+            self.say(f"Not kept yet. {key_of('editor.keep')} keeps it; {key_of('editor.close')} again drops it.")
         else:
             self._leave(False)
 
@@ -97,7 +97,7 @@ class FieldEditor(WritingScreen):
 
     def __init__(self, title: str, text: str, keep: Keep, draft: Draft | None = None) -> None:
         super().__init__()
-        self._title, self._editable, self._keep_text, self._draft = title, Editable(text), keep, draft
+        self._title, self._editable, self._keep_text, self._draft = title, EditableText(text), keep, draft
         self._before = draft.read() if draft is not None else None  # a small file, once
         self._area = FieldArea(self._editable.shown if self._before is None else self._before)
         self._left = False
@@ -118,7 +118,7 @@ class FieldEditor(WritingScreen):
             self.say(". ".join(self._editable.losses) + " once you keep a change.")
         if self._before is not None:
             keep, close = key_of("editor.keep"), key_of("editor.close")
-            self.say(f"This is what you were writing when Suiron ended. {keep} saves it; {close} twice discards it.")
+            self.say(f"This is what you were writing when Suiron ended. {keep} keeps it; {close} twice drops it.")
 
     def on_unmount(self) -> None:
         """The connection may be lost: what was written waits for its field to be opened again."""

@@ -26,13 +26,14 @@ from tui.actions import ACTIONS, Scope, bindings, key_of, room_name
 from tui.common.readable_error import readable
 from tui.common.room import Room
 from tui.common.run_settings import session_spec, with_settings
+from tui.common.safe_editing import editor_text
 from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen
 from tui.prompts.about_row import about_words
 from tui.prompts.problem_search import ProblemSearch
 from tui.prompts.row_view import AS_DRAWN, VIEWS, Desk, Laid, Request
 from tui.prompts.sheet import Sheet
 from tui.prompts.sheet_lines import WordLines
-from tui.prompts.template_area import TemplateArea, editable
+from tui.prompts.template_area import TemplateArea
 
 EDIT_PAUSE = 0.12  # seconds after the last key in the editor until the row is made anew
 _OWN = frozenset(action.run.partition("(")[0] for action in ACTIONS if action.scope == "prompts")
@@ -338,7 +339,7 @@ class PromptsScreen(Room):
         except OSError as error:
             self.app.call_from_thread(self.tell, str(readable(error, str(path))))
         else:
-            self.app.call_from_thread(self._begin_draft, name, editable(text))
+            self.app.call_from_thread(self._begin_draft, name, editor_text(text))
 
     def _begin_draft(self, name: str, text: str) -> None:
         self._draft, self._draft_of = text, (name, text)

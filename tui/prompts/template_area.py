@@ -6,16 +6,9 @@ from __future__ import annotations
 from textual import events
 from textual.widgets import TextArea
 
-from core.base.safe_text import safe_text
+from tui.common.safe_editing import editor_text
 
 PASTED = 300_000  # characters; a template file may have 256 KiB
-
-
-def editable(text: str) -> str:
-    """Foreign text as it may stand in an editor: line breaks as newlines, tabs kept, other control characters as
-    visible pictures."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "\t".join(safe_text(part) for part in text.split("\t"))
 
 
 class TemplateArea(TextArea):
@@ -33,4 +26,4 @@ class TemplateArea(TextArea):
         self.cursor_blink = False
 
     async def on_paste(self, event: events.Paste) -> None:
-        event.text = editable(event.text[:PASTED])  # the base class inserts it: Textual calls the handlers of both
+        event.text = editor_text(event.text[:PASTED])  # the base class inserts it: Textual calls the handlers of both

@@ -144,7 +144,7 @@ class DoctorDialog(ListDialog[Chosen]):
             self.notify(f"No fix is safe without review. {key_of('list.choose')} goes to the rows.", markup=False)
             return
         rows = "1 row" if group.count == 1 else f"{group.count:,} rows"
-        answers = key_hints(("yes", "doctor.confirm"), ("no", "doctor.decline"))
+        answers = key_hints(("confirms", "doctor.confirm"), ("cancels", "doctor.decline"))
         undo = f"{key_of('data.undo')} undoes it later."
         self.say("#ask", Content(f"{rows}: {safe_line(group.fix, 200)}?\n{answers}; {undo}"))
         self._ask(group)
