@@ -24,9 +24,9 @@ by its name, also one without a key. `^p` is Ctrl+P, `⇧Tab` is Shift+Tab.
 
 ## Your own keys
 
-Write `keys.yaml` in the configuration folder (`~/.config/suiron`, or `$SUIRON_CONFIG`): the id of an action, then its key
-or a list of its keys. The first key of a list is shown. The list replaces all built-in keys of the action; an empty list
-leaves it without a key.
+Write `keys.yaml` in the configuration folder (`~/.config/suiron`, or `$SUIRON_CONFIG`): the id of an action, then its
+key or a list of its keys. The first key of a list is shown. The list replaces all built-in keys of the action; an empty
+list leaves it without a key.
 
 ```yaml
 data.undo: ctrl+u            # or ^u
@@ -38,8 +38,9 @@ chat.toggle_base: []         # no key
 
 Keys are written as the tables below show them (`^t`, `F5`, `PgUp`, `⇧Tab`, `/`), or by name (`ctrl+t`, `pageup`,
 `shift+tab`, `slash`). Footer, help, palette and messages name your keys. Suiron reads the file when it starts. It names
-unknown ids, keys that it does not know, and keys that would mean two things at the same time, and skips those entries; the
-others count. `app.quit` and `app.help` always have a key.
+unknown ids, keys that it does not know, and keys that would mean two things at the same time, and skips those entries;
+the others count. `app.quit` and `app.help` always have a key. `python -m tools.key_table --mine` prints this page with
+your keys.
 
 Fixed keys are those of text fields, and `Tab` and `⇧Tab`, which move the focus where the tables do not list them.
 """

@@ -118,7 +118,7 @@ def test_every_binding_comes_from_the_table_and_can_be_run() -> None:
 
 def test_nothing_outside_the_table_makes_a_binding() -> None:
     makers = [name for name in MODULES if getattr(importlib.import_module(name), "Binding", None) is Binding]
-    assert makers == ["tui.actions.bindings"]
+    assert makers == ["tui.actions.current_keys"]
 
 
 def test_sentences_ask_for_keys_of_actions_that_exist() -> None:

@@ -379,7 +379,6 @@ PROMPT_ACTIONS: tuple[Action, ...] = (
         "save",
         plain="S",
         everywhere=True,
-        footer=True,
     ),
     Action("prompts.toggle_ids", "i", "Ids", "Show or hide the ids of the tokens.", "toggle_ids"),
     Action(

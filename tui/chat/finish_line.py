@@ -31,10 +31,14 @@ def ending_words(finish: Finish, has_response: bool = True) -> str:
 
 def timing_words(finish: Finish) -> str:
     """Tokens, times in seconds, and the rate."""
-    return (
-        f"{finish.tokens} token{'' if finish.tokens == 1 else 's'} · prefill of {finish.prompt_tokens} in {seconds(finish.prefill_seconds)} · "
-        f"first token {seconds(finish.first_token_seconds)} · total {seconds(finish.total_seconds)} · {finish.tokens_per_second:.1f} tok/s"
+    parts = (
+        f"{finish.tokens} token{'' if finish.tokens == 1 else 's'}",
+        f"prefill of {finish.prompt_tokens} in {seconds(finish.prefill_seconds)}",
+        f"first token {seconds(finish.first_token_seconds)}",
+        f"total {seconds(finish.total_seconds)}",
+        f"{finish.tokens_per_second:.1f} tok/s",
     )
+    return " · ".join(parts)
 
 
 def seconds(value: float) -> str:

@@ -1,5 +1,5 @@
-"""The chat room: the question below, the answer above as it arrives. Chooses the template and the model to ask, and asks
-an engine; knows no weights and no tokens.
+"""The chat room: the question below, the answer above as it arrives. Chooses the template and the model to ask, and
+asks an engine; knows no weights and no tokens.
 
 A worker of this screen reads the answer; it goes on while another room is in front.
 """
@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import msgspec
-from textual import events, on
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.timer import Timer
@@ -89,7 +89,7 @@ class ChatScreen(Room):
         if self._look_again is not None:
             self._look_again.stop()
             self._look_again = None
-        self.run_worker(self._scan, exclusive=True, group="scan")
+        self._scan()
 
     async def on_unmount(self) -> None:
         if self._own_engine is not None:
@@ -146,6 +146,7 @@ class ChatScreen(Room):
         self._offer_tuned()
         self._look_for_tuned()
 
+    @work(exclusive=True, group="scan")
     async def _scan(self) -> None:
         """Find the tuned models: a run may have ended. While one is training and this room is in front, repeat."""
         model = self.suiron.session.model

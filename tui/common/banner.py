@@ -18,7 +18,8 @@ class Banner(Widget):
 
     DEFAULT_CSS = """
     Banner {
-        dock: top; height: 1; width: 1fr; background: $panel; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis;
+        dock: top; height: 1; width: 1fr; background: $panel; color: $text-muted;
+        text-wrap: nowrap; text-overflow: ellipsis;
         link-style: none; link-color: $foreground; link-background: $panel; link-style-hover: reverse;
     }
     """

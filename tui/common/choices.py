@@ -1,5 +1,5 @@
-"""A list to choose from, of any length: it is asked for the lines in sight and holds none. Knows nothing of what its
-lines mean."""
+"""A list to choose from, of any length: it asks for the visible lines and stores none. Knows nothing of what its lines
+mean."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ MUTED, STRONG, MARK, GOOD, WARN, BAD, HEADING, THOUGHT = (
     "thought",
 )
 _ROLES = (MUTED, STRONG, MARK, GOOD, WARN, BAD, HEADING, THOUGHT)
-POINTER, BLANK = "▸ ", "  "  # before each line: the cursor is seen without colours too
+POINTER, BLANK = "▸ ", "  "  # before each line: the cursor is visible without colours too
 
 
 class Choices(ScrollView, can_focus=True, inherit_bindings=False):
-    """`cursor` is the index of a line, -1 while there is none. Lines that cannot be chosen (headings) are passed over.
+    """`cursor` is the index of a line, -1 while there is none. Lines that cannot be chosen (headings) are skipped.
 
-    typing: printable keys, Backspace and Left are told to the dialog, which keeps a text that they change.
+    typing: printable keys, Backspace and Left are posted to the dialog, which edits a text with them.
     """
 
     ALLOW_SELECT = False
@@ -50,7 +50,8 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings("list")
     DEFAULT_CSS = """
     Choices {
-        width: 1fr; height: auto; background: $surface; color: $foreground; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1;
+        width: 1fr; height: auto; background: $surface; color: $foreground;
+        overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1;
         & > .choices--muted { color: $text-muted; }
         & > .choices--strong { text-style: bold; }
         & > .choices--mark { color: $accent; text-style: bold; }
@@ -59,13 +60,17 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
         & > .choices--bad { color: $error; text-style: bold; }
         & > .choices--heading { color: $primary; text-style: bold; }
         & > .choices--thought { color: $reasoning; }
-        & > .choices--cursor { color: $block-cursor-foreground; background: $block-cursor-background; text-style: bold; }
-        & > .choices--cursor-blurred { color: $block-cursor-blurred-foreground; background: $block-cursor-blurred-background; }
+        & > .choices--cursor {
+            color: $block-cursor-foreground; background: $block-cursor-background; text-style: bold;
+        }
+        & > .choices--cursor-blurred {
+            color: $block-cursor-blurred-foreground; background: $block-cursor-blurred-background;
+        }
     }
     """
 
     class Chosen(Message):
-        """Enter, or a double click, on the line `index`."""
+        """The line `index` was chosen, by key or by a double click."""
 
         def __init__(self, choices: Choices, index: int) -> None:
             super().__init__()
@@ -76,7 +81,7 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
             return self.choices
 
     class Moved(Message):
-        """The cursor stands on another line."""
+        """The cursor has moved to another line."""
 
         def __init__(self, choices: Choices, index: int) -> None:
             super().__init__()
@@ -87,10 +92,10 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
             return self.choices
 
     class Above(Message):
-        """Up was pressed on the first line."""
+        """The user tried to go up from the first line."""
 
     class Typed(Message):
-        """A key for the text that the dialog keeps: a character, `backspace` or `left`."""
+        """A key for the text of the dialog: a character, `backspace` or `left`."""
 
         def __init__(self, key: str, character: str) -> None:
             super().__init__()
@@ -113,8 +118,11 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
         cursor: int = 0,
         pickable: Callable[[int], bool] | None = None,
     ) -> None:
-        """`count` lines. draw: the line at an index, in a width of cells; pickable: whether the cursor may stand on it.
-        cursor: where it stands, or the next line below where it may; -1 for nowhere yet."""
+        """Show `count` lines.
+
+        draw(index, width) gives a line in `width` cells; pickable(index): whether the cursor may be on it; cursor: its
+        line, or the next line below that it may be on; -1 for none yet.
+        """
         self.count, self._draw, self._pickable = count, draw, pickable or (lambda index: True)
         before, self.cursor = self.cursor, self._near(min(cursor, count - 1), 1) if cursor >= 0 else -1
         self.virtual_size = Size(0, count)
@@ -126,8 +134,8 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.Moved(self, self.cursor))
 
     def _near(self, index: int, step: int) -> int:
-        """The line at `index` or the next one, in the direction `step`, else in the other, that can be chosen; -1 where
-        there is none."""
+        """The line at `index`, or the nearest one that can be chosen, first in the direction of `step`; -1 where there
+        is none."""
         for places in (
             range(max(index, 0), self.count if step > 0 else -1, step),
             range(index, -1 if step > 0 else self.count, -step),
@@ -153,7 +161,7 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
         self.post_message(self.Moved(self, place))
 
     def redraw(self, index: int) -> None:
-        """The line at `index` has changed."""
+        """Draw the line at `index` again: it has changed."""
         self._refresh_row(index)
 
     def _refresh_row(self, index: int) -> None:
@@ -178,10 +186,10 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.Chosen(self, self.cursor))
 
     def _keep_in_sight(self) -> None:
-        """Scroll where the cursor is out of sight: to the middle after a jump, else by as little as will do."""
+        """Scroll when the cursor is out of sight: to the middle after a jump, else as little as possible."""
         top, lines = self.scroll_offset.y, self.size.height
         if not lines:
-            return  # it has no place yet
+            return  # it has no size yet
         if self.cursor < 0 or (self.cursor < lines and not any(self._pickable(place) for place in range(self.cursor))):
             self.scroll_to(y=0, animate=False, force=True)  # with the heading above the first line
         elif self.cursor < top or self.cursor >= top + lines:
@@ -236,7 +244,7 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 def fit_end(text: str, width: int) -> str:
-    """As `hits.fit`, but keeps the end: of a path that is what tells it from others."""
+    """As `hits.fit`, but keeps the end: the end of a path tells it from others."""
     line = safe_line(text, 4000)
     if cell_len(line) <= width:
         return set_cell_size(line, max(0, width))
@@ -246,7 +254,7 @@ def fit_end(text: str, width: int) -> str:
 
 
 def bar(share: float, width: int) -> str:
-    """A bar of `width` cells, filled by `share`, 0 to 1; something shows where the share is not 0."""
+    """A bar of `width` cells, filled by `share`, 0 to 1; any share above 0 shows."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     if share > 0:
         eighths = max(1, eighths)

@@ -25,13 +25,16 @@ class Dialog(ModalScreen[Result]):
     DEFAULT_CSS = """
     Dialog {
         align: center middle;
-        & > #box { width: 90%; max-width: 100; height: auto; max-height: 90%; background: $surface; border: round $primary; padding: 0 1; }
+        & > #box {
+            width: 90%; max-width: 100; height: auto; max-height: 90%;
+            background: $surface; border: round $primary; padding: 0 1;
+        }
         & Static { height: auto; width: 1fr; }
         & .hint { color: $text-muted; }
         & .trouble { color: $error; }
         & Input { margin: 0 0 1 0; }
     }
-    """  # noqa: E501  (a style sheet)
+    """
     AUTO_FOCUS = "#box"
     TITLE_WORDS: ClassVar[str] = ""
 

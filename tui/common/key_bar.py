@@ -14,8 +14,8 @@ from tui.actions import ACTIONS, Action, Scope, key_words
 
 
 class KeyBar(Widget):
-    """One line; a click on a key runs it. Where it is too narrow, the last of the room's own keys are left out: help and
-    palette always fit."""
+    """One line; a click on a key runs it. Where it is too narrow, the last of the room's own keys are left out: help
+    and palette always fit."""
 
     DEFAULT_CSS = """
     KeyBar {

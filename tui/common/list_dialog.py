@@ -25,14 +25,16 @@ class ListDialog(Dialog[Result]):
     TALL: bool = False
     DEFAULT_CSS = """
     ListDialog {
-        & > #box { width: 96%; scrollbar-size-vertical: 1; border-subtitle-color: $text-muted; border-title-style: bold; }
+        & > #box {
+            width: 96%; scrollbar-size-vertical: 1; border-subtitle-color: $text-muted; border-title-style: bold;
+        }
         &.-tall > #box { height: 90%; }
         & Horizontal.row { height: 1; width: 1fr; }
         & .label { width: 10; color: $text-muted; }
         & .gap { height: 1; }
         & .one { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     }
-    """  # noqa: E501  (a style sheet)
+    """
 
     def on_mount(self) -> None:
         box = self.query_one("#box", VerticalScroll)

@@ -1,5 +1,5 @@
-"""Draws a series with plotext into rows of text with roles. Pure but for plotext, which is imported here and nowhere
-else, on first use.
+"""Draws a series with plotext into rows of text with roles. Pure except for plotext, which only this module imports, on
+first use.
 
 plotext pulls numpy and costs 0.15 s: call `prepare` in a thread before the first `draw`.
 """
@@ -26,7 +26,7 @@ from tui.common.plot_cells import plot_row
 
 AXIS, RAW, SMOOTH, BAD = "loss-chart--axis", "loss-chart--raw", "loss-chart--smooth", "loss-chart--bad"
 GAP = "×"
-# plotext colours a cell with one of the terminal's sixteen colours; here they only tell whose the cell is.
+# plotext gives each cell one of the terminal's sixteen colours; here a colour only identifies the role of the cell.
 _CODES = {RAW: 1, SMOOTH: 2, BAD: 3}
 _ROLES = {str(code): role for role, code in _CODES.items()}
 _LABEL = 6  # cells for the numbers of the y axis: a fixed width keeps the canvas where it is
@@ -35,7 +35,7 @@ Rows = list[list[tuple[str, str]]]
 
 
 class Axes(msgspec.Struct, frozen=True):
-    """The axes a chart was drawn with; handed back on the next drawing, they are kept where they still fit."""
+    """The axes that a chart was drawn with. Passed to the next drawing, they stay where they still fit."""
 
     total: int = 0
     y: Limits | None = None

@@ -43,7 +43,9 @@ class ModelDialog(Dialog[tuple[str, str]]):
     TITLE_WORDS = "Model"
     BINDINGS: ClassVar[list[BindingType]] = bindings("model")
     DEFAULT_CSS = """
-    ModelDialog OptionList { height: auto; max-height: 12; border: none; background: $surface; padding: 0; scrollbar-size-vertical: 1; }
+    ModelDialog OptionList {
+        height: auto; max-height: 12; border: none; background: $surface; padding: 0; scrollbar-size-vertical: 1;
+    }
     """
 
     def __init__(self, model: str, adapter: str) -> None:

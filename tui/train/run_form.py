@@ -71,8 +71,8 @@ class SettingField(Horizontal):
 
 
 class RunForm(Container):
-    """`fill` sets the preset, `spec` reads it back with what was typed. The note shows what is wrong, or else the data and
-    the model. The focused setting is explained below these in a high form, in their place in a low one."""
+    """`fill` sets the preset, `spec` reads it back with what was typed. The note shows what is wrong, or else the data
+    and the model. The focused setting is explained below these in a high form, in their place in a low one."""
 
     class Changed(Message):
         """A setting has changed: the name of the preset, and the texts by key."""

@@ -254,8 +254,8 @@ class TrainScreen(Room):
     # -- messages --
 
     def _ask(self, what: str, text: str) -> None:
-        """Show `text`. A second press of the key of `what` confirms until another message is shown, or `CONFIRM` seconds
-        have passed."""
+        """Show `text`. A second press of the key of `what` confirms until another message is shown, or `CONFIRM`
+        seconds have passed."""
         self._say(text)
         self._asked = what
         self._question = self.set_timer(CONFIRM, partial(self._say, ""))

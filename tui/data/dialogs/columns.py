@@ -1,5 +1,5 @@
-"""The dialog that shows what each of the six columns is taken from, and lets the user change it. Guesses nothing itself,
-reads no file."""
+"""The dialog that shows what each of the six columns is taken from, and lets the user change it. Guesses nothing
+itself, reads no file."""
 
 from __future__ import annotations
 
@@ -218,8 +218,8 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
 
 
 def sample_words(mapping: Mapping, rows: Sequence[Record[str, Any]], column: str, width: int, height: int) -> Content:
-    """The first three records as the mapping reads them, in at most `height` lines of `width` cells: in full where there
-    is room, else `column` alone."""
+    """The first three records as the mapping reads them, in at most `height` lines of `width` cells: in full where
+    there is room, else `column` alone."""
     shown = list(rows[:3])
     if not shown:
         return Content.styled("There are no rows to show.", "$text-muted")

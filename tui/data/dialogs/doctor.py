@@ -1,5 +1,5 @@
-"""The dialog that lists the doctor's findings by group and leads to their rows or to a safe fix. Finds and fixes nothing
-itself."""
+"""The dialog that lists the doctor's findings by group and leads to their rows or to a safe fix. Finds and fixes
+nothing itself."""
 
 from __future__ import annotations
 

@@ -71,7 +71,8 @@ class SaveDialog(PathDialog[SaveAs]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("save")
     DEFAULT_CSS = """
     SaveDialog #format, SaveDialog #rows { padding: 0 1; }
-    SaveDialog #ask { color: $warning; text-style: bold; &:focus { background: $block-cursor-background; color: $block-cursor-foreground; } }
+    SaveDialog #ask { color: $warning; text-style: bold; }
+    SaveDialog #ask:focus { background: $block-cursor-background; color: $block-cursor-foreground; }
     """
 
     def __init__(self, suggestion: str, total: int, shown: int, sources: Sequence[str] = ()) -> None:

@@ -236,9 +236,8 @@ def cost_words(statistics: Statistics, limit: int) -> Content:
         return Content.styled(
             f"The cost of a maximum length is known in tokens only. {safe_line(statistics.note, 200)}", "$text-muted"
         )
-    kept = Content(
-        f"{statistics.whole.keeping(KEEP):,} tokens keep {KEEP:.0%} of the rows whole, {statistics.whole.max:,} keep all."
-    )
+    whole = statistics.whole
+    kept = Content(f"{whole.keeping(KEEP):,} tokens keep {KEEP:.0%} of the rows whole, {whole.max:,} keep all.")
     if limit <= 0:
         return Content("Without a maximum, every row is trained whole.\n") + kept
     cut = statistics.cut(limit)

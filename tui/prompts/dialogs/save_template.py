@@ -1,5 +1,5 @@
-"""The dialog that saves a template as the user's own: its name, and whether it goes to the user's templates or beside the
-data."""
+"""The dialog that saves a template as the user's own: its name, and whether it goes to the user's templates or beside
+the data."""
 
 from __future__ import annotations
 
