@@ -223,7 +223,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         """Open a source in a thread; rooms get DataOpening, then DataOpened or DataFailed. A large source is opened
         early: DataOpened comes with its first rows, then again once all of it can be searched. mapping: what its
         columns are taken from, if the user has just chosen it; else the saved one or a guess. A later call wins."""
-        source = absolute_source(source)
+        source = placed(source)
         self.tell(partial(DataOpening, source))
         self.run_worker(
             partial(self._open_data, source, split, mapping), thread=True, exclusive=True, group="open data"
@@ -286,7 +286,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
 
     def _model_chosen(self, choice: tuple[str, str] | None) -> None:
         if choice is not None:
-            model, adapter = absolute_source(choice[0]), choice[1]
+            model, adapter = placed(choice[0]), choice[1]
             self.remember(model=model, adapter=adapter)
             self.tell(partial(ModelChosen, model, adapter))
 
@@ -390,8 +390,8 @@ class SuironApp(TypedOrder, inherit_bindings=False):
             self._loop.call_soon_threadsafe(self.exit)
 
 
-def absolute_source(source: str) -> str:
-    """An existing path as an absolute one; hub names and `demo` stay as they are."""
+def placed(source: str) -> str:
+    """A path as it stands from any working directory; names of the hub and `demo` stay."""
     path = os.path.expanduser(source)
     return os.path.abspath(path) if source != "demo" and os.path.exists(path) else source
 
@@ -409,8 +409,8 @@ def _first_session(session: Session, data: str | None, split: str | None, model:
     unfiltered."""
     if session.screen not in ROOM_CLASSES:
         session = msgspec.structs.replace(session, screen="data")
-    data = absolute_source(data) if data is not None else None
-    model = absolute_source(model) if model is not None else None
+    data = placed(data) if data is not None else None
+    model = placed(model) if model is not None else None
     if data is not None and data != session.data:
         session = msgspec.structs.replace(session, data=data, split=split or "", row=0, filters=Filters())
     elif split is not None and split != session.split:

@@ -24,8 +24,8 @@ RECENT = [Recent("/データ/推論.jsonl", "", 8792, 1.7e9), Recent("owner/name
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """rows.jsonl, rows-2.jsonl.gz, 日本/データ.csv, saved/ (two splits), readme.md, .hidden.jsonl; the working directory
-    elsewhere."""
+    """rows.jsonl, rows-2.jsonl.gz, 日本/データ.csv, saved/ (two splits), readme.md, .hidden.jsonl; the working
+    directory elsewhere."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))

@@ -82,10 +82,10 @@ class Weight(Field):
 
 
 class MixtureDialog(Dialog[dict[str, str]]):
-    """Gives the settings as `core.runs.prompt_texts` writes them. templates: every one there is, with its words; bind:
-    the templates of a mixture.
+    """Gives the settings as `core.runs.prompt_texts` writes them.
 
-    Counting runs in a thread and is dropped when a weight changes.
+    templates: every template with its description; bind(name): the template as a mixture draws it. The rows are counted
+    in a thread; a changed weight discards the count.
     """
 
     TITLE_WORDS = "Mixture of templates"
@@ -116,7 +116,7 @@ class MixtureDialog(Dialog[dict[str, str]]):
         super().__init__()
         self._spec, self._dataset, self._bind = spec, dataset, bind
         weights = {part.template: part.weight for part in spec.prompt.mixture}
-        missing = [(name, "no such template here") for name in weights if name not in dict(templates)]
+        missing = [(name, "there is no such template") for name in weights if name not in dict(templates)]
         self._templates = [*templates, *missing]
         self._weights = weights
         self._serial = 0
