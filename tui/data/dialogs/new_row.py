@@ -71,7 +71,7 @@ class RowForm(WritingScreen):
 
     async def action_keep(self) -> None:
         if not self.unsaved:
-            self.say(f"The row is still empty. {key_of('editor.close')} closes the form.")
+            self.say(f"Nothing is written yet. {key_of('editor.close')} closes the form.")
         else:
             await super().action_keep()
 

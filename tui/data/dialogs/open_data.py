@@ -31,14 +31,14 @@ NAMED = 5  # recent sources shown above the entries of a folder
 _HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w.-]+)?(@[\w./-]+)?")
 
 
-def known() -> list[Recent]:
+def recent_sources() -> list[Recent]:
     """The recent sources, newest first. Reads the disk."""
     from core.data.recent import recent
 
     return recent()
 
 
-def forget(source: str, split: str) -> None:
+def forget_source(source: str, split: str) -> None:
     from core.data.recent import forget_recent
 
     forget_recent(source, split)
@@ -69,8 +69,8 @@ class OpenDialog(PathDialog[tuple[str, str]]):
         self,
         source: str,
         split: str,
-        known: Callable[[], Sequence[Recent]] = known,
-        forget: Callable[[str, str], None] = forget,
+        known: Callable[[], Sequence[Recent]] = recent_sources,
+        forget: Callable[[str, str], None] = forget_source,
     ) -> None:
         folder = os.path.dirname(source) if os.path.isabs(source) else ""
         super().__init__(folder)
