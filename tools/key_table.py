@@ -32,7 +32,7 @@ list leaves it without a key.
 data.undo: ctrl+u            # or ^u
 data.next_row: [down, "J"]   # a letter is the key with that letter: J is Shift+J
 data.go_to_row: "#"
-data.show_doctor: [f10, h]
+data.show_doctor: [f8, h]
 chat.toggle_base: []         # no key
 ```
 

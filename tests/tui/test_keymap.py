@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from core.base import folders
 from tests.support.rooms import row, write_rows
+from tools.key_table import HEAD
 from tui.actions import ACTIONS, bindings, use_keymap
 from tui.actions.key_names import parse_key, shown_key
 from tui.actions.keymap import MAX_BYTES, Keymap, check_keymap, keymap_file, read_keymap
@@ -135,6 +137,13 @@ def test_keys_of_terminals_and_text_fields_are_only_warned_of() -> None:
         "app.model: text fields lose their own use of ^k.",
         "chat.ask_question: while a text field has the focus, g types a character.",
     )
+
+
+def test_the_example_in_the_docs_is_a_keymap_without_problems() -> None:
+    example = re.search(r"```yaml\n(.*?)```", HEAD, re.DOTALL)
+    assert example is not None
+    keymap = written(example[1].encode())
+    assert len(keymap.keys) == 5 and keymap.problems == ()
 
 
 def written(content: bytes) -> Keymap:

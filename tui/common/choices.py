@@ -136,13 +136,13 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
     def _near(self, index: int, step: int) -> int:
         """The line at `index`, or the nearest one that can be chosen, first in the direction of `step`; -1 where there
         is none."""
-        for places in (
+        for positions in (
             range(max(index, 0), self.count if step > 0 else -1, step),
             range(index, -1 if step > 0 else self.count, -step),
         ):
-            for place in places:
-                if 0 <= place < self.count and self._pickable(place):
-                    return place
+            for position in positions:
+                if 0 <= position < self.count and self._pickable(position):
+                    return position
         return -1
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
@@ -151,14 +151,14 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
     # -- moving --
 
     def move_to(self, index: int, step: int = 1) -> None:
-        place = self._near(min(max(index, 0), self.count - 1), step)
-        if place == self.cursor or place < 0:
+        position = self._near(min(max(index, 0), self.count - 1), step)
+        if position == self.cursor or position < 0:
             return
-        before, self.cursor = self.cursor, place
-        for line in (before, place):
+        before, self.cursor = self.cursor, position
+        for line in (before, position):
             self._refresh_row(line)
         self._keep_in_sight()
-        self.post_message(self.Moved(self, place))
+        self.post_message(self.Moved(self, position))
 
     def redraw(self, index: int) -> None:
         """Draw the line at `index` again: it has changed."""
@@ -169,7 +169,7 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh_line(index - self.scroll_offset.y)
 
     def action_move(self, by: int) -> None:
-        if by < 0 and not any(self._pickable(place) for place in range(max(0, self.cursor))):
+        if by < 0 and not any(self._pickable(position) for position in range(max(0, self.cursor))):
             self.scroll_to(y=0, animate=False, force=True)
             self.post_message(self.Above())
         else:
@@ -190,7 +190,9 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
         top, lines = self.scroll_offset.y, self.size.height
         if not lines:
             return  # it has no size yet
-        if self.cursor < 0 or (self.cursor < lines and not any(self._pickable(place) for place in range(self.cursor))):
+        if self.cursor < 0 or (
+            self.cursor < lines and not any(self._pickable(position) for position in range(self.cursor))
+        ):
             self.scroll_to(y=0, animate=False, force=True)  # with the heading above the first line
         elif self.cursor < top or self.cursor >= top + lines:
             near = top - 2 <= self.cursor < top + lines + 2

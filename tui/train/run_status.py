@@ -58,7 +58,7 @@ class RunStatus(Vertical):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._reader: RunReader | None = None
-        self._place = ""
+        self._position = ""
         self._notice: Piece = ("", "")
         self._trouble: Trouble | None = None
         self._own_trouble: Trouble | None = None
@@ -67,9 +67,9 @@ class RunStatus(Vertical):
         yield StatusRows()
         yield Static(id="trouble")
 
-    def show_run(self, reader: RunReader | None, place: str = "") -> None:
-        """place: the position among the runs, as `2 of 7`."""
-        self._reader, self._place = reader, place
+    def show_run(self, reader: RunReader | None, position: str = "") -> None:
+        """position: the position among the runs, as `2 of 7`."""
+        self._reader, self._position = reader, position
         self._draw()
 
     def notice(self, text: str, bad: bool = False) -> None:
@@ -89,7 +89,7 @@ class RunStatus(Vertical):
         if not self.is_mounted:
             return
         rows = self.query_one(StatusRows)
-        rows.show(status_rows(self._reader, self._place, self._notice, rows.content_size.width))
+        rows.show(status_rows(self._reader, self._position, self._notice, rows.content_size.width))
         reader = self._reader
         trouble = self._own_trouble or (reader and (reader.trouble or reader.status.error)) or None
         if trouble != self._trouble:
@@ -99,7 +99,7 @@ class RunStatus(Vertical):
             panel.set_class(trouble is not None, "-shown")
 
 
-def status_rows(reader: RunReader | None, place: str, notice: Piece, width: int) -> list[Row]:
+def status_rows(reader: RunReader | None, position: str, notice: Piece, width: int) -> list[Row]:
     """The five rows of a run: progress, numbers, backend, facts, and the notice or the run's own message."""
     if reader is None:
         return [
@@ -122,7 +122,7 @@ def status_rows(reader: RunReader | None, place: str, notice: Piece, width: int)
         room = width - sum(len(text) for text, _ in head) - max(len(tail), 22)
         head += [*_bar(step / status.total, min(_BAR, room)), (tail, MUTED)]
     # the id last: it is what may be cut
-    about = _joined(place and f"run {place}", safe_line(status.message), safe_line(reader.folder.id))
+    about = _joined(position and f"run {position}", safe_line(status.message), safe_line(reader.folder.id))
     last_row: Row = [notice] if notice[0] else [(_cut(about, width), MUTED)]
     return [
         head,

@@ -13,11 +13,11 @@ from textual.widgets import Input, Static
 from core.data.filters import Filters
 from tests.support.data_room import SIZES, opened
 from tests.support.rooms import row, until, write_rows
-from tui.dialogs.help_dialog import HelpDialog
 from tui.data.dialogs.open_data import OpenDialog
 from tui.data.dialogs.problems import ProblemsDialog
 from tui.data.widgets.hits import fit
 from tui.data.widgets.rows_table import EMPTY, PAGE, RowsTable
+from tui.dialogs.help_dialog import HelpDialog
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -100,7 +100,7 @@ class BulkDialog(ListDialog[Bulk]):
     def on_mount(self) -> None:
         self.query_one("#sentence").can_focus = True
         actions = self.query_one("#actions", Choices)
-        actions.show(len(self._lines), self._draw, 0, lambda place: self._lines[place][0] is not None)
+        actions.show(len(self._lines), self._draw, 0, lambda position: self._lines[position][0] is not None)
         self._ask_what()
 
     @property
@@ -117,8 +117,8 @@ class BulkDialog(ListDialog[Bulk]):
         self.set_focus(self.query_one("#actions"))
         self.keys(self.KEY_WORDS)
 
-    def _draw(self, place: int, width: int) -> Line:
-        bulk, words, more = self._lines[place]
+    def _draw(self, position: int, width: int) -> Line:
+        bulk, words, more = self._lines[position]
         return [(words, HEADING)] if bulk is None else [(fit(words, 32), ""), (fit(more, max(0, width - 32)), MUTED)]
 
     # -- the second step --
@@ -142,9 +142,9 @@ class BulkDialog(ListDialog[Bulk]):
         choices = self.query_one("#known", Choices)
         choices.show(
             len(self._known),
-            lambda place, width: [
-                (fit(self._known[place], width - 14), ""),
-                (f"{counts[self._known[place]]:>13,} ", MUTED),
+            lambda position, width: [
+                (fit(self._known[position], width - 14), ""),
+                (f"{counts[self._known[position]]:>13,} ", MUTED),
             ],
             -1,
         )

@@ -122,13 +122,14 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         """The candidates of a column, the pick that is made among them."""
         if column not in self._found:
             found = list(self._candidates(column, self._names, self._rows))
-            if not any((one.column, one.how) == (self._pick(column).column, self._pick(column).how) for one in found):
-                found.insert(0, self._pick(column))
+            chosen = self._pick(column)
+            if not any(_is_same_source(candidate, chosen) for candidate in found):
+                found.insert(0, chosen)
             self._found[column] = found
         return self._found[column]
 
-    def _draw(self, place: int, width: int) -> Line:
-        column, pick = COLUMNS[place], self._pick(COLUMNS[place])
+    def _draw(self, position: int, width: int) -> Line:
+        column, pick = COLUMNS[position], self._pick(COLUMNS[position])
         unclear = column in self._unclear
         mark = "? " if unclear else "  "
         source = max(10, min(30, (width - 16) // 2 - 3))
@@ -149,8 +150,8 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         """Show the reason and the sample of the column under the cursor."""
         column, pick = self._column, self._pick(self._column)
         found = self._of(column)
-        place = next((index for index, one in enumerate(found) if (one.column, one.how) == (pick.column, pick.how)), 0)
-        count = f"◂ {place + 1} of {len(found)} ▸ " if len(found) > 1 else "the only one: "
+        position = _candidate_index(found, pick)
+        count = f"◂ {position + 1} of {len(found)} ▸ " if len(found) > 1 else "the only one: "
         why = safe_line(pick.why or ("nothing fits" if not pick.column else "chosen by hand"), 300)
         question = " Is it this one?" if column in self._unclear else ""
         self.say("#why", Content(f"{count}{why}{'.' if question else ''}{question}"))
@@ -185,8 +186,8 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
     def action_change(self, by: int) -> None:
         column, pick = self._column, self._pick(self._column)
         found = self._of(column)
-        place = next((index for index, one in enumerate(found) if (one.column, one.how) == (pick.column, pick.how)), 0)
-        self._mapping = self._mapping.with_pick(column, found[(place + by) % len(found)])
+        position = _candidate_index(found, pick)
+        self._mapping = self._mapping.with_pick(column, found[(position + by) % len(found)])
         self.trouble("")
         self.query_one("#columns", Choices).redraw(COLUMNS.index(column))
         self._look()
@@ -215,6 +216,14 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         if self._where:
             self._keep = not self._keep
             self._say_kept()
+
+
+def _is_same_source(one: Pick, other: Pick) -> bool:
+    return (one.column, one.how) == (other.column, other.how)
+
+
+def _candidate_index(candidates: Sequence[Pick], pick: Pick) -> int:
+    return next((index for index, candidate in enumerate(candidates) if _is_same_source(candidate, pick)), 0)
 
 
 def sample_words(mapping: Mapping, rows: Sequence[Record[str, Any]], column: str, width: int, height: int) -> Content:
@@ -261,4 +270,6 @@ def _lines(label: str, value: str, width: int, lines: int) -> list[Content]:
     made = [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
     if len(made) > lines:
         made = [*made[: lines - 1], "".join(made[lines - 1 :])]
-    return [_line(label if place == 0 else " " * len(label), piece, width, "") for place, piece in enumerate(made)]
+    return [
+        _line(label if position == 0 else " " * len(label), piece, width, "") for position, piece in enumerate(made)
+    ]

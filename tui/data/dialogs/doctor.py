@@ -78,13 +78,13 @@ class DoctorDialog(ListDialog[Chosen]):
         self.say("#notes", Content("\n").join([Content(safe_line(note, 300)) for note in notes]))
         self.query_one("#notes").display = bool(notes)
         groups = self.query_one("#groups", Choices)
-        here = next((place for place, group in enumerate(report.groups) if group.kind == self._kind), 0)
+        here = next((position for position, group in enumerate(report.groups) if group.kind == self._kind), 0)
         groups.display = self.query_one("#about").display = bool(report.groups)
         groups.show(len(report.groups), self._draw, here)
         self.call_after_refresh(self._look)
 
-    def _draw(self, place: int, width: int) -> Line:
-        group = self._report.groups[place]
+    def _draw(self, position: int, width: int) -> Line:
+        group = self._report.groups[position]
         fix = key_hints(("fixes", "doctor.fix"))
         tail = f"  {fix}" if group.fix and fix else ""
         digits = max(len(f"{one.count:,}") for one in self._report.groups)
@@ -98,8 +98,8 @@ class DoctorDialog(ListDialog[Chosen]):
 
     @property
     def _group(self) -> Group | None:
-        place = self.query_one("#groups", Choices).cursor
-        return self._report.groups[place] if 0 <= place < len(self._report.groups) else None
+        position = self.query_one("#groups", Choices).cursor
+        return self._report.groups[position] if 0 <= position < len(self._report.groups) else None
 
     @on(Choices.Moved, "#groups")
     def _look(self) -> None:

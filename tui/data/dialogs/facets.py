@@ -55,16 +55,20 @@ class FacetsDialog(ListDialog[tuple[str, str | None]]):
 
     def on_mount(self) -> None:
         here = next(
-            (place for place, (column, value, _) in enumerate(self._lines) if value and self._now.get(column) == value),
+            (
+                position
+                for position, (column, value, _) in enumerate(self._lines)
+                if value and self._now.get(column) == value
+            ),
             0,
         )
         self.TALL = len(self._lines) > self.app.size.height * 9 // 10 - 3
         self.query_one(Choices).show(
-            len(self._lines), self._draw, here, lambda place: self._lines[place][1] is not None
+            len(self._lines), self._draw, here, lambda position: self._lines[position][1] is not None
         )
 
-    def _draw(self, place: int, width: int) -> Line:
-        column, value, count = self._lines[place]
+    def _draw(self, position: int, width: int) -> Line:
+        column, value, count = self._lines[position]
         if value is None:
             values = "no values" if not count else "1 value" if count == 1 else f"{count:,} values"
             return [(f"{column}  ", HEADING), (values if column else "", MUTED)]
@@ -88,8 +92,10 @@ class FacetsDialog(ListDialog[tuple[str, str | None]]):
         """To the first value of the next column."""
         choices = self.query_one(Choices)
         firsts = [
-            place + 1 for place, (column, value, count) in enumerate(self._lines) if column and value is None and count
+            position + 1
+            for position, (column, value, count) in enumerate(self._lines)
+            if column and value is None and count
         ]
         if firsts:
-            now = max((place for place, first in enumerate(firsts) if first <= choices.cursor), default=0)
+            now = max((position for position, first in enumerate(firsts) if first <= choices.cursor), default=0)
             choices.move_to(firsts[(now + step) % len(firsts)])

@@ -280,25 +280,25 @@ class OpenDialog(PathDialog[tuple[str, str]]):
 
     def action_into(self) -> None:
         """In the list: go into the folder under the cursor."""
-        place = self.choices.cursor
+        position = self.choices.cursor
         if (
             self.choices.has_focus
-            and place >= 0
-            and not isinstance(item := self._items[place], Note)
+            and position >= 0
+            and not isinstance(item := self._items[position], Note)
             and item.is_folder
         ):
             self.descend(item.name)
 
     def action_forget(self) -> None:
         """In the list: remove a recent source; its data stays."""
-        place = self.choices.cursor
-        item = self._items[place] if self.choices.has_focus and place >= 0 else None
+        position = self.choices.cursor
+        item = self._items[position] if self.choices.has_focus and position >= 0 else None
         if isinstance(item, Note) and item.kind == "recent" and self._recent is not None:
             one: Recent = item.value
             self._recent.remove(one)
             self.run_worker(partial(self._forget_in_thread, one), thread=True, group="forget", exit_on_error=False)
             self.lay_out()
-            self.choices.move_to(place)
+            self.choices.move_to(position)
 
     def _forget_in_thread(self, one: Recent) -> None:
         try:

@@ -186,7 +186,11 @@ class PathDialog(ListDialog[Result]):
         cursor = -1
         if self.choices.has_focus:
             cursor = next(
-                (place for place, item in enumerate(items) if isinstance(item, Entry) and item.name == self._return_to),
+                (
+                    position
+                    for position, item in enumerate(items)
+                    if isinstance(item, Entry) and item.name == self._return_to
+                ),
                 0,
             )
         self.choices.show(len(items), self._draw, cursor, self._pickable)

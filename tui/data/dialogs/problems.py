@@ -59,12 +59,12 @@ class ProblemsDialog(ListDialog[None]):
     def on_mount(self) -> None:
         self.title_words(f"{self._count:,} could not be read" if self._count > 1 else "1 could not be read")
         self.query_one(Choices).show(
-            len(self._lines), self._draw, 0, lambda place: not isinstance(self._lines[place], str)
+            len(self._lines), self._draw, 0, lambda position: not isinstance(self._lines[position], str)
         )
         self._look()
 
-    def _draw(self, place: int, width: int) -> Line:
-        problem = self._lines[place]
+    def _draw(self, position: int, width: int) -> Line:
+        problem = self._lines[position]
         if isinstance(problem, str):
             return [(fit(problem, width), HEADING)]
         number = f"row {problem.row:,}  " if problem.row else "file  "
@@ -72,8 +72,8 @@ class ProblemsDialog(ListDialog[None]):
 
     @on(Choices.Moved)
     def _look(self) -> None:
-        place = self.query_one(Choices).cursor
-        problem = self._lines[place] if place >= 0 else ""
+        position = self.query_one(Choices).cursor
+        problem = self._lines[position] if position >= 0 else ""
         if isinstance(problem, str):
             return
         number = f"row {problem.row:,}" if problem.row else "the whole file"

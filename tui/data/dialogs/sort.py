@@ -53,18 +53,18 @@ class SortDialog(ListDialog[tuple[str, bool]]):
     def on_mount(self) -> None:
         now = next(
             (
-                place
-                for place, shown in enumerate(self._shown)
+                position
+                for position, shown in enumerate(self._shown)
                 if isinstance(shown, int) and self._lines[shown][0] == self._now[0]
             ),
             0,
         )
         self.query_one(Choices).show(
-            len(self._shown), self._draw, now, lambda place: isinstance(self._shown[place], int)
+            len(self._shown), self._draw, now, lambda position: isinstance(self._shown[position], int)
         )
 
-    def _draw(self, place: int, width: int) -> Line:
-        shown = self._shown[place]
+    def _draw(self, position: int, width: int) -> Line:
+        shown = self._shown[position]
         if isinstance(shown, str):
             return [(shown, HEADING)]
         sort, words = self._lines[shown]
