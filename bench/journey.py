@@ -66,4 +66,4 @@ def talk(
     terminal.wait_for(instruction.split()[-1])
     terminal.send("F5")
     terminal.wait(lambda text: "tok/s" in text, LOADING)
-    return terminal.wait(lambda text: not any(f"The {section} arrives here" in text for section in sections))
+    return terminal.wait(lambda text: not any(f"The {section} appears here" in text for section in sections))

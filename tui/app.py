@@ -1,4 +1,4 @@
-"""The app: the rooms, what is open in them, and where the person was. Knows no rows, tokens or runs; each room does its
+"""The app: its rooms, what is open in them, and where the user was. Knows no rows, tokens or runs; each room does its
 own work.
 
 Rooms are imported when they are first shown. Nothing here waits for a disk, a model or a network: such work runs in
@@ -34,7 +34,7 @@ from core.data.filters import Filters
 from core.data.locate.source_name import resolve_source_name
 from core.session import Session, load_session, save_session
 from tui import themes
-from tui.actions import Action, bindings
+from tui.actions import Action, bindings, key_of, keymap_in_force
 from tui.common.readable_error import readable
 from tui.messages import AskRow, DataFailed, DataOpened, DataOpening, ModelChosen
 from tui.typed_order import TypedOrder
@@ -45,16 +45,17 @@ if TYPE_CHECKING:
     from core.engine.protocol import Engine
     from tui.common.room import Room
 
-ROOMS = {
+ROOM_CLASSES = {
     "data": ("tui.data.screen", "DataScreen"),
     "train": ("tui.train.screen", "TrainScreen"),
     "chat": ("tui.chat.screen", "ChatScreen"),
     "prompts": ("tui.prompts.screen", "PromptsScreen"),
 }
-PROGRESS_EVERY = 0.25  # seconds between two words about a source that takes long to open
-LEAVE_WITHIN = 5.0  # seconds after SIGHUP or SIGTERM until the process ends, whatever holds it
-LEAVE_AGAIN = 3.0  # seconds in which a second q counts
-SAVE_AFTER = 1.0  # seconds between a change of the session and its way to the disk
+PROGRESS_EVERY = 0.25  # seconds between two messages about a source that takes long to open
+LEAVE_WITHIN = 5.0  # seconds after SIGHUP or SIGTERM until the process ends in any case
+LEAVE_AGAIN = 3.0  # seconds in which a second press quits
+SAVE_AFTER = 1.0  # seconds from a change of the session until it is saved
+PROBLEMS_SHOWN = 8  # of keys.yaml, in one notification
 
 
 def _commands() -> type[Provider]:
@@ -64,11 +65,13 @@ def _commands() -> type[Provider]:
 
 
 class SuironApp(TypedOrder, inherit_bindings=False):
-    """data, split, model: what the command line named; None takes the last session's. engine: None lets the chat room
-    start one."""
+    """The Textual app.
+
+    data, split, model: from the command line; None takes the last session's. engine: None lets the chat start one.
+    """
 
     TITLE = "Suiron"
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("app"))
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
     CSS = """
     Input, TextArea { scrollbar-size-vertical: 1; }
@@ -78,26 +81,26 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     def __init__(
         self, data: str | None = None, split: str | None = None, model: str | None = None, engine: Engine | None = None
     ) -> None:
-        self.session = _start(load_session(), data, split, model)
-        # Textual reads its first mode from the class; the session decides here, so that no empty screen is made first.
+        self.session = _first_session(load_session(), data, split, model)
+        # Textual takes its first mode from the class. Here the session decides, so that no empty screen is made first.
         self.DEFAULT_MODE = self.session.screen  # type: ignore[misc]
         super().__init__()
         self.engine = engine
         self.dataset: DataSet | None = None
-        self.data_error: tuple[str, SuironError] | None = None  # the source that failed to open, and why
+        self.data_error: tuple[str, SuironError] | None = None  # the source that could not be opened, and why
         self.rooms: dict[str, Room] = {}
         self._theme_files: dict[str, Path] = {}
         self._handlers_before: dict[signal.Signals, Any] = {}
-        self._leaving = -LEAVE_AGAIN  # when q was pressed the first time, time.monotonic()
+        self._leaving = -LEAVE_AGAIN  # time.monotonic() of the first press
         self._unsaved = False
         self._save_complained = False
-        for name in ROOMS:
+        for name in ROOM_CLASSES:
             self.add_mode(name, partial(self._make_room, name))
         self._first_theme()
 
     def _make_room(self, name: str) -> Screen[Any]:
-        module, kind = ROOMS[name]
-        room = getattr(import_module(module), kind)()
+        module, class_name = ROOM_CLASSES[name]
+        room = getattr(import_module(module), class_name)()
         self.rooms[name] = room
         return cast("Screen[Any]", room)
 
@@ -114,12 +117,22 @@ class SuironApp(TypedOrder, inherit_bindings=False):
 
     def _after_first_paint(self) -> None:
         self.open_data(self.session.data, self.session.split)
+        self._name_keymap_problems()
         self.run_worker(self._read_themes, thread=True, group="themes")
+
+    def _name_keymap_problems(self) -> None:
+        problems = keymap_in_force().problems
+        if not problems:
+            return
+        lines = [safe_line(problem, 200) for problem in problems[:PROBLEMS_SHOWN]]
+        if len(problems) > PROBLEMS_SHOWN:
+            lines.append(f"… and {len(problems) - PROBLEMS_SHOWN} more")
+        self.notify("\n".join(lines), title="Keys in keys.yaml", severity="warning", timeout=15, markup=False)
 
     # -- rooms --
 
     def tell(self, make: Callable[[], Message]) -> None:
-        """Hand every room that has been shown a message of its own."""
+        """Post to every room that has been shown a message of its own."""
         for room in self.rooms.values():
             room.post_message(make())
 
@@ -128,26 +141,33 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         self.remember(screen=mode)
 
     async def perform(self, action: Action) -> None:
-        """Run an action of the table in the room it belongs to (the palette's way)."""
+        """Run an action of the table in its room, as the palette does."""
         if action.scope != "app":
             await self.action_switch_mode(action.scope)
         await self.run_action(action.run, default_namespace=self.screen if action.scope != "app" else self)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While a dialog is in front, only leaving, copying and moving the focus reach past it."""
-        return not (
-            isinstance(self.screen, ModalScreen)
-            and action in ("switch_mode", "choose_model", "show_help_screen", "command_palette")
-        )
+        """While a dialog is open, only quitting, copying and moving the focus reach past it; the help closes itself."""
+        if not isinstance(self.screen, ModalScreen) or (action == "show_help_screen" and self._help_is_open):
+            return True
+        return action not in ("switch_mode", "choose_model", "show_help_screen", "command_palette")
 
     async def on_ask_row(self, message: AskRow) -> None:
         await self.action_switch_mode("chat")
         cast("Any", self.rooms["chat"]).prefill(message.row.instruction, message.row.input, message.row.syslang)
 
-    def action_show_help_screen(self) -> None:
-        from tui.common.help_screen import HelpScreen
+    @property
+    def _help_is_open(self) -> bool:
+        return getattr(self.screen, "SCOPE", "") == "help"
 
-        self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", "app")))
+    def action_show_help_screen(self) -> None:
+        """Open the help, or close it."""
+        from tui.dialogs.help_dialog import HelpDialog
+
+        if self._help_is_open:
+            self.screen.dismiss(None)
+        else:
+            self.push_screen(HelpDialog(getattr(self.screen, "SCOPE", "app")))
 
     def action_command_palette(self) -> None:
         from tui.palette import Palette
@@ -156,30 +176,27 @@ class SuironApp(TypedOrder, inherit_bindings=False):
             self.push_screen(Palette())
 
     async def action_quit(self) -> None:
-        """F9, also in the middle of a text: what is kept nowhere is not thrown away by one key."""
-        self._leave_unless(self._what_is_unsaved(), "F9")
+        """Works while text is being edited too: one key never discards text that is saved nowhere."""
+        self._leave_unless(self._unsaved_words(), key_of("app.quit"))
 
     def action_leave(self) -> None:
-        """A q typed for a field that did not have the focus must not end the app in the middle of an answer, nor throw
-        a text away."""
+        """A q meant for a field without the focus must not quit during an answer, nor discard text."""
+        in_chat = self.session.screen == "chat"
         self._leave_unless(
-            self._what_is_unsaved() or ("" if self.session.screen != "chat" else "q again leaves Suiron."), "q"
+            self._unsaved_words() or ("{key} again quits Suiron." if in_chat else ""), key_of("app.leave")
         )
 
-    def _what_is_unsaved(self) -> str:
-        """Of the rooms and of what lies over the one in front: a text that is kept nowhere, and the key that keeps
-        it."""
+    def _unsaved_words(self) -> str:
+        """What to say about text in the dialog in front or in a room that is saved nowhere; empty where there is
+        none."""
         for screen in (*self.screen_stack, *self.rooms.values()):
             if getattr(screen, "unsaved", False):
-                return getattr(
-                    screen,
-                    "UNSAVED_WORDS",
-                    "What is written here is not kept yet. F5 keeps it; {key} again leaves without it.",
-                )
+                words = f"The text here is not saved. {key_of('editor.keep')} saves it; {{key}} again quits without it."
+                return getattr(screen, "UNSAVED_WORDS", words)
         return ""
 
     def _leave_unless(self, words: str, key: str) -> None:
-        """Leave where there are no `words`, or when they were told a moment ago."""
+        """Quit where there are no `words`, or if they were shown a moment ago."""
         now = time.monotonic()
         if not words or now - self._leaving < LEAVE_AGAIN:
             self.exit()
@@ -188,8 +205,8 @@ class SuironApp(TypedOrder, inherit_bindings=False):
             self.notify(words.format(key=key), timeout=LEAVE_AGAIN, markup=False)
 
     def clear_selection(self) -> None:
-        """Textual 8.2.8 mounts the fields of the first screen before that screen stands anywhere (on Python 3.12 and
-        newer, where tasks start eagerly), and a field that is mounted asks for this."""
+        """Textual 8.2.8 mounts the fields of the first screen before that screen is on the stack (on Python 3.12 and
+        newer, where tasks start eagerly), and a field calls this when it is mounted."""
         with suppress(ScreenStackError):
             super().clear_selection()
 
@@ -197,16 +214,17 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         selection = self.screen.get_selected_text()
         if selection:
             self.copy_to_clipboard(selection)
-            self.notify("Sent to the clipboard of your terminal.", markup=False)
+            self.notify("Copied to the clipboard of your terminal.", markup=False)
         else:
-            self.notify("F9 leaves Suiron; q too, outside text fields.", markup=False)
+            leave = f"{key_of('app.quit')} quits Suiron; {key_of('app.leave')} too, outside text fields."
+            self.notify(leave, markup=False)
 
     # -- data --
 
     def open_data(self, source: str, split: str = "", mapping: Mapping | None = None) -> None:
-        """Open a source in a thread; rooms hear DataOpening, then DataOpened or DataFailed. A large source is opened
-        early: DataOpened comes with its first rows, then once more when all of it can be asked. mapping: what its
-        columns are taken from, where a person has just said so; else the saved one or a guess. A later call wins."""
+        """Open a source in a thread; rooms get DataOpening, then DataOpened or DataFailed. A large source is opened
+        early: DataOpened comes with its first rows, then again once all of it can be searched. mapping: what its
+        columns are taken from, if the user has just chosen it; else the saved one or a guess. A later call wins."""
         source = resolve_source_name(source).address
         self.tell(partial(DataOpening, source))
         self.run_worker(
@@ -215,14 +233,14 @@ class SuironApp(TypedOrder, inherit_bindings=False):
 
     def _open_data(self, source: str, split: str, mapping: Mapping | None) -> None:
         worker = get_current_worker()
-        told = 0.0
+        reported = 0.0
 
         def progress(done: int, total: int) -> None:
-            nonlocal told
+            nonlocal reported
             if worker.is_cancelled:
-                raise InterruptedError("another source was opened meanwhile")
-            if time.monotonic() - told >= PROGRESS_EVERY:
-                told = time.monotonic()
+                raise InterruptedError("another source has been opened")
+            if time.monotonic() - reported >= PROGRESS_EVERY:
+                reported = time.monotonic()
                 self.call_from_thread(
                     self.tell, partial(DataOpening, source, done / total if total else None, early=True)
                 )
@@ -242,7 +260,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
                     self.call_from_thread(self._data_opened, source, split, dataset)
             if not worker.is_cancelled:
                 _remember_opened(source, split, len(dataset))
-        except Exception as error:  # whatever a source does to a reader, it is shown on the screen, and the app stays
+        except Exception as error:  # whatever a reader raises is shown, and the app goes on
             if not worker.is_cancelled:
                 self.call_from_thread(self._data_failed, source, readable(error, source))
 
@@ -257,14 +275,14 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         self.tell(partial(DataFailed, source, error))
 
     def replace_data(self, dataset: DataSet) -> None:
-        """The same source with an edit in it: other rooms hear DataOpened."""
+        """Replace the data set by the same source with an edit: the rooms get DataOpened."""
         self.dataset = dataset
         self.tell(partial(DataOpened, dataset))
 
     # -- model --
 
     def action_choose_model(self) -> None:
-        from tui.common.model_dialog import ModelDialog
+        from tui.dialogs.model_dialog import ModelDialog
 
         self.push_screen(ModelDialog(self.session.model, self.session.adapter), self._model_chosen)
 
@@ -295,7 +313,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
                 try:
                     self.register_theme(themes.load_theme(path))
                 except SuironError:
-                    continue  # told with the others, once the screen stands
+                    continue  # named with the others, once the screen is shown
                 self.theme = name
                 return
 
@@ -317,7 +335,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
             lines = [f"{Path(error.where).name}: {error.what}" for error in bad]
             self.notify(
                 "\n".join(safe_line(line, 200) for line in lines),
-                title="Themes left out",
+                title="Themes that cannot be used",
                 severity="warning",
                 timeout=12,
                 markup=False,
@@ -326,7 +344,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     # -- the session --
 
     def remember(self, **changes: Any) -> None:
-        """Replace fields of the session; it is saved a moment later, and at the end."""
+        """Replace fields of the session. It is saved a moment later, and on exit."""
         changed = msgspec.structs.replace(self.session, **changes)
         if changed == self.session:
             return
@@ -348,9 +366,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     def _save_failed(self, error: OSError) -> None:
         if not self._save_complained:  # once: a full disk stays full for a while
             self._save_complained = True
-            what = (
-                f"Where you are cannot be saved ({error.strerror or error}). Free some space; everything else goes on."
-            )
+            what = f"The session cannot be saved ({error.strerror or error}). Free some disk space; you can work on."
             self.notify(safe_line(what), severity="warning", timeout=12, markup=False)
 
     def _save_now(self) -> None:
@@ -360,14 +376,12 @@ class SuironApp(TypedOrder, inherit_bindings=False):
             self.log.error(f"the session could not be saved: {error}")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        """The terminal is gone, or somebody asks the app to end: keep what is known, then leave.
+        """The terminal is gone, or the app is asked to end: save the session, then quit.
 
-        A plain signal handler, since it runs even where the event loop waits on a terminal that nobody reads.
+        A plain signal handler, since it runs even while the event loop waits on a terminal that nobody reads.
         """
         self._save_now()
-        if (
-            number == signal.SIGHUP
-        ):  # what is still written would fail, and Textual's writer with it; nobody is there to read it
+        if number == signal.SIGHUP:  # writing to the lost terminal would fail, and Textual's writer with it
             nowhere = os.open(os.devnull, os.O_WRONLY)
             for output in (1, 2):
                 os.dup2(nowhere, output)
@@ -379,17 +393,17 @@ class SuironApp(TypedOrder, inherit_bindings=False):
 
 
 def _remember_opened(source: str, split: str, rows: int) -> None:
-    """For the list of sources opened last. A list that cannot be kept is missed, not worth a word."""
+    """Add it to the list of recent sources. A list that cannot be saved is missed, but not worth a message."""
     from core.data.recent import remember_recent
 
     with suppress(OSError):
         remember_recent(source, split, rows)
 
 
-def _start(session: Session, data: str | None, split: str | None, model: str | None) -> Session:
-    """The session to begin with: the command line wins over the last one. Another source begins at its first row,
+def _first_session(session: Session, data: str | None, split: str | None, model: str | None) -> Session:
+    """The session to start with: the command line wins over the last one. Another source starts at its first row,
     unfiltered."""
-    if session.screen not in ROOMS:
+    if session.screen not in ROOM_CLASSES:
         session = msgspec.structs.replace(session, screen="data")
     data = resolve_source_name(data).address if data is not None else None
     model = absolute_name(model) if model is not None else None

@@ -1,4 +1,4 @@
-"""What rooms and the app say to each other. The app hands each of these to every room that has been shown; a room shown
+"""The messages between rooms and the app. The app posts each of them to every room that has been shown; a room shown
 later asks the app."""
 
 from __future__ import annotations
@@ -15,21 +15,26 @@ if TYPE_CHECKING:
 
 
 class DataOpening(Message, bubble=False):
-    """A source is being opened; rooms may say so. share: how much of it has been read, 0 to 1, where that is known;
-    early: its first rows are shown already, and the rest is being imported."""
+    """A source is being opened."""
 
     def __init__(self, source: str, share: float | None = None, early: bool = False) -> None:
         super().__init__()
-        self.source, self.share, self.early = source, share, early
+        self.source = source
+        """The path or name of the source."""
+        self.share = share
+        """How much of it has been read, 0 to 1; None where that is not known."""
+        self.early = early
+        """Whether its first rows are shown already while the rest is being imported."""
 
 
 class DataOpened(Message, bubble=False):
-    """`app.dataset` is now this one. Comes twice for a large source: first with pages alone (`dataset.ready` is False),
-    then with the whole; and again after each edit."""
+    """`app.dataset` has been replaced. Comes twice for a large source: first with its first pages (`dataset.ready` is
+    False), then with all rows; and again after each edit."""
 
     def __init__(self, dataset: DataSet) -> None:
         super().__init__()
         self.dataset = dataset
+        """The data set, as in `app.dataset`."""
 
 
 class DataFailed(Message, bubble=False):
@@ -37,15 +42,21 @@ class DataFailed(Message, bubble=False):
 
     def __init__(self, source: str, error: SuironError) -> None:
         super().__init__()
-        self.source, self.error = source, error
+        self.source = source
+        """The path or name of the source."""
+        self.error = error
+        """Why it could not be opened."""
 
 
 class ModelChosen(Message, bubble=False):
-    """`app.session.model` and `.adapter` (a run's id; empty: the base model) are now these."""
+    """`app.session.model` and `app.session.adapter` have been replaced."""
 
     def __init__(self, model: str, adapter: str) -> None:
         super().__init__()
-        self.model, self.adapter = model, adapter
+        self.model = model
+        """A model folder, a hub name or `demo`."""
+        self.adapter = adapter
+        """The id of the run that trained it; empty for the base model."""
 
 
 class AskRow(Message):
@@ -54,3 +65,4 @@ class AskRow(Message):
     def __init__(self, row: Row) -> None:
         super().__init__()
         self.row = row
+        """The row to ask."""

@@ -1,4 +1,4 @@
-"""The command palette: every action of the table by name, run in the room it belongs to, and every theme."""
+"""The command palette: every action of the app and its rooms by name, run in its room, and every theme."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from typing import Any, cast
 from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.widgets import Input
 
-from tui.actions import ACTIONS, key_words, room_name
-from tui.common.app_interface import House
+from tui.actions import ACTIONS, ROOMS, key_words, room_name
+from tui.common.app_interface import AppInterface
 
 Command = tuple[str, str, Callable[[], Coroutine[Any, Any, None]]]
 
 
 class SuironCommands(Provider):
-    """Actions and themes. All names are the program's own or checked by the theme loader."""
+    """Actions and themes. All names are Suiron's own or checked by the theme loader."""
 
     def _commands(self) -> Iterator[Command]:
-        app = cast("House", self.app)
+        app = cast("AppInterface", self.app)
         for action in ACTIONS:
-            room = "" if action.scope == "app" else f"{room_name(action.scope)}: "
-            yield f"{room}{action.words}  ({' '.join(key_words(action))})", action.help, partial(app.perform, action)
+            if action.scope in (*ROOMS, "app"):
+                room = "" if action.scope == "app" else f"{room_name(action.scope)}: "
+                keys = " ".join(key_words(action))
+                yield f"{room}{action.label}{f'  ({keys})' if keys else ''}", action.help, partial(app.perform, action)
         for name in app.theme_names():
             now = "In use. " if name == app.theme else ""
-            yield f"Theme: {name}", f"{now}Colours of the whole terminal; remembered.", partial(app.choose_theme, name)
+            yield f"Theme: {name}", f"{now}Colours of the whole app.", partial(app.choose_theme, name)
 
     async def discover(self) -> Hits:
         for name, help_text, command in self._commands():
@@ -39,7 +41,7 @@ class SuironCommands(Provider):
 
 
 class Palette(CommandPalette):
-    """Textual's palette with a cursor that stands still: a blinking one writes to the line for ever."""
+    """Textual's palette with a steady cursor: a blinking one sends bytes forever."""
 
     def on_mount(self) -> None:
         self.query_one(Input).cursor_blink = False

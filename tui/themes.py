@@ -1,7 +1,7 @@
-"""Themes from YAML files: Suiron's own in `themes/`, the user's in `<config>/themes/`, which win where the names are
-the same.
+"""Themes from YAML files: Suiron's own in `themes/`, the user's in `<config>/themes/`. The user's win where names are
+equal.
 
-A theme file is foreign: its size, its nesting and every value are checked, so that none can hang the app or break its
+A theme file is foreign: its size, its nesting and every value are checked, so that none can block the app or break its
 style sheet.
 """
 
@@ -24,8 +24,8 @@ FALLBACK = "suiron-dark"
 FOLDER = Path(__file__).resolve().parent.parent / "themes"
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 3
-# of the foreground, in muted text. Textual's own muted colour is relative; inside a line it comes out as plain white or
-# black
+# the share of the foreground in muted text. Textual's own muted colour is relative: inside a line it becomes plain
+# white or black
 MUTED = 0.68
 
 COLOURS = (
@@ -45,7 +45,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "reasoning": ("text", "border", "background"),
     "response": ("text", "border", "background"),
 }
-# What the style sheets use stands here once more, so that they parse before any theme is read.
+# The variables that the style sheets use, so that they parse before any theme is read.
 DEFAULTS = {
     "chart-line": "ansi_cyan",
     "chart-second": "ansi_yellow",
@@ -57,7 +57,7 @@ DEFAULTS = {
     "response-border": "ansi_green",
     "response-background": "ansi_default",
 }
-# What Textual's own widgets ask for and its colour system leaves out where a theme is made of the terminal's colours.
+# Variables of Textual's own widgets that its colour system omits where a theme uses the terminal's colours.
 ANSI_DEFAULTS = {
     "ansi-background": "ansi_default",
     "ansi-foreground": "ansi_default",
@@ -74,9 +74,9 @@ class ThemeError(SuironError):
 
 
 def theme_files() -> dict[str, Path]:
-    """Every theme file by the name of its theme (the file's stem). Looks at folders, opens nothing.
+    """Every theme file by the name of its theme, the stem of the file. Lists folders, opens nothing.
 
-    A configuration folder that cannot be made (no permission, full disk) holds no themes.
+    A configuration folder that cannot be created (no permission, full disk) has no themes.
     """
     found_in = [FOLDER]
     with contextlib.suppress(OSError):
@@ -89,7 +89,7 @@ def theme_files() -> dict[str, Path]:
 
 
 def load_theme(path: Path) -> Theme:
-    """The theme in the YAML file `path`. Raises ThemeError naming the file and the key that is wrong."""
+    """The theme in the YAML file `path`. Raises ThemeError that names the file and the bad key."""
     try:
         with open(path, "rb") as file:
             block = file.read(MAX_BYTES + 1)
@@ -102,32 +102,32 @@ def load_theme(path: Path) -> Theme:
         ) from error
     except ValueError as error:
         raise ThemeError(
-            f"the theme cannot be used: {error}", str(path), "Mend that key; themes/suiron-dark.yaml explains each"
+            f"the theme cannot be used: {error}", str(path), "Fix that key; themes/suiron-dark.yaml explains every key"
         ) from error
 
 
 def _theme(content: dict[str, Any], stem: str) -> Theme:
-    _known(content, ("name", "dark", "colours", "variables", *PARTS), "")
+    _check_keys(content, ("name", "dark", "colours", "variables", *PARTS), "")
     name = content.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ValueError("name: a word of letters, digits, `-`, `_` and `.` is needed")
+        raise ValueError("name: must be a word of letters, digits, `-`, `_` and `.`")
     if name != stem:
         raise ValueError(f"name: it is {name!r}, but the file is called {stem}.yaml")
     dark = content.get("dark")
     if not isinstance(dark, bool):
-        raise ValueError("dark: true or false is needed")
+        raise ValueError("dark: must be true or false")
     given = _table(content.get("colours"), "colours")
-    _known(given, COLOURS, "colours.")
+    _check_keys(given, COLOURS, "colours.")
     colours = {key: _colour(given.get(key), f"colours.{key}") for key in COLOURS}
     variables: dict[str, str] = {}
     for part, keys in PARTS.items():
         table = _table(content.get(part), part)
-        _known(table, keys, f"{part}.")
+        _check_keys(table, keys, f"{part}.")
         for key in keys:
             variables[part if key == "text" else f"{part}-{key}"] = _colour(table.get(key), f"{part}.{key}")
     for key, value in _table(content.get("variables", {}), "variables").items():
         if not isinstance(key, str) or not _VARIABLE.fullmatch(key):
-            raise ValueError(f"variables: {key!r} is no variable's name")
+            raise ValueError(f"variables: {key!r} is not the name of a variable")
         variables[key] = (
             _style(value, f"variables.{key}") if key.endswith("-style") else _colour(value, f"variables.{key}")
         )
@@ -148,28 +148,28 @@ def _theme(content: dict[str, Any], stem: str) -> Theme:
 
 def _table(value: Any, key: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{key}: keys with values are needed")
+        raise ValueError(f"{key}: must have keys with values")
     return value
 
 
-def _known(table: dict[str, Any], keys: tuple[str, ...], prefix: str) -> None:
+def _check_keys(table: dict[str, Any], keys: tuple[str, ...], prefix: str) -> None:
     for key in table:
         if key not in keys:
             near = difflib.get_close_matches(str(key), keys, 1)
-            hint = f"; is {near[0]} meant?" if near else f"; there are {', '.join(keys)}"
-            raise ValueError(f"{prefix}{key}: there is no such key{hint}")
+            hint = f"; did you mean {near[0]}?" if near else f"; the keys are {', '.join(keys)}"
+            raise ValueError(f"{prefix}{key}: no such key{hint}")
 
 
 def _colour(value: Any, key: str) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{key}: a colour is needed")
+        raise ValueError(f"{key}: must be a colour")
     colour, _, percent = value.partition(" ")
     if percent and not re.fullmatch(r"\d{1,3}%", percent):
-        raise ValueError(f"{key}: {value!r} is no colour")
+        raise ValueError(f"{key}: {value!r} is not a colour")
     try:
         Color.parse(colour)
     except ColorParseError as error:
-        raise ValueError(f"{key}: {value!r} is no colour") from error
+        raise ValueError(f"{key}: {value!r} is not a colour") from error
     if not re.fullmatch(r"#[0-9A-Fa-f]{3,8}|[a-z0-9_]+", colour):
         raise ValueError(f"{key}: write {value!r} as #rrggbb or a colour's name")
     return value
@@ -177,5 +177,5 @@ def _colour(value: Any, key: str) -> str:
 
 def _style(value: Any, key: str) -> str:
     if not isinstance(value, str) or not value.split() or not set(value.split()) <= _STYLE_WORDS:
-        raise ValueError(f"{key}: words like bold, italic, underline, reverse or none are needed")
+        raise ValueError(f"{key}: must be words such as bold, italic, underline, reverse or none")
     return value

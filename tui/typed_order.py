@@ -1,9 +1,9 @@
 """Keys take effect in the order they were typed.
 
-Textual forwards a key to whatever has the focus when it arrives, not when the keys before it have had their effect.
-Over SSH several keys come in one packet: of `/quit`, typed to search for it, `/` would open the search and `q` leave
-the app. Here a key waits until the one before it has been handled by the focused widget, by all that it bubbles
-through, and by a dialog that it opened. Knows nothing of what keys mean.
+Textual forwards a key to the widget that has the focus when the key arrives, not when the keys before it have taken
+effect. Over SSH several keys come in one packet: of `/quit`, typed as a search, `/` would open the search line and `q`
+would quit. Here a key waits until the one before it has been handled by the focused widget, by its ancestors, and by a
+dialog that it opened. Knows nothing of what keys mean.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from textual import events
 from textual.app import App
 from textual.message_pump import MessagePump
 
-PATIENCE = 0.5  # seconds after which a key is taken for handled: a widget that was removed meanwhile never says so
+PATIENCE = 0.5  # seconds after which a key counts as handled: a widget removed meanwhile never reports it
 
 
 class TypedOrder(App[None], inherit_bindings=False):
-    """An app whose keys and pastes wait for their turn."""
+    """An app whose keys and pastes are handled one after the other."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -47,9 +47,9 @@ class TypedOrder(App[None], inherit_bindings=False):
         self._pass_on(target, [target, screen], turn)
 
     def _pass_on(self, node: MessagePump, then: list[MessagePump], turn: int) -> None:
-        """Wait behind the key in the queue of `node`, then in its parent's, up to the app, which is how the key itself
-        travels; a second time from the same place for what it made that widget say (a field that is submitted tells its
-        screen). `then`: where, and on which screen."""
+        """Queue behind the key at `node`, then at its parents up to the app, which is the key's own way; then a second
+        time from the same widget, for the messages that the key made it post (a submitted field posts to its screen).
+        then: the widget to start from, and the screen it was on."""
         if node is not self:
             parent = node._parent or self
             if not node.call_later(self._pass_on, parent, then, turn):  # it is being removed
@@ -59,9 +59,8 @@ class TypedOrder(App[None], inherit_bindings=False):
         elif self.screen is then[0]:
             self.call_later(self._handled, turn)
         else:
-            self.screen.call_after_refresh(
-                self._handled, turn
-            )  # a dialog has opened or closed: what is typed next is meant for what it focuses
+            # A dialog has opened or closed: what is typed next is meant for what it focuses.
+            self.screen.call_after_refresh(self._handled, turn)
 
     def _handled(self, turn: int) -> None:
         if turn == self._turn:

@@ -1,14 +1,29 @@
-"""The table of keys: nothing on a key that others swallow, nothing twice, nothing that leads nowhere."""
+"""The table of actions: nothing on a key that others swallow, nothing twice, nothing that leads nowhere; and every
+binding and every sentence takes its keys from it."""
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
 from itertools import combinations
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from rich.cells import cell_len
+from textual.app import App
+from textual.binding import Binding
+from textual.widget import Widget
+from textual.widgets import Input, TextArea
 
-from tui.actions import ACTIONS, ROOMS, Action, Scope, bindings, key_words
+import tui
+from tools.key_table import PAGE, key_page
+from tui.actions import ACTIONS, ROOMS, SECTIONS, Action, Scope, bindings, key_words
+from tui.actions.key_names import FIELD_KEYS, TERMINAL_KEYS, parse_key
+from tui.actions.table import builtin_keys
 from tui.app import SuironApp
 from tui.chat.screen import ChatScreen
 from tui.data.screen import DataScreen
@@ -22,43 +37,60 @@ OWNERS: dict[Scope, type[Any]] = {
     "chat": ChatScreen,
     "prompts": PromptsScreen,
 }
-SWALLOWED = (
-    {
-        f"ctrl+{letter}" for letter in "abhijmqsz"
-    }  # prefixes of screen and tmux, other keys' codes, flow control, suspend
-    | {
-        "ctrl+backslash",
-        "ctrl+left_square_bracket",
-        "ctrl+tab",
-        "ctrl+pageup",
-        "ctrl+pagedown",
-        "shift+pageup",
-        "shift+pagedown",
-    }
-    | {"f10", "f11", "f12"}
-    | {f"alt+{digit}" for digit in range(10)}
-)
+MODULES = [
+    module.name for module in pkgutil.walk_packages(tui.__path__, "tui.") if not module.name.endswith("__main__")
+]
+BY_ID = {action.id: action for action in ACTIONS}
 
 
-def keys(action: Action) -> set[str]:
-    return {key for group in (action.keys, action.plain) for key in group.split(",") if key}
+def widget_classes() -> Iterator[type[Any]]:
+    """Every app, screen and widget that is defined in the terminal."""
+    for name in MODULES:
+        for _, member in inspect.getmembers(importlib.import_module(name), inspect.isclass):
+            if issubclass(member, App | Widget) and member.__module__ == name:
+                yield member
 
 
 def test_no_key_is_one_that_terminals_keep() -> None:
-    assert not [(action.id, keys(action) & SWALLOWED) for action in ACTIONS if keys(action) & SWALLOWED]
+    kept = {action.id: TERMINAL_KEYS.intersection(builtin_keys(action)) for action in ACTIONS}
+    assert not {id: keys for id, keys in kept.items() if keys}
 
 
-@pytest.mark.parametrize("scope", [scope for scope in ROOMS if scope != "app"])
+@pytest.mark.parametrize("scope", ROOMS)
 def test_no_key_means_two_things_in_a_room(scope: Scope) -> None:
     together = [action for action in ACTIONS if action.scope in (scope, "app")]
-    assert not [(one.id, other.id) for one, other in combinations(together, 2) if keys(one) & keys(other)]
+    assert not [
+        (one.id, other.id)
+        for one, other in combinations(together, 2)
+        if set(builtin_keys(one)) & set(builtin_keys(other))
+    ]
 
 
-def test_ids_are_unique() -> None:
-    assert len({action.id for action in ACTIONS}) == len(ACTIONS)
+@pytest.mark.parametrize("scope", SECTIONS)
+def test_no_key_means_two_things_in_a_section(scope: Scope) -> None:
+    keys = [key for action in ACTIONS if action.scope == scope for key in builtin_keys(action)]
+    assert keys and len(keys) == len(set(keys))
 
 
-@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.id)
+def test_ids_are_unique_and_every_scope_has_a_section() -> None:
+    assert len(BY_ID) == len(ACTIONS)
+    assert {action.scope for action in ACTIONS} == set(SECTIONS) == set(get_args(Scope))
+    names = {name for section in SECTIONS.values() for name in section.together}
+    assert names <= {*SECTIONS, *BY_ID}
+
+
+def test_every_builtin_key_is_a_textual_name() -> None:
+    assert not [(action.id, key) for action in ACTIONS for key in builtin_keys(action) if parse_key(key) != key]
+
+
+def test_the_keys_of_text_fields_are_textuals() -> None:
+    own = {binding.key for field in (Input, TextArea) for binding in Binding.make_bindings(field.BINDINGS)}
+    assert own <= FIELD_KEYS
+
+
+@pytest.mark.parametrize(
+    "action", [action for action in ACTIONS if action.scope in OWNERS], ids=lambda action: action.id
+)
 def test_every_action_can_be_run(action: Action) -> None:
     name = action.run.removeprefix("app.").partition("(")[0]
     owner = SuironApp if action.run.startswith("app.") else OWNERS[action.scope]
@@ -67,7 +99,37 @@ def test_every_action_can_be_run(action: Action) -> None:
 
 @pytest.mark.parametrize("scope", OWNERS)
 def test_a_room_binds_exactly_what_the_table_says(scope: Scope) -> None:
-    assert [binding.id for binding in OWNERS[scope].BINDINGS] == [binding.id for binding in bindings(scope)]
+    assert bindings(scope) == OWNERS[scope].BINDINGS
+
+
+def test_every_binding_comes_from_the_table_and_can_be_run() -> None:
+    bound: set[str] = set()
+    for owner in widget_classes():
+        for binding in owner.__dict__.get("BINDINGS", ()):
+            action = BY_ID[binding.id]
+            assert (binding.action, binding.description, binding.tooltip) == (action.run, action.label, action.help)
+            assert binding.key in builtin_keys(action)
+            name = action.run.removeprefix("app.").partition("(")[0]
+            runner = SuironApp if action.run.startswith("app.") else owner
+            assert callable(getattr(runner, f"action_{name}", None)), (owner, action.id)
+            bound.add(action.id)
+    assert bound == set(BY_ID)
+
+
+def test_nothing_outside_the_table_makes_a_binding() -> None:
+    makers = [name for name in MODULES if getattr(importlib.import_module(name), "Binding", None) is Binding]
+    assert makers == ["tui.actions.current_keys"]
+
+
+def test_sentences_ask_for_keys_of_actions_that_exist() -> None:
+    asked: set[str] = set()
+    for path in Path(tui.__path__[0]).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                texts = [leaf.value for leaf in ast.walk(node) if isinstance(leaf, ast.Constant)]
+                if node.func.id == "key_of" and len(texts) == 1:
+                    asked.update(texts)
+    assert asked and asked <= set(BY_ID)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +141,7 @@ def test_function_keys_of_the_app_have_a_second_way(action: Action) -> None:
         "app.copy",
         "app.quit",
         "app.leave",
-    )  # F9's second way is an action of its own: q
+    )  # the second way to quit is an action of its own
 
 
 NEEDED = {"data": 7, "train": 4, "chat": 5}  # of a room's own keys; wider terminals have room for more
@@ -89,4 +151,8 @@ NEEDED = {"data": 7, "train": 4, "chat": 5}  # of a room's own keys; wider termi
 def test_the_keys_needed_most_fit_into_80_columns(scope: Scope) -> None:
     own = [action for action in ACTIONS if action.scope == scope and action.footer][: NEEDED[scope]]
     shown = own + [action for action in ACTIONS if action.scope == "app" and action.footer]
-    assert sum(cell_len(key_words(action)[0]) + cell_len(action.words) + 2 for action in shown) <= 80
+    assert sum(cell_len(key_words(action)[0]) + cell_len(action.label) + 2 for action in shown) <= 80
+
+
+def test_the_page_of_keys_is_made_from_the_table() -> None:
+    assert PAGE.read_text(encoding="utf-8") == key_page()

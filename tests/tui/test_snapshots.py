@@ -21,9 +21,9 @@ from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, res
 from tests.support.tiny_tokenizer import make_tokenizer_folder
 from tui.app import SuironApp
 from tui.chat.finish_line import FinishLine
-from tui.common.help_screen import HelpScreen
 from tui.data.widgets.row_pane import RowPane
 from tui.data.widgets.rows_table import RowsTable
+from tui.dialogs.help_dialog import HelpDialog
 from tui.train.loss_chart import LossChart
 
 Compare = Callable[..., bool]
@@ -64,7 +64,7 @@ def test_help(snap_compare: Compare) -> None:
     async def ask(pilot: Pilot[None]) -> None:
         await opened(app)(pilot)
         await pilot.press("f1")
-        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        await until(pilot, lambda: isinstance(app.screen, HelpDialog))
         await still(pilot)
 
     assert snap_compare(app, terminal_size=NARROW, run_before=ask)

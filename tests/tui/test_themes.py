@@ -57,7 +57,7 @@ def test_there_are_a_dark_a_light_and_a_sixteen_colour_theme() -> None:
     ("change", "key"),
     [
         (('primary: "#7aa2d8"', 'primary: "bluish"'), "colours.primary"),
-        (('primary: "#7aa2d8"', 'primery: "#7aa2d8"'), "is primary meant"),
+        (('primary: "#7aa2d8"', 'primery: "#7aa2d8"'), "did you mean primary"),
         (("dark: true", "dark: sometimes"), "dark"),
         (("name: suiron-dark", "name: other"), "name"),
         (('line: "#7fc1d8"', "line: 7"), "chart.line"),

@@ -1,5 +1,5 @@
-"""How an answer ended and how long it took, in words; and before that, what is being done. Text that changes only when
-something changed."""
+"""The line below the answer: what is being done, then how the answer ended and how long it took. It is drawn again only
+when its text changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REASONS = {
 
 
 def ending_words(finish: Finish, has_response: bool = True) -> str:
-    """Why the answer ended, and what is odd about it. has_response: whether any text of a response came."""
+    """Why the answer ended, and what is unusual about it. has_response: whether the response has any text."""
     words = REASONS[finish.reason]
     if finish.reason == "runaway" and finish.ending == "complete":
         return "Ended the answer, then began a section again"
@@ -31,21 +31,25 @@ def ending_words(finish: Finish, has_response: bool = True) -> str:
 
 def timing_words(finish: Finish) -> str:
     """Tokens, times in seconds, and the rate."""
-    return (
-        f"{finish.tokens} token{'' if finish.tokens == 1 else 's'} · prefill of {finish.prompt_tokens} in {seconds(finish.prefill_seconds)} · "
-        f"first token {seconds(finish.first_token_seconds)} · total {seconds(finish.total_seconds)} · {finish.tokens_per_second:.1f} tok/s"
+    parts = (
+        f"{finish.tokens} token{'' if finish.tokens == 1 else 's'}",
+        f"prefill of {finish.prompt_tokens} in {seconds(finish.prefill_seconds)}",
+        f"first token {seconds(finish.first_token_seconds)}",
+        f"total {seconds(finish.total_seconds)}",
+        f"{finish.tokens_per_second:.1f} tok/s",
     )
+    return " · ".join(parts)
 
 
 def seconds(value: float) -> str:
-    """A time with as many digits as mean something."""
+    """A time with its significant digits."""
     if value < 9.95:
         return f"{value:.2f} s"
     return f"{value:.1f} s" if value < 99.95 else f"{int(value) // 60} min {int(value) % 60} s"
 
 
 class FinishLine(Static):
-    """Two rows, so that nothing above moves when an answer ends. What is shown again as it stands sends nothing."""
+    """Two rows, so that nothing above moves when an answer ends. Showing the same text again sends nothing."""
 
     DEFAULT_CSS = """
     FinishLine { height: 2; width: 1fr; padding: 0 1; color: $text-muted; }
@@ -57,11 +61,11 @@ class FinishLine(Static):
 
     @property
     def words(self) -> str:
-        """What stands here."""
+        """The text of the line."""
         return " · ".join(part for part in self._shown if part)
 
     def show_state(self, state: str, more: str = "") -> None:
-        """What is being done, and a word more; both may be foreign."""
+        """Show what is being done, and a detail; both may be foreign."""
         self._show(safe_line(state), safe_line(more), "$foreground")
 
     def show_finish(self, finish: Finish, has_response: bool = True) -> None:

@@ -1,10 +1,10 @@
-"""Markdown as styled lines of a given width. Knows the syntax; knows nothing of colours, screens or where the text came
-from.
+"""Markdown as styled lines of a given width. Knows the syntax; knows nothing of colours, screens or the source of the
+text.
 
-It may style and lay out; it may not drop or invent a character that carries meaning, for an answer of a small model is
-evidence, not prose: `2*3*4` is no emphasis, a line that begins with `+ 5` keeps its plus, line breaks stay, TeX keeps
-its backslashes. Links, images, HTML and entities stay the text they are: a reader sees where a link leads, and nothing
-can be followed, run or decoded into a control character.
+It may style and lay out the text, but never drop or add a character that carries meaning, for the answer of a small
+model is evidence, not prose: `2*3*4` is not emphasis, a line that begins with `+ 5` keeps its plus, line breaks stay,
+TeX keeps its backslashes. Links, images, HTML and entities stay plain text: the reader sees where a link leads, and
+nothing can be followed, run or decoded into a control character.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ from tui.common.wrapping import line_starts
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-Kind = Literal[
-    "", "strong", "em", "code", "heading", "mark", "hint"
-]  # hint: not of Markdown, but what the panel says itself
+# hint: not Markdown, but a message of the panel
+Kind = Literal["", "strong", "em", "code", "heading", "mark", "hint"]
 Run = tuple[str, Kind]
 Line = list[Run]
 _PLAIN: Kind = ""
 
-# levels of nesting; beyond that the text is a model that loops on `>` or `-`, and the parser would leave some of it out
+# levels of nesting; deeper text comes from a model that loops on `>` or `-`, and the parser would omit some of it
 DEEPEST = 12
-NARROWEST = 8  # cells left for text, however deep lists and quotes are nested
+NARROWEST = 8  # cells for text, however deep lists and quotes are nested
 _OFF = ("html_block", "reference", "lheading", "escape", "link", "image", "autolink", "html_inline", "entity")
 
 
@@ -53,19 +52,19 @@ def _spans(line: str, width: int) -> Iterator[tuple[int, int]]:
 
 
 class _Page:
-    """The lines so far, and what stands before each: quote bars, bullets, the indent of an item's further lines."""
+    """The lines so far, and the prefix of the next: quote bars, bullets, the indent of the further lines of an item."""
 
     def __init__(self, source: list[str], width: int) -> None:
         self.source, self.width = source, width
         self.lines: list[Line] = []
         self.prefix: list[Run] = []
-        self.bullet: Run | None = None  # what stands before the next line only, instead of the last prefix
+        self.bullet: Run | None = None  # replaces the last prefix, on the next line only
         self.end = 0  # the source line after the last block
 
     def draw(self, tokens: list[Token]) -> list[Line]:
         heading = False
         skip_to: Token | None = None
-        for place, token in enumerate(tokens):
+        for index, token in enumerate(tokens):
             if skip_to is not None:
                 skip_to = None if token is skip_to else skip_to
                 continue
@@ -98,13 +97,13 @@ class _Page:
                 case "table_open":
                     self._gap(token)
                     skip_to = next(
-                        other for other in tokens[place:] if other.type == "table_close" and other.level == token.level
+                        other for other in tokens[index:] if other.type == "table_close" and other.level == token.level
                     )
-                    self._table(token, tokens[place : tokens.index(skip_to, place)])
+                    self._table(token, tokens[index : tokens.index(skip_to, index)])
         return self.lines
 
     def _gap(self, token: Token) -> None:
-        """One empty line where the source has one or more; `end` moves past a block that holds its own text."""
+        """Add one empty line where the source has one or more, and move `end` past a block with text of its own."""
         start, end = token.map or (self.end, self.end)
         if (
             self.lines
@@ -141,7 +140,7 @@ class _Page:
         self.prefix.pop()
 
     def _table(self, table: Token, tokens: list[Token]) -> None:
-        """Columns side by side where they fit; the source as it stands where they do not."""
+        """Columns side by side where they fit, else the source as it is."""
         rows: list[list[Line]] = []
         for token in tokens:
             if token.type == "tr_open":
@@ -155,14 +154,14 @@ class _Page:
             for source in self.source[start:end]:
                 self._emit([(source, "")])
             return
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             line: Line = []
             for cell, width in zip(row, widths, strict=True):
                 if line:
                     line.append((" │ ", "mark"))
                 line += [*cell, (" " * (width - _cells(cell)), _PLAIN)]
             self._emit(line)
-            if place == 0:
+            if index == 0:
                 self._emit([("─┼─".join("─" * width for width in widths), "mark")])
 
 
@@ -171,7 +170,7 @@ def _cells(line: Line) -> int:
 
 
 def _split(line: Line, spans: Iterator[tuple[int, int]]) -> Iterator[Line]:
-    """The runs of each span of a line's characters; the spans follow each other without a gap."""
+    """The runs of each span of a line. The spans follow each other without a gap."""
     runs = iter(line)
     text, kind = "", _PLAIN
     for start, end in spans:
@@ -188,15 +187,15 @@ def _split(line: Line, spans: Iterator[tuple[int, int]]) -> Iterator[Line]:
 
 
 def _hard_lines(children: list[Token], base: Kind) -> Iterator[Line]:
-    """The inline content of a block, a list of runs for each line the author broke."""
+    """The inline content of a block: the runs of each of its source lines."""
     literal = set(_literal_marks(children))
     line: Line = []
     kinds: list[Kind] = [base]
-    for place, token in enumerate(children):
+    for index, token in enumerate(children):
         if token.type in ("softbreak", "hardbreak"):
             yield line
             line = []
-        elif place in literal:
+        elif index in literal:
             line.append((token.markup, kinds[-1]))
         elif token.type in ("strong_open", "em_open"):
             kinds.append(base or ("strong" if token.type == "strong_open" else "em"))
@@ -208,10 +207,10 @@ def _hard_lines(children: list[Token], base: Kind) -> Iterator[Line]:
 
 
 def _literal_marks(children: list[Token]) -> Iterator[int]:
-    """Places of `*` marks that stand inside a word or formula on either side, as in 2*3*4 or 2**3: those are text."""
+    """Indices of `*` marks that touch a word or formula on either side, as in 2*3*4 or 2**3: those are text."""
     opened: list[int] = []
-    before: list[str] = []  # for each place, the character before it; a line's end counts as a space
-    after: list[str] = []  # from the last place to the first
+    before: list[str] = []  # by index, the character before it; the end of a line counts as a space
+    after: list[str] = []  # from the last index to the first
     character = " "
     for token in children:
         before.append(character)
@@ -221,13 +220,13 @@ def _literal_marks(children: list[Token]) -> Iterator[int]:
         after.append(character)
         character = " " if token.type.endswith("break") else (token.content or character)[0]
     after.reverse()
-    for place, token in enumerate(children):
+    for index, token in enumerate(children):
         if token.type in ("strong_open", "em_open"):
-            opened.append(place)
+            opened.append(index)
         elif token.type in ("strong_close", "em_close"):
             start = opened.pop()
-            if _ascii_word(before[start]) or _ascii_word(after[place]):
-                yield from (start, place)
+            if _ascii_word(before[start]) or _ascii_word(after[index]):
+                yield from (start, index)
 
 
 def _ascii_word(character: str) -> bool:

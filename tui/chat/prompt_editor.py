@@ -1,4 +1,4 @@
-"""Where a question is written: instruction, input, and how it is asked. Knows nothing of models or answers."""
+"""The fields of a question: instruction, input, and how it is asked. Knows nothing of models or answers."""
 
 from __future__ import annotations
 
@@ -11,23 +11,17 @@ from textual.content import Content
 from textual.widgets import Input, Label, Static, TextArea
 
 from core.base.errors import UsageError
-from core.base.safe_text import safe_line, safe_text
+from core.base.safe_text import safe_line
 from core.engine.protocol import Question
+from tui.actions import key_of
+from tui.common.safe_editing import editor_text
 
 MOST_TOKENS = 131_072
-EDITABLE = 100_000  # characters a field takes; wrapping more than that in an editor holds up the screen
-
-
-def editable(text: str) -> str:
-    """Foreign text as it may stand in an editor: line breaks as newlines, tabs kept, other control characters as
-    visible pictures."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "\t".join(safe_text(part) for part in text.split("\t"))
+EDITABLE = 100_000  # characters a field takes; an editor that wraps more than that blocks the screen
 
 
 class QuestionArea(TextArea):
-    """A text field for foreign text too: what is pasted is made safe first, so that what stands here is what is
-    asked."""
+    """A text field for foreign text. What is pasted is made safe first, so that what is shown is what is asked."""
 
     def __init__(self, placeholder: str, *, id: str) -> None:
         super().__init__(
@@ -41,11 +35,11 @@ class QuestionArea(TextArea):
         self.cursor_blink = False
 
     async def on_paste(self, event: events.Paste) -> None:
-        event.text = editable(event.text)[:EDITABLE]  # the base class inserts it: Textual calls the handlers of both
+        event.text = editor_text(event.text)[:EDITABLE]  # the base class inserts it: Textual calls the handlers of both
 
 
 class Number(Input):
-    """A small field for one number."""
+    """A small field for a number."""
 
     def __init__(self, value: str, kind: Literal["integer", "number"], placeholder: str = "", *, id: str) -> None:
         super().__init__(value, type=kind, placeholder=placeholder, id=id, compact=True, select_on_focus=True)
@@ -53,7 +47,7 @@ class Number(Input):
 
 
 class PromptEditor(Vertical):
-    """Instruction, input, the line that says how it is asked, and three numbers."""
+    """Instruction, input, the line with template and model, and three numbers."""
 
     DEFAULT_CSS = """
     PromptEditor {
@@ -75,10 +69,10 @@ class PromptEditor(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Label("Instruction")
-            yield QuestionArea("what the model is asked", id="instruction")
+            yield QuestionArea("what to ask the model", id="instruction")
         with Horizontal():
             yield Label("Input")
-            yield QuestionArea("further context; may stay empty", id="input")
+            yield QuestionArea("more context; may be empty", id="input")
         with Horizontal():
             yield Label("Template")
             yield Static(id="how")
@@ -102,10 +96,10 @@ class PromptEditor(Vertical):
         return self.query_one("#input", TextArea).text
 
     def fill(self, instruction: str, input: str) -> list[str]:
-        """Replace both texts, foreign or not. Gives what had to be changed, in words a person reads."""
+        """Replace both texts, foreign or not. Gives what had to be changed, one clause each."""
         changed: list[str] = []
         for name, text in (("instruction", instruction), ("input", input)):
-            safe = editable(text)
+            safe = editor_text(text)
             if safe != text.replace("\r\n", "\n"):
                 changed.append(f"control characters in the {name} are shown as pictures")
             if len(safe) > EDITABLE:
@@ -116,7 +110,7 @@ class PromptEditor(Vertical):
         return changed
 
     def show_how(self, template: str, asked: str, backend: str) -> None:
-        """Name the template and the model that is asked; all three may be foreign."""
+        """Show the template, the model that is asked and its backend; all three may be foreign."""
         parts = [Content(safe_line(template, 40)), Content.styled("   Asks ", "$text-muted")]
         parts += [
             Content.styled(safe_line(asked, 90), "bold"),
@@ -128,10 +122,14 @@ class PromptEditor(Vertical):
             self.query_one("#how", Static).update(how, layout=False)
 
     def question(self, template: str, drop_empty_input: bool, tuned: bool) -> Question:
-        """What is asked now. Raises UsageError naming the field that will not do."""
+        """The question. Raises UsageError that names a field with a bad value."""
         if not self.instruction.strip():
             self.query_one("#instruction", TextArea).focus()
-            raise UsageError("there is nothing to ask", "Instruction", "Write what the model shall do, then press F5")
+            raise UsageError(
+                "the instruction is empty",
+                "Instruction",
+                f"Write what the model should do, then press {key_of('chat.ask_question')}",
+            )
         seed = self._field("seed").value.strip()
         return Question(
             instruction=self.instruction,
@@ -159,6 +157,6 @@ class PromptEditor(Vertical):
             raise UsageError(
                 f"{safe_line(field.value, 40) or 'nothing'} is not {kind} from {low} to {high:,}",
                 name,
-                f"Change {name}, then press F5",
+                f"Change {name}, then press {key_of('chat.ask_question')}",
             )
         return value

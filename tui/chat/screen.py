@@ -1,31 +1,28 @@
-"""The chat room: a question below, its reasoning and its response above, as they come. Knows how to ask an engine;
-knows no model and no token.
+"""The chat room: the question below, the answer above as it arrives. Chooses the template and the model to ask, and
+asks an engine; knows no weights and no tokens.
 
-The answer is read by a worker of this screen, which goes on while another room is in front.
+A worker of this screen reads the answer; it goes on while another room is in front.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import msgspec
-from textual import events, on
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container
-from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Static, TextArea
+from textual.widgets import TextArea
 from textual.worker import Worker
 
 from core.base.errors import EngineError, RunError, SuironError
 from core.base.languages import language_of
-from core.base.safe_text import safe_line, safe_text
+from core.base.safe_text import safe_line
 from core.data.locate.source_name import resolve_source_name
 from core.engine.protocol import EngineStatus, Finish, Piece, Question
 from core.runs.folder import list_runs
@@ -33,9 +30,9 @@ from core.runs.tuned_models import Tuned, templates_to_ask, tuned_models
 from core.templates.by_name import TEMPLATES
 from core.templates.template import Template
 from tui.actions import Scope, bindings, key_of
+from tui.chat.answer_view import AnswerView
 from tui.chat.finish_line import FinishLine
 from tui.chat.prompt_editor import PromptEditor
-from tui.chat.stream_panel import StreamPanel
 from tui.common.room import Room
 from tui.messages import ModelChosen
 
@@ -43,22 +40,20 @@ if TYPE_CHECKING:
     from core.engine.client import EngineClient
     from core.engine.protocol import Engine
 
-FLUSH = 0.1  # seconds at least between two paints of what has arrived
-LOOK_AGAIN = 3.0  # seconds between two looks whether a run that trains has ended
+LOOK_AGAIN = 3.0  # seconds between two checks whether a training run has ended
 RUNS_WATCHED = 5
-STOP = key_of("chat.stop")
-ASK = key_of("chat.ask")
+STOP = key_of("chat.stop_answer")
+ASK = key_of("chat.ask_question")
 IDLE = f"{ASK} asks"
-NO_REASONING = "This template asks for no reasoning."
 AGAIN = f"{ASK} tries again"
 
 
 class ChatScreen(Room):
-    """Asks, stops, changes the template and whom to ask; the keys stand in `tui.actions`."""
+    """Asks and stops; chooses the template and the model. Its keys are in `tui.actions`."""
 
     SCOPE: ClassVar[Scope] = "chat"
     CSS_PATH = "screen.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("chat"))
+    BINDINGS: ClassVar[list[BindingType]] = bindings("chat")
     AUTO_FOCUS = "#instruction"
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - as the base class has it
 
@@ -69,25 +64,17 @@ class ChatScreen(Room):
         self._tuned: list[Tuned] = []
         self._templates: dict[str, Template] = dict(TEMPLATES)
         self._language = ("", "")  # an instruction that came from a row, and the row's language
-        self._template_shown = ""  # of the answer in the panels
-        self._beneath = False  # ask the base model although an adapter is chosen
+        self._without_adapter = False  # ask the base model although an adapter is chosen
         self._backend = ""
         self._answer: Worker[None] | None = None
-        self._asked = False  # the question has left: from here on F6 is a request to the engine
+        self._asked = False  # the question has been sent: from here on, stopping is a request to the engine
         self._stopping = False
-        self._pending: dict[str, list[str]] = {"reasoning": [], "response": []}
-        self._flushed = 0.0
-        self._flush_timer: Timer | None = None
         self._own_engine: EngineClient | None = None
         self._scanned = ""  # the model that `_tuned` belongs to
         self._look_again: Timer | None = None
 
     def compose_room(self) -> ComposeResult:
-        with Container(id="answer"):
-            yield Static(id="trouble")
-            with Container(id="panels"):
-                yield StreamPanel("Reasoning", id="reasoning")
-                yield StreamPanel("Response", markdown=True, id="response")
+        yield AnswerView()
         yield FinishLine(id="finish")
         yield PromptEditor()
 
@@ -102,11 +89,15 @@ class ChatScreen(Room):
         if self._look_again is not None:
             self._look_again.stop()
             self._look_again = None
-        self.run_worker(self._scan(), exclusive=True, group="scan")
+        self._scan()
 
     async def on_unmount(self) -> None:
         if self._own_engine is not None:
             await self._own_engine.close()
+
+    @property
+    def _view(self) -> AnswerView:
+        return self.query_one(AnswerView)
 
     # -- the question --
 
@@ -123,7 +114,7 @@ class ChatScreen(Room):
         return self._answer is not None and not self._answer.is_finished
 
     def prefill(self, instruction: str, input: str, language: str = "") -> None:
-        """Take over a row's question; an answer that runs goes on."""
+        """Take over the question of a row; an answer in progress goes on."""
         self._language = (instruction, language)
         changed = self._editor.fill(instruction, input)
         if changed:
@@ -148,64 +139,66 @@ class ChatScreen(Room):
 
     @on(ModelChosen)
     def _model_chosen(self) -> None:
-        self._beneath, self._backend = False, ""
+        self._without_adapter, self._backend = False, ""
         if not self._answering:
-            self.query_one("#trouble").remove_class("-shown")  # it was told of another model
+            self._view.hide_trouble()  # it was about another model
         self._show_how()
         self._offer_tuned()
         self._look_for_tuned()
 
+    @work(exclusive=True, group="scan")
     async def _scan(self) -> None:
-        """Look which tuned models there are: a run may have ended. As long as one trains and this room is in front,
-        look again and again."""
+        """Find the tuned models: a run may have ended. While one is training and this room is in front, repeat."""
         model = self.suiron.session.model
         tuned, training = await asyncio.to_thread(_look_at_runs, model)
         await self._find_templates(tuned)
-        new = [one.run for one in tuned if one not in self._tuned] if self._scanned == model else []
+        new = [each.run for each in tuned if each not in self._tuned] if self._scanned == model else []
         self._tuned, self._scanned = tuned, model
         self._show_how()
         if not self._offer_tuned() and new:
-            self._hint(f"A tuned model is ready: {key_of('chat.adapter')} asks {new[0]}")
+            self._hint(f"A tuned model is ready: {key_of('chat.next_adapter')} asks {new[0]}")
         if training and self.is_current:
             self._look_again = self.set_timer(LOOK_AGAIN, self._look_for_tuned)
 
     async def _find_templates(self, tuned: list[Tuned]) -> None:
         session = self.suiron.session
-        adapter = next((one.adapter for one in tuned if one.run == session.adapter), "")
+        adapter = next((each.adapter for each in tuned if each.run == session.adapter), "")
         self._templates = await asyncio.to_thread(templates_to_ask, session.data, adapter)
 
     def _offer_tuned(self) -> bool:
-        """Say in the finish line that there is a tuned model, as long as the line has nothing of an answer to tell;
-        whether it was said."""
+        """Say in the finish line that there is a tuned model, unless the line is about an answer; whether it was
+        said."""
         if self._answering or not self._finish.words.startswith(IDLE):
             return False
         if not self._tuned or self.suiron.session.adapter:
             self._finish.show_state(IDLE)
             return False
-        self._finish.show_state(IDLE, f"a tuned model is ready: {key_of('chat.adapter')} asks {self._tuned[0].run}")
+        self._finish.show_state(
+            IDLE, f"a tuned model is ready: {key_of('chat.next_adapter')} asks {self._tuned[0].run}"
+        )
         return True
 
     def action_next_adapter(self) -> None:
-        """Base, the newest run, older ones, and round to base."""
+        """The base model, the newest run, older ones, and the base model again."""
         chosen = ["", *(tuned.run for tuned in self._tuned)]
         now = self.suiron.session.adapter
         adapter = chosen[(chosen.index(now) + 1) % len(chosen)] if now in chosen else ""
         if adapter == now:
             self._hint(f"There is no tuned model on {self.suiron.session.model} yet; {key_of('app.train')} trains one.")
             return
-        self._beneath = False
+        self._without_adapter = False
         self.suiron.remember(adapter=adapter)
-        trained_on = next((one.templates for one in self._tuned if one.run == adapter), ())
+        trained_on = next((each.templates for each in self._tuned if each.run == adapter), ())
         if trained_on and self._template not in trained_on:
             self.suiron.remember(template=trained_on[0])
         self.suiron.tell(partial(ModelChosen, self.suiron.session.model, adapter))
 
     def action_toggle_base(self) -> None:
-        """Ask the base model beneath the adapter, or the tuned one again; nothing is loaded anew."""
+        """Ask the base model without the adapter, or the tuned one again; nothing is loaded again."""
         if not self.suiron.session.adapter:
-            self._hint(f"The base model is asked already; {key_of('chat.adapter')} chooses a tuned one.")
+            self._hint(f"You ask the base model already; {key_of('chat.next_adapter')} chooses a tuned one.")
             return
-        self._beneath = not self._beneath
+        self._without_adapter = not self._without_adapter
         self._show_how()
 
     @property
@@ -213,20 +206,14 @@ class ChatScreen(Room):
         session = self.suiron.session
         if not session.adapter:
             return f"base {session.model}"
-        return f"base {session.model}, beneath {session.adapter}" if self._beneath else f"tuned {session.adapter}"
+        return (
+            f"base {session.model}, without {session.adapter}" if self._without_adapter else f"tuned {session.adapter}"
+        )
 
     def _show_how(self) -> None:
         self._editor.show_how(self._template, self._who, self._backend)
-        if not self._answering and not self._template_shown:
-            self._make_room(self._template)
-            self.query_one("#reasoning", StreamPanel).show_hint(
-                "The reasoning arrives here." if self._reasons(self._template) else NO_REASONING
-            )
-            self.query_one("#response", StreamPanel).show_hint("The response arrives here.")
-
-    def _make_room(self, template: str) -> None:
-        """A narrow screen has no room for a panel that stays empty."""
-        self.set_class(not self._reasons(template), "-no-reasoning")
+        if not self._answering:
+            self._view.show_template(self._reasons(self._template))
 
     def _reasons(self, template: str) -> bool:
         return self._templates[template].has_reasoning if template in self._templates else True
@@ -235,11 +222,11 @@ class ChatScreen(Room):
 
     def action_ask(self) -> None:
         if self._answering:
-            self._finish.show_state("An answer is running", f"{STOP} stops it, then {ASK} asks this")
+            self._finish.show_state("The model is still answering", f"{STOP} stops it, then {ASK} asks this")
             return
         adapter = self.suiron.session.adapter
         try:
-            question = self._editor.question(self._template, False, bool(adapter) and not self._beneath)
+            question = self._editor.question(self._template, False, bool(adapter) and not self._without_adapter)
         except SuironError as error:
             self._show_trouble(error, "")
             return
@@ -250,17 +237,9 @@ class ChatScreen(Room):
         question = msgspec.structs.replace(
             question, data=resolve_source_name(self.suiron.session.data).address, language=language, drop_empty_input=drop
         )
-        self.query_one("#trouble").remove_class("-shown")
-        for panel in self.query(StreamPanel):
-            panel.begin()
-            panel.show_hint(NO_REASONING if panel.id == "reasoning" and not self._reasons(question.template) else "")
-        self._template_shown = question.template
-        self._make_room(question.template)
-        title = Content(f"Response · {safe_line(self._who, 60)}")
-        if self.query_one("#response").border_title != title:  # setting it paints the whole panel
-            self.query_one("#response").border_title = title
+        self._view.begin(self._reasons(question.template), self._who)
         self._asked = self._stopping = False
-        self._finish.show_state("Asking the engine")
+        self._finish.show_state("Contacting the engine")
         self._answer = self.run_worker(self._ask(question, self.suiron.session.model, adapter), group="answer")
         self.refresh_bindings()
 
@@ -274,7 +253,7 @@ class ChatScreen(Room):
             status = await self._engine.ensure(model, folder, self._on_status)
             self._backend = status.backend
             self._show_how()
-            self._finish.show_state("The model reads the question")
+            self._finish.show_state("The model is reading the question")
             self._asked = True
             async with aclosing(cast("AsyncGenerator[Piece | Finish]", self._engine.ask(question))) as answer:
                 async for event in answer:
@@ -283,23 +262,23 @@ class ChatScreen(Room):
                     else:
                         self._take(event)
             if finish is None:
-                raise EngineError("the answer broke off", model, AGAIN)
+                raise EngineError("the answer was cut off", model, AGAIN)
         except SuironError as error:
-            self._show_trouble(error, "The answer broke off" if self._asked else "Not asked")
-        except Exception as error:  # whatever comes out of an engine, it is shown, and the app stays
+            self._show_trouble(error, "The answer was cut off" if self._asked else "Not asked")
+        except Exception as error:  # whatever an engine raises is shown, and the app goes on
             self.log.error(repr(error))
             shown = EngineError(
-                f"something unforeseen happened ({type(error).__name__}: {error})",
+                f"an unexpected error occurred ({type(error).__name__}: {error})",
                 model,
-                f"{AGAIN}; please report this one",
+                f"{AGAIN}; please report this error",
             )
-            self._show_trouble(shown, "The answer broke off")
+            self._show_trouble(shown, "The answer was cut off")
         except asyncio.CancelledError:
             if self.is_running:
                 self._finish.show_state(
-                    "Let go of the engine; what came stands here"
+                    "Stopped waiting. The partial answer is kept above."
                     if self._asked
-                    else "Not asked; the engine may go on loading"
+                    else "Not asked. The engine may go on loading."
                 )
             raise
         finally:
@@ -307,16 +286,9 @@ class ChatScreen(Room):
                 self._end_answer(finish)
 
     def _end_answer(self, finish: Finish | None) -> None:
-        self._flush()
-        for panel in self.query(StreamPanel):
-            panel.finish()
+        self._view.end(finish is not None)
         if finish is not None:
-            response = self.query_one("#response", StreamPanel)
-            self._finish.show_finish(finish, bool(response.text.strip()))
-            response.show_hint("No response came.")
-            self.query_one("#reasoning", StreamPanel).show_hint(
-                "No reasoning came." if self._reasons(self._template_shown) else NO_REASONING
-            )
+            self._finish.show_finish(finish, self._view.has_response)
         self._answer = None
         self.refresh_bindings()
 
@@ -326,7 +298,9 @@ class ChatScreen(Room):
             if tuned.run == adapter:
                 return tuned
         raise RunError(
-            f"it has no adapter on {model}", adapter, f"{key_of('chat.adapter')} chooses the base model or another run"
+            f"the run has no adapter for {model}",
+            adapter,
+            f"{key_of('chat.next_adapter')} chooses the base model or another run",
         )
 
     @property
@@ -342,78 +316,55 @@ class ChatScreen(Room):
             self._finish.show_state(status.message or status.state)
 
     def _take(self, piece: Piece) -> None:
-        """Keep a piece until the next paint, at most ten a second."""
-        self._pending[piece.section].append(piece.text)
+        self._view.take(piece)
         if not self._stopping:
-            self._finish.show_state(f"The {piece.section} arrives", f"{STOP} stops it")
-        if self._flush_timer is None:
-            wait = FLUSH - (time.monotonic() - self._flushed)
-            if wait <= 0:
-                self._flush()
-            else:
-                self._flush_timer = self.set_timer(wait, self._flush)
-
-    def _flush(self) -> None:
-        if self._flush_timer is not None:
-            self._flush_timer.stop()
-            self._flush_timer = None
-        self._flushed = time.monotonic()
-        for section, pieces in self._pending.items():
-            if pieces:
-                self.query_one(f"#{section}", StreamPanel).append("".join(pieces))
-                pieces.clear()
+            self._finish.show_state(f"The {piece.section} is arriving", f"{STOP} stops it")
 
     # -- stopping --
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Escape and F6 belong to whatever has the focus while nothing is to be stopped."""
+        """While there is no answer to stop, its keys belong to the focused widget."""
         return None if action == "stop_answer" and not self._answering else True
 
     def action_stop_answer(self) -> None:
-        """Ask the engine to stop. While it still loads, and on the second press, let go of it instead."""
+        """Ask the engine to stop. While it is still loading, and at the second press, stop waiting for it."""
         if self._answer is None:
             return
         if not self._asked or self._stopping:
             self._answer.cancel()
             return
         self._stopping = True
-        self._finish.show_state("Stopping", f"{STOP} again lets go of the engine")
+        self._finish.show_state("Stopping", f"{STOP} again stops waiting for the engine")
         self.run_worker(self._stop(), group="stop")
 
     async def _stop(self) -> None:
         try:
             await self._engine.stop()
         except SuironError as error:
-            self._show_trouble(error, "Could not ask it to stop")
+            self._show_trouble(error, "The answer could not be stopped")
 
-    # -- what is said --
+    # -- messages --
 
     def _hint(self, words: str) -> None:
-        """A word about a key. Not in the finish line: that one tells of the answer above it."""
+        """A message about a key. The finish line is for the answer above it."""
         self.notify(safe_line(words), timeout=4, markup=False)
 
     def _show_trouble(self, error: SuironError, state: str) -> None:
-        """Three parts: what happened, to which thing, what to do."""
-        what = safe_text(error.what.strip())
-        parts = [Content.styled(f"{what[:1].upper()}{what[1:]}.", "bold")]
-        parts += [Content.styled(safe_line(error.where, 300), "$foreground")] if error.where else []
-        parts += [Content.styled(safe_line(f"{error.do.strip().rstrip('.')}."), "$foreground")] if error.do else []
-        trouble = self.query_one("#trouble", Static)
-        trouble.update(Content("\n").join(parts))
-        trouble.add_class("-shown")
+        """Show an error in place of the answer, and its effect in the finish line. state: empty leaves the line."""
+        self._view.show_trouble(error)
         if state:
             self._finish.show_state(state, AGAIN)
 
 
 def _look_at_runs(model: str) -> tuple[list[Tuned], bool]:
-    """The tuned models on `model`, and whether one of the newest runs still trains. Reads the disk."""
+    """The tuned models on `model`, and whether one of the newest runs is still training. Reads the disk."""
     training = False
     for run in list_runs()[:RUNS_WATCHED]:
-        with suppress(SuironError):  # a run that cannot be read is the train room's to tell of
+        with suppress(SuironError):  # the train room says when a run cannot be read
             training = training or not run.status().ended
     return tuned_models(model), training
 
 
 def _as_trained(question: Question, tuned: Tuned) -> Question:
-    """The question, written the way the run's rows were."""
+    """The question, in the form of the run's rows."""
     return msgspec.structs.replace(question, drop_empty_input=tuned.drop_empty_input)

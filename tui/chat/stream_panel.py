@@ -1,9 +1,8 @@
-"""A panel that fills while a model writes. Knows how to show text that grows without sending much; knows nothing of
-models or questions.
+"""A panel that fills while a model writes. Shows growing text with few bytes; knows nothing of models or questions.
 
-Lines are frozen once they are full, and only the last one is drawn again when text arrives. When the panel is full, it
-jumps up by a few rows instead of moving with every line: a tenth of the bytes over SSH, and text that stands still can
-be read. Nothing is ever pruned.
+A full line never changes, and only the last line is drawn again when text arrives. A full panel jumps up by a few rows
+instead of scrolling with every line: that is a tenth of the bytes over SSH, and the text can be read meanwhile. Nothing
+is ever dropped.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from core.base.safe_text import safe_text
 from tui.chat.markdown_lines import Kind, Line, markdown_lines
 from tui.common.wrapping import WrappedText
 
-MARGIN = " "  # drawn with the text and not as the widget's padding, which would be painted apart: 40 bytes a row
-NEAR = 2  # rows from the end within which a reader is taken along
-JUMP = 3  # when the panel is full, the text jumps up by one row in so many
-MARKDOWN_LIMIT = 200_000  # characters; what is longer stays the plain text that it is
+MARGIN = " "  # drawn with the text: the padding of the widget would be painted separately, 40 bytes a row
+NEAR = 2  # rows from the end within which the panel follows new text
+JUMP = 3  # a full panel jumps up by this fraction of its rows
+MARKDOWN_LIMIT = 200_000  # characters; longer answers stay plain text
 
 
 class StreamPanel(ScrollView, can_focus=True):
@@ -65,20 +64,20 @@ class StreamPanel(ScrollView, can_focus=True):
         self._text = WrappedText(80)
         self._laid_out: list[Line] | None = None  # the answer as Markdown, once it is finished
         self._finished = True
-        # whether the reader goes along with the end; kept apart, for a resize moves the end away from the reader
+        # whether the panel follows the end; stored, since a resize moves the end away from the visible part
         self._following = True
-        self._held = ""  # a carriage return at the end of a piece, which may be half of a line break
-        self._round = 0  # grows with every change of text or width: a rendering that comes late is thrown away
+        self._held = ""  # a carriage return at the end of a piece: it may be half of a line break
+        self._round = 0  # grows with every change of text or width: a late rendering is discarded
 
     # -- what is shown --
 
     @property
     def text(self) -> str:
-        """All of it, as it came, made safe."""
+        """The whole text as it arrived, made safe."""
         return self._text.text
 
     def show_hint(self, hint: str) -> None:
-        """What stands here while there is no text."""
+        """Show `hint` while there is no text."""
         if hint != self.hint:
             self.hint = hint
             if self._empty:
@@ -94,7 +93,7 @@ class StreamPanel(ScrollView, can_focus=True):
         self._following = True
 
     def append(self, text: str) -> None:
-        """Add foreign text. Costs the last line, whatever stands above."""
+        """Add foreign text. Only the last line is laid out again."""
         text = self._held + text
         self._held = "\r" if text.endswith("\r") else ""
         text = safe_text(text[: len(text) - len(self._held)])
@@ -114,7 +113,7 @@ class StreamPanel(ScrollView, can_focus=True):
         self.refresh_lines(first, max(2, count - first) if empty else count - first)
 
     def finish(self) -> None:
-        """No more text comes."""
+        """No more text will arrive."""
         if self._held:
             self._held = ""
             self.append("␍")
@@ -140,8 +139,8 @@ class StreamPanel(ScrollView, can_focus=True):
         return [[(line, "")] for line in self._text.lines] if self._laid_out is None else self._laid_out
 
     def _grow(self, count: int) -> None:
-        """Set the rows there are. Not through the reactive attribute: that one lays the whole screen out anew, and
-        paints the panel twice."""
+        """Set the number of rows. Not through the reactive attribute, which lays out the whole screen again and paints
+        the panel twice."""
         self.set_reactive(ScrollView.virtual_size, Size(self._width, count))
         if self.show_vertical_scrollbar:
             self.vertical_scrollbar.window_virtual_size = count
@@ -154,7 +153,7 @@ class StreamPanel(ScrollView, can_focus=True):
         self._following = following
 
     def _lay_out(self) -> None:
-        """Render a finished answer in a thread: a long one takes a while, and keys must not wait for it."""
+        """Render a finished answer in a thread: a long one takes a while, and keys must not wait."""
         text = self.text.rstrip()
         if self.markdown and self._finished and text and len(text) <= MARKDOWN_LIMIT:
             self.run_worker(self._render_markdown(text, self._round), exclusive=True, group="markdown")
@@ -200,7 +199,7 @@ class StreamPanel(ScrollView, can_focus=True):
         return self._strip(self._line(row) or [], row, base)
 
     def _strip(self, line: Line, row: int | None, base: Style) -> Strip:
-        """A row of the panel's whole width; what has one style is one segment."""
+        """A row of the full width; text of one style is one segment."""
         width = self.scrollable_content_region.width
         blank = width - len(MARGIN) - sum(cell_len(text) for text, _ in line)
         line = [(MARGIN, ""), *line, (" " * blank, "")]
@@ -242,7 +241,7 @@ class StreamPanel(ScrollView, can_focus=True):
         return self.get_component_rich_style(f"stream-panel--{kind}") if kind else base
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """What is selected, without the line breaks that wrapping made (Markdown's layout keeps its own)."""
+        """The selected text without the line breaks of wrapping; Markdown's layout keeps its own."""
         lines = ["".join(text for text, _ in line) for line in self._lines]
         if self._laid_out is not None:
             return selection.extract("\n".join(lines)), "\n"

@@ -1,5 +1,4 @@
-"""What rooms, dialogs and the palette may ask of the app they stand in. The app is one of these; nobody below it needs
-to know the app itself."""
+"""What rooms, dialogs and the palette may use of the app. The app implements it; no module below imports the app."""
 
 from __future__ import annotations
 
@@ -18,33 +17,39 @@ if TYPE_CHECKING:
     from core.session import Session
 
 
-class House(Protocol):
-    """session: where the person is. dataset: the open rows, perhaps early ones. data_error: the source that failed to
-    open, and why. engine: None until the chat makes one."""
+class AppInterface(Protocol):
+    """The app, as the modules below it see it."""
 
     session: Session
+    """Where the user is: the sources, the row, the settings."""
     dataset: DataSet | None
+    """The open rows, perhaps only the first of them; None where none are open."""
     data_error: tuple[str, SuironError] | None
+    """The source that could not be opened, and why."""
     engine: Engine | None
+    """None until the chat makes one."""
     theme: Any
+    """The name of the theme in use."""
 
     def remember(self, **changes: Any) -> None:
-        """Replace fields of the session; it is saved a moment later, and at the end."""
+        """Replace fields of the session. It is saved a moment later, and on exit."""
 
     def open_data(self, source: str, split: str = "", mapping: Mapping | None = None) -> None:
-        """Open a source in a thread; rooms hear DataOpening, then DataOpened or DataFailed. A large source is opened
-        early: DataOpened comes with its first rows, then once more when all of it can be asked. mapping: what its
-        columns are taken from, where a person has just said so; else the saved one or a guess. A later call wins."""
+        """Open a source in a thread; rooms get DataOpening, then DataOpened or DataFailed. A large source is opened
+        early: DataOpened comes with its first rows, then again once all of it can be searched. mapping: what its
+        columns are taken from, if the user has just chosen it; else the saved one or a guess. A later call wins."""
 
     def replace_data(self, dataset: DataSet) -> None:
-        """The same source with an edit in it: other rooms hear DataOpened."""
+        """Replace the data set by the same source with an edit: the rooms get DataOpened."""
 
     def tell(self, make: Callable[[], Message]) -> None:
-        """Hand every room that has been shown a message of its own."""
+        """Post to every room that has been shown a message of its own."""
 
     async def perform(self, action: Action) -> None:
-        """Run an action of the table in the room it belongs to."""
+        """Run an action of the table in its room."""
 
-    def theme_names(self) -> list[str]: ...
+    def theme_names(self) -> list[str]:
+        """Every theme that can be used."""
 
-    async def choose_theme(self, name: str) -> None: ...
+    async def choose_theme(self, name: str) -> None:
+        """Use this theme, and remember it."""

@@ -1,4 +1,4 @@
-"""Rows of styled cells, of which only the cells that changed are sent to the terminal."""
+"""Rows of styled cells; only cells that changed are sent to the terminal."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _Cell = tuple[str, str]  # one grapheme, or nothing for the second cell of a wid
 
 
 class Cells(Widget):
-    """Shows rows handed to `show`. What is longer than the widget is cut; what is missing is blank. Component classes
-    set the colour of the text, not what lies behind it.
+    """Shows the rows passed to `show`. Longer rows are cut, missing ones are blank. Component classes set the colour of
+    the text, not its background.
 
-    Textual sends a changed span from the left edge of its widget on: rows that change far from there belong into
-    several widgets side by side.
+    Textual sends a changed span from the left edge of its widget on: rows that change far from there belong in several
+    widgets side by side.
     """
 
     ROLES: ClassVar[tuple[str, ...]] = ()
@@ -33,7 +33,7 @@ class Cells(Widget):
         self._styles_by_role: dict[str, Style] = {}
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Replace the rows; cells that stay the same are not drawn again."""
+        """Replace the rows; unchanged cells are not drawn again."""
         before, self._rows = self._rows, [_cells(row) for row in rows]
         changed = []
         for y in range(max(len(before), len(self._rows))):
@@ -86,14 +86,14 @@ def _cells(row: Row) -> list[_Cell]:
 
 
 def _changed_span(old: list[_Cell], new: list[_Cell]) -> tuple[int, int] | None:
-    """First and one past the last cell that differ, widened so that no wide character is cut; a missing cell is a blank
-    one."""
+    """The first cell that differs and the one after the last, widened so that no wide character is cut; a missing cell
+    is blank."""
     if old == new:
         return None
     length = max(len(old), len(new))
     blank = (" ", "")
     old, new = old + [blank] * (length - len(old)), new + [blank] * (length - len(new))
-    # A role colours what is written; a blank cell is blank in all of them.
+    # A role colours text only; a blank cell looks the same in all roles.
     differ = [
         index for index in range(length) if old[index] != new[index] and not old[index][0] == new[index][0] == " "
     ]

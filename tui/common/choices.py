@@ -1,5 +1,5 @@
-"""A list to choose from, of any length: it is asked for the lines in sight and holds none. Knows nothing of what its
-lines mean."""
+"""A list to choose from, of any length: it asks for the visible lines and stores none. Knows nothing of what its lines
+mean."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from core.base.safe_text import safe_line
+from tui.actions import bindings
 
 Piece = tuple[str, str]  # safe text, and one of the roles below
 Line = Sequence[Piece]
@@ -31,13 +32,13 @@ MUTED, STRONG, MARK, GOOD, WARN, BAD, HEADING, THOUGHT = (
     "thought",
 )
 _ROLES = (MUTED, STRONG, MARK, GOOD, WARN, BAD, HEADING, THOUGHT)
-POINTER, BLANK = "▸ ", "  "  # before each line: the cursor is seen without colours too
+POINTER, BLANK = "▸ ", "  "  # before each line: the cursor is visible without colours too
 
 
 class Choices(ScrollView, can_focus=True, inherit_bindings=False):
-    """`cursor` is the index of a line, -1 while there is none. Lines that cannot be chosen (headings) are passed over.
+    """`cursor` is the index of a line, -1 while there is none. Lines that cannot be chosen (headings) are skipped.
 
-    typing: printable keys, Backspace and Left are told to the dialog, which keeps a text that they change.
+    typing: printable keys, Backspace and Left are posted to the dialog, which edits a text with them.
     """
 
     ALLOW_SELECT = False
@@ -46,20 +47,11 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
         "choices--cursor",
         "choices--cursor-blurred",
     }
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move(-1)", show=False),
-        Binding("down", "move(1)", show=False),
-        Binding("k", "move(-1)", show=False),
-        Binding("j", "move(1)", show=False),
-        Binding("pageup", "page(-1)", show=False),
-        Binding("pagedown", "page(1)", show=False),
-        Binding("home", "end(-1)", show=False),
-        Binding("end", "end(1)", show=False),
-        Binding("enter", "choose", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("list")
     DEFAULT_CSS = """
     Choices {
-        width: 1fr; height: auto; background: $surface; color: $foreground; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1;
+        width: 1fr; height: auto; background: $surface; color: $foreground;
+        overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1;
         & > .choices--muted { color: $text-muted; }
         & > .choices--strong { text-style: bold; }
         & > .choices--mark { color: $accent; text-style: bold; }
@@ -68,13 +60,17 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
         & > .choices--bad { color: $error; text-style: bold; }
         & > .choices--heading { color: $primary; text-style: bold; }
         & > .choices--thought { color: $reasoning; }
-        & > .choices--cursor { color: $block-cursor-foreground; background: $block-cursor-background; text-style: bold; }
-        & > .choices--cursor-blurred { color: $block-cursor-blurred-foreground; background: $block-cursor-blurred-background; }
+        & > .choices--cursor {
+            color: $block-cursor-foreground; background: $block-cursor-background; text-style: bold;
+        }
+        & > .choices--cursor-blurred {
+            color: $block-cursor-blurred-foreground; background: $block-cursor-blurred-background;
+        }
     }
     """
 
     class Chosen(Message):
-        """Enter, or a double click, on the line `index`."""
+        """The line `index` was chosen, by key or by a double click."""
 
         def __init__(self, choices: Choices, index: int) -> None:
             super().__init__()
@@ -85,7 +81,7 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
             return self.choices
 
     class Moved(Message):
-        """The cursor stands on another line."""
+        """The cursor has moved to another line."""
 
         def __init__(self, choices: Choices, index: int) -> None:
             super().__init__()
@@ -96,10 +92,10 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
             return self.choices
 
     class Above(Message):
-        """Up was pressed on the first line."""
+        """The user tried to go up from the first line."""
 
     class Typed(Message):
-        """A key for the text that the dialog keeps: a character, `backspace` or `left`."""
+        """A key for the text of the dialog: a character, `backspace` or `left`."""
 
         def __init__(self, key: str, character: str) -> None:
             super().__init__()
@@ -122,8 +118,11 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
         cursor: int = 0,
         pickable: Callable[[int], bool] | None = None,
     ) -> None:
-        """`count` lines. draw: the line at an index, in a width of cells; pickable: whether the cursor may stand on it.
-        cursor: where it stands, or the next line below where it may; -1 for nowhere yet."""
+        """Show `count` lines.
+
+        draw(index, width) gives a line in `width` cells; pickable(index): whether the cursor may be on it; cursor: its
+        line, or the next line below that it may be on; -1 for none yet.
+        """
         self.count, self._draw, self._pickable = count, draw, pickable or (lambda index: True)
         before, self.cursor = self.cursor, self._near(min(cursor, count - 1), 1) if cursor >= 0 else -1
         self.virtual_size = Size(0, count)
@@ -135,15 +134,15 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.Moved(self, self.cursor))
 
     def _near(self, index: int, step: int) -> int:
-        """The line at `index` or the next one, in the direction `step`, else in the other, that can be chosen; -1 where
-        there is none."""
-        for places in (
+        """The line at `index`, or the nearest one that can be chosen, first in the direction of `step`; -1 where there
+        is none."""
+        for positions in (
             range(max(index, 0), self.count if step > 0 else -1, step),
             range(index, -1 if step > 0 else self.count, -step),
         ):
-            for place in places:
-                if 0 <= place < self.count and self._pickable(place):
-                    return place
+            for position in positions:
+                if 0 <= position < self.count and self._pickable(position):
+                    return position
         return -1
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
@@ -152,17 +151,17 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
     # -- moving --
 
     def move_to(self, index: int, step: int = 1) -> None:
-        place = self._near(min(max(index, 0), self.count - 1), step)
-        if place == self.cursor or place < 0:
+        position = self._near(min(max(index, 0), self.count - 1), step)
+        if position == self.cursor or position < 0:
             return
-        before, self.cursor = self.cursor, place
-        for line in (before, place):
+        before, self.cursor = self.cursor, position
+        for line in (before, position):
             self._refresh_row(line)
         self._keep_in_sight()
-        self.post_message(self.Moved(self, place))
+        self.post_message(self.Moved(self, position))
 
     def redraw(self, index: int) -> None:
-        """The line at `index` has changed."""
+        """Draw the line at `index` again: it has changed."""
         self._refresh_row(index)
 
     def _refresh_row(self, index: int) -> None:
@@ -170,7 +169,7 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh_line(index - self.scroll_offset.y)
 
     def action_move(self, by: int) -> None:
-        if by < 0 and not any(self._pickable(place) for place in range(max(0, self.cursor))):
+        if by < 0 and not any(self._pickable(position) for position in range(max(0, self.cursor))):
             self.scroll_to(y=0, animate=False, force=True)
             self.post_message(self.Above())
         else:
@@ -187,11 +186,13 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.Chosen(self, self.cursor))
 
     def _keep_in_sight(self) -> None:
-        """Scroll where the cursor is out of sight: to the middle after a jump, else by as little as will do."""
+        """Scroll when the cursor is out of sight: to the middle after a jump, else as little as possible."""
         top, lines = self.scroll_offset.y, self.size.height
         if not lines:
-            return  # it has no place yet
-        if self.cursor < 0 or (self.cursor < lines and not any(self._pickable(place) for place in range(self.cursor))):
+            return  # it has no size yet
+        if self.cursor < 0 or (
+            self.cursor < lines and not any(self._pickable(position) for position in range(self.cursor))
+        ):
             self.scroll_to(y=0, animate=False, force=True)  # with the heading above the first line
         elif self.cursor < top or self.cursor >= top + lines:
             near = top - 2 <= self.cursor < top + lines + 2
@@ -245,7 +246,7 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 def fit_end(text: str, width: int) -> str:
-    """As `hits.fit`, but keeps the end: of a path that is what tells it from others."""
+    """As `hits.fit`, but keeps the end: the end of a path tells it from others."""
     line = safe_line(text, 4000)
     if cell_len(line) <= width:
         return set_cell_size(line, max(0, width))
@@ -255,7 +256,7 @@ def fit_end(text: str, width: int) -> str:
 
 
 def bar(share: float, width: int) -> str:
-    """A bar of `width` cells, filled by `share`, 0 to 1; something shows where the share is not 0."""
+    """A bar of `width` cells, filled by `share`, 0 to 1; any share above 0 shows."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     if share > 0:
         eighths = max(1, eighths)

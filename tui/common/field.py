@@ -1,5 +1,5 @@
-"""A text field of one line whose cursor stands still, and which shows foreign text (a file's name, a paste) safely
-while it keeps it as it is."""
+"""A text field of one line with a steady cursor. It shows foreign text (a file name, a paste) safely and keeps it as it
+is."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from textual.widgets import Input
 
 from core.base.safe_text import UNSAFE, safe_text
 
-_UNSHOWN = re.compile(
-    f"{UNSAFE.pattern}|[\t\n]"
-)  # one character each, so that places in the text stay places on the line
+# one character each, so that offsets in the text stay offsets on the line
+_UNSHOWN = re.compile(f"{UNSAFE.pattern}|[\t\n]")
 
 
 class Field(Input):
-    """Compact: no frame; a name beside it says what it is for."""
+    """Compact, without a frame; a label beside it names it."""
 
     DEFAULT_CSS = """
     Field { width: 1fr; background: $panel; padding: 0 1 !important; margin: 0 !important; }
@@ -34,6 +33,6 @@ class Field(Input):
         return Text(text, no_wrap=True, overflow="ignore", end="")
 
     def put(self, text: str) -> None:
-        """Replace the text; the cursor goes to its end."""
+        """Replace the text and move the cursor to its end."""
         self.value = text
         self.cursor_position = len(text)

@@ -14,8 +14,8 @@ from tui.actions import ACTIONS, Action, Scope, key_words
 
 
 class KeyBar(Widget):
-    """One line; a click on a key runs it. What does not fit is left out from the end of the room's own keys: F1 and the
-    palette always fit."""
+    """One line; a click on a key runs it. Where it is too narrow, the last of the room's own keys are left out: help
+    and palette always fit."""
 
     DEFAULT_CSS = """
     KeyBar {
@@ -32,7 +32,7 @@ class KeyBar(Widget):
         self._dim: frozenset[str] = frozenset()
 
     def dim(self, actions: frozenset[str]) -> None:
-        """Keys of the room, by what they run, that can say now only why they do nothing."""
+        """Dim keys of the room, by what they run: now they only say why they do nothing."""
         if actions != self._dim:
             self._dim = actions
             self.refresh()
@@ -41,17 +41,17 @@ class KeyBar(Widget):
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
     def _bindings_changed(self, screen: Screen[Any]) -> None:
-        """Textual says so at every change of focus; the line is drawn again only where an action became possible or
+        """Textual sends this at every change of focus; the line is drawn again only when an action becomes possible or
         impossible."""
         if screen is self.screen and self._states != [self._state(action) for action in self._own()]:
             self.refresh()
 
     def _own(self) -> list[Action]:
-        return [action for action in ACTIONS if action.scope == self._scope and action.footer]
+        return _footer_actions(self._scope)
 
     def render(self) -> Content:
         width = self.size.width
-        common = [action for action in ACTIONS if action.scope == "app" and action.footer]
+        common = _footer_actions("app")
         own = self._own()
         self._states = [self._state(action) for action in own]
         own = [action for action, state in zip(own, self._states, strict=True) if state is not False]
@@ -68,13 +68,18 @@ class KeyBar(Widget):
         return None if state and action.run in self._dim else state
 
 
+def _footer_actions(scope: Scope) -> list[Action]:
+    """Those with a key: what the user has unbound is not shown."""
+    return [action for action in ACTIONS if action.scope == scope and action.footer and key_words(action)]
+
+
 def _width(action: Action) -> int:
-    return cell_len(key_words(action)[0]) + 1 + cell_len(action.words) + 1
+    return cell_len(key_words(action)[0]) + 1 + cell_len(action.label) + 1
 
 
 def _part(action: Action, enabled: bool) -> Content:
     run = action.run if action.run.startswith("app.") else f"screen.{action.run}"
     click = Style.from_meta({"@click": run}) if enabled else Style()
     key = Content.styled(key_words(action)[0], "bold $footer-key-foreground" if enabled else "dim")
-    words = Content.styled(f" {action.words} ", "$foreground" if enabled else "dim")
+    words = Content.styled(f" {action.label} ", "$foreground" if enabled else "dim")
     return Content("").join([key, words]).stylize(click)

@@ -1,5 +1,5 @@
-"""Draws a series with plotext into rows of text with roles. Pure but for plotext, which is imported here and nowhere
-else, on first use.
+"""Draws a series with plotext into rows of text with roles. Pure except for plotext, which only this module imports, on
+first use.
 
 plotext pulls numpy and costs 0.15 s: call `prepare` in a thread before the first `draw`.
 """
@@ -26,7 +26,7 @@ from tui.common.plot_cells import plot_row
 
 AXIS, RAW, SMOOTH, BAD = "loss-chart--axis", "loss-chart--raw", "loss-chart--smooth", "loss-chart--bad"
 GAP = "×"
-# plotext colours a cell with one of the terminal's sixteen colours; here they only tell whose the cell is.
+# plotext gives each cell one of the terminal's sixteen colours; here a colour only identifies the role of the cell.
 _CODES = {RAW: 1, SMOOTH: 2, BAD: 3}
 _ROLES = {str(code): role for role, code in _CODES.items()}
 _LABEL = 6  # cells for the numbers of the y axis: a fixed width keeps the canvas where it is
@@ -35,16 +35,20 @@ Rows = list[list[tuple[str, str]]]
 
 
 class Axes(msgspec.Struct, frozen=True):
-    """The axes a chart was drawn with; handed back on the next drawing, they are kept where they still fit."""
+    """The axes that a chart was drawn with. Passed to the next drawing, they stay where they still fit."""
 
     total: int = 0
+    """The last step on the x axis."""
     y: Limits | None = None
+    """The lowest and the highest loss on the y axis; None where there is none to draw."""
     log: bool = False
+    """Whether the y axis is logarithmic."""
     settled: bool = False
+    """Whether the series was long enough for close limits."""
 
 
 def prepare() -> None:
-    """Import plotext (0.15 s, with numpy), so that `draw` costs milliseconds."""
+    """Import plotext (0.15 s, with numpy), so that a drawing costs milliseconds."""
     import plotext
 
     plotext.terminal.limit(False, False)  # else it cuts a figure to the size of the terminal
@@ -52,18 +56,18 @@ def prepare() -> None:
 
 def draw(series: Series, total: int, log: bool, before: Axes, width: int, height: int) -> tuple[Rows, Axes]:
     """The chart as `height` rows of `width` cells: raw points, their moving average as a line, and a mark at the top
-    for each gap; and the axes it was drawn with. x runs from 0 to `total` steps, or is grown in doublings where the run
-    did not say how many.
+    for each gap; and the axes it was drawn with. x runs from 0 to `total` steps; where that is not known, it doubles as
+    needed.
 
-    On a logarithmic axis values that are not above 0 have no place and are left out.
+    On a logarithmic axis, values that are not above 0 are left out.
     """
     import plotext
 
     end = _end(series, total, before)
     bins = 2 * max(1, width - _LABEL - 1)  # a braille cell has two columns of dots
     points = {
-        RAW: _place(thin(series.steps, series.values, 0, end, bins), log),
-        SMOOTH: _place(thin_line(series.steps, series.smooth, 0, end, bins), log),
+        RAW: _drawable(thin(series.steps, series.values, 0, end, bins), log),
+        SMOOTH: _drawable(thin_line(series.steps, series.smooth, 0, end, bins), log),
     }
     axes = _axes(points[RAW][1], end, log, before, settled=len(series.steps) > max(20, end // 4))
     figure = type(plotext.figure)(plotext.terminal)
@@ -101,7 +105,7 @@ def _end(series: Series, total: int, before: Axes) -> int:
     return end
 
 
-def _place(points: tuple[list[float], list[float]], log: bool) -> tuple[list[float], list[float]]:
+def _drawable(points: tuple[list[float], list[float]], log: bool) -> tuple[list[float], list[float]]:
     if not log:
         return points
     pairs = [(x, y) for x, y in zip(*points, strict=True) if y > 0]
@@ -109,9 +113,9 @@ def _place(points: tuple[list[float], list[float]], log: bool) -> tuple[list[flo
 
 
 def _axes(values: list[float], end: int, log: bool, before: Axes, settled: bool) -> Axes:
-    """The axes for the next drawing. A young series starts at zero (a decade below its lowest value), so that it can
-    fall without moving the axis. Once settled it may leave that for closer limits, with room to fall as far again; from
-    then on limits only grow."""
+    """The axes for the next drawing. A short series starts at zero (or a decade below its lowest value), so that it can
+    fall without moving the axis. Once settled, it may change to closer limits, with space to fall as far again; from
+    then on the limits only grow."""
     if not values:
         return Axes(end, None, log)
     limits, low, high = (log_limits if log else linear_limits), min(values), max(values)

@@ -1,4 +1,4 @@
-"""What plotext draws, as rows of styled cells. Knows colour codes and roles, neither figures nor charts."""
+"""plotext's output as rows of styled cells. Knows colour codes and roles, neither numbers nor charts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ _COLOUR = re.compile(r"\x1b\[(?:0|38;5;(\d+))m")
 
 
 def plot_row(line: str, roles: Mapping[str, str], plain: str) -> list[tuple[str, str]]:
-    """One line of plotext's output, its colours turned into roles by their code; plain: the role of what has none."""
+    """One line of plotext's output, its colours turned into roles by their code; plain: the role of text without a
+    colour."""
     row: list[tuple[str, str]] = []
     role, start = plain, 0
     for match in _COLOUR.finditer(line):

@@ -1,5 +1,4 @@
-"""The dialog that stands before the room while something takes its time. Knows nothing of what is done; the work runs
-in a thread."""
+"""The dialog in front of the room while long work runs in a thread. Knows nothing of the work."""
 
 from __future__ import annotations
 
@@ -14,20 +13,20 @@ from textual.widgets import Static
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
+from tui.actions import key_hints
 from tui.common.choices import bar
-from tui.common.list_dialog import Panel
+from tui.common.list_dialog import CLOSE_HINT, ListDialog
 from tui.common.readable_error import readable
 
 T = TypeVar("T")
-SHOWN_AFTER = 0.2  # seconds: what is quicker than that shows no dialog at all
+SHOWN_AFTER = 0.2  # seconds: quicker work shows no dialog
 EVERY = 0.1  # seconds between two drawings of the bar
-GUESS_AFTER = 2.0  # seconds until the time left is named
-BAR = 30
+GUESS_AFTER = 2.0  # seconds until the time left is estimated
+BAR = 30  # cells
 
 
 class Progress(Protocol):
-    """Told by the work how far it is: `done` of `total`, 0 where that is not known, and a word for what is being done
-    just now."""
+    """How the work reports: `done` of `total` units (0: not known), and the current stage in a few words."""
 
     def __call__(self, done: int, total: int, stage: str = "") -> None: ...
 
@@ -36,28 +35,28 @@ Work = Callable[[Progress, Callable[[], bool]], T]
 
 
 class Done(Generic[T]):
-    """What the work gave."""
+    """The result of the work."""
 
     def __init__(self, value: T) -> None:
         self.value = value
 
 
-class ProgressDialog(Panel[Done[T]], Generic[T]):
-    """Gives Done(value) of the work; None where it was cancelled, or failed and the person has read why.
+class ProgressDialog(ListDialog[Done[T]], Generic[T]):
+    """Gives Done(value) of the work; None where it was cancelled, or failed and the user has read why.
 
     work(progress, cancelled) runs in a thread. It calls progress(done, total, stage) now and then (total 0: not known),
-    which raises InterruptedError once Esc was pressed; cancelled() says the same without raising. The dialog closes
-    when the work has ended, never before: nothing of it goes on unseen. words: what is done, may be foreign; unit: what
-    is counted; where: what an error is about that names nothing.
+    which raises InterruptedError once the user has cancelled; cancelled() says the same without raising. The dialog
+    closes when the work has ended, never before: no work goes on unseen. words: what is done, may be foreign; unit:
+    what is counted; where: the subject of an error that names none.
     """
 
-    KEY_WORDS = "Esc cancels"
+    KEY_WORDS = key_hints(("cancels", "dialog.close"))
     AUTO_FOCUS = ""
     DEFAULT_CSS = """
     ProgressDialog.-waiting { background: transparent; & > #box { display: none; } }
     ProgressDialog > #box { max-width: 76; padding: 1 2; }
     """
-    TITLE_WORDS: ClassVar[str] = "At work"
+    TITLE_WORDS: ClassVar[str] = "Working"
 
     def __init__(self, words: str, work: Work[T], unit: str = "rows", where: str = "") -> None:
         super().__init__(classes="-waiting")
@@ -81,7 +80,7 @@ class ProgressDialog(Panel[Done[T]], Generic[T]):
         self.run_worker(self._run, thread=True, group="work", exit_on_error=False)
 
     def on_unmount(self) -> None:
-        self._stop.set()  # the app is being left: work that nobody waits for must not keep the process
+        self._stop.set()  # the app quits: work that nobody waits for must not keep the process alive
 
     def _appear(self) -> None:
         if not self._ended:
@@ -95,7 +94,7 @@ class ProgressDialog(Panel[Done[T]], Generic[T]):
             value = self._work(self._progress, self._stop.is_set)
         except InterruptedError:
             self.app.call_from_thread(self._finish, None)
-        except Exception as error:  # whatever the work meets, it is shown here, and the app stays
+        except Exception as error:  # whatever the work raises is shown, and the app goes on
             if self._stop.is_set():
                 self.app.call_from_thread(self._finish, None)
             else:
@@ -106,7 +105,7 @@ class ProgressDialog(Panel[Done[T]], Generic[T]):
     def _progress(self, done: int, total: int, stage: str = "") -> None:
         self._state = (done, total, stage)
         if self._stop.is_set():
-            raise InterruptedError("the person cancelled it")
+            raise InterruptedError("the user cancelled it")
 
     # -- on the screen --
 
@@ -118,9 +117,9 @@ class ProgressDialog(Panel[Done[T]], Generic[T]):
         self._ended = True
         self.remove_class("-waiting")
         self.query_one("#bar").display = self.query_one("#stage").display = False
-        self.title_words("It did not work")
+        self.title_words("Failed")
         self.trouble(str(error))
-        self.keys("Esc closes")
+        self.keys(CLOSE_HINT)
 
     def _draw(self) -> None:
         if not self.has_class("-waiting") and not self._ended:
@@ -142,7 +141,7 @@ class ProgressDialog(Panel[Done[T]], Generic[T]):
 
 
 def progress_words(done: int, total: int, seconds: float, unit: str) -> str:
-    """One line: a bar with its share and counts where the total is known, and the time gone or left."""
+    """One line: a bar with share and counts where the total is known, and the time elapsed or left."""
     if not total:
         counted = f"{done:,} {unit} · " if done else ""
         return f"{counted}{_time(seconds)}"

@@ -1,4 +1,4 @@
-"""The run that the session's settings describe: what the train room starts, and what the prompts room shows. Knows
+"""The run that the settings of the session describe: the train room starts it, the prompts room shows its rows. Knows
 presets; starts nothing."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def preset_of(session: Session) -> str:
 
 
 def preset_spec(session: Session, preset: str) -> RunSpec:
-    """The settings of the preset, on the data and the model of the session."""
+    """The settings of the preset, with the data and the model of the session."""
     data = DataSection(source=resolve_source_name(session.data).address, split=session.split)
     model = ModelSection(name=absolute_name(session.model))
     if preset == "seeds":
@@ -45,8 +45,8 @@ def preset_spec(session: Session, preset: str) -> RunSpec:
 
 
 def base_spec(session: Session, preset: str, dataset: DataSet | None = None) -> tuple[RunSpec, RunError | None]:
-    """`preset_spec` with what the session says of prompts, and what of that cannot be read. dataset: the session's, as
-    it is open: where a person chose its columns, the run takes the same."""
+    """`preset_spec` with the session's prompt settings, and the error of the first that cannot be read. dataset: the
+    open one: if the user chose its columns, the run takes the same."""
     spec, trouble = preset_spec(session, preset), None
     if dataset is not None and dataset.source == session.data and (columns := section_of(dataset).columns) is not None:
         spec = msgspec.structs.replace(spec, data=msgspec.structs.replace(spec.data, columns=columns))
@@ -59,8 +59,8 @@ def base_spec(session: Session, preset: str, dataset: DataSet | None = None) -> 
 
 
 def session_spec(session: Session, dataset: DataSet | None = None) -> tuple[RunSpec, RunError | None]:
-    """The whole run as the session stands. Settings that cannot be read are left as in the preset; the first of them is
-    told. dataset: see `base_spec`."""
+    """The whole run of the session, and the error of the first setting that cannot be read; such settings stay as in
+    the preset. dataset: see `base_spec`."""
     spec, trouble = base_spec(session, preset_of(session), dataset)
     for key, value in session.train.items():
         try:
@@ -71,13 +71,12 @@ def session_spec(session: Session, dataset: DataSet | None = None) -> tuple[RunS
 
 
 def prompt_settings(session: Session) -> dict[str, str]:
-    """What the session says of prompts, as `core.runs.prompt_texts` reads it."""
+    """The prompt settings of the session, as `core.runs.prompt_texts` reads them."""
     return {key: str(session.train[key]) for key in KEYS if key in session.train}
 
 
 def with_settings(session: Session, texts: Mapping[str, str]) -> dict[str, str | int | float | bool]:
-    """The session's settings of a run with others among them. A mixture that is chosen as a whole takes the place of a
-    share typed before."""
+    """The session's settings of a run, with `texts` over them. A chosen mixture replaces a share typed before."""
     kept = {key: value for key, value in session.train.items() if not (key == SHARE and MIXTURE in texts)}
     return {"preset": preset_of(session), **kept, **texts}
 

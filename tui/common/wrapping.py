@@ -1,8 +1,8 @@
-"""Where lines of text break, in terminal cells. Knows scripts without spaces and text that still grows; knows nothing
-of screens or styles.
+"""Where lines of text break, in terminal cells. Knows scripts without spaces and text that is still growing; knows
+nothing of screens or styles.
 
-Breaking is greedy and looks at one line alone, so a line that is full never changes when more text arrives: appending
-costs the last line only.
+Breaking is greedy and looks at one line only, so a full line never changes when more text arrives: appending costs the
+last line alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from rich.cells import cell_len, split_graphemes
 
 # Scripts written without spaces, and emoji: a line may break before each of these. Marks that change the one before it
-# stay with it: combining kana marks, variation selectors, skin tones, whatever a zero-width joiner joins.
+# stay with it: combining kana marks, variation selectors, skin tones, what a zero-width joiner joins.
 _WIDE = (
     "\u1100-\u115f\u2e80-\u303e\u3041-\u3247\u3250-\u4dbf\u4e00-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6"
     "\U0001f000-\U0001faff\U00020000-\U0003fffd"
@@ -25,13 +25,13 @@ _NO_START = frozenset(
     "、。，．・：；？！ー～…‥」』）］｝〉》】〕’”ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ々ゝゞヽヾ,.:;?!)]}%"
 )
 _NO_END = frozenset("「『（［｛〈《【〔‘“([{")
-_TAKE_BACK = 3  # units that may move down together; a row of 。。。。 breaks somewhere in the end
+_TAKE_BACK = 3  # units that may move down together; a longer row of 。。。。 breaks anyway
 
 
 def line_starts(text: str, width: int) -> list[int]:
     """Offsets in `text` (one line, no newline) at which the lines of at most `width` cells begin; the first is 0.
 
-    Spaces at a line's end hang over it and are not counted. A word wider than a line is cut between characters.
+    Spaces at the end of a line overhang it and are not counted. A word wider than a line is cut between characters.
     """
     starts, used = [0], 0
     line: list[tuple[int, str]] = []  # offset and text of each unit of the line so far
@@ -67,8 +67,7 @@ def _moved(line: list[tuple[int, str]], unit: str) -> int:
 
 
 def _cut(text: str, start: int, end: int, width: int) -> list[int]:
-    """Offsets that cut text[start:end] into lines of at most `width` cells, between what a reader takes for
-    characters."""
+    """Offsets that cut text[start:end] into lines of at most `width` cells, between grapheme clusters."""
     cuts, used = [], 0
     for left, _, cells in split_graphemes(text[start:end])[0]:
         if used and used + cells > width:
@@ -84,10 +83,10 @@ class WrappedText:
     def __init__(self, width: int) -> None:
         self.width = max(1, width)
         self.lines: list[str] = [""]
-        self._hard: list[bool] = [False]  # whether a newline of the text ended the line
+        self._hard: list[bool] = [False]  # whether a newline of the text ends the line
 
     def append(self, text: str) -> int:
-        """Add `text`; the index of the first line that changed."""
+        """Add `text`. Gives the index of the first line that changed."""
         first = len(self.lines) - 1
         self._hard.pop()
         tail, *more = (self.lines.pop() + text).split("\n")
@@ -103,18 +102,18 @@ class WrappedText:
         self._hard += [False] * len(starts)
 
     def rewrap(self, width: int) -> None:
-        """Break all of it anew."""
+        """Break all of it again."""
         text = self.text
         self.__init__(width)  # type: ignore[misc]
         self.append(text)
 
     def is_hard(self, line: int) -> bool:
-        """Whether a newline of the text ended the line, and not the width."""
+        """Whether a newline of the text ends the line, not the width."""
         return self._hard[line]
 
     @property
     def text(self) -> str:
-        """The whole, as it was given."""
+        """The whole text, as it was appended."""
         return "".join(line + "\n" if hard else line for line, hard in zip(self.lines, self._hard, strict=True))
 
     def cut_from(self, start: tuple[int, int], end: tuple[int, int]) -> str:

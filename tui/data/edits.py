@@ -134,7 +134,7 @@ class Repairing(Filtering):
             return None
         if not self.pane.display:
             self.open_pane()
-            self.say(f"Tab chooses the field; {key_of('data.edit')} edits it.")
+            self.say(f"Tab chooses the field; {key_of('data.edit_field')} edits it.")
             return None
         self._show_in_pane(row)  # keys typed ahead may have moved the cursor since it was shown
         return row

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.timer import Timer
@@ -21,7 +21,8 @@ from textual.widgets import Static, TextArea
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
-from tui.common.safe_editing import Editable
+from tui.actions import bindings, key_hints, key_of
+from tui.common.safe_editing import EditableText
 from tui.data.widgets.field_area import FieldArea
 
 if TYPE_CHECKING:
@@ -35,10 +36,7 @@ COUNT_AFTER = 0.3  # seconds between two counts while a person types
 class WritingScreen(ModalScreen[bool]):
     """What the editor and the form of a new row share. Gives True where something was kept."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f5,ctrl+r", "keep", "Keep", show=False, priority=True),
-        Binding("escape", "close", "Close", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("editor")
     DEFAULT_CSS = """
     WritingScreen {
         background: $background;
@@ -72,7 +70,7 @@ class WritingScreen(ModalScreen[bool]):
     def action_close(self) -> None:
         if self.unsaved and not self._asked:
             self._asked = True
-            self.say("Not kept yet. F5 keeps it; Esc again drops what was written here.")
+            self.say(f"Not kept yet. {key_of('editor.keep')} keeps it; {key_of('editor.close')} again drops it.")
         else:
             self._leave(False)
 
@@ -99,7 +97,7 @@ class FieldEditor(WritingScreen):
 
     def __init__(self, title: str, text: str, keep: Keep, draft: Draft | None = None) -> None:
         super().__init__()
-        self._title, self._editable, self._keep_text, self._draft = title, Editable(text), keep, draft
+        self._title, self._editable, self._keep_text, self._draft = title, EditableText(text), keep, draft
         self._before = draft.read() if draft is not None else None  # a small file, once
         self._area = FieldArea(self._editable.shown if self._before is None else self._before)
         self._left = False
@@ -109,7 +107,8 @@ class FieldEditor(WritingScreen):
         yield Static(classes="title")
         yield self._area
         yield Static(classes="trouble")
-        yield Static("F5 or ^r keeps it · Esc leaves · Enter is a line break", classes="keys", markup=False)
+        keys = key_hints(("keeps it", "editor.keep"), ("closes", "editor.close"), "Enter is a line break")
+        yield Static(keys, classes="keys", markup=False)
 
     def on_mount(self) -> None:
         self._area.focus()
@@ -118,7 +117,8 @@ class FieldEditor(WritingScreen):
         if self._editable.losses:
             self.say(". ".join(self._editable.losses) + " once you keep a change.")
         if self._before is not None:
-            self.say("This is what you were writing when Suiron ended. F5 keeps it; Esc twice drops it.")
+            keep, close = key_of("editor.keep"), key_of("editor.close")
+            self.say(f"This is what you were writing when Suiron ended. {keep} keeps it; {close} twice drops it.")
 
     def on_unmount(self) -> None:
         """The connection may be lost: what was written waits for its field to be opened again."""

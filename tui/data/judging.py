@@ -193,7 +193,7 @@ class Judging(Repairing):
     def action_finding_by(self, by: int) -> None:
         found = self._found
         if found is None:
-            self.say(f"{key_of('data.doctor')}, the doctor, finds the rows that ] and [ go through.")
+            self.say(f"{key_of('data.show_doctor')}, the doctor, finds the rows that ] and [ go through.")
             return
         rows = found.indices
         place = bisect_right(rows, self._anchor) if by > 0 else bisect_left(rows, self._anchor) - 1

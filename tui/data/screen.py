@@ -48,7 +48,7 @@ class DataScreen(Judging):
     """Every key of the room stands in `tui.actions`; what each does, on one of the floors."""
 
     SCOPE: ClassVar[Scope] = "data"
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("data"))
+    BINDINGS: ClassVar[list[BindingType]] = bindings("data")
     CSS_PATH = "screen.tcss"
     AUTO_FOCUS = ""  # Textual's own choice would be the search field, which is focusable even while it is hidden
 
@@ -176,7 +176,7 @@ class DataScreen(Judging):
         if self._happened:
             parts.append(Content.styled(f" {self._happened} ", "$warning"))
         if unclear := list(dataset.mapping.unclear):
-            words = f" {' and '.join(unclear)} could be taken from several columns; {key_of('data.mapping')} chooses "
+            words = f" {' and '.join(unclear)} could be taken from several columns; {key_of('data.map_columns')} chooses "
             parts.append(Content.styled(words, "$warning"))
         if changes := change_words(dataset.changes.changed, dataset.changes.added, dataset.changes.deleted):
             where = (

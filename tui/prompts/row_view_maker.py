@@ -93,7 +93,7 @@ class RowViewMaker:
         request = view.request
         template, error, draft_error = self._template_of(view)
         if template is None:
-            do = f"Add one with {key_of('prompts.mixture')}"
+            do = f"Add one with {key_of('prompts.edit_mixture')}"
             none_fits = UsageError("no template of the mixture is for a row without reasoning", "", do)
             error = error or draft_error or view.choice.error or none_fits
             return replace(view, error=error, lines=WordLines(str(error), request.width, "warning"))

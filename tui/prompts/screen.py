@@ -24,6 +24,7 @@ from tui.actions import ACTIONS, Scope, bindings, key_of, room_name
 from tui.common.readable_error import readable
 from tui.common.room import Room
 from tui.common.run_settings import session_spec, with_settings
+from tui.common.safe_editing import editor_text
 from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen
 from tui.prompts.about_row import about_row
 from tui.prompts.problem_search import ProblemSearch
@@ -32,7 +33,7 @@ from tui.prompts.row_view_maker import RowViewMaker
 from tui.prompts.row_view_worker import RowViewWorker
 from tui.prompts.sheet import Sheet
 from tui.prompts.sheet_lines import WordLines
-from tui.prompts.template_area import TemplateArea, editable_template
+from tui.prompts.template_area import TemplateArea
 from tui.prompts.template_draft import TemplateDraft
 
 EDIT_PAUSE = 0.12  # seconds from the last key in the editor until the row is made anew
@@ -44,12 +45,12 @@ class PromptsScreen(Room):
     """Its state is how the row is to be shown, and the draft of a template."""
 
     SCOPE: ClassVar[Scope] = "prompts"
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("prompts"))
+    BINDINGS: ClassVar[list[BindingType]] = bindings("prompts")
     CSS_PATH = "screen.tcss"
     AUTO_FOCUS = "#sheet"
     UNSAVED_WORDS: ClassVar[str] = (
         f"The template in the room {room_name('prompts')} ({key_of('app.prompts')}) is not saved:"
-        f" {key_of('prompts.save')} saves it there;"
+        f" {key_of('prompts.save_template')} saves it there;"
         " {key} again leaves without it."
     )
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - Textual's own declaration is no ClassVar
@@ -175,7 +176,7 @@ class PromptsScreen(Room):
         self._tell_bad_files(view.bad_files)
         keys = ""
         if self.editing:
-            keys = f"{key_of('prompts.save')} saves it as your own, Tab goes to the row and back, Esc leaves"
+            keys = f"{key_of('prompts.save_template')} saves it as your own, Tab goes to the row and back, Esc leaves"
         about = about_row(view, max(10, self.app.size.width - 2), keys)
         self.query_one("#about", Static).update(Content("\n").join(about))
         is_same_row = before is not None and before.row == view.row and before.request.mode == view.request.mode
@@ -240,7 +241,7 @@ class PromptsScreen(Room):
 
     def action_next_template(self, by: int = 1) -> None:
         if self._draft.is_open:
-            self.say(f"A template is being written: {key_of('prompts.save')} saves it, Esc in the editor leaves it.")
+            self.say(f"A template is being written: {key_of('prompts.save_template')} saves it, Esc in the editor leaves it.")
             return
         names = [AS_DRAWN, *(self._view.names if self._view is not None else ())]
         here = names.index(self._template) if self._template in names else 0
@@ -303,7 +304,7 @@ class PromptsScreen(Room):
         except OSError as error:
             self.app.call_from_thread(self.say, str(readable(error, str(path))))
         else:
-            self.app.call_from_thread(self._begin_draft, editable_template(text))
+            self.app.call_from_thread(self._begin_draft, editor_text(text))
 
     def _begin_draft(self, text: str) -> None:
         self._draft.begin(text)
@@ -355,7 +356,7 @@ class PromptsScreen(Room):
         self._drop_draft()
         self._template = name
         self._maker.catalog.forget_templates()
-        self.say(f"Saved: {path}. {key_of('prompts.mixture')} gives it a weight in the mixture.")
+        self.say(f"Saved: {path}. {key_of('prompts.edit_mixture')} gives it a weight in the mixture.")
         self._worker.ask()
 
     def _drop_draft(self) -> None:
@@ -367,7 +368,7 @@ class PromptsScreen(Room):
         """Leaves the editor (an unsaved text is kept until Esc again), a search, a chosen template; then the room."""
         if self.editing and self.unsaved:
             self._close_editor()
-            save, edit = key_of("prompts.save"), key_of("prompts.edit")
+            save, edit = key_of("prompts.save_template"), key_of("prompts.edit_template")
             self.say(f"Not saved yet: {save} saves it, {edit} continues writing, Esc drops it.")
         elif self._draft.is_open:
             self._drop_draft()

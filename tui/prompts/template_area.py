@@ -5,15 +5,10 @@ from __future__ import annotations
 from textual import events
 from textual.widgets import TextArea
 
-from tui.common.safe_editing import editable
+from tui.common.safe_editing import editor_text
 
 PASTE_LIMIT = 300_000  # characters; a template file may have 256 KiB
 
-
-def editable_template(text: str) -> str:
-    """A template's text as the editor shows it: every kind of line break is a newline, and control characters are
-    visible pictures."""
-    return editable(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 class TemplateArea(TextArea):
@@ -31,4 +26,4 @@ class TemplateArea(TextArea):
         self.cursor_blink = False
 
     async def on_paste(self, event: events.Paste) -> None:
-        event.text = editable_template(event.text[:PASTE_LIMIT])  # Textual also calls the base class, which inserts it
+        event.text = editor_text(event.text[:PASTE_LIMIT])  # Textual also calls the base class, which inserts it

@@ -35,7 +35,7 @@ class ConsoleTail(Cells):
     def _draw(self) -> None:
         height = self.content_size.height
         if not self._lines:
-            self.show([[("What the run prints appears here.", self.EMPTY)]])
+            self.show([[("The output of the run appears here.", self.EMPTY)]])
         elif height:
             shown = self._lines[-height:]
             self.show([*([[]] * (height - len(shown))), *([(line, self.LINE)] for line in shown)])

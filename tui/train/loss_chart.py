@@ -1,4 +1,4 @@
-"""The live chart of a loss: plotext's drawing, of which a new point sends only the cells that it changed."""
+"""The live chart of the loss, drawn by plotext. A new point sends only the cells that it changes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ChartTile(Cells):
 
 
 class LossChart(Horizontal):
-    """`show` a series; the chart draws itself anew at every change of size, scale or theme. Empty until plotext is
+    """`show` a series; the chart is drawn again when its size, scale or theme changes. Empty until plotext has been
     imported, in a thread."""
 
     DEFAULT_CSS = """
@@ -61,15 +61,15 @@ class LossChart(Horizontal):
         self._draw()
 
     def show(self, series: Series, total: int) -> None:
-        """Draw `series` over 0 to `total` steps; 0 where the total is not known yet. Another series starts with axes of
-        its own."""
+        """Draw `series` over 0 to `total` steps; 0 where the total is not known yet. Another series gets axes of its
+        own."""
         if series is not self._series:
             self._axes = Axes()
         self._series, self._total = series, total
         self._draw()
 
     def toggle_log(self) -> bool:
-        """Switch the y axis between linear and logarithmic; whether it now is logarithmic."""
+        """Switch the y axis between linear and logarithmic. Gives whether it is logarithmic now."""
         self.logarithmic = not self.logarithmic
         self._draw()
         return self.logarithmic

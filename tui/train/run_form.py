@@ -1,5 +1,4 @@
-"""The settings of a run as fields. Knows numbers and their ranges; what the run trains on is told to it and only
-shown."""
+"""The settings of a run as fields. Knows numbers and their ranges; shows the data and the model it is given."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.message import Message
@@ -18,22 +17,23 @@ from core.base.errors import RunError
 from core.base.safe_text import safe_line
 from core.runs.setting_texts import SETTINGS, Setting, texts_of, with_texts
 from core.runs.spec import RunSpec
-from tui.actions import ACTIONS
+from tui.actions import ACTIONS, bindings, keys_in_force
 
-NOTE_BELOW = 12  # rows of a form that stands beside the curve, one setting a row
+NOTE_BELOW = 12  # rows of a form beside the curve, with one setting a row
 _ALLOWED = r"[0-9eE.+\-_]*"
 _ROOM_KEYS = {
-    key for action in ACTIONS if action.scope == "train" and action.everywhere for key in action.keys.split(",")
+    key
+    for action in ACTIONS
+    if action.in_number_fields
+    for key in keys_in_force(action)
+    if key not in action.plain.split(",")
 }
 
 
 class PresetChoice(Static, can_focus=True):
-    """Which preset the fields were filled from: left and right, Enter or a click take the next."""
+    """The preset that the fields were filled from; keys or a click choose another."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,enter,space", "turn(1)", "Next preset", show=False),
-        Binding("left", "turn(-1)", "Preset before", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("preset")
 
     class Turned(Message):
         def __init__(self, by: int) -> None:
@@ -48,7 +48,7 @@ class PresetChoice(Static, can_focus=True):
 
 
 class NumberInput(Input):
-    """Leaves the room's own letters to the room; no number is written with them."""
+    """Leaves the letters of the room's own keys to the room: numbers do not need them."""
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         return key not in _ROOM_KEYS and super().check_consume_key(key, character)
@@ -71,11 +71,11 @@ class SettingField(Horizontal):
 
 
 class RunForm(Container):
-    """`fill` sets the preset, `spec` reads it back with what was typed. The note shows what is wrong, or the data and
-    the model; of the setting in focus, what it is: below these in a high form, in their place in a low one."""
+    """`fill` sets the preset, `spec` reads it back with what was typed. The note shows what is wrong, or else the data
+    and the model. The focused setting is explained below these in a high form, in their place in a low one."""
 
     class Changed(Message):
-        """A setting or the preset changed; `texts` by key, `preset` by name."""
+        """A setting has changed: the name of the preset, and the texts by key."""
 
         def __init__(self, preset: str, texts: dict[str, str]) -> None:
             super().__init__()
@@ -103,7 +103,7 @@ class RunForm(Container):
         return self._preset
 
     def fill(self, preset: str, base: RunSpec, texts: Mapping[str, str] | None = None) -> None:
-        """Show the settings of `base`, the specification of the preset, and over them what the person had typed."""
+        """Show the settings of `base`, the specification of the preset, and over them what the user has typed."""
         self._preset, self._base = preset, base
         shown = {**texts_of(base), **(texts or {})}
         for field in self.query(Input):
@@ -112,12 +112,12 @@ class RunForm(Container):
         self._check()
 
     def rebase(self, base: RunSpec) -> None:
-        """Another data set or model under the same preset and the same texts."""
+        """Use another data set or model with the same preset and texts."""
         self._base = base
 
     def about(self, data: str, model: str, note: str = "", prompts: str = "") -> None:
-        """Name what the run will train on, with which model, and as which texts (foreign text, made safe here); `note`
-        says what is the matter."""
+        """Show the data, the model and the prompt settings of the run (foreign text, made safe here), and a note about
+        them."""
         parts = [Content.styled(note, "$warning")] if note else []
         parts += [
             Content.styled(word, "$text-muted").append(safe_line(name, 200))
@@ -131,8 +131,8 @@ class RunForm(Container):
         return {_key(field): field.value for field in self.query(Input)}
 
     def spec(self) -> RunSpec:
-        """The specification as it stands. Raises RunError (see `core.runs.setting_texts.with_texts`) and moves the
-        focus to the setting it names."""
+        """The specification with what was typed. Raises RunError (see `core.runs.setting_texts.with_texts`) and focuses
+        the setting that it names."""
         self._check()
         if self.error is not None:
             self.screen.set_focus(self.query_one(f"#{field_id(self.error.where)}", Input))
@@ -141,10 +141,10 @@ class RunForm(Container):
         return with_texts(self._base, self.texts())
 
     def move(self, by: int) -> None:
-        """Focus the field `by` places on."""
+        """Focus the field `by` positions further."""
         fields = [*self.query(PresetChoice), *self.query(Input)]
-        place = next((index for index, field in enumerate(fields) if field.has_focus), -1 if by > 0 else 0)
-        self.screen.set_focus(fields[(place + by) % len(fields)])  # at once: what is typed next is meant for it
+        position = next((index for index, field in enumerate(fields) if field.has_focus), -1 if by > 0 else 0)
+        self.screen.set_focus(fields[(position + by) % len(fields)])  # at once: what is typed next is for it
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

@@ -27,7 +27,7 @@ _CUT_OR_LEFT_OUT = {
     "rows_cut_reasoning": "with their reasoning cut",
     "rows_left_out_too_long": "left out: too long",
     "rows_left_out_no_template": "left out: no reasoning",
-    "rows_left_out_nothing_learnt": "left out: nothing learnt",
+    "rows_left_out_nothing_learnt": "left out: nothing trained",
     "rows_left_out_unreadable": "left out: unreadable",
     "rows_unusable_in_source": "unusable in the source",
 }
@@ -47,8 +47,7 @@ class StatusRows(Cells):
 
 
 class RunStatus(Vertical):
-    """`show_run` draws a run (or that there is none); `notice` is one line for the person, in the last row, until it is
-    taken away."""
+    """`show_run` draws a run, or that there is none; `notice` shows one line in the last row until it is removed."""
 
     DEFAULT_CSS = """
     RunStatus { height: auto; }
@@ -59,7 +58,7 @@ class RunStatus(Vertical):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._reader: RunReader | None = None
-        self._place = ""
+        self._position = ""
         self._notice: Piece = ("", "")
         self._trouble: Trouble | None = None
         self._own_trouble: Trouble | None = None
@@ -68,18 +67,18 @@ class RunStatus(Vertical):
         yield StatusRows()
         yield Static(id="trouble")
 
-    def show_run(self, reader: RunReader | None, place: str = "") -> None:
-        """place: which of the runs this is, as `2 of 7`."""
-        self._reader, self._place = reader, place
+    def show_run(self, reader: RunReader | None, position: str = "") -> None:
+        """position: the position among the runs, as `2 of 7`."""
+        self._reader, self._position = reader, position
         self._draw()
 
     def notice(self, text: str, bad: bool = False) -> None:
-        """Say `text` (safe) in the last row; empty takes it away."""
+        """Show `text` (safe) in the last row; empty removes it."""
         self._notice = (text, BAD if bad else NOTICE)
         self._draw()
 
     def own_trouble(self, trouble: Trouble | None) -> None:
-        """Something that went wrong before there was a run to tell it; None takes it away."""
+        """Show an error from before there was a run; None removes it."""
         self._own_trouble = trouble
         self._draw()
 
@@ -90,7 +89,7 @@ class RunStatus(Vertical):
         if not self.is_mounted:
             return
         rows = self.query_one(StatusRows)
-        rows.show(status_rows(self._reader, self._place, self._notice, rows.content_size.width))
+        rows.show(status_rows(self._reader, self._position, self._notice, rows.content_size.width))
         reader = self._reader
         trouble = self._own_trouble or (reader and (reader.trouble or reader.status.error)) or None
         if trouble != self._trouble:
@@ -100,11 +99,11 @@ class RunStatus(Vertical):
             panel.set_class(trouble is not None, "-shown")
 
 
-def status_rows(reader: RunReader | None, place: str, notice: Piece, width: int) -> list[Row]:
-    """The five rows of a run: progress, numbers, backend, facts, and the notice or what the run says it is doing."""
+def status_rows(reader: RunReader | None, position: str, notice: Piece, width: int) -> list[Row]:
+    """The five rows of a run: progress, numbers, backend, facts, and the notice or the run's own message."""
     if reader is None:
         return [
-            [("no run yet", STRONG), (f"  {key_of('train.start')} starts one with the settings shown", MUTED)],
+            [("no run yet", STRONG), (f"  {key_of('train.start_run')} starts one with these settings", MUTED)],
             [],
             [],
             [],
@@ -119,13 +118,11 @@ def status_rows(reader: RunReader | None, place: str, notice: Piece, width: int)
     if status.total:
         left = f"  {duration(status.seconds_left)} left" if status.seconds_left is not None and not status.ended else ""
         tail = f" {min(100, 100 * step // status.total):3} %{left}"
-        room = (
-            width - sum(len(text) for text, _ in head) - max(len(tail), 22)
-        )  # 22: `100 %  1 min 05 s left`, so that the bar keeps its length
+        # 22: `100 %  1 min 05 s left`, so that the bar keeps its length
+        room = width - sum(len(text) for text, _ in head) - max(len(tail), 22)
         head += [*_bar(step / status.total, min(_BAR, room)), (tail, MUTED)]
-    about = _joined(
-        place and f"run {place}", safe_line(status.message), safe_line(reader.folder.id)
-    )  # the id last: it is what may be cut
+    # the id last: it is what may be cut
+    about = _joined(position and f"run {position}", safe_line(status.message), safe_line(reader.folder.id))
     last_row: Row = [notice] if notice[0] else [(_cut(about, width), MUTED)]
     return [
         head,
@@ -149,7 +146,7 @@ def _bar(share: float, width: int) -> list[Piece]:
 
 
 def _numbers(reader: RunReader) -> list[Piece]:
-    """Fixed places for the newest numbers, so that a new one changes few cells."""
+    """The newest numbers at fixed positions, so that a new one changes few cells."""
     last, smooth = reader.last, reader.loss.smooth
     loss = "–" if last is None else "not finite" if last.loss is None else f"{last.loss:.4f}"
     rate = "–" if last is None or last.learning_rate is None else f"{last.learning_rate:.2e}"
@@ -170,8 +167,7 @@ def _numbers(reader: RunReader) -> list[Piece]:
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
-    """What is trained on: the rows, whatever was cut or left out, and the mixture; of facts that are none of these, all
-    as they come."""
+    """The rows that are trained, what was cut or left out, and the mixture. Other facts are shown as they come."""
     rows = facts.get("rows_trained")
     mixture = _mixture(facts, rows) if isinstance(rows, int) else ""
     if not mixture:
@@ -187,8 +183,7 @@ def _facts(facts: Mapping[str, Any]) -> str:
 
 
 def _mixture(facts: Mapping[str, Any], rows: int) -> str:
-    """How many rows each template got; of runs that knew two alone, without and with reasoning. Empty where nothing
-    says so."""
+    """How many rows each template got; for old runs, rows without and with reasoning. Empty where that is not known."""
     by_template, vanilla, reasoning = (
         facts.get("rows_by_template"),
         facts.get("rows_vanilla"),

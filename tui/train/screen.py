@@ -1,5 +1,5 @@
-"""The train room: settings of a run, its live curve, what it says. Reads run folders in a thread; starts and stops
-through `core.runs`."""
+"""The train room: the settings of a run, its live loss curve, its console. Reads run folders in a thread; starts and
+stops runs through `core.runs`."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from tui.train.loss_chart import LossChart
 from tui.train.run_form import PresetChoice, RunForm
 from tui.train.run_status import RunStatus
 
-ACTIVE_PAUSE = 0.5  # seconds between two looks at a run that trains
-QUIET_PAUSE = 2.0  # and at one that has ended
-CONFIRM = 10.0  # seconds in which a second press of the same key counts as yes
+ACTIVE_PAUSE = 0.5  # seconds between two reads of a run in training
+QUIET_PAUSE = 2.0  # and of one that has ended
+CONFIRM = 10.0  # seconds in which a second press of the same key confirms
 
 
 class TrainScreen(Room):
-    """Shows the newest run when it opens. While another room is in front, nothing is read; what was missed is read on
+    """Shows the newest run first. While another room is in front, nothing is read; what was missed is read on
     return."""
 
     SCOPE: ClassVar[Scope] = "train"
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("train"))
+    BINDINGS: ClassVar[list[BindingType]] = bindings("train")
     CSS_PATH = "screen.tcss"
     AUTO_FOCUS = "#preset"
     HORIZONTAL_BREAKPOINTS = [(0, "-small"), (76, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual's own declaration is no ClassVar
@@ -48,13 +48,13 @@ class TrainScreen(Room):
     def __init__(self) -> None:
         super().__init__()
         self._reader: RunReader | None = None
-        self._place = ""
+        self._position = ""
         self._wake = asyncio.Event()
-        self._asked = ""  # the action that waits for its second press
+        self._asked = ""  # the action that waits for a second press
         self._question: Timer | None = None
         self._starting = False
-        self._shown: dict[str, str | int | float | bool] = {}  # the session's settings as the form shows them
-        self._active = False  # whether the run trained when it was last drawn
+        self._shown: dict[str, str | int | float | bool] = {}  # the settings of the session that the form shows
+        self._active = False  # whether the run was in training when it was last drawn
 
     def compose_room(self) -> ComposeResult:
         with Container(id="train"):
@@ -66,13 +66,13 @@ class TrainScreen(Room):
 
     def on_mount(self) -> None:
         self._fill_form()
-        self._tell_about()
+        self._show_sources()
         self.run_worker(self._follow(), group="follow")
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         if self._shown != self.suiron.session.train:  # the prompts room has changed the mixture
             self._fill_form()
-        self._tell_about()
+        self._show_sources()
         self._wake.set()
 
     # -- the form --
@@ -90,14 +90,14 @@ class TrainScreen(Room):
         preset = PRESETS[(PRESETS.index(self.query_one(RunForm).preset) + message.by) % len(PRESETS)]
         self.suiron.remember(train={"preset": preset})
         self._fill_form()
-        self._tell_about()
+        self._show_sources()
 
     def on_run_form_changed(self, message: RunForm.Changed) -> None:
         self._shown = {"preset": message.preset, **prompt_settings(self.suiron.session), **message.texts}
         self.suiron.remember(train=self._shown)
-        self._tell_about()
+        self._show_sources()
 
-    def _tell_about(self) -> None:
+    def _show_sources(self) -> None:
         session, app = self.suiron.session, self.suiron
         note = (
             "data could not be opened" if app.data_error else "" if app.dataset is not None else "data is still opening"
@@ -106,16 +106,16 @@ class TrainScreen(Room):
         self.query_one(RunForm).about(session.data, session.model, note, run_words(spec))
 
     def on_data_opening(self, message: DataOpening) -> None:
-        self._tell_about()
+        self._show_sources()
 
     def on_data_opened(self, message: DataOpened) -> None:
-        self._tell_about()
+        self._show_sources()
 
     def on_data_failed(self, message: DataFailed) -> None:
-        self._tell_about()
+        self._show_sources()
 
     def on_model_chosen(self, message: ModelChosen) -> None:
-        self._tell_about()
+        self._show_sources()
 
     # -- following a run --
 
@@ -127,7 +127,7 @@ class TrainScreen(Room):
             else:
                 self._draw()
         while True:
-            # Never cancelled in the middle of a look: what the reader has read, it keeps.
+            # Never cancelled in the middle of a read: the reader keeps what it has read.
             reader = self._reader
             if (
                 reader is not None
@@ -148,17 +148,17 @@ class TrainScreen(Room):
 
     def _show_run(self, folder: RunFolder, runs: list[RunFolder]) -> None:
         """Follow `folder` from now on, from its first line."""
-        place = next((index for index, run in enumerate(runs) if run.id == folder.id), 0)
-        self._place = f"{place + 1} of {len(runs)}"
+        position = next((index for index, run in enumerate(runs) if run.id == folder.id), 0)
+        self._position = f"{position + 1} of {len(runs)}"
         self._reader = RunReader(folder)
         self._wake.set()
 
     def _draw(self) -> None:
         reader = self._reader
-        self.query_one(RunStatus).show_run(reader, self._place)
+        self.query_one(RunStatus).show_run(reader, self._position)
         if reader is not None:
             if reader.status.ended and self._active:
-                self._say("")  # what was said of the run that trained no longer holds
+                self._say("")  # a message about the run in training no longer holds
             self._active = not reader.status.ended
             self.query_one(LossChart).show(reader.loss, reader.status.total)
             self.query_one(ConsoleTail).show_lines(reader.console)
@@ -174,7 +174,7 @@ class TrainScreen(Room):
             self._fail(error)
             return
         if app.dataset is None:
-            self._say(f"The data is still opening. {key_of('train.start')} starts when it stands.", bad=True)
+            self._say(f"The data is still opening. Press {key_of('train.start_run')} again when it is ready.", bad=True)
             return
         base, trouble = base_spec(app.session, form.preset, app.dataset)
         if trouble is not None:
@@ -188,9 +188,7 @@ class TrainScreen(Room):
             return
         reader = self._reader
         if reader is not None and not reader.status.ended and self._asked != "start":
-            self._ask(
-                "start", f"A run is {reader.status.state}. {key_of('train.start')} again starts another beside it."
-            )
+            self._ask("start", f"A run is {reader.status.state}. {key_of('train.start_run')} again starts another one.")
             return
         self._starting = True
         self.query_one(RunStatus).own_trouble(None)
@@ -208,7 +206,7 @@ class TrainScreen(Room):
                 RunError(
                     f"the run cannot be started ({error.strerror or error})",
                     str(error.filename or ""),
-                    "Free some space and try again",
+                    "Free some disk space and try again",
                 )
             )
         else:
@@ -220,11 +218,11 @@ class TrainScreen(Room):
     def action_stop_run(self) -> None:
         reader = self._reader
         if reader is None or reader.status.ended:
-            self._say_briefly("No run to stop here.")
+            self._say_briefly("This run has ended." if reader is not None else "There is no run to stop.")
         elif self._asked != "stop":
-            self._ask("stop", f"{key_of('train.stop')} again to stop this run.")
+            self._ask("stop", f"Press {key_of('train.stop_run')} again to stop this run.")
         else:
-            self._say("Asked to stop; it obeys at its next step and saves its adapter.")
+            self._say("Stop requested. The run stops after its current step and saves its adapter.")
             self.run_worker(self._request_stop(reader.folder), group="stop")
 
     async def _request_stop(self, folder: RunFolder) -> None:
@@ -232,7 +230,7 @@ class TrainScreen(Room):
             await asyncio.to_thread(folder.request, "stop")
         except OSError as error:
             what = f"the run could not be asked to stop ({error.strerror or error})"
-            self._fail(RunError(what, str(folder.path), "Free some space, or end its process by hand"))
+            self._fail(RunError(what, str(folder.path), "Free some disk space, or end its process by hand"))
 
     def action_next_run(self) -> None:
         self.run_worker(self._next_run(), group="next", exclusive=True)
@@ -240,7 +238,7 @@ class TrainScreen(Room):
     async def _next_run(self) -> None:
         runs = await asyncio.to_thread(list_runs)
         if not runs:
-            self._say_briefly("No run yet.")
+            self._say_briefly("There are no runs yet.")
             return
         here = next((index for index, run in enumerate(runs) if self._reader and run.id == self._reader.folder.id), -1)
         self._say("")
@@ -253,10 +251,10 @@ class TrainScreen(Room):
     def action_field_by(self, by: int) -> None:
         self.query_one(RunForm).move(by)
 
-    # -- telling --
+    # -- messages --
 
     def _ask(self, what: str, text: str) -> None:
-        """Say `text`; a second press of the key of `what` counts as yes until something else is said, or `CONFIRM`
+        """Show `text`. A second press of the key of `what` confirms until another message is shown, or `CONFIRM`
         seconds have passed."""
         self._say(text)
         self._asked = what
@@ -270,7 +268,7 @@ class TrainScreen(Room):
         self.query_one(RunStatus).notice(text, bad)
 
     def _say_briefly(self, text: str) -> None:
-        """Say what answers a key and is of no further use."""
+        """Show a message that only answers a key, for a while."""
         self._say(text)
         self._question = self.set_timer(CONFIRM, partial(self._say, ""))
 
@@ -280,8 +278,7 @@ class TrainScreen(Room):
 
 
 def _begin(spec: RunSpec) -> RunFolder:
-    """Start the run, unless its model is known not to be there: that is said at once, and leaves no failed run
-    behind."""
+    """Start the run, unless its model cannot be found: that is said at once and leaves no failed run behind."""
     from core.models.resolve import resolve_model
 
     resolve_model(spec.model.name)

@@ -108,10 +108,10 @@ async def test_both_panels_fill_in_order_and_the_finish_line_tells_how(size: tup
         c.engine.say(*reasoning("First I ", "look at the map."))
         await c.until(lambda: c.shown("reasoning") == "First I look at the map.")
         assert c.shown("response") == ""
-        assert c.line == "The reasoning arrives · F6 stops it"
+        assert c.line == "The reasoning is arriving · F6 stops it"
         c.engine.say(*response("It is ", "**3015 m**."))
         await c.until(lambda: c.shown("response") == "It is **3015 m**.")
-        assert c.line == "The response arrives · F6 stops it"
+        assert c.line == "The response is arriving · F6 stops it"
         c.engine.say(finish())
         await c.ended()
         assert c.shown("response") == "It is 3015 m."
@@ -224,11 +224,11 @@ async def test_an_engine_that_does_not_obey_is_let_go_at_the_second_press() -> N
         await c.until(lambda: c.shown("reasoning") == "thinking")
         await c.pilot.press("f6")
         await c.until(lambda: engine.stops == 1)
-        assert c.line == "Stopping · F6 again lets go of the engine"
+        assert c.line == "Stopping · F6 again stops waiting for the engine"
         await c.pilot.press("f6")
         await c.ended()
         assert engine.open == 0
-        assert c.line.startswith("Let go")
+        assert c.line.startswith("Stopped waiting")
         await c.ask()
         engine.say(*response("again"), finish())
         await c.ended()
@@ -258,7 +258,7 @@ async def test_asking_while_an_answer_runs_says_so() -> None:
         c.engine.say(*reasoning("thinking"))
         await c.until(lambda: c.shown("reasoning") == "thinking")
         await c.pilot.press("f5")
-        assert c.line == "An answer is running · F6 stops it, then F5 asks this"
+        assert c.line == "The model is still answering · F6 stops it, then F5 asks this"
         c.engine.say(finish())
         await c.ended()
         assert len(c.engine.questions) == 1
@@ -289,10 +289,10 @@ async def test_a_model_that_cannot_be_loaded_is_told_in_three_parts_and_tried_ag
             EngineError("the server died", "/run/engine.log", "Look at its log"),
             "The server died.\n/run/engine.log\nLook at its log.",
         ),
-        ("broken", "The answer broke off.\ndemo\nF5 tries again."),
+        ("broken", "The answer was cut off.\ndemo\nF5 tries again."),
         (
             RuntimeError("boo [/]"),
-            "Something unforeseen happened (RuntimeError: boo [/]).\ndemo\nF5 tries again; please report this one.",
+            "An unexpected error occurred (RuntimeError: boo [/]).\ndemo\nF5 tries again; please report this error.",
         ),
     ],
 )
@@ -305,7 +305,7 @@ async def test_an_error_in_the_middle_keeps_what_came(item: EngineError, words: 
         await c.ended()
         assert c.trouble == words
         assert c.shown("reasoning") == "half a tho"
-        assert c.line == "The answer broke off · F5 tries again"
+        assert c.line == "The answer was cut off · F5 tries again"
         assert c.app.is_running
 
 
@@ -331,7 +331,7 @@ async def test_nothing_to_ask() -> None:
     async with chat(ScriptedEngine(), session=Session(screen="chat")) as c:
         await c.pilot.press("f5")
         await c.pilot.pause()
-        assert c.trouble.startswith("There is nothing to ask.")
+        assert c.trouble.startswith("The instruction is empty.")
 
 
 # -- foreign text --
@@ -502,7 +502,7 @@ async def test_a_run_that_is_gone_is_said_and_not_replaced_by_another() -> None:
         await c.pilot.press("f5")
         await c.until(lambda: c.trouble != "")
         await c.ended()
-        assert c.trouble.startswith("It has no adapter on demo.\n20010101-gone")
+        assert c.trouble.startswith("The run has no adapter for demo.\n20010101-gone")
         assert c.engine.ensured == []
         await c.pilot.press("ctrl+o")
         assert c.app.session.adapter == ""

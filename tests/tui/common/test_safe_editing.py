@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.base.row import Row
-from tui.common.safe_editing import Editable, editable
+from tui.common.safe_editing import EditableText, editor_text
 from tui.data.dialogs.difference import difference_content
 from tui.data.widgets.text_diff import MOST_LINES, DiffLine, differences
 
@@ -17,26 +17,33 @@ HOSTILE = st.text(st.sampled_from("ab\n\r\t\x1b\x07\x85\u2028\u202e\ufeff␛�\
 
 @given(HOSTILE)
 def test_what_was_not_edited_comes_back_to_the_byte(text: str) -> None:
-    both = Editable(text)
+    both = EditableText(text)
     assert both.back(both.shown) == text
 
 
 @given(HOSTILE)
 def test_an_edit_leaves_the_rest_as_it_was_or_says_what_is_lost(text: str) -> None:
-    both = Editable(text)
+    both = EditableText(text)
     if not both.losses:
         assert both.back(both.shown + "!") == text + "!"
 
 
 @given(HOSTILE)
 def test_an_editor_never_holds_what_a_terminal_acts_on(text: str) -> None:
-    assert not set(Editable(text).shown) & set("\x1b\x07\x85\u2028\u202e\ufeff\r")
+    assert not set(EditableText(text).shown) & set("\x1b\x07\x85\u2028\u202e\ufeff\r")
 
 
 def test_line_breaks_of_windows_come_back_and_mixed_ones_are_named() -> None:
-    assert Editable("a\r\nb").back("a\nb\nc") == "a\r\nb\r\nc"
-    assert Editable("a\r\nb\nc").losses and not Editable("a\nb").losses
-    assert editable("a\tb\rc") == "a\tb␍c"
+    assert EditableText("a\r\nb").back("a\nb\nc") == "a\r\nb\r\nc"
+    assert EditableText("a\r\nb\nc").losses and not EditableText("a\nb").losses
+    assert EditableText("a\tb\rc").shown == "a\tb␍c"
+
+
+@given(HOSTILE)
+def test_what_is_pasted_has_newlines_and_nothing_a_terminal_acts_on(text: str) -> None:
+    pasted = editor_text(text)
+    assert not set(pasted) & set("\x1b\x07\x85\u2028\u202e\ufeff\r")
+    assert pasted.count("\n") == text.replace("\r\n", "\n").replace("\r", "\n").count("\n")
 
 
 def joined(lines: list[DiffLine], signs: str) -> str:

@@ -13,11 +13,11 @@ from textual.widgets import Input, Static
 from core.data.filters import Filters
 from tests.support.data_room import SIZES, opened
 from tests.support.rooms import row, until, write_rows
-from tui.common.help_screen import HelpScreen
 from tui.data.dialogs.open_data import OpenDialog
 from tui.data.dialogs.problems import ProblemsDialog
 from tui.data.widgets.hits import fit
 from tui.data.widgets.rows_table import EMPTY, PAGE, RowsTable
+from tui.dialogs.help_dialog import HelpDialog
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -210,7 +210,7 @@ async def test_columns_the_source_lacks_take_no_room(tmp_path: Path) -> None:
 async def test_help_lists_the_keys_of_the_room(rows_file: Path) -> None:
     async with opened(rows_file, (80, 24)) as hands:
         await hands.press("question_mark")
-        assert isinstance(hands.app.screen, HelpScreen)
+        assert isinstance(hands.app.screen, HelpDialog)
         text = " ".join(" ".join(str(static.visual) for static in hands.app.screen.query(Static)).split())
         assert "Only rows with the text" in text
         await hands.press("q")  # closes the help, not the app

@@ -88,7 +88,7 @@ async def test_the_sample_shows_whole_rows_where_there_is_room() -> None:
 async def test_a_required_column_cannot_be_left_empty_and_escape_leaves_all_as_it_is() -> None:
     async with shown(columns(), NARROW) as person:
         await person.press("up", "up", "left", "enter", "enter", "enter")
-        await person.sees("instruction must be taken from somewhere", "it cannot be used")
+        await person.sees("Choose a source for instruction", "cannot be used")
         await person.press("escape")
         assert await person.gives() is None
 
@@ -98,14 +98,14 @@ async def test_it_says_where_a_mapping_is_kept_and_s_keeps_it_out(size: tuple[in
     async with shown(
         columns(mapping=Mapping({"instruction": Pick("problem"), "output": Pick("reply", "answer")})), size
     ) as person:
-        await person.sees("rows.jsonl.suiron/mapping.json", "what follows its reasoning")
+        await person.sees("rows.jsonl.suiron/mapping.json", "the text after its reasoning")
         await person.press("s")
-        await person.sees("kept nowhere")
+        await person.sees("not saved")
         await person.press("enter")
         choice = await person.gives()
         assert choice is not None and not choice.keep and choice.mapping.picks["output"] == Pick("reply", "answer")
     async with shown(columns("", Mapping({"instruction": Pick("problem"), "output": Pick("reply")})), size) as person:
-        await person.sees("kept nowhere")
+        await person.sees("not saved")
         await person.press("s", "down", "down", "down", "enter")
         choice = await person.gives()
         assert choice is not None and not choice.keep
@@ -118,7 +118,7 @@ def test_a_sample_fits_its_place_whatever_the_rows_hold() -> None:
         lines = sample_words(mapping, long, "instruction", width, height).split("\n")
         assert len(lines) <= height and all(line.cell_length <= width for line in lines)
     assert "cannot be used" in sample_words(mapping, long, "output", 68, 8).plain
-    assert "no row" in sample_words(mapping, [], "output", 68, 8).plain
+    assert "no rows" in sample_words(mapping, [], "output", 68, 8).plain
 
 
 # -- statistics --
@@ -150,7 +150,7 @@ async def test_the_rows_are_counted_by_language_and_split(size: tuple[int, int])
     async with shown(StatisticsDialog(statistics()), size) as person:
         await person.sees("[rows]", "101 rows", "日本語", "59.4%", "(none)", "train", "empty fields")
         await person.press("end")
-        await person.sees("counted in tokens by the tokenizer of demo", "2 rows refused by the tokenizer")
+        await person.sees("counted in tokens by the tokenizer of demo", "2 rows that the tokenizer refuses")
         await person.press("escape")
         assert await person.gives() is None
 
@@ -261,9 +261,9 @@ async def test_findings_say_how_bad_they_are_in_words_and_lead_to_their_rows(siz
 async def test_a_fix_is_asked_with_its_count(size: tuple[int, int]) -> None:
     async with shown(DoctorDialog(report(), "duplicate"), size) as person:
         await person.press("f")
-        await person.sees("12,345 rows: delete all but the first", "y does it")
+        await person.sees("12,345 rows: delete all but the first", "y confirms")
         await person.press("enter", "n")
-        await until(person.pilot, lambda: "y does it" not in person.text)
+        await until(person.pilot, lambda: "y confirms" not in person.text)
         await person.press("f", "escape", "f", "down", "y")  # moving on takes the question back
         assert person.stage.open
         await person.press("up", "f", "y")
@@ -298,7 +298,7 @@ async def test_problems_stand_with_their_rows_and_files_and_in_full(size: tuple[
     async with shown(ProblemsDialog(problems, 5000), size) as person:
         await person.sees(
             "5,000 could not be read",
-            "Edits that no longer fit",
+            "Edits that no longer apply",
             "an edit no longer fits",
             "row 12,345",
             "part-[",

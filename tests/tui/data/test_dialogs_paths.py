@@ -24,8 +24,8 @@ RECENT = [Recent("/データ/推論.jsonl", "", 8792, 1.7e9), Recent("owner/name
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """rows.jsonl, rows-2.jsonl.gz, 日本/データ.csv, saved/ (two splits), readme.md, .hidden.jsonl; the working directory is
-    elsewhere."""
+    """rows.jsonl, rows-2.jsonl.gz, 日本/データ.csv, saved/ (two splits), readme.md, .hidden.jsonl; the working
+    directory elsewhere."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -56,7 +56,7 @@ def field(person: Person) -> Field:
 @pytest.mark.parametrize("size", SIZES)
 async def test_what_was_opened_before_is_opened_again(folder: Path, size: tuple[int, int]) -> None:
     async with shown(dialog(str(folder / "rows.jsonl"), "", RECENT), size) as person:
-        await person.sees("Opened before", "推論.jsonl", "8,792 rows", "2023-11-14", "owner/name [train]", "demo")
+        await person.sees("Recent", "推論.jsonl", "8,792 rows", "2023-11-14", "owner/name [train]", "demo")
         await person.sees("rows-2.jsonl.gz", "1.5 KB", "日本/")
         assert "readme" not in person.text and "hidden" not in person.text and ".suiron" not in person.text
         assert not field(person).cursor_blink
@@ -156,7 +156,7 @@ async def test_a_pattern_shows_what_it_names(folder: Path) -> None:
         assert await person.gives() == (f"{folder}/*.jsonl*", "")
     async with shown(dialog()) as person:
         field(person).put(f"{folder}/*.xyz")
-        await person.sees("No file that can be opened fits")
+        await person.sees("No file that can be opened matches")
 
 
 async def test_the_beginning_of_a_name_leads_into_the_list_and_a_missing_file_to_the_room(folder: Path) -> None:
@@ -292,12 +292,12 @@ async def test_rows_are_saved_whole_or_as_shown(folder: Path, size: tuple[int, i
 async def test_a_file_that_is_there_is_replaced_after_y_alone(folder: Path, size: tuple[int, int]) -> None:
     async with shown(SaveDialog(str(folder / "rows.jsonl"), 450, 450), size) as person:
         await person.press("enter")
-        await person.sees("rows.jsonl is there already (1.5 KB", "y replaces")
+        await person.sees("rows.jsonl exists already (1.5 KB", "y replaces")
         await person.press("enter", "enter", "n")
-        await until(person.pilot, lambda: "is there already" not in person.text)
+        await until(person.pilot, lambda: "exists already" not in person.text)
         assert person.stage.open and field(person).has_focus
         await person.press("enter")
-        await person.sees("is there already")
+        await person.sees("exists already")
         await person.press("y")
         assert await person.gives() == SaveAs(str(folder / "rows.jsonl"), True)
 
@@ -307,13 +307,13 @@ async def test_what_cannot_be_written_is_said_and_can_be_mended(folder: Path) ->
     (folder / "link.jsonl").symlink_to(folder / "rows.jsonl")
     async with shown(SaveDialog(str(folder / "rows.jsonl"), 450, 450, [str(folder / "rows.jsonl")]), NARROW) as person:
         wrong = {
-            f"{folder}/rows.jsonl": "is the one that is open",
-            f"{folder}/link.jsonl": "is the one that is open",
-            f"{folder}/none/a.csv": "There is no folder",
+            f"{folder}/rows.jsonl": "is open as the source",
+            f"{folder}/link.jsonl": "is open as the source",
+            f"{folder}/none/a.csv": "does not exist",
             f"{folder}/folder.csv": "A folder has this name",
-            f"{folder}/a.xlsx": ".xlsx is no format",
-            f"{folder}/": "A file name is needed",
-            "": "A file name is needed",
+            f"{folder}/a.xlsx": ".xlsx is not a format",
+            f"{folder}/": "Enter a file name",
+            "": "Enter a file name",
         }
         for path, words in wrong.items():
             field(person).put(path)

@@ -54,7 +54,7 @@ async def test_a_split_shows_its_counts_before_it_is_made(size: tuple[int, int])
         field = person.stage.screen.query_one("#first-field", Field)
         for wrong in ("", "x", "0", "100", "150%", "nan"):
             field.put(wrong)
-            await person.sees("a number such as 10%")
+            await person.sees("share of test rows as 10%")
             await person.press("enter")
             assert person.stage.open
         field.put("25")
@@ -72,7 +72,7 @@ async def test_dropping_says_how_many_and_waits_for_a_second_enter() -> None:
         await person.press("escape")
         await person.sees("Set sysflag")
         await person.press("up", "enter")
-        await person.sees("looks through 1 row and moves")
+        await person.sees("searches 1 row and moves")
         await person.press("enter")
         assert await person.gives() == Bulk("extract")
 
@@ -124,7 +124,7 @@ async def test_work_that_fails_says_why_and_escape_closes(size: tuple[int, int])
         raise DataError("the disk is full", f"/データ/{HOSTILE}.jsonl", "Free space; the old file is whole")
 
     async with shown(ProgressDialog("Saving", work), size) as person:
-        await person.sees("It did not work", "the disk is full", "Free space")
+        await person.sees("Failed", "the disk is full", "Free space")
         await person.press("escape")
         assert await person.gives() is None
 

@@ -230,9 +230,9 @@ async def test_no_run_yet(rows_file: Path) -> None:
     async with opened(rows_file) as hands:
         await hands.sees("no run yet", "F5 starts one", "no loss logged yet")
         await hands.press("f8")
-        await hands.sees("No run yet.")
+        await hands.sees("There are no runs yet.")
         await hands.press("f6")
-        await hands.sees("No run to stop here.")
+        await hands.sees("There is no run to stop.")
 
 
 # -- starting and stopping --
@@ -294,7 +294,7 @@ async def test_a_second_run_beside_an_active_one_asks_first(rows_file: Path, sta
     async with opened(rows_file) as hands:
         await hands.sees("training")
         await hands.press("f5")
-        await hands.sees("A run is training. F5 again starts another beside it.")
+        await hands.sees("A run is training. F5 again starts another one.")
         await hands.press("f8")  # anything else takes the question back
         await until(hands.pilot, lambda: "F5 again" not in hands.shown())
         await hands.press("f5")
@@ -309,14 +309,14 @@ async def test_stopping_asks_first(rows_file: Path) -> None:
     async with opened(rows_file) as hands:
         await hands.sees("training")
         await hands.press("f6")
-        await hands.sees("F6 again to stop this run.")
+        await hands.sees("Press F6 again to stop this run.")
         assert run.folder.requests()[0] == []
         await hands.press("f6")
-        await hands.sees("Asked to stop")
+        await hands.sees("Stop requested")
         await until(hands.pilot, lambda: run.folder.requests()[0] == ["stop"])
         run.state("stopped", 3)
         await hands.sees("stopped")
-        await until(hands.pilot, lambda: "Asked to stop" not in hands.shown())
+        await until(hands.pilot, lambda: "Stop requested" not in hands.shown())
 
 
 # -- the form --
@@ -433,6 +433,6 @@ def test_what_was_cut_and_every_template_of_the_mixture_is_told() -> None:
     }
     said = run_facts(cut)
     words = (
-        "2 with their end cut off · 4 with their reasoning cut · 3 left out: no reasoning · 1 left out: nothing learnt"
+        "2 with their end cut off · 4 with their reasoning cut · 3 left out: no reasoning · 1 left out: nothing trained"
     )
     assert said.startswith(f"6 rows · {words} · alpaca 1")

@@ -1,5 +1,4 @@
-"""The dialog that changes all rows shown at once. It only asks, and says beforehand on how many rows; the core's editor
-does it."""
+"""The dialog that asks for a change of all rows shown, and says on how many rows. The core's editor makes it."""
 
 from __future__ import annotations
 
@@ -11,15 +10,16 @@ from typing import ClassVar, Literal
 import msgspec
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Label, Static
 
 from core.base.safe_text import safe_line
+from tui.actions import bindings, key_hints, key_of
 from tui.common.choices import HEADING, MUTED, Choices, Line
 from tui.common.field import Field
-from tui.common.list_dialog import Panel
+from tui.common.list_dialog import ListDialog
 from tui.data.widgets.hits import fit
 
 Kind = Literal["set", "split", "drop", "extract"]
@@ -28,28 +28,32 @@ _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(%?)")
 
 
 class Bulk(msgspec.Struct, frozen=True):
-    """kind: what is done with all rows shown. set: `column` becomes `value`; split: `share` (0 to 1) of them become
-    test in sysflag, the others train, chosen by `seed`; drop: they are deleted; extract: reasoning between <think> and
-    </think> in the output goes into its column."""
+    """A change of all rows shown."""
 
     kind: Kind
+    """set: write `value` into `column`. split: mark rows as test or train in sysflag. drop: delete them. extract: move
+    the reasoning between <think> and </think> from the output into its column."""
     column: str = ""
+    """Of a set: the column."""
     value: str = ""
+    """Of a set: the value."""
     share: float = 0.0
+    """Of a split: the share of test rows, between 0 and 1."""
     seed: int = 0
+    """Of a split: the seed that chooses the rows."""
 
 
-class BulkDialog(Panel[Bulk]):
-    """Gives a Bulk. count, total: rows shown and rows in all; values: of columns with few values, those there are with
-    their counts; preview(share, seed) gives the (test, train) that a split would make; without it they are said to be
-    about what the share says, for rows that ask the same stay on one side."""
+class BulkDialog(ListDialog[Bulk]):
+    """Gives a Bulk.
 
-    KEY_WORDS = "Enter chooses · u undoes it later · Esc closes"
+    count, total: numbers of rows shown and of all rows; values: for columns with few values, these with their counts;
+    preview(share, seed) gives the (test, train) counts of a split. Without it they are approximate, since rows with the
+    same question stay on one side.
+    """
+
+    KEY_WORDS = key_hints(("chooses", "list.choose"), ("undoes it later", "data.undo"), ("closes", "dialog.close"))
     AUTO_FOCUS = "#actions"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "down", show=False),
-        Binding("enter", "apply", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("bulk")
     DEFAULT_CSS = """
     BulkDialog > #box { max-width: 84; }
     BulkDialog .label { width: 12; }
@@ -69,12 +73,12 @@ class BulkDialog(Panel[Bulk]):
         self._preview = preview
         self._chosen: Bulk | None = None  # what is being filled in
         self._lines: list[tuple[Bulk | None, str, str]] = [
-            (Bulk("set", "sysflag"), "Set sysflag", "the split a row belongs to"),
-            (Bulk("set", "syslang"), "Set syslang", "the language of a row"),
-            (Bulk("split"), "Split into train and test", "a share of them, by a seed"),
+            (Bulk("set", "sysflag"), "Set sysflag", "the split of each row"),
+            (Bulk("set", "syslang"), "Set syslang", "the language of each row"),
+            (Bulk("split"), "Split into train and test", "a share of the rows, chosen by a seed"),
             (Bulk("extract"), "Move reasoning out of <think>", "from the output into its column"),
             (Bulk("drop"), "Drop these rows", ""),
-            (None, "Rarely", ""),
+            (None, "Rarely needed", ""),
             (Bulk("set", "instruction"), "Set instruction", ""),
             (Bulk("set", "input"), "Set input", ""),
             (Bulk("set", "reasoning"), "Set reasoning", ""),
@@ -96,7 +100,7 @@ class BulkDialog(Panel[Bulk]):
     def on_mount(self) -> None:
         self.query_one("#sentence").can_focus = True
         actions = self.query_one("#actions", Choices)
-        actions.show(len(self._lines), self._draw, 0, lambda place: self._lines[place][0] is not None)
+        actions.show(len(self._lines), self._draw, 0, lambda position: self._lines[position][0] is not None)
         self._ask_what()
 
     @property
@@ -111,10 +115,10 @@ class BulkDialog(Panel[Bulk]):
             self.query_one(f"#{id}").display = False
         self.query_one("#actions").display = True
         self.set_focus(self.query_one("#actions"))
-        self.keys("Enter chooses · u undoes it later · Esc closes")
+        self.keys(self.KEY_WORDS)
 
-    def _draw(self, place: int, width: int) -> Line:
-        bulk, words, more = self._lines[place]
+    def _draw(self, position: int, width: int) -> Line:
+        bulk, words, more = self._lines[position]
         return [(words, HEADING)] if bulk is None else [(fit(words, 32), ""), (fit(more, max(0, width - 32)), MUTED)]
 
     # -- the second step --
@@ -138,9 +142,9 @@ class BulkDialog(Panel[Bulk]):
         choices = self.query_one("#known", Choices)
         choices.show(
             len(self._known),
-            lambda place, width: [
-                (fit(self._known[place], width - 14), ""),
-                (f"{counts[self._known[place]]:>13,} ", MUTED),
+            lambda position, width: [
+                (fit(self._known[position], width - 14), ""),
+                (f"{counts[self._known[position]]:>13,} ", MUTED),
             ],
             -1,
         )
@@ -152,8 +156,12 @@ class BulkDialog(Panel[Bulk]):
             self.set_focus(first)
         else:
             self.set_focus(self.query_one("#sentence"))
-        more = " · Tab next field" if bulk.kind == "split" else " · ↓ values there are" if known else ""
-        self.keys(f"Enter does it{more} · Esc goes back")
+        more: list[tuple[str, ...] | str] = []
+        if bulk.kind == "split":
+            more = ["Tab next field"]
+        elif known:
+            more = [("existing values", "bulk.go_down")]
+        self.keys(key_hints(("does it", "bulk.apply"), *more, ("goes back", "dialog.close")))
         self._say()
 
     @on(Input.Changed)
@@ -168,14 +176,15 @@ class BulkDialog(Panel[Bulk]):
                 if filled.kind == "split" and self._preview is not None
                 else None
             )
-            self.say("#sentence", Content(f"Enter {sentence(filled, self._count, split)}; u undoes it."))
+            undo = f"{key_of('data.undo')} undoes it"
+            self.say("#sentence", Content(f"{key_of('bulk.apply')} {sentence(filled, self._count, split)}; {undo}."))
         else:
             self.say("#sentence", f"{self._rows}.")
 
     def filled(self) -> Bulk | str:
-        """What is asked for, or what is wrong with it."""
+        """The change, or what is wrong with the fields."""
         bulk = self._chosen
-        assert bulk is not None  # noqa: S101  (the second step alone calls this)
+        assert bulk is not None  # noqa: S101  (only the second step calls this)
         first = self.query_one("#first-field", Field).value
         if bulk.kind == "set":
             return msgspec.structs.replace(bulk, value=first)
@@ -183,10 +192,10 @@ class BulkDialog(Panel[Bulk]):
             return bulk
         share = read_share(first)
         if share is None:
-            return "The share of test rows is a number such as 10% or 0.1."
+            return "Enter the share of test rows as 10% or 0.1."
         seed = self.query_one("#second-field", Field).value.strip()
         if not (seed.isascii() and seed.isdecimal() and len(seed) < 10):
-            return "The seed is a whole number: the same one gives the same split."
+            return "Enter the seed as a whole number. The same seed gives the same split."
         return msgspec.structs.replace(bulk, share=share, seed=int(seed))
 
     @on(Input.Submitted)
@@ -224,7 +233,7 @@ class BulkDialog(Panel[Bulk]):
 
 
 def read_share(text: str) -> float | None:
-    """10%, 10 and 0.1 are a tenth; None for what is no share between nothing and all."""
+    """`10%`, `10` and `0.1` are a tenth; None for what is not a share between 0 and 1."""
     match = _NUMBER.fullmatch(text.strip())
     if match is None:
         return None
@@ -239,13 +248,13 @@ def rows_words(count: int) -> str:
 
 
 def sentence(bulk: Bulk, count: int, split: tuple[int, int] | None = None) -> str:
-    """What will be done, with the number of rows; to follow `Enter`. split: the exact (test, train) where known.
-    Foreign text is made safe here."""
+    """What the change does, with the number of rows; it follows the name of a key. split: the exact (test, train)
+    counts where known. Foreign text is made safe here."""
     rows = rows_words(count)
     if bulk.kind == "drop":
         return f"drops {rows}"
     if bulk.kind == "extract":
-        return f"looks through {rows} and moves what stands between <think> and </think> in an output into an empty reasoning"
+        return f"searches {rows} and moves the text between <think> and </think> in an output into an empty reasoning"
     if bulk.kind == "split":
         test = round(count * bulk.share)
         counts = (
@@ -253,7 +262,7 @@ def sentence(bulk: Bulk, count: int, split: tuple[int, int] | None = None) -> st
             if split
             else f"about {test:,} of {rows} test and {count - test:,} train"
         )
-        return f"makes {counts}, chosen by seed {bulk.seed}; the same question stays on one side"
+        return f"makes {counts}, chosen by seed {bulk.seed}; rows with the same question stay together"
     return (
         f"sets {bulk.column} to “{safe_line(bulk.value, 60)}” on {rows}"
         if bulk.value

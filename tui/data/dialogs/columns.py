@@ -1,5 +1,5 @@
-"""The dialog that shows what each of the six columns is taken from, and changes it by one key. Guesses nothing itself,
-reads no file."""
+"""The dialog that shows what each of the six columns is taken from, and lets the user change it. Guesses nothing
+itself, reads no file."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from typing import Any, ClassVar
 import msgspec
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Static
 
 from core.base.row import COLUMNS, OPTIONAL
 from core.base.safe_text import safe_line
 from core.data.columns.mapping import Mapping, Pick, read_row
+from tui.actions import bindings, key_hints
 from tui.common.choices import MUTED, STRONG, WARN, Choices, Line, fit_end
-from tui.common.list_dialog import Panel
+from tui.common.list_dialog import ListDialog
 from tui.data.widgets.hits import fit
 
 HOW = {
-    "text": "as it stands",
-    "first": "first of the list",
-    "think": "the reasoning in it",
-    "answer": "what follows its reasoning",
+    "text": "as it is",
+    "first": "first item of the list",
+    "think": "its reasoning",
+    "answer": "the text after its reasoning",
     "user": "last question of the chat",
     "earlier": "chat before the question",
     "assistant": "last reply of the chat",
@@ -37,35 +38,38 @@ Candidates = Callable[[str, Sequence[str], Sequence[Record[str, Any]]], list[Pic
 
 
 def find_candidates(column: str, names: Sequence[str], rows: Sequence[Record[str, Any]]) -> list[Pick]:
-    """Every sensible source of a column, the likeliest first, nothing last."""
+    """Every sensible source of a column, the most likely first, nothing last."""
     from core.data.columns.guess import candidates
 
     return candidates(column, names, rows)
 
 
 class ColumnsChoice(msgspec.Struct, frozen=True):
-    """mapping: as the person wants it, `by_hand`; keep: whether it is saved for the next time too."""
+    """The mapping that the user chose."""
 
     mapping: Mapping
+    """What each column is taken from, `by_hand`."""
     keep: bool = True
+    """Whether it is saved for the next time."""
 
 
-class ColumnsDialog(Panel[ColumnsChoice]):
-    """Gives a ColumnsChoice; None where all stays as it is.
+class ColumnsDialog(ListDialog[ColumnsChoice]):
+    """Gives a ColumnsChoice; None where nothing changes.
 
-    name: of the source; mapping: the one in force or guessed; names: the source's columns; rows: a few of its records
+    name: of the source; mapping: the current one, or a guess; names: the source's columns; rows: a few of its records
     as they were read, of which the first three are shown; where: the file that a kept mapping is saved in; candidates:
     what a column can be taken from.
     """
 
-    KEY_WORDS = "←→ another source · Enter takes it all · s keep or not · Esc"
+    KEY_WORDS = key_hints(
+        ("candidates", "columns.previous_source", "columns.next_source"),
+        ("applies", "list.choose"),
+        ("keep or not", "columns.toggle_keep"),
+        ("closes", "dialog.close"),
+    )
     AUTO_FOCUS = "#columns"
     TALL = True
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,space", "change(1)", show=False),
-        Binding("left", "change(-1)", show=False),
-        Binding("s", "keep", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("columns")
     DEFAULT_CSS = """
     ColumnsDialog > #box { max-width: 116; }
     ColumnsDialog #why { height: 2; margin: 0 0 0 2; color: $text-muted; }
@@ -118,13 +122,14 @@ class ColumnsDialog(Panel[ColumnsChoice]):
         """The candidates of a column, the pick that is made among them."""
         if column not in self._found:
             found = list(self._candidates(column, self._names, self._rows))
-            if not any((one.column, one.how) == (self._pick(column).column, self._pick(column).how) for one in found):
-                found.insert(0, self._pick(column))
+            chosen = self._pick(column)
+            if not any(_is_same_source(candidate, chosen) for candidate in found):
+                found.insert(0, chosen)
             self._found[column] = found
         return self._found[column]
 
-    def _draw(self, place: int, width: int) -> Line:
-        column, pick = COLUMNS[place], self._pick(COLUMNS[place])
+    def _draw(self, position: int, width: int) -> Line:
+        column, pick = COLUMNS[position], self._pick(COLUMNS[position])
         unclear = column in self._unclear
         mark = "? " if unclear else "  "
         source = max(10, min(30, (width - 16) // 2 - 3))
@@ -142,16 +147,22 @@ class ColumnsDialog(Panel[ColumnsChoice]):
 
     @on(Choices.Moved, "#columns")
     def _look(self) -> None:
-        """Say why, and show the sample, for the column under the cursor."""
+        """Show the reason and the sample of the column under the cursor."""
         column, pick = self._column, self._pick(self._column)
         found = self._of(column)
-        place = next((index for index, one in enumerate(found) if (one.column, one.how) == (pick.column, pick.how)), 0)
-        count = f"◂ {place + 1} of {len(found)} ▸ " if len(found) > 1 else "the only one: "
+        position = _candidate_index(found, pick)
+        count = f"◂ {position + 1} of {len(found)} ▸ " if len(found) > 1 else "the only one: "
         why = safe_line(pick.why or ("nothing fits" if not pick.column else "chosen by hand"), 300)
         question = " Is it this one?" if column in self._unclear else ""
         self.say("#why", Content(f"{count}{why}{'.' if question else ''}{question}"))
-        enter = "Enter: it is" if self._unclear else "Enter takes it all"
-        self.keys(f"←→ another source · {enter} · s keep or not · Esc")
+        self.keys(
+            key_hints(
+                ("candidates", "columns.previous_source", "columns.next_source"),
+                ("confirms" if self._unclear else "applies", "list.choose"),
+                ("keep or not", "columns.toggle_keep"),
+                ("closes", "dialog.close"),
+            )
+        )
         self._show_sample()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -166,7 +177,7 @@ class ColumnsDialog(Panel[ColumnsChoice]):
         sample.update(sample_words(self._mapping, self._rows, self._column, width, height))
 
     def _say_kept(self) -> None:
-        words = "Also kept for the next time: " if self._keep else "For this time only; kept nowhere."
+        words = "Saved for the next time: " if self._keep else "For this time only; not saved."
         width = self.query_one("#kept").size.width
         self.say("#kept", words + fit_end(self._where, max(10, width - len(words))) if self._keep else words)
 
@@ -175,8 +186,8 @@ class ColumnsDialog(Panel[ColumnsChoice]):
     def action_change(self, by: int) -> None:
         column, pick = self._column, self._pick(self._column)
         found = self._of(column)
-        place = next((index for index, one in enumerate(found) if (one.column, one.how) == (pick.column, pick.how)), 0)
-        self._mapping = self._mapping.with_pick(column, found[(place + by) % len(found)])
+        position = _candidate_index(found, pick)
+        self._mapping = self._mapping.with_pick(column, found[(position + by) % len(found)])
         self.trouble("")
         self.query_one("#columns", Choices).redraw(COLUMNS.index(column))
         self._look()
@@ -197,7 +208,7 @@ class ColumnsDialog(Panel[ColumnsChoice]):
         missing = [column for column in COLUMNS if column not in OPTIONAL and not self._mapping.source(column)]
         if missing:
             choices.move_to(COLUMNS.index(missing[0]))
-            self.trouble(f"{' and '.join(missing)} must be taken from somewhere: without it no row can be used.")
+            self.trouble(f"Choose a source for {' and '.join(missing)}: no row can be used without it.")
             return
         self.dismiss(ColumnsChoice(Mapping(self._mapping.picks, {}, by_hand=True), self._keep))
 
@@ -207,12 +218,20 @@ class ColumnsDialog(Panel[ColumnsChoice]):
             self._say_kept()
 
 
+def _is_same_source(one: Pick, other: Pick) -> bool:
+    return (one.column, one.how) == (other.column, other.how)
+
+
+def _candidate_index(candidates: Sequence[Pick], pick: Pick) -> int:
+    return next((index for index, candidate in enumerate(candidates) if _is_same_source(candidate, pick)), 0)
+
+
 def sample_words(mapping: Mapping, rows: Sequence[Record[str, Any]], column: str, width: int, height: int) -> Content:
-    """The first three records as the mapping reads them, in at most `height` lines of `width` cells: whole where there
-    is room, else `column` alone."""
+    """The first three records as the mapping reads them, in at most `height` lines of `width` cells: in full where
+    there is room, else `column` alone."""
     shown = list(rows[:3])
     if not shown:
-        return Content.styled("There is no row to show.", "$text-muted")
+        return Content.styled("There are no rows to show.", "$text-muted")
     read = [read_row(mapping, record) for record in shown]
     taken = [name for name in COLUMNS if mapping.source(name)]
     whole = height >= len(shown) * (1 + len(taken))
@@ -220,7 +239,7 @@ def sample_words(mapping: Mapping, rows: Sequence[Record[str, Any]], column: str
     parts: list[Content] = []
     for number, row in enumerate(read):
         if isinstance(row, str):
-            parts.append(Content.styled(fit(f"row {number}: it cannot be used: {row}", width), "$warning"))
+            parts.append(Content.styled(fit(f"row {number} cannot be used: {row}", width), "$warning"))
         elif whole:
             parts.append(Content.styled(fit(f"row {number}", width), "bold $primary"))
             for name in taken:
@@ -241,7 +260,7 @@ def _line(label: str, value: str, width: int, style: str) -> Content:
 
 
 def _lines(label: str, value: str, width: int, lines: int) -> list[Content]:
-    """A value on up to `lines` lines, the rest of it left out."""
+    """A value on up to `lines` lines, the rest omitted."""
     from tui.common.wrapping import line_starts
 
     if not value:
@@ -251,4 +270,6 @@ def _lines(label: str, value: str, width: int, lines: int) -> list[Content]:
     made = [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
     if len(made) > lines:
         made = [*made[: lines - 1], "".join(made[lines - 1 :])]
-    return [_line(label if place == 0 else " " * len(label), piece, width, "") for place, piece in enumerate(made)]
+    return [
+        _line(label if position == 0 else " " * len(label), piece, width, "") for position, piece in enumerate(made)
+    ]

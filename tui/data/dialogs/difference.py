@@ -1,4 +1,4 @@
-"""The dialog that shows how a row differs from its source: `-` is what the source says, `+` what the row says now."""
+"""The dialog that compares a row with its source: `-` marks the source, `+` the row as it is now."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Static
 
 from core.base.row import COLUMNS, Row
 from core.base.safe_text import safe_text
-from tui.common.room import Dialog
+from tui.actions import bindings
+from tui.common.dialog import Dialog
 from tui.data.widgets.text_diff import DiffLine, differences
 
 SHOWN = 400  # lines of one field
@@ -21,9 +22,9 @@ _STYLES = {"-": "$error", "+": "$success", "…": "$text-muted", " ": ""}
 
 
 class DifferenceDialog(Dialog[None]):
-    """The arrows scroll; Esc, D or q closes."""
+    """The arrows scroll. The key that opened it closes it too."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("q,D", "close", "Close", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("difference")
 
     def __init__(self, before: Row | None, after: Row) -> None:
         super().__init__()
@@ -33,7 +34,7 @@ class DifferenceDialog(Dialog[None]):
         yield Static("Comparing …", id="lines", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one("#box").border_title = Content(f"Row {self._after.index}: - as in the source, + as it is now")
+        self.query_one("#box").border_title = Content(f"Row {self._after.index}: - source, + now")
         self.run_worker(self._compare())
 
     async def _compare(self) -> None:
@@ -42,9 +43,9 @@ class DifferenceDialog(Dialog[None]):
 
 
 def difference_content(before: Row | None, after: Row) -> Content:
-    """All fields that differ. May take a moment for long ones."""
+    """All fields that differ. Takes a moment for long ones."""
     if before is None:
-        return Content("This row was added by hand; the source does not have it.")
+        return Content("This row was added by hand; it is not in the source.")
     parts: list[Content] = []
     for column in COLUMNS:
         lines = differences(getattr(before, column), getattr(after, column))
@@ -53,7 +54,7 @@ def difference_content(before: Row | None, after: Row) -> Content:
             parts += [_line(line) for line in lines[:SHOWN]]
             if len(lines) > SHOWN:
                 parts.append(Content.styled(f"… {len(lines) - SHOWN:,} more lines", "$text-muted"))
-    return Content("\n").join(parts) if parts else Content("The row is as it is in the source.")
+    return Content("\n").join(parts) if parts else Content("The row is the same as in the source.")
 
 
 def _line(line: DiffLine) -> Content:

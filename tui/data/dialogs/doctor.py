@@ -1,4 +1,4 @@
-"""The dialog that shows what the doctor found, group by group, and leads to the rows or to a safe fix. Finds and mends
+"""The dialog that lists the doctor's findings by group and leads to their rows or to a safe fix. Finds and fixes
 nothing itself."""
 
 from __future__ import annotations
@@ -8,14 +8,15 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Static
 
 from core.base.safe_text import safe_line
 from core.quality.report import Group, Report
+from tui.actions import bindings, key_hints, key_of
 from tui.common.choices import BAD, MUTED, WARN, Choices, Line
-from tui.common.list_dialog import Panel
+from tui.common.list_dialog import CLOSE_HINT, ListDialog
 from tui.data.widgets.hits import fit
 
 FIRST = 12  # rows whose numbers are named
@@ -24,27 +25,25 @@ _ROLES = {"error": BAD, "warning": WARN, "hint": MUTED}
 
 @dataclass(frozen=True)
 class Chosen:
-    """group: what the doctor found, with the indices of its rows. fix: whether its safe fix is wanted; else the person
-    goes to its rows, of which `first` is the first."""
+    """What the user chose: to go to the rows of a group, or to fix them."""
 
     group: Group
+    """A kind of finding, with the indices of its rows."""
     fix: bool = False
+    """Whether the safe fix is wanted."""
 
     @property
     def first(self) -> int:
+        """The index of the first row."""
         return int(self.group.indices[0])
 
 
-class DoctorDialog(Panel[Chosen]):
-    """Gives a Chosen: Enter for the rows of a group, f and then y for its fix. kind: the group to begin with."""
+class DoctorDialog(ListDialog[Chosen]):
+    """Gives a Chosen: the rows of a group, or its fix, which is confirmed first. kind: the group to start with."""
 
-    KEY_WORDS = "Esc closes"
+    KEY_WORDS = CLOSE_HINT
     AUTO_FOCUS = "#groups"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f", "fix", show=False),
-        Binding("y", "yes", show=False),
-        Binding("n", "no", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("doctor")
     DEFAULT_CSS = """
     DoctorDialog > #box { max-width: 110; }
     DoctorDialog #groups { height: 1fr; min-height: 3; }
@@ -55,7 +54,7 @@ class DoctorDialog(Panel[Chosen]):
     def __init__(self, report: Report, kind: str = "") -> None:
         super().__init__()
         self._report, self._kind = report, kind
-        self._asking: Group | None = None  # whose fix y makes
+        self._asking: Group | None = None  # whose fix waits for a confirmation
         self.TALL = bool(report.groups)
 
     def compose_dialog(self) -> ComposeResult:
@@ -73,18 +72,21 @@ class DoctorDialog(Panel[Chosen]):
         self.query_one("#ask").display = False
         notes = list(report.notes)
         if report.skipped:
-            notes.append(f"{report.skipped:,} rows could not be read at all; p lists them")
+            notes.append(
+                f"{report.skipped:,} rows could not be read; {key_of('data.show_problems')} in Data lists them"
+            )
         self.say("#notes", Content("\n").join([Content(safe_line(note, 300)) for note in notes]))
         self.query_one("#notes").display = bool(notes)
         groups = self.query_one("#groups", Choices)
-        here = next((place for place, group in enumerate(report.groups) if group.kind == self._kind), 0)
+        here = next((position for position, group in enumerate(report.groups) if group.kind == self._kind), 0)
         groups.display = self.query_one("#about").display = bool(report.groups)
         groups.show(len(report.groups), self._draw, here)
         self.call_after_refresh(self._look)
 
-    def _draw(self, place: int, width: int) -> Line:
-        group = self._report.groups[place]
-        tail = "  f fixes" if group.fix else ""
+    def _draw(self, position: int, width: int) -> Line:
+        group = self._report.groups[position]
+        fix = key_hints(("fixes", "doctor.fix"))
+        tail = f"  {fix}" if group.fix and fix else ""
         digits = max(len(f"{one.count:,}") for one in self._report.groups)
         count = f"{group.count:>{digits},} row{'s' if group.count != 1 else ' '}  "
         return [
@@ -96,12 +98,12 @@ class DoctorDialog(Panel[Chosen]):
 
     @property
     def _group(self) -> Group | None:
-        place = self.query_one("#groups", Choices).cursor
-        return self._report.groups[place] if 0 <= place < len(self._report.groups) else None
+        position = self.query_one("#groups", Choices).cursor
+        return self._report.groups[position] if 0 <= position < len(self._report.groups) else None
 
     @on(Choices.Moved, "#groups")
     def _look(self) -> None:
-        """Say of the group under the cursor why it matters and what to do."""
+        """Explain why the group under the cursor matters and what to do."""
         group = self._group
         if group is None:
             return
@@ -116,10 +118,11 @@ class DoctorDialog(Panel[Chosen]):
         ]
         parts.append(Content.styled(f"row{'s' if group.count != 1 else ''} {numbers}", "$text-muted"))
         if group.fix:
-            parts.append(Content.styled(f"\nf: {safe_line(group.fix, 300)}", "bold"))
+            parts.append(Content.styled(f"\n{key_of('doctor.fix')}: {safe_line(group.fix, 300)}", "bold"))
         self.say("#about", Content("").join(parts))
         rows = "its row" if group.count == 1 else "its rows"
-        self.keys(f"Enter goes to {rows}{' · f fixes' if group.fix else ''} · Esc closes")
+        fix = [("fixes", "doctor.fix")] if group.fix else []
+        self.keys(key_hints((f"goes to {rows}", "list.choose"), *fix, ("closes", "dialog.close")))
 
     @on(Choices.Chosen, "#groups")
     def _go(self) -> None:
@@ -138,10 +141,12 @@ class DoctorDialog(Panel[Chosen]):
         if group is None:
             return
         if not group.fix:
-            self.notify("There is no fix that is safe without looking; Enter goes to the rows.", markup=False)
+            self.notify(f"No fix is safe without review. {key_of('list.choose')} goes to the rows.", markup=False)
             return
         rows = "1 row" if group.count == 1 else f"{group.count:,} rows"
-        self.say("#ask", Content(f"{rows}: {safe_line(group.fix, 200)}?\ny does it, n does not; u undoes it later."))
+        answers = key_hints(("confirms", "doctor.confirm"), ("cancels", "doctor.decline"))
+        undo = f"{key_of('data.undo')} undoes it later."
+        self.say("#ask", Content(f"{rows}: {safe_line(group.fix, 200)}?\n{answers}; {undo}"))
         self._ask(group)
 
     def action_yes(self) -> None:

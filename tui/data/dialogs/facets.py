@@ -1,4 +1,4 @@
-"""The dialog that shows every value of syslang and sysflag with its count. Knows counts alone."""
+"""The dialog that lists every value of syslang and sysflag with its count. Knows the counts alone."""
 
 from __future__ import annotations
 
@@ -7,31 +7,34 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
+from tui.actions import bindings, key_hints
 from tui.common.choices import HEADING, MARK, MUTED, Choices, Line, bar
-from tui.common.list_dialog import Panel
+from tui.common.list_dialog import ListDialog
 from tui.data.widgets.hits import fit
 
 BAR = 20  # cells
 
 
-class FacetsDialog(Panel[tuple[str, str | None]]):
-    """Gives (column, value): the rows of that value are wanted; value None where the filter that is on was chosen,
-    which takes it off.
+class FacetsDialog(ListDialog[tuple[str, str | None]]):
+    """Gives (column, value) to show the rows with that value; value is None where the current filter was chosen, which
+    removes it.
 
-    The value "" stands for rows where the column is empty: `Filters` has no word for it, an SQL condition (`syslang =
-    ''`) has. facets: for each column its values with their counts, the most frequent first; now: the filters that are
-    on, empty for none.
+    The value "" means rows whose column is empty: `Filters` cannot say that, an SQL condition (`syslang = ''`) can.
+    facets: for each column its values with their counts, the most frequent first; now: the current filters, empty for
+    none.
     """
 
-    TITLE_WORDS = "Values and their counts"
-    KEY_WORDS = "Enter shows these rows · on ● shows all · Tab next column · Esc"
+    TITLE_WORDS = "Values and counts"
+    KEY_WORDS = key_hints(
+        ("shows these rows", "list.choose"),
+        "on ● shows all",
+        ("next column", "values.next_column"),
+        ("closes", "dialog.close"),
+    )
     AUTO_FOCUS = "#choices"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "column(1)", show=False),
-        Binding("shift+tab", "column(-1)", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("values")
     DEFAULT_CSS = """
     FacetsDialog > #box { max-width: 84; }
     FacetsDialog.-tall #choices { height: 1fr; }
@@ -52,18 +55,22 @@ class FacetsDialog(Panel[tuple[str, str | None]]):
 
     def on_mount(self) -> None:
         here = next(
-            (place for place, (column, value, _) in enumerate(self._lines) if value and self._now.get(column) == value),
+            (
+                position
+                for position, (column, value, _) in enumerate(self._lines)
+                if value and self._now.get(column) == value
+            ),
             0,
         )
         self.TALL = len(self._lines) > self.app.size.height * 9 // 10 - 3
         self.query_one(Choices).show(
-            len(self._lines), self._draw, here, lambda place: self._lines[place][1] is not None
+            len(self._lines), self._draw, here, lambda position: self._lines[position][1] is not None
         )
 
-    def _draw(self, place: int, width: int) -> Line:
-        column, value, count = self._lines[place]
+    def _draw(self, position: int, width: int) -> Line:
+        column, value, count = self._lines[position]
         if value is None:
-            values = "no row has one" if not count else "1 value" if count == 1 else f"{count:,} values"
+            values = "no values" if not count else "1 value" if count == 1 else f"{count:,} values"
             return [(f"{column}  ", HEADING), (values if column else "", MUTED)]
         share = count / self._total if self._total else 0.0
         cells = BAR if width >= 56 else 8
@@ -85,8 +92,10 @@ class FacetsDialog(Panel[tuple[str, str | None]]):
         """To the first value of the next column."""
         choices = self.query_one(Choices)
         firsts = [
-            place + 1 for place, (column, value, count) in enumerate(self._lines) if column and value is None and count
+            position + 1
+            for position, (column, value, count) in enumerate(self._lines)
+            if column and value is None and count
         ]
         if firsts:
-            now = max((place for place, first in enumerate(firsts) if first <= choices.cursor), default=0)
+            now = max((position for position, first in enumerate(firsts) if first <= choices.cursor), default=0)
             choices.move_to(firsts[(now + step) % len(firsts)])

@@ -1,4 +1,4 @@
-"""The dialog that asks for a row's number. Knows the range alone."""
+"""The dialog that asks for the number of a row. Knows the range alone."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Input, Label, Static
 
+from tui.actions import key_hints
 from tui.common.field import Field
-from tui.common.list_dialog import Panel
+from tui.common.list_dialog import ListDialog
 
 _NUMBER = re.compile(r"[0-9]+")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")
 
 
-class GotoDialog(Panel[int]):
-    """Gives a row's number between `first` and `last`, both included, as the table shows them. `50%` is the middle, +10
+class GotoDialog(ListDialog[int]):
+    """Gives the number of a row from `first` to `last`, both included, as the table shows it. `50%` is the middle; +10
     and -10 count from `now`."""
 
     TITLE_WORDS = "Go to row"
-    KEY_WORDS = "Enter goes there · Esc closes"
+    KEY_WORDS = key_hints("Enter goes there", ("closes", "dialog.close"))
     AUTO_FOCUS = "#number"
     DEFAULT_CSS = """
     GotoDialog > #box { max-width: 60; }
@@ -51,18 +52,18 @@ class GotoDialog(Panel[int]):
         self.trouble("")
 
     def read(self, text: str) -> int | str:
-        """The number meant, or what is wrong with the text."""
+        """The number, or what is wrong with the text."""
         text = re.sub(r"[\s,_]", "", text)
         if not text:
-            return "A number is needed."
+            return "Enter a number."
         if (share := _SHARE.fullmatch(text)) and float(share[1]) <= 100:
             return self._first + round((self._last - self._first) * float(share[1]) / 100)
         sign, digits = (text[0], text[1:]) if text[0] in "+-" else ("", text)
         if not _NUMBER.fullmatch(digits) or len(digits) > 18:
-            return "That is no number of a row."
+            return "This is not the number of a row."
         number = int(digits) if not sign else self._now + int(sign + digits)
         if sign:
             return min(max(number, self._first), self._last)
         if not self._first <= number <= self._last:
-            return f"There are rows {self._first:,} to {self._last:,}."
+            return f"Enter a number from {self._first:,} to {self._last:,}."
         return number

@@ -1,4 +1,4 @@
-"""The form in which a new row is written, all six fields at once."""
+"""The form for a new row, with all six fields."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from textual.widgets import Label, Static, TextArea
 
 from core.base.errors import SuironError, UsageError
 from core.base.row import COLUMNS, Row
+from tui.actions import key_hints, key_of
 from tui.data.field_editor import WritingScreen
 from tui.data.widgets.field_area import FieldArea
 
 KeepRow = Callable[[Row], Awaitable[SuironError | None]]
 HINTS = {
     "instruction": "what is asked",
-    "input": "further context; may stay empty",
+    "input": "more context; may be empty",
     "output": "the answer",
     "sysflag": "train, test, …",
 }
 
 
 class RowForm(WritingScreen):
-    """syslang, sysflag: what the new row begins with."""
+    """syslang, sysflag: the values that the new row starts with."""
 
     DEFAULT_CSS = """
     RowForm {
@@ -53,7 +54,8 @@ class RowForm(WritingScreen):
             yield Label("sysflag", classes="second")
             yield FieldArea(self._labels["sysflag"], placeholder=HINTS["sysflag"], id="sysflag")
         yield Static(classes="trouble")
-        yield Static("F5 or ^r keeps it · Tab next field · Esc leaves", classes="keys", markup=False)
+        keys = key_hints(("keeps it", "editor.keep"), "Tab next field", ("closes", "editor.close"))
+        yield Static(keys, classes="keys", markup=False)
 
     def on_mount(self) -> None:
         self.set_focus(self.query_one("#instruction"))
@@ -69,7 +71,7 @@ class RowForm(WritingScreen):
 
     async def action_keep(self) -> None:
         if not self.unsaved:
-            self.say("Nothing is written yet. Esc leaves.")
+            self.say(f"Nothing is written yet. {key_of('editor.close')} closes the form.")
         else:
             await super().action_keep()
 
@@ -78,7 +80,7 @@ class RowForm(WritingScreen):
         labels = {label: " ".join(getattr(row, label).split()) for label in ("syslang", "sysflag")}
         if not row.instruction.strip():
             self.set_focus(self.query_one("#instruction"))
-            return UsageError("the instruction is empty", "new row", "Write what is asked")
+            return UsageError("the instruction is empty", "new row", "Write an instruction")
         return await self._keep_row(
             Row(row.instruction, row.input, row.reasoning, row.output, labels["syslang"], labels["sysflag"])
         )

@@ -1,5 +1,5 @@
-"""The dialog that names another source of rows: typed, gone to through folders, or one of those opened last. It only
-asks; the app opens."""
+"""The dialog that asks for another source of rows: typed, found in folders, or one of the recent ones. The app opens
+it."""
 
 from __future__ import annotations
 
@@ -10,51 +10,56 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Label, Static
 from textual.worker import get_current_worker
 
 from core.base.safe_text import safe_line
 from core.data.locate.source_name import is_hub_name, is_pattern, resolve_source_name
+from tui.actions import bindings, key_hints
 from tui.common.choices import GOOD, MUTED, STRONG, Choices, Line, fit_end
 from tui.common.field import Field
-from tui.data.dialogs.path_dialog import Item, Note, PathPanel, when_words
+from tui.data.dialogs.path_dialog import Item, Note, PathDialog, when_words
 from tui.data.folder_listing import Listing, absolute, glob_matches, openable, read_folder, short
 from tui.data.widgets.hits import fit
 
 if TYPE_CHECKING:
     from core.data.recent import Recent
 
-NAMED = 5  # of the sources opened before, those that stand above a folder's entries
+NAMED = 5  # recent sources shown above the entries of a folder
 
 
-def known() -> list[Recent]:
-    """The sources opened last, newest first. Reads the disk."""
+def recent_sources() -> list[Recent]:
+    """The recent sources, newest first. Reads the disk."""
     from core.data.recent import recent
 
     return recent()
 
 
-def forget(source: str, split: str) -> None:
+def forget_source(source: str, split: str) -> None:
     from core.data.recent import forget_recent
 
     forget_recent(source, split)
 
 
-class OpenDialog(PathPanel[tuple[str, str]]):
+class OpenDialog(PathDialog[tuple[str, str]]):
     """Gives (source, split); split is empty where it does not matter.
 
-    source, split: what is open, or was meant to be: it stands in the field, marked, so that typing replaces it. known:
-    the sources opened last, asked for in a thread; forget: takes one off that list, also in a thread.
+    source, split: what is open, or was meant to be; the field shows it selected, so that typing replaces it. known:
+    gives the recent sources, in a thread; forget: removes one of them, also in a thread.
     """
 
     TITLE_WORDS = "Open data"
-    KEY_WORDS = "Enter opens · Tab completes · ↓ list · ← up · Del forgets · Esc closes"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("delete", "forget", show=False),
-        Binding("right", "into", show=False),
-    ]
+    KEY_WORDS = key_hints(
+        "Enter opens",
+        ("completes", "path.complete"),
+        ("list", "path.go_to_list"),
+        "← up",
+        ("forgets", "open.forget_source"),
+        ("closes", "dialog.close"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = bindings("open")
     DEFAULT_CSS = """
     OpenDialog #split-row { visibility: hidden; &.-needed { visibility: visible; } }
     """
@@ -63,17 +68,16 @@ class OpenDialog(PathPanel[tuple[str, str]]):
         self,
         source: str,
         split: str,
-        known: Callable[[], Sequence[Recent]] = known,
-        forget: Callable[[str, str], None] = forget,
+        known: Callable[[], Sequence[Recent]] = recent_sources,
+        forget: Callable[[str, str], None] = forget_source,
     ) -> None:
         folder = os.path.dirname(source) if os.path.isabs(source) else ""
         super().__init__(folder)
         self._source, self._split = source, split
         self._known, self._forget = known, forget
         self._recent: list[Recent] | None = None
-        self._splits_of: tuple[str, tuple[str, ...]] | None = (
-            None  # the source whose split is being asked for, and its splits
-        )
+        # the source whose split is being asked for, and its splits
+        self._splits_of: tuple[str, tuple[str, ...]] | None = None
         self._matches: tuple[str, list[str], bool] = ("", [], False)
         self._deciding = False
 
@@ -150,14 +154,14 @@ class OpenDialog(PathPanel[tuple[str, str]]):
         if "/" in text:
             return []
         if self._recent is None:
-            return [Note("note", "Looking for what was opened before …")]
+            return [Note("note", "Reading the recent sources …")]
         fitting = [one for one in self._recent if text.casefold() in one.source.casefold()]
         if text:
             fitting = fitting[:NAMED]
         items: list[Item] = [Note("recent", value=one) for one in fitting]
         if text in "demo" and not any(one.source == "demo" for one in fitting):
             items.append(Note("demo"))
-        return [Note("heading", "Opened before" if fitting else "At hand"), *items] if items else []
+        return [Note("heading", "Recent" if fitting else "Built in"), *items] if items else []
 
     def items_instead(self, text: str) -> list[Item] | None:
         if self._splits_of is not None:
@@ -171,7 +175,7 @@ class OpenDialog(PathPanel[tuple[str, str]]):
             if pattern != text.strip():
                 return [Note("note", "Looking for files …")]
             if not found:
-                return [Note("note", "No file that can be opened fits this pattern.")]
+                return [Note("note", "No file that can be opened matches this pattern.")]
             count = f"more than {len(found):,}" if more else f"{len(found):,}"
             words = f"open {count} file{'s' if len(found) != 1 else ''} as one data set"
             return [
@@ -190,7 +194,7 @@ class OpenDialog(PathPanel[tuple[str, str]]):
                 return [(fit_end(name, width), "")]
             return [(fit_end(name, width - len(about) - 1), ""), (f" {about}", MUTED)]
         if note.kind == "demo":
-            return [("demo", ""), ("  the embedded rows", MUTED)]
+            return [("demo", ""), ("  the embedded data set", MUTED)]
         if note.kind in ("whole", "pattern"):
             return [(fit(note.words, width), GOOD)]
         return [(fit(note.words, width), STRONG)]
@@ -233,7 +237,7 @@ class OpenDialog(PathPanel[tuple[str, str]]):
         split = self.query_one("#split", Input).value.strip() if self._typed_split else ""
         path = absolute(text, self._cwd)
         if text == "demo" or is_pattern(text) or openable(text.rstrip("/")):
-            self.dismiss((text, split))  # the app says what is wrong with it
+            self.dismiss((text, split))  # the app says if it cannot be opened
             return
         self._deciding = True
         await self.in_thread(
@@ -241,14 +245,14 @@ class OpenDialog(PathPanel[tuple[str, str]]):
         )
 
     def _decide(self, text: str, split: str, listing: Listing | None) -> None:
-        """What Enter means for a text that may be a folder, the beginning of a name, or a name of the hub."""
+        """What Enter means for a text that may be a folder, the start of a name, or a hub name."""
         self._deciding = False
         if self.text.strip() != text:
             return
         if listing is None:
             known = self._listing is not None and self._listing.path == self.folder
             if not is_hub_name(text) and known and any(not isinstance(item, Note) for item in self._items):
-                self.action_to_list()  # what it begins
+                self.action_to_list()  # the names that begin with it
             else:
                 self.dismiss((text, split))
         elif listing.trouble:
@@ -258,7 +262,7 @@ class OpenDialog(PathPanel[tuple[str, str]]):
         elif listing.whole:
             self._open_folder(listing)
         elif text.endswith("/") and not self._untouched and not listing.entries:
-            self.trouble("There is nothing in this folder that can be opened.")
+            self.trouble("Nothing in this folder can be opened.")
         else:
             self.put(text.rstrip("/") + "/")
             self.action_to_list()
@@ -277,29 +281,29 @@ class OpenDialog(PathPanel[tuple[str, str]]):
             super().ascend()
 
     def action_into(self) -> None:
-        """Right in the list: into the folder under the cursor."""
-        place = self.choices.cursor
+        """In the list: go into the folder under the cursor."""
+        position = self.choices.cursor
         if (
             self.choices.has_focus
-            and place >= 0
-            and not isinstance(item := self._items[place], Note)
+            and position >= 0
+            and not isinstance(item := self._items[position], Note)
             and item.is_folder
         ):
             self.descend(item.name)
 
     def action_forget(self) -> None:
-        """Delete in the list: forget what was opened before; the data stay."""
-        place = self.choices.cursor
-        item = self._items[place] if self.choices.has_focus and place >= 0 else None
+        """In the list: remove a recent source; its data stays."""
+        position = self.choices.cursor
+        item = self._items[position] if self.choices.has_focus and position >= 0 else None
         if isinstance(item, Note) and item.kind == "recent" and self._recent is not None:
             one: Recent = item.value
             self._recent.remove(one)
             self.run_worker(partial(self._forget_in_thread, one), thread=True, group="forget", exit_on_error=False)
             self.lay_out()
-            self.choices.move_to(place)
+            self.choices.move_to(position)
 
     def _forget_in_thread(self, one: Recent) -> None:
         try:
             self._forget(one.source, one.split)
         except OSError as error:
-            self.app.call_from_thread(self.trouble, f"It cannot be taken off the list ({error.strerror or error}).")
+            self.app.call_from_thread(self.trouble, f"It cannot be removed from the list ({error.strerror or error}).")

@@ -1,6 +1,5 @@
-"""A dialog with a field for a path and, below it, what completes the path: the folder's entries, to go through by keys.
-Subclasses say what a choice means and what else stands in the list. Folders are read in threads; knows nothing of what
-is in the files.
+"""A dialog with a field for a path and, below it, a list of the folder's entries that complete the path. Subclasses say
+what a choice means and what else is in the list. Folders are read in threads. Knows nothing of what is in the files.
 """
 
 from __future__ import annotations
@@ -15,18 +14,18 @@ from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from textual import on
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.worker import get_current_worker
 
+from tui.actions import bindings
 from tui.common.choices import HEADING, MARK, MUTED, WARN, Choices, Line, fit_end
 from tui.common.field import Field
-from tui.common.list_dialog import Panel
+from tui.common.list_dialog import ListDialog
 from tui.data.folder_listing import Entry, Listing, absolute, common_start, openable, read_folder, short, split_path
 from tui.data.widgets.hits import fit
 
 Result = TypeVar("Result")
-# seconds that a key waits for a folder; below what the app waits for a key, so that those typed after it keep their
-# order
+# seconds that a key waits for a folder; less than the app waits for a key, so that the keys after it stay in order
 PATIENCE = 0.4
 
 UNPICKABLE = ("heading", "note", "named")
@@ -34,32 +33,31 @@ UNPICKABLE = ("heading", "note", "named")
 
 @dataclass(frozen=True)
 class Note:
-    """A line of the list that is no entry of a folder. kind: one of UNPICKABLE, or one of the subclass's own. words:
-    safe text."""
+    """A line of the list that is not an entry of a folder."""
 
     kind: str
+    """One of UNPICKABLE, or one of the subclass's own."""
     words: str = ""
+    """What the line says; safe text."""
     value: Any = None
+    """What choosing the line gives; its type depends on the kind."""
 
 
 Item = Note | Entry
 
 
-class PathPanel(Panel[Result]):
-    """The field is `#source`, the list `#choices`; both are yielded by the subclass's `compose_dialog`."""
+class PathDialog(ListDialog[Result]):
+    """The field is `#source`, the list `#choices`; the subclass's `compose_dialog` yields both."""
 
     TALL = True
     AUTO_FOCUS = "#source"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "to_list", show=False),
-        Binding("tab", "complete", show=False, priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("path")
     DEFAULT_CSS = """
-    PathPanel #choices { height: 1fr; min-height: 3; }
+    PathDialog #choices { height: 1fr; min-height: 3; }
     """
 
     def __init__(self, here: str = "") -> None:
-        """here: the folder to show at first."""
+        """here: the folder to show first."""
         super().__init__()
         self._cwd = os.getcwd()
         self._here = here or self._cwd
@@ -68,7 +66,7 @@ class PathPanel(Panel[Result]):
         self._arrived = asyncio.Event()
         self._items: Sequence[Item] = ()
         self._untouched = True
-        self._return_to = ""  # the folder that was left upwards: the cursor goes on it
+        self._return_to = ""  # the folder just left upwards: the cursor goes there
 
     # -- for subclasses --
 
@@ -77,24 +75,24 @@ class PathPanel(Panel[Result]):
         return openable(name)
 
     def items_before(self, text: str) -> list[Item]:
-        """What stands above the folder's entries."""
+        """The lines above the folder's entries."""
         return []
 
     def items_instead(self, text: str) -> list[Item] | None:
-        """What stands in their place."""
+        """The lines in place of the folder's entries; None for the entries."""
         return None
 
     @property
     def asks(self) -> bool:
-        """Whether the list asks something of its own; `ascend` then takes the question back."""
+        """Whether the list asks a question of its own; `ascend` then takes it back."""
         return False
 
     def choose(self, item: Item) -> None:
-        """Enter on a line that is no folder."""
+        """A line that is not a folder has been chosen."""
         raise NotImplementedError
 
     def line_of(self, note: Note, width: int) -> Line:
-        """How a note of a kind of the subclass's own is drawn."""
+        """How a note of one of the subclass's kinds is drawn."""
         return [(fit(note.words, width), "")]
 
     # -- the text and its folder --
@@ -129,14 +127,14 @@ class PathPanel(Panel[Result]):
 
     @on(Field.Changed, "#source")
     def catch_up(self) -> None:
-        """Take in what the field holds by now."""
+        """Take over what the field holds now."""
         if self.text != self._seen:
             self.text_changed()
 
     _seen: str | None = None
 
     def text_changed(self) -> None:
-        """Show what completes the text as it now is."""
+        """Show what completes the text."""
         if self._seen is not None and self.text != self._seen:
             self._untouched = False
         self._seen = self.text
@@ -168,7 +166,7 @@ class PathPanel(Panel[Result]):
             self.lay_out()
 
     async def listed(self) -> Listing | None:
-        """The folder's listing; waits a moment for it, so that keys typed ahead meet it. None where it takes longer."""
+        """The folder's listing; waits a moment for it, so that keys typed ahead find it. None where it takes longer."""
         if self._listing is None or self._listing.path != self.folder:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), PATIENCE)
@@ -177,8 +175,7 @@ class PathPanel(Panel[Result]):
     # -- the list --
 
     def lay_out(self) -> None:
-        """Lay the list out anew. While the person is in it the cursor stands on its first entry, or on the folder just
-        left."""
+        """Rebuild the list. While it has the focus, the cursor is on its first entry, or on the folder just left."""
         instead = self.items_instead(self.text)
         if instead is not None:
             items = instead
@@ -189,7 +186,11 @@ class PathPanel(Panel[Result]):
         cursor = -1
         if self.choices.has_focus:
             cursor = next(
-                (place for place, item in enumerate(items) if isinstance(item, Entry) and item.name == self._return_to),
+                (
+                    position
+                    for position, item in enumerate(items)
+                    if isinstance(item, Entry) and item.name == self._return_to
+                ),
                 0,
             )
         self.choices.show(len(items), self._draw, cursor, self._pickable)
@@ -209,7 +210,7 @@ class PathPanel(Panel[Result]):
         if listing.whole and not tail:
             head.append(Note("whole", f"open this folder: {listing.whole}", listing))
         if not found:
-            words = "nothing here begins so" if tail else "nothing here can be opened"
+            words = "no name begins with this" if tail else "nothing here can be opened"
             more = f"; {listing.left_out:,} files of other kinds" if listing.left_out else ""
             return [*head, Note("note", f"({words}{more})")]
         return [*head, *found]
@@ -251,7 +252,7 @@ class PathPanel(Panel[Result]):
             self.choose(item)
 
     def descend(self, name: str) -> None:
-        """Go into a folder of those listed; the person stays in the list."""
+        """Go into a listed folder; the list keeps the focus."""
         head = self._parts[0] or short(self.folder).rstrip("/") + "/"
         self._return_to = ""
         self.put(f"{head}{name}/")
@@ -259,7 +260,7 @@ class PathPanel(Panel[Result]):
         self.choices.move_to(0)
 
     def ascend(self) -> None:
-        """Go to the folder above."""
+        """Go to the parent folder."""
         folder = self.folder
         self._return_to = os.path.basename(folder)
         self.put(short(os.path.dirname(folder)).rstrip("/") + "/")
@@ -279,7 +280,7 @@ class PathPanel(Panel[Result]):
             self.ascend()
 
     async def action_complete(self) -> None:
-        """Tab: as far as the text can only go on one way; else into the list; from there on to the next field."""
+        """Complete the text as far as it is unambiguous; else go to the list; from there to the next field."""
         if self.focused is not self.field:
             self.screen.focus_next()
             return
@@ -306,7 +307,7 @@ class PathPanel(Panel[Result]):
             self.screen.focus_next()
 
     async def in_thread(self, function: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Ask the disk without waiting for it longer than a moment; `then` gets the answer when it comes."""
+        """Read the disk, but wait only a moment for it; `then` gets the answer when it arrives."""
         task = asyncio.ensure_future(asyncio.to_thread(function))
         done, _ = await asyncio.wait({task}, timeout=PATIENCE)
         if done:
@@ -316,7 +317,7 @@ class PathPanel(Panel[Result]):
 
 
 def size_words(size: int) -> str:
-    """Bytes as a person reads them, at most 9 cells; nothing where they are not known."""
+    """A size in bytes with its unit, at most 9 cells; empty where it is not known."""
     if size < 0:
         return ""
     if size < 1000:
@@ -330,7 +331,7 @@ def size_words(size: int) -> str:
 
 
 def when_words(when: float) -> str:
-    """The time of a day that is today, else the date."""
+    """The time of day if it is today, else the date."""
     if when <= 0:
         return ""
     then, now = time.localtime(when), time.localtime()

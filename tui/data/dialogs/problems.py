@@ -1,4 +1,4 @@
-"""The rows that could not be read and the edits that no longer fit: one a line with its number, and the one under the
+"""The dialog that lists the rows that could not be read and the edits that no longer apply, and shows the one under the
 cursor in full."""
 
 from __future__ import annotations
@@ -12,21 +12,22 @@ from textual.content import Content
 from textual.widgets import Static
 
 from core.base.safe_text import safe_line
+from tui.actions import key_hints
 from tui.common.choices import HEADING, MUTED, Choices, Line
-from tui.common.list_dialog import Panel
+from tui.common.list_dialog import ListDialog
 from tui.data.widgets.hits import fit
 
 if TYPE_CHECKING:
     from core.data.problems import Problem
 
-_EDITS = ("an edit", "this line of the edits")  # how what is said of an edit begins
+_EDITS = ("an edit", "this line of the edits")  # how the problem of an edit begins
 
 
-class ProblemsDialog(Panel[None]):
-    """problems: those that are known in words, of `count`. Nothing is given back."""
+class ProblemsDialog(ListDialog[None]):
+    """Gives nothing. problems: those that are known in words, of `count`."""
 
     TITLE_WORDS = "What could not be read"
-    KEY_WORDS = "↑↓ in full below · Esc closes"
+    KEY_WORDS = key_hints(("in full below", "list.move_up", "list.move_down"), ("closes", "dialog.close"))
     AUTO_FOCUS = "#problems-list"
     DEFAULT_CSS = """
     ProblemsDialog.-tall #problems-list { height: 1fr; min-height: 3; }
@@ -40,7 +41,7 @@ class ProblemsDialog(Panel[None]):
         rows = [problem for problem in problems if not problem.what.startswith(_EDITS)]
         self._lines: list[Problem | str] = []
         if edits:
-            self._lines += ["Edits that no longer fit and are left out; they are kept in the journal", *edits]
+            self._lines += ["Edits that no longer apply; the journal keeps them", *edits]
         file: str | None = None
         for problem in rows:
             if problem.file != file:
@@ -58,12 +59,12 @@ class ProblemsDialog(Panel[None]):
     def on_mount(self) -> None:
         self.title_words(f"{self._count:,} could not be read" if self._count > 1 else "1 could not be read")
         self.query_one(Choices).show(
-            len(self._lines), self._draw, 0, lambda place: not isinstance(self._lines[place], str)
+            len(self._lines), self._draw, 0, lambda position: not isinstance(self._lines[position], str)
         )
         self._look()
 
-    def _draw(self, place: int, width: int) -> Line:
-        problem = self._lines[place]
+    def _draw(self, position: int, width: int) -> Line:
+        problem = self._lines[position]
         if isinstance(problem, str):
             return [(fit(problem, width), HEADING)]
         number = f"row {problem.row:,}  " if problem.row else "file  "
@@ -71,8 +72,8 @@ class ProblemsDialog(Panel[None]):
 
     @on(Choices.Moved)
     def _look(self) -> None:
-        place = self.query_one(Choices).cursor
-        problem = self._lines[place] if place >= 0 else ""
+        position = self.query_one(Choices).cursor
+        problem = self._lines[position] if position >= 0 else ""
         if isinstance(problem, str):
             return
         number = f"row {problem.row:,}" if problem.row else "the whole file"

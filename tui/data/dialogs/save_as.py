@@ -1,5 +1,5 @@
-"""The dialog that asks where rows are saved, in which format (its suffix says so), and which of them. It only asks; the
-core writes."""
+"""The dialog that asks where rows are saved, in which format (the file's suffix says so), and which rows. The core
+writes them."""
 
 from __future__ import annotations
 
@@ -11,53 +11,62 @@ from typing import ClassVar
 import msgspec
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Label, Static
 
 from core.base.safe_text import safe_line
 from core.data.formats.table import compression_of_file, format_of_file, writable_formats
+from tui.actions import bindings, key_hints
 from tui.common.choices import Choices
 from tui.common.field import Field
-from tui.data.dialogs.path_dialog import Item, Note, PathPanel, size_words, when_words
+from tui.data.dialogs.path_dialog import Item, Note, PathDialog, size_words, when_words
 from tui.data.folder_listing import absolute, short
 
 KNOWN = writable_formats()
 
 
 class SaveAs(msgspec.Struct, frozen=True):
-    """path: absolute; whole: all rows, else only those shown."""
+    """Where rows are saved, and which."""
 
     path: str
+    """An absolute path."""
     whole: bool
+    """Whether all rows are saved; else only those shown."""
 
 
 class _Target(msgspec.Struct, frozen=True):
-    """What stands at the path: trouble in words, or a file of `size` bytes (-1 for none) last changed at `when`."""
+    """What is at the path now."""
 
     trouble: str = ""
+    """Why nothing can be saved there; empty where it can."""
     size: int = -1
+    """Bytes of the file there; -1 where there is none."""
     when: float = 0.0
+    """When it was last changed, seconds since 1970."""
 
 
-class SaveDialog(PathPanel[SaveAs]):
-    """Gives a SaveAs. A file that is there is replaced only after y.
+class SaveDialog(PathDialog[SaveAs]):
+    """Gives a SaveAs. An existing file is replaced only after a confirmation.
 
-    suggestion: a path to begin with; total, shown: rows of the whole and of the selection; sources: files that are
+    suggestion: a path to start with; total, shown: numbers of all rows and of those shown; sources: the files that are
     open, which are never written.
     """
 
     TITLE_WORDS = "Save as"
-    KEY_WORDS = "Enter saves · Tab completes · ↓ list · ^T all/shown · Esc closes"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+t", "which", show=False),
-        Binding("y", "replace", show=False),
-        Binding("n", "keep", show=False),
-    ]
+    KEY_WORDS = key_hints(
+        "Enter saves",
+        ("completes", "path.complete"),
+        ("list", "path.go_to_list"),
+        ("all/shown", "save.toggle_rows"),
+        ("closes", "dialog.close"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = bindings("save")
     DEFAULT_CSS = """
     SaveDialog #format, SaveDialog #rows { padding: 0 1; }
-    SaveDialog #ask { color: $warning; text-style: bold; &:focus { background: $block-cursor-background; color: $block-cursor-foreground; } }
+    SaveDialog #ask { color: $warning; text-style: bold; }
+    SaveDialog #ask:focus { background: $block-cursor-background; color: $block-cursor-foreground; }
     """
 
     def __init__(self, suggestion: str, total: int, shown: int, sources: Sequence[str] = ()) -> None:
@@ -65,13 +74,13 @@ class SaveDialog(PathPanel[SaveAs]):
         self._suggestion, self._total, self._shown = suggestion, total, shown
         self._sources = tuple(sources)
         self._whole = shown == total
-        self._asking = ""  # the path that y replaces
+        self._asking = ""  # the path whose file would be replaced
         self._checking = False
 
     def compose_dialog(self) -> ComposeResult:
         with Horizontal(classes="row"):
             yield Label("Save as", classes="label")
-            yield Field(short(self._suggestion), "path; its ending is the format", id="source", select_on_focus=False)
+            yield Field(short(self._suggestion), "path; its suffix is the format", id="source", select_on_focus=False)
         with Horizontal(classes="row"):
             yield Label("Format", classes="label")
             yield Static(id="format", classes="one")
@@ -87,7 +96,7 @@ class SaveDialog(PathPanel[SaveAs]):
     def on_mount(self) -> None:
         self.query_one("#ask").display = False
         self.field.cursor_position = len(self.field.value)
-        self._untouched = False  # the path is there to be changed; its folder is the one to show
+        self._untouched = False  # the path is a suggestion to edit; its folder is shown
         self._show_rows()
 
     def text_changed(self) -> None:
@@ -95,7 +104,7 @@ class SaveDialog(PathPanel[SaveAs]):
         super().text_changed()
         self._forget_question()
         words = format_words(self.text)
-        self.say("#format", Content(words) if words else Content.styled(f"its ending says it: {KNOWN}", "$warning"))
+        self.say("#format", Content(words) if words else Content.styled(f"given by the suffix: {KNOWN}", "$warning"))
 
     def _show_rows(self) -> None:
         if self._shown == self._total:
@@ -107,7 +116,10 @@ class SaveDialog(PathPanel[SaveAs]):
             parts.append(
                 Content.styled(f"{'●' if here else '○'} {words}   ", "bold $accent" if here else "$text-muted")
             )
-        self.say("#rows", Content("").join([*parts, Content.styled("^T changes", "$text-muted")]))
+        self.say(
+            "#rows",
+            Content("").join([*parts, Content.styled(key_hints(("changes", "save.toggle_rows")), "$text-muted")]),
+        )
 
     def action_which(self) -> None:
         if self._shown != self._total:
@@ -120,13 +132,13 @@ class SaveDialog(PathPanel[SaveAs]):
         return bool(format_words(name))
 
     def choose(self, item: Item) -> None:
-        """A file in the list: its name is taken into the field, to be changed or replaced."""
+        """A file in the list: the field takes its name, to be edited or replaced."""
         if not isinstance(item, Note):
             head, _ = self._parts
             self.put(head + item.name)
             self.set_focus(self.field)
         else:
-            self.trouble("A file name is needed.")
+            self.trouble("Enter a file name.")
 
     def _folder_items(self) -> list[Item]:
         items = [item for item in super()._folder_items() if not (isinstance(item, Note) and item.kind == "whole")]
@@ -143,7 +155,7 @@ class SaveDialog(PathPanel[SaveAs]):
         path = absolute(text, self._cwd) if text else ""
         if not text or text.endswith("/") or not format_words(os.path.basename(path)):
             self.trouble(
-                f"A file name is needed, with the format as its ending: {KNOWN}."
+                f"Enter a file name with the format as its suffix: {KNOWN}."
                 if not text or text.endswith("/")
                 else _unknown(text)
             )
@@ -166,7 +178,8 @@ class SaveDialog(PathPanel[SaveAs]):
             about = f"{size_words(target.size)}, of {when_words(target.when)}"
             ask.update(
                 Content(
-                    f"{safe_line(os.path.basename(path), 200)} is there already ({about}).\nReplace it?  y replaces it, n goes back."
+                    f"{safe_line(os.path.basename(path), 200)} exists already ({about}).\nReplace it?"
+                    f"  {key_hints(('replaces it', 'save.replace'), ('goes back', 'save.keep'))}"
                 )
             )
             self.set_focus(ask)
@@ -192,7 +205,7 @@ class SaveDialog(PathPanel[SaveAs]):
 
 
 def format_words(name: str) -> str:
-    """What the ending of a file's name says, in words; empty where it is no format that is written."""
+    """The format that the suffix of a file name stands for, in words; empty where none is written."""
     file_format, compression = format_of_file(name.strip()), compression_of_file(name.strip())
     if file_format is None or file_format.load_writer is None:
         return ""
@@ -200,28 +213,30 @@ def format_words(name: str) -> str:
 
 
 def look_at(path: str, sources: Sequence[str]) -> _Target:
-    """What stands at `path`, and whether a file can be written there. Reads the disk."""
+    """What is at `path`, and whether a file can be written there. Reads the disk."""
     folder = os.path.dirname(path)
     try:
         if not os.path.isdir(folder):
-            return _Target(f"There is no folder {short(folder)}. Make it first, or choose another.")
+            return _Target(f"The folder {short(folder)} does not exist. Create it, or choose another.")
         if os.path.isdir(path):
-            return _Target("A folder has this name. Choose another.")
+            return _Target("A folder has this name. Choose another name.")
         for source in sources:
             if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
-                return _Target("This file is the one that is open; it is never written. Choose another name.")
+                return _Target("This file is open as the source; it is never overwritten. Choose another name.")
         if not os.access(folder, os.W_OK | os.X_OK):
-            return _Target(f"You may not write in {short(folder)}. Choose another folder.")
+            return _Target(f"No permission to write in {short(folder)}. Choose another folder.")
         if not os.path.lexists(path):
             return _Target()
         about = os.stat(path)
     except (OSError, ValueError) as error:
-        return _Target(f"It cannot be looked at ({getattr(error, 'strerror', None) or error}).")
+        return _Target(f"It cannot be read ({getattr(error, 'strerror', None) or error}).")
     return _Target("", about.st_size, about.st_mtime)
 
 
 def _unknown(text: str) -> str:
     suffix = os.path.splitext(text)[1]
     return (
-        f"{suffix} is no format that is written here. Use {KNOWN}." if suffix else f"The name needs an ending: {KNOWN}."
+        f"{suffix} is not a format that can be written. Use {KNOWN}."
+        if suffix
+        else f"The name needs a suffix: {KNOWN}."
     )

@@ -1,4 +1,4 @@
-"""The dialog that chooses the order of the rows. Knows the words of `Filters.sort`; sorts nothing."""
+"""The dialog that chooses the order of the rows. Knows the values of `Filters.sort`; sorts nothing."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from core.base.row import COLUMNS
+from tui.actions import bindings, key_hints
 from tui.common.choices import HEADING, MARK, MUTED, Choices, Line
-from tui.common.list_dialog import Panel
+from tui.common.list_dialog import ListDialog
 from tui.data.widgets.hits import fit
 
 
-class SortDialog(Panel[tuple[str, bool]]):
-    """Gives (sort, descending) as `core.session.Filters` has them; sort is empty for the order of the source.
+class SortDialog(ListDialog[tuple[str, bool]]):
+    """Gives (sort, descending) as `core.data.filters.Filters` has them; sort is empty for the order of the source.
 
-    columns: those that the source has. Choosing the order that is there turns it round; a length begins with the
-    longest.
+    columns: those that the source has. Choosing the current order reverses it; lengths start with the longest.
     """
 
     TITLE_WORDS = "Order of the rows"
-    KEY_WORDS = "Enter orders · again turns it round · Esc closes"
+    KEY_WORDS = key_hints(("orders", "list.choose"), "again reverses", ("closes", "dialog.close"))
     AUTO_FOCUS = "#choices"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("t", "choose", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("sort")
     DEFAULT_CSS = """
     SortDialog > #box { max-width: 64; }
     """
@@ -53,18 +53,18 @@ class SortDialog(Panel[tuple[str, bool]]):
     def on_mount(self) -> None:
         now = next(
             (
-                place
-                for place, shown in enumerate(self._shown)
+                position
+                for position, shown in enumerate(self._shown)
                 if isinstance(shown, int) and self._lines[shown][0] == self._now[0]
             ),
             0,
         )
         self.query_one(Choices).show(
-            len(self._shown), self._draw, now, lambda place: isinstance(self._shown[place], int)
+            len(self._shown), self._draw, now, lambda position: isinstance(self._shown[position], int)
         )
 
-    def _draw(self, place: int, width: int) -> Line:
-        shown = self._shown[place]
+    def _draw(self, position: int, width: int) -> Line:
+        shown = self._shown[position]
         if isinstance(shown, str):
             return [(shown, HEADING)]
         sort, words = self._lines[shown]
@@ -92,7 +92,7 @@ def begins_descending(sort: str) -> bool:
 
 
 def order_words(sort: str, descending: bool) -> str:
-    """How an order goes, as a person says it."""
+    """An order in words."""
     if sort.startswith("length"):
         return "longest first" if descending else "shortest first"
     return ("Z to A" if descending else "A to Z") if sort else ""

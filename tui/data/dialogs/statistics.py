@@ -1,5 +1,5 @@
-"""The dialog that shows a data set in numbers: rows by language and split, what is empty, how long rows are and what a
-maximum length costs.
+"""The dialog that shows a data set in numbers: rows by language and split, empty fields, lengths, and what a maximum
+length costs.
 
 Shows what `core.quality` counted; counts nothing itself.
 """
@@ -11,38 +11,38 @@ from typing import ClassVar
 from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Label, Static
 
 from core.base.safe_text import safe_line
 from core.quality.report import Lengths, Statistics
+from tui.actions import bindings, key_hints
 from tui.common.choices import bar
 from tui.common.field import Field
-from tui.common.list_dialog import Panel
+from tui.common.list_dialog import ListDialog
 from tui.data.widgets.histogram import Histogram
 from tui.data.widgets.hits import fit
 
 ROWS, WHOLE = "rows", "whole prompt"
-KEEP = 0.99  # the share of rows for which the length that keeps them is named
+KEEP = 0.99  # the share of rows that the suggested maximum length keeps whole
 BAR = 12
-FLAGS = 4  # values of sysflag with a column of their own
+FLAGS = 4  # values of sysflag that get a column each
 
 
-class StatisticsDialog(Panel[None]):
-    """Pages: the rows, the whole prompt with its maximum length, then each column. Nothing is given back."""
+class StatisticsDialog(ListDialog[None]):
+    """Pages: the rows, the whole prompt with its maximum length, then each column. Gives nothing."""
 
-    KEY_WORDS = "←→ pages · ↑↓ scroll · m maximum length · Esc closes"
+    KEY_WORDS = key_hints(
+        ("pages", "statistics.previous_page", "statistics.next_page"),
+        "↑↓ scroll",
+        ("maximum length", "statistics.edit_length"),
+        ("closes", "dialog.close"),
+    )
     TALL = True
     AUTO_FOCUS = "#table"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right", "page(1)", show=False),
-        Binding("left", "page(-1)", show=False),
-        Binding("tab", "page(1)", show=False),
-        Binding("shift+tab", "page(-1)", show=False),
-        Binding("m", "edit", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("statistics")
     DEFAULT_CSS = """
     StatisticsDialog #pages { height: auto; margin: 0 0 1 0; }
     StatisticsDialog #table { height: 1fr; scrollbar-size-vertical: 1; }
@@ -125,7 +125,7 @@ class StatisticsDialog(Panel[None]):
             self._page = WHOLE
             self._show()
             self.set_focus(self.query_one("#maximum"))
-            self.keys("type a length · Enter or Esc leaves the field")
+            self.keys(key_hints("type a length", "Enter leaves the field", ("too", "dialog.close")))
 
     @on(Input.Changed, "#maximum")
     def _changed(self, event: Input.Changed) -> None:
@@ -177,13 +177,13 @@ def rows_table(statistics: Statistics) -> list[Content]:
         style = "$warning" if count and column in ("instruction", "output") else ""
         lines.append(Content.styled(f"{column:<12}{count:>12,} {share:6.1%} {bar(share, BAR)}", style))
     if statistics.templates:
-        lines += [Content(""), Content.styled("template that a row takes in training", "bold $primary")]
+        lines += [Content(""), Content.styled("rows by template in training", "bold $primary")]
         lines += [Content(f"{fit(name, 24)}{count:>12,}") for name, count in statistics.templates.items()]
     if statistics.unreadable:
         lines += [
             Content(""),
             Content.styled(
-                f"{rows_words(statistics.unreadable)} refused by the tokenizer, counted in no length.", "$warning"
+                f"{rows_words(statistics.unreadable)} that the tokenizer refuses; no length counts them.", "$warning"
             ),
         ]
     lines += [Content(""), Content.styled(counted_words(statistics), "$text-muted")]
@@ -201,7 +201,7 @@ def rows_words(count: int) -> str:
 
 
 def counted_words(statistics: Statistics) -> str:
-    """What lengths are counted in, and by what."""
+    """The unit of the lengths, and what counted them."""
     by = (
         f"by the tokenizer of {safe_line(statistics.tokenizer, 60)}"
         if statistics.tokenizer
@@ -234,13 +234,12 @@ def cost_words(statistics: Statistics, limit: int) -> Content:
     """What a maximum length costs, and the one that costs 1 % of the rows."""
     if statistics.unit != "tokens":
         return Content.styled(
-            f"What a maximum length costs can be said in tokens only. {safe_line(statistics.note, 200)}", "$text-muted"
+            f"The cost of a maximum length is known in tokens only. {safe_line(statistics.note, 200)}", "$text-muted"
         )
-    kept = Content(
-        f"{statistics.whole.keeping(KEEP):,} tokens keep {KEEP:.0%} of the rows whole, {statistics.whole.max:,} keep all."
-    )
+    whole = statistics.whole
+    kept = Content(f"{whole.keeping(KEEP):,} tokens keep {KEEP:.0%} of the rows whole, {whole.max:,} keep all.")
     if limit <= 0:
-        return Content("Without a maximum every row is trained whole.\n") + kept
+        return Content("Without a maximum, every row is trained whole.\n") + kept
     cut = statistics.cut(limit)
     if not cut.lose_eos:
         return Content.styled(f"All {cut.rows:,} rows fit into {limit:,} tokens.", "$success") + Content("\n") + kept

@@ -6,7 +6,9 @@ from __future__ import annotations
 from textual import events
 from textual.widgets import TextArea
 
-from tui.common.safe_editing import PASTED, editable
+from tui.common.safe_editing import editor_text
+
+PASTED = 1_000_000  # characters
 
 
 class FieldArea(TextArea):
@@ -31,4 +33,4 @@ class FieldArea(TextArea):
         self.cursor_blink = False
 
     async def on_paste(self, event: events.Paste) -> None:
-        event.text = editable(event.text[:PASTED])  # the base class inserts it: Textual calls the handlers of both
+        event.text = editor_text(event.text[:PASTED])  # the base class inserts it: Textual calls the handlers of both

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
@@ -35,9 +35,10 @@ from core.runs.prompt_texts import (
 )
 from core.runs.spec import RunSpec
 from core.tokens.loss_mask import SectionWeights
+from tui.actions import bindings, key_hints
+from tui.common.dialog import Dialog
 from tui.common.field import Field
 from tui.common.readable_error import readable
-from tui.common.room import Dialog
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
@@ -50,10 +51,7 @@ TELL_EVERY = 50_000  # rows between two progress messages
 class Turn(Static, can_focus=True):
     """A field with one of a few values; keys or a click choose the next."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,space", "turn(1)", "Next", show=False),
-        Binding("left", "turn(-1)", "Before", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("value")
 
     class Turned(Message):
         pass
@@ -86,20 +84,15 @@ class Weight(Field):
 
 
 class MixtureDialog(Dialog[dict[str, str]]):
-    """Gives the changed settings as `core.runs.prompt_texts` writes them.
+    """Gives the settings as `core.runs.prompt_texts` writes them.
 
-    templates: the name and the words of every template; bind: gives a template as a mixture takes it. Rows are counted
-    in a thread, anew when a weight changes.
+    templates: every template with its description; bind(name): the template as a mixture draws it. The rows are counted
+    in a thread; a changed weight discards the count.
     """
 
     TITLE_WORDS = "Mixture of templates"
     AUTO_FOCUS = "Weight"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "field(1)", show=False, priority=True),  # the box would scroll
-        Binding("up", "field(-1)", show=False, priority=True),
-        Binding("enter", "take", show=False),
-        Binding("f5", "take", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("mixture")
     DEFAULT_CSS = """
     MixtureDialog {
         & Horizontal { height: 1; width: 1fr; }
@@ -125,7 +118,7 @@ class MixtureDialog(Dialog[dict[str, str]]):
         super().__init__()
         self._spec, self._dataset, self._bind = spec, dataset, bind
         weights = {part.template: part.weight for part in spec.prompt.mixture}
-        missing = [(name, "no such template here") for name in weights if name not in dict(templates)]
+        missing = [(name, "there is no such template") for name in weights if name not in dict(templates)]
         self._templates = [*templates, *missing]
         self._weights = weights
         self._serial = 0
@@ -156,7 +149,14 @@ class MixtureDialog(Dialog[dict[str, str]]):
     def on_mount(self) -> None:
         box = self.query_one("#box", VerticalScroll)
         box.can_focus = False
-        box.border_subtitle = Content("↑↓ fields · ←→ turns · Enter takes it · Esc closes")
+        box.border_subtitle = Content(
+            key_hints(
+                ("fields", "mixture.previous_field", "mixture.next_field"),
+                ("values", "value.previous_value", "value.next_value"),
+                ("applies", "mixture.apply"),
+                ("closes", "dialog.close"),
+            )
+        )
         self._check()
 
     # -- the settings --

@@ -1,4 +1,5 @@
-"""The dialog that keeps a template as one's own: its name, and whether it stands with the user's or beside the data."""
+"""The dialog that saves a template as the user's own: its name, and whether it goes to the user's templates or beside
+the data."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import ClassVar
 import msgspec
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Input, Static
 from textual.worker import get_current_worker
@@ -18,18 +20,18 @@ from core.base.errors import SuironError
 from core.base.safe_text import safe_line, safe_text
 from core.templates.template import Template
 from core.templates.template_files import built_in, save_template
+from tui.actions import bindings, key_of
+from tui.common.dialog import Dialog
 from tui.common.field import Field
 from tui.common.readable_error import readable
-from tui.common.room import Dialog
 
 
 class SaveTemplateDialog(Dialog[tuple[str, Path]]):
-    """Gives the name and the file, once it is written. F8 goes from one folder to the other; a file that is there is
-    replaced at the second Enter."""
+    """Gives the name and the file, once it is written. A second Enter replaces an existing file."""
 
     AUTO_FOCUS = "Input"
     TITLE_WORDS = "Save the template as your own"
-    BINDINGS: ClassVar = [("f8,down,up", "turn", "Other folder")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("save_template")
 
     def __init__(self, template: Template, beside: tuple[Path, ...]) -> None:
         super().__init__()
@@ -40,7 +42,8 @@ class SaveTemplateDialog(Dialog[tuple[str, Path]]):
 
     def compose_dialog(self) -> ComposeResult:
         yield Static(
-            "A name of letters, digits, - _ and . for the file and for a run's mixture; Enter saves", classes="hint"
+            "The name of the file and of the template in a mixture: letters, digits, - _ and . Enter saves.",
+            classes="hint",
         )
         name = self._template.name
         yield Field(f"my-{name}" if name in built_in() else name, "name", id="name")
@@ -59,7 +62,7 @@ class SaveTemplateDialog(Dialog[tuple[str, Path]]):
     def _show_where(self) -> None:
         self._asked = ""
         words = "with your templates" if self._folder == 0 else "beside the data"
-        other = "   F8: the other folder" if len(self._folders) > 1 else ""
+        other = f"   {key_of('save_template.next_folder')}: the other folder" if len(self._folders) > 1 else ""
         self.query_one("#where", Static).update(
             Content.styled(f"{words}: ", "$text-muted")
             + Content(safe_line(str(self._path), 300))
@@ -98,7 +101,7 @@ class SaveTemplateDialog(Dialog[tuple[str, Path]]):
 
     def _ask(self, path: Path) -> None:
         self._asked = str(path)
-        self._say("This file is there already; Enter again replaces it.")
+        self._say("This file exists already. Press Enter again to replace it.")
 
     def _trouble(self, error: SuironError) -> None:
         self._say(str(error))

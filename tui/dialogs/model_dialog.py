@@ -1,5 +1,5 @@
-"""The dialog that chooses a model: typed by folder or hub name, or picked from what is known here. Only what resolves
-is given back."""
+"""The dialog that chooses a model: a folder or hub name typed in, or one from the list of known models. It gives only a
+model that resolves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -17,19 +17,23 @@ from textual.worker import get_current_worker
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
+from tui.actions import bindings, key_hints
+from tui.common.dialog import Dialog
 from tui.common.readable_error import readable
-from tui.common.room import Dialog
 
 RUNS_LISTED = 50
 
 
 @dataclass(frozen=True)
-class Choice:
-    """model: a name as `--model` takes it; adapter: a run's id, empty for the base model; words: what it is."""
+class KnownModel:
+    """A line of the list."""
 
     model: str
+    """A name as `--model` takes it."""
     adapter: str
+    """The id of a run; empty for the base model."""
     words: str
+    """What it is, in a few words."""
 
 
 class ModelDialog(Dialog[tuple[str, str]]):
@@ -37,19 +41,22 @@ class ModelDialog(Dialog[tuple[str, str]]):
 
     AUTO_FOCUS = "Input"
     TITLE_WORDS = "Model"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("down", "to_list", "To the list", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("model")
     DEFAULT_CSS = """
-    ModelDialog OptionList { height: auto; max-height: 12; border: none; background: $surface; padding: 0; scrollbar-size-vertical: 1; }
+    ModelDialog OptionList {
+        height: auto; max-height: 12; border: none; background: $surface; padding: 0; scrollbar-size-vertical: 1;
+    }
     """
 
     def __init__(self, model: str, adapter: str) -> None:
         super().__init__()
         self._model, self._adapter = model, adapter
-        self._choices: list[Choice] = []
+        self._choices: list[KnownModel] = []
 
     def compose_dialog(self) -> ComposeResult:
         yield Static(
-            "A model folder, a hub name, or demo; Enter takes it, ↓ goes to what is known here", classes="hint"
+            "A model folder, a hub name or demo. " + key_hints("Enter chooses", ("list", "model.go_to_list")),
+            classes="hint",
         )
         field = Input(self._model, placeholder="folder or name")
         field.cursor_blink = False
@@ -62,7 +69,7 @@ class ModelDialog(Dialog[tuple[str, str]]):
         self.run_worker(self._look, thread=True, group="known", exit_on_error=False)
 
     def _look(self) -> None:
-        """In a thread: the list needs the disk."""
+        """In a thread: the list comes from the disk."""
         try:
             choices = known_choices(self._model)
         except (OSError, SuironError) as error:
@@ -70,7 +77,7 @@ class ModelDialog(Dialog[tuple[str, str]]):
         else:
             self.app.call_from_thread(self._show, choices)
 
-    def _show(self, choices: list[Choice]) -> None:
+    def _show(self, choices: list[KnownModel]) -> None:
         self._choices = choices
         options = self.query_one(OptionList)
         options.clear_options()
@@ -120,7 +127,7 @@ class ModelDialog(Dialog[tuple[str, str]]):
             from core.models.resolve import resolve_model
 
             resolve_model(model)
-        except Exception as error:  # whatever a folder does to its reader, it is shown here, and the app stays
+        except Exception as error:  # whatever the reader raises is shown, and the app goes on
             if not worker.is_cancelled:
                 self.app.call_from_thread(self._show_trouble, readable(error, model))
         else:
@@ -133,29 +140,28 @@ class ModelDialog(Dialog[tuple[str, str]]):
         trouble.update(Content(safe_line(str(error), 1000)))
 
 
-def known_choices(current: str) -> list[Choice]:
-    """The demo, the model folders in the cache, the models of runs, and the runs with a whole adapter. Reads the
-    disk."""
+def known_choices(current: str) -> list[KnownModel]:
+    """The demo, the runs with an adapter, the models of runs, and the models in the cache. Reads the disk."""
     from core.base import folders
     from core.runs.folder import list_runs
 
-    adapters: list[Choice] = []
+    adapters: list[KnownModel] = []
     used: list[str] = []
     for run in list_runs()[:RUNS_LISTED]:
         try:
             name = run.spec().model.name
         except SuironError:
-            # a run whose specification cannot be read has no model to name; the train room shows what is wrong with it
+            # a run whose specification cannot be read names no model; the train room shows what is wrong
             continue
         used.append(name)
         if (run.adapter / "adapter_config.json").is_file():
-            adapters.append(Choice(name, run.id, f"adapter, on {name}"))
+            adapters.append(KnownModel(name, run.id, f"adapter, on {name}"))
     cached = [
         str(path)
         for path in sorted(folders.models().iterdir())
         if path.name != "demo" and (path / "config.json").is_file()
     ]
-    bases = [Choice("demo", "", "the embedded model")]
-    bases += [Choice(name, "", "used here before") for name in dict.fromkeys([current, *used]) if name != "demo"]
-    bases += [Choice(name, "", "in the cache") for name in cached if name not in used and name != current]
+    bases = [KnownModel("demo", "", "the embedded model")]
+    bases += [KnownModel(name, "", "used before") for name in dict.fromkeys([current, *used]) if name != "demo"]
+    bases += [KnownModel(name, "", "in the cache") for name in cached if name not in used and name != current]
     return [bases[0], *adapters, *bases[1:]]

@@ -1,0 +1,20 @@
+"""Every key, as data: the table of actions, the user's keymap over it, and what is made from both.
+
+`room_actions` and `dialog_actions` are the table, one row an action. `keymap` reads the user's keys.yaml. Screens,
+dialogs and widgets take their bindings from here, and sentences the names of keys from `key_of`. Nothing here
+knows a widget, and no module outside makes a binding.
+"""
+
+from tui.actions.action import ROOMS as ROOMS
+from tui.actions.action import SECTIONS as SECTIONS
+from tui.actions.action import Action as Action
+from tui.actions.action import Scope as Scope
+from tui.actions.current_keys import bindings as bindings
+from tui.actions.current_keys import key_hints as key_hints
+from tui.actions.current_keys import key_of as key_of
+from tui.actions.current_keys import key_words as key_words
+from tui.actions.current_keys import keymap_in_force as keymap_in_force
+from tui.actions.current_keys import keys_in_force as keys_in_force
+from tui.actions.current_keys import room_name as room_name
+from tui.actions.current_keys import use_keymap as use_keymap
+from tui.actions.table import ACTIONS as ACTIONS

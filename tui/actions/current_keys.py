@@ -1,0 +1,110 @@
+"""The keys in force: the built-in ones, with the user's keymap over them. Textual's bindings and the names of keys in
+sentences are made here.
+
+Textual takes the bindings of a class when the class is made, so the keymap is set before the app is imported.
+"""
+
+from __future__ import annotations
+
+from textual.binding import Binding, BindingType
+
+from tui.actions.action import ROOMS, SECTIONS, Action, Scope
+from tui.actions.key_names import FIELD_KEYS, is_printable, shown_key, spoken_key
+from tui.actions.keymap import Keymap
+from tui.actions.table import ACTIONS, builtin_keys
+
+_BY_ID = {action.id: action for action in ACTIONS}
+_keymap = Keymap()
+_bound = False  # whether bindings have been made
+
+
+def use_keymap(keymap: Keymap) -> None:
+    """Put the user's keymap in force, for the whole process."""
+    global _keymap
+    if _bound:
+        raise RuntimeError("set the keymap before a class with bindings is imported")
+    _keymap = keymap
+
+
+def keymap_in_force() -> Keymap:
+    return _keymap
+
+
+def keys_in_force(action: Action) -> tuple[str, ...]:
+    """Textual's names of the action's keys, the one to show first; empty where the user has unbound it."""
+    return _keymap.keys.get(action.id, builtin_keys(action))
+
+
+def bindings(*names: str) -> list[BindingType]:
+    """The Textual bindings of scopes, or of single actions by their id."""
+    global _bound
+    _bound = True
+    return [
+        Binding(
+            key,
+            action.run,
+            action.label,
+            show=False,
+            priority=_has_priority(action, key),
+            id=action.id,
+            tooltip=action.help,
+        )
+        for action in ACTIONS
+        if action.scope in names or action.id in names
+        for key in keys_in_force(action)
+    ]
+
+
+def _has_priority(action: Action, key: str) -> bool:
+    """Whether the key is handled before the focused widget sees it.
+
+    A key with priority overtakes what was typed just before it and still waits in the focused field (F5 would ask half
+    a question), so only those keys have it that a text field would take for itself; all others come in their turn.
+    """
+    if is_printable(key):
+        return action.in_number_fields and key not in action.plain.split(",")
+    return action.priority or (action.everywhere and key in FIELD_KEYS)
+
+
+def key_words(action: Action) -> list[str]:
+    """The action's keys as footer, help and palette show them, the one to show first; empty where it has none."""
+    return [shown_key(key) for key in keys_in_force(action)]
+
+
+def key_of(id: str) -> str:
+    """The key that a sentence names for an action. An action without a key is named by its way through the palette."""
+    action = _action(id)
+    keys = keys_in_force(action)
+    if keys:
+        return spoken_key(keys[0])
+    in_palette = action.scope in (*ROOMS, "app") and id != "app.palette"
+    return f"{key_of('app.palette')} {action.label}" if in_palette else f"“{action.label}”"
+
+
+def _action(id: str) -> Action:
+    try:
+        return _BY_ID[id]
+    except KeyError:
+        raise KeyError(f"no action has the id {id}") from None
+
+
+def key_hints(*hints: tuple[str, ...] | str) -> str:
+    """A line of keys and what they do: `←→ pages · Esc closes`.
+
+    hints: what the keys do, then the ids of the actions; or a finished text, for keys of Textual's own. Actions without
+    a key are left out.
+    """
+    parts: list[str] = []
+    for hint in hints:
+        if isinstance(hint, str):
+            parts.append(hint)
+            continue
+        words, *ids = hint
+        keys = [spoken_key(key[0]) for id in ids if (key := keys_in_force(_action(id)))]
+        if keys:
+            parts.append(f"{'/'.join(keys) if any(len(key) > 1 for key in keys) else ''.join(keys)} {words}")
+    return " · ".join(parts)
+
+
+def room_name(scope: Scope) -> str:
+    return SECTIONS[scope].name

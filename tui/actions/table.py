@@ -1,0 +1,21 @@
+"""The table of all actions. Bindings, footer, help, palette, sentences and docs/keys.md are made from it."""
+
+from __future__ import annotations
+
+from tui.actions.action import Action
+from tui.actions.dialog_actions import DIALOG_ACTIONS
+from tui.actions.room_actions import APP_ACTIONS, CHAT_ACTIONS, DATA_ACTIONS, PROMPT_ACTIONS, TRAIN_ACTIONS
+
+ACTIONS: tuple[Action, ...] = (
+    *APP_ACTIONS,
+    *DATA_ACTIONS,
+    *TRAIN_ACTIONS,
+    *CHAT_ACTIONS,
+    *PROMPT_ACTIONS,
+    *DIALOG_ACTIONS,
+)
+
+
+def builtin_keys(action: Action) -> tuple[str, ...]:
+    """Textual's names of the action's keys without a keymap, the one to show first."""
+    return tuple(key for group in (action.keys, action.plain) for key in group.split(",") if key)
