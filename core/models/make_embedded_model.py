@@ -35,15 +35,15 @@ _PROGRESS_SECONDS = 3.0  # between two lines about the download
 def make_demo_model(progress: Callable[[str], None]) -> None:
     """Make the model where it is still missing once the lock is held. Raises ModelError, OSError."""
     folder = demo_folder()
-    with _Alone(folder.parent / f".{DEMO}.lock", progress):
+    with _MakerLock(folder.parent / f".{DEMO}.lock", progress):
         _remove_leftovers(folder.parent)
         if not is_ready():
             _make(folder, progress)
 
 
-class _Alone:
-    """Holds the lock file `path` for the length of a block, and says so once if another process holds it. The kernel
-    frees it if a holder dies."""
+class _MakerLock:
+    """Holds the lock file `path` during a `with` block, and reports once where it has to wait for another process. The
+    kernel releases the lock of a process that dies."""
 
     def __init__(self, path: Path, progress: Callable[[str], None]) -> None:
         import filelock
