@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,12 @@ def test_no_file_and_an_empty_one_change_nothing() -> None:
 def test_a_hostile_file_is_named_and_changes_nothing(content: bytes, words: str) -> None:
     keymap = written(content)
     assert keymap.keys == {} and len(keymap.problems) == 1 and words in keymap.problems[0]
+
+
+def test_ten_thousand_wrong_ids_are_read_at_once() -> None:
+    began = time.monotonic()
+    keymap = written(b"".join(b"a%d: z\n" % number for number in range(7_000)))
+    assert len(keymap.problems) == 7_000 and time.monotonic() - began < 5.0
 
 
 def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

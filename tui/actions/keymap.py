@@ -22,6 +22,7 @@ from tui.actions.table import ACTIONS, builtin_keys
 FILE_NAME = "keys.yaml"
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 2  # a mapping of lists
+SUGGESTIONS = 20  # unknown ids for which the nearest one is looked up
 ALWAYS_BOUND = ("app.quit", "app.help")
 
 
@@ -70,7 +71,8 @@ def check_keymap(entries: Mapping[Any, Any]) -> Keymap:
     problems: list[str] = []
     for id, value in entries.items():
         if id not in actions:
-            nearest = difflib.get_close_matches(str(id)[:80], actions, 1, 0.5)
+            # a comparison takes a millisecond, and a file may have ten thousand wrong ids
+            nearest = difflib.get_close_matches(str(id)[:80], actions, 1, 0.5) if len(problems) < SUGGESTIONS else []
             hint = f"; did you mean {nearest[0]}?" if nearest else "."
             problems.append(f"{str(id)[:80]!r} is not an action{hint}")
             continue

@@ -50,7 +50,7 @@ APP_ACTIONS: tuple[Action, ...] = (
         "app.help",
         "f1",
         "Help",
-        "Show all keys and what this room is for; again closes it.",
+        "Show all keys and what this room is for. Press it again to close.",
         "app.show_help_screen",
         plain="question_mark",
         everywhere=True,
@@ -213,7 +213,11 @@ DATA_ACTIONS: tuple[Action, ...] = (
     Action("data.line_up", "shift+up", "Line up", "Scroll the open row one line up.", "pane_line_by(-1)"),
     Action("data.next_field", "tab,full_stop", "Next field", "Go to the next field of the open row.", "field_by(1)"),
     Action(
-        "data.previous_field", "shift+tab,comma", "Previous field", "Go to the previous field of it.", "field_by(-1)"
+        "data.previous_field",
+        "shift+tab,comma",
+        "Previous field",
+        "Go to the previous field of the open row.",
+        "field_by(-1)",
     ),
     Action(
         "data.fold_field",
@@ -292,7 +296,7 @@ CHAT_ACTIONS: tuple[Action, ...] = (
         "chat.stop_answer",
         "f6,escape",
         "Stop",
-        "Stop the answer within two tokens; again: stop waiting for the engine.",
+        "Stop the answer within two tokens. Press it again to stop waiting for the engine.",
         "stop_answer",
         everywhere=True,
         footer=True,
@@ -342,7 +346,7 @@ PROMPT_ACTIONS: tuple[Action, ...] = (
         "prompts.previous_problem",
         "P,left_square_bracket",
         "Previous problem",
-        "Go to the previous one.",
+        "Go to the previous one of these rows.",
         "problem_by(-1)",
     ),
     Action(

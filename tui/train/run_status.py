@@ -1,5 +1,4 @@
-"""How a run stands: state, progress, the newest numbers, which library trains, what is trained on, and what went
-wrong."""
+"""The state of a run: its progress, the newest numbers, the library that trains, its rows, and what went wrong."""
 
 from __future__ import annotations
 
