@@ -18,9 +18,8 @@ from core.engine.openai_api import ChatRequest, CompletionRequest
 from core.engine.protocol import Ending, Finish, FinishReason, Piece, Question
 from core.runs.tuned_models import kept_beside
 from core.splitter.splitter import Splitter
-from core.templates.by_name import get_template
-from core.templates.chat_template import bind
-from core.templates.template_files import beside
+from core.templates.bind_chat_template import bind
+from core.templates.by_name import beside, get_template
 from core.tokens.detokenizer import Detokenizer
 from core.tokens.encode import encode_prompt
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from core.base.errors import UsageError
 from core.splitter.splitter import THINK, Markers, Start
-from core.templates.chat_template import bind_source
+from core.templates.bind_chat_template import bind_source
 from core.templates.chat_template_source import ChatSource, read_chat
 from core.templates.template import ChatForm
 from core.tokens.special_tokens import Run

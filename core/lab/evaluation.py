@@ -18,7 +18,8 @@ import msgspec
 
 from core.base.row import Row
 from core.splitter.splitter import Ending, Splitter
-from core.templates.chat_template import ChatTemplate, bind
+from core.templates.bind_chat_template import bind
+from core.templates.chat_template import ChatTemplate
 from core.templates.template import Template
 from core.tokens.detokenizer import Detokenizer
 from core.tokens.encode import encode_prompt

@@ -15,13 +15,13 @@ import msgspec
 
 from core.base.errors import DataError
 from core.base.row import Row
-from core.tokens.loss_mask import IGNORED, SLOTS, Loss, is_weighted, labels_of, slot_weights, weights_of
-from core.tokens.segments import Segment, SegmentKind
-from core.tokens.spans import ByteLengths, beginning, by_bytes, by_characters, slots_of
+from core.tokens.loss_mask import IGNORED, Loss, is_weighted, labels_of, slot_weights, weights_of
+from core.tokens.segments import SLOTS, Segment, SegmentKind, slots_of
+from core.tokens.spans import ByteLengths, beginning, by_bytes, by_characters
 from core.tokens.tokenizer import TextTokenizer, is_unicode
 
 if TYPE_CHECKING:
-    from core.tokens.loss_mask import Ints
+    from core.tokens.spans import Ints
 
 __all__ = [
     "IGNORED",

@@ -10,14 +10,12 @@ from __future__ import annotations
 import unicodedata
 import weakref
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from core.base.errors import DataError, UsageError
-from core.tokens.loss_mask import EOS, MARKER, OPENING, PROMPT, REASONING, RESPONSE, SLOTS
-from core.tokens.segments import Segment, SegmentKind
+from core.base.errors import DataError
+from core.tokens.segments import EOS, PROMPT, RESPONSE, SLOTS, Layout, Segment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,38 +23,6 @@ if TYPE_CHECKING:
     from core.tokens.tokenizer import TextTokenizer
 
     Ints = np.ndarray[Any, np.dtype[np.int32]]
-
-
-class Layout(msgspec.Struct, frozen=True):
-    """slots: for each segment its slot (see `policy`), rising. present: the slots that are there, with the end, as
-    bits."""
-
-    slots: tuple[int, ...]
-    present: int
-
-
-@lru_cache(maxsize=64)
-def slots_of(kinds: tuple[SegmentKind, ...]) -> Layout:
-    """Raises UsageError for segments in an order that no answer is written in."""
-    slots: list[int] = []
-    for place, kind in enumerate(kinds):
-        last = slots[-1] if slots else PROMPT
-        if last == RESPONSE:
-            slot = (
-                RESPONSE if kind in ("marker", "response") else -1
-            )  # what a chat form writes after the answer ends it
-        elif kind == "marker":
-            slot = OPENING if "reasoning" in kinds[place:] else MARKER
-        else:
-            slot = {"prompt": PROMPT, "reasoning": REASONING, "response": RESPONSE}[kind]
-        if slot < last:
-            raise UsageError(
-                "the sections of the template are out of order",
-                " ".join(kinds),
-                "Order them prompt, reasoning, response",
-            )
-        slots.append(slot)
-    return Layout(tuple(slots), sum({1 << slot for slot in (*slots, EOS)}))
 
 
 class ByteLengths:

@@ -15,9 +15,8 @@ from core.engine.openai_api import ChatRequest, CompletionRequest
 from core.engine.protocol import Finish, Piece
 from core.models.loading import LoadedModel
 from core.splitter.splitter import Markers
-from core.templates.by_name import TEMPLATES
+from core.templates.by_name import TEMPLATES, save_template
 from core.templates.template import Template, Version
-from core.templates.template_files import save_template
 from core.tokens.tokenizer import TextTokenizer
 from tests.core.engine.scripted_model import ScriptedModel
 

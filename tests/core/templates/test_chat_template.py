@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from core.base.errors import ModelError, UsageError
 from core.base.row import Row
 from core.splitter.splitter import Splitter
+from core.templates.bind_chat_template import bind
 from core.templates.by_name import get_template
-from core.templates.chat_template import ChatTemplate, bind
+from core.templates.chat_template import ChatTemplate
 from core.templates.chat_template_source import read_chat
 from core.templates.template import ChatForm
 from core.tokens.encode import encode_prompt, encode_row

@@ -7,18 +7,8 @@ from msgspec.structs import replace
 
 from core.base import folders
 from core.base.errors import UsageError
-from core.templates.by_name import get_template
-from core.templates.template_files import (
-    TemplateError,
-    beside,
-    built_in,
-    dump_template,
-    find_template,
-    list_templates,
-    load_template,
-    parse_template,
-    save_template,
-)
+from core.templates.by_name import beside, built_in, get_template, list_templates, save_template
+from core.templates.template_files import TemplateError, dump_template, load_template, parse_template
 
 MINE = """\
 name: mine
@@ -152,11 +142,11 @@ def test_lists_show_where_a_template_is_from_and_a_bad_one_costs_no_other(tmp_pa
     assert listed["mine", "yours"].template is not None and listed["mine", "beside the data"].template is not None
     bad, taken = listed["bad", "yours"].error, listed["alpaca", "yours"].error
     assert bad is not None and "versons" in bad.what and taken is not None and "is built in" in taken.what
-    assert find_template("mine").prompt("q", "i").startswith("Q:")
-    assert find_template("mine", [folder]).prompt("q", "i").startswith("Question:")
+    assert get_template("mine").prompt("q", "i").startswith("Q:")
+    assert get_template("mine", [folder]).prompt("q", "i").startswith("Question:")
     assert get_template("alpaca").prompt("q", "i").startswith("Below is")
     with pytest.raises(UsageError, match="versons"):
-        find_template("bad")
+        get_template("bad")
     assert beside("owner/name") == () and beside("") == () and beside("a\0b") == ()
 
 
@@ -165,7 +155,7 @@ def test_saving_as_ones_own(tmp_path: Path) -> None:
     path = save_template(mine)
     assert path == folders.config() / "templates" / "mine.yaml" and load_template(path) == mine
     save_template(replace(mine, words="changed"))
-    assert find_template("mine").words == "changed"
+    assert get_template("mine").words == "changed"
     with pytest.raises(TemplateError, match="built-in"):
         save_template(replace(mine, name="alpaca"))
     assert save_template(mine, tmp_path / "deep" / "templates").is_file()
