@@ -26,14 +26,15 @@ from core.examples.training_set import Prepared
 from core.runs.spec import RunSpec
 from core.templates.chat_template import ChatTemplate
 from core.tokens.encode import Batch, encode_batch
-from core.tokens.loss_mask import EOS, OPENING, REASONING, SLOTS, cut_end, cut_reasoning, is_weighted, slot_weights
-from core.tokens.segments import Segment
+from core.tokens.loss_mask import is_weighted, slot_weights
+from core.tokens.segments import EOS, OPENING, REASONING, SLOTS, Segment
 from core.tokens.tokenizer import TextTokenizer
+from core.tokens.truncation import cut_end, cut_reasoning
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.loss_mask import Ints
+    from core.tokens.spans import Ints
 
     Array = np.ndarray[Any, np.dtype[Any]]
 

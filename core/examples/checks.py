@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core.base.row import Row
-from core.tokens.loss_mask import ELLIPSIS, EOS, MARKER, OPENING, REASONING, RESPONSE
+from core.tokens.segments import EOS, MARKER, OPENING, REASONING, RESPONSE
+from core.tokens.truncation import ELLIPSIS
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.loss_mask import Ints
+    from core.tokens.spans import Ints
     from core.tokens.tokenizer import TextTokenizer
 
     Array = np.ndarray[Any, np.dtype[Any]]

@@ -14,8 +14,7 @@ from core.splitter.markers import THINK, Markers
 from core.templates.chat_template import ChatTemplate
 from core.templates.template import Template
 from core.tokens.encode import encode_batch
-from core.tokens.loss_mask import EOS, MARKER
-from core.tokens.segments import Segment
+from core.tokens.segments import EOS, MARKER, Segment
 from core.tokens.tokenizer import TextTokenizer
 
 

@@ -19,12 +19,12 @@ from core.splitter.splitter import Splitter
 from core.templates.chat_template import ChatTemplate
 from core.templates.template import Template
 from core.tokens.encode import encode_batch, encode_prompt
-from core.tokens.loss_mask import EOS, OPENING, REASONING, Loss, TooLong, cut_end, cut_reasoning, slot_weights
-from core.tokens.segments import Segment
-from core.tokens.spans import slots_of
+from core.tokens.loss_mask import Loss, slot_weights
+from core.tokens.segments import EOS, OPENING, REASONING, Segment, slots_of
+from core.tokens.truncation import TooLong, cut_end, cut_reasoning
 
 if TYPE_CHECKING:
-    from core.tokens.loss_mask import Ints
+    from core.tokens.spans import Ints
     from core.tokens.tokenizer import TextTokenizer
 
 AnyTemplate = Template | ChatTemplate

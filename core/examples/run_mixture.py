@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from core.examples.mixture import Mixture
 from core.runs.spec import MixturePart, PromptSection
-from core.templates.by_name import get_template
-from core.templates.chat_template import ChatTemplate, bind
+from core.templates.bind_chat_template import bind
+from core.templates.by_name import beside, get_template
+from core.templates.chat_template import ChatTemplate
 from core.templates.template import Template
-from core.templates.template_files import beside
 from core.tokens.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:

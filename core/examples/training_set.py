@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from core.examples.checks import learnt
 from core.examples.encoded_store import Store
-from core.tokens.loss_mask import EOS, labels_of, weights_of
+from core.tokens.loss_mask import labels_of, weights_of
+from core.tokens.segments import EOS
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.loss_mask import Ints
+    from core.tokens.spans import Ints
 
     Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -10,7 +10,8 @@ import msgspec
 
 from core.base.errors import RunError, UsageError
 from core.base.row import COLUMNS, OPTIONAL
-from core.tokens.loss_mask import Loss, TooLong, slot_weights
+from core.tokens.loss_mask import Loss, slot_weights
+from core.tokens.truncation import TooLong
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 

@@ -8,7 +8,8 @@ from textual.content import Content
 from core.base.safe_text import safe_line
 from core.examples.preview import Preview
 from core.runs.prompt_texts import loss_text
-from core.tokens.loss_mask import SLOTS, SectionWeights
+from core.tokens.loss_mask import SectionWeights
+from core.tokens.segments import SLOTS
 from tui.prompts.row_view import VIEWS, Chosen, Laid
 from tui.prompts.sheet_lines import LETTERS, TRAINED, UNTRAINED, WORDS, wrapped
 

@@ -18,8 +18,10 @@ from core.examples.mixture import Mixture, draw
 from core.examples.preview import AnyTemplate, Ask, Examiner, Policy, Preview
 from core.examples.run_mixture import policy_of
 from core.runs.spec import RunSpec
-from core.templates.chat_template import ChatTemplate, bind
-from core.templates.template_files import Listed, beside, list_templates, parse_template
+from core.templates.bind_chat_template import bind
+from core.templates.by_name import Listed, beside, list_templates
+from core.templates.chat_template import ChatTemplate
+from core.templates.template_files import parse_template
 from tui.prompts.sheet_lines import AskLines, Lines, TextLines, TokenLines, TokenWords, WordLines
 
 if TYPE_CHECKING:

@@ -364,7 +364,7 @@ class PromptsScreen(Room):
 
     def action_save(self) -> None:
         """The draft, or a copy of the template that is shown."""
-        from core.templates.template_files import beside
+        from core.templates.by_name import beside
         from tui.prompts.dialogs.save_template import SaveTemplateDialog
 
         laid = self._laid

@@ -18,8 +18,7 @@ from core.examples import build
 from core.examples.encoded_store import Store
 from core.examples.prepare import examine, prepare
 from core.runs.spec import MixturePart, RunSpec
-from core.templates.by_name import TEMPLATES
-from core.templates.template_files import save_template
+from core.templates.by_name import TEMPLATES, save_template
 from core.tokens.encode import IGNORED, encode_row
 from core.tokens.loss_mask import SectionWeights
 from core.tokens.tokenizer import TextTokenizer

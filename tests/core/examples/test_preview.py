@@ -13,8 +13,8 @@ from core.base.row import Row
 from core.examples.prepare import examine
 from core.examples.preview import Examiner, Policy
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, two_templates
+from core.templates.bind_chat_template import bind
 from core.templates.by_name import get_template
-from core.templates.chat_template import bind
 from core.tokens.encode import encode_prompt, encode_row
 from core.tokens.loss_mask import SectionWeights
 from core.tokens.tokenizer import TextTokenizer

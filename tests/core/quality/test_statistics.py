@@ -21,8 +21,7 @@ from core.quality.report import Statistics, unpack
 from core.quality.request import Options
 from core.quality.statistics import compute
 from core.runs.spec import MixturePart
-from core.templates.by_name import TEMPLATES, get_template
-from core.templates.template_files import beside, save_template
+from core.templates.by_name import TEMPLATES, beside, get_template, save_template
 from core.tokens.encode import encode_row
 from core.tokens.tokenizer import TextTokenizer
 
