@@ -94,7 +94,7 @@ def test_a_file_is_read_and_written_back() -> None:
         (MINE.replace("true", "maybe"), "drop_empty_input: true or false is needed"),
         (MINE.replace("name: mine", "name: my own"), "name: a word of letters"),
         (MINE.replace("name: mine", "name: no"), "name: a text is needed"),
-        (MINE.replace('"T:"', '"A:"', 1), "versions.default.markers: one marker stands inside another"),
+        (MINE.replace('"T:"', '"A:"', 1), "versions.default.markers: one marker is inside another"),
         (MINE.replace('"T:"', "3", 1), "versions.default.markers.reasoning: a list of texts is needed"),
         (
             "name: x\nchat: {reasoning: thinks}",
