@@ -1,9 +1,10 @@
-"""Reasoning or response? A pure state machine that sorts a stream of text into the two and never shows part of a marker.
+"""Reasoning or response? A pure state machine that sorts a stream of text into the two and never shows part of a
+marker.
 
-Make a `Splitter(markers, start)`, call `feed(text)` for every piece of the stream and `close()` at its end; each returns
-the new text as `SectionText`s. Then `.reasoning`, `.response` and `.ending` hold the whole answer: they are exactly the
-texts of each section, joined. Knows neither tokens nor screens. Markers are found here; `sections` knows what they
-change.
+Make a `Splitter(markers, start)`, call `feed(text)` for every piece of the stream and `close()` at its end; each
+returns the new text as `SectionText`s. Then `.reasoning` and `.response` are the texts of each section, joined, and
+`.ending` says how the answer ended. Knows nothing of tokens or screens. Markers are found here; `sections` knows what
+they change.
 
 Always
 - The result does not depend on how the stream is cut.
@@ -14,20 +15,20 @@ Always
   lone CR is text.
 - A section's text is never overwritten. Where text goes on in a section after a marker, the line ends before that
   marker are its text.
-- Nothing is lost: markers, the line ends and blanks around them, and what follows the end of the answer are all that is
-  left out.
+- Nothing is lost: only markers, the line ends and blanks around them, and what follows the end of the answer are left
+  out.
 
 Headings (`line_start=True`, e.g. ALPACA)
 - A heading counts at the very start of a line (also of the stream), outside of ``` and ~~~ fences (see `fences`; a
   fence that is never closed reaches to the end of the stream). Anywhere else it is text.
 - The two line ends before a heading and the one after it are the template's, not text, so an answer in the template's
-  shape gives back reasoning and response exactly, with their own blank lines. In `### Response: 42` the blanks after the
-  heading are dropped and `42` is text.
+  shape gives back reasoning and response exactly, with their own blank lines. In `### Response: 42` the blanks after
+  the heading are dropped and `42` is text.
 
 Tags (`line_start=False`, e.g. THINK)
 - A tag counts anywhere. One line end before a tag, one after the opening tag and two after the closing one are the
-  layout `<think>\n...\n</think>\n\n...`, not text; blanks are text. (A reasoning that itself ends in a lone CR loses it:
-  it reads as half of a CRLF.)
+  layout `<think>\n...\n</think>\n\n...`, not text; blanks are text. (A reasoning that itself ends in a lone CR loses
+  it: the CR reads as half of a CRLF.)
 
 Which section
 - `start` is the section in which the text begins. "undecided": in the response, until a marker. Text before the first

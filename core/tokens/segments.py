@@ -1,4 +1,9 @@
-"""A row's text as segments: what is prompt, reasoning, marker and response, before it becomes tokens."""
+"""A row's text as segments (prompt, reasoning, marker, response), and the six slots that its text and tokens fall into.
+
+Slots come in one order in every row, and any of them may be empty: prompt; opening (a marker before the reasoning that
+the model writes itself, such as <think>); reasoning; marker (between reasoning and response); response; end of
+sequence.
+"""
 
 from __future__ import annotations
 
@@ -16,38 +21,37 @@ SegmentKind = Literal["prompt", "reasoning", "marker", "response"]
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """A stretch of the training text. `prompt` is given to the model; it writes `reasoning`, `marker` and `response`
-    itself.
-
-    special: special tokens that the text spells are meant as such, and become their ids; in any other text they are
-    letters.
-    """
+    """A stretch of the training text. The prompt is given to the model; it writes the other kinds itself."""
 
     kind: SegmentKind
+    """What the stretch is."""
     text: str
+    """The text; may be empty."""
     special: bool = False
+    """Whether special tokens that the text spells are meant as such and become their ids. In any other text they are
+    letters."""
 
 
-class Layout(msgspec.Struct, frozen=True):
-    """slots: for each segment its slot (see `policy`), rising. present: the slots that are there, with the end, as
-    bits."""
+class SegmentSlots(msgspec.Struct, frozen=True):
+    """The slots that the segments of a row fall into."""
 
     slots: tuple[int, ...]
+    """The slot of each segment, rising."""
     present: int
+    """The slots that the row has, with the end of sequence, as bits. A slot may be present and empty."""
 
 
 @lru_cache(maxsize=64)
-def slots_of(kinds: tuple[SegmentKind, ...]) -> Layout:
-    """Raises UsageError for segments in an order that no answer is written in."""
+def slots_of(kinds: tuple[SegmentKind, ...]) -> SegmentSlots:
+    """The slots for segments of these kinds. Raises UsageError for an order in which no answer is written."""
     slots: list[int] = []
-    for place, kind in enumerate(kinds):
+    for index, kind in enumerate(kinds):
         last = slots[-1] if slots else PROMPT
         if last == RESPONSE:
-            slot = (
-                RESPONSE if kind in ("marker", "response") else -1
-            )  # what a chat form writes after the answer ends it
+            # what a chat template writes after the answer ends the response
+            slot = RESPONSE if kind in ("marker", "response") else -1
         elif kind == "marker":
-            slot = OPENING if "reasoning" in kinds[place:] else MARKER
+            slot = OPENING if "reasoning" in kinds[index:] else MARKER
         else:
             slot = {"prompt": PROMPT, "reasoning": REASONING, "response": RESPONSE}[kind]
         if slot < last:
@@ -57,4 +61,5 @@ def slots_of(kinds: tuple[SegmentKind, ...]) -> Layout:
                 "Order them prompt, reasoning, response",
             )
         slots.append(slot)
-    return Layout(tuple(slots), sum({1 << slot for slot in (*slots, EOS)}))
+    present = {1 << slot for slot in (*slots, EOS)}
+    return SegmentSlots(tuple(slots), sum(present))

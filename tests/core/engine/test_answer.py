@@ -149,7 +149,10 @@ def test_a_lone_message_to_a_model_without_a_chat_format_takes_the_reasoning_tem
 def test_the_models_own_chat_format(tiny_folder: Path, tmp_path: Path) -> None:
     for name in ("tokenizer.json", "tokenizer_config.json", "config.json"):
         (tmp_path / name).write_bytes((tiny_folder / name).read_bytes())
-    template = "{% for m in messages %}{{ m.role + ': ' + m.content + eos_token }}{% endfor %}{% if add_generation_prompt %}bot: <think>\n{% endif %}"
+    template = (
+        "{% for m in messages %}{{ m.role + ': ' + m.content + eos_token }}{% endfor %}"
+        "{% if add_generation_prompt %}bot: <think>\n{% endif %}"
+    )
     (tmp_path / "chat_template.jinja").write_text(template)
     tokenizer = TextTokenizer.from_folder(tmp_path)
     loaded = writes(tokenizer, "hm</think>\n\nyes")

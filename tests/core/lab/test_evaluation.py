@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from core.base.row import Row
-from core.lab.evaluation import Answer, evaluate, exact, normalised
+from core.lab.answers import is_exact_match, normalised_answer
+from core.lab.evaluation import Answer, evaluate
 from core.templates.by_name import TEMPLATES
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.tiny_model import make_tiny_adapter, make_tiny_model, make_tiny_tokenizer
@@ -142,14 +143,14 @@ def test_nothing_asked(tokenizer: TextTokenizer) -> None:
     "text", ["1200", " 1,200. ", "１２００", "＄1,200", "1200 dollars", "1,200円", "¥1200。", "1200 元"]
 )
 def test_the_same_number(text: str) -> None:
-    assert normalised(text) == "1200" and exact(text, "1200")
+    assert normalised_answer(text) == "1200" and is_exact_match(text, "1200")
 
 
 @pytest.mark.parametrize(
     "text, expected", [("Yes.", "yes"), ("monday", "Monday"), ("木曜日。", "木曜日"), ("15:20", "15:20")]
 )
 def test_the_same_word(text: str, expected: str) -> None:
-    assert exact(text, expected)
+    assert is_exact_match(text, expected)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_the_same_word(text: str, expected: str) -> None:
     [("", ""), ("12", "1200"), ("The answer is 42", "42"), ("1,20", "120"), ("4.2", "42"), ("-5", "5"), ("no", "yes")],
 )
 def test_another_answer(text: str, expected: str) -> None:
-    assert not exact(text, expected)
+    assert not is_exact_match(text, expected)
 
 
 def test_a_batch_says_what_each_row_says_alone(tmp_path: Path) -> None:

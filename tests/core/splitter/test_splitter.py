@@ -32,15 +32,42 @@ FAMILIES = [ALPACA, THINK, OWN_TAGS, OWN_HEADINGS, SPELLINGS, CHANNELS]
 STARTS = ["reasoning", "response", "undecided"]
 
 PIECES = {
-    ALPACA: ["### Reasoning:", "### Response:", "### Instruction:", "### Input:", "### Re", "###", "#", " ", "Response:", "`", "```", "````",
-             "~~~", "~", "\n", "\n\n", "\r\n", "\r", "\t", "a", "あ", "    ", "```py", "\n### Response:\n", "\n\n### Reasoning:\n"],
-    THINK: ["<think>", "</think>", "<", "</", "think>", "</thi", "<t", "\n", "\n\n", "\r", "\r\n", " ", "a", "あ", "```\n", "<<", ">"],
+    ALPACA: [
+        *("### Reasoning:", "### Response:", "### Instruction:", "### Input:", "### Re", "###", "#", " ", "Response:"),
+        *("`", "```", "````", "~~~", "~", "\n", "\n\n", "\r\n", "\r", "\t", "a", "あ", "    ", "```py"),
+        *("\n### Response:\n", "\n\n### Reasoning:\n"),
+    ],
+    THINK: [
+        *("<think>", "</think>", "<", "</", "think>", "</thi", "<t", "\n", "\n\n", "\r", "\r\n", " ", "a", "あ"),
+        *("```\n", "<<", ">"),
+    ],
     OWN_TAGS: ["[[R]]", "[[A]]", "[[U]]", "[", "[[", "]]", "R", "\n", "\r", "a", " "],
-    SPELLINGS: ["### 推論:", "### Reasoning:", "### 応答:", "## 応答:", "### Response:", "### 指示:", "### 応", "##", "#", " ", "答", "\n", "\n\n",
-                "\r\n", "\r", "a", "```", "\n## 応答:\n"],
-    CHANNELS: ["<|c|>a<|m|>", "<|e|><|c|>f<|m|>", "<|c|>f<|m|>", "<|c|>", "<|e|>", "<|", "a", "f", "<|m|>", "<t>", "</t>", "\n", "\r\n", " "],
-    OWN_HEADINGS: ["~~~~R", "  A:", "U", "~", "~~~", "~~~~", " ", "  ", "\n", "\r\n", "\r", "a", "```", "\n~~~~\n", "\n  A:"],
-}  # fmt: skip
+    SPELLINGS: [
+        *("### 推論:", "### Reasoning:", "### 応答:", "## 応答:", "### Response:", "### 指示:", "### 応", "##", "#"),
+        *(" ", "答", "\n", "\n\n", "\r\n", "\r", "a", "```", "\n## 応答:\n"),
+    ],
+    CHANNELS: [
+        *("<|c|>a<|m|>", "<|e|><|c|>f<|m|>", "<|c|>f<|m|>", "<|c|>", "<|e|>", "<|", "a", "f", "<|m|>", "<t>", "</t>"),
+        *("\n", "\r\n", " "),
+    ],
+    OWN_HEADINGS: [
+        "~~~~R",
+        "  A:",
+        "U",
+        "~",
+        "~~~",
+        "~~~~",
+        " ",
+        "  ",
+        "\n",
+        "\r\n",
+        "\r",
+        "a",
+        "```",
+        "\n~~~~\n",
+        "\n  A:",
+    ],
+}
 
 
 def run(
@@ -272,7 +299,7 @@ def test_tags(text: str, start: str, expected: tuple[str, str, str]) -> None:
 def test_a_marker_may_be_one_special_token_or_many(byte_level: TextTokenizer) -> None:
     """`<think>` is one token of this tokenizer, `</think>` is not; both reach the splitter as text."""
     text = "<think>\n投影🗻\n</think>\n\na"
-    [as_one] = byte_level.encode_runs([[(text, True)]])
+    [as_one] = byte_level.encode_parts([[(text, True)]])
     as_many = byte_level.encode(text)[0]
     assert len(as_one.ids) < len(as_many)
     for ids in (as_one.ids, as_many):

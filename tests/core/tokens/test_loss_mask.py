@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from core.base.errors import UsageError
 from core.base.row import Row
 from core.templates.by_name import TEMPLATES
-from core.tokens.encode import encode_row
 from core.tokens.loss_mask import IGNORED, SectionWeights, is_weighted, slot_weights
 from core.tokens.tokenizer import TextTokenizer
 from core.tokens.truncation import ELLIPSIS, cut_end, cut_reasoning
+from tests.support.encoded_rows import encode_row
 
 KINDS = ["byte_level", "merging", "sentencepiece"]
 ROW = Row("Add.", "3 4", "Three and four make seven.", "7")

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from core.base import folders
 from core.base.errors import UsageError
 from core.templates.by_name import beside, built_in, get_template, list_templates, save_template
-from core.templates.template_files import TemplateError, dump_template, load_template, parse_template
+from core.templates.template_file import TemplateError, dump_template, load_template, parse_template
 
 MINE = """\
 name: mine
@@ -79,35 +79,35 @@ def test_a_file_is_read_and_written_back() -> None:
         ),
         (
             MINE.replace("{reasoning}", "{reasonning}", 1),
-            "versions.default.text: {reasonning} is no slot (did you mean {reasoning}?)",
+            "versions.default.text: {reasonning} is not a placeholder (did you mean {reasoning}?)",
         ),
-        (MINE.replace("{output}", "{output}.", 1), "versions.default.text: the template's slots are off"),
+        (MINE.replace("{output}", "{output}.", 1), "versions.default.text: the template's placeholders are wrong"),
         (
             MINE.replace('input_block: "{input}\\n"', 'input_block: "x"', 1),
-            "versions.default.input_block: it must stand in the text",
+            "versions.default.input_block: it must be in the text",
         ),
         (MINE.replace("default:", "en:"), "no version for other languages"),
         (
             MINE.replace("日本語", "ja").replace("default:", "jp:"),
-            "versions.ja: there is a version for this language already",
+            "versions.ja: there already is a version for this language",
         ),
-        (MINE.replace("true", "maybe"), "drop_empty_input: true or false is needed"),
-        (MINE.replace("name: mine", "name: my own"), "name: a word of letters"),
-        (MINE.replace("name: mine", "name: no"), "name: a text is needed"),
+        (MINE.replace("true", "maybe"), "drop_empty_input: must be true or false"),
+        (MINE.replace("name: mine", "name: my own"), "name: must be one word of letters"),
+        (MINE.replace("name: mine", "name: no"), "name: must be text"),
         (MINE.replace('"T:"', '"A:"', 1), "versions.default.markers: one marker is inside another"),
-        (MINE.replace('"T:"', "3", 1), "versions.default.markers.reasoning: a list of texts is needed"),
+        (MINE.replace('"T:"', "3", 1), "versions.default.markers.reasoning: must be a list of texts"),
         (
             "name: x\nchat: {reasoning: thinks}",
             "chat.reasoning: 'thinks' is none of auto, field, think, none (did you mean think?)",
         ),
-        ("name: x\nchat: {reasoning: none}\n" + MINE.partition("\n")[2], "either versions or a chat form"),
+        ("name: x\nchat: {reasoning: none}\n" + MINE.partition("\n")[2], "either versions or a chat template"),
         ("name: &a x", "anchors"),
         ("[" * 50 + "]" * 50, "nested too deeply"),
         ("a: [1", "in line"),
-        ("- 1", "keys with values are needed"),
+        ("- 1", "must hold keys with values"),
         ("name: 2020-13-45", "cannot be read"),
-        ("no: 1", "False is no text"),
-        ("", "keys with values are needed"),
+        ("no: 1", "False is not text"),
+        ("", "must hold keys with values"),
     ],
 )
 def test_a_bad_file_is_told_its_key(text: str, says: str) -> None:
