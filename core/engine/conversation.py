@@ -57,7 +57,7 @@ class ChatFormat:
         """The ids to go on from, which hold the beginning of sequence where the template writes it, and how to split
         the answer."""
         runs, markers = self.runs(messages), self.markers(tokenizer)
-        [encoded] = tokenizer.encode_runs([runs])
+        [encoded] = tokenizer.encode_parts([runs])
         end = "".join(text for text, _ in runs).rstrip()
         return encoded.ids, markers, "reasoning" if end.endswith(markers.reasoning or ("\n",)) else "undecided"
 

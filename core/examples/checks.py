@@ -99,7 +99,7 @@ class Bytes:
     def __init__(self, tokenizer: TextTokenizer) -> None:
         import numpy as np
 
-        pieces = [tokenizer.pieces.data(id) or b"" for id in range(tokenizer.vocab_size)]
+        pieces = [tokenizer.token_bytes.data(id) or b"" for id in range(tokenizer.vocab_size)]
         self.lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
         self._starts = np.cumsum(self.lengths) - self.lengths
         self._blob = np.frombuffer(b"".join(pieces), np.uint8)
@@ -122,7 +122,7 @@ class Checker:
     def __init__(self, tokenizer: TextTokenizer, weights: tuple[float, ...]) -> None:
         self.report = Report()
         self._tokenizer, self._weights = tokenizer, weights
-        self._bytes = Bytes(tokenizer) if tokenizer.pieces.byte_level else None
+        self._bytes = Bytes(tokenizer) if tokenizer.token_bytes.byte_level else None
 
     def check(self, rows: Sequence[Row], ids: Ints, ends: Array, present: Array, cut: Array) -> None:
         """Rows with their ids, one after the other; ends: shape (rows, 6); present: slots as bits; cut: rows that a

@@ -242,7 +242,7 @@ class TokenWords:
                 decoder.reset()
                 pending = False
                 continue
-            got = decoder.decode(self._tokenizer.pieces.data(id) or b"")
+            got = decoder.decode(self._tokenizer.token_bytes.data(id) or b"")
             pending = bool(decoder.getstate()[0])
             shown.append(_visible(got) if got else PARTS)
         if pending and shown:
@@ -250,7 +250,7 @@ class TokenWords:
         return shown
 
     def _make(self, id: int) -> str | None:
-        data = self._tokenizer.pieces.data(id)
+        data = self._tokenizer.token_bytes.data(id)
         if data is None:
             return _visible(self._tokenizer.token_text(id)) or f"⟨{id}⟩"
         if not data:

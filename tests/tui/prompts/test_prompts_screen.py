@@ -20,8 +20,8 @@ from core.examples.mixture import Mixture
 from core.session import load_session
 from core.templates.by_name import get_template
 from core.templates.template_files import load_template
-from core.tokens.encode import encode_row
 from core.tokens.tokenizer import TextTokenizer
+from tests.support.encoded_rows import encode_row
 from tests.support.rooms import row, until, write_rows
 from tests.support.tiny_tokenizer import END, make_tokenizer_folder
 from tui.app import SuironApp
