@@ -111,11 +111,11 @@ class Engine(Protocol):
         """
 
     def ask(self, question: Question) -> AsyncIterator[Piece | Finish]:
-        """The answer in pieces; its last item is a Finish. Leaving the iteration early ends the answer in the server
+        """The answer in pieces; its last item is an AnswerFinish. Leaving the iteration early ends the answer in the server
         too."""
 
     async def stop(self) -> None:
-        """End the answer in progress within two tokens: its iteration goes on to a Finish whose reason is `stopped`.
+        """End the answer in progress within two tokens: its iteration goes on to an AnswerFinish whose reason is `stopped`.
         Does nothing where there is no answer."""
 
     async def shutdown(self) -> None:

@@ -217,7 +217,7 @@ async def _whole(request: Request, answer: AnswerStream[AnswerPart], shape: Resp
             if isinstance(item, Finish):
                 return item
             texts[item.section].append(item.text)
-        raise AssertionError("an answer ends with a Finish")
+        raise AssertionError("an answer ends with an AnswerFinish")
 
     try:
         finish = await _while_there(request, collect())

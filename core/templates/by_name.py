@@ -44,13 +44,13 @@ class Listed(msgspec.Struct, frozen=True):
     """What is wrong in the file."""
 
 
-def get_template(name: str, beside: Sequence[Path] = ()) -> Template:
-    """The template called `name`: built in, the user's own, or in one of the folders `beside` a data set. A built-in
+def get_template(name: str, extra_folders: Sequence[Path] = ()) -> Template:
+    """The template called `name`: built in, the user's own, or in one of `extra_folders`, which are searched last. A built-in
     one is found without reading any other file. Raises UsageError that lists the templates there are, or says what is
     wrong in the file of that name."""
     if name in built_in():
         return built_in()[name]
-    listed = list_templates(beside)
+    listed = list_templates(extra_folders)
     same_name = [found for found in listed if found.name == name]
     if same_name and same_name[-1].template is not None:
         return same_name[-1].template
@@ -62,8 +62,8 @@ def get_template(name: str, beside: Sequence[Path] = ()) -> Template:
     )
 
 
-def list_templates(beside: Sequence[Path] = ()) -> list[Listed]:
-    """Every template file: the built-in ones, then the user's, then those in the folders `beside` a data set, each by
+def list_templates(extra_folders: Sequence[Path] = ()) -> list[Listed]:
+    """Every template file: the built-in ones, then the user's, then those in `extra_folders`, each by
     name. Bad files are listed with their error."""
     listed = [
         Listed(name, BUILT_IN_FOLDER / f"{name}.yaml", "built in", template) for name, template in built_in().items()
@@ -71,7 +71,7 @@ def list_templates(beside: Sequence[Path] = ()) -> list[Listed]:
     searched: list[tuple[Path, TemplateOrigin]] = []
     with contextlib.suppress(OSError):  # a configuration folder that cannot be made holds no templates
         searched.append((_user_folder(), "yours"))
-    searched += [(folder, "beside the data") for folder in beside]
+    searched += [(folder, "beside the data") for folder in extra_folders]
     for folder, origin in searched:
         listed += [_listed_file(path, origin) for path in _template_paths(folder)]
     return listed

@@ -69,7 +69,7 @@ class ChatTemplate(msgspec.Struct, frozen=True):
         """Itself: a chat template has one version for all languages."""
         return self
 
-    def content(self, language: str = "") -> str:
+    def content_hash(self, language: str = "") -> str:
         """A hash of all that decides the training text of a row besides the row, 64 hex digits: the key of what was
         encoded with it."""
         decisive = (self.before, self.after, self.opening, self.closing, self.tail, self.reasoning_place)

@@ -181,7 +181,7 @@ class Template(msgspec.Struct, frozen=True):
         code = language_code(language)
         return self.versions.get(code) or self.versions.get(code.split("-")[0]) or self.versions[DEFAULT_VERSION]
 
-    def content(self, language: str = "") -> str:
+    def content_hash(self, language: str = "") -> str:
         """A hash of all that decides the training text of a row besides the row, 64 hex digits: the key of what was
         encoded with it."""
         version = self.version(language)

@@ -43,7 +43,7 @@ class EncodedRow(msgspec.Struct, frozen=True):
     ids: list[int]
     """Token ids: the beginning of sequence where the tokenizer has one, the text, the end of sequence."""
     labels: list[int]
-    """For each token its id, IGNORED where it is not trained."""
+    """For each token its id, IGNORED_LABEL where it is not trained."""
     spans: list[TokenSpan]
     """Tile `ids` in order: one for each section of the template (it may be empty; the prompt's holds the beginning of
     sequence), then "eos"."""

@@ -76,7 +76,7 @@ def is_weighted(loss_on: Loss) -> bool:
 
 
 def labels_of(ids: Ints, ends: Ints, weights: tuple[float, ...]) -> Ints:
-    """The labels of one row: its ids, IGNORED where nothing is trained.
+    """The labels of one row: its ids, IGNORED_LABEL where nothing is trained.
 
     ids: int32, shape (tokens,). ends: the end of each slot, in tokens, int32, shape (6,). weights: of the six slots.
     Returns int32, shape (tokens,).
@@ -91,7 +91,7 @@ def labels_of(ids: Ints, ends: Ints, weights: tuple[float, ...]) -> Ints:
 
 
 def weights_of(ends: Ints, weights: tuple[float, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """The weight of each token of one row, float32, shape (tokens,). ends and weights: as in `labels_of`."""
+    """The weight of each token of one row, float32, shape (tokens,). ends and weights: as in `loss_labels`."""
     import numpy as np
 
     lengths = np.diff(ends, prepend=0)

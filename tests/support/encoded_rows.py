@@ -1,4 +1,4 @@
-"""Rows encoded one at a time, by what production calls for many: a template's segments, `encode_batch`, `as_row`."""
+"""Rows encoded one at a time, by what production calls for many: a template's segments, `encode_batch`, `encoded_row`."""
 
 from __future__ import annotations
 

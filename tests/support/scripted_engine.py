@@ -14,7 +14,7 @@ READY = EngineStatus(state="ready", model="demo", backend="scripted, no model")
 
 
 def finish(reason: FinishReason = "end", ending: AnswerEnding = "complete", tokens: int = 12) -> Finish:
-    """A Finish with timings that are easy to recognise."""
+    """An AnswerFinish with timings that are easy to recognise."""
     return Finish(
         reason=reason,
         ending=ending,
@@ -36,7 +36,7 @@ def response(*texts: str) -> list[Piece]:
 
 
 class ScriptedEngine:
-    """`questions`, `ensured` and `stops` record the calls. `say` hands over items of the answer: pieces, a Finish, or
+    """`questions`, `ensured` and `stops` record the calls. `say` hands over items of the answer: pieces, a finish, or
     an error to raise.
 
     loads: what `ensure` reports before it is done; an error among them is raised. With `gate` set, `ensure` waits until
@@ -54,7 +54,7 @@ class ScriptedEngine:
         self._items: asyncio.Queue[Piece | Finish | Exception | Literal["broken"]] = asyncio.Queue()
 
     def say(self, *items: Piece | Finish | Exception | Literal["broken"]) -> None:
-        """Hand over the next items; "broken" ends the stream without a Finish."""
+        """Hand over the next items; "broken" ends the stream without a finish."""
         for item in items:
             self._items.put_nowait(item)
 
