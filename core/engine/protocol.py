@@ -111,12 +111,12 @@ class Engine(Protocol):
         """
 
     def ask(self, question: Question) -> AsyncIterator[Piece | Finish]:
-        """The answer in pieces; its last item is an AnswerFinish. Leaving the iteration early ends the answer in the server
-        too."""
+        """The answer in pieces; its last item is an AnswerFinish. Leaving the iteration early ends the answer in the
+        server too."""
 
     async def stop(self) -> None:
-        """End the answer in progress within two tokens: its iteration goes on to an AnswerFinish whose reason is `stopped`.
-        Does nothing where there is no answer."""
+        """End the answer in progress within two tokens: its iteration goes on to an AnswerFinish whose reason is
+        `stopped`. Does nothing where there is no answer."""
 
     async def shutdown(self) -> None:
         """End the server, if one runs."""

@@ -45,9 +45,11 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 def get_template(name: str, extra_folders: Sequence[Path] = ()) -> Template:
-    """The template called `name`: built in, the user's own, or in one of `extra_folders`, which are searched last. A built-in
-    one is found without reading any other file. Raises UsageError that lists the templates there are, or says what is
-    wrong in the file of that name."""
+    """The template called `name`: built in, the user's own, or in one of `extra_folders`; of several the last counts. A
+    built-in one is found without reading any other file.
+
+    Raises UsageError that lists the templates there are, or the TemplateError of the file with that name.
+    """
     if name in built_in():
         return built_in()[name]
     listed = list_templates(extra_folders)

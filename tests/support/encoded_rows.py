@@ -1,4 +1,5 @@
-"""Rows encoded one at a time, by what production calls for many: a template's segments, `encode_batch`, `encoded_row`."""
+"""Rows encoded one at a time, with what production calls for many: a template's segments, `encode_batch`,
+`encoded_row`."""
 
 from __future__ import annotations
 
