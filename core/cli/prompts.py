@@ -21,10 +21,9 @@ from core.examples.run_rows import data_facts, open_rows
 from core.runs.prompt_texts import TOO_LONG_CHOICES
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, check, load_spec
 from core.session import load_session
+from core.templates.bind_chat_template import bind
 from core.templates.by_name import get_template
-from core.templates.chat_template import bind
 from core.templates.template import Template
-from core.templates.template_files import beside, list_templates
 from core.tokens.encode import EncodedRow, as_row, encode_prompt
 from core.tokens.loss_mask import IGNORED, is_weighted
 from core.tokens.segments import Segment

@@ -1,5 +1,5 @@
-"""`python -m core.engine`: the inference server, until it is told to end, is idle for long enough, or gets SIGTERM,
-SIGINT, SIGHUP."""
+"""`python -m core.engine`: the inference server. It runs until a client ends it, it has been idle for long enough, or
+it gets SIGTERM, SIGINT or SIGHUP."""
 
 from __future__ import annotations
 
@@ -23,37 +23,38 @@ from core.engine import launch
 if TYPE_CHECKING:
     import uvicorn
 
-    from core.engine.model_worker import Holder
+    from core.engine.model_worker import ModelWorker
 
 _log = logging.getLogger("suiron.engine")
-_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_GRACE = 5  # seconds that answers in progress get to send their last events
+_ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_GRACE_SECONDS = 5  # for answers in progress to send their last events
 
 
 def main(arguments: list[str]) -> int:
-    words = argparse.ArgumentParser(
-        "python -m core.engine", description="Hold one model and answer on a Unix socket, never on a network."
+    parser = argparse.ArgumentParser(
+        "python -m core.engine", description="Load one model and answer on a Unix socket, never on a network."
     )
-    words.add_argument("--socket", type=Path, metavar="PATH", help="where to listen; its folder must be yours alone")
-    words.add_argument(
-        "--model", default="", metavar="NAME", help="load this model at once: a folder, a hub name, or demo"
+    parser.add_argument(
+        "--socket", type=Path, metavar="PATH", help="where to listen; the folder must be closed to other users"
     )
-    words.add_argument(
-        "--adapter", default="", metavar="RUN_OR_FOLDER", help="with the adapter of this run, or in this folder"
+    parser.add_argument(
+        "--model", default="", metavar="NAME", help="load this model at once: a folder, a name on the hub, or demo"
     )
-    words.add_argument(
+    parser.add_argument(
+        "--adapter", default="", metavar="RUN_OR_FOLDER", help="load the adapter of this run, or in this folder"
+    )
+    parser.add_argument(
         "--idle",
         type=float,
-        default=launch.IDLE,
+        default=launch.IDLE_SECONDS,
         metavar="SECONDS",
-        help="end when unused for so long, 0: never (%(default)g)",
+        help="end after so long without a request; 0: never (%(default)g)",
     )
-    asked = words.parse_args(arguments)
+    asked = parser.parse_args(arguments)
     if asked.adapter and not asked.model:
-        words.error("--adapter needs --model")
-    for (
-        number
-    ) in _ENDING:  # until the server has handlers of its own: also an end during the imports gives lock and socket back
+        parser.error("--adapter needs --model")
+    # Until the server has handlers of its own, so that an end during the imports also releases lock and socket.
+    for number in _ENDING_SIGNALS:
         signal.signal(number, lambda *_: sys.exit(0))
     # OpenMP's threads spin while they wait for each other, unless told otherwise before torch is loaded. Beside a
     # training run that keeps every core busy, that turned 16 tokens a second into 0.7 (SmolLM2-135M, 2 cores).
@@ -63,15 +64,15 @@ def main(arguments: list[str]) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         first = (absolute_name(asked.model), _adapter(asked.adapter)) if asked.model else None
-        with launch.residence(asked.socket) as listener:
+        with launch.claim_engine(asked.socket) as listener:
             unfinished = asyncio.run(_serve(listener, first, asked.idle))
     except SuironError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     _log.info("ended")
     if unfinished:
-        # The worker thread sits in a load or a forward pass, which nothing can interrupt and the interpreter's own end
-        # does not survive.
+        # The worker thread is in a load or a forward pass, which nothing can interrupt; the interpreter's normal exit
+        # would crash on it.
         logging.shutdown()
         os._exit(0)
     return 0
@@ -89,31 +90,31 @@ def _adapter(name: str) -> str:
 
 
 async def _serve(listener: socket.socket, first: tuple[str, str] | None, idle: float) -> bool:
-    """Serve until the end; whether the worker thread was still busy then."""
+    """Serve until the end. Returns whether the worker thread was still busy then."""
     import uvicorn
 
     from core.engine.server import make_app
 
     class Server(uvicorn.Server):
-        """uvicorn's, which ends quietly on the signals of a closing terminal too, and first ends the answers that keep
-        connections open."""
+        """uvicorn's server, but it also ends quietly on the signals of a closing terminal, and first ends the answers
+        that keep connections open."""
 
         @contextlib.contextmanager
         def capture_signals(self) -> Generator[None, None, None]:
             def leave(number: int, frame: FrameType | None) -> None:
                 self.should_exit = True
 
-            for number in _ENDING:
+            for number in _ENDING_SIGNALS:
                 signal.signal(number, leave)
             yield
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if idle > 0:
-                self.watch = asyncio.create_task(_end_when_idle(app.state.holder, self, idle))
+                self.watch = asyncio.create_task(_end_when_idle(app.state.worker, self, idle))
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            app.state.holder.stop_all()
+            app.state.worker.stop_all()
             await super().shutdown(sockets)
 
     def end() -> None:
@@ -121,14 +122,14 @@ async def _serve(listener: socket.socket, first: tuple[str, str] | None, idle: f
 
     app = make_app(end=end, first=first)
     options: dict[str, Any] = {"http": "h11", "ws": "none", "lifespan": "on", "log_config": None, "access_log": False}
-    server = Server(uvicorn.Config(app, **options, server_header=False, timeout_graceful_shutdown=_GRACE))
+    server = Server(uvicorn.Config(app, **options, server_header=False, timeout_graceful_shutdown=_GRACE_SECONDS))
     _log.info("listening on %s, process %d", listener.getsockname(), os.getpid())
     await server.serve(sockets=[listener])
-    return bool(app.state.holder.busy)
+    return bool(app.state.worker.busy)
 
 
-async def _end_when_idle(holder: Holder, server: uvicorn.Server, idle: float) -> None:
-    while (left := idle - holder.idle_seconds) > 0:  # noqa: ASYNC110 - an event at every request would cost more than a look when the time is up
+async def _end_when_idle(worker: ModelWorker, server: uvicorn.Server, idle: float) -> None:
+    while (left := idle - worker.idle_seconds) > 0:  # noqa: ASYNC110 - an event at every request would cost more than a check when the time is up
         await asyncio.sleep(left)
     _log.info("no request for %g seconds", idle)
     server.should_exit = True

@@ -1,8 +1,8 @@
-"""A question's way through the model: text, token ids, decoding, characters, sections, events. Knows prompts and text;
-the sockets are `server`'s.
+"""From a request to the events of its answer: text, token ids, decoding, characters, sections. Knows prompts and text;
+knows nothing of sockets.
 
-`chat` and `complete` check what they were given and return the answer's iterator; both run in the thread that owns the
-model.
+`answer_chat` and `answer_completion` check the request and return the answer's iterator; both run in the thread that
+owns the model.
 """
 
 from __future__ import annotations
@@ -12,60 +12,59 @@ from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from core.base.errors import UsageError
-from core.engine.conversation import chat_format
+from core.engine.conversation import conversation_template
 from core.engine.decode import CachedStepper, Decoding, Sampler, chunk_for
 from core.engine.openai_api import ChatRequest, CompletionRequest
-from core.engine.protocol import Ending, Finish, FinishReason, Piece, Question
+from core.engine.protocol import Finish, FinishReason, Piece, Question
 from core.runs.tuned_models import kept_beside
-from core.splitter.splitter import Splitter
-from core.templates.by_name import get_template
-from core.templates.chat_template import bind
-from core.templates.template_files import beside
+from core.splitter.splitter import AnswerEnding, Splitter
+from core.templates.bind_chat_template import bind
+from core.templates.by_name import beside, get_template
 from core.tokens.detokenizer import Detokenizer
 from core.tokens.encode import encode_prompt
 
 if TYPE_CHECKING:
     from core.models.loading import LoadedModel
 
-Events = Generator[Piece | Finish, None, None]
-Stopped = Callable[[], bool]
+AnswerEvents = Generator[Piece | Finish, None, None]
+StopCheck = Callable[[], bool]
 
 _TEMPLATE = Question(instruction="").template
-_NO_LIMIT = 1 << 20  # tokens of context, for architectures that name none
+_NO_LIMIT = 1 << 20  # tokens of context, for architectures that do not say
 
 
-def chat(loaded: LoadedModel, asked: ChatRequest, tuned: bool, stopped: Stopped) -> Events:
-    """The answer to a conversation, in sections. Raises UsageError for one that cannot be put to the model."""
-    ids, splitter = _prompt(loaded, asked)
-    decoding = _decoding(loaded, ids, asked, asked.max_completion_tokens or asked.max_tokens, stopped)
+def answer_chat(loaded: LoadedModel, request: ChatRequest, tuned: bool, stopped: StopCheck) -> AnswerEvents:
+    """The answer to a conversation, in sections. Raises UsageError for one that the model cannot be request."""
+    ids, splitter = _prompt(loaded, request)
+    decoding = _decoding(loaded, ids, request, request.max_completion_tokens or request.max_tokens, stopped)
     return _sections(loaded, decoding, splitter, tuned)
 
 
-def complete(loaded: LoadedModel, asked: CompletionRequest, tuned: bool, stopped: Stopped) -> Events:
-    """The prompt's continuation as it comes, markers and all; every piece counts as response."""
-    decoding = _decoding(loaded, encode_prompt(asked.text, loaded.tokenizer), asked, asked.max_tokens, stopped)
+def answer_completion(loaded: LoadedModel, request: CompletionRequest, tuned: bool, stopped: StopCheck) -> AnswerEvents:
+    """The prompt's continuation as it comes, markers included; every piece counts as response."""
+    decoding = _decoding(loaded, encode_prompt(request.text, loaded.tokenizer), request, request.max_tokens, stopped)
     return _continuation(loaded, decoding, tuned)
 
 
-def _prompt(loaded: LoadedModel, asked: ChatRequest) -> tuple[list[int], Splitter]:
-    """The ids to go on from, and a splitter that knows in which section the answer begins.
+def _prompt(loaded: LoadedModel, request: ChatRequest) -> tuple[list[int], Splitter]:
+    """The ids to continue, and a splitter that knows in which section the answer begins.
 
-    The form is the template that is named, else the model's own chat format. A lone user message goes into the
-    reasoning template where the model has no chat format, or where an adapter is loaded: Suiron trained it on its
-    templates.
+    They come from the template that is named, else from the model's own chat template. A lone user message goes into
+    the reasoning template where the model has no chat template, or where an adapter is loaded: Suiron trained it on its
+    own templates.
     """
-    extension, messages = asked.suiron, asked.messages
+    extension, messages = request.suiron, request.messages
     lone = len(messages) == 1 and messages[0].role == "user"
-    name, own = extension.template, chat_format(loaded.tokenizer.where)
+    name, own = extension.template, conversation_template(loaded.tokenizer.where)
     if name is None and lone and (own is None or hasattr(loaded.model, "disable_adapter")):
         name = _TEMPLATE
+    if name is not None and not lone:
+        raise UsageError(
+            f"the template {name} takes one user message",
+            "messages",
+            "Send exactly one, or remove suiron.template",
+        )
     if name is not None:
-        if not lone:
-            raise UsageError(
-                f"the template {name} takes one user message",
-                "messages",
-                "Send exactly one, or leave suiron.template out",
-            )
         kept = () if loaded.adapter is None else (kept_beside(loaded.adapter),)
         template = bind(get_template(name, (*beside(extension.data), *kept)), loaded.tokenizer)
         segments = template.prompt_segments(
@@ -74,29 +73,33 @@ def _prompt(loaded: LoadedModel, asked: ChatRequest) -> tuple[list[int], Splitte
         return encode_prompt(segments, loaded.tokenizer), Splitter(template.markers, template.start)
     if own is None:
         raise UsageError(
-            "the model has no chat format of its own",
+            "the model has no chat template of its own",
             "messages",
             "Send one user message, or name a template in suiron.template",
         )
-    ids, markers, start = own.prompt(
-        [{"role": message.role, "content": message.text} for message in messages], loaded.tokenizer
-    )
+    said = [{"role": message.role, "content": message.text} for message in messages]
+    ids, markers, start = own.prompt(said, loaded.tokenizer)
     return ids, Splitter(markers, start)
 
 
 def _decoding(
-    loaded: LoadedModel, ids: list[int], asked: ChatRequest | CompletionRequest, limit: int | None, stopped: Stopped
+    loaded: LoadedModel, ids: list[int], request: ChatRequest | CompletionRequest, limit: int | None, stopped: StopCheck
 ) -> Decoding:
     model, tokenizer = loaded.model, loaded.tokenizer
     room = _context(model) - len(ids)
     if room < 1:
-        what = f"the prompt has {len(ids)} tokens and the model's context {_context(model)}"
+        what = f"the prompt has {len(ids)} tokens, the model's context has {_context(model)}"
         raise UsageError(what, "prompt", "Shorten the instruction or the input")
-    temperature = 1.0 if asked.temperature is None else asked.temperature
-    sampler = Sampler(temperature, 1.0 if asked.top_p is None else asked.top_p, asked.seed, model.device)
-    limit, chunk = min(limit or room, room), chunk_for(model.device)
+    temperature = 1.0 if request.temperature is None else request.temperature
+    sampler = Sampler(temperature, 1.0 if request.top_p is None else request.top_p, request.seed, model.device)
     return Decoding(
-        CachedStepper(model), ids, sampler, limit=limit, stop_ids=tokenizer.stop_ids, stopped=stopped, chunk=chunk
+        CachedStepper(model),
+        ids,
+        sampler,
+        limit=min(limit or room, room),
+        stop_ids=tokenizer.stop_ids,
+        stopped=stopped,
+        chunk=chunk_for(model.device),
     )
 
 
@@ -104,7 +107,7 @@ def _context(model: Any) -> int:
     return int(getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None) or _NO_LIMIT)
 
 
-def _sections(loaded: LoadedModel, decoding: Decoding, splitter: Splitter, tuned: bool) -> Events:
+def _sections(loaded: LoadedModel, decoding: Decoding, splitter: Splitter, tuned: bool) -> AnswerEvents:
     with closing(_texts(loaded, decoding, tuned)) as texts:
         for text in texts:
             for part in splitter.feed(text):
@@ -116,15 +119,15 @@ def _sections(loaded: LoadedModel, decoding: Decoding, splitter: Splitter, tuned
     yield _finish(decoding, "runaway" if splitter.ran_away else decoding.reason, splitter.ending)
 
 
-def _continuation(loaded: LoadedModel, decoding: Decoding, tuned: bool) -> Events:
+def _continuation(loaded: LoadedModel, decoding: Decoding, tuned: bool) -> AnswerEvents:
     for text in _texts(loaded, decoding, tuned):
         yield Piece("response", text)
     yield _finish(decoding, decoding.reason, "complete")
 
 
 def _texts(loaded: LoadedModel, decoding: Decoding, tuned: bool) -> Generator[str, None, None]:
-    """The answer's text in whole characters, never empty. The adapter is off for as long as it is iterated, unless
-    `tuned`."""
+    """The answer's text in whole characters, never empty. Unless `tuned`, the adapter is off while this is
+    iterated."""
     detokenizer = Detokenizer(loaded.tokenizer, at_start=False)
     switchable = not tuned and hasattr(loaded.model, "disable_adapter")
     with loaded.model.disable_adapter() if switchable else nullcontext(), closing(iter(decoding)) as tokens:
@@ -135,7 +138,7 @@ def _texts(loaded: LoadedModel, decoding: Decoding, tuned: bool) -> Generator[st
         yield text
 
 
-def _finish(decoding: Decoding, reason: FinishReason, ending: Ending) -> Finish:
+def _finish(decoding: Decoding, reason: FinishReason, ending: AnswerEnding) -> Finish:
     return Finish(
         reason=reason,
         ending=ending,

@@ -1,8 +1,8 @@
-"""The engine's client: what the chat screen and the command line hold. Light: no torch; the HTTP library is imported at
-the first word to a server.
+"""The engine's client, for the chat screen and the command line. Light: no torch; the HTTP library is imported with the
+first request.
 
-It belongs to one event loop. It polls nothing while a model loads or an answer streams; only the start of a server is
-watched, five times a second.
+It belongs to one event loop. It polls nothing while a model loads or an answer streams; only while a server starts does
+it look for it five times a second.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from core.engine.protocol import EngineStatus, Finish, Piece, Question
 if TYPE_CHECKING:
     import httpx
 
-_POLL = 0.2  # seconds between two looks at a server that starts
+_POLL = 0.2  # seconds between two checks on a server that starts or ends
 _START = 60.0  # seconds a server may take until it listens; on a loaded machine importing its libraries takes a few
-_END = 10.0  # seconds that a server may take to end once it has said that it will
+_END = 10.0  # seconds that a server may take to end once it has agreed to
 _ANSWER = 15.0  # seconds a server may take for a short answer: while it imports torch, its event loop gets few turns
 
 
 class EngineClient:
-    """An `Engine` (see `protocol`) over the Unix socket of this home's server. idle: seconds without a request until a
-    server it starts ends."""
+    """An `Engine` (see `protocol`) over the Unix socket of this home's server."""
 
-    def __init__(self, idle: float = launch.IDLE) -> None:
+    def __init__(self, idle: float = launch.IDLE_SECONDS) -> None:
+        """idle: seconds without a request after which a server that it starts ends."""
         self._idle = idle
         self._http: httpx.AsyncClient | None = None
         self._socket: Path | None = None
@@ -50,7 +50,7 @@ class EngineClient:
         except EngineError:
             if await asyncio.to_thread(launch.engine_running):
                 raise
-            return None  # it ended between the look and the question
+            return None  # it ended just before the request
         found: EngineStatus = _decode(reply, EngineStatus)
         return found
 
@@ -109,14 +109,14 @@ class EngineClient:
         socket = await asyncio.to_thread(launch.find_engine)
         if socket is not None:
             await self._send(socket, "POST", "/suiron/shutdown", {})
-            for _ in range(int(_END / _POLL)):  # it says yes first and ends then
+            for _ in range(int(_END / _POLL)):  # it replies first and then ends
                 if await asyncio.to_thread(launch.find_engine) != socket:
                     break
                 await asyncio.sleep(_POLL)
         await self.close()
 
     async def close(self) -> None:
-        """Give back the connections; the server goes on. The client can be used again."""
+        """Close the connections; the server goes on. The client can be used again."""
         if self._http is not None:
             await self._http.aclose()
             self._http = None
@@ -127,7 +127,7 @@ class EngineClient:
         pid = await asyncio.to_thread(launch.start_engine, self._idle)
         for _ in range(int(_START / _POLL)):
             await asyncio.sleep(_POLL)
-            # Whichever engine answers is right: another terminal may have started one at the same moment, and then ours
+            # Any engine that answers will do: another terminal may have started one at the same moment, and then ours
             # has ended.
             found = await asyncio.to_thread(launch.find_engine)
             if found is not None:
@@ -135,16 +135,16 @@ class EngineClient:
             status = launch.exit_status(pid)
             if status not in (None, launch.AlreadyRunning.exit_code):
                 how = f"signal {-status}" if status < 0 else f"status {status}"
-                said = await asyncio.to_thread(launch.last_words)
+                said = await asyncio.to_thread(launch.last_log_line)
                 raise EngineError(
                     f"the inference server ended at its start ({how}): {said}",
                     str(launch.log_path()),
-                    "Its log says more",
+                    "Read its log",
                 )
         raise EngineError(
             f"the inference server did not start within {_START:g} seconds",
             str(launch.log_path()),
-            "Its log may say why",
+            "Read its log",
         )
 
     async def _client(self, socket: Path) -> httpx.AsyncClient:
@@ -171,14 +171,14 @@ class EngineClient:
             what = f"the inference server did not answer within {_ANSWER:g} seconds"
             raise EngineError(what, str(socket), "Wait, or end it and ask again") from error
         except httpx.TransportError as error:
-            raise EngineError("the inference server is gone", str(socket), "Try again: it is started anew") from error
+            raise EngineError("the inference server is gone", str(socket), "Try again: a new server starts") from error
         if reply.is_error:
             raise _error(reply.content)
         return reply.content
 
     @asynccontextmanager
     async def _stream(self, socket: Path, path: str, body: Any, when: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The reply's lines as they come. A server that dies raises an EngineError that says `when`."""
+        """The reply's lines as they come. A server that dies raises an EngineError that says `when` it did."""
         client = await self._client(socket)
         import httpx
 
@@ -196,7 +196,7 @@ class EngineClient:
         raise EngineError(
             f"the inference server ended {when}",
             str(launch.log_path()),
-            "Ask again: it is started anew; its log may say why it ended",
+            "Ask again: a new server starts; the log may say why the old one ended",
         )
 
 
@@ -207,8 +207,8 @@ def _import_httpx() -> Any:
 
 
 async def _lines(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Lines without their newline, empty ones left out. (httpx's own also breaks at U+2028 and U+0085, which stand bare
-    inside JSON.)"""
+    """Lines without their newline, empty ones left out. (httpx's own method also breaks at U+2028 and U+0085, which
+    JSON may contain.)"""
     rest = b""
     async for block in blocks:
         *lines, rest = (rest + block).split(b"\n")
@@ -256,23 +256,19 @@ def _items(chunk: dict[str, Any]) -> list[Piece | Finish]:
 def _encode(body: Any) -> bytes:
     try:
         return msgspec.json.encode(body)
-    except (
-        UnicodeEncodeError
-    ) as error:  # bytes of a command line or a file's name, which Python carries as lone surrogates
+    except UnicodeEncodeError as error:  # bytes of a command line or a file's name, which Python has as lone surrogates
         raise UsageError(
-            "the text holds bytes that are no UTF-8", repr(error.object)[:80], "Write it in UTF-8"
+            "the text holds bytes that are not UTF-8", repr(error.object)[:80], "Write it in UTF-8"
         ) from error
 
 
 def _error(body: bytes) -> SuironError:
-    """The error that a reply describes: the asker's own mistakes as UsageError, all others as EngineError."""
-    shown = _decode(body, dict[str, Any]).get("error", {})
-    parts = shown.get("suiron") or (
-        str(shown.get("message", "the inference server refused the request")).rstrip("."),
-        "",
-        "",
-    )
-    return (UsageError if shown.get("type") == "invalid_request_error" else EngineError)(*parts)
+    """The error that a reply describes: the client's own mistakes as UsageError, all others as EngineError."""
+    described = _decode(body, dict[str, Any]).get("error", {})
+    message = str(described.get("message", "the inference server refused the request")).rstrip(".")
+    parts = described.get("suiron") or (message, "", "")
+    is_usage_error = described.get("type") == "invalid_request_error"
+    return UsageError(*parts) if is_usage_error else EngineError(*parts)
 
 
 def _decode(body: bytes, kind: Any) -> Any:
@@ -280,7 +276,7 @@ def _decode(body: bytes, kind: Any) -> Any:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EngineError(
-            "the inference server said something that is not its language",
+            "the inference server sent a reply that cannot be read",
             str(launch.log_path()),
-            "End it and try again",
+            "End the server and try again",
         ) from error

@@ -12,14 +12,12 @@ import torch
 
 from core.base.errors import EngineError
 
-CHUNK_CPU = (
-    256  # prompt tokens per forward pass: between two of them a stop is heeded, and on a CPU one takes about a second
-)
+# Prompt tokens per forward pass. A stop is obeyed between two passes; on a CPU one takes about a second.
+CHUNK_CPU = 256
 CHUNK_CUDA = 2048
-_GREEDY_BELOW = (
-    1e-4  # a temperature this small divides the scores beyond what a float holds; the limit it approaches is greedy
-)
-_HEAD = 1024  # tokens looked at before the whole vocabulary is sorted for top-p
+# A smaller temperature divides the scores beyond the range of a float; the limit it approaches is greedy.
+_GREEDY_BELOW = 1e-4
+_HEAD = 1024  # most likely tokens, tried before the whole vocabulary is sorted for top-p
 
 
 class Stepper(Protocol):
@@ -31,8 +29,8 @@ class Stepper(Protocol):
 
 
 class CachedStepper:
-    """The plain stepper: one forward pass of a Transformers causal model a call, over the growing cache that the model
-    itself makes."""
+    """The plain stepper: one forward pass of a Transformers causal model per call, over the growing cache that the
+    model itself makes."""
 
     def __init__(self, model: Any) -> None:
         # PEFT's outermost wrapper only adds per-call work: the adapter's layers sit inside the base model.
@@ -41,11 +39,11 @@ class CachedStepper:
         self._cache: Any = None
         self._options: dict[str, Any] = {"use_cache": True, "return_dict": True}
         if "logits_to_keep" in inspect.signature(self._model.forward).parameters:
-            self._options["logits_to_keep"] = (
-                1  # else a prompt of n tokens makes n rows of scores, of which one is used
-            )
+            # else a prompt of n tokens makes n rows of scores, of which one is used
+            self._options["logits_to_keep"] = 1
 
     def feed(self, ids: Sequence[int]) -> torch.Tensor:
+        """See `Stepper`."""
         with torch.inference_mode():
             fed = torch.tensor([ids], device=self._device)
             out = self._model(input_ids=fed, past_key_values=self._cache, **self._options)
@@ -55,10 +53,10 @@ class CachedStepper:
 
 
 class Sampler:
-    """Chooses the next token from its scores: the best one at temperature 0, else drawn from the nucleus of mass
-    `top_p`.
+    """Chooses the next token from the scores: the best one at temperature 0, else one drawn from the nucleus of mass
+    `top_p` (Holtzman et al., 2020, https://arxiv.org/abs/1904.09751).
 
-    With the same seed, scores and device it draws the same tokens. Without a seed it takes one at random.
+    With the same seed, scores and device it draws the same tokens. Without a seed it uses a random one.
     """
 
     def __init__(
@@ -73,14 +71,14 @@ class Sampler:
             self._generator.manual_seed(seed)
 
     def choose(self, scores: torch.Tensor) -> int:
-        """The chosen token. scores: (vocabulary,), float32. Raises EngineError where they are not numbers."""
+        """The chosen token. scores: float32, shape (vocabulary,). Raises EngineError where they are not finite."""
         with torch.inference_mode():
-            best = scores.argmax()  # NaN counts as the greatest: one look at the best finds it
+            best = scores.argmax()  # NaN counts as the greatest, so checking the best one is enough
             if not torch.isfinite(scores[best]):
                 raise EngineError(
                     "the model's scores are not numbers",
                     "",
-                    "Its weights are damaged or its training diverged: load another",
+                    "Its weights are damaged or its training diverged: load another model",
                 )
             if self.greedy:
                 return int(best)
@@ -88,16 +86,18 @@ class Sampler:
             tokens = None
             if self._top_p < 1.0:
                 chances, tokens = _nucleus(chances, self._top_p)
-            # The exponential race: argmax of p/e, e ~ Exp(1), falls on i with chance p_i; no normalising, no wait for
-            # the device as in multinomial.
+            # The exponential race: argmax of p/e with e ~ Exp(1) is i with probability p_i. It needs no normalising
+            # and, unlike multinomial, no wait for the device.
             race = torch.empty_like(chances).exponential_(1.0, generator=self._generator)
             winner = (chances / race).argmax()
             return int(winner if tokens is None else tokens[winner])
 
 
 def _nucleus(chances: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """The fewest most likely tokens whose chances add up to `top_p` or more, at least one: (chances, tokens), most
-    likely first."""
+    """The fewest most likely tokens whose probabilities add up to `top_p` or more, at least one, most likely first.
+
+    chances: probabilities, float32, shape (vocabulary,). Returns probabilities and token ids, both of shape (kept,).
+    """
     head = min(_HEAD, chances.numel())
     values, tokens = torch.topk(chances, head)
     if head < chances.numel() and float(values.sum()) < top_p:
@@ -108,13 +108,8 @@ def _nucleus(chances: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.T
 
 
 class Decoding:
-    """One sequence's decoding. Iterate it once for the new tokens (the end-of-sequence token is not among them); then
-    read how it went.
-
-    reason: `end` (one of `stop_ids` came), `length` (`limit` tokens were made), `stopped` (`stopped()` said so, asked
-    between two chunks of the prompt and before every token). prefill, first_token, total: seconds since the first chunk
-    was fed. fed: tokens of the prompt.
-    """
+    """The decoding of one sequence. Iterate it once for the new tokens (the end-of-sequence token is not among them);
+    then read how it went."""
 
     def __init__(
         self,
@@ -127,18 +122,25 @@ class Decoding:
         stopped: Callable[[], bool],
         chunk: int,
     ) -> None:
+        """limit: the most new tokens. stopped: asked between two chunks of the prompt and before every token. chunk:
+        prompt tokens per forward pass. Raises EngineError for an empty prompt."""
         if not prompt:
-            raise EngineError("there is nothing to go on from: the prompt has no tokens", "", "Write an instruction")
+            raise EngineError("the prompt has no tokens", "", "Write an instruction")
         self._stepper, self._prompt, self._sampler = stepper, prompt, sampler
         self._limit, self._stop_ids, self._stopped, self._chunk = limit, stop_ids, stopped, chunk
         self.reason: Literal["end", "length", "stopped"] = "stopped"
-        self.fed, self.tokens = len(prompt), 0
+        """end: one of `stop_ids` came. length: `limit` tokens were made. stopped: `stopped()` said so."""
+        self.fed = len(prompt)
+        """Tokens of the prompt."""
+        self.tokens = 0
+        """New tokens so far."""
         self.prefill = self.first_token = self.total = 0.0
+        """Seconds from feeding the first chunk until the prompt was fed, the first token was chosen, and the end."""
 
     @property
     def rate(self) -> float:
-        """Tokens a second after the first one; of a single token, its share of the whole time. The end-of-sequence
-        token took its time too."""
+        """Tokens per second after the first one; for a single token, over the whole time. The end-of-sequence token
+        counts, because it took its time too."""
         made = self.tokens + (self.reason == "end")
         if made > 1 and self.total > self.first_token:
             return (made - 1) / (self.total - self.first_token)

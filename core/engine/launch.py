@@ -1,9 +1,9 @@
-"""Where the engine lives: its socket, its lock, its log; starting it detached and finding the one that runs. Light: no
-HTTP, no torch.
+"""The engine's socket, lock and log; starting an engine detached and finding the one that runs. Light: no HTTP, no
+torch.
 
-One engine per home and host. It holds a lock on `<home>/engine/<host>.lock` for life and writes into it where its
-socket is, so that it is found whatever the finder's own environment says. The kernel drops the lock with the process,
-however it ends: what a `kill -9` leaves behind is only a file, and whoever takes the lock next may remove it.
+One engine per home and host. It keeps a lock on `<home>/engine/<host>.lock` for life and writes its socket's path into
+that file, so that it is found whatever the finder's own environment says. The kernel drops the lock with the process,
+however it ends: a `kill -9` leaves only a file behind, and whoever takes the lock next may remove it.
 """
 
 from __future__ import annotations
@@ -28,31 +28,35 @@ from core.base.child import environment
 from core.base.errors import EngineError
 from core.base.files import private_dir
 
-IDLE = 1800.0  # seconds without a request after which the engine ends
+IDLE_SECONDS = 1800.0  # seconds without a request after which the engine ends
 PATH_LIMIT = 103 if sys.platform == "darwin" else 107  # bytes of a Unix socket's path, without its closing NUL
-_LOG_LIMIT = 1_000_000  # bytes; a larger log is begun anew when an engine is started
+_LOG_LIMIT = 1_000_000  # bytes; a larger log is removed when an engine is started
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
-class Address(msgspec.Struct, frozen=True):
-    """What the lock file says of the engine that holds it, or of the last one that did."""
+class EngineAddress(msgspec.Struct, frozen=True):
+    """What the lock file says about the engine that has the lock, or had it last."""
 
     pid: int
+    """Its process."""
     socket: str
+    """The path of its socket."""
 
 
 def engine_folder() -> Path:
+    """The private folder of this home's engine, made if needed."""
     return private_dir(folders.home() / "engine")
 
 
 def log_path() -> Path:
+    """The engine's log."""
     return engine_folder() / "engine.log"
 
 
 def socket_path() -> Path:
     """Where an engine for this home makes its socket: in the session's runtime folder if there is a private one, else
-    in the home, else, where that path is too long for a socket, in a private folder beside other temporary files.
-    Raises EngineError where none will do."""
+    in the home, else, where that path is too long for a socket, in a private folder among the temporary files. Raises
+    EngineError where every path is too long."""
     name = _name()
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if runtime and is_private(Path(runtime)):
@@ -73,28 +77,29 @@ def socket_path() -> Path:
 
 
 def find_engine() -> Path | None:
-    """The socket of the engine that runs for this home, or None. Asks the socket itself, which takes well under a
+    """The socket of the engine that runs for this home, or None. Connects to it, which takes well under a
     millisecond."""
     address = _read_address()
     if address is None:
         return None
     path = Path(address.socket)
-    # A socket in a folder that others may write to could be anybody's: a temporary folder that was cleaned and taken by
-    # someone else, say.
+    # A socket in a folder that others may write to could be anybody's, for example in a temporary folder that was
+    # cleaned and then taken by someone else.
     if not is_private(path.parent):
         return None
     return path if _answers(path) else None
 
 
 def engine_running() -> bool:
+    """Whether an engine runs for this home."""
     return find_engine() is not None
 
 
-def start_engine(idle: float = IDLE) -> int:
+def start_engine(idle: float = IDLE_SECONDS) -> int:
     """Start an engine as a process of its own (own session, own log, no pipe to anyone) and return its process id,
-    without waiting for it.
+    without waiting for it. idle: seconds without a request after which it ends.
 
-    Where one runs already, the new one sees that and ends with status 75. Raises EngineError where no process can be
+    Where one runs already, the new one notices and ends with status 75. Raises EngineError where no process can be
     started.
     """
     try:
@@ -125,8 +130,8 @@ def exit_status(pid: int) -> int | None:
     return None if process is None else process.poll()
 
 
-def last_words() -> str:
-    """The last line of the engine's log that says something. Foreign text."""
+def last_log_line() -> str:
+    """The last line of the engine's log that is not empty. Foreign text."""
     try:
         with open(log_path(), "rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
@@ -137,7 +142,7 @@ def last_words() -> str:
 
 
 def is_private(folder: Path) -> bool:
-    """Whether `folder` is a real folder (no link) of this user's that no one else can enter."""
+    """Whether `folder` is a real folder (not a link), belongs to this user, and is closed to everybody else."""
     try:
         found = folder.lstat()
     except OSError:
@@ -149,17 +154,17 @@ def is_private(folder: Path) -> bool:
 
 
 class AlreadyRunning(EngineError):
-    """Another engine holds this home."""
+    """Another engine already runs for this home."""
 
     exit_code = 75  # EX_TEMPFAIL
 
 
 @contextmanager
-def residence(path: Path | None = None) -> Iterator[socket.socket]:
-    """Take this home's lock, and listen on a Unix socket at `path` (default: `socket_path()`): its folder 0700, the
-    socket 0600.
+def claim_engine(path: Path | None = None) -> Iterator[socket.socket]:
+    """Take this home's lock and listen on a Unix socket at `path` (default: `socket_path()`), its folder with mode
+    0700, the socket with 0600.
 
-    Both are given back at the end of the block. Raises AlreadyRunning, or EngineError where the place will not do.
+    Both are released at the end of the block. Raises AlreadyRunning, or EngineError where the socket cannot be made.
     """
     path = (path or socket_path()).absolute()
     lock = os.open(_lock_path(), os.O_RDWR | os.O_CREAT, 0o600)
@@ -172,7 +177,7 @@ def residence(path: Path | None = None) -> Iterator[socket.socket]:
             ) from error
         with _listener(path) as listener:
             os.ftruncate(lock, 0)
-            os.pwrite(lock, msgspec.json.encode(Address(pid=os.getpid(), socket=str(path))), 0)
+            os.pwrite(lock, msgspec.json.encode(EngineAddress(pid=os.getpid(), socket=str(path))), 0)
             try:
                 yield listener
             finally:
@@ -187,7 +192,7 @@ def _listener(path: Path) -> socket.socket:
         raise EngineError(
             f"the path is longer than the {PATH_LIMIT} bytes a socket may have",
             str(path),
-            "Name a shorter one with --socket",
+            "Choose a shorter one with --socket",
         )
     listener = socket.socket(socket.AF_UNIX)
     try:
@@ -196,10 +201,12 @@ def _listener(path: Path) -> socket.socket:
             raise EngineError(
                 "the socket's folder is open to other users",
                 str(path.parent),
-                "Name one that is yours and has mode 0700",
+                "Choose a folder of your own with mode 0700",
             )
-        if _answers(path):  # of another home: two of them were given one --socket
-            raise AlreadyRunning("another server listens on this socket", str(path), "Name another place with --socket")
+        if _answers(path):  # an engine of another home that was given the same --socket
+            raise AlreadyRunning(
+                "another server listens on this socket", str(path), "Choose another path with --socket"
+            )
         if path.is_socket():
             path.unlink()  # left by an engine that was killed
         listener.bind(str(path))
@@ -208,7 +215,7 @@ def _listener(path: Path) -> socket.socket:
     except OSError as error:
         listener.close()
         raise EngineError(
-            f"the socket cannot be made ({error.strerror})", str(path), "Name another place with --socket"
+            f"the socket cannot be made ({error.strerror})", str(path), "Choose another path with --socket"
         ) from error
     except BaseException:
         listener.close()
@@ -226,9 +233,9 @@ def _answers(path: Path) -> bool:
     return True
 
 
-def _read_address() -> Address | None:
+def _read_address() -> EngineAddress | None:
     try:
-        return msgspec.json.decode(_lock_path().read_bytes(), type=Address)
+        return msgspec.json.decode(_lock_path().read_bytes(), type=EngineAddress)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 

@@ -1,7 +1,7 @@
-"""One model, one worker thread, many askers: loads and answers take turns in the order they came.
+"""One model, one worker thread, many clients: loads and answers take turns in the order they came.
 
-The event loop's side lives here (statuses, streams, stops); what runs in the thread is `resident` (loading) and
-whatever an asker hands in. One thread, because switching the adapter off is a flag of the module: two answers at once
+This is the event loop's side (statuses, streams, stops); in the thread run `resident_model` (loading) and the work that
+a client's request hands in. One thread, because switching the adapter off is a flag of the module: two answers at once
 would read each other's.
 """
 
@@ -25,29 +25,30 @@ from core.base.safe_text import safe_line
 from core.engine.protocol import EngineStatus
 
 if TYPE_CHECKING:
-    from core.engine.resident_model import Resident
+    from core.engine.resident_model import ResidentModel
     from core.models.loading import LoadedModel
 
 T = TypeVar("T")
-Stopped = Callable[[], bool]
-Work = Callable[["LoadedModel", Stopped], Generator[T, None, None]]
+StopCheck = Callable[[], bool]
+"""Whether the answer is to end; asked before every token."""
+AnswerWork = Callable[["LoadedModel", StopCheck], Generator[T, None, None]]
+"""Checks a request and returns the iterator of its answer's parts; both run in the worker thread."""
 
 _log = logging.getLogger("suiron.engine")
 _EARLY_STOPS = 64  # stops kept for answers that have not arrived yet
 
 
-class Holder:
-    """Make it inside a running event loop; all methods belong to that loop's thread."""
+class ModelWorker:
+    """Owns the worker thread and its queue. Make it inside a running event loop; call its methods in that loop's
+    thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._resident: Resident | None = (
-            None  # made in the worker thread: it imports torch, and the loop must answer meanwhile
-        )
-        self._trouble: SuironError | None = EngineError(
-            "no model is loaded", "", "Load one first"
-        )  # the worker's: why it cannot answer
+        # Made in the worker thread: it imports torch, and the loop must answer meanwhile.
+        self._resident: ResidentModel | None = None
+        # The worker's: why it cannot answer.
+        self._trouble: SuironError | None = EngineError("no model is loaded", "", "Load one first")
         self._status = EngineStatus(state="empty", message="no model is loaded", pid=os.getpid())
         self._watchers: set[asyncio.Event] = set()
         self._stops: dict[str, threading.Event] = {}
@@ -56,12 +57,13 @@ class Holder:
         self._last_used = time.monotonic()
         threading.Thread(target=self._work, name="model", daemon=True).start()
 
-    # -- what is held --
+    # -- what is loaded --
 
     @property
     def status(self) -> EngineStatus:
+        """What is loaded, or being loaded."""
         memory = None
-        with contextlib.suppress(EngineError):  # nothing is loaded, or the worker is giving it back this moment
+        with contextlib.suppress(EngineError):  # nothing is loaded, or the worker is unloading it at this moment
             memory = self._resident.memory_gib() if self._resident is not None else None
         return msgspec.structs.replace(self._status, memory_gib=memory)
 
@@ -72,20 +74,23 @@ class Holder:
 
     @property
     def idle_seconds(self) -> float:
+        """Seconds since the worker last had something to do."""
         return 0.0 if self.busy else time.monotonic() - self._last_used
 
     def load(self, model: str, adapter: str) -> asyncio.Future[EngineStatus]:
         """Queue the load; the future's result is the status it ended with, `ready` or `failed`. It never raises."""
         done: asyncio.Future[EngineStatus] = self._loop.create_future()
-        held = self._status.state == "ready" and self._resident is not None and self._resident.holds(model, adapter)
-        if self._pending > 0 or not held:
-            waiting = "waits for the answer in progress" if self._pending else "loading"
-            self._set(EngineStatus(state="loading", model=model, adapter=adapter, message=waiting, pid=os.getpid()))
+        ready = self._status.state == "ready" and self._resident is not None
+        loaded = ready and self._resident is not None and self._resident.has_loaded(model, adapter)
+
+        def loading(message: str) -> EngineStatus:
+            return EngineStatus(state="loading", model=model, adapter=adapter, message=message, pid=os.getpid())
+
+        if self._pending > 0 or not loaded:
+            self._set(loading("waits for the answer in progress" if self._pending else "loading"))
 
         def report(message: str) -> None:
-            self._post(
-                self._set, EngineStatus(state="loading", model=model, adapter=adapter, message=message, pid=os.getpid())
-            )
+            self._post(self._set, loading(message))
 
         def job() -> None:
             status = self._load(model, adapter, report)
@@ -102,9 +107,7 @@ class Holder:
         try:
             while not until.done():
                 changed.clear()
-                if (
-                    self._status.state == "loading"
-                ):  # else it is how an earlier load ended, which this one only waited for
+                if self._status.state == "loading":  # else it is how an earlier load ended, before this one began
                     yield self.status
                 waiter = asyncio.ensure_future(changed.wait())
                 either: set[asyncio.Future[Any]] = {waiter, until}
@@ -117,13 +120,12 @@ class Holder:
 
     # -- answers --
 
-    async def ask(self, answer_id: str, work: Work[T]) -> Answer[T]:
-        """Queue `work` and wait until it has begun: it is called in the worker thread with the model and a flag to
-        heed, checks what it was given and returns the iterator of the answer's parts. What it raises before it returns,
-        this raises."""
+    async def ask(self, answer_id: str, work: AnswerWork[T]) -> AnswerStream[T]:
+        """Queue `work` and wait until it has begun. It is called in the worker thread with the model and a check for
+        stops; what it raises before it returns, this raises. Raises UsageError for an id that is in use."""
         if answer_id in self._stops:
             raise UsageError("an answer with this id is already in progress", answer_id, "Choose another id")
-        answer: Answer[T] = Answer(self, answer_id)
+        answer: AnswerStream[T] = AnswerStream(self, answer_id)
         self._stops[answer_id] = answer.stop
         if answer_id in self._early:
             answer.stop.set()
@@ -149,7 +151,12 @@ class Holder:
         stop.set()
         return True
 
+    def forget_answer(self, answer_id: str) -> None:
+        """The id is free again."""
+        self._stops.pop(answer_id, None)
+
     def stop_all(self) -> None:
+        """End every answer."""
         for stop in self._stops.values():
             stop.set()
 
@@ -181,23 +188,22 @@ class Holder:
             self._post(self._settled)
 
     def _post(self, call: Callable[..., None], *args: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody is left to tell
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody listens any more
             self._loop.call_soon_threadsafe(call, *args)
 
     def _load(self, model: str, adapter: str, report: Callable[[str], None]) -> EngineStatus:
         try:
             if self._resident is None:
                 report("importing the libraries")
-                from core.engine.resident_model import Resident
+                from core.engine.resident_model import ResidentModel
 
-                self._resident = Resident()
+                self._resident = ResidentModel()
             self._resident.load(model, adapter, report)
             self._trouble, backend = None, self._resident.loaded.backend
         except Exception as error:
             self._trouble = trouble = _explain(error, model)
-            _log.error(
-                "the model is not loaded: %s", safe_line(str(trouble))
-            )  # who started a server by hand reads its log alone
+            # for the user who started the server by hand and sees only its log
+            _log.error("the model is not loaded: %s", safe_line(str(trouble)))
             return EngineStatus(
                 state="failed",
                 model=model,
@@ -210,7 +216,7 @@ class Holder:
             state="ready", model=model, adapter=adapter, backend=str(backend), message="ready", pid=os.getpid()
         )
 
-    def _answer(self, answer: Answer[T], work: Work[T]) -> None:
+    def _answer(self, answer: AnswerStream[T], work: AnswerWork[T]) -> None:
         try:
             if self._trouble is not None or self._resident is None:
                 raise self._trouble or EngineError("no model is loaded")
@@ -229,20 +235,22 @@ class Holder:
 _BEGUN, _DONE = object(), object()
 
 
-class Answer(Generic[T]):
-    """An answer in progress: iterate it for its parts. `close` ends it in the worker too, and is called by whoever
-    asked, always."""
+class AnswerStream(Generic[T]):
+    """An answer in progress: iterate it for its parts. Whoever asked always calls `close`, which ends it in the worker
+    too."""
 
-    def __init__(self, holder: Holder, answer_id: str) -> None:
+    def __init__(self, worker: ModelWorker, answer_id: str) -> None:
         self.id = answer_id
         self.stop = threading.Event()
-        self._holder = holder
+        self._worker = worker
         self._parts: asyncio.Queue[Any] = asyncio.Queue()
 
     def put(self, part: Any) -> None:
+        """Add a part, or an error to raise."""
         self._parts.put_nowait(part)
 
     async def begin(self) -> None:
+        """Wait until the work has begun; raises what it raised before."""
         await self._next()
 
     async def __aiter__(self) -> AsyncIterator[T]:
@@ -250,8 +258,9 @@ class Answer(Generic[T]):
             yield part
 
     def close(self) -> None:
+        """End the answer."""
         self.stop.set()
-        self._holder._stops.pop(self.id, None)
+        self._worker.forget_answer(self.id)
 
     async def _next(self) -> Any:
         part = await self._parts.get()
@@ -261,13 +270,12 @@ class Answer(Generic[T]):
 
 
 def _explain(error: Exception, model: str) -> SuironError:
-    """The error as one with three parts. What nobody foresaw goes into the log whole."""
+    """The error in three parts. An unexpected one goes into the log with its traceback."""
     if isinstance(error, SuironError):
         return error
-    _log.error("unforeseen", exc_info=error)
-    if (
-        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    ):  # torch's own, without importing torch here
+    _log.error("unexpected error", exc_info=error)
+    out_of_memory = type(error).__name__ == "OutOfMemoryError"  # torch's own, without importing torch here
+    if isinstance(error, MemoryError) or out_of_memory:
         return ModelError(
             "memory ran out", model, "Choose a smaller model or a shorter prompt, or end what else uses the memory"
         )

@@ -1,8 +1,8 @@
-"""The OpenAI API's words: what requests may say, and the shapes of answers, chunks and errors. Knows nothing of models
-or sockets.
+"""The OpenAI API: what requests may say, and the shapes of answers, chunks and errors. Knows nothing of models or
+sockets.
 
-Suiron's own additions stand under the key `suiron` of a request and of the last chunk, where other clients and servers
-do not look.
+Suiron's own additions are under the key `suiron` of a request and of the last chunk, where other clients and servers do
+not look.
 """
 
 from __future__ import annotations
@@ -24,66 +24,93 @@ _Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
-class TextPart(msgspec.Struct, frozen=True):
+class TextContentPart(msgspec.Struct, frozen=True):
     """A part of a message's content; only text is understood."""
 
     type: Literal["text"]
+    """The kind of part."""
     text: str
+    """Its text."""
 
 
 class Message(msgspec.Struct, frozen=True):
+    """A message of a conversation."""
+
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    """Who wrote it."""
+    content: str | list[TextContentPart]
+    """What it says."""
 
     @property
     def text(self) -> str:
+        """The content as one text."""
         return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
 
 
-class Extension(msgspec.Struct, frozen=True, kw_only=True):
-    """`suiron` in a request. template: a name of core.templates.template; the one user message is then its instruction
-    and `input` its input, and `language` (as a row's syslang) chooses its version; it may be one of Suiron's or the
-    user's own, lie beside the data set `data`, or be kept with the run whose adapter is loaded. tuned: with the
-    adapter, or the base model beneath it (default: what `model` names). id: what /suiron/stop will call this answer.
-    holds: the model and the adapter's folder that the asker had loaded; where another asker has loaded others since,
-    the request is refused."""
+class SuironExtension(msgspec.Struct, frozen=True, kw_only=True):
+    """The key `suiron` of a request."""
 
     input: str = ""
+    """The input of the row; the one user message is its instruction. Only with `template`."""
     language: str = ""
+    """As a row's syslang; it chooses the version of the template."""
     template: str | None = None
+    """The name of a template: one of Suiron's, the user's own, one beside the data set `data`, or one kept with the run
+    whose adapter is loaded. None: the model's own chat template."""
     data: str = ""
+    """The data set beside which the template may be."""
     tuned: bool | None = None
+    """Ask with the adapter, or the base model beneath it. None: what `model` names."""
     drop_empty_input: bool = False
+    """Whether an empty input loses its heading."""
     id: _Id | None = None
+    """What /suiron/stop will call this answer; None draws an id."""
     holds: tuple[str, str] | None = None
+    """The model and the adapter's folder that the client has loaded. The request is refused where another client has
+    loaded something else since."""
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What both kinds of request share. Fields that would change the answer and are not understood are refused, not
-    ignored."""
+    """What both kinds of request share, as OpenAI's API has it. Fields that would change the answer and are not
+    supported are refused, not ignored."""
 
     model: str = ""
+    """A name from /v1/models; empty: what is loaded."""
     stream: bool = False
+    """Answer with server-sent events."""
     stream_options: dict[str, Any] | None = None
+    """`include_usage` adds an event with token counts."""
     max_tokens: _Count | None = None
+    """The most tokens of the answer; None: as many as the context has room for."""
     temperature: _Temperature | None = 1.0
+    """0 is greedy."""
     top_p: _TopP | None = 1.0
+    """Probability mass of the tokens that are sampled from."""
     seed: _Seed | None = None
+    """Makes sampling repeatable."""
     n: int | None = 1
+    """Answers to one request; only 1 is supported."""
     stop: str | list[str] | None = None
+    """Not supported."""
     logprobs: bool | int | None = None
+    """Not supported."""
     frequency_penalty: float | None = 0.0
+    """Not supported."""
     presence_penalty: float | None = 0.0
+    """Not supported."""
     logit_bias: dict[str, float] | None = None
-    suiron: Extension = Extension()
+    """Not supported."""
+    suiron: SuironExtension = SuironExtension()
+    """Suiron's own additions."""
 
     @property
     def include_usage(self) -> bool:
+        """Whether the stream ends with token counts."""
         return bool((self.stream_options or {}).get("include_usage"))
 
-    def foreign(self) -> list[str]:
-        """The names of fields that ask for something this server does not do."""
-        asked = (
+    def unsupported_fields(self) -> list[str]:
+        """The names of fields that ask for something this server does not support."""
+        fields = (
             ("n", self.n not in (None, 1)),
             ("stop", bool(self.stop)),
             ("logprobs", bool(self.logprobs)),
@@ -91,17 +118,23 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
             ("presence_penalty", bool(self.presence_penalty)),
             ("logit_bias", bool(self.logit_bias)),
         )
-        return [name for name, given in asked if given]
+        return [name for name, is_set in fields if is_set]
 
 
 class ChatRequest(_Request, frozen=True, kw_only=True):
-    messages: Annotated[list[Message], msgspec.Meta(min_length=1)]
-    max_completion_tokens: _Count | None = None
-    tools: list[Any] | None = None
-    response_format: dict[str, Any] | None = None
+    """A request to /v1/chat/completions."""
 
-    def foreign(self) -> list[str]:
-        names = _Request.foreign(self)
+    messages: Annotated[list[Message], msgspec.Meta(min_length=1)]
+    """The conversation so far."""
+    max_completion_tokens: _Count | None = None
+    """The most tokens of the answer; counts before `max_tokens`."""
+    tools: list[Any] | None = None
+    """Not supported."""
+    response_format: dict[str, Any] | None = None
+    """Only text is supported."""
+
+    def unsupported_fields(self) -> list[str]:
+        names = _Request.unsupported_fields(self)
         if self.tools:
             names.append("tools")
         if self.response_format and self.response_format.get("type") != "text":
@@ -110,21 +143,26 @@ class ChatRequest(_Request, frozen=True, kw_only=True):
 
 
 class CompletionRequest(_Request, frozen=True, kw_only=True):
+    """A request to /v1/completions."""
+
     prompt: str | Annotated[list[str], msgspec.Meta(min_length=1, max_length=1)]
+    """The text to continue."""
     echo: bool = False
+    """Not supported."""
 
     @property
     def text(self) -> str:
+        """The prompt as one text."""
         return self.prompt if isinstance(self.prompt, str) else self.prompt[0]
 
-    def foreign(self) -> list[str]:
-        return [*_Request.foreign(self), *(["echo"] if self.echo else [])]
+    def unsupported_fields(self) -> list[str]:
+        return [*_Request.unsupported_fields(self), *(["echo"] if self.echo else [])]
 
 
 AnyRequest = TypeVar("AnyRequest", bound=_Request)
 
 
-class Refused(Exception):
+class RefusedRequest(Exception):
     """A request that is answered with `status` and an error body."""
 
     def __init__(
@@ -139,29 +177,31 @@ class Refused(Exception):
         self.status, self.message, self.kind, self.code, self.error = status, message, kind, code, error
 
     def body(self) -> dict[str, Any]:
-        shown: dict[str, Any] = {"message": self.message, "type": self.kind, "param": None, "code": self.code}
+        """The error as OpenAI's API writes it."""
+        described: dict[str, Any] = {"message": self.message, "type": self.kind, "param": None, "code": self.code}
         if self.error is not None:
-            shown["suiron"] = [self.error.what, self.error.where, self.error.do]
-        return {"error": shown}
+            described["suiron"] = [self.error.what, self.error.where, self.error.do]
+        return {"error": described}
 
 
-def refusal(error: SuironError) -> Refused:
-    """The answer to a request that met `error`: the asker's own mistakes are 400, all others 503 (another request may
+def refusal_of(error: SuironError) -> RefusedRequest:
+    """The reply to a request that met `error`: the client's own mistakes are 400, all others 503 (another request may
     succeed)."""
     if isinstance(error, UsageError):
-        return Refused(400, str(error), error=error)
-    return Refused(
-        503, str(error), "server_error", "model_not_ready" if isinstance(error, EngineError) else "model_failed", error
-    )
+        return RefusedRequest(400, str(error), error=error)
+    code = "model_not_ready" if isinstance(error, EngineError) else "model_failed"
+    return RefusedRequest(503, str(error), "server_error", code, error)
 
 
-def parse(body: bytes, kind: type[AnyRequest]) -> AnyRequest:
-    """The request in `body`. Raises Refused naming the field that is wrong."""
-    request = decode(body, kind)
-    foreign = request.foreign()
-    if foreign:
-        raise Refused(
-            400, f"This server does not understand {', '.join(foreign)}: leave it out.", code="unsupported_parameter"
+def parse_request(body: bytes, kind: type[AnyRequest]) -> AnyRequest:
+    """The request in `body`. Raises RefusedRequest that names the wrong field."""
+    request = decode_body(body, kind)
+    unsupported = request.unsupported_fields()
+    if unsupported:
+        raise RefusedRequest(
+            400,
+            f"This server does not support {', '.join(unsupported)}: leave it out.",
+            code="unsupported_parameter",
         )
     return request
 
@@ -169,13 +209,14 @@ def parse(body: bytes, kind: type[AnyRequest]) -> AnyRequest:
 _Any = TypeVar("_Any")
 
 
-def decode(body: bytes, kind: type[_Any]) -> _Any:
+def decode_body(body: bytes, kind: type[_Any]) -> _Any:
+    """The JSON in `body` as `kind`. Raises RefusedRequest that names the wrong field."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise Refused(400, f"The request is not right: {error}.") from error
+        raise RefusedRequest(400, f"The request is invalid: {error}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(400, f"The body is not JSON: {error}.") from error
+        raise RefusedRequest(400, f"The body is not JSON: {error}.") from error
 
 
 # -- what goes back --
@@ -184,10 +225,12 @@ _REASONS = {"end": "stop", "length": "length", "stopped": "stop", "runaway": "st
 
 
 def finish_reason(finish: Finish) -> str:
+    """OpenAI's word for why an answer ended."""
     return _REASONS[finish.reason]
 
 
-def usage(finish: Finish) -> dict[str, int]:
+def token_usage(finish: Finish) -> dict[str, int]:
+    """The token counts of an answer."""
     return {
         "prompt_tokens": finish.prompt_tokens,
         "completion_tokens": finish.tokens,
@@ -195,12 +238,13 @@ def usage(finish: Finish) -> dict[str, int]:
     }
 
 
-def delta(piece: Piece) -> dict[str, str]:
+def chat_delta(piece: Piece) -> dict[str, str]:
+    """New text of a chat's answer."""
     return {"reasoning_content" if piece.section == "reasoning" else "content": piece.text}
 
 
-class Shape:
-    """The envelopes of one answer: what every chunk and the whole share."""
+class ResponseShape:
+    """The JSON around one answer: what every chunk and the whole response share."""
 
     def __init__(self, answer_id: str, model: str, *, chat: bool) -> None:
         self._head = {"id": answer_id, "created": int(time.time()), "model": model}
@@ -225,9 +269,11 @@ class Shape:
         return made
 
     def usage_chunk(self, finish: Finish) -> dict[str, Any]:
-        return {**self.chunk({} if self._chat else ""), "choices": [], "usage": usage(finish)}
+        """The event with token counts."""
+        return {**self.chunk({} if self._chat else ""), "choices": [], "usage": token_usage(finish)}
 
     def whole(self, reasoning: str, text: str, finish: Finish) -> dict[str, Any]:
+        """The response to a request without `stream`."""
         choice: dict[str, Any] = {"index": 0, "finish_reason": finish_reason(finish), "logprobs": None}
         if self._chat:
             choice["message"] = {"role": "assistant", "content": text, "reasoning_content": reasoning or None}
@@ -238,6 +284,6 @@ class Shape:
             **self._head,
             "object": kind,
             "choices": [choice],
-            "usage": usage(finish),
+            "usage": token_usage(finish),
             "suiron": msgspec.to_builtins(finish),
         }

@@ -1,4 +1,4 @@
-"""What server and client say to each other, beyond the OpenAI API's own words. Light: no torch, no HTTP library."""
+"""What server and client exchange, beyond the OpenAI API. Light: no torch, no HTTP library."""
 
 from __future__ import annotations
 
@@ -7,96 +7,116 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from core.splitter.sections import AnswerEnding, Section
+
 FinishReason = Literal["end", "length", "stopped", "runaway"]
-Ending = Literal["complete", "in_reasoning", "runaway"]
+"""Why an answer ended. end: the end of sequence came. length: the most tokens were made, or the context is full.
+stopped: someone asked to stop. runaway: the model went on past its answer."""
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to ask. `tuned` False asks the base model beneath the adapter. temperature 0 is greedy; `seed` makes
-    sampling repeatable.
-
-    language: as a row's syslang; it chooses the version of a template that has several. data: the data set beside which
-    a template may lie.
-    """
+    """A question to the loaded model, and how to decode its answer."""
 
     instruction: str
+    """The instruction of a row, or a user's message."""
     input: str = ""
+    """The input of a row."""
     language: str = ""
+    """As a row's syslang; it chooses the version of a template that has several."""
     template: str = "alpaca-reasoning"
+    """The name of the template."""
     data: str = ""
+    """The data set beside which the template may be."""
     drop_empty_input: bool = False
+    """Whether an empty input loses its heading."""
     tuned: bool = True
+    """Ask with the adapter; False asks the base model beneath it."""
     max_tokens: int = 1024
+    """The most tokens of an answer."""
     temperature: float = 0.0
+    """0 is greedy."""
     top_p: float = 1.0
+    """Probability mass of the tokens that are sampled from, above 0 to 1."""
     seed: int | None = None
+    """Makes sampling repeatable; None draws a seed."""
 
 
 class Piece(msgspec.Struct, frozen=True, tag="piece"):
-    """New text of one section. Foreign: it passes `safe_text` before it is shown."""
+    """New text of an answer."""
 
-    section: Literal["reasoning", "response"]
+    section: Section
+    """The section that the text belongs to."""
     text: str
+    """The text. Foreign: it passes `safe_text` before it is shown."""
 
 
 class Finish(msgspec.Struct, frozen=True, tag="finish"):
-    """How an answer ended, and its timings in seconds, measured in the server from the moment this answer's prompt is
-    fed to the model.
-
-    `ending` is the splitter's. `tokens` counts the new ones without the end-of-sequence token; `tokens_per_second` is
-    the rate of those after the first, so that it does not depend on the prompt's length.
-    """
+    """How an answer ended. Its times are measured in the server from the moment the prompt is fed to the model."""
 
     reason: FinishReason
-    ending: Ending
+    """Why decoding ended."""
+    ending: AnswerEnding
+    """How the text ended, as the splitter says."""
     prompt_tokens: int
+    """Tokens of the prompt."""
     tokens: int
+    """New tokens, without the end of sequence."""
     prefill_seconds: float
+    """Until the prompt was fed."""
     first_token_seconds: float
+    """Until the first token was chosen."""
     total_seconds: float
+    """Until the end."""
     tokens_per_second: float
+    """The rate of the tokens after the first, so that it does not depend on the prompt's length."""
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
-    """What the server holds. `backend` says which library decodes, on what, and why; `message` what it is doing, or why
-    it failed."""
+    """What the server has loaded, or is loading."""
 
     state: Literal["empty", "loading", "ready", "failed"]
+    """empty: nothing was loaded yet. failed: the last load failed."""
     model: str = ""
+    """The model's name or folder."""
     adapter: str = ""
+    """The adapter's folder; empty for none."""
     backend: str = ""
+    """Which library decodes, on what device, and why."""
     message: str = ""
-    error: tuple[str, str, str] | None = None  # what, where, do: as in SuironError
+    """What the server is doing, or why a load failed."""
+    error: tuple[str, str, str] | None = None
+    """What, where, do: the parts of the SuironError of a failed load."""
     pid: int = 0
+    """The server's process."""
     memory_gib: float | None = None
+    """Memory that the loaded model takes, in GiB."""
 
 
 class Engine(Protocol):
-    """What the chat screen and the command line call: `client.EngineClient` is one, a scripted one stands in for it in
-    tests.
+    """What the chat screen and the command line call. `client.EngineClient` is one; tests use a scripted one.
 
     One answer at a time: `ask` is read to its end, or closed, before the next `ask`. Every method raises EngineError
     where the server refuses or is gone.
     """
 
     async def status(self) -> EngineStatus | None:
-        """What the server holds, or None where none runs. Starts nothing."""
+        """What the server has loaded, or None where none runs. Starts nothing."""
 
     async def ensure(self, model: str, adapter: str, on_status: Callable[[EngineStatus], None]) -> EngineStatus:
-        """Start the server if none runs, make it hold `model` with the adapter in the folder `adapter` (empty: none),
-        and wait until it does.
+        """Start the server if none runs, make it load `model` with the adapter in the folder `adapter` (empty: none),
+        and wait until it has.
 
-        `on_status` hears of every change, at most ten times a second. Raises ModelError where the model or adapter
+        `on_status` is called for every change, at most ten times a second. Raises ModelError where the model or adapter
         cannot be loaded.
         """
 
     def ask(self, question: Question) -> AsyncIterator[Piece | Finish]:
-        """The answer, piece by piece; a Finish is its last item. Leaving the iteration early ends the answer in the
+        """The answer in pieces; its last item is an AnswerFinish. Leaving the iteration early ends the answer in the
         server too."""
 
     async def stop(self) -> None:
-        """End the answer in progress within two tokens: its iteration goes on to a Finish whose reason is `stopped`.
-        Without one: nothing."""
+        """End the answer in progress within two tokens: its iteration goes on to an AnswerFinish whose reason is
+        `stopped`. Does nothing where there is no answer."""
 
     async def shutdown(self) -> None:
         """End the server, if one runs."""

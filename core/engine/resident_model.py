@@ -1,7 +1,8 @@
-"""The model in memory: one base model, and at most one adapter on it. Loads, swaps and gives back; knows nothing of
+"""The model in memory: one base model, and at most one adapter on it. Loads, swaps and unloads; knows nothing of
 requests.
 
-Everything here runs in the one thread that owns the model, except `holds`, `ready` and `memory_gib`, which only look.
+Everything here runs in the one thread that owns the model, except `has_loaded`, `ready` and `memory_gib`, which only
+read.
 """
 
 from __future__ import annotations
@@ -18,24 +19,30 @@ from core.models.loading import ADAPTER_FILES, LoadedModel, load_for_inference, 
 
 _GIB = 1 << 30
 
-Version = tuple[tuple[int, int], ...]
+AdapterVersion = tuple[tuple[int, int], ...]
+"""Modification time in nanoseconds and size in bytes of each of an adapter's files."""
 
 
-class _Adapter(msgspec.Struct, frozen=True):
-    """What is read of adapter_config.json before PEFT is trusted with the folder."""
+class _AdapterConfig(msgspec.Struct, frozen=True):
+    """What is checked of adapter_config.json before PEFT reads the folder."""
 
     peft_type: str
+    """LORA for a LoRA adapter."""
     bias: str = "none"
+    """Which of the base model's biases the adapter changes."""
 
 
-class Resident:
+class ResidentModel:
+    """The loaded model with its adapter, or nothing."""
+
     def __init__(self) -> None:
         self._loaded: LoadedModel | None = None
         self._model = self._adapter = ""
-        self._version: Version = ()
+        self._version: AdapterVersion = ()
 
     @property
     def ready(self) -> bool:
+        """Whether a model is loaded."""
         return self._loaded is not None
 
     @property
@@ -45,22 +52,19 @@ class Resident:
             raise EngineError("no model is loaded", "", "Load one first")
         return self._loaded
 
-    def holds(self, model: str, adapter: str) -> bool:
-        """Whether this is what is loaded; an adapter trained anew in the same folder is another one."""
-        return self._loaded is not None and (self._model, self._adapter, self._version) == (
-            model,
-            adapter,
-            _version(adapter),
-        )
+    def has_loaded(self, model: str, adapter: str) -> bool:
+        """Whether this is what is loaded. An adapter that was trained again in the same folder is another one."""
+        loaded = (self._model, self._adapter, self._version)
+        return self._loaded is not None and loaded == (model, adapter, _version(adapter))
 
     def load(self, model: str, adapter: str, report: Callable[[str], None]) -> None:
-        """Hold `model` with the adapter in the folder `adapter` (empty: none). The same base model is kept, its adapter
-        exchanged.
+        """Load `model` with the adapter in the folder `adapter` (empty: none). The same base model is kept and only its
+        adapter exchanged. report: called with what is being done.
 
-        After an error the base model is held without an adapter where it is certain to be unharmed, else nothing.
-        Raises ModelError.
+        Raises ModelError. After an error the base model stays loaded without an adapter where it is certain to be
+        unchanged, else nothing is loaded.
         """
-        if self.holds(model, adapter):
+        if self.has_loaded(model, adapter):
             return
         if self._loaded is None or self._model != model:
             self._forget()  # first: two models at once may not fit
@@ -84,9 +88,7 @@ class Resident:
         folder = Path(adapter)
         words = _read(folder)
         if words.bias != "none":
-            what = (
-                "the adapter also changes the base model's biases, so that the base model could not be asked beside it"
-            )
+            what = "the adapter also changes the base model's biases, so the base model could not be asked beside it"
             raise ModelError(what, adapter, 'Train it with bias = "none"')
         version = _version(adapter)
         try:
@@ -112,8 +114,8 @@ class Resident:
             torch.cuda.empty_cache()
 
 
-def _version(adapter: str) -> Version:
-    """When and how large its files were written; empty for no adapter. A file that is missing counts as (0, 0)."""
+def _version(adapter: str) -> AdapterVersion:
+    """Time and size of each of the adapter's files; empty for no adapter, (0, 0) for a missing file."""
     if not adapter:
         return ()
     found: list[tuple[int, int]] = []
@@ -126,7 +128,7 @@ def _version(adapter: str) -> Version:
     return tuple(found)
 
 
-def _read(folder: Path) -> _Adapter:
+def _read(folder: Path) -> _AdapterConfig:
     """Raises ModelError where the folder holds no whole LoRA adapter in safetensors."""
     missing = [name for name in ADAPTER_FILES if not (folder / name).is_file()]
     if missing:
@@ -136,11 +138,11 @@ def _read(folder: Path) -> _Adapter:
             "Name a run that has ended and saved its adapter",
         )
     try:
-        words = msgspec.json.decode((folder / ADAPTER_FILES[0]).read_bytes(), type=_Adapter)
+        words = msgspec.json.decode((folder / ADAPTER_FILES[0]).read_bytes(), type=_AdapterConfig)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(
             f"the adapter's configuration cannot be read ({error})", str(folder / ADAPTER_FILES[0]), "Train it again"
         ) from error
     if words.peft_type != "LORA":
-        raise ModelError(f"the adapter is of the kind {words.peft_type}, not LORA", str(folder), "Name a LoRA adapter")
+        raise ModelError(f"the adapter is {words.peft_type}, not LORA", str(folder), "Name a LoRA adapter")
     return words

@@ -1,5 +1,5 @@
 """The HTTP side of the engine: OpenAI's routes and a few of its own. Knows requests and answers; what it holds and
-decodes is `holder`'s."""
+decodes is `worker`'s."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from core.base.errors import EngineError, SuironError
-from core.engine.model_worker import Answer, Holder, Stopped, Work
+from core.engine.model_worker import AnswerStream, AnswerWork, ModelWorker, StopCheck
 from core.engine.openai_api import (
     BODY_LIMIT,
     ChatRequest,
     CompletionRequest,
-    Refused,
-    Shape,
-    decode,
-    delta,
-    parse,
-    refusal,
+    RefusedRequest,
+    ResponseShape,
+    chat_delta,
+    decode_body,
+    parse_request,
+    refusal_of,
 )
 from core.engine.protocol import EngineStatus, Finish, Piece
 
@@ -37,34 +37,39 @@ if TYPE_CHECKING:
     from core.models.loading import LoadedModel
 
 _json = msgspec.json.Encoder().encode
-Part = Piece | Finish
+AnswerPart = Piece | Finish
 T = TypeVar("T")
 
 
 class LoadRequest(msgspec.Struct, frozen=True):
-    """adapter: the absolute path of an adapter's folder, empty for none. stream: answer with a line of EngineStatus per
-    change until it is done."""
+    """A request to /suiron/load."""
 
     model: str
+    """The model's name or folder."""
     adapter: str = ""
+    """The absolute path of an adapter's folder; empty for none."""
     stream: bool = False
+    """Answer with a line of EngineStatus for every change until the load is done."""
 
 
 class StopRequest(msgspec.Struct, frozen=True):
+    """A request to /suiron/stop."""
+
     id: str
+    """The answer to end, as `suiron.id` of its request."""
 
 
 def make_app(*, end: Callable[[], None], first: tuple[str, str] | None = None) -> Starlette:
-    """The application. end: called when /suiron/shutdown is asked. first: model and adapter to load at once."""
+    """The application. end: called for /suiron/shutdown. first: model and adapter to load at once."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.holder = Holder()
+        app.state.worker = ModelWorker()
         app.state.end = end
         if first is not None:
-            app.state.holder.load(*first)
+            app.state.worker.load(*first)
         yield
-        app.state.holder.stop_all()
+        app.state.worker.stop_all()
 
     return Starlette(
         routes=[
@@ -77,7 +82,7 @@ def make_app(*, end: Callable[[], None], first: tuple[str, str] | None = None) -
             Route("/suiron/shutdown", _shutdown, methods=["POST"]),
         ],
         lifespan=lifespan,
-        exception_handlers=dict.fromkeys((Refused, SuironError, HTTPException, Exception), _error),
+        exception_handlers=dict.fromkeys((RefusedRequest, SuironError, HTTPException, Exception), _error),
     )
 
 
@@ -85,34 +90,36 @@ def make_app(*, end: Callable[[], None], first: tuple[str, str] | None = None) -
 
 
 async def _status(request: Request) -> Response:
-    return _Json(_holder(request).status)
+    return _Json(_worker(request).status)
 
 
 async def _load(request: Request) -> Response:
-    wanted = decode(await _body(request), LoadRequest)
+    wanted = decode_body(await _body(request), LoadRequest)
     if not wanted.model.strip():
-        raise Refused(400, "The request is not right: no model is named - at `$.model`.")
+        raise RefusedRequest(400, "The request is invalid: no model is named - at `$.model`.")
     if wanted.adapter and not Path(wanted.adapter).is_absolute():
-        raise Refused(400, "The request is not right: the adapter's folder must be an absolute path - at `$.adapter`.")
-    holder = _holder(request)
-    done = holder.load(wanted.model, wanted.adapter)
+        raise RefusedRequest(
+            400, "The request is invalid: the adapter's folder must be an absolute path - at `$.adapter`."
+        )
+    worker = _worker(request)
+    done = worker.load(wanted.model, wanted.adapter)
     if not wanted.stream:
-        return _Json(holder.status, 202)
+        return _Json(worker.status, 202)
 
     async def lines() -> AsyncIterator[bytes]:
-        async for status in holder.statuses(done):
+        async for status in worker.statuses(done):
             yield _json(status) + b"\n"
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")
 
 
 async def _stop(request: Request) -> Response:
-    wanted = decode(await _body(request), StopRequest)
-    return _Json({"id": wanted.id, "stopped": _holder(request).stop(wanted.id)})
+    wanted = decode_body(await _body(request), StopRequest)
+    return _Json({"id": wanted.id, "stopped": _worker(request).stop(wanted.id)})
 
 
 async def _shutdown(request: Request) -> Response:
-    _holder(request).stop_all()
+    _worker(request).stop_all()
     request.app.state.end()
     return _Json({"ending": True})
 
@@ -121,7 +128,7 @@ async def _shutdown(request: Request) -> Response:
 
 
 async def _models(request: Request) -> Response:
-    names = _names(_holder(request).status)
+    names = _names(_worker(request).status)
     return _Json(
         {
             "object": "list",
@@ -131,45 +138,46 @@ async def _models(request: Request) -> Response:
 
 
 async def _chat(request: Request) -> Response:
-    asked = parse(await _body(request), ChatRequest)
+    asked = parse_request(await _body(request), ChatRequest)
     tuned = _tuned(request, asked)
 
-    def work(loaded: LoadedModel, stopped: Stopped) -> Generator[Part, None, None]:
-        from core.engine.answer import chat  # torch: only ever imported in the worker thread
+    def work(loaded: LoadedModel, stopped: StopCheck) -> Generator[AnswerPart, None, None]:
+        from core.engine.answer import answer_chat  # torch: only ever imported in the worker thread
 
-        _check_holds(loaded, asked.suiron.holds, tuned)
-        return chat(loaded, asked, tuned, stopped)
+        _check_loaded(loaded, asked.suiron.holds, tuned)
+        return answer_chat(loaded, asked, tuned, stopped)
 
     answer = await _begin(request, asked.suiron.id or f"chatcmpl-{uuid.uuid4().hex}", work)
-    shape = Shape(answer.id, _name(request, tuned), chat=True)
+    shape = ResponseShape(answer.id, _name(request, tuned), chat=True)
     if asked.stream:
-        return _Stream(answer, shape, {"role": "assistant", "content": ""}, delta, {}, asked.include_usage)
+        return _Stream(answer, shape, {"role": "assistant", "content": ""}, chat_delta, {}, asked.include_usage)
     return await _whole(request, answer, shape)
 
 
 async def _complete(request: Request) -> Response:
-    asked = parse(await _body(request), CompletionRequest)
+    asked = parse_request(await _body(request), CompletionRequest)
     tuned = _tuned(request, asked)
 
-    def work(loaded: LoadedModel, stopped: Stopped) -> Generator[Part, None, None]:
-        from core.engine.answer import complete
+    def work(loaded: LoadedModel, stopped: StopCheck) -> Generator[AnswerPart, None, None]:
+        from core.engine.answer import answer_completion
 
-        return complete(loaded, asked, tuned, stopped)
+        return answer_completion(loaded, asked, tuned, stopped)
 
     answer = await _begin(request, asked.suiron.id or f"cmpl-{uuid.uuid4().hex}", work)
-    shape = Shape(answer.id, _name(request, tuned), chat=False)
+    shape = ResponseShape(answer.id, _name(request, tuned), chat=False)
     if asked.stream:
         return _Stream(answer, shape, None, lambda piece: piece.text, "", asked.include_usage)
     return await _whole(request, answer, shape)
 
 
 class _Stream(StreamingResponse):
-    """The answer as server-sent events. Closes it whichever way the response ends; a client that goes away ends it."""
+    """An answer as server-sent events. Closes the answer whichever way the response ends; a client that goes away ends
+    it."""
 
     def __init__(
         self,
-        answer: Answer[Part],
-        shape: Shape,
+        answer: AnswerStream[AnswerPart],
+        shape: ResponseShape,
         first: Any,
         part: Callable[[Piece], Any],
         last: Any,
@@ -190,7 +198,7 @@ class _Stream(StreamingResponse):
                         yield _event(shape.usage_chunk(item))
                     yield b"data: [DONE]\n\n"
             except SuironError as error:
-                yield _event(refusal(error).body())
+                yield _event(refusal_of(error).body())
 
         super().__init__(events(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
 
@@ -201,7 +209,7 @@ class _Stream(StreamingResponse):
             self._answer.close()
 
 
-async def _whole(request: Request, answer: Answer[Part], shape: Shape) -> Response:
+async def _whole(request: Request, answer: AnswerStream[AnswerPart], shape: ResponseShape) -> Response:
     texts: dict[str, list[str]] = {"reasoning": [], "response": []}
 
     async def collect() -> Finish:
@@ -209,7 +217,7 @@ async def _whole(request: Request, answer: Answer[Part], shape: Shape) -> Respon
             if isinstance(item, Finish):
                 return item
             texts[item.section].append(item.text)
-        raise AssertionError("an answer ends with a Finish")
+        raise AssertionError("an answer ends with an AnswerFinish")
 
     try:
         finish = await _while_there(request, collect())
@@ -218,18 +226,18 @@ async def _whole(request: Request, answer: Answer[Part], shape: Shape) -> Respon
     return _Json(shape.whole("".join(texts["reasoning"]), "".join(texts["response"]), finish))
 
 
-async def _begin(request: Request, answer_id: str, work: Work[Part]) -> Answer[Part]:
-    return await _while_there(request, _holder(request).ask(answer_id, work))
+async def _begin(request: Request, answer_id: str, work: AnswerWork[AnswerPart]) -> AnswerStream[AnswerPart]:
+    return await _while_there(request, _worker(request).ask(answer_id, work))
 
 
 async def _while_there(request: Request, doing: Coroutine[Any, Any, T]) -> T:
-    """The result of `doing`, which is cancelled if the client goes away before."""
+    """The result of `doing`, which is cancelled if the client goes away first."""
     task = asyncio.ensure_future(doing)
     gone = asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
-            raise Refused(499, "The client closed the connection.")
+            raise RefusedRequest(499, "The client closed the connection.")
         return task.result()
     finally:
         for pending in (task, gone):
@@ -250,17 +258,18 @@ async def _body(request: Request) -> bytes:
     async for block in request.stream():
         body += block
         if len(body) > BODY_LIMIT:
-            raise Refused(413, f"The request is larger than {BODY_LIMIT} bytes.", code="request_too_large")
+            raise RefusedRequest(413, f"The request is larger than {BODY_LIMIT} bytes.", code="request_too_large")
     return bytes(body)
 
 
-def _holder(request: Request) -> Holder:
-    holder: Holder = request.app.state.holder
-    return holder
+def _worker(request: Request) -> ModelWorker:
+    worker: ModelWorker = request.app.state.worker
+    return worker
 
 
 def _names(status: EngineStatus) -> list[str]:
-    """What `model` may say: the base model's name, and with an adapter first `name:run`, the tuned one."""
+    """The names that `model` may have: with an adapter first `name:run`, the tuned model, then the base model's
+    name."""
     if status.state != "ready":
         return []
     if not status.adapter:
@@ -271,30 +280,35 @@ def _names(status: EngineStatus) -> list[str]:
 
 
 def _tuned(request: Request, asked: ChatRequest | CompletionRequest) -> bool:
-    """Whether the adapter answers: as `suiron.tuned` says, else as `model` does; whoever names neither asks what is
-    loaded."""
-    names = _names(_holder(request).status)
+    """Whether the adapter answers: as `suiron.tuned` says, else as `model` does; without either, what is loaded
+    answers."""
+    names = _names(_worker(request).status)
     if asked.model and names and asked.model not in names:
-        raise Refused(
-            404, f"There is no model {asked.model!r} here; there is {' and '.join(names)}.", code="model_not_found"
+        raise RefusedRequest(
+            404, f"The model {asked.model!r} is not loaded. Loaded: {', '.join(names)}.", code="model_not_found"
         )
     if asked.suiron.tuned is not None:
         return asked.suiron.tuned
     return not (len(names) == 2 and asked.model == names[1])
 
 
-def _check_holds(loaded: LoadedModel, wanted: tuple[str, str] | None, tuned: bool) -> None:
-    """Looked at when the answer begins, not when it is asked for: a load may stand between. Raises EngineError."""
+def _check_loaded(loaded: LoadedModel, wanted: tuple[str, str] | None, tuned: bool) -> None:
+    """Raises EngineError where another model is loaded than the client expects. Checked when the answer begins, not
+    when it is asked for, because a load may come between."""
     if wanted is None:
         return
     model, adapter = wanted
     if model != loaded.name or (tuned and (Path(adapter) if adapter else None) != loaded.adapter):
-        what = f"another terminal has meanwhile loaded {loaded.name} {f'with {loaded.adapter}' if loaded.adapter else 'without an adapter'}"
-        raise EngineError(what, model, "Ask again: yours is loaded anew")
+        adapter_text = f"with {loaded.adapter}" if loaded.adapter else "without an adapter"
+        raise EngineError(
+            f"another terminal has loaded {loaded.name} {adapter_text} since",
+            model,
+            "Ask again: your model is then loaded again",
+        )
 
 
 def _name(request: Request, tuned: bool) -> str:
-    names = _names(_holder(request).status)
+    names = _names(_worker(request).status)
     return (names[0] if tuned else names[-1]) if names else ""
 
 
@@ -311,12 +325,12 @@ class _Json(Response):
 
 async def _error(request: Request, error: Exception) -> Response:
     match error:
-        case Refused():
+        case RefusedRequest():
             refused = error
         case SuironError():
-            refused = refusal(error)
+            refused = refusal_of(error)
         case HTTPException():  # Starlette's own: no such route, or not with this method
-            refused = Refused(error.status_code, f"{request.method} {request.url.path}: {error.detail}.")
-        case _:  # Starlette raises it again after the reply, so that it stands in the log
-            refused = Refused(500, f"The server failed: {type(error).__name__}.", "server_error")
+            refused = RefusedRequest(error.status_code, f"{request.method} {request.url.path}: {error.detail}.")
+        case _:  # Starlette raises it again after the reply, so that the log has it
+            refused = RefusedRequest(500, f"The server failed: {type(error).__name__}.", "server_error")
     return _Json(refused.body(), refused.status)

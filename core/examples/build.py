@@ -26,13 +26,14 @@ from core.examples.trained_rows import TrainedRows
 from core.examples.training_set import TrainingSet
 from core.runs.spec import RunSpec
 from core.templates.chat_template import ChatTemplate
-from core.tokens.loss_mask import EOS, IGNORED, is_weighted, slot_weights
+from core.tokens.loss_mask import IGNORED, is_weighted, slot_weights
+from core.tokens.segments import EOS
 from core.tokens.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.loss_mask import Ints
+    from core.tokens.spans import Ints
 
     Array = np.ndarray[Any, np.dtype[Any]]
 

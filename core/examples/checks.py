@@ -20,12 +20,13 @@ import msgspec
 
 from core.base.row import Row
 from core.examples.example import trained_tokens
-from core.tokens.loss_mask import ELLIPSIS, EOS, MARKER, OPENING, REASONING, RESPONSE
+from core.tokens.segments import EOS, MARKER, OPENING, REASONING, RESPONSE
+from core.tokens.truncation import ELLIPSIS
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.loss_mask import Ints
+    from core.tokens.spans import Ints
     from core.tokens.tokenizer import TextTokenizer
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -135,7 +136,7 @@ class TokenBytes:
     def __init__(self, tokenizer: TextTokenizer) -> None:
         import numpy as np
 
-        pieces = [tokenizer.pieces.data(id) or b"" for id in range(tokenizer.vocab_size)]
+        pieces = [tokenizer.token_bytes.data(id) or b"" for id in range(tokenizer.vocab_size)]
         self.lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
         self._starts = np.cumsum(self.lengths) - self.lengths
         self._bytes = np.frombuffer(b"".join(pieces), np.uint8)
@@ -157,7 +158,7 @@ class Checker:
     def __init__(self, tokenizer: TextTokenizer, weights: tuple[float, ...]) -> None:
         self.report = CheckReport()
         self._tokenizer, self._weights = tokenizer, weights
-        self._bytes = TokenBytes(tokenizer) if tokenizer.pieces.byte_level else None
+        self._bytes = TokenBytes(tokenizer) if tokenizer.token_bytes.byte_level else None
 
     def check(self, rows: Sequence[Row], ids: Ints, ends: Array, present: Array, cut: Array) -> Array:
         """The faults of each row as `Fault` bits, uint8, shape (rows,).

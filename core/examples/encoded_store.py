@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any
 from core.base import folders
 from core.base.errors import DataError
 from core.base.files import private_dir
-from core.tokens.loss_mask import SLOTS
+from core.tokens.segments import SLOTS
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.loss_mask import Ints
+    from core.tokens.spans import Ints
     from core.tokens.tokenizer import TextTokenizer
 
     Array = np.ndarray[Any, np.dtype[Any]]

@@ -19,13 +19,14 @@ from core.runs.spec import PromptSection
 from core.templates.chat_template import ChatTemplate
 from core.templates.template import Template
 from core.tokens.encode import encode_batch
-from core.tokens.loss_mask import EOS, OPENING, REASONING, SLOTS, cut_end, cut_reasoning, slot_weights
-from core.tokens.segments import Segment
+from core.tokens.loss_mask import slot_weights
+from core.tokens.segments import EOS, OPENING, REASONING, SLOTS, Segment
+from core.tokens.truncation import cut_end, cut_reasoning
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.loss_mask import Ints
+    from core.tokens.spans import Ints
     from core.tokens.tokenizer import TextTokenizer
 
     Array = np.ndarray[Any, np.dtype[Any]]

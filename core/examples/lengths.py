@@ -16,8 +16,7 @@ from core.runs.spec import PromptSection
 from core.splitter.markers import THINK, Markers
 from core.templates.chat_template import ChatTemplate
 from core.templates.template import Template
-from core.tokens.loss_mask import MARKER
-from core.tokens.segments import Segment
+from core.tokens.segments import MARKER, Segment
 from core.tokens.tokenizer import TextTokenizer
 
 

@@ -19,12 +19,11 @@ from core.examples.mixture import Mixture
 from core.examples.row_warnings import row_warnings
 from core.runs.spec import PromptSection
 from core.tokens.encode import encode_prompt
-from core.tokens.loss_mask import REASONING, TooLong
-from core.tokens.segments import Segment
-from core.tokens.spans import slots_of
+from core.tokens.segments import REASONING, Segment, slots_of
+from core.tokens.truncation import TooLong
 
 if TYPE_CHECKING:
-    from core.tokens.loss_mask import Ints
+    from core.tokens.spans import Ints
     from core.tokens.tokenizer import TextTokenizer
 
 Outcome = Literal["trained", "cut", "left out"]

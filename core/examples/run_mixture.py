@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from core.examples.example import AnyTemplate
 from core.examples.mixture import Mixture
 from core.runs.spec import MixturePart, PromptSection
+from core.templates.bind_chat_template import bind
 from core.templates.by_name import get_template
-from core.templates.chat_template import bind
 from core.templates.template import Template
-from core.templates.template_files import beside
 from core.tokens.tokenizer import TextTokenizer
 
 

@@ -11,12 +11,12 @@ import msgspec
 from core.base.row import Row
 from core.examples.encoded_store import EncodedStore, hash_text, key_salt
 from core.examples.example import AnyTemplate, EncodedRows, RowEncoder, joined_text
-from core.tokens.loss_mask import EOS, SLOTS
+from core.tokens.segments import EOS, SLOTS
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.loss_mask import Ints
+    from core.tokens.spans import Ints
 
     Array = np.ndarray[Any, np.dtype[Any]]
 

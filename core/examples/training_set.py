@@ -9,12 +9,13 @@ import msgspec
 
 from core.examples.encoded_store import EncodedStore
 from core.examples.example import trained_tokens
-from core.tokens.loss_mask import EOS, labels_of, weights_of
+from core.tokens.loss_mask import labels_of, weights_of
+from core.tokens.segments import EOS
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.loss_mask import Ints
+    from core.tokens.spans import Ints
 
     Array = np.ndarray[Any, np.dtype[Any]]
 

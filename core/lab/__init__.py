@@ -1,1 +1,4 @@
-"""Evaluation on held-out rows, and (to come with its own screens) the influence of the reasoning on the answer."""
+"""Evaluation of a model on held-out rows.
+
+Knows rows, templates and sections. Must not load models or choose rows: whoever calls does.
+"""

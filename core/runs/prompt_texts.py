@@ -14,7 +14,8 @@ import msgspec
 
 from core.base.errors import RunError, UsageError
 from core.runs.spec import MixturePart, RunSpec
-from core.tokens.loss_mask import Loss, SectionWeights, TooLong, slot_weights
+from core.tokens.loss_mask import Loss, SectionWeights, slot_weights
+from core.tokens.truncation import TooLong
 
 MIXTURE_KEY, LOSS_KEY, TOO_LONG_KEY = PROMPT_KEYS = ("prompt.mixture", "prompt.loss_on", "prompt.too_long")
 LOSS_NAMES: tuple[Literal["completion", "response", "all"], ...] = ("completion", "response", "all")

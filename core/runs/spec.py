@@ -12,7 +12,8 @@ from core.base.errors import RunError, UsageError
 from core.base.paths import absolute_name
 from core.base.row import COLUMNS, OPTIONAL
 from core.data.locate.source_name import resolve_source_name
-from core.tokens.loss_mask import Loss, TooLong, slot_weights
+from core.tokens.loss_mask import Loss, slot_weights
+from core.tokens.truncation import TooLong
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The seven linear layers of a decoder block, by the names that Llama, Qwen and Mistral share."""

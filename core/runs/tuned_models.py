@@ -9,9 +9,8 @@ import msgspec
 from core.base.errors import SuironError
 from core.runs.folder import list_runs
 from core.runs.spec import RunSpec
-from core.templates.by_name import TEMPLATES, get_template
+from core.templates.by_name import TEMPLATES, beside, get_template, list_templates
 from core.templates.template import Template
-from core.templates.template_files import beside, list_templates
 
 
 class Tuned(msgspec.Struct, frozen=True):

@@ -1,65 +1,69 @@
-"""Is this line inside a fenced code block? Follows CommonMark's fences line by line, for text that arrives in pieces.
+"""Whether a line is inside a fenced code block. Follows CommonMark's fences line by line, for text that arrives in
+pieces.
 
-Knows fences alone: at most three spaces, then three or more ` or ~; a ` fence has no ` in its info string; it is closed
-by a line of at least as many of the same character and nothing else. Quotes, lists and indented code are not followed,
-so a fence deeper inside them is text. Every character is looked at once and nothing is kept of a line but counts, so a
-line of a million backticks costs no memory.
+Knows fences alone: at most three spaces, then three or more ` or ~; a ` fence has no ` in its info string; a line of at
+least as many of the same character and nothing else closes it. Block quotes, lists and indented code are not followed,
+so a fence inside them is text. Each character is read once and only counts are kept of a line, so a line of a million
+backticks costs no memory.
 """
 
 from __future__ import annotations
 
-_INDENT, _RUN, _TAIL = range(3)  # where in the line we are
-_LEAST = 3  # characters of an opening fence
-_MOST_INDENT = 3
+_INDENT, _FENCE, _TAIL = range(3)  # the part of the line being read
+_LEAST_FENCE = 3  # characters of an opening fence
+_MOST_INDENT = 3  # spaces before a fence
 
 
-class Fences:
-    """Feed it lines in any pieces with `scan`, and `line_end` at every newline.
-
-    settled: no further character of this line can make it a fence.
-    """
+class CodeFences:
+    """Takes lines in pieces with `scan`, and `line_end` at every newline."""
 
     def __init__(self) -> None:
-        self.char = ""  # of the open fence; empty outside
-        self._length = 0  # of the open fence
+        self.char = ""  # of the open fence; empty outside a fence
+        self._open_length = 0  # of the open fence
         self._new_line()
 
     def _new_line(self) -> None:
-        self.settled = self._scanned = False
-        self._place, self._indent, self._run, self._run_char, self._returned = _INDENT, 0, 0, "", False
+        self.settled = False  # True: no further character of this line can make it a fence
+        self._scanned = False
+        self._part, self._indent = _INDENT, 0
+        self._length, self._line_char = 0, ""
+        self._met_cr = False
 
     def settle(self) -> None:
-        """The rest of this line is known to be no fence."""
+        """The caller knows that this line is no fence."""
         self.settled = True
 
     def outside_after_line_end(self) -> bool:
-        """Would the next line stand outside of any fence if this one ended here?"""
-        return self._is_fence() == bool(self.char) if self._scanned or self.char else True
+        """Whether the next line would be outside of any fence if this one ended here."""
+        if self._scanned or self.char:
+            return self._is_fence() == bool(self.char)
+        return True
 
     def line_end(self) -> None:
+        """The line is complete; it may have opened or closed a fence."""
         if not self._scanned:
             self.settled = False  # nothing else has changed
             return
         if self._is_fence():
-            self.char, self._length = ("", 0) if self.char else (self._run_char, self._run)
+            self.char, self._open_length = ("", 0) if self.char else (self._line_char, self._length)
         self._new_line()
 
     def scan(self, piece: str) -> None:
-        """`piece`: the next characters of the line, without a newline."""
+        """Read `piece`, the next characters of the line, without a newline."""
         if self.settled:
             return
         self._scanned = True
-        if self._place == _INDENT:
+        if self._part == _INDENT:
             piece = self._scan_indent(piece)
-        if self._place == _RUN and piece and not self.settled:
-            rest = piece.lstrip(self._run_char)
-            self._run += len(piece) - len(rest)
+        if self._part == _FENCE and piece and not self.settled:
+            rest = piece.lstrip(self._line_char)
+            self._length += len(piece) - len(rest)
             piece = rest
-            if piece and self._run >= (self._length or _LEAST):
-                self._place = _TAIL
+            if piece and self._long_enough():
+                self._part = _TAIL
             elif piece:
                 self.settled = True
-        if self._place == _TAIL and piece and not self.settled:
+        if self._part == _TAIL and piece and not self.settled:
             self._scan_tail(piece)
 
     def _scan_indent(self, piece: str) -> str:
@@ -68,21 +72,24 @@ class Fences:
         if self._indent > _MOST_INDENT or (rest and rest[0] not in (self.char or "`~")):
             self.settled = True
         elif rest:
-            self._place, self._run_char = _RUN, rest[0]
+            self._part, self._line_char = _FENCE, rest[0]
         return rest
 
     def _scan_tail(self, piece: str) -> None:
         if not self.char:
-            if self._run_char == "`" and "`" in piece:
+            if self._line_char == "`" and "`" in piece:
                 self.settled = True
             return
-        rest = "x" if self._returned else piece.lstrip(" \t")
+        rest = "x" if self._met_cr else piece.lstrip(" \t")
         if rest == "\r":
-            self._returned = True  # half of a CRLF line end: nothing may follow it but the newline
+            self._met_cr = True  # half of a CRLF line end: only the newline may follow
         elif rest:
             self.settled = True
+
+    def _long_enough(self) -> bool:
+        return self._length >= (self._open_length or _LEAST_FENCE)
 
     def _is_fence(self) -> bool:
         if self.settled:
             return False
-        return self._place == _TAIL or (self._place == _RUN and self._run >= (self._length or _LEAST))
+        return self._part == _TAIL or (self._part == _FENCE and self._long_enough())

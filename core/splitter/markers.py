@@ -1,5 +1,5 @@
-"""What separates reasoning from response: the two families of markers, and a user's own. Knows the marks, not how to
-read them."""
+"""What separates reasoning from response: the two built-in families of markers, and a user's own. Knows the markers'
+spellings; reading them in a stream is the splitter's part."""
 
 from __future__ import annotations
 
@@ -9,58 +9,63 @@ import msgspec
 
 from core.base.errors import UsageError
 
-MarkKind = Literal["reasoning", "response", "runaway"]
+MarkerKind = Literal["reasoning", "response", "runaway"]
 
 
 class Markers(msgspec.Struct, frozen=True):
-    """reasoning: the spellings of what opens the reasoning. response: of what opens the response (of a pair of tags,
-    the closing one).
+    """The markers of one template, each kind in any number of spellings. A plain string is taken as the one spelling.
 
-    runaway: marks that a model only writes when it has run past its answer. line_start: True for headings, which count
-    at the start of a line and outside of code fences; False for tags, which count anywhere.
-
-    A plain string is taken as the one spelling. Raises UsageError when a mark is empty, holds a line break, or cannot
-    be told from another one while the text arrives: a heading that another one begins with, a tag that stands inside
-    another one (it may be its end).
+    Raises UsageError for a spelling that is empty, holds a line break, or cannot be told from another one while the
+    text arrives: a heading that another heading begins with, or a tag inside another tag (it may be its end).
     """
 
     reasoning: tuple[str, ...]
+    """Spellings of what opens the reasoning."""
     response: tuple[str, ...]
+    """Spellings of what opens the response; of a pair of tags, the closing one. At least one."""
     runaway: tuple[str, ...] = ()
+    """Spellings that a model writes only when it has run past its answer."""
     line_start: bool = True
+    """True for headings, which count at the start of a line and outside code fences; False for tags, which count
+    anywhere."""
 
     def __post_init__(self) -> None:
         for name in ("reasoning", "response", "runaway"):
-            given = getattr(self, name)
-            msgspec.structs.force_setattr(self, name, (given,) if isinstance(given, str) else tuple(given))
+            value = getattr(self, name)
+            spellings = (value,) if isinstance(value, str) else tuple(value)
+            msgspec.structs.force_setattr(self, name, spellings)
         if not self.response:
             raise UsageError("nothing marks the response", "markers", "Give the response at least one marker")
-        marks = self.all()
-        for place, mark in enumerate(marks):
-            if not mark or "\n" in mark or "\r" in mark:
+        spellings = self.all()
+        for index, spelling in enumerate(spellings):
+            if not spelling or "\n" in spelling or "\r" in spelling:
                 raise UsageError(
                     "a marker must be text on one line",
-                    repr(mark),
+                    repr(spelling),
                     "Give every marker at least one character and no line break",
                 )
-            if any(self._hides(mark, other) for other in marks[:place] + marks[place + 1 :]):
+            others = spellings[:index] + spellings[index + 1 :]
+            if any(self._hides(spelling, other) for other in others):
                 raise UsageError(
-                    "one marker stands inside another, or twice",
-                    repr(mark),
+                    "one marker is inside another, or is listed twice",
+                    repr(spelling),
                     "Choose markers that do not contain each other",
                 )
 
-    def _hides(self, mark: str, other: str) -> bool:
-        return other.startswith(mark) if self.line_start else mark == other or mark in other[:-1]
+    def _hides(self, spelling: str, other: str) -> bool:
+        if self.line_start:
+            return other.startswith(spelling)
+        return spelling == other or spelling in other[:-1]
 
     def all(self) -> tuple[str, ...]:
+        """Every spelling of every kind."""
         return (*self.reasoning, *self.response, *self.runaway)
 
-    def kinds(self) -> dict[str, MarkKind]:
-        """Every spelling, and what it does."""
-        named: tuple[tuple[MarkKind, tuple[str, ...]], ...]
-        named = (("reasoning", self.reasoning), ("response", self.response), ("runaway", self.runaway))
-        return {mark: kind for kind, marks in named for mark in marks}
+    def kinds(self) -> dict[str, MarkerKind]:
+        """Every spelling, and the kind it is of."""
+        by_kind: tuple[tuple[MarkerKind, tuple[str, ...]], ...]
+        by_kind = (("reasoning", self.reasoning), ("response", self.response), ("runaway", self.runaway))
+        return {spelling: kind for kind, spellings in by_kind for spelling in spellings}
 
 
 ALPACA = Markers(("### Reasoning:",), ("### Response:",), ("### Instruction:", "### Input:"))

@@ -1,7 +1,7 @@
-"""Which section text belongs to, what a marker changes, and what is given out: the splitter's memory. Its rules stand
-in `splitter`.
+"""Which section text belongs to, what a marker changes, and which text is given out: the splitter's memory.
 
-Knows markers by their kind alone; finding them in a stream is the splitter's.
+The rules are written down in `splitter`. Knows markers by their kind alone; finding them in a stream is the
+splitter's part.
 """
 
 from __future__ import annotations
@@ -10,238 +10,171 @@ from typing import Literal
 
 import msgspec
 
-from core.splitter.markers import MarkKind
+from core.splitter.markers import MarkerKind
 
 Section = Literal["reasoning", "response"]
-Start = Literal["reasoning", "response", "undecided"]
-Ending = Literal["complete", "in_reasoning", "runaway"]
-Sort = Literal["reasoning", "response", "marker", "layout", "after"]
+StartSection = Literal["reasoning", "response", "undecided"]
+AnswerEnding = Literal["complete", "in_reasoning", "runaway"]
 
 
-def _beginnings(*texts: str) -> frozenset[str]:
+def _prefixes(*texts: str) -> frozenset[str]:
     return frozenset(text[:length] for text in texts for length in range(1, len(text) + 1))
 
 
-# The line ends that go with a marker that follows them, and all beginnings of these: what must be held back. "\r\n\n"
-# is not among them, so that a section ending in a CR of its own, then the template's "\n\n", keeps its CR.
-_HELD_BEFORE_HEADING = _beginnings("\n\n", "\r\n\r\n", "\n\r\n")
-_HELD_BEFORE_TAG = _beginnings("\r\n", "\n")
-_LONGEST_HELD = 4
+# The line ends that belong to a marker after them, and every prefix of these: what must be held back. "\r\n\n" is not
+# among them, so that a section that ends in a CR of its own, followed by the template's "\n\n", keeps its CR.
+_LINE_ENDS_BEFORE_HEADING = _prefixes("\n\n", "\r\n\r\n", "\n\r\n")
+_LINE_ENDS_BEFORE_TAG = _prefixes("\r\n", "\n")
+_MOST_HELD_CHARACTERS = 4
 
 
-class Part(msgspec.Struct, frozen=True):
-    """New text, never empty, of one section."""
+class SectionText(msgspec.Struct, frozen=True):
+    """New text of one section."""
 
     section: Section
+    """The section that the text belongs to."""
     text: str
+    """The text, never empty. Foreign: it passes `safe_text` before it is shown."""
 
 
-class Record:
-    """Every character of the stream, in its order, and what became of it: a section's text, a marker, layout around
-    one, or dropped after the end.
+class SectionState:
+    """The section of the stream so far, and the text of both sections. Made for one stream."""
 
-    What may yet go with a marker waits as layout; a section that goes on takes it back.
-    """
-
-    def __init__(self) -> None:
-        self._entries: list[tuple[list[Sort], str]] = []  # the sort may still change
-        self._waiting: list[tuple[list[Sort], str]] = []
-        self._left: dict[Section, list[tuple[list[Sort], str]]] = {"reasoning": [], "response": []}
-
-    def pieces(self) -> list[tuple[Sort, str]]:
-        """Neighbours of one sort joined; all texts joined are the stream so far, but for a beginning of a marker that
-        is still held back."""
-        pieces: list[tuple[Sort, list[str]]] = []
-        for (sort,), text in self._entries:
-            if pieces and pieces[-1][0] == sort:
-                pieces[-1][1].append(text)
-            else:
-                pieces.append((sort, [text]))
-        return [(sort, "".join(texts)) for sort, texts in pieces]
-
-    def add(self, sort: Sort, text: str) -> None:
-        if text:
-            self._entries.append(([sort], text))
-
-    def wait(self, text: str) -> None:
-        """Text of which at most the last few characters may go with a marker: these are kept one by one, so that no
-        entry must be divided."""
-        cut = max(0, len(text) - _LONGEST_HELD)
-        for piece in (text[:cut], *text[cut:]):
-            if piece:
-                self.add("layout", piece)
-                self._waiting.append(self._entries[-1])
-
-    def decide(self, sort: Sort, count: int) -> None:
-        """The first `count` waiting characters are of this sort."""
-        done = 0
-        while count > 0:
-            entry, text = self._waiting[done]
-            entry[0] = sort
-            count -= len(text)
-            done += 1
-        del self._waiting[:done]
-
-    def drop(self) -> None:
-        self._waiting = []
-
-    def turn(self, old: Section, new: Section) -> None:
-        self._left[old] = self._waiting
-        self._waiting = self._left[new]
-
-
-class Sections:
-    """start: see `splitter`. headings: the family. record: keep what became of every character."""
-
-    def __init__(self, start: Start, headings: bool, record: bool) -> None:
+    def __init__(self, start: StartSection, headings: bool) -> None:
+        """start: the section in which the stream begins. headings: markers are headings, not tags."""
         self._headings = headings
-        self._held_forms = _HELD_BEFORE_HEADING if headings else _HELD_BEFORE_TAG
+        self._line_ends_before_marker = _LINE_ENDS_BEFORE_HEADING if headings else _LINE_ENDS_BEFORE_TAG
         self.section: Section = "reasoning" if start == "reasoning" else "response"
-        self._preamble = start == "undecided"  # no marker yet: what comes is response, but no answer
+        self._preamble = start == "undecided"  # no marker yet: the text is response, but not yet an answer
         self._answered = False
-        self._written: dict[Section, bool] = {"reasoning": False, "response": False}
+        self._has_text: dict[Section, bool] = {"reasoning": False, "response": False}
         self.texts: dict[Section, list[str]] = {"reasoning": [], "response": []}
-        self._left: dict[Section, str] = {
-            "reasoning": "",
-            "response": "",
-        }  # line ends dropped when a section was left, wanted if it goes on
-        self.held = ""  # line ends that go if a marker follows
-        self._fresh = True  # nothing has come since the last marker
-        self._out: list[tuple[Section, list[str]]] = []
-        self.ran_away = False  # nothing more will be given out
-        self.over = False  # because a runaway marker came
-        self.record = Record() if record else None
+        # Line ends that were dropped when a section was left; they are text again if that section goes on.
+        self._dropped_line_ends: dict[Section, str] = {"reasoning": "", "response": ""}
+        self.held_line_ends = ""  # dropped if a marker follows
+        self._nothing_since_marker = True
+        self._new_texts: list[tuple[Section, list[str]]] = []
+        self.ran_away = False  # nothing more is given out
+        self.met_runaway_marker = False
 
     @property
-    def ending(self) -> Ending:
-        if self.over:
+    def ending(self) -> AnswerEnding:
+        """How the answer ends if the stream ends here."""
+        if self.met_runaway_marker:
             return "runaway"
         return "in_reasoning" if self.section == "reasoning" and not self._answered else "complete"
 
-    def whole(self, section: Section) -> str:
+    def text_of(self, section: Section) -> str:
+        """All text of `section` that was given out."""
         texts = self.texts[section]
         if len(texts) > 1:
-            texts[:] = ["".join(texts)]  # joined once, however often it is asked for
+            texts[:] = ["".join(texts)]  # joined once, however often it is read
         return texts[0] if texts else ""
 
     @property
-    def steady(self) -> bool:
-        """Would a further character that is no line end be given out, and change nothing but the section's text?"""
-        if self.held or self._fresh or self.ran_away or self.record is not None or not self._written[self.section]:
+    def takes_plain_text(self) -> bool:
+        """Whether a further character that is no line end is given out and changes nothing but the section's text."""
+        if self.held_line_ends or self._nothing_since_marker or self.ran_away or not self._has_text[self.section]:
             return False
         return self._answered or self._preamble or self.section == "reasoning"
 
     # text
 
-    def text(self, text: str) -> None:
-        """`text`, not empty, belongs to the section; only its last line ends may still go with a marker."""
-        self._fresh = False
-        if self.record is not None:
-            self.record.wait(text)
-        if self.held:
-            text = self.held + text
+    def add_text(self, text: str) -> None:
+        """Add `text`, not empty, to the section. Only its last line ends may still belong to a marker."""
+        self._nothing_since_marker = False
+        if self.held_line_ends:
+            text = self.held_line_ends + text
         last = text[-2:]
         if last[-1] not in "\r\n":
-            self.held = ""
-            self._give(text)
+            self.held_line_ends = ""
+            self._give_out(text)
         elif last[-1] == "\n" and last[0] not in "\r\n":  # by far the most frequent
-            self.held = "\n"
-            self._give(text[:-1])
+            self.held_line_ends = "\n"
+            self._give_out(text[:-1])
         else:
-            keep = next(
-                (size for size in range(min(_LONGEST_HELD, len(text)), 0, -1) if text[-size:] in self._held_forms), 0
-            )
-            self.held = text[len(text) - keep :]
-            self._give(text[: len(text) - keep])
+            held = self._held_length(text)
+            self.held_line_ends = text[len(text) - held :]
+            self._give_out(text[: len(text) - held])
 
-    def release(self) -> None:
-        """What is held is text."""
-        text, self.held = self.held, ""
-        self._give(text)
+    def _held_length(self, text: str) -> int:
+        """Characters at the end of `text` that may still belong to a marker."""
+        for length in range(min(_MOST_HELD_CHARACTERS, len(text)), 0, -1):
+            if text[-length:] in self._line_ends_before_marker:
+                return length
+        return 0
+
+    def release_line_ends(self) -> None:
+        """The held line ends are text."""
+        text, self.held_line_ends = self.held_line_ends, ""
+        self._give_out(text)
 
     def close(self) -> None:
-        if not self._fresh:
-            self.release()
-        self.held = ""
+        """The stream has ended: held line ends are text, unless nothing came since the last marker."""
+        if not self._nothing_since_marker:
+            self.release_line_ends()
+        self.held_line_ends = ""
 
-    def dropped(self, sort: Sort, text: str) -> None:
-        """`text` belongs to no section; told for the record alone."""
-        if self.record is not None:
-            self.record.add(sort, text)
-
-    def _give(self, text: str) -> None:
-        if not text:
+    def _give_out(self, text: str) -> None:
+        if not text or self.ran_away:
             return
         section = self.section
-        if self.record is not None:
-            self.record.decide("after" if self.ran_away else section, len(text))
-        if self.ran_away:
-            return
-        if not self._written[section] and not text.isspace():
-            self._written[section] = True
+        if not self._has_text[section] and not text.isspace():
+            self._has_text[section] = True
         if section == "response" and not self._answered and not self._preamble:
             self._answered = not text.isspace()
         self.texts[section].append(text)
-        if self._out and self._out[-1][0] == section:
-            self._out[-1][1].append(text)
+        if self._new_texts and self._new_texts[-1][0] == section:
+            self._new_texts[-1][1].append(text)
         else:
-            self._out.append((section, [text]))
+            self._new_texts.append((section, [text]))
 
-    def take(self) -> list[Part]:
-        """What was given out since the last time."""
-        if not self._out:
+    def take_new_text(self) -> list[SectionText]:
+        """What was given out since the last call."""
+        if not self._new_texts:
             return []
-        out, self._out = self._out, []
-        return [Part(section, "".join(texts)) for section, texts in out]
+        new_texts, self._new_texts = self._new_texts, []
+        return [SectionText(section, "".join(texts)) for section, texts in new_texts]
 
     # markers
 
-    def meet(self, kind: MarkKind, mark: str) -> int:
-        """A marker is complete: it ends the answer, changes the section, or is dropped. Returns how many line ends
-        after it are its own; -1 for a tag after which the text goes on as if it were not there."""
-        if self.held.endswith("\r"):
-            self.release()  # a lone CR is text
-        self._preamble, section = False, self._after(kind)
-        own = self._turn(section, kind)
-        if self.record is not None:
-            self.record.add("marker", mark)
-        return own
+    def apply_marker(self, kind: MarkerKind) -> int:
+        """A marker is complete: it ends the answer, changes the section, or is dropped.
 
-    def _turn(self, section: Section | None, kind: MarkKind) -> int:
+        Returns how many line ends after it belong to it; -1 for a tag after which the text goes on as if the tag were
+        not there.
+        """
+        if self.held_line_ends.endswith("\r"):
+            self.release_line_ends()  # a lone CR is text
+        self._preamble = False
+        section = self._section_after(kind)
         if section is None or self.ran_away:
-            self.ran_away, self.over, self.held = True, kind == "runaway", ""
-            if self.record is not None:
-                self.record.drop()
+            self.ran_away, self.met_runaway_marker, self.held_line_ends = True, kind == "runaway", ""
             return 1
-        going_on = section == self.section and self._written[section]
+        goes_on = section == self.section and self._has_text[section]
         if section != self.section:
-            self._leave_for(section)
-        elif not going_on:
-            self.held = ""  # a heading of its own above the section's text
-            if self.record is not None:
-                self.record.drop()
-        self._fresh = True
+            self._change_section(section)
+        elif not goes_on:
+            self.held_line_ends = ""  # a repeated heading above the section's text
+        self._nothing_since_marker = True
         if self._headings:
             return 1
-        return -1 if going_on else 1 if kind == "reasoning" else 2
+        if goes_on:
+            return -1
+        return 1 if kind == "reasoning" else 2
 
-    def _leave_for(self, section: Section) -> None:
-        wanted = self._written[self.section]
-        self._left[self.section] = self.held if wanted else ""
-        self.held = self._left[section]
-        if self.record is not None:
-            if not wanted:
-                self.record.drop()
-            self.record.turn(self.section, section)
+    def _change_section(self, section: Section) -> None:
+        self._dropped_line_ends[self.section] = self.held_line_ends if self._has_text[self.section] else ""
+        self.held_line_ends = self._dropped_line_ends[section]
         self.section = section
 
-    def _after(self, kind: MarkKind) -> Section | None:
-        """The section after a marker of this kind; None for a runaway."""
+    def _section_after(self, kind: MarkerKind) -> Section | None:
+        """The section after a marker of this kind; None where the answer ends."""
         if kind == "runaway":
             return None
-        again = self._answered
+        repeated = self._answered
         if kind == "reasoning":
-            again = again and self.section == "response" and self._written["reasoning"]
-        if not again:
+            repeated = repeated and self.section == "response" and self._has_text["reasoning"]
+        if not repeated:
             return kind
         return None if self._headings else "response"

@@ -1,2 +1,4 @@
-"""A template: its files, the built-in ones, and the model's own chat template. Knows the text around a row; knows
-nothing of token ids."""
+"""Templates: the text around a row, by name, from files, and the model's own chat template.
+
+Knows rows, markers and segments of text. Must not know token ids of a row, training or models' weights.
+"""

@@ -1,35 +1,162 @@
-"""The templates there are, by name: built in, a person's own, and those beside a data set. Knows neither their files'
-form nor rows."""
+"""The templates there are, by name: Suiron's own, the user's in `<config>/templates/`, and those beside a data set.
+
+A bad file costs no other. A file with the name of a built-in template is refused, so that a name in a run's
+specification means one text; of the rest, the one beside the data wins. `template_file` knows how a file reads.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
+import msgspec
+
+from core.base import files, folders
+from core.base.errors import SuironError, UsageError
 from core.templates.template import Template
-from core.templates.template_files import built_in, find_template
+from core.templates.template_file import (
+    BUILT_IN_FOLDER,
+    TemplateError,
+    did_you_mean,
+    dump_template,
+    load_template,
+    parse_template,
+)
+
+TemplateOrigin = Literal["built in", "yours", "beside the data"]
 
 
-class _BuiltIn(Mapping[str, Template]):
-    """The built-in templates that are texts, read from their files when first asked for."""
+class Listed(msgspec.Struct, frozen=True):
+    """A template file that was found. One of `template` and `error` is None."""
 
-    def _read(self) -> Mapping[str, Template]:
+    name: str
+    """The template's name, or the file's without its ending where it cannot be read."""
+    path: Path
+    """The file."""
+    origin: TemplateOrigin
+    """Where the file was found."""
+    template: Template | None = None
+    """The template in the file."""
+    error: SuironError | None = None
+    """What is wrong in the file."""
+
+
+def get_template(name: str, extra_folders: Sequence[Path] = ()) -> Template:
+    """The template called `name`: built in, the user's own, or in one of `extra_folders`; of several the last counts. A
+    built-in one is found without reading any other file.
+
+    Raises UsageError that lists the templates there are, or the TemplateError of the file with that name.
+    """
+    if name in built_in():
+        return built_in()[name]
+    listed = list_templates(extra_folders)
+    same_name = [found for found in listed if found.name == name]
+    if same_name and same_name[-1].template is not None:
+        return same_name[-1].template
+    if same_name and same_name[-1].error is not None:
+        raise same_name[-1].error
+    usable = dict.fromkeys(found.name for found in listed if found.template is not None)
+    raise UsageError(
+        f"there is no such template{did_you_mean(name, usable)}", name, f"Choose one of: {', '.join(usable)}"
+    )
+
+
+def list_templates(extra_folders: Sequence[Path] = ()) -> list[Listed]:
+    """Every template file: the built-in ones, then the user's, then those in `extra_folders`, each by
+    name. Bad files are listed with their error."""
+    listed = [
+        Listed(name, BUILT_IN_FOLDER / f"{name}.yaml", "built in", template) for name, template in built_in().items()
+    ]
+    searched: list[tuple[Path, TemplateOrigin]] = []
+    with contextlib.suppress(OSError):  # a configuration folder that cannot be made holds no templates
+        searched.append((_user_folder(), "yours"))
+    searched += [(folder, "beside the data") for folder in extra_folders]
+    for folder, origin in searched:
+        listed += [_listed_file(path, origin) for path in _template_paths(folder)]
+    return listed
+
+
+def beside(source: str) -> tuple[Path, ...]:
+    """The folder for templates beside the data set at the path `source`; none for a hub name."""
+    try:
+        return (Path(f"{Path(source)}.suiron") / "templates",) if source and Path(source).exists() else ()
+    except (OSError, ValueError):  # too long for a file's name, or with a null in it
+        return ()
+
+
+@lru_cache(maxsize=1)
+def built_in() -> dict[str, Template]:
+    """The built-in templates by name: those of text first, the ones with fewer versions before the others."""
+    templates = [load_template(path) for path in BUILT_IN_FOLDER.glob("*.yaml")]
+    templates.sort(key=lambda template: (template.chat is not None, len(template.versions), template.name))
+    return {template.name: template for template in templates}
+
+
+class _TextTemplates(Mapping[str, Template]):
+    """Read from their files when first needed."""
+
+    def _by_name(self) -> Mapping[str, Template]:
         return {name: template for name, template in built_in().items() if template.chat is None}
 
     def __getitem__(self, name: str) -> Template:
-        return self._read()[name]
+        return self._by_name()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
+        return iter(self._by_name())
 
     def __len__(self) -> int:
-        return len(self._read())
+        return len(self._by_name())
 
 
-TEMPLATES: Mapping[str, Template] = _BuiltIn()
+TEMPLATES: Mapping[str, Template] = _TextTemplates()
+"""The built-in templates of text, which need no model."""
 
 
-def get_template(name: str, beside: Sequence[Path] = ()) -> Template:
-    """The template called `name`: built in, the user's own, or from one of the folders `beside` a data set. Raises
-    UsageError naming those there are, or, where its file is bad, what is wrong in it."""
-    return find_template(name, beside)
+def save_template(template: Template, folder: Path | None = None) -> Path:
+    """Write the template to `<config>/templates/NAME.yaml`, or into `folder`, and return the path. The file of that
+    name is replaced whole.
+
+    Raises TemplateError for a name that is built in or that no file can have, and for a text that YAML cannot keep to
+    the byte; OSError where the file cannot be written.
+    """
+    folder = _user_folder() if folder is None else folder
+    path = folder / f"{template.name}.yaml"
+    if template.name in built_in():
+        raise TemplateError("a built-in template has this name", template.name, "Choose another name")
+    content = dump_template(template)
+    if parse_template(content, str(path)) != template:
+        raise TemplateError(
+            "a file cannot keep the template's text as it is",
+            template.name,
+            "Remove control characters and trailing spaces",
+        )
+    files.replace_file(files.private_dir(folder) / path.name, content.encode())
+    return path
+
+
+def _user_folder() -> Path:
+    return folders.config() / "templates"
+
+
+def _template_paths(folder: Path) -> list[Path]:
+    try:
+        return sorted(
+            path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and not path.name.startswith(".")
+        )
+    except OSError:  # there is no such folder, or it may not be read
+        return []
+
+
+def _listed_file(path: Path, origin: TemplateOrigin) -> Listed:
+    try:
+        template = load_template(path)
+        if template.name in built_in():
+            raise TemplateError(
+                f"the template cannot be used: name: {template.name} is built in", str(path), "Choose another name"
+            )
+        return Listed(template.name, path, origin, template)
+    except SuironError as error:
+        return Listed(path.stem, path, origin, error=error)

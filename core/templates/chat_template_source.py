@@ -1,8 +1,8 @@
-"""A model's own chat template: where its folder keeps it, and rendering it in a sandbox. Knows Jinja and folders;
-nothing of rows or tokens.
+"""A model's own chat template: where its folder keeps it, and how it is rendered in a sandbox. Knows Jinja and folders;
+knows nothing of rows or tokens.
 
 The template is a program by the model's author. It runs in jinja2's immutable sandbox, with what transformers gives
-such programs and no more.
+such programs and nothing else.
 """
 
 from __future__ import annotations
@@ -24,72 +24,74 @@ if TYPE_CHECKING:
 _MOST_CHARACTERS = 1 << 20
 
 
-class ChatSource(msgspec.Struct, frozen=True):
-    """template: Jinja. tokens: the special tokens that it may name, by their role (`eos_token`). where: the model's
-    folder."""
+class ChatTemplateSource(msgspec.Struct, frozen=True):
+    """A model's chat template as its author wrote it."""
 
     template: str
+    """The program, in Jinja."""
     tokens: dict[str, str]
+    """The special tokens that it may name, by their role (`eos_token`)."""
     where: str
+    """The model's folder."""
 
     def render(self, messages: Sequence[dict[str, str]], *, generate: bool, **variables: Any) -> str:
-        """The conversation as text; with `generate` up to where the assistant begins to write. Raises UsageError in the
-        template's own words."""
-        given = {"messages": list(messages), "tools": None, "documents": None, "add_generation_prompt": generate}
+        """The conversation as text; with `generate` up to where the assistant begins to write. Raises UsageError with
+        the chat template's own words where it refuses one."""
+        context = {"messages": list(messages), "tools": None, "documents": None, "add_generation_prompt": generate}
         try:
-            return str(_compiled(self.template).render(self.tokens | given | variables))
+            return str(_compiled(self.template).render(self.tokens | context | variables))
         except Exception as error:  # whatever a model author's template raises: it is a program
-            what = f"the model's chat format does not take this conversation: {error}"
-            raise UsageError(what, "messages", "Order or name the roles otherwise") from error
+            what = f"the model's chat template does not take this conversation: {error}"
+            raise UsageError(what, "messages", "Reorder the messages or change their roles") from error
 
 
-def read_chat(folder: str | Path) -> ChatSource | None:
-    """The chat template of the model in `folder`; None where it has none. Raises ModelError where a file of it cannot
-    be read."""
+def read_chat_template(folder: str | Path) -> ChatTemplateSource | None:
+    """The chat template of the model in `folder`; None where it has none. Raises ModelError where one of its files
+    cannot be read."""
     path = Path(folder)
     try:
-        config = _object(path / "tokenizer_config.json")
-        others = _object(path / "special_tokens_map.json")
-        template = _written(path, config)
+        config = _read_object(path / "tokenizer_config.json")
+        token_map = _read_object(path / "special_tokens_map.json")
+        template = _find_template(path, config)
     except (OSError, ValueError) as error:
-        what = f"the model's chat format cannot be read ({error})"
-        raise ModelError(what, str(folder), "Mend the file or take the model's folder whole") from error
+        what = f"the model's chat template cannot be read ({error})"
+        raise ModelError(what, str(folder), "Fix the file, or download the whole model folder again") from error
     if not template:
         return None
     if len(template) > _MOST_CHARACTERS:
         raise ModelError(
-            f"the model's chat format has {len(template):,} characters",
+            f"the model's chat template has {len(template):,} characters",
             str(folder),
-            "Take the model's folder as its author gave it",
+            "Use the model's folder as its author published it",
         )
-    tokens = {
-        name: text for name, value in (others | config).items() if name.endswith("_token") and (text := _token(value))
-    }
-    return ChatSource(template, tokens, str(folder))
+    texts = {name: _token_text(value) for name, value in (token_map | config).items() if name.endswith("_token")}
+    tokens = {name: text for name, text in texts.items() if text}
+    return ChatTemplateSource(template, tokens, str(folder))
 
 
-def _written(path: Path, config: dict[str, Any]) -> str:
-    """A file of its own counts before what a configuration holds."""
-    separate = path / "chat_template.jinja"
-    if separate.is_file():
-        return separate.read_text("utf-8")
-    return _default(_object(path / "chat_template.json").get("chat_template")) or _default(config.get("chat_template"))
+def _find_template(path: Path, config: dict[str, Any]) -> str:
+    """The template of the folder `path`; a file of its own counts before what a configuration holds."""
+    own_file = path / "chat_template.jinja"
+    if own_file.is_file():
+        return own_file.read_text("utf-8")
+    in_json = _default_template(_read_object(path / "chat_template.json").get("chat_template"))
+    return in_json or _default_template(config.get("chat_template"))
 
 
-def _default(written: Any) -> str:
-    """One template, or the one for plain conversations among several with names."""
-    if isinstance(written, list):
-        named = {str(one.get("name")): one.get("template") for one in written if isinstance(one, dict)}
-        written = named.get("default") or next(iter(named.values()), None)
-    return written if isinstance(written, str) else ""
+def _default_template(value: Any) -> str:
+    """The one template, or the one for plain conversations among several with names."""
+    if isinstance(value, list):
+        by_name = {str(entry.get("name")): entry.get("template") for entry in value if isinstance(entry, dict)}
+        value = by_name.get("default") or next(iter(by_name.values()), None)
+    return value if isinstance(value, str) else ""
 
 
-def _token(value: Any) -> str:
+def _token_text(value: Any) -> str:
     text = value.get("content") if isinstance(value, dict) else value
     return text if isinstance(text, str) else ""
 
 
-def _object(path: Path) -> dict[str, Any]:
+def _read_object(path: Path) -> dict[str, Any]:
     return msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) if path.is_file() else {}
 
 
@@ -100,14 +102,14 @@ def _compiled(template: str) -> Template:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    """What transformers renders chat templates in: its whitespace rules, its `tojson`, and the three names it adds."""
+    """What transformers renders chat templates in: its white space rules, its `tojson`, and the names it adds."""
     from jinja2 import TemplateError, nodes
     from jinja2.ext import Extension, loopcontrols
     from jinja2.parser import Parser
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Generation(Extension):
-        """`{% generation %}...{% endgeneration %}` says what the assistant wrote; here it only has to be understood."""
+        """`{% generation %}...{% endgeneration %}` marks what the assistant wrote; here it only has to be parsed."""
 
         tags = {"generation"}  # noqa: RUF012  # as jinja2 declares it
 
@@ -128,5 +130,5 @@ def _environment() -> Environment:
     )
     environment.filters["tojson"] = tojson
     environment.globals["raise_exception"] = raise_exception
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    environment.globals["strftime_now"] = lambda pattern: datetime.now().strftime(pattern)
     return environment

@@ -1,2 +1,4 @@
-"""Text to token ids and back: tokenizer, spans, loss mask, truncation. Knows segments of text; knows neither rows,
-templates nor models."""
+"""Text to token ids and back: tokenizer, spans of the sections, loss mask, truncation.
+
+Knows a row's text as segments. Must not know templates, the splitter, models or files of a run.
+"""

@@ -4,8 +4,8 @@ bytes of one that is not.
 The library's own `DecodeStream` decodes a growing window again until it ends in a whole character: bytes that never
 become one wait for the next good token at a cost that grows with the square of the wait, and what still waits when the
 answer ends never comes out. So tokens become bytes here, once each, and an incremental UTF-8 decoder does the rest.
-What is no UTF-8 becomes U+FFFD, as in the library; only within a run of byte-fallback tokens that is broken somewhere
-the library gives one U+FFFD for every byte of the run, also for its good characters, which are kept here.
+Bytes that are not UTF-8 become U+FFFD, as in the library. One difference: in a series of byte-fallback tokens that is
+broken somewhere the library gives one U+FFFD for every byte, also for the good characters, which are kept here.
 """
 
 from __future__ import annotations
@@ -14,62 +14,63 @@ import codecs
 
 from core.tokens.tokenizer import TextTokenizer
 
-_LONGEST_WAIT = 8  # tokens, where the decoder is not known: no character is made of more
+_LONGEST_WAIT = 8  # tokens, where the decoder is not known: no character takes more
 
 
 class Detokenizer:
-    """One answer's text. EOS and the other stop ids give nothing; special tokens that are not stops (a `<think>`) are
-    text.
-
-    at_start: the ids begin a text, so a sentencepiece tokenizer's blank in front of it is dropped and the whole equals
-    `tokenizer.decode`. False: they go on after a prompt, and a first token " 42" keeps its blank, which is what prompt
-    plus answer encode to again.
-    """
+    """The text of one answer. EOS and the other stop ids give nothing; special tokens that do not stop (a `<think>`)
+    are text."""
 
     def __init__(self, tokenizer: TextTokenizer, *, at_start: bool = True) -> None:
-        self._tokenizer, self._pieces = tokenizer, tokenizer.pieces
+        """at_start: the ids begin a text, so that a sentencepiece tokenizer's blank in front of it is dropped and the
+        whole equals `tokenizer.decode`. False: they go on after a prompt, and a first token " 42" keeps its blank,
+        which is what prompt and answer together encode to again."""
+        self._tokenizer, self._token_bytes = tokenizer, tokenizer.token_bytes
         self._first = at_start
-        self._strip_letter, self._strip = self._pieces.strip if at_start else ("", 0)
+        self._strip_letter, self._strip_count = self._token_bytes.strip if at_start else ("", 0)
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-        self._window: list[int] = []  # where the decoder is not known: the last given out tokens, then the waiting ones
-        self._given = 0
+        # Where the decoder is not known: the tokens that were given out last, then those that wait.
+        self._window: list[int] = []
+        self._given_out = 0  # tokens at the beginning of the window
 
     def push(self, id: int) -> str:
         """The text that this token completes; may be empty."""
         if id in self._tokenizer.stop_ids or (self._first and self._tokenizer.raw.id_to_token(id) is None):
-            return ""  # an unknown id says nothing, so the next one is still the first
-        data = self._pieces.data(id, self._first)
+            return ""  # an unknown id has no text, so the next one is still the first
+        data = self._token_bytes.data(id, self._first)
         self._first = False
-        return self._by_window(id) if data is None else self._stripped(self._utf8.decode(data))
+        return self._push_to_window(id) if data is None else self._stripped(self._utf8.decode(data))
 
     def close(self) -> str:
-        """What was still held back. The detokenizer is then as new, in the middle of a text."""
+        """The text that was still held back. The detokenizer can then be used again, in the middle of a text."""
         rest = self._stripped(self._utf8.decode(b"", final=True)) + self._window_text()
         self._utf8.reset()
-        self._window, self._given = [], 0
+        self._window, self._given_out = [], 0
         return rest
 
     def _stripped(self, text: str) -> str:
-        if not self._strip or not text:
+        if not self._strip_count or not text:
             return text
         rest = text
-        while self._strip and rest.startswith(self._strip_letter):
-            rest, self._strip = rest[1:], self._strip - 1
+        while self._strip_count and rest.startswith(self._strip_letter):
+            rest, self._strip_count = rest[1:], self._strip_count - 1
         if rest:
-            self._strip = 0
+            self._strip_count = 0
         return rest
 
-    def _by_window(self, id: int) -> str:
+    def _push_to_window(self, id: int) -> str:
         self._window.append(id)
         text = self._window_text()
-        if not text or (text.endswith("�") and len(self._window) - self._given < _LONGEST_WAIT):
+        incomplete = text.endswith("�") and len(self._window) - self._given_out < _LONGEST_WAIT
+        if not text or incomplete:
             return ""
-        self._window = self._window[self._given :]
-        self._given = len(self._window)
+        self._window = self._window[self._given_out :]
+        self._given_out = len(self._window)
         return text
 
     def _window_text(self) -> str:
-        """What the waiting tokens add to the ones before them; these decide about blanks."""
+        """What the waiting tokens add to the text of those before them, which decide about blanks."""
         if not self._window:
             return ""
-        return self._tokenizer.decode(self._window)[len(self._tokenizer.decode(self._window[: self._given])) :]
+        before = self._tokenizer.decode(self._window[: self._given_out])
+        return self._tokenizer.decode(self._window)[len(before) :]

@@ -1,10 +1,5 @@
-"""What is learnt of a row, and what happens to one that is too long: chosen in a run's specification, applied to token
-ids. Knows spans, not texts.
-
-Sections: a row's tokens lie in six slots, always in this order, any of them empty: prompt, opening (a marker before the
-reasoning that the model writes itself, such as <think>), reasoning, marker (between reasoning and response), response,
-eos.
-"""
+"""The loss mask: which tokens of a row are trained, and how much each counts. A run's specification chooses it; it is
+applied to token ids. Knows slots, not texts."""
 
 from __future__ import annotations
 
@@ -14,75 +9,78 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from core.base.errors import UsageError
+from core.tokens.segments import SLOTS
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.tokenizer import TextTokenizer
-
-    Ints = np.ndarray[Any, np.dtype[np.int32]]
+    from core.tokens.spans import Ints
 
 IGNORED = -100  # the label that cross-entropy leaves out
-PROMPT, OPENING, REASONING, MARKER, RESPONSE, EOS = range(6)
-SLOTS = 6
-ELLIPSIS = "…"  # stands where the middle of a reasoning was cut out
-
-TooLong = Literal["drop", "cut_reasoning", "cut_end"]
+_MOST_WEIGHT = 1000.0
 
 
 class SectionWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How much a token of each section counts in the loss; 0 leaves it out. The loss of a batch is the weighted sum
-    over the sum of the weights.
+    """How much a token of each section counts in the loss, from 0 (not trained) to 1000. The loss of a batch is the
+    weighted sum over the sum of the weights.
 
-    The markers around a reasoning go with the reasoning: a model that is to write a reasoning must also end it, as
+    The markers around a reasoning count as the reasoning: a model that is to write a reasoning must also end it, as
     `end` ends the response.
     """
 
     prompt: float = 0.0
+    """Weight of a token of the prompt."""
     reasoning: float = 1.0
+    """Weight of a token of the reasoning, or of the markers around it."""
     response: float = 1.0
+    """Weight of a token of the response."""
     end: float = 1.0
+    """Weight of the end of sequence; above 0, or answers would never end."""
 
 
 Loss = Literal["completion", "all", "response"] | SectionWeights
-"""completion: all that the model writes itself. all: the prompt too. response: the response and its end; reasoning and marker are then given, as in
-asking with a reasoning that is given. Or a weight for each section."""
+"""Which tokens are trained. completion: all that the model writes itself. all: the prompt too. response: the response
+and its end; reasoning and marker are then given, as when a model is asked with a reasoning. Or a weight for each
+section."""
 
 
-def slot_weights(loss: Loss) -> tuple[float, ...]:
-    """The weight of a token in each of the six slots. Raises UsageError for one that is no weight, or an `end` that is
-    not learnt."""
-    match loss:
+def slot_weights(loss_on: Loss) -> tuple[float, ...]:
+    """The weight of a token in each of the six slots. Raises UsageError for a weight out of range, or an `end` that is
+    not trained."""
+    match loss_on:
         case "all":
             return (1.0,) * SLOTS
         case "completion":
             return (0.0, *(1.0,) * 5)
         case "response":
             return (0.0, 0.0, 0.0, 0.0, 1.0, 1.0)
-    for name in loss.__struct_fields__:
-        value = getattr(loss, name)
-        if not (math.isfinite(value) and 0.0 <= value <= 1000.0):
+    for name in loss_on.__struct_fields__:
+        weight = getattr(loss_on, name)
+        if not (math.isfinite(weight) and 0.0 <= weight <= _MOST_WEIGHT):
             raise UsageError(
-                f"the weight of the {name} is {value}", f"loss_on.{name}", "Give every section a weight from 0 to 1000"
+                f"the weight of the {name} is {weight}", f"loss_on.{name}", "Give every section a weight from 0 to 1000"
             )
-    if loss.end == 0.0:
+    if loss_on.end == 0.0:
         raise UsageError(
-            "the end of sequence would not be learnt, so that answers would never end",
+            "the end of sequence would not be trained, so answers would never end",
             "loss_on.end",
             "Give it a weight above 0",
         )
-    return (loss.prompt, loss.reasoning, loss.reasoning, loss.reasoning, loss.response, loss.end)
+    return (loss_on.prompt, loss_on.reasoning, loss_on.reasoning, loss_on.reasoning, loss_on.response, loss_on.end)
 
 
-def is_weighted(loss: Loss) -> bool:
-    """Whether trained tokens count differently, or not as one: a plain mean over the labels would then be another
+def is_weighted(loss_on: Loss) -> bool:
+    """Whether some trained token has a weight other than 1, so that a plain mean over the labels would be another
     loss."""
-    return any(weight not in (0.0, 1.0) for weight in slot_weights(loss))
+    return any(weight not in (0.0, 1.0) for weight in slot_weights(loss_on))
 
 
 def labels_of(ids: Ints, ends: Ints, weights: tuple[float, ...]) -> Ints:
-    """The ids of one row, IGNORED where nothing is learnt. ends: the end of each of the six slots, counted in
-    tokens."""
+    """The labels of one row: its ids, IGNORED_LABEL where nothing is trained.
+
+    ids: int32, shape (tokens,). ends: the end of each slot, in tokens, int32, shape (6,). weights: of the six slots.
+    Returns int32, shape (tokens,).
+    """
     labels = ids.copy()
     start = 0
     for slot, end in enumerate(ends.tolist()):
@@ -93,47 +91,8 @@ def labels_of(ids: Ints, ends: Ints, weights: tuple[float, ...]) -> Ints:
 
 
 def weights_of(ends: Ints, weights: tuple[float, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """The weight of each token of one row."""
+    """The weight of each token of one row, float32, shape (tokens,). ends and weights: as in `loss_labels`."""
     import numpy as np
 
-    sizes = np.diff(ends, prepend=0)
-    return np.repeat(np.asarray(weights, np.float32), sizes)
-
-
-def cut_reasoning(ids: Ints, ends: Ints, limit: int, tokenizer: TextTokenizer) -> tuple[Ints, Ints] | None:
-    """The row with the middle of its reasoning taken out and `…` in its place, at most `limit` tokens long; prompt,
-    response and end stay whole.
-
-    Cuts between characters, never within one. None where a reasoning with something left on both sides would not fit.
-    """
-    import numpy as np
-
-    start, end = int(ends[OPENING]), int(ends[REASONING])
-    gap = tokenizer.encode(ELLIPSIS)[0]
-    room = (end - start) - (len(ids) - limit) - len(gap)
-    if room < 2:
-        return None
-    head, tail = start + (room + 1) // 2, end - room // 2
-    while head > start and not _begins(tokenizer, int(ids[head])):
-        head -= 1
-    while tail < end and not _begins(tokenizer, int(ids[tail])):
-        tail += 1
-    if head == start or tail == end:
-        return None
-    cut = np.concatenate([ids[:head], np.asarray(gap, np.int32), ids[tail:]]).astype(np.int32)
-    moved = ends.copy()
-    moved[REASONING:] -= len(ids) - len(cut)
-    return cut, moved
-
-
-def cut_end(ids: Ints, ends: Ints, limit: int) -> tuple[Ints, Ints]:
-    """The first `limit` tokens. What is lost is the end of sequence and as much of the answer as does not fit."""
-    import numpy as np
-
-    return ids[:limit].copy(), np.minimum(ends, limit).astype(np.int32)
-
-
-def _begins(tokenizer: TextTokenizer, id: int) -> bool:
-    """Whether the token begins with a whole character or the first byte of one, not within one."""
-    data = tokenizer.pieces.data(id)
-    return data is None or not data or data[0] & 0xC0 != 0x80
+    lengths = np.diff(ends, prepend=0)
+    return np.repeat(np.asarray(weights, np.float32), lengths)

@@ -1,22 +1,65 @@
-"""A row's text as segments: what is prompt, reasoning, marker and response, before it becomes tokens."""
+"""A row's text as segments (prompt, reasoning, marker, response), and the six slots that its text and tokens fall into.
+
+Slots come in one order in every row, and any of them may be empty: prompt; opening (a marker before the reasoning that
+the model writes itself, such as <think>); reasoning; marker (between reasoning and response); response; end of
+sequence.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
+
+from core.base.errors import UsageError
+
+PROMPT, OPENING, REASONING, MARKER, RESPONSE, EOS = range(6)
+SLOTS = 6
 
 SegmentKind = Literal["prompt", "reasoning", "marker", "response"]
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """A stretch of the training text. `prompt` is given to the model; it writes `reasoning`, `marker` and `response`
-    itself.
-
-    special: special tokens that the text spells are meant as such, and become their ids; in any other text they are
-    letters.
-    """
+    """A stretch of the training text. The prompt is given to the model; it writes the other kinds itself."""
 
     kind: SegmentKind
+    """What the stretch is."""
     text: str
+    """The text; may be empty."""
     special: bool = False
+    """Whether special tokens that the text spells are meant as such and become their ids. In any other text they are
+    letters."""
+
+
+class SegmentSlots(msgspec.Struct, frozen=True):
+    """The slots that the segments of a row fall into."""
+
+    slots: tuple[int, ...]
+    """The slot of each segment, rising."""
+    present: int
+    """The slots that the row has, with the end of sequence, as bits. A slot may be present and empty."""
+
+
+@lru_cache(maxsize=64)
+def slots_of(kinds: tuple[SegmentKind, ...]) -> SegmentSlots:
+    """The slots for segments of these kinds. Raises UsageError for an order in which no answer is written."""
+    slots: list[int] = []
+    for index, kind in enumerate(kinds):
+        last = slots[-1] if slots else PROMPT
+        if last == RESPONSE:
+            # what a chat template writes after the answer ends the response
+            slot = RESPONSE if kind in ("marker", "response") else -1
+        elif kind == "marker":
+            slot = OPENING if "reasoning" in kinds[index:] else MARKER
+        else:
+            slot = {"prompt": PROMPT, "reasoning": REASONING, "response": RESPONSE}[kind]
+        if slot < last:
+            raise UsageError(
+                "the sections of the template are out of order",
+                " ".join(kinds),
+                "Order them prompt, reasoning, response",
+            )
+        slots.append(slot)
+    present = {1 << slot for slot in (*slots, EOS)}
+    return SegmentSlots(tuple(slots), sum(present))

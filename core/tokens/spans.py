@@ -1,8 +1,8 @@
-"""Where the sections of a text lie among its tokens. Knows segments and tokenizers; knows nothing of labels.
+"""Tokens of a text and where its slots end among them. Knows segments and tokenizers; knows nothing of labels.
 
-Two ways to the same answer: by the characters that the library gives for every token, and, where every token of a
-tokenizer stands for bytes of the text, by counting those bytes, which is twice as fast because the library then need
-not keep track of characters.
+There are two ways to the same answer: by the characters that the library gives for every token; and, where every token
+of a tokenizer stands for bytes of the text, by counting those bytes, which is twice as fast because the library need
+not track characters.
 """
 
 from __future__ import annotations
@@ -10,188 +10,172 @@ from __future__ import annotations
 import unicodedata
 import weakref
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from core.base.errors import DataError, UsageError
-from core.tokens.loss_mask import EOS, MARKER, OPENING, PROMPT, REASONING, RESPONSE, SLOTS
-from core.tokens.segments import Segment, SegmentKind
+from core.base.errors import DataError
+from core.tokens.segments import EOS, PROMPT, RESPONSE, SLOTS, Segment, SegmentSlots
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from core.tokens.special_tokens import PartsEncoding
     from core.tokens.tokenizer import TextTokenizer
 
     Ints = np.ndarray[Any, np.dtype[np.int32]]
+    Int64s = np.ndarray[Any, np.dtype[np.int64]]
+    Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-class Layout(msgspec.Struct, frozen=True):
-    """slots: for each segment its slot (see `policy`), rising. present: the slots that are there, with the end, as
-    bits."""
+class TokenByteLengths:
+    """How many bytes of a text each token of a tokenizer stands for."""
 
-    slots: tuple[int, ...]
-    present: int
-
-
-@lru_cache(maxsize=64)
-def slots_of(kinds: tuple[SegmentKind, ...]) -> Layout:
-    """Raises UsageError for segments in an order that no answer is written in."""
-    slots: list[int] = []
-    for place, kind in enumerate(kinds):
-        last = slots[-1] if slots else PROMPT
-        if last == RESPONSE:
-            slot = (
-                RESPONSE if kind in ("marker", "response") else -1
-            )  # what a chat form writes after the answer ends it
-        elif kind == "marker":
-            slot = OPENING if "reasoning" in kinds[place:] else MARKER
-        else:
-            slot = {"prompt": PROMPT, "reasoning": REASONING, "response": RESPONSE}[kind]
-        if slot < last:
-            raise UsageError(
-                "the sections of the template are out of order",
-                " ".join(kinds),
-                "Order them prompt, reasoning, response",
-            )
-        slots.append(slot)
-    return Layout(tuple(slots), sum({1 << slot for slot in (*slots, EOS)}))
-
-
-class ByteLengths:
-    """How many bytes of the text each token of a tokenizer stands for."""
-
-    WORTH = 64  # rows at once from which making the table pays
-    _made: ClassVar[weakref.WeakKeyDictionary[TextTokenizer, ByteLengths | None]] = weakref.WeakKeyDictionary()
+    FEWEST_ROWS = 64  # rows encoded together from which making the table pays
+    _made: ClassVar[weakref.WeakKeyDictionary[TextTokenizer, TokenByteLengths | None]] = weakref.WeakKeyDictionary()
 
     def __init__(self, lengths: Ints, normalises: bool) -> None:
+        """lengths: bytes by token id, int32, shape (vocabulary,). normalises: the tokenizer composes a text (NFC)."""
         self.lengths, self._normalises = lengths, normalises
 
     @classmethod
-    def of(cls, tokenizer: TextTokenizer) -> ByteLengths | None:
-        """None for a tokenizer whose tokens do not stand for bytes, or that changes a text in other ways than Unicode's
-        NFC before it splits it."""
+    def of(cls, tokenizer: TextTokenizer) -> TokenByteLengths | None:
+        """The table of `tokenizer`, made once. None where tokens do not stand for bytes, or where the text is changed
+        in other ways than Unicode's NFC before it is split."""
         if tokenizer not in cls._made:
             cls._made[tokenizer] = cls._make(tokenizer)
         return cls._made[tokenizer]
 
     @classmethod
-    def _make(cls, tokenizer: TextTokenizer) -> ByteLengths | None:
+    def _make(cls, tokenizer: TextTokenizer) -> TokenByteLengths | None:
         import numpy as np
 
         definition: dict[str, Any] = msgspec.json.decode(tokenizer.raw.to_str())
-        normalizers, decoders = (
-            _steps(definition.get("normalizer"), "normalizers"),
-            _steps(definition.get("decoder"), "decoders"),
-        )
+        normalizers = _step_types(definition.get("normalizer"), "normalizers")
+        decoders = _step_types(definition.get("decoder"), "decoders")
         if decoders != ["ByteLevel"] or normalizers not in ([], ["NFC"]):
             return None
-        pieces = (tokenizer.pieces.data(id) for id in range(tokenizer.vocab_size))
-        lengths = np.fromiter((len(piece) if piece else 0 for piece in pieces), np.int32, tokenizer.vocab_size)
+        of_tokens = (tokenizer.token_bytes.data(id) for id in range(tokenizer.vocab_size))
+        lengths = np.fromiter((len(data) if data else 0 for data in of_tokens), np.int32, tokenizer.vocab_size)
         return cls(lengths, bool(normalizers))
 
     def measures(self, text: str) -> bool:
-        """Whether the tokenizer splits exactly this text, not a changed one."""
+        """Whether the tokenizer splits exactly this text, not a composed one."""
         return not self._normalises or text.isascii() or unicodedata.is_normalized("NFC", text)
 
 
-def _steps(part: dict[str, Any] | None, inside: str) -> list[str]:
-    """The types of what a part of tokenizer.json does, in order."""
-    if not part:
+def _step_types(step: dict[str, Any] | None, inner_key: str) -> list[str]:
+    """The types of a step of tokenizer.json and of all steps inside it, in order."""
+    if not step:
         return []
-    return (
-        [step for one in part[inside] for step in _steps(one, inside)] if part["type"] == "Sequence" else [part["type"]]
-    )
+    if step["type"] != "Sequence":
+        return [step["type"]]
+    return [step_type for inner in step[inner_key] for step_type in _step_types(inner, inner_key)]
 
 
-def by_bytes(
+class RowsByBytes(msgspec.Struct, frozen=True):
+    """Rows encoded together, their slots found by counting bytes."""
+
+    ids: Ints
+    """Token ids of all rows with beginning and end of sequence, one row after the other, int32, shape (tokens,)."""
+    starts: Int64s
+    """Where each row starts in `ids`, and the end of the last one, int64, shape (rows + 1,)."""
+    ends: Ints
+    """The end of each slot, in tokens from the row's first one, int32, shape (rows, 6)."""
+    certain: Bools
+    """Whether the bytes of the row's tokens add up to its text; else it must be done by characters. Shape (rows,)."""
+
+
+def encode_by_bytes(
     texts: Sequence[str],
-    parts: Sequence[Sequence[Segment]],
-    slots: Sequence[Layout],
+    rows: Sequence[Sequence[Segment]],
+    slots: Sequence[SegmentSlots],
     tokenizer: TextTokenizer,
-    table: ByteLengths,
-) -> Any:
-    """Many texts without special tokens. Gives (ids, starts, ends, sure): all ids with beginning and end of sequence,
-    where each row starts among them, the ends of its slots, and whether its bytes add up; where they do not, the row is
-    to be done by characters. Raises TypeError for text that is no Unicode."""
+    table: TokenByteLengths,
+) -> RowsByBytes:
+    """Many texts without special tokens, each also as its segments. Raises TypeError for text that is not Unicode."""
     import numpy as np
 
-    bos, eos, rows = tokenizer.bos_ids, tokenizer.eos_id, len(texts)
+    bos, eos, count = tokenizer.bos_ids, tokenizer.eos_id, len(texts)
     encodings = tokenizer.raw.encode_batch_fast(texts, add_special_tokens=False)
-    listed = (
-        [[*bos, *encoding.ids, eos] for encoding in encodings]
-        if bos
-        else [[*encoding.ids, eos] for encoding in encodings]
-    )
-    counts = np.fromiter(map(len, listed), np.int64, rows)
-    starts = np.concatenate(([0], np.cumsum(counts)))
-    ids = np.concatenate([np.array(one, np.int32) for one in listed])
+    if bos:
+        ids_of_rows = [[*bos, *encoding.ids, eos] for encoding in encodings]
+    else:
+        ids_of_rows = [[*encoding.ids, eos] for encoding in encodings]
+    lengths = np.fromiter(map(len, ids_of_rows), np.int64, count)
+    starts = np.concatenate(([0], np.cumsum(lengths)))
+    ids = np.concatenate([np.array(ids_of_row, np.int32) for ids_of_row in ids_of_rows])
 
-    measured = np.zeros((rows, SLOTS), np.int64)  # bytes of each slot
-    for place, (of_row, layout) in enumerate(zip(parts, slots, strict=True)):
-        for one, slot in zip(of_row, layout.slots, strict=True):
-            text = one.text
-            measured[place, slot] += len(text) if text.isascii() else len(text.encode())
-    until = np.cumsum(measured, axis=1)  # bytes up to the end of each slot
+    slot_bytes = np.zeros((count, SLOTS), np.int64)
+    for index, (segments, layout) in enumerate(zip(rows, slots, strict=True)):
+        for segment, slot in zip(segments, layout.slots, strict=True):
+            text = segment.text
+            slot_bytes[index, slot] += len(text) if text.isascii() else len(text.encode())
+    slot_end_bytes = np.cumsum(slot_bytes, axis=1)  # from the row's first byte
 
-    lengths = table.lengths[ids].astype(np.int64)
-    lengths[starts[1:] - 1] = 0
-    for place in range(len(bos)):
-        lengths[starts[:-1] + place] = 0
-    passed = np.cumsum(lengths)  # bytes up to the end of each token, over all rows
-    before = np.concatenate(([0], passed))[starts]
-    sure = before[1:] - before[:-1] == until[:, -1]
-    found = np.searchsorted(passed, before[:-1, None] + until, side="right") - starts[:-1, None]
-    ends = np.minimum(found, counts[:, None] - 1).astype(np.int32)
-    ends[:, RESPONSE], ends[:, EOS] = counts - 1, counts
-    return ids, starts, ends, sure
+    token_bytes = table.lengths[ids].astype(np.int64)
+    token_bytes[starts[1:] - 1] = 0  # the end of sequence stands for no text, and neither does the beginning
+    for offset in range(len(bos)):
+        token_bytes[starts[:-1] + offset] = 0
+    token_end_bytes = np.cumsum(token_bytes)  # over all rows
+    row_start_bytes = np.concatenate(([0], token_end_bytes))[starts]
+    certain = row_start_bytes[1:] - row_start_bytes[:-1] == slot_end_bytes[:, -1]
+    found = np.searchsorted(token_end_bytes, row_start_bytes[:-1, None] + slot_end_bytes, side="right")
+    ends = np.minimum(found - starts[:-1, None], lengths[:, None] - 1).astype(np.int32)
+    ends[:, RESPONSE], ends[:, EOS] = lengths - 1, lengths
+    return RowsByBytes(ids, starts, ends, certain)
 
 
-def by_characters(
-    parts: Sequence[Sequence[Segment]], slots: Sequence[Layout], tokenizer: TextTokenizer, numbers: Sequence[int]
-) -> list[Any]:
-    """Many rows, each as (ids, ends of its slots) or as the DataError that says why it has none. Raises DataError for
-    text that is no Unicode."""
+def encode_by_characters(
+    rows: Sequence[Sequence[Segment]],
+    slots: Sequence[SegmentSlots],
+    tokenizer: TextTokenizer,
+    row_numbers: Sequence[int],
+) -> list[tuple[Ints, Ints] | DataError]:
+    """Many rows, each as its token ids (int32, shape (tokens,)) and the ends of its slots (int32, shape (6,)), or as
+    the DataError that says why it has none. row_numbers: what errors call the rows. Raises DataError for text that is
+    not Unicode."""
     import numpy as np
 
-    done: list[Any] = []
-    encodings = tokenizer.encode_runs([[(one.text, one.special) for one in of_row] for of_row in parts])
-    for of_row, layout, encoding, number in zip(parts, slots, encodings, numbers, strict=True):
-        planted = set(encoding.planted)
-        if any(id in tokenizer.stop_ids and place not in planted for place, id in enumerate(encoding.ids)):
-            done.append(stray_end(tokenizer, number))
+    results: list[tuple[Ints, Ints] | DataError] = []
+    parts = [[(segment.text, segment.special) for segment in segments] for segments in rows]
+    encodings = tokenizer.encode_parts(parts)
+    for segments, layout, encoding, number in zip(rows, slots, encodings, row_numbers, strict=True):
+        meant = set(encoding.special_positions)
+        if any(id in tokenizer.stop_ids and position not in meant for position, id in enumerate(encoding.ids)):
+            results.append(_stray_end_error(tokenizer, number))
             continue
-        bos = beginning(of_row, tokenizer)
-        length = sum(len(one.text) for one in of_row)
-        ends, at = [0] * SLOTS, 0
-        for one, slot in zip(of_row, layout.slots, strict=True):
-            at += len(one.text)
-            ends[slot:] = [len(bos) + _token_at(encoding, at, length)] * (SLOTS - slot)
+        bos = bos_before(segments, tokenizer)
+        length = sum(len(segment.text) for segment in segments)
+        ends, character = [0] * SLOTS, 0
+        for segment, slot in zip(segments, layout.slots, strict=True):
+            character += len(segment.text)
+            ends[slot:] = [len(bos) + _token_at(encoding, character, length)] * (SLOTS - slot)
         ids = [*bos, *encoding.ids, tokenizer.eos_id]
         ends[PROMPT:EOS] = [max(end, len(bos)) for end in ends[PROMPT:EOS]]
         ends[RESPONSE], ends[EOS] = len(ids) - 1, len(ids)
-        done.append((np.array(ids, np.int32), np.array(ends, np.int32)))
-    return done
+        results.append((np.array(ids, np.int32), np.array(ends, np.int32)))
+    return results
 
 
-def beginning(segments: Sequence[Segment], tokenizer: TextTokenizer) -> list[int]:
-    """The beginning of sequence to put in front. None where special text comes first: a chat form writes its own, or
-    its model wants none."""
+def bos_before(segments: Sequence[Segment], tokenizer: TextTokenizer) -> list[int]:
+    """The beginning of sequence to put before the text. None where the text begins with the template's special text: a
+    chat template writes its own, or its model wants none."""
     return [] if segments and segments[0].special else tokenizer.bos_ids
 
 
-def stray_end(tokenizer: TextTokenizer, number: int) -> DataError:
+def _stray_end_error(tokenizer: TextTokenizer, number: int) -> DataError:
     return DataError(
         f"its text is encoded to an end of sequence ({tokenizer.eos})", f"row {number}", "Take that word out of the row"
     )
 
 
-def _token_at(encoding: Any, place: int, length: int) -> int:
-    """The first token whose last character stands at `place` or later."""
-    if place < length:
-        token = encoding.char_to_token(place)
+def _token_at(encoding: PartsEncoding, character: int, length: int) -> int:
+    """The first token whose last character is at offset `character` or later, in a text of `length` characters."""
+    if character < length:
+        token = encoding.char_to_token(character)
         if token is not None:
             return int(token)
     # No token holds that character (the tokenizer dropped it), or nothing follows.
-    return next((token for token, (_, end) in enumerate(encoding.offsets) if end > place), len(encoding.ids))
+    later = (token for token, (_, end) in enumerate(encoding.offsets) if end > character)
+    return next(later, len(encoding.ids))

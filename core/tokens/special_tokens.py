@@ -1,10 +1,10 @@
 """Text of two sorts to token ids: what a template wrote, whose special tokens become their ids, and what a row says,
 which is only ever text.
 
-A text comes as runs `(text, special)`. A special token counts where it stands whole inside one special run; in a row it
-is spelled letter by letter, also when it would come about at a joint of two runs. All between two special tokens is
-tokenised whole, so that joints of runs leave no trace: the ids are those of the joined text in the model's own
-tokenizer, wherever no row spells a special token. Knows tokenizers alone.
+A text comes as parts `(text, special)`. A special token counts where it is whole inside one special part; in a row it
+is spelled letter by letter, also where it would only arise at a joint of two parts. All text between two special tokens
+is tokenised whole, so that joints leave no trace: the ids are those of the joined text in the model's own tokenizer,
+wherever no row spells a special token. Knows tokenizers alone.
 
 Special here: the special and the stopping tokens; and of the other added tokens (`<think>` often is one) those that a
 template of the row writes, so that a row cannot close its own reasoning. Further added tokens (runs of blanks, HTML
@@ -23,182 +23,193 @@ import msgspec
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-Run = tuple[str, bool]  # text; is it the template's, where special tokens count?
-_REMEMBERED = (
-    4096  # characters of a template's text whose special tokens are remembered; a whole conversation is longer
-)
+PartText = tuple[str, bool]
+"""A part of a text, and whether it is the template's, so that special tokens in it count."""
+
+# Characters of a template's text up to which its special tokens are cached; a whole conversation is longer.
+_LONGEST_CACHED = 4096
 
 
-class RunEncoding:
-    """One row's tokens, in the words of the library's Encoding. planted: the places in `ids` of the special tokens that
-    the template wrote."""
+class PartsEncoding:
+    """The tokens of one text, with the methods of the library's Encoding."""
 
-    __slots__ = ("_encoding", "_offsets", "ids", "planted")
+    __slots__ = ("_encoding", "_offsets", "ids", "special_positions")
 
     def __init__(
-        self, ids: list[int], planted: list[int], encoding: Encoding | None, offsets: list[tuple[int, int]] | None
+        self,
+        ids: list[int],
+        special_positions: list[int],
+        encoding: Encoding | None,
+        offsets: list[tuple[int, int]] | None,
     ) -> None:
-        self.ids, self.planted, self._encoding, self._offsets = ids, planted, encoding, offsets
+        """special_positions: the indices in `ids` of the special tokens that the template wrote. One of `encoding` and
+        `offsets` is None."""
+        self.ids, self.special_positions, self._encoding, self._offsets = ids, special_positions, encoding, offsets
 
     @property
     def offsets(self) -> list[tuple[int, int]]:
-        """For each id the characters it stands for (start, end), counted over the joined runs."""
+        """For each id the characters it stands for (start, end), counted over the joined parts."""
         if self._offsets is None:
             self._offsets = self._encoding.offsets if self._encoding is not None else []
         return self._offsets
 
-    def char_to_token(self, place: int) -> int | None:
-        """The first token that holds the character at `place`; None where none does."""
+    def char_to_token(self, character: int) -> int | None:
+        """The index of the first token that holds the character at this offset; None where none does."""
         if self._encoding is not None:
-            return self._encoding.char_to_token(place)
-        return next((token for token, (start, end) in enumerate(self.offsets) if start <= place < end), None)
+            return self._encoding.char_to_token(character)
+        holding = (token for token, (start, end) in enumerate(self.offsets) if start <= character < end)
+        return next(holding, None)
 
 
-class _Added(msgspec.Struct, frozen=True):
+class _AddedToken(msgspec.Struct, frozen=True):
     content: str
     id: int
     lstrip: bool
     rstrip: bool
 
 
-_Mark = tuple[int, int, _Added]  # where a special token stands in a text, with the white space it takes with it
+_Occurrence = tuple[int, int, _AddedToken]  # characters (start, end) at which a text spells an added token
 
 
-class RunEncoder:
-    """plain: a tokenizer to which special tokens are text; its stopping tokens count as special, and it has no
-    post-processor."""
+class PartsEncoder:
+    """Encodes texts in parts, over a tokenizer to which special tokens are text."""
 
     def __init__(self, plain: Tokenizer) -> None:
+        """plain: its stopping tokens count as special, and it has no post-processor."""
         self._plain = plain
         tokens = plain.get_added_tokens_decoder()
         self._added = {
-            token.content: _Added(token.content, id, token.lstrip, token.rstrip) for id, token in tokens.items()
+            token.content: _AddedToken(token.content, id, token.lstrip, token.rstrip) for id, token in tokens.items()
         }
-        self._always = frozenset(token.content for token in tokens.values() if token.special)
+        self._always_special = frozenset(token.content for token in tokens.values() if token.special)
         self._any_added = _any_of(frozenset(self._added))
-        self._seeing: Tokenizer | None = None  # to which special tokens are tokens
-        self._marks_in = lru_cache(maxsize=1024)(self._find_marks)  # a template's own texts come back with every row
-        self._blind = lru_cache(maxsize=8)(self._make_blind)
+        self._with_special_tokens: Tokenizer | None = None
+        self._cached_special = lru_cache(maxsize=1024)(self._find_special)  # a template's texts recur with every row
+        self._blind_tokenizers = lru_cache(maxsize=8)(self._make_blind_tokenizers)
 
-    def encode(self, rows: Sequence[Sequence[Run]]) -> list[RunEncoding]:
-        """Many rows on all cores. Raises TypeError for text that is no Unicode."""
-        texts = ["".join(text for text, _ in runs) for runs in rows]
-        marks = [self._wanted(runs) for runs in rows]
-        plain = [place for place, runs in enumerate(rows) if not any(special for _, special in runs)]
-        others = [place for place, runs in enumerate(rows) if any(special for _, special in runs)]
-        whole = [place for place in others if self._is_honest(texts[place], marks[place])]
-        done: dict[int, RunEncoding] = {}
-        if plain:
-            for place, encoding in zip(
-                plain,
-                self._plain.encode_batch([texts[place] for place in plain], add_special_tokens=False),
-                strict=True,
-            ):
-                done[place] = RunEncoding(encoding.ids, [], encoding, None)
+    def encode(self, rows: Sequence[Sequence[PartText]]) -> list[PartsEncoding]:
+        """Many texts, each in parts, on all cores. Raises TypeError for text that is not Unicode."""
+        texts = ["".join(text for text, _ in parts) for parts in rows]
+        meant = [self.meant_tokens(parts) for parts in rows]
+        without_template = [index for index, parts in enumerate(rows) if not any(special for _, special in parts)]
+        with_template = [index for index, parts in enumerate(rows) if any(special for _, special in parts)]
+        whole = [index for index in with_template if self._spells_only(texts[index], meant[index])]
+        encoded: dict[int, PartsEncoding] = {}
+        if without_template:
+            encodings = self._encode_texts(self._plain, [texts[index] for index in without_template])
+            for index, encoding in zip(without_template, encodings, strict=True):
+                encoded[index] = PartsEncoding(encoding.ids, [], encoding, None)
         if whole:
-            seeing = self._with_special()
-            for place, encoding in zip(
-                whole, seeing.encode_batch([texts[place] for place in whole], add_special_tokens=False), strict=True
-            ):
-                ids = encoding.ids
-                places = [(encoding.char_to_token(start), added.id) for start, _, added in marks[place]]
-                done[place] = RunEncoding(
-                    ids, [token for token, id in places if token is not None and ids[token] == id], encoding, None
-                )
-        for place in others:
-            if place not in done:
-                done[place] = self._in_parts(texts[place], marks[place])
-        return [done[place] for place in range(len(rows))]
+            encodings = self._encode_texts(self._seeing_tokenizer(), [texts[index] for index in whole])
+            for index, encoding in zip(whole, encodings, strict=True):
+                encoded[index] = _with_positions(encoding, meant[index])
+        for index in with_template:
+            if index not in encoded:
+                encoded[index] = self.encode_around(texts[index], meant[index])
+        return [encoded[index] for index in range(len(rows))]
 
-    # where special tokens stand
+    def _encode_texts(self, tokenizer: Tokenizer, texts: list[str]) -> list[Encoding]:
+        return tokenizer.encode_batch(texts, add_special_tokens=False)
 
-    def _wanted(self, runs: Sequence[Run]) -> list[_Mark]:
-        marks, at = [], 0
-        for text, special in runs:
+    # where special tokens are
+
+    def meant_tokens(self, parts: Sequence[PartText]) -> list[_Occurrence]:
+        """The special tokens that the template wrote, with their offsets in the joined text."""
+        meant: list[_Occurrence] = []
+        offset = 0
+        for text, special in parts:
             if special:
-                found = self._marks_in(text) if len(text) <= _REMEMBERED else self._find_marks(text)
-                marks += [(at + start, at + end, added) for start, end, added in found]
-            at += len(text)
-        return marks
+                found = self._cached_special(text) if len(text) <= _LONGEST_CACHED else self._find_special(text)
+                meant += [(offset + start, offset + end, added) for start, end, added in found]
+            offset += len(text)
+        return meant
 
-    def _find_marks(self, text: str) -> list[_Mark]:
+    def _find_special(self, text: str) -> list[_Occurrence]:
         if self._any_added is None:
             return []
         found = ((match, self._added[match.group()]) for match in self._any_added.finditer(text))
         return [
             (match.start(), match.end(), added)
             for match, added in found
-            if added.content in self._always or not added.content.isspace()
+            if added.content in self._always_special or not added.content.isspace()
         ]
 
-    def _is_honest(self, text: str, marks: list[_Mark]) -> bool:
-        """Does the whole text spell special tokens at the wanted places and nowhere else?"""
-        any_of = _any_of(self._special_with(marks))
-        return any_of is None or [match.span() for match in any_of.finditer(text)] == [
-            (start, end) for start, end, _ in marks
-        ]
+    def _spells_only(self, text: str, meant: list[_Occurrence]) -> bool:
+        """Whether the whole text spells special tokens where they are meant and nowhere else."""
+        any_special = _any_of(self._special_in(meant))
+        if any_special is None:
+            return True
+        return [match.span() for match in any_special.finditer(text)] == [(start, end) for start, end, _ in meant]
 
-    def _special_with(self, marks: list[_Mark]) -> frozenset[str]:
-        return self._always.union(added.content for _, _, added in marks)
+    def _special_in(self, meant: list[_Occurrence]) -> frozenset[str]:
+        return self._always_special.union(added.content for _, _, added in meant)
 
-    # a row that spells special tokens: part by part
+    # a row that spells special tokens
 
-    def _in_parts(self, text: str, marks: list[_Mark]) -> RunEncoding:
-        """What stands between the special tokens, encoded by a tokenizer that does not know them."""
-        pieces: list[tuple[int, str]] = []
-        at, bounds = 0, []
-        for start, end, added in marks:
+    def encode_around(self, text: str, meant: list[_Occurrence]) -> PartsEncoding:
+        """Encodes the text between the meant special tokens with a tokenizer that does not know them."""
+        between: list[tuple[int, str]] = []  # offset and text
+        special: list[tuple[int, int, int]] = []  # start, end, id
+        offset = 0
+        for start, end, added in meant:
             if added.lstrip:
-                start -= len(text[at:start]) - len(text[at:start].rstrip())
+                start -= len(text[offset:start]) - len(text[offset:start].rstrip())
             if added.rstrip:
                 end += len(text[end:]) - len(text[end:].lstrip())
-            start = max(start, at)
-            pieces.append((at, text[at:start]))
-            bounds.append((start, end, added.id))
-            at = max(at, end)
-        pieces.append((at, text[at:]))
-        first, later = self._blind(self._special_with(marks))
-        encodings = [
-            (first if start == 0 else later).encode(piece, add_special_tokens=False) if piece else None
-            for start, piece in pieces
-        ]
+            start = max(start, offset)
+            between.append((offset, text[offset:start]))
+            special.append((start, end, added.id))
+            offset = max(offset, end)
+        between.append((offset, text[offset:]))
+        at_start, later = self._blind_tokenizers(self._special_in(meant))
         ids: list[int] = []
         offsets: list[tuple[int, int]] = []
-        planted: list[int] = []
-        for place, ((shift, _), encoding) in enumerate(zip(pieces, encodings, strict=True)):
-            if encoding is not None:
+        special_positions: list[int] = []
+        for index, (shift, piece) in enumerate(between):
+            if piece:
+                tokenizer = at_start if shift == 0 else later
+                encoding = tokenizer.encode(piece, add_special_tokens=False)
                 ids += encoding.ids
                 offsets += [(start + shift, end + shift) for start, end in encoding.offsets]
-            if place < len(bounds):
-                start, end, id = bounds[place]
-                planted.append(len(ids))
+            if index < len(special):
+                start, end, id = special[index]
+                special_positions.append(len(ids))
                 ids.append(id)
                 offsets.append((start, end))
-        return RunEncoding(ids, planted, None, offsets)
+        return PartsEncoding(ids, special_positions, None, offsets)
 
     # the tokenizers, made when first needed
 
-    def _with_special(self) -> Tokenizer:
-        if self._seeing is None:
-            self._seeing = _made(self._definition())
-        return self._seeing
+    def _seeing_tokenizer(self) -> Tokenizer:
+        """To which special tokens are tokens."""
+        if self._with_special_tokens is None:
+            self._with_special_tokens = _make_tokenizer(self._definition())
+        return self._with_special_tokens
 
-    def _make_blind(self, special: frozenset[str]) -> tuple[Tokenizer, Tokenizer]:
-        """Tokenizers to which these are text: for the beginning of a text, and for what follows a special token."""
+    def _make_blind_tokenizers(self, special: frozenset[str]) -> tuple[Tokenizer, Tokenizer]:
+        """Two tokenizers to which these are text: for the beginning of a text, and for what follows a special token."""
         definition = self._definition()
         for token in definition.get("added_tokens") or []:
             token["special"] = token["content"] in special
-        later = definition | {"pre_tokenizer": _not_first(definition.get("pre_tokenizer"))}
-        first = _made(definition, blind=True)
-        return first, first if later == definition else _made(later, blind=True)
+        later = definition | {"pre_tokenizer": _never_first(definition.get("pre_tokenizer"))}
+        at_start = _make_tokenizer(definition, blind=True)
+        return at_start, at_start if later == definition else _make_tokenizer(later, blind=True)
 
     def _definition(self) -> dict[str, Any]:
-        """Asked of the tokenizer when it is needed: as Python objects a large vocabulary takes 100 MB."""
+        """Read from the tokenizer when it is needed: as Python objects a large vocabulary takes 100 MB."""
         definition: dict[str, Any] = msgspec.json.decode(self._plain.to_str())
         return definition
 
 
-def _made(definition: dict[str, Any], *, blind: bool = False) -> Tokenizer:
+def _with_positions(encoding: Encoding, meant: list[_Occurrence]) -> PartsEncoding:
+    """The encoding of a text that spells special tokens only where they are meant."""
+    ids = encoding.ids
+    tokens = [(encoding.char_to_token(start), added.id) for start, _, added in meant]
+    positions = [token for token, id in tokens if token is not None and ids[token] == id]
+    return PartsEncoding(ids, positions, encoding, None)
+
+
+def _make_tokenizer(definition: dict[str, Any], *, blind: bool = False) -> Tokenizer:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_str(msgspec.json.encode(definition).decode())
@@ -206,24 +217,23 @@ def _made(definition: dict[str, Any], *, blind: bool = False) -> Tokenizer:
     return tokenizer
 
 
-def _not_first(pre_tokenizer: Any) -> Any:
-    """A Metaspace that puts its blank before the first word of a text only would put it before every part of one."""
+def _never_first(pre_tokenizer: Any) -> Any:
+    """The pre-tokenizer for text that does not begin the whole: a Metaspace that puts its blank before the first word
+    only would put it before the first word of every piece."""
     if not isinstance(pre_tokenizer, dict):
         return pre_tokenizer
     if pre_tokenizer.get("type") == "Sequence":
-        return pre_tokenizer | {
-            "pretokenizers": [_not_first(step) for step in pre_tokenizer.get("pretokenizers") or []]
-        }
-    return (
-        pre_tokenizer | {"prepend_scheme": "never"} if pre_tokenizer.get("prepend_scheme") == "first" else pre_tokenizer
-    )
+        steps = pre_tokenizer.get("pretokenizers") or []
+        return pre_tokenizer | {"pretokenizers": [_never_first(step) for step in steps]}
+    if pre_tokenizer.get("prepend_scheme") == "first":
+        return pre_tokenizer | {"prepend_scheme": "never"}
+    return pre_tokenizer
 
 
 @lru_cache(maxsize=32)
 def _any_of(contents: frozenset[str]) -> re.Pattern[str] | None:
-    """Any of them, the longest where several begin; None for none."""
-    return (
-        re.compile("|".join(map(re.escape, sorted(contents, key=lambda content: (-len(content), content)))))
-        if contents
-        else None
-    )
+    """A pattern for any of them, the longest where several begin at one place; None for no contents."""
+    if not contents:
+        return None
+    longest_first = sorted(contents, key=lambda content: (-len(content), content))
+    return re.compile("|".join(map(re.escape, longest_first)))

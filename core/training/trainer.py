@@ -24,7 +24,7 @@ from core.examples.prepare import Prepared
 from core.models.backend import dtype_name
 from core.models.loading import LoadedModel
 from core.runs.spec import RunSpec
-from core.tokens.encode import IGNORED
+from core.tokens.loss_mask import IGNORED
 
 
 class Collator:

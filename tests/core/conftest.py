@@ -14,7 +14,8 @@ from tests.support.training_process import ROWS, TEST_WORD
 
 LINES = [
     "Below is an instruction that describes a task, paired with an input that provides further context.",
-    "Write a response that appropriately completes the request.\n\n### Instruction:\n\n### Input:\n\n### Reasoning:\n\n### Response:\n",
+    "Write a response that appropriately completes the request.\n\n"
+    "### Instruction:\n\n### Input:\n\n### Reasoning:\n\n### Response:\n",
     "The train leaves at nine and arrives at noon, so it takes three hours. 3 + 4 = 7.",
     "まず、地図の投影法について理解する必要があります。富士山は日本で一番高い山です。",
     "首先，我们需要理解地图的投影方法。答案是四十二。",

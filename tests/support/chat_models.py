@@ -42,7 +42,8 @@ QWEN3 = """\
             {%- set content = content.split('</think>')[-1].lstrip('\\n') %}
         {%- endif %}
         {%- if loop.index0 > ns.last and (loop.last or reasoning_content) %}
-            {{- '<|im_start|>assistant\\n<think>\\n' + reasoning_content.strip('\\n') + '\\n</think>\\n\\n' + content.lstrip('\\n') }}
+            {{- '<|im_start|>assistant\\n<think>\\n' + reasoning_content.strip('\\n') + '\\n</think>\\n\\n' + \
+content.lstrip('\\n') }}
         {%- else %}
             {{- '<|im_start|>assistant\\n' + content }}
         {%- endif %}
@@ -66,7 +67,8 @@ QWEN3_THINKING = (
 )
 
 R1 = """\
-{{ bos_token }}{%- for message in messages %}{%- if message['role'] == 'user' %}{{ '<｜User｜>' + message['content'] }}{%- endif %}\
+{{ bos_token }}{%- for message in messages %}{%- if message['role'] == 'user' %}{{ '<｜User｜>' + message['content'] \
+}}{%- endif %}\
 {%- if message['role'] == 'assistant' %}{%- set content = message['content'] %}\
 {%- if '</think>' in content %}{%- set content = content.split('</think>')[-1] %}{%- endif %}\
 {{ '<｜Assistant｜>' + content + '<｜end▁of▁sentence｜>' }}{%- endif %}{%- endfor %}\
@@ -76,7 +78,8 @@ LLAMA3 = """\
 {{- bos_token }}{%- if strftime_now is defined %}{%- set date = strftime_now('%d %b %Y') %}{%- endif %}
 {{- '<|start_header_id|>system<|end_header_id|>\\n\\n' }}{{- 'Today is a day.\\n' }}{{- '<|eot_id|>' }}
 {%- for message in messages %}
-    {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' }}
+    {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] | trim + \
+'<|eot_id|>' }}
 {%- endfor %}
 {%- if add_generation_prompt %}{{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{%- endif %}
 """
@@ -94,7 +97,8 @@ CHANNELS = """\
 {%- for message in messages %}
     {%- if message.role == 'assistant' %}
         {%- if loop.last and not add_generation_prompt %}
-            {%- if message.thinking %}{{- '<|start|>assistant<|channel|>analysis<|message|>' + message.thinking + '<|end|>' }}{%- endif %}
+            {%- if message.thinking %}{{- '<|start|>assistant<|channel|>analysis<|message|>' + message.thinking + \
+'<|end|>' }}{%- endif %}
             {{- '<|start|>assistant<|channel|>final<|message|>' + message.content + '<|return|>' }}
         {%- else %}
             {{- '<|start|>assistant<|channel|>final<|message|>' + message.content + '<|end|>' }}
@@ -115,7 +119,8 @@ ZEPHYR = """\
 {% endfor %}"""
 
 INST = """\
-{{ bos_token }}{% for message in messages %}{% if message.role == 'user' %}{{ '[INST] ' + message.content + ' [/INST]' }}\
+{{ bos_token }}{% for message in messages %}{% if message.role == 'user' %}{{ '[INST] ' + message.content + ' \
+[/INST]' }}\
 {% else %}{{ ' ' + message.content + eos_token }}{% endif %}{% endfor %}"""
 
 IM = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]

@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Literal
 
-from core.engine.protocol import Ending, EngineStatus, Finish, FinishReason, Piece, Question
+from core.engine.protocol import EngineStatus, Finish, FinishReason, Piece, Question
+from core.splitter.splitter import AnswerEnding
 
 READY = EngineStatus(state="ready", model="demo", backend="scripted, no model")
 
 
-def finish(reason: FinishReason = "end", ending: Ending = "complete", tokens: int = 12) -> Finish:
-    """A Finish with timings that are easy to recognise."""
+def finish(reason: FinishReason = "end", ending: AnswerEnding = "complete", tokens: int = 12) -> Finish:
+    """An AnswerFinish with timings that are easy to recognise."""
     return Finish(
         reason=reason,
         ending=ending,
@@ -35,8 +36,8 @@ def response(*texts: str) -> list[Piece]:
 
 
 class ScriptedEngine:
-    """`questions`, `ensured` and `stops` record what was asked of it. `say` hands over items of the answer: pieces, a
-    Finish, an error to raise.
+    """`questions`, `ensured` and `stops` record the calls. `say` hands over items of the answer: pieces, a finish, or
+    an error to raise.
 
     loads: what `ensure` reports before it is done; an error among them is raised. With `gate` set, `ensure` waits until
     it is opened.
@@ -53,7 +54,7 @@ class ScriptedEngine:
         self._items: asyncio.Queue[Piece | Finish | Exception | Literal["broken"]] = asyncio.Queue()
 
     def say(self, *items: Piece | Finish | Exception | Literal["broken"]) -> None:
-        """Hand over the next items; "broken" ends the stream without a Finish."""
+        """Hand over the next items; "broken" ends the stream without a finish."""
         for item in items:
             self._items.put_nowait(item)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 END = "<|im_end|>"
 LINES = [
     "Below is an instruction that describes a task, paired with an input that provides further context.",
-    "Write a response that appropriately completes the request.\n\n### Instruction:\n\n### Input:\n\n### Reasoning:\n\n### Response:\n",
+    "Write a response that appropriately completes the request.\n\n"
+    "### Instruction:\n\n### Input:\n\n### Reasoning:\n\n### Response:\n",
     "What is 3 plus one? 3 + 1 = 4. The answer is four.",
     "三に一を足すと四です。答えは四。",
 ]

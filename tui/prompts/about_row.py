@@ -9,7 +9,8 @@ from core.base.row import Row
 from core.base.safe_text import safe_line
 from core.examples.preview import Preview
 from core.runs.prompt_texts import loss_text
-from core.tokens.loss_mask import SLOTS, SectionWeights
+from core.tokens.loss_mask import SectionWeights
+from core.tokens.segments import SLOTS
 from tui.prompts.row_view import VIEW_MODES, RowView
 from tui.prompts.sheet_lines import SECTION_LETTERS, SECTION_WORDS, TRAINED, UNTRAINED, wrap_text
 from tui.prompts.template_catalog import MixtureChoice

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from core.templates.template_files import parse_template
+
 from core.base.errors import SuironError, UsageError
 from core.base.row import Row
 from core.data.filters import Filters
@@ -15,8 +17,8 @@ from core.examples.inference_prompts import InferencePrompt, inference_prompts
 from core.examples.mixture import draw_number
 from core.examples.preview import Preview, RowPreviewer
 from core.examples.trained_rows import TrainedRows
+from core.templates.by_name import beside
 from core.templates.chat_template import ChatTemplate
-from core.templates.template_files import beside, parse_template
 from tui.actions import key_of
 from tui.prompts.row_view import AS_DRAWN, RowView, RowViewRequest
 from tui.prompts.sheet_lines import PromptLines, SheetLines, TextLines, TokenLines, WordLines

@@ -334,7 +334,7 @@ class PromptsScreen(Room):
 
     def action_save(self) -> None:
         """Saves the draft, or a copy of the template that is shown."""
-        from core.templates.template_files import beside
+        from core.templates.by_name import beside
         from tui.prompts.dialogs.save_template import SaveTemplateDialog
 
         view = self._view

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from rich.cells import cell_len, set_cell_size, split_graphemes
 
 from core.base.safe_text import safe_line, safe_text
-from core.tokens.loss_mask import EOS, MARKER, OPENING, PROMPT, REASONING, RESPONSE
+from core.tokens.segments import EOS, MARKER, OPENING, PROMPT, REASONING, RESPONSE
 from tui.common.wrapping import line_starts
 from tui.prompts.token_texts import NEWLINE, TokenTexts, special_text
 

@@ -13,8 +13,8 @@ from core.base.errors import ModelError, SuironError, UsageError
 from core.examples.example import AnyTemplate
 from core.examples.mixture import Mixture
 from core.runs.spec import RunSpec
-from core.templates.chat_template import bind
-from core.templates.template_files import Listed, list_templates
+from core.templates.bind_chat_template import bind
+from core.templates.by_name import Listed, list_templates
 from tui.actions import key_of
 from tui.prompts.token_texts import TokenTexts
 

@@ -58,7 +58,7 @@ class TokenTexts:
                 decoder.reset()
                 pending = False
                 continue
-            got = decoder.decode(self._tokenizer.pieces.data(id) or b"")
+            got = decoder.decode(self._tokenizer.token_bytes.data(id) or b"")
             pending = bool(decoder.getstate()[0])
             shown.append(visible_text(got) if got else PARTIAL)
         if pending and shown:
@@ -66,7 +66,7 @@ class TokenTexts:
         return shown
 
     def _make(self, id: int) -> str | None:
-        data = self._tokenizer.pieces.data(id)
+        data = self._tokenizer.token_bytes.data(id)
         if data is None:
             return visible_text(self._tokenizer.token_text(id)) or f"⟨{id}⟩"
         if not data:

@@ -15,9 +15,8 @@ from core.engine.openai_api import ChatRequest, CompletionRequest
 from core.engine.protocol import Finish, Piece
 from core.models.loading import LoadedModel
 from core.splitter.splitter import Markers
-from core.templates.by_name import TEMPLATES
-from core.templates.template import Template, Version
-from core.templates.template_files import save_template
+from core.templates.by_name import TEMPLATES, save_template
+from core.templates.template import Template, TemplateVersion
 from core.tokens.tokenizer import TextTokenizer
 from tests.core.engine.scripted_model import ScriptedModel
 
@@ -41,7 +40,7 @@ def request(template: str | None = "alpaca-reasoning", messages: Any = None, **f
 
 
 def told(loaded: LoadedModel, asked: ChatRequest) -> tuple[str, str, Finish]:
-    *pieces, finish = answer.chat(loaded, asked, True, lambda: False)
+    *pieces, finish = answer.answer_chat(loaded, asked, True, lambda: False)
     assert isinstance(finish, Finish)
     assert all(isinstance(piece, Piece) and piece.text for piece in pieces)
     texts = {"reasoning": "", "response": ""}
@@ -65,7 +64,9 @@ def test_a_template_of_ones_own_is_read_by_its_markers_and_as_the_run_kept_it(
 ) -> None:
     own = TEMPLATES["alpaca-reasoning"].version()
     text = own.text.replace("### Response:", "### Final:")
-    mine = Template("mine", {"default": Version(text, own.input_block, Markers(("### Reasoning:",), ("### Final:",)))})
+    mine = Template(
+        "mine", {"default": TemplateVersion(text, own.input_block, Markers(("### Reasoning:",), ("### Final:",)))}
+    )
     loaded = writes(tokenizer, "Because.\n\n### Final:\n42")
     with pytest.raises(UsageError, match="no such template"):
         told(loaded, request("mine"))
@@ -84,7 +85,7 @@ def test_japanese_streams_in_whole_characters_as_they_come(tokenizer: TextTokeni
     text = "立山は富山県にある。🗻"
     pieces = [
         event.text
-        for event in answer.chat(writes(tokenizer, text), request("alpaca"), True, lambda: False)
+        for event in answer.answer_chat(writes(tokenizer, text), request("alpaca"), True, lambda: False)
         if isinstance(event, Piece)
     ]
     assert pieces == list(text)  # one token is one byte here: every piece is one character, none is a broken one
@@ -110,12 +111,12 @@ def test_the_context_is_a_limit_too(tokenizer: TextTokenizer) -> None:
     finish = told(writes(tokenizer, "x" * 100, context=prompt + 7), asked)[2]
     assert (finish.reason, finish.tokens) == ("length", 7)
     with pytest.raises(UsageError, match="context"):
-        answer.chat(writes(tokenizer, "x", context=prompt), asked, True, lambda: False)
+        answer.answer_chat(writes(tokenizer, "x", context=prompt), asked, True, lambda: False)
 
 
 def test_stopping_ends_it_with_what_there_is(tokenizer: TextTokenizer) -> None:
     seen: list[Any] = []
-    for event in answer.chat(writes(tokenizer, "abcdefgh"), request("alpaca"), True, lambda: len(seen) >= 3):
+    for event in answer.answer_chat(writes(tokenizer, "abcdefgh"), request("alpaca"), True, lambda: len(seen) >= 3):
         seen.append(event)
     assert "".join(event.text for event in seen[:-1]) == "abc"
     assert (seen[-1].reason, seen[-1].tokens) == ("stopped", 3)
@@ -123,13 +124,15 @@ def test_stopping_ends_it_with_what_there_is(tokenizer: TextTokenizer) -> None:
 
 def test_a_completion_is_the_text_as_it_comes(tokenizer: TextTokenizer) -> None:
     asked = msgspec.convert({"prompt": "Once", "temperature": 0}, CompletionRequest)
-    *pieces, finish = answer.complete(writes(tokenizer, "a\n\n### Response:\nb"), asked, True, lambda: False)
+    *pieces, finish = answer.answer_completion(writes(tokenizer, "a\n\n### Response:\nb"), asked, True, lambda: False)
     assert "".join(piece.text for piece in pieces if isinstance(piece, Piece)) == "a\n\n### Response:\nb"
     assert isinstance(finish, Finish)
     assert finish.reason == "end"
 
 
-def test_a_lone_message_to_a_model_without_a_chat_format_takes_the_reasoning_template(tokenizer: TextTokenizer) -> None:
+def test_a_lone_message_to_a_model_without_a_chat_template_takes_the_reasoning_template(
+    tokenizer: TextTokenizer,
+) -> None:
     plain, named = (
         told(writes(tokenizer, "x"), request(template))[2].prompt_tokens for template in (None, "alpaca-reasoning")
     )
@@ -139,18 +142,21 @@ def test_a_lone_message_to_a_model_without_a_chat_format_takes_the_reasoning_tem
         {"role": "assistant", "content": "b"},
         {"role": "user", "content": "c"},
     ]
-    with pytest.raises(UsageError, match="no chat format"):
-        answer.chat(writes(tokenizer, "x"), request(None, conversation), True, lambda: False)
+    with pytest.raises(UsageError, match="no chat template"):
+        answer.answer_chat(writes(tokenizer, "x"), request(None, conversation), True, lambda: False)
     with pytest.raises(UsageError, match="one user message"):
-        answer.chat(writes(tokenizer, "x"), request("alpaca", conversation), True, lambda: False)
+        answer.answer_chat(writes(tokenizer, "x"), request("alpaca", conversation), True, lambda: False)
     with pytest.raises(UsageError, match="no such template"):
-        answer.chat(writes(tokenizer, "x"), request("nonsense"), True, lambda: False)
+        answer.answer_chat(writes(tokenizer, "x"), request("nonsense"), True, lambda: False)
 
 
-def test_the_models_own_chat_format(tiny_folder: Path, tmp_path: Path) -> None:
+def test_the_models_own_chat_template(tiny_folder: Path, tmp_path: Path) -> None:
     for name in ("tokenizer.json", "tokenizer_config.json", "config.json"):
         (tmp_path / name).write_bytes((tiny_folder / name).read_bytes())
-    template = "{% for m in messages %}{{ m.role + ': ' + m.content + eos_token }}{% endfor %}{% if add_generation_prompt %}bot: <think>\n{% endif %}"
+    template = (
+        "{% for m in messages %}{{ m.role + ': ' + m.content + eos_token }}{% endfor %}"
+        "{% if add_generation_prompt %}bot: <think>\n{% endif %}"
+    )
     (tmp_path / "chat_template.jinja").write_text(template)
     tokenizer = TextTokenizer.from_folder(tmp_path)
     loaded = writes(tokenizer, "hm</think>\n\nyes")
@@ -205,12 +211,12 @@ def test_a_languages_version_is_asked_with_and_its_headings_are_read(tokenizer: 
     assert finish.prompt_tokens != english.prompt_tokens
 
 
-def test_a_chat_format_that_refuses_is_told_in_its_own_words(tiny_folder: Path, tmp_path: Path) -> None:
+def test_a_chat_template_that_refuses_is_told_in_its_own_words(tiny_folder: Path, tmp_path: Path) -> None:
     for name in ("tokenizer.json", "tokenizer_config.json", "config.json"):
         (tmp_path / name).write_bytes((tiny_folder / name).read_bytes())
     (tmp_path / "chat_template.jinja").write_text("{{ raise_exception('roles must alternate') }}")
     with pytest.raises(UsageError, match="roles must alternate"):
-        answer.chat(writes(TextTokenizer.from_folder(tmp_path), "x"), request(None), True, lambda: False)
+        answer.answer_chat(writes(TextTokenizer.from_folder(tmp_path), "x"), request(None), True, lambda: False)
 
 
 def test_the_base_model_beneath_the_adapter(tiny_folder: Path, tiny_adapter: Path, tokenizer: TextTokenizer) -> None:
@@ -226,12 +232,14 @@ def test_the_base_model_beneath_the_adapter(tiny_folder: Path, tiny_adapter: Pat
 
     def text(loaded: LoadedModel, with_adapter: bool) -> list[Any]:
         return [
-            event.text for event in answer.chat(loaded, asked, with_adapter, lambda: False) if isinstance(event, Piece)
+            event.text
+            for event in answer.answer_chat(loaded, asked, with_adapter, lambda: False)
+            if isinstance(event, Piece)
         ]
 
     assert text(tuned, False) == text(plain, True)
     assert text(tuned, True) != text(tuned, False)
-    half = answer.chat(tuned, asked, False, lambda: False)
+    half = answer.answer_chat(tuned, asked, False, lambda: False)
     next(half)
     half.close()  # an answer that is left early gives the adapter back
     assert text(tuned, True) != text(plain, True)

@@ -25,12 +25,12 @@ def mode(path: Path) -> int:
 
 def test_the_socket_and_its_folder_are_private_and_go_with_the_engine() -> None:
     assert launch.find_engine() is None
-    with launch.residence():
+    with launch.claim_engine():
         path = launch.socket_path()
         assert (mode(path), mode(path.parent)) == (0o600, 0o700)
         assert path.is_relative_to(folders.home())
         assert launch.find_engine() == path
-        with pytest.raises(launch.AlreadyRunning), launch.residence():
+        with pytest.raises(launch.AlreadyRunning), launch.claim_engine():
             pass
         assert launch.engine_running(), "the second one must not take the socket away"
     assert not path.exists()
@@ -43,7 +43,7 @@ def test_a_private_runtime_folder_is_preferred_and_an_open_one_is_not(
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
-    with launch.residence():
+    with launch.claim_engine():
         path = launch.socket_path()
         assert path.parent == runtime / "suiron"
         assert mode(path.parent) == 0o700
@@ -61,7 +61,7 @@ def test_a_home_too_deep_for_a_socket(tmp_path: Path, monkeypatch: pytest.Monkey
     path = launch.socket_path()
     assert not path.is_relative_to(deep)
     assert len(os.fsencode(path)) <= launch.PATH_LIMIT
-    with launch.residence():
+    with launch.claim_engine():
         assert mode(path.parent) == 0o700
         assert launch.find_engine() == path
         path.parent.chmod(0o777)  # no longer only ours: whoever listens there could be anybody
@@ -74,13 +74,13 @@ def test_a_home_too_deep_for_a_socket(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_folder_that_others_may_enter_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    with pytest.raises(EngineError, match="open to other users"), launch.residence(tmp_path / "x.sock"):
+    with pytest.raises(EngineError, match="open to other users"), launch.claim_engine(tmp_path / "x.sock"):
         pass
     link = tmp_path / "link"
     link.symlink_to(folders.home())
-    with pytest.raises(EngineError, match="open to other users"), launch.residence(link / "x.sock"):
+    with pytest.raises(EngineError, match="open to other users"), launch.claim_engine(link / "x.sock"):
         pass
-    with pytest.raises(EngineError, match="longer than"), launch.residence(tmp_path / ("x" * 120)):
+    with pytest.raises(EngineError, match="longer than"), launch.claim_engine(tmp_path / ("x" * 120)):
         pass
 
 
@@ -89,26 +89,26 @@ def test_a_stale_socket_is_replaced_a_living_one_and_other_files_are_not() -> No
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
     assert path.is_socket()
-    with launch.residence():
+    with launch.claim_engine():
         assert launch.engine_running()
 
     with socket.socket(socket.AF_UNIX) as living:
         living.bind(str(path))
         living.listen()
-        with pytest.raises(launch.AlreadyRunning), launch.residence():
+        with pytest.raises(launch.AlreadyRunning), launch.claim_engine():
             pass
     path.unlink()
     path.write_text("not a socket")
-    with pytest.raises(EngineError, match="cannot be made"), launch.residence():
+    with pytest.raises(EngineError, match="cannot be made"), launch.claim_engine():
         pass
     assert path.read_text() == "not a socket"
 
 
 @pytest.mark.parametrize("written", [b"", b"{", b"[]", b'{"pid": 1, "socket": "/nowhere/x.sock"}', b'{"pid": 1}'])
 def test_whatever_the_lock_file_says_after_a_crash_no_engine_is_found(written: bytes) -> None:
-    with launch.residence():
+    with launch.claim_engine():
         pass
     next(launch.engine_folder().glob("*.lock")).write_bytes(written)
     assert launch.find_engine() is None
-    with launch.residence():
+    with launch.claim_engine():
         assert launch.engine_running()

@@ -197,7 +197,7 @@ async def speaking(reply: bytes) -> AsyncIterator[None]:
             writer.write(reply)
         writer.close()
 
-    with launch.residence() as listener:
+    with launch.claim_engine() as listener:
         server = await asyncio.start_unix_server(answer, sock=socket.socket(fileno=os.dup(listener.fileno())))
         async with server:
             yield
@@ -212,7 +212,7 @@ PIECE = 'data: {"choices": [{"delta": {"content": "a\u2028b\u0085c"}}]}\n\n'.enc
     [
         (b"", "middle of the answer"),
         (HEAD + PIECE, "middle of the answer"),
-        (HEAD + b"data: {nonsense\n\n", "not its language"),
+        (HEAD + b"data: {nonsense\n\n", "cannot be read"),
         (
             HEAD
             + b'data: {"error": {"message": "boom", "type": "server_error", "suiron": ["boom", "here", "do"]}}\n\n',

@@ -339,7 +339,7 @@ async def test_answers_take_turns_and_one_that_waits_can_be_stopped(held: Held) 
         second = asyncio.create_task(
             http.post("/v1/chat/completions", json=question(max_tokens=50, suiron={"id": "b"}))
         )
-        await until(lambda: len(held.app.state.holder._stops) == 2)
+        await until(lambda: len(held.app.state.worker._stops) == 2)
         twice = await http.post("/v1/chat/completions", json=question(suiron={"id": "a"}))
         assert twice.status_code == 400
         await http.post("/suiron/stop", json={"id": "b"})
@@ -380,9 +380,9 @@ async def test_a_client_that_goes_away_ends_its_answer(held: Held, stream: bool,
         gone.set()
         await call
         held.release(1000)
-        await until(lambda: not held.app.state.holder.busy)
+        await until(lambda: not held.app.state.worker.busy)
         assert held.model.passes <= 1 + passes + 2
-        assert not held.app.state.holder._stops
+        assert not held.app.state.worker._stops
 
 
 async def test_a_load_waits_for_the_answer_in_progress(held: Held) -> None:

@@ -18,11 +18,10 @@ from core.examples import build
 from core.examples.build import build_training_set, examine_training_set
 from core.examples.encoded_store import EncodedStore
 from core.runs.spec import MixturePart, RunSpec
-from core.templates.by_name import TEMPLATES
-from core.templates.template_files import save_template
-from core.tokens.encode import IGNORED, encode_row
-from core.tokens.loss_mask import SectionWeights
+from core.templates.by_name import TEMPLATES, save_template
+from core.tokens.loss_mask import IGNORED, SectionWeights
 from core.tokens.tokenizer import TextTokenizer
+from tests.support.encoded_rows import encode_row
 from tests.support.training_process import ROWS, TEST_WORD, make_spec
 
 
@@ -88,7 +87,7 @@ def test_long_and_unreadable_rows_are_left_out_and_named(tokenizer: TextTokenize
     assert (facts["rows_trained"], facts["rows_left_out_too_long"], facts["rows_left_out_unreadable"]) == (1, 1, 1)
     assert facts["rows_too_long"] == [1] and facts["rows_empty_reasoning"] == 1
     assert facts["rows_unreadable"] == [
-        {"row": 2, "why": "the text holds half of a surrogate pair, which is no character"}
+        {"row": 2, "why": "the text holds half of a surrogate pair, which is not a character"}
     ]
     with pytest.raises(RunError, match="longer than 1000 tokens") as caught:
         build_training_set(Rows(rows[1:2]), tight, tokenizer)

@@ -10,9 +10,10 @@ from core.examples.checks import Checker
 from core.examples.encoded_store import hash_text
 from core.templates.by_name import TEMPLATES
 from core.tokens.encode import Batch, encode_batch
-from core.tokens.loss_mask import EOS, RESPONSE, SectionWeights, cut_end, cut_reasoning, slot_weights
-from core.tokens.segments import Segment
+from core.tokens.loss_mask import SectionWeights, slot_weights
+from core.tokens.segments import EOS, RESPONSE, Segment
 from core.tokens.tokenizer import TextTokenizer
+from core.tokens.truncation import cut_end, cut_reasoning
 
 KINDS = ["byte_level", "merging", "sentencepiece"]
 REASONING = TEMPLATES["alpaca-reasoning"]

@@ -17,11 +17,12 @@ from core.examples.mixture import Mixture
 from core.examples.next_problem import ProblemFinder
 from core.examples.preview import RowPreviewer
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, two_templates
+from core.templates.bind_chat_template import bind
 from core.templates.by_name import get_template
-from core.templates.chat_template import bind
-from core.tokens.encode import encode_prompt, encode_row
+from core.tokens.encode import encode_prompt
 from core.tokens.loss_mask import SectionWeights
 from core.tokens.tokenizer import TextTokenizer
+from tests.support.encoded_rows import encode_row
 from tests.support.tiny_tokenizer import END, make_tokenizer_folder
 
 ROW = Row("What is 3 plus one?", "", "3 + 1 = 4.", "4", "English", "train", 0)

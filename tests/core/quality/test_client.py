@@ -21,8 +21,7 @@ from core.data.source import open_data
 from core.quality import client, request, sweep
 from core.quality.client import Cancelled, Options
 from core.runs.spec import MixturePart
-from core.templates.by_name import get_template
-from core.templates.template_files import beside, save_template
+from core.templates.by_name import beside, get_template, save_template
 
 ROW = {"instruction": "How many apples are two and two?", "reasoning": "Two and two are 4.", "output": "4"}
 Write = Callable[..., Path]

@@ -16,8 +16,8 @@ from core.quality.request import Options
 from core.quality.sweep import Swept, sweep
 from core.runs.spec import MixturePart, two_templates
 from core.templates.by_name import TEMPLATES, get_template
-from core.tokens.encode import encode_row
 from core.tokens.tokenizer import TextTokenizer
+from tests.support.encoded_rows import encode_row
 
 Examine = Callable[..., Report]
 Row = dict[str, str]

@@ -21,10 +21,9 @@ from core.quality.report import Statistics, unpack
 from core.quality.request import Options
 from core.quality.statistics import compute
 from core.runs.spec import MixturePart
-from core.templates.by_name import TEMPLATES, get_template
-from core.templates.template_files import beside, save_template
-from core.tokens.encode import encode_row
+from core.templates.by_name import TEMPLATES, beside, get_template, save_template
 from core.tokens.tokenizer import TextTokenizer
+from tests.support.encoded_rows import encode_row
 
 TEXTS = ("instruction", "input", "reasoning", "output")
 text = st.text("ab 立山é\n", max_size=12)

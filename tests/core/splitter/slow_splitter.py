@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -12,24 +13,27 @@ BEFORE_HEADING = re.compile(r"(?:\r\n\r\n|\n\r\n|\n\n|\r\n|\n)\Z")
 BEFORE_TAG = re.compile(r"(?:\r\n|\n)\Z")
 
 
-def _tags(text: str, markers: Markers) -> Iterator[tuple[str, str]]:
-    at = 0
+def _tags(text: str, markers: Markers) -> Iterator[tuple[str, range]]:
+    position = 0
     for found in re.finditer("|".join(map(re.escape, markers.all())), text):
-        yield "text", text[at : found.start()]
-        yield "mark", found.group()
-        at = found.end()
-    yield "text", text[at:]
+        yield "text", range(position, found.start())
+        yield "marker", range(*found.span())
+        position = found.end()
+    yield "text", range(position, len(text))
 
 
-def _headings(text: str, markers: Markers) -> Iterator[tuple[str, str]]:
+def _headings(text: str, markers: Markers) -> Iterator[tuple[str, range]]:
     fence = ""
-    for line in re.findall(r"[^\n]*\n|[^\n]+\Z", text):
-        mark = next((m for m in markers.all() if not fence and line.startswith(m)), None)
-        if mark is not None:
-            yield "mark", mark
-            yield "text", re.sub(r"\A[ \t]*(?:\r?\n)?", "", line[len(mark) :])
+    for found_line in re.finditer(r"[^\n]*\n|[^\n]+\Z", text):
+        line, start, end = found_line.group(), *found_line.span()
+        marker = next((m for m in markers.all() if not fence and line.startswith(m)), None)
+        if marker is not None:
+            yield "marker", range(start, start + len(marker))
+            layout = re.match(r"[ \t]*(?:\r?\n)?", line[len(marker) :])
+            assert layout is not None
+            yield "text", range(start + len(marker) + layout.end(), end)
             continue
-        yield "text", line
+        yield "text", range(start, end)
         if not line.endswith("\n"):
             return
         body = line[:-1]
@@ -40,42 +44,77 @@ def _headings(text: str, markers: Markers) -> Iterator[tuple[str, str]]:
             fence = ""
 
 
-def split_whole(text: str, markers: Markers, start: str) -> tuple[str, str, str]:
-    """reasoning, response, ending."""
+def sort_whole(text: str, markers: Markers, start: str) -> tuple[list[str], str]:
+    """For each character what becomes of it (reasoning, response, marker, layout around one, or after the end of the
+    answer), and the ending."""
     headings = markers.line_start
-    stream: list[tuple[str, str]] = []
-    for what, piece in (_headings if headings else _tags)(text, markers):
-        if what == "text" and stream and stream[-1][0] == "text":
-            stream[-1] = ("text", stream[-1][1] + piece)
+    stream: list[tuple[str, list[int]]] = []  # stretches of the text, each as the positions of its characters
+    for sort, stretch in (_headings if headings else _tags)(text, markers):
+        if sort == "text" and stream and stream[-1][0] == "text":
+            stream[-1][1].extend(stretch)
         else:
-            stream.append((what, piece))
+            stream.append((sort, list(stretch)))
 
-    texts, line_ends = {"reasoning": "", "response": ""}, {"reasoning": "", "response": ""}
+    sorts = ["layout"] * len(text)
+    texts: dict[str, str] = {"reasoning": "", "response": ""}
+    line_ends: dict[str, list[int]] = {"reasoning": [], "response": []}
     section = "reasoning" if start == "reasoning" else "response"
     preamble, answer, eat = start == "undecided", "", 0
-    for place, (what, piece) in enumerate(stream):
-        if what == "text":
-            raw = piece if headings else re.sub(rf"\A(?:\r?\n){{0,{eat}}}", "", piece)
-            last = place == len(stream) - 1
-            whole = line_ends[section] + raw if raw or not last else ""
-            cut = None if last else (BEFORE_HEADING if headings else BEFORE_TAG).search(whole)
-            kept = whole[: cut.start()] if cut else whole
-            texts[section] += kept
-            line_ends[section] = whole[len(kept) :] if texts[section].strip() else ""
-            answer += kept if section == "response" and not preamble else ""
+    for index, (sort, positions) in enumerate(stream):
+        piece = "".join(text[position] for position in positions)
+        if sort == "text":
+            if not headings:
+                layout = re.match(rf"(?:\r?\n){{0,{eat}}}", piece)
+                assert layout is not None
+                positions, piece = positions[layout.end() :], piece[layout.end() :]
+            last = index == len(stream) - 1
+            whole = line_ends[section] + positions if positions or not last else []
+            whole_text = "".join(text[position] for position in whole)
+            cut = None if last else (BEFORE_HEADING if headings else BEFORE_TAG).search(whole_text)
+            kept = cut.start() if cut else len(whole)
+            for position in whole[:kept]:
+                sorts[position] = section
+            texts[section] += whole_text[:kept]
+            line_ends[section] = whole[kept:] if texts[section].strip() else []
+            answer += whole_text[:kept] if section == "response" and not preamble else ""
             continue
+        for position in positions:
+            sorts[position] = "marker"
         preamble, answered, reasoned = False, bool(answer.strip()), bool(texts["reasoning"].strip())
         again = answered and (piece not in markers.reasoning or (reasoned and section == "response"))
-        if piece in markers.runaway:
-            return texts["reasoning"], texts["response"], "runaway"
-        if again and headings:
-            over = any(what == "mark" and later in markers.runaway for what, later in stream[place + 1 :])
-            return texts["reasoning"], texts["response"], "runaway" if over else "complete"
+        runaway = piece in markers.runaway
+        if runaway or (again and headings):
+            # what follows is dropped, and only read on for a runaway marker
+            for later_sort, later in stream[index + 1 :]:
+                if runaway:
+                    break
+                for position in later:
+                    sorts[position] = "marker" if later_sort == "marker" else "after"
+                spelling = "".join(text[position] for position in later)
+                if later_sort == "marker" and spelling in markers.runaway:
+                    runaway, positions = True, later
+            if runaway:
+                rest = positions[-1] + 1
+                sorts[rest:] = ["after"] * (len(text) - rest)
+            return sorts, "runaway" if runaway else "complete"
         target = "reasoning" if piece in markers.reasoning and not again else "response"
         eat = 0 if target == section and texts[section].strip() else 1 if piece in markers.reasoning else 2
         section = target
-    return (
-        texts["reasoning"],
-        texts["response"],
-        "in_reasoning" if section == "reasoning" and not answer.strip() else "complete",
-    )
+    return sorts, "in_reasoning" if section == "reasoning" and not answer.strip() else "complete"
+
+
+def stretches(text: str, markers: Markers, start: str) -> list[tuple[str, str]]:
+    """The text in its order, cut where what becomes of it changes."""
+    sorts, _ = sort_whole(text, markers, start)
+    grouped = itertools.groupby(zip(sorts, text, strict=True), key=lambda character: character[0])
+    return [(sort, "".join(letter for _, letter in group)) for sort, group in grouped]
+
+
+def split_whole(text: str, markers: Markers, start: str) -> tuple[str, str, str]:
+    """reasoning, response, ending."""
+    sorts, ending = sort_whole(text, markers, start)
+    by_section = {
+        section: "".join(letter for letter, sort in zip(text, sorts, strict=True) if sort == section)
+        for section in ("reasoning", "response")
+    }
+    return by_section["reasoning"], by_section["response"], ending

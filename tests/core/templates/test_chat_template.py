@@ -16,13 +16,15 @@ from hypothesis import strategies as st
 from core.base.errors import ModelError, UsageError
 from core.base.row import Row
 from core.splitter.splitter import Splitter
+from core.templates.bind_chat_template import bind
 from core.templates.by_name import get_template
-from core.templates.chat_template import ChatTemplate, bind
-from core.templates.chat_template_source import read_chat
-from core.templates.template import ChatForm
-from core.tokens.encode import encode_prompt, encode_row
+from core.templates.chat_template import ChatTemplate
+from core.templates.chat_template_source import read_chat_template
+from core.templates.template import ChatTemplateSettings
+from core.tokens.encode import encode_prompt
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.chat_models import MODELS, write_model
+from tests.support.encoded_rows import encode_row
 
 ROW = Row("How far is it?", "by train", "It takes 3 hours.\n\nSo 3 x 80.", "240 km, まで", index=3)
 ASKED = "How far is it?\n\nby train"
@@ -36,7 +38,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TextTokenizer]
 
 
 def form(tokenizer: TextTokenizer, reasoning: Any = "auto") -> ChatTemplate:
-    return bind(ChatForm(reasoning), tokenizer)
+    return bind(ChatTemplateSettings(reasoning), tokenizer)
 
 
 def ids(tokenizer: TextTokenizer, template: ChatTemplate, row: Row = ROW) -> list[int]:
@@ -54,7 +56,7 @@ def theirs(tokenizer: TextTokenizer, messages: list[dict[str, str]], **options: 
     folder = Path(tokenizer.where)
     config = json.loads((folder / "tokenizer_config.json").read_text())
     bos = (config.get("bos_token") or {}).get("content")
-    source = read_chat(folder)
+    source = read_chat_template(folder)
     assert source is not None
     fast = PreTrainedTokenizerFast(
         tokenizer_file=str(folder / "tokenizer.json"), eos_token=config["eos_token"], bos_token=bos
@@ -74,7 +76,7 @@ def text(template: ChatTemplate, row: Row = ROW) -> str:
 def test_the_ids_are_those_of_apply_chat_template(name: str, models: dict[str, TextTokenizer]) -> None:
     tokenizer, template = models[name], form(models[name])
     answer = {"role": "assistant", "content": ROW.output}
-    if template.way == "field":
+    if template.reasoning_place == "field":
         answer[FIELDS[name]] = ROW.reasoning
     whole = theirs(tokenizer, [{"role": "user", "content": ASKED}, answer])
     prompt = theirs(tokenizer, [{"role": "user", "content": ASKED}], add_generation_prompt=True)
@@ -96,7 +98,7 @@ def test_the_ids_are_those_of_apply_chat_template(name: str, models: dict[str, T
 )
 def test_the_reasoning_stands_where_the_model_expects_it(name: str, way: str, models: dict[str, TextTokenizer]) -> None:
     template = form(models[name])
-    assert (template.way, template.has_reasoning, template.leaves_out_reasoning, template.prefix_kept) == (
+    assert (template.reasoning_place, template.has_reasoning, template.leaves_out_reasoning, template.prefix_kept) == (
         way,
         True,
         False,
@@ -132,7 +134,7 @@ def test_a_model_without_thinking_leaves_it_out_and_says_so_unless_told(
     name: str, models: dict[str, TextTokenizer]
 ) -> None:
     template = form(models[name])
-    assert (template.way, template.has_reasoning, template.leaves_out_reasoning) == ("none", False, True)
+    assert (template.reasoning_place, template.has_reasoning, template.leaves_out_reasoning) == ("none", False, True)
     assert ROW.reasoning not in text(template)
     assert not form(models[name], "none").leaves_out_reasoning
     with pytest.raises(UsageError, match="no place for the reasoning"):
@@ -224,7 +226,7 @@ def test_a_template_of_text_stays_as_it_is_and_a_named_one_keeps_its_name(models
     assert chat.version("Japanese") is chat  # type: ignore[comparison-overlap]
     plain = bind(get_template("chat-plain"), models["qwen3"])
     assert (plain.name, plain.has_reasoning) == ("chat-plain", False)
-    assert len({one.content() for one in (chat, plain, form(models["qwen2.5"]))}) == 3
+    assert len({one.content_hash() for one in (chat, plain, form(models["qwen2.5"]))}) == 3
 
 
 def written(tmp_path: Path, template: str, file: str = "chat_template.jinja") -> TextTokenizer:
@@ -242,7 +244,7 @@ def written(tmp_path: Path, template: str, file: str = "chat_template.jinja") ->
 @pytest.mark.parametrize("file", ["chat_template.jinja", "chat_template.json"])
 def test_the_template_may_lie_in_a_file_of_its_own(tmp_path: Path, file: str) -> None:
     tokenizer = written(tmp_path, MODELS["qwen3"].template, file)  # type: ignore[arg-type]
-    assert form(tokenizer).way == "field"
+    assert form(tokenizer).reasoning_place == "field"
 
 
 @pytest.mark.parametrize(
@@ -277,7 +279,7 @@ def test_a_template_that_drops_the_reasoning_of_the_last_turn_gets_it_in_the_tex
         "m['content']", "m['content'].split('</think>')[-1]"
     )  # type: ignore[union-attr]
     made = form(written(tmp_path, template))
-    assert (made.way, made.prefix_kept, made.start) == ("think", True, "undecided")
+    assert (made.reasoning_place, made.prefix_kept, made.start) == ("think", True, "undecided")
     assert text(made).endswith(f"<|im_start|>assistant\n<think>\n{ROW.reasoning}\n</think>\n\n{ROW.output}")
 
 
@@ -285,7 +287,7 @@ def test_a_field_in_marks_of_its_own_that_the_generation_prompt_does_not_begin(t
     turns = "{% if m.role == 'user' %}Q: {{ m.content }}{% else %} [T]{{ m.reasoning }}[/T]{{ m.content }}{% endif %}"
     template = "{% for m in messages %}" + turns + "{% endfor %}{% if add_generation_prompt %} A:{% endif %}"
     made = form(written(tmp_path, template))
-    assert (made.way, made.prefix_kept, made.start) == ("field", False, "reasoning")
+    assert (made.reasoning_place, made.prefix_kept, made.start) == ("field", False, "reasoning")
     assert made.markers.response == ("[/T]",)
     assert text(made) == f"Q: {ASKED} [T]{ROW.reasoning}[/T]{ROW.output}"
     assert made.prompt("a", "") == "Q: a [T]"

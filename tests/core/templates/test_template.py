@@ -12,9 +12,10 @@ from core.base.languages import language_code, language_of
 from core.base.row import Row
 from core.splitter.splitter import THINK, Splitter
 from core.templates.by_name import TEMPLATES, get_template
-from core.templates.template import Template, Version
+from core.templates.template import Template, TemplateVersion
 
-VANILLA = """Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.
+VANILLA = """Below is an instruction that describes a task, paired with an input that provides further context. \
+Write a response that appropriately completes the request.
 
 ### Instruction:
 {}
@@ -25,8 +26,10 @@ VANILLA = """Below is an instruction that describes a task, paired with an input
 ### Response:
 {}"""
 
-REASONING = """Below is an instruction that describes a task, paired with an input that provides further context. You should write a response that appropriately completes the request.
-To improve quality of response, you should perform validation before writing. You should create REASONING for validation in advance, and improve the response if necessary.
+REASONING = """Below is an instruction that describes a task, paired with an input that provides further context. \
+You should write a response that appropriately completes the request.
+To improve quality of response, you should perform validation before writing. You should create REASONING for \
+validation in advance, and improve the response if necessary.
 
 ### Instruction:
 {}
@@ -171,7 +174,7 @@ def test_the_three_prompts_follow_each_other() -> None:
         asked.endswith("### 推論:\n") and begun == asked + "Three" and given == f"{asked}{row.reasoning}\n\n### 応答:\n"
     )
     assert whole(template, row) == given + "7"
-    with pytest.raises(UsageError, match="no reasoning to go on with"):
+    with pytest.raises(UsageError, match="no reasoning to continue"):
         TEMPLATES["alpaca"].continue_prompt("Add.", "", "Three")
 
 
@@ -195,9 +198,9 @@ def test_names_of_languages() -> None:
         "{instruction} {input} {output}{output}",
     ],
 )
-def test_a_pattern_with_wrong_slots_is_refused(pattern: str) -> None:
-    with pytest.raises(UsageError, match="slots"):
-        Version(pattern, "{input}", TEMPLATES["alpaca"].markers)
+def test_a_text_with_wrong_placeholders_is_refused(pattern: str) -> None:
+    with pytest.raises(UsageError, match="placeholders"):
+        TemplateVersion(pattern, "{input}", TEMPLATES["alpaca"].markers)
 
 
 def test_versions_that_do_not_fit_each_other_are_refused() -> None:
@@ -216,11 +219,11 @@ def test_a_text_that_its_own_markers_cannot_read_is_refused() -> None:
         good.text.replace("### Response:", "### Final:"),
         good.text.replace("\n\n### Response:\n", " ### Response:\n"),
     ):
-        with pytest.raises(UsageError, match="none of the response's reads '### ") as caught:
-            Version(text, good.input_block, good.markers)
+        with pytest.raises(UsageError, match="no `response` marker matches '### ") as caught:
+            TemplateVersion(text, good.input_block, good.markers)
         assert caught.value.where == "markers"
-    with pytest.raises(UsageError, match="nothing tells them apart"):
-        Version(good.text.replace("### Response:\n", ""), good.input_block, good.markers)
+    with pytest.raises(UsageError, match="nothing in the text separates"):
+        TemplateVersion(good.text.replace("### Response:\n", ""), good.input_block, good.markers)
 
 
 def test_the_script_gives_a_language_away() -> None:

@@ -10,20 +10,13 @@ from hypothesis import strategies as st
 from core.base.errors import DataError, UsageError
 from core.base.row import Row
 from core.templates.by_name import TEMPLATES
-from core.tokens.encode import (
-    IGNORED,
-    EncodedRow,
-    encode_batch,
-    encode_many,
-    encode_prompt,
-    encode_row,
-    fits,
-    prefix_kept,
-)
+from core.tokens.encode import EncodedRow, as_row, encode_batch, encode_prompt
+from core.tokens.loss_mask import IGNORED, slot_weights
 from core.tokens.segments import Segment
-from core.tokens.spans import ByteLengths
+from core.tokens.spans import TokenByteLengths
 from core.tokens.tokenizer import TextTokenizer
 from tests.core.conftest import byte_level_json, write_folder
+from tests.support.encoded_rows import encode_row, prompt_is_prefix
 
 words = st.text(st.sampled_from("ab .。\n#あ地🗻{}<|>:é"), max_size=15) | st.sampled_from(
     ["<|im_end|>", "</s>", "", "so it takes three hours."]
@@ -102,9 +95,9 @@ def test_a_token_over_a_boundary_belongs_to_its_last_character(merging: TextToke
 
 def test_a_merge_across_the_end_of_the_prompt_is_reported(merging: TextTokenizer, byte_level: TextTokenizer) -> None:
     template = TEMPLATES["alpaca"]
-    assert prefix_kept(Row("Add.", output="7"), template, merging)
-    assert not prefix_kept(Row("Add.", output="\n\n\n7"), template, merging)
-    assert prefix_kept(Row("Add.", output="7"), template, byte_level)
+    assert prompt_is_prefix(Row("Add.", output="7"), template, merging)
+    assert not prompt_is_prefix(Row("Add.", output="\n\n\n7"), template, merging)
+    assert prompt_is_prefix(Row("Add.", output="7"), template, byte_level)
 
 
 def test_one_beginning_of_sequence(sentencepiece: TextTokenizer) -> None:
@@ -112,7 +105,7 @@ def test_one_beginning_of_sequence(sentencepiece: TextTokenizer) -> None:
     encoded = encode_row(row, TEMPLATES["alpaca-reasoning"], sentencepiece)
     assert [place for place, id in enumerate(encoded.ids) if id in (1, 2)] == [0, len(encoded.ids) - 1]
     assert encode_prompt("Add.", sentencepiece)[:1] == [1]
-    assert prefix_kept(row, TEMPLATES["alpaca-reasoning"], sentencepiece)
+    assert prompt_is_prefix(row, TEMPLATES["alpaca-reasoning"], sentencepiece)
 
 
 def test_many_rows_give_what_each_gives(byte_level: TextTokenizer) -> None:
@@ -120,25 +113,30 @@ def test_many_rows_give_what_each_gives(byte_level: TextTokenizer) -> None:
         (Row(f"q{n}", "", f"r{n}", "x" * (n % 7)), TEMPLATES["alpaca" if n % 3 else "alpaca-reasoning"])
         for n in range(1100)
     ]
-    many = list(encode_many(iter(pairs), byte_level))
-    assert len(many) == len(pairs)
-    assert all(
-        encoded == encode_row(row, template, byte_level)
-        for encoded, (row, template) in list(zip(many, pairs, strict=True))[::97]
-    )
+    segments = [template.segments(row) for row, template in pairs]
+    batch = encode_batch(segments, byte_level, [row.index for row, _ in pairs])
+    assert len(batch.starts) == len(pairs) + 1
+    for index in range(0, len(pairs), 97):
+        row, template = pairs[index]
+        ids = batch.ids[batch.starts[index] : batch.starts[index + 1]]
+        text = "".join(segment.text for segment in segments[index])
+        encoded = as_row(ids, batch.ends[index], int(batch.present[index]), text, slot_weights("completion"), False)
+        assert encoded == encode_row(row, template, byte_level)
 
 
 def test_a_long_row_is_left_whole(byte_level: TextTokenizer) -> None:
     encoded = encode_row(Row("q", "", "r " * 500, "a"), TEMPLATES["alpaca-reasoning"], byte_level)
     assert encoded.ids[-1] == byte_level.eos_id
-    assert fits(encoded, len(encoded.ids))
-    assert not fits(encoded, len(encoded.ids) - 1)
+    assert encoded.spans[-1].end == len(encoded.ids) > 500
 
 
-def test_a_row_that_is_no_unicode_is_named(byte_level: TextTokenizer) -> None:
+def test_a_row_that_is_not_unicode_is_named(byte_level: TextTokenizer) -> None:
     rows = [Row("fine", output="a", index=3), Row("q", output="\udfff", index=4)]
+    segments = [TEMPLATES["alpaca"].segments(row) for row in rows]
+    batch = encode_batch(segments, byte_level, [row.index for row in rows])
+    assert list(batch.errors) == [1]
     with pytest.raises(DataError, match="row 4"):
-        list(encode_many([(row, TEMPLATES["alpaca"]) for row in rows], byte_level))
+        raise batch.errors[1]
 
 
 def test_a_row_that_is_encoded_to_an_end_is_refused(byte_level: TextTokenizer) -> None:
@@ -159,7 +157,7 @@ def test_a_batch_gives_what_each_row_gives_alone(
 ) -> None:
     """A large batch counts bytes where it can; a row alone goes by characters."""
     tokenizer: TextTokenizer = request.getfixturevalue(kind)
-    many = (some * ByteLengths.WORTH)[: ByteLengths.WORTH + 3]
+    many = (some * TokenByteLengths.FEWEST_ROWS)[: TokenByteLengths.FEWEST_ROWS + 3]
     templates = [TEMPLATES[name] for name in sorted(TEMPLATES)]
     segments = [templates[place % len(templates)].segments(row, drop) for place, row in enumerate(many)]
     batch = encode_batch(segments, tokenizer, range(len(many)))
@@ -179,7 +177,7 @@ def composing(tmp_path_factory: pytest.TempPathFactory) -> TextTokenizer:
 
 def test_text_that_is_composed_on_the_way_keeps_its_spans(composing: TextTokenizer) -> None:
     row = Row("Cafe\u0301?", "か\u3099", "cafe\u0301 cafe\u0301", "が")
-    many = [TEMPLATES["alpaca-reasoning"].segments(row)] * ByteLengths.WORTH
+    many = [TEMPLATES["alpaca-reasoning"].segments(row)] * TokenByteLengths.FEWEST_ROWS
     batch = encode_batch(many, composing, range(len(many)))
     ends = batch.ends[0].tolist()
     assert composing.decode(batch.ids[ends[1] : ends[2]].tolist()) == "café café"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from core.base.errors import DataError
+from core.tokens.special_tokens import PartsEncoder
 from core.tokens.tokenizer import TextTokenizer
 
 
@@ -66,7 +67,7 @@ PIECES = [
     ".",
     "</s",
 ]
-runs_of = st.lists(st.tuples(st.lists(st.sampled_from(PIECES), max_size=4).map("".join), st.booleans()), max_size=6)
+parts_of = st.lists(st.tuples(st.lists(st.sampled_from(PIECES), max_size=4).map("".join), st.booleans()), max_size=6)
 
 
 def seeing(tokenizer: TextTokenizer) -> Tokenizer:
@@ -82,16 +83,19 @@ def test_a_text_that_is_all_the_templates_is_what_the_library_makes_of_it(
     library = seeing(tokenizer)
 
     @settings(max_examples=100, deadline=None)
-    @given(runs_of)
-    def check(runs: list[tuple[str, bool]]) -> None:
-        text = "".join(text for text, _ in runs)
-        [encoded] = tokenizer.encode_runs([[(text, True)]])
+    @given(parts_of)
+    def check(parts: list[tuple[str, bool]]) -> None:
+        text = "".join(text for text, _ in parts)
+        [encoded] = tokenizer.encode_parts([[(text, True)]])
         expected = library.encode(text, add_special_tokens=False)
         assert (encoded.ids, encoded.offsets) == (expected.ids, expected.offsets)
-        parts = tokenizer._runs._in_parts(
-            text, tokenizer._runs._wanted([(text, True)])
-        )  # the way of a row that spells special tokens
-        assert (parts.ids, parts.offsets, parts.planted) == (expected.ids, expected.offsets, encoded.planted)
+        encoder = PartsEncoder(tokenizer.raw)
+        around = encoder.encode_around(text, encoder.meant_tokens([(text, True)]))  # as a row that spells such tokens
+        assert (around.ids, around.offsets, around.special_positions) == (
+            expected.ids,
+            expected.offsets,
+            encoded.special_positions,
+        )
 
     check()
 
@@ -103,18 +107,19 @@ def test_row_text_plants_nothing_and_joints_leave_no_trace(name: str, kinds: dic
     added = {tokenizer.raw.token_to_id(content) for content in special}
 
     @settings(max_examples=100, deadline=None)
-    @given(runs_of)
-    def check(runs: list[tuple[str, bool]]) -> None:
-        text = "".join(text for text, _ in runs)
-        [encoded] = tokenizer.encode_runs([runs])
-        expected = sum(one.count(content) for one, is_special in runs if is_special for content in special)
-        found = [place for place, id in enumerate(encoded.ids) if id in added]
+    @given(parts_of)
+    def check(parts: list[tuple[str, bool]]) -> None:
+        text = "".join(text for text, _ in parts)
+        [encoded] = tokenizer.encode_parts([parts])
+        expected = sum(part.count(content) for part, is_special in parts if is_special for content in special)
+        found = [position for position, id in enumerate(encoded.ids) if id in added]
         assert len(found) == expected
-        assert set(found) <= set(encoded.planted)
-        assert all(any(content in text[slice(*encoded.offsets[place])] for content in special) for place in found)
-        for place in range(len(text)):
-            token = encoded.char_to_token(place)
-            assert token is None or encoded.offsets[token][0] <= place < encoded.offsets[token][1]
+        assert set(found) <= set(encoded.special_positions)
+        for position in found:
+            assert any(content in text[slice(*encoded.offsets[position])] for content in special)
+        for character in range(len(text)):
+            token = encoded.char_to_token(character)
+            assert token is None or encoded.offsets[token][0] <= character < encoded.offsets[token][1]
 
     check()
 
@@ -123,9 +128,9 @@ def test_a_rows_marker_stays_letters_where_the_template_writes_the_same(kinds: d
     """`<think>` here is an added word that is not special, as in Qwen3: alone it is a token, but not beside a template
     that means it."""
     tokenizer = kinds["added"]
-    [alone, beside] = tokenizer.encode_runs([[("<think>", False)], [("<think>", True), ("a<think>b", False)]])
+    [alone, beside] = tokenizer.encode_parts([[("<think>", False)], [("<think>", True), ("a<think>b", False)]])
     assert alone.ids == [2]
-    assert beside.ids.count(2) == 1 and beside.planted == [0]
+    assert beside.ids.count(2) == 1 and beside.special_positions == [0]
     assert tokenizer.decode(beside.ids) == "<think>a<think>b"
 
 
@@ -138,17 +143,17 @@ def test_rows_of_every_sort_in_one_batch_keep_their_order(byte_level: TextTokeni
         [("", True)],
         [("c", False)],
     ]
-    together = byte_level.encode_runs(rows)
-    assert [one.ids for one in together] == [byte_level.encode_runs([row])[0].ids for row in rows]
-    assert [one.planted for one in together] == [[], [0], [0], [], [], []]
+    together = byte_level.encode_parts(rows)
+    assert [one.ids for one in together] == [byte_level.encode_parts([row])[0].ids for row in rows]
+    assert [one.special_positions for one in together] == [[], [0], [0], [], [], []]
     assert together[0].ids == byte_level.encode("a")[0]
 
 
 def test_half_a_surrogate_pair_is_a_data_error(byte_level: TextTokenizer) -> None:
-    for runs in (
+    for parts in (
         [("a\ud800", False)],
         [("<think>", True), ("a\ud800", False)],
         [("<think>", True), ("<think>\ud800", False)],
     ):
         with pytest.raises(DataError, match="surrogate"):
-            byte_level.encode_runs([runs])
+            byte_level.encode_parts([parts])

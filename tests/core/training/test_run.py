@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from core.examples.prepare import prepare
+from core.templates.template_files import load_template
 from msgspec.structs import replace
 
 from core.base.child import environment
@@ -20,7 +21,6 @@ from core.examples.run_rows import facts_of, open_rows
 from core.runs.folder import Metric
 from core.runs.spec import RunSpec, dump_spec
 from core.templates.by_name import TEMPLATES
-from core.templates.template_files import load_template
 from core.tokens.loss_mask import SectionWeights
 from core.tokens.tokenizer import TextTokenizer
 from core.training.checkpoints import is_whole

@@ -19,8 +19,7 @@ from core.engine.protocol import EngineStatus
 from core.runs.folder import RunFolder, Status, create_run
 from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec, dump_spec
 from core.session import Session, load_session, save_session
-from core.templates.by_name import TEMPLATES
-from core.templates.template_files import save_template
+from core.templates.by_name import TEMPLATES, save_template
 from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, response
 from tui.app import SuironApp
 from tui.chat import screen as chat_screen

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from core.templates.template_files import load_template
 from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -19,9 +20,8 @@ from core.base.safe_text import UNSAFE
 from core.examples.mixture import Mixture
 from core.session import load_session
 from core.templates.by_name import get_template
-from core.templates.template_files import load_template
-from core.tokens.encode import encode_row
 from core.tokens.tokenizer import TextTokenizer
+from tests.support.encoded_rows import encode_row
 from tests.support.rooms import row, until, write_rows
 from tests.support.tiny_tokenizer import END, make_tokenizer_folder
 from tui.app import SuironApp

@@ -18,8 +18,8 @@ from textual.worker import get_current_worker
 from core.base import folders
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line, safe_text
+from core.templates.by_name import built_in, save_template
 from core.templates.template import Template
-from core.templates.template_files import built_in, save_template
 from tui.actions import bindings, key_of
 from tui.common.dialog import Dialog
 from tui.common.field import Field
