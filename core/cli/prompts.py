@@ -22,7 +22,7 @@ from core.runs.prompt_texts import TOO_LONG_CHOICES
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, check, load_spec
 from core.session import load_session
 from core.templates.bind_chat_template import bind
-from core.templates.by_name import get_template
+from core.templates.by_name import beside, get_template, list_templates
 from core.templates.template import Template
 from core.tokens.encode import EncodedRow, as_row, encode_prompt
 from core.tokens.loss_mask import IGNORED, is_weighted

@@ -8,7 +8,7 @@ from core.examples.example import AnyTemplate
 from core.examples.mixture import Mixture
 from core.runs.spec import MixturePart, PromptSection
 from core.templates.bind_chat_template import bind
-from core.templates.by_name import get_template
+from core.templates.by_name import beside, get_template
 from core.templates.template import Template
 from core.tokens.tokenizer import TextTokenizer
 
