@@ -14,7 +14,7 @@ from functools import lru_cache
 _NAMES: dict[str, str] = {
     "en": "eng | english | 英語 | 英语 | 英文 | 영어",
     "ja": "jp, jpn | japanese, nihongo | 日本語, にほんご | 日语, 日語, 日文 | 일본어",
-    "zh": "cn, zho, chi, cmn, zh hans | chinese, mandarin, mandarin chinese, simplified chinese, chinese simplified, putonghua"
+    "zh": "cn, zho, chi, cmn, zh hans | chinese, mandarin, putonghua, simplified chinese, chinese simplified"
     " | 中文, 汉语, 漢語, 普通话, 普通話, 华语, 華語, 简体中文, 簡體中文, 中文简体, 简体字"
     " | 中国語, 簡体字, 簡体中文 | 중국어",
     "zh-hant": "zh tw, zh hk, zh mo | traditional chinese, chinese traditional"

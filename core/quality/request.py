@@ -1,4 +1,4 @@
-"""What is asked of the child process, and the name its answer has in the cache. Imports nothing heavy."""
+"""What the child process is asked, and the name of its result in the cache. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -15,22 +15,26 @@ from core.base.files import private_dir
 from core.runs.spec import DataSection, MixturePart, PromptSection, RunSpec
 
 What = Literal["statistics", "doctor"]
-CHECKER = 2  # to be raised whenever the same rows would give another answer
+CHECKER = 3  # to be raised whenever the same rows give another result
 
 
 class Options(msgspec.Struct, frozen=True):
-    """How a row would be trained, whatever is learnt of it. model: whose tokenizer counts, empty for none; max_length:
-    tokens a row may have, 0 for no maximum; train_flag: the sysflag of the rows that are trained; columns: what the six
-    are taken from, where a person said so; the rest as in a run's `prompt` section. Templates are also sought beside
-    the data set."""
+    """How rows would be trained, which decides how long they are and what is wrong with them."""
 
     model: str = ""
+    """The name of the model whose tokenizer counts; empty for none."""
     max_length: int = 2048
+    """Tokens that a row may have; 0 for no maximum."""
     mixture: tuple[MixturePart, ...] = PromptSection().mixture
+    """As in a run's `prompt` section. Templates beside the data set are found too."""
     seed: int = PromptSection().seed
+    """Of the mixture, as in a run's `prompt` section."""
     drop_empty_input: bool | None = None
+    """As in a run's `prompt` section; None for what each template says."""
     train_flag: str = "train"
+    """The sysflag of the rows that are trained."""
     columns: dict[str, str] | None = None
+    """The columns of the source that the six are taken from; None where the user has not chosen any."""
 
     @classmethod
     def of(cls, spec: RunSpec) -> Options:
@@ -41,21 +45,26 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """folder: where answers are kept."""
+    """What the child process is asked to do."""
 
     what: What
+    """Which result is wanted."""
     source: str
+    """A path, a pattern or a hub name."""
     split: str
+    """The split of the source, empty for none."""
     options: Options
+    """How the rows would be trained."""
     folder: str
+    """Where results are kept."""
 
     @property
     def data(self) -> DataSection:
-        """What is to be opened."""
+        """The data set to open."""
         return DataSection(source=self.source, split=self.split, columns=self.options.columns)
 
     def dump(self) -> str:
-        """One line of ASCII: also a file's name that is no UTF-8 survives."""
+        """One line of ASCII, so that a file name that is not UTF-8 survives too."""
         return json.dumps(msgspec.to_builtins(self))
 
     @classmethod
@@ -100,17 +109,16 @@ class Trouble(msgspec.Struct, frozen=True):
 
 
 def folder() -> Path:
-    """Where answers are kept: `<cache>/quality`. Raises OSError."""
+    """Where results are kept: `<cache>/quality`. Raises OSError."""
     return private_dir(folders.cache() / "quality")
 
 
 def answer_name(what: What, source: str, fingerprint: str, options: Options, tokenizer: str) -> str:
-    """The file's name of the answer about rows of this fingerprint. tokenizer: what names the tokenizer's content,
-    empty for none.
+    """The file name of the result about rows with this fingerprint.
 
-    A maximum changes no statistic (`Statistics.cut` answers for any), and without a tokenizer no finding; the columns
-    are in the fingerprint. Reads the mixture's template files, whose texts are in the name. Raises UsageError for a
-    template there is not.
+    tokenizer: a fingerprint of its files, empty for none. A maximum length changes no statistics, and no finding
+    without a tokenizer; the columns are part of the fingerprint of the rows. Reads the template files of the mixture,
+    whose texts are part of the name. Raises UsageError for a template that does not exist.
     """
     from core.examples.run_mixture import named_templates
 
@@ -121,5 +129,5 @@ def answer_name(what: What, source: str, fingerprint: str, options: Options, tok
     if what == "statistics" or not tokenizer:
         options = msgspec.structs.replace(options, max_length=0)
     options = msgspec.structs.replace(options, model=options.model if tokenizer else "")
-    said = json.dumps([CHECKER, what, fingerprint, msgspec.to_builtins(options), tokenizer, templates])
-    return f"{what}-{hashlib.blake2b(said.encode(), digest_size=16).hexdigest()}.msgpack"
+    content = json.dumps([CHECKER, what, fingerprint, msgspec.to_builtins(options), tokenizer, templates])
+    return f"{what}-{hashlib.blake2b(content.encode(), digest_size=16).hexdigest()}.msgpack"

@@ -21,14 +21,12 @@ import msgspec
 from core.base.child import environment
 from core.base.errors import SuironError
 from core.examples.lengths import Trained
-from core.quality.blocks import blocks
-from core.quality.checks import CHECKS
+from core.quality.check_interface import CheckContext
 from core.quality.findings import Findings
-from core.quality.marks import Marks
-from core.quality.mismatches import check_languages
-from core.quality.overlong import Overlong
+from core.quality.registry import ROW_CHECKS
 from core.quality.request import Options, Request
-from core.quality.signatures import Signatures
+from core.quality.row_blocks import read_blocks
+from core.quality.row_signatures import RowSignatures
 from core.tokens.tokenizer import TextTokenizer
 
 Tell = Callable[[str, int, int], None]
@@ -37,12 +35,16 @@ _MOST = 4  # processes; each has some hundred MB
 
 
 class Swept(msgspec.Struct):
-    """findings and signatures of `done` rows, of which `reasoned` have reasoning."""
+    """What the first pass found in some of the rows."""
 
     findings: Findings
-    signatures: Signatures
+    """What the row checks found."""
+    signatures: RowSignatures
+    """What the rows are compared with each other by."""
     done: int = 0
+    """Rows that were checked."""
     reasoned: int = 0
+    """Those among them that have reasoning."""
 
     def dump(self) -> bytes:
         return msgspec.msgpack.encode((self.findings.dump(), self.signatures.dump(), self.done, self.reasoned))
@@ -58,16 +60,15 @@ class Swept(msgspec.Struct):
 def sweep(
     data: Any, options: Options, tokenizer: TextTokenizer | None, tell: Tell, part: int = 0, parts: int = 1
 ) -> Swept:
-    """Checks every `parts`-th block of `data`, an open DataSet, from the block `part` on. `tell` hears of rows."""
-    swept = Swept(Findings(), Signatures())
-    trained = Trained(data.source, options, tokenizer)
-    checks = [*CHECKS, check_languages, Marks(trained.markers, tokenizer).check]
-    if tokenizer is not None and options.max_length:
-        checks.append(Overlong(tokenizer, trained, options.max_length).check)
-    for block in blocks(data, part, parts):
-        for check in checks:
-            check(block, swept.findings)
-        swept.signatures.take(block)
+    """Checks every `parts`-th block of `data`, an open DataSet, from block `part` on. Raises UsageError for a template
+    that does not exist."""
+    swept = Swept(Findings(), RowSignatures())
+    context = CheckContext(options, tokenizer, Trained(data.source, options, tokenizer))
+    checks = [check_block for check in ROW_CHECKS if (check_block := check.prepare(context)) is not None]
+    for block in read_blocks(data, part, parts):
+        for check_block in checks:
+            check_block(block, swept.findings)
+        swept.signatures.add_block(block)
         swept.reasoned += sum(bool(text) and not text.isspace() for text in block["reasoning"])
         swept.done += len(block)
         tell("checking rows", min(swept.done * parts, len(data)), len(data))

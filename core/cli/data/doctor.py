@@ -15,12 +15,12 @@ from core.base.safe_text import safe_line
 from core.cli.data import options, training
 from core.quality import client
 from core.quality.client import Options, Progress
-from core.quality.kinds import KINDS
+from core.quality.registry import FINDING_KINDS
 from core.quality.report import SEVERITIES, Group, Report
 
 ERRORS, WARNINGS = 7, 8
 _SHOWN = 10  # row numbers printed of a group
-_FIXABLE = [kind.name for kind in KINDS.values() if kind.fix]
+_FIXABLE = [kind.name for kind in FINDING_KINDS.values() if kind.fix]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=KINDS,
+        choices=FINDING_KINDS,
         metavar="KIND",
         default=[],
-        help=f"show these kinds alone: {', '.join(KINDS)}",
+        help=f"show these kinds alone: {', '.join(FINDING_KINDS)}",
     )
     parser.add_argument(
         "--fix",
@@ -84,13 +84,13 @@ def _fix(arguments: argparse.Namespace, how: Options, group: Group, output: Outp
     """Whether anything was changed."""
     from core.data.editing.editor import open_editor
     from core.examples.run_rows import open_rows
-    from core.quality.fixes import apply, plan
+    from core.quality.fixes import apply_fix, plan_fix
     from core.runs.spec import DataSection
 
     data = DataSection(source=arguments.source, split=arguments.split, columns=how.columns)
     with open_editor(open_rows(data)) as editor:
-        planned = plan(editor.dataset, group)
-        done = apply(editor, planned)
+        planned = plan_fix(editor.dataset, group)
+        done = apply_fix(editor, planned)
         left = f"; {planned.left:,} need a person" if planned.left else ""
         output.note(
             f"{group.kind}: {planned.words}: {done:,} rows{left}. The edits are in {editor.where} and can be undone."

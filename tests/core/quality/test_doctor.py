@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from core.base.row import Row as CoreRow
-from core.quality import blocks
-from core.quality.kinds import KINDS
+from core.quality import row_blocks
+from core.quality.registry import FINDING_KINDS
 from core.quality.report import Report
 from core.quality.request import Options
 from core.quality.sweep import Swept, sweep
@@ -51,8 +51,7 @@ def test_sound_rows_have_no_findings(examined: Examine) -> None:
     }
     report = examined(*SOUND, {**test, "sysflag": "test"})
     assert kinds(report) == {}
-    assert report.worst is None
-    assert report.notes == ("whether rows fit a maximum length was not checked: none is chosen",)
+    assert report.notes == ("row lengths were not checked: none is chosen",)
 
 
 WRONG: tuple[tuple[str, Row, str], ...] = (
@@ -92,7 +91,7 @@ def test_a_wrong_row_is_found(examined: Examine, kind: str, change: Row, column:
     found = report.group(kind)
     assert found is not None, kinds(report)
     assert (list(found.indices), found.columns(0)) == ([2], (column,))
-    assert found.severity == KINDS[kind].severity
+    assert found.severity == FINDING_KINDS[kind].severity
     assert all(rows == [2] for rows in kinds(report).values())
 
 
@@ -174,7 +173,7 @@ def test_leakage(examined: Examine) -> None:
     report = examined(*SOUND, test, near)
     assert kinds(report) == {"leakage": [0], "near_leakage": [1]}
     assert (report.groups[0].other(0), report.groups[1].other(0)) == (3, 4)
-    assert report.worst == "error"
+    assert report.groups[0].severity == "error"
     assert "leakage" not in kinds(examined(*SOUND, {**test, "sysflag": "extra"}))  # neither trained nor held out
     assert kinds(examined({**ENGLISH, "sysflag": "mine"}, test, train_flag="mine")) == {"leakage": [0]}
 
@@ -225,7 +224,7 @@ def test_special_tokens_of_the_chosen_model(examined: Examine, tokenizer: TextTo
 def test_shares_of_the_work_add_up(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     from core.data.source import open_data
 
-    monkeypatch.setattr(blocks, "_ROWS", 2)
+    monkeypatch.setattr(row_blocks, "_ROWS", 2)
     rows = [
         {**ENGLISH, "instruction": f"{n} " + ENGLISH["instruction"], "output": str(n), "sysflag": "ab"[n % 2]}
         for n in range(9)
@@ -242,8 +241,8 @@ def test_shares_of_the_work_add_up(write: Callable[..., Path], monkeypatch: pyte
     for part in parts[:2]:
         joined.add(part.dump())
     assert isinstance(joined, Swept)
-    assert joined.findings.groups() == whole.findings.groups()
-    flags = [{number: flag for flag, number in swept.signatures.flags.items()} for swept in (joined, whole)]
+    assert joined.findings.groups(FINDING_KINDS) == whole.findings.groups(FINDING_KINDS)
+    flags = [{number: flag for flag, number in swept.signatures.flag_numbers.items()} for swept in (joined, whole)]
     one, other = joined.signatures.finish(), whole.signatures.finish()
     assert [flags[0][n] for n in one.pop("flag")] == [flags[1][n] for n in other.pop("flag")]
     assert all((one[name] == other[name]).all() for name in other)

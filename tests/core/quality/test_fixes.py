@@ -15,8 +15,10 @@ from core.base.errors import UsageError
 from core.data.editing.editor import open_editor
 from core.data.source import open_data
 from core.quality.doctor import examine
-from core.quality.fixes import Fix, apply, plan, ungarbled, without_controls, without_hidden
-from core.quality.kinds import KINDS
+from core.quality.checks.mojibake import decode_garbled
+from core.quality.checks.odd_characters import remove_controls, remove_hidden
+from core.quality.fixes import PlannedFix, apply_fix, plan_fix
+from core.quality.registry import FINDING_KINDS
 from core.quality.report import Report
 from core.quality.request import Options
 
@@ -28,21 +30,21 @@ def look(data: Any) -> Report:
     return examine(data, Options(), None, "", lambda words, done, total: None)
 
 
-def mended(path: Path, kind: str) -> tuple[Fix, Any]:
+def mended(path: Path, kind: str) -> tuple[PlannedFix, Any]:
     """The fix that was applied, and the rows after it; planned again, it touches nothing."""
     with open_editor(open_data(str(path))) as editor:
         group = look(editor.dataset).group(kind)
         assert group is not None
-        fix = plan(editor.dataset, group)
-        assert apply(editor, fix) == fix.rows
+        fix = plan_fix(editor.dataset, group)
+        assert apply_fix(editor, fix) == fix.rows
         if fix.rows:  # one edit, whatever it touched
             after = [row for rows in editor.dataset.batches() for row in rows]
             assert editor.undo() is not None and not editor.dataset.changes
             assert editor.redo() is not None
             assert [row for rows in editor.dataset.batches() for row in rows] == after
         again = look(editor.dataset).group(kind)
-        assert again is None or plan(editor.dataset, again).rows == 0
-        assert plan(editor.dataset, group).rows == 0
+        assert again is None or plan_fix(editor.dataset, again).rows == 0
+        assert plan_fix(editor.dataset, group).rows == 0
         return fix, editor.dataset
 
 
@@ -121,25 +123,25 @@ def test_rows_that_changed_since_are_not_touched(write: Write) -> None:
         assert group is not None
         editor.change(1, {"output": "four"})
         editor.delete([2])
-        assert plan(editor.dataset, group).rows == 0
+        assert plan_fix(editor.dataset, group).rows == 0
 
 
 def test_kinds_without_a_fix_say_so(write: Write) -> None:
     group = look(open_data(str(write({**ROW, "output": ""})))).group("missing_output")
     assert group is not None
     with pytest.raises(UsageError, match="no safe fix"):
-        plan(open_data(str(write(ROW))), group)
-    assert {kind.name for kind in KINDS.values() if kind.fix} == {
+        plan_fix(open_data(str(write(ROW))), group)
+    assert {kind.name for kind in FINDING_KINDS.values() if kind.fix} == {
         "leakage", "template_marker", "duplicate", "control_character", "hidden_character", "mojibake", "blank_edges",
     }  # fmt: skip
 
 
 @given(st.text())
 def test_only_what_is_named_is_taken_out(text: str) -> None:
-    for mend in (without_controls, without_hidden):
+    for mend in (remove_controls, remove_hidden):
         once = mend(text)
         assert mend(once) == once
-    assert without_controls(text) in (text, re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", "", text))
+    assert remove_controls(text) in (text, re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", "", text))
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Co", "Cn"]), min_size=1))
@@ -147,7 +149,7 @@ def test_sound_text_is_not_decoded_again(text: str) -> None:
     from ftfy.badness import is_bad
 
     if not is_bad(text):
-        assert ungarbled(text) == text
+        assert decode_garbled(text) == text
 
 
 @given(st.text("あいう立山高さ、。カタログ漢字", min_size=4, max_size=30), st.sampled_from(["latin-1", "cp1252"]))
@@ -156,7 +158,7 @@ def test_garbled_japanese_is_restored_or_left(text: str, wrong: str) -> None:
         garbled = text.encode().decode(wrong)
     except UnicodeDecodeError:
         return
-    assert ungarbled(garbled) in (text, garbled)
+    assert decode_garbled(garbled) in (text, garbled)
 
 
 def test_a_fix_finds_its_rows_again_in_a_source_that_changed(write: Write) -> None:

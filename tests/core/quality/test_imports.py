@@ -14,6 +14,6 @@ HEAVY = (
 
 
 def test_the_light_half_is_light() -> None:
-    code = f"import sys, core.quality.client, core.quality.fixes, core.quality.kinds; print([name for name in {HEAVY!r} if name in sys.modules])"
+    code = f"import sys, core.quality.client, core.quality.fixes, core.quality.registry; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.quality.languages import differ, language, named
+from core.quality.text.language_of_text import language_of_syslang, language_of_text, surely_differ
 
 SENTENCES = {
     "en": "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May.",
@@ -30,12 +30,12 @@ SILENT = (
 
 @pytest.mark.parametrize("name", SENTENCES)
 def test_a_sentence_has_a_language(name: str) -> None:
-    assert language(SENTENCES[name]) == name
+    assert language_of_text(SENTENCES[name]) == name
 
 
 @pytest.mark.parametrize("text", SILENT)
 def test_what_is_no_evidence(text: str) -> None:
-    assert language(text) == ""
+    assert language_of_text(text) == ""
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_what_is_no_evidence(text: str) -> None:
     ],
 )  # fmt: skip
 def test_languages_differ_only_for_certain(one: str, other: str, different: bool) -> None:
-    assert differ(one, other) is different
-    assert differ(other, one) is different
+    assert surely_differ(one, other) is different
+    assert surely_differ(other, one) is different
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_languages_differ_only_for_certain(one: str, other: str, different: bool
     ],
 )
 def test_names_of_languages(value: str, name: str) -> None:
-    assert named(value) == name
+    assert language_of_syslang(value) == name
