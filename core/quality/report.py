@@ -94,8 +94,8 @@ class Lengths(msgspec.Struct, frozen=True):
         return sum(unpack(self.counts)[first:])
 
     def bins(self, number: int, upto: int | None = None) -> list[Bin]:
-        """At most `number` bins of one width, a whole number, from 0 on. The last one also holds whatever is longer than
-        `upto`, which is the maximum by default."""
+        """At most `number` bins of one whole width, from 0 on. The last one also holds whatever is longer than `upto`,
+        which is the maximum by default."""
         if not self.sizes:
             return []
         longest = self.max if upto is None else max(upto, 1)

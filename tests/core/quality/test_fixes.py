@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from core.base.errors import UsageError
 from core.data.editing.editor import open_editor
 from core.data.source import open_data
-from core.quality.doctor import examine
 from core.quality.checks.mojibake import decode_garbled
 from core.quality.checks.odd_characters import remove_controls, remove_hidden
+from core.quality.doctor import examine
 from core.quality.fixes import PlannedFix, apply_fix, plan_fix
 from core.quality.registry import FINDING_KINDS
 from core.quality.report import Report

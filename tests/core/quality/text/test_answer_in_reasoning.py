@@ -76,7 +76,8 @@ def test_missed(reasoning: str, output: str) -> None:
         ("about 3 * 10^5", "299792"),
         (
             "Compare both.",
-            "A long answer that explains in many words what was found and does not state a number anywhere, nor a name.",
+            "A long answer that explains in many words what was found and does not state a number anywhere, nor a "
+            "name.",
         ),
     ],
 )
@@ -96,3 +97,8 @@ def test_a_number_is_found_in_any_spelling(number: int, answer: str, reasoning: 
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_any_text_has_a_verdict(reasoning: str, output: str) -> None:
     assert reaches_answer(reasoning, output) in (True, False, None)
+
+
+@pytest.mark.parametrize("answer", ["72", "no", "Paris"])
+def test_an_answer_at_the_very_beginning_is_found(answer: str) -> None:
+    assert reaches_answer(f"{answer} is the answer.", answer) is True

@@ -20,12 +20,19 @@ SENTENCES = {
     "han": "小明有三个苹果，吃了两个，还剩几个？",
 }
 SILENT = (
-    "72", "72 km/h", "B", "", "東京",
+    "72",
+    "72 km/h",
+    "B",
+    "",
+    "東京",
     "def f(x):\n    return x * x\nprint(f(3))  # the test of it is done with the loop",
     "\\frac{1}{2} + \\sqrt{3} = \\alpha",
-    "F. Scott Fitzgerald, Ernest Hemingway, William Faulkner, John Steinbeck and Toni Morrison", "https://example.com/a/long/path/to/a/page?d=e",
-    ">>> from transformers import AutoTokenizer\n>>> tokenizer = AutoTokenizer.from_pretrained(name)\n>>> outputs = model.generate(inputs)",
-)  # fmt: skip
+    "F. Scott Fitzgerald, Ernest Hemingway, William Faulkner, John Steinbeck and Toni Morrison",
+    "https://example.com/a/long/path/to/a/page?d=e",
+    ">>> from transformers import AutoTokenizer\n"
+    ">>> tokenizer = AutoTokenizer.from_pretrained(name)\n"
+    ">>> outputs = model.generate(inputs)",
+)
 
 
 @pytest.mark.parametrize("name", SENTENCES)
@@ -41,10 +48,20 @@ def test_what_is_no_evidence(text: str) -> None:
 @pytest.mark.parametrize(
     ("one", "other", "different"),
     [
-        ("en", "ja", True), ("en", "de", True), ("han", "ja", False), ("han", "zh", False), ("zh", "ja", True), ("ru", "cyrillic", False),
-        ("cyrillic", "en", True), ("", "en", False), ("id", "ms", False), ("th", "en", True), ("latin", "de", False), ("latin", "ko", True),
+        ("en", "ja", True),
+        ("en", "de", True),
+        ("han", "ja", False),
+        ("han", "zh", False),
+        ("zh", "ja", True),
+        ("ru", "cyrillic", False),
+        ("cyrillic", "en", True),
+        ("", "en", False),
+        ("id", "ms", False),
+        ("th", "en", True),
+        ("latin", "de", False),
+        ("latin", "ko", True),
     ],
-)  # fmt: skip
+)
 def test_languages_differ_only_for_certain(one: str, other: str, different: bool) -> None:
     assert surely_differ(one, other) is different
     assert surely_differ(other, one) is different
@@ -59,6 +76,10 @@ def test_languages_differ_only_for_certain(one: str, other: str, different: bool
         ("zh_CN", "zh"),
         (" Chinese ", "zh"),
         ("pt-BR", "pt"),
+        ("繁體中文", "zh"),
+        ("zh-TW", "zh"),
+        ("日文", "ja"),
+        ("Arabic", "ar"),
         ("klingon", ""),
         ("train", ""),
         ("", ""),
