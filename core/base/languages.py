@@ -1,6 +1,6 @@
 """The one table of language names: a data set may say `ja`, `Japanese` or `日本語` and mean the same language.
 
-Knows names, and the three East Asian scripts. Which language a Latin text is in is `core.quality.text`'s to say.
+Knows names, and East Asian scripts; the language of other texts is not its business.
 """
 
 from __future__ import annotations

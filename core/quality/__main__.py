@@ -1,6 +1,6 @@
-"""The child that judges rows: `python -m core.quality REQUEST`, which is a `request.Request` as JSON.
+"""The child process that runs statistics or the doctor: `python -m core.quality REQUEST`, the request as JSON.
 
-Says how far it is in JSON lines on standard output, and puts its answer into the cache. Ends with whoever asked.
+Reports its progress in JSON lines on standard output, and puts its result into the cache. Ends with its parent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from core.quality.request import Line, Progress, Request, Trouble
 
 _NICE = 10
 _OFTEN = 0.1  # seconds between two lines of progress
-_KEPT = 200  # answers in the cache; the oldest go
+_KEPT = 200  # results in the cache; the oldest are deleted
 
 
 def main(text: str) -> int:
@@ -35,7 +35,7 @@ def main(text: str) -> int:
         _say(Line(error=Trouble.of(error)))
         return 1
     except MemoryError:
-        what = "there is not enough memory to judge the rows"
+        what = "there is not enough memory to check the rows"
         _say(Line(error=Trouble.of(SuironError(what, asked.source, "Free some memory and try again"))))
         return 1
     except OSError as error:
@@ -55,13 +55,15 @@ def _answer(asked: Request) -> Path:
     data = open_rows(asked.data, lambda done, total: tell("opening the data set", done, total))
     if not data.fingerprint:
         raise DataError("the data set has no fingerprint", asked.source, "Report this: the program is at fault")
-    path = Path(asked.folder) / request.answer_name(asked.what, asked.source, data.fingerprint, asked.options, identity)
-    with suppress(OSError, msgspec.DecodeError):  # none yet, or one that a full disk or a killed machine has damaged
+    path = Path(asked.results_folder) / request.answer_name(
+        asked.what, asked.source, data.fingerprint, asked.options, identity
+    )
+    with suppress(OSError, msgspec.DecodeError):  # none yet, or one that a full disk or a crash has damaged
         decode(path.read_bytes())
         path.touch()
         return path
     if "pyarrow" in sys.modules:
-        sys.modules["pyarrow"].default_memory_pool().release_unused()  # of an import, which may have been this moment
+        sys.modules["pyarrow"].default_memory_pool().release_unused()  # an import may have just run
     start = time.perf_counter()
     work = statistics.compute if asked.what == "statistics" else doctor.examine
     result = work(data, asked.options, tokenizer, why, tell)
@@ -71,7 +73,7 @@ def _answer(asked: Request) -> Path:
 
 
 class _Teller:
-    """Progress as lines, no more often than anyone looks; a new stage and its end are always told."""
+    """Writes progress as lines, ten times a second at most; the first of a new stage is always written."""
 
     def __init__(self) -> None:
         self._told, self._words = 0.0, ""

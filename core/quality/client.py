@@ -1,7 +1,7 @@
-"""Statistics and the doctor for whoever asks: from the cache at once, else by a child process that tells how far it is
-and can be cancelled.
+"""Runs statistics and the doctor: from the cache at once, else in a child process that reports its progress and can be
+cancelled.
 
-Made for threads of the terminal: nothing heavy is imported here, and nothing is computed.
+Made for threads of the terminal: imports nothing heavy, and computes nothing.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from core.base.child import environment
 from core.base.errors import SuironError
 from core.quality import request
 from core.quality.report import Report, Statistics, decode
-from core.quality.request import Line, Options, Progress, Request, What
-
-__all__ = ["Cancelled", "Options", "Progress", "cached", "run"]
+from core.quality.request import Line, Request, What
+from core.quality.request import Options as Options
+from core.quality.request import Progress as Progress
 
 Told = Callable[[Progress], None]
 Stop = Callable[[], bool]
@@ -66,11 +66,11 @@ def run(
     cancelled: Stop | None = None,
     fingerprint: str = "",
 ) -> Statistics | Report:
-    """The statistics of, or the doctor's report on, the rows of `source` with the person's edits in them.
+    """The statistics of, or the doctor's report on, the rows of `source` with the user's edits applied.
 
-    Blocks; `progress` is called from this thread, about ten times a second, and `cancelled` is asked as often.
-    fingerprint: `DataSet.fingerprint` where it is at hand: a known answer then comes without starting a process. Raises
-    SuironError, or Cancelled.
+    Blocks; `progress` and `cancelled` are called from this thread, about ten times a second. fingerprint:
+    `DataSet.fingerprint` where it is known: a cached result then comes without starting a process. Raises SuironError,
+    or Cancelled.
     """
     if fingerprint and (known := cached(what, source, fingerprint, options)) is not None:
         return known
@@ -80,17 +80,17 @@ def run(
         return decode(path.read_bytes())
     except msgspec.DecodeError as error:
         raise SuironError(
-            f"the answer about the rows cannot be read ({error})", str(path), "Remove that file and ask again"
+            f"the result cannot be read ({error})", str(path), "Delete this file and try again"
         ) from error
     except OSError as error:
         where = str(error.filename or "")
         do = "Free space or memory, or set SUIRON_CACHE to a folder that can be written"
-        raise SuironError(f"the rows cannot be judged ({error.strerror or error})", where, do) from error
+        raise SuironError(f"the rows cannot be checked ({error.strerror or error})", where, do) from error
 
 
 def cached(what: What, source: str, fingerprint: str, options: Options = Options()) -> Statistics | Report | None:  # noqa: B008  (frozen)
-    """The answer as it was found before, or None. Raises ModelError for a model that does not exist, UsageError for a
-    template."""
+    """The result from the cache, or None. Raises ModelError for a model that does not exist, UsageError for a template
+    that does not."""
     from core.models.tokenizer_folder import tokenizer_folder
     from core.quality import tokens
 

@@ -55,7 +55,7 @@ class Request(msgspec.Struct, frozen=True):
     """The split of the source, empty for none."""
     options: Options
     """How the rows would be trained."""
-    folder: str
+    results_folder: str
     """Where results are kept."""
 
     @property

@@ -57,7 +57,7 @@ def compute(
 
 
 class _RowCounts:
-    """What is counted of the rows so far, as in `Statistics`."""
+    """What is counted of the rows so far."""
 
     def __init__(self, trained: Trained, tokenizer: TextTokenizer | None) -> None:
         self._trained, self._tokenizer = trained, tokenizer

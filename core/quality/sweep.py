@@ -1,8 +1,7 @@
-"""The first pass of the doctor: every row by itself, and its signature. Done by one process, or by several that each
-take a share of the blocks.
+"""The first pass of the doctor: checks every row by itself, and takes its signature. Runs in one process, or in several
+that each take a share of the blocks.
 
-A share's result goes from process to process as bytes in a file: `python -m core.quality.sweep REQUEST PART PARTS FILE`
-is the helper.
+A helper process is `python -m core.quality.sweep REQUEST PART PARTS FILE`; it writes its result into the file as bytes.
 """
 
 from __future__ import annotations
@@ -76,8 +75,8 @@ def sweep(
 
 
 def sweep_by_several(data: Any, options: Options, tokenizer: TextTokenizer | None, tell: Tell) -> Swept:
-    """The same of all blocks, on as many cores as there are where the rows are many. Raises SuironError where a helper
-    fails."""
+    """Checks all blocks of `data`, in several processes where the rows are many. Raises SuironError where a helper
+    process fails."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parts = min(cores, _MOST) if len(data) >= _MANY else 1
     if parts == 1:
