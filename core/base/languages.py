@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
 
 # A code, then every other name: ISO 639 codes of three letters, the code of the country where people write that, and
 # the name in English, in the language itself, in Japanese and in Chinese (both scripts), then in Korean.
@@ -59,9 +59,14 @@ def _plain(name: str) -> str:
     return " ".join(_PUNCTUATION.sub(" ", unicodedata.normalize("NFKC", name).casefold()).split())
 
 
-_CODES = {
-    _plain(name): code for code, names in _NAMES.items() for name in (code, *re.split(r"\s*[|,]\s*", names.strip()))
-}
+@cache
+def _codes() -> dict[str, str]:
+    """By every plain name the code. Made when the first name is looked up, since importing must be quick."""
+    codes = {}
+    for code, names in _NAMES.items():
+        for name in (code, *names.replace("|", ",").split(",")):
+            codes[_plain(name)] = code
+    return codes
 
 
 def language_of(text: str) -> str:
@@ -81,7 +86,7 @@ def known_language_code(name: str) -> str:
     plain = _plain(name)
     words = plain.split(" ")
     for count in range(len(words), 0, -1):
-        code = _CODES.get(" ".join(words[:count]), "")
+        code = _codes().get(" ".join(words[:count]), "")
         if code and (count == len(words) or _SUBTAGS.fullmatch(plain, len(" ".join(words[:count])))):
             return code
     return ""
@@ -92,4 +97,4 @@ def language_code(name: str) -> str:
     """One spelling for all names of a language, as versions of a template are named: its code where it is known, also
     where more words follow, as in `English (US)`; else the name in lower case, with spaces for hyphens."""
     plain = _plain(name)
-    return known_language_code(name) or _CODES.get(plain.partition(" ")[0]) or plain
+    return known_language_code(name) or _codes().get(plain.partition(" ")[0]) or plain

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from core.quality.check_interface import RowCheck
 from core.quality.finding_kind import FindingKind
-from core.quality.text.answer_in_reasoning import reaches_answer
 
 if TYPE_CHECKING:
     from core.quality.findings import Findings
@@ -24,6 +23,8 @@ KINDS = (
 
 
 def check_answer(block: RowBlock, findings: Findings) -> None:
+    from core.quality.text.answer_in_reasoning import reaches_answer
+
     for row, reasoning, output in zip(block.indices, block["reasoning"], block["output"], strict=True):
         if reasoning and reaches_answer(reasoning, output) is False:
             findings.add("answer_not_concluded", row, "output")
