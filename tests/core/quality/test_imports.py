@@ -1,4 +1,4 @@
-"""What the terminal imports of this room brings nothing heavy with it."""
+"""What the terminal imports of this room imports nothing heavy."""
 
 from __future__ import annotations
 

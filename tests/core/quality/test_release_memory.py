@@ -1,4 +1,4 @@
-"""Memory that is given back reads the same afterwards, whether it lies in a file or nowhere else."""
+"""Memory that was released reads the same afterwards, whether it is in a file or nowhere else."""
 
 from __future__ import annotations
 

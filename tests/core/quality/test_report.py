@@ -1,4 +1,4 @@
-"""Lengths and groups as the screens read them: equal to what a list of all numbers says."""
+"""Lengths and groups as screens read them: equal to what lists of all numbers give."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ def test_no_rows_have_no_lengths() -> None:
 @given(
     st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["", "input", "output"]), st.integers(-1, 5)), min_size=1)
 )
-def test_findings_told_in_any_order_and_by_several(told: list[tuple[int, str, int]]) -> None:
+def test_findings_added_in_any_order_and_by_several(added: list[tuple[int, str, int]]) -> None:
     whole, first, second = Findings(), Findings(), Findings()
-    for place, (row, column, other) in enumerate(told):
+    for number, (row, column, other) in enumerate(added):
         whole.add("duplicate", row, column, other)
-        (first if place < len(told) // 2 else second).add("duplicate", row, column, other)
+        (first if number < len(added) // 2 else second).add("duplicate", row, column, other)
     first.add_dumped(second.dump())
     (group,), joined = whole.groups(FINDING_KINDS), first.groups(FINDING_KINDS)
     assert joined == (group,)
-    assert list(group.indices) == sorted({row for row, _, _ in told})
-    for place, row in enumerate(group.indices):
-        mine = [one for one in told if one[0] == row]
-        assert set(group.columns(place)) == {column for _, column, _ in mine} - {""}
-        assert group.other(place) == (mine[0][2] if mine[0][2] >= 0 else None)
+    assert list(group.indices) == sorted({row for row, _, _ in added})
+    for position, row in enumerate(group.indices):
+        mine = [one for one in added if one[0] == row]
+        assert set(group.columns(position)) == {column for _, column, _ in mine} - {""}
+        assert group.other(position) == (mine[0][2] if mine[0][2] >= 0 else None)
 
 
 def test_rows_of_a_group_rise() -> None:

@@ -1,5 +1,5 @@
-"""Whether a reasoning arrives at the answer: found in any spelling, missed where it is not there, and silent where
-nobody can tell."""
+"""Whether reasoning arrives at the answer: found in any spelling, missed where it is not there, silent where nobody can
+tell."""
 
 from __future__ import annotations
 
