@@ -1,4 +1,4 @@
-"""`data doctor` and `data stats` as scripts use them: exit codes, nothing but JSON on standard output, fixes that can be
+"""`data doctor` and `data stats` as scripts use them: exit codes, only JSON on standard output, fixes that can be
 undone."""
 
 from __future__ import annotations
