@@ -9,7 +9,8 @@ from core.base.errors import DataError
 from core.data.columns.mapping import Mapping, load_mapping
 from core.data.dataset import DataSet
 from core.data.formats.record_intake import Facts, Progress
-from core.data.importing.import_source import TooLarge, import_apart, imported, look, named, read_held
+from core.data.importing.import_child import import_in_child
+from core.data.importing.import_source import TooLarge, imported, look, named, read_held
 from core.data.locate.source_files import TEXT, Found, locate
 from core.data.origin import Origin
 from core.data.sidecar import sidecar
@@ -90,7 +91,7 @@ def complete(dataset: DataSet, progress: Progress | None = None) -> DataSet:
         for _ in range(3):
             if known := look(found, origin.mapping):
                 return _edited(_dataset(found, dataset.source, origin.mapping, *known))
-            import_apart(dataset.source, dataset.split, origin.mapping, found.where, progress)
+            import_in_child(dataset.source, dataset.split, origin.mapping, found.where, progress)
         raise DataError("it changes while it is read", found.where, "Try again when whatever writes it has ended")
 
 

@@ -1,7 +1,5 @@
-"""The child process that runs statistics or the doctor: `python -m core.quality REQUEST`, the request as JSON.
-
-Reports its progress in JSON lines on standard output, and puts its result into the cache. Ends with its parent.
-"""
+"""The child process that checks or counts rows (`core.base.child`). It writes its result to the cache and answers with
+the path."""
 
 from __future__ import annotations
 
@@ -10,49 +8,42 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from core.base import files
+from core.base.child_main import ReportProgress, answer_parent
 from core.base.errors import DataError, SuironError
 from core.quality import doctor, request, statistics, tokens
-from core.quality.orphan import end_with_parent
 from core.quality.report import decode, encode
-from core.quality.request import Line, Progress, Request, Trouble
+from core.quality.request import Request
 
 _NICE = 10
-_OFTEN = 0.1  # seconds between two lines of progress
 _KEPT = 200  # results in the cache; the oldest are deleted
 
 
-def main(text: str) -> int:
+def main(question: Any, progress: ReportProgress) -> str:
+    """The path of the file with the result. Raises SuironError."""
     os.nice(_NICE)
-    end_with_parent()
-    asked = Request.load(text)
+    asked = msgspec.convert(question, Request)
     try:
-        _say(Line(answer=str(_answer(asked))))
-    except SuironError as error:
-        _say(Line(error=Trouble.of(error)))
-        return 1
-    except MemoryError:
+        return str(_answer(asked, progress))
+    except MemoryError as error:
         what = "there is not enough memory to check the rows"
-        _say(Line(error=Trouble.of(SuironError(what, asked.source, "Free some memory and try again"))))
-        return 1
+        raise SuironError(what, asked.source, "Free some memory and try again") from error
     except OSError as error:
         what = f"a file or folder cannot be used ({error.strerror or error})"
         do = "Free space there, or set SUIRON_CACHE to a folder that can be written"
-        _say(Line(error=Trouble.of(SuironError(what, str(error.filename or ""), do))))
-        return 1
-    return 0
+        raise SuironError(what, str(error.filename or ""), do) from error
 
 
-def _answer(asked: Request) -> Path:
+def _answer(asked: Request, progress: ReportProgress) -> Path:
     from core.examples.run_rows import open_rows
 
-    tell = _Teller()
     tokenizer, why = tokens.load(asked.options.model)
     identity = tokens.identity(Path(tokenizer.where)) if tokenizer is not None else ""
-    data = open_rows(asked.data, lambda done, total: tell("opening the data set", done, total))
+    data = open_rows(asked.data, lambda done, total: progress("opening the data set", done, total))
     if not data.fingerprint:
         raise DataError("the data set has no fingerprint", asked.source, "Report this: the program is at fault")
     path = Path(asked.results_folder) / request.answer_name(
@@ -66,33 +57,10 @@ def _answer(asked: Request) -> Path:
         sys.modules["pyarrow"].default_memory_pool().release_unused()  # an import may have just run
     start = time.perf_counter()
     work = statistics.compute if asked.what == "statistics" else doctor.examine
-    result = work(data, asked.options, tokenizer, why, tell)
+    result = work(data, asked.options, tokenizer, why, progress)
     files.replace_file(path, encode(msgspec.structs.replace(result, seconds=time.perf_counter() - start)))
     _prune(path.parent)
     return path
-
-
-class _Teller:
-    """Writes progress as lines, ten times a second at most; the first of a new stage is always written."""
-
-    def __init__(self) -> None:
-        self._told, self._words = 0.0, ""
-
-    def __call__(self, words: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if words != self._words or now - self._told >= _OFTEN:
-            self._told, self._words = now, words
-            _say(Line(progress=Progress(words, done, total)))
-
-
-def _say(line: Line) -> None:
-    try:
-        sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
-    except UnicodeEncodeError:  # a file's name that is no UTF-8, quoted by an error
-        import json
-
-        sys.stdout.buffer.write(json.dumps(msgspec.to_builtins(line)).encode() + b"\n")
-    sys.stdout.buffer.flush()
 
 
 def _prune(folder: Path) -> None:
@@ -102,4 +70,4 @@ def _prune(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    answer_parent(main)

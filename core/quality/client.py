@@ -1,40 +1,32 @@
-"""Runs statistics and the doctor: from the cache at once, else in a child process that reports its progress and can be
-cancelled.
+"""Statistics and the doctor's report: from the cache at once, otherwise from a child process that reports its progress
+and can be cancelled.
 
 Made for threads of the terminal: imports nothing heavy, and computes nothing.
 """
 
 from __future__ import annotations
 
-import os
-import selectors
-import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Literal, overload
+from typing import Literal, overload
 
 import msgspec
 
-from core.base.child import environment
+from core.base.child import Child, ChildDied
+from core.base.child import ChildProgress as ChildProgress
 from core.base.errors import SuironError
 from core.quality import request
 from core.quality.report import Report, Statistics, decode
-from core.quality.request import Line, Request, What
 from core.quality.request import Options as Options
-from core.quality.request import Progress as Progress
+from core.quality.request import Request, What
 
-Told = Callable[[Progress], None]
-Stop = Callable[[], bool]
-_LOOK = 0.1  # seconds between two looks at whether to stop
-_PATIENCE = 2.0  # seconds a child is given to end by itself
+OnProgress = Callable[[ChildProgress], None]
+IsCancelled = Callable[[], bool]
 
 
 class Cancelled(Exception):
-    """The person asked to stop; nothing is left running."""
+    """The user asked to stop; nothing is left running."""
 
 
 @overload
@@ -43,8 +35,8 @@ def run(
     source: str,
     split: str = ...,
     options: Options = ...,
-    progress: Told | None = ...,
-    cancelled: Stop | None = ...,
+    progress: OnProgress | None = ...,
+    cancelled: IsCancelled | None = ...,
     fingerprint: str = ...,
 ) -> Statistics: ...
 @overload
@@ -53,8 +45,8 @@ def run(
     source: str,
     split: str = ...,
     options: Options = ...,
-    progress: Told | None = ...,
-    cancelled: Stop | None = ...,
+    progress: OnProgress | None = ...,
+    cancelled: IsCancelled | None = ...,
     fingerprint: str = ...,
 ) -> Report: ...
 def run(
@@ -62,15 +54,15 @@ def run(
     source: str,
     split: str = "",
     options: Options = Options(),  # noqa: B008  (frozen)
-    progress: Told | None = None,
-    cancelled: Stop | None = None,
+    progress: OnProgress | None = None,
+    cancelled: IsCancelled | None = None,
     fingerprint: str = "",
 ) -> Statistics | Report:
-    """The statistics of, or the doctor's report on, the rows of `source` with the user's edits applied.
+    """The statistics of the rows of `source` with the user's edits applied, or the doctor's report on them.
 
     Blocks; `progress` and `cancelled` are called from this thread, about ten times a second. fingerprint:
-    `DataSet.fingerprint` where it is known: a cached result then comes without starting a process. Raises SuironError,
-    or Cancelled.
+    `DataSet.fingerprint` where it is known: a result in the cache then needs no process. Raises SuironError, or
+    Cancelled.
     """
     if fingerprint and (known := cached(what, source, fingerprint, options)) is not None:
         return known
@@ -88,8 +80,13 @@ def run(
         raise SuironError(f"the rows cannot be checked ({error.strerror or error})", where, do) from error
 
 
-def cached(what: What, source: str, fingerprint: str, options: Options = Options()) -> Statistics | Report | None:  # noqa: B008  (frozen)
-    """The result from the cache, or None. Raises ModelError for a model that does not exist, UsageError for a template
+def cached(
+    what: What,
+    source: str,
+    fingerprint: str,
+    options: Options = Options(),  # noqa: B008  (frozen)
+) -> Statistics | Report | None:
+    """The result in the cache, or None. Raises ModelError for a model that does not exist, UsageError for a template
     that does not."""
     from core.models.tokenizer_folder import tokenizer_folder
     from core.quality import tokens
@@ -103,79 +100,15 @@ def cached(what: What, source: str, fingerprint: str, options: Options = Options
     return None
 
 
-def _ask(asked: Request, progress: Told | None, cancelled: Stop) -> Path:
-    with tempfile.TemporaryFile() as said:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "core.quality", asked.dump()],
-            cwd=Path.cwd(), env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, start_new_session=True,
-        )  # fmt: skip
+def _ask(asked: Request, progress: OnProgress | None, cancelled: IsCancelled) -> Path:
+    def check() -> None:
+        if cancelled():
+            raise Cancelled
+
+    # A session of its own: its helper processes end with it.
+    with Child("core.quality", msgspec.to_builtins(asked), own_session=True) as child:
         try:
-            last = _listen(child, progress, cancelled)
-            status = child.wait()
-        finally:
-            _end(child)
-        if last.error is not None:
-            raise last.error.raised()
-        if last.answer is not None and status == 0:
-            return Path(last.answer)
-        raise _died(status, said, asked.source)
-
-
-def _listen(child: subprocess.Popen[bytes], progress: Told | None, cancelled: Stop) -> Line:
-    """Until the child closes its output; its last line. Raises Cancelled."""
-    assert child.stdout is not None  # noqa: S101  (asked for above)
-    decoder = msgspec.json.Decoder(Line)
-    kept, last = b"", Line()
-    with selectors.DefaultSelector() as selector:
-        selector.register(child.stdout, selectors.EVENT_READ)
-        while True:
-            if cancelled():
-                raise Cancelled
-            if not selector.select(_LOOK):
-                continue
-            block = os.read(child.stdout.fileno(), 65536)
-            *lines, kept = (kept + block).split(b"\n")
-            for line in lines:
-                with suppress(msgspec.DecodeError):  # what a library printed
-                    last = decoder.decode(line)
-                    if last.progress is not None and progress is not None:
-                        progress(last.progress)
-            if not block:
-                return last
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Nothing of it is left running: its helpers are of its session, and end with it."""
-    if child.poll() is None:
-        _signal(child, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(_PATIENCE)
-    _signal(child, signal.SIGKILL)
-    child.wait()
-    for pipe in (child.stdin, child.stdout):
-        if pipe is not None:
-            with suppress(OSError):
-                pipe.close()
-
-
-def _signal(child: subprocess.Popen[bytes], number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, number)
-
-
-def _died(status: int, said: IO[bytes], source: str) -> SuironError:
-    said.seek(max(0, said.seek(0, os.SEEK_END) - 4096))
-    lines = [line.strip() for line in said.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    if status < 0:
-        name = signal.Signals(-status).name if -status in list(signal.Signals) else str(-status)
-        return SuironError(
-            f"the process that judges the rows was ended from outside ({name})",
-            source,
-            "Free some memory and try again",
-        )
-    words = f": {lines[-1][:300]}" if lines else ""
-    return SuironError(
-        f"the process that judges the rows ended with status {status}{words}",
-        source,
-        "Report this: the program is at fault",
-    )
+            return Path(child.answer(progress, check))
+        except ChildDied as death:
+            work, do = "the process that checks the rows", "Report this: the program is at fault"
+            raise death.explain(SuironError, work, asked.source, do) from None

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from core.base.child_main import ReportProgress
 from core.examples.held_out import held_out
-from core.quality.progress import ReportProgress
 from core.quality.registry import COMPARISON_CHECKS, FINDING_KINDS
 from core.quality.report import Report, Severity
 from core.quality.request import Options

@@ -28,7 +28,7 @@ def pack(numbers: Iterable[int]) -> bytes:
 
 
 def unpack(packed: bytes) -> memoryview:
-    """The integers that `pack` packed, read in place like a list."""
+    """Packed integers, read in place like a list."""
     return memoryview(packed).cast("q")
 
 
@@ -264,5 +264,5 @@ def encode(result: Statistics | Report) -> bytes:
 
 
 def decode(content: bytes) -> Statistics | Report:
-    """What `encode` encoded. Raises msgspec.DecodeError for other bytes and for those of another version."""
+    """An encoded result. Raises msgspec.DecodeError for other bytes and for those of another version."""
     return msgspec.msgpack.decode(content, type=Statistics | Report)

@@ -10,7 +10,6 @@ from typing import Literal
 import msgspec
 
 from core.base import folders
-from core.base.errors import SuironError
 from core.base.files import private_dir
 from core.runs.spec import DataSection, MixturePart, PromptSection, RunSpec
 
@@ -45,67 +44,23 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What the child process is asked to do."""
+    """What the child process is asked."""
 
     what: What
     """Which result is wanted."""
     source: str
-    """A path, a pattern or a hub name."""
+    """The data set, as the user named it: a path, a pattern or a hub name."""
     split: str
-    """The split of the source, empty for none."""
+    """Its split, empty for none."""
     options: Options
-    """How the rows would be trained."""
+    """How its rows would be trained."""
     results_folder: str
-    """Where results are kept."""
+    """The folder where results are kept."""
 
     @property
     def data(self) -> DataSection:
         """The data set to open."""
         return DataSection(source=self.source, split=self.split, columns=self.options.columns)
-
-    def dump(self) -> str:
-        """One line of ASCII, so that a file name that is not UTF-8 survives too."""
-        return json.dumps(msgspec.to_builtins(self))
-
-    @classmethod
-    def load(cls, text: str) -> Request:
-        return msgspec.convert(json.loads(text), cls)
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """`done` of `total` (0 where that is not known) of what `words` say."""
-
-    words: str
-    done: int
-    total: int
-
-
-class Line(msgspec.Struct, frozen=True):
-    """One line of the child: how far it is, or where its answer lies, or why there is none."""
-
-    progress: Progress | None = None
-    answer: str | None = None
-    error: Trouble | None = None
-
-
-class Trouble(msgspec.Struct, frozen=True):
-    """A SuironError on its way from one process to another."""
-
-    kind: str
-    what: str
-    where: str
-    do: str
-
-    @classmethod
-    def of(cls, error: SuironError) -> Trouble:
-        kind = next(
-            kind for kind in type(error).__mro__ if kind.__module__ == SuironError.__module__
-        )  # what the other process knows for certain
-        return cls(kind.__name__, error.what, error.where, error.do)
-
-    def raised(self) -> SuironError:
-        kinds: dict[str, type[SuironError]] = {kind.__name__: kind for kind in SuironError.__subclasses__()}
-        return kinds.get(self.kind, SuironError)(self.what, self.where, self.do)
 
 
 def folder() -> Path:

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from core.base.child_main import ReportProgress
 from core.examples.held_out import held_out
-from core.quality.progress import ReportProgress
 from core.quality.row_blocks import RowSource
 from core.quality.row_signatures import BANDS, LONGEST, RowSignatures
 from core.quality.text.comparable_text import (

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from core.base.child_main import ReportProgress
 from core.base.row import TEXTS
 from core.examples.lengths import Trained, Unbound
-from core.quality.progress import ReportProgress
 from core.quality.report import Lengths, Statistics
 from core.quality.request import Options
 from core.quality.row_blocks import RowBlock, read_blocks

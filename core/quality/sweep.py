@@ -1,23 +1,20 @@
 """The first pass of the doctor: checks every row by itself, and takes its signature. Runs in one process, or in several
 that each take a share of the blocks.
 
-A helper process is `python -m core.quality.sweep REQUEST PART PARTS FILE`; it writes its result into the file as bytes.
+A helper process is this module, run by name (`core.base.child`); it answers with its share as bytes.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import msgspec
 
-from core.base.child import environment
+from core.base.child import Child, ChildDied
+from core.base.child_main import ReportProgress, answer_parent
 from core.base.errors import SuironError
 from core.examples.lengths import Trained
 from core.quality.check_interface import CheckContext
@@ -28,7 +25,6 @@ from core.quality.row_blocks import read_blocks
 from core.quality.row_signatures import RowSignatures
 from core.tokens.tokenizer import TextTokenizer
 
-Tell = Callable[[str, int, int], None]
 _MANY = 30_000  # rows from which on a second process pays for its start
 _MOST = 4  # processes; each has some hundred MB
 
@@ -48,7 +44,7 @@ class Swept(msgspec.Struct):
     def dump(self) -> bytes:
         return msgspec.msgpack.encode((self.findings.dump(), self.signatures.dump(), self.done, self.reasoned))
 
-    def add(self, dumped: bytes) -> None:
+    def add(self, dumped: bytes | bytearray) -> None:
         findings, signatures, done, reasoned = msgspec.msgpack.decode(dumped)
         self.findings.add_dumped(findings)
         self.signatures.add_dumped(signatures)
@@ -57,84 +53,84 @@ class Swept(msgspec.Struct):
 
 
 def sweep(
-    data: Any, options: Options, tokenizer: TextTokenizer | None, tell: Tell, part: int = 0, parts: int = 1
+    data: Any,
+    options: Options,
+    tokenizer: TextTokenizer | None,
+    report_progress: ReportProgress,
+    part: int = 0,
+    parts: int = 1,
 ) -> Swept:
     """Checks every `parts`-th block of `data`, an open DataSet, from block `part` on. Raises UsageError for a template
     that does not exist."""
-    swept = Swept(Findings(), RowSignatures())
+    result = Swept(Findings(), RowSignatures())
     context = CheckContext(options, tokenizer, Trained(data.source, options, tokenizer))
     checks = [check_block for check in ROW_CHECKS if (check_block := check.prepare(context)) is not None]
     for block in read_blocks(data, part, parts):
         for check_block in checks:
-            check_block(block, swept.findings)
-        swept.signatures.add_block(block)
-        swept.reasoned += sum(bool(text) and not text.isspace() for text in block["reasoning"])
-        swept.done += len(block)
-        tell("checking rows", min(swept.done * parts, len(data)), len(data))
-    return swept
+            check_block(block, result.findings)
+        result.signatures.add_block(block)
+        result.reasoned += sum(bool(text) and not text.isspace() for text in block["reasoning"])
+        result.done += len(block)
+        report_progress("checking rows", min(result.done * parts, len(data)), len(data))
+    return result
 
 
-def sweep_by_several(data: Any, options: Options, tokenizer: TextTokenizer | None, tell: Tell) -> Swept:
+def sweep_by_several(
+    data: Any, options: Options, tokenizer: TextTokenizer | None, report_progress: ReportProgress
+) -> Swept:
     """Checks all blocks of `data`, in several processes where the rows are many. Raises SuironError where a helper
     process fails."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parts = min(cores, _MOST) if len(data) >= _MANY else 1
     if parts == 1:
-        return sweep(data, options, tokenizer, tell)
+        return sweep(data, options, tokenizer, report_progress)
     with _helpers(data, options, parts) as results:
-        swept = sweep(data, options, tokenizer, tell, 0, parts)
+        result = sweep(data, options, tokenizer, report_progress, 0, parts)
         for dumped in results:
-            swept.add(dumped)
-    return swept
+            result.add(dumped)
+    return result
 
 
 @contextmanager
-def _helpers(data: Any, options: Options, parts: int) -> Iterator[Iterator[bytes]]:
-    """Starts a helper for each part but the first; what it yields waits for their results. They end with this block,
-    and with this process."""
-    with tempfile.TemporaryDirectory(prefix="suiron-doctor-") as folder:
-        request = Request("doctor", data.source, data.split, options, folder).dump()
-        files = [Path(folder) / str(part) for part in range(1, parts)]
-        running = [
-            subprocess.Popen(
-                [sys.executable, "-P", "-m", "core.quality.sweep", request, str(part), str(parts), str(file)],
-                env=environment(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+def _helpers(data: Any, options: Options, parts: int) -> Iterator[Iterator[bytearray]]:
+    """Starts a helper for each part but the first; the iterator that it yields waits for their results. They end with
+    this block, and with this process."""
+    request = Request("doctor", data.source, data.split, options, "")
+    with ExitStack() as stack:
+        helpers = [
+            stack.enter_context(
+                Child("core.quality.sweep", {"request": msgspec.to_builtins(request), "part": part, "parts": parts})
             )
-            for part, file in enumerate(files, 1)
-        ]  # fmt: skip
+            for part in range(1, parts)
+        ]
 
-        def results() -> Iterator[bytes]:
-            for helper, file in zip(running, files, strict=True):
-                if helper.wait() != 0:
-                    what = f"a helper process that checks rows ended with status {helper.returncode}"
-                    raise SuironError(what, data.source, "Free some memory and try again")
-                yield file.read_bytes()
-                file.unlink()
+        def results() -> Iterator[bytearray]:
+            for helper in helpers:
+                try:
+                    yield helper.answer()
+                except ChildDied as death:
+                    work, do = "a helper process that checks rows", "Report this: the program is at fault"
+                    raise death.explain(SuironError, work, data.source, do) from None
 
         try:
             yield results()
         finally:
-            for helper in running:
-                helper.kill()
-                helper.wait()
-                if helper.stdin is not None:
-                    helper.stdin.close()
+            for helper in helpers:
+                helper.kill()  # all at once; they have nothing to clean up
 
 
-def main(text: str, part: str, parts: str, file: str) -> int:
+def main(asked: dict[str, Any], _: ReportProgress) -> bytes:
+    """The helper's work: the share of the blocks that begins with the block `part`, dumped."""
     from core.examples.run_rows import open_rows
     from core.quality import tokens
-    from core.quality.orphan import end_with_parent
 
-    end_with_parent()
-    request = Request.load(text)
-    tokenizer, _ = tokens.load(request.options.model)
-    swept = sweep(
-        open_rows(request.data), request.options, tokenizer, lambda words, done, total: None, int(part), int(parts)
-    )
-    Path(file).write_bytes(swept.dump())
-    return 0
+    request = msgspec.convert(asked["request"], Request)
+    tokenizer, _reason = tokens.load(request.options.model)
+    data = open_rows(request.data)
+    return sweep(
+        data, request.options, tokenizer, lambda words, done, total: None, asked["part"], asked["parts"]
+    ).dump()
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    answer_parent(main)

@@ -152,7 +152,7 @@ class Judging(Repairing):
         options = _options(self.suiron.session, dataset)
 
         def work(progress: Progress, cancelled: Callable[[], bool]) -> Statistics | Report:
-            def told(so_far: client.Progress) -> None:
+            def told(so_far: client.ChildProgress) -> None:
                 progress(so_far.done, so_far.total)
 
             try:

@@ -14,7 +14,7 @@ from core.base.command_output import Output
 from core.base.safe_text import safe_line
 from core.cli.data import options, training
 from core.quality import client
-from core.quality.client import Options, Progress
+from core.quality.client import ChildProgress, Options
 from core.quality.registry import FINDING_KINDS
 from core.quality.report import SEVERITIES, Group, Report
 
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _examine(arguments: argparse.Namespace, quality_options: Options, output: Output) -> Report:
-    def show_progress(progress: Progress) -> None:
+    def show_progress(progress: ChildProgress) -> None:
         output.progress(progress_words(progress))
 
     try:
@@ -77,7 +77,7 @@ def _examine(arguments: argparse.Namespace, quality_options: Options, output: Ou
         output.progress_done()
 
 
-def progress_words(progress: Progress) -> str:
+def progress_words(progress: ChildProgress) -> str:
     """Progress as one line; without a total where that is not known."""
     total = f" of {progress.total:,}" if progress.total else ""
     return f"{progress.words}: {progress.done:,}{total}"

@@ -9,7 +9,7 @@ from core.base.safe_text import safe_line
 from core.cli.data import options, training
 from core.cli.data.doctor import progress_words
 from core.quality import client
-from core.quality.client import Progress
+from core.quality.client import ChildProgress
 from core.quality.report import Lengths, Statistics
 
 _BAR, _BINS = 40, 20  # the width of the longest bar, in cells; bars of the histogram
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     quality_options = training.chosen(arguments)
 
-    def show_progress(progress: Progress) -> None:
+    def show_progress(progress: ChildProgress) -> None:
         output.progress(progress_words(progress))
 
     try:

@@ -1,28 +1,18 @@
-"""Reading a located source: all of it into memory or the import_cache, its first rows, or the import in a process of
-its own. Knows every format's reader.
-
-`python -m core.data.importing.import_source SOURCE SPLIT`, a mapping as JSON on standard input, imports into the cache.
-Each line it prints is a JSON object: {"done", "total"} now and then, at the end {"error": {what, where, do}} where it
-failed. It ends when nobody listens any more.
-"""
+"""Reading a located source: all of it into memory or into the import cache, or its first rows. Knows every format's
+reader."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from core.base.errors import DataError
 from core.base.row import Row
 from core.data.columns.mapping import Mapping
 from core.data.formats.record_intake import Facts, Intake, Progress
-from core.data.locate.source_files import TEXT, Found, locate
+from core.data.locate.source_files import TEXT, Found
 from core.data.storage.memory_rows import HeldRows
 
 if TYPE_CHECKING:
@@ -30,7 +20,6 @@ if TYPE_CHECKING:
     from core.data.storage.mapped_rows import MappedRows
 
 _ROOM = 32 << 20  # characters held in memory at most; what a small packed file unpacks to may be any size
-_NICE = 5
 
 
 class TooLarge(Exception):
@@ -166,91 +155,3 @@ def _reader(found: Found) -> Any:
         reader(found.paths, intake, writer.put_arrays)
 
     return read
-
-
-# -- in a process of its own --
-
-
-def import_apart(source: str, split: str, mapping: Mapping | None, where: str, progress: Progress | None) -> None:
-    """Import in a child process of lower priority; this one stays small and quick. Raises DataError, and what
-    `progress` raises: that ends the child.
-
-    `progress` is called a few times a second also while there is nothing new, so that it can stop the import.
-    """
-    import select
-    import subprocess
-    import tempfile
-
-    from core.base.child import environment
-
-    with tempfile.TemporaryFile() as errors:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "core.data.importing.import_source", source, split],
-            env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-        )  # fmt: skip
-        assert child.stdin is not None and child.stdout is not None  # noqa: S101  (both are pipes)
-        try:
-            with child.stdin:
-                child.stdin.write(msgspec.json.encode(mapping))
-            done, total, held, failure = 0, 0, b"", None
-            while True:
-                if select.select([child.stdout], [], [], 0.2)[0]:
-                    block = os.read(child.stdout.fileno(), 1 << 16)
-                    if not block:
-                        break
-                    *lines, held = (held + block).split(b"\n")
-                    for line in lines:
-                        said = msgspec.json.decode(line)
-                        done, total = said.get("done", done), said.get("total", total)
-                        failure = said.get("error", failure)
-                if progress is not None:
-                    progress(done, total)
-            status = child.wait()
-        except BaseException:
-            child.terminate()
-            try:
-                child.wait(2)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-            raise
-        finally:
-            child.stdout.close()
-        if failure is not None:
-            raise DataError(failure["what"], failure["where"], failure["do"])
-        if status:
-            errors.seek(0)
-            tail = errors.read()[-2000:].decode("utf-8", "replace").strip().rpartition("\n")[2][:300]
-            why = (
-                "it ran out of memory, or was ended" if status == -signal.SIGKILL else f"it ended with status {status}"
-            )
-            raise DataError(
-                f"the import failed: {why}" + (f" ({tail})" if tail else ""),
-                where,
-                "Try again, or import a part of the data",
-            )
-
-
-def main(source: str, split: str) -> int:
-    """The child. A parent that is gone, or wants no more, ends it; what it wrote so far goes with it."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    os.nice(_NICE)
-    mapping = msgspec.json.decode(sys.stdin.buffer.read(), type=Mapping | None)
-
-    def say(message: dict[str, Any]) -> None:
-        try:
-            os.write(1, msgspec.json.encode(message) + b"\n")
-        except BrokenPipeError:
-            sys.exit(1)
-
-    try:
-        with named(locate(source, split)) as found:
-            fill_cache(found, mapping, lambda done, total: say({"done": done, "total": total}))
-    except DataError as error:
-        say({"error": {"what": error.what, "where": error.where, "do": error.do}})
-        return error.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2]))

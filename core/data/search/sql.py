@@ -7,15 +7,12 @@ way there, no SQL.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
-from core.base.child import environment
+from core.base.child import Child, ChildDied, ChildTimedOut
 from core.base.errors import DataError
 from core.base.row import COLUMNS
 from core.data.search.row_query import Ticket
@@ -29,7 +26,8 @@ if TYPE_CHECKING:
     from core.data.storage.memory_rows import HeldRows
 
 SECONDS = 30.0  # that one question may take
-REFUSED = 3  # the child's exit code where it says in words why there is no answer
+NO_MEMORY = "the condition needs more memory than there is for it"
+SIMPLER = "Ask for less, or write the condition in another way"
 
 
 def where(rows: HeldRows | MappedRows, line: str, ticket: Ticket) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -57,7 +55,8 @@ def keys(
     return indices, made.view(np.uint64)
 
 
-def _ask(rows: HeldRows | MappedRows, question: dict[str, Any], ticket: Ticket) -> bytes:
+def _ask(rows: HeldRows | MappedRows, question: dict[str, Any], ticket: Ticket) -> bytearray:
+    line = str(question.get("line", ""))
     with ExitStack() as stack:
         files: dict[str, int] = {}
 
@@ -65,47 +64,38 @@ def _ask(rows: HeldRows | MappedRows, question: dict[str, Any], ticket: Ticket) 
             files[name] = stack.enter_context(_nameless(batches)).fileno()
 
         _lend(rows, files, lend)
-        command = [sys.executable, "-m", "core.data.search.sql_child", json.dumps({**question, "files": files})]
         child = stack.enter_context(
-            subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=list(files.values()),
-                env=environment(ARROW_DEFAULT_MEMORY_POOL="system"),
+            Child(
+                "core.data.search.sql_child",
+                {**question, "files": files},
+                variables={"ARROW_DEFAULT_MEMORY_POOL": "system"},
+                lent_files=list(files.values()),
             )
         )
         ticket.watch(child.kill)
         try:
-            out, errors = child.communicate(timeout=SECONDS)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            raise DataError(
-                f"the condition was not answered within {SECONDS:.0f} seconds",
-                str(question.get("line", "")),
-                "Ask less of it",
-            ) from None
+            answer: bytearray = child.answer(seconds=SECONDS)
+        except ChildTimedOut:
+            what = f"the condition was not answered within {SECONDS:.0f} seconds"
+            raise DataError(what, line, SIMPLER) from None
+        except ChildDied as death:
+            ticket.check()  # a newer question has killed it
+            raise _explained(death, line) from None
         except BaseException:
             child.kill()
+            ticket.check()
             raise
         finally:
             ticket.forget()
     ticket.check()
-    if child.returncode == 0:
-        return out
-    line = str(question.get("line", ""))
-    if child.returncode == REFUSED:
-        said = json.loads(out)
-        raise DataError(said["what"], line, said["do"])
-    told = errors.decode("utf-8", "replace").strip().splitlines()
-    if child.returncode < 0 or any("MemoryError" in one or "bad_alloc" in one for one in told):
-        raise DataError("the condition wants more memory than there is for it", line, "Ask less of it")
-    raise DataError(
-        f"the condition could not be asked ({told[-1] if told else child.returncode})",
-        line,
-        "Run `python -m core doctor`",
-    )
+    return answer
+
+
+def _explained(death: ChildDied, line: str) -> DataError:
+    if death.status < 0 or death.out_of_memory:  # a library that gets no memory may also abort
+        return DataError(NO_MEMORY, line, SIMPLER)
+    what = f"the condition could not be asked ({death.last_line or death.status})"
+    return DataError(what, line, "Run `python -m core doctor`")
 
 
 def _lend(rows: HeldRows | MappedRows, files: dict[str, int], lend: Any) -> None:

@@ -1,20 +1,21 @@
-"""The other end of `sql`: one question to DuckDB over the lent files, the answer as numbers on standard output. Sees
+"""The child process of `sql`: one question to DuckDB over the lent files, answered with int64 numbers as bytes. Sees
 the rows and nothing else.
 
-What a person wrote is parsed as one expression, never as a statement; files, extensions, settings and variables are
-closed to it, and the process has a limit on its memory that holds also where DuckDB does not count.
+The user's condition is parsed as one expression, never as a statement. Files, extensions, settings and variables are
+closed to it, and the process has a memory limit that also holds where DuckDB does not count.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
+from core.base.child_main import ReportProgress, answer_parent
+from core.base.errors import DataError
 from core.base.row import COLUMNS
-from core.data.search.sql import REFUSED
+from core.data.search.sql import NO_MEMORY, SIMPLER
 from core.data.storage.arrow_arrays import as_numbers, numbers
 
 _COUNTED = "400MB"  # by DuckDB itself
@@ -22,18 +23,15 @@ _WHOLE = 1_500_000_000  # bytes of private memory, threads and libraries include
 _DO = f"Columns are {', '.join(COLUMNS)}, and row; as in: length(output) > 200 AND syslang = 'English'"
 
 
-def main(question: dict[str, Any]) -> None:
+def main(question: dict[str, Any], _: ReportProgress) -> bytes:
+    """The answer. Raises DataError where the condition cannot be answered."""
     if sys.platform != "darwin":  # where the limit is accepted and ignored
         resource.setrlimit(resource.RLIMIT_DATA, (_WHOLE, _WHOLE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection = _connect(question["files"])
-    answer = (
-        _where(connection, question["line"])
-        if question["kind"] == "where"
-        else _keys(connection, question["prefix"], question["columns"])
-    )
-    sys.stdout.buffer.write(answer)
-    sys.stdout.buffer.flush()
+    if question["kind"] == "where":
+        return _where(connection, question["line"])
+    return _keys(connection, question["prefix"], question["columns"])
 
 
 def _connect(files: dict[str, int]) -> Any:
@@ -85,9 +83,9 @@ def _where(connection: Any, line: str) -> bytes:
     try:
         found = connection.view("rows").filter(line).project("row").to_arrow_table().column(0)
     except (duckdb.OutOfMemoryException, MemoryError):
-        _refuse("the condition wants more memory than there is for it", "Ask less of it")
+        raise DataError(NO_MEMORY, line, SIMPLER) from None
     except (duckdb.Error, RuntimeError, UnicodeError) as error:
-        _refuse(_words(str(error), line), _DO)
+        raise DataError(_words(str(error), line), line, _DO) from None
     return b"".join(as_numbers(chunk).tobytes() for chunk in found.chunks)
 
 
@@ -99,7 +97,7 @@ def _keys(connection: Any, prefix: str, columns: list[str]) -> bytes:
 
 
 def _words(message: str, line: str) -> str:
-    """DuckDB's first line of words; of a syntax error also the place in what the person wrote."""
+    """DuckDB's message in one line, with the names it suggests."""
     lines = [one.strip() for one in message.strip().splitlines() if one.strip()]
     if not line.strip():
         return "the condition is empty"
@@ -110,11 +108,5 @@ def _words(message: str, line: str) -> str:
     return words[:400]
 
 
-def _refuse(what: str, do: str) -> NoReturn:
-    sys.stdout.write(json.dumps({"what": what, "do": do}))
-    sys.stdout.flush()
-    os._exit(REFUSED)  # DuckDB's threads may be in the middle of what it wants no more
-
-
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    answer_parent(main)

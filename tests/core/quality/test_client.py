@@ -10,15 +10,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from msgspec import convert, to_builtins
 from msgspec.structs import replace
 
-from core.base.child import environment
+from core.base.child import ChildProgress, decode_line, encode_line, environment
 from core.base.errors import DataError, ModelError, SuironError, UsageError
 from core.data.columns.mapping_words import mapping_of
 from core.data.editing.editor import open_editor
 from core.data.source import open_data
 from core.quality import client, request, sweep
-from core.quality.client import Cancelled, Options, Progress
+from core.quality.client import Cancelled, Options
 from core.runs.spec import MixturePart
 from core.templates.by_name import get_template
 from core.templates.template_files import beside, save_template
@@ -35,7 +36,7 @@ def test_the_doctor_and_the_statistics_come_from_a_child_and_then_from_the_cache
     write: Write, tokenizer_folder: Path
 ) -> None:
     path = str(write(ROW, ROW))
-    told: list[Progress] = []
+    told: list[ChildProgress] = []
     report = client.run("doctor", path, progress=told.append)
     assert {group.kind: list(group.indices) for group in report.groups} == {"duplicate": [1]}
     assert told[-1].done <= told[-1].total
@@ -118,12 +119,13 @@ def test_a_cancelled_child_is_gone_and_leaves_nothing(write: Write) -> None:
 def test_a_child_without_a_parent_ends(write: Write) -> None:
     asked = request.Request("doctor", str(write(ROW)), "", Options(), str(request.folder()))
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "core.quality", asked.dump()],
+        [sys.executable, "-P", "-m", "core.quality"],
         env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
     )
     assert child.stdin is not None
+    child.stdin.write(encode_line(to_builtins(asked)))
     child.stdin.close()
     assert child.wait(timeout=30) in (0, 1)  # 0 where it was done before it looked
 
@@ -150,7 +152,7 @@ def test_what_goes_wrong_there_is_said_here(
 
 def test_a_child_that_dies_is_a_trouble_in_words(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUIRON_CACHE", os.environ["SUIRON_CACHE"])
-    monkeypatch.setattr(request.Request, "dump", lambda asked: "not what it expects")
+    monkeypatch.setattr(client.msgspec, "to_builtins", lambda asked: "not what it expects")
     with pytest.raises(SuironError, match="ended with status 1"):
         client.run("doctor", str(write(ROW)))
 
@@ -183,5 +185,6 @@ def test_several_processes_find_what_one_does(write: Write, monkeypatch: pytest.
 
 def test_names_that_are_no_utf8_survive() -> None:
     asked = request.Request("doctor", "rows\udcff.jsonl", "", Options(), "/x")
-    assert request.Request.load(asked.dump()) == asked
-    assert asked.dump().isascii()
+    line = encode_line(to_builtins(asked))
+    assert convert(decode_line(line), request.Request) == asked
+    assert line.isascii()

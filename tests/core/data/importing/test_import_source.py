@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from core.base import folders
-from core.base.child import environment
+from core.base.child import encode_line, environment
 from core.base.errors import DataError
 from core.base.row import Row
 from core.data import source as source_module
@@ -118,13 +119,22 @@ def test_a_full_disk_in_the_child_is_said(path: Path) -> None:
 def test_a_child_nobody_listens_to_ends(path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
+    code = """
+        from core.base.child_main import answer_parent
+        from core.data.formats import record_intake
+        from core.data.importing.import_child import import_for_parent
+        record_intake.time.monotonic = iter(range(10**9)).__next__
+        answer_parent(import_for_parent)
+    """
     child = subprocess.Popen(
-        [sys.executable, "-c", "import time; from core.data.importing import import_source\nfrom core.data.formats import record_intake\nrecord_intake.time.monotonic = iter(range(10**9)).__next__\n"
-         f"import sys; sys.exit(import_source.main({str(path)!r}, ''))"],
-        env=environment(), stdin=subprocess.PIPE, stdout=write,
-    )  # fmt: skip
+        [sys.executable, "-c", textwrap.dedent(code)], env=environment(), stdin=subprocess.PIPE, stdout=write
+    )
     os.close(write)
-    child.communicate(b"null")
+    assert child.stdin is not None
+    child.stdin.write(encode_line({"source": str(path), "split": "", "mapping": None}))
+    child.stdin.flush()  # and stays open: it is the closed output that ends the child
+    child.wait(timeout=60)
+    child.stdin.close()
     assert child.returncode == 1 and kept() == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +12,7 @@ import pytest
 
 from core.base import folders
 from core.base.errors import DataError
-from core.data.locate import hub
+from core.data.locate import hub, hub_child
 from core.data.source import open_data
 
 ROWS = {"question": ["q1", "富士山"], "answer": ["a1", "3776"], "lang": ["English", "Japanese"]}
@@ -36,7 +38,7 @@ def test_a_hub_name_is_fetched_once_and_opened_from_the_cache(tmp_path: Path, mo
         "Japanese",
     )
 
-    monkeypatch.setattr(hub.subprocess, "run", None)  # nothing is started for what is there
+    monkeypatch.setattr(subprocess, "Popen", None)  # nothing is started for what is there
     assert len(open_data("owner/name", "test")) == 1
     assert not list((folders.cache() / "hub").glob("*.part"))
 
@@ -73,9 +75,10 @@ def test_the_commit_is_that_of_the_hub(tmp_path: Path, monkeypatch: pytest.Monke
         huggingface_hub.HfApi, "dataset_info", lambda *_, **named: asked.append(named["revision"]) or Info()
     )
     monkeypatch.setattr(datasets, "load_dataset", load)
-    assert hub.main("owner/name:main@v1", "", tmp_path / "out") == 0
+    request = {"name": "owner/name:main@v1", "split": "", "folder": str(tmp_path / "out")}
+    hub_child.fetch_for_parent(request, lambda words, done, total: None)
     assert asked == ["v1", ("owner/name", "main", "f" * 40)]
-    monkeypatch.setattr(hub.subprocess, "run", None)
+    monkeypatch.setattr(subprocess, "Popen", None)
     monkeypatch.setattr(hub, "quote", lambda *_, **__: str(tmp_path / "out"))
     assert hub.fetch("owner/name:main@v1", "") == (tmp_path / "out", "f" * 40)
 
@@ -88,6 +91,6 @@ def test_no_network_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_child_that_dies_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(DataError, match="status 1"):
         open_data("owner/name")

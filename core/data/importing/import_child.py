@@ -1,0 +1,56 @@
+"""Importing in a child process of lower priority, so that the terminal stays small and quick. The child is this module,
+run by name."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import msgspec
+
+from core.base.child import Child, ChildDied, ChildProgress
+from core.base.child_main import ReportProgress, answer_parent
+from core.base.errors import DataError
+from core.data.columns.mapping import Mapping
+from core.data.formats.record_intake import Progress
+
+_NICE = 5
+
+
+def import_in_child(source: str, split: str, mapping: Mapping | None, where: str, progress: Progress | None) -> None:
+    """Import the data set `source` into the cache, in a child process. where: its name in an error.
+
+    `progress(done, total)` is called a few times a second, also while there is nothing new, so that it can stop the
+    import: what it raises ends the child and comes out here. Raises DataError, OSError.
+    """
+    latest = ChildProgress("", 0, 0)
+
+    def remember(progress: ChildProgress) -> None:
+        nonlocal latest
+        latest = progress
+
+    def check() -> None:
+        if progress is not None:
+            progress(latest.done, latest.total)
+
+    request = {"source": source, "split": split, "mapping": msgspec.to_builtins(mapping)}
+    with Child("core.data.importing.import_child", request) as child:
+        try:
+            child.answer(remember, check)
+        except ChildDied as death:
+            raise death.explain(DataError, "the import", where, "Try again, or import a part of the data") from None
+
+
+def import_for_parent(request: dict[str, Any], progress: ReportProgress) -> None:
+    """The child's work. A SystemExit in the middle of it removes what is written so far."""
+    from core.data.importing.import_source import fill_cache, named
+    from core.data.locate.source_files import locate
+
+    os.nice(_NICE)
+    mapping = msgspec.convert(request["mapping"], Mapping | None)
+    with named(locate(request["source"], request["split"])) as found:
+        fill_cache(found, mapping, lambda done, total: progress("", done, total))
+
+
+if __name__ == "__main__":
+    answer_parent(import_for_parent)
