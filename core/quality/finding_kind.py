@@ -35,6 +35,7 @@ class FindingKind(msgspec.Struct, frozen=True):
     name: str
     """A word for commands, scripts and reports."""
     severity: Severity
+    """How bad it is in most data sets."""
     title: str
     """What is wrong, as a short phrase in lower case."""
     why: str

@@ -17,6 +17,7 @@ from core.base.row import COLUMNS
 
 Severity = Literal["error", "warning", "hint"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "hint")
+"""The most severe first."""
 Unit = Literal["tokens", "characters"]
 
 

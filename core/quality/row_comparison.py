@@ -37,6 +37,7 @@ class RowTexts(NamedTuple):
     whole: str
     """All that it says."""
     output: str
+    """Its output alone."""
 
 
 class RowComparison:
