@@ -1,21 +1,20 @@
 """The one trust boundary: foreign text in, harmless text out.
 
-Foreign is whatever a person did not type into this program: rows, answers, model names, file names, logs, errors that
-quote them. Terminals act on control characters, and some act on what merely reorders or hides text; none of these leave
-this module. Markup is not handled here: foreign text is shown as `Content` or `Text` objects, which have none.
+Foreign is whatever the user did not type into this program: rows, answers, model names, file names, logs, errors that
+quote them. Terminals act on control characters, and some act on characters that only reorder or hide text; none of
+these leave this module. Markup is not handled here: foreign text is shown as `Content` or `Text` objects, which have
+none.
 """
 
 from __future__ import annotations
 
 import re
 
-# C0 except newline and tab, DEL, C1: what terminals act on. Each is replaced by a visible picture, so that a reader
-# sees it was there. Bidirectional controls reorder what stands beside them, and zero-width or tag characters hide text;
-# they are shown the same way. ZWJ (200D) and ZWNJ (200C) stay: emoji, Persian and Indic scripts need them, and they
-# neither reorder nor reach the terminal as a command.
-UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
-)
+from core.base import characters
+
+UNSAFE = re.compile(characters.character_class(characters.UNSAFE))
+"""One unsafe character. Each is shown as a visible picture, so that a reader sees it was there."""
+
 _BREAKS = re.compile(r"\s*[\n\t]\s*")
 
 
@@ -25,18 +24,18 @@ def _picture(match: re.Match[str]) -> str:
         return chr(0x2400 + code)  # ␀ .. ␟
     if code == 0x7F:
         return "␡"
-    return "�"
+    return characters.REPLACEMENT
 
 
 def safe_text(text: str) -> str:
-    """Text that no terminal acts on. Newlines stay, tabs become spaces, CRLF becomes a newline, all other controls
-    become visible."""
+    """Text without anything a terminal acts on. Newlines stay, CRLF becomes a newline, tabs become spaces (to the next
+    multiple of 4 columns), other unsafe characters become visible."""
     text = text.replace("\r\n", "\n")
     return UNSAFE.sub(_picture, text).expandtabs(4)
 
 
 def safe_line(text: str, limit: int = 500) -> str:
-    """One line of safe text: line breaks and tabs become single spaces, and what is longer than `limit` characters ends
+    """One line of safe text: line breaks and tabs become single spaces; text beyond `limit` characters is cut and ends
     in `…`.
 
     Cuts first, so that a megabyte in one cell costs no more than `limit` characters.

@@ -1,6 +1,6 @@
-"""Judging a data set: statistics and the doctor. Both run in a process of their own (`python -m core.quality`), started
-and cached by `client`.
+"""The quality of a data set: its statistics, and the doctor, who checks every row. Both run in a child process
+(`python -m core.quality`) and are cached.
 
-`report`, `client` and `fixes` are what screens and commands use; they import nothing heavy. Knows nothing of screens,
-and changes no row itself.
+Screens and commands use `quality_job` (starts the child), `report` (its results), `fixes` and `registry` (the checks);
+these import nothing heavy. Knows nothing of screens, and changes no row itself.
 """

@@ -1,5 +1,5 @@
-"""The child process that judges rows (`core.base.child`). Its request is a `request.Request`; it writes its answer to
-the cache and answers with the path."""
+"""The child process that checks or counts rows (`core.base.child`). It writes its result to the cache and answers with
+the path."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from core.quality.report import decode, encode
 from core.quality.request import Request
 
 _NICE = 10
-_KEPT = 200  # answers in the cache; the oldest go
+_KEPT = 200  # results in the cache; the oldest are deleted
 
 
 def main(question: Any, progress: ReportProgress) -> str:
-    """The path of the answer's file. Raises SuironError."""
+    """The path of the file with the result. Raises SuironError."""
     os.nice(_NICE)
     asked = msgspec.convert(question, Request)
     try:
         return str(_answer(asked, progress))
     except MemoryError as error:
-        what = "there is not enough memory to judge the rows"
+        what = "there is not enough memory to check the rows"
         raise SuironError(what, asked.source, "Free some memory and try again") from error
     except OSError as error:
         what = f"a file or folder cannot be used ({error.strerror or error})"
@@ -46,13 +46,15 @@ def _answer(asked: Request, progress: ReportProgress) -> Path:
     data = open_rows(asked.data, lambda done, total: progress("opening the data set", done, total))
     if not data.fingerprint:
         raise DataError("the data set has no fingerprint", asked.source, "Report this: the program is at fault")
-    path = Path(asked.folder) / request.answer_name(asked.what, asked.source, data.fingerprint, asked.options, identity)
-    with suppress(OSError, msgspec.DecodeError):  # none yet, or one that a full disk or a killed machine has damaged
+    path = Path(asked.results_folder) / request.answer_name(
+        asked.what, asked.source, data.fingerprint, asked.options, identity
+    )
+    with suppress(OSError, msgspec.DecodeError):  # none yet, or one that a full disk or a crash has damaged
         decode(path.read_bytes())
         path.touch()
         return path
     if "pyarrow" in sys.modules:
-        sys.modules["pyarrow"].default_memory_pool().release_unused()  # of an import, which may have been this moment
+        sys.modules["pyarrow"].default_memory_pool().release_unused()  # an import may have just run
     start = time.perf_counter()
     work = statistics.compute if asked.what == "statistics" else doctor.examine
     result = work(data, asked.options, tokenizer, why, progress)

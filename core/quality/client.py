@@ -1,7 +1,7 @@
 """Statistics and the doctor's report: from the cache at once, otherwise from a child process that reports its progress
 and can be cancelled.
 
-Made for threads of the terminal: nothing heavy is imported here, and nothing is computed.
+Made for threads of the terminal: imports nothing heavy, and computes nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Literal, overload
 
 import msgspec
 
-from core.base.child import Child, ChildDied, ChildProgress
+from core.base.child import Child, ChildDied
+from core.base.child import ChildProgress as ChildProgress
 from core.base.errors import SuironError
 from core.quality import request
 from core.quality.report import Report, Statistics, decode
-from core.quality.request import Options, Request, What
-
-__all__ = ["Cancelled", "ChildProgress", "Options", "cached", "run"]
+from core.quality.request import Options as Options
+from core.quality.request import Request, What
 
 OnProgress = Callable[[ChildProgress], None]
 IsCancelled = Callable[[], bool]
@@ -58,11 +58,11 @@ def run(
     cancelled: IsCancelled | None = None,
     fingerprint: str = "",
 ) -> Statistics | Report:
-    """The statistics of the rows of `source` with the user's edits in them, or the doctor's report on them.
+    """The statistics of the rows of `source` with the user's edits applied, or the doctor's report on them.
 
-    Blocks; `progress` is called from this thread, about ten times a second, and `cancelled` is asked as often.
-    fingerprint: `DataSet.fingerprint` where it is at hand: an answer in the cache then needs no process. Raises
-    SuironError, or Cancelled.
+    Blocks; `progress` and `cancelled` are called from this thread, about ten times a second. fingerprint:
+    `DataSet.fingerprint` where it is known: a result in the cache then needs no process. Raises SuironError, or
+    Cancelled.
     """
     if fingerprint and (known := cached(what, source, fingerprint, options)) is not None:
         return known
@@ -72,17 +72,22 @@ def run(
         return decode(path.read_bytes())
     except msgspec.DecodeError as error:
         raise SuironError(
-            f"the answer about the rows cannot be read ({error})", str(path), "Remove that file and ask again"
+            f"the result cannot be read ({error})", str(path), "Delete this file and try again"
         ) from error
     except OSError as error:
         where = str(error.filename or "")
         do = "Free space or memory, or set SUIRON_CACHE to a folder that can be written"
-        raise SuironError(f"the rows cannot be judged ({error.strerror or error})", where, do) from error
+        raise SuironError(f"the rows cannot be checked ({error.strerror or error})", where, do) from error
 
 
-def cached(what: What, source: str, fingerprint: str, options: Options = Options()) -> Statistics | Report | None:  # noqa: B008  (frozen)
-    """The answer in the cache, or None. Raises ModelError for a model that does not exist, UsageError for a
-    template."""
+def cached(
+    what: What,
+    source: str,
+    fingerprint: str,
+    options: Options = Options(),  # noqa: B008  (frozen)
+) -> Statistics | Report | None:
+    """The result in the cache, or None. Raises ModelError for a model that does not exist, UsageError for a template
+    that does not."""
     from core.models.tokenizer_folder import tokenizer_folder
     from core.quality import tokens
 
@@ -105,5 +110,5 @@ def _ask(asked: Request, progress: OnProgress | None, cancelled: IsCancelled) ->
         try:
             return Path(child.answer(progress, check))
         except ChildDied as death:
-            work, do = "the process that judges the rows", "Report this: the program is at fault"
+            work, do = "the process that checks the rows", "Report this: the program is at fault"
             raise death.explain(SuironError, work, asked.source, do) from None

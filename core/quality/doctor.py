@@ -1,45 +1,60 @@
-"""The doctor: every row through every check, then the rows against each other. Streams; holds a few hundred bytes a
-row, never the texts."""
+"""The doctor: every row through every check, then the rows compared with each other. Streams; keeps a few hundred bytes
+a row, never the texts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
+from core.base.child_main import ReportProgress
 from core.examples.held_out import held_out
+from core.quality.registry import COMPARISON_CHECKS, FINDING_KINDS
 from core.quality.report import Report, Severity
 from core.quality.request import Options
+from core.quality.row_comparison import RowComparison
 from core.quality.sweep import sweep_by_several
-from core.quality.twins import Twins
 from core.tokens.tokenizer import TextTokenizer
 
-Tell = Callable[[str, int, int], None]
 
+def examine(
+    data: Any, options: Options, tokenizer: TextTokenizer | None, why: str, report_progress: ReportProgress
+) -> Report:
+    """The report on all rows of `data`, an open DataSet.
 
-def examine(data: Any, options: Options, tokenizer: TextTokenizer | None, why: str, tell: Tell) -> Report:
-    """The report on all rows of `data`, an open DataSet. tokenizer: of the chosen model, or None because of `why`."""
-    swept = sweep_by_several(data, options, tokenizer, tell)
-    findings, flags = swept.findings, set(swept.signatures.flags)
-    Twins(data, swept.signatures, options.train_flag, tell).find(findings)
+    tokenizer: of the chosen model, or None; `why` then says why there is none. Raises SuironError where a helper
+    process fails, UsageError for a template that does not exist.
+    """
+    checked = sweep_by_several(data, options, tokenizer, report_progress)
+    findings, flags = checked.findings, set(checked.signatures.flag_numbers)
+    if checked.done > 1:
+        rows = RowComparison(data, checked.signatures, options.train_flag, report_progress)
+        for check in COMPARISON_CHECKS:
+            check.compare(rows, findings)
     notes = []
     if tokenizer is None or not options.max_length:
-        notes.append(f"whether rows fit a maximum length was not checked: {why or 'no maximum is set'}")
-    if not any(held_out(flag) for flag in flags):
-        notes.append("no row is held out (sysflag test), so there is nothing that could leak into training")
-    elif options.train_flag not in {flag.strip() for flag in flags}:
-        notes.append(f"no row has the sysflag {options.train_flag!r}, so nothing is held against the test rows")
+        notes.append(f"row lengths were not checked: {why or 'no maximum length is set'}")
+    notes += _notes_on_flags(flags, options.train_flag)
     milder: dict[str, Severity] = {}
-    if not swept.reasoned and swept.done:
+    if not checked.reasoned and checked.done:
         milder["empty_reasoning"] = "hint"
         notes.append("no row has reasoning: this is a data set of questions and answers")
     return Report(
-        data.source,
-        data.split,
-        data.fingerprint,
-        swept.done,
-        findings.groups(milder),
-        tuple(notes),
-        data.problem_count,
-        options.model if tokenizer is not None else "",
-        options.max_length if tokenizer is not None else 0,
+        source=data.source,
+        split=data.split,
+        fingerprint=data.fingerprint,
+        rows=checked.done,
+        groups=findings.groups(FINDING_KINDS, milder),
+        notes=tuple(notes),
+        skipped=data.problem_count,
+        tokenizer=options.model if tokenizer is not None else "",
+        max_length=options.max_length if tokenizer is not None else 0,
     )
+
+
+def _notes_on_flags(flags: Iterable[str], train_flag: str) -> list[str]:
+    """What values of sysflag keep the doctor from checking."""
+    if not any(held_out(flag) for flag in flags):
+        return ["no row is held out (sysflag test), so no test question can leak into training"]
+    if train_flag not in {flag.strip() for flag in flags}:
+        return [f"no row has the sysflag {train_flag!r}, so nothing was compared with the test rows"]
+    return []

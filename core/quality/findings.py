@@ -1,23 +1,23 @@
-"""Where checks put what they find: for each kind the rows, the columns and the other row, as compact arrays. Knows no
+"""Where checks put their findings: for each kind the rows, the columns and the other rows, as compact arrays. Knows no
 check."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from core.base.row import COLUMNS
-from core.quality.kinds import KINDS
+from core.quality.finding_kind import FindingKind
 from core.quality.report import SEVERITIES, Group, Severity
 
 _BIT = {column: 1 << i for i, column in enumerate(COLUMNS)}
 
 
 class Findings:
-    """One finding of a kind for a row; told again for another column, the columns are joined and the first other row
-    stays."""
+    """Findings by the name of their kind. A row has at most one of each kind: added again for another column, the
+    columns are joined and the first other row stays."""
 
     def __init__(self) -> None:
         self._rows: dict[str, array[int]] = {}
@@ -25,6 +25,8 @@ class Findings:
         self._fields: dict[str, bytearray] = {}
 
     def add(self, kind: str, row: int, column: str = "", other: int = -1) -> None:
+        """`row` is an index into the data set; `column` is where the finding is, empty for the whole row; `other` is
+        the index of the row it is about besides, -1 for none."""
         self._rows.setdefault(kind, array("q")).append(row)
         self._others.setdefault(kind, array("q")).append(other)
         self._fields.setdefault(kind, bytearray()).append(_BIT[column] if column else 0)
@@ -34,6 +36,7 @@ class Findings:
             self.add(kind, row, column)
 
     def dump(self) -> dict[str, tuple[bytes, bytes, bytes]]:
+        """For another process; `add_dumped` reads it."""
         return {
             kind: (rows.tobytes(), self._others[kind].tobytes(), bytes(self._fields[kind]))
             for kind, rows in self._rows.items()
@@ -45,30 +48,35 @@ class Findings:
             self._others.setdefault(kind, array("q")).frombytes(others)
             self._fields.setdefault(kind, bytearray()).extend(fields)
 
-    def groups(self, milder: dict[str, Severity] | None = None) -> tuple[Group, ...]:
-        """The worst first, then the most frequent. milder: kinds that are less bad in this data set than in general."""
-        groups = [self._group(kind, (milder or {}).get(kind)) for kind in self._rows]
-        order = list(KINDS)
+    def groups(
+        self, kinds: Mapping[str, FindingKind], milder: Mapping[str, Severity] | None = None
+    ) -> tuple[Group, ...]:
+        """The findings of each kind that was found: the most severe kind first, then the most frequent, then in the
+        order of `kinds`.
+
+        kinds: every kind that was added, by name. milder: severities for kinds that are less bad in this data set than
+        in general.
+        """
+        groups = [self._group(kinds[name], (milder or {}).get(name, kinds[name].severity)) for name in self._rows]
+        order = list(kinds)
         groups.sort(key=lambda group: (SEVERITIES.index(group.severity), -group.count, order.index(group.kind)))
         return tuple(groups)
 
-    def _group(self, name: str, severity: Severity | None) -> Group:
-        kind = KINDS[name]
-        told = np.frombuffer(self._rows[name], np.int64)
-        rows, first, places = np.unique(
-            told, return_index=True, return_inverse=True
-        )  # the first of equal ones: in the order they were told
+    def _group(self, kind: FindingKind, severity: Severity) -> Group:
+        added = np.frombuffer(self._rows[kind.name], np.int64)
+        # of equal rows, `first` is the one that was added first
+        rows, first, positions = np.unique(added, return_index=True, return_inverse=True)
         fields = np.zeros(len(rows), np.uint8)
-        np.bitwise_or.at(fields, places, np.frombuffer(self._fields[name], np.uint8))
-        others = np.frombuffer(self._others[name], np.int64)[first]
+        np.bitwise_or.at(fields, positions, np.frombuffer(self._fields[kind.name], np.uint8))
+        others = np.frombuffer(self._others[kind.name], np.int64)[first]
         return Group(
-            kind.name,
-            severity or kind.severity,
-            kind.title,
-            kind.why,
-            kind.do,
-            rows.tobytes(),
-            others.tobytes() if (others >= 0).any() else b"",
-            fields.tobytes() if fields.any() else b"",
-            kind.fix,
+            kind=kind.name,
+            severity=severity,
+            title=kind.title,
+            why=kind.why,
+            do=kind.do,
+            rows=rows.tobytes(),
+            others=others.tobytes() if (others >= 0).any() else b"",
+            fields=fields.tobytes() if fields.any() else b"",
+            fix=kind.fix.words if kind.fix is not None else "",
         )

@@ -1,13 +1,13 @@
-"""What statistics and the doctor found, as structs that cross processes: small, frozen, without row texts. Imports
-nothing heavy.
+"""The results of statistics and of the doctor, as structs that cross processes: small, frozen, without row texts.
+Imports nothing heavy.
 
-Row numbers of a million findings are kept as bytes of 64-bit integers and read in place; distributions keep the exact
-count of every length.
+The row indices of a million findings are kept as bytes of 64-bit integers and read in place; distributions of lengths
+keep the exact count of every length.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -17,38 +17,44 @@ from core.base.row import COLUMNS
 
 Severity = Literal["error", "warning", "hint"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "hint")
+"""The most severe first."""
 Unit = Literal["tokens", "characters"]
 
 
 def pack(numbers: Iterable[int]) -> bytes:
-    """Integers as bytes, eight each, in this machine's order (results never leave it)."""
+    """Integers as bytes, eight each, in the byte order of this machine (results never leave it)."""
     from array import array
 
     return array("q", numbers).tobytes()
 
 
 def unpack(packed: bytes) -> memoryview:
-    """What `pack` packed, to be read in place like a list of integers."""
+    """Packed integers, read in place like a list."""
     return memoryview(packed).cast("q")
 
 
 class Bin(msgspec.Struct, frozen=True):
-    """`count` rows have a length from `low` up to and including `high`."""
+    """One bar of a histogram of lengths."""
 
     low: int
+    """The shortest length in it."""
     high: int
+    """The longest length in it."""
     count: int
+    """Rows."""
 
 
 class Lengths(msgspec.Struct, frozen=True):
-    """How many rows have each length, exactly. sizes: the lengths that occur, rising; counts: for each its rows; both
-    packed."""
+    """How many rows have each length, exactly."""
 
     sizes: bytes = b""
+    """The lengths that occur, rising, packed."""
     counts: bytes = b""
+    """For each of them its rows, packed."""
 
     @classmethod
     def of(cls, counted: Mapping[int, int]) -> Lengths:
+        """counted: by length the number of rows."""
         sizes = sorted(counted)
         return cls(pack(sizes), pack(counted[size] for size in sizes))
 
@@ -58,13 +64,14 @@ class Lengths(msgspec.Struct, frozen=True):
 
     @property
     def total(self) -> int:
-        """All lengths added up."""
+        """The sum of all lengths."""
         return sum(size * count for size, count in zip(unpack(self.sizes), unpack(self.counts), strict=True))
 
     @property
     def mean(self) -> float:
         """0 where there are no rows."""
-        return self.total / rows if (rows := self.rows) else 0.0
+        rows = self.rows
+        return self.total / rows if rows else 0.0
 
     @property
     def max(self) -> int:
@@ -72,8 +79,8 @@ class Lengths(msgspec.Struct, frozen=True):
         return unpack(self.sizes)[-1] if self.sizes else 0
 
     def keeping(self, share: float) -> int:
-        """The smallest length that at least `share` (0 to 1) of the rows do not exceed: p95 is `keeping(0.95)`. 0 where
-        there are no rows."""
+        """The smallest length that at least `share` (0 to 1) of the rows do not exceed: p95 is 0.95. The nearest-rank
+        percentile; 0 where there are no rows."""
         rows = self.rows
         so_far = 0
         for size, count in zip(unpack(self.sizes), unpack(self.counts), strict=True):
@@ -88,11 +95,12 @@ class Lengths(msgspec.Struct, frozen=True):
         return sum(unpack(self.counts)[first:])
 
     def bins(self, number: int, upto: int | None = None) -> list[Bin]:
-        """At most `number` bins of one whole width from 0 on; the last one holds whatever is longer than `upto` (the
-        maximum where it is None)."""
+        """At most `number` bins of one whole width, from 0 on. The last one also holds whatever is longer than `upto`,
+        which is the maximum by default."""
         if not self.sizes:
             return []
-        width = -(-((self.max if upto is None else max(upto, 1)) + 1) // max(number, 1))
+        longest = self.max if upto is None else max(upto, 1)
+        width = -(-(longest + 1) // max(number, 1))
         counts = [0] * min(number, self.max // width + 1)
         for size, count in zip(unpack(self.sizes), unpack(self.counts), strict=True):
             counts[min(size // width, len(counts) - 1)] += count
@@ -101,13 +109,16 @@ class Lengths(msgspec.Struct, frozen=True):
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """What a maximum length does to `rows` rows: how many are longer and so lose their EOS (here such a row is left out
-    of training, never cut), and how many of these lose the whole answer because it only begins beyond the maximum."""
+    """What a maximum length does to the rows of a data set."""
 
     max_length: int
+    """Tokens that a row may have."""
     rows: int
+    """Rows in all."""
     lose_eos: int
+    """Rows that are longer and so lose their EOS. Such a row is left out of training, unless the run truncates."""
     lose_answer: int
+    """Those among them that lose the whole answer, because it begins beyond the maximum."""
 
     @property
     def kept(self) -> float:
@@ -116,74 +127,89 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 class Statistics(msgspec.Struct, frozen=True, tag=True):
-    """A data set in numbers.
-
-    pairs: rows for each (syslang, sysflag), the most frequent first; empty: for each column that is there, rows with
-    nothing but space in it. unit: what lengths count; `tokenizer` is the model's name, and `note` says why characters
-    are counted where it is empty. columns: the length of each column's text alone. whole: the text as it is trained,
-    with the beginning and end of sequence. answer_start: the place of the answer's first token in it. templates: how
-    many rows take each, of the mixture, by name; without_reasoning: those among them that one without reasoning takes
-    because they have none; no_template: rows that no template of the mixture is for, in none of these lengths.
-    unreadable: rows the tokenizer refuses, counted nowhere else.
-    """
+    """A data set in numbers."""
 
     source: str
+    """As the data set was opened: a path, a pattern or a hub name."""
     split: str
+    """The split of the source, empty for none."""
     fingerprint: str
+    """`DataSet.fingerprint` of the rows that were counted."""
     rows: int
+    """Rows in all."""
     pairs: tuple[tuple[str, str, int], ...]
+    """(syslang, sysflag, rows), the most frequent pair first."""
     empty: dict[str, int]
+    """For each column of the source, rows with nothing but white space in it."""
     unit: Unit
+    """What all lengths count."""
     columns: dict[str, Lengths]
+    """The length of each text column alone."""
     whole: Lengths
+    """The length of rows as they are trained, with the tokens at the beginning and end of the sequence."""
     answer_start: Lengths
+    """The position of the first token of the answer in it."""
     templates: dict[str, int]
+    """For each template of the mixture, the rows that are trained with it."""
     tokenizer: str = ""
+    """The name of the model whose tokenizer counted, empty where characters are counted."""
     note: str = ""
+    """Why characters are counted, or what is not counted; empty for nothing to say."""
     max_length: int = 0
+    """The maximum length to begin with, in tokens; 0 for none."""
     unreadable: int = 0
+    """Rows that the tokenizer refuses, which are in no length."""
     without_reasoning: int = 0
+    """Rows that have no reasoning and so are trained with a template without it."""
     no_template: int = 0
+    """Rows that no template of the mixture can be used for, which are in no length."""
     seconds: float = 0.0
+    """How long counting took."""
 
-    def by(self, place: Literal[0, 1]) -> dict[str, int]:
-        """Rows per syslang (0) or sysflag (1), the most frequent first."""
+    def _rows_by(self, part: Literal[0, 1]) -> dict[str, int]:
         counts: dict[str, int] = {}
         for pair in self.pairs:
-            counts[pair[place]] = counts.get(pair[place], 0) + pair[2]
+            counts[pair[part]] = counts.get(pair[part], 0) + pair[2]
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     @property
     def languages(self) -> dict[str, int]:
-        return self.by(0)
+        """Rows by syslang, the most frequent first."""
+        return self._rows_by(0)
 
     @property
     def flags(self) -> dict[str, int]:
-        return self.by(1)
+        """Rows by sysflag, the most frequent first."""
+        return self._rows_by(1)
 
     def cut(self, max_length: int) -> Cut:
-        """What this maximum does, for any maximum: nothing is counted again. Means something where `unit` is tokens."""
+        """What a maximum of `max_length` tokens does, without counting again. Meaningful where `unit` is tokens."""
         return Cut(max_length, self.whole.rows, self.whole.above(max_length), self.answer_start.above(max_length - 1))
 
 
 class Group(msgspec.Struct, frozen=True):
-    """All findings of one kind. severity may be milder than the kind's own; why: one sentence why it matters; do: what
-    to do about it.
-
-    rows: packed row indices, rising, each once. others: packed, as many: the other row that it is about (the first of
-    the duplicates, the test row), or -1. fields: one byte a row, bit i set where the finding is in column i of
-    `COLUMNS`. fix: what the safe fix does, in words, empty where none is safe.
-    """
+    """All findings of one kind. A finding has a position in the group, from 0."""
 
     kind: str
+    """The name of the kind."""
     severity: Severity
+    """How bad it is; it may be milder than the kind is in general."""
     title: str
+    """What is wrong, as a short phrase."""
     why: str
+    """Why it matters, one sentence without its full stop."""
     do: str
+    """What to do about it, one sentence without its full stop."""
     rows: bytes
+    """Row indices, rising, each once, packed."""
     others: bytes = b""
+    """As many indices of the other row that a finding is about (the first of the duplicates, the test row), or -1,
+    packed; empty where there is none at all."""
     fields: bytes = b""
+    """A byte for each row, with bit i set where the finding is in column i of `COLUMNS`; empty where none is in a
+    column."""
     fix: str = ""
+    """What the safe fix does, as an imperative phrase; empty where there is none."""
 
     @property
     def count(self) -> int:
@@ -191,61 +217,47 @@ class Group(msgspec.Struct, frozen=True):
 
     @property
     def indices(self) -> memoryview:
-        """The row indices, rising; to be read like a list."""
+        """The row indices, rising, read like a list."""
         return unpack(self.rows)
 
-    def columns(self, place: int) -> tuple[str, ...]:
-        """The columns in which the finding at `place` of `indices` is; empty where it is about the whole row."""
-        bits = self.fields[place] if self.fields else 0
+    def columns(self, position: int) -> tuple[str, ...]:
+        """The columns that the finding is in; empty where it is about the whole row."""
+        bits = self.fields[position] if self.fields else 0
         return tuple(column for i, column in enumerate(COLUMNS) if bits >> i & 1)
 
-    def other(self, place: int) -> int | None:
-        """The other row that the finding at `place` of `indices` is about."""
-        other = unpack(self.others)[place] if self.others else -1
+    def other(self, position: int) -> int | None:
+        """The index of the other row that the finding is about, or None."""
+        other = unpack(self.others)[position] if self.others else -1
         return other if other >= 0 else None
-
-    def place(self, row: int) -> int | None:
-        """Where `row` stands in `indices`, or None."""
-        place = bisect_left(self.indices, row)
-        return place if place < self.count and self.indices[place] == row else None
-
-    def next(self, row: int) -> int | None:
-        """The first row after `row` with this finding, or None."""
-        place = bisect_right(self.indices, row)
-        return self.indices[place] if place < self.count else None
-
-    def previous(self, row: int) -> int | None:
-        """The last row before `row` with this finding, or None."""
-        place = bisect_left(self.indices, row)
-        return self.indices[place - 1] if place else None
 
 
 class Report(msgspec.Struct, frozen=True, tag=True):
-    """What the doctor says of `rows` rows. groups: the worst first, then the most frequent; none is empty. notes: what
-    it could not check, or need not. skipped: rows of the source that could not be read at all, which are listed
-    elsewhere."""
+    """What the doctor found in a data set."""
 
     source: str
+    """As the data set was opened: a path, a pattern or a hub name."""
     split: str
+    """The split of the source, empty for none."""
     fingerprint: str
+    """`DataSet.fingerprint` of the rows that were checked."""
     rows: int
+    """Rows that were checked."""
     groups: tuple[Group, ...]
+    """The most severe kind first, then the most frequent; none is empty."""
     notes: tuple[str, ...] = ()
+    """What was not checked, and why."""
     skipped: int = 0
+    """Rows of the source that could not be read; `DataSet.problems` lists them."""
     tokenizer: str = ""
+    """The name of the model whose tokenizer measured rows, empty for none."""
     max_length: int = 0
+    """Tokens that a row may have; 0 where this was not checked."""
     seconds: float = 0.0
-
-    @property
-    def worst(self) -> Severity | None:
-        return min((group.severity for group in self.groups), key=SEVERITIES.index, default=None)
+    """How long checking took."""
 
     def group(self, kind: str) -> Group | None:
+        """The findings of one kind, or None where there are none."""
         return next((group for group in self.groups if group.kind == kind), None)
-
-    def of_row(self, row: int) -> list[tuple[Group, int]]:
-        """The findings about one row: each group with the place in it."""
-        return [(group, place) for group in self.groups if (place := group.place(row)) is not None]
 
 
 def encode(result: Statistics | Report) -> bytes:
@@ -253,5 +265,5 @@ def encode(result: Statistics | Report) -> bytes:
 
 
 def decode(content: bytes) -> Statistics | Report:
-    """Raises msgspec.DecodeError for what is none of them, or was written by another version."""
+    """An encoded result. Raises msgspec.DecodeError for other bytes and for those of another version."""
     return msgspec.msgpack.decode(content, type=Statistics | Report)

@@ -1,4 +1,4 @@
-"""What is asked of the child process, and the name of its answer in the cache. Imports nothing heavy."""
+"""What the child process is asked, and the name of its result in the cache. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ from core.base.files import private_dir
 from core.runs.spec import DataSection, MixturePart, PromptSection, RunSpec
 
 What = Literal["statistics", "doctor"]
-CHECKER = 2  # to be raised whenever the same rows would give another answer
+CHECKER = 3  # to be raised whenever the same rows give another result
 
 
 class Options(msgspec.Struct, frozen=True):
-    """How a row would be trained, whatever is learnt of it. model: whose tokenizer counts, empty for none; max_length:
-    tokens a row may have, 0 for no maximum; train_flag: the sysflag of the rows that are trained; columns: what the six
-    are taken from, where a person said so; the rest as in a run's `prompt` section. Templates are also sought beside
-    the data set."""
+    """How rows would be trained, which decides how long they are and what is wrong with them."""
 
     model: str = ""
+    """The name of the model whose tokenizer counts; empty for none."""
     max_length: int = 2048
+    """Tokens that a row may have; 0 for no maximum."""
     mixture: tuple[MixturePart, ...] = PromptSection().mixture
+    """As in a run's `prompt` section. Templates beside the data set are found too."""
     seed: int = PromptSection().seed
+    """Of the mixture, as in a run's `prompt` section."""
     drop_empty_input: bool | None = None
+    """As in a run's `prompt` section; None for what each template says."""
     train_flag: str = "train"
+    """The sysflag of the rows that are trained."""
     columns: dict[str, str] | None = None
+    """The columns of the source that the six are taken from; None where the user has not chosen any."""
 
     @classmethod
     def of(cls, spec: RunSpec) -> Options:
@@ -43,34 +47,33 @@ class Request(msgspec.Struct, frozen=True):
     """What the child process is asked."""
 
     what: What
-    """Which answer is wanted."""
+    """Which result is wanted."""
     source: str
-    """The data set, as the user named it."""
+    """The data set, as the user named it: a path, a pattern or a hub name."""
     split: str
-    """Its split; may be empty."""
+    """Its split, empty for none."""
     options: Options
     """How its rows would be trained."""
-    folder: str
-    """The folder where answers are kept."""
+    results_folder: str
+    """The folder where results are kept."""
 
     @property
     def data(self) -> DataSection:
-        """What is to be opened."""
+        """The data set to open."""
         return DataSection(source=self.source, split=self.split, columns=self.options.columns)
 
 
 def folder() -> Path:
-    """Where answers are kept: `<cache>/quality`. Raises OSError."""
+    """Where results are kept: `<cache>/quality`. Raises OSError."""
     return private_dir(folders.cache() / "quality")
 
 
 def answer_name(what: What, source: str, fingerprint: str, options: Options, tokenizer: str) -> str:
-    """The file's name of the answer about rows of this fingerprint. tokenizer: what names the tokenizer's content,
-    empty for none.
+    """The file name of the result about rows with this fingerprint.
 
-    A maximum changes no statistic (`Statistics.cut` answers for any), and without a tokenizer no finding; the columns
-    are in the fingerprint. Reads the mixture's template files, whose texts are in the name. Raises UsageError for a
-    template there is not.
+    tokenizer: a fingerprint of its files, empty for none. A maximum length changes no statistics, and no finding
+    without a tokenizer; the columns are part of the fingerprint of the rows. Reads the template files of the mixture,
+    whose texts are part of the name. Raises UsageError for a template that does not exist.
     """
     from core.examples.run_mixture import named_templates
 
@@ -81,5 +84,5 @@ def answer_name(what: What, source: str, fingerprint: str, options: Options, tok
     if what == "statistics" or not tokenizer:
         options = msgspec.structs.replace(options, max_length=0)
     options = msgspec.structs.replace(options, model=options.model if tokenizer else "")
-    said = json.dumps([CHECKER, what, fingerprint, msgspec.to_builtins(options), tokenizer, templates])
-    return f"{what}-{hashlib.blake2b(said.encode(), digest_size=16).hexdigest()}.msgpack"
+    content = json.dumps([CHECKER, what, fingerprint, msgspec.to_builtins(options), tokenizer, templates])
+    return f"{what}-{hashlib.blake2b(content.encode(), digest_size=16).hexdigest()}.msgpack"

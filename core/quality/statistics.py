@@ -1,71 +1,72 @@
-"""A data set in numbers, by one pass over its rows. Lengths are counted exactly, one counter a length, so memory does
-not grow with the rows."""
+"""A data set in numbers, in one pass over its rows. Lengths are counted exactly, with one counter for each length, so
+memory does not grow with the rows."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
+from core.base.child_main import ReportProgress
+from core.base.row import TEXTS
 from core.examples.lengths import Trained, Unbound
-from core.quality.blocks import TEXTS, Block, blocks
 from core.quality.report import Lengths, Statistics
 from core.quality.request import Options
+from core.quality.row_blocks import RowBlock, read_blocks
 from core.tokens.tokenizer import TextTokenizer, is_unicode
 
-Tell = Callable[[str, int, int], None]
 _BATCH = 512  # rows encoded at once
 
 
-def compute(data: Any, options: Options, tokenizer: TextTokenizer | None, why: str, tell: Tell) -> Statistics:
-    """The statistics of all rows of `data`, an open DataSet. tokenizer: of the chosen model, or None because of
-    `why`."""
-    counted = _Counts(Trained(data.source, options, tokenizer), tokenizer)
+def compute(
+    data: Any, options: Options, tokenizer: TextTokenizer | None, why: str, report_progress: ReportProgress
+) -> Statistics:
+    """The statistics of all rows of `data`, an open DataSet.
+
+    tokenizer: of the chosen model, or None; `why` then says why there is none, and characters are counted. Raises
+    UsageError for a template that does not exist.
+    """
+    counts = _RowCounts(Trained(data.source, options, tokenizer), tokenizer)
+    words = "counting tokens" if tokenizer is not None else "counting characters"
     done = 0
-    for block in blocks(data):
-        counted.take_flags(block)
+    for block in read_blocks(data):
+        counts.add_flags(block)
         for first in range(0, len(block), _BATCH):
-            counted.take_lengths(block, first, min(first + _BATCH, len(block)))
-            tell(
-                "counting tokens" if tokenizer is not None else "counting characters",
-                done + min(first + _BATCH, len(block)),
-                len(data),
-            )
+            last = min(first + _BATCH, len(block))
+            counts.add_lengths(block, first, last)
+            report_progress(words, done + last, len(data))
         done += len(block)
+    pairs = sorted(counts.pairs.items(), key=lambda item: (-item[1], item[0]))
     return Statistics(
-        data.source,
-        data.split,
-        data.fingerprint,
-        done,
-        tuple(
-            (lang, flag, count)
-            for (lang, flag), count in sorted(counted.pairs.items(), key=lambda item: (-item[1], item[0]))
-        ),
-        {column: counted.empty[column] for column in data.columns},
-        "tokens" if tokenizer is not None else "characters",
-        {column: Lengths.of(counted.columns[column]) for column in TEXTS if column in data.columns},
-        Lengths.of(counted.whole),
-        Lengths.of(counted.answer_start),
-        dict(counted.templates),
-        options.model if tokenizer is not None else "",
-        "; ".join(filter(None, (why, counted.unbound))),
-        0,
-        counted.unreadable,
-        counted.without_reasoning,
-        counted.no_template,
+        source=data.source,
+        split=data.split,
+        fingerprint=data.fingerprint,
+        rows=done,
+        pairs=tuple((syslang, sysflag, count) for (syslang, sysflag), count in pairs),
+        empty={column: counts.empty[column] for column in data.columns},
+        unit="tokens" if tokenizer is not None else "characters",
+        columns={column: Lengths.of(counts.columns[column]) for column in TEXTS if column in data.columns},
+        whole=Lengths.of(counts.whole),
+        answer_start=Lengths.of(counts.answer_start),
+        templates=dict(counts.templates),
+        tokenizer=options.model if tokenizer is not None else "",
+        note="; ".join(filter(None, (why, counts.note))),
+        unreadable=counts.unreadable,
+        without_reasoning=counts.without_reasoning,
+        no_template=counts.no_template,
     )
 
 
-class _Counts:
+class _RowCounts:
+    """What is counted of the rows so far."""
+
     def __init__(self, trained: Trained, tokenizer: TextTokenizer | None) -> None:
         self._trained, self._tokenizer = trained, tokenizer
         self._names = [template.name for template in trained.templates]
-        chat = [template.name for template in trained.templates if isinstance(template, Unbound)]
-        self.unbound = (
-            f"what the model's own form ({', '.join(chat)}) writes around a row is not counted without the model"
-            if chat
-            else ""
-        )
+        unbound = [template.name for template in trained.templates if isinstance(template, Unbound)]
+        self.note = ""
+        if unbound:
+            names = ", ".join(unbound)
+            self.note = f"the text that the model's own chat template ({names}) adds is not counted without the model"
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.empty: Counter[str] = Counter()
         self.columns: dict[str, Counter[int]] = {column: Counter() for column in TEXTS}
@@ -74,26 +75,16 @@ class _Counts:
         self.templates: Counter[str] = Counter(dict.fromkeys(self._names, 0))
         self.unreadable = self.without_reasoning = self.no_template = 0
 
-    def take_flags(self, block: Block) -> None:
+    def add_flags(self, block: RowBlock) -> None:
         self.pairs.update(zip(block["syslang"], block["sysflag"], strict=True))
         for column, texts in block.columns.items():
             self.empty[column] += sum(not text or text.isspace() for text in texts)
 
-    def take_lengths(self, block: Block, first: int, last: int) -> None:
-        texts = {column: block[column][first:last] for column in TEXTS}
-        rows = [block.row(place) for place in range(first, last)]
+    def add_lengths(self, block: RowBlock, first: int, last: int) -> None:
+        """Of the rows from position `first` up to `last`, which is not among them."""
         for column in TEXTS:
-            if self._tokenizer is None:
-                self.columns[column].update(map(len, texts[column]))
-                continue
-            readable = [text for text in texts[column] if is_unicode(text)]
-            filled = [text for text in readable if text]
-            self.columns[column][0] += len(readable) - len(filled)
-            if not self.columns[column][0]:
-                del self.columns[column][0]
-            self.columns[column].update(
-                map(len, self._tokenizer.raw.encode_batch_fast(filled, add_special_tokens=False))
-            )
+            self._add_column(column, block[column][first:last])
+        rows = [block.row(position) for position in range(first, last)]
         for row, measure in zip(rows, self._trained.measure(rows), strict=True):
             if measure.place is None:
                 self.no_template += 1
@@ -104,3 +95,14 @@ class _Counts:
                 self.answer_start[measure.answer] += 1
                 self.templates[self._names[measure.place]] += 1
                 self.without_reasoning += not row.reasoning or row.reasoning.isspace()
+
+    def _add_column(self, column: str, texts: list[str]) -> None:
+        lengths = self.columns[column]
+        if self._tokenizer is None:
+            lengths.update(map(len, texts))
+            return
+        readable = [text for text in texts if is_unicode(text)]
+        filled = [text for text in readable if text]
+        if len(filled) < len(readable):
+            lengths[0] += len(readable) - len(filled)
+        lengths.update(map(len, self._tokenizer.raw.encode_batch_fast(filled, add_special_tokens=False)))

@@ -1,5 +1,5 @@
-"""The first pass of the doctor: every row by itself, and its signature. Done by one process, or by several that each
-take a share of the blocks.
+"""The first pass of the doctor: checks every row by itself, and takes its signature. Runs in one process, or in several
+that each take a share of the blocks.
 
 A helper process is this module, run by name (`core.base.child`); it answers with its share as bytes.
 """
@@ -7,7 +7,7 @@ A helper process is this module, run by name (`core.base.child`); it answers wit
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -17,28 +17,29 @@ from core.base.child import Child, ChildDied
 from core.base.child_main import ReportProgress, answer_parent
 from core.base.errors import SuironError
 from core.examples.lengths import Trained
-from core.quality.blocks import blocks
-from core.quality.checks import CHECKS
+from core.quality.check_interface import CheckContext
 from core.quality.findings import Findings
-from core.quality.marks import Marks
-from core.quality.mismatches import check_languages
-from core.quality.overlong import Overlong
+from core.quality.registry import ROW_CHECKS
 from core.quality.request import Options, Request
-from core.quality.signatures import Signatures
+from core.quality.row_blocks import read_blocks
+from core.quality.row_signatures import RowSignatures
 from core.tokens.tokenizer import TextTokenizer
 
-Tell = Callable[[str, int, int], None]
 _MANY = 30_000  # rows from which on a second process pays for its start
 _MOST = 4  # processes; each has some hundred MB
 
 
 class Swept(msgspec.Struct):
-    """findings and signatures of `done` rows, of which `reasoned` have reasoning."""
+    """What the first pass found in some of the rows."""
 
     findings: Findings
-    signatures: Signatures
+    """What the row checks found."""
+    signatures: RowSignatures
+    """What the rows are compared with each other by."""
     done: int = 0
+    """Rows that were checked."""
     reasoned: int = 0
+    """Those among them that have reasoning."""
 
     def dump(self) -> bytes:
         return msgspec.msgpack.encode((self.findings.dump(), self.signatures.dump(), self.done, self.reasoned))
@@ -52,36 +53,42 @@ class Swept(msgspec.Struct):
 
 
 def sweep(
-    data: Any, options: Options, tokenizer: TextTokenizer | None, tell: Tell, part: int = 0, parts: int = 1
+    data: Any,
+    options: Options,
+    tokenizer: TextTokenizer | None,
+    report_progress: ReportProgress,
+    part: int = 0,
+    parts: int = 1,
 ) -> Swept:
-    """Checks every `parts`-th block of `data`, an open DataSet, from the block `part` on. `tell` hears of rows."""
-    swept = Swept(Findings(), Signatures())
-    trained = Trained(data.source, options, tokenizer)
-    checks = [*CHECKS, check_languages, Marks(trained.markers, tokenizer).check]
-    if tokenizer is not None and options.max_length:
-        checks.append(Overlong(tokenizer, trained, options.max_length).check)
-    for block in blocks(data, part, parts):
-        for check in checks:
-            check(block, swept.findings)
-        swept.signatures.take(block)
-        swept.reasoned += sum(bool(text) and not text.isspace() for text in block["reasoning"])
-        swept.done += len(block)
-        tell("checking rows", min(swept.done * parts, len(data)), len(data))
-    return swept
+    """Checks every `parts`-th block of `data`, an open DataSet, from block `part` on. Raises UsageError for a template
+    that does not exist."""
+    result = Swept(Findings(), RowSignatures())
+    context = CheckContext(options, tokenizer, Trained(data.source, options, tokenizer))
+    checks = [check_block for check in ROW_CHECKS if (check_block := check.prepare(context)) is not None]
+    for block in read_blocks(data, part, parts):
+        for check_block in checks:
+            check_block(block, result.findings)
+        result.signatures.add_block(block)
+        result.reasoned += sum(bool(text) and not text.isspace() for text in block["reasoning"])
+        result.done += len(block)
+        report_progress("checking rows", min(result.done * parts, len(data)), len(data))
+    return result
 
 
-def sweep_by_several(data: Any, options: Options, tokenizer: TextTokenizer | None, tell: Tell) -> Swept:
-    """The same of all blocks, on as many cores as there are where the rows are many. Raises SuironError where a helper
-    fails."""
+def sweep_by_several(
+    data: Any, options: Options, tokenizer: TextTokenizer | None, report_progress: ReportProgress
+) -> Swept:
+    """Checks all blocks of `data`, in several processes where the rows are many. Raises SuironError where a helper
+    process fails."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parts = min(cores, _MOST) if len(data) >= _MANY else 1
     if parts == 1:
-        return sweep(data, options, tokenizer, tell)
+        return sweep(data, options, tokenizer, report_progress)
     with _helpers(data, options, parts) as results:
-        swept = sweep(data, options, tokenizer, tell, 0, parts)
+        result = sweep(data, options, tokenizer, report_progress, 0, parts)
         for dumped in results:
-            swept.add(dumped)
-    return swept
+            result.add(dumped)
+    return result
 
 
 @contextmanager
@@ -92,9 +99,7 @@ def _helpers(data: Any, options: Options, parts: int) -> Iterator[Iterator[bytea
     with ExitStack() as stack:
         helpers = [
             stack.enter_context(
-                Child(
-                    "core.quality.sweep", {"request": msgspec.to_builtins(request), "part": part, "parts": parts}
-                )
+                Child("core.quality.sweep", {"request": msgspec.to_builtins(request), "part": part, "parts": parts})
             )
             for part in range(1, parts)
         ]

@@ -1,5 +1,5 @@
-"""The tokenizer of a model by name, where it is on this disk, and what names its content. Nothing is fetched or made to
-count tokens."""
+"""The tokenizer of a model by the model's name, where it is on this disk, and a fingerprint of its files. Downloads
+nothing."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ if TYPE_CHECKING:
     from core.tokens.tokenizer import TextTokenizer
 
 _FILES = (
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "config.json", "generation_config.json", "chat_template.jinja",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "config.json",
+    "generation_config.json",
+    "chat_template.jinja",
     "chat_template.json",
-)  # fmt: skip
+)
 
 
 def identity(folder: Path) -> str:
-    """What names the content of the tokenizer in `folder`, its chat template with it. Raises ModelError where it cannot
-    be read."""
+    """32 hex digits made of the contents of the tokenizer's files in `folder`, its chat template among them. Raises
+    ModelError where one cannot be read."""
     digest = hashlib.blake2b(digest_size=16)
     for name in _FILES:
         try:
@@ -30,14 +35,15 @@ def identity(folder: Path) -> str:
             content = b""
         except OSError as error:
             raise ModelError(
-                f"the file cannot be read ({error.strerror})", str(folder / name), "Check who may read it"
+                f"the file cannot be read ({error.strerror})", str(folder / name), "Check its permissions"
             ) from error
         digest.update(len(content).to_bytes(8, "little") + content)
     return digest.hexdigest()
 
 
 def load(model: str) -> tuple[TextTokenizer | None, str]:
-    """The tokenizer of `model`, and why there is none. Raises ModelError where there is one that cannot be used."""
+    """The tokenizer of `model`, or None and the reason why there is none, as a phrase. Raises ModelError where there is
+    one that cannot be used."""
     if not model:
         return None, "no model is chosen, so lengths are in characters"
     folder = tokenizer_folder(model)

@@ -1,5 +1,5 @@
-"""`data doctor SOURCE`: every row checked, findings by kind with row numbers; safe fixes on request, as edits that can
-be undone.
+"""`data doctor SOURCE`: checks every row and lists findings by kind with their row numbers; applies safe fixes on
+request, as edits that can be undone.
 
 Exit codes for scripts: 0 where nothing is worse than a hint, 7 where there are errors, 8 where there are warnings and
 no errors.
@@ -15,12 +15,14 @@ from core.base.safe_text import safe_line
 from core.cli.data import options, training
 from core.quality import client
 from core.quality.client import ChildProgress, Options
-from core.quality.kinds import KINDS
+from core.quality.registry import FINDING_KINDS
 from core.quality.report import SEVERITIES, Group, Report
 
 ERRORS, WARNINGS = 7, 8
+"""Exit codes."""
+
 _SHOWN = 10  # row numbers printed of a group
-_FIXABLE = [kind.name for kind in KINDS.values() if kind.fix]
+_FIXABLE = [kind.name for kind in FINDING_KINDS.values() if kind.fix]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,10 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=KINDS,
+        choices=FINDING_KINDS,
         metavar="KIND",
         default=[],
-        help=f"show these kinds alone: {', '.join(KINDS)}",
+        help=f"show only these kinds: {', '.join(FINDING_KINDS)}",
     )
     parser.add_argument(
         "--fix",
@@ -43,91 +45,104 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=_FIXABLE,
         metavar="KIND",
         default=[],
-        help=f"fix these where it is safe: {', '.join(_FIXABLE)}",
+        help=f"apply the safe fix for these kinds: {', '.join(_FIXABLE)}",
     )
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
-    how = training.chosen(arguments)
-    report = _examine(arguments, how, output)
+    quality_options = training.chosen(arguments)
+    report = _examine(arguments, quality_options, output)
     for kind in dict.fromkeys(arguments.fix):
-        if (group := report.group(kind)) is not None and _fix(arguments, how, group, output):
-            report = _examine(
-                arguments, how, output
-            )  # one fix may mend or make other findings: a row that is gone has none
+        group = report.group(kind)
+        if group is not None and _fix(arguments, quality_options, group, output):
+            # a fix can resolve or cause other findings: a deleted row has none
+            report = _examine(arguments, quality_options, output)
     groups = [group for group in report.groups if not arguments.only or group.kind in arguments.only]
     for group in groups:
-        _show(group, output)
-    _close(report, groups, output)
+        _print_group(group, output)
+    _print_summary(report, groups, output)
     severities = {group.severity for group in groups}
-    return ERRORS if "error" in severities else WARNINGS if "warning" in severities else 0
+    if "error" in severities:
+        return ERRORS
+    return WARNINGS if "warning" in severities else 0
 
 
-def _examine(arguments: argparse.Namespace, how: Options, output: Output) -> Report:
+def _examine(arguments: argparse.Namespace, quality_options: Options, output: Output) -> Report:
+    def show_progress(progress: ChildProgress) -> None:
+        output.progress(progress_words(progress))
+
     try:
-        return client.run(
-            "doctor", arguments.source, arguments.split, how, lambda progress: output.progress(progressed(progress))
-        )
+        return client.run("doctor", arguments.source, arguments.split, quality_options, show_progress)
     finally:
         output.progress_done()
 
 
-def progressed(progress: ChildProgress) -> str:
-    return (
-        f"{progress.words}: {progress.done:,} of {progress.total:,}"
-        if progress.total
-        else f"{progress.words}: {progress.done:,}"
-    )
+def progress_words(progress: ChildProgress) -> str:
+    """Progress as one line; without a total where that is not known."""
+    total = f" of {progress.total:,}" if progress.total else ""
+    return f"{progress.words}: {progress.done:,}{total}"
 
 
-def _fix(arguments: argparse.Namespace, how: Options, group: Group, output: Output) -> bool:
-    """Whether anything was changed."""
+def _fix(arguments: argparse.Namespace, quality_options: Options, group: Group, output: Output) -> bool:
+    """Applies the fix of a group; whether anything was changed."""
     from core.data.editing.editor import open_editor
     from core.examples.run_rows import open_rows
-    from core.quality.fixes import apply, plan
+    from core.quality.fixes import apply_fix, plan_fix
     from core.runs.spec import DataSection
 
-    data = DataSection(source=arguments.source, split=arguments.split, columns=how.columns)
+    data = DataSection(source=arguments.source, split=arguments.split, columns=quality_options.columns)
     with open_editor(open_rows(data)) as editor:
-        planned = plan(editor.dataset, group)
-        done = apply(editor, planned)
-        left = f"; {planned.left:,} need a person" if planned.left else ""
+        fix = plan_fix(editor.dataset, group)
+        changed = apply_fix(editor, fix)
+        left = f"; {fix.left:,} are left for you" if fix.left else ""
         output.note(
-            f"{group.kind}: {planned.words}: {done:,} rows{left}. The edits are in {editor.where} and can be undone."
+            f"{group.kind}: {fix.words}: {changed:,} rows{left}. Edits are in {editor.where} and can be undone."
         )
-    return done > 0
+    return changed > 0
 
 
-def _show(group: Group, output: Output) -> None:
+def _print_group(group: Group, output: Output) -> None:
     output.record(
         {
-            "kind": group.kind, "severity": group.severity, "title": group.title, "why": group.why, "do": group.do, "fix": group.fix,
-            "count": group.count, "rows": list(group.indices), "others": [group.other(place) for place in range(group.count)] if group.others else [],
+            "kind": group.kind,
+            "severity": group.severity,
+            "title": group.title,
+            "why": group.why,
+            "do": group.do,
+            "fix": group.fix,
+            "count": group.count,
+            "rows": list(group.indices),
+            "others": [group.other(position) for position in range(group.count)] if group.others else [],
         }
-    )  # fmt: skip
+    )
     output.text(f"{group.severity:<8} {group.kind:<25} {group.count:>9,}  {group.title}")
-    output.text(f"{'':9}rows {_rows(group)}")
+    output.text(f"{'':9}rows {_row_words(group)}")
     output.text(f"{'':9}{group.why}. {group.do}.")
     if group.fix:
         output.text(f"{'':9}--fix {group.kind}: {group.fix}")
     output.text()
 
 
-def _rows(group: Group) -> str:
-    def one(place: int) -> str:
-        other, columns = group.other(place), group.columns(place)
-        words = f" ({', '.join(columns)})" if columns else ""
-        return f"{group.indices[place]}{f' like {other}' if other is not None else ''}{words}"
-
+def _row_words(group: Group) -> str:
+    """The first rows of a group, each with the row it is like and its columns."""
+    words = []
+    for position in range(min(_SHOWN, group.count)):
+        other, columns = group.other(position), group.columns(position)
+        like = f" like {other}" if other is not None else ""
+        fields = f" ({', '.join(columns)})" if columns else ""
+        words.append(f"{group.indices[position]}{like}{fields}")
     more = f" and {group.count - _SHOWN:,} more" if group.count > _SHOWN else ""
-    return ", ".join(map(one, range(min(_SHOWN, group.count)))) + more
+    return ", ".join(words) + more
 
 
-def _close(report: Report, groups: Sequence[Group], output: Output) -> None:
+def _print_summary(report: Report, groups: Sequence[Group], output: Output) -> None:
     for note in report.notes:
         output.note(safe_line(note, 300))
     if report.skipped:
         output.note(f"{report.skipped:,} rows of the source could not be read; `data show --problems` lists them")
-    found = {name: sum(group.count for group in groups if group.severity == name) for name in SEVERITIES}
-    counts = ", ".join(f"{count:,} {name}{'s' if count != 1 else ''}" for name, count in found.items() if count)
-    output.note(f"{report.rows:,} rows checked: {counts or 'nothing found'}")
+    counts = []
+    for severity in SEVERITIES:
+        count = sum(group.count for group in groups if group.severity == severity)
+        if count:
+            counts.append(f"{count:,} {severity}{'s' if count != 1 else ''}")
+    output.note(f"{report.rows:,} rows checked: {', '.join(counts) or 'nothing found'}")

@@ -1,5 +1,4 @@
-"""`data stats SOURCE`: rows per language and split, empty fields, lengths in tokens, and what a maximum length would
-cost."""
+"""`data stats SOURCE`: rows by language and split, empty fields, lengths in tokens, and what a maximum length costs."""
 
 from __future__ import annotations
 
@@ -8,11 +7,13 @@ import argparse
 from core.base.command_output import Output
 from core.base.safe_text import safe_line
 from core.cli.data import options, training
-from core.cli.data.doctor import progressed
+from core.cli.data.doctor import progress_words
 from core.quality import client
+from core.quality.client import ChildProgress
 from core.quality.report import Lengths, Statistics
 
-_BAR, _BINS = 40, 20
+_BAR, _BINS = 40, 20  # the width of the longest bar, in cells; bars of the histogram
+_PAIRS = 20  # pairs of language and flag that are printed
 _SHARES = (0.95, 0.99, 1.0)
 
 
@@ -22,87 +23,105 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
-    how = training.chosen(arguments)
+    quality_options = training.chosen(arguments)
+
+    def show_progress(progress: ChildProgress) -> None:
+        output.progress(progress_words(progress))
+
     try:
-        found = client.run(
-            "statistics", arguments.source, arguments.split, how, lambda progress: output.progress(progressed(progress))
-        )
+        statistics = client.run("statistics", arguments.source, arguments.split, quality_options, show_progress)
     finally:
         output.progress_done()
-    output.record(_record(found, how.max_length))
-    _rows(found, output)
-    _lengths(found, output)
-    _cut(found, how.max_length, output)
-    if found.note:
-        output.note(safe_line(found.note, 300))
+    output.record(_record(statistics, quality_options.max_length))
+    _print_rows(statistics, output)
+    _print_lengths(statistics, output)
+    _print_max_length(statistics, quality_options.max_length, output)
+    if statistics.note:
+        output.note(safe_line(statistics.note, 300))
     return 0
 
 
-def _record(found: Statistics, max_length: int) -> dict[str, object]:
-    cut = found.cut(max_length)
+def _record(statistics: Statistics, max_length: int) -> dict[str, object]:
+    whole = statistics.whole
     return {
-        "source": found.source, "split": found.split, "rows": found.rows, "languages": found.languages, "flags": found.flags,
-        "pairs": [{"syslang": lang, "sysflag": flag, "rows": count} for lang, flag, count in found.pairs], "empty": found.empty,
-        "unit": found.unit, "tokenizer": found.tokenizer, "columns": {column: _summary(one) for column, one in found.columns.items()},
-        "whole": _summary(found.whole), "templates": found.templates, "unreadable": found.unreadable,
-        "without_reasoning": found.without_reasoning, "no_template": found.no_template,
-        "keeps": {f"{share:.0%}": found.whole.keeping(share) for share in _SHARES},
-        "max_length": {"tokens": max_length, "rows_left_out": cut.lose_eos, "rows_without_answer": cut.lose_answer} if found.tokenizer else None,
-    }  # fmt: skip
+        "source": statistics.source,
+        "split": statistics.split,
+        "rows": statistics.rows,
+        "languages": statistics.languages,
+        "flags": statistics.flags,
+        "pairs": [{"syslang": lang, "sysflag": flag, "rows": count} for lang, flag, count in statistics.pairs],
+        "empty": statistics.empty,
+        "unit": statistics.unit,
+        "tokenizer": statistics.tokenizer,
+        "columns": {column: _summary(lengths) for column, lengths in statistics.columns.items()},
+        "whole": _summary(whole),
+        "templates": statistics.templates,
+        "unreadable": statistics.unreadable,
+        "without_reasoning": statistics.without_reasoning,
+        "no_template": statistics.no_template,
+        "keeps": {f"{share:.0%}": whole.keeping(share) for share in _SHARES},
+        "max_length": _max_length_record(statistics, max_length) if statistics.tokenizer else None,
+    }
+
+
+def _max_length_record(statistics: Statistics, max_length: int) -> dict[str, int]:
+    effect = statistics.cut(max_length)
+    return {"tokens": max_length, "rows_left_out": effect.lose_eos, "rows_without_answer": effect.lose_answer}
 
 
 def _summary(lengths: Lengths) -> dict[str, float]:
     return {
-        "rows": lengths.rows, "mean": round(lengths.mean, 1), "p50": lengths.keeping(0.5), "p95": lengths.keeping(0.95),
-        "p99": lengths.keeping(0.99), "max": lengths.max,
-    }  # fmt: skip
+        "rows": lengths.rows,
+        "mean": round(lengths.mean, 1),
+        "p50": lengths.keeping(0.5),
+        "p95": lengths.keeping(0.95),
+        "p99": lengths.keeping(0.99),
+        "max": lengths.max,
+    }
 
 
-def _rows(found: Statistics, output: Output) -> None:
-    output.text(f"{found.rows:,} rows")
-    for lang, flag, count in found.pairs[:20]:
-        output.text(
-            f"  {safe_line(lang, 20) or '(no language)':<20} {safe_line(flag, 20) or '(no flag)':<12} {count:>10,}"
-        )
-    if len(found.pairs) > 20:
-        output.text(f"  and {len(found.pairs) - 20} more pairs")
-    empty = [f"{column} {count:,}" for column, count in found.empty.items() if count]
+def _print_rows(statistics: Statistics, output: Output) -> None:
+    output.text(f"{statistics.rows:,} rows")
+    for syslang, sysflag, count in statistics.pairs[:_PAIRS]:
+        language, flag = safe_line(syslang, 20) or "(no language)", safe_line(sysflag, 20) or "(no flag)"
+        output.text(f"  {language:<20} {flag:<12} {count:>10,}")
+    if len(statistics.pairs) > _PAIRS:
+        output.text(f"  and {len(statistics.pairs) - _PAIRS} more pairs")
+    empty = [f"{column} {count:,}" for column, count in statistics.empty.items() if count]
     output.text(f"empty fields: {', '.join(empty) or 'none'}")
     output.text()
 
 
-def _lengths(found: Statistics, output: Output) -> None:
-    output.text(f"{f'length in {found.unit}':<24}{'mean':>9}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}")
-    for name, lengths in (*found.columns.items(), ("as trained", found.whole)):
-        numbers = (lengths.mean, *(lengths.keeping(share) for share in (0.5, 0.95, 0.99)), lengths.max)
+def _print_lengths(statistics: Statistics, output: Output) -> None:
+    unit = f"length in {statistics.unit}"
+    output.text(f"{unit:<24}{'mean':>9}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}")
+    for name, lengths in (*statistics.columns.items(), ("as trained", statistics.whole)):
+        percentiles = (lengths.keeping(share) for share in (0.5, 0.95, 0.99))
+        numbers = (lengths.mean, *percentiles, lengths.max)
         output.text(f"  {name:<22}" + "".join(f"{number:>9,.0f}" for number in numbers))
     output.text()
-    bins = found.whole.bins(_BINS)
+    bins = statistics.whole.bins(_BINS)
     most = max((one.count for one in bins), default=1)
     for one in bins:
-        output.text(
-            f"  {one.low:>7,} - {one.high:<7,} {'█' * round(_BAR * one.count / most) or ('▏' if one.count else ''):<{_BAR}} {one.count:,}"
-        )
+        bar = "█" * round(_BAR * one.count / most) or ("▏" if one.count else "")
+        output.text(f"  {one.low:>7,} - {one.high:<7,} {bar:<{_BAR}} {one.count:,}")
     output.text()
 
 
-def _cut(found: Statistics, max_length: int, output: Output) -> None:
-    templates = ", ".join(f"{count:,} {name}" for name, count in found.templates.items())
-    without = f" ({found.without_reasoning:,} of them have no reasoning)" if found.without_reasoning else ""
+def _print_max_length(statistics: Statistics, max_length: int, output: Output) -> None:
+    templates = ", ".join(f"{count:,} {name}" for name, count in statistics.templates.items())
+    without = f" ({statistics.without_reasoning:,} of them have no reasoning)" if statistics.without_reasoning else ""
     output.text(f"templates: {templates}{without}")
-    if found.no_template:
-        rows = "1 row has" if found.no_template == 1 else f"{found.no_template:,} rows have"
-        output.text(f"{rows} no reasoning, and every template of the mixture asks for one: left out of training")
-    output.text(
-        "kept whole: "
-        + ", ".join(f"{share:.0%} of the rows by {found.whole.keeping(share):,} {found.unit}" for share in _SHARES)
-    )
-    if found.tokenizer:
-        cut = found.cut(max_length)
-        share = 1 - cut.kept
+    if statistics.no_template:
+        rows = "1 row has" if statistics.no_template == 1 else f"{statistics.no_template:,} rows have"
+        output.text(f"{rows} no reasoning, and every template of the mixture needs it: left out of training")
+    kept = [f"{share:.0%} of the rows by {statistics.whole.keeping(share):,} {statistics.unit}" for share in _SHARES]
+    output.text(f"kept whole: {', '.join(kept)}")
+    if statistics.tokenizer:
+        effect = statistics.cut(max_length)
         output.text(
-            f"at {max_length:,} tokens {cut.lose_eos:,} rows ({share:.2%}) would lose their end and are left out of training, "
-            f"{cut.lose_answer:,} of them would lose the whole answer"
+            f"at {max_length:,} tokens {effect.lose_eos:,} rows ({1 - effect.kept:.2%}) would lose their end and are "
+            f"left out of training; {effect.lose_answer:,} of them would lose the whole answer"
         )
-    if found.unreadable:
-        output.text(f"{found.unreadable:,} rows cannot be encoded")
+    if statistics.unreadable:
+        output.text(f"{statistics.unreadable:,} rows cannot be encoded")

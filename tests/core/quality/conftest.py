@@ -1,4 +1,4 @@
-"""Rows as a person would have them in a file, and the doctor's word on them."""
+"""Rows in a file, and the doctor's report on them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Examine = Callable[..., Report]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
-    """Rows, as dicts, into a JSONL file. Whatever is not said makes a sound row."""
+    """Writes rows, as dicts, into a JSONL file; columns that are not given are empty, or `train`."""
 
     def rows_file(*rows: dict[str, str], name: str = "rows.jsonl") -> Path:
         path = tmp_path / name
@@ -35,7 +35,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def examined(write: Callable[..., Path]) -> Examine:
-    """The doctor's report on rows."""
+    """Gives the doctor's report on rows."""
 
     def report(*rows: dict[str, str], tokenizer: TextTokenizer | None = None, **options: Any) -> Report:
         return examine(
@@ -51,7 +51,7 @@ def examined(write: Callable[..., Path]) -> Examine:
 
 @pytest.fixture(scope="session")
 def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One token is one byte."""
+    """Of a tokenizer with one token for each byte."""
     folder = tmp_path_factory.mktemp("tokenizer")
     make_tiny_tokenizer().save_pretrained(folder)
     return folder

@@ -1,4 +1,4 @@
-"""`data doctor` and `data stats` as scripts meet them: exit codes, JSON alone on standard output, fixes that can be
+"""`data doctor` and `data stats` as scripts use them: exit codes, only JSON on standard output, fixes that can be
 undone."""
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def test_rows_are_judged_as_a_run_would_train_them(write: Write, tokenizer_folde
         (("doctor", "demo", "--model", "/nowhere"), 4),
     ],
 )
-def test_what_a_person_can_get_wrong(words: tuple[str, ...], code: int) -> None:
+def test_what_a_user_can_get_wrong(words: tuple[str, ...], code: int) -> None:
     status, out, note = run(*words)
     assert (status, out) == (code, "")
     assert note.startswith("Suiron: ")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from core.base.row import Row as CoreRow
-from core.quality import blocks
-from core.quality.kinds import KINDS
+from core.quality import row_blocks
+from core.quality.registry import FINDING_KINDS
 from core.quality.report import Report
 from core.quality.request import Options
 from core.quality.sweep import Swept, sweep
@@ -23,18 +23,26 @@ Examine = Callable[..., Report]
 Row = dict[str, str]
 
 ENGLISH: Row = {
-    "instruction": "Natalia sold clips to 48 of her friends in April, and then half as many clips in May. How many clips are that in all?",
-    "reasoning": "In May she sold 48 / 2 = 24 clips, which is half of what she sold in April before.\nIn all these are 48 + 24 = 72 clips.",
-    "output": "72", "syslang": "English",
-}  # fmt: skip
+    "instruction": "Natalia sold clips to 48 of her friends in April, and then half as many clips in May. "
+    "How many clips are that in all?",
+    "reasoning": "In May she sold 48 / 2 = 24 clips, which is half of what she sold in April before.\n"
+    "In all these are 48 + 24 = 72 clips.",
+    "output": "72",
+    "syslang": "English",
+}
 JAPANESE: Row = {
-    "instruction": "太郎さんはりんごを5個持っています。おばあさんから7個もらい、3個を弟にあげました。いま何個持っていますか。",
-    "reasoning": "もらったあとは5 + 7 = 12個。弟にあげたので12 - 3 = 9個です。", "output": "9", "syslang": "Japanese",
-}  # fmt: skip
+    "instruction": "太郎さんはりんごを5個持っています。おばあさんから7個もらい、3個を弟にあげました。"
+    "いま何個持っていますか。",
+    "reasoning": "もらったあとは5 + 7 = 12個。弟にあげたので12 - 3 = 9個です。",
+    "output": "9",
+    "syslang": "Japanese",
+}
 CHINESE: Row = {
     "instruction": "小明在文具店买了六支铅笔和两本练习册，铅笔每支八角，练习册每本三元，他一共要付多少钱？",
-    "reasoning": "铅笔六支需要四元八角，练习册两本需要六元，加起来一共是十元八角，也就是10.8元。", "output": "10.8", "syslang": "Chinese",
-}  # fmt: skip
+    "reasoning": "铅笔六支需要四元八角，练习册两本需要六元，加起来一共是十元八角，也就是10.8元。",
+    "output": "10.8",
+    "syslang": "Chinese",
+}
 SOUND = (ENGLISH, JAPANESE, CHINESE)
 
 
@@ -51,10 +59,10 @@ def test_sound_rows_have_no_findings(examined: Examine) -> None:
     }
     report = examined(*SOUND, {**test, "sysflag": "test"})
     assert kinds(report) == {}
-    assert report.worst is None
-    assert report.notes == ("whether rows fit a maximum length was not checked: none is chosen",)
+    assert report.notes == ("row lengths were not checked: none is chosen",)
 
 
+GERMAN_ANSWER = "Sie hat also 72 Klammern verkauft, denn im Mai waren es nur die Hälfte von denen im April."
 WRONG: tuple[tuple[str, Row, str], ...] = (
     ("missing_instruction", {"instruction": " \n"}, "instruction"),
     ("missing_output", {"output": "\u3000"}, "output"),
@@ -66,7 +74,11 @@ WRONG: tuple[tuple[str, Row, str], ...] = (
     ("answer_not_concluded", {"output": "71"}, "output"),
     ("replacement_character", {"instruction": ENGLISH["instruction"] + " caf\ufffd"}, "instruction"),
     ("mojibake", {"reasoning": "She paid the cafÃ© 48 euros, and then 24 more. 48 + 24 = 72"}, "reasoning"),
-    ("mojibake", {"instruction": "ã\x81\x82ã\x82\x8aã\x81\x8cã\x81¨ã\x81\x86 " + ENGLISH["instruction"]}, "instruction"),
+    (
+        "mojibake",
+        {"instruction": f"ã\x81\x82ã\x82\x8aã\x81\x8cã\x81¨ã\x81\x86 {ENGLISH['instruction']}"},
+        "instruction",
+    ),
     ("control_character", {"output": "72\x07"}, "output"),
     ("control_character", {"instruction": ENGLISH["instruction"] + "\x1b[2J"}, "instruction"),
     ("hidden_character", {"instruction": "\u202e" + ENGLISH["instruction"]}, "instruction"),
@@ -79,11 +91,11 @@ WRONG: tuple[tuple[str, Row, str], ...] = (
     ("special_token", {"instruction": "<think>" + ENGLISH["instruction"]}, "instruction"),
     ("blank_edges", {"output": "72 "}, "output"),
     ("answer_language", {"output": JAPANESE["reasoning"] + "72"}, "output"),
-    ("answer_language", {"output": "Sie hat also 72 Klammern verkauft, denn im Mai waren es nur die Hälfte von denen im April."}, "output"),
+    ("answer_language", {"output": GERMAN_ANSWER}, "output"),
     ("reasoning_language", {"reasoning": CHINESE["reasoning"] + "72"}, "reasoning"),
     ("wrong_syslang", {"syslang": "Japanese"}, "syslang"),
     ("wrong_syslang", {"syslang": "zh"}, "syslang"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(("kind", "change", "column"), WRONG)
@@ -92,27 +104,45 @@ def test_a_wrong_row_is_found(examined: Examine, kind: str, change: Row, column:
     found = report.group(kind)
     assert found is not None, kinds(report)
     assert (list(found.indices), found.columns(0)) == ([2], (column,))
-    assert found.severity == KINDS[kind].severity
+    assert found.severity == FINDING_KINDS[kind].severity
     assert all(rows == [2] for rows in kinds(report).values())
 
 
 HARMLESS: tuple[Row, ...] = (
     {"output": "72 clips"},
-    {"instruction": "Translate into Japanese how many clips these are, and write a whole sentence about them.",
-     "output": "彼女は全部で72個のクリップを売りました。"},
-    {"instruction": "次の文を英語に訳してください。「彼女は全部で72個のクリップを売りました。」",
-     "output": "She sold 72 clips to her friends and that is all of them in the two months.",
-     "reasoning": "彼女はshe、売りましたはsold、クリップはclipで、全部で72個です。", "syslang": "ja"},
-    {"instruction": "Wie heißt das Wort auf Englisch, und welche Wörter sind mit ihm verwandt und haben eine ähnliche Bedeutung?", "syslang": "de"},
-    {"output": "def f(x):\n    return x * 72  # the result of it is what she has sold to her friends in May and in April"},
+    {
+        "instruction": "Translate into Japanese how many clips these are, and write a whole sentence about them.",
+        "output": "彼女は全部で72個のクリップを売りました。",
+    },
+    {
+        "instruction": "次の文を英語に訳してください。「彼女は全部で72個のクリップを売りました。」",
+        "output": "She sold 72 clips to her friends and that is all of them in the two months.",
+        "reasoning": "彼女はshe、売りましたはsold、クリップはclipで、全部で72個です。",
+        "syslang": "ja",
+    },
+    {
+        "instruction": "Wie heißt das Wort auf Englisch, und welche Wörter sind mit ihm verwandt und haben eine "
+        "ähnliche Bedeutung?",
+        "syslang": "de",
+    },
+    {
+        "output": "def f(x):\n    return x * 72  # the result of it is what she has sold to her friends in May and in "
+        "April"
+    },
     {"output": "| a | b |\n|---|---|\n| 48 | 24 |\n\n72"},
-    {"instruction": "Is a café the same as a cafetière — or “à la carte”? It costs 5 €. Señor Núñez asks. " + ENGLISH["instruction"]},
+    {
+        "instruction": "Is a café the same as a cafetière — or “à la carte”? It costs 5 €. Señor Núñez asks. "
+        + ENGLISH["instruction"]
+    },
     {"output": "72 👩‍👩‍👧 🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"},
     {"reasoning": "In May: 24.\r\n\tIn all: 72."},
     {"reasoning": "A heading such as ### Response: in the middle of a line is text. So 72."},
     {"output": "In HTML <b>72</b> and <s>73</s> are written so: a[i] < b, 3 <= x"},
-    {"reasoning": "First: " + ENGLISH["instruction"] + "\nLet us see. She sold 48 and then half of these, which is 24, so that there are 72."},
-)  # fmt: skip
+    {
+        "reasoning": f"First: {ENGLISH['instruction']}\nLet us see. She sold 48 and then half of these, which is 24, "
+        "so that there are 72."
+    },
+)
 
 
 @pytest.mark.parametrize("change", HARMLESS)
@@ -174,7 +204,7 @@ def test_leakage(examined: Examine) -> None:
     report = examined(*SOUND, test, near)
     assert kinds(report) == {"leakage": [0], "near_leakage": [1]}
     assert (report.groups[0].other(0), report.groups[1].other(0)) == (3, 4)
-    assert report.worst == "error"
+    assert report.groups[0].severity == "error"
     assert "leakage" not in kinds(examined(*SOUND, {**test, "sysflag": "extra"}))  # neither trained nor held out
     assert kinds(examined({**ENGLISH, "sysflag": "mine"}, test, train_flag="mine")) == {"leakage": [0]}
 
@@ -225,7 +255,7 @@ def test_special_tokens_of_the_chosen_model(examined: Examine, tokenizer: TextTo
 def test_shares_of_the_work_add_up(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     from core.data.source import open_data
 
-    monkeypatch.setattr(blocks, "_ROWS", 2)
+    monkeypatch.setattr(row_blocks, "_ROWS", 2)
     rows = [
         {**ENGLISH, "instruction": f"{n} " + ENGLISH["instruction"], "output": str(n), "sysflag": "ab"[n % 2]}
         for n in range(9)
@@ -242,8 +272,8 @@ def test_shares_of_the_work_add_up(write: Callable[..., Path], monkeypatch: pyte
     for part in parts[:2]:
         joined.add(part.dump())
     assert isinstance(joined, Swept)
-    assert joined.findings.groups() == whole.findings.groups()
-    flags = [{number: flag for flag, number in swept.signatures.flags.items()} for swept in (joined, whole)]
+    assert joined.findings.groups(FINDING_KINDS) == whole.findings.groups(FINDING_KINDS)
+    flags = [{number: flag for flag, number in swept.signatures.flag_numbers.items()} for swept in (joined, whole)]
     one, other = joined.signatures.finish(), whole.signatures.finish()
     assert [flags[0][n] for n in one.pop("flag")] == [flags[1][n] for n in other.pop("flag")]
     assert all((one[name] == other[name]).all() for name in other)

@@ -1,4 +1,4 @@
-"""A safe fix mends what it names and nothing else, once; what needs a person is left alone."""
+"""A safe fix changes what it names and nothing else, once; what the user must decide is left alone."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from core.base.errors import UsageError
 from core.data.editing.editor import open_editor
 from core.data.source import open_data
+from core.quality.checks.mojibake import decode_garbled
+from core.quality.checks.odd_characters import remove_controls, remove_hidden
 from core.quality.doctor import examine
-from core.quality.fixes import Fix, apply, plan, ungarbled, without_controls, without_hidden
-from core.quality.kinds import KINDS
+from core.quality.fixes import PlannedFix, apply_fix, plan_fix
+from core.quality.registry import FINDING_KINDS
 from core.quality.report import Report
 from core.quality.request import Options
 
@@ -24,25 +26,25 @@ ROW = {"instruction": "How many apples are two and two?", "reasoning": "Two and 
 Write = Callable[..., Path]
 
 
-def look(data: Any) -> Report:
+def examine_data(data: Any) -> Report:
     return examine(data, Options(), None, "", lambda words, done, total: None)
 
 
-def mended(path: Path, kind: str) -> tuple[Fix, Any]:
-    """The fix that was applied, and the rows after it; planned again, it touches nothing."""
+def fix_rows(path: Path, kind: str) -> tuple[PlannedFix, Any]:
+    """The fix that was applied, and the rows after it. Planned again, it touches nothing."""
     with open_editor(open_data(str(path))) as editor:
-        group = look(editor.dataset).group(kind)
+        group = examine_data(editor.dataset).group(kind)
         assert group is not None
-        fix = plan(editor.dataset, group)
-        assert apply(editor, fix) == fix.rows
+        fix = plan_fix(editor.dataset, group)
+        assert apply_fix(editor, fix) == fix.rows
         if fix.rows:  # one edit, whatever it touched
             after = [row for rows in editor.dataset.batches() for row in rows]
             assert editor.undo() is not None and not editor.dataset.changes
             assert editor.redo() is not None
             assert [row for rows in editor.dataset.batches() for row in rows] == after
-        again = look(editor.dataset).group(kind)
-        assert again is None or plan(editor.dataset, again).rows == 0
-        assert plan(editor.dataset, group).rows == 0
+        again = examine_data(editor.dataset).group(kind)
+        assert again is None or plan_fix(editor.dataset, again).rows == 0
+        assert plan_fix(editor.dataset, group).rows == 0
         return fix, editor.dataset
 
 
@@ -69,8 +71,8 @@ def mended(path: Path, kind: str) -> tuple[Fix, Any]:
         ),
     ],
 )
-def test_a_text_is_mended(write: Write, kind: str, before: dict[str, str], after: dict[str, str]) -> None:
-    fix, data = mended(write({**ROW, "instruction": "Another row?"}, {**ROW, **before}), kind)
+def test_a_text_is_fixed(write: Write, kind: str, before: dict[str, str], after: dict[str, str]) -> None:
+    fix, data = fix_rows(write({**ROW, "instruction": "Another row?"}, {**ROW, **before}), kind)
     assert fix.rows == 1 and fix.left == 0 and not fix.deletes
     row = data.row(1)
     assert {column: getattr(row, column) for column in ROW} == {**ROW, **before, **after}
@@ -83,7 +85,7 @@ def test_a_text_is_mended(write: Write, kind: str, before: dict[str, str], after
         (
             "control_character",
             {"instruction": "It said ã\x81\x82ã\x82\x8aã\x81\x8cã\x81\x80"},
-        ),  # halves of letters, which mojibake's fix can mend
+        ),  # halves of letters, which the fix of mojibake can restore
         ("hidden_character", {"instruction": "\u200fכמה הם שניים ועוד שניים?"}),
         ("mojibake", {"reasoning": "â€œ4â€\ufffd and CafÃ\ufffd"}),
         ("template_marker", {"output": "<think>Two and two.</think>4"}),  # there is another reasoning already
@@ -91,8 +93,8 @@ def test_a_text_is_mended(write: Write, kind: str, before: dict[str, str], after
         ("template_marker", {"output": "4\n### Instruction:\nAnother"}),
     ],
 )
-def test_what_is_not_certain_is_left_to_a_person(write: Write, kind: str, texts: dict[str, str]) -> None:
-    fix, data = mended(write({**ROW, "instruction": "Another row?"}, {**ROW, **texts}), kind)
+def test_what_is_not_certain_is_left_to_the_user(write: Write, kind: str, texts: dict[str, str]) -> None:
+    fix, data = fix_rows(write({**ROW, "instruction": "Another row?"}, {**ROW, **texts}), kind)
     assert (fix.rows, fix.left) == (0, 1)
     assert not data.changes
 
@@ -101,7 +103,7 @@ def test_the_first_of_the_duplicates_stays(write: Write) -> None:
     path = write(
         ROW, {**ROW, "sysflag": "test"}, ROW, {**ROW, "instruction": "Another?"}, ROW, {**ROW, "output": "four"}
     )
-    fix, data = mended(path, "duplicate")
+    fix, data = fix_rows(path, "duplicate")
     assert fix.deletes == (2, 4)
     assert [row.index for rows in data.batches() for row in rows] == [0, 1, 3, 5]
 
@@ -110,36 +112,36 @@ def test_leaked_rows_leave_train_and_the_test_stays(write: Write) -> None:
     path = write(
         ROW, {**ROW, "instruction": "Another?"}, {**ROW, "instruction": ROW["instruction"].upper(), "sysflag": "test"}
     )
-    fix, data = mended(path, "leakage")
+    fix, data = fix_rows(path, "leakage")
     assert fix.deletes == (0,)
     assert [row.sysflag for rows in data.batches() for row in rows] == ["train", "test"]
 
 
 def test_rows_that_changed_since_are_not_touched(write: Write) -> None:
     with open_editor(open_data(str(write(ROW, ROW, ROW)))) as editor:
-        group = look(editor.dataset).group("duplicate")
+        group = examine_data(editor.dataset).group("duplicate")
         assert group is not None
         editor.change(1, {"output": "four"})
         editor.delete([2])
-        assert plan(editor.dataset, group).rows == 0
+        assert plan_fix(editor.dataset, group).rows == 0
 
 
 def test_kinds_without_a_fix_say_so(write: Write) -> None:
-    group = look(open_data(str(write({**ROW, "output": ""})))).group("missing_output")
+    group = examine_data(open_data(str(write({**ROW, "output": ""})))).group("missing_output")
     assert group is not None
     with pytest.raises(UsageError, match="no safe fix"):
-        plan(open_data(str(write(ROW))), group)
-    assert {kind.name for kind in KINDS.values() if kind.fix} == {
+        plan_fix(open_data(str(write(ROW))), group)
+    assert {kind.name for kind in FINDING_KINDS.values() if kind.fix} == {
         "leakage", "template_marker", "duplicate", "control_character", "hidden_character", "mojibake", "blank_edges",
     }  # fmt: skip
 
 
 @given(st.text())
 def test_only_what_is_named_is_taken_out(text: str) -> None:
-    for mend in (without_controls, without_hidden):
-        once = mend(text)
-        assert mend(once) == once
-    assert without_controls(text) in (text, re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", "", text))
+    for fix_text in (remove_controls, remove_hidden):
+        once = fix_text(text)
+        assert fix_text(once) == once
+    assert remove_controls(text) in (text, re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", "", text))
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Co", "Cn"]), min_size=1))
@@ -147,7 +149,7 @@ def test_sound_text_is_not_decoded_again(text: str) -> None:
     from ftfy.badness import is_bad
 
     if not is_bad(text):
-        assert ungarbled(text) == text
+        assert decode_garbled(text) == text
 
 
 @given(st.text("あいう立山高さ、。カタログ漢字", min_size=4, max_size=30), st.sampled_from(["latin-1", "cp1252"]))
@@ -156,13 +158,13 @@ def test_garbled_japanese_is_restored_or_left(text: str, wrong: str) -> None:
         garbled = text.encode().decode(wrong)
     except UnicodeDecodeError:
         return
-    assert ungarbled(garbled) in (text, garbled)
+    assert decode_garbled(garbled) in (text, garbled)
 
 
 def test_a_fix_finds_its_rows_again_in_a_source_that_changed(write: Write) -> None:
     rows = [{**ROW, "instruction": f"Question {n}?", "output": f" {n}"} for n in range(300)]
     path = write(*rows)
-    mended(path, "blank_edges")
+    fix_rows(path, "blank_edges")
     write(*rows[:100], *rows[101:])
     data = open_data(str(path))
     assert [row.output for some in data.batches() for row in some] == [str(n) for n in range(300) if n != 100]

@@ -1,4 +1,4 @@
-"""Lengths and groups as the screens read them: equal to what a list of all numbers says."""
+"""Lengths and groups as screens read them: equal to what lists of all numbers give."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.quality.findings import Findings
+from core.quality.registry import FINDING_KINDS
 from core.quality.report import Lengths, Report, Statistics, decode, encode, unpack
 
 sizes = st.lists(st.integers(0, 5000), min_size=1, max_size=200)
@@ -53,39 +54,37 @@ def test_no_rows_have_no_lengths() -> None:
 @given(
     st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["", "input", "output"]), st.integers(-1, 5)), min_size=1)
 )
-def test_findings_told_in_any_order_and_by_several(told: list[tuple[int, str, int]]) -> None:
+def test_findings_added_in_any_order_and_by_several(added: list[tuple[int, str, int]]) -> None:
     whole, first, second = Findings(), Findings(), Findings()
-    for place, (row, column, other) in enumerate(told):
+    for number, (row, column, other) in enumerate(added):
         whole.add("duplicate", row, column, other)
-        (first if place < len(told) // 2 else second).add("duplicate", row, column, other)
+        (first if number < len(added) // 2 else second).add("duplicate", row, column, other)
     first.add_dumped(second.dump())
-    (group,), joined = whole.groups(), first.groups()
+    (group,), joined = whole.groups(FINDING_KINDS), first.groups(FINDING_KINDS)
     assert joined == (group,)
-    assert list(group.indices) == sorted({row for row, _, _ in told})
-    for place, row in enumerate(group.indices):
-        mine = [one for one in told if one[0] == row]
-        assert set(group.columns(place)) == {column for _, column, _ in mine} - {""}
-        assert group.other(place) == (mine[0][2] if mine[0][2] >= 0 else None)
+    assert list(group.indices) == sorted({row for row, _, _ in added})
+    for position, row in enumerate(group.indices):
+        mine = [one for one in added if one[0] == row]
+        assert set(group.columns(position)) == {column for _, column, _ in mine} - {""}
+        assert group.other(position) == (mine[0][2] if mine[0][2] >= 0 else None)
 
 
-def test_jumping_from_finding_to_finding() -> None:
+def test_rows_of_a_group_rise() -> None:
     findings = Findings()
     findings.add_all("too_long", (9, 3, 5))
-    (group,) = findings.groups()
-    assert (group.next(-1), group.next(3), group.next(4), group.next(9)) == (3, 5, 5, None)
-    assert (group.previous(3), group.previous(4), group.previous(100)) == (None, 3, 9)
-    assert (group.place(5), group.place(4)) == (1, None)
+    (group,) = findings.groups(FINDING_KINDS)
+    assert (list(group.indices), group.count) == ([3, 5, 9], 3)
+    assert (group.columns(0), group.other(0)) == ((), None)
 
 
 def test_results_cross_processes() -> None:
     findings = Findings()
     findings.add("leakage", 7, other=2)
     findings.add("blank_edges", 1, "output")
-    report = Report("a", "b", "c", 9, findings.groups(), ("note",))
+    report = Report("a", "b", "c", 9, findings.groups(FINDING_KINDS), ("note",))
     assert decode(encode(report)) == report
     assert [group.kind for group in report.groups] == ["leakage", "blank_edges"]
-    assert report.worst == "error"
-    assert [(group.kind, place) for group, place in report.of_row(7)] == [("leakage", 0)]
+    assert report.groups[0].severity == "error"
     statistics = Statistics(
         "a",
         "",
@@ -112,6 +111,6 @@ def test_results_cross_processes() -> None:
 def test_a_million_rows_are_eight_bytes_each() -> None:
     findings = Findings()
     findings.add_all("duplicate", range(1000))
-    (group,) = findings.groups()
+    (group,) = findings.groups(FINDING_KINDS)
     assert len(group.rows) == 8000
     assert np.array_equal(np.asarray(unpack(group.rows)), np.arange(1000))

@@ -29,10 +29,18 @@ TEXTS = ("instruction", "input", "reasoning", "output")
 text = st.text("ab 立山é\n", max_size=12)
 rows = st.lists(
     st.fixed_dictionaries(
-        {"instruction": text.map("q".__add__), "input": text, "reasoning": text, "output": text, "syslang": st.sampled_from(["en", "ja", ""]),
-         "sysflag": st.sampled_from(["train", "test"])}
-    ), min_size=1, max_size=20,
-)  # fmt: skip
+        {
+            "instruction": text.map("q".__add__),
+            "input": text,
+            "reasoning": text,
+            "output": text,
+            "syslang": st.sampled_from(["en", "ja", ""]),
+            "sysflag": st.sampled_from(["train", "test"]),
+        }
+    ),
+    min_size=1,
+    max_size=20,
+)
 
 MIXTURES = [
     {"alpaca": 0.0, "alpaca-reasoning": 1.0},

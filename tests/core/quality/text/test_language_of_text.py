@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.quality.languages import differ, language, named
+from core.quality.text.language_of_text import language_of_syslang, language_of_text, surely_differ
 
 SENTENCES = {
     "en": "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May.",
@@ -20,34 +20,51 @@ SENTENCES = {
     "han": "小明有三个苹果，吃了两个，还剩几个？",
 }
 SILENT = (
-    "72", "72 km/h", "B", "", "東京",
+    "72",
+    "72 km/h",
+    "B",
+    "",
+    "東京",
     "def f(x):\n    return x * x\nprint(f(3))  # the test of it is done with the loop",
     "\\frac{1}{2} + \\sqrt{3} = \\alpha",
-    "F. Scott Fitzgerald, Ernest Hemingway, William Faulkner, John Steinbeck and Toni Morrison", "https://example.com/a/long/path/to/a/page?d=e",
-    ">>> from transformers import AutoTokenizer\n>>> tokenizer = AutoTokenizer.from_pretrained(name)\n>>> outputs = model.generate(inputs)",
-)  # fmt: skip
+    "F. Scott Fitzgerald, Ernest Hemingway, William Faulkner, John Steinbeck and Toni Morrison",
+    "https://example.com/a/long/path/to/a/page?d=e",
+    ">>> from transformers import AutoTokenizer\n"
+    ">>> tokenizer = AutoTokenizer.from_pretrained(name)\n"
+    ">>> outputs = model.generate(inputs)",
+)
 
 
 @pytest.mark.parametrize("name", SENTENCES)
 def test_a_sentence_has_a_language(name: str) -> None:
-    assert language(SENTENCES[name]) == name
+    assert language_of_text(SENTENCES[name]) == name
 
 
 @pytest.mark.parametrize("text", SILENT)
 def test_what_is_no_evidence(text: str) -> None:
-    assert language(text) == ""
+    assert language_of_text(text) == ""
 
 
 @pytest.mark.parametrize(
     ("one", "other", "different"),
     [
-        ("en", "ja", True), ("en", "de", True), ("han", "ja", False), ("han", "zh", False), ("zh", "ja", True), ("ru", "cyrillic", False),
-        ("cyrillic", "en", True), ("", "en", False), ("id", "ms", False), ("th", "en", True), ("latin", "de", False), ("latin", "ko", True),
+        ("en", "ja", True),
+        ("en", "de", True),
+        ("han", "ja", False),
+        ("han", "zh", False),
+        ("zh", "ja", True),
+        ("ru", "cyrillic", False),
+        ("cyrillic", "en", True),
+        ("", "en", False),
+        ("id", "ms", False),
+        ("th", "en", True),
+        ("latin", "de", False),
+        ("latin", "ko", True),
     ],
-)  # fmt: skip
+)
 def test_languages_differ_only_for_certain(one: str, other: str, different: bool) -> None:
-    assert differ(one, other) is different
-    assert differ(other, one) is different
+    assert surely_differ(one, other) is different
+    assert surely_differ(other, one) is different
 
 
 @pytest.mark.parametrize(
@@ -59,10 +76,14 @@ def test_languages_differ_only_for_certain(one: str, other: str, different: bool
         ("zh_CN", "zh"),
         (" Chinese ", "zh"),
         ("pt-BR", "pt"),
+        ("繁體中文", "zh"),
+        ("zh-TW", "zh"),
+        ("日文", "ja"),
+        ("Arabic", "ar"),
         ("klingon", ""),
         ("train", ""),
         ("", ""),
     ],
 )
 def test_names_of_languages(value: str, name: str) -> None:
-    assert named(value) == name
+    assert language_of_syslang(value) == name

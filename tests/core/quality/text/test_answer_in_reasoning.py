@@ -1,5 +1,5 @@
-"""Whether a reasoning arrives at the answer: found in any spelling, missed where it is not there, and silent where
-nobody can tell."""
+"""Whether reasoning arrives at the answer: found in any spelling, missed where it is not there, silent where nobody can
+tell."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.quality.answers import concluded
+from core.quality.text.answer_in_reasoning import reaches_answer
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ from core.quality.answers import concluded
     ],
 )
 def test_found(reasoning: str, output: str) -> None:
-    assert concluded(reasoning, output) is True
+    assert reaches_answer(reasoning, output) is True
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_found(reasoning: str, output: str) -> None:
     ],
 )
 def test_missed(reasoning: str, output: str) -> None:
-    assert concluded(reasoning, output) is False
+    assert reaches_answer(reasoning, output) is False
 
 
 @pytest.mark.parametrize(
@@ -76,12 +76,13 @@ def test_missed(reasoning: str, output: str) -> None:
         ("about 3 * 10^5", "299792"),
         (
             "Compare both.",
-            "A long answer that explains in many words what was found and does not state a number anywhere, nor a name.",
+            "A long answer that explains in many words what was found and does not state a number anywhere, nor a "
+            "name.",
         ),
     ],
 )
 def test_silent_without_evidence(reasoning: str, output: str) -> None:
-    assert concluded(reasoning, output) is None
+    assert reaches_answer(reasoning, output) is None
 
 
 @given(
@@ -90,9 +91,14 @@ def test_silent_without_evidence(reasoning: str, output: str) -> None:
     st.sampled_from(["so {}.", "合計は{:,}円です", "= {}"]),
 )
 def test_a_number_is_found_in_any_spelling(number: int, answer: str, reasoning: str) -> None:
-    assert concluded(reasoning.format(number), answer.format(number)) is True
+    assert reaches_answer(reasoning.format(number), answer.format(number)) is True
 
 
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_any_text_has_a_verdict(reasoning: str, output: str) -> None:
-    assert concluded(reasoning, output) in (True, False, None)
+    assert reaches_answer(reasoning, output) in (True, False, None)
+
+
+@pytest.mark.parametrize("answer", ["72", "no", "Paris"])
+def test_an_answer_at_the_very_beginning_is_found(answer: str) -> None:
+    assert reaches_answer(f"{answer} is the answer.", answer) is True

@@ -1,0 +1,50 @@
+"""What a check is: the kinds of finding it reports, and how it looks for them. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from core.quality.finding_kind import FindingKind
+
+if TYPE_CHECKING:
+    from core.examples.lengths import Trained
+    from core.quality.findings import Findings
+    from core.quality.request import Options
+    from core.quality.row_blocks import RowBlock
+    from core.quality.row_comparison import RowComparison
+    from core.tokens.tokenizer import TextTokenizer
+
+CheckBlock = Callable[["RowBlock", "Findings"], None]
+"""Looks at the rows of a block and adds what it finds."""
+
+
+class CheckContext(msgspec.Struct, frozen=True):
+    """What a check may know besides the rows."""
+
+    options: Options
+    """How the rows would be trained."""
+    tokenizer: TextTokenizer | None
+    """The tokenizer of the chosen model, None where there is none."""
+    trained: Trained
+    """How long rows are in training, and the markers of their templates."""
+
+
+class RowCheck(msgspec.Struct, frozen=True):
+    """A check that looks at each row by itself."""
+
+    kinds: tuple[FindingKind, ...]
+    """The kinds of finding that it reports."""
+    prepare: Callable[[CheckContext], CheckBlock | None]
+    """Called once before the rows; gives the function that looks at them, or None where this cannot be checked."""
+
+
+class ComparisonCheck(msgspec.Struct, frozen=True):
+    """A check that compares rows with each other."""
+
+    kinds: tuple[FindingKind, ...]
+    """The kinds of finding that it reports."""
+    compare: Callable[[RowComparison, Findings], None]
+    """Looks at all rows and adds what it finds."""

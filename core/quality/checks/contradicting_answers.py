@@ -1,0 +1,47 @@
+"""Rows that ask what an earlier row with the same sysflag asks and give another short answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.quality.check_interface import ComparisonCheck
+from core.quality.finding_kind import FindingKind
+from core.quality.text.comparable_text import numbers_in_order
+
+if TYPE_CHECKING:
+    from core.quality.findings import Findings
+    from core.quality.row_comparison import RowComparison
+
+_SHORT = 40  # characters of an output that is an answer and not a text
+
+KINDS = (
+    FindingKind(
+        "other_answer",
+        "hint",
+        "the same question with another answer",
+        "Where both cannot be right, the model is taught a wrong answer",
+        "Compare the two rows",
+    ),
+)
+
+
+def find_contradictions(rows: RowComparison, findings: Findings) -> None:
+    outputs = rows.signatures["output"]
+    for positions in rows.groups_within_flag("question"):
+        first, *others = positions
+        if (outputs[positions] == outputs[first]).all() or not rows.texts(first).question:
+            continue
+        answer = rows.texts(first).output
+        for position in others:
+            if outputs[position] != outputs[first] and _contradict(answer, rows.texts(position).output):
+                findings.add("other_answer", rows.row_index(position), "output", rows.row_index(first))
+
+
+def _contradict(one: str, other: str) -> bool:
+    """Whether two short answers differ in their numbers, and not in a unit or a full stop alone."""
+    if not 0 < len(one) <= _SHORT or not 0 < len(other) <= _SHORT or one in other or other in one:
+        return False
+    return numbers_in_order(one) != numbers_in_order(other)
+
+
+CHECK = ComparisonCheck(KINDS, find_contradictions)

@@ -1,0 +1,75 @@
+"""Questions of held-out rows that are also trained on, to the letter or almost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.base.row import Row
+from core.examples.held_out import held_out
+from core.quality.check_interface import ComparisonCheck
+from core.quality.finding_kind import FindingKind, RowDeletion
+from core.quality.text.comparable_text import normalise_question
+
+if TYPE_CHECKING:
+    from core.quality.findings import Findings
+    from core.quality.row_comparison import RowComparison
+
+
+def _is_leaked(row: Row, test: Row) -> bool:
+    """Whether a row that is not held out asks what the held-out row `test` asks."""
+    if held_out(row.sysflag) or not held_out(test.sysflag):
+        return False
+    return normalise_question(row.instruction, row.input) == normalise_question(test.instruction, test.input)
+
+
+KINDS = (
+    FindingKind(
+        "leakage",
+        "error",
+        "test question also in train",
+        "A test question that was trained on measures memory, not ability",
+        "Delete the row from train, or choose another test question",
+        RowDeletion("delete the row from train; the test row stays", _is_leaked),
+    ),
+    FindingKind(
+        "near_leakage",
+        "warning",
+        "almost a test question in train",
+        "A question that differs from a test question by a few words gives the test away",
+        "Compare the two rows; delete the one in train if it asks the same",
+    ),
+)
+
+
+def find_leaked_rows(rows: RowComparison, findings: Findings) -> None:
+    import numpy as np
+
+    from core.quality.row_comparison import MOST_COMPARED
+
+    if not (rows.held_out.any() and rows.trained.any()):
+        return
+    is_leaked = np.zeros(len(rows), np.bool_)
+
+    def add(kind: str, position: int, test: int) -> None:
+        is_leaked[position] = True
+        findings.add(kind, rows.row_index(position), other=rows.row_index(test))
+
+    for positions in rows.groups_in_all("question"):
+        tests = [position for position in positions if rows.held_out[position]]
+        if tests and rows.texts(tests[0]).question:
+            for position in positions:
+                if rows.trained[position]:
+                    add("leakage", position, tests[0])
+
+    candidates = np.flatnonzero(rows.held_out | (rows.trained & ~is_leaked))
+    for band in rows.bands("comparing with the test rows"):
+        for positions in rows.band_groups("question_bands", band, candidates):
+            tests = [position for position in positions if rows.held_out[position]][:MOST_COMPARED]
+            for position in positions if tests else ():
+                if rows.trained[position] and not is_leaked[position]:
+                    test = next((test for test in tests if rows.ask_the_same(test, position)), None)
+                    if test is not None:
+                        add("near_leakage", position, test)
+
+
+CHECK = ComparisonCheck(KINDS, find_leaked_rows)

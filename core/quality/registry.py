@@ -1,0 +1,37 @@
+"""The one list of the doctor's checks, and the kinds of finding that they declare.
+
+A new check is a file in `core/quality/checks/` that exports `CHECK`, and one line here. Imports nothing heavy: checks
+import what they work with when they run.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from core.quality.check_interface import ComparisonCheck, RowCheck
+from core.quality.finding_kind import FindingKind
+
+CHECK_NAMES = (
+    "missing_fields",
+    "leaked_test_rows",
+    "template_markers",
+    "too_long",
+    "odd_characters",
+    "duplicates",
+    "copied_text",
+    "mojibake",
+    "language_mismatch",
+    "near_duplicates",
+    "contradicting_answers",
+    "answer_not_concluded",
+    "white_space_edges",
+)
+"""The files of `core/quality/checks/`, in the order in which findings of the same severity and number are listed."""
+
+CHECKS: tuple[RowCheck | ComparisonCheck, ...] = tuple(
+    import_module(f"core.quality.checks.{name}").CHECK for name in CHECK_NAMES
+)
+ROW_CHECKS = tuple(check for check in CHECKS if isinstance(check, RowCheck))
+COMPARISON_CHECKS = tuple(check for check in CHECKS if isinstance(check, ComparisonCheck))
+FINDING_KINDS: dict[str, FindingKind] = {kind.name: kind for check in CHECKS for kind in check.kinds}
+"""Every kind of finding by its name."""

@@ -1,0 +1,178 @@
+"""What rows are compared by: short digests of each row's texts, and MinHash bands of its question and of all it says,
+for thousands of rows at once.
+
+Texts are normalised: NFKC, case folded, runs of white space as one space. Their shingles are runs of characters, since
+Chinese and Japanese have no spaces between words; NumPy hashes those of a whole block, and rensa sketches them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from rensa import RMinHash
+
+from core.base.row import TEXTS
+from core.quality.row_blocks import RowBlock
+from core.quality.text.comparable_text import (
+    SHINGLE,
+    SHINGLE_CJK,
+    is_mostly_cjk,
+    join_row_text,
+    normalise_question,
+    normalise_text,
+    numbers_in_order,
+)
+
+# Two texts of similarity s share a band with probability 1 - (1 - s^5)^12: 0.99 at 0.8, 0.32 at 0.5.
+BANDS, DEPTH = 12, 5
+LONGEST = 8_000
+"""Characters of a text that are sketched and compared."""
+
+_FEWEST_SHINGLES = 20  # texts with fewer are compared exactly and in no other way
+_AT_ONCE = 512  # texts sketched at once: their hashes are eight bytes a character
+_SEED = 3442
+_TYPES: dict[str, Any] = {
+    "row": np.int64,
+    "flag": np.int32,
+    "exact": np.uint64,
+    "normalised": np.uint64,
+    "question": np.uint64,
+    "output": np.uint64,
+    "question_bands": np.uint32,
+    "text_bands": np.uint32,
+}
+
+
+class RowSignatures:
+    """The signatures of rows, collected block by block.
+
+    row: indices into the data set. flag: numbers that `flag_numbers` gives to values of sysflag. exact: digests of the
+    four texts to the letter. normalised: digests of all that a row says, normalised; question, output: of these alone.
+    question_bands, text_bands: shape (rows, BANDS); two texts that are similar, with the same numbers in their
+    questions, share at least one value; 0 where the text is too short.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[Any]] = {name: [] for name in _TYPES}
+        self.flag_numbers: dict[str, int] = {}
+
+    @property
+    def flags(self) -> list[str]:
+        """The values of sysflag, in the order of their numbers."""
+        return sorted(self.flag_numbers, key=self.flag_numbers.__getitem__)
+
+    def add_block(self, block: RowBlock) -> None:
+        instructions, inputs, reasonings, outputs = (block[column] for column in TEXTS)
+        questions = list(map(normalise_question, instructions, inputs))
+        normal_outputs = list(map(normalise_text, outputs))
+        texts = [
+            join_row_text(question, normalise_text(reasoning), output)
+            for question, reasoning, output in zip(questions, reasonings, normal_outputs, strict=True)
+        ]
+        numbers = np.fromiter(map(_number_key, questions), np.uint64, len(questions))
+        values = {
+            "row": block.indices,
+            "flag": [self._flag_number(flag) for flag in block["sysflag"]],
+            "exact": _digests(zip(instructions, inputs, reasonings, outputs, strict=True)),
+            "normalised": _digests((text,) for text in texts),
+            "question": _digests((question,) for question in questions),
+            "output": _digests((output,) for output in normal_outputs),
+            "question_bands": _bands(questions, numbers),
+            "text_bands": _bands(texts, numbers),
+        }
+        for name, column in values.items():
+            self._parts[name].append(np.asarray(column, _TYPES[name]))
+
+    def _flag_number(self, flag: str) -> int:
+        return self.flag_numbers.setdefault(flag, len(self.flag_numbers))
+
+    def dump(self) -> tuple[list[str], dict[str, bytes]]:
+        """For another process; `add_dumped` reads it."""
+        return self.flags, {name: b"".join(part.tobytes() for part in parts) for name, parts in self._parts.items()}
+
+    def add_dumped(self, dumped: tuple[list[str], dict[str, bytes]]) -> None:
+        flags, contents = dumped
+        own_numbers = np.array([self._flag_number(flag) for flag in flags], np.int32)
+        for name, content in contents.items():
+            values = np.frombuffer(content, _TYPES[name])
+            if name == "flag" and len(values):
+                values = own_numbers[values]
+            self._parts[name].append(values.reshape(-1, BANDS) if name.endswith("bands") else values)
+
+    def finish(self) -> dict[str, Any]:
+        """Each signature as one array, in the order of the rows. To be called once: nothing is kept here."""
+        empty = {name: np.zeros((0, BANDS) if name.endswith("bands") else 0, kind) for name, kind in _TYPES.items()}
+        joined = {name: np.concatenate([empty[name], *self._parts.pop(name)]) for name in _TYPES}
+        order = np.argsort(joined["row"], kind="stable")
+        if (order[1:] < order[:-1]).any():
+            for name in _TYPES:
+                joined[name] = joined[name][order]
+        return joined
+
+
+def _number_key(question: str) -> int:
+    return crc32(" ".join(numbers_in_order(question)).encode())
+
+
+def _digests(rows: Iterable[tuple[str, ...]]) -> Any:
+    """A number of 64 bits for each tuple of texts. The lengths are part of it, so that no text can end where another
+    begins."""
+    digests = bytearray()
+    for row in rows:
+        digest = hashlib.blake2b(digest_size=8)
+        for text in row:
+            content = text.encode("utf-8", "surrogatepass")
+            digest.update(b"%d:" % len(content) + content)
+        digests += digest.digest()
+    return np.frombuffer(bytes(digests), np.uint64)
+
+
+def _bands(texts: Sequence[str], numbers: Any) -> Any:
+    """uint32, shape (texts, BANDS). numbers: what the bands are mixed with, so that texts about other numbers share
+    none."""
+    bands = np.zeros((len(texts), BANDS), np.uint32)
+    cjk = np.fromiter(map(is_mostly_cjk, texts), np.bool_, len(texts))
+    for positions, size in ((np.flatnonzero(~cjk), SHINGLE), (np.flatnonzero(cjk), SHINGLE_CJK)):
+        fewest = _FEWEST_SHINGLES + size - 1  # characters
+        chosen = [position for position in positions.tolist() if len(texts[position]) >= fewest]
+        for first in range(0, len(chosen), _AT_ONCE):
+            some = chosen[first : first + _AT_ONCE]
+            bands[some] = _sketch([texts[position][:LONGEST] for position in some], size, numbers[some])
+    return bands
+
+
+def _sketch(texts: list[str], size: int, numbers: Any) -> Any:
+    """The bands of texts with shingles of `size` characters, uint32, shape (texts, BANDS); none is 0."""
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    # the last characters of a text begin no shingle of its own: they are left out
+    ends = np.cumsum(lengths)
+    begins_shingle = np.ones(len(codes), np.bool_)
+    for back in range(1, size):
+        begins_shingle[ends - back] = False
+    offsets = np.concatenate([np.zeros(1, np.uint64), np.cumsum(lengths - (size - 1)).astype(np.uint64)])
+    hashes = _shingle_hashes(codes, size)[begins_shingle]
+    sketch = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, BANDS * DEPTH, _SEED)
+    slots = np.array(sketch.to_rows(), np.uint64).reshape(len(texts), BANDS, DEPTH)
+    keys = np.repeat(numbers[:, None], BANDS, axis=1)
+    for depth in range(DEPTH):
+        keys = (keys ^ slots[:, :, depth]) * np.uint64(0x100000001B3)
+        keys ^= keys >> np.uint64(29)
+    return (keys >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
+
+
+def _shingle_hashes(codes: Any, size: int) -> Any:
+    """A hash of the `size` code points from each on, uint64, shape (code points,); the mixing is splitmix64's."""
+    hashes = np.zeros(len(codes), np.uint64)
+    count = len(codes) - size + 1
+    for offset in range(size):
+        hashes[:count] *= np.uint64(0x9E3779B97F4A7C15)
+        hashes[:count] += codes[offset : count + offset]
+    hashes ^= hashes >> np.uint64(31)
+    hashes *= np.uint64(0xBF58476D1CE4E5B9)
+    hashes ^= hashes >> np.uint64(29)
+    return hashes

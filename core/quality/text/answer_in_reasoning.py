@@ -1,0 +1,233 @@
+"""Whether the reasoning arrives at the answer: finds the answer in an output and looks for it near the end of the
+reasoning. Pure, one row at a time.
+
+Silent when in doubt: an output without a short answer, yes and no, formulas, and names in another spelling are no
+evidence.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from decimal import Decimal, InvalidOperation
+
+_SHORT = 60  # characters of an output that is an answer as a whole
+# The conclusion: the last lines, the last characters or the last share of the text, whichever is longest.
+_LAST_LINES, _LAST_CHARACTERS, _LAST_SHARE = 3, 400, 3
+_MOST_WORDS = 6  # of an answer that is looked for word by word
+_BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_ANNOUNCED = re.compile(
+    r"(?:####|\b(?:final |correct |right )?answer(?:\s+is\b|\s*:)\s*:?|(?:答え|解答|正解|最終的な答え)(?:は|：|:|=)|"
+    r"(?:答案|结果|結果)(?:是|为|為|：|:)|答[：:])[ \t]*([^\n]{1,80})",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(
+    r"(?<![\w.])-?(?:\d{1,3}(?:[, ]\d{3})+(?!\d)|\d+)(?:\.\d+)?(?!\w)|"
+    r"(?<![\d.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|-?\.\d+"
+)
+_FRACTION = re.compile(r"(-?\d+)\s*/\s*(\d+)|\\[dt]?frac\s*\{(-?\d+)\}\s*\{(\d+)\}")
+_MIXED = re.compile(r"(\d+)\s+(\d+)/(\d+)")
+_LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf|left|right|displaystyle|,|!|;|\s)|\\[()\[\]]|[${}]|\*\*")
+_POWER = re.compile(r"10\s*(?:\^|\*\*)|[⁰¹²³⁴-⁹]|\d[eE][+-]?\d|!")
+_OPTION = re.compile(r"\(?([A-J])\)?[.:]?")
+_CHOSEN_OPTION = re.compile(
+    r"\(([A-J])\)|(?:answer|option|choice|答え|答案|选项|選択肢)[^A-Za-z\n]{0,12}(?:is\s+)?\(?([A-J])\b", re.IGNORECASE
+)
+_WORDS = re.compile(r"[^\W\d_]{3,}|[\u3040-\u9fff\uac00-\ud7af]{2,}")
+_NOT_SPELLED_OUT = frozenset(  # answers that reasoning need not contain
+    {"yes", "no", "true", "false", "correct", "incorrect", "right", "wrong", "none", "unknown", "undefined"}
+    | {"positive", "negative", "neutral", "はい", "いいえ", "正しい", "誤り", "真", "偽"}
+    | {"是", "否", "对", "错", "對", "錯", "正确", "错误"}
+)
+_TENS = "thirty forty fifty sixty seventy eighty ninety hundred"
+_NUMBER_NAMES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty"
+)
+_NUMBER_WORDS = {  # what reasoning in words may call a number
+    **{word: value for value, word in enumerate(_NUMBER_NAMES.split())},
+    **{word: 10 * tens for tens, word in enumerate(_TENS.split(), 3)},
+    **dict.fromkeys(("no", "none", "nothing"), 0),
+    **dict.fromkeys(("once", "single", "a", "an"), 1),
+    **dict.fromkeys(("twice", "double", "both", "pair"), 2),
+    **dict.fromkeys(("thrice", "triple"), 3),
+    "dozen": 12,
+}
+_KANJI_DIGIT = {digit: value for value, digit in enumerate("〇一二三四五六七八九")} | {"零": 0, "两": 2, "兩": 2}
+_KANJI_UNIT = {"十": 10, "百": 100, "千": 1000}
+_KANJI = re.compile("[〇零一二三四五六七八九十百千两兩]+")
+_MYRIADS = re.compile(r"(\d+(?:\.\d+)?)\s*([万億兆萬亿])")
+_MYRIAD = {"万": 10**4, "萬": 10**4, "億": 10**8, "亿": 10**8, "兆": 10**12}
+_SCALES = re.compile(r"(\d+(?:\.\d+)?)\s*(thousand|million|billion|trillion)\b", re.IGNORECASE)
+_SCALE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+
+
+def reaches_answer(reasoning: str, output: str) -> bool | None:
+    """Whether the conclusion of `reasoning` contains the answer in `output`; None where there is no evidence either
+    way."""
+    stripped = output.strip()
+    if not stripped or not reasoning.strip():
+        return None
+    if len(stripped) <= _SHORT and _contains_whole(reasoning[-_LAST_CHARACTERS:], stripped):
+        return True
+    answer = _short_answer(_normalised(stripped))
+    if not answer:
+        return None
+    return _concludes(_normalised(reasoning), answer)
+
+
+def _contains_whole(text: str, answer: str) -> bool:
+    """Whether `text` contains `answer` as it is, and not as part of a longer number or word."""
+    start = text.rfind(answer)
+    while start >= 0:
+        end = start + len(answer)
+        if not _continues_before(text[:start], answer) and not _continues_after(text[end : end + 2], answer):
+            return True
+        start = text.rfind(answer, 0, start)
+    return False
+
+
+def _continues_before(before: str, answer: str) -> bool:
+    return _is_ascii_word(answer[0]) and (before[-1:].isalnum() or before[-1:] in (".", ","))
+
+
+def _continues_after(after: str, answer: str) -> bool:
+    is_decimal = after[:1] in (".", ",") and after[1:2].isdigit()
+    return _is_ascii_word(answer[-1]) and (after[:1].isalnum() or is_decimal)
+
+
+def _is_ascii_word(character: str) -> bool:
+    return character.isascii() and character.isalnum()
+
+
+def _normalised(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).replace("−", "-").replace("\u2009", " ")
+
+
+def _short_answer(output: str) -> str:
+    """The short answer in an output, or nothing."""
+    boxed = [_in_braces(output, match.end()) for match in _BOXED.finditer(output)]
+    if boxed and boxed[-1]:
+        return boxed[-1]
+    announced = [str(answer).strip() for answer in _ANNOUNCED.findall(output)]
+    if len(output) <= _SHORT and "\n" not in output and not announced:
+        return output
+    # in a longer text only a number or an option is certain to be the answer, and not words about one
+    if announced and (_NUMBER.search(announced[-1]) or _OPTION.fullmatch(announced[-1])):
+        return announced[-1]
+    return ""
+
+
+def _in_braces(text: str, start: int) -> str:
+    """The text from `start` to the brace that closes it, or nothing where that is far."""
+    depth = 1
+    for position in range(start, min(len(text), start + 200)):
+        depth += (text[position] == "{") - (text[position] == "}")
+        if depth == 0:
+            return text[start:position].strip()
+    return ""
+
+
+def _conclusion(reasoning: str) -> str:
+    lines = reasoning.rstrip().split("\n")
+    size = sum(map(len, lines[-_LAST_LINES:])) + _LAST_LINES
+    return reasoning[-max(size, _LAST_CHARACTERS, len(reasoning) // _LAST_SHARE) :]
+
+
+def _concludes(reasoning: str, answer: str) -> bool | None:
+    folded = _LATEX.sub("", answer).strip().strip(".。").casefold()
+    if not folded or folded in _NOT_SPELLED_OUT or _POWER.search(answer):
+        return None
+    conclusion = _conclusion(reasoning)
+    if option := _OPTION.fullmatch(answer.strip()):
+        return _chooses_option(conclusion, option[1])
+    numbers = _numbers(answer)
+    if numbers:
+        return _contains_number(conclusion, answer, numbers)
+    without_spaces = "".join(folded.split())
+    if without_spaces and without_spaces in "".join(_LATEX.sub("", conclusion).casefold().split()):
+        return True
+    spelled = _spelled_numbers(answer)
+    if spelled and spelled & (_numbers(conclusion) | _spelled_numbers(conclusion)):
+        return True
+    return _contains_words(reasoning.casefold(), folded)
+
+
+def _chooses_option(conclusion: str, option: str) -> bool | None:
+    chosen = {(bracketed or named).upper() for bracketed, named in _CHOSEN_OPTION.findall(conclusion)}
+    return option in chosen if chosen else None
+
+
+def _contains_number(conclusion: str, answer: str, numbers: set[Decimal]) -> bool | None:
+    is_formula = any(character in answer for character in "=^_\\<>") and not _BOXED.search(answer)
+    if is_formula and len(numbers) > 1:
+        return None  # a formula has too many spellings
+    concluded = _numbers(conclusion) | _spelled_numbers(conclusion)
+    if any(_are_equal(number, other) for number in numbers for other in concluded):
+        return True
+    return None if _POWER.search(conclusion) else False
+
+
+def _contains_words(reasoning: str, answer: str) -> bool | None:
+    """Whether the reasoning contains a word of the answer, or one with the same beginning. Both are case folded."""
+    words = set(_WORDS.findall(answer))
+    if not words or len(words) > _MOST_WORDS:
+        return None
+    if any(word in reasoning or word[: max(4, len(word) - 3)] in reasoning for word in words):
+        return True
+    if any(ord(character) > 0x2FFF for character in answer):
+        pairs = (answer[i : i + 2] for i in range(len(answer) - 1))
+        return None if any(pair in reasoning for pair in pairs) else False
+    return False
+
+
+def _numbers(text: str) -> set[Decimal]:
+    """The numbers in digits: decimals, fractions, and those with a unit such as million or 万."""
+    found: set[Decimal] = set()
+    for whole, above, below in _MIXED.findall(text):
+        if int(below):
+            found.add(int(whole) + Decimal(int(above)) / int(below))
+    for above, below, latex_above, latex_below in _FRACTION.findall(text):
+        numerator, denominator = (above, below) if above else (latex_above, latex_below)
+        if int(denominator):
+            found.add(Decimal(int(numerator)) / int(denominator))
+    for number in _NUMBER.findall(text):
+        try:
+            found.add(Decimal(number.replace(",", "").replace(" ", "")))
+        except InvalidOperation:
+            continue
+    found |= {Decimal(number) * _MYRIAD[unit] for number, unit in _MYRIADS.findall(text)}
+    found |= {Decimal(number) * _SCALE[unit.lower()] for number, unit in _SCALES.findall(text)}
+    return found
+
+
+def _spelled_numbers(text: str) -> set[Decimal]:
+    """Numbers written in English words or Chinese numerals."""
+    words = re.findall(r"[a-z]+", text.casefold())
+    found = {Decimal(_NUMBER_WORDS[word]) for word in words if word in _NUMBER_WORDS}
+    for numeral in _KANJI.findall(text):
+        total, digit, digits = 0, 0, ""
+        for character in numeral:
+            if character in _KANJI_DIGIT:
+                digit = _KANJI_DIGIT[character]
+                digits += str(digit)
+            else:
+                total += (digit or 1) * _KANJI_UNIT[character]
+                digit = 0
+        found.add(Decimal(total + digit))
+        if len(digits) == len(numeral):
+            found.add(Decimal(int(digits)))
+    return found
+
+
+def _are_equal(one: Decimal, other: Decimal) -> bool:
+    """Equal, or equal when the finer number is rounded as the coarser one is, or as a percentage. The sign does not
+    count, since the words around a number often carry it."""
+    one, other = abs(one), abs(other)
+    if one == other or one * 100 == other or other * 100 == one:
+        return True
+    if one == one.to_integral_value() and other == other.to_integral_value():
+        return False
+    places = min(-int(one.normalize().as_tuple().exponent), -int(other.normalize().as_tuple().exponent))
+    step = Decimal(1).scaleb(-max(places, 0))
+    return abs(one - other) < step and max(one, other) >= 1

@@ -1,0 +1,190 @@
+"""The language of a text where it is beyond doubt: by its script, and among languages of one script by function words
+and a model.
+
+Languages are named by codes of two letters. The answer is empty for short texts, formulas, code and names: they are no
+evidence.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+from core.base.languages import known_language_code
+from core.quality.text.character_classes import SCRIPT_CLASSES, CharacterClass
+
+_LANGUAGE_OF_SCRIPT = {
+    CharacterClass.HANGUL: "ko",
+    CharacterClass.GREEK: "el",
+    CharacterClass.HEBREW: "he",
+    CharacterClass.BENGALI: "bn",
+    CharacterClass.TAMIL: "ta",
+    CharacterClass.TELUGU: "te",
+    CharacterClass.THAI: "th",
+}
+_SHARED_SCRIPTS = {
+    CharacterClass.CYRILLIC: "cyrillic",
+    CharacterClass.ARABIC: "arabic",
+    CharacterClass.DEVANAGARI: "devanagari",
+}
+# For each language that is not written in Latin letters the name of the script it shares with others, or nothing.
+_SCRIPT_OF_LANGUAGE = {
+    **dict.fromkeys(("ja", "zh"), "cjk"),
+    **dict.fromkeys(("ru", "uk", "bg", "sr"), "cyrillic"),
+    **dict.fromkeys(("ar", "fa", "ur"), "arabic"),
+    **dict.fromkeys(("hi", "mr", "ne"), "devanagari"),
+    **dict.fromkeys(_LANGUAGE_OF_SCRIPT.values(), ""),
+}
+_FEW = 12  # letters of a script with many letters that are evidence; of the Latin alphabet it takes more
+_FEW_LATIN, _FEW_WORDS = 40, 8
+_CERTAIN = 0.9  # the probability that the model must give a language
+_READ, _WORDS_READ, _PROSE_READ = 500, 80, 4000  # characters, words and characters that are looked at
+_SURE = 0.8  # the share of a text's letters that its script must have
+
+_SIBLINGS = tuple(
+    frozenset(codes.split())
+    for codes in (
+        "no nb nn da sv",
+        "id ms jv su",
+        "cs sk",
+        "hr bs sr sl",
+        "es gl ca pt oc an",
+        "nl af fy",
+        "it la co",
+        "fi et",
+        "ru uk be bg mk",
+    )
+)  # too alike to be told apart in a sentence
+
+# Words that are in nearly every sentence of one language and not in the others.
+_COMMON_WORDS = {
+    "en": "the of and is to are for with that how she he this what have was from it than many",
+    "de": "der und das ist nicht ein eine mit für wie auf dem den wird sind auch wenn hat zu",
+    "fr": "le les et est des une pour dans qui que avec sur combien pas vous elle ont au du",
+    "es": "el los y es una para las con por cuántos más su cómo qué tiene del como está cada",
+    "it": "il di che è una per gli con quanti non sono della nel più come ha questo le",
+    "pt": "o os e é uma para com não quantos mais seu como ele ela do da em são cada",
+    "nl": "het een van en is dat niet met voor hoe zijn de op aan wordt hij zij heeft",
+}
+_COMMON_WORD_SETS = {language: frozenset(words.split()) for language, words in _COMMON_WORDS.items()}
+_NO_PROSE = re.compile(
+    r"(?m:^\s*(?:>>>|\.\.\.).*$)|"  # an interactive session
+    r"```.*?(?:```|\Z)|`[^`\n]+`|"  # code
+    r"\$\$.*?\$\$|\$[^$\n]+\$|\\\[.*?\\\]|\\\(.*?\\\)|\\[A-Za-z]+|"  # formulas
+    r"https?://\S+|\S+@\S+|"  # addresses
+    r"<[^<>\n]{1,200}>|"  # tags
+    r"\S*[_/=(){}\[\]]\S*",  # names and expressions
+    re.DOTALL,
+)
+_WORD = re.compile(r"\b[^\W\d_]{2,}\b")
+_ABOUT_LANGUAGES = re.compile(
+    r"translat|interpret\b|翻訳|訳し|訳せ|和訳|英訳|英作文|翻译|翻譯|译成|译为|譯成|번역|traduc|traduz|übersetz|перевед|"
+    r"\bin(?:to)? (?:english|japanese|chinese|mandarin|korean|german|french|spanish|italian|portuguese|russian|arabic|"
+    r"hindi|thai|vietnamese|latin)\b|"
+    r"(?:英語|日本語|中国語|韓国語|仏語|独語|ドイツ語|フランス語|スペイン語|ロシア語|ラテン語|ローマ字)(?:で|に|へ|の)|"
+    r"(?:用|以|成)(?:英语|英文|日语|日文|中文|汉语|韩语|法语|德语)|"
+    r"\b(?:auf|ins) (?:deutsch|engl|franz|span|ital|japan|chines|russ)|"
+    r"\ben (?:anglais|espagnol|allemand|inglés|francés|alemán|español)|"
+    r"\b(?:in|em) (?:inglese|francese|tedesco|inglês|francês|português)|по-(?:английски|русски|немецки|французски)|"
+    r"(?:english|japanese|chinese|korean|german|french|spanish|italian) (?:word|phrase|sentence|name|translation|"
+    r"equivalent|for)|"
+    r"\b(?:japanese|chinese|korean|kanji|hiragana|katakana|pinyin|romaji)\b",
+    re.IGNORECASE,
+)
+
+
+def is_about_languages(text: str) -> bool:
+    """Whether a question asks for another language, or is about one: the language of its answer is then no evidence."""
+    return _ABOUT_LANGUAGES.search(text) is not None
+
+
+def language_of_syslang(syslang: str) -> str:
+    """The language that a value of the syslang column names; empty for a value that is not known. Both scripts of
+    Chinese are `zh`, as texts are not told apart by them."""
+    code = known_language_code(syslang)
+    return "zh" if code == "zh-hant" else code
+
+
+def language_of_script(counts: Any) -> str:
+    """The language or script of a text by its characters.
+
+    counts: of each class, shape (classes,), as `count_characters` gives them. The answer is a language, or the name of
+    a script that several languages share ("latin", "cyrillic", "arabic", "devanagari", or "han" where Chinese and
+    Japanese cannot be told apart), or empty where the text has too few letters or several scripts.
+    """
+    numbers = {script: int(counts[script]) for script in SCRIPT_CLASSES if counts[script]}
+    letters = sum(numbers.values())
+    if not letters:
+        return ""
+    latin = numbers.pop(CharacterClass.LATIN, 0) + numbers.pop(CharacterClass.ACCENTED, 0)
+    if latin >= _SURE * letters:
+        return "latin" if latin >= _FEW_LATIN else ""
+    kana, han = numbers.pop(CharacterClass.KANA, 0), numbers.pop(CharacterClass.HAN, 0)
+    # a Latin letter is a part of a word and a Chinese one a whole word: in a sentence with both they do not weigh the
+    # same
+    weight = letters - latin + latin / 4
+    if kana + han >= _SURE * weight and kana + han >= _FEW:
+        if kana >= 0.1 * (kana + han):
+            return "ja"
+        return "zh" if kana == 0 and han >= 2 * _FEW else "han"
+    for script, number in numbers.items():
+        if number >= _SURE * weight and number >= _FEW:
+            return _SHARED_SCRIPTS.get(script) or _LANGUAGE_OF_SCRIPT.get(script, "")
+    return ""
+
+
+def language_of_common_words(text: str) -> str:
+    """The language of a Latin text by its most common words; empty where they do not decide. Cheap: reads the first
+    few hundred characters."""
+    words = set(text[:_READ].lower().split())
+    hits = ((len(words & common), language) for language, common in _COMMON_WORD_SETS.items())
+    (best, language), (second, _), *_ = sorted(hits, reverse=True)
+    return language if best >= 3 and best >= 2 * second else ""
+
+
+def language_of_text(text: str) -> str:
+    """The language of one text, or its script as `language_of_script` names it; empty where there is doubt. Slow where
+    a model has to decide."""
+    from core.quality.text.character_counts import count_characters
+
+    prose = _NO_PROSE.sub(" ", text[:_PROSE_READ])
+    script = language_of_script(count_characters(prose))
+    if script != "latin":
+        return script
+    words = _WORD.findall(prose)[:_WORDS_READ]
+    if len(set(words)) < _FEW_WORDS:
+        return ""
+    if sum(word.islower() for word in words) < 0.5 * len(words):
+        return ""  # names and titles
+    if common := language_of_common_words(prose):
+        return common
+    name, probability = _language_model().classify(" ".join(words))
+    return str(name) if probability >= _CERTAIN and name not in _SCRIPT_OF_LANGUAGE else ""
+
+
+def surely_differ(one: str, other: str) -> bool:
+    """Whether two answers of `language_of_text` or `language_of_script` cannot be the same language. False where one
+    is empty."""
+    if not one or not other or one == other:
+        return False
+    if _script_family(one) != _script_family(other):
+        return True
+    if len(one) > 2 or len(other) > 2:
+        return False  # one of them is the script they share
+    return not any(one in siblings and other in siblings for siblings in _SIBLINGS)
+
+
+def _script_family(name: str) -> str:
+    if name in ("ja", "zh", "han"):
+        return "cjk"
+    if _SCRIPT_OF_LANGUAGE.get(name):
+        return _SCRIPT_OF_LANGUAGE[name]
+    return name if name in _SCRIPT_OF_LANGUAGE or len(name) > 2 else "latin"
+
+
+@cache
+def _language_model() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
