@@ -59,15 +59,15 @@ async def test_a_field_is_changed_marked_undone_and_done_again(rows_file: Path, 
         assert hands.here is not None and hands.here.index == 4 and hands.here.reasoning == "4 + 1 = 5. 立山!"
         assert hands.lines()[5].startswith(CHANGED) and "●" in hands.pane.content
         await hands.press("u")
-        await hands.says_so("Undone", "r does it again")
+        await hands.says_so("Undone", "r redoes it")
         assert (
             hands.here is not None and hands.here.reasoning == "4 + 1 = 5." and not hands.lines()[5].startswith(CHANGED)
         )
         await hands.press("r")
-        await hands.says_so("Done again")
+        await hands.says_so("Redone")
         assert hands.here is not None and hands.here.reasoning.endswith("立山!")
         await hands.press("r")
-        await hands.says_so("nothing to do again")
+        await hands.says_so("nothing to redo")
     assert content(rows_file) == before
 
 
@@ -77,16 +77,16 @@ async def test_edits_are_there_and_can_be_undone_after_a_restart(rows_file: Path
         await hands.press(*"0", "ctrl+r")
         await hands.says_so("Row 0: output changed")
         await hands.press("down", "d")
-        await hands.says_so("Row 1 deleted", "u brings it back")
+        await hands.says_so("Row 1 deleted", "u restores it")
         await hands.on_row(2)
     async with opened(rows_file) as hands:
-        assert hands.table.count == 449 and "edits: 1 changed, 1 deleted" in hands.says("#said")
+        assert hands.table.row_count == 449 and "edits: 1 changed, 1 deleted" in hands.says("#said")
         await hands.press("u")
         await hands.says_so("Undone")
-        await until(hands.pilot, lambda: hands.table.count == 450)
+        await until(hands.pilot, lambda: hands.table.row_count == 450)
         await hands.on_row(1)
         await hands.press("u")
-        await until(hands.pilot, lambda: not hands.room._dataset.changes)  # type: ignore[union-attr]
+        await until(hands.pilot, lambda: not hands.room.dataset.changes)  # type: ignore[union-attr]
     assert open_data(str(rows_file)).row(0).output == "1"
 
 
@@ -106,7 +106,7 @@ async def test_a_new_row_is_written_in_a_form(rows_file: Path, size: tuple[int, 
         await hands.press("f5")
         assert "instruction is empty" in trouble(form) and hands.app.focused is form.query_one("#instruction")
         await hands.press(*"いくつ", "f5")
-        await hands.says_so("Row 450 added", "u takes it away")
+        await hands.says_so("Row 450 added", "u removes it")
         await hands.on_row(450)
         assert hands.here is not None and (hands.here.instruction, hands.here.output, hands.here.syslang) == (
             "いくつ",
@@ -115,23 +115,23 @@ async def test_a_new_row_is_written_in_a_form(rows_file: Path, size: tuple[int, 
         )
         assert hands.table.cursor == 1 and hands.lines()[2].startswith(ADDED)
         await hands.press("u")
-        await until(hands.pilot, lambda: hands.table.count == 450)
+        await until(hands.pilot, lambda: hands.table.row_count == 450)
 
 
 async def test_keys_typed_ahead_meet_the_rows_they_were_meant_for(rows_file: Path) -> None:
     async with opened(rows_file) as hands:
         type_at_once(hands.app, "down", "d", "d", "d")
-        await until(hands.pilot, lambda: hands.table.count == 447)
+        await until(hands.pilot, lambda: hands.table.row_count == 447)
         await hands.on_row(4)
         type_at_once(hands.app, "N", "N", "u", "u", "u")
-        await until(hands.pilot, lambda: hands.table.count == 448 and "deleted" in hands.says("#said"))
+        await until(hands.pilot, lambda: hands.table.row_count == 448 and "deleted" in hands.says("#said"))
         await hands.on_row(3)
 
 
 async def test_the_last_row_goes_to_the_one_before(rows_file: Path) -> None:
     async with opened(rows_file) as hands:
         await hands.press("G", "d")
-        await until(hands.pilot, lambda: hands.table.count == 449)
+        await until(hands.pilot, lambda: hands.table.row_count == 449)
         await hands.on_row(448)
         await hands.press("slash", *"plus", "enter")
         await hands.shown(150)
@@ -154,7 +154,7 @@ async def test_escape_asks_before_it_drops_what_was_written(rows_file: Path, siz
         await editing(hands)
         await hands.press("escape")  # nothing was written
         await until(hands.pilot, lambda: hands.app.screen is hands.room)
-        assert hands.room._dataset is not None and not hands.room._dataset.changes
+        assert hands.room.dataset is not None and not hands.room.dataset.changes
 
 
 async def test_f9_does_not_throw_away_what_is_written(rows_file: Path) -> None:
@@ -194,7 +194,7 @@ async def test_another_process_that_edits_is_named_and_reading_goes_on(rows_file
             await until(hands.pilot, lambda: any(told.title == "Not done" for told in hands.app._notifications))
             await hands.press("down")
             await hands.on_row(1)
-            assert hands.table.count == 450
+            assert hands.table.row_count == 450
 
 
 async def test_hostile_text_is_harmless_in_the_editor_and_comes_back_unchanged(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ async def test_hostile_text_is_harmless_in_the_editor_and_comes_back_unchanged(t
         assert screen.query_one(TextArea).text == "a␛[31m[/]\nb�"
         await hands.press("f5")  # nothing was written: nothing is changed
         await until(hands.pilot, lambda: hands.app.screen is hands.room)
-        assert hands.room._dataset is not None and not hands.room._dataset.changes
+        assert hands.room.dataset is not None and not hands.room.dataset.changes
         await editing(hands)
         await hands.press(*"!", "f5")
         await hands.says_so("output changed")
@@ -215,7 +215,7 @@ async def test_hostile_text_is_harmless_in_the_editor_and_comes_back_unchanged(t
 async def test_the_difference_to_the_source_is_shown(rows_file: Path) -> None:
     async with opened(rows_file) as hands:
         await hands.press("D")
-        await hands.says_so("as it is in the source")
+        await hands.says_so("the same as in the source")
         await editing(hands, "tab", "tab", "tab")
         await hands.press(*"0", "f5")
         await hands.says_so("output changed")
@@ -272,7 +272,7 @@ async def test_a_field_is_written_in_the_persons_own_editor(
     ("editor", "words", "left"),
     [
         ('echo more >> "$1"; exit 3', "ended with error 3", "0 + 1 = 1.\nmore\n"),
-        ('printf "\\377" > "$1"', "no UTF-8", None),
+        ('printf "\\377" > "$1"', "not UTF-8", None),
         ('rm "$1"', "removed the file", None),
         ("exit 1", "nothing was written", None),
     ],
@@ -310,7 +310,7 @@ async def test_where_edits_are_kept_is_said_where_they_do_not_lie_beside_the_dat
             hands.pilot,
             lambda: any("Nothing can be written beside" in told.message for told in hands.app._notifications),
         )
-        await until(hands.pilot, lambda: hands.table.count == 4)
+        await until(hands.pilot, lambda: hands.table.row_count == 4)
     assert "edits.jsonl" in names_under(folders.home()) and names_under(tmp_path) == {"rows.jsonl"}
 
 

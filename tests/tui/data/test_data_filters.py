@@ -47,14 +47,14 @@ async def test_a_condition_in_sql_and_one_that_is_wrong(rows_file: Path, size: t
         where = hands.room.query_one("#where", Input)
         await hands.press("w", *"output = '12'", "enter")
         await hands.shown(1)
-        await until(hands.pilot, lambda: not hands.room.writing_where and hands.table.has_focus)
+        await until(hands.pilot, lambda: not hands.room.condition_bar.is_open and hands.table.has_focus)
         assert "where output = '12'" in hands.says("#status")
         await hands.press("w", "end", *" and nonsense", "enter")
         await until(hands.pilot, lambda: hands.room.query_one("#where-trouble", Static).display and where.has_focus)
-        assert hands.room.writing_where and where.value.endswith("nonsense")  # there to be mended
+        assert hands.room.condition_bar.is_open and where.value.endswith("nonsense")  # there to be mended
         assert "nonsense" in hands.says("#where-trouble") and hands.app.session.filters.where == "output = '12'"
         await hands.press(*["backspace"] * len(" and nonsense"), "enter")
-        await until(hands.pilot, lambda: not hands.room.writing_where)
+        await until(hands.pilot, lambda: not hands.room.condition_bar.is_open)
         await hands.press("w", "up", "up")
         assert where.value == "output = '12'"  # those asked before come back
         await hands.press("down", "down", "down", "enter")
@@ -142,7 +142,7 @@ async def test_a_large_source_is_paged_at_once_and_what_was_asked_waits(
         await hands.says_so("still being imported")
         await hands.press("slash", *"7", "enter")
         await until(hands.pilot, lambda: "search starts when it is done" in hands.says("#status"))
-        assert hands.table.count == 999_000 and hands.table.scroll_offset.y == top
+        assert hands.table.row_count == 999_000 and hands.table.scroll_offset.y == top
         imported.set()
         await hands.shown(2)  # the question is asked by itself
         assert whole.asked[-1].text == "7" and early.asked == [Filters()]
@@ -165,7 +165,7 @@ async def test_the_whole_takes_the_place_of_the_early_rows_and_nothing_moves(mon
             and hands.pane.display
             and hands.pane.field == "input"
         )
-        assert hands.table.count == MILLION
+        assert hands.table.row_count == MILLION
 
 
 async def test_an_import_that_fails_is_said_and_another_source_opens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +182,7 @@ async def test_an_import_that_fails_is_said_and_another_source_opens(monkeypatch
     async with opened("gone.jsonl") as hands:
         await until(hands.pilot, lambda: "The file has vanished" in hands.says("#notice"))
         hands.app.open_data("other.jsonl")
-        await until(hands.pilot, lambda: hands.table.display and hands.table.count == 30)
+        await until(hands.pilot, lambda: hands.table.display and hands.table.row_count == 30)
 
 
 async def test_another_source_ends_the_import_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,8 @@ async def test_another_source_ends_the_import_of_the_one_before(monkeypatch: pyt
         await until(hands.pilot, going.is_set)
         hands.app.open_data("other.jsonl")
         await until(
-            hands.pilot, lambda: ended.is_set() and hands.table.count == 30 and "importing" not in hands.says("#status")
+            hands.pilot,
+            lambda: ended.is_set() and hands.table.row_count == 30 and "importing" not in hands.says("#status"),
         )
         assert hands.app.session.data == "other.jsonl" and hands.app.data_error is None
 
@@ -221,18 +222,20 @@ async def test_a_search_shows_what_it_has_found_so_far(monkeypatch: pytest.Monke
     ]
     monkeypatch.setattr("core.data.source.begin", lambda source, split, mapping: data)
     async with opened("big.jsonl", (80, 24)) as hands:
-        monkeypatch.setattr("tui.data.asking.SHOW_EVERY", 0.0)
+        monkeypatch.setattr("tui.data.query_runner.SHOW_EVERY", 0.0)
         await hands.press("slash", *"7", "enter")
         data.gate.release()
-        await until(hands.pilot, lambda: "so far 0, 10% looked at" in hands.says("#status"))
-        assert hands.table.display and hands.table.count == MILLION  # the rows before stay until there is one to show
+        await until(hands.pilot, lambda: "0 so far, 10% searched" in hands.says("#status"))
+        assert (
+            hands.table.display and hands.table.row_count == MILLION
+        )  # the rows before stay until there is one to show
         data.gate.release()
-        await until(hands.pilot, lambda: "so far 12, 40% looked at" in hands.says("#status"))
-        assert hands.table.count == 12
+        await until(hands.pilot, lambda: "12 so far, 40% searched" in hands.says("#status"))
+        assert hands.table.row_count == 12
         await hands.press("end")
         await hands.on_row(11)
         data.gate.release()
-        await until(hands.pilot, lambda: hands.table.count == 300)
+        await until(hands.pilot, lambda: hands.table.row_count == 300)
         await hands.on_row(11)
         await hands.press("end")
         await hands.on_row(299)
@@ -252,7 +255,7 @@ async def test_a_newer_question_ends_the_one_before(monkeypatch: pytest.MonkeyPa
         await hands.press("x")
         await until(hands.pilot, lambda: data.asked[-1] == Filters() and data.interrupted > before)
         data.gate.release()
-        await until(hands.pilot, lambda: "shown" not in hands.says("#status") and hands.table.count == MILLION)
+        await until(hands.pilot, lambda: "shown" not in hands.says("#status") and hands.table.row_count == MILLION)
         assert hands.app.data_error is None and hands.table.display
 
 
@@ -262,7 +265,7 @@ async def test_what_is_written_while_a_condition_is_asked_is_kept(rows_file: Pat
         await until(hands.pilot, lambda: bool(hands.room.query_one("#where-trouble").display))
         assert hands.room.query_one("#where", Input).value == "length(output) > 1000"
         await hands.press("enter")
-        await until(hands.pilot, lambda: not hands.room.query_one("#where-line").display and hands.table.count == 0)
+        await until(hands.pilot, lambda: not hands.room.condition_bar.is_open and hands.table.row_count == 0)
 
 
 async def test_a_chosen_order_begins_at_its_first_row(rows_file: Path) -> None:
@@ -282,7 +285,7 @@ async def test_the_last_row_asked_for_before_the_count_is_the_true_last(monkeypa
     async with opened("big.jsonl") as hands:
         await hands.press("G")
         await hands.on_row(998_999)
-        await hands.says_so("goes on to the last of all")
+        await hands.says_so("moves on to the true last row")
         imported.set()
         await hands.on_row(999_999)
 

@@ -37,8 +37,12 @@ async def test_all_rows_shown_are_changed_at_once_and_undone(rows_file: Path, si
         await hands.shown(150)
         await dialog(hands, BulkDialog, "B")
         await hands.press("enter", *"held-out", "enter")
-        await hands.says_so("sysflag set on 150 rows", "u undoes it")
-        assert hands.here is not None and hands.here.sysflag == "held-out" and "150 changed" in str(hands.room._line)
+        await hands.says_so("sysflag set in 150 rows", "u undoes it")
+        assert (
+            hands.here is not None
+            and hands.here.sysflag == "held-out"
+            and "150 changed" in str(hands.room.message_line.idle_content)
+        )
         await hands.press("u")
         await hands.says_so("Undone")
         assert hands.here is not None and hands.here.sysflag in ("test", "train")
@@ -47,7 +51,7 @@ async def test_all_rows_shown_are_changed_at_once_and_undone(rows_file: Path, si
         await hands.says_so("150 rows dropped")
         await until(hands.pilot, lambda: "No row passes" in hands.says("#notice"))
         await hands.press("x")
-        await until(hands.pilot, lambda: hands.table.count == 300)
+        await until(hands.pilot, lambda: hands.table.row_count == 300)
 
 
 async def test_rows_shown_are_saved_and_read_back_as_they_stand(rows_file: Path, tmp_path: Path) -> None:
@@ -95,7 +99,7 @@ async def test_what_the_doctor_can_mend_is_mended_and_undone(tmp_path: Path, mon
     async with opened(write_rows(tmp_path / "ill.jsonl", rows)) as hands:
         await dialog(hands, DoctorDialog, "h")
         await hands.press("f", "y")
-        await hands.says_so("markers: 1 row mended")
+        await hands.says_so("markers: 1 row fixed")
         await hands.on_row(5)
         assert hands.here is not None and (hands.here.reasoning, hands.here.output) == ("so it is", "six")
         await hands.press("u")
@@ -130,7 +134,7 @@ async def test_rows_are_counted_with_the_maximum_of_the_train_room(
         hands.app.remember(train={"prompt.max_seq_length": "777"}, model="demo")
         shown = await dialog(hands, StatisticsDialog, "i")
         assert shown._statistics.max_length == 777
-        dataset = hands.room._dataset
+        dataset = hands.room.dataset
         assert dataset is not None and asked == [("statistics", str(rows_file), "demo", 777, dataset.fingerprint)]
 
 
@@ -161,12 +165,12 @@ async def test_what_is_unclear_about_the_columns_is_said(tmp_path: Path) -> None
 
 
 async def test_a_source_that_changes_or_vanishes_is_said(rows_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.data.screen.WATCH_EVERY", 0.05)
+    monkeypatch.setattr("tui.data.screen.CHECK_SOURCE_EVERY", 0.05)
     async with opened(rows_file) as hands:
         await hands.press("down")
         os.utime(rows_file, (1, 1))
-        await until(hands.pilot, lambda: "was changed since" in hands.says("#said"))
+        await until(hands.pilot, lambda: "the source has changed" in hands.says("#said"))
         os.unlink(rows_file)
-        await until(hands.pilot, lambda: "rows.jsonl is gone" in hands.says("#said"))
+        await until(hands.pilot, lambda: "rows.jsonl no longer exists" in hands.says("#said"))
         await hands.press("down")
         await hands.on_row(2)  # what was read stays readable

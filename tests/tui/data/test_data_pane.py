@@ -116,7 +116,7 @@ async def test_hits_are_pointed_out_in_table_and_row(tmp_path: Path) -> None:
             if segment.style is not None and segment.style.underline
         ]
         assert marked == ["立山"]
-        await until(hands.pilot, lambda: "1 hit" in seen(hands))
+        await until(hands.pilot, lambda: "1 match" in seen(hands))
         in_pane = [segment for y in range(hands.pane.size.height) for segment in hands.pane.render_line(y)]
         assert [segment.text for segment in in_pane if segment.style is not None and segment.style.underline] == [
             "立山"

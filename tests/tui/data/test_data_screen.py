@@ -16,8 +16,9 @@ from tests.support.rooms import row, until, write_rows
 from tui.common.help_screen import HelpScreen
 from tui.data.dialogs.open_data import OpenDialog
 from tui.data.dialogs.problems import ProblemsDialog
+from tui.data.row_pages import PAGE
 from tui.data.widgets.hits import fit
-from tui.data.widgets.rows_table import EMPTY, PAGE, RowsTable
+from tui.data.widgets.rows_table import EMPTY, RowsTable
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -99,16 +100,16 @@ async def test_a_row_is_kept_while_filters_allow_it_and_found_again(rows_file: P
 async def test_search_is_live_enter_keeps_and_escape_drops(rows_file: Path) -> None:
     async with opened(rows_file, (80, 24)) as hands:
         search = hands.room.query_one("#search", Input)
-        assert not hands.room.searching and not search.cursor_blink
+        assert not hands.room.search_bar.is_open and not search.cursor_blink
         await hands.press("slash", *"一を足")
         await hands.shown(150)
         await hands.press("enter")
-        assert not hands.room.searching and hands.table.has_focus and "/一を足" in hands.says("#status")
+        assert not hands.room.search_bar.is_open and hands.table.has_focus and "/一を足" in hands.says("#status")
         await hands.press("slash", *"lx")  # letters are text here, not actions
         assert search.value.endswith("lx")
         await hands.press("escape")
         await until(hands.pilot, lambda: "shown" not in hands.says("#status"))
-        assert search.value == "" and not hands.room.searching
+        assert search.value == "" and not hands.room.search_bar.is_open
 
 
 async def test_an_empty_selection_says_how_to_get_out(rows_file: Path) -> None:
@@ -119,7 +120,7 @@ async def test_an_empty_selection_says_how_to_get_out(rows_file: Path) -> None:
         await hands.press("down", "enter", "a", "d", "y", "f", "e", "space")  # nothing to act on, nothing happens
         await hands.press("x")
         await until(hands.pilot, lambda: hands.table.display)
-        assert hands.table.count == 450
+        assert hands.table.row_count == 450
 
 
 @pytest.mark.parametrize(("size", "at_once"), zip(SIZES, (False, True), strict=True))
@@ -157,7 +158,7 @@ async def test_pages_beyond_the_first_arrive(rows_file: Path) -> None:
         assert hands.table.row_at(PAGE) is None
         await hands.press("G")
         await hands.on_row(449)
-        await until(hands.pilot, lambda: not hands.table.missing())
+        await until(hands.pilot, lambda: not hands.table.missing_pages())
         await until(hands.pilot, lambda: hands.app.session.row == 449)
 
 
@@ -174,7 +175,7 @@ async def test_bad_rows_are_counted_named_and_listed(tmp_path: Path) -> None:
     path = tmp_path / "mixed.jsonl"
     path.write_text(json.dumps(row(0)) + "\n[1]\nno json [/] \x1b[31m\n" + json.dumps(row(1)) + "\n", encoding="utf-8")
     async with opened(path, (80, 24)) as hands:
-        assert hands.table.count == 2
+        assert hands.table.row_count == 2
         assert "2 rows could not be read" in hands.says("#said") and "row 2" in hands.says("#said")
         await hands.press("p")
         dialog = hands.app.screen
@@ -193,7 +194,7 @@ async def test_what_cannot_be_opened_stands_on_the_screen_and_o_opens_another(ro
         await hands.press("o")
         hands.app.screen.query_one("#source", Input).value = str(rows_file)
         await hands.press("enter")
-        await until(hands.pilot, lambda: hands.table.display and hands.table.count == 450)
+        await until(hands.pilot, lambda: hands.table.display and hands.table.row_count == 450)
         assert hands.app.session.data == str(rows_file)
 
 
