@@ -78,7 +78,7 @@ class EditSession:
             if editor is not None:
                 await asyncio.to_thread(editor.close)
 
-    async def apply(self, edit: Callable[[Editor], T]) -> T:
+    async def make_edit(self, edit: Callable[[Editor], T]) -> T:
         """Run `edit` in a thread, after the edits before it, and show the data set it leaves."""
         async with self._lock:
             dataset = self._port.dataset
@@ -124,28 +124,28 @@ class EditSession:
 
     async def change_field(self, index: int, field: str, text: str) -> EditResult:
         """Replace one field of the row `index`."""
-        await self.apply(lambda editor: editor.change(index, {field: text}))
+        await self.make_edit(lambda editor: editor.change(index, {field: text}))
         return EditResult(f"Row {index:,}: {field} changed; {_undo_key()} undoes it.", index)
 
     async def add_row(self, row: Row, after: int | None) -> EditResult:
         """A new row behind the row `after`; at the end where None."""
-        index = await self.apply(lambda editor: editor.add(row, after=after))
+        index = await self.make_edit(lambda editor: editor.add(row, after=after))
         return _added(index)
 
     async def duplicate_row(self, index: int) -> EditResult:
         """The same row once more, behind itself."""
-        return _added(await self.apply(lambda editor: editor.duplicate(index)))
+        return _added(await self.make_edit(lambda editor: editor.duplicate(index)))
 
     async def delete_row(self, index: int, next_index: int) -> EditResult:
         """next_index: the row to go to afterwards."""
-        await self.apply(lambda editor: editor.delete([index]))
+        await self.make_edit(lambda editor: editor.delete([index]))
         return EditResult(f"Row {index:,} deleted; {_undo_key()} restores it.", next_index)
 
     # -- many rows --
 
     async def change_rows(self, bulk: Bulk, indices: np.ndarray[Any, np.dtype[np.int64]]) -> EditResult:
         """Apply one change to all the rows `indices`, as one edit."""
-        words = await self.apply(lambda editor: _change_rows(editor, bulk, indices))
+        words = await self.make_edit(lambda editor: _change_rows(editor, bulk, indices))
         return EditResult(f"{words}; {_undo_key()} undoes it.")
 
     async def fix_rows(self, group: Group) -> EditResult:
@@ -156,7 +156,7 @@ class EditSession:
             fix = plan(editor.dataset, group)
             return apply(editor, fix), fix.left
 
-        fixed, left = await self.apply(fix_group)
+        fixed, left = await self.make_edit(fix_group)
         rest = f"; {left:,} left to fix by hand" if left else ""
         words = f"{safe_line(group.title, 100)}: {_rows(fixed)} fixed{rest}; {_undo_key()} undoes it."
         return EditResult(words, int(group.indices[0]) if fixed else None)
@@ -164,13 +164,13 @@ class EditSession:
     # -- back and forth --
 
     async def undo(self) -> EditResult:
-        step = await self.apply(lambda editor: editor.undo())
+        step = await self.make_edit(lambda editor: editor.undo())
         if step is None:
             return EditResult("There is nothing to undo.")
         return EditResult(f"Undone: {safe_line(step.words, 120)}; {key_of('data.redo')} redoes it.", _row_of(step))
 
     async def redo(self) -> EditResult:
-        step = await self.apply(lambda editor: editor.redo())
+        step = await self.make_edit(lambda editor: editor.redo())
         if step is None:
             return EditResult("There is nothing to redo.")
         return EditResult(f"Redone: {safe_line(step.words, 120)}; {_undo_key()} undoes it.", _row_of(step))

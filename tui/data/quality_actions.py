@@ -86,8 +86,8 @@ class QualityActions:
     def finding_by(self, by: int) -> None:
         """To the next finding (by 1) or the previous one (by -1)."""
         if not self._walk.kind:
-            doctor, following, previous = map(key_of, ("data.doctor", "data.next_finding", "data.last_finding"))
-            self._room.say(f"{doctor} runs the doctor; {following} and {previous} then go through what it finds.")
+            keys = f"{key_of('data.next_finding')} and {key_of('data.last_finding')}"
+            self._room.say(f"{key_of('data.doctor')} runs the doctor; {keys} then go through what it finds.")
         else:
             self._go_to_finding(self._walk.next_finding(self._room.queries.anchor, by))
 

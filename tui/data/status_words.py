@@ -32,10 +32,10 @@ def row_count_words(total: int, shown: int, share: float, filters: Filters, coun
         parts.append(Content.styled(f" · shown {shown:,}", "bold $accent"))
     # the filters come before the counts, which may not fit
     parts += [Content.styled(f" · {words}", "bold $accent") for words in _filter_words(filters)]
-    for column, action in (("syslang", "data.language"), ("sysflag", "data.flag")):
+    for column, key in (("syslang", key_of("data.language")), ("sysflag", key_of("data.flag"))):
         values = counts.get(column, [])
         if values and not getattr(filters, column):
-            words = f" · {key_of(action)} {_value_words(values)}"
+            words = f" · {key} {_value_words(values)}"
             parts.append(Content.styled(words, "$text-muted"))
     if filters != Filters():
         parts.append(Content.styled(f" · {key_of('data.clear')} shows all", "$text-muted"))
