@@ -159,7 +159,7 @@ class EditActions:
         from tui.data.dialogs.difference import DifferenceDialog
 
         room = self._room
-        row, dataset = room.rows.row, room.queries.shown
+        row, dataset = room.rows.row, room.queries.shown_dataset
         if row is None or dataset is None:
             room.say(NO_ROW_WORDS)
         elif not dataset.changes or not dataset.changed(row.index):

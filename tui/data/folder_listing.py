@@ -19,7 +19,8 @@ from core.data.locate.source_files import FORMATS, OURS, PACKED, TEXT, format_of
 
 MATCHES = 200  # files of a glob that are listed
 MANY = 5000  # entries above which a folder is read without sizes, natural order and splits: within a second
-FOLDER, UNKNOWN = -1, -2  # in place of a size
+FOLDER = -1  # in place of a size
+UNKNOWN = -2
 SAVED = "a saved data set"
 _METADATA = frozenset({"dataset_dict.json", "dataset_info.json", "state.json"})  # written by datasets; no rows
 _GLOB = re.compile(r"[*?[]")

@@ -1,4 +1,4 @@
-"""Asks a data set which rows to show, in threads of its port. Knows no widget.
+"""Asks a data set which rows to show, in threads. Knows no widget.
 
 A newer query ends an older one, and a search shows what it has found so far. While a source is still being imported,
 its first rows are shown and the query waits until the whole data set is there.
@@ -46,18 +46,22 @@ class Answer(NamedTuple):
     """The pages around the cursor, by page number, so that they are drawn with the answer."""
 
 
-class QueryPort(Protocol):
-    """What the runner needs of the screen."""
-
-    @property
-    def cursor_position(self) -> int:
-        """Position of the cursor in the rows shown, from 0."""
+class AppThreads(Protocol):
+    """Threads beside the one of the app."""
 
     def run_in_thread(self, group: str, work: Callable[[IsCancelled], None], exclusive: bool = True) -> None:
         """Run `work` in a thread. exclusive: earlier work of the group is cancelled."""
 
     def call_in_app(self, function: Callable[..., None], *arguments: object) -> None:
         """Call the function in the app's thread, from a thread, and wait for it."""
+
+
+class QueryPort(Protocol):
+    """Where the runner shows what it found."""
+
+    @property
+    def cursor_position(self) -> int:
+        """Position of the cursor in the rows shown, from 0."""
 
     def missing_pages(self) -> list[int]:
         """Numbers of the pages in sight that are not loaded."""
@@ -96,11 +100,12 @@ class _Query(NamedTuple):
 class QueryRunner:
     """Holds the data set that is asked, the last query and its answer."""
 
-    def __init__(self, port: QueryPort) -> None:
+    def __init__(self, port: QueryPort, threads: AppThreads) -> None:
         self._port = port
+        self._threads = threads
         self.dataset: DataSet | None = None
         """The data set that queries go to."""
-        self.shown: DataSet | None = None
+        self.shown_dataset: DataSet | None = None
         """The data set whose rows are on the screen: after an edit, for a moment, not yet `dataset`."""
         self.filters = Filters()
         """The last query."""
@@ -151,7 +156,7 @@ class QueryRunner:
         """Forget the data set and what was asked of it."""
         if self.dataset is not None:
             self.dataset.interrupt()
-        self.dataset = self.shown = self.selection = None
+        self.dataset = self.shown_dataset = self.selection = None
         self.value_counts = {}
         self._counted_dataset = self._answered = None
 
@@ -169,7 +174,7 @@ class QueryRunner:
         if dataset.ready:
             dataset.interrupt()
             self._start(dataset, filters, to_end)
-        elif self.shown is not dataset:  # also where its exact length has come since
+        elif self.shown_dataset is not dataset:  # also where its exact length has come since
             self._start(dataset, Filters(), to_end)
 
     async def ask_again(self, anchor: int | None = None) -> None:
@@ -193,19 +198,19 @@ class QueryRunner:
             is_whole=is_repeat or not dataset.ready,
             to_end=to_end,
         )
-        self._port.run_in_thread("select", partial(self._answer_in_thread, query))
+        self._threads.run_in_thread("select", partial(self._answer_in_thread, query))
 
     def _answer_in_thread(self, query: _Query, is_cancelled: IsCancelled) -> None:
         try:
             self._search(query, is_cancelled)
             dataset = query.dataset
             if dataset.ready and self._counted_dataset is not dataset and not is_cancelled():
-                self._port.call_in_app(self._take_value_counts, dataset, dataset.facets())
+                self._threads.call_in_app(self._take_value_counts, dataset, dataset.facets())
         except Exception as error:  # whatever a source does to its reader, it is shown, and the app stays
             from core.data.search.row_query import Interrupted
 
             if not is_cancelled() and not isinstance(error, Interrupted):
-                self._port.call_in_app(self._take_refusal, query, readable(error, query.dataset.name))
+                self._threads.call_in_app(self._take_refusal, query, readable(error, query.dataset.name))
 
     def _search(self, query: _Query, is_cancelled: IsCancelled) -> None:
         is_shown = has_cursor = False
@@ -218,7 +223,7 @@ class QueryRunner:
                 continue
             if is_partial and not len(selection):  # the rows shown before stay until there is one to show
                 shown_at = time.monotonic()
-                self._port.call_in_app(self._take_progress, query, selection.share)
+                self._threads.call_in_app(self._take_progress, query, selection.share)
                 continue
             cursor = None if has_cursor else _cursor_position(query, selection)
             has_cursor = has_cursor or cursor is not None
@@ -226,7 +231,7 @@ class QueryRunner:
                 cursor = min(max(query.fallback, 0), max(len(selection) - 1, 0))
             pages = pages_around(selection, cursor) if len(selection) and cursor is not None else {}
             answer = Answer(query.dataset, query.filters, selection, cursor, pages)
-            self._port.call_in_app(self._take_answer, query, answer, is_shown)
+            self._threads.call_in_app(self._take_answer, query, answer, is_shown)
             is_shown, shown_at = True, time.monotonic()
 
     def _take_answer(self, query: _Query, answer: Answer, is_later: bool) -> None:
@@ -234,7 +239,7 @@ class QueryRunner:
         dataset, selection = answer.dataset, answer.selection
         if dataset is not self.dataset or (dataset.ready and answer.filters != self.filters):
             return  # a newer query is on its way
-        self.shown, self.selection = dataset, selection
+        self.shown_dataset, self.selection = dataset, selection
         self._answered = answer.filters if selection.share >= 1 else None
         if self.anchor == TOP and answer.pages:
             self.anchor = next(iter(answer.pages.values()))[0].index
@@ -268,15 +273,15 @@ class QueryRunner:
         if missing:
             self._is_fetching = True
             fetch = partial(self._fetch_in_thread, self.selection, missing[0])
-            self._port.run_in_thread("pages", fetch, exclusive=False)
+            self._threads.run_in_thread("pages", fetch, exclusive=False)
 
     def _fetch_in_thread(self, selection: Selection, page: int, is_cancelled: IsCancelled) -> None:
         try:
             rows = selection.page(page * PAGE, PAGE)
         except Exception as error:  # the source may have gone; it is shown, and the app stays
-            self._port.call_in_app(self._take_read_error, selection, error)
+            self._threads.call_in_app(self._take_read_error, selection, error)
         else:
-            self._port.call_in_app(self._take_page, selection, page, rows)
+            self._threads.call_in_app(self._take_page, selection, page, rows)
 
     def _take_page(self, selection: Selection, page: int, rows: list[Row]) -> None:
         self._is_fetching = False
@@ -295,7 +300,7 @@ class QueryRunner:
         """Tell `then` the position of the row `index` in the rows shown, None where it is not among them. Nothing is
         told where other rows are shown by then."""
         if self.selection is not None:
-            self._port.run_in_thread("go to", partial(self._find_in_thread, self.selection, index, then))
+            self._threads.run_in_thread("go to", partial(self._find_in_thread, self.selection, index, then))
 
     def _find_in_thread(
         self, selection: Selection, index: int, then: Callable[[int | None], None], is_cancelled: IsCancelled
@@ -306,7 +311,7 @@ class QueryRunner:
             if selection is self.selection:
                 then(position)
 
-        self._port.call_in_app(tell)
+        self._threads.call_in_app(tell)
 
 
 def _selections(query: _Query) -> Iterable[Selection]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -18,7 +17,7 @@ from core.data.filters import Filters
 from tui.actions import key_of
 from tui.common.app_interface import House
 from tui.common.key_bar import KeyBar
-from tui.data.query_runner import TOP, Answer, IsCancelled, QueryRunner
+from tui.data.query_runner import TOP, Answer, AppThreads, QueryRunner
 from tui.data.status_words import row_count_words, waiting_words
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ WAIT_FOR_IMPORT = frozenset(
 )  # actions that are dim while a source is imported
 
 
-class QueryRoom(Protocol):
+class QueryRoom(AppThreads, Protocol):
     """What the view needs of the screen."""
 
     rows: RowsView
@@ -60,12 +59,6 @@ class QueryRoom(Protocol):
     def fail(self, source: str, error: SuironError) -> None:
         """The source cannot be read (any more): its rows go, the reason stays."""
 
-    def run_in_thread(self, group: str, work: Callable[[IsCancelled], None], exclusive: bool = True) -> None:
-        """Run `work` in a thread. exclusive: earlier work of the group is cancelled."""
-
-    def call_in_app(self, function: Callable[..., None], *arguments: object) -> None:
-        """Call the function in the app's thread, from a thread, and wait for it."""
-
 
 class QueryView:
     """The port of the query runner."""
@@ -73,7 +66,7 @@ class QueryView:
     def __init__(self, room: QueryRoom) -> None:
         self._room = room
         self._import_share: float | None = None  # of the source, while it is imported
-        self.queries = QueryRunner(self)
+        self.queries = QueryRunner(self, room)
         """The open data set and the rows that were asked for."""
 
     # -- queries --
@@ -143,12 +136,6 @@ class QueryView:
     @property
     def cursor_position(self) -> int:
         return self._room.rows.table.cursor
-
-    def run_in_thread(self, group: str, work: Callable[[IsCancelled], None], exclusive: bool = True) -> None:
-        self._room.run_in_thread(group, work, exclusive)
-
-    def call_in_app(self, function: Callable[..., None], *arguments: object) -> None:
-        self._room.call_in_app(function, *arguments)
 
     def missing_pages(self) -> list[int]:
         return self._room.rows.table.missing_pages()

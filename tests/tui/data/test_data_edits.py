@@ -188,7 +188,7 @@ async def test_another_process_that_edits_is_named_and_reading_goes_on(rows_file
             await until(user.pilot, lambda: "Not kept" in trouble(screen))
             assert user.app.screen is screen
             await user.press("escape", "escape", "d")
-            await until(user.pilot, lambda: any(told.title == "Not done" for told in user.app._notifications))
+            await until(user.pilot, lambda: any(note.title == "Not done" for note in user.app._notifications))
             await user.press("down")
             await user.until_on_row(1)
             assert user.table.row_count == 450
@@ -243,7 +243,7 @@ def suspended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("suspended")
-async def test_a_field_is_written_in_the_persons_own_editor(
+async def test_a_field_is_written_in_the_users_own_editor(
     rows_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = tmp_path / "seen"
@@ -255,8 +255,8 @@ async def test_a_field_is_written_in_the_persons_own_editor(
         await user.press("tab", "tab", "E")
         await user.until_said("Row 0: reasoning changed")
         assert user.row is not None and user.row.reasoning == "0 + 1 = 1.\ntwo\n\nlines"
-        told = seen.read_text(encoding="utf-8")
-        assert told.startswith("-rw-------") and told.endswith("0 + 1 = 1.\n")
+        content = seen.read_text(encoding="utf-8")
+        assert content.startswith("-rw-------") and content.endswith("0 + 1 = 1.\n")
         folder = folders.home() / "editing"
         assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700 and not list(folder.iterdir())
         monkeypatch.setenv("EDITOR", script(tmp_path / "nothing.sh", "true"))
@@ -280,7 +280,7 @@ async def test_an_editor_that_fails_is_named_and_the_row_stays(
     monkeypatch.setenv("EDITOR", script(tmp_path / "ed.sh", editor))
     async with opened(rows_file) as user:
         await user.press("tab", "tab", "E")
-        await until(user.pilot, lambda: any(words in told.message for told in user.app._notifications))
+        await until(user.pilot, lambda: any(words in note.message for note in user.app._notifications))
         assert user.row is not None and user.row.reasoning == "0 + 1 = 1."
         files = list((folders.home() / "editing").iterdir())
         if left is not None:
@@ -292,7 +292,7 @@ async def test_a_missing_editor_is_named(rows_file: Path, monkeypatch: pytest.Mo
     async with opened(rows_file) as user:
         await user.press("E")
         await until(
-            user.pilot, lambda: any("no program no-such-editor" in told.message for told in user.app._notifications)
+            user.pilot, lambda: any("no program no-such-editor" in note.message for note in user.app._notifications)
         )
 
 
@@ -305,7 +305,7 @@ async def test_where_edits_are_kept_is_said_where_they_do_not_lie_beside_the_dat
         await user.press("d")
         await until(
             user.pilot,
-            lambda: any("Nothing can be written beside" in told.message for told in user.app._notifications),
+            lambda: any("Nothing can be written beside" in note.message for note in user.app._notifications),
         )
         await until(user.pilot, lambda: user.table.row_count == 4)
     assert "edits.jsonl" in names_under(folders.home()) and names_under(tmp_path) == {"rows.jsonl"}

@@ -51,7 +51,7 @@ async def test_a_condition_in_sql_and_one_that_is_wrong(rows_file: Path, size: t
         assert "where output = '12'" in user.reads("#status")
         await user.press("w", "end", *" and nonsense", "enter")
         await until(user.pilot, lambda: user.room.query_one("#where-trouble", Static).display and where.has_focus)
-        assert user.room.condition_bar.is_open and where.value.endswith("nonsense")  # there to be mended
+        assert user.room.condition_bar.is_open and where.value.endswith("nonsense")  # there to be corrected
         assert "nonsense" in user.reads("#where-trouble") and user.app.session.filters.where == "output = '12'"
         await user.press(*["backspace"] * len(" and nonsense"), "enter")
         await until(user.pilot, lambda: not user.room.condition_bar.is_open)

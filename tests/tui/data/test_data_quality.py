@@ -90,7 +90,7 @@ async def test_the_doctor_leads_to_its_rows_one_by_one(tmp_path: Path) -> None:
         assert user.app.session.filters in (Filters(), Filters(text="plus"))
 
 
-async def test_what_the_doctor_can_mend_is_mended_and_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_the_doctor_can_fix_is_fixed_and_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [row(index) for index in range(12)]
     rows[5]["output"] = "<think>so it is</think>six"
     rows[5]["reasoning"] = ""

@@ -86,7 +86,7 @@ class ScriptedPort:
 def opened(data: ScriptedData, row: int = 0, filters: Filters = ALL_ROWS) -> tuple[QueryRunner, ScriptedPort]:
     """A runner whose first query waits in its port."""
     port = ScriptedPort()
-    runner = QueryRunner(port)
+    runner = QueryRunner(port, port)
     assert not runner.open_dataset(typed(data), filters, row)
     runner.ask(filters)
     return runner, port
@@ -113,7 +113,7 @@ def test_the_first_answer_has_the_cursor_on_its_row_and_the_pages_around_it() ->
     port.run_jobs()
     (answer,) = port.answers
     assert answer.cursor == PAGE * 3 + 190 and list(answer.pages) == [3, 4]
-    assert runner.share == 1.0 and runner.shown is runner.dataset
+    assert runner.share == 1.0 and runner.shown_dataset is runner.dataset
     assert port.counts_shown == 1 and runner.value_counts["syslang"] == [("English", MILLION)]
 
 
@@ -184,7 +184,7 @@ def test_an_answer_about_another_data_set_is_not_shown() -> None:
     runner, port = opened(ScriptedData("big.jsonl"))
     runner.close_dataset()
     port.run_jobs()
-    assert not port.answers and runner.shown is None and not runner.value_counts
+    assert not port.answers and runner.shown_dataset is None and not runner.value_counts
 
 
 def test_after_an_edit_the_cursor_keeps_its_position_where_its_row_is_gone() -> None:
