@@ -1,4 +1,4 @@
-"""The data room from the user's hands: what the tests of that room share."""
+"""The Data room as its user has it: what the tests of that room share."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tui.data.widgets.rows_table import RowsTable
 SIZES = [(80, 24), (120, 40)]
 
 
-class Hands:
-    """The room, and what a person sees of it."""
+class RoomUser:
+    """Presses keys in the room, and reads what it shows."""
 
     def __init__(self, pilot: Pilot[None]) -> None:
         self.pilot = pilot
@@ -33,39 +33,45 @@ class Hands:
         self.pane = room.query_one(RowPane)
 
     def lines(self) -> list[str]:
+        """The table, line by line."""
         return [self.table.render_line(y).text for y in range(self.table.size.height)]
 
-    def says(self, id: str) -> str:
+    def reads(self, id: str) -> str:
+        """The words of a Static."""
         return str(self.room.query_one(id, Static).visual)
 
     @property
-    def here(self) -> Row | None:
+    def row(self) -> Row | None:
+        """The row under the cursor."""
         return self.table.row_at(self.table.cursor)
-
-    async def says_so(self, *words: str) -> None:
-        """Until the last line has said all of these."""
-        await until(self.pilot, lambda: all(word in self.says("#said") for word in words))
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
 
-    async def shown(self, count: int) -> None:
-        await until(self.pilot, lambda: f"shown {count:,}" in self.says("#status"))
+    async def until_said(self, *words: str) -> None:
+        """Until the message line has all of these words."""
+        await until(self.pilot, lambda: all(word in self.reads("#said") for word in words))
 
-    async def on_row(self, index: int) -> None:
-        await until(self.pilot, lambda: self.here is not None and self.here.index == index)
+    async def until_shown(self, count: int) -> None:
+        """Until so many rows are shown."""
+        await until(self.pilot, lambda: f"shown {count:,}" in self.reads("#status"))
+
+    async def until_on_row(self, index: int) -> None:
+        """Until the cursor is on the row."""
+        await until(self.pilot, lambda: self.row is not None and self.row.index == index)
 
 
 @asynccontextmanager
-async def opened(source: str | Path | None, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Hands]:
+async def opened(source: str | Path | None, size: tuple[int, int] = (120, 40)) -> AsyncIterator[RoomUser]:
+    """The app on a source, once its rows or the reason why there are none are shown."""
     app = SuironApp(str(source) if source is not None else None)
     async with app.run_test(size=size) as pilot:
-        hands = Hands(pilot)
+        user = RoomUser(pilot)
         await until(
             pilot,
-            lambda: (hands.says("#status") and (hands.table.size.width or not hands.table.display)) or app.data_error,
+            lambda: (user.reads("#status") and (user.table.size.width or not user.table.display)) or app.data_error,
         )
-        yield hands
+        yield user
 
 
 def type_at_once(app: SuironApp, *keys: str) -> None:

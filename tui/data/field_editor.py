@@ -1,7 +1,7 @@
-"""The screen in which one field of a row is written. Knows no data set: it hands the text to `keep`, and stays until
-that has worked.
+"""The screen in which one field of a row is edited. Knows no data set: it hands the text to `keep`, and stays open
+until that has worked.
 
-Nothing that was typed is dropped in passing: a text that cannot be kept stays here with the reason, and Esc asks before
+Nothing that was typed is lost by accident: a text that cannot be kept stays here with the reason, and Esc asks before
 it drops one.
 """
 
@@ -28,13 +28,15 @@ from tui.data.widgets.field_area import FieldArea
 if TYPE_CHECKING:
     from core.data.editing.drafts import Draft
 
-Keep = Callable[[str], Awaitable[SuironError | None]]  # keeps the text; gives the reason where it could not
-LONGEST = 100_000  # characters: wrapping more than that in an editor holds up the screen
-COUNT_AFTER = 0.3  # seconds between two counts while a person types
+KeepText = Callable[[str], Awaitable[SuironError | None]]
+"""Keeps the text; returns the reason where it could not."""
+
+MAX_CHARACTERS = 100_000  # wrapping more than that in an editor blocks the screen
+COUNT_AFTER = 0.3  # seconds between two counts while the user types
 
 
 class WritingScreen(ModalScreen[bool]):
-    """What the editor and the form of a new row share. Gives True where something was kept."""
+    """What the editor and the form of a new row share. Returns True where something was kept."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("editor")
     DEFAULT_CSS = """
@@ -53,17 +55,17 @@ class WritingScreen(ModalScreen[bool]):
 
     @property
     def unsaved(self) -> bool:
-        """Whether something stands here that is kept nowhere."""
+        """Whether there is text here that is not kept anywhere."""
         raise NotImplementedError
 
     async def _keep(self) -> SuironError | None:
         raise NotImplementedError
 
     async def action_keep(self) -> None:
-        """Keep what was written, then close. What cannot be kept stays."""
+        """Keep the text, then close. Text that cannot be kept stays."""
         error = await self._keep() if self.unsaved else None
         if error is None:
-            self._leave(True)
+            self._close(True)
         else:
             self.say(f"Not kept: {error}")
 
@@ -72,14 +74,14 @@ class WritingScreen(ModalScreen[bool]):
             self._asked = True
             self.say(f"Not kept yet. {key_of('editor.keep')} keeps it; {key_of('editor.close')} again drops it.")
         else:
-            self._leave(False)
+            self._close(False)
 
-    def _leave(self, kept: bool) -> None:
-        """The person has decided about what stands here."""
+    def _close(self, kept: bool) -> None:
+        """The user has decided about the text."""
         self.dismiss(kept)
 
     @on(TextArea.Changed)
-    def _written(self) -> None:
+    def _ask_anew(self) -> None:
         if self._asked:
             self._asked = False
             self.say("")
@@ -92,15 +94,16 @@ class WritingScreen(ModalScreen[bool]):
 
 
 class FieldEditor(WritingScreen):
-    """title: the row and the field; text: as it is in the row, foreign; draft: takes what stands here when the app
-    ends, and may hold some."""
+    """The editor of one field."""
 
-    def __init__(self, title: str, text: str, keep: Keep, draft: Draft | None = None) -> None:
+    def __init__(self, title: str, text: str, keep: KeepText, draft: Draft | None = None) -> None:
+        """title: the row and the field; text: as in the row, foreign; draft: keeps the text when the app ends, and may
+        hold one from the last time."""
         super().__init__()
         self._title, self._editable, self._keep_text, self._draft = title, EditableText(text), keep, draft
-        self._before = draft.read() if draft is not None else None  # a small file, once
-        self._area = FieldArea(self._editable.shown if self._before is None else self._before)
-        self._left = False
+        self._drafted = draft.read() if draft is not None else None  # a small file, once
+        self._area = FieldArea(self._editable.shown if self._drafted is None else self._drafted)
+        self._is_decided = False
         self._counting: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -116,21 +119,21 @@ class FieldEditor(WritingScreen):
         self._count()
         if self._editable.losses:
             self.say(". ".join(self._editable.losses) + " once you keep a change.")
-        if self._before is not None:
+        if self._drafted is not None:
             keep, close = key_of("editor.keep"), key_of("editor.close")
             self.say(f"This is what you were writing when Suiron ended. {keep} keeps it; {close} twice drops it.")
 
     def on_unmount(self) -> None:
-        """The connection may be lost: what was written waits for its field to be opened again."""
-        if self._draft is not None and not self._left and self.unsaved:
+        """The connection may be lost: the text waits for its field to be opened again."""
+        if self._draft is not None and not self._is_decided and self.unsaved:
             with suppress(OSError):
                 self._draft.write(self._area.text)
 
-    def _leave(self, kept: bool) -> None:
-        self._left = True
+    def _close(self, kept: bool) -> None:
+        self._is_decided = True
         if self._draft is not None:
             self._draft.drop()
-        super()._leave(kept)
+        super()._close(kept)
 
     @property
     def unsaved(self) -> bool:
@@ -149,6 +152,8 @@ class FieldEditor(WritingScreen):
         text = self._area.text
         lines = text.count("\n") + 1
         changed = text != self._editable.shown
-        words = f"{len(text):,} character{'s' if len(text) != 1 else ''} · {lines:,} line{'s' if lines > 1 else ''}{' · changed' if changed else ''}"
+        words = f"{len(text):,} character{'s' if len(text) != 1 else ''} · {lines:,} line{'s' if lines > 1 else ''}"
+        if changed:
+            words += " · changed"
         title = Content.styled(self._title, "bold") + Content.styled(f"  {words}", "$text-muted")
         self.query_one(".title", Static).update(title, layout=False)

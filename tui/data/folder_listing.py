@@ -1,7 +1,7 @@
-"""What of a folder a person can open, and what completes a path typed by hand. Reads folders, opens no data file; knows
-nothing of screens.
+"""What can be opened in a folder, and how a path typed by hand is completed. Reads folders and opens no data file.
+Knows no widget.
 
-All that reads the disk is meant for a thread: a folder may lie on a network or hold a hundred thousand names.
+What reads the disk is called in a thread: a folder may be on a network or hold a hundred thousand names.
 """
 
 from __future__ import annotations
@@ -19,20 +19,24 @@ from core.data.formats.table import format_of_file
 from core.data.locate.shards import group_by_split, in_natural_order
 from core.data.locate.source_files import SIDECAR_SUFFIX
 
-MATCHES = 200  # files of a glob that are named
-MANY = 5000  # files of a folder from which on it is read in a second: no sizes, plain order, no look for splits
-FOLDER, UNKNOWN = -1, -2
+MATCHES = 200  # files of a glob that are listed
+MANY = 5000  # entries above which a folder is read without sizes, natural order and splits: within a second
+FOLDER = -1  # in place of a size
+UNKNOWN = -2
 SAVED = "a saved data set"
-_ABOUT = frozenset({"dataset_dict.json", "dataset_info.json", "state.json"})  # what datasets writes about it, no rows
+_METADATA = frozenset({"dataset_dict.json", "dataset_info.json", "state.json"})  # written by datasets; no rows
 
 
 @dataclass(frozen=True)
 class Entry:
-    """size: bytes, FOLDER or UNKNOWN; when: its last change, seconds since 1970, 0 where it is not known."""
+    """A folder, or a file that can be opened."""
 
     name: str
+    """Without its folder."""
     size: int = FOLDER
+    """Bytes; FOLDER for a folder, UNKNOWN where the folder is large."""
     when: float = 0.0
+    """The last change, seconds since 1970; 0 where it is not known."""
 
     @property
     def is_folder(self) -> bool:
@@ -41,32 +45,37 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """path: the folder, absolute; entries: folders, then files that can be opened, each sorted; whole: what the folder
-    is as one data set, in words, empty where it is none; splits: those it has as one data set; left_out: files of other
-    kinds; trouble: why it could not be read."""
+    """A folder as it was read."""
 
     path: str
+    """The folder, absolute."""
     entries: tuple[Entry, ...] = ()
+    """Folders, then files that can be opened, each sorted."""
     whole: str = ""
+    """What the folder is as one data set, in words; empty where it is none."""
     splits: tuple[str, ...] = ()
+    """The splits of that data set; empty where there is only one."""
     left_out: int = 0
+    """How many files cannot be opened."""
     trouble: str = ""
+    """Why the folder could not be read; empty where it could."""
     lowered: tuple[str, ...] = field(default=(), repr=False)
+    """The names of the entries without case, for `matching`."""
 
     def matching(self, text: str, hidden: bool = False) -> list[Entry]:
-        """Entries whose name begins with `text`, in any case, then those that contain it; names that begin with a dot
-        only when asked for."""
+        """Entries whose name begins with `text`, in any case, then those that contain it. hidden: also names that begin
+        with a dot, which `text` finds only if it begins with one."""
         wanted = text.casefold()
-        first: list[Entry] = []
-        then: list[Entry] = []
+        beginning: list[Entry] = []
+        containing: list[Entry] = []
         for entry, name in zip(self.entries, self.lowered, strict=True):
             if name.startswith(".") and not (hidden or text.startswith(".")):
                 continue
             if name.startswith(wanted):
-                first.append(entry)
+                beginning.append(entry)
             elif wanted in name:
-                then.append(entry)
-        return first + then
+                containing.append(entry)
+        return beginning + containing
 
 
 def openable(name: str) -> bool:
@@ -75,7 +84,7 @@ def openable(name: str) -> bool:
 
 
 def split_path(text: str) -> tuple[str, str]:
-    """What was typed as the folder (up to its last slash) and the beginning of a name in it. `~` alone is a folder."""
+    """The folder that was typed, up to its last slash, and the beginning of a name in it. `~` alone is a folder."""
     head, slash, tail = text.rpartition("/")
     if not slash and tail == "~":
         return "~/", ""
@@ -83,7 +92,7 @@ def split_path(text: str) -> tuple[str, str]:
 
 
 def absolute(head: str, here: str) -> str:
-    """The folder that `head` names, seen from the folder `here`."""
+    """The absolute path of the folder `head`, relative to the folder `here`."""
     return os.path.normpath(absolute_path(head, here))
 
 
@@ -96,18 +105,20 @@ def short(path: str) -> str:
 def read_folder(
     path: str, is_cancelled: Callable[[], bool] = lambda: False, keep: Callable[[str], bool] = openable
 ) -> Listing:
-    """The folder `path`. keep: which files are listed. Trouble becomes words; InterruptedError where it is
-    cancelled."""
+    """Read the folder `path`. keep: which files are listed, by name.
+
+    A folder that cannot be read gives a listing with `trouble`. Raises InterruptedError where it is cancelled.
+    """
     folders: list[str] = []
     kept: list[os.DirEntry[str]] = []
     left_out = 0
     try:
         with os.scandir(path) as found:
-            for place, entry in enumerate(found):
-                if place % 1000 == 0 and is_cancelled():
+            for index, entry in enumerate(found):
+                if index % 1000 == 0 and is_cancelled():
                     raise InterruptedError("another folder was asked for")
                 if _is_folder(entry):
-                    if not entry.name.endswith(SIDECAR_SUFFIX):  # edits and mappings that lie beside the data
+                    if not entry.name.endswith(SIDECAR_SUFFIX):  # edits and mappings kept beside the data
                         folders.append(entry.name)
                 elif keep(entry.name):
                     kept.append(entry)
@@ -117,21 +128,23 @@ def read_folder(
         raise
     except OSError as error:
         return Listing(path, trouble=_trouble(error))
-    many = len(kept) + len(folders) > MANY
-    files = (
-        [Entry(entry.name, UNKNOWN) for entry in kept] if many else [file for entry in kept for file in _file(entry)]
-    )
-    folders.sort(key=str.casefold if many else natural)
-    files.sort(key=(lambda entry: entry.name.casefold()) if many else (lambda entry: natural(entry.name)))
+    if len(kept) + len(folders) > MANY:
+        files = [Entry(entry.name, UNKNOWN) for entry in kept]
+        folders.sort(key=str.casefold)
+        files.sort(key=lambda entry: entry.name.casefold())
+    else:
+        files = [file for entry in kept for file in _file_entry(entry)]
+        folders.sort(key=natural)
+        files.sort(key=lambda entry: natural(entry.name))
     whole, splits = _whole(path, folders, [entry.name for entry in files])
     if whole == SAVED:
-        files = [entry for entry in files if entry.name not in _ABOUT]
+        files = [entry for entry in files if entry.name not in _METADATA]
     entries = (*(Entry(name) for name in folders), *files)
     return Listing(path, entries, whole, splits, left_out, "", tuple(entry.name.casefold() for entry in entries))
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """A key that sorts `part-9` before `part-10`."""
+    """A sort key that puts `part-9` before `part-10`."""
     return [
         (int(part), "") if part.isdecimal() and part.isascii() else (-1, part)
         for part in re.split(r"(\d+)", name.casefold())
@@ -140,7 +153,8 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 def glob_matches(pattern: str, is_cancelled: Callable[[], bool] = lambda: False) -> tuple[list[str], bool]:
-    """The files that a glob names and that can be opened, at most `MATCHES`, and whether there are more."""
+    """The files that a glob matches and that can be opened, at most `MATCHES`, and whether there are more. Raises
+    InterruptedError where it is cancelled."""
     found: list[str] = []
     for path in glob.iglob(os.path.expanduser(pattern), recursive=True):
         if is_cancelled():
@@ -153,13 +167,14 @@ def glob_matches(pattern: str, is_cancelled: Callable[[], bool] = lambda: False)
 
 
 def common_start(names: list[str]) -> str:
-    """What all names begin with."""
+    """The longest beginning that all names share."""
     if not names:
         return ""
     first, last = min(names), max(names)
-    return next(
-        (first[:place] for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), first
-    )
+    for length, (left, right) in enumerate(zip(first, last, strict=False)):
+        if left != right:
+            return first[:length]
+    return first
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -169,17 +184,17 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False  # a link in a circle
 
 
-def _file(entry: os.DirEntry[str]) -> Iterator[Entry]:
+def _file_entry(entry: os.DirEntry[str]) -> Iterator[Entry]:
     try:
-        about = entry.stat()
+        status = entry.stat()
     except OSError:
-        return  # it went meanwhile, or is a link to nowhere
-    yield Entry(entry.name, about.st_size, about.st_mtime)
+        return  # it was removed meanwhile, or is a broken link
+    yield Entry(entry.name, status.st_size, status.st_mtime)
 
 
 def _trouble(error: OSError) -> str:
     if isinstance(error, PermissionError):
-        return "you may not look into this folder"
+        return "no permission to read this folder"
     if isinstance(error, FileNotFoundError):
         return "there is no such folder"
     if isinstance(error, NotADirectoryError):
@@ -188,7 +203,7 @@ def _trouble(error: OSError) -> str:
 
 
 def _whole(path: str, folders: list[str], files: list[str]) -> tuple[str, tuple[str, ...]]:
-    """What the folder is as one data set, in words, and its splits where there are several. As
+    """What the folder is as one data set, in words, and its splits where there are several: the rules by which
     `core.data.locate.source_files` opens it."""
     if os.path.isfile(os.path.join(path, "dataset_dict.json")):
         return SAVED, _saved_splits(path)

@@ -1,51 +1,55 @@
-"""The data room: the rows of a source, looked at, mended and judged. This floor is what stands on the screen, and a
-source that comes and goes.
+"""The Data room: the rows of a source, read, searched, edited and judged.
 
-Below it, each on the one before: `data_rows` (look), `data_asking` and `data_filters` (ask), `data_edits` (mend),
-`data_judge` (all rows at once).
+The screen composes the parts and passes messages between them; each part has a file of its own. Widgets: `RowsView`,
+`SearchBar`, `ConditionBar`, `MessageLine`. Without a widget: `QueryRunner`, `EditSession`. `QueryView` shows answers in
+the widgets. What keys do, with their dialogs: `FilterActions`, `EditActions`, `QualityActions`, `SourceActions`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal
 from textual.content import Content
-from textual.widgets import Input, Label, Static
+from textual.widgets import Static
+from textual.worker import get_current_worker
 
+from core.base.errors import SuironError
 from core.base.row import COLUMNS
 from core.base.safe_text import safe_line
 from core.data.filters import Filters
 from tui.actions import Scope, bindings, key_of
-from tui.data.judging import Judging
-from tui.data.rows import WIDE
-from tui.data.source_watch import what_happened
-from tui.data.status_words import change_words, problem_words
-from tui.data.widgets.row_pane import RowPane
+from tui.common.room import Room
+from tui.data.edit_actions import EditActions
+from tui.data.edit_session import EditSession
+from tui.data.filter_actions import FilterActions
+from tui.data.quality_actions import QualityActions
+from tui.data.query_runner import IsCancelled
+from tui.data.query_view import QueryView
+from tui.data.source_actions import SourceActions
+from tui.data.source_changes import source_change_words
+from tui.data.status_words import idle_words, open_failure_words
+from tui.data.widgets.condition_bar import ConditionBar
+from tui.data.widgets.message_line import MessageLine, Say
 from tui.data.widgets.rows_table import RowsTable
-from tui.messages import DataFailed, DataOpened, DataOpening
+from tui.data.widgets.rows_view import WIDE, RowsView
+from tui.data.widgets.search_bar import SearchBar
+from tui.messages import AskRow, DataFailed, DataOpened, DataOpening, ModelChosen
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
 
-
-WATCH_EVERY = 5.0  # seconds between two looks whether the source is still what it was
-
-
-class Line(Input):
-    """One line for what is searched for or asked; its cursor stands still."""
-
-    def __init__(self, value: str, placeholder: str, *, id: str, select_on_focus: bool = True) -> None:
-        super().__init__(value, placeholder=placeholder, id=id, compact=True, select_on_focus=select_on_focus)
-        self.cursor_blink = False
+CHECK_SOURCE_EVERY = 5.0  # seconds between two looks whether the source is still what it was
 
 
-class DataScreen(Judging):
-    """Every key of the room stands in `tui.actions`; what each does, on one of the floors."""
+class DataScreen(Room):
+    """Every key of the room is in `tui.actions`; its action here passes it on."""
 
     SCOPE: ClassVar[Scope] = "data"
     BINDINGS: ClassVar[list[BindingType]] = bindings("data")
@@ -54,187 +58,346 @@ class DataScreen(Judging):
 
     def __init__(self) -> None:
         super().__init__()
-        self._happened = ""  # to the files of the source since it was opened
-        self._chosen_now = False  # a person has just chosen the source: what is unclear about it is asked
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
+        self.rows = RowsView()
+        self.search_bar = SearchBar(self.rows.focus_rows)
+        self.condition_bar = ConditionBar(self.rows.focus_rows)
+        self.message_line = MessageLine(id="said")
+        self.status_line = Static(id="status")
+        self.query_view = QueryView(self)
+        self.queries = self.query_view.queries
+        self.edit_session = EditSession(self)
+        self._filter_actions = FilterActions(self)
+        self._edit_actions = EditActions(self)
+        self._quality_actions = QualityActions(self, self._edit_actions)
+        self._source_actions = SourceActions(self)
+        self._source_change = ""  # what happened to the files of the source since it was opened
 
     def compose_room(self) -> ComposeResult:
-        filters = self.suiron.session.filters
-        yield Static(id="status")
-        with Horizontal(id="search-line", classes="line"):
-            yield Label("/ all columns", id="search-in")
-            yield Line(filters.text, "text to find; Tab one column; Enter keeps, Esc drops", id="search")
-        with Horizontal(id="where-line", classes="line"):
-            yield Label("where")
-            yield Line(
-                filters.where,
-                "SQL, as in length(reasoning) > 2000 and syslang = 'Japanese'",
-                id="where",
-                select_on_focus=False,
-            )
-        yield Static(id="where-trouble")
-        with Horizontal(id="rows"):
-            yield RowsTable(id="table")
-            yield Static(id="notice")
-            yield RowPane(id="pane")
-        yield Static(id="said")
+        self.query_view.show_query(self.filters)
+        self.search_bar.set_typed_text(self.filters.text)
+        yield self.status_line
+        yield self.search_bar
+        yield self.condition_bar
+        yield self.rows
+        yield self.message_line
 
     def on_mount(self) -> None:
-        self._anchor = self.suiron.session.row
-        self._good_where = ""
-        for hidden in ("#search-line", "#where-line", "#where-trouble"):
-            self.query_one(hidden).display = False
-        self.table.mark(self.mark_of)
-        self.set_interval(WATCH_EVERY, self._watch)
-        self.set_focus(self.table)
-        self.show_panes()
+        self.set_interval(CHECK_SOURCE_EVERY, self._check_source)
+        self.set_focus(self.rows.table)
+        self.rows.update_panes()
+        self.rows.count_tokens_for(self.suiron.session.model)
         if self.suiron.dataset is not None:
-            self._opened(self.suiron.dataset)
+            self._open(self.suiron.dataset)
         elif self.suiron.data_error is not None:
             self.fail(*self.suiron.data_error)
         else:
-            self.notice(Content(f"Opening {safe_line(self.suiron.session.data)} …"))
+            self.rows.show_notice(Content(f"Opening {safe_line(self.suiron.session.data)} …"))
+
+    def on_resize(self) -> None:
+        self.rows.update_panes()
+
+    async def on_unmount(self) -> None:
+        await self.edit_session.close()
+
+    # -- what the parts ask of the screen --
+
+    @property
+    def dataset(self) -> DataSet | None:
+        return self.queries.dataset
+
+    @property
+    def filters(self) -> Filters:
+        return self.suiron.session.filters
+
+    def say(self, words: str) -> None:
+        self.message_line.say(words)
+
+    def complain(self, error: SuironError) -> None:
+        self.notify(safe_line(str(error), 600), title="Not done", severity="warning", timeout=12, markup=False)
+
+    def check_ready(self) -> bool:
+        if self.dataset is None:
+            self.say(f"No data is open; {key_of('data.open_source')} opens some.")
+        elif not self.dataset.ready:
+            self.say("The data is still being imported; press the key again when that is done.")
+        return self.queries.is_ready
+
+    def run_in_thread(self, group: str, work: Callable[[IsCancelled], None], exclusive: bool = True) -> None:
+        def run() -> None:
+            worker = get_current_worker()
+            work(lambda: worker.is_cancelled)
+
+        self.run_worker(run, thread=True, exclusive=exclusive, group=group, exit_on_error=False)
+
+    def call_in_app(self, function: Callable[..., None], *arguments: object) -> None:
+        self.app.call_from_thread(function, *arguments)
+
+    def run_edit(self, edit: Coroutine[Any, Any, None]) -> None:
+        self.run_worker(edit, group="edit", exit_on_error=False)
+
+    # -- rows and queries --
+
+    @on(RowsTable.PagesNeeded)
+    def _fetch_pages(self) -> None:
+        self.queries.fetch_pages()
+
+    @on(RowsTable.Moved)
+    def _remember_row(self, message: RowsTable.Moved) -> None:
+        if message.row is not None and message.by_hand:
+            self.queries.anchor = message.row.index
+            self.suiron.remember(row=message.row.index)
+
+    @on(SearchBar.Searched)
+    def _search_for(self, message: SearchBar.Searched) -> None:
+        columns = self.filters.columns if message.text else ()
+        self.query_view.select(msgspec.structs.replace(self.filters, text=message.text, columns=columns))
+
+    @on(SearchBar.ColumnsChosen)
+    def _search_in(self, message: SearchBar.ColumnsChosen) -> None:
+        self.query_view.select(msgspec.structs.replace(self.filters, columns=message.columns))
+
+    @on(ConditionBar.Submitted)
+    def _ask_condition(self, message: ConditionBar.Submitted) -> None:
+        self.query_view.select(msgspec.structs.replace(self.filters, where=message.condition))
+        if self.dataset is not None and not self.dataset.ready:
+            self.condition_bar.close()
+
+    # -- words --
+
+    @on(Say)
+    def _say(self, message: Say) -> None:
+        self.say(message.words)
+
+    def _show_idle_words(self) -> None:
+        if self.dataset is not None:
+            folder = self.edit_session.journal_folder
+            self.message_line.set_idle_content(idle_words(self.dataset, self._source_change, folder))
+
+    # -- edits --
+
+    def show_edited(self, dataset: DataSet) -> None:
+        before = self.dataset
+        if before is None or dataset is before:
+            return
+        if dataset.columns != before.columns:
+            self.rows.table.leave_out(set(COLUMNS) - set(dataset.columns))
+        self.queries.replace_dataset(dataset)
+        self.suiron.replace_data(dataset)
+        self._show_idle_words()
+
+    def tell_journal_folder(self, folder: Path) -> None:
+        words = f"Nothing can be written beside the data. Edits are kept in {safe_line(str(folder), 300)}."
+        self.notify(words, title="Your edits", timeout=14, markup=False)
 
     # -- a source comes and goes --
 
     @on(DataOpening)
     def _on_opening(self, message: DataOpening) -> None:
         if message.early:
-            self._imported = message.share
-            self.show_status()
+            self.query_view.show_import(message.share)
             return
         if message.share is None:
-            self._let_go()
+            self._close_source()
         share = f" {message.share:.0%}" if message.share is not None else ""
-        self.notice(Content(f"Opening {safe_line(message.source)} …{share}"))
+        self.rows.show_notice(Content(f"Opening {safe_line(message.source)} …{share}"))
 
     @on(DataOpened)
     def _on_opened(self, message: DataOpened) -> None:
-        self._opened(message.dataset)
+        self._open(message.dataset)
 
     @on(DataFailed)
     def _on_failed(self, message: DataFailed) -> None:
-        self._let_go()
+        self._close_source()
         self.fail(message.source, message.error)
 
-    def _let_go(self) -> None:
-        """Another source is to be opened: of this one nothing stays."""
-        if self._dataset is not None:
-            self._dataset.interrupt()
-        self.forget()
-        self._facets, self._facets_of, self._answered, self._imported, self._found = {}, None, None, None, None
-        if self._writer is not None:
-            self.run_worker(self.close_writer(), group="edit")
-
-    def _opened(self, dataset: DataSet) -> None:
-        """Show a data set; where it is the whole of what was shown early, cursor, scroll and pane stay."""
-        early = self._dataset
+    def _open(self, dataset: DataSet) -> None:
+        """Show a data set; where it completes the source whose first rows are shown, cursor, scroll and pane stay."""
+        early = self.dataset
         if dataset is early:
             return
-        follows = (
-            early is not None and not early.ready and (early.source, early.split) == (dataset.source, dataset.split)
-        )
-        self._dataset = dataset
-        if not follows:
-            self._happened = ""
-            self._anchor = self.suiron.session.row
-            self._selection, self._good_where = None, ""
-            self.table.begin(set(COLUMNS) - set(dataset.columns))
-            self.query_one("#search", Input).value = self.filters.text
-        elif set(dataset.columns) != set(early.columns if early is not None else ()):
-            self.table.lack(set(COLUMNS) - set(dataset.columns))
-        self._answered = Filters() if follows and self.filters == Filters() else None
-        self.show_standing()
-        self.select(self.filters)
-        if self._chosen_now:
-            self._chosen_now = False
-            if dataset.mapping.unclear:
-                self.action_map_columns()
+        missing_columns = set(COLUMNS) - set(dataset.columns)
+        if self.queries.open_dataset(dataset, self.filters, self.suiron.session.row):
+            if early is not None and set(dataset.columns) != set(early.columns):
+                self.rows.table.leave_out(missing_columns)
+        else:
+            self._source_change = ""
+            self.condition_bar.forget_accepted()
+            self.rows.table.begin(missing_columns)
+            self.search_bar.set_typed_text(self.filters.text)
+        self._show_idle_words()
+        self.query_view.select(self.filters)
+        self._source_actions.ask_what_is_unclear(dataset)
+
+    def _close_source(self) -> None:
+        """Another source is to be opened: of this one nothing stays."""
+        self._show_no_rows()
+        self._quality_actions.forget_findings()
+        if self.edit_session.is_open:
+            self.run_worker(self.edit_session.close(), group="edit")
+
+    def _show_no_rows(self) -> None:
+        self.query_view.close()
+        self.message_line.set_idle_content(Content(""))
+
+    def fail(self, source: str, error: SuironError) -> None:
+        self._show_no_rows()
+        self.rows.show_notice(open_failure_words(source, error, self._source_actions.way_back))
 
     @on(events.ScreenResume)
-    def _watch(self) -> None:
-        dataset = self._dataset
-        if dataset is not None and self.is_current:
-            self.run_worker(
-                partial(self._watch_in_thread, dataset), thread=True, exclusive=True, group="watch", exit_on_error=False
-            )
+    def _check_source(self) -> None:
+        """Look in a thread whether the source is still what it was."""
+        if self.dataset is not None and self.is_current:
+            self.run_in_thread("check source", partial(self._check_in_thread, self.dataset))
 
-    def _watch_in_thread(self, dataset: DataSet) -> None:
-        happened = what_happened(dataset)
-        if happened != self._happened:
-            self.app.call_from_thread(self._tell_what_happened, dataset, happened)
+    def _check_in_thread(self, dataset: DataSet, is_cancelled: IsCancelled) -> None:
+        words = source_change_words(dataset)
+        if words != self._source_change:
+            self.call_in_app(self._tell_source_change, dataset, words)
 
-    def _tell_what_happened(self, dataset: DataSet, happened: str) -> None:
-        if dataset is self._dataset:
-            self._happened = happened
-            self.show_standing()
+    def _tell_source_change(self, dataset: DataSet, words: str) -> None:
+        if dataset is self.dataset:
+            self._source_change = words
+            self._show_idle_words()
 
-    def show_standing(self) -> None:
-        dataset = self._dataset
-        if dataset is None:
-            return
-        parts = []
-        if self._happened:
-            parts.append(Content.styled(f" {self._happened} ", "$warning"))
-        if unclear := list(dataset.mapping.unclear):
-            words = f" {' and '.join(unclear)} could be taken from several columns; {key_of('data.map_columns')} chooses "
-            parts.append(Content.styled(words, "$warning"))
-        if changes := change_words(dataset.changes.changed, dataset.changes.added, dataset.changes.deleted):
-            where = (
-                f", kept in {safe_line(self._writer.where.name, 60)}; the source stays as it is"
-                if self._writer is not None
-                else ""
-            )
-            parts.append(Content.styled(f" edits: {changes}{where} ", "$text-muted"))
-        if dataset.problem_count:
-            parts.append(problem_words(dataset.problems, dataset.problem_count))
-        self.stand(Content("·").join(parts))
+    @on(ModelChosen)
+    def _use_model(self, message: ModelChosen) -> None:
+        self.rows.count_tokens_for(message.model)
 
     # -- keys whose meaning depends on what is open --
 
     def action_back(self) -> None:
-        if self.writing_where:
-            self._close_where()
-        elif self.searching:
-            self.drop_search()
-        elif self.pane.alone:
-            self.action_toggle_alone()
-        elif self.pane.display and self.app.size.width < WIDE:
-            self.action_toggle_row()
-        elif self.way_back:
-            self.suiron.open_data(self.way_back, self.suiron.session.split)
+        if self.condition_bar.is_open:
+            self.condition_bar.close()
+        elif self.search_bar.is_open:
+            self.search_bar.drop()
+        elif self.rows.pane.alone:
+            self.rows.toggle_alone()
+        elif self.rows.pane.display and self.app.size.width < WIDE:
+            self.rows.toggle_pane()
+        else:
+            self._source_actions.go_back()
 
     def action_field_by(self, by: int) -> None:
-        if self.searching and self.query_one("#search").has_focus:
-            self.next_searched_column(by)
-        elif not self.writing_where:
-            super().action_field_by(by)
+        if self.search_bar.is_typing:
+            self.search_bar.choose_column(by)
+        elif not self.condition_bar.is_open:
+            self.rows.field_by(by)
 
     def action_row_by(self, rows: int) -> None:
-        if self.writing_where and self.query_one("#where").has_focus:
-            self.where_before(rows)
+        if self.condition_bar.is_typing:
+            self.condition_bar.recall(rows)
         else:
-            super().action_row_by(rows)
+            self.rows.table.move_by(rows)
 
-    # -- dialogs about the source --
+    # -- rows --
 
-    def action_show_problems(self) -> None:
-        if self._dataset is None or not self._dataset.problem_count:
-            self.say("Every row could be read.")
-            return
-        from tui.data.dialogs.problems import ProblemsDialog
+    def action_row_at(self, position: int) -> None:
+        self.rows.go_to_end(to_last=position < 0)
 
-        self.app.push_screen(ProblemsDialog(self._dataset.problems, self._dataset.problem_count))
+    def action_page_by(self, pages: int) -> None:
+        self.rows.page_by(pages)
+
+    def action_toggle_row(self) -> None:
+        self.rows.toggle_pane()
+
+    def action_pane_by(self, pages: int) -> None:
+        self.rows.page_pane_by(pages)
+
+    def action_pane_line_by(self, lines: int) -> None:
+        self.rows.line_pane_by(lines)
+
+    def action_toggle_fold(self) -> None:
+        self.rows.toggle_fold()
+
+    def action_toggle_alone(self) -> None:
+        self.rows.toggle_alone()
+
+    def action_copy_field(self) -> None:
+        self.rows.copy_field()
+
+    def action_ask_row(self) -> None:
+        if self.rows.row is not None:
+            self.post_message(AskRow(self.rows.row))
+
+    # -- filters --
+
+    def action_search(self) -> None:
+        self.condition_bar.close()
+        self.search_bar.open()
+
+    def action_where(self) -> None:
+        self.search_bar.close()
+        self.condition_bar.open()
+
+    def action_next_language(self) -> None:
+        self._filter_actions.next_value("syslang")
+
+    def action_next_flag(self) -> None:
+        self._filter_actions.next_value("sysflag")
+
+    def action_clear_filters(self) -> None:
+        self.query_view.clear_filters()
+
+    def action_choose_sort(self) -> None:
+        self._filter_actions.choose_sort()
+
+    def action_show_facets(self) -> None:
+        self._filter_actions.choose_value()
+
+    def action_go_to_row(self) -> None:
+        self._filter_actions.choose_row()
+
+    # -- edits --
+
+    def action_edit_field(self) -> None:
+        self._edit_actions.edit_field()
+
+    def action_edit_outside(self) -> None:
+        self._edit_actions.edit_outside()
+
+    def action_new_row(self) -> None:
+        self._edit_actions.new_row()
+
+    async def action_duplicate_row(self) -> None:
+        await self._edit_actions.duplicate_row()
+
+    async def action_delete_row(self) -> None:
+        await self._edit_actions.delete_row()
+
+    async def action_undo(self) -> None:
+        await self._edit_actions.undo()
+
+    async def action_redo(self) -> None:
+        await self._edit_actions.redo()
+
+    def action_show_difference(self) -> None:
+        self._edit_actions.show_difference()
+
+    def action_change_all(self) -> None:
+        self._edit_actions.change_all()
+
+    # -- all rows --
+
+    def action_show_statistics(self) -> None:
+        self._quality_actions.show_statistics()
+
+    def action_show_doctor(self) -> None:
+        self._quality_actions.show_doctor()
+
+    def action_finding_by(self, by: int) -> None:
+        self._quality_actions.finding_by(by)
+
+    # -- the source --
 
     def action_open_data(self) -> None:
-        from tui.data.dialogs.open_data import OpenDialog
+        self._source_actions.open_data()
 
-        session, failed = self.suiron.session, self.suiron.data_error
-        source, split = (
-            (failed[0], "") if failed is not None else (session.data, session.split)
-        )  # a mistyped path is there to be mended
-        self.app.push_screen(OpenDialog(source, split), self._open_chosen)
+    def action_save_as(self) -> None:
+        self._source_actions.save_as()
 
-    def _open_chosen(self, choice: tuple[str, str] | None) -> None:
-        if choice is not None:
-            self._chosen_now = True
-            self.suiron.open_data(*choice)
+    def action_map_columns(self) -> None:
+        self._source_actions.map_columns()
+
+    def action_show_problems(self) -> None:
+        self._source_actions.show_problems()

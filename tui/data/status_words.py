@@ -1,9 +1,10 @@
-"""What the data room says in words: counts and filters, rows that could not be read, a source that did not open.
-Foreign text is made safe here."""
+"""What the Data room says about rows: counts and filters, rows that could not be read, a source that did not open.
+Foreign text is made safe here. Knows no widget."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -11,97 +12,132 @@ from textual.content import Content
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
 from core.data.filters import Filters
+from tui.actions import key_of
 
 if TYPE_CHECKING:
+    from core.data.dataset import DataSet
     from core.data.problems import Problem
+    from tui.data.query_runner import ValueCounts
 
-Facets = dict[str, list[tuple[str, int]]]  # by column: each value with its count
-NAMED = 4  # values of a column that the line names
+VALUES_SHOWN = 4  # of a column, in the line above the table
 
 
-def status_words(total: int, shown: int, share: float, filters: Filters, facets: Facets) -> Content:
-    """One line: all rows, the rows shown, and for each filter its value, or what it could be. share: of the rows looked
-    at so far."""
+def row_count_words(total: int, shown: int, share: float, filters: Filters, counts: ValueCounts) -> Content:
+    """One line: all rows, the rows shown, and for each filter its value, or the values it could have. share: of the
+    rows searched so far, 0 to 1."""
     parts = [Content(f" {total:,} rows")]
     if share < 1:
-        parts.append(Content.styled(f" · so far {shown:,}, {share:.0%} looked at", "bold $accent"))
+        parts.append(Content.styled(f" · {shown:,} so far, {share:.0%} searched", "bold $accent"))
     elif _narrows(filters):
         parts.append(Content.styled(f" · shown {shown:,}", "bold $accent"))
-    parts += [
-        Content.styled(f" · {words}", "bold $accent") for words in _asked(filters)
-    ]  # before the counts, which may not fit
-    for column, key in (("syslang", "l"), ("sysflag", "s")):
-        values = facets.get(column, [])
+    # the filters come before the counts, which may not fit
+    parts += [Content.styled(f" · {words}", "bold $accent") for words in _filter_words(filters)]
+    for column, key in (("syslang", key_of("data.next_language")), ("sysflag", key_of("data.next_split"))):
+        values = counts.get(column, [])
         if values and not getattr(filters, column):
-            some = ", ".join(f"{safe_line(value, 20) or '(empty)'} {count:,}" for value, count in values[:NAMED])
-            parts.append(Content.styled(f" · {key} {some}{', …' if len(values) > NAMED else ''}", "$text-muted"))
+            words = f" · {key} {_value_words(values)}"
+            parts.append(Content.styled(words, "$text-muted"))
     if filters != Filters():
-        parts.append(Content.styled(" · x shows all", "$text-muted"))
+        parts.append(Content.styled(f" · {key_of('data.show_all_rows')} shows all", "$text-muted"))
     return Content("").join(parts)
+
+
+def _value_words(values: Sequence[tuple[str, int]]) -> str:
+    some = ", ".join(f"{safe_line(value, 20) or '(empty)'} {count:,}" for value, count in values[:VALUES_SHOWN])
+    return some + (", …" if len(values) > VALUES_SHOWN else "")
 
 
 def waiting_words(total: int, counted: bool, filters: Filters, imported: float | None) -> Content:
-    """The same line while the source is still being imported: paging works, questions wait."""
-    parts = [Content(f" {total:,} rows" if counted else f" at least {total:,} rows")]
-    parts.append(
-        Content.styled(f" · importing {imported:.0%}" if imported is not None else " · importing", "bold $accent")
-    )
-    waiting = ["search"] if filters.text else []
-    waiting += ["order"] if filters.sort else []
-    waiting += ["filters"] if filters.where or filters.syslang or filters.sysflag else []
+    """The same line while the source is imported: paging works, queries wait. imported: share of the source, 0 to 1;
+    None where it is not known."""
+    share = f" {imported:.0%}" if imported is not None else ""
+    parts = [
+        Content(f" {total:,} rows" if counted else f" at least {total:,} rows"),
+        Content.styled(f" · importing{share}", "bold $accent"),
+    ]
+    waiting = _waiting(filters)
     if waiting:
-        words = " and ".join([", ".join(waiting[:-1]), waiting[-1]] if len(waiting) > 1 else waiting)
+        names = " and ".join([", ".join(waiting[:-1]), waiting[-1]] if len(waiting) > 1 else waiting)
         start = "starts" if waiting in (["search"], ["order"]) else "start"
-        parts.append(Content.styled(f"; {words} {start} when it is done", "bold $accent"))
-        parts += [Content.styled(f" · {words}", "$text-muted") for words in _asked(filters)]
+        parts.append(Content.styled(f"; {names} {start} when it is done", "bold $accent"))
+        parts += [Content.styled(f" · {words}", "$text-muted") for words in _filter_words(filters)]
     else:
         parts.append(Content.styled("; search, order and edits wait for it", "$text-muted"))
     return Content("").join(parts)
+
+
+def _waiting(filters: Filters) -> list[str]:
+    """What of the query waits for the import."""
+    waiting = []
+    if filters.text:
+        waiting.append("search")
+    if filters.sort:
+        waiting.append("order")
+    if filters.where or filters.syslang or filters.sysflag:
+        waiting.append("filters")
+    return waiting
 
 
 def _narrows(filters: Filters) -> bool:
     return bool(filters.text or filters.where or filters.syslang or filters.sysflag)
 
 
-def _asked(filters: Filters) -> list[str]:
+def _filter_words(filters: Filters) -> list[str]:
     """Each filter that is on, in a few words."""
     words = []
     if filters.text:
-        words.append(
-            f"/{safe_line(filters.text, 60)}" + (f" in {', '.join(filters.columns)}" if filters.columns else "")
-        )
+        columns = f" in {', '.join(filters.columns)}" if filters.columns else ""
+        words.append(f"/{safe_line(filters.text, 60)}{columns}")
     if filters.where:
         words.append(f"where {safe_line(filters.where, 60)}")
-    words += [
-        f"{column}: {safe_line(value, 40)}" for column in ("syslang", "sysflag") if (value := getattr(filters, column))
-    ]
+    for column in ("syslang", "sysflag"):
+        if value := getattr(filters, column):
+            words.append(f"{column}: {safe_line(value, 40)}")
     if filters.sort:
         words.append(f"by {safe_line(filters.sort, 30)}{' ▼' if filters.descending else ' ▲'}")
     return words
 
 
-def change_words(changed: int, added: int, deleted: int) -> str:
-    """What a person has done to the data, in a few words; empty for nothing."""
+def idle_words(dataset: DataSet, source_change: str, journal_folder: Path | None) -> Content:
+    """The last line while no key has anything to say: what happened to the source, what is unclear about it, the edits,
+    and the rows that could not be read. journal_folder: where the edits are kept, None before the first edit."""
+    parts = []
+    if source_change:
+        parts.append(Content.styled(f" {source_change} ", "$warning"))
+    if unclear := list(dataset.mapping.unclear):
+        words = f" {' and '.join(unclear)} could be taken from several columns; {key_of('data.map_columns')} chooses "
+        parts.append(Content.styled(words, "$warning"))
+    changes = dataset.changes
+    if counts := _edit_counts(changes.changed, changes.added, changes.deleted):
+        folder = ""
+        if journal_folder is not None:
+            folder = f", kept in {safe_line(journal_folder.name, 60)}; the source is unchanged"
+        parts.append(Content.styled(f" edits: {counts}{folder} ", "$text-muted"))
+    if dataset.problem_count:
+        parts.append(_problem_words(dataset.problems, dataset.problem_count))
+    return Content("·").join(parts)
+
+
+def _edit_counts(changed: int, added: int, deleted: int) -> str:
+    """Rows that differ from the source, in a few words; empty where none does."""
     counts = ((changed, "changed"), (added, "added"), (deleted, "deleted"))
     return ", ".join(f"{count:,} {words}" for count, words in counts if count)
 
 
-def problem_line(problem: Problem) -> str:
-    place = (
-        ", ".join(part for part in (problem.file, f"row {problem.row:,}" if problem.row else "") if part) or "the file"
-    )
-    return safe_line(f"{place}: {problem.what}", 300)
-
-
-def problem_words(problems: Sequence[Problem], count: int) -> Content:
-    """One line: how many rows could not be read, the way to all of them, and the first."""
+def _problem_words(problems: Sequence[Problem], count: int) -> Content:
+    """How many rows could not be read, the key that lists them, and the first of them."""
     rows = "1 row" if count == 1 else f"{count:,} rows"
-    head = Content.styled(f" {rows} could not be read; p shows why. ", "$warning")
-    return head + Content.styled(problem_line(problems[0]), "$text-muted") if problems else head
+    head = Content.styled(f" {rows} could not be read; {key_of('data.show_problems')} shows why. ", "$warning")
+    if not problems:
+        return head
+    first = problems[0]
+    row = f"row {first.row:,}" if first.row else ""
+    location = ", ".join(part for part in (first.file, row) if part) or "the file"
+    return head + Content.styled(safe_line(f"{location}: {first.what}", 300), "$text-muted")
 
 
-def trouble_words(source: str, error: SuironError, before: str = "") -> Content:
-    """The three parts of an error, and the ways out; before: the source that was open until then."""
+def open_failure_words(source: str, error: SuironError, before: str = "") -> Content:
+    """The three parts of an error, and the ways out. before: the source that was open until then, empty for none."""
     what = safe_line(error.what, 1000)
     parts = [
         Content.styled(f"{what[:1].upper()}{what[1:]}.", "bold $error"),
@@ -109,6 +145,8 @@ def trouble_words(source: str, error: SuironError, before: str = "") -> Content:
     ]
     if error.do:
         parts.append(Content(f"\n\n{safe_line(error.do, 1000)}."))
-    back = f" Esc goes back to {safe_line(before, 200)}." if before else ""
-    parts.append(Content.styled(f"\n\no opens another source; c says what its columns are.{back}", "$text-muted"))
+    ways = f"{key_of('data.open_source')} opens another source; {key_of('data.map_columns')} chooses its columns."
+    if before:
+        ways += f" {key_of('data.go_back')} goes back to {safe_line(before, 200)}."
+    parts.append(Content.styled(f"\n\n{ways}", "$text-muted"))
     return Content("").join(parts)

@@ -105,7 +105,7 @@ class TemplateCatalog:
         file."""
         listed = self.file_of(name)
         if listed is None:
-            do = f"Choose another with {key_of('prompts.template')}, or write it with {key_of('prompts.edit_template')}"
+            do = f"Choose another with {key_of('prompts.next_template')}, or write it with {key_of('prompts.edit_template')}"
             raise UsageError("there is no such template", name, do)
         if listed.template is None:
             raise listed.error or UsageError("the template cannot be read", name)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.base.row import Row
-from tui.data.widgets.column_widths import CRAMPED, lay_out, measure
+from tui.data.widgets.column_widths import CRAMPED, lay_out_columns, measure_columns
 
 LONG = "これは長い文です。" * 40
 
@@ -16,7 +16,7 @@ def rows(**texts: str) -> list[Row]:
 
 
 def widths(width: int, shown: list[Row], lacks: tuple[str, ...] = ()) -> dict[str, int]:
-    return {column.name: column.width for column in lay_out(width, 29, measure(shown), lacks)}
+    return {column.name: column.width for column in lay_out_columns(width, 29, measure_columns(shown), lacks)}
 
 
 def test_a_short_column_takes_no_more_than_it_needs() -> None:
@@ -35,6 +35,6 @@ def test_a_column_that_is_mostly_empty_stays_narrow() -> None:
 
 @given(st.integers(CRAMPED, 300), st.integers(0, 10_000_000), st.lists(st.integers(0, 240), min_size=3, max_size=3))
 def test_the_table_is_filled_and_never_overfull(width: int, highest: int, needs: list[int]) -> None:
-    columns = lay_out(width, highest, dict(zip(("instruction", "reasoning", "output"), needs, strict=True)), ())
+    columns = lay_out_columns(width, highest, dict(zip(("instruction", "reasoning", "output"), needs, strict=True)), ())
     assert 1 + sum(column.width + 1 for column in columns) == width
     assert all(column.width > 0 for column in columns)

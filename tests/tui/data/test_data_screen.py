@@ -1,4 +1,4 @@
-"""The data room from the user's hands, on real files."""
+"""The data room from the user's side, on real files."""
 
 from __future__ import annotations
 
@@ -15,126 +15,125 @@ from tests.support.data_room import SIZES, opened
 from tests.support.rooms import row, until, write_rows
 from tui.data.dialogs.open_data import OpenDialog
 from tui.data.dialogs.problems import ProblemsDialog
+from tui.data.row_pages import PAGE
 from tui.data.widgets.hits import fit
-from tui.data.widgets.rows_table import EMPTY, PAGE, RowsTable
+from tui.data.widgets.rows_table import EMPTY, RowsTable
 from tui.dialogs.help_dialog import HelpDialog
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_rows_stand_in_columns_as_wide_as_the_table(rows_file: Path, size: tuple[int, int]) -> None:
-    async with opened(rows_file, size) as hands:
-        lines = hands.lines()
-        assert {cell_len(line) for line in lines} == {hands.table.size.width}
+    async with opened(rows_file, size) as user:
+        lines = user.lines()
+        assert {cell_len(line) for line in lines} == {user.table.size.width}
         assert all(word in lines[0] for word in ("#", "syslang", "sysflag", "instruction", "reasoning", "output"))
         assert "English" in lines[1] and "test" in lines[1] and "What is 0" in lines[1]
         assert EMPTY in lines[10] and EMPTY not in lines[9]  # row 9 has no reasoning
-        await until(hands.pilot, lambda: "450 rows" in hands.says("#status") and "English 150" in hands.says("#status"))
+        await until(user.pilot, lambda: "450 rows" in user.reads("#status") and "English 150" in user.reads("#status"))
 
 
 async def test_the_cursor_goes_everywhere_by_keys(rows_file: Path) -> None:
-    async with opened(rows_file) as hands:
-        await hands.press("down", "j", "k", "down")
-        await hands.on_row(2)
-        await hands.press("pagedown")
-        await hands.on_row(2 + hands.table.size.height - 2)
-        await hands.press("G")
-        await hands.on_row(449)
-        assert "450" in hands.lines()[-1]
-        await hands.press("end", "down", "pagedown")
-        await hands.on_row(449)
-        await hands.press("g", "up", "pageup")
-        await hands.on_row(0)
+    async with opened(rows_file) as user:
+        await user.press("down", "j", "k", "down")
+        await user.until_on_row(2)
+        await user.press("pagedown")
+        await user.until_on_row(2 + user.table.size.height - 2)
+        await user.press("G")
+        await user.until_on_row(449)
+        assert "450" in user.lines()[-1]
+        await user.press("end", "down", "pagedown")
+        await user.until_on_row(449)
+        await user.press("g", "up", "pageup")
+        await user.until_on_row(0)
 
 
 async def test_any_size_of_terminal_is_survived(rows_file: Path) -> None:
-    async with opened(rows_file) as hands:
-        await hands.press("enter", "G")
+    async with opened(rows_file) as user:
+        await user.press("enter", "G")
         for size in ((1, 1), (20, 5), (300, 90), (109, 24), (110, 24)):
-            await hands.pilot.resize_terminal(*size)
-            await hands.press("up", "enter", "slash", "escape")
-        await hands.on_row(444)
+            await user.pilot.resize_terminal(*size)
+            await user.press("up", "enter", "slash", "escape")
+        await user.until_on_row(444)
 
 
 async def test_moving_the_cursor_paints_two_lines(rows_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with opened(rows_file, (80, 24)) as hands:
+    async with opened(rows_file, (80, 24)) as user:
         painted: list[Region] = []
-        monkeypatch.setattr(
-            hands.table, "refresh", lambda *regions, **_: painted.extend(regions or [hands.table.region])
-        )
-        await hands.press("down")
+        monkeypatch.setattr(user.table, "refresh", lambda *regions, **_: painted.extend(regions or [user.table.region]))
+        await user.press("down")
         assert [(region.y, region.height) for region in painted] == [(1, 1), (2, 1)]
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_filters_go_round_and_clear(rows_file: Path, size: tuple[int, int]) -> None:
-    async with opened(rows_file, size) as hands:
-        await hands.press("l")
-        await hands.shown(150)
-        first = hands.app.session.filters.syslang
-        await hands.press("s")
-        await hands.shown(120)
-        assert f"syslang: {first}" in hands.says("#status") and "sysflag: train" in hands.says("#status")
-        await hands.press("l", "l", "l")
-        await hands.shown(360)
-        await hands.press("x")
-        await until(hands.pilot, lambda: "shown" not in hands.says("#status"))
-        assert hands.app.session.filters == Filters()
+    async with opened(rows_file, size) as user:
+        await user.press("l")
+        await user.until_shown(150)
+        first = user.app.session.filters.syslang
+        await user.press("s")
+        await user.until_shown(120)
+        assert f"syslang: {first}" in user.reads("#status") and "sysflag: train" in user.reads("#status")
+        await user.press("l", "l", "l")
+        await user.until_shown(360)
+        await user.press("x")
+        await until(user.pilot, lambda: "shown" not in user.reads("#status"))
+        assert user.app.session.filters == Filters()
 
 
 async def test_a_row_is_kept_while_filters_allow_it_and_found_again(rows_file: Path) -> None:
-    async with opened(rows_file) as hands:
-        await hands.press(*["down"] * 7)
-        await hands.on_row(7)  # Japanese, train
-        await hands.press("s")
-        await hands.shown(360)
-        await hands.on_row(7)
-        await hands.press("slash", *"plus")  # the English rows alone: row 7 is not among them
-        await hands.shown(120)
-        assert hands.here is not None and hands.here.index != 7
-        await hands.press("escape", "x")
-        await until(hands.pilot, lambda: "shown" not in hands.says("#status"))
-        await hands.on_row(7)
+    async with opened(rows_file) as user:
+        await user.press(*["down"] * 7)
+        await user.until_on_row(7)  # Japanese, train
+        await user.press("s")
+        await user.until_shown(360)
+        await user.until_on_row(7)
+        await user.press("slash", *"plus")  # the English rows alone: row 7 is not among them
+        await user.until_shown(120)
+        assert user.row is not None and user.row.index != 7
+        await user.press("escape", "x")
+        await until(user.pilot, lambda: "shown" not in user.reads("#status"))
+        await user.until_on_row(7)
 
 
 async def test_search_is_live_enter_keeps_and_escape_drops(rows_file: Path) -> None:
-    async with opened(rows_file, (80, 24)) as hands:
-        search = hands.room.query_one("#search", Input)
-        assert not hands.room.searching and not search.cursor_blink
-        await hands.press("slash", *"一を足")
-        await hands.shown(150)
-        await hands.press("enter")
-        assert not hands.room.searching and hands.table.has_focus and "/一を足" in hands.says("#status")
-        await hands.press("slash", *"lx")  # letters are text here, not actions
+    async with opened(rows_file, (80, 24)) as user:
+        search = user.room.query_one("#search", Input)
+        assert not user.room.search_bar.is_open and not search.cursor_blink
+        await user.press("slash", *"一を足")
+        await user.until_shown(150)
+        await user.press("enter")
+        assert not user.room.search_bar.is_open and user.table.has_focus and "/一を足" in user.reads("#status")
+        await user.press("slash", *"lx")  # letters are text here, not actions
         assert search.value.endswith("lx")
-        await hands.press("escape")
-        await until(hands.pilot, lambda: "shown" not in hands.says("#status"))
-        assert search.value == "" and not hands.room.searching
+        await user.press("escape")
+        await until(user.pilot, lambda: "shown" not in user.reads("#status"))
+        assert search.value == "" and not user.room.search_bar.is_open
 
 
 async def test_an_empty_selection_says_how_to_get_out(rows_file: Path) -> None:
-    async with opened(rows_file) as hands:
-        await hands.press("slash", *"no such words", "enter")
-        await until(hands.pilot, lambda: hands.room.query_one("#notice").display)
-        assert "No row passes" in hands.says("#notice") and "x shows all" in hands.says("#notice")
-        await hands.press("down", "enter", "a", "d", "y", "f", "e", "space")  # nothing to act on, nothing happens
-        await hands.press("x")
-        await until(hands.pilot, lambda: hands.table.display)
-        assert hands.table.count == 450
+    async with opened(rows_file) as user:
+        await user.press("slash", *"no such words", "enter")
+        await until(user.pilot, lambda: user.room.query_one("#notice").display)
+        assert "No row passes" in user.reads("#notice") and "x shows all" in user.reads("#notice")
+        await user.press("down", "enter", "a", "d", "y", "f", "e", "space")  # nothing to act on, nothing happens
+        await user.press("x")
+        await until(user.pilot, lambda: user.table.display)
+        assert user.table.row_count == 450
 
 
 @pytest.mark.parametrize(("size", "at_once"), zip(SIZES, (False, True), strict=True))
 async def test_the_whole_row_stands_beside_or_below_and_follows(
     rows_file: Path, size: tuple[int, int], at_once: bool
 ) -> None:
-    async with opened(rows_file, size) as hands:
-        assert hands.pane.display is at_once
+    async with opened(rows_file, size) as user:
+        assert user.pane.display is at_once
         if not at_once:
-            await hands.press("enter")
-        beside = hands.pane.region.x > hands.table.region.x
-        assert hands.pane.display and hands.table.display and beside is at_once
-        await hands.press("down", "down", "down", "down")
-        await until(hands.pilot, lambda: "row 4" in hands.pane.content)
-        text = hands.pane.content
+            await user.press("enter")
+        beside = user.pane.region.x > user.table.region.x
+        assert user.pane.display and user.table.display and beside is at_once
+        await user.press("down", "down", "down", "down")
+        await until(user.pilot, lambda: "row 4" in user.pane.content)
+        text = user.pane.content
         for word in (
             "instruction",
             "input",
@@ -148,86 +147,86 @@ async def test_the_whole_row_stands_beside_or_below_and_follows(
             "train",
         ):
             assert word in text
-        await hands.press("enter")
-        assert not hands.pane.display
+        await user.press("enter")
+        assert not user.pane.display
 
 
 async def test_pages_beyond_the_first_arrive(rows_file: Path) -> None:
-    async with opened(rows_file) as hands:
-        assert hands.table.row_at(PAGE) is None
-        await hands.press("G")
-        await hands.on_row(449)
-        await until(hands.pilot, lambda: not hands.table.missing())
-        await until(hands.pilot, lambda: hands.app.session.row == 449)
+    async with opened(rows_file) as user:
+        assert user.table.row_at(PAGE) is None
+        await user.press("G")
+        await user.until_on_row(449)
+        await until(user.pilot, lambda: not user.table.missing_pages())
+        await until(user.pilot, lambda: user.app.session.row == 449)
 
 
 async def test_the_wheel_and_clicks(rows_file: Path) -> None:
-    async with opened(rows_file, (80, 24)) as hands:
-        await hands.pilot.click(RowsTable, offset=(5, 4))
-        await hands.on_row(3)
-        await hands.pilot.click(RowsTable, offset=(5, 6), times=2)
-        await until(hands.pilot, lambda: hands.pane.display)
-        await hands.on_row(5)
+    async with opened(rows_file, (80, 24)) as user:
+        await user.pilot.click(RowsTable, offset=(5, 4))
+        await user.until_on_row(3)
+        await user.pilot.click(RowsTable, offset=(5, 6), times=2)
+        await until(user.pilot, lambda: user.pane.display)
+        await user.until_on_row(5)
 
 
 async def test_bad_rows_are_counted_named_and_listed(tmp_path: Path) -> None:
     path = tmp_path / "mixed.jsonl"
     path.write_text(json.dumps(row(0)) + "\n[1]\nno json [/] \x1b[31m\n" + json.dumps(row(1)) + "\n", encoding="utf-8")
-    async with opened(path, (80, 24)) as hands:
-        assert hands.table.count == 2
-        assert "2 rows could not be read" in hands.says("#said") and "row 2" in hands.says("#said")
-        await hands.press("p")
-        dialog = hands.app.screen
+    async with opened(path, (80, 24)) as user:
+        assert user.table.row_count == 2
+        assert "2 rows could not be read" in user.reads("#said") and "row 2" in user.reads("#said")
+        await user.press("p")
+        dialog = user.app.screen
         assert isinstance(dialog, ProblemsDialog)
-        listed = "\n".join(str(static.visual) for static in dialog.query(Static)) + hands.app.export_screenshot()
+        listed = "\n".join(str(static.visual) for static in dialog.query(Static)) + user.app.export_screenshot()
         assert "row&#160;2" in listed and "row&#160;3" in listed and "\x1b" not in listed
-        await hands.press("escape")
-        assert hands.app.screen is hands.room
+        await user.press("escape")
+        assert user.app.screen is user.room
 
 
 async def test_what_cannot_be_opened_stands_on_the_screen_and_o_opens_another(rows_file: Path, tmp_path: Path) -> None:
     (tmp_path / "empty[b].jsonl").write_text("", encoding="utf-8")
-    async with opened(tmp_path / "empty[b].jsonl", (80, 24)) as hands:
-        said = " ".join(hands.says("#notice").split())
+    async with opened(tmp_path / "empty[b].jsonl", (80, 24)) as user:
+        said = " ".join(user.reads("#notice").split())
         assert "he file is empty" in said and "empty[b].jsonl" in said and "o opens another" in said
-        await hands.press("o")
-        hands.app.screen.query_one("#source", Input).value = str(rows_file)
-        await hands.press("enter")
-        await until(hands.pilot, lambda: hands.table.display and hands.table.count == 450)
-        assert hands.app.session.data == str(rows_file)
+        await user.press("o")
+        user.app.screen.query_one("#source", Input).value = str(rows_file)
+        await user.press("enter")
+        await until(user.pilot, lambda: user.table.display and user.table.row_count == 450)
+        assert user.app.session.data == str(rows_file)
 
 
 async def test_columns_the_source_lacks_take_no_room(tmp_path: Path) -> None:
     rows = [{"instruction": "add", "output": "1"}]
-    async with opened(write_rows(tmp_path / "few.jsonl", rows)) as hands:
-        header = hands.lines()[0]
+    async with opened(write_rows(tmp_path / "few.jsonl", rows)) as user:
+        header = user.lines()[0]
         assert "instruction" in header and "output" in header
         assert not any(word in header for word in ("syslang", "sysflag", "reasoning", "input"))
-        await hands.press("l")
-        await hands.says_so("No row has a syslang")
+        await user.press("l")
+        await user.until_said("No row has a syslang")
 
 
 async def test_help_lists_the_keys_of_the_room(rows_file: Path) -> None:
-    async with opened(rows_file, (80, 24)) as hands:
-        await hands.press("question_mark")
-        assert isinstance(hands.app.screen, HelpDialog)
-        text = " ".join(" ".join(str(static.visual) for static in hands.app.screen.query(Static)).split())
+    async with opened(rows_file, (80, 24)) as user:
+        await user.press("question_mark")
+        assert isinstance(user.app.screen, HelpDialog)
+        text = " ".join(" ".join(str(static.visual) for static in user.app.screen.query(Static)).split())
         assert "Only rows with the text" in text
-        await hands.press("q")  # closes the help, not the app
-        assert hands.app.screen is hands.room and hands.app.is_running
+        await user.press("q")  # closes the help, not the app
+        assert user.app.screen is user.room and user.app.is_running
 
 
 async def test_the_place_is_found_again_on_the_next_start(rows_file: Path) -> None:
-    async with opened(rows_file) as hands:
-        await hands.press("s")
-        await hands.shown(360)
-        await hands.press(*["down"] * 5)
-        assert hands.here is not None
-        place = hands.here.index
-    async with opened(None) as hands:
-        await hands.shown(360)
-        await hands.on_row(place)
-        assert hands.app.session.filters.sysflag == "train"
+    async with opened(rows_file) as user:
+        await user.press("s")
+        await user.until_shown(360)
+        await user.press(*["down"] * 5)
+        assert user.row is not None
+        place = user.row.index
+    async with opened(None) as user:
+        await user.until_shown(360)
+        await user.until_on_row(place)
+        assert user.app.session.filters.sysflag == "train"
 
 
 def test_cells_are_cut_by_their_width_on_the_screen() -> None:
@@ -241,29 +240,29 @@ def test_cells_are_cut_by_their_width_on_the_screen() -> None:
 async def test_sources_that_do_not_open_leave_the_keys_and_the_way_back(
     rows_file: Path, tmp_path: Path, size: tuple[int, int]
 ) -> None:
-    async with opened(rows_file, size) as hands:
+    async with opened(rows_file, size) as user:
         for name in (
             "missing.jsonl",
             "missing too.jsonl",
         ):  # the second time nothing but the notice is there to have the focus
-            await hands.press("o")
-            await until(hands.pilot, lambda: isinstance(hands.app.screen, OpenDialog))
-            field = hands.app.screen.query_one("#source", Input)
+            await user.press("o")
+            await until(user.pilot, lambda: isinstance(user.app.screen, OpenDialog))
+            field = user.app.screen.query_one("#source", Input)
             assert field.value == str(rows_file) if name == "missing.jsonl" else field.value.endswith("missing.jsonl")
             field.value = str(tmp_path / name)
-            await hands.press("enter")
+            await user.press("enter")
             await until(
-                hands.pilot,
-                lambda name=name: hands.app.data_error is not None and hands.app.data_error[0].endswith(name),
+                user.pilot,
+                lambda name=name: user.app.data_error is not None and user.app.data_error[0].endswith(name),
             )
-        await until(hands.pilot, lambda: "Esc goes back to" in hands.says("#notice"))
-        await hands.press("l", "s", "escape")
-        await until(hands.pilot, lambda: "450 rows" in hands.says("#status"))
-        assert hands.table.has_focus and hands.room.filters == Filters()
+        await until(user.pilot, lambda: "Esc goes back to" in user.reads("#notice"))
+        await user.press("l", "s", "escape")
+        await until(user.pilot, lambda: "450 rows" in user.reads("#status"))
+        assert user.table.has_focus and user.room.filters == Filters()
 
 
 async def test_the_text_searched_for_stands_before_the_counts(rows_file: Path) -> None:
-    async with opened(rows_file, (60, 15)) as hands:
-        await hands.press("slash", *"plus", "enter")
-        await hands.shown(150)
-        assert "· /plus" in hands.says("#status")[:60]
+    async with opened(rows_file, (60, 15)) as user:
+        await user.press("slash", *"plus", "enter")
+        await user.until_shown(150)
+        assert "· /plus" in user.reads("#status")[:60]

@@ -180,7 +180,7 @@ async def test_a_folder_one_may_not_look_into_says_so(folder: Path, monkeypatch:
     monkeypatch.setattr("os.scandir", refuse)  # root, whom a test may run as, may look into any
     async with shown(dialog()) as person:
         field(person).put(f"{folder}/日本/")
-        await person.sees("you may not look into this folder")
+        await person.sees("no permission to read this folder")
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,1 +1,3 @@
-"""The widgets of the Data room, one a file. A widget knows what it is handed, not where it came from."""
+"""The widgets of the Data room, one a file, and what they draw with. A widget knows what it is given, not where it came
+from; only `rows_view` knows a data set, whose rows it marks.
+"""

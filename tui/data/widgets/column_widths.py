@@ -1,5 +1,5 @@
-"""How wide the columns of the table of rows are, in terminal cells: chosen once from the first rows, so that they stand
-still while paging."""
+"""How wide the columns of the table of rows are, in terminal cells: chosen once from the first rows, so that they do
+not move while paging."""
 
 from __future__ import annotations
 
@@ -11,68 +11,80 @@ from rich.cells import cell_len
 from core.base.row import Row
 from core.base.safe_text import safe_line
 
-LOOKED_AT = 100  # rows
-LONGEST = 240  # cells that a value counts for: no line is wider
-LABEL = 12  # cells of syslang and sysflag at most
-SPARSE = 20  # cells at most for a column that is empty in most rows
+MEASURED_ROWS = 100
+MOST_CELLS = 240  # that a value counts for: no line is wider
+LABEL_CELLS = 12  # at most, of syslang and sysflag
+SPARSE_CELLS = 20  # at most, of a column that is empty in most rows
 CRAMPED = 48  # cells of the whole table, below which labels show their beginning only
-WEIGHTS = {"instruction": 5, "reasoning": 4, "output": 3}  # what they share where all want more than there is
+WEIGHTS = {"instruction": 5, "reasoning": 4, "output": 3}  # how they share the width where all need more than there is
 
 
-class Column(NamedTuple):
-    """name: of the row's field, `#` for its number; title: what stands over it; width: in cells."""
+class TableColumn(NamedTuple):
+    """A column of the table."""
 
     name: str
+    """The field of the row; `#` for its number."""
     title: str
+    """The words in the header."""
     width: int
+    """In cells."""
 
 
-def measure(rows: Sequence[Row]) -> dict[str, int]:
-    """How many cells nine of ten values need, by column; for the labels, the widest."""
+def measure_columns(rows: Sequence[Row]) -> dict[str, int]:
+    """Cells that nine of ten values need, by column; for syslang and sysflag, the widest."""
     needs = {}
     for name in ("instruction", "reasoning", "output", "syslang", "sysflag"):
-        values = [text for row in rows[:LOOKED_AT] if (text := shown(row, name))]
-        cells = sorted(cell_len(safe_line(text, LONGEST)) for text in values)
+        values = [text for row in rows[:MEASURED_ROWS] if (text := cell_text(row, name))]
+        cells = sorted(cell_len(safe_line(text, MOST_CELLS)) for text in values)
         if cells:
-            needs[name] = min(cells[-1], LABEL) if name.startswith("sys") else cells[len(cells) * 9 // 10]
-            if len(cells) < len(rows[:LOOKED_AT]) // 3:  # mostly empty
-                needs[name] = min(needs[name], SPARSE)
+            needs[name] = min(cells[-1], LABEL_CELLS) if name.startswith("sys") else cells[len(cells) * 9 // 10]
+            if len(cells) < len(rows[:MEASURED_ROWS]) // 3:  # mostly empty
+                needs[name] = min(needs[name], SPARSE_CELLS)
         elif rows:
             needs[name] = 0
     return needs
 
 
-def shown(row: Row, name: str) -> str:
-    """What the table shows of a row in the column `name`: the input stands behind the instruction."""
-    return f"{row.instruction} ▸ {row.input}" if name == "instruction" and row.input else getattr(row, name)
+def cell_text(row: Row, name: str) -> str:
+    """What the table shows of a row in the column `name`; the input comes behind the instruction."""
+    if name == "instruction" and row.input:
+        return f"{row.instruction} ▸ {row.input}"
+    text: str = getattr(row, name)
+    return text
 
 
-def lay_out(width: int, highest: int, needs: dict[str, int], lacks: Collection[str]) -> list[Column]:
-    """Columns that fill `width` cells: one for marks, then each with one cell after it. highest: the largest row
-    number."""
-    columns = [Column("#", "#", max(3, len(str(highest))))]
+def lay_out_columns(width: int, highest: int, needs: dict[str, int], lacks: Collection[str]) -> list[TableColumn]:
+    """Columns that fill `width` cells: one cell for marks, then each column with one cell after it.
+
+    highest: the largest row number; needs: cells by column, from `measure_columns`; lacks: columns that take no room.
+    """
+    columns = [TableColumn("#", "#", max(3, len(str(highest))))]
     for name in ("syslang", "sysflag"):
         if name not in lacks:
             usual = 8 if name == "syslang" else 7  # Japanese; and the title of the other
-            columns.append(Column(name, name, min(LABEL, max(needs.get(name, 0), usual)) if width >= CRAMPED else 4))
+            label = min(LABEL_CELLS, max(needs.get(name, 0), usual))
+            columns.append(TableColumn(name, name, label if width >= CRAMPED else 4))
     texts = [name for name in WEIGHTS if name == "instruction" or name not in lacks]
     room = width - 1 - sum(column.width + 1 for column in columns) - len(texts)
-    titles = {name: "instruction ▸ input" if name == "instruction" and "input" not in lacks else name for name in texts}
-    widths = _share(room, {name: max(needs.get(name, LONGEST), cell_len(name)) for name in texts})
-    return columns + [Column(name, titles[name], widths[name]) for name in texts if widths[name] > 0]
+    titles = {name: name for name in texts}
+    if "input" not in lacks:
+        titles["instruction"] = "instruction ▸ input"
+    widths = _share_cells(room, {name: max(needs.get(name, MOST_CELLS), cell_len(name)) for name in texts})
+    return columns + [TableColumn(name, titles[name], widths[name]) for name in texts if widths[name] > 0]
 
 
-def _share(room: int, needs: dict[str, int]) -> dict[str, int]:
-    """Give each what it needs, the others in proportion to their weights; what is left over goes to the last."""
+def _share_cells(room: int, needs: dict[str, int]) -> dict[str, int]:
+    """Cells by column: those that need little get it, the others share in proportion to their weights, and the last
+    takes what is left over."""
     widths: dict[str, int] = {}
     left = dict(needs)
     while left:
         total = sum(WEIGHTS[name] for name in left)
-        content = [name for name, need in left.items() if need <= room * WEIGHTS[name] // total]
-        for name in content or list(left):
-            widths[name] = max(0, min(left[name], room * WEIGHTS[name] // total if not content else left[name]))
-        room -= sum(widths[name] for name in (content or list(left)))
+        shares = {name: room * WEIGHTS[name] // total for name in left}
+        modest = [name for name, need in left.items() if need <= shares[name]]
+        for name in modest or left:
+            widths[name] = max(0, left[name] if modest else min(left[name], shares[name]))
+        room -= sum(widths[name] for name in modest or left)
         left = {name: need for name, need in left.items() if name not in widths}
-    last = list(needs)[-1]
-    widths[last] += max(0, room)
+    widths[list(needs)[-1]] += max(0, room)
     return widths

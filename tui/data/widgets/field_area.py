@@ -1,5 +1,5 @@
-"""A text field for a row's text, foreign or not: what is pasted is made safe first. Its cursor stands still: a blinking
-one writes for ever."""
+"""A text field for a row's text, foreign or not: pasted text is made safe first. Its cursor does not blink: a blinking
+one writes to the terminal for ever."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ PASTED = 1_000_000  # characters
 
 
 class FieldArea(TextArea):
+    """Several lines, wrapped."""
+
     DEFAULT_CSS = """
     FieldArea {
         padding: 0 1; border: none; background: $surface; width: 1fr; height: 1fr; scrollbar-size-vertical: 1;

@@ -1,5 +1,5 @@
-"""How many rows have which length, as a histogram: plotext's drawing in our own cells, and a line at the maximum
-length."""
+"""How many rows have which length, as a histogram with a line at the maximum length: plotext draws, our own cells show
+it."""
 
 from __future__ import annotations
 
@@ -18,23 +18,21 @@ AXIS, BARS, LIMIT = "histogram--axis", "histogram--bars", "histogram--limit"
 _CODES = {BARS: 1, LIMIT: 2}
 _ROLES = {str(code): role for role, code in _CODES.items()}
 _LABEL = 7  # cells for the numbers of the y axis, and the axis
-_TAIL = (
-    1.5  # the longest row may be so many times longer than nearly all others before the tail is put into one last bar
-)
-NEARLY = 0.995
+NEARLY_ALL = 0.995  # share of the rows that the bars are for
+_TAIL = 1.5  # a longest row that exceeds nearly all others by more than this factor puts the tail into one last bar
 
 
 def draw(lengths: Lengths, width: int, height: int, limit: int = 0) -> list[Row]:
-    """`height` rows of `width` cells. The last bar holds all longer rows where a few are much longer than the rest; its
-    label then ends in `+`.
+    """`height` rows of `width` cells. Where a few rows are much longer than the rest, the last bar holds them all, and
+    its label ends in `+`.
 
-    limit: rows longer than this stand right of a line; 0 for none. plotext is imported here, on first use (0.15 s:
-    `loss_plot.prepare`, in a thread).
+    lengths: of rows, in tokens or characters; limit: rows longer than this are right of a line, 0 for no line. plotext
+    is imported here, on first use (0.15 s: `loss_plot.prepare`, in a thread).
     """
     import plotext
 
     dots, lines = 2 * max(1, width - _LABEL), max(1, height - 2)  # a braille cell has two columns of dots
-    upto = lengths.keeping(NEARLY)
+    upto = lengths.keeping(NEARLY_ALL)
     upto = lengths.max if lengths.max <= _TAIL * upto else upto
     bins = lengths.bins(dots, upto)
     if not bins:
@@ -76,7 +74,8 @@ def draw(lengths: Lengths, width: int, height: int, limit: int = 0) -> list[Row]
 
 
 class Histogram(Cells):
-    """`show_lengths` draws; drawn anew at every change of size. Empty until plotext is imported, in a thread."""
+    """Draws the lengths it was given last, again at every change of size. Empty until plotext is imported, in a
+    thread."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {AXIS, BARS, LIMIT}
     DEFAULT_CSS = """
@@ -101,7 +100,7 @@ class Histogram(Cells):
         self._draw()
 
     def show_lengths(self, lengths: Lengths, limit: int = 0) -> None:
-        """limit: rows longer than this stand right of a line; 0 for none."""
+        """limit: rows longer than this are right of a line; 0 for no line."""
         self._lengths, self._limit = lengths, limit
         self._draw()
 

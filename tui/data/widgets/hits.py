@@ -1,7 +1,7 @@
-"""Where the text a person searches for stands in other text, and a cell of a table that is moved so that it can be
-seen. Knows no rows.
+"""Where the text that is searched for occurs in other text, and a table cell shifted so that its first match is seen.
+Knows no rows.
 
-What is sought is found by the rule of the search itself. Foreign text is made safe here.
+Matches are found by the rule of the search itself. Foreign text is made safe here.
 """
 
 from __future__ import annotations
@@ -12,46 +12,61 @@ from core.base.row import COLUMNS
 from core.base.safe_text import safe_line, safe_text
 from core.data.search.text_patterns import held_pattern
 
-Span = tuple[int, int]  # first character and one past the last
-FAR = 200_000  # characters of a cell that are looked through for a hit to show in the table
+TextSpan = tuple[int, int]
+"""First character, and one past the last."""
+
+SEARCHED_CHARACTERS = 200_000  # of a table cell, for a first match to show
 
 
-class Hits:
-    """Finds `text`, empty for none, in the columns named (all where none is)."""
+class SearchMatches:
+    """Finds the text that is searched for."""
 
     def __init__(self, text: str = "", columns: tuple[str, ...] = ()) -> None:
-        self.text, self.columns = text, columns or COLUMNS
-        self._raw = held_pattern(text) if text else None
-        shown = safe_text(text)
-        self._shown = held_pattern(shown) if shown else None
-        self.length = len(shown)
+        """text: empty for no search; columns: those that are searched, all where there are none."""
+        self.text = text
+        """What is searched for, as it was typed."""
+        self.columns = columns or COLUMNS
+        """The columns that are searched."""
+        safe = safe_text(text)
+        self.length = len(safe)
+        """Characters of a match in safe text."""
+        self._raw_pattern = held_pattern(text) if text else None
+        self._safe_pattern = held_pattern(safe) if safe else None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Hits) and (self.text, self.columns) == (other.text, other.columns)
+        return isinstance(other, SearchMatches) and (self.text, self.columns) == (other.text, other.columns)
 
     def __hash__(self) -> int:
         return hash((self.text, self.columns))
 
-    def of(self, *columns: str) -> Hits:
-        """These hits where one of `columns` is searched, none otherwise."""
-        return self if not self.text or any(column in self.columns for column in columns) else NONE
+    def in_columns(self, *columns: str) -> SearchMatches:
+        """These matches where one of `columns` is searched, none otherwise."""
+        if not self.text or any(column in self.columns for column in columns):
+            return self
+        return NO_MATCHES
 
-    def spans(self, safe: str) -> list[Span]:
-        """Where it stands in text that has been made safe."""
-        return [match.span() for match in self._shown.finditer(safe)] if self._shown is not None else []
+    def spans(self, safe: str) -> list[TextSpan]:
+        """Where the matches are in text that has been made safe."""
+        if self._safe_pattern is None:
+            return []
+        return [match.span() for match in self._safe_pattern.finditer(safe)]
 
     def first(self, text: str) -> int | None:
-        """Where it first stands in foreign text."""
-        match = self._raw.search(text, 0, FAR) if self._raw is not None else None
+        """The first character of the first match in foreign text, None where there is none."""
+        if self._raw_pattern is None:
+            return None
+        match = self._raw_pattern.search(text, 0, SEARCHED_CHARACTERS)
         return match.start() if match is not None else None
 
     def count(self, text: str) -> int:
-        """How often it stands in foreign text."""
-        return sum(1 for _ in self._raw.finditer(text)) if self._raw is not None else 0
+        """How many matches foreign text has."""
+        if self._raw_pattern is None:
+            return 0
+        return sum(1 for _ in self._raw_pattern.finditer(text))
 
-    def cell(self, text: str, width: int) -> tuple[str, list[Span]]:
-        """Foreign text as one line of exactly `width` cells, and the hits in it. Where the first hit would be cut off,
-        the line begins before it."""
+    def cell(self, text: str, width: int) -> tuple[str, list[TextSpan]]:
+        """Foreign text as one line of exactly `width` cells, and the matches in it. Where the first match would be cut
+        off, the line begins shortly before it."""
         start = self.first(text)
         if start is None:
             return fit(text, width), []
@@ -60,19 +75,25 @@ class Hits:
         if not spans or cell_len(line[: spans[0][1]]) >= width:
             line = safe_line(text[max(0, start - width) : start + self.length + width * 2], width * 4)
             spans = self.spans(line)
-            if spans and (begin := _back(line, spans[0][0], width // 3)):
+            if spans and (begin := _begin_before(line, spans[0][0], width // 3)):
                 line = "…" + line[begin:]
                 spans = [(left - begin + 1, right - begin + 1) for left, right in spans if left >= begin]
-        cut = _cut(line, width)
-        most = len(cut.rstrip().rstrip("…"))
-        return cut, [(left, min(right, most)) for left, right in spans if left < most]
+        cut = _cut_line(line, width)
+        visible = len(cut.rstrip().rstrip("…"))
+        return cut, [(left, min(right, visible)) for left, right in spans if left < visible]
 
 
-NONE = Hits()
+NO_MATCHES = SearchMatches()
 
 
-def _back(line: str, end: int, cells: int) -> int:
-    """How many characters to leave out so that at most `cells` cells stand before character `end`."""
+def fit(text: str, width: int) -> str:
+    """Foreign text as one safe line of exactly `width` cells, `…` at its end where some is left out."""
+    # a cell holds at most a few characters; what combines beyond that is cut
+    return _cut_line(safe_line(text, max(width, 1) * 2), width)
+
+
+def _begin_before(line: str, end: int, cells: int) -> int:
+    """The character to begin at, so that at most `cells` cells are left before the character `end`."""
     begin = end
     while begin and cells > 0:
         begin -= 1
@@ -80,14 +101,7 @@ def _back(line: str, end: int, cells: int) -> int:
     return begin
 
 
-def fit(text: str, width: int) -> str:
-    """Foreign text as one safe line of exactly `width` cells, `…` at its end where some is left out."""
-    return _cut(
-        safe_line(text, max(width, 1) * 2), width
-    )  # a cell holds at most a few characters; what combines beyond that is cut
-
-
-def _cut(line: str, width: int) -> str:
+def _cut_line(line: str, width: int) -> str:
     if cell_len(line) > width:
         line = set_cell_size(line, max(0, width - 1)).rstrip() + "…"
     return set_cell_size(line, max(0, width))

@@ -1,9 +1,9 @@
-"""One whole row: its fields under headings, wrapped. A cursor stands on one of them; fields fold, and one can be shown
+"""One whole row: its fields under headings, wrapped. A cursor is on one of them; fields fold, and one can be shown
 alone.
 
-Virtual: only lines in sight are drawn. Long fields are wrapped in the background, so a cell of a megabyte holds up no
-key; what stands in sight stays where it is meanwhile. Knows no files: whoever shows a row also says how it was before
-it was changed, and counts its tokens.
+Virtual: only lines in sight are drawn. Long fields are wrapped in the background, so a field of a megabyte delays no
+key, and the lines in sight do not move meanwhile. Knows no files: whoever shows a row also says how it was before it
+was changed, and counts its tokens.
 """
 
 from __future__ import annotations
@@ -25,39 +25,46 @@ from textual.strip import Strip
 
 from core.base.row import COLUMNS, Row
 from core.base.safe_text import safe_line
+from tui.actions import key_of
 from tui.data.widgets.field_lines import FieldLines
-from tui.data.widgets.hits import NONE, Hits
+from tui.data.widgets.hits import NO_MATCHES, SearchMatches
 
-LONG = ("instruction", "input", "reasoning", "output")  # shown with their lines
-LABELS = ("syslang", "sysflag")  # shown in the first line
-SLICE = 0.004  # seconds of wrapping between two looks at the keyboard
-SETTLE = 0.1  # seconds between two times that what was wrapped meanwhile is shown
-STEP = 2_000  # characters wrapped at a time
+TEXT_FIELDS = ("instruction", "input", "reasoning", "output")  # shown with their lines
+LABEL_FIELDS = ("syslang", "sysflag")  # shown in the first line
+WRAP_SLICE = 0.004  # seconds of wrapping between two looks at the keyboard
+PLACE_EVERY = 0.1  # seconds between two times that the lines wrapped meanwhile are shown
+WRAP_STEP = 2_000  # characters wrapped at a time
 MARGIN = 1  # cells left and right; drawn with the text and not as the widget's padding, which would be painted apart
 
-Piece = tuple[str, str]  # safe text and the name of its style
+Piece = tuple[str, str]
+"""Safe text, and the name of its style."""
 
 
 @dataclass
-class Section:
-    """A field as it lies in the pane: `start` is the row of its heading."""
+class FieldSection:
+    """The part of the pane that shows one field."""
 
     column: str
+    """The field."""
     text: str
+    """As in the row, foreign."""
     lines: FieldLines
+    """The text, wrapped."""
     start: int = 0
+    """The line of the pane with its heading."""
 
     def height(self, folded: bool, alone: bool) -> int:
+        """Lines of the pane; no heading where the field is shown alone."""
         body = len(self.lines.lines) if self.text and not folded else 0
         return body + (0 if alone else 1)
 
 
 class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
-    """Text can be selected with the mouse; what is selected is what is seen, so control characters come out as their
+    """Text can be selected with the mouse. What is selected is what is seen, so control characters are copied as their
     pictures."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"pane--{name}" for name in ("heading", "cursor", "dim", "reasoning", "output", "hit", "mark")
+        f"pane--{name}" for name in ("heading", "cursor", "dim", "reasoning", "output", "match", "mark")
     }
     DEFAULT_CSS = """
     RowPane {
@@ -67,56 +74,61 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         & > .pane--dim { color: $text-muted; }
         & > .pane--reasoning { color: $reasoning; }
         & > .pane--output { color: $response; }
-        & > .pane--hit { color: $warning; text-style: bold underline; }
+        & > .pane--match { color: $warning; text-style: bold underline; }
         & > .pane--mark { color: $warning; text-style: bold; }
     }
     """
 
     class FieldClicked(Message):
-        """A heading was clicked: the cursor stands there now."""
+        """A heading was clicked; the cursor is there now."""
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self.row: Row | None = None
-        self.field = "instruction"  # where the cursor stands
-        self.alone = False  # only that field is shown
+        """The row that is shown."""
+        self.field = "instruction"
+        """The field the cursor is on."""
+        self.alone = False
+        """Whether only that field is shown."""
         self.folded: set[str] = set()
+        """Fields that show their heading alone, in every row."""
         self._before: Row | None = None
         self._added = False
         self._tokens: dict[str, int] = {}
-        self._found: dict[str, int] = {}
-        self._hits = NONE
-        self._sections: list[Section] = []
+        self._match_counts: dict[str, int] = {}
+        self._matches = NO_MATCHES
+        self._sections: list[FieldSection] = []
         self._height = 1
-        self._settled = 0.0
-        self._drawn: list[list[Piece]] = []  # the lines in sight as they were painted last, from row `_drawn_at` on
+        self._placed_at = 0.0
+        self._drawn: list[list[Piece]] = []  # the lines in sight as they were painted last, from line `_drawn_at` on
         self._drawn_at = 0
-        self._resizing = False  # the pane is about to get the size it has when it stands alone
+        self._resizing = False  # the pane is about to get the size it has with one field alone
 
     # -- what is shown --
 
     def show(self, row: Row | None, before: Row | None = None, added: bool = False) -> None:
-        """Show a row from the field the cursor stands on. before: the row as it was before it was changed; added: it is
-        not in the source. The same row again leaves the pane as it is."""
+        """Show a row from the field the cursor is on. before: the row as in the source, where it was changed; added: it
+        is not in the source. The same row again leaves the pane as it is."""
         if (row, before, added) == (self.row, self._before, self._added):
             return
         stays = row is not None and self.row is not None and row.index == self.row.index
         self.row, self._before, self._added = row, before, added
-        self._tokens, self._found = {}, {}
+        self._tokens, self._match_counts = {}, {}
         top = self.scroll_offset.y
         self._lay_out()
         self._move(top if stays else self._top_of_field())
 
-    def point_out(self, hits: Hits) -> None:
-        """What is searched for."""
-        if hits != self._hits:
-            self._hits, self._found, self._drawn = hits, {}, []
+    def highlight(self, matches: SearchMatches) -> None:
+        """Point out what is searched for."""
+        if matches != self._matches:
+            self._matches, self._match_counts, self._drawn = matches, {}, []
             self.refresh()
 
-    def count(self, row: Row, tokens: dict[str, int], found: dict[str, int]) -> None:
-        """The tokens of each field, where they could be counted, and how often what is searched for stands in it."""
+    def show_counts(self, row: Row, tokens: dict[str, int], match_counts: dict[str, int]) -> None:
+        """By field: its tokens, where they could be counted, and how many matches it has. For another row than the one
+        shown, nothing."""
         if row == self.row:
-            self._tokens, self._found = tokens, found
+            self._tokens, self._match_counts = tokens, match_counts
             self._repaint()
 
     def go_to_field(self, field: str) -> None:
@@ -133,16 +145,16 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self.go_to_field(COLUMNS[(COLUMNS.index(self.field) + by) % len(COLUMNS)])
 
     def toggle_fold(self) -> bool:
-        """Fold the field or show it again; False for one that has nothing to fold."""
-        if self.field in LABELS or self.alone:
+        """Fold the field or unfold it; False for one that cannot be folded."""
+        if self.field in LABEL_FIELDS or self.alone:
             return False
         self.folded ^= {self.field}
-        self._settle()
+        self._place_fields()
         self._bring_in_sight()
         return True
 
     def show_alone(self, alone: bool) -> None:
-        """Only the field the cursor stands on, or all of them."""
+        """Show only the field the cursor is on, or all of them."""
         if alone != self.alone:
             self.alone = self._resizing = alone
             self._lay_out()
@@ -156,7 +168,7 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def text(self) -> str:
-        """The field the cursor stands on, as it is in the row."""
+        """The field the cursor is on, as in the row: foreign text."""
         return getattr(self.row, self.field) if self.row is not None else ""
 
     @property
@@ -164,7 +176,7 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         """All lines laid out so far, as they are drawn."""
         return "\n".join("".join(text for text, _ in self._line(y)).rstrip() for y in range(self._height))
 
-    # -- lying out --
+    # -- layout --
 
     @property
     def _width(self) -> int:
@@ -174,53 +186,53 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         """Wrap the beginning of each field now, and the rest in the background."""
         self.workers.cancel_group(self, "wrap")
         row, width = self.row, self._width
-        columns: tuple[str, ...] = () if row is None or not self.size.width else (self.field,) if self.alone else LONG
+        columns: tuple[str, ...] = (self.field,) if self.alone else TEXT_FIELDS
+        if row is None or not self.size.width:
+            columns = ()
         self._sections = [
-            Section(column, getattr(row, column), FieldLines(getattr(row, column), width)) for column in columns
+            FieldSection(column, getattr(row, column), FieldLines(getattr(row, column), width)) for column in columns
         ]
-        self._settle()
-        if any(not section.lines.done for section in self._sections):
+        self._place_fields()
+        if any(not section.lines.is_done for section in self._sections):
             self.run_worker(self._wrap_rest(self._sections), group="wrap", exclusive=True)
 
-    async def _wrap_rest(self, sections: list[Section]) -> None:
+    async def _wrap_rest(self, sections: list[FieldSection]) -> None:
         for section in sorted(sections, key=lambda section: section.column != self.field):
-            while not section.lines.done:
-                until = time.perf_counter() + SLICE
-                while not section.lines.done and time.perf_counter() < until:
-                    section.lines.more(STEP)
-                if time.monotonic() - self._settled >= SETTLE:
-                    self._settle()
+            while not section.lines.is_done:
+                until = time.perf_counter() + WRAP_SLICE
+                while not section.lines.is_done and time.perf_counter() < until:
+                    section.lines.wrap_more(WRAP_STEP)
+                if time.monotonic() - self._placed_at >= PLACE_EVERY:
+                    self._place_fields()
                 await asyncio.sleep(0)
-        self._settle()
+        self._place_fields()
 
-    def _settle(self) -> None:
-        """Put every field in its place. What stands in sight stays there, whatever has grown above it."""
+    def _place_fields(self) -> None:
+        """Give every field its lines of the pane. The lines in sight do not move, whatever has grown above them."""
         top, before = self.scroll_offset.y, self._height
-        held = next((section for section in reversed(self._sections) if section.start <= top), None)
-        offset = top - held.start if held is not None else top
-        at = 1
+        first_seen = next((section for section in reversed(self._sections) if section.start <= top), None)
+        offset = top - first_seen.start if first_seen is not None else top
+        height = 1
         for section in self._sections:
-            section.start = at
-            at += section.height(section.column in self.folded, self.alone)
-        self._height = at
-        self._settled = time.monotonic()
-        if at != before:
-            self.set_reactive(
-                ScrollView.virtual_size, Size(self._width, at)
-            )  # the attribute itself lays the whole screen out anew
+            section.start = height
+            height += section.height(section.column in self.folded, self.alone)
+        self._height = height
+        self._placed_at = time.monotonic()
+        if height != before:
+            # setting the attribute itself would lay the whole screen out anew
+            self.set_reactive(ScrollView.virtual_size, Size(self._width, height))
             if self.show_vertical_scrollbar:
-                self.vertical_scrollbar.window_virtual_size = max(
-                    at, self.size.height
-                )  # the same for all rows that fit: nothing to paint
-        if held is not None and held.start + offset != top and held.start > 1:
-            self._move(held.start + offset)
+                # the same for all rows that fit: nothing to paint
+                self.vertical_scrollbar.window_virtual_size = max(height, self.size.height)
+        if first_seen is not None and first_seen.start + offset != top and first_seen.start > 1:
+            self._move(first_seen.start + offset)
         self._repaint()
 
     def _move(self, top: int) -> None:
         self.scroll_to(y=min(max(0, top), self.max_scroll_y), animate=False, force=True, immediate=True)
 
     def _repaint(self) -> None:
-        """Only the lines that are not what stands there already: over SSH the blank half of a pane would cost as much
+        """Only the lines that differ from what is there already: over SSH the blank half of a pane would cost as much
         as its text."""
         top, height = self.scroll_offset.y, self.size.height
         lines = [self._line(top + y) if top + y < self._height else [] for y in range(height)]
@@ -232,13 +244,13 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self._drawn, self._drawn_at = lines, top
 
     def _top_of_field(self) -> int:
-        """Where to begin to read: at the hit where one field is shown alone, else at the field's heading, or at the
-        first line."""
+        """The line to begin at: at the first match where one field is shown alone, else at the field's heading, or at
+        the first line."""
         section = next((section for section in self._sections if section.column == self.field), None)
         if section is None:
             return 0
         if self.alone:
-            line = section.lines.line_of(self._hits.of(self.field))
+            line = section.lines.first_match_line(self._matches.in_columns(self.field))
             return line if line is not None and line > self.size.height // 2 else 0
         return section.start if section is not self._sections[0] else 0
 
@@ -277,9 +289,9 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         return Strip(segments).adjust_cell_length(width, fill).simplify().apply_offsets(-MARGIN, row)
 
     def _line(self, row: int) -> list[Piece]:
-        """The pieces of a row of the pane."""
+        """The pieces of a line of the pane."""
         if self.row is None:
-            return [("This row is on its way …", "dim")] if row == 0 else []
+            return [("This row is loading …", "dim")] if row == 0 else []
         if row == 0:
             return self._first_line(self.row)
         section = next((section for section in reversed(self._sections) if section.start <= row), None)
@@ -295,7 +307,7 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         room = self._width >= 60
         mark = f" +{' added' * room}" if self._added else f" ●{' changed' * room}" if self._before is not None else ""
         pieces.append((mark, "mark"))
-        for label in LABELS:
+        for label in LABEL_FIELDS:
             here, value = label == self.field, safe_line(getattr(row, label), 40)
             style = "cursor" if here else ""
             pieces += [
@@ -304,26 +316,25 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
                 (value or "(empty)", style or ("" if value else "dim")),
             ]
             pieces += [("●", "mark")] if self._differs(label) else []
-        return _cut([*pieces, (" ", "")], self._width)
+        return _cut_pieces([*pieces, (" ", "")], self._width)
 
-    def _heading(self, section: Section) -> list[Piece]:
+    def _heading(self, section: FieldSection) -> list[Piece]:
         return self._heading_of(section.column, section.text, alone=False)
 
     def _heading_of(self, column: str, text: str, alone: bool) -> list[Piece]:
         here = column == self.field and not alone
         name = f"{'> ' if here else '' if alone else '  '}{column}"
         words = [f"{len(text):,} character{'s' if len(text) > 1 else ''}"] if text else ["empty"]
-        words += (
-            [f"{self._tokens[column]:,} token{'s' if self._tokens[column] > 1 else ''}"]
-            if text and column in self._tokens
-            else []
-        )
-        words += (
-            [f"{self._found[column]:,} hit{'s' if self._found[column] > 1 else ''}"] if self._found.get(column) else []
-        )
+        if text and column in self._tokens:
+            tokens = self._tokens[column]
+            words.append(f"{tokens:,} token{'s' if tokens > 1 else ''}")
+        if matches := self._match_counts.get(column):
+            words.append(f"{matches:,} match{'es' if matches > 1 else ''}")
         lines = text.count("\n") + 1
-        words += [f"{lines:,} lines"] if lines > 1 else []
-        words += ["folded, z shows it"] if column in self.folded and text and not alone else []
+        if lines > 1:
+            words.append(f"{lines:,} lines")
+        if column in self.folded and text and not alone:
+            words.append(f"folded, {key_of('data.fold_field')} unfolds it")
         mark = "● " if self._differs(column) else ""
         style = "cursor" if here else "dim"
         pieces = [
@@ -332,18 +343,18 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
             (mark, style if here else "mark"),
             (" · ".join(words), style),
         ]
-        return _cut(pieces, self._width)
+        return _cut_pieces(pieces, self._width)
 
     def _body(self, column: str, lines: FieldLines, at: int) -> list[Piece]:
         line = lines.lines[at]
         plain = column if column in ("reasoning", "output") else ""
         pieces: list[Piece] = []
         done = 0
-        for start, end in lines.spans(at, self._hits.of(column)):
-            pieces += [(line[done:start], plain), (line[start:end], "hit")]
+        for start, end in lines.spans(at, self._matches.in_columns(column)):
+            pieces += [(line[done:start], plain), (line[start:end], "match")]
             done = end
         rest = line[done:]
-        blank = len(rest) - len(rest.rstrip(" ")) if lines.is_hard(at) else 0  # seen, for a model learns it
+        blank = len(rest) - len(rest.rstrip(" ")) if lines.is_hard(at) else 0  # seen, since the model is trained on it
         return [*pieces, (rest[: len(rest) - blank], plain), *([("·" * blank, "dim")] if blank else [])]
 
     def _differs(self, column: str) -> bool:
@@ -386,7 +397,7 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.FieldClicked())
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """What is selected, without the line breaks that wrapping made."""
+        """The selected text, without the line breaks that wrapping made."""
         last = self._height - 1
         first, left = (
             (min(selection.start.y, last), max(0, selection.start.x)) if selection.start is not None else (0, 0)
@@ -411,8 +422,8 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
 
-def _cut(pieces: list[Piece], width: int) -> list[Piece]:
-    """Pieces of at most `width` cells."""
+def _cut_pieces(pieces: list[Piece], width: int) -> list[Piece]:
+    """The pieces, cut to at most `width` cells."""
     cut: list[Piece] = []
     for text, style in pieces:
         cells = cell_len(text)

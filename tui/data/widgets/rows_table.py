@@ -1,5 +1,5 @@
-"""The table of rows. Virtual: it knows how many rows there are and holds a few pages of them; it asks for pages it
-lacks and never fetches.
+"""The table of rows. Virtual: it knows how many rows there are and keeps a few pages of them. It asks for the pages it
+needs and never fetches.
 
 Moving the cursor repaints two lines; only scrolling repaints the table.
 """
@@ -20,13 +20,13 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from core.base.row import Row
-from tui.data.widgets.column_widths import Column, lay_out, measure, shown
-from tui.data.widgets.hits import NONE, Hits, Span, fit
+from tui.data.row_pages import PAGE
+from tui.data.widgets.column_widths import TableColumn, cell_text, lay_out_columns, measure_columns
+from tui.data.widgets.hits import NO_MATCHES, SearchMatches, TextSpan, fit
 
-PAGE = 200  # rows
-KEPT = 24  # pages held
-EMPTY = "∅"  # stands where a row has no reasoning
-CHANGED, ADDED = "●", "+"
+KEPT_PAGES = 24
+EMPTY = "∅"  # in place of the reasoning where a row has none
+CHANGED, ADDED = "●", "+"  # marks of rows that were edited, and of rows that are not in the source
 
 
 def _unmarked(index: int) -> str:
@@ -34,129 +34,138 @@ def _unmarked(index: int) -> str:
 
 
 class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
-    """Rows by their position in the selection shown. `cursor` is -1 while there are none."""
+    """Rows by their position in the selection that is shown, from 0."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"rows--{name}" for name in ("header", "cursor", "cursor-blurred", "dim", "reasoning", "mark", "hit")
+        f"rows--{name}" for name in ("header", "cursor", "cursor-blurred", "dim", "reasoning", "mark", "match")
     }
     DEFAULT_CSS = """
     RowsTable {
         background: $background; color: $foreground; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1;
         & > .rows--header { color: $text-muted; background: $surface; text-style: bold; }
         & > .rows--cursor { color: $block-cursor-foreground; background: $block-cursor-background; text-style: bold; }
-        & > .rows--cursor-blurred { color: $block-cursor-blurred-foreground; background: $block-cursor-blurred-background; }
+        & > .rows--cursor-blurred {
+            color: $block-cursor-blurred-foreground; background: $block-cursor-blurred-background;
+        }
         & > .rows--dim { color: $text-muted; }
         & > .rows--reasoning { color: $reasoning; }
         & > .rows--mark { color: $warning; text-style: bold; }
-        & > .rows--hit { color: $warning; text-style: bold underline; }
+        & > .rows--match { color: $warning; text-style: bold underline; }
     }
     """
 
-    class Wanted(Message):
-        """Pages in sight are missing; `missing()` names them."""
+    class PagesNeeded(Message):
+        """Pages in sight are not loaded; `missing_pages` names them."""
 
     class Moved(Message):
-        """The cursor stands on another row, or the row under it has arrived. `row` is None while it is on its way."""
+        """The cursor is on another row, or the row under it has been loaded."""
 
         def __init__(self, position: int, row: Row | None, by_hand: bool) -> None:
             super().__init__()
-            self.position, self.row, self.by_hand = position, row, by_hand
+            self.position = position
+            """Of the cursor, in the selection."""
+            self.row = row
+            """None while it is loading."""
+            self.by_hand = by_hand
+            """Whether the user moved the cursor; else another selection is shown."""
 
     class Opened(Message):
         """A row was double-clicked."""
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.count = 0
+        self.row_count = 0
+        """Rows in the selection."""
         self.cursor = -1
+        """Position of the cursor; -1 while there are no rows."""
         self._pages: OrderedDict[int, list[Row]] = OrderedDict()
         self._highest = 0  # the largest row number seen, for the width of the first column
-        self._asked = False
-        self._owed = False  # the cursor was moved by hand to a row that has not arrived yet
+        self._has_asked = False  # for the missing pages
+        self._owes_move = False  # the user moved the cursor to a row that is not loaded yet
         self._lacks: frozenset[str] = frozenset()
         self._needs: dict[str, int] = {}  # cells that the values of each column need, from the first rows seen
         self._mark: Callable[[int], str] = _unmarked
-        self._hits = NONE
+        self._matches = NO_MATCHES
         self._sort, self._descending = "", False
 
     # -- what is shown --
 
     def begin(self, lacks: Collection[str]) -> None:
-        """Another source, which does not have the columns `lacks`: they take no room. The widths of the others come
-        from its first rows."""
-        self._needs, self._hits = {}, NONE
-        self.lack(lacks)
+        """Another source. lacks: columns it does not have, which take no room; the widths of the others come from its
+        first rows."""
+        self._needs, self._matches = {}, NO_MATCHES
+        self.leave_out(lacks)
 
-    def lack(self, columns: Collection[str]) -> None:
-        """An edit has given the source a column, or taken its last value."""
+    def leave_out(self, columns: Collection[str]) -> None:
+        """Show no column but the others, as after an edit that gave the source a column."""
         self._lacks = frozenset(columns)
         self.refresh()
 
-    def mark(self, mark: Callable[[int], str]) -> None:
-        """How each row is marked, by its index: `CHANGED`, `ADDED` or a space."""
+    def mark_rows(self, mark: Callable[[int], str]) -> None:
+        """mark: how a row is marked, by its index: `CHANGED`, `ADDED` or a space."""
         self._mark = mark
 
-    def point_out(self, hits: Hits, sort: str, descending: bool) -> None:
-        """What is searched for, and the column the rows are sorted by."""
-        if (hits, sort, descending) != (self._hits, self._sort, self._descending):
-            self._hits, self._sort, self._descending = hits, sort, descending
+    def highlight(self, matches: SearchMatches, sort: str, descending: bool) -> None:
+        """Point out what is searched for, and the column the rows are sorted by."""
+        if (matches, sort, descending) != (self._matches, self._sort, self._descending):
+            self._matches, self._sort, self._descending = matches, sort, descending
             self.refresh()
 
     def show(self, count: int, cursor: int, pages: Mapping[int, list[Row]], highest: int) -> None:
-        """Another selection: `count` rows, the cursor on position `cursor`, some pages of them at once. highest: the
-        largest `Row.index` possible."""
-        self.count, self._highest = count, highest
+        """Another selection: `count` rows, the cursor on the position `cursor`. pages: rows by page number; highest:
+        the largest index of a row."""
+        self.row_count, self._highest = count, highest
         self.cursor = min(max(cursor, 0), count - 1)
         self._pages.clear()
         self._pages.update(pages)
         if pages:
-            self._needs = self._needs or measure(next(iter(pages.values())))
+            self._needs = self._needs or measure_columns(next(iter(pages.values())))
         self.virtual_size = Size(0, count + 1)
         self._keep_in_sight()
         self.refresh()
         self._tell(by_hand=False)
 
-    def receive(self, page: int, rows: list[Row]) -> None:
+    def add_page(self, page: int, rows: list[Row]) -> None:
         """A page that was missing."""
         self._pages[page] = rows
-        while len(self._pages) > KEPT:
+        while len(self._pages) > KEPT_PAGES:
             self._pages.popitem(last=False)
         self.refresh()
         if self.cursor // PAGE == page:
-            self._tell(by_hand=self._owed)
+            self._tell(by_hand=self._owes_move)
 
     def grow(self, count: int) -> None:
         """The same selection has more rows at its end than were known."""
-        if count != self.count:
+        if count != self.row_count:
             for page in [page for page, rows in self._pages.items() if len(rows) < PAGE]:
                 del self._pages[page]
-            before, self.count = self.count, count
+            before, self.row_count = self.row_count, count
             self.virtual_size = Size(0, count + 1)
             if before < self.scroll_offset.y + self._lines():
                 self.refresh()
 
     def row_at(self, position: int) -> Row | None:
-        """The row, or None while its page is on its way."""
+        """The row, or None while its page is loading."""
         rows = self._pages.get(position // PAGE)
         offset = position % PAGE
         return rows[offset] if rows is not None and 0 <= offset < len(rows) and position >= 0 else None
 
-    def missing(self) -> list[int]:
-        """Pages in sight, and that of the cursor, that are not held."""
-        self._asked = False
-        if not self.count:
+    def missing_pages(self) -> list[int]:
+        """Numbers of the pages in sight, and of the cursor's page, that are not loaded."""
+        self._has_asked = False
+        if not self.row_count:
             return []
-        top = min(self.scroll_offset.y, self.count - 1)
-        bottom = min(top + self._lines() - 1, self.count - 1)
+        top = min(self.scroll_offset.y, self.row_count - 1)
+        bottom = min(top + self._lines() - 1, self.row_count - 1)
         wanted = [self.cursor // PAGE, *range(top // PAGE, bottom // PAGE + 1)]
         return [page for page in dict.fromkeys(wanted) if page not in self._pages]
 
     # -- moving --
 
     def move_to(self, position: int) -> None:
-        """Put the cursor on a position, as near as there is one, and bring it in sight."""
-        position = min(max(position, 0), self.count - 1)
+        """Put the cursor on the position, or the nearest one there is, and bring it in sight."""
+        position = min(max(position, 0), self.row_count - 1)
         if position == self.cursor:
             return
         before, self.cursor = self.cursor, position
@@ -175,8 +184,8 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
         return max(1, self.size.height - 1)  # less the header
 
     def _keep_in_sight(self) -> None:
-        """Scroll where the cursor is out of sight, so that it stands in the middle: whoever holds a key down then
-        repaints the table once for half a screen of rows, and not for every row."""
+        """Scroll where the cursor is out of sight, so that it comes to the middle: a key held down then repaints the
+        table once for half a screen of rows, not for every row."""
         if not self.size.height:  # not laid out yet: the first size brings it in sight
             return
         top, lines = self.scroll_offset.y, self._lines()
@@ -185,31 +194,31 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _tell(self, by_hand: bool) -> None:
         row = self.row_at(self.cursor)
-        self._owed = by_hand and row is None
-        if row is None and self.count:
+        self._owes_move = by_hand and row is None
+        if row is None and self.row_count:
             self._ask()
         self.post_message(self.Moved(self.cursor, row, by_hand))
 
     def _ask(self) -> None:
-        if not self._asked:
-            self._asked = True
-            self.post_message(self.Wanted())
+        if not self._has_asked:
+            self._has_asked = True
+            self.post_message(self.PagesNeeded())
 
     def on_resize(self, event: events.Resize) -> None:
         self._keep_in_sight()
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
-        if offset is not None and offset.y >= 1 and self.scroll_offset.y + offset.y - 1 < self.count:
+        if offset is not None and offset.y >= 1 and self.scroll_offset.y + offset.y - 1 < self.row_count:
             self.move_to(self.scroll_offset.y + offset.y - 1)
             if event.chain == 2:
                 self.post_message(self.Opened())
 
     # -- drawing --
 
-    def columns(self, width: int) -> list[Column]:
+    def columns(self, width: int) -> list[TableColumn]:
         """The columns that fill `width` cells: one cell for a mark, then each with one cell after it."""
-        return lay_out(width, self._highest, self._needs, self._lacks)
+        return lay_out_columns(width, self._highest, self._needs, self._lacks)
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
@@ -219,7 +228,7 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
             text = " " + " ".join(self._title(column) for column in self.columns(width))
             return Strip([Segment(set_cell_size(text, width), style)], width)
         position = self.scroll_offset.y + y - 1
-        if position >= self.count:
+        if position >= self.row_count:
             return Strip([Segment(" " * width, base)], width)
         if position == self.cursor:
             base += self.get_component_rich_style(
@@ -231,7 +240,7 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
             return Strip([Segment(set_cell_size(f" {'…':>{max(3, len(str(self._highest)))}}", width), base)], width)
         return self._draw_row(row, width, base, plain=position == self.cursor).adjust_cell_length(width, base)
 
-    def _title(self, column: Column) -> str:
+    def _title(self, column: TableColumn) -> str:
         arrow = "▼" if self._descending else "▲"
         if column.name == "#":
             return f"{arrow + '#' if self._sort == 'length' else '#':>{column.width}}"
@@ -253,20 +262,19 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
             elif name == "reasoning" and not row.reasoning:
                 segments.append(Segment(fit(EMPTY, size) + " ", dim))
             else:
-                hits = self._hits.of("instruction", "input") if name == "instruction" else self._hits.of(name)
-                text, spans = hits.cell(shown(row, name), size)
-                segments += self._pointed_out(
-                    text + " ", spans, dim if name.startswith("sys") else mauve if name == "reasoning" else base
-                )
+                searched = ("instruction", "input") if name == "instruction" else (name,)
+                text, spans = self._matches.in_columns(*searched).cell(cell_text(row, name), size)
+                style = dim if name.startswith("sys") else mauve if name == "reasoning" else base
+                segments += self._highlighted(text + " ", spans, style)
         return Strip(segments).simplify()
 
-    def _pointed_out(self, text: str, spans: list[Span], style: Style) -> list[Segment]:
-        """`text` as segments, with the hits in it."""
+    def _highlighted(self, text: str, spans: list[TextSpan], style: Style) -> list[Segment]:
+        """`text` as segments, with its matches pointed out."""
         if not spans:
             return [Segment(text, style)]
-        hit = style + self.get_component_rich_style("rows--hit", partial=True)
+        match_style = style + self.get_component_rich_style("rows--match", partial=True)
         parts, done = [], 0
         for start, end in spans:
-            parts += [Segment(text[done:start], style), Segment(text[start:end], hit)]
+            parts += [Segment(text[done:start], style), Segment(text[start:end], match_style)]
             done = end
         return [part for part in [*parts, Segment(text[done:], style)] if part.text]

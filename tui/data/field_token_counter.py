@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from core.tokens.tokenizer import TextTokenizer
 
 
-class TokenCounter:
-    """Keeps the tokenizer of the model that was asked for last."""
+class FieldTokenCounter:
+    """Keeps the tokenizer of the model that was asked for last. Safe to call from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._model: str | None = None
         self._tokenizer: TextTokenizer | None = None
 
-    def count(self, row: Row, model: str) -> dict[str, int]:
-        """The tokens of each field that is not empty; nothing where the model has no tokenizer that can be used
-        here."""
+    def count_tokens(self, row: Row, model: str) -> dict[str, int]:
+        """Tokens by column, of the fields that are not empty. Nothing where the model has no tokenizer that can be
+        used here."""
         with self._lock:
             if model != self._model or self._tokenizer is None:
                 from core.quality.tokens import load
@@ -32,11 +32,12 @@ class TokenCounter:
                 try:
                     self._tokenizer = load(model)[0]
                 except SuironError:
-                    self._tokenizer = None  # the model's own room says what is wrong with it
+                    self._tokenizer = None  # the model dialog says what is wrong with it
             tokenizer = self._tokenizer
         if tokenizer is None:
             return {}
+        texts = {column: getattr(row, column) for column in COLUMNS}
         try:
-            return {column: len(tokenizer.encode(text)[0]) for column in COLUMNS if (text := getattr(row, column))}
+            return {column: len(tokenizer.encode(text)[0]) for column, text in texts.items() if text}
         except SuironError:
-            return {}  # text that is no Unicode has no tokens
+            return {}  # text that is not Unicode has no tokens

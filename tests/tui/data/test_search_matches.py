@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tui.data.widgets.field_lines import FieldLines
-from tui.data.widgets.hits import NONE, Hits
+from tui.data.widgets.hits import NO_MATCHES, SearchMatches
 
 
 def shown(text: str, needle: str, width: int) -> tuple[str, list[str]]:
-    line, spans = Hits(needle).cell(text, width)
+    line, spans = SearchMatches(needle).cell(text, width)
     return line, [line[start:end] for start, end in spans]
 
 
@@ -31,8 +31,8 @@ def test_wide_characters_are_measured_in_cells() -> None:
 
 
 def test_columns_that_are_not_searched_have_no_hits() -> None:
-    hits = Hits("x", ("output",))
-    assert hits.of("reasoning") is NONE and hits.of("instruction", "output") is hits
+    hits = SearchMatches("x", ("output",))
+    assert hits.in_columns("reasoning") is NO_MATCHES and hits.in_columns("instruction", "output") is hits
 
 
 def test_markup_and_controls_are_text() -> None:
@@ -44,7 +44,7 @@ def test_markup_and_controls_are_text() -> None:
 def test_a_cell_is_always_exactly_as_wide_as_asked_and_spans_lie_in_it(
     before: str, needle: str, after: str, width: int
 ) -> None:
-    line, spans = Hits(needle).cell(before + needle + after, width)
+    line, spans = SearchMatches(needle).cell(before + needle + after, width)
     assert cell_len(line) == width
     assert all(0 <= start < end <= len(line) for start, end in spans)
     assert not any("\x00" <= letter < "\x20" or "\x7f" <= letter < "\xa0" for letter in line)
@@ -53,7 +53,7 @@ def test_a_cell_is_always_exactly_as_wide_as_asked_and_spans_lie_in_it(
 def test_a_hit_that_goes_over_the_end_of_a_line_is_marked_on_both() -> None:
     field = FieldLines("one two three four five six seven", 11)
     marked = {
-        line: [field.lines[line][start:end] for start, end in field.spans(line, Hits("three four"))]
+        line: [field.lines[line][start:end] for start, end in field.spans(line, SearchMatches("three four"))]
         for line in range(len(field.lines))
     }
     assert [part for parts in marked.values() for part in parts] and "".join(
@@ -66,8 +66,8 @@ def test_a_hit_that_goes_over_the_end_of_a_line_is_marked_on_both() -> None:
 )
 def test_a_field_wrapped_piece_by_piece_is_the_same_as_wrapped_at_once(text: str) -> None:
     field = FieldLines(text, 40)
-    while not field.done:
-        field.more(777)
+    while not field.is_done:
+        field.wrap_more(777)
     last = len(field.lines) - 1
     assert field.cut_from((0, 0), (last, len(field.lines[last]))) == text.replace("\r\n", "\n")
     assert all(cell_len(line.rstrip()) <= 40 for line in field.lines)

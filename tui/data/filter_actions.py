@@ -1,0 +1,77 @@
+"""What narrows and orders the rows, and a row by its number: the dialogs, and what their choices ask for."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tui.data.query_runner import TOP
+from tui.data.room_interface import DataRoom
+
+
+class FilterActions:
+    """Asks; the query runner answers."""
+
+    def __init__(self, room: DataRoom) -> None:
+        self._room = room
+
+    def next_value(self, column: str) -> None:
+        """Only rows with the next value of syslang or sysflag; behind the last value, all rows."""
+        room = self._room
+        if not room.check_ready():
+            return
+        values = ["", *(value for value, _ in room.queries.value_counts.get(column, []) if value)]
+        if len(values) == 1:
+            room.say(f"No row has a {column}.")
+            return
+        now = getattr(room.filters, column)
+        following = values[(values.index(now) + 1) % len(values)] if now in values else ""
+        room.query_view.select(msgspec.structs.replace(room.filters, **{column: following}))
+
+    def choose_value(self) -> None:
+        """Only rows with a value chosen from all there are."""
+        from tui.data.dialogs.facets import FacetsDialog
+
+        room = self._room
+        if room.check_ready() and room.dataset is not None:
+            now = {column: getattr(room.filters, column) for column in ("syslang", "sysflag")}
+            dialog = FacetsDialog(room.queries.value_counts, now, len(room.dataset))
+            room.app.push_screen(dialog, self._take_value)
+
+    def _take_value(self, choice: tuple[str, str | None] | None) -> None:
+        if choice is None:
+            return
+        column, value = choice
+        if value == "":  # an empty filter means all rows, but a condition can ask for the empty value
+            self._room.condition_bar.submit(f"{column} = ''")
+        else:
+            self._room.query_view.select(msgspec.structs.replace(self._room.filters, **{column: value or ""}))
+
+    def choose_sort(self) -> None:
+        """Order the rows by a column or by length."""
+        from tui.data.dialogs.sort import SortDialog
+
+        room = self._room
+        if room.dataset is not None:
+            dialog = SortDialog(room.filters.sort, room.filters.descending, room.dataset.columns)
+            room.app.push_screen(dialog, self._take_sort)
+
+    def _take_sort(self, choice: tuple[str, bool] | None) -> None:
+        if choice is not None:
+            sort, descending = choice
+            filters = msgspec.structs.replace(self._room.filters, sort=sort, descending=descending)
+            self._room.query_view.select(filters, TOP if sort else None)
+
+    def choose_row(self) -> None:
+        """To a row by its number."""
+        from tui.data.dialogs.goto_row import GotoDialog
+
+        room = self._room
+        if room.dataset is None or room.queries.selection is None:
+            room.say("There are no rows.")
+            return
+        last = max(room.dataset.highest, 0)
+        room.app.push_screen(GotoDialog(min(max(room.queries.anchor, 0), last), last), self._take_row)
+
+    def _take_row(self, index: int | None) -> None:
+        if index is not None:
+            self._room.query_view.go_to(index)

@@ -1,0 +1,48 @@
+"""What the actions of the Data room may ask of its screen; nobody but the app needs to know the screen itself."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
+
+from textual.app import App
+
+from core.base.errors import SuironError
+from tui.data.query_view import QueryRoom
+
+if TYPE_CHECKING:
+    from core.data.dataset import DataSet
+    from tui.data.edit_session import EditSession
+    from tui.data.query_runner import QueryRunner
+    from tui.data.query_view import QueryView
+
+
+class DataRoom(QueryRoom, Protocol):
+    """The parts of the screen, and what they do together."""
+
+    query_view: QueryView
+    """Shows the rows that are asked for."""
+    queries: QueryRunner
+    """The open data set and the rows that were asked for."""
+    edit_session: EditSession
+    """The edits to the open source."""
+
+    @property
+    def app(self) -> App[Any]: ...
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no dialog and no other room is in front."""
+
+    @property
+    def dataset(self) -> DataSet | None:
+        """The open data set, with all edits so far."""
+
+    def check_ready(self) -> bool:
+        """Whether queries and edits can be answered now; where not, the user is told."""
+
+    def complain(self, error: SuironError) -> None:
+        """A notification that something was not done."""
+
+    def run_edit(self, edit: Coroutine[Any, Any, None]) -> None:
+        """Let an edit go on while the app answers keys."""

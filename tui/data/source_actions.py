@@ -1,0 +1,171 @@
+"""What concerns the source as a whole: opening another one, the columns its rows are taken from, saving them, and the
+rows that could not be read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.base.errors import SuironError
+from core.base.safe_text import safe_line
+from tui.common.readable_error import readable
+from tui.data.query_runner import IsCancelled
+from tui.data.room_interface import DataRoom
+
+if TYPE_CHECKING:
+    from core.data.dataset import DataSet
+    from core.data.export import Saved
+    from core.data.importing.column_choice import Choice
+    from tui.common.progress_dialog import Done, Progress
+    from tui.data.dialogs.columns import ColumnsChoice
+    from tui.data.dialogs.save_as import SaveAs
+
+
+class SourceActions:
+    """Opens dialogs, and does what is chosen in them."""
+
+    def __init__(self, room: DataRoom) -> None:
+        self._room = room
+        self._is_chosen = False  # by the user, a moment ago: what is unclear about it is asked
+
+    # -- open --
+
+    def open_data(self) -> None:
+        """Choose another source."""
+        from tui.data.dialogs.open_data import OpenDialog
+
+        session, failed = self._room.suiron.session, self._room.suiron.data_error
+        # a path that failed stays in the line, to be corrected
+        source, split = (failed[0], "") if failed is not None else (session.data, session.split)
+        self._room.app.push_screen(OpenDialog(source, split), self._take_source)
+
+    def _take_source(self, choice: tuple[str, str] | None) -> None:
+        if choice is not None:
+            self._is_chosen = True
+            self._room.suiron.open_data(*choice)
+
+    def ask_what_is_unclear(self, dataset: DataSet) -> None:
+        """Ask for the columns of a source that the user has just chosen, where they are unclear."""
+        if self._is_chosen:
+            self._is_chosen = False
+            if dataset.mapping.unclear:
+                self.map_columns()
+
+    @property
+    def way_back(self) -> str:
+        """The source that was open before the one that failed; empty where there is none."""
+        failed, before = self._room.suiron.data_error, self._room.suiron.session.data
+        return before if failed is not None and failed[0] != before else ""
+
+    def go_back(self) -> None:
+        """Open the source again that was open before the one that failed."""
+        if self.way_back:
+            self._room.suiron.open_data(self.way_back, self._room.suiron.session.split)
+
+    def show_problems(self) -> None:
+        """The rows that could not be read, and why."""
+        dataset = self._room.dataset
+        if dataset is None or not dataset.problem_count:
+            self._room.say("Every row could be read.")
+            return
+        from tui.data.dialogs.problems import ProblemsDialog
+
+        self._room.app.push_screen(ProblemsDialog(dataset.problems, dataset.problem_count))
+
+    # -- columns --
+
+    def map_columns(self) -> None:
+        """Choose which column of the source each of the six is taken from."""
+        suiron, dataset = self._room.suiron, self._room.dataset
+        if dataset is not None:
+            source, split = dataset.source, dataset.split
+        elif suiron.data_error is not None:  # the mapping may be what is wrong
+            source, split = suiron.data_error[0], ""
+        else:
+            source, split = suiron.session.data, suiron.session.split
+        self._room.run_in_thread("columns", partial(self._read_columns, source, split))
+
+    def _read_columns(self, source: str, split: str, is_cancelled: IsCancelled) -> None:
+        from core.data.importing.column_choice import choose
+
+        try:
+            choice = choose(source, split)
+        except Exception as error:  # whatever the source does to its reader, it is shown, and the app stays
+            self._room.call_in_app(self._room.complain, readable(error, source))
+        else:
+            self._room.call_in_app(self._ask_columns, source, split, choice)
+
+    def _ask_columns(self, source: str, split: str, choice: Choice) -> None:
+        from core.data.sidecar import sidecar
+        from tui.data.dialogs.columns import ColumnsDialog
+
+        if not self._room.is_current:
+            return  # the user went on to something else
+        dialog = ColumnsDialog(
+            choice.found.name,
+            choice.mapping,
+            choice.names,
+            choice.rows,
+            str(sidecar(choice.found).mapping),
+            lambda column, names, rows: choice.candidates(column),
+        )
+        self._room.app.push_screen(dialog, partial(self._take_columns, source, split, choice))
+
+    def _take_columns(self, source: str, split: str, choice: Choice, chosen: ColumnsChoice | None) -> None:
+        if chosen is None:
+            return
+        if chosen.keep:
+            try:
+                choice.keep(chosen.mapping)  # a small file, once
+            except SuironError as error:
+                self._room.complain(error)
+        self._room.suiron.open_data(source, split, chosen.mapping)
+
+    # -- save --
+
+    def save_as(self) -> None:
+        """Save all rows, or those shown, as a new file."""
+        from tui.data.dialogs.save_as import SaveDialog
+
+        room = self._room
+        selection, dataset = room.queries.selection, room.dataset
+        if not room.check_ready() or selection is None or dataset is None:
+            return
+        paths = [str(path) for path in dataset.origin.found.paths] if dataset.origin is not None else []
+        shown = len(selection) if room.queries.share >= 1 else len(dataset)
+        room.app.push_screen(SaveDialog(_suggested_path(dataset), len(dataset), shown, paths), self._take_path)
+
+    def _take_path(self, choice: SaveAs | None) -> None:
+        dataset, selection = self._room.dataset, self._room.queries.selection
+        if choice is None or dataset is None:
+            return
+        from core.data.export import save
+        from tui.common.progress_dialog import ProgressDialog
+
+        path = Path(choice.path)
+
+        def save_rows(progress: Progress, cancelled: Callable[[], bool]) -> Saved:
+            return save(dataset, path, None if choice.whole else selection, progress)
+
+        dialog = ProgressDialog(f"Saving {safe_line(path.name, 60)}", save_rows, where=str(path))
+        self._room.app.push_screen(dialog, partial(self._tell_saved, path))
+
+    def _tell_saved(self, path: Path, done: Done[Saved] | None) -> None:
+        room = self._room
+        if done is None:
+            room.say("Not saved.")
+            return
+        room.say(f"{done.value:,} rows saved in {safe_line(str(path), 200)}.")
+        if done.value.aside is not None:  # the source itself, now with its edits in it: they must not be made twice
+            room.suiron.open_data(room.suiron.session.data, room.suiron.session.split)
+
+
+def _suggested_path(dataset: DataSet) -> str:
+    """A new file beside the source where that is on this disk, in the current folder otherwise."""
+    root = dataset.origin.found.root if dataset.origin is not None else None
+    folder = root.absolute().parent if root is not None else Path(os.getcwd())
+    name = (root.name if root is not None else dataset.name.replace("/", "-")).split(".")[0] or "data"
+    return str(folder / f"{name}-edited.jsonl")

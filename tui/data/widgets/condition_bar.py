@@ -1,0 +1,138 @@
+"""The line in which a condition in SQL is typed, and under it the reason why the last one was refused. Asks nothing
+itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Label, Static
+
+from tui.data.widgets.still_input import StillInput
+
+REMEMBERED = 50  # conditions
+
+
+class ConditionBar(Vertical):
+    """Hidden until it is opened. It closes by itself once the condition typed in it has been answered, and stays, with
+    the reason, where it is refused."""
+
+    class Submitted(Message):
+        """Show the rows that meet this condition; all where it is empty."""
+
+        def __init__(self, condition: str) -> None:
+            super().__init__()
+            self.condition = condition
+
+    def __init__(self, return_focus: Callable[[], None]) -> None:
+        """return_focus: puts the focus back on the rows, at once."""
+        super().__init__(id="condition")
+        self.display = False
+        self._return_focus = return_focus
+        self._asked = ""  # the condition in force, perhaps not answered yet
+        self._accepted = ""  # the last condition that was answered
+        self._history: list[str] = []  # conditions asked before, the newest last
+        self._history_index = 0  # the one in the line
+        placeholder = "SQL, as in length(reasoning) > 2000 and syslang = 'Japanese'"
+        self._input = StillInput(placeholder, id="where", select_on_focus=False)
+        self._trouble = Static(id="where-trouble")
+        self._trouble.display = False
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="where-line", classes="line"):
+            yield Label("where")
+            yield self._input
+        yield self._trouble
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.display)
+
+    @property
+    def is_typing(self) -> bool:
+        """Whether keys go to the line."""
+        return self.is_open and self._input.has_focus
+
+    @property
+    def accepted(self) -> str:
+        """The last condition that was answered; empty for none."""
+        return self._accepted
+
+    def set_condition(self, condition: str) -> None:
+        """The condition in force is this one now."""
+        self._asked = condition
+
+    def forget_accepted(self) -> None:
+        """Another source, or no condition: nothing was accepted yet."""
+        self._accepted = ""
+
+    def open(self) -> None:
+        """Open the line on the condition in force."""
+        self._type(self._asked)
+        self._history_index = len(self._history)
+        self._show_trouble("")
+        self.display = True
+        self.screen.set_focus(self._input)  # at once, so that what is typed next goes here
+
+    def close(self) -> None:
+        self._show_trouble("")
+        if self.is_open:
+            self.display = False
+            self._return_focus()
+
+    def submit(self, condition: str) -> None:
+        """Ask for a condition, as if it had been typed here."""
+        if condition and (not self._history or self._history[-1] != condition):
+            self._history = [*self._history[-REMEMBERED:], condition]
+        self._history_index = len(self._history)
+        if condition == self._asked:
+            if condition == self._accepted:  # else its answer is still awaited
+                self.close()
+            return
+        if not condition:
+            self._accepted = ""
+            self.close()
+        self._asked = condition
+        self.post_message(self.Submitted(condition))
+
+    def accept(self, condition: str) -> None:
+        """Rows came for this condition."""
+        if condition and condition != self._accepted:
+            self._accepted = condition
+            if self._input.value.strip() == condition:  # else more was typed meanwhile
+                self.close()
+
+    def refuse(self, condition: str, reason: str) -> None:
+        """This condition cannot be asked: the line stays, with the reason. Safe text."""
+        self._asked = self._accepted
+        if not self.is_open:  # else what is in the line is kept: more may have been typed meanwhile
+            self.open()
+            self._type(condition)
+        self._show_trouble(reason)
+
+    def recall(self, by: int) -> None:
+        """Put an earlier condition (by -1) or a later one into the line; an empty one behind the newest."""
+        known = [*self._history, ""]
+        index = self._history_index + by
+        while 0 <= index < len(known) and known[index] == self._input.value:
+            index += by
+        if 0 <= index < len(known):
+            self._history_index = index
+            self._type(known[index])
+
+    @on(Input.Submitted)
+    def _submit_typed(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.submit(event.value.strip())
+
+    def _type(self, text: str) -> None:
+        self._input.value = text
+        self._input.cursor_position = len(text)
+
+    def _show_trouble(self, words: str) -> None:
+        self._trouble.display = bool(words)
+        self._trouble.update(Content(words))
