@@ -41,12 +41,12 @@ def losses(steps: int) -> list[float]:
 
 def child(steps: int) -> None:
     """The app, whose chart gets one point more at SIGUSR1, and is drawn whole at SIGUSR2."""
-    from core.runs.curve import Series
+    from core.runs.curve import StepSeries
     from tui.app import SuironApp
     from tui.train.loss_chart import ChartTile, LossChart
 
     points = iter(enumerate(losses(steps), 1))
-    series = Series()
+    series = StepSeries()
 
     class Bench(SuironApp):
         def on_mount(self) -> None:
@@ -110,16 +110,16 @@ def chart_bytes(steps: int, env: dict[str, str]) -> dict[str, object]:
 def room_bytes(steps: int, total: int, env: dict[str, str]) -> dict[str, object]:
     """A run folder grows by `steps` after the first third of `total` stands; what the whole room sends for each."""
     os.environ.update(env)
-    from core.runs.folder import Metric, Status, create_run
+    from core.runs.folder import RunStatus, StepMetric, create_run_folder
     from core.runs.setting_texts import seeds_spec
     from core.runs.spec import DataSection, ModelSection
 
     values = losses(total)
-    run = create_run(seeds_spec(DataSection(source="demo"), ModelSection(name="demo")))
+    run = create_run_folder(seeds_spec(DataSection(source="demo"), ModelSection(name="demo")))
 
     def step(number: int) -> None:
         run.append_metric(
-            Metric(
+            StepMetric(
                 number,
                 time.time(),
                 values[number - 1],
@@ -134,7 +134,7 @@ def room_bytes(steps: int, total: int, env: dict[str, str]) -> dict[str, object]
         with open(run.console, "a") as console:
             console.write(f"step {number}/{total} loss {values[number - 1]:.4f}\n")
         run.write_status(
-            Status(
+            RunStatus(
                 "training",
                 number,
                 total,

@@ -24,7 +24,7 @@ import json, random, resource, sys, time
 import tui.app, tui.data.screen
 from core.data.source import begin, complete, count
 import core.data.filters
-Filters = core.data.filters.Filters
+Filters = core.data.filters.RowFilters
 PAGE = int(sys.argv[2])
 
 def memory(name):

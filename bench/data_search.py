@@ -23,7 +23,7 @@ from core.data.editing.editor import open_editor
 from core.data.export import save
 from core.data.source import open_data
 import core.data.filters
-Filters = core.data.filters.Filters
+Filters = core.data.filters.RowFilters
 data = open_data(sys.argv[1])
 words, japanese = sys.argv[2:]
 facts = {}

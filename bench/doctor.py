@@ -206,7 +206,7 @@ def main(rows: int, file: str) -> None:
         for variable in ("HOME", "CACHE", "CONFIG"):
             os.environ[f"SUIRON_{variable}"] = str(Path(folder) / variable.lower())
         from core.data.source import open_data
-        from core.quality import client
+        from core.quality import quality_job
 
         source = file or str(Path(folder) / "rows.jsonl")
         if not file:
@@ -215,12 +215,14 @@ def main(rows: int, file: str) -> None:
         data = open_data(source)
         size, took = Path(source).stat().st_size / 1e6, time.perf_counter() - start
         print(f"{len(data):,} rows, {size:.0f} MB, opened in {took:.2f} s; load {os.getloadavg()[0]:.1f}", flush=True)
-        _measured("doctor", len(data), lambda: client.run("doctor", source))
+        _measured("doctor", len(data), lambda: quality_job.run_quality_job("doctor", source))
         _measured(
-            "doctor, from the cache", len(data), lambda: client.run("doctor", source, fingerprint=data.fingerprint)
+            "doctor, from the cache",
+            len(data),
+            lambda: quality_job.run_quality_job("doctor", source, fingerprint=data.fingerprint),
         )
-        _measured("statistics, in characters", len(data), lambda: client.run("statistics", source))
-        for group in client.run("doctor", source, fingerprint=data.fingerprint).groups:
+        _measured("statistics, in characters", len(data), lambda: quality_job.run_quality_job("statistics", source))
+        for group in quality_job.run_quality_job("doctor", source, fingerprint=data.fingerprint).groups:
             print(f"  {group.severity:<8} {group.kind:<26} {group.count:>9,}")
 
 

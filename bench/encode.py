@@ -90,13 +90,12 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def ours(path: Path, folder: Path) -> Any:
     """What training does before it imports a model's libraries."""
-    from core.examples.prepare import examine
-
     from core.data.source import open_data
+    from core.examples.build import examine_training_set
     from core.runs.spec import DataSection, ModelSection, RunSpec
 
     spec = RunSpec(data=DataSection(source=str(path)), model=ModelSection(name=str(folder)))
-    prepared, report, _ = examine(open_data(str(path)), spec, TextTokenizer.from_folder(folder))
+    prepared, report, _ = examine_training_set(open_data(str(path)), spec, TextTokenizer.from_folder(folder))
     assert prepared is not None and not report.faults()
     return prepared
 
@@ -133,9 +132,9 @@ class Peer:
     def run(self, path: Path, cache: Path) -> Any:
         import numpy as np
 
-        from core.templates.by_name import TEMPLATES
+        from core.templates.by_name import TEXT_TEMPLATES
 
-        vanilla, reasoning = (TEMPLATES[name].pattern for name in ("alpaca", "alpaca-reasoning"))
+        vanilla, reasoning = (TEXT_TEMPLATES[name].pattern for name in ("alpaca", "alpaca-reasoning"))
         for slot in ("{instruction}", "{input}", "{reasoning}", "{output}"):
             vanilla, reasoning = vanilla.replace(slot, "{}"), reasoning.replace(slot, "{}")
         end = self._tokenizer.eos_token
@@ -200,13 +199,13 @@ def beside_the_library(rows: list[Row], processes: int, home: Path) -> None:
 
 def beside_bare_tokenizing(rows: list[Row], home: Path) -> None:
     from core.examples.mixture import Mixture
-    from core.templates.by_name import TEMPLATES
+    from core.templates.by_name import TEXT_TEMPLATES
     from core.tokens.encode import encode_batch
 
     tokenizer = TextTokenizer.from_folder(home / "model")
-    mixture = Mixture([(TEMPLATES["alpaca"], 0.15), (TEMPLATES["alpaca-reasoning"], 0.85)], 3442)
+    mixture = Mixture([(TEXT_TEMPLATES["alpaca"], 0.15), (TEXT_TEMPLATES["alpaca-reasoning"], 0.85)], 3442)
 
-    drawn = [(row, template) for row in rows if (template := mixture.choose(row)) is not None]
+    drawn = [(row, template) for row in rows if (template := mixture.template_for(row)) is not None]
 
     def with_spans() -> int:
         tokens = 0

@@ -23,10 +23,10 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the server's own process does, before torch is loaded
 
 from core.engine.client import EngineClient
-from core.engine.protocol import Finish, Piece, Question
+from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion
 
-QUESTION = Question(instruction="A train runs 120 km in 90 minutes. How fast is it in km per hour?", max_tokens=100)
-LONG = Question(
+QUESTION = ChatQuestion(instruction="A train runs 120 km in 90 minutes. How fast is it in km per hour?", max_tokens=100)
+LONG = ChatQuestion(
     instruction="Count from one to a thousand in words.", template="alpaca", max_tokens=2000, temperature=1.0, seed=1
 )
 
@@ -61,9 +61,9 @@ def _compare(model: Any, prompt: list[int], tokens: int, times: int) -> dict[str
 
 
 def _ours(model: Any, prompt: list[int], tokens: int) -> tuple[float, list[int]]:
-    from core.engine.decode import CachedStepper, Decoding, Sampler, chunk_for
+    from core.engine.decode import CachedStepper, Decoding, Sampler, prompt_chunk_size
 
-    chunk = chunk_for(model.device)
+    chunk = prompt_chunk_size(model.device)
     run = Decoding(
         CachedStepper(model), prompt, Sampler(), limit=tokens, stop_ids=frozenset(), stopped=lambda: False, chunk=chunk
     )
@@ -111,7 +111,7 @@ async def over_the_socket(model: str, adapter: str) -> dict[str, Any]:
 async def _answer(client: EngineClient) -> dict[str, Any]:
     asked, first_piece = time.perf_counter(), 0.0
     async for item in client.ask(QUESTION):
-        if isinstance(item, Finish):
+        if isinstance(item, AnswerFinish):
             return {
                 "tokens_per_second": round(item.tokens_per_second, 1),
                 "reason": item.reason,
@@ -128,7 +128,7 @@ async def _after_stop(client: EngineClient) -> int:
     seen = after = 0
     acknowledged: asyncio.Task[None] | None = None
     async for item in client.ask(LONG):
-        if isinstance(item, Piece):
+        if isinstance(item, AnswerPiece):
             seen += 1
             after += acknowledged is not None and acknowledged.done()
         if seen == 10 and acknowledged is None:

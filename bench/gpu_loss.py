@@ -34,12 +34,11 @@ KINDS = ("padded", "accumulated", "weighted", "packed")
 
 
 def one(kind: str, model: str, rows: str) -> dict[str, Any]:
-    from core.examples.prepare import prepare
-
     from core.data.source import open_data
+    from core.examples.build import build_training_set
     from core.models.backend import prepare_imports
-    from core.models.loading import Lora, load_for_training
-    from core.models.resolve import local_folder
+    from core.models.loading import LoraSettings, load_for_training
+    from core.models.resolve import local_model_folder
     from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, TrainSection
     from core.tokens.loss_mask import SectionWeights
     from core.tokens.tokenizer import TextTokenizer
@@ -53,12 +52,12 @@ def one(kind: str, model: str, rows: str) -> dict[str, Any]:
         ),
         train=TrainSection(steps=1, batch_size=ROWS // parts, gradient_accumulation=parts),
     )
-    tokenizer = TextTokenizer.from_folder(local_folder(model, lambda _: None))
-    prepared = prepare(open_data(rows), spec, tokenizer)
+    tokenizer = TextTokenizer.from_folder(local_model_folder(model, lambda _: None))
+    prepared = build_training_set(open_data(rows), spec, tokenizer)
     if prepared.weighted:
         os.environ["UNSLOTH_RETURN_LOGITS"] = "1"
     prepare_imports()
-    adapter = Lora(
+    adapter = LoraSettings(
         r=16,
         alpha=16,
         dropout=0.0,

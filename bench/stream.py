@@ -70,15 +70,15 @@ async def paced(count: int, rate: float) -> AsyncIterator[tuple[str, str]]:
 
 
 def suiron(count: int, rate: float) -> None:
-    from core.engine.protocol import Finish, Piece, Question
+    from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion
     from core.session import Session, save_session
     from tests.support.scripted_engine import ScriptedEngine, finish
     from tui.app import SuironApp
 
     class PacedEngine(ScriptedEngine):
-        async def ask(self, question: Question) -> AsyncIterator[Piece | Finish]:
+        async def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerPiece | AnswerFinish]:
             async for section, text in paced(count, rate):
-                yield Piece("reasoning" if section == "reasoning" else "response", text)
+                yield AnswerPiece("reasoning" if section == "reasoning" else "response", text)
             yield finish(tokens=count)
 
     save_session(Session(screen="chat", instruction="go "))

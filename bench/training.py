@@ -25,8 +25,8 @@ from typing import Any
 from core.base.child import environment
 from core.runs.folder import RunFolder
 from core.runs.launch import start_run
-from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, TrainSection, two_templates
-from core.runs.watch import watch
+from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, TrainSection, mixture_of_two
+from core.runs.watch_run import watch_run
 
 WARM_UP = 3  # steps left out: compiling, allocating, tuning kernels
 
@@ -48,7 +48,7 @@ def write_rows(path: Path, count: int, tokens: int) -> None:
 
 def ours(spec: RunSpec) -> tuple[RunFolder, float, float]:
     run = start_run(spec)
-    metrics = [metric for _, new in watch(run) for metric in new]
+    metrics = [metric for _, new in watch_run(run) for metric in new]
     status = run.status()
     if status.state != "finished":
         raise SystemExit(f"our run ended {status.state}: {status.error}; see {run.console}")
@@ -72,26 +72,25 @@ def bare(spec: RunSpec) -> tuple[float, float]:
 
 def _bare(spec: RunSpec) -> None:
     from core.models.backend import choose_backend, prepare_imports
-    from core.models.resolve import local_folder
+    from core.models.resolve import local_model_folder
     from core.tokens.tokenizer import TextTokenizer
 
     prepare_imports()
     backend = choose_backend(spec.model.load_in_4bit)
-    from core.examples.prepare import prepare
-
     from core.data.source import open_data
+    from core.examples.build import build_training_set
     from core.training.steps import peak_memory
 
-    folder = local_folder(spec.model.name, lambda _: None)
+    folder = local_model_folder(spec.model.name, lambda _: None)
     tokenizer = TextTokenizer.from_folder(folder)
-    rows = prepare(open_data(spec.data.source), spec, tokenizer, lambda _: None)
+    rows = build_training_set(open_data(spec.data.source), spec, tokenizer, lambda _: None)
     model = _unsloth_model(folder, spec) if backend.kind == "unsloth" else _peft_model(folder, spec)
     import torch
     from datasets import Dataset
     from transformers import PreTrainedTokenizerFast, Trainer, TrainerCallback, TrainingArguments
     from trl import SFTConfig, SFTTrainer
 
-    from core.training.trainer import Collator
+    from core.training.trainer import ExampleCollator
 
     class Clock(TrainerCallback):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -111,7 +110,7 @@ def _bare(spec: RunSpec) -> None:
 
     clock = Clock()
     lengths: list[int] = []
-    collate = Collator(tokenizer.eos_id, rows)
+    collate = ExampleCollator(tokenizer.eos_id, rows)
 
     def counting(batch: Any) -> Any:
         lengths.append(sum(len(row["input_ids"]) for row in batch))
@@ -211,7 +210,7 @@ def main() -> None:
             name="bench",
             data=DataSection(source=str(rows)),
             model=ModelSection(name=arguments.model),
-            prompt=PromptSection(mixture=two_templates(0.0), max_seq_length=max(2048, arguments.tokens * 2)),
+            prompt=PromptSection(mixture=mixture_of_two(0.0), max_seq_length=max(2048, arguments.tokens * 2)),
             train=TrainSection(steps=arguments.steps, batch_size=arguments.batch, gradient_accumulation=1),
         )
         _, our_speed, our_memory = ours(spec)

@@ -10,7 +10,7 @@ import errno
 import msgspec
 
 from core.base import files, folders
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class Session(msgspec.Struct, frozen=True):
     """The id of the run whose adapter is asked; empty for the base model."""
     row: int = 0
     """The selected row, by its index in the source."""
-    filters: Filters = Filters()
+    filters: RowFilters = RowFilters()
     """Which rows the Data room shows, and in which order."""
     screen: str = "data"
     """The room in front."""

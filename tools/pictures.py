@@ -21,7 +21,7 @@ from core.demo.make_rows import demo_rows
 from core.demo.spec import demo_spec
 from core.runs.folder import list_runs
 from core.runs.launch import start_run
-from core.runs.watch import progress_line, watch
+from core.runs.watch_run import progress_line, watch_run
 from tui.app import SuironApp
 from tui.chat.finish_line import FinishLine
 from tui.train.run_status import RunStatus
@@ -33,7 +33,7 @@ ROW = 2  # a Japanese one
 
 def main() -> None:
     if not any(run.spec().name == demo_spec().name and run.status().state == "finished" for run in list_runs()):
-        for status, metrics in watch(start_run(demo_spec())):
+        for status, metrics in watch_run(start_run(demo_spec())):
             if metrics:
                 print(progress_line(status, metrics[-1]))
     asyncio.run(draw())

@@ -30,17 +30,17 @@ from textual.worker import get_current_worker
 from core.base.errors import SuironError
 from core.base.paths import absolute_name
 from core.base.safe_text import safe_line
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from core.data.locate.source_name import resolve_source_name
 from core.session import Session, load_session, save_session
 from tui import themes
-from tui.actions import Action, bindings, key_of, keymap_in_force
-from tui.common.readable_error import readable
+from tui.actions import Action, key_bindings, key_of, keymap_in_force
+from tui.common.readable_error import readable_error
 from tui.messages import AskRow, DataFailed, DataOpened, DataOpening, ModelChosen
 from tui.typed_order import TypedOrder
 
 if TYPE_CHECKING:
-    from core.data.columns.mapping import Mapping
+    from core.data.columns.mapping import ColumnMapping
     from core.data.dataset import DataSet
     from core.engine.protocol import Engine
     from tui.common.room import Room
@@ -71,7 +71,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     """
 
     TITLE = "Suiron"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("app")
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
     CSS = """
     Input, TextArea { scrollbar-size-vertical: 1; }
@@ -221,7 +221,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
 
     # -- data --
 
-    def open_data(self, source: str, split: str = "", mapping: Mapping | None = None) -> None:
+    def open_data(self, source: str, split: str = "", mapping: ColumnMapping | None = None) -> None:
         """Open a source in a thread; rooms get DataOpening, then DataOpened or DataFailed. A large source is opened
         early: DataOpened comes with its first rows, then again once all of it can be searched. mapping: what its
         columns are taken from, if the user has just chosen it; else the saved one or a guess. A later call wins."""
@@ -231,7 +231,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
             partial(self._open_data, source, split, mapping), thread=True, exclusive=True, group="open data"
         )
 
-    def _open_data(self, source: str, split: str, mapping: Mapping | None) -> None:
+    def _open_data(self, source: str, split: str, mapping: ColumnMapping | None) -> None:
         worker = get_current_worker()
         reported = 0.0
 
@@ -246,28 +246,28 @@ class SuironApp(TypedOrder, inherit_bindings=False):
                 )
 
         try:
-            from core.data.source import begin, complete, count
+            from core.data.source import count_rows, finish_import, open_early
 
-            dataset = begin(source, split, mapping)
+            dataset = open_early(source, split, mapping)
             if not worker.is_cancelled:
                 self.call_from_thread(self._data_opened, source, split, dataset)
-            if not dataset.counted and not worker.is_cancelled and (counted := count(dataset)) is not dataset:
+            if not dataset.counted and not worker.is_cancelled and (counted := count_rows(dataset)) is not dataset:
                 dataset = counted
                 self.call_from_thread(self._data_opened, source, split, dataset)
             if not dataset.ready and not worker.is_cancelled:
-                dataset = complete(dataset, progress)
+                dataset = finish_import(dataset, progress)
                 if not worker.is_cancelled:
                     self.call_from_thread(self._data_opened, source, split, dataset)
             if not worker.is_cancelled:
                 _remember_opened(source, split, len(dataset))
         except Exception as error:  # whatever a reader raises is shown, and the app goes on
             if not worker.is_cancelled:
-                self.call_from_thread(self._data_failed, source, readable(error, source))
+                self.call_from_thread(self._data_failed, source, readable_error(error, source))
 
     def _data_opened(self, source: str, split: str, dataset: DataSet) -> None:
         self.dataset, self.data_error = dataset, None
         if (source, split) != (self.session.data, self.session.split):
-            self.remember(data=source, split=split, row=0, filters=Filters())
+            self.remember(data=source, split=split, row=0, filters=RowFilters())
         self.tell(partial(DataOpened, dataset))
 
     def _data_failed(self, source: str, error: SuironError) -> None:
@@ -408,9 +408,9 @@ def _first_session(session: Session, data: str | None, split: str | None, model:
     data = resolve_source_name(data).address if data is not None else None
     model = absolute_name(model) if model is not None else None
     if data is not None and data != session.data:
-        session = msgspec.structs.replace(session, data=data, split=split or "", row=0, filters=Filters())
+        session = msgspec.structs.replace(session, data=data, split=split or "", row=0, filters=RowFilters())
     elif split is not None and split != session.split:
-        session = msgspec.structs.replace(session, split=split, row=0, filters=Filters())
+        session = msgspec.structs.replace(session, split=split, row=0, filters=RowFilters())
     if model is not None and model != session.model:
         session = msgspec.structs.replace(session, model=model, adapter="")
     return session

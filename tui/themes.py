@@ -18,7 +18,7 @@ from textual.theme import Theme
 
 from core.base import folders
 from core.base.errors import SuironError
-from core.base.untrusted_yaml import parse
+from core.base.untrusted_yaml import parse_yaml
 
 FALLBACK = "suiron-dark"
 FOLDER = Path(__file__).resolve().parent.parent / "themes"
@@ -95,7 +95,7 @@ def load_theme(path: Path) -> Theme:
             block = file.read(MAX_BYTES + 1)
         if len(block) > MAX_BYTES:
             raise ValueError(f"the file is larger than {MAX_BYTES // 1024} KiB")
-        return _theme(_table(parse(block, MAX_DEPTH), "the file"), path.stem)
+        return _theme(_table(parse_yaml(block, MAX_DEPTH), "the file"), path.stem)
     except OSError as error:
         raise ThemeError(
             f"the theme cannot be read ({error.strerror})", str(path), "Check the file's permissions"

@@ -13,7 +13,7 @@ from core.base.errors import SuironError, error_record
 from core.base.safe_text import UNSAFE, safe_text
 
 
-class Output:
+class CommandOutput:
     """The output of one command. `text` is for the user and `record` for programs: each does nothing in the other's
     mode. `note` goes to standard error in both."""
 

@@ -69,7 +69,7 @@ def _codes() -> dict[str, str]:
     return codes
 
 
-def language_of(text: str) -> str:
+def east_asian_language(text: str) -> str:
     """The code of the East Asian language that a text's script gives away: `ja` for kana, `ko` for hangul, else `zh`
     for Chinese characters; empty for other scripts."""
     if _KANA.search(text):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def parse(block: bytes, deepest: int) -> Any:
+def parse_yaml(block: bytes, deepest: int) -> Any:
     """The value: plain lists, mappings and scalars, nested at most `deepest` levels. Raises ValueError, which says what
     is wrong and in which line."""
     import yaml

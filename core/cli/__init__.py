@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn, TextIO
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.errors import SuironError, UsageError
 
 COMMANDS = {
@@ -60,13 +60,13 @@ def main(argv: list[str] | None = None) -> None:
     try:
         arguments = parser().parse_args(words)
     except UsageError as error:
-        Output(json="--json" in words).error(error)
+        CommandOutput(json="--json" in words).error(error)
         sys.exit(error.exit_code)
     with own_stdout() as out:
-        sys.exit(_run(arguments, Output(json=arguments.json, out=out)))
+        sys.exit(_run(arguments, CommandOutput(json=arguments.json, out=out)))
 
 
-def _run(arguments: argparse.Namespace, output: Output) -> int:
+def _run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     try:
         return int(importlib.import_module(f"core.cli.{arguments.command}").run(arguments, output))
     except SuironError as error:

@@ -10,13 +10,13 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import cast
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.errors import ModelError
-from core.base.languages import language_of
+from core.base.languages import east_asian_language
 from core.base.paths import absolute_path
 from core.data.locate.source_name import resolve_source_name
 from core.engine.client import EngineClient
-from core.engine.protocol import EngineStatus, Finish, Piece, Question
+from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
 from core.runs.folder import find_run
 from core.runs.tuned_models import drops_empty_input
 from core.session import load_session
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int)
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
+def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     model, adapter, drop = arguments.model or load_session().model, "", False
     if arguments.adapter:
         path = Path(absolute_path(arguments.adapter))
@@ -65,13 +65,13 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
                 "The run may not have saved one yet: see `python -m core runs`",
             )
         adapter = str(path)
-    question = Question(
+    question = ChatQuestion(
         instruction=arguments.instruction,
         input=arguments.input,
         template=arguments.template,
         data=resolve_source_name(arguments.data).address if arguments.data else "",
         drop_empty_input=drop,
-        language=arguments.language or language_of(arguments.instruction),
+        language=arguments.language or east_asian_language(arguments.instruction),
         tuned=not arguments.base,
         max_tokens=arguments.max_tokens,
         temperature=arguments.temperature,
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-async def ask(model: str, adapter: str, question: Question, output: Output) -> Finish | None:
+async def ask(model: str, adapter: str, question: ChatQuestion, output: CommandOutput) -> AnswerFinish | None:
     """Print one answer as it streams; returns how it ended."""
     client = EngineClient()
     try:
@@ -91,7 +91,9 @@ async def ask(model: str, adapter: str, question: Question, output: Output) -> F
         await client.close()  # in its own event loop: connections cannot be closed from another one
 
 
-async def _ask(client: EngineClient, model: str, adapter: str, question: Question, output: Output) -> Finish | None:
+async def _ask(
+    client: EngineClient, model: str, adapter: str, question: ChatQuestion, output: CommandOutput
+) -> AnswerFinish | None:
     last = ""
 
     def on_status(status: EngineStatus) -> None:
@@ -103,10 +105,10 @@ async def _ask(client: EngineClient, model: str, adapter: str, question: Questio
     status = await client.ensure(model, adapter, on_status)
     output.note(status.backend)
     section = ""
-    async with aclosing(cast("AsyncGenerator[Piece | Finish]", client.ask(question))) as answer:
+    async with aclosing(cast("AsyncGenerator[AnswerPiece | AnswerFinish]", client.ask(question))) as answer:
         async for event in answer:
             output.record(event)
-            if isinstance(event, Finish):
+            if isinstance(event, AnswerFinish):
                 output.text(f"\n\n[{finish_line(event)}]")
                 return event
             if event.section != section:
@@ -116,7 +118,7 @@ async def _ask(client: EngineClient, model: str, adapter: str, question: Questio
     return None
 
 
-def finish_line(finish: Finish) -> str:
+def finish_line(finish: AnswerFinish) -> str:
     """`end · 58 tokens · prefill 0.31 s · first token 0.35 s · 3.20 s total · 20.1 tok/s`."""
     return (
         f"{finish.reason} · {finish.tokens} tokens · prefill {finish.prefill_seconds:.2f} s"

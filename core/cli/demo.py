@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
+def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     from core.demo.story import run_story
 
     return run_story(report=arguments.report, output=output)

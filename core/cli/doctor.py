@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from core.base import folders
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 
 PACKAGES = (
     *("textual", "plotext", "duckdb", "pyarrow", "msgspec"),
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offline", action="store_true", help="do not try to reach the hub")
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
+def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     terminal = {name: os.environ.get(name, "") for name in ("TERM", "COLORTERM", "LANG")}
     facts: dict[str, Any] = {
         "python": f"{platform.python_version()} at {sys.executable}",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.errors import RunError
 from core.runs.folder import RunFolder
-from core.runs.watch import progress_line, watch
+from core.runs.watch_run import progress_line, watch_run
 
 
-def follow(run: RunFolder, output: Output) -> int:
+def follow(run: RunFolder, output: CommandOutput) -> int:
     """Print the run's progress until it ends; returns the exit code. Raises RunError where the run failed."""
     said = ""
     try:
-        for status, metrics in watch(run):
+        for status, metrics in watch_run(run):
             for metric in metrics:
                 output.record(metric)
             words = f"{status.state}: {status.message}" if status.message else status.state

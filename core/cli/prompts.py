@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.errors import DataError, RunError, SuironError, UsageError
 from core.base.row import Row
 from core.base.safe_text import safe_line
@@ -19,13 +19,13 @@ from core.examples.preview import Preview, RowPreviewer
 from core.examples.run_mixture import bound_mixture
 from core.examples.run_rows import data_facts, open_rows
 from core.runs.prompt_texts import TOO_LONG_CHOICES
-from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, check, load_spec
+from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, check_run_spec, load_run_spec
 from core.session import load_session
-from core.templates.bind_chat_template import bind
-from core.templates.by_name import beside, get_template, list_templates
+from core.templates.bind_chat_template import bind_chat_template
+from core.templates.by_name import get_template, list_templates, template_folders
 from core.templates.template import Template
-from core.tokens.encode import EncodedRow, as_row, encode_prompt
-from core.tokens.loss_mask import IGNORED, is_weighted
+from core.tokens.encode import EncodedRow, encode_prompt, encoded_row
+from core.tokens.loss_mask import IGNORED_LABEL, is_weighted
 from core.tokens.segments import Segment
 from core.tokens.tokenizer import TextTokenizer
 
@@ -48,11 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "show", help="one row in one template: the exact text, tokens, sections, labels, and what a model is asked with"
     )
     _add_show_arguments(show)
-    check = tasks.add_parser(
+    check_run_spec = tasks.add_parser(
         "check", help="what training checks before it starts: counts, lengths, checks of every row, the hash"
     )
-    check.add_argument("spec", type=Path, help="a run's specification")
-    for task in (listing, show, check):
+    check_run_spec.add_argument("spec", type=Path, help="a run's specification")
+    for task in (listing, show, check_run_spec):
         task.add_argument(
             "--json", action="store_true", default=argparse.SUPPRESS, help="JSON lines on standard output"
         )
@@ -78,15 +78,15 @@ def _add_show_arguments(show: argparse.ArgumentParser) -> None:
     show.add_argument("--too-long", choices=TOO_LONG_CHOICES, help="what happens to a longer row (default drop)")
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
+def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     return {"list": _list, "show": _show, "check": _check}[arguments.task](arguments, output)
 
 
 # -- list --
 
 
-def _list(arguments: argparse.Namespace, output: Output) -> int:
-    for listed in list_templates(beside(arguments.beside)):
+def _list(arguments: argparse.Namespace, output: CommandOutput) -> int:
+    for listed in list_templates(template_folders(arguments.beside)):
         template, error = listed.template, listed.error
         record: dict[str, Any] = {"name": listed.name, "origin": listed.origin, "path": str(listed.path)}
         if template is not None:
@@ -108,12 +108,12 @@ def _list(arguments: argparse.Namespace, output: Output) -> int:
 # -- show --
 
 
-def _show(arguments: argparse.Namespace, output: Output) -> int:
+def _show(arguments: argparse.Namespace, output: CommandOutput) -> int:
     spec = _spec_to_show(arguments)
     row = _row_to_show(arguments, spec)
     named: Template | None = None
     if arguments.template or not arguments.spec:
-        named = get_template(arguments.template or "alpaca-reasoning", beside(spec.data.source))
+        named = get_template(arguments.template or "alpaca-reasoning", template_folders(spec.data.source))
     model = spec.model.name or (load_session().model if named is not None and named.chat is not None else "")
     tokenizer = _load_tokenizer(model, output, spec.model.trust_remote_code) if model else None
     template = _template_to_show(named, row, spec, tokenizer)
@@ -154,20 +154,20 @@ def _show(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _print_tokens(encoded: EncodedRow, tokens: list[dict[str, Any]], output: Output) -> None:
+def _print_tokens(encoded: EncodedRow, tokens: list[dict[str, Any]], output: CommandOutput) -> None:
     output.text("\n  index      id  section    trained  text")
     for index, token in enumerate(tokens):
         trained = "yes" if token["learnt"] else "-"
         output.text(f"{index:7} {token['id']:7}  {token['section']:9}  {trained:7}  {_visible(token['text'])}")
     counts = ", ".join(f"{span.kind} {span.end - span.start}" for span in encoded.spans)
-    trained_tokens = sum(label != IGNORED for label in encoded.labels)
+    trained_tokens = sum(label != IGNORED_LABEL for label in encoded.labels)
     output.text(f"\n{len(encoded.ids)} tokens ({counts}), {trained_tokens} trained")
 
 
 def _spec_to_show(arguments: argparse.Namespace) -> RunSpec:
     """The run to show the row as, without a model where none is named. Raises RunError, UsageError."""
     if arguments.spec is not None:
-        spec = load_spec(arguments.spec)
+        spec = load_run_spec(arguments.spec)
     else:
         spec = RunSpec(
             data=DataSection(source=arguments.source), model=ModelSection(name=arguments.model), prompt=PromptSection()
@@ -179,7 +179,7 @@ def _spec_to_show(arguments: argparse.Namespace) -> RunSpec:
     prompt = msgspec.structs.replace(spec.prompt, **given)
     model = msgspec.structs.replace(spec.model, name=arguments.model or spec.model.name)
     spec = msgspec.structs.replace(spec, data=data, model=model, prompt=prompt)
-    check(msgspec.structs.replace(spec, model=ModelSection(name=model.name or "none")))
+    check_run_spec(msgspec.structs.replace(spec, model=ModelSection(name=model.name or "none")))
     return spec
 
 
@@ -197,7 +197,7 @@ def _row_to_show(arguments: argparse.Namespace, spec: RunSpec) -> Row:
 def _template_to_show(named: Template | None, row: Row, spec: RunSpec, tokenizer: TextTokenizer | None) -> AnyTemplate:
     """The one that was named, else the one that the run draws for the row. Raises UsageError."""
     if named is not None:
-        return bind(named, tokenizer) if tokenizer is not None else named
+        return bind_chat_template(named, tokenizer) if tokenizer is not None else named
     if tokenizer is None:
         raise UsageError("the run names no model", "--spec", "Name one with --model, or a template with --template")
     drawn = bound_mixture(spec.prompt, spec.data.source, tokenizer).template_for(row)
@@ -212,7 +212,7 @@ def _encoded_row(preview: Preview, text: str, weighted: bool) -> EncodedRow:
     import numpy as np
 
     ids, ends = np.array(preview.ids, np.int32), np.array(preview.ends, np.int32)
-    return as_row(ids, ends, preview.present, text, preview.weights, weighted)
+    return encoded_row(ids, ends, preview.present, text, preview.weights, weighted)
 
 
 def _inference_segments(template: AnyTemplate, row: Row, drop: bool) -> dict[str, Sequence[Segment]]:
@@ -229,7 +229,7 @@ def _inference_segments(template: AnyTemplate, row: Row, drop: bool) -> dict[str
 def _token_records(encoded: EncodedRow, tokenizer: TextTokenizer) -> list[dict[str, Any]]:
     sections = [span.kind for span in encoded.spans for _ in range(span.start, span.end)]
     return [
-        {"id": id, "text": tokenizer.token_text(id), "section": section, "learnt": label != IGNORED}
+        {"id": id, "text": tokenizer.token_text(id), "section": section, "learnt": label != IGNORED_LABEL}
         for id, label, section in zip(encoded.ids, encoded.labels, sections, strict=True)
     ]
 
@@ -237,10 +237,10 @@ def _token_records(encoded: EncodedRow, tokenizer: TextTokenizer) -> list[dict[s
 # -- check --
 
 
-def _check(arguments: argparse.Namespace, output: Output) -> int:
+def _check(arguments: argparse.Namespace, output: CommandOutput) -> int:
     from core.examples.build import examine_training_set
 
-    spec = load_spec(arguments.spec)
+    spec = load_run_spec(arguments.spec)
     data = open_rows(spec.data)
     tokenizer = _load_tokenizer(spec.model.name, output, spec.model.trust_remote_code)
     training_set, report, builder = examine_training_set(
@@ -277,7 +277,7 @@ def _check(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _print_left_out(builder: TrainingSetBuilder, output: Output) -> None:
+def _print_left_out(builder: TrainingSetBuilder, output: CommandOutput) -> None:
     for verdict, words in (
         (Verdict.TOO_LONG, "too long, left out"),
         (Verdict.CUT, f"too long, {builder.spec.prompt.too_long}"),
@@ -304,13 +304,13 @@ def _spec_warnings(facts: dict[str, Any], spec: RunSpec) -> list[str]:
     return warnings
 
 
-def _load_tokenizer(model: str, output: Output, trust_remote_code: bool = False) -> TextTokenizer:
+def _load_tokenizer(model: str, output: CommandOutput, trust_remote_code: bool = False) -> TextTokenizer:
     folder = Path(model).expanduser()
     if not (folder / "tokenizer.json").is_file():
-        from core.models.resolve import local_folder
+        from core.models.resolve import local_model_folder
 
         try:
-            folder = local_folder(model, output.note, trust_remote_code=trust_remote_code)
+            folder = local_model_folder(model, output.note, trust_remote_code=trust_remote_code)
         except SuironError as error:
             if folder.is_dir():
                 do = "Name a model's folder, a hub name or `demo`"

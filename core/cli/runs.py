@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.errors import RunError, UsageError
 from core.cli.follow import follow
 from core.runs.folder import RunFolder, find_run, list_runs
-from core.runs.spec import dump_spec
+from core.runs.spec import dump_run_spec
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metrics", action="store_true", help="every logged step")
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
+def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     if arguments.run is None:
         if arguments.follow or arguments.stop or arguments.metrics:
             raise UsageError("no run given", "runs", "Name one: an id, or `last`")
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _list(output: Output) -> int:
+def _list(output: CommandOutput) -> int:
     runs = list_runs()
     for run in runs:
         try:
@@ -57,7 +57,7 @@ def _list(output: Output) -> int:
     return 0
 
 
-def _show(run: RunFolder, output: Output) -> None:
+def _show(run: RunFolder, output: CommandOutput) -> None:
     status, spec = run.status(), run.spec()
     metrics, _ = run.metrics()
     output.record(
@@ -75,4 +75,4 @@ def _show(run: RunFolder, output: Output) -> None:
         output.text(f"{name}: {fact}")
     if status.error:
         output.text(f"error    {status.error.where}: {status.error.what}. {status.error.do}")
-    output.text("\n" + dump_spec(spec).decode(), end="")
+    output.text("\n" + dump_run_spec(spec).decode(), end="")

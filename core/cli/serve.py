@@ -7,7 +7,7 @@ import asyncio
 import os
 import sys
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.engine.client import EngineClient
 from core.engine.launch import socket_path
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stop", action="store_true", help="stop the running server")
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
+def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     client = EngineClient()
     if arguments.status or arguments.stop:
         status = asyncio.run(client.status())

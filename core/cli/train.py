@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
 from core.cli.follow import follow
 from core.runs.launch import start_run
-from core.runs.spec import DataSection, ModelSection, RunSpec, dump_spec, load_spec
+from core.runs.spec import DataSection, ModelSection, RunSpec, dump_run_spec, load_run_spec
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,12 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
+def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     if arguments.example:
         example = RunSpec(
             name="my-run", data=DataSection(source="rows.jsonl"), model=ModelSection(name="owner/model-or-folder")
         )
-        output.text(dump_spec(example).decode(), end="")
+        output.text(dump_run_spec(example).decode(), end="")
         output.record(example)
         return 0
     if arguments.spec is None:
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             "train",
             "Run `python -m core train SPEC.toml`; `--example` prints one to start from",
         )
-    run = start_run(load_spec(arguments.spec))
+    run = start_run(load_run_spec(arguments.spec))
     output.text(run.id)
     output.record({"run": run.id, "folder": str(run.path)})
     return follow(run, output) if arguments.follow else 0

@@ -12,17 +12,17 @@ from typing import Any
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class Number(str):
+class NumberText(str):
     """A JSON number as it was written, so that 72 stays 72, 1.10 stays 1.10 and no digit of a long one is lost."""
 
     __slots__ = ()
 
 
-JSON = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=lambda _: None)
+TOLERANT_JSON = json.JSONDecoder(parse_int=NumberText, parse_float=NumberText, parse_constant=lambda _: None)
 """The tolerant decoder: numbers become `Number`; NaN and Infinity, which Python writes and JSON lacks, become None."""
 
 
-def clean(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """`text` with each lone surrogate replaced by U+FFFD: Arrow, DuckDB and tokenizers only take valid UTF-8."""
     if text.isascii():
         return text
@@ -33,12 +33,12 @@ def clean(text: str) -> str:
     return text
 
 
-def cell(value: Any) -> str:
+def cell_text(value: Any) -> str:
     """The text of one value. Raises RecursionError where it is nested too deeply for Python."""
     if type(value) is str:
-        return clean(value)
+        return replace_surrogates(value)
     if isinstance(value, str):
-        return clean(str(value))
+        return replace_surrogates(str(value))
     return "" if value is None else _compact_json(value)
 
 
@@ -47,7 +47,7 @@ def _compact_json(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Number | int | float):
+    if isinstance(value, NumberText | int | float):
         return str(value)
     if isinstance(value, dict):
         return "{" + ",".join(f"{_quoted(str(key))}:{_compact_json(item)}" for key, item in value.items()) + "}"
@@ -59,9 +59,9 @@ def _compact_json(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(clean(text), ensure_ascii=False)
+    return json.dumps(replace_surrogates(text), ensure_ascii=False)
 
 
-def not_json(error: JSONDecodeError) -> str:
+def explain_not_json(error: JSONDecodeError) -> str:
     """What is wrong with a line that should be JSON, and where in it."""
     return f"not JSON: {error.msg.removesuffix(' starting at')} at character {error.pos + 1}"

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
-from core.data.filters import Filters
-from core.data.formats.record_intake import Facts
+from core.data.filters import RowFilters
+from core.data.formats.row_collector import SourceFacts
 from core.data.origin import Origin
 from core.data.problems import Problem
 from core.data.search import row_search
 from core.data.search.filter_rules import checked_filters
-from core.data.search.row_query import Asking, Ticket
-from core.data.storage.row_store import EditCounts, Rows, RowStore
+from core.data.search.running_queries import QueryTicket, RunningQueries
+from core.data.storage.row_store import EditCounts, RowPages, RowStore
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +36,7 @@ class EditsInForce(Protocol):
     """Edits that could not be read or no longer fit."""
     columns: set[str]
     """Columns that the source lacks and that now have a text in some row."""
-    running_queries: Asking
+    running_queries: RunningQueries
     """The queries over the source and all its edited states."""
     history: Any
     """The `editing.history.EditHistory` that made these edits."""
@@ -58,8 +58,8 @@ class DataSet:
         name: str,
         source: str,
         split: str,
-        rows: Rows,
-        facts: Facts,
+        rows: RowPages,
+        facts: SourceFacts,
         origin: Origin | None = None,
         edits: EditsInForce | None = None,
     ) -> None:
@@ -93,7 +93,7 @@ class DataSet:
         """The rows of the source without edits."""
         self.edits = edits
         """The edits, None if there are none."""
-        self.running_queries = edits.running_queries if edits is not None else Asking()
+        self.running_queries = edits.running_queries if edits is not None else RunningQueries()
         """The queries over this source that run now."""
         self._rows = edits.rows if edits is not None else rows
         self._facets: dict[str, list[tuple[str, int]]] | None = None
@@ -111,7 +111,7 @@ class DataSet:
     @property
     def revision(self) -> str:
         """The commit of a hub data set, empty for anything else."""
-        return self.origin.found.revision if self.origin is not None else ""
+        return self.origin.files.revision if self.origin is not None else ""
 
     @property
     def fingerprint(self) -> str:
@@ -145,7 +145,7 @@ class DataSet:
         """The row as in the source, even if it was deleted; None if it was added."""
         return self.base.row(index) if index < len(self.base) else None
 
-    def select(self, filters: Filters) -> Selection:
+    def select(self, filters: RowFilters) -> RowSelection:
         """The rows that pass all filters, in the order the filters name. Text is searched literally and in any case.
 
         May take a second for a million rows. Raises DataError if a condition, a column or an order is wrong or the rows
@@ -155,18 +155,18 @@ class DataSet:
             last = selection
         return last
 
-    def search(self, filters: Filters) -> Iterator[Selection]:
+    def search(self, filters: RowFilters) -> Iterator[RowSelection]:
         """As `select`, but growing: each selection covers its `share` of the rows, the last covers all. Sorted rows
         come in one selection."""
         filters = checked_filters(filters)
         return self._search(filters, self.running_queries.ticket())
 
-    def _search(self, filters: Filters, ticket: Ticket) -> Iterator[Selection]:
-        if filters == Filters():
-            yield Selection(self._rows, self._rows.order())
+    def _search(self, filters: RowFilters, ticket: QueryTicket) -> Iterator[RowSelection]:
+        if filters == RowFilters():
+            yield RowSelection(self._rows, self._rows.order())
             return
         for share, indices in row_search.find_rows(self._imported_rows(), filters, ticket):
-            yield Selection(self._rows, indices, share)
+            yield RowSelection(self._rows, indices, share)
 
     def unedited(self) -> DataSet:
         """The same source without edits."""
@@ -220,10 +220,10 @@ class DataSet:
         return self._rows  # type: ignore[return-value]  # rows that are imported are a RowStore
 
 
-class Selection:
+class RowSelection:
     """Some rows of a data set, in an order."""
 
-    def __init__(self, rows: Rows, indices: Sequence[int], share: float = 1.0) -> None:
+    def __init__(self, rows: RowPages, indices: Sequence[int], share: float = 1.0) -> None:
         self._rows = rows
         self._indices = indices
         self.share = share

@@ -13,13 +13,13 @@ import os
 from pathlib import Path
 
 from core.base.errors import DataError
-from core.data.dataset import DataSet, Selection
+from core.data.dataset import DataSet, RowSelection
 from core.data.formats.compression import compressed_stream
-from core.data.formats.record_intake import Progress
+from core.data.formats.row_collector import ProgressCallback
 from core.data.formats.table import compression_of_file, format_of_file, writable_formats
 
 
-class Saved(int):
+class SavedRows(int):
     """The number of rows that were written."""
 
     aside: Path | None = None
@@ -27,9 +27,9 @@ class Saved(int):
     otherwise be made twice. Whoever edits must then open the data again."""
 
 
-def save(
-    dataset: DataSet, path: Path | str, selection: Selection | None = None, progress: Progress | None = None
-) -> Saved:
+def save_rows(
+    dataset: DataSet, path: Path | str, selection: RowSelection | None = None, progress: ProgressCallback | None = None
+) -> SavedRows:
     """Write the rows to `path`, or those of `selection` where one is given. `progress(done, total)` is in rows; what it
     raises ends the saving, and the old file stays.
 
@@ -61,7 +61,7 @@ def save(
                 if progress is not None:
                     progress(written, total)
         os.fsync(number)
-        saved = Saved(written)
+        saved = SavedRows(written)
         saved.aside = _put_journal_aside(dataset, target)
         os.replace(part, target)
     except OSError as error:
@@ -89,15 +89,15 @@ def _put_journal_aside(dataset: DataSet, target: Path) -> Path | None:
     """Where the target is the source, its edits, which are in the rows written, must not be made again."""
     if dataset.origin is None or not target.exists():
         return None
-    if not any(source.exists() and source.samefile(target) for source in dataset.origin.found.paths):
+    if not any(source.exists() and source.samefile(target) for source in dataset.origin.files.paths):
         return None
-    from core.data.editing.journal import dated
-    from core.data.sidecar import sidecar
+    from core.data.editing.journal import backup_path
+    from core.data.sidecar import sidecar_of
 
-    journal = sidecar(dataset.origin.found).edits
+    journal = sidecar_of(dataset.origin.files).edits
     if not journal.exists():
         return None
-    aside = dated(journal)
+    aside = backup_path(journal)
     os.rename(journal, aside)
     return aside
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Filters(msgspec.Struct, frozen=True):
+class RowFilters(msgspec.Struct, frozen=True):
     """Which rows of a data set to show, and in which order. The default shows all rows in the order of the source."""
 
     syslang: str = ""

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.data.columns.mapping import Mapping
-from core.data.locate.source_files import Found
+from core.data.columns.mapping import ColumnMapping
+from core.data.locate.source_files import SourceFiles
 
 
 @dataclass(frozen=True)
 class Origin:
     """The source behind a data set."""
 
-    found: Found
+    files: SourceFiles
     """The files."""
     key: str
     """Changes whenever the rows could: made of the files' paths, sizes and times, the importer's version and the
     mapping."""
-    mapping: Mapping | None = None
+    mapping: ColumnMapping | None = None
     """The mapping that the user chose; None where it was guessed."""
     ready: bool = True
     """Whether every row is available, for search, edits and counts."""

@@ -15,7 +15,7 @@ from core.base import files, folders
 MAX_KEPT = 30  # sources; older ones are forgotten
 
 
-class Recent(msgspec.Struct, frozen=True):
+class RecentSource(msgspec.Struct, frozen=True):
     """A source that was opened."""
 
     source: str
@@ -28,7 +28,7 @@ class Recent(msgspec.Struct, frozen=True):
     """When it was opened, in seconds since 1970."""
 
 
-def recent() -> list[Recent]:
+def recent_sources() -> list[RecentSource]:
     """The sources opened last, newest first; none where the list is missing or unreadable."""
     return _read(_path())
 
@@ -36,7 +36,7 @@ def recent() -> list[Recent]:
 def remember_recent(source: str, split: str, rows: int) -> None:
     """Put a source first. Two terminals at once lose none of each other's. Raises OSError where the list cannot be
     written."""
-    _change(source, split, [Recent(source, split, rows, time.time())])
+    _change(source, split, [RecentSource(source, split, rows, time.time())])
 
 
 def forget_recent(source: str, split: str) -> None:
@@ -44,7 +44,7 @@ def forget_recent(source: str, split: str) -> None:
     _change(source, split, [])
 
 
-def _change(source: str, split: str, first: list[Recent]) -> None:
+def _change(source: str, split: str, first: list[RecentSource]) -> None:
     path = _path()
     handle = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
@@ -63,8 +63,8 @@ def _path() -> Path:
     return folders.home() / "recent.json"
 
 
-def _read(path: Path) -> list[Recent]:
+def _read(path: Path) -> list[RecentSource]:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=list[Recent])
+        return msgspec.json.decode(path.read_bytes(), type=list[RecentSource])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return []

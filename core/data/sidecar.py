@@ -16,10 +16,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from core.base import folders
-from core.data.locate.source_files import SIDECAR_SUFFIX, Found
+from core.data.locate.source_files import SIDECAR_SUFFIX, SourceFiles
 
 _MAPPING_FILE = "mapping.json"
-EDITS = "edits.jsonl"
+EDITS_FILE = "edits.jsonl"
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class Sidecar:
     @property
     def edits(self) -> Path:
         """The journal of edits."""
-        return self.folder / EDITS
+        return self.folder / EDITS_FILE
 
 
-def sidecar(found: Found) -> Sidecar:
+def sidecar_of(found: SourceFiles) -> Sidecar:
     """The folder of a data set, which may not exist yet. Writes nothing."""
     try:
         away = folders.home() / "data" / _name(found)
@@ -67,7 +67,7 @@ def _writable(folder: Path) -> bool:
     return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK) and bool(existing.stat().st_mode & 0o222)
 
 
-def _name(found: Found) -> str:
+def _name(found: SourceFiles) -> str:
     """Readable, and different for every data set: many folders may hold the same name."""
     source = found.where if found.root is None else str(found.root.resolve())
     digest = hashlib.blake2b(f"{source}\0{found.split}".encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()

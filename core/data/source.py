@@ -6,24 +6,24 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.base.errors import DataError
-from core.data.columns.mapping import Mapping, load_mapping
+from core.data.columns.mapping import ColumnMapping, load_mapping
 from core.data.dataset import DataSet
 from core.data.formats.early_rows import EarlyRows
-from core.data.formats.record_intake import Facts, Progress
+from core.data.formats.row_collector import ProgressCallback, SourceFacts
 from core.data.formats.table import format_named
 from core.data.importing.import_child import import_in_child
 from core.data.importing.import_source import (
-    TooLarge,
+    TooLargeForMemory,
     find_imported,
-    named,
+    naming_source,
     open_imported,
     read_into_memory,
 )
-from core.data.locate.source_files import Found, locate
+from core.data.locate.source_files import SourceFiles, locate_source
 from core.data.origin import Origin
-from core.data.sidecar import sidecar
-from core.data.source_version import key
-from core.data.storage.row_store import Rows
+from core.data.sidecar import sidecar_of
+from core.data.source_version import source_key
+from core.data.storage.row_store import RowPages
 
 _COUNTING = 2.0  # seconds that counting may take
 _SMALL = 2_000_000  # bytes of text that are parsed faster than pyarrow is imported
@@ -31,7 +31,7 @@ _ATTEMPTS = 3  # imports of a source that keeps changing
 
 
 def open_data(
-    source: str, split: str = "", progress: Progress | None = None, mapping: Mapping | None = None
+    source: str, split: str = "", progress: ProgressCallback | None = None, mapping: ColumnMapping | None = None
 ) -> DataSet:
     """The data set `source`, every row of it, with the user's edits. source: `demo`, a file, a folder, a pattern or a
     hub name.
@@ -40,7 +40,7 @@ def open_data(
     files now and then; later ones take no time. Without `split`, a source that has several gives `train`; without
     `mapping`, the one the user saved, else a guess. Raises DataError; single bad rows are in `problems` instead.
     """
-    with named(locate(source, split)) as found:
+    with naming_source(locate_source(source, split)) as found:
         chosen = _chosen(found, mapping)
         small = _small(found, source, chosen, progress)
         if small is not None:
@@ -48,13 +48,13 @@ def open_data(
         return _with_edits(_dataset(found, source, chosen, *open_imported(found, chosen, progress)))
 
 
-def begin(source: str, split: str = "", mapping: Mapping | None = None) -> DataSet:
+def open_early(source: str, split: str = "", mapping: ColumnMapping | None = None) -> DataSet:
     """The data set as soon as it can be shown. Where it is not `ready`, it has pages and a length, exact where
     `counted`; `complete` gives the rest.
 
     A hub name that is not in the cache is fetched first, which takes as long as the network does. Raises DataError.
     """
-    with named(locate(source, split)) as found:
+    with naming_source(locate_source(source, split)) as found:
         chosen = _chosen(found, mapping)
         small = _small(found, source, chosen, None)
         if small is not None:
@@ -64,17 +64,17 @@ def begin(source: str, split: str = "", mapping: Mapping | None = None) -> DataS
         rows, facts = format_named(found.format).load().open_early(found.paths, found.where, chosen)
         if rows.counted and not len(rows):
             raise DataError("there are no rows in it", found.where, "Name a file with at least one row")
-        origin = Origin(found, key(found.paths, found.format, chosen), chosen, ready=False, counted=rows.counted)
+        origin = Origin(found, source_key(found.paths, found.format, chosen), chosen, ready=False, counted=rows.counted)
         return DataSet(found.name, source, found.split, rows, facts, origin)
 
 
-def count(dataset: DataSet) -> DataSet:
+def count_rows(dataset: DataSet) -> DataSet:
     """The data set with its exact length, where its rows can be counted in a second or two, without the import; for one
     that `begin` gave and that is not `counted`. Raises DataError."""
     origin = dataset.origin
     if origin is None or origin.counted or not isinstance(dataset.base, EarlyRows):
         return dataset
-    with named(origin.found):
+    with naming_source(origin.files):
         rows = dataset.base.count_longer(_COUNTING)
     if rows is dataset.base:
         return dataset
@@ -83,7 +83,7 @@ def count(dataset: DataSet) -> DataSet:
     )
 
 
-def complete(dataset: DataSet, progress: Progress | None = None) -> DataSet:
+def finish_import(dataset: DataSet, progress: ProgressCallback | None = None) -> DataSet:
     """The ready data set of one that `begin` gave; one that is ready as it is. The import runs in a process of its own.
 
     `progress(done, total)` is called a few times a second; what it raises ends the import and is raised here. Raises
@@ -92,7 +92,7 @@ def complete(dataset: DataSet, progress: Progress | None = None) -> DataSet:
     origin = dataset.origin
     if origin is None or origin.ready:
         return dataset
-    with named(origin.found) as found:
+    with naming_source(origin.files) as found:
         for _ in range(_ATTEMPTS):
             if imported := find_imported(found, origin.mapping):
                 return _with_edits(_dataset(found, dataset.source, origin.mapping, *imported))
@@ -100,28 +100,32 @@ def complete(dataset: DataSet, progress: Progress | None = None) -> DataSet:
         raise DataError("it changes while it is being read", found.where, "Try again when nothing writes to it")
 
 
-def _chosen(found: Found, mapping: Mapping | None) -> Mapping | None:
-    return mapping if mapping is not None else load_mapping(sidecar(found).mapping)
+def _chosen(found: SourceFiles, mapping: ColumnMapping | None) -> ColumnMapping | None:
+    return mapping if mapping is not None else load_mapping(sidecar_of(found).mapping)
 
 
-def _small(found: Found, source: str, mapping: Mapping | None, progress: Progress | None) -> DataSet | None:
+def _small(
+    found: SourceFiles, source: str, mapping: ColumnMapping | None, progress: ProgressCallback | None
+) -> DataSet | None:
     """A small text source, in memory; None for any other."""
     if not format_named(found.format).is_text or sum(path.stat().st_size for path in found.paths) > _SMALL:
         return None
     try:
-        now = key(found.paths, found.format, mapping)  # before it is read, so that a change meanwhile shows
+        now = source_key(found.paths, found.format, mapping)  # before it is read, so that a change meanwhile shows
         return _dataset(found, source, mapping, *read_into_memory(found, mapping, progress), now)
-    except TooLarge:
+    except TooLargeForMemory:
         return None
 
 
-def _dataset(found: Found, source: str, mapping: Mapping | None, rows: Rows, facts: Facts, now: str) -> DataSet:
+def _dataset(
+    found: SourceFiles, source: str, mapping: ColumnMapping | None, rows: RowPages, facts: SourceFacts, now: str
+) -> DataSet:
     return DataSet(found.name, source, found.split, rows, facts, Origin(found, now, mapping))
 
 
 def _with_edits(dataset: DataSet) -> DataSet:
     """The data set with the user's edits."""
-    if dataset.origin is None or not sidecar(dataset.origin.found).edits.exists():
+    if dataset.origin is None or not sidecar_of(dataset.origin.files).edits.exists():
         return dataset
     from core.data.editing.editor import with_edits  # not needed for a source that was never edited
 

@@ -8,12 +8,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.data.columns.mapping import Mapping
+from core.data.columns.mapping import ColumnMapping
 
 IMPORTER_VERSION = 3  # raised whenever the same source would give other rows or facts
 
 
-def source_hashes(paths: Sequence[Path], file_format: str, mapping: Mapping | None = None) -> tuple[str, str]:
+def source_hashes(paths: Sequence[Path], file_format: str, mapping: ColumnMapping | None = None) -> tuple[str, str]:
     """(which source, which version of it), as hex digits: hashes of the format's name and the files' real paths, and of
     sizes, times, importer and mapping. Raises OSError."""
     source = hashlib.blake2b(file_format.encode(), digest_size=12)
@@ -28,6 +28,6 @@ def source_hashes(paths: Sequence[Path], file_format: str, mapping: Mapping | No
     return source.hexdigest(), version.hexdigest()
 
 
-def key(paths: Sequence[Path], file_format: str, mapping: Mapping | None = None) -> str:
+def source_key(paths: Sequence[Path], file_format: str, mapping: ColumnMapping | None = None) -> str:
     """One key of source and version. Raises OSError."""
     return "-".join(source_hashes(paths, file_format, mapping))

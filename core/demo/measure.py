@@ -14,7 +14,7 @@ import msgspec
 
 from core.base.child_main import ReportProgress, answer_parent
 from core.demo.make_rows import demo_rows
-from core.lab.evaluation import Report, evaluate
+from core.lab.evaluation import EvaluationReport, evaluate_rows
 from core.models.embedded_model import DEMO
 from core.templates.by_name import get_template
 
@@ -26,9 +26,9 @@ TEMPLATE = "alpaca-reasoning"
 class Measured(msgspec.Struct, frozen=True):
     """The two evaluations."""
 
-    before: Report
+    before: EvaluationReport
     """Of the base model."""
-    after: Report
+    after: EvaluationReport
     """Of the tuned model."""
     backend: str
     """Which library answered, and why."""
@@ -45,11 +45,11 @@ def measure(adapter: Path, report_progress: ReportProgress, questions: int = QUE
     load_seconds = time.perf_counter() - started
     rows, template = demo_rows("test")[:questions], get_template(TEMPLATE)
 
-    def ask(part: str) -> Report:
+    def ask(part: str) -> EvaluationReport:
         def progress(done: int, total: int) -> None:
             report_progress(part, done, total)
 
-        return evaluate(
+        return evaluate_rows(
             loaded.model,
             loaded.tokenizer,
             rows,

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from core.lab.evaluation import Report
+from core.lab.evaluation import EvaluationReport
 from core.models.embedded_model import DEMO, REQUIREMENT
-from core.runs.folder import Metric, Status
+from core.runs.folder import RunStatus, StepMetric
 
 LOGGED = 5  # steps over which the first and the last loss are averaged
 
@@ -55,7 +55,12 @@ class Figures(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(
-        cls, status: Status, metrics: list[Metric], before: Report, after: Report, seconds: dict[str, float]
+        cls,
+        status: RunStatus,
+        metrics: list[StepMetric],
+        before: EvaluationReport,
+        after: EvaluationReport,
+        seconds: dict[str, float],
     ) -> Figures:
         losses = [metric.loss for metric in metrics if metric.loss is not None]
         first, last = _mean(losses[:LOGGED]), _mean(losses[-LOGGED:])

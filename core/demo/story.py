@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from core.base.child import Child, ChildDied, ChildProgress
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.errors import ModelError, RunError
 from core.base.row import Row
 from core.demo.make_rows import demo_rows
@@ -24,12 +24,12 @@ from core.demo.report import Figures, table
 from core.demo.spec import demo_spec
 from core.engine.client import EngineClient
 from core.engine.launch import engine_running
-from core.engine.protocol import Engine, EngineStatus, Finish, Piece, Question
-from core.lab.evaluation import Report
+from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, Engine, EngineStatus
+from core.lab.evaluation import EvaluationReport
 from core.models.embedded_model import DEMO, ensure_demo_model
-from core.runs.folder import Metric, RunFolder, Status
+from core.runs.folder import RunFolder, RunStatus, StepMetric
 from core.runs.launch import start_run
-from core.runs.watch import progress_line, watch
+from core.runs.watch_run import progress_line, watch_run
 
 INTERRUPTED = 130
 MEASURE_MODULE = "core.demo.measure"
@@ -37,7 +37,9 @@ ANSWER_TOKENS = 200
 ENGINE_IDLE = 600.0  # seconds until the inference server exits by itself where this process is killed
 
 
-def run_story(report: bool, output: Output, engine: Callable[[], Client] = lambda: EngineClient(ENGINE_IDLE)) -> int:
+def run_story(
+    report: bool, output: CommandOutput, engine: Callable[[], Client] = lambda: EngineClient(ENGINE_IDLE)
+) -> int:
     """Run the demo; returns the exit code. With `report`, standard output gets one JSON object and the text goes to
     standard error.
 
@@ -54,7 +56,7 @@ class Client(Engine, Protocol):
 
 
 class _Story:
-    def __init__(self, report: bool, output: Output, engine: Callable[[], Client]) -> None:
+    def __init__(self, report: bool, output: CommandOutput, engine: Callable[[], Client]) -> None:
         self._report, self._output, self._engine = report, output, engine
         self._say = output.note if report else output.text
         self._seconds: dict[str, float] = {}
@@ -123,14 +125,16 @@ class _Story:
     async def _ask_engine(self, row: Row, adapter: str) -> None:
         """Print one answer under the two headings, and say where the model left one out."""
         engine, notes = self._engine(), _Once(self._output.note)
-        finish: Finish | None = None
-        question = Question(instruction=row.instruction, input=row.input, tuned=bool(adapter), max_tokens=ANSWER_TOKENS)
+        finish: AnswerFinish | None = None
+        question = ChatQuestion(
+            instruction=row.instruction, input=row.input, tuned=bool(adapter), max_tokens=ANSWER_TOKENS
+        )
         texts = {"reasoning": "", "response": ""}
         try:
             status: EngineStatus = await engine.ensure(DEMO, adapter, lambda now: notes.say(now.message))
             notes.say(status.backend)
             async for event in engine.ask(question):
-                if isinstance(event, Piece):
+                if isinstance(event, AnswerPiece):
                     texts[event.section] += event.text
                 else:
                     finish = event
@@ -154,11 +158,11 @@ class _Story:
             }
         )
 
-    def _train(self) -> tuple[RunFolder, list[Metric]]:
+    def _train(self) -> tuple[RunFolder, list[StepMetric]]:
         run = self._run = start_run(demo_spec())
         self._say(f"Run {run.id}, a detached process; its folder is {run.path}")
         notes, kept = _Once(self._output.note), []
-        for status, metrics in watch(run):
+        for status, metrics in watch_run(run):
             kept += metrics
             if not status.ended and (status.message or status.state not in ("training",)):
                 notes.say(f"{status.state}: {status.message}" if status.message else status.state)
@@ -201,9 +205,9 @@ class _Story:
         if progress.total:
             self._output.progress(f"{progress.words}: {progress.done} of {progress.total} answers")
 
-    def _tell_figures(self, status: Status, metrics: list[Metric], measured: Any) -> None:
-        before: Report = measured.before
-        after: Report = measured.after
+    def _tell_figures(self, status: RunStatus, metrics: list[StepMetric], measured: Any) -> None:
+        before: EvaluationReport = measured.before
+        after: EvaluationReport = measured.after
         figures = Figures.of(status, metrics, before, after, self._seconds)
         self._output.note("")
         for line in table(figures):
@@ -228,6 +232,6 @@ def _indented(text: str) -> str:
     return text.replace("\n", "\n" + " " * 15)
 
 
-def _finish_line(finish: Finish) -> str:
+def _finish_line(finish: AnswerFinish) -> str:
     speed = f"{finish.tokens_per_second:.1f} tok/s"
     return f"{finish.reason} · {finish.tokens} tokens · {finish.total_seconds:.2f} s · {speed}"

@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 from core.base.errors import UsageError
 from core.engine.conversation import conversation_template
-from core.engine.decode import CachedStepper, Decoding, Sampler, chunk_for
+from core.engine.decode import CachedStepper, Decoding, Sampler, prompt_chunk_size
 from core.engine.openai_api import ChatRequest, CompletionRequest
-from core.engine.protocol import Finish, FinishReason, Piece, Question
-from core.runs.tuned_models import kept_beside
+from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, FinishReason
+from core.runs.tuned_models import run_template_folder
 from core.splitter.splitter import AnswerEnding, Splitter
-from core.templates.bind_chat_template import bind
-from core.templates.by_name import beside, get_template
+from core.templates.bind_chat_template import bind_chat_template
+from core.templates.by_name import get_template, template_folders
 from core.tokens.detokenizer import Detokenizer
 from core.tokens.encode import encode_prompt
 
 if TYPE_CHECKING:
     from core.models.loading import LoadedModel
 
-AnswerEvents = Generator[Piece | Finish, None, None]
+AnswerEvents = Generator[AnswerPiece | AnswerFinish, None, None]
 StopCheck = Callable[[], bool]
 
-_TEMPLATE = Question(instruction="").template
+_TEMPLATE = ChatQuestion(instruction="").template
 _NO_LIMIT = 1 << 20  # tokens of context, for architectures that do not say
 
 
@@ -65,8 +65,8 @@ def _prompt(loaded: LoadedModel, request: ChatRequest) -> tuple[list[int], Split
             "Send exactly one, or remove suiron.template",
         )
     if name is not None:
-        kept = () if loaded.adapter is None else (kept_beside(loaded.adapter),)
-        template = bind(get_template(name, (*beside(extension.data), *kept)), loaded.tokenizer)
+        kept = () if loaded.adapter is None else (run_template_folder(loaded.adapter),)
+        template = bind_chat_template(get_template(name, (*template_folders(extension.data), *kept)), loaded.tokenizer)
         segments = template.prompt_segments(
             messages[0].text, extension.input, extension.drop_empty_input, extension.language
         )
@@ -99,7 +99,7 @@ def _decoding(
         limit=min(limit or room, room),
         stop_ids=tokenizer.stop_ids,
         stopped=stopped,
-        chunk=chunk_for(model.device),
+        chunk=prompt_chunk_size(model.device),
     )
 
 
@@ -111,17 +111,17 @@ def _sections(loaded: LoadedModel, decoding: Decoding, splitter: Splitter, tuned
     with closing(_texts(loaded, decoding, tuned)) as texts:
         for text in texts:
             for part in splitter.feed(text):
-                yield Piece(part.section, part.text)
+                yield AnswerPiece(part.section, part.text)
             if splitter.ran_away:
                 break  # all that follows would be dropped: decode no further
     for part in splitter.close():
-        yield Piece(part.section, part.text)
+        yield AnswerPiece(part.section, part.text)
     yield _finish(decoding, "runaway" if splitter.ran_away else decoding.reason, splitter.ending)
 
 
 def _continuation(loaded: LoadedModel, decoding: Decoding, tuned: bool) -> AnswerEvents:
     for text in _texts(loaded, decoding, tuned):
-        yield Piece("response", text)
+        yield AnswerPiece("response", text)
     yield _finish(decoding, decoding.reason, "complete")
 
 
@@ -138,8 +138,8 @@ def _texts(loaded: LoadedModel, decoding: Decoding, tuned: bool) -> Generator[st
         yield text
 
 
-def _finish(decoding: Decoding, reason: FinishReason, ending: AnswerEnding) -> Finish:
-    return Finish(
+def _finish(decoding: Decoding, reason: FinishReason, ending: AnswerEnding) -> AnswerFinish:
+    return AnswerFinish(
         reason=reason,
         ending=ending,
         prompt_tokens=decoding.fed,

@@ -19,7 +19,7 @@ import msgspec
 from core.base.errors import EngineError, ModelError, SuironError, UsageError
 from core.base.paths import absolute_name
 from core.engine import launch
-from core.engine.protocol import EngineStatus, Finish, Piece, Question
+from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
 
 if TYPE_CHECKING:
     import httpx
@@ -74,7 +74,7 @@ class EngineClient:
         self._holds = (last.model, last.adapter)
         return last
 
-    async def ask(self, question: Question) -> AsyncIterator[Piece | Finish]:
+    async def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerPiece | AnswerFinish]:
         socket = await asyncio.to_thread(launch.find_engine)
         if socket is None:
             raise EngineError("no inference server runs", "", "Load a model first")
@@ -91,7 +91,7 @@ class EngineClient:
                     if not line.startswith(b"data: ") or line == b"data: [DONE]":
                         continue
                     for item in _items(_decode(line[6:], dict[str, Any])):
-                        finished = isinstance(item, Finish)
+                        finished = isinstance(item, AnswerFinish)
                         yield item
             if not finished:
                 self._died("in the middle of the answer")
@@ -217,7 +217,7 @@ async def _lines(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
                 yield line
 
 
-def _request(question: Question, answer_id: str, holds: tuple[str, str] | None) -> dict[str, Any]:
+def _request(question: ChatQuestion, answer_id: str, holds: tuple[str, str] | None) -> dict[str, Any]:
     return {
         "messages": [{"role": "user", "content": question.instruction}],
         "stream": True,
@@ -238,18 +238,18 @@ def _request(question: Question, answer_id: str, holds: tuple[str, str] | None) 
     }
 
 
-def _items(chunk: dict[str, Any]) -> list[Piece | Finish]:
+def _items(chunk: dict[str, Any]) -> list[AnswerPiece | AnswerFinish]:
     if "error" in chunk:
         raise _error(msgspec.json.encode(chunk))
-    found: list[Piece | Finish] = []
+    found: list[AnswerPiece | AnswerFinish] = []
     for choice in chunk.get("choices", []):
         delta = choice.get("delta", {})
         if text := delta.get("reasoning_content"):
-            found.append(Piece("reasoning", text))
+            found.append(AnswerPiece("reasoning", text))
         if text := delta.get("content"):
-            found.append(Piece("response", text))
+            found.append(AnswerPiece("response", text))
     if "suiron" in chunk:
-        found.append(msgspec.convert(chunk["suiron"], Finish))
+        found.append(msgspec.convert(chunk["suiron"], AnswerFinish))
     return found
 
 

@@ -178,6 +178,6 @@ class Decoding:
             scores = self._stepper.feed((token,))
 
 
-def chunk_for(device: torch.device) -> int:
+def prompt_chunk_size(device: torch.device) -> int:
     """Prompt tokens to feed in one forward pass."""
     return CHUNK_CUDA if device.type == "cuda" else CHUNK_CPU

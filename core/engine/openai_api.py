@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from core.base.errors import EngineError, SuironError, UsageError
-from core.engine.protocol import Finish, Piece
+from core.engine.protocol import AnswerFinish, AnswerPiece
 
 BODY_LIMIT = 4 * 1024 * 1024  # bytes of a request; a prompt of that size is far beyond any context
 
@@ -224,12 +224,12 @@ def decode_body(body: bytes, kind: type[_Any]) -> _Any:
 _REASONS = {"end": "stop", "length": "length", "stopped": "stop", "runaway": "stop"}
 
 
-def finish_reason(finish: Finish) -> str:
+def finish_reason(finish: AnswerFinish) -> str:
     """OpenAI's word for why an answer ended."""
     return _REASONS[finish.reason]
 
 
-def token_usage(finish: Finish) -> dict[str, int]:
+def token_usage(finish: AnswerFinish) -> dict[str, int]:
     """The token counts of an answer."""
     return {
         "prompt_tokens": finish.prompt_tokens,
@@ -238,7 +238,7 @@ def token_usage(finish: Finish) -> dict[str, int]:
     }
 
 
-def chat_delta(piece: Piece) -> dict[str, str]:
+def chat_delta(piece: AnswerPiece) -> dict[str, str]:
     """New text of a chat's answer."""
     return {"reasoning_content" if piece.section == "reasoning" else "content": piece.text}
 
@@ -250,7 +250,7 @@ class ResponseShape:
         self._head = {"id": answer_id, "created": int(time.time()), "model": model}
         self._chat = chat
 
-    def chunk(self, part: dict[str, Any] | str, finish: Finish | None = None) -> dict[str, Any]:
+    def chunk(self, part: dict[str, Any] | str, finish: AnswerFinish | None = None) -> dict[str, Any]:
         """One server-sent event. part: the delta of a chat, or the text of a completion."""
         reason = finish_reason(finish) if finish is not None else None
         choice: dict[str, Any] = {
@@ -268,11 +268,11 @@ class ResponseShape:
             made["suiron"] = msgspec.to_builtins(finish)
         return made
 
-    def usage_chunk(self, finish: Finish) -> dict[str, Any]:
+    def usage_chunk(self, finish: AnswerFinish) -> dict[str, Any]:
         """The event with token counts."""
         return {**self.chunk({} if self._chat else ""), "choices": [], "usage": token_usage(finish)}
 
-    def whole(self, reasoning: str, text: str, finish: Finish) -> dict[str, Any]:
+    def whole(self, reasoning: str, text: str, finish: AnswerFinish) -> dict[str, Any]:
         """The response to a request without `stream`."""
         choice: dict[str, Any] = {"index": 0, "finish_reason": finish_reason(finish), "logprobs": None}
         if self._chat:

@@ -14,7 +14,7 @@ FinishReason = Literal["end", "length", "stopped", "runaway"]
 stopped: someone asked to stop. runaway: the model went on past its answer."""
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
+class ChatQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """A question to the loaded model, and how to decode its answer."""
 
     instruction: str
@@ -41,7 +41,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """Makes sampling repeatable; None draws a seed."""
 
 
-class Piece(msgspec.Struct, frozen=True, tag="piece"):
+class AnswerPiece(msgspec.Struct, frozen=True, tag="piece"):
     """New text of an answer."""
 
     section: Section
@@ -50,7 +50,7 @@ class Piece(msgspec.Struct, frozen=True, tag="piece"):
     """The text. Foreign: it passes `safe_text` before it is shown."""
 
 
-class Finish(msgspec.Struct, frozen=True, tag="finish"):
+class AnswerFinish(msgspec.Struct, frozen=True, tag="finish"):
     """How an answer ended. Its times are measured in the server from the moment the prompt is fed to the model."""
 
     reason: FinishReason
@@ -110,7 +110,7 @@ class Engine(Protocol):
         cannot be loaded.
         """
 
-    def ask(self, question: Question) -> AsyncIterator[Piece | Finish]:
+    def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerPiece | AnswerFinish]:
         """The answer in pieces; its last item is an AnswerFinish. Leaving the iteration early ends the answer in the
         server too."""
 

@@ -15,7 +15,7 @@ import msgspec
 import psutil
 
 from core.base.errors import EngineError, ModelError
-from core.models.loading import ADAPTER_FILES, LoadedModel, load_for_inference, put_on
+from core.models.loading import ADAPTER_FILES, LoadedModel, attach_adapter, load_for_inference
 
 _GIB = 1 << 30
 
@@ -92,7 +92,7 @@ class ResidentModel:
             raise ModelError(what, adapter, 'Train it with bias = "none"')
         version = _version(adapter)
         try:
-            self._loaded = put_on(self.loaded, folder, "default")
+            self._loaded = attach_adapter(self.loaded, folder, "default")
         except Exception:
             self._forget()  # its layers may have been put into the base model already
             raise

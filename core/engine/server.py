@@ -31,13 +31,13 @@ from core.engine.openai_api import (
     parse_request,
     refusal_of,
 )
-from core.engine.protocol import EngineStatus, Finish, Piece
+from core.engine.protocol import AnswerFinish, AnswerPiece, EngineStatus
 
 if TYPE_CHECKING:
     from core.models.loading import LoadedModel
 
 _json = msgspec.json.Encoder().encode
-AnswerPart = Piece | Finish
+AnswerPart = AnswerPiece | AnswerFinish
 T = TypeVar("T")
 
 
@@ -179,7 +179,7 @@ class _Stream(StreamingResponse):
         answer: AnswerStream[AnswerPart],
         shape: ResponseShape,
         first: Any,
-        part: Callable[[Piece], Any],
+        part: Callable[[AnswerPiece], Any],
         last: Any,
         include_usage: bool,
     ) -> None:
@@ -190,7 +190,7 @@ class _Stream(StreamingResponse):
                 yield _event(shape.chunk(first))
             try:
                 async for item in answer:
-                    if isinstance(item, Piece):
+                    if isinstance(item, AnswerPiece):
                         yield _event(shape.chunk(part(item)))
                         continue
                     yield _event(shape.chunk(last, item))
@@ -212,9 +212,9 @@ class _Stream(StreamingResponse):
 async def _whole(request: Request, answer: AnswerStream[AnswerPart], shape: ResponseShape) -> Response:
     texts: dict[str, list[str]] = {"reasoning": [], "response": []}
 
-    async def collect() -> Finish:
+    async def collect() -> AnswerFinish:
         async for item in answer:
-            if isinstance(item, Finish):
+            if isinstance(item, AnswerFinish):
                 return item
             texts[item.section].append(item.text)
         raise AssertionError("an answer ends with an AnswerFinish")

@@ -26,14 +26,14 @@ from core.examples.trained_rows import TrainedRows
 from core.examples.training_set import TrainingSet
 from core.runs.spec import RunSpec
 from core.templates.chat_template import ChatTemplate
-from core.tokens.loss_mask import IGNORED, is_weighted, slot_weights
+from core.tokens.loss_mask import IGNORED_LABEL, is_weighted, slot_weights
 from core.tokens.segments import EOS
 from core.tokens.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.spans import Ints
+    from core.tokens.spans import Int32Array
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -247,7 +247,7 @@ class TrainingSetBuilder:
             "rows_vanilla": counts.total - with_reasoning - counts.without_reasoning,
             "rows_reasoning": with_reasoning,
             "rows_by_template": counts.rows,
-            "templates": {template.name: template.content() for template in templates},
+            "templates": {template.name: template.content_hash() for template in templates},
             "templates_without_place_for_reasoning": without_place,
             "rows_checked": report.rows,
             "rows_with_trained_reasoning": report.reasonings,
@@ -287,13 +287,13 @@ class TrainingHash:
             hashlib.blake2b(digest_size=16) for _ in range(4)
         )
 
-    def add(self, ids: Ints, ends: Array) -> None:
+    def add(self, ids: Int32Array, ends: Array) -> None:
         """ids: of some rows, one row after the other, int32; ends: shape (rows, 6)."""
         import numpy as np
 
         section_sizes = np.diff(ends, prepend=0, axis=1)
         token_weights = np.repeat(np.tile(np.asarray(self._weights, np.float32), len(ends)), section_sizes.ravel())
-        labels = np.where(token_weights > 0, ids, np.int32(IGNORED)).astype("<i4")
+        labels = np.where(token_weights > 0, ids, np.int32(IGNORED_LABEL)).astype("<i4")
         self._lengths.update(np.ascontiguousarray(ends[:, EOS].astype("<i8")).data)
         self._ids.update(np.ascontiguousarray(ids.astype("<i4", copy=False)).data)
         self._labels.update(np.ascontiguousarray(labels).data)

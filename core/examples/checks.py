@@ -26,7 +26,7 @@ from core.tokens.truncation import ELLIPSIS
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.spans import Ints
+    from core.tokens.spans import Int32Array
     from core.tokens.tokenizer import TextTokenizer
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -141,7 +141,7 @@ class TokenBytes:
         self._starts = np.cumsum(self.lengths) - self.lengths
         self._bytes = np.frombuffer(b"".join(pieces), np.uint8)
 
-    def of_ids(self, ids: Ints) -> tuple[bytes, Array]:
+    def of_ids(self, ids: Int32Array) -> tuple[bytes, Array]:
         """The bytes of all ids, joined, and where those of each id begin, with the end of the last."""
         import numpy as np
 
@@ -160,7 +160,7 @@ class Checker:
         self._tokenizer, self._weights = tokenizer, weights
         self._bytes = TokenBytes(tokenizer) if tokenizer.token_bytes.byte_level else None
 
-    def check(self, rows: Sequence[Row], ids: Ints, ends: Array, present: Array, cut: Array) -> Array:
+    def check(self, rows: Sequence[Row], ids: Int32Array, ends: Array, present: Array, cut: Array) -> Array:
         """The faults of each row as `Fault` bits, uint8, shape (rows,).
 
         ids: of all rows, one row after the other; ends: shape (rows, 6); present: sections as bits; cut: rows that were
@@ -191,7 +191,7 @@ class Checker:
     def _check_reasonings(
         self,
         rows: Sequence[Row],
-        ids: Ints,
+        ids: Int32Array,
         starts: Array,
         ends: Array,
         positions: Sequence[int],

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any
 from core.base import folders
 from core.base.errors import DataError
 from core.base.files import private_dir
-from core.tokens.segments import SLOTS
+from core.tokens.segments import SLOT_COUNT
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.spans import Ints
+    from core.tokens.spans import Int32Array
     from core.tokens.tokenizer import TextTokenizer
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -40,7 +40,7 @@ PART_TOKENS = 32 << 20  # ids after which a part is closed: a killed writer keep
 LIMIT_BYTES = 20 << 30  # of all parts; beyond it the least recently used are removed
 _MERGE_FROM = 24  # small parts that are merged into one
 _ABANDONED = 86_400.0  # seconds after which an unfinished file no longer has a writer
-_RECORD = [("key", "<u8", (2,)), ("text", "<u8"), ("start", "<i8"), ("ends", "<i4", (SLOTS,)), ("present", "u1")]
+_RECORD = [("key", "<u8", (2,)), ("text", "<u8"), ("start", "<i8"), ("ends", "<i4", (SLOT_COUNT,)), ("present", "u1")]
 
 
 def tokenizer_key(tokenizer: TextTokenizer) -> str:
@@ -129,14 +129,14 @@ class EncodedStore:
             out[chosen] = self._records[part][field][positions[chosen] - self._starts[part]]
         return out
 
-    def tokens(self, position: int) -> Ints:
+    def tokens(self, position: int) -> Int32Array:
         """The ids of the row at `position`, int32, not copied."""
         part = bisect_right(self._starts, position) - 1
         record = self._records[part][position - self._starts[part]]
         start = int(record["start"])
         return self._tokens[part][start : start + int(record["ends"][-1])]
 
-    def tokens_of(self, positions: Array) -> Ints:
+    def tokens_of(self, positions: Array) -> Int32Array:
         """The ids of the rows at `positions`, one row after the other, int32; not copied where the store has them in
         this order."""
         import numpy as np
@@ -163,7 +163,7 @@ class EncodedStore:
 
     # -- writing --
 
-    def put(self, keys: Array, texts: Array, ids: Ints, ends: Array, present: Array) -> None:
+    def put(self, keys: Array, texts: Array, ids: Int32Array, ends: Array, present: Array) -> None:
         """Adds rows that are not there; they are found after `flush`.
 
         keys: uint64, shape (rows, 2); texts: hashes of the training texts, uint64; ids: of all rows, one row after the
@@ -189,7 +189,7 @@ class EncodedStore:
         self._open(self._write(ids.astype("<i4", copy=False), records))
         self._firsts = None
 
-    def _write(self, ids: Ints, records: Array) -> Path:
+    def _write(self, ids: Int32Array, records: Array) -> Path:
         import numpy as np
 
         name = self.folder / f"{time.time_ns():020d}-{secrets.token_hex(4)}"

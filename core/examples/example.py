@@ -20,13 +20,13 @@ from core.templates.chat_template import ChatTemplate
 from core.templates.template import Template
 from core.tokens.encode import encode_batch
 from core.tokens.loss_mask import slot_weights
-from core.tokens.segments import EOS, OPENING, REASONING, SLOTS, Segment
+from core.tokens.segments import EOS, OPENING, REASONING, SLOT_COUNT, Segment
 from core.tokens.truncation import cut_end, cut_reasoning
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.spans import Ints
+    from core.tokens.spans import Int32Array
     from core.tokens.tokenizer import TextTokenizer
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -115,17 +115,17 @@ class Examples(msgspec.Struct):
         kept: Array = self.verdicts <= Verdict.CUT
         return kept
 
-    def kept_ids(self) -> Ints:
+    def kept_ids(self) -> Int32Array:
         """The ids of the rows that are trained, one row after the other, int32."""
         import numpy as np
 
         kept = self.kept
-        ids: Ints = self.ids if kept.all() else self.ids[np.repeat(kept, self.ends[:, EOS])]
+        ids: Int32Array = self.ids if kept.all() else self.ids[np.repeat(kept, self.ends[:, EOS])]
         return ids
 
-    def row_ids(self, position: int) -> Ints:
+    def row_ids(self, position: int) -> Int32Array:
         """The ids of the row at this position of the batch, int32, not copied."""
-        ids: Ints = self.ids[self.starts[position] : self.starts[position + 1]]
+        ids: Int32Array = self.ids[self.starts[position] : self.starts[position + 1]]
         return ids
 
     def with_verdict(self, verdict: Verdict) -> list[int]:
@@ -238,7 +238,7 @@ class ExampleMaker(Generic[ExampleTemplate]):
         drawn = np.nonzero(started.template_indices >= 0)[0]
         verdicts = np.full(count, Verdict.NO_TEMPLATE, np.uint8)
         verdicts[drawn] = Verdict.TRAINED
-        ends, present = np.zeros((count, SLOTS), np.int32), np.zeros(count, np.uint8)
+        ends, present = np.zeros((count, SLOT_COUNT), np.int32), np.zeros(count, np.uint8)
         ends[drawn], present[drawn] = encoded.ends, encoded.present
         store_keys = None
         if encoded.store_keys is not None:
@@ -283,7 +283,7 @@ class ExampleMaker(Generic[ExampleTemplate]):
             examples.ids = np.concatenate([*pieces, examples.ids[copied:]])
             examples.starts = _starts(examples.ends[:, EOS])
 
-    def _cut_row(self, ids: Ints, ends: Ints) -> tuple[Ints, Ints] | None:
+    def _cut_row(self, ids: Int32Array, ends: Int32Array) -> tuple[Int32Array, Int32Array] | None:
         """The row's ids and ends at the length of the run; None where it cannot be cut, or is to be dropped."""
         prompt = self.prompt
         if prompt.too_long == "cut_end":

@@ -19,11 +19,11 @@ from core.examples.mixture import Mixture
 from core.examples.row_warnings import row_warnings
 from core.runs.spec import PromptSection
 from core.tokens.encode import encode_prompt
-from core.tokens.segments import REASONING, Segment, slots_of
+from core.tokens.segments import REASONING, Segment, segment_slots
 from core.tokens.truncation import TooLong
 
 if TYPE_CHECKING:
-    from core.tokens.spans import Ints
+    from core.tokens.spans import Int32Array
     from core.tokens.tokenizer import TextTokenizer
 
 Outcome = Literal["trained", "cut", "left out"]
@@ -80,7 +80,7 @@ class RowPreviewer:
         matter. Raises UsageError for a template that has no text without a model, and for invalid weights."""
         maker = ExampleMaker(Mixture([(template, 1.0)], prompt.seed), prompt, self.tokenizer)
         segments = maker.encoder.segments(row, 0)
-        layout = slots_of(tuple(segment.kind for segment in segments))
+        layout = segment_slots(tuple(segment.kind for segment in segments))
         texts = [(slot, segment.text) for slot, segment in zip(layout.slots, segments, strict=True)]
         warnings = row_warnings(row, template, segments)
         text_alone = Preview(texts, layout.present, maker.weights, warnings=warnings)
@@ -150,7 +150,12 @@ def _outcome(verdict: Verdict, length: int, prompt: PromptSection) -> tuple[Outc
 
 
 def _texts_after_cut(
-    texts: list[tuple[int, str]], full_ends: Ints, ids: Ints, ends: Ints, too_long: TooLong, tokenizer: TextTokenizer
+    texts: list[tuple[int, str]],
+    full_ends: Int32Array,
+    ids: Int32Array,
+    ends: Int32Array,
+    too_long: TooLong,
+    tokenizer: TextTokenizer,
 ) -> list[tuple[int, str]]:
     """Section and text of a row after truncation: of whole sections their own text, of others what their tokens say.
 

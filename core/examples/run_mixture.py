@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from core.examples.example import AnyTemplate
 from core.examples.mixture import Mixture
 from core.runs.spec import MixturePart, PromptSection
-from core.templates.bind_chat_template import bind
-from core.templates.by_name import beside, get_template
+from core.templates.bind_chat_template import bind_chat_template
+from core.templates.by_name import get_template, template_folders
 from core.templates.template import Template
 from core.tokens.tokenizer import TextTokenizer
 
@@ -16,13 +16,13 @@ from core.tokens.tokenizer import TextTokenizer
 def named_templates(parts: Sequence[MixturePart], source: str) -> list[Template]:
     """The templates of `parts`: built in, the user's own, or beside the data set at `source`. Raises UsageError for one
     that does not exist."""
-    folders = beside(source)
+    folders = template_folders(source)
     return [get_template(part.template, folders) for part in parts]
 
 
 def bound_mixture(prompt: PromptSection, source: str, tokenizer: TextTokenizer) -> Mixture[AnyTemplate]:
     """The run's mixture, chat templates bound to the tokenizer's model. Raises UsageError for a template that does not
     exist, or that the model has no place for."""
-    templates = [bind(template, tokenizer) for template in named_templates(prompt.mixture, source)]
+    templates = [bind_chat_template(template, tokenizer) for template in named_templates(prompt.mixture, source)]
     weights = [part.weight for part in prompt.mixture]
     return Mixture(list(zip(templates, weights, strict=True)), prompt.seed)

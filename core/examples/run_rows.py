@@ -10,26 +10,26 @@ from core.runs.spec import DataSection
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
-    from core.data.formats.record_intake import Progress
+    from core.data.formats.row_collector import ProgressCallback
 
 
-def open_rows(data: DataSection, progress: Progress | None = None) -> DataSet:
+def open_rows(data: DataSection, progress: ProgressCallback | None = None) -> DataSet:
     """The data set with the user's edits. Its columns are taken as `data.columns` says; without it as the user saved
     them, or as guessed. Raises DataError."""
-    from core.data.columns.mapping_words import mapping_of
+    from core.data.columns.mapping_words import mapping_from_words
     from core.data.source import open_data
 
-    mapping = mapping_of(data.columns) if data.columns is not None else None
+    mapping = mapping_from_words(data.columns) if data.columns is not None else None
     return open_data(data.source, data.split, progress, mapping)
 
 
 def data_section(dataset: DataSet) -> DataSection:
     """The open source, named so that any process finds it, and with its columns where the user chose them, so that they
     are the same wherever it is opened again."""
-    from core.data.columns.mapping_words import written
+    from core.data.columns.mapping_words import mapping_to_words
 
     mapping = dataset.origin.mapping if dataset.origin is not None else None
-    columns = written(mapping) if mapping is not None else None
+    columns = mapping_to_words(mapping) if mapping is not None else None
     source = resolve_source_name(dataset.source).address
     return DataSection(source=source, split=dataset.split, columns=columns)
 

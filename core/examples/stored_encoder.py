@@ -11,12 +11,12 @@ import msgspec
 from core.base.row import Row
 from core.examples.encoded_store import EncodedStore, hash_text, key_salt
 from core.examples.example import AnyTemplate, EncodedRows, RowEncoder, joined_text
-from core.tokens.segments import EOS, SLOTS
+from core.tokens.segments import EOS, SLOT_COUNT
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.spans import Ints
+    from core.tokens.spans import Int32Array
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -62,7 +62,7 @@ class StoredEncoder:
         if (template_index, language) not in self._salts:
             template = self._encoder.templates[template_index]
             drops = self._encoder.drops_empty_input[template_index]
-            self._salts[template_index, language] = key_salt(template.content(language), drops)
+            self._salts[template_index, language] = key_salt(template.content_hash(language), drops)
         return self._salts[template_index, language]
 
     def _encode(self, rows: list[Row], template_indices: list[int]) -> _NewRows:
@@ -75,7 +75,7 @@ class StoredEncoder:
         """The rows of the store and the new ones, in the order of the batch."""
         import numpy as np
 
-        ends, present = np.zeros((len(keys), SLOTS), np.int32), np.zeros(len(keys), np.uint8)
+        ends, present = np.zeros((len(keys), SLOT_COUNT), np.int32), np.zeros(len(keys), np.uint8)
         known = np.nonzero(positions >= 0)[0]
         ends[known] = self._store.gather("ends", positions[known])
         present[known] = self._store.gather("present", positions[known])
@@ -114,7 +114,7 @@ def identity_numbers(identities: Sequence[str]) -> Array:
     return np.frombuffer(bytes.fromhex("".join(identities)), "<u8").reshape(-1, 2)
 
 
-def _in_order(ids: Ints, order: Array, lengths: Array) -> Ints:
+def _in_order(ids: Int32Array, order: Array, lengths: Array) -> Int32Array:
     """`ids` of rows that lie one after the other as `order` says, put into the order of the rows. lengths: of each
     row."""
     import numpy as np

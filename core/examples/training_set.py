@@ -9,13 +9,13 @@ import msgspec
 
 from core.examples.encoded_store import EncodedStore
 from core.examples.example import trained_tokens
-from core.tokens.loss_mask import labels_of, weights_of
+from core.tokens.loss_mask import loss_labels, token_weights
 from core.tokens.segments import EOS
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.spans import Ints
+    from core.tokens.spans import Int32Array
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -45,17 +45,17 @@ class TrainingSet(msgspec.Struct, frozen=True):
     def __len__(self) -> int:
         return len(self.store_positions)
 
-    def ids(self, row: int) -> Ints:
+    def ids(self, row: int) -> Int32Array:
         """The ids of a row of the training set, with beginning and end of sequence, int32."""
         return self.store.tokens(int(self.store_positions[row]))
 
-    def labels(self, row: int) -> Ints:
+    def labels(self, row: int) -> Int32Array:
         """The ids of a row where they are trained, IGNORED elsewhere, int32."""
-        return labels_of(self.ids(row), self.ends[row], self.weights)
+        return loss_labels(self.ids(row), self.ends[row], self.weights)
 
     def token_weights(self, row: int) -> Array:
         """How much each token of a row counts in the loss, float32."""
-        return weights_of(self.ends[row], self.weights)
+        return token_weights(self.ends[row], self.weights)
 
     @property
     def tokens(self) -> int:

@@ -16,7 +16,7 @@ import msgspec
 from core.base.row import Row
 from core.lab.answers import is_exact_match
 from core.splitter.splitter import AnswerEnding, SectionText, Splitter
-from core.templates.bind_chat_template import bind
+from core.templates.bind_chat_template import bind_chat_template
 from core.templates.chat_template import AnyTemplate
 from core.tokens.detokenizer import Detokenizer
 from core.tokens.encode import encode_prompt
@@ -27,7 +27,7 @@ StopReason = Literal["end", "length", "runaway"]
 past its answer."""
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class EvaluatedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The model's answer to one row's question, and how it compares."""
 
     row: int
@@ -54,10 +54,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the response is an exact match, see `is_exact_match`."""
 
 
-class Report(msgspec.Struct, frozen=True):
+class EvaluationReport(msgspec.Struct, frozen=True):
     """All answers of one evaluation."""
 
-    answers: tuple[Answer, ...]
+    answers: tuple[EvaluatedAnswer, ...]
     """In the order of their rows."""
     seconds: float
     """Time that they took together."""
@@ -80,7 +80,7 @@ class Report(msgspec.Struct, frozen=True):
         }
 
 
-def evaluate(
+def evaluate_rows(
     model: Any,
     tokenizer: TextTokenizer,
     rows: Sequence[Row],
@@ -90,7 +90,7 @@ def evaluate(
     batch_size: int = 20,
     drop_empty_input: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Report:
+) -> EvaluationReport:
     """Ask `model` (a causal model of Transformers, with or without PEFT) every row's question.
 
     max_tokens: tokens decoded for a row at most. batch_size: rows decoded together. progress: called with answers done
@@ -99,7 +99,7 @@ def evaluate(
     import torch
 
     started = time.perf_counter()
-    bound = bind(template, tokenizer)
+    bound = bind_chat_template(template, tokenizer)
     asked = [_AskedRow(row, bound, tokenizer, drop_empty_input) for row in rows]
     done = 0
     with torch.inference_mode():
@@ -110,7 +110,7 @@ def evaluate(
                 done += 1
                 progress(done, len(asked))
     answers = tuple(asked_row.answer() for asked_row in asked)
-    return Report(answers, time.perf_counter() - started)
+    return EvaluationReport(answers, time.perf_counter() - started)
 
 
 def has_both_in_order(sections: Sequence[str], reason: StopReason, ending: AnswerEnding) -> bool:
@@ -149,12 +149,12 @@ class _AskedRow:
             self._reason = "runaway"
         return not self._splitter.ran_away
 
-    def answer(self) -> Answer:
+    def answer(self) -> EvaluatedAnswer:
         """The answer, complete."""
         self._feed(self._detokenizer.close())
         self._note_sections(self._splitter.close())
         reasoning, response = self._splitter.reasoning, self._splitter.response
-        return Answer(
+        return EvaluatedAnswer(
             row=self._row.index,
             instruction=self._row.instruction,
             input=self._row.input,

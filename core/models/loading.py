@@ -16,7 +16,7 @@ import msgspec
 from core.base.errors import ModelError, SuironError
 from core.models.backend import Backend, choose_backend, choose_inference_backend, dtype_name, prepare_imports
 from core.models.fit.memory import TrainingShape, check_fits
-from core.models.resolve import OnProgress, local_folder
+from core.models.resolve import OnProgress, local_model_folder
 from core.tokens.tokenizer import TextTokenizer
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -43,7 +43,7 @@ class LoadedModel(msgspec.Struct, frozen=True):
     """Whether activations are recomputed in training."""
 
 
-class Lora(msgspec.Struct, frozen=True, kw_only=True):
+class LoraSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The adapter to be trained, and what its first weights and its memory depend on."""
 
     r: int
@@ -78,7 +78,7 @@ def load_for_inference(
 
     Raises ModelError, also where it does not fit: before a weight is read, and when memory runs out nevertheless.
     """
-    folder = local_folder(name, progress, trust_remote_code=trust_remote_code)
+    folder = local_model_folder(name, progress, trust_remote_code=trust_remote_code)
     tokenizer = TextTokenizer.from_folder(folder)
     prepare_imports()
     backend = choose_inference_backend(four_bit)
@@ -90,10 +90,10 @@ def load_for_inference(
         raise _loading_error(error, folder) from error
     model.eval()
     loaded = LoadedModel(model, tokenizer, backend, name, folder, str(folder))
-    return put_on(loaded, adapter, "default") if adapter is not None else loaded
+    return attach_adapter(loaded, adapter, "default") if adapter is not None else loaded
 
 
-def put_on(loaded: LoadedModel, adapter: Path, label: str) -> LoadedModel:
+def attach_adapter(loaded: LoadedModel, adapter: Path, label: str) -> LoadedModel:
     """The same model with the LoRA adapter in the folder `adapter` active under the name `label`. Adapters attached
     before stay loaded.
 
@@ -126,14 +126,14 @@ def put_on(loaded: LoadedModel, adapter: Path, label: str) -> LoadedModel:
 
 
 def load_for_training(
-    name: str, lora: Lora, *, four_bit: bool, trust_remote_code: bool, progress: OnProgress
+    name: str, lora: LoraSettings, *, four_bit: bool, trust_remote_code: bool, progress: OnProgress
 ) -> LoadedModel:
     """The model `name` with a new LoRA adapter, in training mode: only the adapter's parameters get gradients. Its
     weights are NF4 on CUDA where `four_bit`.
 
     Raises ModelError, also where it does not fit.
     """
-    folder = local_folder(name, progress, trust_remote_code=trust_remote_code)
+    folder = local_model_folder(name, progress, trust_remote_code=trust_remote_code)
     tokenizer = TextTokenizer.from_folder(folder)
     prepare_imports()
     backend = choose_backend(four_bit)
@@ -151,11 +151,11 @@ def load_for_training(
     )
 
 
-def _check_fits_training(folder: Path, backend: Backend, lora: Lora) -> Lora:
+def _check_fits_training(folder: Path, backend: Backend, lora: LoraSettings) -> LoraSettings:
     """`lora`, without gradient checkpointing where the model is on a CPU and fits without it: there it costs a third
     more time, and memory is mostly sufficient. Raises ModelError where the model does not fit."""
 
-    def check(checkpointing: bool) -> Lora:
+    def check(checkpointing: bool) -> LoraSettings:
         shape = TrainingShape(
             batch_size=lora.batch_size,
             tokens=lora.tokens,
@@ -172,7 +172,7 @@ def _check_fits_training(folder: Path, backend: Backend, lora: Lora) -> Lora:
     return check(lora.gradient_checkpointing)
 
 
-def _with_unsloth(folder: Path, backend: Backend, lora: Lora, trust_remote_code: bool) -> Any:
+def _with_unsloth(folder: Path, backend: Backend, lora: LoraSettings, trust_remote_code: bool) -> Any:
     from unsloth import FastLanguageModel
 
     # Every field is set: Unsloth's defaults differ from those of PEFT, and change between versions.
@@ -210,7 +210,7 @@ def _with_unsloth(folder: Path, backend: Backend, lora: Lora, trust_remote_code:
     )
 
 
-def _with_peft(folder: Path, backend: Backend, lora: Lora, trust_remote_code: bool) -> Any:
+def _with_peft(folder: Path, backend: Backend, lora: LoraSettings, trust_remote_code: bool) -> Any:
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
     from transformers import set_seed
 

@@ -69,7 +69,7 @@ def resolve_model(name: str, *, trust_remote_code: bool = False) -> ModelRef:
     )
 
 
-def local_folder(name: str, progress: OnProgress, *, trust_remote_code: bool = False) -> Path:
+def local_model_folder(name: str, progress: OnProgress, *, trust_remote_code: bool = False) -> Path:
     """The checked folder of the model `name`. The demo model is made and a hub model is fetched where they are missing.
     Raises ModelError."""
     ref = resolve_model(name, trust_remote_code=trust_remote_code)

@@ -15,9 +15,9 @@ import msgspec
 from core.base import files
 from core.base.child_main import ReportProgress, answer_parent
 from core.base.errors import DataError, SuironError
-from core.quality import doctor, request, statistics, tokens
-from core.quality.report import decode, encode
-from core.quality.request import Request
+from core.quality import doctor, model_tokenizer, quality_request, statistics
+from core.quality.quality_request import QualityRequest
+from core.quality.report import decode_result, encode_result
 
 _NICE = 10
 _KEPT = 200  # results in the cache; the oldest are deleted
@@ -26,7 +26,7 @@ _KEPT = 200  # results in the cache; the oldest are deleted
 def main(question: Any, progress: ReportProgress) -> str:
     """The path of the file with the result. Raises SuironError."""
     os.nice(_NICE)
-    asked = msgspec.convert(question, Request)
+    asked = msgspec.convert(question, QualityRequest)
     try:
         return str(_answer(asked, progress))
     except MemoryError as error:
@@ -38,27 +38,27 @@ def main(question: Any, progress: ReportProgress) -> str:
         raise SuironError(what, str(error.filename or ""), do) from error
 
 
-def _answer(asked: Request, progress: ReportProgress) -> Path:
+def _answer(asked: QualityRequest, progress: ReportProgress) -> Path:
     from core.examples.run_rows import open_rows
 
-    tokenizer, why = tokens.load(asked.options.model)
-    identity = tokens.identity(Path(tokenizer.where)) if tokenizer is not None else ""
+    tokenizer, why = model_tokenizer.load_model_tokenizer(asked.options.model)
+    identity = model_tokenizer.tokenizer_fingerprint(Path(tokenizer.where)) if tokenizer is not None else ""
     data = open_rows(asked.data, lambda done, total: progress("opening the data set", done, total))
     if not data.fingerprint:
         raise DataError("the data set has no fingerprint", asked.source, "Report this: the program is at fault")
-    path = Path(asked.results_folder) / request.answer_name(
+    path = Path(asked.results_folder) / quality_request.result_file_name(
         asked.what, asked.source, data.fingerprint, asked.options, identity
     )
     with suppress(OSError, msgspec.DecodeError):  # none yet, or one that a full disk or a crash has damaged
-        decode(path.read_bytes())
+        decode_result(path.read_bytes())
         path.touch()
         return path
     if "pyarrow" in sys.modules:
         sys.modules["pyarrow"].default_memory_pool().release_unused()  # an import may have just run
     start = time.perf_counter()
-    work = statistics.compute if asked.what == "statistics" else doctor.examine
+    work = statistics.compute_statistics if asked.what == "statistics" else doctor.examine_rows
     result = work(data, asked.options, tokenizer, why, progress)
-    files.replace_file(path, encode(msgspec.structs.replace(result, seconds=time.perf_counter() - start)))
+    files.replace_file(path, encode_result(msgspec.structs.replace(result, seconds=time.perf_counter() - start)))
     _prune(path.parent)
     return path
 

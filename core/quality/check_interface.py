@@ -10,9 +10,9 @@ import msgspec
 from core.quality.finding_kind import FindingKind
 
 if TYPE_CHECKING:
-    from core.examples.lengths import Trained
+    from core.examples.lengths import RowLengths
     from core.quality.findings import Findings
-    from core.quality.request import Options
+    from core.quality.quality_request import QualityOptions
     from core.quality.row_blocks import RowBlock
     from core.quality.row_comparison import RowComparison
     from core.tokens.tokenizer import TextTokenizer
@@ -24,11 +24,11 @@ CheckBlock = Callable[["RowBlock", "Findings"], None]
 class CheckContext(msgspec.Struct, frozen=True):
     """What a check may know besides the rows."""
 
-    options: Options
+    options: QualityOptions
     """How the rows would be trained."""
     tokenizer: TextTokenizer | None
     """The tokenizer of the chosen model, None where there is none."""
-    trained: Trained
+    trained: RowLengths
     """How long rows are in training, and the markers of their templates."""
 
 

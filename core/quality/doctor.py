@@ -7,24 +7,24 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.base.child_main import ReportProgress
-from core.examples.held_out import held_out
+from core.examples.trained_rows import TrainedRows, is_held_out
+from core.quality.doctor_pass import check_all_blocks
+from core.quality.quality_request import QualityOptions
 from core.quality.registry import COMPARISON_CHECKS, FINDING_KINDS
-from core.quality.report import Report, Severity
-from core.quality.request import Options
+from core.quality.report import QualityReport, Severity
 from core.quality.row_comparison import RowComparison
-from core.quality.sweep import sweep_by_several
 from core.tokens.tokenizer import TextTokenizer
 
 
-def examine(
-    data: Any, options: Options, tokenizer: TextTokenizer | None, why: str, report_progress: ReportProgress
-) -> Report:
+def examine_rows(
+    data: Any, options: QualityOptions, tokenizer: TextTokenizer | None, why: str, report_progress: ReportProgress
+) -> QualityReport:
     """The report on all rows of `data`, an open DataSet.
 
     tokenizer: of the chosen model, or None; `why` then says why there is none. Raises SuironError where a helper
     process fails, UsageError for a template that does not exist.
     """
-    checked = sweep_by_several(data, options, tokenizer, report_progress)
+    checked = check_all_blocks(data, options, tokenizer, report_progress)
     findings, flags = checked.findings, set(checked.signatures.flag_numbers)
     if checked.done > 1:
         rows = RowComparison(data, checked.signatures, options.train_flag, report_progress)
@@ -38,7 +38,7 @@ def examine(
     if not checked.reasoned and checked.done:
         milder["empty_reasoning"] = "hint"
         notes.append("no row has reasoning: this is a data set of questions and answers")
-    return Report(
+    return QualityReport(
         source=data.source,
         split=data.split,
         fingerprint=data.fingerprint,
@@ -53,8 +53,8 @@ def examine(
 
 def _notes_on_flags(flags: Iterable[str], train_flag: str) -> list[str]:
     """What values of sysflag keep the doctor from checking."""
-    if not any(held_out(flag) for flag in flags):
+    if not any(is_held_out(flag) for flag in flags):
         return ["no row is held out (sysflag test), so no test question can leak into training"]
-    if train_flag not in {flag.strip() for flag in flags}:
+    if not any(TrainedRows(train_flag).compares_as_trained(flag) for flag in flags):
         return [f"no row has the sysflag {train_flag!r}, so nothing was compared with the test rows"]
     return []

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.base.row import COLUMNS
 from core.quality.finding_kind import FindingKind
-from core.quality.report import SEVERITIES, Group, Severity
+from core.quality.report import SEVERITIES, FindingGroup, Severity
 
 _BIT = {column: 1 << i for i, column in enumerate(COLUMNS)}
 
@@ -50,7 +50,7 @@ class Findings:
 
     def groups(
         self, kinds: Mapping[str, FindingKind], milder: Mapping[str, Severity] | None = None
-    ) -> tuple[Group, ...]:
+    ) -> tuple[FindingGroup, ...]:
         """The findings of each kind that was found: the most severe kind first, then the most frequent, then in the
         order of `kinds`.
 
@@ -62,14 +62,14 @@ class Findings:
         groups.sort(key=lambda group: (SEVERITIES.index(group.severity), -group.count, order.index(group.kind)))
         return tuple(groups)
 
-    def _group(self, kind: FindingKind, severity: Severity) -> Group:
+    def _group(self, kind: FindingKind, severity: Severity) -> FindingGroup:
         added = np.frombuffer(self._rows[kind.name], np.int64)
         # of equal rows, `first` is the one that was added first
         rows, first, positions = np.unique(added, return_index=True, return_inverse=True)
         fields = np.zeros(len(rows), np.uint8)
         np.bitwise_or.at(fields, positions, np.frombuffer(self._fields[kind.name], np.uint8))
         others = np.frombuffer(self._others[kind.name], np.int64)[first]
-        return Group(
+        return FindingGroup(
             kind=kind.name,
             severity=severity,
             title=kind.title,

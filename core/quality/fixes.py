@@ -16,7 +16,7 @@ from core.base.errors import UsageError
 from core.base.row import Row
 from core.quality.finding_kind import RowDeletion
 from core.quality.registry import FINDING_KINDS
-from core.quality.report import Group
+from core.quality.report import FindingGroup
 
 _MOST_ROWS = 100_000  # of one fix: their new texts are in memory
 
@@ -55,7 +55,7 @@ class PlannedFix(msgspec.Struct, frozen=True):
         return len(self.changes) + len(self.deletes)
 
 
-def plan_fix(data: RowReader, group: Group) -> PlannedFix:
+def plan_fix(data: RowReader, group: FindingGroup) -> PlannedFix:
     """The fix for a group of findings about `data`, for a hundred thousand of its rows at most. Raises UsageError for a
     kind that has no safe fix."""
     fix = FINDING_KINDS[group.kind].fix

@@ -18,22 +18,22 @@ from core.base.row import COLUMNS
 Severity = Literal["error", "warning", "hint"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "hint")
 """The most severe first."""
-Unit = Literal["tokens", "characters"]
+LengthUnit = Literal["tokens", "characters"]
 
 
-def pack(numbers: Iterable[int]) -> bytes:
+def pack_integers(numbers: Iterable[int]) -> bytes:
     """Integers as bytes, eight each, in the byte order of this machine (results never leave it)."""
     from array import array
 
     return array("q", numbers).tobytes()
 
 
-def unpack(packed: bytes) -> memoryview:
+def unpack_integers(packed: bytes) -> memoryview:
     """Packed integers, read in place like a list."""
     return memoryview(packed).cast("q")
 
 
-class Bin(msgspec.Struct, frozen=True):
+class LengthBin(msgspec.Struct, frozen=True):
     """One bar of a histogram of lengths."""
 
     low: int
@@ -44,7 +44,7 @@ class Bin(msgspec.Struct, frozen=True):
     """Rows."""
 
 
-class Lengths(msgspec.Struct, frozen=True):
+class LengthDistribution(msgspec.Struct, frozen=True):
     """How many rows have each length, exactly."""
 
     sizes: bytes = b""
@@ -53,19 +53,21 @@ class Lengths(msgspec.Struct, frozen=True):
     """For each of them its rows, packed."""
 
     @classmethod
-    def of(cls, counted: Mapping[int, int]) -> Lengths:
+    def of(cls, counted: Mapping[int, int]) -> LengthDistribution:
         """counted: by length the number of rows."""
         sizes = sorted(counted)
-        return cls(pack(sizes), pack(counted[size] for size in sizes))
+        return cls(pack_integers(sizes), pack_integers(counted[size] for size in sizes))
 
     @property
     def rows(self) -> int:
-        return sum(unpack(self.counts))
+        return sum(unpack_integers(self.counts))
 
     @property
     def total(self) -> int:
         """The sum of all lengths."""
-        return sum(size * count for size, count in zip(unpack(self.sizes), unpack(self.counts), strict=True))
+        return sum(
+            size * count for size, count in zip(unpack_integers(self.sizes), unpack_integers(self.counts), strict=True)
+        )
 
     @property
     def mean(self) -> float:
@@ -76,25 +78,25 @@ class Lengths(msgspec.Struct, frozen=True):
     @property
     def max(self) -> int:
         """0 where there are no rows."""
-        return unpack(self.sizes)[-1] if self.sizes else 0
+        return unpack_integers(self.sizes)[-1] if self.sizes else 0
 
-    def keeping(self, share: float) -> int:
+    def length_keeping(self, share: float) -> int:
         """The smallest length that at least `share` (0 to 1) of the rows do not exceed: p95 is 0.95. The nearest-rank
         percentile; 0 where there are no rows."""
         rows = self.rows
         so_far = 0
-        for size, count in zip(unpack(self.sizes), unpack(self.counts), strict=True):
+        for size, count in zip(unpack_integers(self.sizes), unpack_integers(self.counts), strict=True):
             so_far += count
             if so_far >= share * rows - 1e-9 * rows:  # 0.95 * 100 is a little more than 95 in binary
                 return size
         return 0
 
-    def above(self, limit: int) -> int:
+    def rows_above(self, limit: int) -> int:
         """How many rows are longer than `limit`."""
-        first = bisect_right(unpack(self.sizes), limit)
-        return sum(unpack(self.counts)[first:])
+        first = bisect_right(unpack_integers(self.sizes), limit)
+        return sum(unpack_integers(self.counts)[first:])
 
-    def bins(self, number: int, upto: int | None = None) -> list[Bin]:
+    def bins(self, number: int, upto: int | None = None) -> list[LengthBin]:
         """At most `number` bins of one whole width, from 0 on. The last one also holds whatever is longer than `upto`,
         which is the maximum by default."""
         if not self.sizes:
@@ -102,13 +104,16 @@ class Lengths(msgspec.Struct, frozen=True):
         longest = self.max if upto is None else max(upto, 1)
         width = -(-(longest + 1) // max(number, 1))
         counts = [0] * min(number, self.max // width + 1)
-        for size, count in zip(unpack(self.sizes), unpack(self.counts), strict=True):
+        for size, count in zip(unpack_integers(self.sizes), unpack_integers(self.counts), strict=True):
             counts[min(size // width, len(counts) - 1)] += count
         last = len(counts) - 1
-        return [Bin(i * width, self.max if i == last else (i + 1) * width - 1, count) for i, count in enumerate(counts)]
+        return [
+            LengthBin(i * width, self.max if i == last else (i + 1) * width - 1, count)
+            for i, count in enumerate(counts)
+        ]
 
 
-class Cut(msgspec.Struct, frozen=True):
+class MaxLengthEffect(msgspec.Struct, frozen=True):
     """What a maximum length does to the rows of a data set."""
 
     max_length: int
@@ -126,7 +131,7 @@ class Cut(msgspec.Struct, frozen=True):
         return 1 - self.lose_eos / self.rows if self.rows else 1.0
 
 
-class Statistics(msgspec.Struct, frozen=True, tag=True):
+class DataSetStatistics(msgspec.Struct, frozen=True, tag=True):
     """A data set in numbers."""
 
     source: str
@@ -141,13 +146,13 @@ class Statistics(msgspec.Struct, frozen=True, tag=True):
     """(syslang, sysflag, rows), the most frequent pair first."""
     empty: dict[str, int]
     """For each column of the source, rows with nothing but white space in it."""
-    unit: Unit
+    unit: LengthUnit
     """What all lengths count."""
-    columns: dict[str, Lengths]
+    columns: dict[str, LengthDistribution]
     """The length of each text column alone."""
-    whole: Lengths
+    whole: LengthDistribution
     """The length of rows as they are trained, with the tokens at the beginning and end of the sequence."""
-    answer_start: Lengths
+    answer_start: LengthDistribution
     """The position of the first token of the answer in it."""
     templates: dict[str, int]
     """For each template of the mixture, the rows that are trained with it."""
@@ -173,21 +178,23 @@ class Statistics(msgspec.Struct, frozen=True, tag=True):
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     @property
-    def languages(self) -> dict[str, int]:
+    def rows_by_syslang(self) -> dict[str, int]:
         """Rows by syslang, the most frequent first."""
         return self._rows_by(0)
 
     @property
-    def flags(self) -> dict[str, int]:
+    def rows_by_sysflag(self) -> dict[str, int]:
         """Rows by sysflag, the most frequent first."""
         return self._rows_by(1)
 
-    def cut(self, max_length: int) -> Cut:
+    def effect_of_max_length(self, max_length: int) -> MaxLengthEffect:
         """What a maximum of `max_length` tokens does, without counting again. Meaningful where `unit` is tokens."""
-        return Cut(max_length, self.whole.rows, self.whole.above(max_length), self.answer_start.above(max_length - 1))
+        return MaxLengthEffect(
+            max_length, self.whole.rows, self.whole.rows_above(max_length), self.answer_start.rows_above(max_length - 1)
+        )
 
 
-class Group(msgspec.Struct, frozen=True):
+class FindingGroup(msgspec.Struct, frozen=True):
     """All findings of one kind. A finding has a position in the group, from 0."""
 
     kind: str
@@ -218,7 +225,7 @@ class Group(msgspec.Struct, frozen=True):
     @property
     def indices(self) -> memoryview:
         """The row indices, rising, read like a list."""
-        return unpack(self.rows)
+        return unpack_integers(self.rows)
 
     def columns(self, position: int) -> tuple[str, ...]:
         """The columns that the finding is in; empty where it is about the whole row."""
@@ -227,11 +234,11 @@ class Group(msgspec.Struct, frozen=True):
 
     def other(self, position: int) -> int | None:
         """The index of the other row that the finding is about, or None."""
-        other = unpack(self.others)[position] if self.others else -1
+        other = unpack_integers(self.others)[position] if self.others else -1
         return other if other >= 0 else None
 
 
-class Report(msgspec.Struct, frozen=True, tag=True):
+class QualityReport(msgspec.Struct, frozen=True, tag=True):
     """What the doctor found in a data set."""
 
     source: str
@@ -242,7 +249,7 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     """`DataSet.fingerprint` of the rows that were checked."""
     rows: int
     """Rows that were checked."""
-    groups: tuple[Group, ...]
+    groups: tuple[FindingGroup, ...]
     """The most severe kind first, then the most frequent; none is empty."""
     notes: tuple[str, ...] = ()
     """What was not checked, and why."""
@@ -255,15 +262,15 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     seconds: float = 0.0
     """How long checking took."""
 
-    def group(self, kind: str) -> Group | None:
+    def group(self, kind: str) -> FindingGroup | None:
         """The findings of one kind, or None where there are none."""
         return next((group for group in self.groups if group.kind == kind), None)
 
 
-def encode(result: Statistics | Report) -> bytes:
+def encode_result(result: DataSetStatistics | QualityReport) -> bytes:
     return msgspec.msgpack.encode(result)
 
 
-def decode(content: bytes) -> Statistics | Report:
+def decode_result(content: bytes) -> DataSetStatistics | QualityReport:
     """An encoded result. Raises msgspec.DecodeError for other bytes and for those of another version."""
-    return msgspec.msgpack.decode(content, type=Statistics | Report)
+    return msgspec.msgpack.decode(content, type=DataSetStatistics | QualityReport)

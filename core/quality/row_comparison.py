@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from core.base.child_main import ReportProgress
-from core.examples.held_out import held_out
+from core.examples.trained_rows import TrainedRows, is_held_out
 from core.quality.row_blocks import RowSource
 from core.quality.row_signatures import BANDS, LONGEST, RowSignatures
 from core.quality.text.comparable_text import (
@@ -55,8 +55,10 @@ class RowComparison:
         flags = signatures.flags
         self.signatures = signatures.finish()
         flag_of_row = self.signatures["flag"]
-        self.held_out = np.array([held_out(flag) for flag in flags], np.bool_)[flag_of_row]
-        self.trained = np.array([flag.strip() == train_flag for flag in flags], np.bool_)[flag_of_row]
+        self.held_out = np.array([is_held_out(flag) for flag in flags], np.bool_)[flag_of_row]
+        self.trained = np.array([TrainedRows(train_flag).compares_as_trained(flag) for flag in flags], np.bool_)[
+            flag_of_row
+        ]
         self.texts = lru_cache(4096)(self._read_texts)
 
     def __len__(self) -> int:

@@ -7,25 +7,25 @@ from collections import Counter
 from typing import Any
 
 from core.base.child_main import ReportProgress
-from core.base.row import TEXTS
-from core.examples.lengths import Trained, Unbound
-from core.quality.report import Lengths, Statistics
-from core.quality.request import Options
+from core.base.row import TEXTS, is_blank
+from core.examples.lengths import RowLengths, UnboundChatTemplate
+from core.quality.quality_request import QualityOptions
+from core.quality.report import DataSetStatistics, LengthDistribution
 from core.quality.row_blocks import RowBlock, read_blocks
 from core.tokens.tokenizer import TextTokenizer, is_unicode
 
 _BATCH = 512  # rows encoded at once
 
 
-def compute(
-    data: Any, options: Options, tokenizer: TextTokenizer | None, why: str, report_progress: ReportProgress
-) -> Statistics:
+def compute_statistics(
+    data: Any, options: QualityOptions, tokenizer: TextTokenizer | None, why: str, report_progress: ReportProgress
+) -> DataSetStatistics:
     """The statistics of all rows of `data`, an open DataSet.
 
     tokenizer: of the chosen model, or None; `why` then says why there is none, and characters are counted. Raises
     UsageError for a template that does not exist.
     """
-    counts = _RowCounts(Trained(data.source, options, tokenizer), tokenizer)
+    counts = _RowCounts(RowLengths(data.source, options.prompt, tokenizer), tokenizer)
     words = "counting tokens" if tokenizer is not None else "counting characters"
     done = 0
     for block in read_blocks(data):
@@ -36,7 +36,7 @@ def compute(
             report_progress(words, done + last, len(data))
         done += len(block)
     pairs = sorted(counts.pairs.items(), key=lambda item: (-item[1], item[0]))
-    return Statistics(
+    return DataSetStatistics(
         source=data.source,
         split=data.split,
         fingerprint=data.fingerprint,
@@ -44,9 +44,9 @@ def compute(
         pairs=tuple((syslang, sysflag, count) for (syslang, sysflag), count in pairs),
         empty={column: counts.empty[column] for column in data.columns},
         unit="tokens" if tokenizer is not None else "characters",
-        columns={column: Lengths.of(counts.columns[column]) for column in TEXTS if column in data.columns},
-        whole=Lengths.of(counts.whole),
-        answer_start=Lengths.of(counts.answer_start),
+        columns={column: LengthDistribution.of(counts.columns[column]) for column in TEXTS if column in data.columns},
+        whole=LengthDistribution.of(counts.whole),
+        answer_start=LengthDistribution.of(counts.answer_start),
         templates=dict(counts.templates),
         tokenizer=options.model if tokenizer is not None else "",
         note="; ".join(filter(None, (why, counts.note))),
@@ -59,10 +59,10 @@ def compute(
 class _RowCounts:
     """What is counted of the rows so far."""
 
-    def __init__(self, trained: Trained, tokenizer: TextTokenizer | None) -> None:
+    def __init__(self, trained: RowLengths, tokenizer: TextTokenizer | None) -> None:
         self._trained, self._tokenizer = trained, tokenizer
         self._names = [template.name for template in trained.templates]
-        unbound = [template.name for template in trained.templates if isinstance(template, Unbound)]
+        unbound = [template.name for template in trained.templates if isinstance(template, UnboundChatTemplate)]
         self.note = ""
         if unbound:
             names = ", ".join(unbound)
@@ -78,7 +78,7 @@ class _RowCounts:
     def add_flags(self, block: RowBlock) -> None:
         self.pairs.update(zip(block["syslang"], block["sysflag"], strict=True))
         for column, texts in block.columns.items():
-            self.empty[column] += sum(not text or text.isspace() for text in texts)
+            self.empty[column] += sum(map(is_blank, texts))
 
     def add_lengths(self, block: RowBlock, first: int, last: int) -> None:
         """Of the rows from position `first` up to `last`, which is not among them."""
@@ -86,15 +86,15 @@ class _RowCounts:
             self._add_column(column, block[column][first:last])
         rows = [block.row(position) for position in range(first, last)]
         for row, measure in zip(rows, self._trained.measure(rows), strict=True):
-            if measure.place is None:
+            if measure.template_index is None:
                 self.no_template += 1
             elif not measure.readable:
                 self.unreadable += 1
             else:
-                self.whole[measure.size] += 1
-                self.answer_start[measure.answer] += 1
-                self.templates[self._names[measure.place]] += 1
-                self.without_reasoning += not row.reasoning or row.reasoning.isspace()
+                self.whole[measure.length] += 1
+                self.answer_start[measure.answer_start] += 1
+                self.templates[self._names[measure.template_index]] += 1
+                self.without_reasoning += not row.has_reasoning
 
     def _add_column(self, column: str, texts: list[str]) -> None:
         lengths = self.columns[column]

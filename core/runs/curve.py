@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 SMOOTHING = 0.9  # the weight of the past in the moving average: about the last ten steps
 
 
-class Series:
+class StepSeries:
     """A number per step, with its moving average."""
 
     def __init__(self, smoothing: float = SMOOTHING) -> None:
@@ -50,7 +50,7 @@ class Series:
         self.smooth.append(total / (1 - self._weight ** (count + 1)))
 
 
-def thin(
+def decimate_min_max(
     steps: Sequence[float], values: Sequence[float], lower: float, upper: float, bins: int
 ) -> tuple[list[float], list[float]]:
     """At most two points for each of `bins` equal parts of [lower, upper]: its smallest and its largest value, in step
@@ -70,7 +70,7 @@ def thin(
     return xs, ys
 
 
-def thin_line(
+def decimate_last(
     steps: Sequence[float], values: Sequence[float], lower: float, upper: float, bins: int
 ) -> tuple[list[float], list[float]]:
     """The last point of each part: enough for a curve that is smooth already, at one bisection per part."""
@@ -89,7 +89,7 @@ def _parts(steps: Sequence[float], lower: float, upper: float, bins: int) -> Ite
         start = stop
 
 
-def nice_step(span: float, parts: int) -> float:
+def round_tick_step(span: float, parts: int) -> float:
     """The smallest of 1, 2 or 5 times a power of ten that cuts `span` (above 0) into no more than `parts` parts."""
     rough = span / max(1, parts)
     power = 10.0 ** math.floor(math.log10(rough))
@@ -99,10 +99,10 @@ def nice_step(span: float, parts: int) -> float:
     return 10 * power
 
 
-Limits = tuple[float, float]
+AxisLimits = tuple[float, float]
 
 
-def linear_limits(low: float, high: float, before: Limits | None = None) -> Limits:
+def linear_axis_limits(low: float, high: float, before: AxisLimits | None = None) -> AxisLimits:
     """Round limits around [low, high] with some room, from zero where zero is near.
 
     before: the limits so far; they stay while the values fit. Else they grow on the side that was too short, by more
@@ -117,11 +117,11 @@ def linear_limits(low: float, high: float, before: Limits | None = None) -> Limi
         span = high - low
         room = span * 0.05 or abs(high) * 0.1 or 1.0
         bottom, top = 0.0 if 0 <= low < span / 2 else low - room, high + room
-    step = nice_step(top - bottom, 5)
+    step = round_tick_step(top - bottom, 5)
     return math.floor(bottom / step + 1e-9) * step, math.ceil(top / step - 1e-9) * step
 
 
-def log_limits(low: float, high: float, before: Limits | None = None) -> Limits:
+def log_axis_limits(low: float, high: float, before: AxisLimits | None = None) -> AxisLimits:
     """As `linear_limits` for a logarithmic axis: values above 0; limits are 1, 2 or 5 times a power of ten."""
     if before is not None:
         if before[0] <= low and high <= before[1]:
@@ -134,14 +134,14 @@ def log_limits(low: float, high: float, before: Limits | None = None) -> Limits:
     return (bottom, top) if bottom < top else (bottom / 2, top * 2)
 
 
-def _grown(low: float, high: float, before: Limits) -> Limits:
+def _grown(low: float, high: float, before: AxisLimits) -> AxisLimits:
     more = 0.2 * (max(high, before[1]) - min(low, before[0]))
     return low - more if low < before[0] else before[0], high + more if high > before[1] else before[1]
 
 
 def linear_ticks(lower: float, upper: float, parts: int) -> list[float]:
     """Round positions within [lower, upper], at most `parts` + 1 of them."""
-    step = nice_step(upper - lower, parts)
+    step = round_tick_step(upper - lower, parts)
     first = math.ceil(lower / step - 1e-9)
     return [index * step for index in range(first, math.floor(upper / step + 1e-9) + 1)]
 

@@ -18,15 +18,15 @@ import msgspec
 
 from core.base import files, folders
 from core.base.errors import RunError
-from core.runs.spec import RunSpec, dump_spec, load_spec
+from core.runs.spec import RunSpec, dump_run_spec, load_run_spec
 
-State = Literal["starting", "loading", "training", "saving", "finished", "stopped", "failed", "lost"]
+RunState = Literal["starting", "loading", "training", "saving", "finished", "stopped", "failed", "lost"]
 ENDED_STATES: frozenset[str] = frozenset({"finished", "stopped", "failed", "lost"})
 START_SECONDS = 30.0  # a new process has this long to write its first status; it imports little before that
 SILENCE_SECONDS = 90.0  # a run on another host counts as lost without a heartbeat for this long; a run beats every 2 s
 
 
-class Trouble(msgspec.Struct, frozen=True):
+class FailureCause(msgspec.Struct, frozen=True):
     """Why a run ended or cannot be read, in the three parts of a `SuironError`."""
 
     what: str
@@ -37,10 +37,10 @@ class Trouble(msgspec.Struct, frozen=True):
     """What to do next."""
 
 
-class Status(msgspec.Struct, frozen=True):
+class RunStatus(msgspec.Struct, frozen=True):
     """status.json: where the run is."""
 
-    state: State
+    state: RunState
     """What the run is doing, or how it ended. `lost`: its process is gone without a last word."""
     step: int = 0
     """Optimizer steps done."""
@@ -60,7 +60,7 @@ class Status(msgspec.Struct, frozen=True):
     """What the run is doing, in words."""
     backend: str = ""
     """Which library trains, and why."""
-    error: Trouble | None = None
+    error: FailureCause | None = None
     """Why it failed."""
     facts: dict[str, Any] = {}
     """Counts, hashes, revisions and versions that the run found out."""
@@ -70,7 +70,7 @@ class Status(msgspec.Struct, frozen=True):
         return self.state in ENDED_STATES
 
 
-class Metric(msgspec.Struct, frozen=True):
+class StepMetric(msgspec.Struct, frozen=True):
     """A line of metrics.jsonl: one optimizer step."""
 
     step: int
@@ -113,9 +113,9 @@ class RunFolder:
         return self.path / "console.log"
 
     def spec(self) -> RunSpec:
-        return load_spec(self.path / "run.toml")
+        return load_run_spec(self.path / "run.toml")
 
-    def status(self) -> Status:
+    def status(self) -> RunStatus:
         """The status as last written, or `lost` where the process is gone without having written how it ended."""
         try:
             status = self._status()
@@ -123,12 +123,12 @@ class RunFolder:
                 return status
             status = self._status()  # again: it may have ended between the two reads
         except FileNotFoundError:
-            return Status(state="lost", error=Trouble("the run was never started", self.id, "Start it again"))
+            return RunStatus(state="lost", error=FailureCause("the run was never started", self.id, "Start it again"))
         except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
             what = f"the run's status cannot be read ({error})"
             raise RunError(what, str(self.path / "status.json"), "Look at its console.log") from error
         if not status.ended:
-            trouble = Trouble(
+            trouble = FailureCause(
                 "the training process is gone",
                 self.id,
                 "Its console.log may say why; checkpoints and metrics so far are kept",
@@ -136,16 +136,16 @@ class RunFolder:
             return msgspec.structs.replace(status, state="lost", error=trouble)
         return status
 
-    def _status(self) -> Status:
-        return msgspec.json.decode((self.path / "status.json").read_bytes(), type=Status)
+    def _status(self) -> RunStatus:
+        return msgspec.json.decode((self.path / "status.json").read_bytes(), type=RunStatus)
 
-    def metrics(self, offset: int = 0) -> tuple[list[Metric], int]:
+    def metrics(self, offset: int = 0) -> tuple[list[StepMetric], int]:
         """The metrics from byte `offset` on, and the offset to go on from; lines of another shape are skipped."""
         lines, offset = files.read_json_lines(self.path / "metrics.jsonl", offset)
         metrics = []
         for line in lines:
             try:
-                metrics.append(msgspec.convert(line, Metric))
+                metrics.append(msgspec.convert(line, StepMetric))
             except msgspec.ValidationError:
                 continue  # a line of a later version, or two torn lines that happen to form JSON
         return metrics, offset
@@ -161,14 +161,14 @@ class RunFolder:
 
     # -- the run's own side --
 
-    def write_status(self, status: Status) -> None:
+    def write_status(self, status: RunStatus) -> None:
         files.replace_file(self.path / "status.json", msgspec.json.encode(status))
 
-    def append_metric(self, metric: Metric) -> None:
+    def append_metric(self, metric: StepMetric) -> None:
         files.append_json(self.path / "metrics.jsonl", metric)
 
 
-def _alive(status: Status, run_id: str) -> bool:
+def _alive(status: RunStatus, run_id: str) -> bool:
     now = time.time()
     if status.host != socket.gethostname():
         return now - status.heartbeat < SILENCE_SECONDS
@@ -189,15 +189,15 @@ def _alive(status: Status, run_id: str) -> bool:
     return True
 
 
-def create_run(spec: RunSpec) -> RunFolder:
+def create_run_folder(spec: RunSpec) -> RunFolder:
     """A new run folder with its `run.toml`. Its id sorts by time and holds the run's name. Raises OSError, RunError."""
-    content = dump_spec(spec)
+    content = dump_run_spec(spec)
     word = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:32] or "run"
     stamp = time.strftime("%Y%m%d-%H%M%S")
     path = folders.runs() / f"{stamp}-{word}-{secrets.token_hex(2)}"
     path.mkdir(mode=0o700)
     run = RunFolder(path)
-    run.write_status(Status(state="starting", host=socket.gethostname(), started=time.time()))
+    run.write_status(RunStatus(state="starting", host=socket.gethostname(), started=time.time()))
     files.replace_file(path / "run.toml", content)  # last: a folder without it is not a run
     return run
 

@@ -10,8 +10,8 @@ import time
 
 from core.base.child import environment
 from core.base.errors import RunError
-from core.runs.folder import RunFolder, Status, Trouble, create_run
-from core.runs.spec import RunSpec, check
+from core.runs.folder import FailureCause, RunFolder, RunStatus, create_run_folder
+from core.runs.spec import RunSpec, check_run_spec
 
 
 def start_run(spec: RunSpec) -> RunFolder:
@@ -19,9 +19,9 @@ def start_run(spec: RunSpec) -> RunFolder:
 
     Raises RunError where a setting is out of range, the folder cannot be made or the process cannot be started.
     """
-    check(spec)
+    check_run_spec(spec)
     try:
-        run = create_run(spec)
+        run = create_run_folder(spec)
     except OSError as error:
         raise RunError(
             f"the run's folder cannot be made ({error.strerror})",
@@ -41,13 +41,13 @@ def start_run(spec: RunSpec) -> RunFolder:
                 close_fds=True,
             )
     except OSError as error:
-        trouble = Trouble(
+        trouble = FailureCause(
             f"the run's process cannot be started ({error.strerror})",
             run.id,
             "Free some memory or disk space and start it again",
         )
         with contextlib.suppress(OSError):  # a full disk: then the run counts as lost
-            run.write_status(Status(state="failed", started=time.time(), error=trouble))
+            run.write_status(RunStatus(state="failed", started=time.time(), error=trouble))
         raise RunError(trouble.what, trouble.where, trouble.do) from error
     _reap(process)
     return run

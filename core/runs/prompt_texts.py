@@ -14,7 +14,7 @@ import msgspec
 
 from core.base.errors import RunError, UsageError
 from core.runs.spec import MixturePart, RunSpec
-from core.tokens.loss_mask import Loss, SectionWeights, slot_weights
+from core.tokens.loss_mask import LossOn, SectionWeights, slot_weights
 from core.tokens.truncation import TooLong
 
 MIXTURE_KEY, LOSS_KEY, TOO_LONG_KEY = PROMPT_KEYS = ("prompt.mixture", "prompt.loss_on", "prompt.too_long")
@@ -65,14 +65,14 @@ def parse_mixture(text: str) -> tuple[MixturePart, ...]:
     return tuple(parts)
 
 
-def loss_text(loss: Loss) -> str:
+def loss_text(loss: LossOn) -> str:
     """The name of a loss, or `prompt 0, reasoning 1, response 1, end 1`."""
     if isinstance(loss, SectionWeights):
         return ", ".join(f"{section} {getattr(loss, section):g}" for section in WEIGHTED_SECTIONS)
     return loss
 
 
-def parse_loss(text: str) -> Loss:
+def parse_loss(text: str) -> LossOn:
     """Raises RunError."""
     for name in LOSS_NAMES:
         if text.strip() == name:

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from core.base.errors import RunError
-from core.runs.spec import DataSection, MixturePart, ModelSection, RunSpec, check, two_templates
+from core.runs.spec import DataSection, MixturePart, ModelSection, RunSpec, check_run_spec, mixture_of_two
 
 
 @dataclass(frozen=True)
-class Setting:
+class RunSetting:
     """One setting that the form shows."""
 
     key: str
@@ -27,31 +27,31 @@ class Setting:
     """One sentence, with the unit."""
 
 
-SETTINGS: tuple[Setting, ...] = (
-    Setting("train.steps", "steps", True, "Optimizer steps; 0 takes as many as the epochs need."),
-    Setting("train.epochs", "epochs", False, "Passes over the data, where steps is 0."),
-    Setting("train.batch_size", "batch size", True, "Rows in one forward pass."),
-    Setting(
+RUN_SETTINGS: tuple[RunSetting, ...] = (
+    RunSetting("train.steps", "steps", True, "Optimizer steps; 0 takes as many as the epochs need."),
+    RunSetting("train.epochs", "epochs", False, "Passes over the data, where steps is 0."),
+    RunSetting("train.batch_size", "batch size", True, "Rows in one forward pass."),
+    RunSetting(
         "train.gradient_accumulation",
         "accumulate",
         True,
         "Forward passes to one optimizer step (gradient accumulation).",
     ),
-    Setting("train.learning_rate", "learning rate", False, "The peak, after the warm-up."),
-    Setting("lora.r", "LoRA r", True, "Rank of the LoRA matrices."),
-    Setting("lora.alpha", "LoRA alpha", True, "The adapter is scaled by alpha / r."),
-    Setting(
+    RunSetting("train.learning_rate", "learning rate", False, "The peak, after the warm-up."),
+    RunSetting("lora.r", "LoRA r", True, "Rank of the LoRA matrices."),
+    RunSetting("lora.alpha", "LoRA alpha", True, "The adapter is scaled by alpha / r."),
+    RunSetting(
         "prompt.max_seq_length",
         "max length",
         True,
         "The most tokens of a row; longer rows are left out or cut, and counted.",
     ),
-    Setting("prompt.vanilla_share", "vanilla share", False, "Share of the rows trained without reasoning, 0 to 1."),
-    Setting("train.seed", "seed", True, "Seed of the mixture, the row order and the first weights."),
-    Setting("train.save_steps", "save every", True, "Steps between checkpoints; 0 saves only at the end."),
+    RunSetting("prompt.vanilla_share", "vanilla share", False, "Share of the rows trained without reasoning, 0 to 1."),
+    RunSetting("train.seed", "seed", True, "Seed of the mixture, the row order and the first weights."),
+    RunSetting("train.save_steps", "save every", True, "Steps between checkpoints; 0 saves only at the end."),
 )
-SHARE = "prompt.vanilla_share"  # not a key of the file: the first weight of a mixture of two
-_BY_KEY = {setting.key: setting for setting in SETTINGS}
+VANILLA_SHARE = "prompt.vanilla_share"  # not a key of the file: the first weight of a mixture of two
+_BY_KEY = {setting.key: setting for setting in RUN_SETTINGS}
 
 
 def seeds_spec(data: DataSection, model: ModelSection) -> RunSpec:
@@ -60,24 +60,25 @@ def seeds_spec(data: DataSection, model: ModelSection) -> RunSpec:
     return RunSpec(data=data, model=model, name="seeds")
 
 
-def texts_of(spec: RunSpec) -> dict[str, str]:
+def setting_texts_of(spec: RunSpec) -> dict[str, str]:
     """The editable settings as a user types them, by key."""
     return {
-        setting.key: _share(spec) if setting.key == SHARE else _text(_get(spec, setting.key)) for setting in SETTINGS
+        setting.key: _share(spec) if setting.key == VANILLA_SHARE else _text(_get(spec, setting.key))
+        for setting in RUN_SETTINGS
     }
 
 
-def with_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
+def with_setting_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
     """`spec` with the settings in `texts`, by key; unknown keys are ignored. The seed is set for the mixture and for
     training alike.
 
     Raises RunError whose `where` is the key of the first setting that is not a number or out of range.
     """
     sections: dict[str, dict[str, Any]] = {"train": {}, "lora": {}, "prompt": {}}
-    for setting in SETTINGS:
-        if setting.key == SHARE:
-            if texts.get(SHARE, shown := _share(spec)) != shown:
-                sections["prompt"]["mixture"] = _with_share(spec, _number(setting, texts[SHARE]))
+    for setting in RUN_SETTINGS:
+        if setting.key == VANILLA_SHARE:
+            if texts.get(VANILLA_SHARE, shown := _share(spec)) != shown:
+                sections["prompt"]["mixture"] = _with_share(spec, _number(setting, texts[VANILLA_SHARE]))
         elif setting.key in texts:
             section, name = setting.key.split(".")
             sections[section][name] = _number(setting, texts[setting.key])
@@ -90,7 +91,7 @@ def with_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
         prompt=msgspec.structs.replace(spec.prompt, **sections["prompt"]),
     )
     try:
-        check(changed)
+        check_run_spec(changed)
     except RunError as error:
         key, _, rule = error.what.partition(" ")  # "train.steps must be 0 or more"
         raise RunError(f"{setting_words(key)} {rule}", key, error.do) from error
@@ -113,15 +114,17 @@ def _with_share(spec: RunSpec, share: float) -> tuple[MixturePart, ...]:
     if len(mixture) != 2:
         raise RunError(
             f"the mixture has {len(mixture)} templates, not two",
-            SHARE,
+            VANILLA_SHARE,
             "Change prompt.mixture in the run's file",
         )
     if not 0.0 <= share <= 1.0:
-        raise RunError(f"{setting_words(SHARE)} must be between 0 and 1", SHARE, f"Change {SHARE}")
-    return two_templates(share, *(part.template for part in mixture))
+        raise RunError(
+            f"{setting_words(VANILLA_SHARE)} must be between 0 and 1", VANILLA_SHARE, f"Change {VANILLA_SHARE}"
+        )
+    return mixture_of_two(share, *(part.template for part in mixture))
 
 
-def _number(setting: Setting, text: str) -> int | float:
+def _number(setting: RunSetting, text: str) -> int | float:
     try:
         number = int(text) if setting.whole else float(text)
     except ValueError:

@@ -12,7 +12,7 @@ from core.base.errors import RunError, UsageError
 from core.base.paths import absolute_name
 from core.base.row import COLUMNS, OPTIONAL
 from core.data.locate.source_name import resolve_source_name
-from core.tokens.loss_mask import Loss, slot_weights
+from core.tokens.loss_mask import LossOn, slot_weights
 from core.tokens.truncation import TooLong
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -57,7 +57,7 @@ class MixturePart(_Section, frozen=True):
     """Its share of the rows, relative to the sum of all weights."""
 
 
-def two_templates(
+def mixture_of_two(
     vanilla_share: float, vanilla: str = "alpaca", reasoning: str = "alpaca-reasoning"
 ) -> tuple[MixturePart, ...]:
     """A mixture of two: `vanilla_share` (0 to 1) of the rows without their reasoning, the others with it."""
@@ -70,7 +70,7 @@ def two_templates(
 class PromptSection(_Section, frozen=True):
     """[prompt]: how a row becomes text, which of it is trained, and what happens to long rows."""
 
-    mixture: tuple[MixturePart, ...] = two_templates(0.15)
+    mixture: tuple[MixturePart, ...] = mixture_of_two(0.15)
     """The templates, drawn for each row by `seed` and the row's identity. A row without reasoning only draws from the
     templates that ask for none."""
     seed: int = 3442
@@ -82,7 +82,7 @@ class PromptSection(_Section, frozen=True):
     too_long: TooLong = "drop"
     """What happens to a longer row: `drop`, `cut_reasoning` (its middle; prompt, answer and end stay) or `cut_end`
     (which teaches the model not to end)."""
-    loss_on: Loss = "completion"
+    loss_on: LossOn = "completion"
     """Which tokens are trained: `completion`, `all`, `response`, or a weight for each of prompt, reasoning, response
     and end."""
 
@@ -160,7 +160,7 @@ class RunSpec(_Section, frozen=True):
     """A word for people; it is part of the run's id."""
 
 
-def load_spec(path: Path) -> RunSpec:
+def load_run_spec(path: Path) -> RunSpec:
     """The specification in the TOML file `path`. A relative `data.source` or `model.name` that exists beside the file,
     and a relative pattern, are taken from there.
 
@@ -174,7 +174,7 @@ def load_spec(path: Path) -> RunSpec:
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         advice = "Fix the key it names; `python -m core train --example` prints a whole one"
         raise RunError(f"this is not a valid run specification: {error}", str(path), advice) from error
-    check(spec, str(path))
+    check_run_spec(spec, str(path))
     return msgspec.structs.replace(
         spec,
         data=msgspec.structs.replace(spec.data, source=resolve_source_name(spec.data.source, path.parent).address),
@@ -202,7 +202,7 @@ def _migrated(content: Any) -> Any:
     return {**content, "prompt": {"mixture": mixture, **kept}}
 
 
-def dump_spec(spec: RunSpec) -> bytes:
+def dump_run_spec(spec: RunSpec) -> bytes:
     """Raises RunError where a name in it cannot be written as UTF-8."""
     try:
         return msgspec.toml.encode(_without_none(msgspec.to_builtins(spec)))
@@ -219,7 +219,7 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def check(spec: RunSpec, where: str = "") -> None:
+def check_run_spec(spec: RunSpec, where: str = "") -> None:
     """Raises RunError for the first setting outside its range."""
     train, prompt, lora = spec.train, spec.prompt, spec.lora
     for holds, key, rule in (

@@ -9,11 +9,11 @@ import msgspec
 from core.base.errors import SuironError
 from core.runs.folder import list_runs
 from core.runs.spec import RunSpec
-from core.templates.by_name import TEMPLATES, beside, get_template, list_templates
+from core.templates.by_name import TEXT_TEMPLATES, get_template, list_templates, template_folders
 from core.templates.template import Template
 
 
-class Tuned(msgspec.Struct, frozen=True):
+class TunedModel(msgspec.Struct, frozen=True):
     """A run's adapter, and how its model is asked."""
 
     run: str
@@ -26,9 +26,9 @@ class Tuned(msgspec.Struct, frozen=True):
     """Names of the templates it was trained with, the largest share first."""
 
 
-def tuned_models(model: str) -> list[Tuned]:
+def list_tuned_models(model: str) -> list[TunedModel]:
     """The runs on `model` with a complete adapter, newest first. Reads the disk."""
-    found: list[Tuned] = []
+    found: list[TunedModel] = []
     for run in list_runs():
         if not (run.adapter / "adapter_config.json").is_file():
             continue
@@ -40,22 +40,22 @@ def tuned_models(model: str) -> list[Tuned]:
         if spec.model.name == model:
             mixture = sorted(spec.prompt.mixture, key=lambda part: -part.weight)
             found.append(
-                Tuned(run.id, str(run.adapter), drops_empty_input(spec), tuple(part.template for part in mixture))
+                TunedModel(run.id, str(run.adapter), drops_empty_input(spec), tuple(part.template for part in mixture))
             )
     return found
 
 
-def kept_beside(adapter: str | Path) -> Path:
+def run_template_folder(adapter: str | Path) -> Path:
     """The run's own copies of its templates, as they were when it trained; they win over later versions."""
     return Path(adapter).parent / "templates"
 
 
-def templates_to_ask(data: str, adapter: str = "") -> dict[str, Template]:
+def askable_templates(data: str, adapter: str = "") -> dict[str, Template]:
     """Templates to ask with, by name: the built-in ones, the user's own, those beside the data set `data`, and those
     that the run of `adapter` (a folder) keeps. Reads the disk."""
-    folders = (*beside(data), kept_beside(adapter)) if adapter else beside(data)
+    folders = (*template_folders(data), run_template_folder(adapter)) if adapter else template_folders(data)
     found = {listed.name: listed.template for listed in list_templates(folders) if listed.template is not None}
-    return dict(TEMPLATES) | {name: template for name, template in found.items() if name not in TEMPLATES}
+    return dict(TEXT_TEMPLATES) | {name: template for name, template in found.items() if name not in TEXT_TEMPLATES}
 
 
 def drops_empty_input(spec: RunSpec) -> bool:
@@ -65,7 +65,8 @@ def drops_empty_input(spec: RunSpec) -> bool:
         return spec.prompt.drop_empty_input
     try:
         return all(
-            get_template(part.template, beside(spec.data.source)).drop_empty_input for part in spec.prompt.mixture
+            get_template(part.template, template_folders(spec.data.source)).drop_empty_input
+            for part in spec.prompt.mixture
         )
     except SuironError:
         return False  # a template that was deleted since; most keep the block

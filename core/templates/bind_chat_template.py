@@ -26,10 +26,12 @@ _OPEN, _CLOSE = "<think>", "</think>"
 
 
 @overload
-def bind(template: ChatTemplateSettings | ChatTemplate, tokenizer: TextTokenizer) -> ChatTemplate: ...
+def bind_chat_template(template: ChatTemplateSettings | ChatTemplate, tokenizer: TextTokenizer) -> ChatTemplate: ...
 @overload
-def bind(template: Template | ChatTemplate, tokenizer: TextTokenizer) -> Template | ChatTemplate: ...
-def bind(template: Template | ChatTemplateSettings | ChatTemplate, tokenizer: TextTokenizer) -> Template | ChatTemplate:
+def bind_chat_template(template: Template | ChatTemplate, tokenizer: TextTokenizer) -> Template | ChatTemplate: ...
+def bind_chat_template(
+    template: Template | ChatTemplateSettings | ChatTemplate, tokenizer: TextTokenizer
+) -> Template | ChatTemplate:
     """The model's own chat template, from the tokenizer's folder, where `template` asks for it. A template of text, or
     one that is bound already, stays as it is.
 

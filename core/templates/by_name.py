@@ -29,7 +29,7 @@ from core.templates.template_file import (
 TemplateOrigin = Literal["built in", "yours", "beside the data"]
 
 
-class Listed(msgspec.Struct, frozen=True):
+class ListedTemplate(msgspec.Struct, frozen=True):
     """A template file that was found. One of `template` and `error` is None."""
 
     name: str
@@ -50,8 +50,8 @@ def get_template(name: str, extra_folders: Sequence[Path] = ()) -> Template:
 
     Raises UsageError that lists the templates there are, or the TemplateError of the file with that name.
     """
-    if name in built_in():
-        return built_in()[name]
+    if name in built_in_templates():
+        return built_in_templates()[name]
     listed = list_templates(extra_folders)
     same_name = [found for found in listed if found.name == name]
     if same_name and same_name[-1].template is not None:
@@ -64,11 +64,12 @@ def get_template(name: str, extra_folders: Sequence[Path] = ()) -> Template:
     )
 
 
-def list_templates(extra_folders: Sequence[Path] = ()) -> list[Listed]:
+def list_templates(extra_folders: Sequence[Path] = ()) -> list[ListedTemplate]:
     """Every template file: the built-in ones, then the user's, then those in `extra_folders`, each by
     name. Bad files are listed with their error."""
     listed = [
-        Listed(name, BUILT_IN_FOLDER / f"{name}.yaml", "built in", template) for name, template in built_in().items()
+        ListedTemplate(name, BUILT_IN_FOLDER / f"{name}.yaml", "built in", template)
+        for name, template in built_in_templates().items()
     ]
     searched: list[tuple[Path, TemplateOrigin]] = []
     with contextlib.suppress(OSError):  # a configuration folder that cannot be made holds no templates
@@ -79,7 +80,7 @@ def list_templates(extra_folders: Sequence[Path] = ()) -> list[Listed]:
     return listed
 
 
-def beside(source: str) -> tuple[Path, ...]:
+def template_folders(source: str) -> tuple[Path, ...]:
     """The folder for templates beside the data set at the path `source`; none for a hub name."""
     try:
         return (Path(f"{Path(source)}.suiron") / "templates",) if source and Path(source).exists() else ()
@@ -88,7 +89,7 @@ def beside(source: str) -> tuple[Path, ...]:
 
 
 @lru_cache(maxsize=1)
-def built_in() -> dict[str, Template]:
+def built_in_templates() -> dict[str, Template]:
     """The built-in templates by name: those of text first, the ones with fewer versions before the others."""
     templates = [load_template(path) for path in BUILT_IN_FOLDER.glob("*.yaml")]
     templates.sort(key=lambda template: (template.chat is not None, len(template.versions), template.name))
@@ -99,7 +100,7 @@ class _TextTemplates(Mapping[str, Template]):
     """Read from their files when first needed."""
 
     def _by_name(self) -> Mapping[str, Template]:
-        return {name: template for name, template in built_in().items() if template.chat is None}
+        return {name: template for name, template in built_in_templates().items() if template.chat is None}
 
     def __getitem__(self, name: str) -> Template:
         return self._by_name()[name]
@@ -111,7 +112,7 @@ class _TextTemplates(Mapping[str, Template]):
         return len(self._by_name())
 
 
-TEMPLATES: Mapping[str, Template] = _TextTemplates()
+TEXT_TEMPLATES: Mapping[str, Template] = _TextTemplates()
 """The built-in templates of text, which need no model."""
 
 
@@ -124,7 +125,7 @@ def save_template(template: Template, folder: Path | None = None) -> Path:
     """
     folder = _user_folder() if folder is None else folder
     path = folder / f"{template.name}.yaml"
-    if template.name in built_in():
+    if template.name in built_in_templates():
         raise TemplateError("a built-in template has this name", template.name, "Choose another name")
     content = dump_template(template)
     if parse_template(content, str(path)) != template:
@@ -150,13 +151,13 @@ def _template_paths(folder: Path) -> list[Path]:
         return []
 
 
-def _listed_file(path: Path, origin: TemplateOrigin) -> Listed:
+def _listed_file(path: Path, origin: TemplateOrigin) -> ListedTemplate:
     try:
         template = load_template(path)
-        if template.name in built_in():
+        if template.name in built_in_templates():
             raise TemplateError(
                 f"the template cannot be used: name: {template.name} is built in", str(path), "Choose another name"
             )
-        return Listed(template.name, path, origin, template)
+        return ListedTemplate(template.name, path, origin, template)
     except SuironError as error:
-        return Listed(path.stem, path, origin, error=error)
+        return ListedTemplate(path.stem, path, origin, error=error)

@@ -16,7 +16,7 @@ import msgspec
 
 from core.base.errors import UsageError
 from core.base.languages import language_code
-from core.base.untrusted_yaml import parse
+from core.base.untrusted_yaml import parse_yaml
 from core.splitter.splitter import Markers
 from core.templates.template import (
     DEFAULT_VERSION,
@@ -59,7 +59,7 @@ def parse_template(content: bytes | str, where: str) -> Template:
         content = content.encode() if isinstance(content, str) else content
         if len(content) > MAX_BYTES:
             raise _FaultyKey(f"it is larger than {MAX_BYTES // 1024} KiB")
-        return _template(_mapping(parse(content, MAX_DEPTH), "the file"))
+        return _template(_mapping(parse_yaml(content, MAX_DEPTH), "the file"))
     except UnicodeEncodeError as error:
         raise TemplateError(
             "the template cannot be used: it holds half of a surrogate pair", where, "Remove that character"

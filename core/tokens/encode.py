@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from core.base.errors import DataError
-from core.tokens.loss_mask import labels_of, weights_of
-from core.tokens.segments import SLOTS, Segment, SegmentKind, SegmentSlots, slots_of
+from core.tokens.loss_mask import loss_labels, token_weights
+from core.tokens.segments import SLOT_COUNT, Segment, SegmentKind, SegmentSlots, segment_slots
 from core.tokens.spans import TokenByteLengths, bos_before, encode_by_bytes, encode_by_characters
 from core.tokens.tokenizer import NOT_UNICODE, TextTokenizer, is_unicode
 
 if TYPE_CHECKING:
-    from core.tokens.spans import Ints
+    from core.tokens.spans import Int32Array
 
 SpanKind = Literal[SegmentKind, "eos"]
 _SLOT_KINDS: tuple[SpanKind, ...] = ("prompt", "marker", "reasoning", "marker", "response", "eos")
@@ -53,7 +53,7 @@ class EncodedRow(msgspec.Struct, frozen=True):
     """How much each token counts in the loss; None where every trained token counts 1."""
 
 
-class Batch(msgspec.Struct, frozen=True):
+class EncodedBatch(msgspec.Struct, frozen=True):
     """Rows encoded together."""
 
     ids: Any
@@ -80,20 +80,24 @@ def encode_prompt(text: str | Sequence[Segment], tokenizer: TextTokenizer) -> li
     return bos_before(text, tokenizer) + encoding.ids
 
 
-def as_row(ids: Ints, ends: Ints, present: int, text: str, weights: tuple[float, ...], weighted: bool) -> EncodedRow:
+def encoded_row(
+    ids: Int32Array, ends: Int32Array, present: int, text: str, weights: tuple[float, ...], weighted: bool
+) -> EncodedRow:
     """One row of a batch as lists, with its labels and spans.
 
     ids: int32, shape (tokens,). ends: of its slots, int32, shape (6,). present: its slots as bits. text: what the row
     says. weights: of the six slots. weighted: give the weight of each token too.
     """
     bounds = [0, *ends.tolist()]
-    present_slots = [slot for slot in range(SLOTS) if present >> slot & 1]
+    present_slots = [slot for slot in range(SLOT_COUNT) if present >> slot & 1]
     spans = [TokenSpan(_SLOT_KINDS[slot], bounds[slot], bounds[slot + 1]) for slot in present_slots]
-    labels = labels_of(ids, ends, weights).tolist()
-    return EncodedRow(ids.tolist(), labels, spans, text, weights_of(ends, weights).tolist() if weighted else None)
+    labels = loss_labels(ids, ends, weights).tolist()
+    return EncodedRow(ids.tolist(), labels, spans, text, token_weights(ends, weights).tolist() if weighted else None)
 
 
-def encode_batch(rows: Sequence[Sequence[Segment]], tokenizer: TextTokenizer, row_numbers: Sequence[int]) -> Batch:
+def encode_batch(
+    rows: Sequence[Sequence[Segment]], tokenizer: TextTokenizer, row_numbers: Sequence[int]
+) -> EncodedBatch:
     """Many rows, each as its segments, on all cores. row_numbers: what errors call the rows.
 
     A row that is not Unicode, or whose text is encoded to an end of sequence, is an error of its own and costs no other
@@ -101,7 +105,7 @@ def encode_batch(rows: Sequence[Sequence[Segment]], tokenizer: TextTokenizer, ro
     """
     import numpy as np
 
-    slots = [slots_of(tuple([segment.kind for segment in segments])) for segments in rows]
+    slots = [segment_slots(tuple([segment.kind for segment in segments])) for segments in rows]
     present = np.fromiter((layout.present for layout in slots), np.uint8, len(rows))
     texts = ["".join([segment.text for segment in segments]) for segments in rows]
     errors: dict[int, DataError] = {}
@@ -109,7 +113,7 @@ def encode_batch(rows: Sequence[Sequence[Segment]], tokenizer: TextTokenizer, ro
         if not text.isascii() and not is_unicode(text):
             errors[index] = DataError(NOT_UNICODE, f"row {row_numbers[index]}", "Fix that row")
 
-    encoded: dict[int, tuple[Ints, Ints]] = {}
+    encoded: dict[int, tuple[Int32Array, Int32Array]] = {}
     table = TokenByteLengths.of(tokenizer) if len(rows) >= TokenByteLengths.FEWEST_ROWS else None
     measured = [] if table is None else _measured_rows(rows, texts, errors, table)
     if table is not None and measured:
@@ -124,19 +128,19 @@ def encode_batch(rows: Sequence[Sequence[Segment]], tokenizer: TextTokenizer, ro
         ids, starts = by_bytes.ids, by_bytes.starts
         certain = by_bytes.certain & _only_end_is_last(ids, starts, tokenizer)
         if all_rows and certain.all():
-            return Batch(ids, starts, by_bytes.ends, present, errors)
+            return EncodedBatch(ids, starts, by_bytes.ends, present, errors)
         for position, index in enumerate(measured):
             if certain[position]:
                 encoded[index] = (ids[starts[position] : starts[position + 1]], by_bytes.ends[position])
 
     rest = [index for index in range(len(rows)) if index not in encoded and index not in errors]
     _encode_rest(rest, rows, slots, tokenizer, row_numbers, encoded, errors)
-    nothing = (np.empty(0, np.int32), np.zeros(SLOTS, np.int32))
+    nothing = (np.empty(0, np.int32), np.zeros(SLOT_COUNT, np.int32))
     ordered = [encoded.get(index, nothing) for index in range(len(rows))]
     row_starts = np.concatenate(([0], np.cumsum([len(ids) for ids, _ in ordered], dtype=np.int64)))
     all_ids = np.concatenate([nothing[0], *(ids for ids, _ in ordered)])
-    ends = np.reshape([ends for _, ends in ordered], (len(rows), SLOTS)).astype(np.int32)
-    return Batch(all_ids, row_starts, ends, present, errors)
+    ends = np.reshape([ends for _, ends in ordered], (len(rows), SLOT_COUNT)).astype(np.int32)
+    return EncodedBatch(all_ids, row_starts, ends, present, errors)
 
 
 def _measured_rows(
@@ -155,7 +159,7 @@ def _encode_rest(
     slots: Sequence[SegmentSlots],
     tokenizer: TextTokenizer,
     row_numbers: Sequence[int],
-    encoded: dict[int, tuple[Ints, Ints]],
+    encoded: dict[int, tuple[Int32Array, Int32Array]],
     errors: dict[int, DataError],
 ) -> None:
     """Adds the rows at the indices `rest`, by characters, to `encoded` or `errors`."""
@@ -172,7 +176,7 @@ def _encode_rest(
             encoded[index] = result
 
 
-def _only_end_is_last(ids: Ints, starts: Any, tokenizer: TextTokenizer) -> Any:
+def _only_end_is_last(ids: Int32Array, starts: Any, tokenizer: TextTokenizer) -> Any:
     """For each row, whether its only end of sequence is its last token. Bool, shape (rows,)."""
     import numpy as np
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from core.base.errors import UsageError
-from core.tokens.segments import SLOTS
+from core.tokens.segments import SLOT_COUNT
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.spans import Ints
+    from core.tokens.spans import Int32Array
 
-IGNORED = -100  # the label that cross-entropy leaves out
+IGNORED_LABEL = -100  # the label that cross-entropy leaves out
 _MOST_WEIGHT = 1000.0
 
 
@@ -38,18 +38,18 @@ class SectionWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Weight of the end of sequence; above 0, or answers would never end."""
 
 
-Loss = Literal["completion", "all", "response"] | SectionWeights
+LossOn = Literal["completion", "all", "response"] | SectionWeights
 """Which tokens are trained. completion: all that the model writes itself. all: the prompt too. response: the response
 and its end; reasoning and marker are then given, as when a model is asked with a reasoning. Or a weight for each
 section."""
 
 
-def slot_weights(loss_on: Loss) -> tuple[float, ...]:
+def slot_weights(loss_on: LossOn) -> tuple[float, ...]:
     """The weight of a token in each of the six slots. Raises UsageError for a weight out of range, or an `end` that is
     not trained."""
     match loss_on:
         case "all":
-            return (1.0,) * SLOTS
+            return (1.0,) * SLOT_COUNT
         case "completion":
             return (0.0, *(1.0,) * 5)
         case "response":
@@ -69,13 +69,13 @@ def slot_weights(loss_on: Loss) -> tuple[float, ...]:
     return (loss_on.prompt, loss_on.reasoning, loss_on.reasoning, loss_on.reasoning, loss_on.response, loss_on.end)
 
 
-def is_weighted(loss_on: Loss) -> bool:
+def is_weighted(loss_on: LossOn) -> bool:
     """Whether some trained token has a weight other than 1, so that a plain mean over the labels would be another
     loss."""
     return any(weight not in (0.0, 1.0) for weight in slot_weights(loss_on))
 
 
-def labels_of(ids: Ints, ends: Ints, weights: tuple[float, ...]) -> Ints:
+def loss_labels(ids: Int32Array, ends: Int32Array, weights: tuple[float, ...]) -> Int32Array:
     """The labels of one row: its ids, IGNORED_LABEL where nothing is trained.
 
     ids: int32, shape (tokens,). ends: the end of each slot, in tokens, int32, shape (6,). weights: of the six slots.
@@ -85,12 +85,12 @@ def labels_of(ids: Ints, ends: Ints, weights: tuple[float, ...]) -> Ints:
     start = 0
     for slot, end in enumerate(ends.tolist()):
         if not weights[slot]:
-            labels[start:end] = IGNORED
+            labels[start:end] = IGNORED_LABEL
         start = end
     return labels
 
 
-def weights_of(ends: Ints, weights: tuple[float, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:
+def token_weights(ends: Int32Array, weights: tuple[float, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:
     """The weight of each token of one row, float32, shape (tokens,). ends and weights: as in `loss_labels`."""
     import numpy as np
 

@@ -15,7 +15,7 @@ import msgspec
 from core.base.errors import UsageError
 
 PROMPT, OPENING, REASONING, MARKER, RESPONSE, EOS = range(6)
-SLOTS = 6
+SLOT_COUNT = 6
 
 SegmentKind = Literal["prompt", "reasoning", "marker", "response"]
 
@@ -42,7 +42,7 @@ class SegmentSlots(msgspec.Struct, frozen=True):
 
 
 @lru_cache(maxsize=64)
-def slots_of(kinds: tuple[SegmentKind, ...]) -> SegmentSlots:
+def segment_slots(kinds: tuple[SegmentKind, ...]) -> SegmentSlots:
     """The slots for segments of these kinds. Raises UsageError for an order in which no answer is written."""
     slots: list[int] = []
     for index, kind in enumerate(kinds):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from core.base.errors import DataError
-from core.tokens.segments import EOS, PROMPT, RESPONSE, SLOTS, Segment, SegmentSlots
+from core.tokens.segments import EOS, PROMPT, RESPONSE, SLOT_COUNT, Segment, SegmentSlots
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from core.tokens.special_tokens import PartsEncoding
     from core.tokens.tokenizer import TextTokenizer
 
-    Ints = np.ndarray[Any, np.dtype[np.int32]]
+    Int32Array = np.ndarray[Any, np.dtype[np.int32]]
     Int64s = np.ndarray[Any, np.dtype[np.int64]]
     Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -34,7 +34,7 @@ class TokenByteLengths:
     FEWEST_ROWS = 64  # rows encoded together from which making the table pays
     _made: ClassVar[weakref.WeakKeyDictionary[TextTokenizer, TokenByteLengths | None]] = weakref.WeakKeyDictionary()
 
-    def __init__(self, lengths: Ints, normalises: bool) -> None:
+    def __init__(self, lengths: Int32Array, normalises: bool) -> None:
         """lengths: bytes by token id, int32, shape (vocabulary,). normalises: the tokenizer composes a text (NFC)."""
         self.lengths, self._normalises = lengths, normalises
 
@@ -76,11 +76,11 @@ def _step_types(step: dict[str, Any] | None, inner_key: str) -> list[str]:
 class RowsByBytes(msgspec.Struct, frozen=True):
     """Rows encoded together, their slots found by counting bytes."""
 
-    ids: Ints
+    ids: Int32Array
     """Token ids of all rows with beginning and end of sequence, one row after the other, int32, shape (tokens,)."""
     starts: Int64s
     """Where each row starts in `ids`, and the end of the last one, int64, shape (rows + 1,)."""
-    ends: Ints
+    ends: Int32Array
     """The end of each slot, in tokens from the row's first one, int32, shape (rows, 6)."""
     certain: Bools
     """Whether the bytes of the row's tokens add up to its text; else it must be done by characters. Shape (rows,)."""
@@ -106,7 +106,7 @@ def encode_by_bytes(
     starts = np.concatenate(([0], np.cumsum(lengths)))
     ids = np.concatenate([np.array(ids_of_row, np.int32) for ids_of_row in ids_of_rows])
 
-    slot_bytes = np.zeros((count, SLOTS), np.int64)
+    slot_bytes = np.zeros((count, SLOT_COUNT), np.int64)
     for index, (segments, layout) in enumerate(zip(rows, slots, strict=True)):
         for segment, slot in zip(segments, layout.slots, strict=True):
             text = segment.text
@@ -131,13 +131,13 @@ def encode_by_characters(
     slots: Sequence[SegmentSlots],
     tokenizer: TextTokenizer,
     row_numbers: Sequence[int],
-) -> list[tuple[Ints, Ints] | DataError]:
+) -> list[tuple[Int32Array, Int32Array] | DataError]:
     """Many rows, each as its token ids (int32, shape (tokens,)) and the ends of its slots (int32, shape (6,)), or as
     the DataError that says why it has none. row_numbers: what errors call the rows. Raises DataError for text that is
     not Unicode."""
     import numpy as np
 
-    results: list[tuple[Ints, Ints] | DataError] = []
+    results: list[tuple[Int32Array, Int32Array] | DataError] = []
     parts = [[(segment.text, segment.special) for segment in segments] for segments in rows]
     encodings = tokenizer.encode_parts(parts)
     for segments, layout, encoding, number in zip(rows, slots, encodings, row_numbers, strict=True):
@@ -147,10 +147,10 @@ def encode_by_characters(
             continue
         bos = bos_before(segments, tokenizer)
         length = sum(len(segment.text) for segment in segments)
-        ends, character = [0] * SLOTS, 0
+        ends, character = [0] * SLOT_COUNT, 0
         for segment, slot in zip(segments, layout.slots, strict=True):
             character += len(segment.text)
-            ends[slot:] = [len(bos) + _token_at(encoding, character, length)] * (SLOTS - slot)
+            ends[slot:] = [len(bos) + _token_at(encoding, character, length)] * (SLOT_COUNT - slot)
         ids = [*bos, *encoding.ids, tokenizer.eos_id]
         ends[PROMPT:EOS] = [max(end, len(bos)) for end in ends[PROMPT:EOS]]
         ends[RESPONSE], ends[EOS] = len(ids) - 1, len(ids)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from core.tokens.segments import OPENING, REASONING
 
 if TYPE_CHECKING:
-    from core.tokens.spans import Ints
+    from core.tokens.spans import Int32Array
     from core.tokens.tokenizer import TextTokenizer
 
 ELLIPSIS = "…"  # written where the middle of a reasoning was cut out
@@ -16,7 +16,9 @@ TooLong = Literal["drop", "cut_reasoning", "cut_end"]
 """What a run does with a row of more than `max_seq_length` tokens."""
 
 
-def cut_reasoning(ids: Ints, ends: Ints, limit: int, tokenizer: TextTokenizer) -> tuple[Ints, Ints] | None:
+def cut_reasoning(
+    ids: Int32Array, ends: Int32Array, limit: int, tokenizer: TextTokenizer
+) -> tuple[Int32Array, Int32Array] | None:
     """The row without the middle of its reasoning, `…` in its place, at most `limit` tokens long; prompt, response and
     end stay whole.
 
@@ -43,7 +45,7 @@ def cut_reasoning(ids: Ints, ends: Ints, limit: int, tokenizer: TextTokenizer) -
     return shorter, shorter_ends
 
 
-def cut_end(ids: Ints, ends: Ints, limit: int) -> tuple[Ints, Ints]:
+def cut_end(ids: Int32Array, ends: Int32Array, limit: int) -> tuple[Int32Array, Int32Array]:
     """The first `limit` tokens of the row, and the ends of its slots. The end of sequence is lost, and as much of the
     answer as does not fit. Shapes as in `cut_reasoning`."""
     import numpy as np

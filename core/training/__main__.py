@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from core.base import files
 from core.base.errors import RunError, SuironError
-from core.examples.prepare import Prepared, prepare
+from core.examples.build import TrainingSet, build_training_set
 from core.runs.folder import RunFolder
 from core.runs.spec import RunSpec
-from core.training.checkpoints import About, drop_torn, save_adapter
-from core.training.console import Console
-from core.training.failure_causes import explain
-from core.training.requests import Stopped, Wishes
-from core.training.status_reporter import Reporter
+from core.training.checkpoints import AdapterOrigin, remove_incomplete_checkpoints, save_adapter
+from core.training.console import DiskFullSafeStream
+from core.training.failure_causes import failure_cause
+from core.training.requests import RunRequests, StoppedBeforeFirstStep
+from core.training.status_reporter import StatusReporter
 
 if TYPE_CHECKING:
     import torch
@@ -37,29 +37,29 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or not (Path(arguments[0]) / "run.toml").is_file():
         print("usage: python -m core.training RUN_FOLDER (a folder with a run.toml)", file=sys.stderr)
         return 2
-    sys.stdout, sys.stderr = Console(sys.stdout), Console(sys.stderr)
+    sys.stdout, sys.stderr = DiskFullSafeStream(sys.stdout), DiskFullSafeStream(sys.stderr)
     run = RunFolder(Path(arguments[0]).absolute())
-    wishes = Wishes(run)
-    wishes.heed_signals()
+    wishes = RunRequests(run)
+    wishes.catch_signals()
     spec: RunSpec | None = None
-    with Reporter(run) as reporter:
+    with StatusReporter(run) as reporter:
         try:
             spec = run.spec()
             _train(run, spec, reporter, wishes)
-        except Stopped:
+        except StoppedBeforeFirstStep:
             reporter.end("stopped", "stopped before the first step; nothing was trained")
         except BaseException as error:  # whatever it is, the status must say that the run ended
             traceback.print_exc()
-            trouble = explain(error, spec, run.id)
+            trouble = failure_cause(error, spec, run.id)
             reporter.end("failed", trouble.what, trouble)
             return error.exit_code if isinstance(error, SuironError) else RunError.exit_code
     return 0
 
 
-def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) -> None:
+def _train(run: RunFolder, spec: RunSpec, reporter: StatusReporter, wishes: RunRequests) -> None:
     reporter.update(state="loading", message="reading the rows")
     prepared = _rows(run, spec, reporter)
-    wishes.stop_early()
+    wishes.raise_if_stopped()
 
     reporter.update(message="importing the libraries")
     if prepared.weighted:
@@ -79,13 +79,13 @@ def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) ->
         versions=_versions(),
     )
     reporter.update(backend=loaded.backend.line)
-    wishes.stop_early()
+    wishes.raise_if_stopped()
 
-    from core.training.steps import Steps
+    from core.training.steps import StepCallback
     from core.training.trainer import make_trainer
 
-    def about(step: int) -> About:
-        return About(spec.model.name, str(loaded.folder), run.id, step)
+    def about(step: int) -> AdapterOrigin:
+        return AdapterOrigin(spec.model.name, str(loaded.folder), run.id, step)
 
     losses: list[torch.Tensor] = []
     saved: list[int] = []
@@ -95,7 +95,7 @@ def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) ->
         save_adapter(trainer.model, run.adapter, about(step))
         saved.append(step)
 
-    steps = Steps(run, reporter, wishes, losses, spec.train.save_steps, about, keep)
+    steps = StepCallback(run, reporter, wishes, losses, spec.train.save_steps, about, keep)
     trainer = make_trainer(loaded, spec, prepared, run.path / "checkpoints", losses, steps)
     checkpoint_failure = ""
     try:
@@ -105,8 +105,8 @@ def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) ->
         if not saved:
             raise
         traceback.print_exc()
-        drop_torn(run.path / "checkpoints")
-        checkpoint_failure = f"; the last checkpoint was not saved: {explain(error, spec, run.id).what}"
+        remove_incomplete_checkpoints(run.path / "checkpoints")
+        checkpoint_failure = f"; the last checkpoint was not saved: {failure_cause(error, spec, run.id).what}"
 
     done, planned = trainer.state.global_step, trainer.state.max_steps
     if not saved:  # there was no step left to run
@@ -121,22 +121,24 @@ def _train(run: RunFolder, spec: RunSpec, reporter: Reporter, wishes: Wishes) ->
         reporter.end("finished", f"finished after {done} steps, {loss}{checkpoint_failure}")
 
 
-def _rows(run: RunFolder, spec: RunSpec, reporter: Reporter) -> Prepared:
+def _rows(run: RunFolder, spec: RunSpec, reporter: StatusReporter) -> TrainingSet:
     from core.examples.run_mixture import named_templates
-    from core.examples.run_rows import facts_of, open_rows
-    from core.models.resolve import local_folder
-    from core.templates.template_files import dump_template
+    from core.examples.run_rows import data_facts, open_rows
+    from core.models.resolve import local_model_folder
+    from core.templates.template_file import dump_template
     from core.tokens.tokenizer import TextTokenizer
 
     data = open_rows(spec.data)
-    folder = local_folder(
+    folder = local_model_folder(
         spec.model.name,
         lambda message: reporter.update(message=message),
         trust_remote_code=spec.model.trust_remote_code,
     )
     tokenizer = TextTokenizer.from_folder(folder)
-    prepared = prepare(data, spec, tokenizer, lambda rows: reporter.hold(message=f"encoding the rows: {rows} done"))
-    reporter.facts(**facts_of(data), **prepared.facts())
+    prepared = build_training_set(
+        data, spec, tokenizer, lambda rows: reporter.hold(message=f"encoding the rows: {rows} done")
+    )
+    reporter.facts(**data_facts(data), **prepared.facts())
     # Copies: a template that is edited later is not what this run was trained with.
     for template in named_templates(spec.prompt.mixture, spec.data.source):
         folder = files.private_dir(run.path / "templates")
@@ -161,11 +163,11 @@ def _settle_machine() -> None:
         torch.set_num_threads(available_cores())
 
 
-def _load(spec: RunSpec, longest: int, reporter: Reporter) -> LoadedModel:
-    from core.models.loading import Lora, load_for_training
+def _load(spec: RunSpec, longest: int, reporter: StatusReporter) -> LoadedModel:
+    from core.models.loading import LoraSettings, load_for_training
 
     lora, train = spec.lora, spec.train
-    adapter = Lora(
+    adapter = LoraSettings(
         r=lora.r,
         alpha=lora.alpha,
         dropout=lora.dropout,

@@ -12,12 +12,12 @@ import msgspec
 
 from core.base import files
 
-ABOUT = "suiron.json"
+ORIGIN_FILE = "suiron.json"
 _LAST = "adapter_config.json"  # readers take the adapter as complete once this file exists
 _NEEDED = ("adapter_config.json", "adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json")
 
 
-class About(msgspec.Struct, frozen=True):
+class AdapterOrigin(msgspec.Struct, frozen=True):
     """suiron.json beside an adapter: its base model, and where it came from."""
 
     base_model: str
@@ -30,14 +30,14 @@ class About(msgspec.Struct, frozen=True):
     """Optimizer steps it was trained for."""
 
 
-def save_adapter(model: Any, target: Path, about: About) -> None:
+def save_adapter(model: Any, target: Path, about: AdapterOrigin) -> None:
     """Write the adapter of the PeftModel `model` to `target`. A reader sees the old one, none, or the complete new one.
     Raises OSError."""
     fresh = target.with_name(f"{target.name}.tmp")
     shutil.rmtree(fresh, ignore_errors=True)
     files.private_dir(fresh)
     model.save_pretrained(str(fresh), safe_serialization=True)
-    files.replace_file(fresh / ABOUT, msgspec.json.encode(about))
+    files.replace_file(fresh / ORIGIN_FILE, msgspec.json.encode(about))
     (fresh / "README.md").unlink(missing_ok=True)  # a model card of placeholders
     for path in fresh.iterdir():
         with open(path, "rb") as file:
@@ -49,18 +49,20 @@ def save_adapter(model: Any, target: Path, about: About) -> None:
     fresh.rename(target)
 
 
-def mark_whole(checkpoint: Path, about: About) -> None:
+def mark_checkpoint_complete(checkpoint: Path, about: AdapterOrigin) -> None:
     """Mark a checkpoint as complete once all of it is written: the mark names every file and its size."""
     sizes = {
-        path.name: path.stat().st_size for path in sorted(checkpoint.iterdir()) if path.is_file() and path.name != ABOUT
+        path.name: path.stat().st_size
+        for path in sorted(checkpoint.iterdir())
+        if path.is_file() and path.name != ORIGIN_FILE
     }
-    files.replace_file(checkpoint / ABOUT, msgspec.json.encode({**msgspec.to_builtins(about), "files": sizes}))
+    files.replace_file(checkpoint / ORIGIN_FILE, msgspec.json.encode({**msgspec.to_builtins(about), "files": sizes}))
 
 
-def is_whole(checkpoint: Path) -> bool:
+def checkpoint_is_complete(checkpoint: Path) -> bool:
     """Whether `checkpoint` was marked as complete and its files still have the sizes they had then."""
     try:
-        sizes = msgspec.json.decode((checkpoint / ABOUT).read_bytes())["files"]
+        sizes = msgspec.json.decode((checkpoint / ORIGIN_FILE).read_bytes())["files"]
         return all(name in sizes for name in _NEEDED) and all(
             (checkpoint / name).stat().st_size == size for name, size in sizes.items()
         )
@@ -68,8 +70,8 @@ def is_whole(checkpoint: Path) -> bool:
         return False
 
 
-def drop_torn(checkpoints: Path) -> None:
+def remove_incomplete_checkpoints(checkpoints: Path) -> None:
     """Remove incomplete checkpoints, such as one that a full disk cut short."""
     for checkpoint in checkpoints.glob("checkpoint-*"):
-        if not is_whole(checkpoint):
+        if not checkpoint_is_complete(checkpoint):
             shutil.rmtree(checkpoint, ignore_errors=True)

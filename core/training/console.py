@@ -6,7 +6,7 @@ import contextlib
 from typing import Any, TextIO
 
 
-class Console:
+class DiskFullSafeStream:
     """Replaces sys.stdout and sys.stderr; everything but writing is the stream's own."""
 
     def __init__(self, stream: TextIO) -> None:

@@ -7,28 +7,30 @@ import errno
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
-from core.runs.folder import Trouble
+from core.runs.folder import FailureCause
 from core.runs.spec import RunSpec
 
 _SEE = "See console.log in the run's folder for the details"
 
 
-def explain(error: BaseException, spec: RunSpec | None, where: str) -> Trouble:
+def failure_cause(error: BaseException, spec: RunSpec | None, where: str) -> FailureCause:
     """where: the run, for errors that do not name anything themselves."""
     if isinstance(error, SuironError):
-        return Trouble(error.what, error.where or where, error.do)
+        return FailureCause(error.what, error.where or where, error.do)
     if _on_gpu(error):
-        return Trouble(
-            f"the GPU ran out of memory{_at(spec)}", spec.model.name if spec else where, smaller(spec, gpu=True)
+        return FailureCause(
+            f"the GPU ran out of memory{_at(spec)}", spec.model.name if spec else where, smaller_setting(spec, gpu=True)
         )
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
-        return Trouble(
-            f"this machine ran out of memory{_at(spec)}", spec.model.name if spec else where, smaller(spec, gpu=False)
+        return FailureCause(
+            f"this machine ran out of memory{_at(spec)}",
+            spec.model.name if spec else where,
+            smaller_setting(spec, gpu=False),
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Trouble("the disk is full", str(error.filename or where), "Free some space and start the run again")
+        return FailureCause("the disk is full", str(error.filename or where), "Free some space and start the run again")
     lines = str(error).strip().splitlines()
-    return Trouble(f"{type(error).__name__}: {safe_line(lines[0], 200) if lines else 'no message'}", where, _SEE)
+    return FailureCause(f"{type(error).__name__}: {safe_line(lines[0], 200) if lines else 'no message'}", where, _SEE)
 
 
 def _on_gpu(error: BaseException) -> bool:
@@ -44,7 +46,7 @@ def _at(spec: RunSpec | None) -> str:
     return f" (batch size {spec.train.batch_size}, rows of up to {spec.prompt.max_seq_length} tokens)" if spec else ""
 
 
-def smaller(spec: RunSpec | None, gpu: bool) -> str:
+def smaller_setting(spec: RunSpec | None, gpu: bool) -> str:
     """The next smaller setting to try, as a sentence without its full stop."""
     if spec is None:
         return "Choose a smaller model, or stop other programs that use the memory"

@@ -10,11 +10,11 @@ import threading
 from core.runs.folder import RunFolder
 
 
-class Stopped(Exception):
+class StoppedBeforeFirstStep(Exception):
     """The run was asked to stop before its first step."""
 
 
-class Wishes:
+class RunRequests:
     """The requests that the run has not carried out yet."""
 
     def __init__(self, run: RunFolder) -> None:
@@ -26,7 +26,7 @@ class Wishes:
         self.checkpoint = False
         """Save a checkpoint after this step; see `take_checkpoint`."""
 
-    def heed_signals(self) -> None:
+    def catch_signals(self) -> None:
         """SIGTERM asks to stop, through a flag: an exception could interrupt a file that is being saved. SIGHUP and
         SIGINT come from a terminal that may go away, and are ignored."""
         signal.signal(signal.SIGTERM, lambda *_: self._terminated.set())
@@ -49,8 +49,8 @@ class Wishes:
         asked, self.checkpoint = self.checkpoint, False
         return asked
 
-    def stop_early(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Raises Stopped where the run was asked to stop. For the stages before the first step."""
         self.look()
         if self.stop:
-            raise Stopped
+            raise StoppedBeforeFirstStep

@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from core.runs.folder import RunFolder, State, Status, Trouble
+from core.runs.folder import FailureCause, RunFolder, RunState, RunStatus
 
 HEARTBEAT_SECONDS = 2.0
 
 
-class Reporter:
+class StatusReporter:
     """Writes the status of `run` at every change and every two seconds. A context manager: leaving it stops the
     heartbeat."""
 
@@ -27,12 +27,12 @@ class Reporter:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._failing = False
-        self._status = Status(
+        self._status = RunStatus(
             state="starting", pid=os.getpid(), host=socket.gethostname(), started=now, heartbeat=now, message="starting"
         )
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
-    def __enter__(self) -> Reporter:
+    def __enter__(self) -> StatusReporter:
         self.update()
         self._thread.start()
         return self
@@ -42,7 +42,7 @@ class Reporter:
         self._thread.join()
 
     @property
-    def status(self) -> Status:
+    def status(self) -> RunStatus:
         return self._status
 
     def update(self, **changes: Any) -> None:
@@ -61,7 +61,7 @@ class Reporter:
         """Add facts to the status and write it."""
         self.update(facts={**self._status.facts, **more})
 
-    def end(self, state: State, message: str, error: Trouble | None = None) -> None:
+    def end(self, state: RunState, message: str, error: FailureCause | None = None) -> None:
         """The last status. Nothing is written after it."""
         self._over.set()
         self.update(state=state, message=message, error=error, seconds_left=None)

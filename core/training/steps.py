@@ -15,15 +15,15 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from core.runs.folder import Metric, RunFolder
-from core.training.checkpoints import About, mark_whole
-from core.training.requests import Wishes
-from core.training.status_reporter import Reporter
+from core.runs.folder import RunFolder, StepMetric
+from core.training.checkpoints import AdapterOrigin, mark_checkpoint_complete
+from core.training.requests import RunRequests
+from core.training.status_reporter import StatusReporter
 
 _GIB = 1 << 30
 
 
-class Steps(TrainerCallback):  # type: ignore[misc]
+class StepCallback(TrainerCallback):  # type: ignore[misc]
     """The trainer's callback.
 
     losses: where the trainer leaves the loss of every forward pass of the step. (The trainer's own running sum stays
@@ -34,11 +34,11 @@ class Steps(TrainerCallback):  # type: ignore[misc]
     def __init__(
         self,
         run: RunFolder,
-        reporter: Reporter,
-        wishes: Wishes,
+        reporter: StatusReporter,
+        wishes: RunRequests,
         losses: list[torch.Tensor],
         save_steps: int,
-        about: Callable[[int], About],
+        about: Callable[[int], AdapterOrigin],
         keep: Callable[[int], None],
     ) -> None:
         self._run, self._reporter, self._wishes = run, reporter, wishes
@@ -75,7 +75,7 @@ class Steps(TrainerCallback):  # type: ignore[misc]
         now = time.monotonic()
         if self.loss is None:
             self.not_finite.append(step)
-        metric = Metric(
+        metric = StepMetric(
             step=step,
             time=time.time(),
             loss=self.loss,
@@ -104,7 +104,7 @@ class Steps(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        mark_whole(checkpoint, self._about(state.global_step))
+        mark_checkpoint_complete(checkpoint, self._about(state.global_step))
 
     def _seconds_left(self, now: float, steps_left: int) -> float:
         """From the steps of this process without its first, which compiles, allocates and warms caches. In seconds."""

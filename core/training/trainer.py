@@ -20,21 +20,21 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from core.examples.prepare import Prepared
+from core.examples.build import TrainingSet
 from core.models.backend import dtype_name
 from core.models.loading import LoadedModel
 from core.runs.spec import RunSpec
-from core.tokens.loss_mask import IGNORED
+from core.tokens.loss_mask import IGNORED_LABEL
 
 
-class Collator:
+class ExampleCollator:
     """Examples to tensors of shape (rows, longest), padded on the right. Padding has no label, no weight and no
     attention, whatever its id.
 
     An item of the data set is the example's ids and its index in `prepared`, which has its labels.
     """
 
-    def __init__(self, pad_id: int, prepared: Prepared) -> None:
+    def __init__(self, pad_id: int, prepared: TrainingSet) -> None:
         self._pad_id, self._prepared = pad_id, prepared
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
@@ -43,7 +43,7 @@ class Collator:
         attention = [np.ones_like(row_ids) for row_ids in ids]
         batch = {
             "input_ids": _padded(ids, self._pad_id),
-            "labels": _padded(labels, IGNORED),
+            "labels": _padded(labels, IGNORED_LABEL),
             "attention_mask": _padded(attention, 0),
         }
         if self._prepared.weighted:
@@ -80,7 +80,7 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         cannot do; TRL's elsewhere."""
         if self.args.device.type != "cpu" and "weights" not in inputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch=num_items_in_batch)
-        loss = labelled_loss(model, inputs, num_items_in_batch)
+        loss = labelled_cross_entropy(model, inputs, num_items_in_batch)
         return (loss, None) if return_outputs else loss
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
@@ -88,16 +88,16 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         that gradient accumulation does not change the loss."""
         batches, items = super().get_batch_samples(*args, **kwargs)
         if items is not None and batches and "weights" in batches[0]:
-            items = sum((batch["weights"][:, 1:] * (batch["labels"][:, 1:] != IGNORED)).sum() for batch in batches).to(
-                self.args.device
-            )
+            items = sum(
+                (batch["weights"][:, 1:] * (batch["labels"][:, 1:] != IGNORED_LABEL)).sum() for batch in batches
+            ).to(self.args.device)
         return batches, items
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Writes none: TRL's card goes into every checkpoint and is full of placeholders."""
 
 
-def labelled_loss(model: Any, inputs: dict[str, torch.Tensor], num_items: Any = None) -> torch.Tensor:
+def labelled_cross_entropy(model: Any, inputs: dict[str, torch.Tensor], num_items: Any = None) -> torch.Tensor:
     """Mean cross-entropy of the labelled tokens, in nats; weighted where `inputs` has `weights`.
 
     inputs: input_ids, labels, attention_mask and perhaps weights, each of shape (rows, tokens). num_items: divide the
@@ -112,7 +112,7 @@ def labelled_loss(model: Any, inputs: dict[str, torch.Tensor], num_items: Any = 
         "attention_mask": inputs["attention_mask"],
         "use_cache": False,
     }
-    columns = (labels[:, 1:] != IGNORED).any(dim=0).nonzero().squeeze(1)
+    columns = (labels[:, 1:] != IGNORED_LABEL).any(dim=0).nonzero().squeeze(1)
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if "logits_to_keep" in inspect.signature(type(base).forward).parameters:
         logits = model(**options, logits_to_keep=columns).logits
@@ -122,7 +122,7 @@ def labelled_loss(model: Any, inputs: dict[str, torch.Tensor], num_items: Any = 
     else:
         logits = model(**options).logits[:, columns]
     wanted = labels[:, columns + 1]
-    trained = wanted != IGNORED
+    trained = wanted != IGNORED_LABEL
     if "weights" in inputs:
         weights = inputs["weights"][:, columns + 1][trained]
         total = (cross_entropy(logits[trained].float(), wanted[trained], reduction="none") * weights).sum()
@@ -131,13 +131,13 @@ def labelled_loss(model: Any, inputs: dict[str, torch.Tensor], num_items: Any = 
     return total / (trained.sum() if num_items is None else num_items)
 
 
-def as_dataset(prepared: Prepared) -> Dataset:
+def trainer_dataset(prepared: TrainingSet) -> Dataset:
     """The examples as columns `input_ids` and `row`, their index in `prepared`.
 
     The ids stay memory-mapped, in the order of the store, under an index table. A training set of any size takes the
     same memory but for a few numbers a row.
     """
-    places, chunks = prepared.places, []
+    places, chunks = prepared.store_positions, []
     of_place = np.zeros(len(prepared.store), np.int64)
     of_place[places] = np.arange(len(places))
     for tokens, starts, first in prepared.store.chunks():
@@ -154,7 +154,7 @@ def as_dataset(prepared: Prepared) -> Dataset:
 def make_trainer(
     loaded: LoadedModel,
     spec: RunSpec,
-    prepared: Prepared,
+    prepared: TrainingSet,
     output: Path,
     losses: list[torch.Tensor],
     callback: TrainerCallback,
@@ -165,8 +165,8 @@ def make_trainer(
     return RunTrainer(
         model=loaded.model,
         args=_settings(spec, output, loaded),
-        train_dataset=as_dataset(prepared),
-        data_collator=Collator(tokenizer.eos_id, prepared),
+        train_dataset=trainer_dataset(prepared),
+        data_collator=ExampleCollator(tokenizer.eos_id, prepared),
         processing_class=carried,
         callbacks=[callback],
         losses=losses,

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.demo import story
 from core.demo.spec import demo_spec
 from core.engine.launch import engine_running
@@ -23,7 +23,7 @@ def test_the_story_is_real(demo_model: Path, monkeypatch: pytest.MonkeyPatch) ->
     short = msgspec.structs.replace(spec, train=msgspec.structs.replace(spec.train, steps=3, batch_size=2))
     monkeypatch.setattr(story, "demo_spec", lambda: short)
     out, err = io.StringIO(), io.StringIO()
-    assert story.run_story(False, Output(False, out, err)) == 0
+    assert story.run_story(False, CommandOutput(False, out, err)) == 0
     text = out.getvalue()
     assert text.count("\nReasoning\n") == text.count("\nResponse\n") == 2
     assert "finished at step 3 of 3" in text and "step 3/3 · loss " in text

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from core.base.row import Row
-from core.tokens.encode import EncodedRow, as_row, encode_batch, encode_prompt
-from core.tokens.loss_mask import Loss, is_weighted, slot_weights
+from core.tokens.encode import EncodedRow, encode_batch, encode_prompt, encoded_row
+from core.tokens.loss_mask import LossOn, is_weighted, slot_weights
 from core.tokens.segments import Segment
 from core.tokens.tokenizer import TextTokenizer
 
@@ -23,7 +23,7 @@ def encode_row(
     template: AnyTemplate,
     tokenizer: TextTokenizer,
     *,
-    loss_on: Loss = "completion",
+    loss_on: LossOn = "completion",
     drop_empty_input: bool = False,
 ) -> EncodedRow:
     """Raises the row's DataError where it cannot be encoded."""
@@ -32,7 +32,9 @@ def encode_row(
     if batch.errors:
         raise batch.errors[0]
     text = "".join(segment.text for segment in segments)
-    return as_row(batch.ids, batch.ends[0], int(batch.present[0]), text, slot_weights(loss_on), is_weighted(loss_on))
+    return encoded_row(
+        batch.ids, batch.ends[0], int(batch.present[0]), text, slot_weights(loss_on), is_weighted(loss_on)
+    )
 
 
 def prompt_is_prefix(row: Row, template: AnyTemplate, tokenizer: TextTokenizer) -> bool:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
-from core.data.columns.mapping import Mapping
-from core.data.filters import Filters
-from core.data.search.row_query import Interrupted
+from core.data.columns.mapping import ColumnMapping
+from core.data.filters import RowFilters
+from core.data.search.running_queries import QueryInterrupted
 from core.data.storage.row_store import EditCounts
 
 MILLION = 1_000_000
@@ -42,14 +42,14 @@ class ScriptedData:
     """ready, counted: as a DataSet has them. `steps`: the selections a search gives, each after `gate` was set once
     more."""
 
-    columns, problems, problem_count, changes, origin, mapping = COLUMNS, (), 0, EditCounts(), None, Mapping()
+    columns, problems, problem_count, changes, origin, mapping = COLUMNS, (), 0, EditCounts(), None, ColumnMapping()
 
     def __init__(self, source: str, rows: int = MILLION, ready: bool = True, counted: bool = True) -> None:
         self.name = self.source = source
         self.split = ""
         self.rows, self.ready, self.counted = rows, ready, counted
         self.highest = rows - 1
-        self.asked: list[Filters] = []
+        self.asked: list[RowFilters] = []
         self.steps: list[ScriptedSelection] = []
         self.gate = threading.Semaphore(0)
         self.interrupted = 0
@@ -57,10 +57,10 @@ class ScriptedData:
     def __len__(self) -> int:
         return self.rows
 
-    def select(self, filters: Filters) -> ScriptedSelection:
+    def select(self, filters: RowFilters) -> ScriptedSelection:
         return list(self.search(filters))[-1]
 
-    def search(self, filters: Filters) -> Iterator[ScriptedSelection]:
+    def search(self, filters: RowFilters) -> Iterator[ScriptedSelection]:
         self.asked.append(filters)
         if "wrong" in filters.where:
             raise DataError("there is no column wrong", filters.where, "Columns are instruction and others")
@@ -72,7 +72,7 @@ class ScriptedData:
             if not self.gate.acquire(timeout=WAIT):
                 raise TimeoutError("nobody opened the gate")
             if self.interrupted != before:
-                raise Interrupted
+                raise QueryInterrupted
             yield step
 
     def interrupt(self) -> None:

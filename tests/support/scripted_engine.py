@@ -7,15 +7,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Literal
 
-from core.engine.protocol import EngineStatus, Finish, FinishReason, Piece, Question
+from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus, FinishReason
 from core.splitter.splitter import AnswerEnding
 
 READY = EngineStatus(state="ready", model="demo", backend="scripted, no model")
 
 
-def finish(reason: FinishReason = "end", ending: AnswerEnding = "complete", tokens: int = 12) -> Finish:
+def finish(reason: FinishReason = "end", ending: AnswerEnding = "complete", tokens: int = 12) -> AnswerFinish:
     """An AnswerFinish with timings that are easy to recognise."""
-    return Finish(
+    return AnswerFinish(
         reason=reason,
         ending=ending,
         prompt_tokens=40,
@@ -27,12 +27,12 @@ def finish(reason: FinishReason = "end", ending: AnswerEnding = "complete", toke
     )
 
 
-def reasoning(*texts: str) -> list[Piece]:
-    return [Piece("reasoning", text) for text in texts]
+def reasoning(*texts: str) -> list[AnswerPiece]:
+    return [AnswerPiece("reasoning", text) for text in texts]
 
 
-def response(*texts: str) -> list[Piece]:
-    return [Piece("response", text) for text in texts]
+def response(*texts: str) -> list[AnswerPiece]:
+    return [AnswerPiece("response", text) for text in texts]
 
 
 class ScriptedEngine:
@@ -46,14 +46,14 @@ class ScriptedEngine:
     def __init__(self, loads: Iterable[EngineStatus | Exception] = (), gate: asyncio.Event | None = None) -> None:
         self.loads = list(loads)
         self.gate = gate
-        self.questions: list[Question] = []
+        self.questions: list[ChatQuestion] = []
         self.ensured: list[tuple[str, str]] = []
         self.stops = 0
         self.obeys = True
         self.open = 0  # answers being read
-        self._items: asyncio.Queue[Piece | Finish | Exception | Literal["broken"]] = asyncio.Queue()
+        self._items: asyncio.Queue[AnswerPiece | AnswerFinish | Exception | Literal["broken"]] = asyncio.Queue()
 
-    def say(self, *items: Piece | Finish | Exception | Literal["broken"]) -> None:
+    def say(self, *items: AnswerPiece | AnswerFinish | Exception | Literal["broken"]) -> None:
         """Hand over the next items; "broken" ends the stream without a finish."""
         for item in items:
             self._items.put_nowait(item)
@@ -72,7 +72,7 @@ class ScriptedEngine:
             await self.gate.wait()
         return READY
 
-    async def ask(self, question: Question) -> AsyncIterator[Piece | Finish]:
+    async def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerPiece | AnswerFinish]:
         self.questions.append(question)
         self._items = asyncio.Queue() if not self._items.qsize() else self._items
         self.open += 1
@@ -84,7 +84,7 @@ class ScriptedEngine:
                 if item == "broken":
                     return
                 yield item
-                if isinstance(item, Finish):
+                if isinstance(item, AnswerFinish):
                     return
         finally:
             self.open -= 1

@@ -18,8 +18,8 @@ from core.runs.spec import (
     PromptSection,
     RunSpec,
     TrainSection,
-    dump_spec,
-    two_templates,
+    dump_run_spec,
+    mixture_of_two,
 )
 
 ROWS = 8
@@ -39,7 +39,7 @@ def make_spec(rows: Path | str, model: Path | str, **train: object) -> RunSpec:
         name="test",
         data=DataSection(source=str(rows)),
         model=ModelSection(name=str(model)),
-        prompt=PromptSection(mixture=two_templates(0.3)),
+        prompt=PromptSection(mixture=mixture_of_two(0.3)),
         lora=LoraSection(r=4),
         train=TrainSection(**{**values, **train}),  # type: ignore[arg-type]
     )
@@ -50,7 +50,7 @@ class Process:
 
     def __init__(self, folder: Path, spec: RunSpec | bytes) -> None:
         folder.mkdir()
-        (folder / "run.toml").write_bytes(spec if isinstance(spec, bytes) else dump_spec(spec))
+        (folder / "run.toml").write_bytes(spec if isinstance(spec, bytes) else dump_run_spec(spec))
         self.run = RunFolder(folder)
         variables = {f"SUIRON_{name}": str(folder / name.lower()) for name in ("HOME", "CACHE", "CONFIG")}
         with open(self.run.console, "wb") as console:

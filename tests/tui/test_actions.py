@@ -21,7 +21,7 @@ from textual.widgets import Input, TextArea
 
 import tui
 from tools.key_table import PAGE, key_page
-from tui.actions import ACTIONS, ROOMS, SECTIONS, Action, Scope, bindings, key_words
+from tui.actions import ACTIONS, ROOMS, SECTIONS, Action, Scope, key_bindings, key_words
 from tui.actions.key_names import FIELD_KEYS, TERMINAL_KEYS, parse_key
 from tui.actions.table import builtin_keys
 from tui.app import SuironApp
@@ -99,7 +99,7 @@ def test_every_action_can_be_run(action: Action) -> None:
 
 @pytest.mark.parametrize("scope", OWNERS)
 def test_a_room_binds_exactly_what_the_table_says(scope: Scope) -> None:
-    assert bindings(scope) == OWNERS[scope].BINDINGS
+    assert key_bindings(scope) == OWNERS[scope].BINDINGS
 
 
 def test_every_binding_comes_from_the_table_and_can_be_run() -> None:

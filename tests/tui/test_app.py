@@ -14,8 +14,8 @@ from textual.widgets import Input, OptionList, Static, TextArea
 from core import session as sessions
 from core.base.errors import ModelError
 from core.base.row import Row
-from core.data.filters import Filters
-from core.runs.folder import create_run
+from core.data.filters import RowFilters
+from core.runs.folder import create_run_folder
 from core.runs.spec import DataSection, ModelSection, RunSpec
 from core.session import Session, load_session, save_session
 from tests.support.rooms import until
@@ -65,7 +65,9 @@ def test_no_room_imports_anything_heavy() -> None:
 
 async def test_the_last_session_is_restored_and_other_rooms_wait(rows_file: Path) -> None:
     save_session(
-        Session(data=str(rows_file), row=11, filters=Filters(sysflag="train"), model="some/model", theme="suiron-light")
+        Session(
+            data=str(rows_file), row=11, filters=RowFilters(sysflag="train"), model="some/model", theme="suiron-light"
+        )
     )
     app = SuironApp()
     async with app.run_test() as pilot:
@@ -75,14 +77,14 @@ async def test_the_last_session_is_restored_and_other_rooms_wait(rows_file: Path
 
 
 def test_the_command_line_wins_over_the_session(rows_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save_session(Session(data="x", split="train", row=7, filters=Filters(text="t"), model="m", adapter="a"))
+    save_session(Session(data="x", split="train", row=7, filters=RowFilters(text="t"), model="m", adapter="a"))
     monkeypatch.chdir(rows_file.parent)
     other = SuironApp(rows_file.name, model="n").session
     assert (other.data, other.split, other.row, other.filters, other.model, other.adapter) == (
         str(rows_file),
         "",
         0,
-        Filters(),
+        RowFilters(),
         "n",
         "",
     )
@@ -198,7 +200,7 @@ async def test_a_model_is_chosen_only_when_it_resolves(rows_file: Path, monkeypa
         return object()
 
     monkeypatch.setattr(resolve, "resolve_model", refuse)
-    run = create_run(RunSpec(data=DataSection(source="demo"), model=ModelSection(name="good"), name="first"))
+    run = create_run_folder(RunSpec(data=DataSection(source="demo"), model=ModelSection(name="good"), name="first"))
     run.adapter.mkdir()
     (run.adapter / "adapter_config.json").write_text("{}")
     app = SuironApp(str(rows_file))

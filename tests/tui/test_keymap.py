@@ -15,7 +15,7 @@ import pytest
 from core.base import folders
 from tests.support.rooms import row, write_rows
 from tools.key_table import HEAD
-from tui.actions import ACTIONS, bindings, use_keymap
+from tui.actions import ACTIONS, key_bindings, use_keymap
 from tui.actions.key_names import parse_key, shown_key
 from tui.actions.keymap import MAX_BYTES, Keymap, check_keymap, keymap_file, read_keymap
 from tui.actions.table import builtin_keys
@@ -198,7 +198,7 @@ def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_keymap_comes_before_the_first_class_with_bindings() -> None:
-    bindings("app")
+    key_bindings("app")
     with pytest.raises(RuntimeError):
         use_keymap(Keymap())
 

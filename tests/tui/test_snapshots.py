@@ -14,8 +14,8 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from core.base import files, folders
-from core.runs.folder import Metric, RunFolder, Status
-from core.runs.spec import DataSection, ModelSection, RunSpec, dump_spec
+from core.runs.folder import RunFolder, RunStatus, StepMetric
+from core.runs.spec import DataSection, ModelSection, RunSpec, dump_run_spec
 from tests.support.rooms import until
 from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, response
 from tests.support.tiny_tokenizer import make_tokenizer_folder
@@ -80,12 +80,12 @@ def finished_run() -> RunFolder:
         loss = 0.3 + 1.7 * 0.94**step + (0.08 if step % 3 else -0.06)
         rate = 2e-3 * (1 - step / 61)
         run.append_metric(
-            Metric(step=step, time=step, loss=loss, learning_rate=rate, tokens_per_second=220.0, memory=2.4)
+            StepMetric(step=step, time=step, loss=loss, learning_rate=rate, tokens_per_second=220.0, memory=2.4)
         )
     facts = {"rows_trained": 504, "rows_vanilla": 67, "rows_reasoning": 437, "tokens_per_epoch": 69_381}
     backend = "Transformers + PEFT on the CPU (2 cores, bfloat16): no CUDA device is visible"
     run.write_status(
-        Status(
+        RunStatus(
             "finished",
             60,
             60,
@@ -100,7 +100,7 @@ def finished_run() -> RunFolder:
     run.console.write_text("{'loss': '0.31', 'epoch': '0.47'}\n")
     files.replace_file(
         folder / "run.toml",
-        dump_spec(RunSpec(name="demo", data=DataSection(source="demo"), model=ModelSection(name="demo"))),
+        dump_run_spec(RunSpec(name="demo", data=DataSection(source="demo"), model=ModelSection(name="demo"))),
     )
     return run
 

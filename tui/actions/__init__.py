@@ -9,7 +9,7 @@ from tui.actions.action import ROOMS as ROOMS
 from tui.actions.action import SECTIONS as SECTIONS
 from tui.actions.action import Action as Action
 from tui.actions.action import Scope as Scope
-from tui.actions.current_keys import bindings as bindings
+from tui.actions.current_keys import key_bindings as key_bindings
 from tui.actions.current_keys import key_hints as key_hints
 from tui.actions.current_keys import key_of as key_of
 from tui.actions.current_keys import key_words as key_words

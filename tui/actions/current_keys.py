@@ -35,7 +35,7 @@ def keys_in_force(action: Action) -> tuple[str, ...]:
     return _keymap.keys.get(action.id, builtin_keys(action))
 
 
-def bindings(*names: str) -> list[BindingType]:
+def key_bindings(*names: str) -> list[BindingType]:
     """The Textual bindings of scopes, or of single actions by their id."""
     global _bound
     _bound = True

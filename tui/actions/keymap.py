@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from core.base import folders
-from core.base.untrusted_yaml import parse
+from core.base.untrusted_yaml import parse_yaml
 from tui.actions.action import SECTIONS, Action
 from tui.actions.key_names import FIELD_KEYS, TERMINAL_KEYS, is_printable, parse_key, shown_key
 from tui.actions.table import ACTIONS, builtin_keys
@@ -54,7 +54,7 @@ def read_keymap(path: Path | None = None) -> Keymap:
     if len(block) > MAX_BYTES:
         return Keymap(problems=(f"{FILE_NAME} is larger than {MAX_BYTES // 1024} KiB. All keys stay as they are.",))
     try:
-        value = parse(block, MAX_DEPTH)
+        value = parse_yaml(block, MAX_DEPTH)
     except ValueError as error:
         return Keymap(problems=(f"{FILE_NAME}: {error}. All keys stay as they are.",))
     if value is None:

@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line, safe_text
-from core.engine.protocol import Piece
+from core.engine.protocol import AnswerPiece
 from tui.chat.stream_panel import StreamPanel
 
 FLUSH = 0.1  # seconds between two paints of what has arrived
@@ -71,7 +71,7 @@ class AnswerView(Container):
         if self.response.border_title != title:  # setting it paints the whole panel
             self.response.border_title = title
 
-    def take(self, piece: Piece) -> None:
+    def take(self, piece: AnswerPiece) -> None:
         """Keep a piece until the next paint."""
         self._pending[piece.section].append(piece.text)
         if self._flush_timer is None:

@@ -7,7 +7,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from core.base.safe_text import safe_line
-from core.engine.protocol import Finish
+from core.engine.protocol import AnswerFinish
 
 REASONS = {
     "end": "End of answer",
@@ -17,7 +17,7 @@ REASONS = {
 }
 
 
-def ending_words(finish: Finish, has_response: bool = True) -> str:
+def ending_words(finish: AnswerFinish, has_response: bool = True) -> str:
     """Why the answer ended, and what is unusual about it. has_response: whether the response has any text."""
     words = REASONS[finish.reason]
     if finish.reason == "runaway" and finish.ending == "complete":
@@ -29,7 +29,7 @@ def ending_words(finish: Finish, has_response: bool = True) -> str:
     return words if has_response else f"{words}, the response is empty"
 
 
-def timing_words(finish: Finish) -> str:
+def timing_words(finish: AnswerFinish) -> str:
     """Tokens, times in seconds, and the rate."""
     parts = (
         f"{finish.tokens} token{'' if finish.tokens == 1 else 's'}",
@@ -68,7 +68,7 @@ class FinishLine(Static):
         """Show what is being done, and a detail; both may be foreign."""
         self._show(safe_line(state), safe_line(more), "$foreground")
 
-    def show_finish(self, finish: Finish, has_response: bool = True) -> None:
+    def show_finish(self, finish: AnswerFinish, has_response: bool = True) -> None:
         plain = finish.reason == "end" and finish.ending == "complete" and has_response
         self._show(ending_words(finish, has_response), timing_words(finish), "$success" if plain else "$warning")
 

@@ -12,7 +12,7 @@ from textual.widgets import Input, Label, Static, TextArea
 
 from core.base.errors import UsageError
 from core.base.safe_text import safe_line
-from core.engine.protocol import Question
+from core.engine.protocol import ChatQuestion
 from tui.actions import key_of
 from tui.common.safe_editing import editor_text
 
@@ -121,7 +121,7 @@ class PromptEditor(Vertical):
             self._how = how
             self.query_one("#how", Static).update(how, layout=False)
 
-    def question(self, template: str, drop_empty_input: bool, tuned: bool) -> Question:
+    def question(self, template: str, drop_empty_input: bool, tuned: bool) -> ChatQuestion:
         """The question. Raises UsageError that names a field with a bad value."""
         if not self.instruction.strip():
             self.query_one("#instruction", TextArea).focus()
@@ -131,7 +131,7 @@ class PromptEditor(Vertical):
                 f"Write what the model should do, then press {key_of('chat.ask_question')}",
             )
         seed = self._field("seed").value.strip()
-        return Question(
+        return ChatQuestion(
             instruction=self.instruction,
             input=self.input,
             template=template,

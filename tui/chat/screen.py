@@ -21,15 +21,15 @@ from textual.widgets import TextArea
 from textual.worker import Worker
 
 from core.base.errors import EngineError, RunError, SuironError
-from core.base.languages import language_of
+from core.base.languages import east_asian_language
 from core.base.safe_text import safe_line
 from core.data.locate.source_name import resolve_source_name
-from core.engine.protocol import EngineStatus, Finish, Piece, Question
+from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
 from core.runs.folder import list_runs
-from core.runs.tuned_models import Tuned, templates_to_ask, tuned_models
-from core.templates.by_name import TEMPLATES
+from core.runs.tuned_models import TunedModel, askable_templates, list_tuned_models
+from core.templates.by_name import TEXT_TEMPLATES
 from core.templates.template import Template
-from tui.actions import Scope, bindings, key_of
+from tui.actions import Scope, key_bindings, key_of
 from tui.chat.answer_view import AnswerView
 from tui.chat.finish_line import FinishLine
 from tui.chat.prompt_editor import PromptEditor
@@ -53,7 +53,7 @@ class ChatScreen(Room):
 
     SCOPE: ClassVar[Scope] = "chat"
     CSS_PATH = "screen.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("chat")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("chat")
     AUTO_FOCUS = "#instruction"
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - as the base class has it
 
@@ -61,8 +61,8 @@ class ChatScreen(Room):
 
     def __init__(self) -> None:
         super().__init__()
-        self._tuned: list[Tuned] = []
-        self._templates: dict[str, Template] = dict(TEMPLATES)
+        self._tuned: list[TunedModel] = []
+        self._templates: dict[str, Template] = dict(TEXT_TEMPLATES)
         self._language = ("", "")  # an instruction that came from a row, and the row's language
         self._without_adapter = False  # ask the base model although an adapter is chosen
         self._backend = ""
@@ -160,10 +160,10 @@ class ChatScreen(Room):
         if training and self.is_current:
             self._look_again = self.set_timer(LOOK_AGAIN, self._look_for_tuned)
 
-    async def _find_templates(self, tuned: list[Tuned]) -> None:
+    async def _find_templates(self, tuned: list[TunedModel]) -> None:
         session = self.suiron.session
         adapter = next((each.adapter for each in tuned if each.run == session.adapter), "")
-        self._templates = await asyncio.to_thread(templates_to_ask, session.data, adapter)
+        self._templates = await asyncio.to_thread(askable_templates, session.data, adapter)
 
     def _offer_tuned(self) -> bool:
         """Say in the finish line that there is a tuned model, unless the line is about an answer; whether it was
@@ -231,11 +231,16 @@ class ChatScreen(Room):
             self._show_trouble(error, "")
             return
         instruction, language = self._language
-        language = language if language and instruction == question.instruction else language_of(question.instruction)
+        language = (
+            language if language and instruction == question.instruction else east_asian_language(question.instruction)
+        )
         template = self._templates.get(question.template)
         drop = template is not None and template.drop_empty_input
         question = msgspec.structs.replace(
-            question, data=resolve_source_name(self.suiron.session.data).address, language=language, drop_empty_input=drop
+            question,
+            data=resolve_source_name(self.suiron.session.data).address,
+            language=language,
+            drop_empty_input=drop,
         )
         self._view.begin(self._reasons(question.template), self._who)
         self._asked = self._stopping = False
@@ -243,8 +248,8 @@ class ChatScreen(Room):
         self._answer = self.run_worker(self._ask(question, self.suiron.session.model, adapter), group="answer")
         self.refresh_bindings()
 
-    async def _ask(self, question: Question, model: str, adapter: str) -> None:
-        finish: Finish | None = None
+    async def _ask(self, question: ChatQuestion, model: str, adapter: str) -> None:
+        finish: AnswerFinish | None = None
         try:
             folder = ""
             if adapter:
@@ -255,9 +260,11 @@ class ChatScreen(Room):
             self._show_how()
             self._finish.show_state("The model is reading the question")
             self._asked = True
-            async with aclosing(cast("AsyncGenerator[Piece | Finish]", self._engine.ask(question))) as answer:
+            async with aclosing(
+                cast("AsyncGenerator[AnswerPiece | AnswerFinish]", self._engine.ask(question))
+            ) as answer:
                 async for event in answer:
-                    if isinstance(event, Finish):
+                    if isinstance(event, AnswerFinish):
                         finish = event
                     else:
                         self._take(event)
@@ -285,15 +292,15 @@ class ChatScreen(Room):
             if self.is_running:
                 self._end_answer(finish)
 
-    def _end_answer(self, finish: Finish | None) -> None:
+    def _end_answer(self, finish: AnswerFinish | None) -> None:
         self._view.end(finish is not None)
         if finish is not None:
             self._finish.show_finish(finish, self._view.has_response)
         self._answer = None
         self.refresh_bindings()
 
-    async def _find(self, model: str, adapter: str) -> Tuned:
-        self._tuned = await asyncio.to_thread(tuned_models, model)
+    async def _find(self, model: str, adapter: str) -> TunedModel:
+        self._tuned = await asyncio.to_thread(list_tuned_models, model)
         for tuned in self._tuned:
             if tuned.run == adapter:
                 return tuned
@@ -315,7 +322,7 @@ class ChatScreen(Room):
         if self._answering and not self._asked:
             self._finish.show_state(status.message or status.state)
 
-    def _take(self, piece: Piece) -> None:
+    def _take(self, piece: AnswerPiece) -> None:
         self._view.take(piece)
         if not self._stopping:
             self._finish.show_state(f"The {piece.section} is arriving", f"{STOP} stops it")
@@ -356,15 +363,15 @@ class ChatScreen(Room):
             self._finish.show_state(state, AGAIN)
 
 
-def _look_at_runs(model: str) -> tuple[list[Tuned], bool]:
+def _look_at_runs(model: str) -> tuple[list[TunedModel], bool]:
     """The tuned models on `model`, and whether one of the newest runs is still training. Reads the disk."""
     training = False
     for run in list_runs()[:RUNS_WATCHED]:
         with suppress(SuironError):  # the train room says when a run cannot be read
             training = training or not run.status().ended
-    return tuned_models(model), training
+    return list_tuned_models(model), training
 
 
-def _as_trained(question: Question, tuned: Tuned) -> Question:
+def _as_trained(question: ChatQuestion, tuned: TunedModel) -> ChatQuestion:
     """The question, in the form of the run's rows."""
     return msgspec.structs.replace(question, drop_empty_input=tuned.drop_empty_input)

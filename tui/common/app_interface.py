@@ -11,7 +11,7 @@ from tui.actions import Action
 
 if TYPE_CHECKING:
     from core.base.errors import SuironError
-    from core.data.columns.mapping import Mapping
+    from core.data.columns.mapping import ColumnMapping
     from core.data.dataset import DataSet
     from core.engine.protocol import Engine
     from core.session import Session
@@ -34,7 +34,7 @@ class AppInterface(Protocol):
     def remember(self, **changes: Any) -> None:
         """Replace fields of the session. It is saved a moment later, and on exit."""
 
-    def open_data(self, source: str, split: str = "", mapping: Mapping | None = None) -> None:
+    def open_data(self, source: str, split: str = "", mapping: ColumnMapping | None = None) -> None:
         """Open a source in a thread; rooms get DataOpening, then DataOpened or DataFailed. A large source is opened
         early: DataOpened comes with its first rows, then again once all of it can be searched. mapping: what its
         columns are taken from, if the user has just chosen it; else the saved one or a guess. A later call wins."""

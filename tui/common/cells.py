@@ -12,8 +12,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-Piece = tuple[str, str]  # safe text, and the name of a component class (empty: the widget's own style)
-Row = Sequence[Piece]
+StyledText = tuple[str, str]  # safe text, and the name of a component class (empty: the widget's own style)
+CellRow = Sequence[StyledText]
 _Cell = tuple[str, str]  # one grapheme, or nothing for the second cell of a wide one; its component class
 
 
@@ -32,7 +32,7 @@ class Cells(Widget):
         self._rows: list[list[_Cell]] = []
         self._styles_by_role: dict[str, Style] = {}
 
-    def show(self, rows: Sequence[Row]) -> None:
+    def show(self, rows: Sequence[CellRow]) -> None:
         """Replace the rows; unchanged cells are not drawn again."""
         before, self._rows = self._rows, [_cells(row) for row in rows]
         changed = []
@@ -70,7 +70,7 @@ class Cells(Widget):
         return self._styles_by_role[role]
 
 
-def _cells(row: Row) -> list[_Cell]:
+def _cells(row: CellRow) -> list[_Cell]:
     cells: list[_Cell] = []
     for text, role in row:
         if text.isascii():

@@ -11,7 +11,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 
-from tui.actions import bindings, key_hints
+from tui.actions import key_bindings, key_hints
 from tui.common.app_interface import AppInterface
 
 Result = TypeVar("Result")
@@ -21,7 +21,7 @@ class Dialog(ModalScreen[Result]):
     """A box over the room. Closing it gives no result. Subclasses yield its content from `compose_dialog`."""
 
     # A modal screen hides the keys of the app: the one that quits is bound here again.
-    BINDINGS: ClassVar[list[BindingType]] = bindings("dialog", "app.quit")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("dialog", "app.quit")
     DEFAULT_CSS = """
     Dialog {
         align: center middle;

@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 
 from core.runs.curve import (
-    Limits,
-    Series,
-    linear_limits,
+    AxisLimits,
+    StepSeries,
+    decimate_last,
+    decimate_min_max,
+    linear_axis_limits,
     linear_ticks,
-    log_limits,
+    log_axis_limits,
     log_ticks,
-    thin,
-    thin_line,
     tick_label,
 )
 from tui.common.plot_cells import plot_row
@@ -31,7 +31,7 @@ _CODES = {RAW: 1, SMOOTH: 2, BAD: 3}
 _ROLES = {str(code): role for role, code in _CODES.items()}
 _LABEL = 6  # cells for the numbers of the y axis: a fixed width keeps the canvas where it is
 
-Rows = list[list[tuple[str, str]]]
+ChartRows = list[list[tuple[str, str]]]
 
 
 class Axes(msgspec.Struct, frozen=True):
@@ -39,7 +39,7 @@ class Axes(msgspec.Struct, frozen=True):
 
     total: int = 0
     """The last step on the x axis."""
-    y: Limits | None = None
+    y: AxisLimits | None = None
     """The lowest and the highest loss on the y axis; None where there is none to draw."""
     log: bool = False
     """Whether the y axis is logarithmic."""
@@ -47,14 +47,16 @@ class Axes(msgspec.Struct, frozen=True):
     """Whether the series was long enough for close limits."""
 
 
-def prepare() -> None:
+def import_plotext() -> None:
     """Import plotext (0.15 s, with numpy), so that a drawing costs milliseconds."""
     import plotext
 
     plotext.terminal.limit(False, False)  # else it cuts a figure to the size of the terminal
 
 
-def draw(series: Series, total: int, log: bool, before: Axes, width: int, height: int) -> tuple[Rows, Axes]:
+def draw_loss_chart(
+    series: StepSeries, total: int, log: bool, before: Axes, width: int, height: int
+) -> tuple[ChartRows, Axes]:
     """The chart as `height` rows of `width` cells: raw points, their moving average as a line, and a mark at the top
     for each gap; and the axes it was drawn with. x runs from 0 to `total` steps; where that is not known, it doubles as
     needed.
@@ -66,8 +68,8 @@ def draw(series: Series, total: int, log: bool, before: Axes, width: int, height
     end = _end(series, total, before)
     bins = 2 * max(1, width - _LABEL - 1)  # a braille cell has two columns of dots
     points = {
-        RAW: _drawable(thin(series.steps, series.values, 0, end, bins), log),
-        SMOOTH: _drawable(thin_line(series.steps, series.smooth, 0, end, bins), log),
+        RAW: _drawable(decimate_min_max(series.steps, series.values, 0, end, bins), log),
+        SMOOTH: _drawable(decimate_last(series.steps, series.smooth, 0, end, bins), log),
     }
     axes = _axes(points[RAW][1], end, log, before, settled=len(series.steps) > max(20, end // 4))
     figure = type(plotext.figure)(plotext.terminal)
@@ -84,7 +86,7 @@ def draw(series: Series, total: int, log: bool, before: Axes, width: int, height
                 )
             )
     if series.gaps:
-        xs, _ = thin_line(series.gaps, series.gaps, 0, end, bins // 2)
+        xs, _ = decimate_last(series.gaps, series.gaps, 0, end, bins // 2)
         figure.draw(figure.signal(xs, [scale(upper)] * len(xs), marker=_marker(plotext, GAP, BAD)).lines(False))
     xticks = linear_ticks(0, end, max(2, width // 12))
     yticks = (log_ticks if log and axes.y else linear_ticks)(lower, upper, max(3, (height - 2) // 3))
@@ -96,7 +98,7 @@ def draw(series: Series, total: int, log: bool, before: Axes, width: int, height
     return [plot_row(line, _ROLES, AXIS) for line in figure.build().string().split("\n")[:height]], axes
 
 
-def _end(series: Series, total: int, before: Axes) -> int:
+def _end(series: StepSeries, total: int, before: Axes) -> int:
     if total >= max(1, series.last_step):
         return total
     end = max(before.total, 10)
@@ -118,7 +120,7 @@ def _axes(values: list[float], end: int, log: bool, before: Axes, settled: bool)
     then on the limits only grow."""
     if not values:
         return Axes(end, None, log)
-    limits, low, high = (log_limits if log else linear_limits), min(values), max(values)
+    limits, low, high = (log_axis_limits if log else linear_axis_limits), min(values), max(values)
     kept = before.y if before.log == log else None
     if not settled:
         return Axes(end, limits(low / 10 if log else min(low, 0.0), high, kept), log)
@@ -127,7 +129,7 @@ def _axes(values: list[float], end: int, log: bool, before: Axes, settled: bool)
     return Axes(end, limits(low, high, kept), log, True)
 
 
-def _filled(low: float, high: float, limits: Limits, log: bool) -> float:
+def _filled(low: float, high: float, limits: AxisLimits, log: bool) -> float:
     if log:
         return math.log(high / low) / math.log(limits[1] / limits[0])
     return (high - low) / (limits[1] - limits[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.base.errors import DataError, SuironError
 
 
-def readable(error: Exception, where: str) -> SuironError:
+def readable_error(error: Exception, where: str) -> SuironError:
     """`error` in three parts; Suiron's own errors stay as they are."""
     if isinstance(error, SuironError):
         return error

@@ -11,9 +11,9 @@ import msgspec
 from core.base.errors import RunError
 from core.base.paths import DEMO, absolute_name
 from core.data.locate.source_name import resolve_source_name
-from core.examples.run_rows import section_of
-from core.runs.prompt_texts import KEYS, MIXTURE, loss_text, with_prompt_texts
-from core.runs.setting_texts import SHARE, seeds_spec, with_texts
+from core.examples.run_rows import data_section
+from core.runs.prompt_texts import MIXTURE_KEY, PROMPT_KEYS, loss_text, with_prompt_texts
+from core.runs.setting_texts import VANILLA_SHARE, seeds_spec, with_setting_texts
 from core.runs.spec import DataSection, ModelSection, RunSpec
 from core.session import Session
 
@@ -48,7 +48,11 @@ def base_spec(session: Session, preset: str, dataset: DataSet | None = None) -> 
     """`preset_spec` with the session's prompt settings, and the error of the first that cannot be read. dataset: the
     open one: if the user chose its columns, the run takes the same."""
     spec, trouble = preset_spec(session, preset), None
-    if dataset is not None and dataset.source == session.data and (columns := section_of(dataset).columns) is not None:
+    if (
+        dataset is not None
+        and dataset.source == session.data
+        and (columns := data_section(dataset).columns) is not None
+    ):
         spec = msgspec.structs.replace(spec, data=msgspec.structs.replace(spec.data, columns=columns))
     for key, text in prompt_settings(session).items():
         try:
@@ -64,7 +68,7 @@ def session_spec(session: Session, dataset: DataSet | None = None) -> tuple[RunS
     spec, trouble = base_spec(session, preset_of(session), dataset)
     for key, value in session.train.items():
         try:
-            spec = with_texts(spec, {key: str(value)})
+            spec = with_setting_texts(spec, {key: str(value)})
         except RunError as error:
             trouble = trouble or error
     return spec, trouble
@@ -72,12 +76,12 @@ def session_spec(session: Session, dataset: DataSet | None = None) -> tuple[RunS
 
 def prompt_settings(session: Session) -> dict[str, str]:
     """The prompt settings of the session, as `core.runs.prompt_texts` reads them."""
-    return {key: str(session.train[key]) for key in KEYS if key in session.train}
+    return {key: str(session.train[key]) for key in PROMPT_KEYS if key in session.train}
 
 
 def with_settings(session: Session, texts: Mapping[str, str]) -> dict[str, str | int | float | bool]:
     """The session's settings of a run, with `texts` over them. A chosen mixture replaces a share typed before."""
-    kept = {key: value for key, value in session.train.items() if not (key == SHARE and MIXTURE in texts)}
+    kept = {key: value for key, value in session.train.items() if not (key == VANILLA_SHARE and MIXTURE_KEY in texts)}
     return {"preset": preset_of(session), **kept, **texts}
 
 

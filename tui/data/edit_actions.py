@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from core.base.errors import DataError, SuironError
 from core.base.row import Row
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from tui.actions import key_of
-from tui.common.readable_error import readable
+from tui.common.readable_error import readable_error
 from tui.data.edit_session import EditResult
 from tui.data.room_interface import DataRoom
 from tui.data.widgets.rows_view import NO_ROW_WORDS
 
 if TYPE_CHECKING:
-    from core.quality.report import Group
-    from tui.data.dialogs.bulk import Bulk
+    from core.quality.report import FindingGroup
+    from tui.data.dialogs.bulk import BulkChange
 
 
 class EditActions:
@@ -35,7 +35,7 @@ class EditActions:
         try:
             result = await edit
         except Exception as error:  # an edit must not end the app, whatever it met
-            self._room.complain(readable(error, dataset.name if dataset is not None else ""))
+            self._room.complain(readable_error(error, dataset.name if dataset is not None else ""))
             return
         await self._show_result(result)
 
@@ -138,7 +138,7 @@ class EditActions:
 
     async def _add(self, edit: Awaitable[EditResult]) -> EditResult:
         result = await edit
-        if self._room.filters == Filters():
+        if self._room.filters == RowFilters():
             return result
         return result._replace(words=f"{result.words} It is shown only if the filters let it pass.")
 
@@ -195,14 +195,14 @@ class EditActions:
             dialog = BulkDialog(len(selection), len(dataset), room.queries.value_counts)
             room.app.push_screen(dialog, self._take_change)
 
-    def _take_change(self, bulk: Bulk | None) -> None:
+    def _take_change(self, bulk: BulkChange | None) -> None:
         room = self._room
         if bulk is not None and room.queries.selection is not None:
             room.say("Changing the rows …")
             change = room.edit_session.change_rows(bulk, room.queries.selection.indices)
             room.run_edit(self.perform(change))
 
-    def fix_rows(self, group: Group) -> None:
+    def fix_rows(self, group: FindingGroup) -> None:
         """Apply the safe fix of what the doctor found."""
         room = self._room
         room.say("Fixing the rows …")

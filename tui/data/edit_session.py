@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from core.data.dataset import DataSet
-    from core.data.editing.drafts import Draft
-    from core.data.editing.editor import Editor, Step
-    from core.quality.report import Group
-    from tui.data.dialogs.bulk import Bulk
+    from core.data.editing.editor import EditStep, RowEditor
+    from core.data.editing.field_drafts import FieldDraft
+    from core.quality.report import FindingGroup
+    from tui.data.dialogs.bulk import BulkChange
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class EditSession:
 
     def __init__(self, port: EditPort) -> None:
         self._port = port
-        self._editor: Editor | None = None
+        self._editor: RowEditor | None = None
         self._lock = asyncio.Lock()
 
     @property
@@ -78,7 +78,7 @@ class EditSession:
             if editor is not None:
                 await asyncio.to_thread(editor.close)
 
-    async def make_edit(self, edit: Callable[[Editor], T]) -> T:
+    async def make_edit(self, edit: Callable[[RowEditor], T]) -> T:
         """Run `edit` in a thread, after the edits before it, and show the data set it leaves."""
         async with self._lock:
             dataset = self._port.dataset
@@ -104,7 +104,7 @@ class EditSession:
             self._port.show_edited(self._editor.dataset)
             return result
 
-    async def _open_journal(self, dataset: DataSet) -> Editor:
+    async def _open_journal(self, dataset: DataSet) -> RowEditor:
         from core.data.editing.editor import open_editor
 
         editor = await asyncio.to_thread(open_editor, dataset)
@@ -114,13 +114,13 @@ class EditSession:
 
     # -- one row --
 
-    def draft_of(self, index: int, field: str, text: str) -> Draft:
+    def draft_of(self, index: int, field: str, text: str) -> FieldDraft:
         """Keeps what is being typed into a field if the app ends. text: the field as it is now."""
-        from core.data.editing.drafts import Draft
+        from core.data.editing.field_drafts import FieldDraft
 
         dataset = self._port.dataset
         source = f"{dataset.source}\0{dataset.split}" if dataset is not None else ""
-        return Draft(source, f"{index}\0{field}", text)
+        return FieldDraft(source, f"{index}\0{field}", text)
 
     async def change_field(self, index: int, field: str, text: str) -> EditResult:
         """Replace one field of the row `index`."""
@@ -143,18 +143,18 @@ class EditSession:
 
     # -- many rows --
 
-    async def change_rows(self, bulk: Bulk, indices: np.ndarray[Any, np.dtype[np.int64]]) -> EditResult:
+    async def change_rows(self, bulk: BulkChange, indices: np.ndarray[Any, np.dtype[np.int64]]) -> EditResult:
         """Apply one change to all the rows `indices`, as one edit."""
         words = await self.make_edit(lambda editor: _change_rows(editor, bulk, indices))
         return EditResult(f"{words}; {_undo_key()} undoes it.")
 
-    async def fix_rows(self, group: Group) -> EditResult:
+    async def fix_rows(self, group: FindingGroup) -> EditResult:
         """Apply the safe fix of one group of findings, as one edit."""
-        from core.quality.fixes import apply, plan
+        from core.quality.fixes import apply_fix, plan_fix
 
-        def fix_group(editor: Editor) -> tuple[int, int]:
-            fix = plan(editor.dataset, group)
-            return apply(editor, fix), fix.left
+        def fix_group(editor: RowEditor) -> tuple[int, int]:
+            fix = plan_fix(editor.dataset, group)
+            return apply_fix(editor, fix), fix.left
 
         fixed, left = await self.make_edit(fix_group)
         rest = f"; {left:,} left to fix by hand" if left else ""
@@ -184,7 +184,7 @@ def _rows(count: int) -> str:
     return f"{count:,} row{'s' if count != 1 else ''}"
 
 
-def _row_of(step: Step) -> int | None:
+def _row_of(step: EditStep) -> int | None:
     return step.index if step.index is not None and step.index >= 0 else None
 
 
@@ -192,7 +192,7 @@ def _added(index: int) -> EditResult:
     return EditResult(f"Row {index:,} added; {_undo_key()} removes it.", index)
 
 
-def _change_rows(editor: Editor, bulk: Bulk, indices: np.ndarray[Any, np.dtype[np.int64]]) -> str:
+def _change_rows(editor: RowEditor, bulk: BulkChange, indices: np.ndarray[Any, np.dtype[np.int64]]) -> str:
     """Apply the change; what was done, in words."""
     rows = _rows(len(indices))
     if bulk.kind == "drop":

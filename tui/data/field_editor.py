@@ -21,12 +21,12 @@ from textual.widgets import Static, TextArea
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
-from tui.actions import bindings, key_hints, key_of
+from tui.actions import key_bindings, key_hints, key_of
 from tui.common.safe_editing import EditableText
 from tui.data.widgets.field_area import FieldArea
 
 if TYPE_CHECKING:
-    from core.data.editing.drafts import Draft
+    from core.data.editing.field_drafts import FieldDraft
 
 KeepText = Callable[[str], Awaitable[SuironError | None]]
 """Keeps the text; returns the reason where it could not."""
@@ -38,7 +38,7 @@ COUNT_AFTER = 0.3  # seconds between two counts while the user types
 class WritingScreen(ModalScreen[bool]):
     """What the editor and the form of a new row share. Returns True where something was kept."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("editor")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("editor")
     DEFAULT_CSS = """
     WritingScreen {
         background: $background;
@@ -96,7 +96,7 @@ class WritingScreen(ModalScreen[bool]):
 class FieldEditor(WritingScreen):
     """The editor of one field."""
 
-    def __init__(self, title: str, text: str, keep: KeepText, draft: Draft | None = None) -> None:
+    def __init__(self, title: str, text: str, keep: KeepText, draft: FieldDraft | None = None) -> None:
         """title: the row and the field; text: as in the row, foreign; draft: keeps the text when the app ends, and may
         hold one from the last time."""
         super().__init__()

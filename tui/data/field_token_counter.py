@@ -26,11 +26,11 @@ class FieldTokenCounter:
         used here."""
         with self._lock:
             if model != self._model or self._tokenizer is None:
-                from core.quality.tokens import load
+                from core.quality.model_tokenizer import load_model_tokenizer
 
                 self._model = model
                 try:
-                    self._tokenizer = load(model)[0]
+                    self._tokenizer = load_model_tokenizer(model)[0]
                 except SuironError:
                     self._tokenizer = None  # the model dialog says what is wrong with it
             tokenizer = self._tokenizer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from core.base.safe_text import safe_line
 
 if TYPE_CHECKING:
-    from core.quality.report import Group
+    from core.quality.report import FindingGroup
 
 
 class Finding(NamedTuple):
@@ -26,14 +26,14 @@ class FindingsWalk:
     """Goes round through the rows of one group of findings."""
 
     def __init__(self) -> None:
-        self._group: Group | None = None
+        self._group: FindingGroup | None = None
 
     @property
     def kind(self) -> str:
         """The kind of the group; empty before one is chosen."""
         return self._group.kind if self._group is not None else ""
 
-    def choose_group(self, group: Group | None) -> None:
+    def choose_group(self, group: FindingGroup | None) -> None:
         """The group to walk through; None for none."""
         self._group = group
 

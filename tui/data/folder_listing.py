@@ -19,37 +19,37 @@ from core.data.formats.table import format_of_file
 from core.data.locate.shards import group_by_split, in_natural_order
 from core.data.locate.source_files import SIDECAR_SUFFIX
 
-MATCHES = 200  # files of a glob that are listed
-MANY = 5000  # entries above which a folder is read without sizes, natural order and splits: within a second
-FOLDER = -1  # in place of a size
-UNKNOWN = -2
-SAVED = "a saved data set"
+MOST_MATCHES = 200  # files of a glob that are listed
+LARGE_FOLDER = 5000  # entries above which a folder is read without sizes, natural order and splits: within a second
+FOLDER_SIZE = -1  # in place of a size
+UNKNOWN_SIZE = -2
+SAVED_DATA_SET = "a saved data set"
 _METADATA = frozenset({"dataset_dict.json", "dataset_info.json", "state.json"})  # written by datasets; no rows
 
 
 @dataclass(frozen=True)
-class Entry:
+class FolderEntry:
     """A folder, or a file that can be opened."""
 
     name: str
     """Without its folder."""
-    size: int = FOLDER
+    size: int = FOLDER_SIZE
     """Bytes; FOLDER for a folder, UNKNOWN where the folder is large."""
     when: float = 0.0
     """The last change, seconds since 1970; 0 where it is not known."""
 
     @property
     def is_folder(self) -> bool:
-        return self.size == FOLDER
+        return self.size == FOLDER_SIZE
 
 
 @dataclass(frozen=True)
-class Listing:
+class FolderListing:
     """A folder as it was read."""
 
     path: str
     """The folder, absolute."""
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[FolderEntry, ...] = ()
     """Folders, then files that can be opened, each sorted."""
     whole: str = ""
     """What the folder is as one data set, in words; empty where it is none."""
@@ -62,12 +62,12 @@ class Listing:
     lowered: tuple[str, ...] = field(default=(), repr=False)
     """The names of the entries without case, for `matching`."""
 
-    def matching(self, text: str, hidden: bool = False) -> list[Entry]:
+    def matching(self, text: str, hidden: bool = False) -> list[FolderEntry]:
         """Entries whose name begins with `text`, in any case, then those that contain it. hidden: also names that begin
         with a dot, which `text` finds only if it begins with one."""
         wanted = text.casefold()
-        beginning: list[Entry] = []
-        containing: list[Entry] = []
+        beginning: list[FolderEntry] = []
+        containing: list[FolderEntry] = []
         for entry, name in zip(self.entries, self.lowered, strict=True):
             if name.startswith(".") and not (hidden or text.startswith(".")):
                 continue
@@ -78,7 +78,7 @@ class Listing:
         return beginning + containing
 
 
-def openable(name: str) -> bool:
+def is_openable(name: str) -> bool:
     """Whether a file of this name is of a kind that can be opened."""
     return format_of_file(name) is not None
 
@@ -91,7 +91,7 @@ def split_path(text: str) -> tuple[str, str]:
     return head + slash, tail
 
 
-def absolute(head: str, here: str) -> str:
+def absolute_folder(head: str, here: str) -> str:
     """The absolute path of the folder `head`, relative to the folder `here`."""
     return os.path.normpath(absolute_path(head, here))
 
@@ -103,8 +103,8 @@ def short(path: str) -> str:
 
 
 def read_folder(
-    path: str, is_cancelled: Callable[[], bool] = lambda: False, keep: Callable[[str], bool] = openable
-) -> Listing:
+    path: str, is_cancelled: Callable[[], bool] = lambda: False, keep: Callable[[str], bool] = is_openable
+) -> FolderListing:
     """Read the folder `path`. keep: which files are listed, by name.
 
     A folder that cannot be read gives a listing with `trouble`. Raises InterruptedError where it is cancelled.
@@ -127,23 +127,23 @@ def read_folder(
     except InterruptedError:
         raise
     except OSError as error:
-        return Listing(path, trouble=_trouble(error))
-    if len(kept) + len(folders) > MANY:
-        files = [Entry(entry.name, UNKNOWN) for entry in kept]
+        return FolderListing(path, trouble=_trouble(error))
+    if len(kept) + len(folders) > LARGE_FOLDER:
+        files = [FolderEntry(entry.name, UNKNOWN_SIZE) for entry in kept]
         folders.sort(key=str.casefold)
         files.sort(key=lambda entry: entry.name.casefold())
     else:
         files = [file for entry in kept for file in _file_entry(entry)]
-        folders.sort(key=natural)
-        files.sort(key=lambda entry: natural(entry.name))
+        folders.sort(key=natural_key)
+        files.sort(key=lambda entry: natural_key(entry.name))
     whole, splits = _whole(path, folders, [entry.name for entry in files])
-    if whole == SAVED:
+    if whole == SAVED_DATA_SET:
         files = [entry for entry in files if entry.name not in _METADATA]
-    entries = (*(Entry(name) for name in folders), *files)
-    return Listing(path, entries, whole, splits, left_out, "", tuple(entry.name.casefold() for entry in entries))
+    entries = (*(FolderEntry(name) for name in folders), *files)
+    return FolderListing(path, entries, whole, splits, left_out, "", tuple(entry.name.casefold() for entry in entries))
 
 
-def natural(name: str) -> list[tuple[int, str]]:
+def natural_key(name: str) -> list[tuple[int, str]]:
     """A sort key that puts `part-9` before `part-10`."""
     return [
         (int(part), "") if part.isdecimal() and part.isascii() else (-1, part)
@@ -159,14 +159,14 @@ def glob_matches(pattern: str, is_cancelled: Callable[[], bool] = lambda: False)
     for path in glob.iglob(os.path.expanduser(pattern), recursive=True):
         if is_cancelled():
             raise InterruptedError("another pattern was typed")
-        if openable(path):
-            if len(found) == MATCHES:
-                return sorted(found, key=natural), True
+        if is_openable(path):
+            if len(found) == MOST_MATCHES:
+                return sorted(found, key=natural_key), True
             found.append(path)
-    return sorted(found, key=natural), False
+    return sorted(found, key=natural_key), False
 
 
-def common_start(names: list[str]) -> str:
+def common_prefix(names: list[str]) -> str:
     """The longest beginning that all names share."""
     if not names:
         return ""
@@ -184,12 +184,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False  # a link in a circle
 
 
-def _file_entry(entry: os.DirEntry[str]) -> Iterator[Entry]:
+def _file_entry(entry: os.DirEntry[str]) -> Iterator[FolderEntry]:
     try:
         status = entry.stat()
     except OSError:
         return  # it was removed meanwhile, or is a broken link
-    yield Entry(entry.name, status.st_size, status.st_mtime)
+    yield FolderEntry(entry.name, status.st_size, status.st_mtime)
 
 
 def _trouble(error: OSError) -> str:
@@ -206,14 +206,16 @@ def _whole(path: str, folders: list[str], files: list[str]) -> tuple[str, tuple[
     """What the folder is as one data set, in words, and its splits where there are several: the rules by which
     `core.data.locate.source_files` opens it."""
     if os.path.isfile(os.path.join(path, "dataset_dict.json")):
-        return SAVED, _saved_splits(path)
+        return SAVED_DATA_SET, _saved_splits(path)
     if os.path.isfile(os.path.join(path, "state.json")):
-        return SAVED, ()
+        return SAVED_DATA_SET, ()
     names = [name for name in files if not name.startswith(".")]
     if not names and "data" in folders:
         try:
             names = [
-                name for name in os.listdir(os.path.join(path, "data")) if openable(name) and not name.startswith(".")
+                name
+                for name in os.listdir(os.path.join(path, "data"))
+                if is_openable(name) and not name.startswith(".")
             ]
         except OSError:
             names = []
@@ -221,7 +223,7 @@ def _whole(path: str, folders: list[str], files: list[str]) -> tuple[str, tuple[
             return "a data set as the hub keeps it", ()
     if len(names) < 2:
         return "", ()
-    if len(names) > MANY:
+    if len(names) > LARGE_FOLDER:
         return f"its {len(names):,} files as one data set", ()
     groups = group_by_split(in_natural_order(map(Path, names)), whole=True)
     if any(len({format_of_file(file) for file in files}) > 1 for files in groups.values()):

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from core.base.safe_text import safe_line
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from tui.actions import key_of
 from tui.data.edit_actions import EditActions
 from tui.data.findings_walk import Finding, FindingsWalk
 from tui.data.room_interface import DataRoom
 
 if TYPE_CHECKING:
-    from core.quality.report import Group, Report, Statistics
-    from core.quality.request import What
-    from tui.common.progress_dialog import Done
-    from tui.data.dialogs.doctor import Chosen
+    from core.quality.quality_request import QualityTask
+    from core.quality.report import DataSetStatistics, FindingGroup, QualityReport
+    from tui.data.dialogs.doctor import FindingChoice
+    from tui.data.dialogs.progress_dialog import WorkResult
 
-    Judged = Done[Statistics | Report] | None
+    Judged = WorkResult[DataSetStatistics | QualityReport] | None
 
 
 class QualityActions:
@@ -40,11 +40,11 @@ class QualityActions:
         self._judge("statistics", "Counting the rows", self._take_statistics)
 
     def _take_statistics(self, done: Judged) -> None:
-        from core.quality.report import Statistics
+        from core.quality.report import DataSetStatistics
         from tui.data.dialogs.statistics import StatisticsDialog
         from tui.data.quality_work import training_options
 
-        if done is not None and isinstance(done.value, Statistics):
+        if done is not None and isinstance(done.value, DataSetStatistics):
             # the counts are the same for any maximum length
             limit = training_options(self._room.suiron.session, self._room.dataset).max_length
             self._room.app.push_screen(StatisticsDialog(msgspec.structs.replace(done.value, max_length=limit)))
@@ -53,30 +53,30 @@ class QualityActions:
         self._judge("doctor", "Checking every row", self._take_report)
 
     def _take_report(self, done: Judged) -> None:
-        from core.quality.report import Report
+        from core.quality.report import QualityReport
         from tui.data.dialogs.doctor import DoctorDialog
 
-        if done is not None and isinstance(done.value, Report):
+        if done is not None and isinstance(done.value, QualityReport):
             self._room.app.push_screen(DoctorDialog(done.value, self._walk.kind), self._take_group)
 
-    def _judge(self, what: What, words: str, then: Callable[[Judged], None]) -> None:
+    def _judge(self, what: QualityTask, words: str, then: Callable[[Judged], None]) -> None:
         """Judge the rows as they are now, behind a progress dialog."""
         room = self._room
         dataset = room.dataset
         if not room.check_ready() or dataset is None:
             return
-        from tui.common.progress_dialog import ProgressDialog
+        from tui.data.dialogs.progress_dialog import ProgressDialog
         from tui.data.quality_work import quality_work, training_options
 
         work = quality_work(what, dataset, training_options(room.suiron.session, dataset))
         dialog = ProgressDialog(f"{words} of {safe_line(dataset.name, 60)}", work, where=dataset.name)
         room.app.push_screen(dialog, then)
 
-    def _take_group(self, chosen: Chosen | None) -> None:
+    def _take_group(self, chosen: FindingChoice | None) -> None:
         if chosen is not None:
             self._choose_group(chosen.group, chosen.fix)
 
-    def _choose_group(self, group: Group, fix: bool) -> None:
+    def _choose_group(self, group: FindingGroup, fix: bool) -> None:
         self._walk.choose_group(group)
         if fix:
             self._edits.fix_rows(group)
@@ -98,7 +98,7 @@ class QualityActions:
             return
         room.queries.anchor = finding.row  # also where it is deleted: the next key goes on from there
         room.rows.go_to_field(finding.field)
-        if room.filters != Filters() and selection.position(finding.row) is None:
+        if room.filters != RowFilters() and selection.position(finding.row) is None:
             room.query_view.clear_filters()  # the filters hide the finding
             room.query_view.select(room.filters, finding.row)
             room.say(f"{finding.words} · all rows are shown again")

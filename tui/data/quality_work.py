@@ -7,36 +7,38 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from core.base.child import ChildProgress
     from core.data.dataset import DataSet
-    from core.quality import client
-    from core.quality.report import Report, Statistics
-    from core.quality.request import Options, What
+    from core.quality.quality_request import QualityOptions, QualityTask
+    from core.quality.report import DataSetStatistics, QualityReport
     from core.session import Session
-    from tui.common.progress_dialog import Progress, Work
+    from tui.data.dialogs.progress_dialog import DialogWork, WorkProgress
 
 
-def training_options(session: Session, dataset: DataSet | None) -> Options:
+def training_options(session: Session, dataset: DataSet | None) -> QualityOptions:
     """How the rows would be trained with the settings of the session. Settings that cannot be read are the preset's."""
-    from core.quality.request import Options
+    from core.quality.quality_request import QualityOptions
     from tui.common.run_settings import session_spec
 
-    return Options.of(session_spec(session, dataset)[0])
+    return QualityOptions.of(session_spec(session, dataset)[0])
 
 
-def quality_work(what: What, dataset: DataSet, options: Options) -> Work[Statistics | Report]:
+def quality_work(
+    what: QualityTask, dataset: DataSet, options: QualityOptions
+) -> DialogWork[DataSetStatistics | QualityReport]:
     """The work that judges the rows as they are now, with their edits. It runs in a thread, reports its progress in
     rows, and raises InterruptedError once it is cancelled."""
-    from core.quality import client
+    from core.quality import quality_job
 
-    def judge(progress: Progress, cancelled: Callable[[], bool]) -> Statistics | Report:
-        def report_progress(so_far: client.Progress) -> None:
+    def judge(progress: WorkProgress, cancelled: Callable[[], bool]) -> DataSetStatistics | QualityReport:
+        def report_progress(so_far: ChildProgress) -> None:
             progress(so_far.done, so_far.total)
 
         try:
-            return client.run(
+            return quality_job.run_quality_job(
                 what, dataset.source, dataset.split, options, report_progress, cancelled, dataset.fingerprint
             )
-        except client.Cancelled as error:
+        except quality_job.Cancelled as error:
             raise InterruptedError("cancelled by the user") from error
 
     return judge

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.base.errors import SuironError
 from core.base.row import Row
-from core.data.filters import Filters
-from tui.common.readable_error import readable
+from core.data.filters import RowFilters
+from tui.common.readable_error import readable_error
 from tui.data.row_pages import PAGE, pages_around
 
 if TYPE_CHECKING:
-    from core.data.dataset import DataSet, Selection
+    from core.data.dataset import DataSet, RowSelection
 
 ValueCounts = dict[str, list[tuple[str, int]]]
 """By column: each value with the number of its rows, the most frequent first."""
@@ -36,9 +36,9 @@ class Answer(NamedTuple):
 
     dataset: DataSet
     """The data set that was asked."""
-    filters: Filters
+    filters: RowFilters
     """What was asked."""
-    selection: Selection
+    selection: RowSelection
     """The rows found. `selection.share` says how much of the data set was searched, 0 to 1."""
     cursor: int | None
     """Position in the selection where the cursor goes; None where it stays, since rows were only added at the end."""
@@ -68,7 +68,7 @@ class QueryPort(Protocol):
 
     def show_answer(self, answer: Answer) -> None: ...
 
-    def show_search_progress(self, filters: Filters, share: float) -> None:
+    def show_search_progress(self, filters: RowFilters, share: float) -> None:
         """Nothing was found yet in this share of the rows, 0 to 1."""
 
     def show_value_counts(self) -> None:
@@ -76,7 +76,7 @@ class QueryPort(Protocol):
 
     def show_page(self, page: int, rows: list[Row]) -> None: ...
 
-    def show_refused_query(self, filters: Filters, error: SuironError) -> None: ...
+    def show_refused_query(self, filters: RowFilters, error: SuironError) -> None: ...
 
     def show_read_error(self, error: SuironError) -> None:
         """A page of rows that were shown cannot be read any more."""
@@ -86,7 +86,7 @@ class _Query(NamedTuple):
     """One query, as it is carried into its thread."""
 
     dataset: DataSet
-    filters: Filters
+    filters: RowFilters
     anchor: int
     """Index of the row that the cursor goes to; TOP for the first row."""
     fallback: int
@@ -107,16 +107,16 @@ class QueryRunner:
         """The data set that queries go to."""
         self.shown_dataset: DataSet | None = None
         """The data set whose rows are on the screen: after an edit, for a moment, not yet `dataset`."""
-        self.filters = Filters()
+        self.filters = RowFilters()
         """The last query."""
         self.anchor = 0
         """Index of the row the user was last on. Filters that drop the row do not forget it."""
-        self.selection: Selection | None = None
+        self.selection: RowSelection | None = None
         """The last answer, perhaps a partial one."""
         self.value_counts: ValueCounts = {}
         """Values of syslang and sysflag over all rows, whatever the filters."""
         self._counted_dataset: DataSet | None = None  # that `value_counts` are of
-        self._answered: Filters | None = None  # the last query, once it is answered in full
+        self._answered: RowFilters | None = None  # the last query, once it is answered in full
         self._caught_up = asyncio.Event()  # set when a query has been answered in full, or refused
         self._is_fetching = False
 
@@ -132,7 +132,7 @@ class QueryRunner:
 
     # -- the data set --
 
-    def open_dataset(self, dataset: DataSet, filters: Filters, row: int) -> bool:
+    def open_dataset(self, dataset: DataSet, filters: RowFilters, row: int) -> bool:
         """Ask this data set from now on. row: index of the row to begin on.
 
         True where it completes the source whose first rows are shown: the rows, the cursor and the anchor then stay.
@@ -145,7 +145,7 @@ class QueryRunner:
         if not completes:
             self.anchor = row
             self.selection = None
-        self._answered = Filters() if completes and filters == Filters() else None
+        self._answered = RowFilters() if completes and filters == RowFilters() else None
         return completes
 
     def replace_dataset(self, dataset: DataSet) -> None:
@@ -162,7 +162,7 @@ class QueryRunner:
 
     # -- queries --
 
-    def ask(self, filters: Filters, anchor: int | None = None, to_end: bool = False) -> None:
+    def ask(self, filters: RowFilters, anchor: int | None = None, to_end: bool = False) -> None:
         """Ask for the rows that pass. anchor: index of the row the cursor goes to; the one the user was last on where
         None. to_end: the cursor goes to the last row instead."""
         dataset = self.dataset
@@ -175,7 +175,7 @@ class QueryRunner:
             dataset.interrupt()
             self._start(dataset, filters, to_end)
         elif self.shown_dataset is not dataset:  # also where its exact length has come since
-            self._start(dataset, Filters(), to_end)
+            self._start(dataset, RowFilters(), to_end)
 
     async def ask_again(self, anchor: int | None = None) -> None:
         """Ask the last query once more and wait for the answer, at most `PATIENCE` seconds."""
@@ -186,7 +186,7 @@ class QueryRunner:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._caught_up.wait(), PATIENCE)
 
-    def _start(self, dataset: DataSet, filters: Filters, to_end: bool) -> None:
+    def _start(self, dataset: DataSet, filters: RowFilters, to_end: bool) -> None:
         # The same query again, as after an edit: its rows stay on the screen until the new ones are all known, and
         # where the row under the cursor is gone, the cursor keeps its position.
         is_repeat = filters == self._answered
@@ -207,10 +207,10 @@ class QueryRunner:
             if dataset.ready and self._counted_dataset is not dataset and not is_cancelled():
                 self._threads.call_in_app(self._take_value_counts, dataset, dataset.facets())
         except Exception as error:  # whatever a source does to its reader, it is shown, and the app stays
-            from core.data.search.row_query import Interrupted
+            from core.data.search.running_queries import QueryInterrupted
 
-            if not is_cancelled() and not isinstance(error, Interrupted):
-                self._threads.call_in_app(self._take_refusal, query, readable(error, query.dataset.name))
+            if not is_cancelled() and not isinstance(error, QueryInterrupted):
+                self._threads.call_in_app(self._take_refusal, query, readable_error(error, query.dataset.name))
 
     def _search(self, query: _Query, is_cancelled: IsCancelled) -> None:
         is_shown = has_cursor = False
@@ -275,7 +275,7 @@ class QueryRunner:
             fetch = partial(self._fetch_in_thread, self.selection, missing[0])
             self._threads.run_in_thread("pages", fetch, exclusive=False)
 
-    def _fetch_in_thread(self, selection: Selection, page: int, is_cancelled: IsCancelled) -> None:
+    def _fetch_in_thread(self, selection: RowSelection, page: int, is_cancelled: IsCancelled) -> None:
         try:
             rows = selection.page(page * PAGE, PAGE)
         except Exception as error:  # the source may have gone; it is shown, and the app stays
@@ -283,16 +283,16 @@ class QueryRunner:
         else:
             self._threads.call_in_app(self._take_page, selection, page, rows)
 
-    def _take_page(self, selection: Selection, page: int, rows: list[Row]) -> None:
+    def _take_page(self, selection: RowSelection, page: int, rows: list[Row]) -> None:
         self._is_fetching = False
         if selection is self.selection:
             self._port.show_page(page, rows)
         self.fetch_pages()
 
-    def _take_read_error(self, selection: Selection, error: Exception) -> None:
+    def _take_read_error(self, selection: RowSelection, error: Exception) -> None:
         self._is_fetching = False
         if selection is self.selection and self.dataset is not None:
-            self._port.show_read_error(readable(error, self.dataset.name))
+            self._port.show_read_error(readable_error(error, self.dataset.name))
 
     # -- the position of a row --
 
@@ -303,7 +303,7 @@ class QueryRunner:
             self._threads.run_in_thread("go to", partial(self._find_in_thread, self.selection, index, then))
 
     def _find_in_thread(
-        self, selection: Selection, index: int, then: Callable[[int | None], None], is_cancelled: IsCancelled
+        self, selection: RowSelection, index: int, then: Callable[[int | None], None], is_cancelled: IsCancelled
     ) -> None:
         position = selection.position(index)
 
@@ -314,13 +314,13 @@ class QueryRunner:
         self._threads.call_in_app(tell)
 
 
-def _selections(query: _Query) -> Iterable[Selection]:
+def _selections(query: _Query) -> Iterable[RowSelection]:
     if query.is_whole:
         return [query.dataset.select(query.filters)]
     return query.dataset.search(query.filters)
 
 
-def _cursor_position(query: _Query, selection: Selection) -> int | None:
+def _cursor_position(query: _Query, selection: RowSelection) -> int | None:
     """Position where the query wants the cursor, None where the row is not in the selection."""
     if not len(selection) or query.anchor == TOP:
         return None

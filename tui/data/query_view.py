@@ -13,9 +13,9 @@ from textual.widgets import Static
 from core.base.errors import DataError, SuironError
 from core.base.row import Row
 from core.base.safe_text import safe_line
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from tui.actions import key_of
-from tui.common.app_interface import House
+from tui.common.app_interface import AppInterface
 from tui.common.key_bar import KeyBar
 from tui.data.query_runner import TOP, Answer, AppThreads, QueryRunner
 from tui.data.status_words import row_count_words, waiting_words
@@ -45,10 +45,10 @@ class QueryRoom(AppThreads, Protocol):
     """The line above the table."""
 
     @property
-    def suiron(self) -> House: ...
+    def suiron(self) -> AppInterface: ...
 
     @property
-    def filters(self) -> Filters:
+    def filters(self) -> RowFilters:
         """The query in force."""
 
     def query_one(self, selector: type[W], /) -> W: ...
@@ -71,7 +71,7 @@ class QueryView:
 
     # -- queries --
 
-    def select(self, filters: Filters, anchor: int | None = None) -> None:
+    def select(self, filters: RowFilters, anchor: int | None = None) -> None:
         """Show the rows that pass. anchor: index of the row the cursor goes to; None for the one it was last on."""
         dataset = self.queries.dataset
         if dataset is None:
@@ -92,15 +92,15 @@ class QueryView:
         self._room.search_bar.close()
         self._room.condition_bar.close()
         self._room.condition_bar.forget_accepted()
-        self.select(Filters())
+        self.select(RowFilters())
 
-    def _remember(self, filters: Filters, anchor: int | None) -> None:
+    def _remember(self, filters: RowFilters, anchor: int | None) -> None:
         self._room.suiron.remember(filters=filters)
         if anchor is not None and anchor != TOP:
             self._room.suiron.remember(row=anchor)
         self.show_query(filters)
 
-    def show_query(self, filters: Filters) -> None:
+    def show_query(self, filters: RowFilters) -> None:
         """The query in force is this one now."""
         self._room.search_bar.set_search(filters.text, filters.columns)
         self._room.condition_bar.set_condition(filters.where)
@@ -114,7 +114,7 @@ class QueryView:
         if position is not None:
             room.rows.table.move_to(position)
             room.say(words)
-        elif room.filters == Filters():
+        elif room.filters == RowFilters():
             room.say(f"There is no row {index:,}: it could not be read, or was deleted.")
         else:
             room.say(f"Row {index:,} is not among the rows shown; {key_of('data.show_all_rows')} shows all.")
@@ -161,7 +161,7 @@ class QueryView:
             way_out = Content.styled(f"{key_of('data.open_source')} opens another source.", "$text-muted")
             rows.show_notice(Content("This source has no rows. ") + way_out)
 
-    def show_search_progress(self, filters: Filters, share: float) -> None:
+    def show_search_progress(self, filters: RowFilters, share: float) -> None:
         dataset = self.queries.dataset
         if dataset is not None:
             words = row_count_words(len(dataset), 0, share, filters, {})
@@ -170,7 +170,7 @@ class QueryView:
     def show_value_counts(self) -> None:
         self._show_status()
 
-    def show_refused_query(self, filters: Filters, error: SuironError) -> None:
+    def show_refused_query(self, filters: RowFilters, error: SuironError) -> None:
         bar = self._room.condition_bar
         if not filters.where or filters.where == bar.accepted or not isinstance(error, DataError):
             self.show_read_error(error)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from core.base.row import Row
 
 if TYPE_CHECKING:
-    from core.data.dataset import Selection
+    from core.data.dataset import RowSelection
 
 PAGE = 200  # rows
 
 
-def pages_around(selection: Selection, cursor: int) -> dict[int, list[Row]]:
+def pages_around(selection: RowSelection, cursor: int) -> dict[int, list[Row]]:
     """Rows by page number: the page of the position `cursor`, first, and the nearer of its neighbours, which may be in
     sight too."""
     page = cursor // PAGE

@@ -23,8 +23,8 @@ from textual.worker import get_current_worker
 from core.base.errors import SuironError
 from core.base.row import COLUMNS
 from core.base.safe_text import safe_line
-from core.data.filters import Filters
-from tui.actions import Scope, bindings, key_of
+from core.data.filters import RowFilters
+from tui.actions import Scope, key_bindings, key_of
 from tui.common.room import Room
 from tui.data.edit_actions import EditActions
 from tui.data.edit_session import EditSession
@@ -52,7 +52,7 @@ class DataScreen(Room):
     """Every key of the room is in `tui.actions`; its action here passes it on."""
 
     SCOPE: ClassVar[Scope] = "data"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("data")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("data")
     CSS_PATH = "screen.tcss"
     AUTO_FOCUS = ""  # Textual's own choice would be the search field, which is focusable even while it is hidden
 
@@ -107,7 +107,7 @@ class DataScreen(Room):
         return self.queries.dataset
 
     @property
-    def filters(self) -> Filters:
+    def filters(self) -> RowFilters:
         return self.suiron.session.filters
 
     def say(self, words: str) -> None:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
-from tui.common.readable_error import readable
+from tui.common.readable_error import readable_error
 from tui.data.query_runner import IsCancelled
 from tui.data.room_interface import DataRoom
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
-    from core.data.export import Saved
-    from core.data.importing.column_choice import Choice
-    from tui.common.progress_dialog import Done, Progress
+    from core.data.export import SavedRows
+    from core.data.importing.column_choice import ColumnChoice
     from tui.data.dialogs.columns import ColumnsChoice
-    from tui.data.dialogs.save_as import SaveAs
+    from tui.data.dialogs.progress_dialog import WorkProgress, WorkResult
+    from tui.data.dialogs.save_as import SaveTarget
 
 
 class SourceActions:
@@ -89,32 +89,32 @@ class SourceActions:
         self._room.run_in_thread("columns", partial(self._read_columns, source, split))
 
     def _read_columns(self, source: str, split: str, is_cancelled: IsCancelled) -> None:
-        from core.data.importing.column_choice import choose
+        from core.data.importing.column_choice import read_column_choice
 
         try:
-            choice = choose(source, split)
+            choice = read_column_choice(source, split)
         except Exception as error:  # whatever the source does to its reader, it is shown, and the app stays
-            self._room.call_in_app(self._room.complain, readable(error, source))
+            self._room.call_in_app(self._room.complain, readable_error(error, source))
         else:
             self._room.call_in_app(self._ask_columns, source, split, choice)
 
-    def _ask_columns(self, source: str, split: str, choice: Choice) -> None:
-        from core.data.sidecar import sidecar
+    def _ask_columns(self, source: str, split: str, choice: ColumnChoice) -> None:
+        from core.data.sidecar import sidecar_of
         from tui.data.dialogs.columns import ColumnsDialog
 
         if not self._room.is_current:
             return  # the user went on to something else
         dialog = ColumnsDialog(
-            choice.found.name,
+            choice.files.name,
             choice.mapping,
             choice.names,
             choice.rows,
-            str(sidecar(choice.found).mapping),
+            str(sidecar_of(choice.files).mapping),
             lambda column, names, rows: choice.candidates(column),
         )
         self._room.app.push_screen(dialog, partial(self._take_columns, source, split, choice))
 
-    def _take_columns(self, source: str, split: str, choice: Choice, chosen: ColumnsChoice | None) -> None:
+    def _take_columns(self, source: str, split: str, choice: ColumnChoice, chosen: ColumnsChoice | None) -> None:
         if chosen is None:
             return
         if chosen.keep:
@@ -134,26 +134,26 @@ class SourceActions:
         selection, dataset = room.queries.selection, room.dataset
         if not room.check_ready() or selection is None or dataset is None:
             return
-        paths = [str(path) for path in dataset.origin.found.paths] if dataset.origin is not None else []
+        paths = [str(path) for path in dataset.origin.files.paths] if dataset.origin is not None else []
         shown = len(selection) if room.queries.share >= 1 else len(dataset)
         room.app.push_screen(SaveDialog(_suggested_path(dataset), len(dataset), shown, paths), self._take_path)
 
-    def _take_path(self, choice: SaveAs | None) -> None:
+    def _take_path(self, choice: SaveTarget | None) -> None:
         dataset, selection = self._room.dataset, self._room.queries.selection
         if choice is None or dataset is None:
             return
-        from core.data.export import save
-        from tui.common.progress_dialog import ProgressDialog
+        from core.data.export import save_rows
+        from tui.data.dialogs.progress_dialog import ProgressDialog
 
         path = Path(choice.path)
 
-        def save_rows(progress: Progress, cancelled: Callable[[], bool]) -> Saved:
-            return save(dataset, path, None if choice.whole else selection, progress)
+        def save_in_thread(progress: WorkProgress, cancelled: Callable[[], bool]) -> SavedRows:
+            return save_rows(dataset, path, None if choice.whole else selection, progress)
 
-        dialog = ProgressDialog(f"Saving {safe_line(path.name, 60)}", save_rows, where=str(path))
+        dialog = ProgressDialog(f"Saving {safe_line(path.name, 60)}", save_in_thread, where=str(path))
         self._room.app.push_screen(dialog, partial(self._tell_saved, path))
 
-    def _tell_saved(self, path: Path, done: Done[Saved] | None) -> None:
+    def _tell_saved(self, path: Path, done: WorkResult[SavedRows] | None) -> None:
         room = self._room
         if done is None:
             room.say("Not saved.")
@@ -165,7 +165,7 @@ class SourceActions:
 
 def _suggested_path(dataset: DataSet) -> str:
     """A new file beside the source where that is on this disk, in the current folder otherwise."""
-    root = dataset.origin.found.root if dataset.origin is not None else None
+    root = dataset.origin.files.root if dataset.origin is not None else None
     folder = root.absolute().parent if root is not None else Path(os.getcwd())
     name = (root.name if root is not None else dataset.name.replace("/", "-")).split(".")[0] or "data"
     return str(folder / f"{name}-edited.jsonl")

@@ -18,10 +18,10 @@ def source_change_words(dataset: DataSet) -> str:
     origin = dataset.origin
     if origin is None or not origin.key:
         return ""
-    from core.data.source_version import key
+    from core.data.source_version import source_key
 
     try:
-        now = key(origin.found.paths, origin.found.format, origin.mapping)
+        now = source_key(origin.files.paths, origin.files.format, origin.mapping)
     except OSError as error:
         is_missing = isinstance(error, FileNotFoundError)
         name = safe_line(PurePath(str(error.filename or dataset.name)).name, 60)

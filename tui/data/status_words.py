@@ -11,7 +11,7 @@ from textual.content import Content
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from tui.actions import key_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 VALUES_SHOWN = 4  # of a column, in the line above the table
 
 
-def row_count_words(total: int, shown: int, share: float, filters: Filters, counts: ValueCounts) -> Content:
+def row_count_words(total: int, shown: int, share: float, filters: RowFilters, counts: ValueCounts) -> Content:
     """One line: all rows, the rows shown, and for each filter its value, or the values it could have. share: of the
     rows searched so far, 0 to 1."""
     parts = [Content(f" {total:,} rows")]
@@ -37,7 +37,7 @@ def row_count_words(total: int, shown: int, share: float, filters: Filters, coun
         if values and not getattr(filters, column):
             words = f" · {key} {_value_words(values)}"
             parts.append(Content.styled(words, "$text-muted"))
-    if filters != Filters():
+    if filters != RowFilters():
         parts.append(Content.styled(f" · {key_of('data.show_all_rows')} shows all", "$text-muted"))
     return Content("").join(parts)
 
@@ -47,7 +47,7 @@ def _value_words(values: Sequence[tuple[str, int]]) -> str:
     return some + (", …" if len(values) > VALUES_SHOWN else "")
 
 
-def waiting_words(total: int, counted: bool, filters: Filters, imported: float | None) -> Content:
+def waiting_words(total: int, counted: bool, filters: RowFilters, imported: float | None) -> Content:
     """The same line while the source is imported: paging works, queries wait. imported: share of the source, 0 to 1;
     None where it is not known."""
     share = f" {imported:.0%}" if imported is not None else ""
@@ -66,7 +66,7 @@ def waiting_words(total: int, counted: bool, filters: Filters, imported: float |
     return Content("").join(parts)
 
 
-def _waiting(filters: Filters) -> list[str]:
+def _waiting(filters: RowFilters) -> list[str]:
     """What of the query waits for the import."""
     waiting = []
     if filters.text:
@@ -78,11 +78,11 @@ def _waiting(filters: Filters) -> list[str]:
     return waiting
 
 
-def _narrows(filters: Filters) -> bool:
+def _narrows(filters: RowFilters) -> bool:
     return bool(filters.text or filters.where or filters.syslang or filters.sysflag)
 
 
-def _filter_words(filters: Filters) -> list[str]:
+def _filter_words(filters: RowFilters) -> list[str]:
     """Each filter that is on, in a few words."""
     words = []
     if filters.text:

@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Static
 
-from tui.actions import ACTIONS, SECTIONS, Scope, bindings, key_of, key_words
+from tui.actions import ACTIONS, SECTIONS, Scope, key_bindings, key_of, key_words
 from tui.common.dialog import Dialog
 
 BOX = 100  # cells of the dialog at most, and what its frame, padding and scrollbar take of them
@@ -24,7 +24,7 @@ class HelpDialog(Dialog[None]):
 
     TITLE_WORDS = "Keys"
     SCOPE: ClassVar[Scope] = "help"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("help", "app.help")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("help", "app.help")
 
     def __init__(self, scope: Scope) -> None:
         super().__init__()

@@ -17,9 +17,9 @@ from textual.worker import get_current_worker
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
-from tui.actions import bindings, key_hints
+from tui.actions import key_bindings, key_hints
 from tui.common.dialog import Dialog
-from tui.common.readable_error import readable
+from tui.common.readable_error import readable_error
 
 RUNS_LISTED = 50
 
@@ -41,7 +41,7 @@ class ModelDialog(Dialog[tuple[str, str]]):
 
     AUTO_FOCUS = "Input"
     TITLE_WORDS = "Model"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("model")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("model")
     DEFAULT_CSS = """
     ModelDialog OptionList {
         height: auto; max-height: 12; border: none; background: $surface; padding: 0; scrollbar-size-vertical: 1;
@@ -73,7 +73,7 @@ class ModelDialog(Dialog[tuple[str, str]]):
         try:
             choices = known_choices(self._model)
         except (OSError, SuironError) as error:
-            self.app.call_from_thread(self._show_trouble, readable(error, self._model))
+            self.app.call_from_thread(self._show_trouble, readable_error(error, self._model))
         else:
             self.app.call_from_thread(self._show, choices)
 
@@ -129,7 +129,7 @@ class ModelDialog(Dialog[tuple[str, str]]):
             resolve_model(model)
         except Exception as error:  # whatever the reader raises is shown, and the app goes on
             if not worker.is_cancelled:
-                self.app.call_from_thread(self._show_trouble, readable(error, model))
+                self.app.call_from_thread(self._show_trouble, readable_error(error, model))
         else:
             if not worker.is_cancelled:
                 self.app.call_from_thread(self.dismiss, (model, adapter))

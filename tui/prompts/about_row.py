@@ -10,7 +10,7 @@ from core.base.safe_text import safe_line
 from core.examples.preview import Preview
 from core.runs.prompt_texts import loss_text
 from core.tokens.loss_mask import SectionWeights
-from core.tokens.segments import SLOTS
+from core.tokens.segments import SLOT_COUNT
 from tui.prompts.row_view import VIEW_MODES, RowView
 from tui.prompts.sheet_lines import SECTION_LETTERS, SECTION_WORDS, TRAINED, UNTRAINED, wrap_text
 from tui.prompts.template_catalog import MixtureChoice
@@ -72,7 +72,7 @@ def _token_lines(view: RowView, preview: Preview) -> list[Content]:
     sections = Content("").join(
         [
             _section_words(slot, preview.weights[slot], counts[slot][0] if counts else None)
-            for slot in range(SLOTS)
+            for slot in range(SLOT_COUNT)
             if preview.present >> slot & 1
         ]
     )

@@ -10,7 +10,7 @@ from textual.worker import Worker, get_current_worker
 
 from core.examples.example import ExampleMaker
 from core.examples.next_problem import ProblemFinder, find_next_problem
-from tui.common.readable_error import readable
+from tui.common.readable_error import readable_error
 from tui.prompts.row_view import RowView
 from tui.prompts.row_view_maker import RowViewMaker
 
@@ -80,7 +80,7 @@ class ProblemSearch:
             )
         except Exception as error:  # whatever a row or a source does, it is shown, and the app stays
             if not worker.is_cancelled:
-                say(str(readable(error, request.dataset.name)))
+                say(str(readable_error(error, request.dataset.name)))
             return
         if worker.is_cancelled:
             return

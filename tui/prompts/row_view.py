@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from core.base.errors import SuironError
 from core.base.row import Row
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from core.examples.example import AnyTemplate
 from core.examples.preview import Preview
 from core.examples.trained_rows import TrainedRows
@@ -29,7 +29,7 @@ class RowViewRequest:
 
     dataset: DataSet
     """The open data set."""
-    filters: Filters
+    filters: RowFilters
     """Of the data room: only rows that pass them are stepped through."""
     index: int
     """Index, in its source, of the row to start from."""

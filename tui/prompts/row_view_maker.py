@@ -7,25 +7,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.templates.template_files import parse_template
-
 from core.base.errors import SuironError, UsageError
 from core.base.row import Row
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from core.examples.example import AnyTemplate
 from core.examples.inference_prompts import InferencePrompt, inference_prompts
 from core.examples.mixture import draw_number
 from core.examples.preview import Preview, RowPreviewer
 from core.examples.trained_rows import TrainedRows
-from core.templates.by_name import beside
+from core.templates.by_name import template_folders
 from core.templates.chat_template import ChatTemplate
+from core.templates.template_file import parse_template
 from tui.actions import key_of
 from tui.prompts.row_view import AS_DRAWN, RowView, RowViewRequest
 from tui.prompts.sheet_lines import PromptLines, SheetLines, TextLines, TokenLines, WordLines
 from tui.prompts.template_catalog import TemplateCatalog
 
 if TYPE_CHECKING:
-    from core.data.dataset import DataSet, Selection
+    from core.data.dataset import DataSet, RowSelection
     from core.templates.template import Template
 
 DRAFT_NAME = "this text"  # what errors call a template that is being written
@@ -37,7 +36,7 @@ class RowViewMaker:
     def __init__(self) -> None:
         self.catalog = TemplateCatalog()
         self._previewer = RowPreviewer(None)
-        self._selection: tuple[object, Filters, Selection] | None = None
+        self._selection: tuple[object, RowFilters, RowSelection] | None = None
         self._good_draft: tuple[str, Template] | None = None  # the last text that was a template
         self._last_preview: tuple[object, Preview] | None = None
 
@@ -58,7 +57,7 @@ class RowViewMaker:
         catalog.use_model(spec.model.name)
         if catalog.tokenizer is not self._previewer.tokenizer:
             self._previewer, self._last_preview = RowPreviewer(catalog.tokenizer), None
-        files = catalog.list_files(beside(spec.data.source))
+        files = catalog.list_files(template_folders(spec.data.source))
         selection = self.select_rows(request.dataset, request.filters)
         view = RowView(
             request,
@@ -78,15 +77,15 @@ class RowViewMaker:
         row = selection.page(position, 1)[0]
         return self._with_lines(_with_draw(replace(view, row=row, position=position), row), row)
 
-    def select_rows(self, dataset: DataSet, filters: Filters) -> Selection:
+    def select_rows(self, dataset: DataSet, filters: RowFilters) -> RowSelection:
         """The rows that the data room shows; all of them while it cannot be asked."""
         if not getattr(dataset, "ready", True):
-            filters = Filters()
+            filters = RowFilters()
         if self._selection is None or self._selection[0] is not dataset or self._selection[1] != filters:
             try:
                 selection = dataset.select(filters)
             except SuironError:  # an invalid condition; the data room says so
-                selection = dataset.select(Filters())
+                selection = dataset.select(RowFilters())
             self._selection = (dataset, filters, selection)
         return self._selection[2]
 

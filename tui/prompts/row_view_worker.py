@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from core.base.errors import SuironError
-from tui.common.readable_error import readable
+from tui.common.readable_error import readable_error
 from tui.prompts.row_view import RowView, RowViewRequest
 from tui.prompts.row_view_maker import RowViewMaker
 
@@ -55,7 +55,7 @@ class RowViewWorker:
         try:
             result: RowView | SuironError = self._maker.make_view(request)
         except Exception as error:  # whatever a row, a template or a source does, it is shown, and the app stays
-            result = readable(error, request.dataset.name)
+            result = readable_error(error, request.dataset.name)
         self._screen.app.call_from_thread(self._finish, request, result)
 
     def _finish(self, request: RowViewRequest, result: RowView | SuironError) -> None:

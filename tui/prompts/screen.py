@@ -20,8 +20,8 @@ from textual.widgets import Static, TextArea
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
 from core.runs.prompt_texts import LOSS_KEY, LOSS_NAMES, TOO_LONG_CHOICES, TOO_LONG_KEY, loss_text
-from tui.actions import ACTIONS, Scope, bindings, key_of, room_name
-from tui.common.readable_error import readable
+from tui.actions import ACTIONS, Scope, key_bindings, key_of, room_name
+from tui.common.readable_error import readable_error
 from tui.common.room import Room
 from tui.common.run_settings import session_spec, with_settings
 from tui.common.safe_editing import editor_text
@@ -45,7 +45,7 @@ class PromptsScreen(Room):
     """Its state is how the row is to be shown, and the draft of a template."""
 
     SCOPE: ClassVar[Scope] = "prompts"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("prompts")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("prompts")
     CSS_PATH = "screen.tcss"
     AUTO_FOCUS = "#sheet"
     UNSAVED_WORDS: ClassVar[str] = (
@@ -176,7 +176,7 @@ class PromptsScreen(Room):
         self._tell_bad_files(view.bad_files)
         keys = ""
         if self.editing:
-            keys = f"{key_of('prompts.save_template')} saves it as your own, Tab goes to the row and back, Esc leaves"
+            keys = f"{key_of('prompts.save_template')} saves it as your own, Tab goes to the row and back, {key_of('prompts.go_back')} leaves"
         about = about_row(view, max(10, self.app.size.width - 2), keys)
         self.query_one("#about", Static).update(Content("\n").join(about))
         is_same_row = before is not None and before.row == view.row and before.request.mode == view.request.mode
@@ -241,7 +241,9 @@ class PromptsScreen(Room):
 
     def action_next_template(self, by: int = 1) -> None:
         if self._draft.is_open:
-            self.say(f"A template is being written: {key_of('prompts.save_template')} saves it, Esc in the editor leaves it.")
+            self.say(
+                f"A template is being written: {key_of('prompts.save_template')} saves it, {key_of('prompts.go_back')} in the editor leaves it."
+            )
             return
         names = [AS_DRAWN, *(self._view.names if self._view is not None else ())]
         here = names.index(self._template) if self._template in names else 0
@@ -302,7 +304,7 @@ class PromptsScreen(Room):
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError as error:
-            self.app.call_from_thread(self.say, str(readable(error, str(path))))
+            self.app.call_from_thread(self.say, str(readable_error(error, str(path))))
         else:
             self.app.call_from_thread(self._begin_draft, editor_text(text))
 
@@ -334,7 +336,7 @@ class PromptsScreen(Room):
 
     def action_save(self) -> None:
         """Saves the draft, or a copy of the template that is shown."""
-        from core.templates.by_name import beside
+        from core.templates.by_name import template_folders
         from tui.prompts.dialogs.save_template import SaveTemplateDialog
 
         view = self._view
@@ -347,7 +349,9 @@ class PromptsScreen(Room):
         elif (template := self._maker.template_to_save(view)) is None:
             self.say("There is no template to save.")
         else:
-            self.app.push_screen(SaveTemplateDialog(template, beside(view.request.spec.data.source)), self._saved)
+            self.app.push_screen(
+                SaveTemplateDialog(template, template_folders(view.request.spec.data.source)), self._saved
+            )
 
     def _saved(self, saved: tuple[str, Path] | None) -> None:
         if saved is None:

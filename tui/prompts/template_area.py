@@ -10,7 +10,6 @@ from tui.common.safe_editing import editor_text
 PASTE_LIMIT = 300_000  # characters; a template file may have 256 KiB
 
 
-
 class TemplateArea(TextArea):
     """Has line numbers, because errors name lines. Tab moves to the row beside it."""
 

@@ -13,8 +13,8 @@ from core.base.errors import ModelError, SuironError, UsageError
 from core.examples.example import AnyTemplate
 from core.examples.mixture import Mixture
 from core.runs.spec import RunSpec
-from core.templates.bind_chat_template import bind
-from core.templates.by_name import Listed, list_templates
+from core.templates.bind_chat_template import bind_chat_template
+from core.templates.by_name import ListedTemplate, list_templates
 from tui.actions import key_of
 from tui.prompts.token_texts import TokenTexts
 
@@ -44,7 +44,7 @@ class TemplateCatalog:
         self.why_no_tokenizer = ""
         self._model: str | None = None
         self._folders: tuple[Path, ...] = ()
-        self._listed: list[Listed] | None = None
+        self._listed: list[ListedTemplate] | None = None
         self._bound: dict[str, AnyTemplate] = {}
         self._choice: tuple[object, MixtureChoice] | None = None
 
@@ -76,7 +76,7 @@ class TemplateCatalog:
         except ModelError as error:
             self.why_no_tokenizer = f"no tokens: {error}"
 
-    def list_files(self, folders: tuple[Path, ...]) -> list[Listed]:
+    def list_files(self, folders: tuple[Path, ...]) -> list[ListedTemplate]:
         """Every template file. folders: those beside the data."""
         if self._listed is None or folders != self._folders:
             self.forget_templates()
@@ -84,7 +84,7 @@ class TemplateCatalog:
             self._listed = list_templates(folders)
         return self._listed
 
-    def file_of(self, name: str) -> Listed | None:
+    def file_of(self, name: str) -> ListedTemplate | None:
         """The file of a template: Suiron's own, else the one nearest to the data."""
         same_name = [listed for listed in self._listed or [] if listed.name == name]
         own = next((listed for listed in same_name if listed.origin == "built in"), None)
@@ -120,7 +120,7 @@ class TemplateCatalog:
         if self.tokenizer is None:
             what = "this is the model's own chat template, and the model is missing"
             raise UsageError(what, template.name, f"Choose a model with {key_of('app.model')}")
-        return bind(template, self.tokenizer)
+        return bind_chat_template(template, self.tokenizer)
 
     def mixture_of(self, spec: RunSpec) -> MixtureChoice:
         """The run's mixture, made of the templates there are."""

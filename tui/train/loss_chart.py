@@ -9,9 +9,9 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from core.runs.curve import Series
+from core.runs.curve import StepSeries
 from tui.common import loss_plot
-from tui.common.cells import Cells, Row
+from tui.common.cells import CellRow, Cells
 from tui.common.loss_plot import AXIS, BAD, RAW, SMOOTH, Axes
 
 TILES = 6
@@ -43,7 +43,7 @@ class LossChart(Horizontal):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.logarithmic = False
-        self._series = Series()
+        self._series = StepSeries()
         self._total = 0
         self._axes = Axes()
         self._ready = False
@@ -56,11 +56,11 @@ class LossChart(Horizontal):
         self.run_worker(self._prepare(), group="plotext")
 
     async def _prepare(self) -> None:
-        await asyncio.to_thread(loss_plot.prepare)
+        await asyncio.to_thread(loss_plot.import_plotext)
         self._ready = True
         self._draw()
 
-    def show(self, series: Series, total: int) -> None:
+    def show(self, series: StepSeries, total: int) -> None:
         """Draw `series` over 0 to `total` steps; 0 where the total is not known yet. Another series gets axes of its
         own."""
         if series is not self._series:
@@ -81,9 +81,9 @@ class LossChart(Horizontal):
         width, height = self.content_size.width, self.content_size.height
         if not self._ready or width < 20 or height < _SHORTEST:
             return
-        rows: list[Row] = [self._legend()]
+        rows: list[CellRow] = [self._legend()]
         if self._total or self._series.last_step:
-            plot, self._axes = loss_plot.draw(
+            plot, self._axes = loss_plot.draw_loss_chart(
                 self._series, self._total, self.logarithmic, self._axes, width, height - 1
             )
             rows += plot
@@ -93,7 +93,7 @@ class LossChart(Horizontal):
             tile.show([_slice(row, start, end) for row in rows])
             start = end
 
-    def _legend(self) -> Row:
+    def _legend(self) -> CellRow:
         gaps = len(self._series.gaps)
         if not self._series.steps and not gaps:
             return [("no loss logged yet", AXIS)]
@@ -105,7 +105,7 @@ class LossChart(Horizontal):
         return row
 
 
-def _slice(row: Row, start: int, end: int) -> Row:
+def _slice(row: CellRow, start: int, end: int) -> CellRow:
     """The cells from `start` to `end` of a row whose characters are all one cell wide."""
     pieces = []
     place = 0

@@ -15,9 +15,9 @@ from textual.widgets import Input, Label, Static
 
 from core.base.errors import RunError
 from core.base.safe_text import safe_line
-from core.runs.setting_texts import SETTINGS, Setting, texts_of, with_texts
+from core.runs.setting_texts import RUN_SETTINGS, RunSetting, setting_texts_of, with_setting_texts
 from core.runs.spec import RunSpec
-from tui.actions import ACTIONS, bindings, keys_in_force
+from tui.actions import ACTIONS, key_bindings, keys_in_force
 
 NOTE_BELOW = 12  # rows of a form beside the curve, with one setting a row
 _ALLOWED = r"[0-9eE.+\-_]*"
@@ -33,7 +33,7 @@ _ROOM_KEYS = {
 class PresetChoice(Static, can_focus=True):
     """The preset that the fields were filled from; keys or a click choose another."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("preset")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("preset")
 
     class Turned(Message):
         def __init__(self, by: int) -> None:
@@ -57,7 +57,7 @@ class NumberInput(Input):
 class SettingField(Horizontal):
     """A label and its number."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: RunSetting) -> None:
         super().__init__(classes="setting")
         self.setting = setting
 
@@ -94,7 +94,7 @@ class RunForm(Container):
             with Horizontal(classes="setting"):
                 yield Label("preset")
                 yield PresetChoice(id="preset")
-            for setting in SETTINGS:
+            for setting in RUN_SETTINGS:
                 yield SettingField(setting)
         yield Static(id="form-note")
 
@@ -105,7 +105,7 @@ class RunForm(Container):
     def fill(self, preset: str, base: RunSpec, texts: Mapping[str, str] | None = None) -> None:
         """Show the settings of `base`, the specification of the preset, and over them what the user has typed."""
         self._preset, self._base = preset, base
-        shown = {**texts_of(base), **(texts or {})}
+        shown = {**setting_texts_of(base), **(texts or {})}
         for field in self.query(Input):
             with field.prevent(Input.Changed):
                 field.value = shown[_key(field)]
@@ -131,14 +131,14 @@ class RunForm(Container):
         return {_key(field): field.value for field in self.query(Input)}
 
     def spec(self) -> RunSpec:
-        """The specification with what was typed. Raises RunError (see `core.runs.setting_texts.with_texts`) and focuses
+        """The specification with what was typed. Raises RunError (see `core.runs.setting_texts.with_setting_texts`) and focuses
         the setting that it names."""
         self._check()
         if self.error is not None:
             self.screen.set_focus(self.query_one(f"#{field_id(self.error.where)}", Input))
             raise self.error
         assert self._base is not None, "fill() comes first"  # noqa: S101 - an order of calls, not a check of input
-        return with_texts(self._base, self.texts())
+        return with_setting_texts(self._base, self.texts())
 
     def move(self, by: int) -> None:
         """Focus the field `by` positions further."""
@@ -161,12 +161,12 @@ class RunForm(Container):
         texts = self.texts()
         self.error = None
         try:
-            with_texts(self._base, texts)
+            with_setting_texts(self._base, texts)
         except RunError as error:
             self.error = error
         for field in self.query(Input):
             field.set_class(self.error is not None and self.error.where == _key(field), "-wrong")
-        own = texts != texts_of(self._base)
+        own = texts != setting_texts_of(self._base)
         self.query_one(PresetChoice).update(
             Content.styled(f"‹ {self._preset} ›", "bold").append("*" if own else ""), layout=False
         )
@@ -201,4 +201,4 @@ def field_id(key: str) -> str:
 
 
 def _key(field: Input) -> str:
-    return next(setting.key for setting in SETTINGS if field_id(setting.key) == field.id)
+    return next(setting.key for setting in RUN_SETTINGS if field_id(setting.key) == field.id)

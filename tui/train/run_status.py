@@ -13,11 +13,11 @@ from textual.content import Content
 from textual.widgets import Static
 
 from core.base.safe_text import safe_line
-from core.runs.folder import Trouble
-from core.runs.reader import RunReader
-from core.runs.watch import duration
+from core.runs.folder import FailureCause
+from core.runs.run_reader import RunReader
+from core.runs.watch_run import duration_words
 from tui.actions import key_of
-from tui.common.cells import Cells, Piece, Row
+from tui.common.cells import CellRow, Cells, StyledText
 
 STRONG, MUTED, GOOD, BAD, NOTICE = "status--strong", "status--muted", "status--good", "status--bad", "status--notice"
 _STATES = {"finished": GOOD, "failed": BAD, "lost": BAD}
@@ -58,9 +58,9 @@ class RunStatus(Vertical):
         super().__init__(id=id)
         self._reader: RunReader | None = None
         self._position = ""
-        self._notice: Piece = ("", "")
-        self._trouble: Trouble | None = None
-        self._own_trouble: Trouble | None = None
+        self._notice: StyledText = ("", "")
+        self._trouble: FailureCause | None = None
+        self._own_trouble: FailureCause | None = None
 
     def compose(self) -> ComposeResult:
         yield StatusRows()
@@ -76,7 +76,7 @@ class RunStatus(Vertical):
         self._notice = (text, BAD if bad else NOTICE)
         self._draw()
 
-    def own_trouble(self, trouble: Trouble | None) -> None:
+    def own_trouble(self, trouble: FailureCause | None) -> None:
         """Show an error from before there was a run; None removes it."""
         self._own_trouble = trouble
         self._draw()
@@ -98,7 +98,7 @@ class RunStatus(Vertical):
             panel.set_class(trouble is not None, "-shown")
 
 
-def status_rows(reader: RunReader | None, position: str, notice: Piece, width: int) -> list[Row]:
+def status_rows(reader: RunReader | None, position: str, notice: StyledText, width: int) -> list[CellRow]:
     """The five rows of a run: progress, numbers, backend, facts, and the notice or the run's own message."""
     if reader is None:
         return [
@@ -110,19 +110,23 @@ def status_rows(reader: RunReader | None, position: str, notice: Piece, width: i
         ]
     status, last = reader.status, reader.last
     step = max(status.step, last.step if last else 0)
-    head: list[Piece] = [
+    head: list[StyledText] = [
         (status.state, _STATES.get(status.state, STRONG)),
         (f"  step {step:,}/{status.total:,}  " if status.total else "  ", ""),
     ]
     if status.total:
-        left = f"  {duration(status.seconds_left)} left" if status.seconds_left is not None and not status.ended else ""
+        left = (
+            f"  {duration_words(status.seconds_left)} left"
+            if status.seconds_left is not None and not status.ended
+            else ""
+        )
         tail = f" {min(100, 100 * step // status.total):3} %{left}"
         # 22: `100 %  1 min 05 s left`, so that the bar keeps its length
         room = width - sum(len(text) for text, _ in head) - max(len(tail), 22)
         head += [*_bar(step / status.total, min(_BAR, room)), (tail, MUTED)]
     # the id last: it is what may be cut
     about = _joined(position and f"run {position}", safe_line(status.message), safe_line(reader.folder.id))
-    last_row: Row = [notice] if notice[0] else [(_cut(about, width), MUTED)]
+    last_row: CellRow = [notice] if notice[0] else [(_cut(about, width), MUTED)]
     return [
         head,
         _numbers(reader),
@@ -136,7 +140,7 @@ def _cut(text: str, width: int) -> str:
     return text if cell_len(text) <= width else set_cell_size(text, max(0, width - 1)) + "…"
 
 
-def _bar(share: float, width: int) -> list[Piece]:
+def _bar(share: float, width: int) -> list[StyledText]:
     if width < 5:
         return []
     halves = round(min(1.0, max(0.0, share)) * 2 * width)
@@ -144,7 +148,7 @@ def _bar(share: float, width: int) -> list[Piece]:
     return [(done, GOOD), ("─" * (width - len(done)), MUTED)]
 
 
-def _numbers(reader: RunReader) -> list[Piece]:
+def _numbers(reader: RunReader) -> list[StyledText]:
     """The newest numbers at fixed positions, so that a new one changes few cells."""
     last, smooth = reader.last, reader.loss.smooth
     loss = "–" if last is None else "not finite" if last.loss is None else f"{last.loss:.4f}"
@@ -213,7 +217,7 @@ def _joined(*parts: str) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _trouble_text(trouble: Trouble) -> Content:
+def _trouble_text(trouble: FailureCause) -> Content:
     lines = [Content.styled(safe_line(trouble.what), "bold $error")]
     if trouble.where:
         lines.append(Content.styled(safe_line(trouble.where), "$text-muted"))

@@ -16,11 +16,11 @@ from textual.timer import Timer
 
 from core.base.errors import RunError, SuironError
 from core.runs import launch
-from core.runs.folder import RunFolder, Trouble, list_runs
-from core.runs.prompt_texts import KEYS
-from core.runs.reader import RunReader
+from core.runs.folder import FailureCause, RunFolder, list_runs
+from core.runs.prompt_texts import PROMPT_KEYS
+from core.runs.run_reader import RunReader
 from core.runs.spec import RunSpec
-from tui.actions import Scope, bindings, key_of
+from tui.actions import Scope, key_bindings, key_of
 from tui.common.room import Room
 from tui.common.run_settings import PRESETS, base_spec, preset_of, prompt_settings, run_words, session_spec
 from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen
@@ -39,7 +39,7 @@ class TrainScreen(Room):
     return."""
 
     SCOPE: ClassVar[Scope] = "train"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("train")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("train")
     CSS_PATH = "screen.tcss"
     AUTO_FOCUS = "#preset"
     HORIZONTAL_BREAKPOINTS = [(0, "-small"), (76, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual's own declaration is no ClassVar
@@ -83,7 +83,9 @@ class TrainScreen(Room):
         base, _ = base_spec(session, preset)
         self._shown = dict(session.train)
         self.query_one(RunForm).fill(
-            preset, base, {key: str(value) for key, value in session.train.items() if key not in ("preset", *KEYS)}
+            preset,
+            base,
+            {key: str(value) for key, value in session.train.items() if key not in ("preset", *PROMPT_KEYS)},
         )
 
     def on_preset_choice_turned(self, message: PresetChoice.Turned) -> None:
@@ -274,7 +276,7 @@ class TrainScreen(Room):
 
     def _fail(self, error: SuironError) -> None:
         self._say("")
-        self.query_one(RunStatus).own_trouble(Trouble(error.what, error.where, error.do))
+        self.query_one(RunStatus).own_trouble(FailureCause(error.what, error.where, error.do))
 
 
 def _begin(spec: RunSpec) -> RunFolder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 
 COMMANDS = {
     "show": "rows, counts, filters, order, what could not be read",
@@ -36,5 +36,5 @@ def expanded(words: list[str]) -> list[str]:
     return words if known else [*words[:first], "show", *words[first:]]
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
+def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     return int(importlib.import_module(f"core.cli.data.{arguments.what}").run(arguments, output))

@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.safe_text import safe_line
-from core.cli.data import options, training
-from core.quality import client
-from core.quality.client import ChildProgress, Options
+from core.cli.data import options
+from core.cli.data.training_options import add_training_arguments, training_options
+from core.quality import quality_job
+from core.quality.quality_job import ChildProgress, QualityOptions
 from core.quality.registry import FINDING_KINDS
-from core.quality.report import SEVERITIES, Group, Report
+from core.quality.report import SEVERITIES, FindingGroup, QualityReport
 
 ERRORS, WARNINGS = 7, 8
 """Exit codes."""
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Exit codes: 0 nothing worse than hints, 7 errors were found, 8 warnings were found, else as for every command."
     )
     options.add_source(parser)
-    training.add_arguments(parser, "check lengths and special tokens with this model's tokenizer")
+    add_training_arguments(parser, "check lengths and special tokens with this model's tokenizer")
     parser.add_argument(
         "--only",
         nargs="+",
@@ -49,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
-    quality_options = training.chosen(arguments)
+def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
+    quality_options = training_options(arguments)
     report = _examine(arguments, quality_options, output)
     for kind in dict.fromkeys(arguments.fix):
         group = report.group(kind)
@@ -67,12 +68,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     return WARNINGS if "warning" in severities else 0
 
 
-def _examine(arguments: argparse.Namespace, quality_options: Options, output: Output) -> Report:
+def _examine(arguments: argparse.Namespace, quality_options: QualityOptions, output: CommandOutput) -> QualityReport:
     def show_progress(progress: ChildProgress) -> None:
         output.progress(progress_words(progress))
 
     try:
-        return client.run("doctor", arguments.source, arguments.split, quality_options, show_progress)
+        return quality_job.run_quality_job("doctor", arguments.source, arguments.split, quality_options, show_progress)
     finally:
         output.progress_done()
 
@@ -83,7 +84,9 @@ def progress_words(progress: ChildProgress) -> str:
     return f"{progress.words}: {progress.done:,}{total}"
 
 
-def _fix(arguments: argparse.Namespace, quality_options: Options, group: Group, output: Output) -> bool:
+def _fix(
+    arguments: argparse.Namespace, quality_options: QualityOptions, group: FindingGroup, output: CommandOutput
+) -> bool:
     """Applies the fix of a group; whether anything was changed."""
     from core.data.editing.editor import open_editor
     from core.examples.run_rows import open_rows
@@ -101,7 +104,7 @@ def _fix(arguments: argparse.Namespace, quality_options: Options, group: Group, 
     return changed > 0
 
 
-def _print_group(group: Group, output: Output) -> None:
+def _print_group(group: FindingGroup, output: CommandOutput) -> None:
     output.record(
         {
             "kind": group.kind,
@@ -123,7 +126,7 @@ def _print_group(group: Group, output: Output) -> None:
     output.text()
 
 
-def _row_words(group: Group) -> str:
+def _row_words(group: FindingGroup) -> str:
     """The first rows of a group, each with the row it is like and its columns."""
     words = []
     for position in range(min(_SHOWN, group.count)):
@@ -135,7 +138,7 @@ def _row_words(group: Group) -> str:
     return ", ".join(words) + more
 
 
-def _print_summary(report: Report, groups: Sequence[Group], output: Output) -> None:
+def _print_summary(report: QualityReport, groups: Sequence[FindingGroup], output: CommandOutput) -> None:
     for note in report.notes:
         output.note(safe_line(note, 300))
     if report.skipped:

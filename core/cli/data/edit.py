@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.errors import DataError, UsageError
 from core.cli.data import options
-from core.data.editing.editor import Editor, Step, open_editor
+from core.data.editing.editor import EditStep, RowEditor, open_editor
 
 _DO = (
     "Name one of --set, --delete, --duplicate, --add, --undo, --redo, --log, "
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     past.add_argument("--log", action="store_true", help="list the edits, oldest first")
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
+def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     asked = [(name, work) for name, work in _WORK.items() if _given(getattr(arguments, name))]
     if len(asked) != 1:
         raise UsageError("no edit given" if not asked else "more than one edit given", "data edit", _DO)
@@ -78,13 +78,13 @@ def _given(value: Any) -> bool:
     return value is not None and value is not False and value != []
 
 
-def _rows(editor: Editor, arguments: argparse.Namespace) -> Any:
+def _rows(editor: RowEditor, arguments: argparse.Namespace) -> Any:
     if not options.chosen(arguments) and not arguments.all:
         raise UsageError("this would change every row", "data edit", "Give a filter, or --all to change every row")
     return editor.dataset.select(options.filters(arguments)).indices
 
 
-def _set(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+def _set(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     changed = editor.change(arguments.row, dict(map(options.assignment, arguments.texts)))
     _said(
         output,
@@ -94,16 +94,16 @@ def _set(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
     )
 
 
-def _delete(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+def _delete(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     _said(output, f"row {arguments.row} deleted; --undo brings it back", editor.delete([arguments.row]), arguments.row)
 
 
-def _duplicate(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+def _duplicate(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     index = editor.duplicate(arguments.row)
     _said(output, f"row {arguments.row} duplicated as {index}", 1, index)
 
 
-def _add(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+def _add(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     try:
         texts = msgspec.json.decode(arguments.add, type=dict[str, str])
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -116,43 +116,43 @@ def _add(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
     _said(output, f"row {index} added", 1, index)
 
 
-def _fill(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+def _fill(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     column, value = options.assignment(arguments.fill)
     count = editor.fill(_rows(editor, arguments), column, value)
     _said(output, f"{column} set in {count:,} rows", count)
 
 
-def _split(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+def _split(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     test, train = editor.split(_rows(editor, arguments), arguments.split_share, arguments.seed)
     output.record({"done": f"{test:,} rows are now test, {train:,} train", "test": test, "train": train})
     output.text(f"{test:,} rows are now test, {train:,} train")
 
 
-def _extract(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+def _extract(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     count = editor.extract_reasoning(_rows(editor, arguments))
     _said(output, f"reasoning of {count:,} rows moved into its column", count)
 
 
-def _drop(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+def _drop(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     count = editor.delete(_rows(editor, arguments))
     _said(output, f"{count:,} rows deleted; --undo brings them back", count)
 
 
-def _undo(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+def _undo(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     _stepped(editor.undo(), "undone", "there is nothing to undo", output)
 
 
-def _redo(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+def _redo(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     _stepped(editor.redo(), "redone", "there is nothing to redo", output)
 
 
-def _stepped(step: Step | None, word: str, nothing: str, output: Output) -> None:
+def _stepped(step: EditStep | None, word: str, nothing: str, output: CommandOutput) -> None:
     if step is None:
         raise DataError(nothing, "data edit", "`--log` lists what was done")
     _said(output, f"{word}: {step.words}", None, step.index)
 
 
-def _log(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
+def _log(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     import time
 
     for step in editor.log():
@@ -163,13 +163,13 @@ def _log(editor: Editor, arguments: argparse.Namespace, output: Output) -> None:
     )
 
 
-def _said(output: Output, words: str, rows: int | None, index: int | None = None) -> None:
+def _said(output: CommandOutput, words: str, rows: int | None, index: int | None = None) -> None:
     facts = {"done": words, "rows": rows, "index": index}
     output.record({name: value for name, value in facts.items() if value is not None})
     output.text(words)
 
 
-_WORK: dict[str, Callable[[Editor, argparse.Namespace, Output], None]] = {
+_WORK: dict[str, Callable[[RowEditor, argparse.Namespace, CommandOutput], None]] = {
     "texts": _set,
     "delete": _delete,
     "duplicate": _duplicate,

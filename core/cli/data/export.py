@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.errors import DataError
 from core.cli.data import options
-from core.data.export import save
+from core.data.export import save_rows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,14 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
+def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     path = Path(arguments.out).expanduser()
     if path.exists() and not arguments.overwrite:
         raise DataError("the file already exists", str(path), "Name another, or give --overwrite")
     data = options.opened(arguments, output)
     selection = data.select(options.filters(arguments))
     try:
-        saved = save(
+        saved = save_rows(
             data, path, selection, lambda done, total: output.progress(f"Writing {path.name}: {done * 100 // total} %")
         )
     finally:

@@ -6,13 +6,13 @@ from __future__ import annotations
 import argparse
 from typing import get_args
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
 from core.base.row import COLUMNS
 from core.base.safe_text import safe_line
 from core.cli.data import options
-from core.data.columns.mapping import How, Mapping, Pick
-from core.data.importing.column_choice import Choice, choose
+from core.data.columns.mapping import ColumnMapping, ColumnPick, Extraction
+from core.data.importing.column_choice import ColumnChoice, read_column_choice
 
 SHOWN = 3
 
@@ -22,15 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="COLUMN=NAME[:HOW]", dest="chosen",
         help=f"take COLUMN ({', '.join(COLUMNS)}) from the source's column NAME (empty: from none); "
-        f"HOW is one of {', '.join(get_args(How))}",
+        f"HOW is one of {', '.join(get_args(Extraction))}",
     )  # fmt: skip
     parser.add_argument(
         "--save", action="store_true", help="save the mapping beside the data; the source is opened with it from now on"
     )
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
-    choice = choose(arguments.source, arguments.split)
+def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
+    choice = read_column_choice(arguments.source, arguments.split)
     mapping = choice.mapping
     for words in arguments.chosen:
         mapping = mapping.with_pick(*_pick(words, choice))
@@ -51,9 +51,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _say_columns(choice: Choice, mapping: Mapping, output: Output) -> None:
+def _say_columns(choice: ColumnChoice, mapping: ColumnMapping, output: CommandOutput) -> None:
     for column in COLUMNS:
-        pick = mapping.picks.get(column, Pick(""))
+        pick = mapping.picks.get(column, ColumnPick(""))
         others = [
             other
             for other in choice.candidates(column)
@@ -70,28 +70,28 @@ def _say_columns(choice: Choice, mapping: Mapping, output: Output) -> None:
         output.note("This is the saved mapping; `--set` and `--save` change it.")
 
 
-def _name(pick: Pick) -> str:
+def _name(pick: ColumnPick) -> str:
     name = safe_line(pick.column, 60)
     return name if pick.how == "text" or not name else f"{name}:{pick.how}"
 
 
-def _pick(words: str, choice: Choice) -> tuple[str, Pick]:
+def _pick(words: str, choice: ColumnChoice) -> tuple[str, ColumnPick]:
     column, equals, source = words.partition("=")
     if not equals or column not in COLUMNS:
         do = f"Write COLUMN=NAME[:HOW]; COLUMN is one of {', '.join(COLUMNS)}"
         raise UsageError(f"--set {words} does not name one of the six columns", "data map", do)
     if not source:
-        return column, Pick("", why="chosen by hand")
+        return column, ColumnPick("", why="chosen by hand")
     name, colon, how = source.rpartition(":")
     if colon and name in choice.names and source not in choice.names:
-        if how not in get_args(How):
+        if how not in get_args(Extraction):
             raise UsageError(
-                f"unknown way to read a column: {how}", "data map", f"Use one of {', '.join(get_args(How))}"
+                f"unknown way to read a column: {how}", "data map", f"Use one of {', '.join(get_args(Extraction))}"
             )
-        return column, Pick(name, how, "chosen by hand")  # type: ignore[arg-type]
+        return column, ColumnPick(name, how, "chosen by hand")  # type: ignore[arg-type]
     if source not in choice.names:
         raise UsageError(
-            f"the source has no column {source}", choice.found.where, f"Its columns are {', '.join(choice.names[:30])}"
+            f"the source has no column {source}", choice.files.where, f"Its columns are {', '.join(choice.names[:30])}"
         )
-    likely = next((pick for pick in choice.candidates(column) if pick.column == source), Pick(source))
-    return column, Pick(source, likely.how, "chosen by hand")
+    likely = next((pick for pick in choice.candidates(column) if pick.column == source), ColumnPick(source))
+    return column, ColumnPick(source, likely.how, "chosen by hand")

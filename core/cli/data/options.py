@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
 from core.base.row import COLUMNS
 from core.base.safe_text import safe_line
 from core.data.dataset import DataSet
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from core.data.source import open_data
 
 
@@ -45,10 +45,10 @@ def add_filters(parser: argparse.ArgumentParser, text: bool = True) -> None:
     parser.add_argument("--desc", action="store_true", help="descending: the last or longest first")
 
 
-def filters(arguments: argparse.Namespace, text: str | None = None) -> Filters:
+def filters(arguments: argparse.Namespace, text: str | None = None) -> RowFilters:
     columns = tuple(column.strip() for column in arguments.columns.split(",") if column.strip())
     sought = arguments.search if text is None else text
-    return Filters(
+    return RowFilters(
         arguments.syslang, arguments.sysflag, sought, columns, arguments.where, arguments.sort, arguments.desc
     )
 
@@ -58,7 +58,7 @@ def chosen(arguments: argparse.Namespace) -> bool:
     return bool(arguments.syslang or arguments.sysflag or arguments.search or arguments.where)
 
 
-def opened(arguments: argparse.Namespace, output: Output) -> DataSet:
+def opened(arguments: argparse.Namespace, output: CommandOutput) -> DataSet:
     """Open the source; notes say what could not be read and what was edited."""
 
     def progress(done: int, total: int) -> None:

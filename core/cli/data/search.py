@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import argparse
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
 from core.base.row import COLUMNS
 from core.base.safe_text import safe_line
 from core.cli.data import options
-from core.data.cells import clean
-from core.data.search.text_patterns import held_pattern
+from core.data.cells import replace_surrogates
+from core.data.search.text_patterns import python_pattern
 
 _AROUND = 30  # characters before and after a match
 
@@ -23,14 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, default=20, help="print at most this many rows")
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
+def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     if not arguments.text:
         raise UsageError("no text given", "data search", "Name the text to find")
     data = options.opened(arguments, output)
     filters = options.filters(arguments, arguments.text)
     selection = data.select(filters)
     output.note(f"{data.name}: {len(selection)} of {len(data)} rows contain {safe_line(arguments.text, 60)}")
-    needle = held_pattern(clean(arguments.text))
+    needle = python_pattern(replace_surrogates(arguments.text))
     for row in selection.page(0, max(0, arguments.limit)):
         found = {}
         for column in filters.columns or COLUMNS:

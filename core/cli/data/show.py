@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
 from core.base.safe_text import safe_line
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--problems", action="store_true", help="list the rows that could not be read")
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
+def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     data = options.opened(arguments, output)
     if arguments.problems:
         for problem in data.problems:  # row 0 is the file as a whole
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _whole(data: DataSet, index: int, output: Output) -> None:
+def _whole(data: DataSet, index: int, output: CommandOutput) -> None:
     try:
         row = data.row(index)
     except IndexError as error:

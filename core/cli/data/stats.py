@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.safe_text import safe_line
-from core.cli.data import options, training
+from core.cli.data import options
 from core.cli.data.doctor import progress_words
-from core.quality import client
-from core.quality.client import ChildProgress
-from core.quality.report import Lengths, Statistics
+from core.cli.data.training_options import add_training_arguments, training_options
+from core.quality import quality_job
+from core.quality.quality_job import ChildProgress
+from core.quality.report import DataSetStatistics, LengthDistribution
 
 _BAR, _BINS = 40, 20  # the width of the longest bar, in cells; bars of the histogram
 _PAIRS = 20  # pairs of language and flag that are printed
@@ -19,17 +20,19 @@ _SHARES = (0.95, 0.99, 1.0)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_source(parser)
-    training.add_arguments(parser, "count tokens with this model's tokenizer; without one, characters are counted")
+    add_training_arguments(parser, "count tokens with this model's tokenizer; without one, characters are counted")
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
-    quality_options = training.chosen(arguments)
+def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
+    quality_options = training_options(arguments)
 
     def show_progress(progress: ChildProgress) -> None:
         output.progress(progress_words(progress))
 
     try:
-        statistics = client.run("statistics", arguments.source, arguments.split, quality_options, show_progress)
+        statistics = quality_job.run_quality_job(
+            "statistics", arguments.source, arguments.split, quality_options, show_progress
+        )
     finally:
         output.progress_done()
     output.record(_record(statistics, quality_options.max_length))
@@ -41,14 +44,14 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _record(statistics: Statistics, max_length: int) -> dict[str, object]:
+def _record(statistics: DataSetStatistics, max_length: int) -> dict[str, object]:
     whole = statistics.whole
     return {
         "source": statistics.source,
         "split": statistics.split,
         "rows": statistics.rows,
-        "languages": statistics.languages,
-        "flags": statistics.flags,
+        "languages": statistics.rows_by_syslang,
+        "flags": statistics.rows_by_sysflag,
         "pairs": [{"syslang": lang, "sysflag": flag, "rows": count} for lang, flag, count in statistics.pairs],
         "empty": statistics.empty,
         "unit": statistics.unit,
@@ -59,28 +62,28 @@ def _record(statistics: Statistics, max_length: int) -> dict[str, object]:
         "unreadable": statistics.unreadable,
         "without_reasoning": statistics.without_reasoning,
         "no_template": statistics.no_template,
-        "keeps": {f"{share:.0%}": whole.keeping(share) for share in _SHARES},
+        "keeps": {f"{share:.0%}": whole.length_keeping(share) for share in _SHARES},
         "max_length": _max_length_record(statistics, max_length) if statistics.tokenizer else None,
     }
 
 
-def _max_length_record(statistics: Statistics, max_length: int) -> dict[str, int]:
-    effect = statistics.cut(max_length)
+def _max_length_record(statistics: DataSetStatistics, max_length: int) -> dict[str, int]:
+    effect = statistics.effect_of_max_length(max_length)
     return {"tokens": max_length, "rows_left_out": effect.lose_eos, "rows_without_answer": effect.lose_answer}
 
 
-def _summary(lengths: Lengths) -> dict[str, float]:
+def _summary(lengths: LengthDistribution) -> dict[str, float]:
     return {
         "rows": lengths.rows,
         "mean": round(lengths.mean, 1),
-        "p50": lengths.keeping(0.5),
-        "p95": lengths.keeping(0.95),
-        "p99": lengths.keeping(0.99),
+        "p50": lengths.length_keeping(0.5),
+        "p95": lengths.length_keeping(0.95),
+        "p99": lengths.length_keeping(0.99),
         "max": lengths.max,
     }
 
 
-def _print_rows(statistics: Statistics, output: Output) -> None:
+def _print_rows(statistics: DataSetStatistics, output: CommandOutput) -> None:
     output.text(f"{statistics.rows:,} rows")
     for syslang, sysflag, count in statistics.pairs[:_PAIRS]:
         language, flag = safe_line(syslang, 20) or "(no language)", safe_line(sysflag, 20) or "(no flag)"
@@ -92,11 +95,11 @@ def _print_rows(statistics: Statistics, output: Output) -> None:
     output.text()
 
 
-def _print_lengths(statistics: Statistics, output: Output) -> None:
+def _print_lengths(statistics: DataSetStatistics, output: CommandOutput) -> None:
     unit = f"length in {statistics.unit}"
     output.text(f"{unit:<24}{'mean':>9}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}")
     for name, lengths in (*statistics.columns.items(), ("as trained", statistics.whole)):
-        percentiles = (lengths.keeping(share) for share in (0.5, 0.95, 0.99))
+        percentiles = (lengths.length_keeping(share) for share in (0.5, 0.95, 0.99))
         numbers = (lengths.mean, *percentiles, lengths.max)
         output.text(f"  {name:<22}" + "".join(f"{number:>9,.0f}" for number in numbers))
     output.text()
@@ -108,17 +111,19 @@ def _print_lengths(statistics: Statistics, output: Output) -> None:
     output.text()
 
 
-def _print_max_length(statistics: Statistics, max_length: int, output: Output) -> None:
+def _print_max_length(statistics: DataSetStatistics, max_length: int, output: CommandOutput) -> None:
     templates = ", ".join(f"{count:,} {name}" for name, count in statistics.templates.items())
     without = f" ({statistics.without_reasoning:,} of them have no reasoning)" if statistics.without_reasoning else ""
     output.text(f"templates: {templates}{without}")
     if statistics.no_template:
         rows = "1 row has" if statistics.no_template == 1 else f"{statistics.no_template:,} rows have"
         output.text(f"{rows} no reasoning, and every template of the mixture needs it: left out of training")
-    kept = [f"{share:.0%} of the rows by {statistics.whole.keeping(share):,} {statistics.unit}" for share in _SHARES]
+    kept = [
+        f"{share:.0%} of the rows by {statistics.whole.length_keeping(share):,} {statistics.unit}" for share in _SHARES
+    ]
     output.text(f"kept whole: {', '.join(kept)}")
     if statistics.tokenizer:
-        effect = statistics.cut(max_length)
+        effect = statistics.effect_of_max_length(max_length)
         output.text(
             f"at {max_length:,} tokens {effect.lose_eos:,} rows ({1 - effect.kept:.2%}) would lose their end and are "
             f"left out of training; {effect.lose_answer:,} of them would lose the whole answer"

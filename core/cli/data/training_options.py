@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 
 from core.base.errors import RunError, UsageError
-from core.quality.client import Options
+from core.quality.quality_job import QualityOptions
 from core.runs.prompt_texts import mixture_text, parse_mixture
-from core.runs.spec import load_spec
+from core.runs.spec import load_run_spec
 
-_DEFAULT = Options()
+_DEFAULT = QualityOptions()
 
 
 def add_training_arguments(parser: argparse.ArgumentParser, model_help: str) -> None:
@@ -35,10 +35,10 @@ def add_training_arguments(parser: argparse.ArgumentParser, model_help: str) -> 
     )
 
 
-def training_options(arguments: argparse.Namespace) -> Options:
+def training_options(arguments: argparse.Namespace) -> QualityOptions:
     """What the arguments say. Raises UsageError for what no run could have, RunError for a specification that cannot be
     read."""
-    base = Options.of(load_spec(arguments.spec)) if arguments.spec is not None else _DEFAULT
+    base = QualityOptions.of(load_run_spec(arguments.spec)) if arguments.spec is not None else _DEFAULT
     mixture = base.mixture
     if arguments.mixture is not None:
         try:

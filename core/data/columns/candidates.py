@@ -10,7 +10,7 @@ from typing import Any
 from core.data.columns.column_names import GENERATION_NAMES, NAME_TIERS, name_prefix, normalized_name
 from core.data.columns.column_values import ENOUGH_ROWS, ColumnProfile, ValueKind, profile_column
 from core.data.columns.generations import mark_columns
-from core.data.columns.mapping import How, Pick
+from core.data.columns.mapping import ColumnPick, Extraction
 
 # the number of tiers whose names say more than a prefix before a known name
 _TIERS_BEFORE_PREFIXES = {"instruction": 3, "reasoning": 2, "output": 3}
@@ -26,7 +26,7 @@ _USABLE: dict[str, frozenset[ValueKind]] = {
     "sysflag": frozenset(("text", "flag", "number", "mark", "unseen")),
 }
 _LONGEST_LABEL = 40  # characters of the name of a language, or of a flag
-_CHAT: dict[str, tuple[How, str]] = {
+_CHAT: dict[str, tuple[Extraction, str]] = {
     "instruction": ("user", "the last question in a list of chat turns; the system turn is left out"),
     "input": ("earlier", "what was said before the last question, without the system turn"),
     "reasoning": ("assistant_think", "the reasoning of the last reply in a list of chat turns"),
@@ -35,7 +35,7 @@ _CHAT: dict[str, tuple[How, str]] = {
 _BEST = "the first generation that is marked correct and complete"
 
 
-def is_same_pick(one: Pick, other: Pick) -> bool:
+def is_same_pick(one: ColumnPick, other: ColumnPick) -> bool:
     """Whether two picks take the same value of the same column, whatever their reasons."""
     return one.column == other.column and one.how == other.how
 
@@ -80,7 +80,7 @@ class ColumnCandidates:
                 return f"{name} has {count} ({', '.join(profile.values)}): a flag, not a text"
         return ""
 
-    def by_name(self, column: str) -> list[Pick]:
+    def by_name(self, column: str) -> list[ColumnPick]:
         """The candidates by their names: those of the likeliest tier, the best first. Empty columns only where no other
         is filled."""
         tiers = self._tiers(column)
@@ -99,10 +99,10 @@ class ColumnCandidates:
         empty = [name for names in tiers for name in names if self._profiles[name].kind == "empty"]
         return [self.best_pick(name, column) for name in empty[:1]]
 
-    def every_pick(self, column: str) -> list[Pick]:
+    def every_pick(self, column: str) -> list[ColumnPick]:
         """Every way to fill `column`, those with a fitting name first."""
         named = [name for names in self._tiers(column) for name in names]
-        picks: list[Pick] = []
+        picks: list[ColumnPick] = []
         for name in dict.fromkeys([*named, *self.names]):
             if not self._fits(name, column) and not (name in named and self._profiles[name].kind == "empty"):
                 continue
@@ -157,23 +157,23 @@ class ColumnCandidates:
             names = texts or names
         return sorted(names, key=lambda name: not (name_prefix(name, column) or "").startswith(_PREFERRED_PREFIXES))
 
-    def best_pick(self, name: str, column: str) -> Pick:
+    def best_pick(self, name: str, column: str) -> ColumnPick:
         """The likeliest way in which the column `name` serves as the canonical `column`."""
         return self._picks_from(name, column)[0]
 
-    def _picks_from(self, name: str, column: str) -> list[Pick]:
+    def _picks_from(self, name: str, column: str) -> list[ColumnPick]:
         profile = self._profiles[name]
-        as_it_is = Pick(name, why=f"named {name}" if self._is_known(name, column) else "as it is")
+        as_it_is = ColumnPick(name, why=f"named {name}" if self._is_known(name, column) else "as it is")
         if profile.kind == "chat" and column in _CHAT:
-            return [Pick(name, *_CHAT[column])]
+            return [ColumnPick(name, *_CHAT[column])]
         if profile.kind == "list" and column in ("reasoning", "output"):
             if normalized_name(name) in GENERATION_NAMES or profile.marker:
-                how: How = "best_answer" if column == "output" else "best_think"
+                how: Extraction = "best_answer" if column == "output" else "best_think"
                 return [
-                    Pick(name, how, _BEST if self.marked_generations else "the first generation that is whole"),
+                    ColumnPick(name, how, _BEST if self.marked_generations else "the first generation that is whole"),
                     as_it_is,
                 ]
-            first = Pick(
+            first = ColumnPick(
                 name,
                 "first",
                 f"named {name}, the first of a list" if self._is_known(name, column) else "the first of a list",
@@ -183,7 +183,7 @@ class ColumnCandidates:
             profile.marker or (self._switched and self._is_known(name, column) and profile.kind in ("text", "flag"))
         ):
             return [
-                Pick(
+                ColumnPick(
                     name,
                     "answer",
                     f"{as_it_is.why}; what follows {profile.marker or 'its reasoning, where it has one'}",
@@ -191,7 +191,7 @@ class ColumnCandidates:
                 as_it_is,
             ]
         if column == "reasoning" and profile.marker:
-            think = Pick(name, "think", f"between {profile.marker} and its end")
+            think = ColumnPick(name, "think", f"between {profile.marker} and its end")
             return [as_it_is, think] if self._is_known(name, column) else [think, as_it_is]
         return [as_it_is]
 
@@ -200,16 +200,16 @@ class ColumnCandidates:
             any(normalized_name(name) in tier for tier in NAME_TIERS[column]) or name_prefix(name, column) is not None
         )
 
-    def reasoning_beside(self, output: Pick) -> Pick:
+    def reasoning_beside(self, output: ColumnPick) -> ColumnPick:
         """The reasoning in the same column as the answer `output`."""
         if output.how == "best_answer":
-            return Pick(output.column, "best_think", f"the reasoning of {_BEST}")
+            return ColumnPick(output.column, "best_think", f"the reasoning of {_BEST}")
         if output.how == "assistant":
-            return Pick(output.column, "assistant_think", _CHAT["reasoning"][1])
+            return ColumnPick(output.column, "assistant_think", _CHAT["reasoning"][1])
         marker, flag = self._profiles[output.column].marker, self.flag_reason("reasoning")
         why = (
             f"between {marker} and its end in {output.column}"
             if marker
             else f"between its markers in {output.column}, where it has any"
         )
-        return Pick(output.column, "think", f"{why}; {flag}" if flag else why)
+        return ColumnPick(output.column, "think", f"{why}; {flag}" if flag else why)

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.data.cells import Number, cell
+from core.base.row import is_blank
+from core.data.cells import NumberText, cell_text
 from core.data.columns.generations import as_list
-from core.data.columns.thinking import cut
+from core.data.columns.thinking import split_thinking
 from core.data.columns.turns import as_turns, chat_traits
 
 ValueKind = Literal["unseen", "empty", "text", "flag", "number", "mark", "list", "chat", "nested"]
@@ -65,17 +66,17 @@ def profile_column(name: str, rows: Sequence[Mapping[str, Any]]) -> ColumnProfil
         return _profile_lists(lists)
     if _share(filled, lambda value: isinstance(value, bool)):
         return ColumnProfile("mark", len(filled))
-    if _share(filled, lambda value: isinstance(value, int | float | Number) and not isinstance(value, bool)):
+    if _share(filled, lambda value: isinstance(value, int | float | NumberText) and not isinstance(value, bool)):
         return ColumnProfile("number", len(filled), length=8.0)
     if not _share(filled, lambda value: isinstance(value, str | bool | int | float | bytes)):
         return ColumnProfile("nested", len(filled))
-    return _profile_texts([cell(value) for value in filled])
+    return _profile_texts([cell_text(value) for value in filled])
 
 
 def _profile_lists(lists: list[list[Any]]) -> ColumnProfile:
     items = [item for values in lists for item in values if item is not None]
-    if items and all(isinstance(item, str) and not isinstance(item, Number) for item in items):
-        marker = next((sides.marker for item in items if (sides := cut(item)) is not None), "")
+    if items and all(isinstance(item, str) and not isinstance(item, NumberText) for item in items):
+        marker = next((sides.marker for item in items if (sides := split_thinking(item)) is not None), "")
         return ColumnProfile(
             "list",
             len(lists),
@@ -99,13 +100,13 @@ def _profile_texts(texts: list[str]) -> ColumnProfile:
         "text",
         len(texts),
         length=length,
-        marker=next((sides.marker for text in texts if (sides := cut(text)) is not None), ""),
+        marker=next((sides.marker for text in texts if (sides := split_thinking(text)) is not None), ""),
     )
 
 
 def _blank(value: Any) -> bool:
     if isinstance(value, str):
-        return not value or value.isspace()
+        return is_blank(value)
     return value is None or (isinstance(value, float) and value != value) or value == [] or value == {}
 
 

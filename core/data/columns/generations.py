@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from core.data.cells import JSON, cell
+from core.data.cells import TOLERANT_JSON, cell_text
 from core.data.columns.column_names import normalized_name
-from core.data.columns.thinking import cut
+from core.data.columns.thinking import split_thinking
 from core.data.columns.turns import Unreadable
 
 _CORRECT = ("correctnessmathverify", "correctnessllama", "correctness", "correct", "iscorrect", "verified")
@@ -27,7 +27,7 @@ def as_list(value: Any) -> list[Any] | None:
     """A list, or the JSON text of one; None for anything else."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
-            value = JSON.decode(value.strip())
+            value = TOLERANT_JSON.decode(value.strip())
         except (ValueError, RecursionError):
             return None
     return value if isinstance(value, list) else None
@@ -42,7 +42,7 @@ def best_generation(generations: Any, correct: Sequence[Any], complete: Sequence
     """
     texts = as_list(generations)
     if texts is None:
-        return None if generations is None else cell(generations)
+        return None if generations is None else cell_text(generations)
     right = [marks for value in correct if (marks := _marks(value, len(texts))) is not None]
     whole = [marks for value in complete if (marks := _marks(value, len(texts))) is not None]
     good = [
@@ -58,8 +58,12 @@ def best_generation(generations: Any, correct: Sequence[Any], complete: Sequence
         if len(texts) == 1:
             raise Unreadable("its generation is marked as wrong or truncated")
         raise Unreadable(f"none of its {len(texts)} generations is marked as correct and complete")
-    closed = (index for index in good if (sides := cut(cell(texts[index]))) is None or sides.answer is not None)
-    return cell(texts[good[0] if whole else next(closed, good[0])])
+    closed = (
+        index
+        for index in good
+        if (sides := split_thinking(cell_text(texts[index]))) is None or sides.answer is not None
+    )
+    return cell_text(texts[good[0] if whole else next(closed, good[0])])
 
 
 def _marks(value: Any, count: int) -> list[bool] | None:

@@ -16,17 +16,17 @@ from core.base.row import COLUMNS
 from core.data.columns.candidates import ColumnCandidates, is_same_pick
 from core.data.columns.column_names import CHAT_NAMES, NAME_TIERS, REJECTED_NAMES, normalized_name
 from core.data.columns.column_values import ColumnProfile
-from core.data.columns.mapping import Mapping, Pick
+from core.data.columns.mapping import ColumnMapping, ColumnPick
 
 _SHORT_ANSWER = 40  # characters of an answer that only serves for checking
 _TIMES_LONGER = 3  # than such an answer is a worked solution at least
 
 
-def guess(names: Sequence[str], sample_rows: Sequence[Record[str, Any]]) -> Mapping:
+def guess_mapping(names: Sequence[str], sample_rows: Sequence[Record[str, Any]]) -> ColumnMapping:
     """The likeliest mapping of the columns `names`, judged by `sample_rows`, each with its reason. Columns without a
     source are not in `picks`."""
     if set(COLUMNS) <= set(names):  # Suiron's own files: what was saved comes back as it was, whatever the values
-        return Mapping({column: Pick(column, why=f"named {column}") for column in COLUMNS})
+        return ColumnMapping({column: ColumnPick(column, why=f"named {column}") for column in COLUMNS})
     sources = ColumnCandidates(names, sample_rows)
     guesses = [each for each in (_by_names(sources), _by_chat(sources)) if each is not None]
     _, picks, unclear = max(guesses, key=lambda each: each[0])
@@ -38,10 +38,10 @@ def guess(names: Sequence[str], sample_rows: Sequence[Record[str, Any]]) -> Mapp
             if len(found) > 1:
                 unclear[column] = found
     ordered = {column: picks[column] for column in COLUMNS if column in picks}
-    return Mapping(ordered, {column: tuple(unclear[column]) for column in COLUMNS if column in unclear})
+    return ColumnMapping(ordered, {column: tuple(unclear[column]) for column in COLUMNS if column in unclear})
 
 
-def extend(mapping: Mapping, names: Iterable[str]) -> Mapping:
+def extend_mapping(mapping: ColumnMapping, names: Iterable[str]) -> ColumnMapping:
     """The mapping with the columns it lacks taken from `names`, which were met after the rows it was guessed from;
     judged by the names alone."""
     sources = ColumnCandidates(list(names), [])
@@ -55,30 +55,30 @@ def extend(mapping: Mapping, names: Iterable[str]) -> Mapping:
             picks[column] = found[0]
             if len(found) > 1:
                 unclear[column] = tuple(found)
-    return Mapping({column: picks[column] for column in COLUMNS if column in picks}, unclear, mapping.by_hand)
+    return ColumnMapping({column: picks[column] for column in COLUMNS if column in picks}, unclear, mapping.by_hand)
 
 
-def candidates(column: str, names: Sequence[str], sample_rows: Sequence[Record[str, Any]]) -> list[Pick]:
+def pick_candidates(column: str, names: Sequence[str], sample_rows: Sequence[Record[str, Any]]) -> list[ColumnPick]:
     """Every sensible source of the canonical `column`, the guess first, then in order of likelihood; `Pick("")`,
     nothing, last."""
-    mapping = guess(names, sample_rows)
+    mapping = guess_mapping(names, sample_rows)
     first = mapping.picks.get(column)
     picks = [first] if first is not None and first.column else []
     for pick in (*mapping.unclear.get(column, ()), *ColumnCandidates(names, sample_rows).every_pick(column)):
         if not any(is_same_pick(pick, known) for known in picks):
             picks.append(pick)
-    return [*picks, Pick("", why="left empty")]
+    return [*picks, ColumnPick("", why="left empty")]
 
 
-_Guess = tuple[float, dict[str, Pick], dict[str, list[Pick]]]
+_Guess = tuple[float, dict[str, ColumnPick], dict[str, list[ColumnPick]]]
 """How likely it is, the pick of each column, and the candidates of those that are unclear."""
 
 
 def _by_names(sources: ColumnCandidates) -> _Guess:
-    picks: dict[str, Pick] = {}
-    unclear: dict[str, list[Pick]] = {}
+    picks: dict[str, ColumnPick] = {}
+    unclear: dict[str, list[ColumnPick]] = {}
 
-    def take(column: str, found: list[Pick]) -> None:
+    def take(column: str, found: list[ColumnPick]) -> None:
         taken = {pick.column for pick in picks.values()}
         found = [pick for pick in found if pick.column not in taken]
         if found:
@@ -114,20 +114,20 @@ def _by_names(sources: ColumnCandidates) -> _Guess:
     if worked and "reasoning" not in picks:
         answer, solution = worked[1], worked[0]
         why = f"long beside a short {answer}: the way to it"
-        picks["reasoning"] = Pick(solution, why=why)
+        picks["reasoning"] = ColumnPick(solution, why=why)
         unclear["output"] = [
             picks["output"],
-            Pick(solution, why=f"long beside a short {answer}: it may be the answer itself"),
+            ColumnPick(solution, why=f"long beside a short {answer}: it may be the answer itself"),
         ]
     elif worked:
-        picks["output"] = Pick(worked[0], why=f"long beside a short {worked[1]}, which only checks it")
+        picks["output"] = ColumnPick(worked[0], why=f"long beside a short {worked[1]}, which only checks it")
         unclear["output"] = [picks["output"], sources.best_pick(worked[1], "output")]
     if "instruction" in picks and sources.profile(picks["instruction"].column).kind == "chat":
         picks["input"] = sources.best_pick(picks["instruction"].column, "input")
     else:
         take("input", sources.by_name("input"))
     if "reasoning" not in picks and (flag := sources.flag_reason("reasoning")):
-        picks["reasoning"] = Pick("", why=flag)
+        picks["reasoning"] = ColumnPick("", why=flag)
     complete = "instruction" in picks and "output" in picks
     known = "instruction" in picks and normalized_name(picks["instruction"].column) in {
         name for tier in NAME_TIERS["instruction"][:2] for name in tier

@@ -14,12 +14,12 @@ import msgspec
 from core.base import files
 from core.base.errors import DataError
 from core.base.row import COLUMNS, OPTIONAL
-from core.data.cells import cell
+from core.data.cells import cell_text
 from core.data.columns.generations import as_list, best_generation, mark_columns
-from core.data.columns.thinking import cut
+from core.data.columns.thinking import split_thinking
 from core.data.columns.turns import Unreadable, read_chat
 
-How = Literal[
+Extraction = Literal[
     "text", "first", "think", "answer", "user", "earlier", "assistant", "assistant_think", "best_think", "best_answer"
 ]
 """How a column's value becomes text.
@@ -31,23 +31,23 @@ generation that is marked as correct and complete.
 """
 
 
-class Pick(msgspec.Struct, frozen=True):
+class ColumnPick(msgspec.Struct, frozen=True):
     """What one canonical column is taken from."""
 
     column: str
     """The source's column, foreign text; empty where nothing is taken."""
-    how: How = "text"
+    how: Extraction = "text"
     """How its value becomes text."""
     why: str = ""
     """The reason for the choice in a few words, which may quote foreign text."""
 
 
-class Mapping(msgspec.Struct, frozen=True):
+class ColumnMapping(msgspec.Struct, frozen=True):
     """What the canonical columns of a source are taken from."""
 
-    picks: dict[str, Pick] = {}
+    picks: dict[str, ColumnPick] = {}
     """By canonical column; one without a source may be missing."""
-    unclear: dict[str, tuple[Pick, ...]] = {}
+    unclear: dict[str, tuple[ColumnPick, ...]] = {}
     """Canonical columns that the user should decide on, with the candidates in order of likelihood; the first is in
     `picks`."""
     by_hand: bool = False
@@ -68,10 +68,10 @@ class Mapping(msgspec.Struct, frozen=True):
         pick = self.picks.get(column)
         return pick.column if pick is not None else ""
 
-    def with_pick(self, column: str, pick: Pick) -> Mapping:
+    def with_pick(self, column: str, pick: ColumnPick) -> ColumnMapping:
         """The mapping after the user chose `pick` for the canonical `column`; `Pick("")` leaves it empty."""
         unclear = {name: picks for name, picks in self.unclear.items() if name != column}
-        return Mapping({**self.picks, column: pick}, unclear, by_hand=True)
+        return ColumnMapping({**self.picks, column: pick}, unclear, by_hand=True)
 
 
 def explain_missing(missing: Sequence[str]) -> str:
@@ -82,12 +82,12 @@ def explain_missing(missing: Sequence[str]) -> str:
     return f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing or null"
 
 
-def blank(instruction: str, output: str) -> bool:
+def is_blank_row(instruction: str, output: str) -> bool:
     """Whether a row has neither a question nor an answer."""
     return not (instruction.strip() or output.strip())
 
 
-def read_row(mapping: Mapping, record: Record[str, Any]) -> list[str] | str:
+def read_row(mapping: ColumnMapping, record: Record[str, Any]) -> list[str] | str:
     """The six texts of one record, in the order of `COLUMNS`, or what is wrong with it. For many records make one
     `RowReader`."""
     reader = RowReader(mapping, tuple(record))
@@ -106,7 +106,7 @@ _NO_QUESTION, _NO_REPLY = (
     _NoValue("there is no reply in its chat turns"),
 )
 _UNCLOSED = _NoValue("its reasoning is never closed, so that no answer follows")
-_PARTS: dict[How, tuple[str, int]] = {
+_PARTS: dict[Extraction, tuple[str, int]] = {
     "text": ("text", 0), "first": ("first", 0), "think": ("cut", 0), "answer": ("cut", 1),
     "user": ("chat", 0), "earlier": ("chat", 1), "assistant": ("chat", 2), "assistant_think": ("chat", 3),
     "best_think": ("best", 0), "best_answer": ("best", 1),
@@ -120,7 +120,7 @@ class RowReader:
     mark generations as correct or complete.
     """
 
-    def __init__(self, mapping: Mapping, names: Sequence[str]) -> None:
+    def __init__(self, mapping: ColumnMapping, names: Sequence[str]) -> None:
         self.sources: list[str] = []
         self._views: list[_View] = []
         # for each canonical column the view and the part of it; a view of -1 gives an empty text
@@ -173,7 +173,7 @@ class RowReader:
             if type(row[index]) is not str or self._parts[index][0] < 0:
                 return self._explain(row)
         texts = [value if type(value) is str else "" for value in row]
-        return explain_missing([]) if blank(texts[0], texts[3]) else texts
+        return explain_missing([]) if is_blank_row(texts[0], texts[3]) else texts
 
     def _explain(self, row: Sequence[str | None]) -> str:
         """What is wrong with a row that lacks a required column."""
@@ -184,7 +184,7 @@ class RowReader:
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None else cell(value)
+    return None if value is None else cell_text(value)
 
 
 def _first(value: Any) -> str | None:
@@ -197,8 +197,8 @@ def _first(value: Any) -> str | None:
 def _cut(value: Any) -> tuple[str | None, str | None]:
     if value is None:
         return None, None
-    text = cell(value)
-    sides = cut(text)
+    text = cell_text(value)
+    sides = split_thinking(text)
     if sides is None:
         return "", text
     return sides.reasoning, sides.answer if sides.answer is not None else _UNCLOSED
@@ -213,7 +213,7 @@ def _chat(value: Any, replied: bool) -> tuple[str | None, str, str | None, str]:
     return question, chat.earlier, reply, chat.reasoning
 
 
-def save_mapping(mapping: Mapping, path: Path) -> None:
+def save_mapping(mapping: ColumnMapping, path: Path) -> None:
     """Save it as JSON, replaced atomically; the folder must exist. Raises OSError."""
     try:
         content = msgspec.json.format(msgspec.json.encode(mapping), indent=1)
@@ -222,10 +222,10 @@ def save_mapping(mapping: Mapping, path: Path) -> None:
     files.replace_file(path, content + b"\n")
 
 
-def load_mapping(path: Path) -> Mapping | None:
+def load_mapping(path: Path) -> ColumnMapping | None:
     """What `save_mapping` saved, or None where there is none. Raises DataError where it cannot be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Mapping)
+        return msgspec.json.decode(path.read_bytes(), type=ColumnMapping)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -11,31 +11,35 @@ from typing import get_args
 
 from core.base.errors import UsageError
 from core.base.row import COLUMNS
-from core.data.columns.mapping import How, Mapping, Pick
+from core.data.columns.mapping import ColumnMapping, ColumnPick, Extraction
 
-_HOWS: dict[str, How] = {how: how for how in get_args(How)}
+_HOWS: dict[str, Extraction] = {how: how for how in get_args(Extraction)}
 
 
-def written(mapping: Mapping) -> dict[str, str]:
+def mapping_to_words(mapping: ColumnMapping) -> dict[str, str]:
     """The picks as words, by canonical column."""
     return {column: _word(mapping.picks[column]) for column in COLUMNS if column in mapping.picks}
 
 
-def mapping_of(words: Record[str, str]) -> Mapping:
+def mapping_from_words(words: Record[str, str]) -> ColumnMapping:
     """The mapping of such words, as chosen by hand. Raises UsageError, whose `where` is the name that is none of the
     six columns."""
     for column in words:
         if column not in COLUMNS:
             raise UsageError("this is not one of the six columns", column, f"Name one of {', '.join(COLUMNS)}")
-    return Mapping({column: _pick(words[column]) for column in COLUMNS if column in words}, by_hand=True)
+    return ColumnMapping({column: _pick(words[column]) for column in COLUMNS if column in words}, by_hand=True)
 
 
-def _word(pick: Pick) -> str:
+def _word(pick: ColumnPick) -> str:
     name, _, how = pick.column.rpartition(":")
     plain = pick.how == "text" and not (name and how in _HOWS)
     return pick.column if plain or not pick.column else f"{pick.column}:{pick.how}"
 
 
-def _pick(word: str) -> Pick:
+def _pick(word: str) -> ColumnPick:
     name, _, how = word.rpartition(":")
-    return Pick(name, _HOWS[how], "chosen by hand") if name and how in _HOWS else Pick(word, why="chosen by hand")
+    return (
+        ColumnPick(name, _HOWS[how], "chosen by hand")
+        if name and how in _HOWS
+        else ColumnPick(word, why="chosen by hand")
+    )

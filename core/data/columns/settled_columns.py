@@ -10,8 +10,8 @@ from typing import Any
 from core.base.errors import DataError
 from core.base.row import COLUMNS, OPTIONAL
 from core.data.columns.column_names import RELEVANT_NAMES, name_prefix, normalized_name
-from core.data.columns.guess import extend, guess
-from core.data.columns.mapping import Mapping, RowReader
+from core.data.columns.guess import extend_mapping, guess_mapping
+from core.data.columns.mapping import ColumnMapping, RowReader
 
 REQUIRED_COLUMNS = tuple(column for column in COLUMNS if column not in OPTIONAL)
 SAMPLE_ROWS, SAMPLE_CHARS = 200, 256 << 10  # what a guess is made from, whichever is reached first
@@ -25,9 +25,9 @@ class SourceColumns:
     names alone.
     """
 
-    def __init__(self, mapping: Mapping | None = None) -> None:
+    def __init__(self, mapping: ColumnMapping | None = None) -> None:
         self.names: list[str] = []
-        self.mapping = mapping or Mapping()
+        self.mapping = mapping or ColumnMapping()
         self.settled = self._is_given = mapping is not None
         self._known: set[str] = set()
         self._reader: RowReader | None = None
@@ -43,11 +43,11 @@ class SourceColumns:
         self.names += new
         self._known.update(new)
         if not self.settled or (free and new and not self._is_given):
-            self.mapping = guess(self.names, sample[:SAMPLE_ROWS])
+            self.mapping = guess_mapping(self.names, sample[:SAMPLE_ROWS])
             self.settled = bool(sample)
             self._reader = None
         elif new and not self.mapping.by_hand:
-            self.mapping = extend(self.mapping, new)
+            self.mapping = extend_mapping(self.mapping, new)
             self._reader = None
         elif new:
             self._reader = None  # marks beside generations are sought among all names

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-MARKERS = (
+THINKING_MARKERS = (
     ("<think>", "</think>"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("<thinking>", "</thinking>"),
@@ -19,7 +19,7 @@ MARKERS = (
     ("◁think▷", "◁/think▷"),
 )
 _WRAPS = (("<|begin_of_solution|>", "<|end_of_solution|>"), ("<answer>", "</answer>"))
-_STARTS = frozenset(opener[0] for opener, _ in MARKERS)
+_STARTS = frozenset(opener[0] for opener, _ in THINKING_MARKERS)
 _SOLUTION = _WRAPS[0][0]
 
 
@@ -34,7 +34,7 @@ class ThinkingSplit(NamedTuple):
     """The opening marker, to be shown; the closing one where there is no other."""
 
 
-def cut(text: str) -> ThinkingSplit | None:
+def split_thinking(text: str) -> ThinkingSplit | None:
     """The two sides of `text`, or None where it has no reasoning between markers. Only blanks next to a marker are
     dropped.
 
@@ -44,10 +44,10 @@ def cut(text: str) -> ThinkingSplit | None:
     """
     bare = text.lstrip()
     if bare[:1] in _STARTS:
-        for opener, closer in MARKERS:
+        for opener, closer in THINKING_MARKERS:
             if bare.startswith(opener):
                 return _inside(bare[len(opener) :], "", opener, closer)
-    for opener, closer in MARKERS:
+    for opener, closer in THINKING_MARKERS:
         end = text.find(closer)
         if end < 0:
             continue

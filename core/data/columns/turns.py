@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from core.data.cells import JSON, cell, clean
-from core.data.columns.thinking import cut
+from core.data.cells import TOLERANT_JSON, cell_text, replace_surrogates
+from core.data.columns.thinking import split_thinking
 
 _ROLES = ("role", "from", "speaker")
 _CONTENTS = ("content", "value", "text")
@@ -65,7 +65,7 @@ def as_turns(value: Any) -> list[dict[str, Any]] | None:
         if not value.lstrip().startswith(("[{", "[ {", "[\n")):
             return None
         try:
-            value = JSON.decode(value.strip())
+            value = TOLERANT_JSON.decode(value.strip())
         except (ValueError, RecursionError):
             return None
     elif isinstance(value, dict):
@@ -119,7 +119,7 @@ def read_turns(value: Any) -> list[Turn]:
             pending.append(text or said or "")
             continue
         closed = True
-        if text and (sides := cut(text)):
+        if text and (sides := split_thinking(text)):
             text, closed = sides.answer or "", sides.answer is not None
             inner = inner or sides.reasoning
         thoughts = [*pending, said or inner]
@@ -131,21 +131,21 @@ def read_turns(value: Any) -> list[Turn]:
 def _content(value: Any) -> tuple[str | None, str]:
     """A turn's content as text and, where it comes in parts, the parts that are thinking."""
     if value is None or type(value) is str:
-        return value if value is None else clean(value), ""
+        return value if value is None else replace_surrogates(value), ""
     if isinstance(value, dict):
         value = [value]
     if not isinstance(value, list):
-        return cell(value), ""
+        return cell_text(value), ""
     texts, thoughts = [], []
     for part in value:
         if isinstance(part, str):
-            texts.append(cell(part))
+            texts.append(cell_text(part))
             continue
         kind = part.get("type", "text") if isinstance(part, dict) else None
         if kind in ("thinking", "reasoning"):
-            thoughts.append(cell(_field(part, ("thinking", "reasoning", "text"))))
+            thoughts.append(cell_text(_field(part, ("thinking", "reasoning", "text"))))
         elif kind in _TEXTS and isinstance(part.get("text"), str):
-            texts.append(cell(part["text"]))
+            texts.append(cell_text(part["text"]))
         else:
             part_type = kind if isinstance(kind, str) else "of no known type"
             raise Unreadable(f"a turn holds a part that is not text ({part_type})")

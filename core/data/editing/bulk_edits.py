@@ -11,25 +11,25 @@ import msgspec
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
-from core.data.columns.thinking import MARKERS, cut
+from core.data.columns.thinking import THINKING_MARKERS, split_thinking
 from core.data.storage.arrow_arrays import bool_array, bool_values, int64_array, string_array
 from core.data.storage.edit_overlay import ReplacedColumn
 from core.data.storage.edit_table import EditTable, UndoRecord
-from core.data.storage.memory_rows import HeldRows
+from core.data.storage.memory_rows import MemoryRows
 from core.data.storage.row_keys import QUESTION_COLUMNS, row_key
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from core.data.storage.mapped_rows import IndexArray, MappedRows, RowMask
+    from core.data.storage.arrow_rows import ArrowRows, IndexArray, RowMask
 
     NewColumn = Callable[[int, RowMask, pa.Array], pa.Array]
     """Gives the new texts of a batch, of its number, which of its rows to change, and its texts now."""
 
 FEW_ROWS = 2000  # of a large source that are still edited one by one
 _COLUMN_BYTES = 1 << 30  # of one column in one batch, half of what Arrow's offsets can address
-_ANY_MARKER = "|".join(re.escape(marker) for pair in MARKERS for marker in pair)
+_ANY_MARKER = "|".join(re.escape(marker) for pair in THINKING_MARKERS for marker in pair)
 
 
 def delete_rows(table: EditTable, indices: Sequence[int], undo: UndoRecord) -> int:
@@ -107,11 +107,11 @@ def row_keys_by_index(
     """`row_keys.row_key` of every row as edited, shape (largest index + 1,); 0 where there is no row."""
     import numpy as np
 
-    from core.data.search.row_query import Asking
+    from core.data.search.running_queries import RunningQueries
     from core.data.search.sql import row_keys_of
 
     rows = table.base.with_overlay(table.overlay())
-    indices, keys = row_keys_of(rows, prefix, columns, Asking().ticket())
+    indices, keys = row_keys_of(rows, prefix, columns, RunningQueries().ticket())
     by_index = np.zeros(table.next_index, dtype=np.uint64)
     by_index[indices] = keys
     return by_index
@@ -165,7 +165,7 @@ def _extract_from_row(table: EditTable, index: int, undo: UndoRecord) -> int:
 
 
 def _reasoning_and_answer(output: str, reasoning: str) -> tuple[str, str] | None:
-    parts = cut(output)
+    parts = split_thinking(output)
     if parts is None or not parts.reasoning or not (parts.answer or "").strip():
         return None
     if reasoning.strip() not in ("", parts.reasoning):
@@ -194,10 +194,10 @@ def _set_texts(table: EditTable, row: Row, texts: dict[str, str], undo: UndoReco
 
 
 def _is_one_by_one(table: EditTable, indices: Sequence[int]) -> bool:
-    return isinstance(table.base, HeldRows) or len(indices) <= FEW_ROWS
+    return isinstance(table.base, MemoryRows) or len(indices) <= FEW_ROWS
 
 
-def _arrow_rows(table: EditTable) -> MappedRows:
+def _arrow_rows(table: EditTable) -> ArrowRows:
     return table.base  # type: ignore[return-value]  # rows in memory are all edited one by one
 
 

@@ -12,8 +12,8 @@ import msgspec
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
-from core.data.cells import clean
-from core.data.columns.mapping import blank
+from core.data.cells import replace_surrogates
+from core.data.columns.mapping import is_blank_row
 from core.data.dataset import DataSet
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _LISTED_ROWS = 1000  # up to which rows are handled as a list, not as an array
 
 
-class Step(msgspec.Struct, frozen=True):
+class EditStep(msgspec.Struct, frozen=True):
     """One edit, undo or redo, for the user."""
 
     words: str
@@ -55,17 +55,17 @@ def with_edits(dataset: DataSet, folder: Path | None = None) -> DataSet:
     return apply_edits(dataset, replay_journal(dataset, contents, path, position)[0])
 
 
-def open_editor(dataset: DataSet, folder: Path | None = None) -> Editor:
+def open_editor(dataset: DataSet, folder: Path | None = None) -> RowEditor:
     """The right to edit `dataset`, until `close`. `folder` gets the journal, if it is not to be in the sidecar.
 
     Raises DataError if another process has the right, or the journal cannot be written.
     """
     if not dataset.ready:
         raise DataError("its rows are still being imported", dataset.name, "Wait until the import has ended")
-    return Editor(dataset, _journal_path(dataset, folder), folder is not None or _is_beside_data(dataset))
+    return RowEditor(dataset, _journal_path(dataset, folder), folder is not None or _is_beside_data(dataset))
 
 
-class Editor:
+class RowEditor:
     """Edits one data set.
 
     Every method that edits raises DataError, with everything as before, if a row does not exist or the journal cannot
@@ -81,7 +81,7 @@ class Editor:
         """Whether that folder is beside the data."""
         self._edits = JournaledEdits(dataset, journal)
 
-    def __enter__(self) -> Editor:
+    def __enter__(self) -> RowEditor:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -136,7 +136,7 @@ class Editor:
             self._check_columns(row)
             texts = row
         instruction, input_text, reasoning, output, syslang, sysflag = (
-            clean(texts.get(column, "")) for column in COLUMNS
+            replace_surrogates(texts.get(column, "")) for column in COLUMNS
         )
         self._check_not_blank(instruction, output)
         index = self._edits.table.next_index
@@ -173,7 +173,7 @@ class Editor:
             return 0
         keys = self._row_keys(rows)
         return self._edits.apply(
-            FillColumn(pack_rows(rows), len(rows), column, clean(value), keys=keys, when=time.time())
+            FillColumn(pack_rows(rows), len(rows), column, replace_surrogates(value), keys=keys, when=time.time())
         )
 
     def split(
@@ -200,8 +200,8 @@ class Editor:
             count=len(rows),
             share=share,
             seed=seed,
-            test=clean(test),
-            train=clean(train),
+            test=replace_surrogates(test),
+            train=replace_surrogates(train),
             chosen=pack_rows(chosen),
             keys=self._row_keys(rows),
             when=time.time(),
@@ -242,17 +242,17 @@ class Editor:
         keys = self._row_keys([index for index, _ in changed])
         return self._edits.apply(RewriteRows(changed, words, keys=keys, when=time.time()))
 
-    def undo(self) -> Step | None:
+    def undo(self) -> EditStep | None:
         """Take the last edit back; None if there is none."""
         operation = self._edits.undo()
         return None if operation is None else _step(operation)
 
-    def redo(self) -> Step | None:
+    def redo(self) -> EditStep | None:
         """Apply again what was undone last; None if there is nothing."""
         operation = self._edits.redo()
         return None if operation is None else _step(operation)
 
-    def log(self) -> list[Step]:
+    def log(self) -> list[EditStep]:
         """The edits in force, the oldest first."""
         return [_step(operation) for operation in self._edits.done]
 
@@ -269,7 +269,7 @@ class Editor:
     def _new_texts(self, row: Row, texts: Mapping[str, str]) -> dict[str, str]:
         """Those of `texts` that the row does not have yet."""
         self._check_columns(texts)
-        cleaned = {column: clean(text) for column, text in texts.items()}
+        cleaned = {column: replace_surrogates(text) for column, text in texts.items()}
         return {column: text for column, text in cleaned.items() if text != getattr(row, column)}
 
     def _check_columns(self, columns: Iterable[str]) -> None:
@@ -278,7 +278,7 @@ class Editor:
                 raise DataError(f"there is no column {column}", self._name, f"Columns are {', '.join(COLUMNS)}")
 
     def _check_not_blank(self, instruction: str, output: str) -> None:
-        if blank(instruction, output):
+        if is_blank_row(instruction, output):
             raise DataError("a row needs an instruction or an output", self._name, "Write one of them")
 
     def _rows(self, indices: RowIndices) -> Sequence[int]:
@@ -300,26 +300,26 @@ class Editor:
         return identity_keys(self._edits.table.base, rows)
 
 
-def _step(operation: Operation) -> Step:
+def _step(operation: Operation) -> EditStep:
     from core.data.editing.operations import describe_operation
 
     words, index = describe_operation(operation)
-    return Step(words, index, operation.when)
+    return EditStep(words, index, operation.when)
 
 
 def _journal_path(dataset: DataSet, folder: Path | None) -> Path:
-    from core.data.sidecar import EDITS, sidecar
+    from core.data.sidecar import EDITS_FILE, sidecar_of
 
     if folder is not None:
-        return folder / EDITS
+        return folder / EDITS_FILE
     if dataset.origin is None:
         raise DataError(
             "there is no folder for edits of this data", dataset.name, "Save it to a file and open the file"
         )
-    return sidecar(dataset.origin.found).edits
+    return sidecar_of(dataset.origin.files).edits
 
 
 def _is_beside_data(dataset: DataSet) -> bool:
-    from core.data.sidecar import sidecar
+    from core.data.sidecar import sidecar_of
 
-    return dataset.origin is not None and sidecar(dataset.origin.found).beside
+    return dataset.origin is not None and sidecar_of(dataset.origin.files).beside

@@ -275,7 +275,7 @@ class Journal:
         self._file = -1
 
 
-def dated(path: Path) -> Path:
+def backup_path(path: Path) -> Path:
     """A path beside `path`, with the time in its name, that does not exist. Raises FileExistsError after a thousand."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for number in range(1000):

@@ -9,7 +9,7 @@ from pathlib import Path
 from core.base.errors import DataError
 from core.data.dataset import DataSet
 from core.data.editing.history import EditHistory, apply_edits, replay_journal
-from core.data.editing.journal import Journal, dated
+from core.data.editing.journal import Journal, backup_path
 from core.data.editing.operations import JournalLine, Operation, RedoLast, UndoLast
 from core.data.editing.rebase import FEW_ROWS, save_row_keys
 from core.data.storage.edit_table import EditTable
@@ -43,7 +43,7 @@ class JournaledEdits:
         contents = self._journal.read()
         history, rebased = replay_journal(self.source, contents, self._journal.path, self._journal.position)
         if rebased is not contents:
-            backup = dated(self._journal.path)
+            backup = backup_path(self._journal.path)
             self._journal.start_over(self.source.fingerprint, history.table.size, rebased, backup)
             history.position = self._journal.position
         return history, contents.header is not None

@@ -21,7 +21,7 @@ from core.data.editing.operations import AddRow, ChangeRow, Operation, RewriteRo
 from core.data.editing.row_list import pack_rows, unpack_rows
 from core.data.storage.edit_overlay import EditableRows
 from core.data.storage.edit_table import EditTable
-from core.data.storage.memory_rows import HeldRows
+from core.data.storage.memory_rows import MemoryRows
 from core.data.storage.row_keys import IDENTITY_COLUMNS, row_key
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def identity_keys(rows: EditableRows, indices: Sequence[int]) -> list[int]:
 def _all_keys(rows: EditableRows) -> KeyArray:
     import numpy as np
 
-    if isinstance(rows, HeldRows):
+    if isinstance(rows, MemoryRows):
         keys = [row_key(rows.row(index), IDENTITY_COLUMNS) for index in range(len(rows))]
         return np.array(keys, dtype=np.uint64)
     return row_keys_by_index(EditTable(rows), IDENTITY_COLUMNS)

@@ -12,12 +12,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from core.data.columns.mapping import Mapping
+from core.data.columns.mapping import ColumnMapping
 from core.data.columns.settled_columns import SAMPLE_ROWS
 from core.data.formats.arrow_validation import validated_batch
 from core.data.formats.early_rows import MAX_OPEN_FILES, EarlyRows, HeadRows
 from core.data.formats.record_batches import BatchReader, batch_rows, early_facts, first_line, report_damaged
-from core.data.formats.record_intake import Facts, RowCollector
+from core.data.formats.row_collector import RowCollector, SourceFacts
 
 
 def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
@@ -44,11 +44,11 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
         collector.progress(index + 1, len(paths))
 
 
-def open_early(paths: Sequence[Path], where: str, mapping: Mapping | None) -> tuple[EarlyRows, Facts]:
+def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None) -> tuple[EarlyRows, SourceFacts]:
     """Every row by its index; none where the files are too many, or a batch too large to be read for one page. Raises
     DataError, OSError."""
     if len(paths) > MAX_OPEN_FILES:
-        return HeadRows(where, paths, []), Facts(mapping or Mapping(), (), [], 0)
+        return HeadRows(where, paths, []), SourceFacts(mapping or ColumnMapping(), (), [], 0)
     from core.data.formats.arrow_pages import ArrowMessages, EarlyArrow
 
     files = [ArrowMessages(path) for path in paths]

@@ -17,7 +17,7 @@ from typing import Any
 
 from core.base.errors import DataError
 from core.base.row import Row
-from core.data.columns.mapping import Mapping, RowReader
+from core.data.columns.mapping import ColumnMapping, RowReader
 from core.data.formats.arrow_validation import validated_batch
 from core.data.formats.early_rows import EarlyRows, read_across_files, row_or_problem
 
@@ -108,7 +108,9 @@ def _values(column: Any) -> list[Any]:
 class EarlyArrow(EarlyRows):
     """The rows of Arrow files, before the import."""
 
-    def __init__(self, where: str, paths: Sequence[Path], files: Sequence[ArrowMessages], mapping: Mapping) -> None:
+    def __init__(
+        self, where: str, paths: Sequence[Path], files: Sequence[ArrowMessages], mapping: ColumnMapping
+    ) -> None:
         self._files = files
         self._reader = RowReader(mapping, files[0].names)
         self._starts = [0, *accumulate(file.rows for file in files)]

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS
-from core.data.columns.mapping import Mapping, blank, explain_missing
+from core.data.columns.mapping import ColumnMapping, explain_missing, is_blank_row
 from core.data.columns.settled_columns import SAMPLE_CHARS, SAMPLE_ROWS
 from core.data.formats.early_rows import EarlyRows
-from core.data.formats.record_intake import BATCH_CHARS, BATCH_ROWS, Facts, RowCollector
+from core.data.formats.row_collector import BATCH_CHARS, BATCH_ROWS, RowCollector, SourceFacts
 from core.data.formats.text_decoding import ByteSource, explain_encoding, open_utf8, split_blocks
 from core.data.formats.text_files import open_head, read_text_files, write_text_batches
 
@@ -43,7 +43,9 @@ class DelimitedFormat:
         """Hand every row to `collector`. A row that does not fit the header is a problem, and the others stay."""
         read_text_files(paths, collector, self._read_file)
 
-    def open_early(self, paths: Sequence[Path], where: str, mapping: Mapping | None) -> tuple[EarlyRows, Facts]:
+    def open_early(
+        self, paths: Sequence[Path], where: str, mapping: ColumnMapping | None
+    ) -> tuple[EarlyRows, SourceFacts]:
         """The first rows. Raises DataError, OSError."""
         return open_head(paths, where, mapping, self._read_file)
 
@@ -177,7 +179,7 @@ def _take_as_is(collector: RowCollector, header: list[str]) -> _TakeRows:
         good = []
         for number, fields in batch:
             row = [fields[position] if position >= 0 else "" for position in positions]
-            if blank(row[0], row[3]):
+            if is_blank_row(row[0], row[3]):
                 collector.problems.add(number, explain_missing([]))
             else:
                 good.append(row)

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from core.base.errors import DataError
 from core.base.row import Row
-from core.data.cells import clean
+from core.data.cells import replace_surrogates
 
 _Read = TypeVar("_Read")
 BLOCK = 64  # rows read at once
@@ -142,7 +142,7 @@ def row_or_problem(texts: list[str] | str, index: int, position: str) -> Row:
     """The row of six texts, or, where `texts` is what is wrong with it, a row that says so, so that every row keeps its
     index. position: where it is in the source, as "line 7"."""
     if isinstance(texts, str):
-        return Row(f"({clean(position)}: {clean(texts)})", index=index)
+        return Row(f"({replace_surrogates(position)}: {replace_surrogates(texts)})", index=index)
     return Row(*texts, index=index)  # type: ignore[misc, arg-type]
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from core.data.cells import JSON
-from core.data.columns.mapping import Mapping
+from core.data.cells import TOLERANT_JSON
+from core.data.columns.mapping import ColumnMapping
 from core.data.formats.early_rows import EarlyRows, HeadRows
 from core.data.formats.json_document_array import read_array
 from core.data.formats.json_document_object import read_object
 from core.data.formats.json_lines import read_lines
-from core.data.formats.record_intake import Facts, RowCollector
+from core.data.formats.row_collector import RowCollector, SourceFacts
 from core.data.formats.text_decoding import BLOCK, ByteSource, open_utf8
 from core.data.formats.text_files import open_head, read_text_files
 
@@ -27,11 +27,11 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
     read_text_files(paths, collector, read_file)
 
 
-def open_early(paths: Sequence[Path], where: str, mapping: Mapping | None) -> tuple[EarlyRows, Facts]:
+def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None) -> tuple[EarlyRows, SourceFacts]:
     """The first rows; none of an object, which is read whole or not at all: not by the process that has the screen.
     Raises DataError, OSError."""
     if _is_object(paths[0]):
-        return HeadRows(where, paths, []), Facts(mapping or Mapping(), (), [], 0)
+        return HeadRows(where, paths, []), SourceFacts(mapping or ColumnMapping(), (), [], 0)
     return open_head(paths, where, mapping, read_file)
 
 
@@ -63,7 +63,7 @@ def _shape(source: ByteSource) -> str:
         pieces.append(piece)
     line, _, rest = b"".join(pieces).partition(b"\n")
     try:
-        JSON.decode(line.decode("utf-8", "replace"))
+        TOLERANT_JSON.decode(line.decode("utf-8", "replace"))
     except (JSONDecodeError, RecursionError):
         return "object"  # pretty-printed over several lines
     return "lines" if rest.strip() or source.read(BLOCK).strip() else "object"

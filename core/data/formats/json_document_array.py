@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from json import JSONDecodeError
 from typing import Any
 
-from core.data.cells import JSON
-from core.data.formats.record_intake import RowCollector
+from core.data.cells import TOLERANT_JSON
+from core.data.formats.row_collector import RowCollector
 from core.data.formats.text_decoding import BLOCK, ByteSource, explain_encoding
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -100,7 +100,7 @@ class ArrayElements:
     def _value(self) -> tuple[int, Any]:
         while True:
             try:
-                value, end = JSON.raw_decode(self.text, self.position)
+                value, end = TOLERANT_JSON.raw_decode(self.text, self.position)
                 if end < len(self.text) or self._ended:
                     return end, value
             except JSONDecodeError as error:

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from core.base.errors import DataError
-from core.data.cells import JSON
+from core.data.cells import TOLERANT_JSON
 from core.data.columns.turns import as_turns
 from core.data.formats.json_document_array import ArrayElements, read_array
-from core.data.formats.record_intake import RowCollector
+from core.data.formats.row_collector import RowCollector
 
 
 class _MemorySource:
@@ -67,7 +67,7 @@ def read_object(content: bytes, collector: RowCollector) -> None:
 
 def _decode(content: bytes, collector: RowCollector) -> Any:
     try:
-        return JSON.decode(content.decode("utf-8", "replace"))
+        return TOLERANT_JSON.decode(content.decode("utf-8", "replace"))
     except (JSONDecodeError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise DataError(

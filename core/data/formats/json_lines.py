@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core.base.row import COLUMNS
-from core.data.cells import JSON, not_json
-from core.data.columns.mapping import Mapping
+from core.data.cells import TOLERANT_JSON, explain_not_json
+from core.data.columns.mapping import ColumnMapping
 from core.data.columns.settled_columns import SAMPLE_CHARS
 from core.data.formats.early_rows import MAX_OPEN_FILES, EarlyRows
 from core.data.formats.json_lines_blocks import read_blocks_ahead
 from core.data.formats.json_lines_decoder import BlockDecoder
-from core.data.formats.record_intake import Facts, RowCollector
+from core.data.formats.row_collector import RowCollector, SourceFacts
 from core.data.formats.text_decoding import ByteSource, explain_encoding, open_utf8, split_blocks
 from core.data.formats.text_files import open_head, read_text_files, write_text_batches
 
@@ -35,7 +35,7 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
     read_text_files(paths, collector, read_file)
 
 
-def open_early(paths: Sequence[Path], where: str, mapping: Mapping | None) -> tuple[EarlyRows, Facts]:
+def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None) -> tuple[EarlyRows, SourceFacts]:
     """Every line by its number where the files are uncompressed UTF-8, else the first rows. Raises DataError,
     OSError."""
     head, facts = open_head(paths, where, mapping, read_file)
@@ -93,11 +93,11 @@ def _read_line_by_line(block: bytes, number: int, collector: RowCollector) -> No
         if not line:
             continue
         try:
-            record = JSON.decode(line.decode())
+            record = TOLERANT_JSON.decode(line.decode())
         except UnicodeDecodeError as error:
             collector.problems.add(number + offset, *explain_encoding(line, error.start))
         except JSONDecodeError as error:
-            collector.problems.add(number + offset, not_json(error))
+            collector.problems.add(number + offset, explain_not_json(error))
         except RecursionError:
             collector.problems.add(number + offset, "nested too deeply")
         else:

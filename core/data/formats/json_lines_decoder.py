@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from core.base.row import COLUMNS
-from core.data.cells import Number, cell
-from core.data.columns.mapping import blank
+from core.data.cells import NumberText, cell_text
+from core.data.columns.mapping import is_blank_row
 from core.data.formats.json_lines_blocks import Arrays, ArrowBlockReader, count_object_lines
-from core.data.formats.record_intake import RowCollector
+from core.data.formats.row_collector import RowCollector
 
 _Value = str | int | bool | None | msgspec.UnsetType
 
@@ -57,7 +57,7 @@ class BlockDecoder:
         record = msgspec.defstruct(
             "Record", fields, rename=rename, forbid_unknown_fields=True, gc=False, namespace={"none": None}
         )
-        return msgspec.json.Decoder(record, float_hook=Number)
+        return msgspec.json.Decoder(record, float_hook=NumberText)
 
     def read_arrays(self, block: bytes) -> list[Arrays] | None:
         """The rows of `block` as Arrow arrays, None where it must be read another way. Called by several threads.
@@ -89,7 +89,7 @@ class BlockDecoder:
             columns.append(
                 [value if type(value) is str else "" if value is msgspec.UNSET else _text(value) for value in values]
             )
-        if any(blank(instruction, output) for instruction, output in zip(columns[0], columns[3], strict=True)):
+        if any(is_blank_row(instruction, output) for instruction, output in zip(columns[0], columns[3], strict=True)):
             return False
         self._collector.put(columns)
         return True
@@ -113,4 +113,4 @@ def _getter(fields: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
 
 
 def _text(value: Any) -> str:
-    return str(value) if type(value) is int else cell(value)
+    return str(value) if type(value) is int else cell_text(value)

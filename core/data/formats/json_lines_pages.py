@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from core.base.row import Row
-from core.data.cells import JSON, not_json
-from core.data.columns.mapping import Mapping, RowReader
+from core.data.cells import TOLERANT_JSON, explain_not_json
+from core.data.columns.mapping import ColumnMapping, RowReader
 from core.data.formats.early_rows import EarlyRows, read_across_files, row_or_problem
 from core.data.formats.line_index import LONGEST, LineIndex
 
@@ -30,7 +30,7 @@ class EarlyLines(EarlyRows):
         self,
         where: str,
         paths: Sequence[Path],
-        mapping: Mapping,
+        mapping: ColumnMapping,
         names: Sequence[str],
         seconds: float,
         before: Sequence[LineIndex] = (),
@@ -75,11 +75,11 @@ class EarlyLines(EarlyRows):
         if not line:
             return "blank"
         try:
-            record: Any = JSON.decode(line.decode())
+            record: Any = TOLERANT_JSON.decode(line.decode())
         except UnicodeDecodeError as error:
             return f"not UTF-8 at byte {error.start + 1}"
         except JSONDecodeError as error:
-            return not_json(error)
+            return explain_not_json(error)
         except RecursionError:
             return "nested too deeply"
         if not isinstance(record, dict):

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.base.row import COLUMNS
-from core.data.columns.mapping import Mapping
+from core.data.columns.mapping import ColumnMapping
 from core.data.columns.settled_columns import SAMPLE_ROWS
 from core.data.formats.early_rows import EarlyRows, HeadRows
 from core.data.formats.record_batches import BatchReader, batch_rows, early_facts, first_line, report_damaged
-from core.data.formats.record_intake import Facts, RowCollector
+from core.data.formats.row_collector import RowCollector, SourceFacts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,10 +55,10 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
         done += count
 
 
-def open_early(paths: Sequence[Path], where: str, mapping: Mapping | None) -> tuple[EarlyRows, Facts]:
+def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None) -> tuple[EarlyRows, SourceFacts]:
     """Every row by its index; none where DuckDB would take a path for a pattern. Raises DataError, OSError."""
     if any(set("*?[]") & set(str(path)) for path in paths):
-        return HeadRows(where, paths, []), Facts(mapping or Mapping(), (), [], 0)
+        return HeadRows(where, paths, []), SourceFacts(mapping or ColumnMapping(), (), [], 0)
     from core.data.formats.parquet_pages import EarlyParquet, ParquetFiles
 
     files = ParquetFiles(paths)

@@ -14,7 +14,7 @@ from typing import Any
 
 from core.base.errors import DataError
 from core.base.row import Row
-from core.data.columns.mapping import Mapping, RowReader
+from core.data.columns.mapping import ColumnMapping, RowReader
 from core.data.formats.early_rows import EarlyRows, read_across_files, row_or_problem
 
 _OPTIONS = {
@@ -70,7 +70,7 @@ class ParquetFiles:
 class EarlyParquet(EarlyRows):
     """The rows of Parquet files, before the import."""
 
-    def __init__(self, where: str, paths: Sequence[Path], files: ParquetFiles, mapping: Mapping) -> None:
+    def __init__(self, where: str, paths: Sequence[Path], files: ParquetFiles, mapping: ColumnMapping) -> None:
         self._files = files
         self._reader = RowReader(mapping, files.names)
         self._starts = [0, *accumulate(files.counts)]

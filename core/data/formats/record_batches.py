@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS
-from core.data.cells import cell
-from core.data.columns.guess import guess
-from core.data.columns.mapping import Mapping, explain_missing
+from core.data.cells import cell_text
+from core.data.columns.guess import guess_mapping
+from core.data.columns.mapping import ColumnMapping, explain_missing
 from core.data.columns.settled_columns import REQUIRED_COLUMNS, SAMPLE_ROWS, SourceColumns
-from core.data.formats.record_intake import Facts, RowCollector
+from core.data.formats.row_collector import RowCollector, SourceFacts
 from core.data.formats.text_decoding import explain_encoding
 
 if TYPE_CHECKING:
@@ -30,16 +30,18 @@ def batch_rows(rows: int, size: int) -> int:
 
 
 def early_facts(
-    names: list[str], mapping: Mapping | None, where: str, read_sample: Callable[[], Sequence[Sequence[Any]]]
-) -> Facts:
+    names: list[str], mapping: ColumnMapping | None, where: str, read_sample: Callable[[], Sequence[Sequence[Any]]]
+) -> SourceFacts:
     """What is known of a source before its import. `read_sample` gives the values of the first rows, for the guess of
     the columns where there is no `mapping`. Raises DataError where a required column has no source."""
     if mapping is None:
-        mapping = guess(names, [dict(zip(names, values, strict=True)) for values in read_sample()[:SAMPLE_ROWS]])
+        mapping = guess_mapping(
+            names, [dict(zip(names, values, strict=True)) for values in read_sample()[:SAMPLE_ROWS]]
+        )
     columns = SourceColumns(mapping)
     columns.learn(names)
     columns.check(where)
-    return Facts(columns.mapping, columns.extra, [], 0)
+    return SourceFacts(columns.mapping, columns.extra, [], 0)
 
 
 def report_damaged(what: str, path: Path, paths: Sequence[Path], collector: RowCollector) -> None:
@@ -212,7 +214,7 @@ def _texts(column: Any, before: int, collector: RowCollector | None) -> pa.Array
                     collector.problems.add(before + index + 1, what.replace("of the line", "of the cell"), advice)
                 values.append(None)
         else:
-            values.append(None if value is None else cell(value))
+            values.append(None if value is None else cell_text(value))
     return pa.array(values, pa.string())
 
 

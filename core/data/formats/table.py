@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from core.data.columns.mapping import Mapping
+    from core.data.columns.mapping import ColumnMapping
     from core.data.formats.early_rows import EarlyRows
-    from core.data.formats.record_intake import Facts, RowCollector
+    from core.data.formats.row_collector import RowCollector, SourceFacts
 
 FormatName = Literal["lines", "json", "csv", "tsv", "parquet", "arrow"]
 """Part of the key of an imported source: a name that changes makes every file of the format be imported again."""
@@ -33,7 +33,9 @@ class ReadableFormat(Protocol):
     def read_files(self, paths: Sequence[Path], collector: RowCollector) -> None:
         """Hand every row of the files, in order, to `collector`. Raises DataError, OSError."""
 
-    def open_early(self, paths: Sequence[Path], where: str, mapping: Mapping | None) -> tuple[EarlyRows, Facts]:
+    def open_early(
+        self, paths: Sequence[Path], where: str, mapping: ColumnMapping | None
+    ) -> tuple[EarlyRows, SourceFacts]:
         """The rows that can be shown before the import, and what is known of the source by then.
 
         where: the source's name in errors; mapping: the columns as the user chose them, None to guess. Raises

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
-from core.data.columns.mapping import Mapping
+from core.data.columns.mapping import ColumnMapping
 from core.data.formats.early_rows import HeadRows
-from core.data.formats.record_intake import Facts, RowCollector
+from core.data.formats.row_collector import RowCollector, SourceFacts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,8 +44,8 @@ class _EnoughRows(Exception):
 
 
 def open_head(
-    paths: Sequence[Path], where: str, mapping: Mapping | None, read_file: ReadFile
-) -> tuple[HeadRows, Facts]:
+    paths: Sequence[Path], where: str, mapping: ColumnMapping | None, read_file: ReadFile
+) -> tuple[HeadRows, SourceFacts]:
     """The first rows of text files, a few at least, and what is known of the source by then. Raises DataError,
     OSError."""
     rows: list[Row] = []
@@ -60,7 +60,7 @@ def open_head(
         facts = collector.finish()
         whole = True
     except _EnoughRows:
-        facts = Facts(collector.columns.mapping, collector.columns.extra, [], 0)
+        facts = SourceFacts(collector.columns.mapping, collector.columns.extra, [], 0)
         whole = False
     return HeadRows(where, paths, rows, counted=whole), facts
 

@@ -12,60 +12,60 @@ from typing import Any
 from core.base.errors import DataError
 from core.base.files import private_dir
 from core.data.columns import guess as column_guess
-from core.data.columns.mapping import Mapping, Pick, load_mapping, read_row, save_mapping
+from core.data.columns.mapping import ColumnMapping, ColumnPick, load_mapping, read_row, save_mapping
 from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
-from core.data.formats.record_intake import RowCollector
-from core.data.importing.import_source import named, read_source
-from core.data.locate.source_files import Found, locate
-from core.data.sidecar import sidecar
+from core.data.formats.row_collector import RowCollector
+from core.data.importing.import_source import naming_source, read_source
+from core.data.locate.source_files import SourceFiles, locate_source
+from core.data.sidecar import sidecar_of
 
 
 @dataclass(frozen=True)
-class Choice:
+class ColumnChoice:
     """The columns of a source, and where the canonical ones are taken from now."""
 
-    found: Found
+    files: SourceFiles
     """The files of the source."""
     names: tuple[str, ...]
     """The source's columns."""
     rows: tuple[Record[str, Any], ...]
     """At most 200 records of its beginning, the same that a guess is made from."""
-    mapping: Mapping
+    mapping: ColumnMapping
     """The saved mapping, else the guess."""
     saved: bool
     """Whether `mapping` is the saved one."""
 
-    def candidates(self, column: str) -> list[Pick]:
+    def candidates(self, column: str) -> list[ColumnPick]:
         """What the canonical `column` could be taken from: the current pick first, nothing last."""
-        picks = column_guess.candidates(column, self.names, self.rows)
+        picks = column_guess.pick_candidates(column, self.names, self.rows)
         saved = self.mapping.picks.get(column, picks[-1])
         current = next((pick for pick in picks if (pick.column, pick.how) == (saved.column, saved.how)), saved)
         return [current, *(pick for pick in picks if pick is not current)]
 
-    def read(self, mapping: Mapping, limit: int = 3) -> list[list[str] | str]:
+    def read(self, mapping: ColumnMapping, limit: int = 3) -> list[list[str] | str]:
         """The first `limit` rows by `mapping`: the six texts of each, or what is wrong with it."""
         return [read_row(mapping, record) for record in self.rows[:limit]]
 
-    def keep(self, mapping: Mapping) -> Path:
+    def keep(self, mapping: ColumnMapping) -> Path:
         """Save `mapping` as the user's choice, so that the source is opened with it from now on; the file it is saved
         in. Raises DataError."""
-        path = sidecar(self.found).mapping
+        path = sidecar_of(self.files).mapping
         try:
             private_dir(path.parent)
-            save_mapping(Mapping(mapping.picks, {}, by_hand=True), path)
+            save_mapping(ColumnMapping(mapping.picks, {}, by_hand=True), path)
         except OSError as error:
             do = "Free some space, or check who may write there"
             raise DataError(f"the column mapping cannot be saved ({error.strerror or error})", str(path), do) from error
         return path
 
 
-def choose(source: str, split: str = "") -> Choice:
+def read_column_choice(source: str, split: str = "") -> ColumnChoice:
     """The columns of a source as `open_data` takes it; reads only its beginning. Raises DataError."""
-    with named(locate(source, split)) as found:
-        saved = load_mapping(sidecar(found).mapping)
+    with naming_source(locate_source(source, split)) as found:
+        saved = load_mapping(sidecar_of(found).mapping)
         names, rows = _beginning(found)
-    mapping = saved if saved is not None else column_guess.guess(names, rows)
-    return Choice(found, tuple(names), tuple(rows), mapping, saved is not None)
+    mapping = saved if saved is not None else column_guess.guess_mapping(names, rows)
+    return ColumnChoice(found, tuple(names), tuple(rows), mapping, saved is not None)
 
 
 class _EnoughRows(Exception):
@@ -85,7 +85,7 @@ class _SampleColumns(SourceColumns):
         return new
 
 
-def _beginning(found: Found) -> tuple[list[str], Sequence[Record[str, Any]]]:
+def _beginning(found: SourceFiles) -> tuple[list[str], Sequence[Record[str, Any]]]:
     collector = RowCollector(found.where, lambda _: None)
     collector.columns = sample = _SampleColumns()
     collector.arrays = lambda _: None

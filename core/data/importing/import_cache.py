@@ -25,14 +25,14 @@ from core.base import folders
 from core.base.errors import DataError
 from core.base.files import private_dir
 from core.base.row import COLUMNS
-from core.data.columns.mapping import Mapping
-from core.data.formats.record_intake import Facts, Progress, RowCollector
+from core.data.columns.mapping import ColumnMapping
+from core.data.formats.row_collector import ProgressCallback, RowCollector, SourceFacts
 from core.data.source_version import source_hashes
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from core.data.storage.mapped_rows import MappedRows
+    from core.data.storage.arrow_rows import ArrowRows
 
 _YOUNG = 60.0  # seconds within which another importer may not yet have locked its new file
 
@@ -49,7 +49,7 @@ class ImportRequest:
     """The name of their format."""
     where: str
     """The source's name in errors."""
-    mapping: Mapping | None = None
+    mapping: ColumnMapping | None = None
     """The columns as the user chose them; None to guess."""
 
     def hashes(self) -> tuple[str, str]:
@@ -57,7 +57,7 @@ class ImportRequest:
         return source_hashes(self.paths, self.format, self.mapping)
 
 
-def find_cached(request: ImportRequest) -> tuple[MappedRows, Facts, str] | None:
+def find_cached(request: ImportRequest) -> tuple[ArrowRows, SourceFacts, str] | None:
     """The rows, facts and key of what was imported before; None where it was not, or is damaged. Raises OSError where a
     file of the source no longer exists."""
     key = "-".join(request.hashes())
@@ -66,17 +66,19 @@ def find_cached(request: ImportRequest) -> tuple[MappedRows, Facts, str] | None:
         return None
     import pyarrow as pa  # not needed for a source that is shown before its import
 
-    from core.data.storage.mapped_rows import open_mapped
+    from core.data.storage.arrow_rows import open_arrow_rows
 
     try:
-        rows, facts = open_mapped(path)
-        return rows, msgspec.json.decode(facts, type=Facts), key
+        rows, facts = open_arrow_rows(path)
+        return rows, msgspec.json.decode(facts, type=SourceFacts), key
     except (pa.ArrowInvalid, OSError, KeyError, msgspec.DecodeError):
         path.unlink(missing_ok=True)  # a damaged disk, or another version of Suiron has just removed it
         return None
 
 
-def open_cached(request: ImportRequest, read: ReadSource, progress: Progress | None) -> tuple[MappedRows, Facts, str]:
+def open_cached(
+    request: ImportRequest, read: ReadSource, progress: ProgressCallback | None
+) -> tuple[ArrowRows, SourceFacts, str]:
     """The rows of the files from the cache, imported with `read` where they are not there; their facts, and the key of
     this version. Raises DataError."""
     for _ in range(3):
@@ -86,7 +88,7 @@ def open_cached(request: ImportRequest, read: ReadSource, progress: Progress | N
     raise changing_source_error(request.where)
 
 
-def import_into_cache(request: ImportRequest, read: ReadSource, progress: Progress | None) -> None:
+def import_into_cache(request: ImportRequest, read: ReadSource, progress: ProgressCallback | None) -> None:
     """Import into the cache, and remove older versions of the same source. A source that changes meanwhile leaves
     nothing in the cache. Raises DataError, OSError."""
     try:
@@ -130,7 +132,7 @@ class CacheWriter:
 
         self._write(pa.record_batch(list(arrays), schema=self._schema), None)
 
-    def close(self, facts: Facts) -> None:
+    def close(self, facts: SourceFacts) -> None:
         """Write the facts and flush the file to disk. Raises DataError."""
         import pyarrow as pa
 
@@ -170,7 +172,7 @@ def _not_writable(error: OSError, where: Path | str) -> DataError:
     return DataError(f"the imported data set cannot be written ({error.strerror})", str(where), do)
 
 
-def _import(path: Path, request: ImportRequest, read: ReadSource, progress: Progress | None) -> None:
+def _import(path: Path, request: ImportRequest, read: ReadSource, progress: ProgressCallback | None) -> None:
     try:
         handle, name = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=".part", dir=path.parent)
     except OSError as error:

@@ -11,13 +11,15 @@ import msgspec
 from core.base.child import Child, ChildDied, ChildProgress
 from core.base.child_main import ReportProgress, answer_parent
 from core.base.errors import DataError
-from core.data.columns.mapping import Mapping
-from core.data.formats.record_intake import Progress
+from core.data.columns.mapping import ColumnMapping
+from core.data.formats.row_collector import ProgressCallback
 
 _NICE = 5
 
 
-def import_in_child(source: str, split: str, mapping: Mapping | None, where: str, progress: Progress | None) -> None:
+def import_in_child(
+    source: str, split: str, mapping: ColumnMapping | None, where: str, progress: ProgressCallback | None
+) -> None:
     """Import the data set `source` into the cache, in a child process. where: its name in an error.
 
     `progress(done, total)` is called a few times a second, also while there is nothing new, so that it can stop the
@@ -43,13 +45,13 @@ def import_in_child(source: str, split: str, mapping: Mapping | None, where: str
 
 def import_for_parent(request: dict[str, Any], progress: ReportProgress) -> None:
     """The child's work. A SystemExit in the middle of it removes what is written so far."""
-    from core.data.importing.import_source import fill_cache, named
-    from core.data.locate.source_files import locate
+    from core.data.importing.import_source import import_into_cache, naming_source
+    from core.data.locate.source_files import locate_source
 
     os.nice(_NICE)
-    mapping = msgspec.convert(request["mapping"], Mapping | None)
-    with named(locate(request["source"], request["split"])) as found:
-        fill_cache(found, mapping, lambda done, total: progress("", done, total))
+    mapping = msgspec.convert(request["mapping"], ColumnMapping | None)
+    with naming_source(locate_source(request["source"], request["split"])) as found:
+        import_into_cache(found, mapping, lambda done, total: progress("", done, total))
 
 
 if __name__ == "__main__":

@@ -9,25 +9,25 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from core.base.errors import DataError
-from core.data.columns.mapping import Mapping
-from core.data.formats.record_intake import Facts, Progress, RowCollector
+from core.data.columns.mapping import ColumnMapping
+from core.data.formats.row_collector import ProgressCallback, RowCollector, SourceFacts
 from core.data.formats.table import format_named
-from core.data.locate.source_files import Found
-from core.data.storage.memory_rows import HeldRows
+from core.data.locate.source_files import SourceFiles
+from core.data.storage.memory_rows import MemoryRows
 
 if TYPE_CHECKING:
     from core.data.importing.import_cache import ImportRequest
-    from core.data.storage.mapped_rows import MappedRows
+    from core.data.storage.arrow_rows import ArrowRows
 
 _MAX_CHARS = 32 << 20  # characters kept in memory; a small compressed file may decompress to any size
 
 
-class TooLarge(Exception):
+class TooLargeForMemory(Exception):
     """A source that looked small holds too much text to be kept in memory."""
 
 
 @contextmanager
-def named(found: Found) -> Iterator[Found]:
+def naming_source(found: SourceFiles) -> Iterator[SourceFiles]:
     """Turns whatever a reader raises into a DataError that names the source."""
     try:
         yield found
@@ -45,15 +45,17 @@ def named(found: Found) -> Iterator[Found]:
         ) from error
 
 
-def read_into_memory(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[HeldRows, Facts]:
+def read_into_memory(
+    found: SourceFiles, mapping: ColumnMapping | None, progress: ProgressCallback | None
+) -> tuple[MemoryRows, SourceFacts]:
     """All rows of a small text source, in memory. Raises DataError, OSError, TooLarge."""
-    held, chars = HeldRows(), 0
+    held, chars = MemoryRows(), 0
 
     def put(columns: Sequence[Sequence[str]]) -> None:
         nonlocal chars
         chars += sum(len(text) for column in columns for text in column)
         if chars > _MAX_CHARS:
-            raise TooLarge
+            raise TooLargeForMemory
         held.put(columns)
 
     collector = RowCollector(found.where, put, progress, mapping)
@@ -61,19 +63,21 @@ def read_into_memory(found: Found, mapping: Mapping | None, progress: Progress |
     return held, collector.finish()
 
 
-def read_source(found: Found, collector: RowCollector) -> None:
+def read_source(found: SourceFiles, collector: RowCollector) -> None:
     """Hand every row of a source to `collector`, file by file. Raises DataError, OSError."""
     format_named(found.format).load().read_files(found.paths, collector)
 
 
-def fill_cache(found: Found, mapping: Mapping | None, progress: Progress | None) -> None:
+def import_into_cache(found: SourceFiles, mapping: ColumnMapping | None, progress: ProgressCallback | None) -> None:
     """Import into the cache, in this process. Raises DataError, OSError."""
     from core.data.importing import import_cache
 
     import_cache.import_into_cache(import_request(found, mapping), partial(read_source, found), progress)
 
 
-def open_imported(found: Found, mapping: Mapping | None, progress: Progress | None) -> tuple[MappedRows, Facts, str]:
+def open_imported(
+    found: SourceFiles, mapping: ColumnMapping | None, progress: ProgressCallback | None
+) -> tuple[ArrowRows, SourceFacts, str]:
     """The rows from the cache, imported in this process where they are not there; their facts and key. Raises
     DataError, OSError."""
     from core.data.importing import import_cache
@@ -81,14 +85,14 @@ def open_imported(found: Found, mapping: Mapping | None, progress: Progress | No
     return import_cache.open_cached(import_request(found, mapping), partial(read_source, found), progress)
 
 
-def find_imported(found: Found, mapping: Mapping | None) -> tuple[MappedRows, Facts, str] | None:
+def find_imported(found: SourceFiles, mapping: ColumnMapping | None) -> tuple[ArrowRows, SourceFacts, str] | None:
     """The rows, facts and key of what was imported before, else None. Raises OSError."""
     from core.data.importing import import_cache
 
     return import_cache.find_cached(import_request(found, mapping))
 
 
-def import_request(found: Found, mapping: Mapping | None) -> ImportRequest:
+def import_request(found: SourceFiles, mapping: ColumnMapping | None) -> ImportRequest:
     """What the import cache needs to know of a source."""
     from core.data.importing.import_cache import ImportRequest
 

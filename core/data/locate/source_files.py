@@ -24,7 +24,7 @@ _SAVE_AGAIN = "Save it again with save_to_disk"
 
 
 @dataclass(frozen=True)
-class Found:
+class SourceFiles:
     """The files of one source, as they were found."""
 
     name: str
@@ -43,7 +43,7 @@ class Found:
     """The commit of a hub data set; empty for anything else, and where the hub named none."""
 
 
-def locate(source: str, split: str = "") -> Found:
+def locate_source(source: str, split: str = "") -> SourceFiles:
     """The files behind `source`: `demo`, a file, folder or pattern, or a hub name. A hub name that is not in the cache
     is fetched, which takes as long as the network does. Raises DataError."""
     target = resolve_source_name(source)
@@ -64,7 +64,7 @@ def locate(source: str, split: str = "") -> Found:
 
         folder, revision = hub.fetch(source, split)
         files = _locate_folder(folder, "", source.partition("@")[0])
-        return Found(source, source, files.paths, files.format, split or files.split, None, revision)
+        return SourceFiles(source, source, files.paths, files.format, split or files.split, None, revision)
     what = "there is no such file or folder" if "\0" not in source else "a name cannot hold a null byte"
     do = "Check the path; a hub data set is owner/name, owner/name:configuration or owner/name@revision"
     raise DataError(what, source or "the data set's name is empty", do)
@@ -83,7 +83,7 @@ def _is_folder(path: Path) -> bool:
         raise DataError(f"it cannot be examined ({error.strerror or error})", str(path), do) from error
 
 
-def _locate_file(path: Path, split: str, name: str) -> Found:
+def _locate_file(path: Path, split: str, name: str) -> SourceFiles:
     if split:
         raise DataError(f"a single file has no split {split}", str(path), _NO_SPLITS_ADVICE)
     file_format = format_of_file(path)
@@ -98,7 +98,7 @@ def _locate_file(path: Path, split: str, name: str) -> Found:
         do = f"Use one of {readable_formats()}, a folder saved by datasets, or a hub name"
         raise DataError(what, str(path), do)
     _check_file(path)
-    return Found(name, str(path), (path,), file_format.name)
+    return SourceFiles(name, str(path), (path,), file_format.name)
 
 
 def _check_file(path: Path) -> None:
@@ -115,7 +115,7 @@ def _check_file(path: Path) -> None:
         raise DataError("the file is empty", str(path), "Name a file with at least one row")
 
 
-def _locate_pattern(path: Path, split: str) -> Found:
+def _locate_pattern(path: Path, split: str) -> SourceFiles:
     import glob
 
     where = str(path)
@@ -129,7 +129,7 @@ def _locate_pattern(path: Path, split: str) -> Found:
             what = f"none of the {len(matches)} files that match this pattern has a known format"
         raise DataError(what, where, f"Check the pattern; known are {readable_formats()}")
     file_format = _common_format(files, where, "Narrow the pattern, as in *.jsonl")
-    return Found(path.name, where, files, file_format)
+    return SourceFiles(path.name, where, files, file_format)
 
 
 def _is_in_sidecar(path: Path) -> bool:
@@ -147,7 +147,7 @@ def _common_format(files: tuple[Path, ...], where: str, do: str) -> FormatName:
     return formats.pop()
 
 
-def _locate_folder(path: Path, split: str, name: str) -> Found:
+def _locate_folder(path: Path, split: str, name: str) -> SourceFiles:
     try:
         if (path / "dataset_dict.json").is_file():
             splits = _read_json(path / "dataset_dict.json").get("splits")
@@ -174,7 +174,7 @@ def _locate_folder(path: Path, split: str, name: str) -> Found:
         split = _choose_split(sorted(groups), split, path)
         chosen = groups[split]
     file_format = _common_format(chosen, str(path), "Name one of them")
-    return Found(f"{name} [{split}]" if split else name, str(path), chosen, file_format, split)
+    return SourceFiles(f"{name} [{split}]" if split else name, str(path), chosen, file_format, split)
 
 
 def _visible_folders(path: Path) -> list[str]:
@@ -202,7 +202,7 @@ def _choose_split(splits: list[str], split: str, path: Path) -> str:
     raise DataError(what, str(path), "Name the split to open")
 
 
-def _locate_saved(path: Path, split: str, name: str) -> Found:
+def _locate_saved(path: Path, split: str, name: str) -> SourceFiles:
     """A folder of `Dataset.save_to_disk`: state.json names the Arrow files in order."""
     listed = _read_json(path / "state.json").get("_data_files")
     entries = listed if isinstance(listed, list) else []
@@ -215,7 +215,7 @@ def _locate_saved(path: Path, split: str, name: str) -> Found:
             what = f"the saved data set names a file outside its folder ({file.name})"
             raise DataError(what, where, _SAVE_AGAIN)
         _check_file(file)
-    return Found(name, str(path), tuple(files), "arrow", split)
+    return SourceFiles(name, str(path), tuple(files), "arrow", split)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

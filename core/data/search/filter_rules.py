@@ -6,13 +6,13 @@ import re
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS
-from core.data.cells import clean
-from core.data.filters import Filters
+from core.data.cells import replace_surrogates
+from core.data.filters import RowFilters
 
 _LENGTH = re.compile(r"length(?:\((\w+)\))?")
 
 
-def checked_filters(filters: Filters) -> Filters:
+def checked_filters(filters: RowFilters) -> RowFilters:
     """The filters in the form in which rows can meet them. Raises DataError for unknown columns.
 
     Text that the user pasted may have lone surrogates, rows never do; what has no effect is reset to its default.
@@ -21,10 +21,10 @@ def checked_filters(filters: Filters) -> Filters:
         if column not in COLUMNS:
             raise DataError(f"there is no column {column}", "", f"Columns are {', '.join(COLUMNS)}")
     sort_columns(filters.sort)
-    text, where = clean(filters.text), clean(filters.where)
-    return Filters(
-        syslang=clean(filters.syslang),
-        sysflag=clean(filters.sysflag),
+    text, where = replace_surrogates(filters.text), replace_surrogates(filters.where)
+    return RowFilters(
+        syslang=replace_surrogates(filters.syslang),
+        sysflag=replace_surrogates(filters.sysflag),
         text=text,
         columns=filters.columns if text and set(filters.columns) != set(COLUMNS) else (),
         where=where if where.strip() else "",

@@ -6,21 +6,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from core.base.row import Row
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from core.data.search import search_rows
-from core.data.search.row_query import Asking, Ticket
+from core.data.search.running_queries import QueryTicket, RunningQueries
 from core.data.storage.row_store import RowStore
 
 
-def find_rows(store: RowStore, filters: Filters, ticket: Ticket) -> Iterator[tuple[float, Sequence[int]]]:
+def find_rows(store: RowStore, filters: RowFilters, ticket: QueryTicket) -> Iterator[tuple[float, Sequence[int]]]:
     """Indices of the rows that pass the checked `filters`, in order, as pairs of (share, indices).
 
     The share of the rows that were searched grows from pair to pair; the last is 1.0. Sorted rows come in one pair.
     Raises DataError if a condition is wrong, QueryInterrupted if the query is cancelled.
     """
-    from core.data.storage.mapped_rows import MappedRows
+    from core.data.storage.arrow_rows import ArrowRows
 
-    if isinstance(store, MappedRows):
+    if isinstance(store, ArrowRows):
         from core.data.search import search_arrow
 
         yield from search_arrow.find_rows(store, filters, ticket)
@@ -30,9 +30,9 @@ def find_rows(store: RowStore, filters: Filters, ticket: Ticket) -> Iterator[tup
 
 def count_values(store: RowStore, column: str) -> dict[str, int]:
     """How many rows have each text of `column`."""
-    from core.data.storage.mapped_rows import MappedRows
+    from core.data.storage.arrow_rows import ArrowRows
 
-    if isinstance(store, MappedRows):
+    if isinstance(store, ArrowRows):
         from core.data.search import search_arrow
 
         return search_arrow.count_values(store, column)
@@ -41,9 +41,9 @@ def count_values(store: RowStore, column: str) -> dict[str, int]:
 
 def count_empty_reasoning(store: RowStore, sysflag: str) -> int:
     """How many rows have no reasoning but white space; only of those with `sysflag`, if it is not empty."""
-    from core.data.storage.mapped_rows import MappedRows
+    from core.data.storage.arrow_rows import ArrowRows
 
-    if isinstance(store, MappedRows):
+    if isinstance(store, ArrowRows):
         from core.data.search import search_arrow
 
         return search_arrow.count_empty_reasoning(store, sysflag)
@@ -54,7 +54,7 @@ def row_batches(store: RowStore, sysflag: str, size: int) -> Iterator[list[Row]]
     """All rows in order, at most `size` at a time; only those with `sysflag`, if it is not empty."""
     indices = store.order()
     if sysflag:
-        for _, found in find_rows(store, Filters(sysflag=sysflag), Asking().ticket()):
+        for _, found in find_rows(store, RowFilters(sysflag=sysflag), RunningQueries().ticket()):
             indices = found
     for first in range(0, len(indices), size):
         yield store.take(indices[first : first + size])

@@ -14,17 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from core.base.row import COLUMNS
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from core.data.search.filter_rules import sort_columns
-from core.data.search.row_query import Ticket
-from core.data.search.text_patterns import PREFIX_LENGTH, held_pattern, re2_patterns
+from core.data.search.running_queries import QueryTicket
+from core.data.search.text_patterns import PREFIX_LENGTH, python_pattern, re2_patterns
 from core.data.storage.arrow_arrays import bool_array, bool_values, int64_array, int_values
-from core.data.storage.mapped_rows import MappedRows
+from core.data.storage.arrow_rows import ArrowRows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from core.data.storage.mapped_rows import IndexArray, RowMask
+    from core.data.storage.arrow_rows import IndexArray, RowMask
 
     GetColumn = Callable[[int], pa.Array]
     """Gives a column of a batch by its number."""
@@ -37,7 +37,7 @@ _GROUP_TEXTS = 32  # that are searched as one text first
 _ROW = len(COLUMNS)  # number of the column `row` in a batch of patches
 
 
-def find_rows(store: MappedRows, filters: Filters, ticket: Ticket) -> Iterator[tuple[float, Sequence[int]]]:
+def find_rows(store: ArrowRows, filters: RowFilters, ticket: QueryTicket) -> Iterator[tuple[float, Sequence[int]]]:
     """As `row_search.find_rows`."""
     import numpy as np
 
@@ -68,7 +68,7 @@ def find_rows(store: MappedRows, filters: Filters, ticket: Ticket) -> Iterator[t
     yield 1.0, found  # type: ignore[misc]  # an array is a sequence in every way used here
 
 
-def count_values(store: MappedRows, column: str) -> dict[str, int]:
+def count_values(store: ArrowRows, column: str) -> dict[str, int]:
     """How many rows have each text of `column`."""
     import pyarrow.compute as pc
 
@@ -79,7 +79,7 @@ def count_values(store: MappedRows, column: str) -> dict[str, int]:
     return dict(counts)
 
 
-def count_empty_reasoning(store: MappedRows, sysflag: str) -> int:
+def count_empty_reasoning(store: ArrowRows, sysflag: str) -> int:
     """How many rows have no reasoning but white space; only of those with `sysflag`, if it is not empty."""
     import pyarrow.compute as pc
 
@@ -94,7 +94,7 @@ def count_empty_reasoning(store: MappedRows, sysflag: str) -> int:
 
 
 def _hits(
-    store: MappedRows, filters: Filters, ticket: Ticket, passed: RowMask | None
+    store: ArrowRows, filters: RowFilters, ticket: QueryTicket, passed: RowMask | None
 ) -> Iterator[tuple[int, IndexArray]]:
     """For each batch the indices of the rows that pass, rising; the batch of patches comes last."""
     test = _batch_test(filters)
@@ -132,7 +132,7 @@ def _in_threads(work: Callable[[int], Any], count: int) -> Iterator[tuple[int, A
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _batch_test(filters: Filters) -> BatchTest:
+def _batch_test(filters: RowFilters) -> BatchTest:
     """All filters except the SQL condition, as a test of one batch."""
     import numpy as np
     import pyarrow.compute as pc
@@ -140,7 +140,7 @@ def _batch_test(filters: Filters) -> BatchTest:
     equal = [(COLUMNS.index(name), getattr(filters, name)) for name in ("syslang", "sysflag") if getattr(filters, name)]
     text_columns = [COLUMNS.index(column) for column in filters.columns or COLUMNS]
     fast, exact = re2_patterns(filters.text)
-    whole = held_pattern(filters.text) if len(filters.text) > PREFIX_LENGTH else None
+    whole = python_pattern(filters.text) if len(filters.text) > PREFIX_LENGTH else None
 
     def text_hits(arrays: list[pa.Array], length: int) -> RowMask:
         found = np.zeros(length, dtype=np.bool_)
@@ -201,7 +201,7 @@ def _matches(array: pa.Array, fast: str, exact: str) -> RowMask:
     return found
 
 
-def _in_order(store: MappedRows, found: IndexArray) -> IndexArray:
+def _in_order(store: ArrowRows, found: IndexArray) -> IndexArray:
     """The indices found, in the order of the data set."""
     import numpy as np
 
@@ -214,7 +214,7 @@ def _in_order(store: MappedRows, found: IndexArray) -> IndexArray:
     return ordered[mask[ordered]]  # type: ignore[no-any-return]
 
 
-def _lengths(store: MappedRows, columns: Sequence[int]) -> IndexArray:
+def _lengths(store: ArrowRows, columns: Sequence[int]) -> IndexArray:
     """Characters of the columns together, by row index."""
     import numpy as np
     import pyarrow.compute as pc
@@ -234,7 +234,7 @@ def _lengths(store: MappedRows, columns: Sequence[int]) -> IndexArray:
     return keys
 
 
-def _ranks(store: MappedRows, columns: Sequence[int]) -> IndexArray:
+def _ranks(store: ArrowRows, columns: Sequence[int]) -> IndexArray:
     """Rank of a column's text among all its texts, by code points, by row index; equal texts share a rank."""
     import numpy as np
     import pyarrow as pa

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from core.base.row import COLUMNS, Row
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from core.data.search.filter_rules import sort_columns
-from core.data.search.row_query import Ticket
-from core.data.search.text_patterns import held_pattern
+from core.data.search.running_queries import QueryTicket
+from core.data.search.text_patterns import python_pattern
 from core.data.storage.row_store import RowStore
 
 
-def find_rows(store: RowStore, filters: Filters, ticket: Ticket) -> Sequence[int]:
+def find_rows(store: RowStore, filters: RowFilters, ticket: QueryTicket) -> Sequence[int]:
     """Indices of the rows that pass the checked `filters`, in order. Raises DataError, QueryInterrupted."""
     rows = _all_rows(store)
     if filters.where:
@@ -27,7 +27,7 @@ def find_rows(store: RowStore, filters: Filters, ticket: Ticket) -> Sequence[int
     if filters.sysflag:
         rows = [row for row in rows if row.sysflag == filters.sysflag]
     if filters.text:
-        pattern = held_pattern(filters.text)
+        pattern = python_pattern(filters.text)
         columns = filters.columns or COLUMNS
         rows = [row for row in rows if any(pattern.search(getattr(row, column)) for column in columns)]
     ticket.check()
@@ -49,7 +49,7 @@ def count_values(store: RowStore, column: str) -> dict[str, int]:
 def count_empty_reasoning(store: RowStore, sysflag: str) -> int:
     """How many rows have no reasoning but white space; only of those with `sysflag`, if it is not empty."""
     rows = _all_rows(store)
-    return sum(not row.reasoning.strip() for row in rows if not sysflag or row.sysflag == sysflag)
+    return sum(not row.has_reasoning for row in rows if not sysflag or row.sysflag == sysflag)
 
 
 def _all_rows(store: RowStore) -> list[Row]:

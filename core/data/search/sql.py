@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from core.base.child import Child, ChildDied, ChildTimedOut
 from core.base.errors import DataError
 from core.base.row import COLUMNS
-from core.data.search.row_query import Ticket
+from core.data.search.running_queries import QueryTicket
 from core.data.storage.arrow_arrays import bool_array
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ NO_MEMORY = "the condition needs more memory than is available"
 SIMPLER = "Ask for less, or write the condition in another way"
 
 
-def rows_where(rows: RowStore, condition: str, ticket: Ticket) -> np.ndarray[Any, np.dtype[np.int64]]:
+def rows_where(rows: RowStore, condition: str, ticket: QueryTicket) -> np.ndarray[Any, np.dtype[np.int64]]:
     """The indices of the rows for which the SQL `condition` holds, in no particular order, shape (rows found,).
 
     Columns are the six and `row`, the index; a subquery can name all rows as `rows`. Raises DataError with DuckDB's
@@ -41,7 +41,7 @@ def rows_where(rows: RowStore, condition: str, ticket: Ticket) -> np.ndarray[Any
 
 
 def row_keys_of(
-    rows: RowStore, prefix: str, columns: Sequence[str], ticket: Ticket
+    rows: RowStore, prefix: str, columns: Sequence[str], ticket: QueryTicket
 ) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.uint64]]]:
     """The index of every row, and its key as `storage.row_keys.row_key` makes it, in no particular order, both of shape
     (rows,). Raises DataError, QueryInterrupted."""
@@ -52,7 +52,7 @@ def row_keys_of(
     return indices, keys.view(np.uint64)
 
 
-def _ask(rows: RowStore, question: dict[str, Any], ticket: Ticket) -> bytearray:
+def _ask(rows: RowStore, question: dict[str, Any], ticket: QueryTicket) -> bytearray:
     line = str(question.get("line", ""))
     with ExitStack() as stack:
         files: dict[str, int] = {}
@@ -100,9 +100,9 @@ def _lend(rows: RowStore, files: dict[str, int], lend: Any) -> None:
     mask of hidden rows, and `hand` with the rows that were edited one by one."""
     import pyarrow as pa
 
-    from core.data.storage.mapped_rows import MappedRows
+    from core.data.storage.arrow_rows import ArrowRows
 
-    if not isinstance(rows, MappedRows):
+    if not isinstance(rows, ArrowRows):
         lend("hand", list(rows.record_batches()))
         return
     if rows.file is not None:

@@ -15,7 +15,7 @@ def case_variants(character: str) -> list[str]:
     return list(dict.fromkeys(form for form in forms if len(form) == 1))
 
 
-def held_pattern(text: str) -> re.Pattern[str]:
+def python_pattern(text: str) -> re.Pattern[str]:
     """A pattern of Python's `re` for all of `text`."""
     return re.compile("".join(_character_class(case_variants(character), re.escape) for character in text))
 

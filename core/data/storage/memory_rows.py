@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 4096
 
 
-class HeldRows:
+class MemoryRows:
     """Rows in the order in which they are shown. Filled by `put` while the source is read, read only afterwards."""
 
     def __init__(self, rows: Sequence[Row] = (), highest: int | None = None) -> None:
@@ -53,7 +53,7 @@ class HeldRows:
     def order(self) -> Sequence[int]:
         return range(len(self._rows)) if self._positions is None else [row.index for row in self._rows]
 
-    def with_overlay(self, overlay: EditOverlay) -> HeldRows:
+    def with_overlay(self, overlay: EditOverlay) -> MemoryRows:
         """These rows of the source with the edits of `overlay`."""
         rows = overlay.added_rows(-1)
         for row in self._rows:
@@ -61,7 +61,7 @@ class HeldRows:
             if not overlay.deleted[index]:
                 rows.append(overlay.patches.get(index, row))
             rows += overlay.added_rows(index)
-        return HeldRows(rows, overlay.highest)
+        return MemoryRows(rows, overlay.highest)
 
     def record_batches(self, indices: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         from core.data.storage.arrow_arrays import row_batch

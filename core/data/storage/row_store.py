@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Rows(Protocol):
+class RowPages(Protocol):
     """Rows that can be shown page by page. Rows that are not imported yet offer no more than this.
 
     The index of a row never changes; `order` is the order in which the rows are shown.
@@ -39,7 +39,7 @@ class Rows(Protocol):
         ...
 
 
-class RowStore(Rows, Protocol):
+class RowStore(RowPages, Protocol):
     """Rows that are all there, so that they can be searched, counted, edited and exported."""
 
     def record_batches(self, indices: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.base.row import Row
-from core.examples.held_out import held_out
+from core.examples.trained_rows import is_held_out
 from core.quality.check_interface import ComparisonCheck
 from core.quality.finding_kind import FindingKind, RowDeletion
 from core.quality.text.comparable_text import normalise_question
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def _is_leaked(row: Row, test: Row) -> bool:
     """Whether a row that is not held out asks what the held-out row `test` asks."""
-    if held_out(row.sysflag) or not held_out(test.sysflag):
+    if is_held_out(row.sysflag) or not is_held_out(test.sysflag):
         return False
     return normalise_question(row.instruction, row.input) == normalise_question(test.instruction, test.input)
 

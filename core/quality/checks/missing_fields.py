@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.examples.held_out import held_out
+from core.base.row import is_blank
+from core.examples.trained_rows import is_held_out
 from core.quality.check_interface import RowCheck
 from core.quality.finding_kind import FindingKind
 
@@ -44,7 +45,7 @@ def check_missing_fields(block: RowBlock, findings: Findings) -> None:
                 findings.add(f"missing_{column}", row, column)
     for row, reasoning, flag in zip(block.indices, block["reasoning"], block["sysflag"], strict=True):
         # a held-out row is only asked, never trained
-        if not reasoning.strip() and not held_out(flag):
+        if is_blank(reasoning) and not is_held_out(flag):
             findings.add("empty_reasoning", row, "reasoning")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from core.base.row import TEXTS, Row
-from core.data.columns.thinking import MARKERS, cut
+from core.data.columns.thinking import THINKING_MARKERS, split_thinking
 from core.quality.check_interface import CheckBlock, CheckContext, RowCheck
 from core.quality.finding_kind import FindingKind, TextFix
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from core.tokens.tokenizer import TextTokenizer
 
 _WRITTEN = ("reasoning", "output")  # what the model writes; a tag in what it only reads splits nothing
-_TAGS = tuple(tag for pair in MARKERS for tag in pair)  # of public data sets: the fix can take these apart
+_TAGS = tuple(tag for pair in THINKING_MARKERS for tag in pair)  # of public data sets: the fix can take these apart
 _OTHER_TAGS = (r"<\|(?:begin|end)_of_solution\|>", "<｜(?:begin|end)▁of▁thinking｜>")
 _SPECIAL_TOKENS = (
     r"<\|[A-Za-z][A-Za-z0-9_]{1,40}\|>",
@@ -38,12 +38,12 @@ _HINTS = ("###", "<", "[")  # nearly every marker contains one of these; most te
 def move_reasoning(row: Row) -> dict[str, str]:
     """Moves reasoning at the beginning of the output into its column, where that is empty and the rest of the output
     is an answer."""
-    if row.reasoning.strip():
+    if row.has_reasoning:
         return {}
-    parts = cut(row.output)
+    parts = split_thinking(row.output)
     if parts is None or parts.answer is None:
         return {}
-    if not parts.answer.strip() or not parts.reasoning.strip() or cut(parts.answer) is not None:
+    if not parts.answer.strip() or not parts.reasoning.strip() or split_thinking(parts.answer) is not None:
         return {}
     return {"reasoning": parts.reasoning, "output": parts.answer}
 

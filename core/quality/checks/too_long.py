@@ -13,7 +13,7 @@ from core.quality.check_interface import CheckBlock, CheckContext, RowCheck
 from core.quality.finding_kind import FindingKind
 
 if TYPE_CHECKING:
-    from core.examples.lengths import Trained
+    from core.examples.lengths import RowLengths
     from core.quality.findings import Findings
     from core.quality.row_blocks import RowBlock
     from core.tokens.tokenizer import TextTokenizer
@@ -36,15 +36,15 @@ KINDS = (
 class LengthCheck:
     """Finds rows of more than `max_length` tokens."""
 
-    def __init__(self, tokenizer: TextTokenizer, trained: Trained, max_length: int) -> None:
+    def __init__(self, tokenizer: TextTokenizer, trained: RowLengths, max_length: int) -> None:
         self._trained, self._max_length = trained, max_length
-        self._template_bytes = trained.most_bytes
+        self._template_bytes = trained.template_bytes
         self._is_bounded = tokens_are_bounded(tokenizer)
 
     def __call__(self, block: RowBlock, findings: Findings) -> None:
         rows = [block.row(position) for position in range(len(block)) if not self._surely_fits(block, position)]
         for row, measure in zip(rows, self._trained.measure(rows), strict=True):
-            if measure.readable and measure.size > self._max_length:
+            if measure.readable and measure.length > self._max_length:
                 findings.add("too_long", row.index)
 
     def _surely_fits(self, block: RowBlock, position: int) -> bool:

@@ -11,6 +11,8 @@ import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
 
+from core.base.row import is_blank
+
 _SHORT = 60  # characters of an output that is an answer as a whole
 # The conclusion: the last lines, the last characters or the last share of the text, whichever is longest.
 _LAST_LINES, _LAST_CHARACTERS, _LAST_SHARE = 3, 400, 3
@@ -66,7 +68,7 @@ def reaches_answer(reasoning: str, output: str) -> bool | None:
     """Whether the conclusion of `reasoning` contains the answer in `output`; None where there is no evidence either
     way."""
     stripped = output.strip()
-    if not stripped or not reasoning.strip():
+    if not stripped or is_blank(reasoning):
         return None
     if len(stripped) <= _SHORT and _contains_whole(reasoning[-_LAST_CHARACTERS:], stripped):
         return True

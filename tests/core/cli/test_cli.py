@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import core
-from core.runs.folder import create_run
+from core.runs.folder import create_run_folder
 from core.runs.spec import DataSection, ModelSection, RunSpec
 
 
@@ -80,7 +80,7 @@ def test_what_could_not_be_read_names_file_and_row_and_long_values_stay_short(tm
 
 def test_a_damaged_run_does_not_hide_the_others() -> None:
     spec = RunSpec(data=DataSection(source="demo"), model=ModelSection(name="demo"))
-    damaged, other = create_run(spec), create_run(spec)
+    damaged, other = create_run_folder(spec), create_run_folder(spec)
     (damaged.path / "status.json").write_bytes(b'{"state": "\xff')
     status, out, _ = run("runs", "--json")
     assert status == 0

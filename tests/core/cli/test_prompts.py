@@ -17,8 +17,8 @@ from core.base import folders
 from core.examples.preview import RowPreviewer
 from core.examples.run_mixture import bound_mixture
 from core.examples.run_rows import open_rows
-from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, dump_spec
-from core.templates.by_name import TEMPLATES
+from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, dump_run_spec
+from core.templates.by_name import TEXT_TEMPLATES
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.tiny_model import END, make_tiny_model
 
@@ -103,10 +103,10 @@ def test_show_says_what_the_screen_shows_also_of_a_row_that_is_too_long(tmp_path
     )
     tokenizer, row = TextTokenizer.from_folder(model), open_rows(spec.data).row(10)
     path = tmp_path / "run.toml"
-    path.write_bytes(dump_spec(spec))
+    path.write_bytes(dump_run_spec(spec))
     for too_long in ("drop", "cut_reasoning", "cut_end"):
         prompt = replace(spec.prompt, too_long=too_long)
-        wanted = RowPreviewer(tokenizer).preview(row, TEMPLATES["alpaca-reasoning"], prompt)
+        wanted = RowPreviewer(tokenizer).preview(row, TEXT_TEMPLATES["alpaca-reasoning"], prompt)
         words = ("--spec", str(path), "--template", "alpaca-reasoning", "--too-long", too_long)
         status, out, said = run("show", str(source), "--row", "10", *words, "--json")
         shown = json.loads(out)
@@ -127,21 +127,21 @@ def test_show_says_what_the_screen_shows_also_of_a_row_that_is_too_long(tmp_path
 def test_check_counts_hashes_and_refuses(tmp_path: Path, model: Path) -> None:
     spec = RunSpec(data=DataSection(source=str(rows_file(tmp_path, ROWS))), model=ModelSection(name=str(model)))
     path = tmp_path / "run.toml"
-    path.write_bytes(dump_spec(spec))
+    path.write_bytes(dump_run_spec(spec))
     status, out, _ = run("check", str(path), "--json")
     facts = json.loads(out)
     assert status == 0 and facts["rows_trained"] == 8 and facts["faults"] == [] and len(facts["encoded_hash"]) == 32
     status, out, _ = run("check", str(path))
     assert status == 0 and facts["encoded_hash"] in out and "10 rows, 8 to train on" in out
     path.write_bytes(
-        dump_spec(
+        dump_run_spec(
             replace(spec, prompt=PromptSection(max_seq_length=facts["longest_row_tokens"] - 3, too_long="cut_end"))
         )
     )
     status, out, said = run("check", str(path))
     assert status == 0 and "teach a model to go on" in said
     rows_file(tmp_path, [*ROWS, {**ROWS[3], "sysflag": "test"}])
-    path.write_bytes(dump_spec(spec))
+    path.write_bytes(dump_run_spec(spec))
     status, out, said = run("check", str(path), "--json")
     assert (
         status == 5

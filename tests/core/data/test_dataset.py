@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from core.base.errors import DataError
 from core.data import source as source_module
 from core.data.dataset import DataSet
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from core.data.source import open_data
 
 WORDS = ("apple", "Apple", "100%", "a_b", "it's", "立山", "りんご", "\\d", ".*", "x")
@@ -59,22 +59,22 @@ def data(request: pytest.FixtureRequest, pair: tuple[DataSet, DataSet]) -> DataS
     "text", ["APPLE", "100%", "%", "_", "it's", "立山", "んご", "\\D", ".*", "nowhere", "x 9", '"', "$", "(", "a" * 600]
 )
 def test_text_is_sought_as_it_stands_in_any_case(data: DataSet, text: str) -> None:
-    found = [row.index for row in data.select(Filters(text=text)).page(0, 1000)]
+    found = [row.index for row in data.select(RowFilters(text=text)).page(0, 1000)]
     assert found == [i for i, row in enumerate(ROWS) if any(text.lower() in cell.lower() for cell in row.values())]
 
 
 def test_filters_together(data: DataSet) -> None:
-    chosen = data.select(Filters(syslang="Japanese", sysflag="test", text="立山"))
+    chosen = data.select(RowFilters(syslang="Japanese", sysflag="test", text="立山"))
     wanted = [
         i for i, row in enumerate(ROWS)
         if row["syslang"] == "Japanese" and row["sysflag"] == "test" and any("立山" in cell for cell in row.values())
     ]  # fmt: skip
     assert wanted and [row.index for row in chosen.page(0, 1000)] == wanted
-    assert len(data.select(Filters(syslang="'; DROP TABLE rows; --"))) == 0
+    assert len(data.select(RowFilters(syslang="'; DROP TABLE rows; --"))) == 0
 
 
 def test_pages_and_places(data: DataSet) -> None:
-    everything, test = data.select(Filters()), data.select(Filters(sysflag="test"))
+    everything, test = data.select(RowFilters()), data.select(RowFilters(sysflag="test"))
     assert len(everything) == 700 and len(test) == 140
     assert [row.index for row in everything.page(690, 50)] == list(range(690, 700))
     assert [row.index for row in test.page(2, 3)] == [10, 15, 20]
@@ -110,9 +110,11 @@ def test_batches(data: DataSet) -> None:
 def test_from_several_threads(data: DataSet) -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(
-            pool.map(lambda i: [row.index for row in data.select(Filters(text=f"apple {i}")).page(0, 9)], range(0, 50))
+            pool.map(
+                lambda i: [row.index for row in data.select(RowFilters(text=f"apple {i}")).page(0, 9)], range(0, 50)
+            )
         )
-    assert found == [[r.index for r in data.select(Filters(text=f"apple {i}")).page(0, 9)] for i in range(50)]
+    assert found == [[r.index for r in data.select(RowFilters(text=f"apple {i}")).page(0, 9)] for i in range(50)]
 
 
 @pytest.mark.parametrize("mapped", [False, True])
@@ -120,7 +122,7 @@ def test_a_source_without_optional_columns(tmp_path: Path, mapped: bool) -> None
     data = opened(tmp_path, [{"instruction": "q", "output": "a"}] * 3, mapped)
     assert data.columns == ("instruction", "output") and data.facets() == {"syslang": [], "sysflag": []}
     assert sum(map(len, data.batches("train"))) == 3 and data.empty_reasoning("train") == 3
-    assert len(data.select(Filters(text="A"))) == 3
+    assert len(data.select(RowFilters(text="A"))) == 3
 
 
 _text = st.text(st.sampled_from("aAbB%_'\\(.*あ山é \n\0"), max_size=6)
@@ -133,7 +135,7 @@ _row = st.fixed_dictionaries({"instruction": _text.map("q".__add__), "output": _
 @hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_both_storages_answer_alike(tmp_path: Path, rows: list[dict[str, str]], text: str) -> None:
     held, mapped = opened(tmp_path, rows, False), opened(tmp_path, rows, True)
-    for filters in (Filters(text=text), Filters(sysflag=text), Filters()):
+    for filters in (RowFilters(text=text), RowFilters(sysflag=text), RowFilters()):
         assert held.select(filters).page(0, 99) == mapped.select(filters).page(0, 99)
     assert held.facets() == mapped.facets()
 

@@ -17,8 +17,8 @@ from core.base.child import ROOT
 from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
 from core.data.editing.editor import open_editor
-from core.data.export import save
-from core.data.filters import Filters
+from core.data.export import save_rows
+from core.data.filters import RowFilters
 from core.data.source import open_data
 from tests.support.data import Texts, made
 
@@ -47,11 +47,11 @@ def test_what_is_read_back_is_what_was_shown(
     tmp_path: Path, rows: list[Texts], ending: str, mapped: bool, descending: bool
 ) -> None:
     data = made(rows, mapped, tmp_path / "rows.jsonl")
-    selection = data.select(Filters(sort="length", descending=descending))
+    selection = data.select(RowFilters(sort="length", descending=descending))
     path = tmp_path / f"out-{next(_number)}.{ending}"
-    assert save(data, path, selection) == len(rows)
+    assert save_rows(data, path, selection) == len(rows)
     back = open_data(str(path))
-    assert texts(back.select(Filters()).page(0, 99)) == texts(selection.page(0, 99)) and not back.problems
+    assert texts(back.select(RowFilters()).page(0, 99)) == texts(selection.page(0, 99)) and not back.problems
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -64,12 +64,12 @@ def test_rows_by_hand_and_order_are_saved(tmp_path: Path, mapped: bool, ending: 
         data = editor.dataset
     path = tmp_path / f"out.{ending}"
     told: list[tuple[int, int]] = []
-    saved = save(data, path, progress=lambda done, total: told.append((done, total)))
+    saved = save_rows(data, path, progress=lambda done, total: told.append((done, total)))
     assert saved == 19 and saved.aside is None and told[-1] == (19, 19)
-    assert texts(open_data(str(path)).select(Filters()).page(0, 99)) == texts(data.select(Filters()).page(0, 99))
-    chosen = data.select(Filters(where="row % 7 = 0", sort="instruction", descending=True))
-    assert save(data, path, chosen) == len(chosen) == 3
-    assert texts(open_data(str(path)).select(Filters()).page(0, 99)) == texts(chosen.page(0, 99))
+    assert texts(open_data(str(path)).select(RowFilters()).page(0, 99)) == texts(data.select(RowFilters()).page(0, 99))
+    chosen = data.select(RowFilters(where="row % 7 = 0", sort="instruction", descending=True))
+    assert save_rows(data, path, chosen) == len(chosen) == 3
+    assert texts(open_data(str(path)).select(RowFilters()).page(0, 99)) == texts(chosen.page(0, 99))
     assert sorted(os.listdir(tmp_path)) == [path.name, "rows.jsonl.suiron"]
 
 
@@ -78,10 +78,10 @@ def test_where_nothing_can_be_saved(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.jsonl").mkdir()
     data = made(ROWS, False, tmp_path / "source.jsonl")
     with pytest.raises(DataError) as caught:
-        save(data, tmp_path / name)
+        save_rows(data, tmp_path / name)
     assert caught.value.do and os.listdir(tmp_path) == ["folder.jsonl"]
     with pytest.raises(DataError, match="no rows"):
-        save(data, tmp_path / "empty.jsonl", data.select(Filters(text="nowhere")))
+        save_rows(data, tmp_path / "empty.jsonl", data.select(RowFilters(text="nowhere")))
 
 
 def test_a_save_that_is_cancelled_leaves_the_old_file(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_save_that_is_cancelled_leaves_the_old_file(tmp_path: Path) -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        save(made(ROWS, True, tmp_path / "rows.jsonl"), path, progress=cancel)
+        save_rows(made(ROWS, True, tmp_path / "rows.jsonl"), path, progress=cancel)
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["out.jsonl"]
 
 
@@ -115,7 +115,7 @@ rows = [("q", "", "", draw.randbytes(200).hex(), "", "") for i in range(5000)]
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
-    core.data.export.save(made(rows, True, Path("rows.jsonl"), batch=500), {str(path)!r})
+    core.data.export.save_rows(made(rows, True, Path("rows.jsonl"), batch=500), {str(path)!r})
 except DataError as error:
     print(error.what, "|", error.do)
 """
@@ -133,7 +133,7 @@ except DataError as error:
 
 def test_saving_onto_the_source_puts_its_journal_aside(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    save(made(ROWS, False, tmp_path / "x.jsonl"), path)
+    save_rows(made(ROWS, False, tmp_path / "x.jsonl"), path)
     path.chmod(0o640)
     link = tmp_path / "link.jsonl"
     link.symlink_to(path)
@@ -141,13 +141,13 @@ def test_saving_onto_the_source_puts_its_journal_aside(tmp_path: Path) -> None:
         editor.add({"instruction": "new", "output": "x"}, after=3)
         editor.change(5, {"output": "mended"})
         data = editor.dataset
-    saved = save(data, link)
+    saved = save_rows(data, link)
     assert (
         saved.aside is not None and saved.aside.exists() and link.is_symlink() and path.stat().st_mode & 0o777 == 0o640
     )
     again = open_data(str(path))
-    assert texts(again.select(Filters()).page(0, 99)) == texts(data.select(Filters()).page(0, 99)), (
+    assert texts(again.select(RowFilters()).page(0, 99)) == texts(data.select(RowFilters()).page(0, 99)), (
         "no edit is made twice"
     )
     assert not again.changes and not again.problems
-    assert save(again, path).aside is None
+    assert save_rows(again, path).aside is None

@@ -17,16 +17,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.base.command_output import Output
+from core.base.command_output import CommandOutput
 from core.base.errors import ModelError, RunError
 from core.demo import story
 from core.demo.make_rows import demo_rows
 from core.demo.measure import Measured
 from core.demo.spec import demo_spec
-from core.engine.protocol import Finish, Piece
-from core.lab.evaluation import Answer, Report
-from core.runs.folder import Metric, RunFolder, Status, Trouble, create_run
-from core.runs.spec import RunSpec, check
+from core.engine.protocol import AnswerFinish, AnswerPiece
+from core.lab.evaluation import EvaluatedAnswer, EvaluationReport
+from core.runs.folder import FailureCause, RunFolder, RunStatus, StepMetric, create_run_folder
+from core.runs.spec import RunSpec, check_run_spec
 from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, response
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -36,7 +36,7 @@ QUESTION = next(row for row in demo_rows("test") if row.syslang == "English")
 class Client(ScriptedEngine):
     """Answers each question with the next script; counts its ends."""
 
-    def __init__(self, *scripts: list[Piece | Finish]) -> None:
+    def __init__(self, *scripts: list[AnswerPiece | AnswerFinish]) -> None:
         super().__init__()
         self.scripts, self.closed, self.ended = list(scripts), 0, 0
 
@@ -61,7 +61,7 @@ def answers() -> Client:
 class Told:
     def __init__(self, json: bool = False) -> None:
         self.out, self.err = io.StringIO(), io.StringIO()
-        self.output = Output(json, self.out, self.err)
+        self.output = CommandOutput(json, self.out, self.err)
 
 
 @pytest.fixture(autouse=True)
@@ -70,14 +70,16 @@ def finished_run(monkeypatch: pytest.MonkeyPatch) -> list[RunFolder]:
     runs: list[RunFolder] = []
 
     def start(spec: RunSpec) -> RunFolder:
-        check(spec)
-        run = create_run(spec)
+        check_run_spec(spec)
+        run = create_run_folder(spec)
         for step in range(1, 21):
-            run.append_metric(Metric(step=step, time=float(step), loss=2.0 - 0.1 * (step - 1), tokens_per_second=250.0))
+            run.append_metric(
+                StepMetric(step=step, time=float(step), loss=2.0 - 0.1 * (step - 1), tokens_per_second=250.0)
+            )
         run.adapter.mkdir()
         (run.adapter / "adapter_config.json").write_text("{}")
         run.write_status(
-            Status(
+            RunStatus(
                 state="finished",
                 step=20,
                 total=20,
@@ -138,7 +140,9 @@ def test_a_run_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def failing(spec: RunSpec) -> RunFolder:
         run = start(spec)
-        run.write_status(Status(state="failed", error=Trouble("memory ran out", "step 3", "Take a smaller batch")))
+        run.write_status(
+            RunStatus(state="failed", error=FailureCause("memory ran out", "step 3", "Take a smaller batch"))
+        )
         return run
 
     monkeypatch.setattr(story, "start_run", failing)
@@ -153,10 +157,12 @@ def test_ctrl_c_leaves_the_run_going(monkeypatch: pytest.MonkeyPatch, finished_r
 
     def going(spec: RunSpec) -> RunFolder:
         run = start(spec)
-        run.write_status(Status(state="training", step=3, total=20, pid=1, host="another host", heartbeat=time.time()))
+        run.write_status(
+            RunStatus(state="training", step=3, total=20, pid=1, host="another host", heartbeat=time.time())
+        )
         return run
 
-    def interrupted(run: RunFolder) -> Iterator[tuple[Status, list[Metric]]]:
+    def interrupted(run: RunFolder) -> Iterator[tuple[RunStatus, list[StepMetric]]]:
         yield run.status(), run.metrics()[0]
         raise KeyboardInterrupt
 
@@ -168,8 +174,8 @@ def test_ctrl_c_leaves_the_run_going(monkeypatch: pytest.MonkeyPatch, finished_r
     assert finished_run[0].requests() == ([], 0)
 
 
-def answer(both: bool, exact: bool) -> Answer:
-    return Answer(
+def answer(both: bool, exact: bool) -> EvaluatedAnswer:
+    return EvaluatedAnswer(
         row=1,
         instruction="q",
         input="",
@@ -185,8 +191,8 @@ def answer(both: bool, exact: bool) -> Answer:
 
 
 MEASURED = Measured(
-    Report(tuple(answer(False, False) for _ in range(4)), 2.0),
-    Report(tuple(answer(True, i < 2) for i in range(4)), 1.0),
+    EvaluationReport(tuple(answer(False, False) for _ in range(4)), 2.0),
+    EvaluationReport(tuple(answer(True, i < 2) for i in range(4)), 1.0),
     "scripted",
     3.0,
 )
@@ -247,7 +253,7 @@ def test_an_evaluation_that_fails_says_why(
 
 def test_the_settings_are_in_range() -> None:
     spec = demo_spec()
-    check(spec)
+    check_run_spec(spec)
     assert (
         spec.data.source == spec.model.name == "demo"
         and spec.prompt.vanilla_share == 0.15

@@ -12,10 +12,10 @@ import torch
 from core.base.errors import UsageError
 from core.engine import answer
 from core.engine.openai_api import ChatRequest, CompletionRequest
-from core.engine.protocol import Finish, Piece
+from core.engine.protocol import AnswerFinish, AnswerPiece
 from core.models.loading import LoadedModel
 from core.splitter.splitter import Markers
-from core.templates.by_name import TEMPLATES, save_template
+from core.templates.by_name import TEXT_TEMPLATES, save_template
 from core.templates.template import Template, TemplateVersion
 from core.tokens.tokenizer import TextTokenizer
 from tests.core.engine.scripted_model import ScriptedModel
@@ -39,13 +39,13 @@ def request(template: str | None = "alpaca-reasoning", messages: Any = None, **f
     )
 
 
-def told(loaded: LoadedModel, asked: ChatRequest) -> tuple[str, str, Finish]:
+def told(loaded: LoadedModel, asked: ChatRequest) -> tuple[str, str, AnswerFinish]:
     *pieces, finish = answer.answer_chat(loaded, asked, True, lambda: False)
-    assert isinstance(finish, Finish)
-    assert all(isinstance(piece, Piece) and piece.text for piece in pieces)
+    assert isinstance(finish, AnswerFinish)
+    assert all(isinstance(piece, AnswerPiece) and piece.text for piece in pieces)
     texts = {"reasoning": "", "response": ""}
     for piece in pieces:
-        assert isinstance(piece, Piece)
+        assert isinstance(piece, AnswerPiece)
         texts[piece.section] += piece.text
     return texts["reasoning"], texts["response"], finish
 
@@ -62,7 +62,7 @@ def test_an_answer_in_two_sections(tokenizer: TextTokenizer) -> None:
 def test_a_template_of_ones_own_is_read_by_its_markers_and_as_the_run_kept_it(
     tokenizer: TextTokenizer, tmp_path: Path
 ) -> None:
-    own = TEMPLATES["alpaca-reasoning"].version()
+    own = TEXT_TEMPLATES["alpaca-reasoning"].version()
     text = own.text.replace("### Response:", "### Final:")
     mine = Template(
         "mine", {"default": TemplateVersion(text, own.input_block, Markers(("### Reasoning:",), ("### Final:",)))}
@@ -86,7 +86,7 @@ def test_japanese_streams_in_whole_characters_as_they_come(tokenizer: TextTokeni
     pieces = [
         event.text
         for event in answer.answer_chat(writes(tokenizer, text), request("alpaca"), True, lambda: False)
-        if isinstance(event, Piece)
+        if isinstance(event, AnswerPiece)
     ]
     assert pieces == list(text)  # one token is one byte here: every piece is one character, none is a broken one
 
@@ -125,8 +125,8 @@ def test_stopping_ends_it_with_what_there_is(tokenizer: TextTokenizer) -> None:
 def test_a_completion_is_the_text_as_it_comes(tokenizer: TextTokenizer) -> None:
     asked = msgspec.convert({"prompt": "Once", "temperature": 0}, CompletionRequest)
     *pieces, finish = answer.answer_completion(writes(tokenizer, "a\n\n### Response:\nb"), asked, True, lambda: False)
-    assert "".join(piece.text for piece in pieces if isinstance(piece, Piece)) == "a\n\n### Response:\nb"
-    assert isinstance(finish, Finish)
+    assert "".join(piece.text for piece in pieces if isinstance(piece, AnswerPiece)) == "a\n\n### Response:\nb"
+    assert isinstance(finish, AnswerFinish)
     assert finish.reason == "end"
 
 
@@ -234,7 +234,7 @@ def test_the_base_model_beneath_the_adapter(tiny_folder: Path, tiny_adapter: Pat
         return [
             event.text
             for event in answer.answer_chat(loaded, asked, with_adapter, lambda: False)
-            if isinstance(event, Piece)
+            if isinstance(event, AnswerPiece)
         ]
 
     assert text(tuned, False) == text(plain, True)

@@ -21,11 +21,11 @@ from core.base.child import ROOT
 from core.base.errors import EngineError, ModelError, UsageError
 from core.engine import launch
 from core.engine.client import EngineClient
-from core.engine.protocol import Engine, EngineStatus, Finish, Piece, Question
+from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, Engine, EngineStatus
 
 SLOW = 120.0  # seconds before a test that waits for a process gives up
 
-LONG = Question(instruction="Go on for ever.", template="alpaca", max_tokens=4000)
+LONG = ChatQuestion(instruction="Go on for ever.", template="alpaca", max_tokens=4000)
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +54,10 @@ async def ended(pid: int) -> int:
     return status
 
 
-async def told(client: Engine, question: Question) -> tuple[str, Finish]:
+async def told(client: Engine, question: ChatQuestion) -> tuple[str, AnswerFinish]:
     text, finish = "", None
     async for item in client.ask(question):
-        if isinstance(item, Piece):
+        if isinstance(item, AnswerPiece):
             text += item.text
         else:
             finish = item
@@ -88,7 +88,7 @@ async def test_a_whole_life(client: EngineClient, tiny_folder: Path, tiny_adapte
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(launch.log_path().stat().st_mode) == 0o600
 
-    question = Question(instruction="How high is 立山?", max_tokens=50)
+    question = ChatQuestion(instruction="How high is 立山?", max_tokens=50)
     base, finish = await told(client, question)
     assert base
     assert (finish.reason, finish.ending, finish.tokens) == ("length", "in_reasoning", 50)
@@ -97,7 +97,7 @@ async def test_a_whole_life(client: EngineClient, tiny_folder: Path, tiny_adapte
     await client.ensure(str(tiny_folder), str(tiny_adapter), nothing)
     tuned, _ = await told(client, question)
     assert tuned != base
-    assert (await told(client, Question(instruction="How high is 立山?", max_tokens=50, tuned=False)))[0] == base
+    assert (await told(client, ChatQuestion(instruction="How high is 立山?", max_tokens=50, tuned=False)))[0] == base
 
     # Stop: the iteration goes on to its Finish.
     stopped: list[Any] = []
@@ -105,7 +105,7 @@ async def test_a_whole_life(client: EngineClient, tiny_folder: Path, tiny_adapte
         stopped.append(item)
         if len(stopped) == 5:
             await client.stop()
-    assert isinstance(stopped[-1], Finish)
+    assert isinstance(stopped[-1], AnswerFinish)
     assert stopped[-1].reason == "stopped"
     assert stopped[-1].tokens < 500
 
@@ -116,7 +116,7 @@ async def test_a_whole_life(client: EngineClient, tiny_folder: Path, tiny_adapte
     assert (await told(client, question))[0] == tuned
 
     with pytest.raises(UsageError, match="context"):
-        await told(client, Question(instruction="x" * 5000))
+        await told(client, ChatQuestion(instruction="x" * 5000))
     with pytest.raises(ModelError) as failure:
         await client.ensure(str(tmp_path / "nowhere"), "", nothing)
     assert failure.value.do
@@ -236,7 +236,7 @@ async def test_line_separators_inside_an_answer_do_not_cut_it(client: EngineClie
         with pytest.raises(EngineError, match="middle"):
             async for item in client.ask(LONG):
                 seen.append(item)
-    assert seen == [Piece("response", "a\u2028b\u0085c")]
+    assert seen == [AnswerPiece("response", "a\u2028b\u0085c")]
     await client.close()
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from core.engine import resident_model
 from core.engine.openai_api import BODY_LIMIT
-from core.engine.protocol import EngineStatus, Finish
+from core.engine.protocol import AnswerFinish, EngineStatus
 from core.engine.server import make_app
 from core.models.loading import LoadedModel
 from core.tokens.tokenizer import TextTokenizer
@@ -80,7 +80,7 @@ async def test_streamed_and_whole_are_the_same_answer(tiny: httpx.AsyncClient) -
         assert "".join(chunk["choices"][0]["delta"].get(key, "") for chunk in chunks) == (message[key] or "")
     assert message["reasoning_content"]
     assert last["choices"][0]["finish_reason"] == whole["choices"][0]["finish_reason"] == "length"
-    finish = msgspec.convert(last["suiron"], Finish)
+    finish = msgspec.convert(last["suiron"], AnswerFinish)
     assert (finish.reason, finish.ending, finish.tokens) == ("length", "in_reasoning", 30)
     assert usage["choices"] == []
     prompt = finish.prompt_tokens
@@ -305,8 +305,8 @@ async def until(condition: Any) -> None:
             await asyncio.sleep(0.01)
 
 
-def finish_of(reply: httpx.Response) -> Finish:
-    return msgspec.convert(reply.json()["suiron"], Finish)
+def finish_of(reply: httpx.Response) -> AnswerFinish:
+    return msgspec.convert(reply.json()["suiron"], AnswerFinish)
 
 
 async def test_a_stop_ends_the_answer_within_two_tokens(held: Held) -> None:

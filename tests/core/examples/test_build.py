@@ -18,8 +18,8 @@ from core.examples import build
 from core.examples.build import build_training_set, examine_training_set
 from core.examples.encoded_store import EncodedStore
 from core.runs.spec import MixturePart, RunSpec
-from core.templates.by_name import TEMPLATES, save_template
-from core.tokens.loss_mask import IGNORED, SectionWeights
+from core.templates.by_name import TEXT_TEMPLATES, save_template
+from core.tokens.loss_mask import IGNORED_LABEL, SectionWeights
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.encoded_rows import encode_row
 from tests.support.training_process import ROWS, TEST_WORD, make_spec
@@ -69,7 +69,7 @@ def test_labels_cover_the_completion_and_its_end_and_nothing_else(rows_file: Pat
     prepared = build_training_set(open_data(str(rows_file)), make_spec(rows_file, "unused"), tokenizer)
     for row in range(len(prepared)):
         ids, labels = prepared.ids(row), prepared.labels(row).tolist()
-        trained = [label for label in labels if label != IGNORED]
+        trained = [label for label in labels if label != IGNORED_LABEL]
         assert ids[-1] == labels[-1] == tokenizer.eos_id and ids.tolist()[-len(trained) :] == trained
         assert re.fullmatch(r"(One more than \d\.\n\n### Response:\n)?\d", tokenizer.decode(trained[:-1]))
     assert prepared.trained_tokens == prepared.facts()["trained_tokens_per_epoch"]
@@ -107,7 +107,7 @@ def test_what_is_stored_is_what_the_encoder_gives(tokenizer: TextTokenizer) -> N
         prepared = build_training_set(Rows(rows), spec, tokenizer)
         assert prepared.row_indices.tolist() == list(range(155))
         for at, row in enumerate(rows):
-            template = TEMPLATES[spec.prompt.mixture[prepared.template_indices[at]].template]
+            template = TEXT_TEMPLATES[spec.prompt.mixture[prepared.template_indices[at]].template]
             alone = encode_row(row, template, tokenizer, loss_on=spec.prompt.loss_on)
             assert (prepared.ids(at).tolist(), prepared.labels(at).tolist()) == (alone.ids, alone.labels)
             if prepared.weighted:
@@ -177,7 +177,7 @@ def test_a_row_too_long_is_dropped_cut_in_the_middle_or_at_the_end(tokenizer: Te
                 and "…" in texts[1]
                 and texts[1].endswith("on end\n\n### Response:\nthe answer<|im_end|>")
             )
-            said = tokenizer.decode([label for label in prepared.labels(1).tolist() if label != IGNORED])
+            said = tokenizer.decode([label for label in prepared.labels(1).tolist() if label != IGNORED_LABEL])
             assert said.startswith("begin and") and said.endswith("the answer<|im_end|>")
         elif how == "cut_end":
             assert (
@@ -242,7 +242,7 @@ def test_a_held_out_row_among_the_trained_ones_forbids_the_start(tokenizer: Text
 
 def test_a_templates_own_word_on_empty_inputs_counts_unless_the_run_says_otherwise(tokenizer: TextTokenizer) -> None:
     folder = folders.config() / "templates"
-    save_template(replace(TEMPLATES["alpaca"], name="short", drop_empty_input=True), folder)
+    save_template(replace(TEXT_TEMPLATES["alpaca"], name="short", drop_empty_input=True), folder)
     for given, shown in ((None, False), (True, False), (False, True)):
         spec = with_prompt(mixture=(MixturePart(template="short"),), drop_empty_input=given)
         text = tokenizer.decode(build_training_set(Rows(some(1)), spec, tokenizer).ids(0).tolist())
@@ -250,13 +250,13 @@ def test_a_templates_own_word_on_empty_inputs_counts_unless_the_run_says_otherwi
 
 
 def test_the_data_set_reads_the_store_itself(tokenizer: TextTokenizer) -> None:
-    from core.training.trainer import as_dataset
+    from core.training.trainer import trainer_dataset
 
     store = EncodedStore(tokenizer)
     build_training_set(Rows(some(50)), with_prompt(), tokenizer, store=store)
     rows = [*some(20)[::-1], *some(3), *(replace(row, output="new", index=100 + row.index) for row in some(5))]
     prepared = build_training_set(Rows(rows), with_prompt(), tokenizer)
-    held = as_dataset(prepared)
+    held = trainer_dataset(prepared)
     assert len(held) == 28
     for at in range(28):
         row = held[at]

@@ -8,15 +8,15 @@ import pytest
 from core.base.row import Row
 from core.examples.checks import Checker
 from core.examples.encoded_store import hash_text
-from core.templates.by_name import TEMPLATES
-from core.tokens.encode import Batch, encode_batch
+from core.templates.by_name import TEXT_TEMPLATES
+from core.tokens.encode import EncodedBatch, encode_batch
 from core.tokens.loss_mask import SectionWeights, slot_weights
 from core.tokens.segments import EOS, RESPONSE, Segment
 from core.tokens.tokenizer import TextTokenizer
 from core.tokens.truncation import cut_end, cut_reasoning
 
 KINDS = ["byte_level", "merging", "sentencepiece"]
-REASONING = TEMPLATES["alpaca-reasoning"]
+REASONING = TEXT_TEMPLATES["alpaca-reasoning"]
 ROWS = [
     Row("Add.", "3 4", "Three and four.\n\nSeven.", "7", index=10),
     Row("So?", "", "\n\nまず、地図を 🗻 見る。 ", "地図", index=11),
@@ -29,12 +29,16 @@ WORDS_OF_THE_HEADING = [
 ]
 
 
-def encoded(rows: list[Row], tokenizer: TextTokenizer) -> Batch:
+def encoded(rows: list[Row], tokenizer: TextTokenizer) -> EncodedBatch:
     return encode_batch([REASONING.segments(row) for row in rows], tokenizer, [row.index for row in rows])
 
 
 def check(
-    tokenizer: TextTokenizer, batch: Batch, rows: list[Row], loss: Any = "completion", cut: list[bool] | None = None
+    tokenizer: TextTokenizer,
+    batch: EncodedBatch,
+    rows: list[Row],
+    loss: Any = "completion",
+    cut: list[bool] | None = None,
 ) -> Checker:
     checker = Checker(tokenizer, slot_weights(loss))
     checker.check(rows, batch.ids, batch.ends, batch.present, np.array(cut or [False] * len(rows)))
@@ -89,9 +93,11 @@ def test_an_end_that_is_missing_untrained_or_another_token_is_found(byte_level: 
     batch, row = encoded(ROWS[:2], byte_level), ROWS[:2]
     ids = batch.ids.copy()
     ids[batch.starts[1] - 1] = 5
-    assert check(byte_level, Batch(ids, batch.starts, batch.ends, batch.present, {}), row).report.no_end.rows == [10]
+    assert check(
+        byte_level, EncodedBatch(ids, batch.starts, batch.ends, batch.present, {}), row
+    ).report.no_end.rows == [10]
     short = [cut_end(batch.ids[batch.starts[n] : batch.starts[n + 1]], batch.ends[n], 60) for n in (0, 1)]
-    cut = Batch(
+    cut = EncodedBatch(
         np.concatenate([ids for ids, _ in short]), None, np.stack([ends for _, ends in short]), batch.present, {}
     )
     assert check(byte_level, cut, row).report.no_end.count == 2
@@ -111,7 +117,7 @@ def test_a_reasoning_that_was_cut_on_purpose_passes_and_another_in_its_place_doe
     batch = encoded([row], byte_level)
     made = cut_reasoning(batch.ids, batch.ends[0], len(batch.ids) - 9, byte_level)
     assert made is not None
-    cut = Batch(made[0], None, made[1][None], batch.present, {})
+    cut = EncodedBatch(made[0], None, made[1][None], batch.present, {})
     assert check(byte_level, cut, [row], cut=[True]).report.faults() == []
     assert check(byte_level, cut, [row], cut=[False]).report.reasoning_missing.rows == [1]
     other = Row("q", "", "zzz " * 30, "7", index=2)
@@ -120,7 +126,9 @@ def test_a_reasoning_that_was_cut_on_purpose_passes_and_another_in_its_place_doe
 
 def told(rows: list[Row], templates: int) -> tuple[Any, Any, Any]:
     names = ["alpaca-reasoning", "alpaca"][:templates]
-    texts = [[hash_text("".join(one.text for one in TEMPLATES[name].segments(row))) for name in names] for row in rows]
+    texts = [
+        [hash_text("".join(one.text for one in TEXT_TEMPLATES[name].segments(row))) for name in names] for row in rows
+    ]
     identities = np.frombuffer(bytes.fromhex("".join(row.identity() for row in rows)), "<u8").reshape(-1, 2)
     return np.array([row.index for row in rows]), identities, np.array(texts, np.uint64).reshape(len(rows), -1)
 
@@ -139,7 +147,7 @@ def test_a_held_out_row_in_the_training_text_is_found(byte_level: TextTokenizer)
     trained = [Row("Add.", "", "one reasoning", "7", index=1)]
     numbers, identities, _ = told(trained, 1)
     as_vanilla = np.array(
-        [[hash_text("".join(one.text for one in TEMPLATES["alpaca"].segments(trained[0])))]], np.uint64
+        [[hash_text("".join(one.text for one in TEXT_TEMPLATES["alpaca"].segments(trained[0])))]], np.uint64
     )
     vanilla.compare_held_out(
         (numbers, identities, as_vanilla), told([Row("Add.", "", "another reasoning", "7", index=2)], 2)

@@ -14,11 +14,11 @@ from core.examples.counts import TemplateCounts, count_templates
 from core.examples.mixture import Mixture
 from core.examples.run_mixture import bound_mixture
 from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec
-from core.templates.by_name import TEMPLATES
+from core.templates.by_name import TEXT_TEMPLATES
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.tiny_tokenizer import make_tokenizer_folder
 
-VANILLA, REASONING = TEMPLATES["alpaca"], TEMPLATES["alpaca-reasoning"]
+VANILLA, REASONING = TEXT_TEMPLATES["alpaca"], TEXT_TEMPLATES["alpaca-reasoning"]
 
 
 class ListedRows:

@@ -12,11 +12,11 @@ from core.base.errors import DataError
 from core.base.row import Row
 from core.examples import encoded_store as module
 from core.examples.encoded_store import EncodedStore, hash_text, key_salt, tokenizer_key
-from core.templates.by_name import TEMPLATES
+from core.templates.by_name import TEXT_TEMPLATES
 from core.tokens.encode import encode_batch
 from core.tokens.tokenizer import TextTokenizer
 
-TEMPLATE = TEMPLATES["alpaca-reasoning"]
+TEMPLATE = TEXT_TEMPLATES["alpaca-reasoning"]
 
 
 def keys_of(rows: list[Row]) -> np.ndarray[Any, Any]:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from core.base.errors import UsageError
 from core.base.row import Row
 from core.examples.mixture import Mixture, draw_number
-from core.templates.by_name import TEMPLATES
+from core.templates.by_name import TEXT_TEMPLATES
 from core.templates.template import Template
 
-VANILLA, REASONING = TEMPLATES["alpaca"], TEMPLATES["alpaca-reasoning"]
+VANILLA, REASONING = TEXT_TEMPLATES["alpaca"], TEXT_TEMPLATES["alpaca-reasoning"]
 ROWS = [Row(f"question {number}", "", f"because {number}", str(number), index=number) for number in range(4000)]
 
 
@@ -68,7 +68,7 @@ def test_a_row_without_reasoning_is_never_a_reasoning_row(blank: str, share: flo
     assert two(share, 1).template_for(Row("q", reasoning=blank, output="a")) is VANILLA
 
 
-LANGUAGES, REASONING_LANGUAGES = TEMPLATES["alpaca-languages"], TEMPLATES["alpaca-reasoning-languages"]
+LANGUAGES, REASONING_LANGUAGES = TEXT_TEMPLATES["alpaca-languages"], TEXT_TEMPLATES["alpaca-reasoning-languages"]
 ALL = (VANILLA, LANGUAGES, REASONING, REASONING_LANGUAGES)
 weights = st.lists(st.integers(0, 20), min_size=4, max_size=4).filter(any)
 

@@ -14,7 +14,7 @@ from core.examples.mixture import Mixture
 from core.examples.next_problem import ProblemFinder, find_next_problem
 from core.examples.trained_rows import TrainedRows
 from core.runs.spec import PromptSection
-from core.templates.by_name import TEMPLATES
+from core.templates.by_name import TEXT_TEMPLATES
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.tiny_tokenizer import make_tokenizer_folder
 
@@ -42,7 +42,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> TextTokenizer:
 def finder(
     tokenizer: TextTokenizer | None, prompt: PromptSection | None = None, names: tuple[str, ...] = ("alpaca-reasoning",)
 ) -> ProblemFinder:
-    mixture: Mixture[AnyTemplate] = Mixture([(TEMPLATES[name], 1.0) for name in names], 1)
+    mixture: Mixture[AnyTemplate] = Mixture([(TEXT_TEMPLATES[name], 1.0) for name in names], 1)
     return ProblemFinder(ExampleMaker(mixture, prompt or PromptSection(), tokenizer), tokenizer)
 
 

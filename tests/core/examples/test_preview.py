@@ -16,8 +16,8 @@ from core.examples.inference_prompts import inference_prompts
 from core.examples.mixture import Mixture
 from core.examples.next_problem import ProblemFinder
 from core.examples.preview import RowPreviewer
-from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, two_templates
-from core.templates.bind_chat_template import bind
+from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, mixture_of_two
+from core.templates.bind_chat_template import bind_chat_template
 from core.templates.by_name import get_template
 from core.tokens.encode import encode_prompt
 from core.tokens.loss_mask import SectionWeights
@@ -60,7 +60,7 @@ class Rows:
     "prompt", [PromptSection(), PromptSection(loss_on="all"), PromptSection(loss_on=SectionWeights(reasoning=0.5))]
 )
 def test_ids_and_labels_are_the_encoders(tokenizer: TextTokenizer, name: str, prompt: PromptSection) -> None:
-    template = bind(get_template(name), tokenizer)
+    template = bind_chat_template(get_template(name), tokenizer)
     encoded = encode_row(ROW, template, tokenizer, loss_on=prompt.loss_on)
     preview = RowPreviewer(tokenizer).preview(ROW, template, prompt)
     assert preview.ids == encoded.ids
@@ -74,7 +74,7 @@ def test_a_long_row_gets_the_verdict_that_training_gives_it(tokenizer: TextToken
     spec = RunSpec(
         data=DataSection(source="rows"),
         model=ModelSection(name="tiny"),
-        prompt=PromptSection(mixture=two_templates(0.0), max_seq_length=400, too_long=too_long),  # type: ignore[arg-type]
+        prompt=PromptSection(mixture=mixture_of_two(0.0), max_seq_length=400, too_long=too_long),  # type: ignore[arg-type]
     )
     prepared, _, builder = examine_training_set(Rows(ROW, LONG), spec, tokenizer)
     preview = RowPreviewer(tokenizer).preview(LONG, get_template("alpaca-reasoning"), spec.prompt)
@@ -139,7 +139,7 @@ def test_a_marker_in_the_middle_of_a_line_is_text(tokenizer: TextTokenizer) -> N
 
 
 def test_a_chat_template_without_a_place_for_reasoning_says_so(tokenizer: TextTokenizer) -> None:
-    preview = RowPreviewer(tokenizer).preview(ROW, bind(get_template("chat"), tokenizer), PromptSection())
+    preview = RowPreviewer(tokenizer).preview(ROW, bind_chat_template(get_template("chat"), tokenizer), PromptSection())
     assert any("no place for the reasoning" in warning for warning in preview.warnings)
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from core.base.row import Row
-from core.lab.evaluation import Answer, evaluate
-from core.templates.by_name import TEMPLATES
+from core.lab.evaluation import EvaluatedAnswer, evaluate_rows
+from core.templates.by_name import TEXT_TEMPLATES
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.tiny_model import make_tiny_adapter, make_tiny_model, make_tiny_tokenizer
 
-REASONING = TEMPLATES["alpaca-reasoning"]
+REASONING = TEXT_TEMPLATES["alpaca-reasoning"]
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +69,9 @@ class Rows:
         self.rows = [self.rows[index] for index in kept.tolist()]
 
 
-def ask(tokenizer: TextTokenizer, text: str, expected: str = "42", **options: Any) -> Answer:
+def ask(tokenizer: TextTokenizer, text: str, expected: str = "42", **options: Any) -> EvaluatedAnswer:
     end = options.pop("end", True)
-    report = evaluate(
+    report = evaluate_rows(
         Scripted(tokenizer, {"q": text}, end), tokenizer, [Row("q", output=expected)], REASONING, **options
     )
     return report.answers[0]
@@ -116,7 +116,7 @@ def test_rows_that_are_done_leave_the_batch(tokenizer: TextTokenizer) -> None:
     rows = [
         Row(question, input="x" * (7 * index % 11), output="a", index=index) for index, question in enumerate(answers)
     ]
-    report = evaluate(
+    report = evaluate_rows(
         model, tokenizer, rows, REASONING, batch_size=3, progress=lambda done, total: seen.append((done, total))
     )
     assert [answer.row for answer in report.answers] == list(range(5))
@@ -134,7 +134,7 @@ def test_rows_that_are_done_leave_the_batch(tokenizer: TextTokenizer) -> None:
 
 
 def test_nothing_asked(tokenizer: TextTokenizer) -> None:
-    summary = evaluate(Scripted(tokenizer, {}), tokenizer, [], REASONING).summary()
+    summary = evaluate_rows(Scripted(tokenizer, {}), tokenizer, [], REASONING).summary()
     assert summary["asked"] == 0 and summary["share_both_sections"] is None
 
 
@@ -161,9 +161,9 @@ def test_a_batch_says_what_each_row_says_alone(tmp_path: Path) -> None:
             )[0, prompt.shape[1] :]
         return tokenizer.decode([id for id in made.tolist() if id not in tokenizer.stop_ids])
 
-    tuned = evaluate(model, tokenizer, rows, REASONING, max_tokens=24, batch_size=4)
+    tuned = evaluate_rows(model, tokenizer, rows, REASONING, max_tokens=24, batch_size=4)
     assert [answer.reasoning + answer.response for answer in tuned.answers] == [alone(row) for row in rows]
     with model.disable_adapter():
-        before = evaluate(model, tokenizer, rows, REASONING, max_tokens=24, batch_size=4)
+        before = evaluate_rows(model, tokenizer, rows, REASONING, max_tokens=24, batch_size=4)
         assert [answer.reasoning + answer.response for answer in before.answers] == [alone(row) for row in rows]
     assert [a.reasoning for a in before.answers] != [a.reasoning for a in tuned.answers]

@@ -8,7 +8,7 @@ import pytest
 
 from core.base.errors import ModelError
 from core.models.fit import memory
-from core.models.loading import LoadedModel, load_for_inference, put_on
+from core.models.loading import LoadedModel, attach_adapter, load_for_inference
 from tests.support.tiny_model import make_tiny_adapter, make_tiny_model
 
 
@@ -34,9 +34,9 @@ def test_loads_adapters_beside_each_other_and_gives_the_base_model_back(tiny: Pa
     loaded = load_for_inference(str(tiny), None, progress=said.append)
     base = scores(loaded)
     assert not loaded.model.training and loaded.folder == tiny and any("CPU" in line or "CUDA" in line for line in said)
-    one = put_on(loaded, make_tiny_adapter(tmp_path / "one", tiny, seed=1), "one")
+    one = attach_adapter(loaded, make_tiny_adapter(tmp_path / "one", tiny, seed=1), "one")
     first = scores(one)
-    two = put_on(one, make_tiny_adapter(tmp_path / "two", tiny, seed=2), "two")
+    two = attach_adapter(one, make_tiny_adapter(tmp_path / "two", tiny, seed=2), "two")
     second = scores(two)
     assert base != first != second != base
     assert two.adapter == tmp_path / "two"
@@ -50,11 +50,11 @@ def test_loads_adapters_beside_each_other_and_gives_the_base_model_back(tiny: Pa
 def test_an_adapter_that_is_not_there_or_does_not_fit_is_said(tiny: Path, tmp_path: Path) -> None:
     loaded = load_for_inference(str(tiny), None, progress=quiet)
     with pytest.raises(ModelError, match="no whole adapter"):
-        put_on(loaded, tmp_path, "none")
+        attach_adapter(loaded, tmp_path, "none")
     adapter = make_tiny_adapter(tmp_path / "damaged", tiny)
     (adapter / "adapter_model.safetensors").write_bytes(b"no safetensors")
     with pytest.raises(ModelError, match="does not fit"):
-        put_on(loaded, adapter, "damaged")
+        attach_adapter(loaded, adapter, "damaged")
 
 
 def test_a_model_that_does_not_fit_is_refused_and_the_process_lives(

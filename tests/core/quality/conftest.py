@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from core.data.source import open_data
-from core.quality.doctor import examine
-from core.quality.report import Report
-from core.quality.request import Options
+from core.quality.doctor import examine_rows
+from core.quality.quality_request import QualityOptions
+from core.quality.report import QualityReport
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.tiny_model import make_tiny_tokenizer
 
-Examine = Callable[..., Report]
+Examine = Callable[..., QualityReport]
 
 
 @pytest.fixture
@@ -37,10 +37,10 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 def examined(write: Callable[..., Path]) -> Examine:
     """Gives the doctor's report on rows."""
 
-    def report(*rows: dict[str, str], tokenizer: TextTokenizer | None = None, **options: Any) -> Report:
-        return examine(
+    def report(*rows: dict[str, str], tokenizer: TextTokenizer | None = None, **options: Any) -> QualityReport:
+        return examine_rows(
             open_data(str(write(*rows))),
-            Options(**options),
+            QualityOptions(**options),
             tokenizer,
             "none is chosen",
             lambda words, done, total: None,

@@ -15,7 +15,7 @@ import pytest
 
 from core.base.child import environment
 from core.data.source import open_data
-from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec, dump_spec
+from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec, dump_run_spec
 
 ROW = {
     "instruction": "How many apples are two and two?",
@@ -110,7 +110,9 @@ def test_rows_are_judged_as_a_run_would_train_them(write: Write, tokenizer_folde
     mixture = (MixturePart(template="alpaca-reasoning"), MixturePart(template="alpaca-reasoning-languages"))
     prompt = PromptSection(mixture=mixture, max_seq_length=800)
     spec.write_bytes(
-        dump_spec(RunSpec(data=DataSection(source=path), model=ModelSection(name=str(tokenizer_folder)), prompt=prompt))
+        dump_run_spec(
+            RunSpec(data=DataSection(source=path), model=ModelSection(name=str(tokenizer_folder)), prompt=prompt)
+        )
     )
     status, out, _ = run("stats", path, "--json", "--spec", str(spec))
     (found,) = lines(out)

@@ -10,16 +10,16 @@ import pytest
 
 from core.base.row import Row as CoreRow
 from core.quality import row_blocks
+from core.quality.doctor_pass import PassResult, check_blocks
+from core.quality.quality_request import QualityOptions
 from core.quality.registry import FINDING_KINDS
-from core.quality.report import Report
-from core.quality.request import Options
-from core.quality.sweep import Swept, sweep
-from core.runs.spec import MixturePart, two_templates
-from core.templates.by_name import TEMPLATES, get_template
+from core.quality.report import QualityReport
+from core.runs.spec import MixturePart, mixture_of_two
+from core.templates.by_name import TEXT_TEMPLATES, get_template
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.encoded_rows import encode_row
 
-Examine = Callable[..., Report]
+Examine = Callable[..., QualityReport]
 Row = dict[str, str]
 
 ENGLISH: Row = {
@@ -46,7 +46,7 @@ CHINESE: Row = {
 SOUND = (ENGLISH, JAPANESE, CHINESE)
 
 
-def kinds(report: Report) -> dict[str, list[int]]:
+def kinds(report: QualityReport) -> dict[str, list[int]]:
     return {group.kind: list(group.indices) for group in report.groups}
 
 
@@ -232,11 +232,11 @@ def test_a_row_in_the_longest_version_of_a_template_is_not_taken_for_short(
 
 def test_too_long_as_training_counts(examined: Examine, tokenizer: TextTokenizer) -> None:
     rows = [{**ENGLISH, "instruction": f"Row {n}. " + "word " * n + ENGLISH["instruction"]} for n in (1, 40, 90)]
-    template = TEMPLATES["alpaca-reasoning"]
+    template = TEXT_TEMPLATES["alpaca-reasoning"]
     sizes = [len(encode_row(CoreRow(**row), template, tokenizer).ids) for row in rows]
 
     def found(limit: int) -> list[int]:
-        return kinds(examined(*rows, tokenizer=tokenizer, max_length=limit, mixture=two_templates(0.0))).get(
+        return kinds(examined(*rows, tokenizer=tokenizer, max_length=limit, mixture=mixture_of_two(0.0))).get(
             "too_long", []
         )
 
@@ -265,13 +265,13 @@ def test_shares_of_the_work_add_up(write: Callable[..., Path], monkeypatch: pyte
     def tell(words: str, done: int, total: int) -> None:
         assert 0 <= done <= total == 12
 
-    whole = sweep(data, Options(), None, tell)
-    parts = [sweep(data, Options(), None, tell, part, 3) for part in range(3)]
+    whole = check_blocks(data, QualityOptions(), None, tell)
+    parts = [check_blocks(data, QualityOptions(), None, tell, part, 3) for part in range(3)]
     assert sum(part.done for part in parts) == whole.done == 12
     joined = parts[2]
     for part in parts[:2]:
         joined.add(part.dump())
-    assert isinstance(joined, Swept)
+    assert isinstance(joined, PassResult)
     assert joined.findings.groups(FINDING_KINDS) == whole.findings.groups(FINDING_KINDS)
     flags = [{number: flag for flag, number in swept.signatures.flag_numbers.items()} for swept in (joined, whole)]
     one, other = joined.signatures.finish(), whole.signatures.finish()

@@ -16,18 +16,18 @@ from core.data.editing.editor import open_editor
 from core.data.source import open_data
 from core.quality.checks.mojibake import decode_garbled
 from core.quality.checks.odd_characters import remove_controls, remove_hidden
-from core.quality.doctor import examine
+from core.quality.doctor import examine_rows
 from core.quality.fixes import PlannedFix, apply_fix, plan_fix
+from core.quality.quality_request import QualityOptions
 from core.quality.registry import FINDING_KINDS
-from core.quality.report import Report
-from core.quality.request import Options
+from core.quality.report import QualityReport
 
 ROW = {"instruction": "How many apples are two and two?", "reasoning": "Two and two are 4.", "output": "4"}
 Write = Callable[..., Path]
 
 
-def examine_data(data: Any) -> Report:
-    return examine(data, Options(), None, "", lambda words, done, total: None)
+def examine_data(data: Any) -> QualityReport:
+    return examine_rows(data, QualityOptions(), None, "", lambda words, done, total: None)
 
 
 def fix_rows(path: Path, kind: str) -> tuple[PlannedFix, Any]:

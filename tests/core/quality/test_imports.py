@@ -23,7 +23,7 @@ HEAVY = (
     "py3langid",
     "huggingface_hub",
 )
-LIGHT = ("core.quality.client", "core.quality.fixes", "core.quality.registry")
+LIGHT = ("core.quality.quality_job", "core.quality.fixes", "core.quality.registry")
 
 
 def test_the_light_half_is_light() -> None:

@@ -11,28 +11,35 @@ from hypothesis import strategies as st
 
 from core.quality.findings import Findings
 from core.quality.registry import FINDING_KINDS
-from core.quality.report import Lengths, Report, Statistics, decode, encode, unpack
+from core.quality.report import (
+    DataSetStatistics,
+    LengthDistribution,
+    QualityReport,
+    decode_result,
+    encode_result,
+    unpack_integers,
+)
 
 sizes = st.lists(st.integers(0, 5000), min_size=1, max_size=200)
 
 
 @given(sizes, st.sampled_from([0.5, 0.95, 0.99, 1.0]))
 def test_percentiles_are_nearest_rank(values: list[int], share: float) -> None:
-    lengths = Lengths.of(Counter(values))
+    lengths = LengthDistribution.of(Counter(values))
     ranked = sorted(values)
-    assert lengths.keeping(share) == ranked[math.ceil(round(share * len(values), 6)) - 1]
+    assert lengths.length_keeping(share) == ranked[math.ceil(round(share * len(values), 6)) - 1]
     assert (lengths.rows, lengths.total, lengths.max) == (len(values), sum(values), max(values))
     assert math.isclose(lengths.mean, sum(values) / len(values))
 
 
 @given(sizes, st.integers(-1, 5001))
 def test_above_counts_the_longer(values: list[int], limit: int) -> None:
-    assert Lengths.of(Counter(values)).above(limit) == sum(value > limit for value in values)
+    assert LengthDistribution.of(Counter(values)).rows_above(limit) == sum(value > limit for value in values)
 
 
 @given(sizes, st.integers(1, 60), st.none() | st.integers(1, 6000))
 def test_bins_hold_every_row_once(values: list[int], number: int, upto: int | None) -> None:
-    bins = Lengths.of(Counter(values)).bins(number, upto)
+    bins = LengthDistribution.of(Counter(values)).bins(number, upto)
     assert len(bins) <= number
     assert [one.low for one in bins[1:]] == [one.high + 1 for one in bins[:-1]]
     assert [one.count for one in bins] == [sum(one.low <= value <= one.high for value in values) for one in bins]
@@ -40,8 +47,8 @@ def test_bins_hold_every_row_once(values: list[int], number: int, upto: int | No
 
 
 def test_no_rows_have_no_lengths() -> None:
-    empty = Lengths.of({})
-    assert (empty.rows, empty.mean, empty.max, empty.keeping(0.99), empty.above(0), empty.bins(5)) == (
+    empty = LengthDistribution.of({})
+    assert (empty.rows, empty.mean, empty.max, empty.length_keeping(0.99), empty.rows_above(0), empty.bins(5)) == (
         0,
         0.0,
         0,
@@ -81,11 +88,11 @@ def test_results_cross_processes() -> None:
     findings = Findings()
     findings.add("leakage", 7, other=2)
     findings.add("blank_edges", 1, "output")
-    report = Report("a", "b", "c", 9, findings.groups(FINDING_KINDS), ("note",))
-    assert decode(encode(report)) == report
+    report = QualityReport("a", "b", "c", 9, findings.groups(FINDING_KINDS), ("note",))
+    assert decode_result(encode_result(report)) == report
     assert [group.kind for group in report.groups] == ["leakage", "blank_edges"]
     assert report.groups[0].severity == "error"
-    statistics = Statistics(
+    statistics = DataSetStatistics(
         "a",
         "",
         "c",
@@ -94,17 +101,17 @@ def test_results_cross_processes() -> None:
         {},
         "tokens",
         {},
-        Lengths.of({4: 3}),
-        Lengths.of({2: 3}),
+        LengthDistribution.of({4: 3}),
+        LengthDistribution.of({2: 3}),
         {},
     )
-    assert decode(encode(statistics)) == statistics
-    assert (statistics.languages, statistics.flags) == ({"en": 2, "ja": 1}, {"train": 3})
+    assert decode_result(encode_result(statistics)) == statistics
+    assert (statistics.rows_by_syslang, statistics.rows_by_sysflag) == ({"en": 2, "ja": 1}, {"train": 3})
     assert (
-        statistics.cut(3).lose_eos,
-        statistics.cut(3).lose_answer,
-        statistics.cut(2).lose_answer,
-        statistics.cut(4).kept,
+        statistics.effect_of_max_length(3).lose_eos,
+        statistics.effect_of_max_length(3).lose_answer,
+        statistics.effect_of_max_length(2).lose_answer,
+        statistics.effect_of_max_length(4).kept,
     ) == (3, 0, 3, 1.0)
 
 
@@ -113,4 +120,4 @@ def test_a_million_rows_are_eight_bytes_each() -> None:
     findings.add_all("duplicate", range(1000))
     (group,) = findings.groups(FINDING_KINDS)
     assert len(group.rows) == 8000
-    assert np.array_equal(np.asarray(unpack(group.rows)), np.arange(1000))
+    assert np.array_equal(np.asarray(unpack_integers(group.rows)), np.arange(1000))

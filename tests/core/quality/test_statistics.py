@@ -17,11 +17,11 @@ from core.base.errors import UsageError
 from core.base.row import Row
 from core.data.source import open_data
 from core.examples.mixture import Mixture
-from core.quality.report import Statistics, unpack
-from core.quality.request import Options
-from core.quality.statistics import compute
+from core.quality.quality_request import QualityOptions
+from core.quality.report import DataSetStatistics, unpack_integers
+from core.quality.statistics import compute_statistics
 from core.runs.spec import MixturePart
-from core.templates.by_name import TEMPLATES, beside, get_template, save_template
+from core.templates.by_name import TEXT_TEMPLATES, get_template, save_template, template_folders
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.encoded_rows import encode_row
 
@@ -51,12 +51,12 @@ MIXTURES = [
 
 
 def counted(lengths: Any) -> Counter[int]:
-    return Counter(dict(zip(unpack(lengths.sizes), unpack(lengths.counts), strict=True)))
+    return Counter(dict(zip(unpack_integers(lengths.sizes), unpack_integers(lengths.counts), strict=True)))
 
 
-def statistics(path: Path, tokenizer: TextTokenizer | None, options: Options) -> Statistics:
+def statistics(path: Path, tokenizer: TextTokenizer | None, options: QualityOptions) -> DataSetStatistics:
     told: list[tuple[int, int]] = []
-    found = compute(
+    found = compute_statistics(
         open_data(str(path)),
         options,
         tokenizer,
@@ -80,15 +80,15 @@ def test_as_a_plain_computation(
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in made))
     parts = tuple(MixturePart(template=name, weight=weight) for name, weight in weights.items())
-    options = Options(model="tiny" if tokens else "", mixture=parts, drop_empty_input=drop)
-    mixture = Mixture([(TEMPLATES[name], weight) for name, weight in weights.items()], options.seed)
+    options = QualityOptions(model="tiny" if tokens else "", mixture=parts, drop_empty_input=drop)
+    mixture = Mixture([(TEXT_TEMPLATES[name], weight) for name, weight in weights.items()], options.seed)
     found = statistics(path, tokenizer if tokens else None, options)
 
     assert found.rows == len(made)
     assert dict(Counter((row["syslang"], row["sysflag"]) for row in made)) == {
         (lang, flag): count for lang, flag, count in found.pairs
     }
-    assert found.languages == dict(Counter(row["syslang"] for row in made)) and found.flags == dict(
+    assert found.rows_by_syslang == dict(Counter(row["syslang"] for row in made)) and found.rows_by_sysflag == dict(
         Counter(row["sysflag"] for row in made)
     )
     assert found.empty == {
@@ -106,7 +106,7 @@ def test_as_a_plain_computation(
     blank = left = 0
     for index, values in enumerate(made):
         row = Row(**values, index=index)
-        template = mixture.choose(row)
+        template = mixture.template_for(row)
         if template is None:
             left += 1
             continue
@@ -126,7 +126,7 @@ def test_as_a_plain_computation(
         ("tokens", "tiny", "") if tokens else ("characters", "", "no tokenizer")
     )
     for limit in {0, 300, *whole, *start}:
-        cut = found.cut(limit)
+        cut = found.effect_of_max_length(limit)
         assert cut.lose_eos == sum(count for length, count in whole.items() if length > limit)
         assert cut.lose_answer == sum(count for length, count in start.items() if length >= limit)
 
@@ -137,7 +137,7 @@ def test_rows_that_cannot_be_encoded_are_counted_apart(
     path = write({"instruction": "a", "output": "b"}, {"instruction": "a", "output": "end"})
     stop = tokenizer.encode("d")[0][0]
     monkeypatch.setattr(tokenizer, "stop_ids", tokenizer.stop_ids | {stop})
-    found = statistics(path, tokenizer, Options(model="tiny"))
+    found = statistics(path, tokenizer, QualityOptions(model="tiny"))
     # both rows spell the letter, for the template does
     assert (found.rows, found.unreadable, found.whole.rows) == (2, 2, 0)
 
@@ -148,7 +148,7 @@ def test_a_form_of_the_models_own_is_counted_with_the_model_alone(
     path = write(
         {"instruction": "Why?", "reasoning": "So.", "output": "Yes."}, {"instruction": "How?", "output": "No."}
     )
-    options = Options(mixture=(MixturePart(template="chat"),))
+    options = QualityOptions(mixture=(MixturePart(template="chat"),))
     found = statistics(path, None, options)
     assert (
         counted(found.whole) == Counter({len("Why?So.Yes."): 1})
@@ -165,8 +165,8 @@ def test_templates_beside_the_data_are_found_and_their_texts_count(
 ) -> None:
     path = write({"instruction": "Why?", "output": "Yes."})
     mine = replace(get_template("alpaca"), name="mine", drop_empty_input=True)
-    save_template(mine, beside(str(path))[0])
-    options = Options(model="tiny", mixture=(MixturePart(template="mine"),))
+    save_template(mine, template_folders(str(path))[0])
+    options = QualityOptions(model="tiny", mixture=(MixturePart(template="mine"),))
     row = Row("Why?", output="Yes.")
     sizes = {}
     for drop in (None, False):

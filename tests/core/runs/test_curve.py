@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.runs.curve import (
-    Series,
-    linear_limits,
+    StepSeries,
+    decimate_last,
+    decimate_min_max,
+    linear_axis_limits,
     linear_ticks,
-    log_limits,
+    log_axis_limits,
     log_ticks,
-    nice_step,
-    thin,
-    thin_line,
+    round_tick_step,
     tick_label,
 )
 
@@ -23,21 +23,21 @@ positive = st.floats(1e-6, 1e6)
 
 
 def test_smoothing_of_a_constant_is_that_constant_from_the_first_point_on() -> None:
-    series = Series()
+    series = StepSeries()
     for step in range(1, 50):
         series.add(step, 2.5)
     assert series.smooth == pytest.approx([2.5] * 49)
 
 
 def test_smoothing_is_the_bias_corrected_moving_average() -> None:
-    series = Series(smoothing=0.5)
+    series = StepSeries(smoothing=0.5)
     for step, value in enumerate([4.0, 2.0, 8.0], 1):
         series.add(step, value)
     assert series.smooth == pytest.approx([4.0, (0.25 * 4 + 0.5 * 2) / 0.75, (0.125 * 4 + 0.25 * 2 + 0.5 * 8) / 0.875])
 
 
 def test_values_that_are_no_finite_number_are_gaps() -> None:
-    series = Series()
+    series = StepSeries()
     for step, value in enumerate([1.0, None, math.nan, math.inf, 2.0], 1):
         series.add(step, value)
     assert (series.steps, series.values, series.gaps, series.last_step) == ([1, 5], [1.0, 2.0], [2, 3, 4], 5)
@@ -46,7 +46,7 @@ def test_values_that_are_no_finite_number_are_gaps() -> None:
 @given(st.lists(finite, min_size=3, max_size=40), st.integers(1, 40))
 def test_a_step_seen_again_replaces_what_came_after_it(values: list[float], again: int) -> None:
     again = min(again, len(values))
-    resumed, fresh = Series(), Series()
+    resumed, fresh = StepSeries(), StepSeries()
     for step, value in enumerate(values, 1):
         resumed.add(step, None if step % 7 == 0 else value)
     for step, value in enumerate(values[: again - 1], 1):
@@ -61,7 +61,7 @@ def test_a_step_seen_again_replaces_what_came_after_it(values: list[float], agai
 @given(st.lists(finite, max_size=300), st.integers(1, 40))
 def test_thinning_keeps_the_extremes_and_the_order(values: list[float], bins: int) -> None:
     steps = list(range(1, len(values) + 1))
-    xs, ys = thin(steps, values, 0, 300, bins)
+    xs, ys = decimate_min_max(steps, values, 0, 300, bins)
     assert len(xs) == len(ys) <= 2 * bins
     assert xs == sorted(xs)
     assert all(values[int(x) - 1] == y for x, y in zip(xs, ys, strict=True))
@@ -73,20 +73,20 @@ def test_thinning_keeps_the_extremes_and_the_order(values: list[float], bins: in
 def test_a_new_point_changes_the_last_part_alone(values: list[float], bins: int, more: float) -> None:
     """What is drawn stays drawn: all but the last part's points come out the same after another step."""
     steps = list(range(1, len(values) + 1))
-    before = list(zip(*thin(steps, values, 0, 300, bins), strict=True))
-    after = list(zip(*thin([*steps, len(values) + 1], [*values, more], 0, 300, bins), strict=True))
+    before = list(zip(*decimate_min_max(steps, values, 0, 300, bins), strict=True))
+    after = list(zip(*decimate_min_max([*steps, len(values) + 1], [*values, more], 0, 300, bins), strict=True))
     assert after[: max(0, len(before) - 2)] == before[: max(0, len(before) - 2)]
 
 
 def test_thinning_leaves_out_what_lies_outside() -> None:
-    assert thin([1, 2, 3, 4], [1.0, 2.0, 3.0, 4.0], 2, 3, 5) == ([2, 3], [2.0, 3.0])
-    assert thin_line([1, 2, 3, 4], [1.0, 2.0, 3.0, 4.0], 0, 4, 2) == ([1, 4], [1.0, 4.0])
+    assert decimate_min_max([1, 2, 3, 4], [1.0, 2.0, 3.0, 4.0], 2, 3, 5) == ([2, 3], [2.0, 3.0])
+    assert decimate_last([1, 2, 3, 4], [1.0, 2.0, 3.0, 4.0], 0, 4, 2) == ([1, 4], [1.0, 4.0])
 
 
 @given(finite, finite)
 def test_limits_hold_the_values(one: float, other: float) -> None:
     low, high = sorted((one, other))
-    bottom, top = linear_limits(low, high)
+    bottom, top = linear_axis_limits(low, high)
     assert bottom < top
     assert bottom <= low + abs(low) * 1e-9
     assert top >= high - abs(high) * 1e-9
@@ -95,13 +95,13 @@ def test_limits_hold_the_values(one: float, other: float) -> None:
 @given(positive, positive)
 def test_logarithmic_limits_hold_the_values(one: float, other: float) -> None:
     low, high = sorted((one, other))
-    bottom, top = log_limits(low, high)
+    bottom, top = log_axis_limits(low, high)
     assert 0 < bottom <= low * (1 + 1e-9)
     assert top >= high * (1 - 1e-9)
     assert bottom < top
 
 
-@pytest.mark.parametrize("limits", [linear_limits, log_limits])
+@pytest.mark.parametrize("limits", [linear_axis_limits, log_axis_limits])
 def test_limits_stay_while_the_values_fit_and_grow_further_than_they_must(limits: object) -> None:
     assert callable(limits)
     assert limits(0.9, 1.4, (0.8, 1.6)) == (0.8, 1.6)
@@ -115,14 +115,14 @@ def test_a_noisy_falling_loss_seldom_moves_its_axis() -> None:
     for step in range(300):
         value = 0.95 + 0.5 * math.exp(-step / 40) + 0.1 * math.sin(step * 12.9898)
         low, high = min(low, value), max(high, value)
-        after = linear_limits(low, high, before)
+        after = linear_axis_limits(low, high, before)
         moves, before = moves + (after != before), after
     assert moves <= 6
 
 
 @given(st.floats(1e-9, 1e9), st.integers(1, 20))
 def test_a_nice_step_is_round_and_large_enough(span: float, parts: int) -> None:
-    step = nice_step(span, parts)
+    step = round_tick_step(span, parts)
     assert span / step <= parts * (1 + 1e-6)
     assert f"{step:.0e}"[0] in "125"
 

@@ -13,14 +13,23 @@ import pytest
 from core.base import folders
 from core.base.errors import RunError
 from core.runs import folder
-from core.runs.folder import SILENCE_SECONDS, START_SECONDS, Metric, RunFolder, Status, create_run, find_run, list_runs
+from core.runs.folder import (
+    SILENCE_SECONDS,
+    START_SECONDS,
+    RunFolder,
+    RunStatus,
+    StepMetric,
+    create_run_folder,
+    find_run,
+    list_runs,
+)
 from core.runs.spec import DataSection, ModelSection, RunSpec
 
 SPEC = RunSpec(name="My run! 推論", data=DataSection(source="demo"), model=ModelSection(name="demo"))
 
 
 def test_a_new_run_is_private_named_and_starting() -> None:
-    run = create_run(SPEC)
+    run = create_run_folder(SPEC)
     assert stat.S_IMODE(run.path.stat().st_mode) == 0o700
     assert "my-run" in run.id
     assert run.spec() == SPEC
@@ -28,7 +37,7 @@ def test_a_new_run_is_private_named_and_starting() -> None:
 
 
 def test_runs_are_found_by_their_ends() -> None:
-    runs = [create_run(SPEC), create_run(SPEC)]
+    runs = [create_run_folder(SPEC), create_run_folder(SPEC)]
     (folders.runs() / "not-a-run").mkdir()
     assert {run.id for run in list_runs()} == {run.id for run in runs}
     assert find_run(runs[0].id[-4:]).id == runs[0].id
@@ -39,7 +48,7 @@ def test_runs_are_found_by_their_ends() -> None:
         find_run(runs[0].id[:8])
 
 
-def status(run: RunFolder, **changes: object) -> Status:
+def status(run: RunFolder, **changes: object) -> RunStatus:
     fields = {
         "state": "training",
         "pid": os.getpid(),
@@ -47,12 +56,12 @@ def status(run: RunFolder, **changes: object) -> Status:
         "started": time.time(),
         "heartbeat": time.time(),
     }
-    run.write_status(Status(**{**fields, **changes}))  # type: ignore[arg-type]
+    run.write_status(RunStatus(**{**fields, **changes}))  # type: ignore[arg-type]
     return run.status()
 
 
 def test_a_run_whose_process_is_gone_is_lost() -> None:
-    run = create_run(SPEC)
+    run = create_run_folder(SPEC)
     process = subprocess.Popen([sys.executable, "-c", "input()", run.id], stdin=subprocess.PIPE)
     assert status(run, pid=process.pid).state == "training"
     process.kill()
@@ -63,25 +72,25 @@ def test_a_run_whose_process_is_gone_is_lost() -> None:
 
 
 def test_another_process_with_its_number_is_not_the_run() -> None:
-    assert status(create_run(SPEC), pid=os.getpid()).state == "lost"
+    assert status(create_run_folder(SPEC), pid=os.getpid()).state == "lost"
 
 
 def test_a_process_that_never_spoke_is_lost_after_a_while() -> None:
-    run = create_run(SPEC)
+    run = create_run_folder(SPEC)
     assert status(run, state="starting", pid=0).state == "starting"
     assert status(run, state="starting", pid=0, started=time.time() - START_SECONDS - 1).state == "lost"
 
 
 def test_on_another_host_the_heartbeat_decides() -> None:
-    run = create_run(SPEC)
+    run = create_run_folder(SPEC)
     assert status(run, host="elsewhere").state == "training"
     assert status(run, host="elsewhere", heartbeat=time.time() - SILENCE_SECONDS - 1).state == "lost"
 
 
 def test_metrics_are_read_on_from_where_one_was() -> None:
-    run = create_run(SPEC)
-    run.append_metric(Metric(step=1, time=1.0, loss=2.5))
-    run.append_metric(Metric(step=2, time=2.0, loss=float("nan")))
+    run = create_run_folder(SPEC)
+    run.append_metric(StepMetric(step=1, time=1.0, loss=2.5))
+    run.append_metric(StepMetric(step=2, time=2.0, loss=float("nan")))
     metrics, offset = run.metrics()
     assert [(m.step, m.loss) for m in metrics] == [(1, 2.5), (2, None)]
     assert run.metrics(offset) == ([], offset)
@@ -91,7 +100,7 @@ def test_metrics_are_read_on_from_where_one_was() -> None:
 
 
 def test_requests_reach_the_run() -> None:
-    run = create_run(SPEC)
+    run = create_run_folder(SPEC)
     run.request("checkpoint")
     requests, offset = run.requests()
     run.request("stop")
@@ -99,17 +108,17 @@ def test_requests_reach_the_run() -> None:
 
 
 def test_a_status_that_is_no_status_is_said(tmp_path: Path) -> None:
-    run = create_run(SPEC)
+    run = create_run_folder(SPEC)
     (run.path / "status.json").write_text("{")
     with pytest.raises(RunError, match="cannot be read"):
         run.status()
 
 
 def test_a_run_that_ends_between_two_looks_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = create_run(SPEC)
+    run = create_run_folder(SPEC)
 
     def ends_and_goes(*_: object) -> bool:
-        run.write_status(Status(state="finished"))
+        run.write_status(RunStatus(state="finished"))
         return False
 
     monkeypatch.setattr(folder, "_alive", ends_and_goes)
@@ -117,7 +126,7 @@ def test_a_run_that_ends_between_two_looks_is_not_lost(monkeypatch: pytest.Monke
 
 
 def test_a_status_of_bytes_that_are_no_text_is_an_error_with_its_place() -> None:
-    run = create_run(SPEC)
+    run = create_run_folder(SPEC)
     (run.path / "status.json").write_bytes(b'{"state": "\xff"}')
     with pytest.raises(RunError, match=r"status\.json"):
         run.status()

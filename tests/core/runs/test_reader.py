@@ -5,28 +5,28 @@ from pathlib import Path
 
 import pytest
 
-from core.runs.folder import Metric, RunFolder, Status, create_run
-from core.runs.reader import TAIL_BYTES, RunReader, console_tail
+from core.runs.folder import RunFolder, RunStatus, StepMetric, create_run_folder
+from core.runs.run_reader import TAIL_BYTES, RunReader, console_tail
 from core.runs.setting_texts import seeds_spec
 from core.runs.spec import DataSection, ModelSection
 
 
 @pytest.fixture
 def run() -> RunFolder:
-    return create_run(seeds_spec(DataSection(source="rows.jsonl"), ModelSection(name="demo")))
+    return create_run_folder(seeds_spec(DataSection(source="rows.jsonl"), ModelSection(name="demo")))
 
 
-def training(step: int = 0) -> Status:
-    return Status(state="training", step=step, total=10, pid=1, host="elsewhere", heartbeat=time.time())
+def training(step: int = 0) -> RunStatus:
+    return RunStatus(state="training", step=step, total=10, pid=1, host="elsewhere", heartbeat=time.time())
 
 
 def test_a_second_look_finds_only_what_is_new(run: RunFolder) -> None:
     reader = RunReader(run)
     run.write_status(training())
-    run.append_metric(Metric(1, 0.0, 2.0))
+    run.append_metric(StepMetric(1, 0.0, 2.0))
     assert reader.look()
     assert not reader.look()
-    run.append_metric(Metric(2, 0.0, 1.5))
+    run.append_metric(StepMetric(2, 0.0, 1.5))
     assert reader.look()
     assert (reader.loss.steps, reader.loss.values) == ([1, 2], [2.0, 1.5])
 
@@ -45,7 +45,7 @@ def test_a_torn_last_line_waits_for_its_rest(run: RunFolder) -> None:
 def test_a_file_that_was_replaced_is_read_anew(run: RunFolder) -> None:
     reader = RunReader(run)
     for step in (1, 2, 3):
-        run.append_metric(Metric(step, 0.0, 1.0))
+        run.append_metric(StepMetric(step, 0.0, 1.0))
     reader.look()
     (run.path / "metrics.jsonl").write_bytes(b'{"step":1,"time":0,"loss":9.0}\n')
     reader.look()
@@ -64,7 +64,9 @@ def test_a_status_that_cannot_be_read_is_told_and_forgotten_once_it_can(run: Run
 
 
 def test_a_process_that_is_gone_is_a_lost_run(run: RunFolder) -> None:
-    run.write_status(Status(state="training", step=1, total=10, pid=1, host="elsewhere", heartbeat=time.time() - 1000))
+    run.write_status(
+        RunStatus(state="training", step=1, total=10, pid=1, host="elsewhere", heartbeat=time.time() - 1000)
+    )
     reader = RunReader(run)
     reader.look()
     assert reader.status.state == "lost"

@@ -4,14 +4,14 @@ import pytest
 from msgspec.structs import replace
 
 from core.base.errors import RunError
-from core.runs.setting_texts import SETTINGS, SHARE, seeds_spec, texts_of, with_texts
-from core.runs.spec import PROJECTIONS, DataSection, MixturePart, ModelSection, RunSpec, two_templates
+from core.runs.setting_texts import RUN_SETTINGS, VANILLA_SHARE, seeds_spec, setting_texts_of, with_setting_texts
+from core.runs.spec import PROJECTIONS, DataSection, MixturePart, ModelSection, RunSpec, mixture_of_two
 
 SPEC = RunSpec(data=DataSection(source="rows.jsonl"), model=ModelSection(name="demo"))
 
 
 def test_texts_and_back_change_nothing() -> None:
-    assert with_texts(SPEC, texts_of(SPEC)) == SPEC
+    assert with_setting_texts(SPEC, setting_texts_of(SPEC)) == SPEC
 
 
 def test_every_setting_is_read() -> None:
@@ -28,8 +28,8 @@ def test_every_setting_is_read() -> None:
         "train.seed": "7",
         "train.save_steps": "20",
     }
-    assert set(texts) == {setting.key for setting in SETTINGS}
-    spec = with_texts(SPEC, texts)
+    assert set(texts) == {setting.key for setting in RUN_SETTINGS}
+    spec = with_setting_texts(SPEC, texts)
     assert (spec.train.steps, spec.train.epochs, spec.train.batch_size, spec.train.gradient_accumulation) == (
         60,
         2.5,
@@ -54,7 +54,7 @@ def test_every_setting_is_read() -> None:
 )
 def test_a_wrong_setting_is_named(key: str, text: str, says: str) -> None:
     with pytest.raises(RunError) as caught:
-        with_texts(SPEC, {**texts_of(SPEC), key: text})
+        with_setting_texts(SPEC, {**setting_texts_of(SPEC), key: text})
     assert caught.value.where == key
     assert caught.value.what == says
 
@@ -74,11 +74,14 @@ def test_the_preset_seeds() -> None:
 
 
 def test_the_vanilla_share_is_that_of_a_mixture_of_two() -> None:
-    own = replace(SPEC, prompt=replace(SPEC.prompt, mixture=two_templates(0.4, "a", "b")))
-    assert texts_of(own)[SHARE] == "0.4"
-    assert with_texts(own, {SHARE: "0.25"}).prompt.mixture == two_templates(0.25, "a", "b")
+    own = replace(SPEC, prompt=replace(SPEC.prompt, mixture=mixture_of_two(0.4, "a", "b")))
+    assert setting_texts_of(own)[VANILLA_SHARE] == "0.4"
+    assert with_setting_texts(own, {VANILLA_SHARE: "0.25"}).prompt.mixture == mixture_of_two(0.25, "a", "b")
     three = replace(SPEC, prompt=replace(SPEC.prompt, mixture=(*own.prompt.mixture, MixturePart(template="c"))))
-    assert texts_of(three)[SHARE] == "3 templates" and with_texts(three, texts_of(three)) == three
+    assert (
+        setting_texts_of(three)[VANILLA_SHARE] == "3 templates"
+        and with_setting_texts(three, setting_texts_of(three)) == three
+    )
     with pytest.raises(RunError, match="the mixture has 3 templates") as caught:
-        with_texts(three, {SHARE: "0.5"})
-    assert caught.value.where == SHARE
+        with_setting_texts(three, {VANILLA_SHARE: "0.5"})
+    assert caught.value.where == VANILLA_SHARE

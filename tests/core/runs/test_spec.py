@@ -14,9 +14,9 @@ from core.runs.spec import (
     PromptSection,
     RunSpec,
     TrainSection,
-    dump_spec,
-    load_spec,
-    two_templates,
+    dump_run_spec,
+    load_run_spec,
+    mixture_of_two,
 )
 from core.tokens.loss_mask import SectionWeights
 
@@ -24,22 +24,24 @@ SPEC = RunSpec(name="x", data=DataSection(source="owner/rows"), model=ModelSecti
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    (tmp_path / "run.toml").write_bytes(dump_spec(SPEC))
-    assert load_spec(tmp_path / "run.toml") == SPEC
+    (tmp_path / "run.toml").write_bytes(dump_run_spec(SPEC))
+    assert load_run_spec(tmp_path / "run.toml") == SPEC
 
 
 def test_columns_are_a_table_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     columns = {"instruction": "q", "output": "a:answer", "reasoning": ""}
-    path.write_bytes(dump_spec(msgspec.structs.replace(SPEC, data=DataSection(source="owner/rows", columns=columns))))
-    assert b'[data.columns]\ninstruction = "q"' in path.read_bytes() and load_spec(path).data.columns == columns
-    assert b"columns" not in dump_spec(SPEC)
+    path.write_bytes(
+        dump_run_spec(msgspec.structs.replace(SPEC, data=DataSection(source="owner/rows", columns=columns)))
+    )
+    assert b'[data.columns]\ninstruction = "q"' in path.read_bytes() and load_run_spec(path).data.columns == columns
+    assert b"columns" not in dump_run_spec(SPEC)
 
 
 def test_paths_count_from_the_files_folder(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").touch()
     (tmp_path / "run.toml").write_text('[data]\nsource = "rows.jsonl"\n[model]\nname = "demo"\n')
-    spec = load_spec(tmp_path / "run.toml")
+    spec = load_run_spec(tmp_path / "run.toml")
     assert (spec.data.source, spec.model.name) == (str(tmp_path / "rows.jsonl"), "demo")
 
 
@@ -61,7 +63,7 @@ def test_an_error_names_the_file_and_the_key(tmp_path: Path, text: str, named: s
     path = tmp_path / "run.toml"
     path.write_text(text)
     with pytest.raises(RunError) as caught:
-        load_spec(path)
+        load_run_spec(path)
     assert named in str(caught.value)
     assert str(path) in str(caught.value)
     assert caught.value.do
@@ -69,7 +71,7 @@ def test_an_error_names_the_file_and_the_key(tmp_path: Path, text: str, named: s
 
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="cannot be read"):
-        load_spec(tmp_path / "none.toml")
+        load_run_spec(tmp_path / "none.toml")
 
 
 def test_defaults_are_those_of_the_practitioner() -> None:
@@ -88,10 +90,10 @@ def test_defaults_are_those_of_the_practitioner() -> None:
 def test_names_that_are_no_paths_are_left_to_whoever_opens_them(tmp_path: Path) -> None:
     path, long = tmp_path / "run.toml", "a" * 300
     path.write_text(f'[data]\nsource = "{long}"\n[model]\nname = "b\\u0000"\n')
-    assert (load_spec(path).data.source, load_spec(path).model.name) == (long, "b\0")
+    assert (load_run_spec(path).data.source, load_run_spec(path).model.name) == (long, "b\0")
     path.write_text('[data]\nsource = ""\n[model]\nname = "demo"\n')  # an empty name would be the file's own folder
     with pytest.raises(RunError, match=r"data\.source"):
-        load_spec(path)
+        load_run_spec(path)
 
 
 HEAD = '[data]\nsource = "x"\n[model]\nname = "m"\n'
@@ -100,9 +102,9 @@ HEAD = '[data]\nsource = "x"\n[model]\nname = "m"\n'
 def written(tmp_path: Path, prompt: str) -> PromptSection:
     path = tmp_path / "run.toml"
     path.write_text(f"{HEAD}[prompt]\n{prompt}", encoding="utf-8")
-    spec = load_spec(path)
-    path.write_bytes(dump_spec(spec))
-    assert load_spec(path) == spec
+    spec = load_run_spec(path)
+    path.write_bytes(dump_run_spec(spec))
+    assert load_run_spec(path) == spec
     return spec.prompt
 
 
@@ -119,9 +121,9 @@ def test_a_mixture_is_a_list_with_weights(tmp_path: Path) -> None:
 
 def test_the_words_of_earlier_versions_are_a_mixture_of_two(tmp_path: Path) -> None:
     prompt = written(tmp_path, 'vanilla = "a"\nreasoning = "b"\nvanilla_share = 0.3\nseed = 7\n')
-    assert prompt.mixture == two_templates(0.3, "a", "b") and prompt.seed == 7
-    assert written(tmp_path, "vanilla_share = 1\n").mixture == two_templates(1.0)
-    assert written(tmp_path, 'reasoning = "b"\n').mixture == two_templates(0.15, "alpaca", "b")
+    assert prompt.mixture == mixture_of_two(0.3, "a", "b") and prompt.seed == 7
+    assert written(tmp_path, "vanilla_share = 1\n").mixture == mixture_of_two(1.0)
+    assert written(tmp_path, 'reasoning = "b"\n').mixture == mixture_of_two(0.15, "alpaca", "b")
     with pytest.raises(RunError, match=r"prompt\.mixture cannot be combined"):
         written(tmp_path, 'vanilla_share = 0.3\n[[prompt.mixture]]\ntemplate = "a"\n')
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from core.base import folders
 from core.base.errors import UsageError
-from core.templates.by_name import beside, built_in, get_template, list_templates, save_template
+from core.templates.by_name import built_in_templates, get_template, list_templates, save_template, template_folders
 from core.templates.template_file import TemplateError, load_template, parse_template
 
 MINE = """\
@@ -34,7 +34,7 @@ def put(folder: Path, name: str, text: str) -> Path:
 
 
 def test_built_in_templates() -> None:
-    assert list(built_in()) == [
+    assert list(built_in_templates()) == [
         "alpaca",
         "alpaca-reasoning",
         "alpaca-languages",
@@ -42,9 +42,9 @@ def test_built_in_templates() -> None:
         "chat",
         "chat-plain",
     ]
-    assert all(template.words for template in built_in().values())
-    assert [built_in()[name].has_reasoning for name in ("chat", "chat-plain")] == [True, False]
-    assert [set(built_in()[f"{name}-languages"].versions) for name in ("alpaca", "alpaca-reasoning")] == [
+    assert all(template.words for template in built_in_templates().values())
+    assert [built_in_templates()[name].has_reasoning for name in ("chat", "chat-plain")] == [True, False]
+    assert [set(built_in_templates()[f"{name}-languages"].versions) for name in ("alpaca", "alpaca-reasoning")] == [
         {"default", "ja", "zh"}
     ] * 2
 
@@ -55,7 +55,7 @@ def test_lists_show_where_a_template_is_from_and_a_bad_one_costs_no_other(tmp_pa
     put(own, "mine", MINE)
     put(own, "bad", "name: bad\nversons: 1")
     put(own, "alpaca", MINE.replace("mine", "alpaca"))
-    (folder,) = beside(str(data))
+    (folder,) = template_folders(str(data))
     assert folder == tmp_path / "rows.jsonl.suiron" / "templates"
     put(folder, "mine", MINE.replace("Q:", "Question:"))
     listed = {(one.name, one.origin): one for one in list_templates([folder])}
@@ -67,7 +67,7 @@ def test_lists_show_where_a_template_is_from_and_a_bad_one_costs_no_other(tmp_pa
     assert get_template("alpaca").prompt("q", "i").startswith("Below is")
     with pytest.raises(UsageError, match="versons"):
         get_template("bad")
-    assert beside("owner/name") == () and beside("") == () and beside("a\0b") == ()
+    assert template_folders("owner/name") == () and template_folders("") == () and template_folders("a\0b") == ()
 
 
 def test_saving_as_ones_own(tmp_path: Path) -> None:

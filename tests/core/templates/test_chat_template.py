@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from core.base.errors import ModelError, UsageError
 from core.base.row import Row
 from core.splitter.splitter import Splitter
-from core.templates.bind_chat_template import bind
+from core.templates.bind_chat_template import bind_chat_template
 from core.templates.by_name import get_template
 from core.templates.chat_template import ChatTemplate
 from core.templates.chat_template_source import read_chat_template
@@ -38,7 +38,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TextTokenizer]
 
 
 def form(tokenizer: TextTokenizer, reasoning: Any = "auto") -> ChatTemplate:
-    return bind(ChatTemplateSettings(reasoning), tokenizer)
+    return bind_chat_template(ChatTemplateSettings(reasoning), tokenizer)
 
 
 def ids(tokenizer: TextTokenizer, template: ChatTemplate, row: Row = ROW) -> list[int]:
@@ -220,11 +220,11 @@ def test_a_rows_text_stays_text(name: str, models: dict[str, TextTokenizer]) -> 
 
 def test_a_template_of_text_stays_as_it_is_and_a_named_one_keeps_its_name(models: dict[str, TextTokenizer]) -> None:
     alpaca = get_template("alpaca-reasoning")
-    assert bind(alpaca, models["qwen3"]) is alpaca
-    chat = bind(get_template("chat"), models["qwen3"])
+    assert bind_chat_template(alpaca, models["qwen3"]) is alpaca
+    chat = bind_chat_template(get_template("chat"), models["qwen3"])
     assert (chat.name, chat.has_reasoning) == ("chat", True)
     assert chat.version("Japanese") is chat  # type: ignore[comparison-overlap]
-    plain = bind(get_template("chat-plain"), models["qwen3"])
+    plain = bind_chat_template(get_template("chat-plain"), models["qwen3"])
     assert (plain.name, plain.has_reasoning) == ("chat-plain", False)
     assert len({one.content_hash() for one in (chat, plain, form(models["qwen2.5"]))}) == 3
 

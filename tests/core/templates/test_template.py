@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.base.errors import UsageError
-from core.base.languages import language_code, language_of
+from core.base.languages import east_asian_language, language_code
 from core.base.row import Row
 from core.splitter.splitter import THINK, Splitter
-from core.templates.by_name import TEMPLATES, get_template
+from core.templates.by_name import TEXT_TEMPLATES, get_template
 from core.templates.template import Template, TemplateVersion
 
 VANILLA = """Below is an instruction that describes a task, paired with an input that provides further context. \
@@ -60,7 +60,7 @@ def filled(pattern: str, *values: str) -> str:
 
 @given(rows)
 def test_both_templates_to_the_byte_whatever_the_row_says(row: Row) -> None:
-    vanilla, reasoning = TEMPLATES["alpaca"], TEMPLATES["alpaca-reasoning"]
+    vanilla, reasoning = TEXT_TEMPLATES["alpaca"], TEXT_TEMPLATES["alpaca-reasoning"]
     assert whole(vanilla, row) == filled(VANILLA, row.instruction, row.input, row.output)
     assert whole(reasoning, row) == filled(REASONING, row.instruction, row.input, row.reasoning, row.output)
     assert vanilla.prompt(row.instruction, row.input) == filled(VANILLA, row.instruction, row.input, "")
@@ -74,9 +74,9 @@ def test_both_templates_to_the_byte_whatever_the_row_says(row: Row) -> None:
     )
 
 
-@given(rows, st.sampled_from(sorted(TEMPLATES)), st.booleans())
+@given(rows, st.sampled_from(sorted(TEXT_TEMPLATES)), st.booleans())
 def test_segments_follow_the_prompts(row: Row, name: str, drop: bool) -> None:
-    template = TEMPLATES[name]
+    template = TEXT_TEMPLATES[name]
     segments = template.segments(row, drop)
     assert segments[0].text == template.prompt(row.instruction, row.input, drop)
     assert (
@@ -88,18 +88,22 @@ def test_segments_follow_the_prompts(row: Row, name: str, drop: bool) -> None:
 
 
 def test_an_empty_input_is_dropped_with_its_heading_and_nothing_else() -> None:
-    for template in TEMPLATES.values():
+    for template in TEXT_TEMPLATES.values():
         question = "Sum {}.\n\n### Input:\n\n\nx"
         kept, dropped = template.prompt(question, ""), template.prompt(question, "", drop_empty_input=True)
         assert kept.count("### Input:\n\n\n") == 2
         assert "".join(kept.rsplit("### Input:\n\n\n", 1)) == dropped
         assert template.prompt("a", "b", drop_empty_input=True) == template.prompt("a", "b")
-    assert TEMPLATES["alpaca"].prompt("a", "", drop_empty_input=True).endswith("### Instruction:\na\n\n### Response:\n")
+    assert (
+        TEXT_TEMPLATES["alpaca"]
+        .prompt("a", "", drop_empty_input=True)
+        .endswith("### Instruction:\na\n\n### Response:\n")
+    )
 
 
 def test_a_splitter_reads_back_what_the_template_trains() -> None:
     row = Row("Add.", "3 4", "Three and four.\n\nThat is seven.\n", "\n7\n")
-    for template in TEMPLATES.values():
+    for template in TEXT_TEMPLATES.values():
         splitter = Splitter(template.markers, template.start)
         splitter.feed(whole(template, row).removeprefix(template.prompt(row.instruction, row.input)))
         splitter.close()
@@ -124,12 +128,12 @@ def test_the_alpaca_texts_are_those_of_the_paper_trail() -> None:
         "alpaca-reasoning": "cf0941e8ed3e5bab1633af498f642e05828dfd11223b099f16fb84fbd33159fd",
     }
     for name, digest in known.items():
-        for template in (TEMPLATES[name], TEMPLATES[f"{name}-languages"]):
+        for template in (TEXT_TEMPLATES[name], TEXT_TEMPLATES[f"{name}-languages"]):
             text = template.pattern
             for slot in ("instruction", "input", "reasoning", "output"):
                 text = text.replace(f"{{{slot}}}", "{}")
             assert hashlib.sha256(text.encode()).hexdigest() == digest
-        assert list(TEMPLATES[name].versions) == ["default"]
+        assert list(TEXT_TEMPLATES[name].versions) == ["default"]
 
 
 @pytest.mark.parametrize(
@@ -149,13 +153,13 @@ def test_the_alpaca_texts_are_those_of_the_paper_trail() -> None:
 def test_the_version_is_that_of_the_language(language: str, heading: str) -> None:
     row = Row("問", "入", "考", "答", syslang=language)
     for name in ("alpaca-languages", "alpaca-reasoning-languages"):
-        assert heading in whole(TEMPLATES[name], row)
-        assert heading in TEMPLATES[name].answer_prompt("a", "b", "c", language=language)
-    assert "### Response:" in whole(TEMPLATES["alpaca"], row)
+        assert heading in whole(TEXT_TEMPLATES[name], row)
+        assert heading in TEXT_TEMPLATES[name].answer_prompt("a", "b", "c", language=language)
+    assert "### Response:" in whole(TEXT_TEMPLATES["alpaca"], row)
 
 
 def test_an_answer_in_any_version_is_read_back() -> None:
-    template = TEMPLATES["alpaca-reasoning-languages"]
+    template = TEXT_TEMPLATES["alpaca-reasoning-languages"]
     for language in ("English", "Japanese", "Chinese"):
         row = Row("Add.", "", "Three.\n\nSeven.", "7", syslang=language)
         splitter = Splitter(template.markers, template.start)
@@ -166,7 +170,7 @@ def test_an_answer_in_any_version_is_read_back() -> None:
 
 def test_the_three_prompts_follow_each_other() -> None:
     row = Row("Add.", "3 4", "Three and four.", "7", syslang="ja")
-    template = TEMPLATES["alpaca-reasoning-languages"]
+    template = TEXT_TEMPLATES["alpaca-reasoning-languages"]
     asked = template.prompt("Add.", "3 4", language="ja")
     begun = template.continue_prompt("Add.", "3 4", "Three", language="ja")
     given = template.answer_prompt("Add.", "3 4", row.reasoning, language="ja")
@@ -175,7 +179,7 @@ def test_the_three_prompts_follow_each_other() -> None:
     )
     assert whole(template, row) == given + "7"
     with pytest.raises(UsageError, match="no reasoning to continue"):
-        TEMPLATES["alpaca"].continue_prompt("Add.", "", "Three")
+        TEXT_TEMPLATES["alpaca"].continue_prompt("Add.", "", "Three")
 
 
 def test_names_of_languages() -> None:
@@ -200,11 +204,14 @@ def test_names_of_languages() -> None:
 )
 def test_a_text_with_wrong_placeholders_is_refused(pattern: str) -> None:
     with pytest.raises(UsageError, match="placeholders"):
-        TemplateVersion(pattern, "{input}", TEMPLATES["alpaca"].markers)
+        TemplateVersion(pattern, "{input}", TEXT_TEMPLATES["alpaca"].markers)
 
 
 def test_versions_that_do_not_fit_each_other_are_refused() -> None:
-    vanilla, reasoning = TEMPLATES["alpaca"].versions["default"], TEMPLATES["alpaca-reasoning"].versions["default"]
+    vanilla, reasoning = (
+        TEXT_TEMPLATES["alpaca"].versions["default"],
+        TEXT_TEMPLATES["alpaca-reasoning"].versions["default"],
+    )
     with pytest.raises(UsageError, match="some have none"):
         Template("x", {"default": vanilla, "ja": reasoning})
     with pytest.raises(UsageError, match="no version for other languages"):
@@ -214,7 +221,7 @@ def test_versions_that_do_not_fit_each_other_are_refused() -> None:
 
 
 def test_a_text_that_its_own_markers_cannot_read_is_refused() -> None:
-    good = TEMPLATES["alpaca-reasoning"].version()
+    good = TEXT_TEMPLATES["alpaca-reasoning"].version()
     for text in (
         good.text.replace("### Response:", "### Final:"),
         good.text.replace("\n\n### Response:\n", " ### Response:\n"),
@@ -228,4 +235,4 @@ def test_a_text_that_its_own_markers_cannot_read_is_refused() -> None:
 
 def test_the_script_gives_a_language_away() -> None:
     said = {"リンゴは？": "ja", "立山は富山県": "ja", "加一等于几": "zh", "몇 개": "ko", "How many?": "", "": ""}
-    assert {text: language_of(text) for text in said} == said
+    assert {text: east_asian_language(text) for text in said} == said

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from core.templates.by_name import built_in
+from core.templates.by_name import built_in_templates
 from core.templates.template_file import TemplateError, dump_template, load_template, parse_template
 
 MINE = """\
@@ -36,7 +36,7 @@ def test_a_file_is_read_and_written_back() -> None:
     )
     assert mine.prompt("q", "", drop_empty_input=True) == "Q: q\nT:\n"
     assert mine.prompt("q", "i", language="ja") == "問 q\ni\n考\n"
-    for template in (mine, *built_in().values()):
+    for template in (mine, *built_in_templates().values()):
         assert parse_template(dump_template(template), "again") == template
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from core.base.errors import DataError, UsageError
 from core.base.row import Row
-from core.templates.by_name import TEMPLATES
-from core.tokens.encode import EncodedRow, as_row, encode_batch, encode_prompt
-from core.tokens.loss_mask import IGNORED, slot_weights
+from core.templates.by_name import TEXT_TEMPLATES
+from core.tokens.encode import EncodedRow, encode_batch, encode_prompt, encoded_row
+from core.tokens.loss_mask import IGNORED_LABEL, slot_weights
 from core.tokens.segments import Segment
 from core.tokens.spans import TokenByteLengths
 from core.tokens.tokenizer import TextTokenizer
@@ -22,7 +22,7 @@ words = st.text(st.sampled_from("ab .。\n#あ地🗻{}<|>:é"), max_size=15) | 
     ["<|im_end|>", "</s>", "", "so it takes three hours."]
 )
 rows = st.builds(Row, instruction=words, input=words, reasoning=words, output=words)
-names = st.sampled_from(sorted(TEMPLATES))
+names = st.sampled_from(sorted(TEXT_TEMPLATES))
 KINDS = ["byte_level", "merging", "sentencepiece"]
 
 
@@ -47,7 +47,7 @@ def test_spans_tile_the_row_and_labels_are_the_completion(
     kind: str, row: Row, name: str, drop: bool, request: pytest.FixtureRequest
 ) -> None:
     tokenizer: TextTokenizer = request.getfixturevalue(kind)
-    template = TEMPLATES[name]
+    template = TEXT_TEMPLATES[name]
     encoded = encode_row(row, template, tokenizer, drop_empty_input=drop)
     segments = template.segments(row, drop)
     assert encoded.text == "".join(segment.text for segment in segments)
@@ -60,15 +60,15 @@ def test_spans_tile_the_row_and_labels_are_the_completion(
         encoded, [len(s.text) for s in segments], tokenizer
     )
     prompt_end = encoded.spans[0].end
-    assert encoded.labels == [IGNORED] * prompt_end + encoded.ids[prompt_end:]
+    assert encoded.labels == [IGNORED_LABEL] * prompt_end + encoded.ids[prompt_end:]
     assert encode_row(row, template, tokenizer, drop_empty_input=drop, loss_on="all").labels == encoded.ids
 
 
 @settings(max_examples=150, deadline=None)
 @given(rows, names)
 def test_each_span_says_its_segment_where_no_token_straddles(byte_level: TextTokenizer, row: Row, name: str) -> None:
-    encoded = encode_row(row, TEMPLATES[name], byte_level)
-    segments = TEMPLATES[name].segments(row)
+    encoded = encode_row(row, TEXT_TEMPLATES[name], byte_level)
+    segments = TEXT_TEMPLATES[name].segments(row)
     offsets, bounds = byte_level.encode(encoded.text)[1], set()
     place = 0
     for segment in segments:
@@ -86,7 +86,7 @@ def test_each_span_says_its_segment_where_no_token_straddles(byte_level: TextTok
 
 def test_a_token_over_a_boundary_belongs_to_its_last_character(merging: TextTokenizer) -> None:
     row = Row("Add.", "3 4", "It is seven.", "7")
-    encoded = encode_row(row, TEMPLATES["alpaca-reasoning"], merging)
+    encoded = encode_row(row, TEXT_TEMPLATES["alpaca-reasoning"], merging)
     said = {span.kind: merging.decode(encoded.ids[span.start : span.end]) for span in encoded.spans}
     assert said["reasoning"] + said["marker"] == "It is seven.\n\n### Response:\n"
     assert said["reasoning"] == "It is seven"
@@ -94,7 +94,7 @@ def test_a_token_over_a_boundary_belongs_to_its_last_character(merging: TextToke
 
 
 def test_a_merge_across_the_end_of_the_prompt_is_reported(merging: TextTokenizer, byte_level: TextTokenizer) -> None:
-    template = TEMPLATES["alpaca"]
+    template = TEXT_TEMPLATES["alpaca"]
     assert prompt_is_prefix(Row("Add.", output="7"), template, merging)
     assert not prompt_is_prefix(Row("Add.", output="\n\n\n7"), template, merging)
     assert prompt_is_prefix(Row("Add.", output="7"), template, byte_level)
@@ -102,15 +102,15 @@ def test_a_merge_across_the_end_of_the_prompt_is_reported(merging: TextTokenizer
 
 def test_one_beginning_of_sequence(sentencepiece: TextTokenizer) -> None:
     row = Row("<s> Add.", "<s>", "<s>", "</s>7")
-    encoded = encode_row(row, TEMPLATES["alpaca-reasoning"], sentencepiece)
+    encoded = encode_row(row, TEXT_TEMPLATES["alpaca-reasoning"], sentencepiece)
     assert [place for place, id in enumerate(encoded.ids) if id in (1, 2)] == [0, len(encoded.ids) - 1]
     assert encode_prompt("Add.", sentencepiece)[:1] == [1]
-    assert prompt_is_prefix(row, TEMPLATES["alpaca-reasoning"], sentencepiece)
+    assert prompt_is_prefix(row, TEXT_TEMPLATES["alpaca-reasoning"], sentencepiece)
 
 
 def test_many_rows_give_what_each_gives(byte_level: TextTokenizer) -> None:
     pairs = [
-        (Row(f"q{n}", "", f"r{n}", "x" * (n % 7)), TEMPLATES["alpaca" if n % 3 else "alpaca-reasoning"])
+        (Row(f"q{n}", "", f"r{n}", "x" * (n % 7)), TEXT_TEMPLATES["alpaca" if n % 3 else "alpaca-reasoning"])
         for n in range(1100)
     ]
     segments = [template.segments(row) for row, template in pairs]
@@ -120,19 +120,21 @@ def test_many_rows_give_what_each_gives(byte_level: TextTokenizer) -> None:
         row, template = pairs[index]
         ids = batch.ids[batch.starts[index] : batch.starts[index + 1]]
         text = "".join(segment.text for segment in segments[index])
-        encoded = as_row(ids, batch.ends[index], int(batch.present[index]), text, slot_weights("completion"), False)
+        encoded = encoded_row(
+            ids, batch.ends[index], int(batch.present[index]), text, slot_weights("completion"), False
+        )
         assert encoded == encode_row(row, template, byte_level)
 
 
 def test_a_long_row_is_left_whole(byte_level: TextTokenizer) -> None:
-    encoded = encode_row(Row("q", "", "r " * 500, "a"), TEMPLATES["alpaca-reasoning"], byte_level)
+    encoded = encode_row(Row("q", "", "r " * 500, "a"), TEXT_TEMPLATES["alpaca-reasoning"], byte_level)
     assert encoded.ids[-1] == byte_level.eos_id
     assert encoded.spans[-1].end == len(encoded.ids) > 500
 
 
 def test_a_row_that_is_not_unicode_is_named(byte_level: TextTokenizer) -> None:
     rows = [Row("fine", output="a", index=3), Row("q", output="\udfff", index=4)]
-    segments = [TEMPLATES["alpaca"].segments(row) for row in rows]
+    segments = [TEXT_TEMPLATES["alpaca"].segments(row) for row in rows]
     batch = encode_batch(segments, byte_level, [row.index for row in rows])
     assert list(batch.errors) == [1]
     with pytest.raises(DataError, match="row 4"):
@@ -146,7 +148,7 @@ def test_a_row_that_is_encoded_to_an_end_is_refused(byte_level: TextTokenizer) -
     byte_level_with_end = type(byte_level).__new__(type(byte_level))
     byte_level_with_end.__dict__.update(byte_level.__dict__, stop_ids=byte_level.stop_ids | {letter})
     with pytest.raises(DataError, match="row 5"):
-        encode_row(Row("q", output="Z", index=5), TEMPLATES["alpaca"], byte_level_with_end)
+        encode_row(Row("q", output="Z", index=5), TEXT_TEMPLATES["alpaca"], byte_level_with_end)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "composing"])
@@ -158,7 +160,7 @@ def test_a_batch_gives_what_each_row_gives_alone(
     """A large batch counts bytes where it can; a row alone goes by characters."""
     tokenizer: TextTokenizer = request.getfixturevalue(kind)
     many = (some * TokenByteLengths.FEWEST_ROWS)[: TokenByteLengths.FEWEST_ROWS + 3]
-    templates = [TEMPLATES[name] for name in sorted(TEMPLATES)]
+    templates = [TEXT_TEMPLATES[name] for name in sorted(TEXT_TEMPLATES)]
     segments = [templates[place % len(templates)].segments(row, drop) for place, row in enumerate(many)]
     batch = encode_batch(segments, tokenizer, range(len(many)))
     assert not batch.errors and len(batch.starts) == len(many) + 1
@@ -177,7 +179,7 @@ def composing(tmp_path_factory: pytest.TempPathFactory) -> TextTokenizer:
 
 def test_text_that_is_composed_on_the_way_keeps_its_spans(composing: TextTokenizer) -> None:
     row = Row("Cafe\u0301?", "か\u3099", "cafe\u0301 cafe\u0301", "が")
-    many = [TEMPLATES["alpaca-reasoning"].segments(row)] * TokenByteLengths.FEWEST_ROWS
+    many = [TEXT_TEMPLATES["alpaca-reasoning"].segments(row)] * TokenByteLengths.FEWEST_ROWS
     batch = encode_batch(many, composing, range(len(many)))
     ends = batch.ends[0].tolist()
     assert composing.decode(batch.ids[ends[1] : ends[2]].tolist()) == "café café"
@@ -186,7 +188,7 @@ def test_text_that_is_composed_on_the_way_keeps_its_spans(composing: TextTokeniz
 
 def test_errors_cost_no_other_row(byte_level: TextTokenizer) -> None:
     good, bad = Row("q", output="a"), Row("\ud800", output="a")
-    segments = [TEMPLATES["alpaca"].segments(bad if place % 40 == 7 else good) for place in range(100)]
+    segments = [TEXT_TEMPLATES["alpaca"].segments(bad if place % 40 == 7 else good) for place in range(100)]
     batch = encode_batch(segments, byte_level, range(100, 200))
     assert {place: error.where for place, error in batch.errors.items()} == {7: "row 107", 47: "row 147", 87: "row 187"}
     sizes = np.diff(batch.starts)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.base.row import Row
-from core.templates.by_name import TEMPLATES
+from core.templates.by_name import TEXT_TEMPLATES
 from core.tokens.tokenizer import TextTokenizer
 from core.tokens.truncation import ELLIPSIS, cut_end, cut_reasoning
 from tests.support.encoded_rows import encode_row
@@ -26,7 +26,7 @@ def test_a_cut_keeps_prompt_answer_and_end(
     kind: str, reasoning: str, output: str, less: int, request: pytest.FixtureRequest
 ) -> None:
     tokenizer: TextTokenizer = request.getfixturevalue(kind)
-    encoded = encode_row(Row("q", "i", reasoning, output), TEMPLATES["alpaca-reasoning"], tokenizer)
+    encoded = encode_row(Row("q", "i", reasoning, output), TEXT_TEMPLATES["alpaca-reasoning"], tokenizer)
     spans = {span.kind: span for span in encoded.spans}
     ids = np.array(encoded.ids, np.int32)
     ends = np.array(
@@ -59,7 +59,7 @@ def test_a_cut_keeps_prompt_answer_and_end(
 
 
 def test_a_cut_end_is_the_beginning(byte_level: TextTokenizer) -> None:
-    encoded = encode_row(ROW, TEMPLATES["alpaca-reasoning"], byte_level)
+    encoded = encode_row(ROW, TEXT_TEMPLATES["alpaca-reasoning"], byte_level)
     ids = np.array(encoded.ids, np.int32)
     ends = np.array([9, 9, 20, 25, len(encoded.ids) - 1, len(encoded.ids)], np.int32)
     cut, moved = cut_end(ids, ends, 22)

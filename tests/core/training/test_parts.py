@@ -19,10 +19,10 @@ from msgspec.structs import replace
 from core.base.errors import ModelError
 from core.runs.folder import RunFolder
 from core.training import status_reporter as module
-from core.training.console import Console
-from core.training.failure_causes import explain, smaller
-from core.training.requests import Stopped, Wishes
-from core.training.status_reporter import Reporter
+from core.training.console import DiskFullSafeStream
+from core.training.failure_causes import failure_cause, smaller_setting
+from core.training.requests import RunRequests, StoppedBeforeFirstStep
+from core.training.status_reporter import StatusReporter
 from tests.support.training_process import make_spec
 
 
@@ -65,22 +65,22 @@ def test_the_loss_over_a_padded_batch_is_that_of_its_rows_alone(model_folder: Pa
     import torch
     from transformers import AutoModelForCausalLM
 
-    from core.training.trainer import Collator, labelled_loss
+    from core.training.trainer import ExampleCollator, labelled_cross_entropy
 
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
     count = sum(label != -100 for labels in LABELS for label in labels[1:])
     with torch.inference_mode():
         total = sum(float(alone.sum()) for alone in losses_alone(model))
-        batch = Collator(3, Given(LABELS))(ROWS)  # type: ignore[arg-type]
-        assert math.isclose(float(labelled_loss(model, batch)), total / count, abs_tol=1e-5)
-        assert math.isclose(float(labelled_loss(model, batch, num_items=100)), total / 100, abs_tol=1e-5)
+        batch = ExampleCollator(3, Given(LABELS))(ROWS)  # type: ignore[arg-type]
+        assert math.isclose(float(labelled_cross_entropy(model, batch)), total / count, abs_tol=1e-5)
+        assert math.isclose(float(labelled_cross_entropy(model, batch, num_items=100)), total / 100, abs_tol=1e-5)
 
 
 def test_a_weighted_loss_is_the_weighted_mean(model_folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from core.training.trainer import Collator, labelled_loss
+    from core.training.trainer import ExampleCollator, labelled_cross_entropy
 
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
     weights = [[0.0] * given + [0.25] * 3 + [2.0] * (n - given - 3) for n, given in SIZES[:2]] + [[0.0] * 20 + [0.5]]
@@ -88,19 +88,21 @@ def test_a_weighted_loss_is_the_weighted_mean(model_folder: Path) -> None:
         by_hand = [
             (alone * torch.tensor(weight[1:])).sum() for alone, weight in zip(losses_alone(model), weights, strict=True)
         ]
-        batch = Collator(3, Given(LABELS, weights))(ROWS)  # type: ignore[arg-type]
+        batch = ExampleCollator(3, Given(LABELS, weights))(ROWS)  # type: ignore[arg-type]
         whole = float(sum(by_hand)) / sum(map(sum, weights))
-        assert math.isclose(float(labelled_loss(model, batch)), whole, abs_tol=1e-5)
+        assert math.isclose(float(labelled_cross_entropy(model, batch)), whole, abs_tol=1e-5)
         assert math.isclose(
-            float(labelled_loss(model, batch, num_items=torch.tensor(7.0))), float(sum(by_hand)) / 7, abs_tol=1e-5
+            float(labelled_cross_entropy(model, batch, num_items=torch.tensor(7.0))),
+            float(sum(by_hand)) / 7,
+            abs_tol=1e-5,
         )
 
 
 def test_padding_equal_to_the_end_never_hides_it() -> None:
-    from core.training.trainer import Collator
+    from core.training.trainer import ExampleCollator
 
     rows = [{"input_ids": [5, 6, 3], "row": 0}, {"input_ids": [7, 3], "row": 1}]
-    batch = Collator(3, Given([[-100, 6, 3], [-100, 3]]))(rows)  # type: ignore[arg-type]
+    batch = ExampleCollator(3, Given([[-100, 6, 3], [-100, 3]]))(rows)  # type: ignore[arg-type]
     assert batch["input_ids"].tolist() == [[5, 6, 3], [7, 3, 3]]
     assert batch["labels"].tolist() == [[-100, 6, 3], [-100, 3, -100]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
@@ -109,13 +111,15 @@ def test_padding_equal_to_the_end_never_hides_it() -> None:
 def test_a_loss_that_is_no_number_is_written_as_none_and_said(run: RunFolder) -> None:
     import torch
 
-    from core.training.checkpoints import About
-    from core.training.steps import Steps
+    from core.training.checkpoints import AdapterOrigin
+    from core.training.steps import StepCallback
 
-    with Reporter(run) as reporter:
+    with StatusReporter(run) as reporter:
         losses: list[torch.Tensor] = []
         kept: list[int] = []
-        steps = Steps(run, reporter, Wishes(run), losses, 0, lambda step: About("m", "f", "r", step), kept.append)
+        steps = StepCallback(
+            run, reporter, RunRequests(run), losses, 0, lambda step: AdapterOrigin("m", "f", "r", step), kept.append
+        )
         state = SimpleNamespace(global_step=0, max_steps=3, num_input_tokens_seen=0, epoch=0.0)
         for step, loss in enumerate((2.0, math.nan, 1.5), 1):
             steps.on_step_begin(None, state, None)
@@ -137,7 +141,7 @@ def test_the_heart_beats_until_the_end_and_the_end_is_the_last_word(
     beats = threading.Semaphore(0)
     original = run.write_status
     monkeypatch.setattr(run, "write_status", lambda status: (original(status), beats.release()))
-    with Reporter(run) as reporter:
+    with StatusReporter(run) as reporter:
         reporter.hold(step=7)
         for _ in range(4):
             assert beats.acquire(timeout=10)
@@ -152,7 +156,7 @@ def test_a_full_disk_does_not_end_the_run(
     def full(_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with Reporter(run) as reporter:
+    with StatusReporter(run) as reporter:
         with monkeypatch.context() as patch:
             patch.setattr(run, "write_status", full)
             reporter.update(step=1)
@@ -171,18 +175,18 @@ def own_signals() -> Iterator[None]:
 
 
 def test_signals_and_requests_are_heeded_at_the_next_look(run: RunFolder, own_signals: None) -> None:
-    wishes = Wishes(run)
-    wishes.heed_signals()
+    wishes = RunRequests(run)
+    wishes.catch_signals()
     signal.raise_signal(signal.SIGHUP)
     signal.raise_signal(signal.SIGINT)
-    wishes.stop_early()
+    wishes.raise_if_stopped()
     run.request("checkpoint")
     wishes.look()
     assert wishes.take_checkpoint() and not wishes.take_checkpoint() and not wishes.stop
     signal.raise_signal(signal.SIGTERM)
-    with pytest.raises(Stopped):
-        wishes.stop_early()
-    asked = Wishes(run)
+    with pytest.raises(StoppedBeforeFirstStep):
+        wishes.raise_if_stopped()
+    asked = RunRequests(run)
     run.request("stop")
     asked.look()
     assert asked.stop
@@ -194,26 +198,27 @@ class OutOfMemoryError(RuntimeError):
 
 def test_causes_are_readable_and_name_a_smaller_setting() -> None:
     spec = make_spec("rows", "some/model", batch_size=8, gradient_accumulation=2)
-    trouble = explain(OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), spec, "run")
+    trouble = failure_cause(OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), spec, "run")
     assert "GPU ran out of memory" in trouble.what and "some/model" in trouble.where
     assert "train.batch_size = 4 and train.gradient_accumulation = 4" in trouble.do
-    assert "machine ran out of memory" in explain(MemoryError(), spec, "run").what
+    assert "machine ran out of memory" in failure_cause(MemoryError(), spec, "run").what
     assert (
-        "disk is full" in explain(OSError(errno.ENOSPC, "No space left on device", "/x/adapter.tmp"), spec, "run").what
+        "disk is full"
+        in failure_cause(OSError(errno.ENOSPC, "No space left on device", "/x/adapter.tmp"), spec, "run").what
     )
-    kept = explain(ModelError("a", "b", "c"), spec, "run")
+    kept = failure_cause(ModelError("a", "b", "c"), spec, "run")
     assert (kept.what, kept.where, kept.do) == ("a", "b", "c")
-    odd = explain(KeyError("x\x1b[2J"), spec, "run")
+    odd = failure_cause(KeyError("x\x1b[2J"), spec, "run")
     assert odd.what.startswith("KeyError") and "\x1b" not in odd.what and "console.log" in odd.do
 
 
 def test_smaller_settings_come_in_the_order_of_their_price() -> None:
     spec = make_spec("rows", "m", batch_size=1, gradient_checkpointing=False)
-    assert "gradient_checkpointing = true" in smaller(spec, gpu=True)
+    assert "gradient_checkpointing = true" in smaller_setting(spec, gpu=True)
     spec = replace(spec, train=replace(spec.train, gradient_checkpointing=True))
-    assert "max_seq_length = 1024" in smaller(spec, gpu=True)
-    assert "load_in_4bit" in smaller(replace(spec, model=replace(spec.model, load_in_4bit=False)), gpu=True)
-    assert "smaller model" in smaller(replace(spec, prompt=replace(spec.prompt, max_seq_length=256)), gpu=True)
+    assert "max_seq_length = 1024" in smaller_setting(spec, gpu=True)
+    assert "load_in_4bit" in smaller_setting(replace(spec, model=replace(spec.model, load_in_4bit=False)), gpu=True)
+    assert "smaller model" in smaller_setting(replace(spec, prompt=replace(spec.prompt, max_seq_length=256)), gpu=True)
 
 
 def test_a_console_on_a_full_disk_is_no_error() -> None:
@@ -224,7 +229,7 @@ def test_a_console_on_a_full_disk_is_no_error() -> None:
         def write(self, text: str) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    console = Console(Full())
+    console = DiskFullSafeStream(Full())
     print("lost", file=console)
     console.flush()
     assert console.encoding is None  # everything else is the stream's own

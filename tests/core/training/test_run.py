@@ -11,19 +11,19 @@ from typing import Any
 
 import msgspec
 import pytest
-from core.examples.prepare import prepare
-from core.templates.template_files import load_template
 from msgspec.structs import replace
 
 from core.base.child import environment
 from core.data.source import open_data
-from core.examples.run_rows import facts_of, open_rows
-from core.runs.folder import Metric
-from core.runs.spec import RunSpec, dump_spec
-from core.templates.by_name import TEMPLATES
+from core.examples.build import build_training_set
+from core.examples.run_rows import data_facts, open_rows
+from core.runs.folder import StepMetric
+from core.runs.spec import RunSpec, dump_run_spec
+from core.templates.by_name import TEXT_TEMPLATES
+from core.templates.template_file import load_template
 from core.tokens.loss_mask import SectionWeights
 from core.tokens.tokenizer import TextTokenizer
-from core.training.checkpoints import is_whole
+from core.training.checkpoints import checkpoint_is_complete
 from tests.support.training_process import ROWS, Process, at_step, make_spec
 
 
@@ -55,17 +55,19 @@ def test_a_run_writes_its_metrics_status_and_facts(trained: Process, model_folde
     )
     assert facts["last_token_is_eos"] is True and facts["seed"] == 3442 and facts["steps_without_finite_loss"] == 0
     data = open_rows(trained.run.spec().data)
-    again = prepare(data, trained.run.spec(), TextTokenizer.from_folder(model_folder))
+    again = build_training_set(data, trained.run.spec(), TextTokenizer.from_folder(model_folder))
     assert (
         facts["encoded_hash"] == again.hash
     )  # what a preview makes of the same specification, in another process and cache
     checked = checked_from_the_command_line(trained)
     assert checked["encoded_hash"] == facts["encoded_hash"]
     assert (
-        {key: checked[key] for key in facts_of(data)} == {key: facts[key] for key in facts_of(data)} == facts_of(data)
+        {key: checked[key] for key in data_facts(data)}
+        == {key: facts[key] for key in data_facts(data)}
+        == data_facts(data)
     )
     for name in ("alpaca", "alpaca-reasoning"):
-        assert load_template(trained.run.path / "templates" / f"{name}.yaml") == TEMPLATES[name]
+        assert load_template(trained.run.path / "templates" / f"{name}.yaml") == TEXT_TEMPLATES[name]
     assert facts["model_resolved"] == facts["model_folder"] == str(model_folder)
     assert 0 < facts["trainable_parameters"] < facts["parameters"]
     assert facts["versions"]["torch"] and facts["gradient_checkpointing"] is False
@@ -80,7 +82,7 @@ def test_the_first_loss_is_the_plain_cross_entropy_over_the_same_labels(trained:
     from core.models.backend import dtype_name
 
     spec = trained.run.spec()
-    prepared = prepare(open_data(spec.data.source), spec, TextTokenizer.from_folder(model_folder))
+    prepared = build_training_set(open_data(spec.data.source), spec, TextTokenizer.from_folder(model_folder))
     longest = prepared.longest
     rows, labels = ([get(row).tolist() for row in range(len(prepared))] for get in (prepared.ids, prepared.labels))
     ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows])
@@ -107,7 +109,7 @@ def test_a_weighted_run_reports_the_weighted_mean_over_all_batches_of_a_step(
     spec = replace(spec, prompt=replace(spec.prompt, loss_on=weights))
     process = Process(tmp_path / "weighted", spec)
     assert process.end() == 0, process.log()
-    prepared = prepare(open_data(spec.data.source), spec, TextTokenizer.from_folder(model_folder))
+    prepared = build_training_set(open_data(spec.data.source), spec, TextTokenizer.from_folder(model_folder))
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=getattr(torch, dtype_name("cpu")))
     total = weight = 0.0
     with torch.inference_mode():
@@ -132,7 +134,7 @@ def test_the_adapter_loads_back_and_has_learnt(trained: Process, model_folder: P
     assert (about["base_model"], about["run"], about["step"]) == (str(model_folder), "trained", 3)
     assert not (trained.run.path / "adapter.tmp").exists()
     loaded = load_for_inference(str(model_folder), trained.run.adapter, progress=lambda message: None)
-    prepared = prepare(open_data(trained.run.spec().data.source), trained.run.spec(), loaded.tokenizer)
+    prepared = build_training_set(open_data(trained.run.spec().data.source), trained.run.spec(), loaded.tokenizer)
     ids, labels = torch.tensor([prepared.ids(0).tolist()]), torch.tensor([prepared.labels(0).tolist()])
     with torch.inference_mode():
         tuned = float(loaded.model(ids, labels=labels).loss)
@@ -143,15 +145,15 @@ def test_the_adapter_loads_back_and_has_learnt(trained: Process, model_folder: P
 
 def test_the_last_checkpoint_is_whole_until_a_file_is_cut(trained: Process, tmp_path: Path) -> None:
     checkpoint = trained.run.path / "checkpoints" / "checkpoint-3"
-    assert is_whole(checkpoint)
+    assert checkpoint_is_complete(checkpoint)
     for file in checkpoint.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    assert is_whole(tmp_path)
+    assert checkpoint_is_complete(tmp_path)
     (tmp_path / "optimizer.pt").write_bytes(b"")
-    assert not is_whole(tmp_path)
+    assert not checkpoint_is_complete(tmp_path)
 
 
-def losses(metrics: list[Metric]) -> list[float | None]:
+def losses(metrics: list[StepMetric]) -> list[float | None]:
     return [metric.loss for metric in metrics[:3]]
 
 
@@ -160,7 +162,9 @@ def test_a_run_obeys_checkpoint_and_stop_at_its_next_step(trained: Process, long
     run = process.run
     process.until(at_step(4))
     run.request("checkpoint")
-    process.until(lambda run: any(is_whole(path) for path in (run.path / "checkpoints").glob("checkpoint-*")))
+    process.until(
+        lambda run: any(checkpoint_is_complete(path) for path in (run.path / "checkpoints").glob("checkpoint-*"))
+    )
     status = run.status()
     assert status.state == "training" and status.total == 100_000 and status.seconds_left
     run.request("stop")
@@ -216,7 +220,7 @@ def test_a_run_that_cannot_start_says_why(kind: str, tmp_path: Path, rows_file: 
         length, words = 16, "8 are longer than 16 tokens"
     spec = make_spec(rows, model)
     spec = replace(spec, data=replace(spec.data, train_flag=flag), prompt=replace(spec.prompt, max_seq_length=length))
-    written = dump_spec(spec)
+    written = dump_run_spec(spec)
     if kind == "bad key":
         written, words = written.replace(b"batch_size", b"bach_size"), "bach_size"
     process = Process(tmp_path / "run", written)

@@ -10,11 +10,11 @@ import pytest
 from msgspec.structs import replace
 
 from core.base.row import Row
-from core.data.columns.mapping_words import mapping_of
+from core.data.columns.mapping_words import mapping_from_words
 from core.data.dataset import DataSet
 from core.data.editing.editor import open_editor
 from core.data.source import open_data
-from core.data.storage.mapped_rows import MappedRows
+from core.data.storage.arrow_rows import ArrowRows
 from core.examples.build import build_training_set
 from core.examples.preview import RowPreviewer
 from core.examples.run_mixture import bound_mixture
@@ -69,7 +69,7 @@ def assert_trained_as_shown(data: DataSet, spec: RunSpec, tokenizer: TextTokeniz
 
 def test_of_a_mapped_source_with_edits(spec: RunSpec, tokenizer: TextTokenizer) -> None:
     data = open_rows(spec.data)
-    assert isinstance(data.base, MappedRows) and data.row(3) == Row(
+    assert isinstance(data.base, ArrowRows) and data.row(3) == Row(
         "What is 3 + 1?", "", "One more than 3.", "4", "", "train", 3
     )
     hashes = [assert_trained_as_shown(data, spec, tokenizer)]
@@ -111,7 +111,7 @@ def test_facts_tell_the_rows_from_all_others(spec: RunSpec) -> None:
 
 
 def test_columns_chosen_for_a_session_go_into_the_specification_and_back(spec: RunSpec) -> None:
-    opened = open_data(spec.data.source, mapping=mapping_of(COLUMNS))
+    opened = open_data(spec.data.source, mapping=mapping_from_words(COLUMNS))
     section = data_section(opened)
     assert section.columns == COLUMNS
     again = open_rows(section)

@@ -16,10 +16,10 @@ from textual.widgets import Input, Static, TextArea
 
 from core.base.errors import EngineError, ModelError
 from core.engine.protocol import EngineStatus
-from core.runs.folder import RunFolder, Status, create_run
-from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec, dump_spec
+from core.runs.folder import RunFolder, RunStatus, create_run_folder
+from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec, dump_run_spec
 from core.session import Session, load_session, save_session
-from core.templates.by_name import TEMPLATES, save_template
+from core.templates.by_name import TEXT_TEMPLATES, save_template
 from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, response
 from tui.app import SuironApp
 from tui.chat import screen as chat_screen
@@ -423,7 +423,9 @@ async def test_the_template_changes_what_is_asked() -> None:
 
 def finished_run(name: str, model: str = "demo", drop_empty_input: bool = False) -> RunFolder:
     prompt = PromptSection(drop_empty_input=drop_empty_input)
-    run = create_run(RunSpec(name=name, data=DataSection(source="demo"), model=ModelSection(name=model), prompt=prompt))
+    run = create_run_folder(
+        RunSpec(name=name, data=DataSection(source="demo"), model=ModelSection(name=model), prompt=prompt)
+    )
     run.adapter.mkdir()
     (run.adapter / "adapter_config.json").write_text("{}")
     return run
@@ -437,7 +439,7 @@ def older(run: RunFolder) -> RunFolder:
 async def test_one_key_asks_the_newest_tuned_model_and_goes_round() -> None:
     first, second = older(finished_run("first")), finished_run("second", drop_empty_input=True)
     finished_run("elsewhere", model="other")
-    create_run(RunSpec(name="unfinished", data=DataSection(source="demo"), model=ModelSection(name="demo")))
+    create_run_folder(RunSpec(name="unfinished", data=DataSection(source="demo"), model=ModelSection(name="demo")))
     async with chat(ScriptedEngine(), (120, 40)) as c:
         await c.until(lambda: "a tuned model is ready" in c.line)
         assert second.id in c.line
@@ -463,7 +465,7 @@ async def test_one_key_asks_the_newest_tuned_model_and_goes_round() -> None:
 
 async def test_a_tuned_model_is_asked_as_it_was_trained_also_with_a_template_of_ones_own() -> None:
     run = finished_run("own")
-    mine = msgspec.structs.replace(TEMPLATES["alpaca-reasoning-languages"], name="mine", drop_empty_input=True)
+    mine = msgspec.structs.replace(TEXT_TEMPLATES["alpaca-reasoning-languages"], name="mine", drop_empty_input=True)
     save_template(mine, run.path / "templates")  # as training keeps it, whatever becomes of the person's file
     spec = run.spec()
     prompt = PromptSection(
@@ -471,7 +473,7 @@ async def test_a_tuned_model_is_asked_as_it_was_trained_also_with_a_template_of_
         drop_empty_input=True,
     )
     changed = msgspec.structs.replace(spec, prompt=prompt)
-    (run.path / "run.toml").write_bytes(dump_spec(changed))
+    (run.path / "run.toml").write_bytes(dump_run_spec(changed))
     async with chat(ScriptedEngine(), (120, 40), Session(screen="chat", instruction="富士山は？")) as c:
         await c.until(lambda: "a tuned model is ready" in c.line)
         assert "mine" not in c.room._templates
@@ -528,13 +530,13 @@ async def test_a_huge_row_is_cut_and_said() -> None:
 
 async def test_a_run_that_ends_while_the_chat_is_in_front_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat_screen, "LOOK_AGAIN", 0.01)
-    run = create_run(RunSpec(data=DataSection(source="rows.jsonl"), model=ModelSection(name="demo")))
-    run.write_status(Status(state="training", pid=1, host="elsewhere", heartbeat=time.time()))
+    run = create_run_folder(RunSpec(data=DataSection(source="rows.jsonl"), model=ModelSection(name="demo")))
+    run.write_status(RunStatus(state="training", pid=1, host="elsewhere", heartbeat=time.time()))
     async with chat(ScriptedEngine()) as c:
         assert "tuned" not in c.line
         run.adapter.mkdir(exist_ok=True)
         (run.adapter / "adapter_config.json").write_text("{}")
-        run.write_status(Status(state="finished"))
+        run.write_status(RunStatus(state="finished"))
         await c.until(lambda: run.id in c.line)
         await c.pilot.press("ctrl+o")
         await c.until(lambda: c.line == "F5 asks")

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from core.engine.protocol import Finish
+from core.engine.protocol import AnswerFinish
 from tui.chat.finish_line import ending_words, seconds, timing_words
 from tui.chat.markdown_lines import markdown_lines
 from tui.chat.stream_panel import StreamPanel
@@ -130,8 +130,8 @@ def test_deeply_nested_marks_of_a_looping_model_are_shown_as_they_are() -> None:
 # -- the finish line --
 
 
-def ended(reason: str, ending: str) -> Finish:
-    return Finish(reason, ending, 40, 412, 0.25, 0.31, 12.34, 33.21)  # type: ignore[arg-type]
+def ended(reason: str, ending: str) -> AnswerFinish:
+    return AnswerFinish(reason, ending, 40, 412, 0.25, 0.31, 12.34, 33.21)  # type: ignore[arg-type]
 
 
 def test_endings_in_words() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from core.data.columns.mapping_words import mapping_of
+from core.data.columns.mapping_words import mapping_from_words
 from core.data.source import open_data
 from core.session import Session
 from tui.common.run_settings import session_spec
@@ -17,7 +17,7 @@ def test_columns_chosen_for_this_session_are_those_of_its_run(tmp_path: Path) ->
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"question": "Why?", "answer": "So.", "other": "No."}) + "\n")
     session = Session(data=str(path), model="demo")
-    chosen, guessed = open_data(str(path), mapping=mapping_of(COLUMNS)), open_data(str(path))
+    chosen, guessed = open_data(str(path), mapping=mapping_from_words(COLUMNS)), open_data(str(path))
     assert session_spec(session, chosen)[0].data.columns == COLUMNS
     assert session_spec(session, guessed)[0].data.columns is None and session_spec(session)[0].data.columns is None
     other = Session(data="demo", model="demo")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.base.row import Row
 from tui.common.safe_editing import EditableText, editor_text
 from tui.data.dialogs.difference import difference_content
-from tui.data.widgets.text_diff import MOST_LINES, DiffLine, differences
+from tui.data.text_differences import MOST_LINES, DiffLine, text_differences
 
 HOSTILE = st.text(st.sampled_from("ab\n\r\t\x1b\x07\x85\u2028\u202e\ufeff␛�\u200b立"), max_size=40)
 
@@ -53,24 +53,24 @@ def joined(lines: list[DiffLine], signs: str) -> str:
 @given(st.lists(st.sampled_from("abc"), max_size=4), st.lists(st.sampled_from("abc"), max_size=4))
 def test_both_texts_stand_in_their_difference(old: list[str], new: list[str]) -> None:
     before, after = "\n".join(old), "\n".join(new)
-    with patch("tui.data.widgets.text_diff.CONTEXT", 9):  # no equal line is left out
-        lines = differences(before, after)
+    with patch("tui.data.text_differences.CONTEXT", 9):  # no equal line is left out
+        lines = text_differences(before, after)
     assert not lines if before == after else (joined(lines, " -"), joined(lines, " +")) == (before, after)
 
 
 def test_words_that_differ_are_marked_and_equal_lines_left_out() -> None:
     before = "\n".join(["same"] * 20 + ["three apples are red"] + ["same"] * 20)
-    lines = differences(before, before.replace("apples", "pears"))
+    lines = text_differences(before, before.replace("apples", "pears"))
     assert [line.sign for line in lines] == ["…", " ", " ", "-", "+", " ", " ", "…"]
     assert [text for line in lines for text, differs in line.pieces if differs] == ["apples", "pears"]
-    japanese = differences("立山は高い", "富士山は高い")
+    japanese = text_differences("立山は高い", "富士山は高い")
     assert [text for line in japanese for text, differs in line.pieces if differs] == ["立", "富士"]
 
 
 def test_very_long_texts_are_compared_at_once() -> None:
-    lines = differences("a\n" * MOST_LINES * 3, "b\n" * MOST_LINES * 3)
+    lines = text_differences("a\n" * MOST_LINES * 3, "b\n" * MOST_LINES * 3)
     assert len(lines) > MOST_LINES
-    assert len(differences("x y " * 100_000, "y x " * 100_000)) == 2
+    assert len(text_differences("x y " * 100_000, "y x " * 100_000)) == 2
 
 
 def test_the_difference_of_a_row_is_text_and_never_markup() -> None:

@@ -172,7 +172,7 @@ async def test_what_cannot_be_kept_stays_in_the_editor(rows_file: Path, monkeypa
             raise DataError("the disk is full", "edits.jsonl", "Free some space")
 
         with monkeypatch.context() as broken:
-            broken.setattr("core.data.editing.editor.Editor.change", full)
+            broken.setattr("core.data.editing.editor.RowEditor.change", full)
             await user.press("f5")
             await until(user.pilot, lambda: "the disk is full" in trouble(screen))
         assert user.app.screen is screen and screen.query_one(TextArea).text.endswith("more")

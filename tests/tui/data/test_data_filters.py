@@ -10,7 +10,7 @@ import pytest
 from textual.widgets import Input, Label, Static
 
 from core.base.errors import DataError
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from tests.support.data_room import SIZES, RoomUser, opened
 from tests.support.rooms import until
 from tests.support.scripted_data import MILLION, ScriptedData, ScriptedSelection
@@ -31,14 +31,14 @@ async def test_tab_in_the_search_line_chooses_the_column(rows_file: Path, size: 
         assert "all columns" in searched_in(user)
         await user.press("tab", "tab", "tab", *"12")
         assert "reasoning" in searched_in(user)
-        await until(user.pilot, lambda: user.app.session.filters == Filters(text="12", columns=("reasoning",)))
+        await until(user.pilot, lambda: user.app.session.filters == RowFilters(text="12", columns=("reasoning",)))
         await user.press("enter")
         await until(user.pilot, lambda: "/12 in reasoning" in user.reads("#status"))
         assert user.row is not None and "12" in user.row.reasoning
         await user.press("slash", "shift+tab", "shift+tab", "shift+tab", "enter")
-        await until(user.pilot, lambda: user.app.session.filters == Filters(text="12"))
+        await until(user.pilot, lambda: user.app.session.filters == RowFilters(text="12"))
         await user.press("slash", "escape")
-        assert user.app.session.filters == Filters()
+        assert user.app.session.filters == RowFilters()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -68,7 +68,9 @@ async def test_where_and_search_do_not_stand_in_each_others_way(rows_file: Path)
         await user.press("slash", *"plus", "enter")
         await user.until_shown(30)
         await user.press("l", "x")
-        await until(user.pilot, lambda: user.app.session.filters == Filters() and "shown" not in user.reads("#status"))
+        await until(
+            user.pilot, lambda: user.app.session.filters == RowFilters() and "shown" not in user.reads("#status")
+        )
         assert user.room.query_one("#search", Input).value == ""
 
 
@@ -117,8 +119,8 @@ def scripted(
         assert imported.wait(10)
         return whole
 
-    monkeypatch.setattr("core.data.source.begin", lambda source, split, mapping: early)
-    monkeypatch.setattr("core.data.source.complete", complete)
+    monkeypatch.setattr("core.data.source.open_early", lambda source, split, mapping: early)
+    monkeypatch.setattr("core.data.source.finish_import", complete)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -143,7 +145,7 @@ async def test_a_large_source_is_paged_at_once_and_what_was_asked_waits(
         assert user.table.row_count == 999_000 and user.table.scroll_offset.y == top
         imported.set()
         await user.until_shown(2)  # the question is asked by itself
-        assert whole.asked[-1].text == "7" and early.asked == [Filters()]
+        assert whole.asked[-1].text == "7" and early.asked == [RowFilters()]
 
 
 async def test_the_whole_takes_the_place_of_the_early_rows_and_nothing_moves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,10 +170,10 @@ async def test_an_import_that_fails_is_said_and_another_source_opens(monkeypatch
         raise DataError("the file has vanished", "gone.jsonl", "Put it back")
 
     monkeypatch.setattr(
-        "core.data.source.begin",
+        "core.data.source.open_early",
         lambda source, split, mapping: early if source == "gone.jsonl" else ScriptedData(source, 30),
     )
-    monkeypatch.setattr("core.data.source.complete", complete)
+    monkeypatch.setattr("core.data.source.finish_import", complete)
     async with opened("gone.jsonl") as user:
         await until(user.pilot, lambda: "The file has vanished" in user.reads("#notice"))
         user.app.open_data("other.jsonl")
@@ -192,9 +194,10 @@ async def test_another_source_ends_the_import_of_the_one_before(monkeypatch: pyt
             ended.set()
 
     monkeypatch.setattr(
-        "core.data.source.begin", lambda source, split, mapping: ScriptedData(source, 30, ready=source != "big.jsonl")
+        "core.data.source.open_early",
+        lambda source, split, mapping: ScriptedData(source, 30, ready=source != "big.jsonl"),
     )
-    monkeypatch.setattr("core.data.source.complete", complete)
+    monkeypatch.setattr("core.data.source.finish_import", complete)
     async with opened("big.jsonl") as user:
         await until(user.pilot, going.is_set)
         user.app.open_data("other.jsonl")
@@ -213,7 +216,7 @@ async def test_a_search_shows_what_it_has_found_so_far(monkeypatch: pytest.Monke
         ScriptedSelection(range(300), 0.8),
         ScriptedSelection(range(450)),
     ]
-    monkeypatch.setattr("core.data.source.begin", lambda source, split, mapping: data)
+    monkeypatch.setattr("core.data.source.open_early", lambda source, split, mapping: data)
     async with opened("big.jsonl", (80, 24)) as user:
         monkeypatch.setattr("tui.data.query_runner.SHOW_EVERY", 0.0)
         await user.press("slash", *"7", "enter")
@@ -238,13 +241,13 @@ async def test_a_search_shows_what_it_has_found_so_far(monkeypatch: pytest.Monke
 async def test_a_newer_question_ends_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
     data = ScriptedData("big.jsonl")
     data.steps = [ScriptedSelection(range(9))]
-    monkeypatch.setattr("core.data.source.begin", lambda source, split, mapping: data)
+    monkeypatch.setattr("core.data.source.open_early", lambda source, split, mapping: data)
     async with opened("big.jsonl") as user:
         await user.press("slash", *"one", "enter")
         await until(user.pilot, lambda: data.asked[-1].text == "one")
         before = data.interrupted
         await user.press("x")
-        await until(user.pilot, lambda: data.asked[-1] == Filters() and data.interrupted > before)
+        await until(user.pilot, lambda: data.asked[-1] == RowFilters() and data.interrupted > before)
         data.gate.release()
         await until(user.pilot, lambda: "shown" not in user.reads("#status") and user.table.row_count == MILLION)
         assert user.app.data_error is None and user.table.display

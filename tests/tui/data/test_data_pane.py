@@ -156,7 +156,7 @@ async def test_tokens_are_counted_where_the_model_is_at_hand(rows_file: Path, mo
         def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
             return list(range(len(text.split()))), []
 
-    monkeypatch.setattr("core.quality.tokens.load", lambda model: (Words(), ""))
+    monkeypatch.setattr("core.quality.model_tokenizer.load_model_tokenizer", lambda model: (Words(), ""))
     async with opened(rows_file) as user:
         await until(user.pilot, lambda: "5 tokens" in seen(user))
         await user.press("down")

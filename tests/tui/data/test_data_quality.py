@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from core.data.source import open_data
-from core.quality.report import Group, Lengths, Report, Statistics, pack
+from core.quality.report import DataSetStatistics, FindingGroup, LengthDistribution, QualityReport, pack_integers
 from tests.support.data_room import SIZES, RoomUser, opened
 from tests.support.rooms import row, until, write_rows
-from tui.common.choices import Choices
 from tui.data.dialogs.bulk import BulkDialog
 from tui.data.dialogs.columns import ColumnsDialog
 from tui.data.dialogs.doctor import DoctorDialog
 from tui.data.dialogs.save_as import SaveDialog
 from tui.data.dialogs.statistics import StatisticsDialog
+from tui.data.widgets.choices import Choices
 
 
 async def dialog(user: RoomUser, kind: type[Any], *keys: str) -> Any:
@@ -87,15 +87,17 @@ async def test_the_doctor_leads_to_its_rows_one_by_one(tmp_path: Path) -> None:
         await user.until_on_row(3)
         await user.press("down", "down", "right_square_bracket", "left_square_bracket", "left_square_bracket")
         await user.until_said("finding 3 of 3", "row 30")
-        assert user.app.session.filters in (Filters(), Filters(text="plus"))
+        assert user.app.session.filters in (RowFilters(), RowFilters(text="plus"))
 
 
 async def test_what_the_doctor_can_fix_is_fixed_and_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [row(index) for index in range(12)]
     rows[5]["output"] = "<think>so it is</think>six"
     rows[5]["reasoning"] = ""
-    group = Group("template_marker", "warning", "markers", "why", "do", pack([5]), fix="move it out")
-    monkeypatch.setattr("core.quality.client.run", lambda *arguments: Report("ill", "", "", 12, (group,)))
+    group = FindingGroup("template_marker", "warning", "markers", "why", "do", pack_integers([5]), fix="move it out")
+    monkeypatch.setattr(
+        "core.quality.quality_job.run_quality_job", lambda *arguments: QualityReport("ill", "", "", 12, (group,))
+    )
     async with opened(write_rows(tmp_path / "ill.jsonl", rows)) as user:
         await dialog(user, DoctorDialog, "h")
         await user.press("f", "y")
@@ -113,9 +115,9 @@ async def test_rows_are_counted_with_the_maximum_of_the_train_room(
 
     def run(
         what: str, source: str, split: str, options: Any, told: object, cancelled: object, fingerprint: str
-    ) -> Statistics:
+    ) -> DataSetStatistics:
         asked.append((what, source, options.model, options.max_length, fingerprint))
-        return Statistics(
+        return DataSetStatistics(
             source,
             split,
             fingerprint,
@@ -124,12 +126,12 @@ async def test_rows_are_counted_with_the_maximum_of_the_train_room(
             {},
             "characters",
             {},
-            Lengths(),
-            Lengths(),
+            LengthDistribution(),
+            LengthDistribution(),
             {},
         )
 
-    monkeypatch.setattr("core.quality.client.run", run)
+    monkeypatch.setattr("core.quality.quality_job.run_quality_job", run)
     async with opened(rows_file) as user:
         user.app.remember(train={"prompt.max_seq_length": "777"}, model="demo")
         shown = await dialog(user, StatisticsDialog, "i")

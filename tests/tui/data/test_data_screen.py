@@ -10,14 +10,14 @@ from rich.cells import cell_len
 from textual.geometry import Region
 from textual.widgets import Input, Static
 
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from tests.support.data_room import SIZES, opened
 from tests.support.rooms import row, until, write_rows
 from tui.data.dialogs.open_data import OpenDialog
 from tui.data.dialogs.problems import ProblemsDialog
 from tui.data.row_pages import PAGE
-from tui.data.widgets.hits import fit
 from tui.data.widgets.rows_table import EMPTY, RowsTable
+from tui.data.widgets.search_matches import fit_to_width
 from tui.dialogs.help_dialog import HelpDialog
 
 
@@ -77,7 +77,7 @@ async def test_filters_go_round_and_clear(rows_file: Path, size: tuple[int, int]
         await user.until_shown(360)
         await user.press("x")
         await until(user.pilot, lambda: "shown" not in user.reads("#status"))
-        assert user.app.session.filters == Filters()
+        assert user.app.session.filters == RowFilters()
 
 
 async def test_a_row_is_kept_while_filters_allow_it_and_found_again(rows_file: Path) -> None:
@@ -230,10 +230,10 @@ async def test_the_place_is_found_again_on_the_next_start(rows_file: Path) -> No
 
 
 def test_cells_are_cut_by_their_width_on_the_screen() -> None:
-    assert fit("日本語の文", 6) == "日本… "
-    assert cell_len(fit("立山" * 100, 17)) == 17
-    assert fit("a\nb\x1b[31m", 8) == "a b␛[31m"
-    assert fit("", 3) == "   "
+    assert fit_to_width("日本語の文", 6) == "日本… "
+    assert cell_len(fit_to_width("立山" * 100, 17)) == 17
+    assert fit_to_width("a\nb\x1b[31m", 8) == "a b␛[31m"
+    assert fit_to_width("", 3) == "   "
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -258,7 +258,7 @@ async def test_sources_that_do_not_open_leave_the_keys_and_the_way_back(
         await until(user.pilot, lambda: "Esc goes back to" in user.reads("#notice"))
         await user.press("l", "s", "escape")
         await until(user.pilot, lambda: "450 rows" in user.reads("#status"))
-        assert user.table.has_focus and user.room.filters == Filters()
+        assert user.table.has_focus and user.room.filters == RowFilters()
 
 
 async def test_the_text_searched_for_stands_before_the_counts(rows_file: Path) -> None:

@@ -6,12 +6,12 @@ import pytest
 
 from tests.support.dialogs import HOSTILE, SIZES, shown
 from tests.support.rooms import until
-from tui.common.choices import Choices, bar, fit_end
 from tui.common.field import Field
 from tui.data.dialogs.facets import FacetsDialog
 from tui.data.dialogs.goto_row import GotoDialog
 from tui.data.dialogs.sort import SortDialog
-from tui.data.widgets.hits import fit
+from tui.data.widgets.choices import Choices, fit_end, share_bar
+from tui.data.widgets.search_matches import fit_to_width
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -122,7 +122,12 @@ async def test_a_list_shows_its_cursor_without_colours_and_passes_headings_over(
 
 
 def test_lines_are_cut_by_their_width_on_the_screen() -> None:
-    assert fit("日本語の文", 6) == "日本… "
+    assert fit_to_width("日本語の文", 6) == "日本… "
     assert fit_end("/データ/推論.jsonl", 10) == "…論.jsonl "
-    assert fit_end("a", 3) == "a  " and fit("a", 0) == ""
-    assert bar(0.5, 4) == "██  " and bar(0.0, 2) == "  " and bar(1e-9, 2) == "▏ " and bar(1.0, 2) == "██"
+    assert fit_end("a", 3) == "a  " and fit_to_width("a", 0) == ""
+    assert (
+        share_bar(0.5, 4) == "██  "
+        and share_bar(0.0, 2) == "  "
+        and share_bar(1e-9, 2) == "▏ "
+        and share_bar(1.0, 2) == "██"
+    )

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from core.data.columns.mapping import Mapping, Pick
+from core.data.columns.mapping import ColumnMapping, ColumnPick
 from core.data.problems import Problem
-from core.quality.report import Group, Lengths, Report, Statistics, pack
+from core.quality.report import DataSetStatistics, FindingGroup, LengthDistribution, QualityReport, pack_integers
 from tests.support.dialogs import HOSTILE, NARROW, SIZES, WIDE, shown
 from tests.support.rooms import until
 from tui.common.field import Field
-from tui.common.loss_plot import prepare
+from tui.common.loss_plot import import_plotext
 from tui.data.dialogs.columns import ColumnsChoice, ColumnsDialog, sample_words
-from tui.data.dialogs.doctor import Chosen, DoctorDialog
+from tui.data.dialogs.doctor import DoctorDialog, FindingChoice
 from tui.data.dialogs.problems import ProblemsDialog
 from tui.data.dialogs.statistics import StatisticsDialog, cost_words
-from tui.data.widgets.histogram import BARS, LIMIT, Histogram, draw
+from tui.data.widgets.histogram import BARS, LIMIT, Histogram, draw_histogram
 
 # -- columns --
 
@@ -34,25 +34,28 @@ ROWS: list[dict[str, Any]] = [
     }
     for index in range(5)
 ]
-GUESS = Mapping(
+GUESS = ColumnMapping(
     {
-        "instruction": Pick("problem", why=f"named problem {HOSTILE}"),
-        "reasoning": Pick("thoughts", why="named thoughts"),
-        "output": Pick("reply"),
+        "instruction": ColumnPick("problem", why=f"named problem {HOSTILE}"),
+        "reasoning": ColumnPick("thoughts", why="named thoughts"),
+        "output": ColumnPick("reply"),
     },
-    {"reasoning": (Pick("thoughts", why="named thoughts"), Pick("trace", why="long texts"))},
+    {"reasoning": (ColumnPick("thoughts", why="named thoughts"), ColumnPick("trace", why="long texts"))},
 )
 
 
-def candidates(column: str, names: Any, rows: Any) -> list[Pick]:
+def candidates(column: str, names: Any, rows: Any) -> list[ColumnPick]:
     some = {
-        "reasoning": [Pick("thoughts", why="named thoughts"), Pick("trace", why="long texts")],
-        "instruction": [Pick("problem"), Pick(HOSTILE)],
+        "reasoning": [ColumnPick("thoughts", why="named thoughts"), ColumnPick("trace", why="long texts")],
+        "instruction": [ColumnPick("problem"), ColumnPick(HOSTILE)],
     }
-    return [*some.get(column, [Pick("reply", "answer")] if column == "output" else []), Pick("", why="left empty")]
+    return [
+        *some.get(column, [ColumnPick("reply", "answer")] if column == "output" else []),
+        ColumnPick("", why="left empty"),
+    ]
 
 
-def columns(where: str = "/データ/rows.jsonl.suiron/mapping.json", mapping: Mapping = GUESS) -> ColumnsDialog:
+def columns(where: str = "/データ/rows.jsonl.suiron/mapping.json", mapping: ColumnMapping = GUESS) -> ColumnsDialog:
     return ColumnsDialog(f"rows {HOSTILE}", mapping, NAMES, ROWS, where, candidates)
 
 
@@ -96,15 +99,20 @@ async def test_a_required_column_cannot_be_left_empty_and_escape_leaves_all_as_i
 @pytest.mark.parametrize("size", SIZES)
 async def test_it_says_where_a_mapping_is_kept_and_s_keeps_it_out(size: tuple[int, int]) -> None:
     async with shown(
-        columns(mapping=Mapping({"instruction": Pick("problem"), "output": Pick("reply", "answer")})), size
+        columns(mapping=ColumnMapping({"instruction": ColumnPick("problem"), "output": ColumnPick("reply", "answer")})),
+        size,
     ) as person:
         await person.sees("rows.jsonl.suiron/mapping.json", "the text after its reasoning")
         await person.press("s")
         await person.sees("not saved")
         await person.press("enter")
         choice = await person.gives()
-        assert choice is not None and not choice.keep and choice.mapping.picks["output"] == Pick("reply", "answer")
-    async with shown(columns("", Mapping({"instruction": Pick("problem"), "output": Pick("reply")})), size) as person:
+        assert (
+            choice is not None and not choice.keep and choice.mapping.picks["output"] == ColumnPick("reply", "answer")
+        )
+    async with shown(
+        columns("", ColumnMapping({"instruction": ColumnPick("problem"), "output": ColumnPick("reply")})), size
+    ) as person:
         await person.sees("not saved")
         await person.press("s", "down", "down", "down", "enter")
         choice = await person.gives()
@@ -113,7 +121,7 @@ async def test_it_says_where_a_mapping_is_kept_and_s_keeps_it_out(size: tuple[in
 
 def test_a_sample_fits_its_place_whatever_the_rows_hold() -> None:
     long = [{"problem": "長" * 100_000, "reply": ""}, {"reply": "no question"}]
-    mapping = Mapping({"instruction": Pick("problem"), "output": Pick("reply")})
+    mapping = ColumnMapping({"instruction": ColumnPick("problem"), "output": ColumnPick("reply")})
     for width, height in ((20, 3), (68, 8), (110, 24)):
         lines = sample_words(mapping, long, "instruction", width, height).split("\n")
         assert len(lines) <= height and all(line.cell_length <= width for line in lines)
@@ -124,9 +132,9 @@ def test_a_sample_fits_its_place_whatever_the_rows_hold() -> None:
 # -- statistics --
 
 
-def statistics(unit: Any = "tokens", note: str = "") -> Statistics:
-    lengths = Lengths.of(Counter([*range(100, 200), 2000]))
-    return Statistics(
+def statistics(unit: Any = "tokens", note: str = "") -> DataSetStatistics:
+    lengths = LengthDistribution.of(Counter([*range(100, 200), 2000]))
+    return DataSetStatistics(
         f"/データ/{HOSTILE}.jsonl",
         "",
         "fingerprint",
@@ -134,9 +142,9 @@ def statistics(unit: Any = "tokens", note: str = "") -> Statistics:
         (("English", "train", 60), (HOSTILE, "train", 30), ("日本語", "test", 10), ("", "", 1)),
         {"instruction": 0, "reasoning": 101, "output": 1},
         unit,
-        {"instruction": lengths, "reasoning": Lengths.of({0: 101})},
+        {"instruction": lengths, "reasoning": LengthDistribution.of({0: 101})},
         lengths,
-        Lengths.of(Counter([*range(50, 150), 1500])),
+        LengthDistribution.of(Counter([*range(50, 150), 1500])),
         {"alpaca": 1, "alpaca-reasoning": 100},
         "" if note else "demo",
         note,
@@ -205,36 +213,43 @@ async def test_characters_are_no_tokens() -> None:
 
 
 def test_a_histogram_fills_its_place_and_loses_no_row() -> None:
-    prepare()
+    import_plotext()
     for lengths in (
-        Lengths.of({0: 10}),
-        Lengths.of({5: 1}),
-        Lengths.of(Counter(range(3000))),
-        Lengths.of({10: 1_000_000, 5000: 1}),
+        LengthDistribution.of({0: 10}),
+        LengthDistribution.of({5: 1}),
+        LengthDistribution.of(Counter(range(3000))),
+        LengthDistribution.of({10: 1_000_000, 5000: 1}),
     ):
         for width in (20, 61, 113):
-            rows = draw(lengths, width, 9, 100)
+            rows = draw_histogram(lengths, width, 9, 100)
             assert len(rows) == 9 and all(sum(len(text) for text, _ in row) <= width for row in rows)
             assert any(role == BARS for row in rows for _, role in row)
-    solid = draw(Lengths.of({0: 10}), 60, 9)
+    solid = draw_histogram(LengthDistribution.of({0: 10}), 60, 9)
     assert all("⣿" * 53 in "".join(text for text, _ in row) for row in solid[:7])
-    assert [role for row in draw(Lengths.of(Counter(range(300))), 60, 9, 150) for _, role in row if role == LIMIT]
-    assert draw(Lengths(), 60, 9) == []
-    tail = draw(Lengths.of({10: 1_000_000, 5000: 1}), 60, 9)
+    assert [
+        role
+        for row in draw_histogram(LengthDistribution.of(Counter(range(300))), 60, 9, 150)
+        for _, role in row
+        if role == LIMIT
+    ]
+    assert draw_histogram(LengthDistribution(), 60, 9) == []
+    tail = draw_histogram(LengthDistribution.of({10: 1_000_000, 5000: 1}), 60, 9)
     assert "10+" in "".join(text for text, _ in tail[-1])
 
 
 # -- the doctor --
 
 
-def group(kind: str, severity: Any, rows: int, fix: str = "") -> Group:
-    return Group(kind, severity, f"title of {kind}", f"Why {HOSTILE}", "Do this", pack(range(7, 7 + rows)), fix=fix)
+def group(kind: str, severity: Any, rows: int, fix: str = "") -> FindingGroup:
+    return FindingGroup(
+        kind, severity, f"title of {kind}", f"Why {HOSTILE}", "Do this", pack_integers(range(7, 7 + rows)), fix=fix
+    )
 
 
-def report() -> Report:
+def report() -> QualityReport:
     duplicates = group("duplicate", "warning", 12_345, f"delete all but the first {HOSTILE}")
     groups = (group("missing_output", "error", 1), duplicates, group("blank", "hint", 3))
-    return Report(f"/データ/{HOSTILE}", "train", "f", 20_000, groups, (f"note {HOSTILE}",), 2)
+    return QualityReport(f"/データ/{HOSTILE}", "train", "f", 20_000, groups, (f"note {HOSTILE}",), 2)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -253,7 +268,7 @@ async def test_findings_say_how_bad_they_are_in_words_and_lead_to_their_rows(siz
         await person.sees("rows 7, 8, 9", "f: delete all but the first", "Do this.")
         await person.press("enter")
         chosen = await person.gives()
-    assert isinstance(chosen, Chosen) and not chosen.fix and chosen.group.kind == "duplicate"
+    assert isinstance(chosen, FindingChoice) and not chosen.fix and chosen.group.kind == "duplicate"
     assert chosen.first == 7 and len(chosen.group.indices) == 12_345
 
 
@@ -277,7 +292,7 @@ async def test_what_has_no_safe_fix_is_not_fixed_and_healthy_data_say_so() -> No
         assert person.stage.open
         await person.press("escape")
         assert await person.gives() is None
-    async with shown(DoctorDialog(Report("demo", "", "f", 554, ()))) as person:
+    async with shown(DoctorDialog(QualityReport("demo", "", "f", 554, ()))) as person:
         await person.sees("554 rows checked: nothing found.")
         await person.press("enter", "f", "y", "down", "q")
         assert await person.gives() is None

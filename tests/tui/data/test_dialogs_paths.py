@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from core.data.recent import Recent
+from core.data.recent import RecentSource
 from tests.support.dialogs import HOSTILE, NARROW, SIZES, Person, shown
 from tests.support.rooms import until
-from tui.common.choices import Choices
 from tui.common.field import Field
 from tui.data.dialogs.open_data import OpenDialog
-from tui.data.dialogs.save_as import SaveAs, SaveDialog, format_words
-from tui.data.folder_listing import UNKNOWN, common_start, natural, openable, read_folder, split_path
+from tui.data.dialogs.save_as import SaveDialog, SaveTarget, format_words
+from tui.data.folder_listing import UNKNOWN_SIZE, common_prefix, is_openable, natural_key, read_folder, split_path
+from tui.data.widgets.choices import Choices
 
-RECENT = [Recent("/データ/推論.jsonl", "", 8792, 1.7e9), Recent("owner/name", "train", 1000, 1.6e9)]
+RECENT = [RecentSource("/データ/推論.jsonl", "", 8792, 1.7e9), RecentSource("owner/name", "train", 1000, 1.6e9)]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def dialog(
     source: str = "",
     split: str = "",
-    recent: list[Recent] | None = None,
+    recent: list[RecentSource] | None = None,
     forgotten: list[tuple[str, str]] | None = None,
 ) -> OpenDialog:
     taken = forgotten if forgotten is not None else []
@@ -188,7 +188,7 @@ async def test_hostile_names_stay_text_and_open_all_the_same(folder: Path, size:
     name = HOSTILE.replace("/", "-") + ".jsonl"
     (folder / name).write_text("{}")
     (folder / os.fsdecode(b"\xff\xfe.jsonl")).write_text("{}")
-    async with shown(dialog(str(folder / name), "", [Recent(f"/{HOSTILE}", HOSTILE, 1, 1.0)]), size) as person:
+    async with shown(dialog(str(folder / name), "", [RecentSource(f"/{HOSTILE}", HOSTILE, 1, 1.0)]), size) as person:
         await person.sees("[@click=app.quit]")
         field(person).put(f"{folder}/[")
         await person.press("tab")
@@ -202,10 +202,10 @@ async def test_a_folder_of_a_hundred_thousand_names_stays_usable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tui.data.dialogs import path_dialog
-    from tui.data.folder_listing import Entry, Listing
+    from tui.data.folder_listing import FolderEntry, FolderListing
 
     names = [f"part-{index:06}.jsonl" for index in range(100_000)]
-    listing = Listing(str(tmp_path), tuple(Entry(name, 1, 1.0) for name in names), lowered=tuple(names))
+    listing = FolderListing(str(tmp_path), tuple(FolderEntry(name, 1, 1.0) for name in names), lowered=tuple(names))
     monkeypatch.setattr(path_dialog, "read_folder", lambda path, *_: listing)
     async with shown(dialog(str(tmp_path / "x.jsonl"))) as person:
         await person.sees("part-000000.jsonl")
@@ -237,28 +237,28 @@ def test_a_folder_is_read_with_what_can_be_opened_first_folders(folder: Path) ->
 def test_a_folder_of_many_files_is_read_quickly_and_without_sizes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.data.folder_listing.MANY", 3)
+    monkeypatch.setattr("tui.data.folder_listing.LARGE_FOLDER", 3)
     for name in ("b.jsonl", "A.jsonl", "c.jsonl", "d.csv"):
         (tmp_path / name).write_text("x")
     listing = read_folder(str(tmp_path))
     assert [(entry.name, entry.size) for entry in listing.entries] == [
-        (name, UNKNOWN) for name in ("A.jsonl", "b.jsonl", "c.jsonl", "d.csv")
+        (name, UNKNOWN_SIZE) for name in ("A.jsonl", "b.jsonl", "c.jsonl", "d.csv")
     ]
     with pytest.raises(InterruptedError):
         read_folder(str(tmp_path), lambda: True)
 
 
 def test_names_of_files_are_judged_and_cut() -> None:
-    assert all(map(openable, ("a.jsonl", "A.CSV", "b.json.zst", "c.parquet", "d.tsv.gz", "e.arrow")))
-    assert not any(map(openable, ("a.txt", "b.parquet.gz", "c.gz", ".jsonl.zip", "jsonl")))
+    assert all(map(is_openable, ("a.jsonl", "A.CSV", "b.json.zst", "c.parquet", "d.tsv.gz", "e.arrow")))
+    assert not any(map(is_openable, ("a.txt", "b.parquet.gz", "c.gz", ".jsonl.zip", "jsonl")))
     assert (
         split_path("~/da") == ("~/", "da")
         and split_path("~") == ("~/", "")
         and split_path("x") == ("", "x")
         and split_path("/") == ("/", "")
     )
-    assert common_start(["rows.jsonl", "rows-2"]) == "rows" and common_start([]) == "" and common_start(["a"]) == "a"
-    assert sorted(["part-10", "part-9", "Part-1"], key=natural) == ["Part-1", "part-9", "part-10"]
+    assert common_prefix(["rows.jsonl", "rows-2"]) == "rows" and common_prefix([]) == "" and common_prefix(["a"]) == "a"
+    assert sorted(["part-10", "part-9", "Part-1"], key=natural_key) == ["Part-1", "part-9", "part-10"]
 
 
 # -- saving --
@@ -278,14 +278,14 @@ async def test_rows_are_saved_whole_or_as_shown(folder: Path, size: tuple[int, i
     async with shown(SaveDialog(str(folder / "rows-edited.jsonl"), 450, 90), size) as person:
         await person.sees("JSON Lines", "● the 90 shown", "○ all 450", "a new file here")
         await person.press("enter")
-        assert await person.gives() == SaveAs(str(folder / "rows-edited.jsonl"), False)
+        assert await person.gives() == SaveTarget(str(folder / "rows-edited.jsonl"), False)
     async with shown(SaveDialog(str(folder / "rows-edited.jsonl"), 450, 90), size) as person:
         await person.press("ctrl+t")
         await person.sees("● all 450")
         field(person).put(str(folder / "日本" / "推論.parquet"))
         await person.sees("Parquet")
         await person.press("enter")
-        assert await person.gives() == SaveAs(str(folder / "日本" / "推論.parquet"), True)
+        assert await person.gives() == SaveTarget(str(folder / "日本" / "推論.parquet"), True)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -299,7 +299,7 @@ async def test_a_file_that_is_there_is_replaced_after_y_alone(folder: Path, size
         await person.press("enter")
         await person.sees("exists already")
         await person.press("y")
-        assert await person.gives() == SaveAs(str(folder / "rows.jsonl"), True)
+        assert await person.gives() == SaveTarget(str(folder / "rows.jsonl"), True)
 
 
 async def test_what_cannot_be_written_is_said_and_can_be_mended(folder: Path) -> None:
@@ -321,7 +321,7 @@ async def test_what_cannot_be_written_is_said_and_can_be_mended(folder: Path) ->
             await person.sees(words)
         field(person).put(f"{folder}/neu.tsv.gz")
         await person.press("enter")
-        assert await person.gives() == SaveAs(f"{folder}/neu.tsv.gz", True)
+        assert await person.gives() == SaveTarget(f"{folder}/neu.tsv.gz", True)
 
 
 async def test_a_name_is_taken_from_the_list_to_be_changed(folder: Path) -> None:

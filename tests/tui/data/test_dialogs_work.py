@@ -11,8 +11,8 @@ from core.base.errors import DataError
 from tests.support.dialogs import HOSTILE, NARROW, SIZES, shown
 from tests.support.rooms import until
 from tui.common.field import Field
-from tui.common.progress_dialog import Done, Progress, ProgressDialog, progress_words
-from tui.data.dialogs.bulk import Bulk, BulkDialog, read_share
+from tui.data.dialogs.bulk import BulkChange, BulkDialog, read_share
+from tui.data.dialogs.progress_dialog import ProgressDialog, WorkProgress, WorkResult, progress_words
 
 VALUES = {"syslang": [("English", 900), (HOSTILE, 100)], "sysflag": [("train", 990), ("", 5), ("test", 5)]}
 
@@ -27,7 +27,7 @@ async def test_a_column_is_set_on_all_rows_shown(size: tuple[int, int]) -> None:
         await person.press(*"検証q")
         await person.sees("Enter sets sysflag to “検証q” on 120 rows; u undoes it.")
         await person.press("enter")
-        assert await person.gives() == Bulk("set", "sysflag", "検証q")
+        assert await person.gives() == BulkChange("set", "sysflag", "検証q")
 
 
 async def test_a_value_that_is_there_is_taken_from_the_list() -> None:
@@ -35,7 +35,7 @@ async def test_a_value_that_is_there_is_taken_from_the_list() -> None:
         await person.press("down", "enter", "down", "down", "enter")
         await person.sees("[@click=app.quit]", "120 rows; u undoes")
         await person.press("enter")
-        assert await person.gives() == Bulk("set", "syslang", HOSTILE)
+        assert await person.gives() == BulkChange("set", "syslang", HOSTILE)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -62,7 +62,7 @@ async def test_a_split_shows_its_counts_before_it_is_made(size: tuple[int, int])
         await person.sees("seed 7")
         assert asked[-1] == (0.25, 7)
         await person.press("enter")
-        assert await person.gives() == Bulk("split", share=0.25, seed=7)
+        assert await person.gives() == BulkChange("split", share=0.25, seed=7)
 
 
 async def test_dropping_says_how_many_and_waits_for_a_second_enter() -> None:
@@ -74,7 +74,7 @@ async def test_dropping_says_how_many_and_waits_for_a_second_enter() -> None:
         await person.press("up", "enter")
         await person.sees("searches 1 row and moves")
         await person.press("enter")
-        assert await person.gives() == Bulk("extract")
+        assert await person.gives() == BulkChange("extract")
 
 
 def test_shares_are_read_as_a_person_writes_them() -> None:
@@ -92,14 +92,14 @@ def test_shares_are_read_as_a_person_writes_them() -> None:
 async def test_quick_work_shows_no_dialog_and_gives_its_value() -> None:
     async with shown(ProgressDialog("Saving", lambda progress, cancelled: [1]), NARROW) as person:
         result = await person.gives()
-        assert isinstance(result, Done) and result.value == [1]
+        assert isinstance(result, WorkResult) and result.value == [1]
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_escape_stops_the_work_and_the_dialog_waits_for_its_end(size: tuple[int, int]) -> None:
     go_on, seen = threading.Event(), threading.Event()
 
-    def work(progress: Progress, cancelled: Callable[[], bool]) -> None:
+    def work(progress: WorkProgress, cancelled: Callable[[], bool]) -> None:
         progress(300, 1000, f"reading {HOSTILE}")
         while not cancelled():
             go_on.wait(0.01)
@@ -120,7 +120,7 @@ async def test_escape_stops_the_work_and_the_dialog_waits_for_its_end(size: tupl
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_work_that_fails_says_why_and_escape_closes(size: tuple[int, int]) -> None:
-    def work(progress: Progress, cancelled: Callable[[], bool]) -> None:
+    def work(progress: WorkProgress, cancelled: Callable[[], bool]) -> None:
         raise DataError("the disk is full", f"/データ/{HOSTILE}.jsonl", "Free space; the old file is whole")
 
     async with shown(ProgressDialog("Saving", work), size) as person:

@@ -14,10 +14,10 @@ from core.base.errors import DataError, SuironError, UsageError
 from core.base.row import Row
 from core.data.dataset import DataSet
 from core.data.source import open_data
-from core.quality.report import Group, pack
+from core.quality.report import FindingGroup, pack_integers
 from tests.support.rooms import row, write_rows
 from tests.support.scripted_data import ScriptedData
-from tui.data.dialogs.bulk import Bulk
+from tui.data.dialogs.bulk import BulkChange
 from tui.data.edit_session import EditSession
 
 
@@ -83,15 +83,15 @@ async def test_rows_are_added_duplicated_and_deleted(session: EditSession, port:
 @pytest.mark.parametrize(
     ("bulk", "words"),
     [
-        (Bulk("set", "sysflag", "held-out"), "sysflag set in 2 rows"),
-        (Bulk("set", "sysflag", ""), "sysflag emptied in 2 rows"),
-        (Bulk("drop"), "2 rows dropped"),
-        (Bulk("split", share=0.5, seed=1), "rows are test now"),
-        (Bulk("extract"), "Reasoning moved out of <think> in 0 of 2 rows"),
+        (BulkChange("set", "sysflag", "held-out"), "sysflag set in 2 rows"),
+        (BulkChange("set", "sysflag", ""), "sysflag emptied in 2 rows"),
+        (BulkChange("drop"), "2 rows dropped"),
+        (BulkChange("split", share=0.5, seed=1), "rows are test now"),
+        (BulkChange("extract"), "Reasoning moved out of <think> in 0 of 2 rows"),
     ],
 )
 async def test_many_rows_are_changed_by_one_edit(
-    session: EditSession, port: ScriptedPort, bulk: Bulk, words: str
+    session: EditSession, port: ScriptedPort, bulk: BulkChange, words: str
 ) -> None:
     result = await session.change_rows(bulk, np.asarray([1, 2], dtype=np.int64))
     assert words in result.words and result.row is None
@@ -104,7 +104,7 @@ async def test_a_fix_goes_to_its_first_row(tmp_path: Path) -> None:
     rows[5] |= {"output": "<think>so it is</think>six", "reasoning": ""}
     port = ScriptedPort(open_data(str(write_rows(tmp_path / "ill.jsonl", rows))))
     session = EditSession(port)
-    group = Group("template_marker", "warning", "markers", "why", "do", pack([5]), fix="move it out")
+    group = FindingGroup("template_marker", "warning", "markers", "why", "do", pack_integers([5]), fix="move it out")
     result = await session.fix_rows(group)
     await session.close()
     assert result.row == 5 and "markers: 1 row fixed" in result.words
@@ -143,7 +143,7 @@ async def test_what_cannot_be_kept_is_named_and_changes_nothing(
     def fail(self: object, index: int, texts: object) -> bool:
         raise error
 
-    monkeypatch.setattr("core.data.editing.editor.Editor.change", fail)
+    monkeypatch.setattr("core.data.editing.editor.RowEditor.change", fail)
     with pytest.raises(DataError, match=words):
         await session.change_field(0, "output", "x")
     assert port.shown == 0

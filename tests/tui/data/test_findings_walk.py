@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from core.base.row import COLUMNS
-from core.quality.report import Group, pack
+from core.quality.report import FindingGroup, pack_integers
 from tui.data.findings_walk import FindingsWalk
 
 OUTPUT = bytes([1 << COLUMNS.index("output")])
-GROUP = Group("empty_output", "error", "empty [/]", "why", "do", pack([3, 21, 30]), pack([-1, 3, -1]), OUTPUT * 3)
+GROUP = FindingGroup(
+    "empty_output",
+    "error",
+    "empty [/]",
+    "why",
+    "do",
+    pack_integers([3, 21, 30]),
+    pack_integers([-1, 3, -1]),
+    OUTPUT * 3,
+)
 
 
 def test_without_a_group_there_is_no_finding() -> None:

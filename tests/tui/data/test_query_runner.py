@@ -10,14 +10,14 @@ import pytest
 
 from core.base.errors import DataError, SuironError
 from core.base.row import Row
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from tests.support.scripted_data import MILLION, ScriptedData, ScriptedSelection
 from tui.data import query_runner
 from tui.data.query_runner import TOP, Answer, QueryRunner
 from tui.data.row_pages import PAGE
 
-ALL_ROWS = Filters()
-SEVEN = Filters(text="7")
+ALL_ROWS = RowFilters()
+SEVEN = RowFilters(text="7")
 
 
 class Job:
@@ -39,7 +39,7 @@ class ScriptedPort:
         self.answers: list[Answer] = []
         self.progress: list[float] = []
         self.counts_shown = 0
-        self.refused: list[tuple[Filters, SuironError]] = []
+        self.refused: list[tuple[RowFilters, SuironError]] = []
         self.read_errors: list[SuironError] = []
         self.missing: list[int] = []
         self.pages: list[int] = []
@@ -67,7 +67,7 @@ class ScriptedPort:
             self.cursor_position = answer.cursor
         self.on_answer()
 
-    def show_search_progress(self, filters: Filters, share: float) -> None:
+    def show_search_progress(self, filters: RowFilters, share: float) -> None:
         self.progress.append(share)
 
     def show_value_counts(self) -> None:
@@ -76,14 +76,14 @@ class ScriptedPort:
     def show_page(self, page: int, rows: list[Row]) -> None:
         self.pages.append(page)
 
-    def show_refused_query(self, filters: Filters, error: SuironError) -> None:
+    def show_refused_query(self, filters: RowFilters, error: SuironError) -> None:
         self.refused.append((filters, error))
 
     def show_read_error(self, error: SuironError) -> None:
         self.read_errors.append(error)
 
 
-def opened(data: ScriptedData, row: int = 0, filters: Filters = ALL_ROWS) -> tuple[QueryRunner, ScriptedPort]:
+def opened(data: ScriptedData, row: int = 0, filters: RowFilters = ALL_ROWS) -> tuple[QueryRunner, ScriptedPort]:
     """A runner whose first query waits in its port."""
     port = ScriptedPort()
     runner = QueryRunner(port, port)
@@ -167,10 +167,10 @@ def test_a_newer_query_ends_the_one_before() -> None:
     data = ScriptedData("big.jsonl")
     runner, port = opened(data)
     interrupted = data.interrupted
-    runner.ask(Filters(sort="length"))
+    runner.ask(RowFilters(sort="length"))
     assert data.interrupted == interrupted + 1 and [job.cancelled for job in port.jobs] == [True, False]
     port.run_jobs()
-    assert [answer.filters for answer in port.answers] == [Filters(sort="length")]
+    assert [answer.filters for answer in port.answers] == [RowFilters(sort="length")]
 
 
 def test_a_late_answer_to_an_older_query_is_not_shown() -> None:
@@ -201,7 +201,7 @@ def test_after_an_edit_the_cursor_keeps_its_position_where_its_row_is_gone() -> 
 def test_an_order_begins_at_its_first_row() -> None:
     runner, port = opened(ScriptedData("big.jsonl"), row=500)
     port.run_jobs()
-    runner.ask(Filters(sort="length"), TOP)
+    runner.ask(RowFilters(sort="length"), TOP)
     port.run_jobs()
     assert port.answers[-1].cursor == 0 and runner.anchor == 0
 
@@ -209,7 +209,7 @@ def test_an_order_begins_at_its_first_row() -> None:
 def test_a_query_that_cannot_be_is_refused_with_its_reason() -> None:
     runner, port = opened(ScriptedData("big.jsonl"))
     port.run_jobs()
-    runner.ask(Filters(where="wrong = 1"))
+    runner.ask(RowFilters(where="wrong = 1"))
     port.run_jobs()
     ((filters, error),) = port.refused
     assert filters.where == "wrong = 1" and "there is no column wrong" in error.what and len(port.answers) == 1
@@ -219,12 +219,12 @@ def test_a_query_waits_for_the_import_and_its_first_rows_stay_in_place() -> None
     early, whole = ScriptedData("big.jsonl", 900, ready=False), ScriptedData("big.jsonl")
     runner, port = opened(early, filters=SEVEN)
     port.run_jobs()
-    assert early.asked == [Filters()] and not runner.is_ready and port.counts_shown == 0
-    runner.ask(Filters())  # its rows are shown already
+    assert early.asked == [RowFilters()] and not runner.is_ready and port.counts_shown == 0
+    runner.ask(RowFilters())  # its rows are shown already
     assert not port.jobs
     runner.anchor = 700
-    assert runner.open_dataset(typed(whole), Filters(), 0) and runner.anchor == 700
-    runner.ask(Filters())
+    assert runner.open_dataset(typed(whole), RowFilters(), 0) and runner.anchor == 700
+    runner.ask(RowFilters())
     port.run_jobs()
     assert port.answers[-1].cursor == 700 and runner.is_ready
 
@@ -233,8 +233,8 @@ def test_the_cursor_goes_on_to_the_last_row() -> None:
     early, whole = ScriptedData("big.jsonl", 900, ready=False, counted=False), ScriptedData("big.jsonl")
     runner, port = opened(early)
     port.run_jobs()
-    runner.open_dataset(typed(whole), Filters(), 0)
-    runner.ask(Filters(), to_end=True)
+    runner.open_dataset(typed(whole), RowFilters(), 0)
+    runner.ask(RowFilters(), to_end=True)
     port.run_jobs()
     assert port.answers[-1].cursor == MILLION - 1
 

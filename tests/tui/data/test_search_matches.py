@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tui.data.widgets.field_lines import FieldLines
-from tui.data.widgets.hits import NO_MATCHES, SearchMatches
+from tui.data.widgets.search_matches import NO_MATCHES, SearchMatches
 
 
 def shown(text: str, needle: str, width: int) -> tuple[str, list[str]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.templates.template_files import load_template
 from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -20,6 +19,7 @@ from core.base.safe_text import UNSAFE
 from core.examples.mixture import Mixture
 from core.session import load_session
 from core.templates.by_name import get_template
+from core.templates.template_file import load_template
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.encoded_rows import encode_row
 from tests.support.rooms import row, until, write_rows

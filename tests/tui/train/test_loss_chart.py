@@ -13,7 +13,7 @@ from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from core.runs.curve import Series
+from core.runs.curve import StepSeries
 from tests.support.rooms import until
 from tui.common import loss_plot
 from tui.common.cells import Cells
@@ -41,8 +41,8 @@ def shown(app: App[None]) -> str:
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
-def falling(count: int) -> Series:
-    series, rng = Series(), random.Random(3442)
+def falling(count: int) -> StepSeries:
+    series, rng = StepSeries(), random.Random(3442)
     for step in range(1, count + 1):
         series.add(step, 1.8 * math.exp(-step / 40) + 0.05 + abs(rng.gauss(0, 0.06)))
     return series
@@ -59,7 +59,7 @@ async def test_a_new_point_sends_less_than_2_kb() -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         chart = await ready(pilot)
         whole = falling(300)
-        series = Series()
+        series = StepSeries()
         chart.show(series, 300)  # the axes
         await pilot.pause()
         sizes = []
@@ -116,15 +116,15 @@ async def test_the_logarithmic_axis_and_gaps() -> None:
         await until(pilot, lambda: "log" not in shown(app))
 
 
-def roles(rows: loss_plot.Rows) -> set[str]:
+def roles(rows: loss_plot.ChartRows) -> set[str]:
     return {role for row in rows for text, role in row if text.strip()}
 
 
 def test_series_are_told_apart_and_every_row_has_its_width() -> None:
-    loss_plot.prepare()
+    loss_plot.import_plotext()
     series = falling(100)
     series.add(101, None)
-    rows, axes = loss_plot.draw(series, 300, False, Axes(), 80, 20)
+    rows, axes = loss_plot.draw_loss_chart(series, 300, False, Axes(), 80, 20)
     assert len(rows) == 20
     assert {sum(len(text) for text, _ in row) for row in rows} == {80}
     assert {RAW, SMOOTH, BAD} < roles(rows)
@@ -132,35 +132,35 @@ def test_series_are_told_apart_and_every_row_has_its_width() -> None:
 
 
 def test_losses_that_are_never_finite_have_no_axis_to_bend() -> None:
-    loss_plot.prepare()
-    series = Series()
+    loss_plot.import_plotext()
+    series = StepSeries()
     for step in range(1, 10):
         series.add(step, math.nan)
-    rows, axes = loss_plot.draw(series, 0, True, Axes(), 60, 10)
+    rows, axes = loss_plot.draw_loss_chart(series, 0, True, Axes(), 60, 10)
     assert axes.y is None
     assert BAD in roles(rows)
 
 
 def test_a_run_of_unknown_length_gets_more_room_when_it_needs_it() -> None:
-    loss_plot.prepare()
+    loss_plot.import_plotext()
     axes = Axes()
     for count, total in ((3, 10), (11, 20), (50, 80)):
-        _, axes = loss_plot.draw(falling(count), 0, False, axes, 60, 10)
+        _, axes = loss_plot.draw_loss_chart(falling(count), 0, False, axes, 60, 10)
         assert axes.total == total
 
 
 def test_a_hundred_thousand_points_are_drawn_from_few() -> None:
     """Thinned before plotext sees them: 500 times the points may not cost 50 times the time."""
-    loss_plot.prepare()
-    series = Series()
+    loss_plot.import_plotext()
+    series = StepSeries()
     for step in range(1, 100_001):
         series.add(step, 2.0 / step**0.2)
 
-    def seconds(of: Series, total: int) -> float:
+    def seconds(of: StepSeries, total: int) -> float:
         best = math.inf
         for _ in range(5):
             begin = time.perf_counter()
-            loss_plot.draw(of, total, False, Axes(), 100, 30)
+            loss_plot.draw_loss_chart(of, total, False, Axes(), 100, 30)
             best = min(best, time.perf_counter() - begin)
         return best
 

@@ -16,8 +16,8 @@ from textual.widgets import Input, Static
 from core.base.errors import RunError
 from core.demo.spec import demo_spec
 from core.runs import launch
-from core.runs.folder import Metric, RunFolder, State, Status, Trouble, create_run
-from core.runs.setting_texts import seeds_spec, texts_of
+from core.runs.folder import FailureCause, RunFolder, RunState, RunStatus, StepMetric, create_run_folder
+from core.runs.setting_texts import seeds_spec, setting_texts_of
 from core.runs.spec import DataSection, ModelSection, RunSpec
 from core.session import Session, load_session, save_session
 from tests.support.rooms import until
@@ -43,12 +43,12 @@ class Run:
     def __init__(self, name: str = "demo", total: int = 20) -> None:
         self.total = total
         spec = seeds_spec(DataSection(source="rows.jsonl"), ModelSection(name=name))
-        self.folder: RunFolder = create_run(spec)
+        self.folder: RunFolder = create_run_folder(spec)
         self.state("training")
 
-    def state(self, state: State, step: int = 0, error: Trouble | None = None, beat: float = 0.0) -> None:
+    def state(self, state: RunState, step: int = 0, error: FailureCause | None = None, beat: float = 0.0) -> None:
         self.folder.write_status(
-            Status(
+            RunStatus(
                 state=state,
                 step=step,
                 total=self.total,
@@ -70,7 +70,7 @@ class Run:
     def steps(self, first: int, last: int) -> None:
         for step in range(first, last + 1):
             self.folder.append_metric(
-                Metric(step, time.time(), 2.0 - step / 20, 1e-3, 0.5, 310.0, step * 512, 0.1, 2.1)
+                StepMetric(step, time.time(), 2.0 - step / 20, 1e-3, 0.5, 310.0, step * 512, 0.1, 2.1)
             )
 
 
@@ -201,7 +201,7 @@ async def test_a_failed_run_says_what_where_and_what_to_do(rows_file: Path, size
     run.steps(1, 2)
     async with opened(rows_file, size) as hands:
         await hands.sees("step 2/20")
-        run.state("failed", 2, Trouble("the memory is full", "[/] \x1b[2J 行 7", "Halve batch size"))
+        run.state("failed", 2, FailureCause("the memory is full", "[/] \x1b[2J 行 7", "Halve batch size"))
         await hands.sees("failed", "the memory is full", "[/] ␛[2J 行 7", "Halve batch size")
         assert hands.room.query_one("#loss").size.height >= 5
 
@@ -353,7 +353,7 @@ async def test_settings_and_preset_are_remembered(rows_file: Path) -> None:
     async with opened(rows_file) as hands:
         await hands.sees("‹ seeds ›")
         await hands.press("right")
-        await hands.sees("‹ demo ›", texts_of(demo_spec())["train.learning_rate"])
+        await hands.sees("‹ demo ›", setting_texts_of(demo_spec())["train.learning_rate"])
         await hands.write("train.steps", "33")
         await hands.sees("‹ demo ›*")
     async with opened(rows_file) as hands:

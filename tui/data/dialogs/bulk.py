@@ -16,21 +16,21 @@ from textual.content import Content
 from textual.widgets import Input, Label, Static
 
 from core.base.safe_text import safe_line
-from tui.actions import bindings, key_hints, key_of
-from tui.common.choices import HEADING, MUTED, Choices, Line
+from tui.actions import key_bindings, key_hints, key_of
 from tui.common.field import Field
-from tui.common.list_dialog import ListDialog
-from tui.data.widgets.hits import fit
+from tui.data.dialogs.list_dialog import ListDialog
+from tui.data.widgets.choices import HEADING, MUTED, ChoiceLine, Choices
+from tui.data.widgets.search_matches import fit_to_width
 
-Kind = Literal["set", "split", "drop", "extract"]
+BulkKind = Literal["set", "split", "drop", "extract"]
 SHARE, SEED = "10%", "42"
 _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(%?)")
 
 
-class Bulk(msgspec.Struct, frozen=True):
+class BulkChange(msgspec.Struct, frozen=True):
     """A change of all rows shown."""
 
-    kind: Kind
+    kind: BulkKind
     """set: write `value` into `column`. split: mark rows as test or train in sysflag. drop: delete them. extract: move
     the reasoning between <think> and </think> from the output into its column."""
     column: str = ""
@@ -43,7 +43,7 @@ class Bulk(msgspec.Struct, frozen=True):
     """Of a split: the seed that chooses the rows."""
 
 
-class BulkDialog(ListDialog[Bulk]):
+class BulkDialog(ListDialog[BulkChange]):
     """Gives a Bulk.
 
     count, total: numbers of rows shown and of all rows; values: for columns with few values, these with their counts;
@@ -53,7 +53,7 @@ class BulkDialog(ListDialog[Bulk]):
 
     KEY_WORDS = key_hints(("chooses", "list.choose"), ("undoes it later", "data.undo"), ("closes", "dialog.close"))
     AUTO_FOCUS = "#actions"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("bulk")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("bulk")
     DEFAULT_CSS = """
     BulkDialog > #box { max-width: 84; }
     BulkDialog .label { width: 12; }
@@ -71,18 +71,18 @@ class BulkDialog(ListDialog[Bulk]):
         super().__init__()
         self._count, self._total, self._values = count, total, values or {}
         self._preview = preview
-        self._chosen: Bulk | None = None  # what is being filled in
-        self._lines: list[tuple[Bulk | None, str, str]] = [
-            (Bulk("set", "sysflag"), "Set sysflag", "the split of each row"),
-            (Bulk("set", "syslang"), "Set syslang", "the language of each row"),
-            (Bulk("split"), "Split into train and test", "a share of the rows, chosen by a seed"),
-            (Bulk("extract"), "Move reasoning out of <think>", "from the output into its column"),
-            (Bulk("drop"), "Drop these rows", ""),
+        self._chosen: BulkChange | None = None  # what is being filled in
+        self._lines: list[tuple[BulkChange | None, str, str]] = [
+            (BulkChange("set", "sysflag"), "Set sysflag", "the split of each row"),
+            (BulkChange("set", "syslang"), "Set syslang", "the language of each row"),
+            (BulkChange("split"), "Split into train and test", "a share of the rows, chosen by a seed"),
+            (BulkChange("extract"), "Move reasoning out of <think>", "from the output into its column"),
+            (BulkChange("drop"), "Drop these rows", ""),
             (None, "Rarely needed", ""),
-            (Bulk("set", "instruction"), "Set instruction", ""),
-            (Bulk("set", "input"), "Set input", ""),
-            (Bulk("set", "reasoning"), "Set reasoning", ""),
-            (Bulk("set", "output"), "Set output", ""),
+            (BulkChange("set", "instruction"), "Set instruction", ""),
+            (BulkChange("set", "input"), "Set input", ""),
+            (BulkChange("set", "reasoning"), "Set reasoning", ""),
+            (BulkChange("set", "output"), "Set output", ""),
         ]
 
     def compose_dialog(self) -> ComposeResult:
@@ -117,9 +117,13 @@ class BulkDialog(ListDialog[Bulk]):
         self.set_focus(self.query_one("#actions"))
         self.keys(self.KEY_WORDS)
 
-    def _draw(self, position: int, width: int) -> Line:
+    def _draw(self, position: int, width: int) -> ChoiceLine:
         bulk, words, more = self._lines[position]
-        return [(words, HEADING)] if bulk is None else [(fit(words, 32), ""), (fit(more, max(0, width - 32)), MUTED)]
+        return (
+            [(words, HEADING)]
+            if bulk is None
+            else [(fit_to_width(words, 32), ""), (fit_to_width(more, max(0, width - 32)), MUTED)]
+        )
 
     # -- the second step --
 
@@ -143,7 +147,7 @@ class BulkDialog(ListDialog[Bulk]):
         choices.show(
             len(self._known),
             lambda position, width: [
-                (fit(self._known[position], width - 14), ""),
+                (fit_to_width(self._known[position], width - 14), ""),
                 (f"{counts[self._known[position]]:>13,} ", MUTED),
             ],
             -1,
@@ -170,18 +174,18 @@ class BulkDialog(ListDialog[Bulk]):
             return
         filled = self.filled()
         self.trouble(filled if isinstance(filled, str) else "")
-        if isinstance(filled, Bulk):
+        if isinstance(filled, BulkChange):
             split = (
                 self._preview(filled.share, filled.seed)
                 if filled.kind == "split" and self._preview is not None
                 else None
             )
             undo = f"{key_of('data.undo')} undoes it"
-            self.say("#sentence", Content(f"{key_of('bulk.apply')} {sentence(filled, self._count, split)}; {undo}."))
+            self.say("#sentence", Content(f"{key_of('bulk.apply')} {bulk_words(filled, self._count, split)}; {undo}."))
         else:
             self.say("#sentence", f"{self._rows}.")
 
-    def filled(self) -> Bulk | str:
+    def filled(self) -> BulkChange | str:
         """The change, or what is wrong with the fields."""
         bulk = self._chosen
         assert bulk is not None  # noqa: S101  (only the second step calls this)
@@ -205,7 +209,7 @@ class BulkDialog(ListDialog[Bulk]):
     def action_apply(self) -> None:
         if self._chosen is not None:
             filled = self.filled()
-            if isinstance(filled, Bulk):
+            if isinstance(filled, BulkChange):
                 self.dismiss(filled)
 
     @on(Choices.Chosen, "#known")
@@ -247,7 +251,7 @@ def rows_words(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
-def sentence(bulk: Bulk, count: int, split: tuple[int, int] | None = None) -> str:
+def bulk_words(bulk: BulkChange, count: int, split: tuple[int, int] | None = None) -> str:
     """What the change does, with the number of rows; it follows the name of a key. split: the exact (test, train)
     counts where known. Foreign text is made safe here."""
     rows = rows_words(count)

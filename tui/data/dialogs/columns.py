@@ -16,11 +16,11 @@ from textual.widgets import Static
 
 from core.base.row import COLUMNS, OPTIONAL
 from core.base.safe_text import safe_line
-from core.data.columns.mapping import Mapping, Pick, read_row
-from tui.actions import bindings, key_hints
-from tui.common.choices import MUTED, STRONG, WARN, Choices, Line, fit_end
-from tui.common.list_dialog import ListDialog
-from tui.data.widgets.hits import fit
+from core.data.columns.mapping import ColumnMapping, ColumnPick, read_row
+from tui.actions import key_bindings, key_hints
+from tui.data.dialogs.list_dialog import ListDialog
+from tui.data.widgets.choices import MUTED, STRONG, WARN, ChoiceLine, Choices, fit_end
+from tui.data.widgets.search_matches import fit_to_width
 
 HOW = {
     "text": "as it is",
@@ -34,20 +34,20 @@ HOW = {
     "best_think": "reasoning of the best one",
     "best_answer": "answer of the best one",
 }
-Candidates = Callable[[str, Sequence[str], Sequence[Record[str, Any]]], list[Pick]]
+Candidates = Callable[[str, Sequence[str], Sequence[Record[str, Any]]], list[ColumnPick]]
 
 
-def find_candidates(column: str, names: Sequence[str], rows: Sequence[Record[str, Any]]) -> list[Pick]:
+def find_candidates(column: str, names: Sequence[str], rows: Sequence[Record[str, Any]]) -> list[ColumnPick]:
     """Every sensible source of a column, the most likely first, nothing last."""
-    from core.data.columns.guess import candidates
+    from core.data.columns.guess import pick_candidates
 
-    return candidates(column, names, rows)
+    return pick_candidates(column, names, rows)
 
 
 class ColumnsChoice(msgspec.Struct, frozen=True):
     """The mapping that the user chose."""
 
-    mapping: Mapping
+    mapping: ColumnMapping
     """What each column is taken from, `by_hand`."""
     keep: bool = True
     """Whether it is saved for the next time."""
@@ -69,7 +69,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
     )
     AUTO_FOCUS = "#columns"
     TALL = True
-    BINDINGS: ClassVar[list[BindingType]] = bindings("columns")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("columns")
     DEFAULT_CSS = """
     ColumnsDialog > #box { max-width: 116; }
     ColumnsDialog #why { height: 2; margin: 0 0 0 2; color: $text-muted; }
@@ -80,17 +80,17 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
     def __init__(
         self,
         name: str,
-        mapping: Mapping,
+        mapping: ColumnMapping,
         names: Sequence[str],
         rows: Sequence[Record[str, Any]],
         where: str = "",
-        candidates: Candidates = find_candidates,
+        pick_candidates: Candidates = find_candidates,
     ) -> None:
         super().__init__()
         self._name, self._names, self._rows, self._where = name, list(names), list(rows), where
         self._mapping = mapping
-        self._candidates = candidates
-        self._found: dict[str, list[Pick]] = {}
+        self._candidates = pick_candidates
+        self._found: dict[str, list[ColumnPick]] = {}
         self._unclear = [column for column in COLUMNS if column in mapping.unclear]
         self._keep = bool(where)
 
@@ -115,10 +115,10 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
     def _column(self) -> str:
         return COLUMNS[max(0, self.query_one("#columns", Choices).cursor)]
 
-    def _pick(self, column: str) -> Pick:
-        return self._mapping.picks.get(column) or Pick("")
+    def _pick(self, column: str) -> ColumnPick:
+        return self._mapping.picks.get(column) or ColumnPick("")
 
-    def _of(self, column: str) -> list[Pick]:
+    def _of(self, column: str) -> list[ColumnPick]:
         """The candidates of a column, the pick that is made among them."""
         if column not in self._found:
             found = list(self._candidates(column, self._names, self._rows))
@@ -128,21 +128,26 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
             self._found[column] = found
         return self._found[column]
 
-    def _draw(self, position: int, width: int) -> Line:
+    def _draw(self, position: int, width: int) -> ChoiceLine:
         column, pick = COLUMNS[position], self._pick(COLUMNS[position])
         unclear = column in self._unclear
         mark = "? " if unclear else "  "
         source = max(10, min(30, (width - 16) // 2 - 3))
         if not pick.column:
             words, role = ("nothing", MUTED if column in OPTIONAL else WARN)
-            return [(mark, WARN), (fit(column, 12), STRONG), ("← ", MUTED), (fit(words, width - 16), role)]
+            return [
+                (mark, WARN),
+                (fit_to_width(column, 12), STRONG),
+                ("← ", MUTED),
+                (fit_to_width(words, width - 16), role),
+            ]
         how = HOW.get(pick.how, pick.how) + (" · unclear" if unclear else "")
         return [
             (mark, WARN),
-            (fit(column, 12), STRONG),
+            (fit_to_width(column, 12), STRONG),
             ("← ", MUTED),
-            (fit(pick.column, source), ""),
-            (" " + fit(how, width - source - 17), WARN if unclear else MUTED),
+            (fit_to_width(pick.column, source), ""),
+            (" " + fit_to_width(how, width - source - 17), WARN if unclear else MUTED),
         ]
 
     @on(Choices.Moved, "#columns")
@@ -210,7 +215,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
             choices.move_to(COLUMNS.index(missing[0]))
             self.trouble(f"Choose a source for {' and '.join(missing)}: no row can be used without it.")
             return
-        self.dismiss(ColumnsChoice(Mapping(self._mapping.picks, {}, by_hand=True), self._keep))
+        self.dismiss(ColumnsChoice(ColumnMapping(self._mapping.picks, {}, by_hand=True), self._keep))
 
     def action_keep(self) -> None:
         if self._where:
@@ -218,15 +223,17 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
             self._say_kept()
 
 
-def _is_same_source(one: Pick, other: Pick) -> bool:
+def _is_same_source(one: ColumnPick, other: ColumnPick) -> bool:
     return (one.column, one.how) == (other.column, other.how)
 
 
-def _candidate_index(candidates: Sequence[Pick], pick: Pick) -> int:
-    return next((index for index, candidate in enumerate(candidates) if _is_same_source(candidate, pick)), 0)
+def _candidate_index(pick_candidates: Sequence[ColumnPick], pick: ColumnPick) -> int:
+    return next((index for index, candidate in enumerate(pick_candidates) if _is_same_source(candidate, pick)), 0)
 
 
-def sample_words(mapping: Mapping, rows: Sequence[Record[str, Any]], column: str, width: int, height: int) -> Content:
+def sample_words(
+    mapping: ColumnMapping, rows: Sequence[Record[str, Any]], column: str, width: int, height: int
+) -> Content:
     """The first three records as the mapping reads them, in at most `height` lines of `width` cells: in full where
     there is room, else `column` alone."""
     shown = list(rows[:3])
@@ -239,9 +246,9 @@ def sample_words(mapping: Mapping, rows: Sequence[Record[str, Any]], column: str
     parts: list[Content] = []
     for number, row in enumerate(read):
         if isinstance(row, str):
-            parts.append(Content.styled(fit(f"row {number} cannot be used: {row}", width), "$warning"))
+            parts.append(Content.styled(fit_to_width(f"row {number} cannot be used: {row}", width), "$warning"))
         elif whole:
-            parts.append(Content.styled(fit(f"row {number}", width), "bold $primary"))
+            parts.append(Content.styled(fit_to_width(f"row {number}", width), "bold $primary"))
             for name in taken:
                 value = row[COLUMNS.index(name)]
                 style = "$reasoning" if name == "reasoning" else ""
@@ -255,7 +262,7 @@ def sample_words(mapping: Mapping, rows: Sequence[Record[str, Any]], column: str
 
 
 def _line(label: str, value: str, width: int, style: str) -> Content:
-    text = fit(value, width - len(label)) if value else fit("(empty)", width - len(label))
+    text = fit_to_width(value, width - len(label)) if value else fit_to_width("(empty)", width - len(label))
     return Content.styled(label, "$text-muted") + Content.styled(text, style if value else "$text-muted")
 
 

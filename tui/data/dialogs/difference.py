@@ -12,9 +12,9 @@ from textual.widgets import Static
 
 from core.base.row import COLUMNS, Row
 from core.base.safe_text import safe_text
-from tui.actions import bindings
+from tui.actions import key_bindings
 from tui.common.dialog import Dialog
-from tui.data.widgets.text_diff import DiffLine, differences
+from tui.data.text_differences import DiffLine, text_differences
 
 SHOWN = 400  # lines of one field
 LONGEST = 20_000  # characters of one piece of a line
@@ -24,7 +24,7 @@ _STYLES = {"-": "$error", "+": "$success", "…": "$text-muted", " ": ""}
 class DifferenceDialog(Dialog[None]):
     """The arrows scroll. The key that opened it closes it too."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("difference")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("difference")
 
     def __init__(self, before: Row | None, after: Row) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ def difference_content(before: Row | None, after: Row) -> Content:
         return Content("This row was added by hand; it is not in the source.")
     parts: list[Content] = []
     for column in COLUMNS:
-        lines = differences(getattr(before, column), getattr(after, column))
+        lines = text_differences(getattr(before, column), getattr(after, column))
         if lines:
             parts.append(Content.styled(column, "bold $primary"))
             parts += [_line(line) for line in lines[:SHOWN]]

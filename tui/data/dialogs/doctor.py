@@ -13,21 +13,21 @@ from textual.content import Content
 from textual.widgets import Static
 
 from core.base.safe_text import safe_line
-from core.quality.report import Group, Report
-from tui.actions import bindings, key_hints, key_of
-from tui.common.choices import BAD, MUTED, WARN, Choices, Line
-from tui.common.list_dialog import CLOSE_HINT, ListDialog
-from tui.data.widgets.hits import fit
+from core.quality.report import FindingGroup, QualityReport
+from tui.actions import key_bindings, key_hints, key_of
+from tui.data.dialogs.list_dialog import CLOSE_HINT, ListDialog
+from tui.data.widgets.choices import BAD, MUTED, WARN, ChoiceLine, Choices
+from tui.data.widgets.search_matches import fit_to_width
 
 FIRST = 12  # rows whose numbers are named
 _ROLES = {"error": BAD, "warning": WARN, "hint": MUTED}
 
 
 @dataclass(frozen=True)
-class Chosen:
+class FindingChoice:
     """What the user chose: to go to the rows of a group, or to fix them."""
 
-    group: Group
+    group: FindingGroup
     """A kind of finding, with the indices of its rows."""
     fix: bool = False
     """Whether the safe fix is wanted."""
@@ -38,12 +38,12 @@ class Chosen:
         return int(self.group.indices[0])
 
 
-class DoctorDialog(ListDialog[Chosen]):
+class DoctorDialog(ListDialog[FindingChoice]):
     """Gives a Chosen: the rows of a group, or its fix, which is confirmed first. kind: the group to start with."""
 
     KEY_WORDS = CLOSE_HINT
     AUTO_FOCUS = "#groups"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("doctor")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("doctor")
     DEFAULT_CSS = """
     DoctorDialog > #box { max-width: 110; }
     DoctorDialog #groups { height: 1fr; min-height: 3; }
@@ -51,10 +51,10 @@ class DoctorDialog(ListDialog[Chosen]):
     DoctorDialog #ask { color: $warning; text-style: bold; }
     """
 
-    def __init__(self, report: Report, kind: str = "") -> None:
+    def __init__(self, report: QualityReport, kind: str = "") -> None:
         super().__init__()
         self._report, self._kind = report, kind
-        self._asking: Group | None = None  # whose fix waits for a confirmation
+        self._asking: FindingGroup | None = None  # whose fix waits for a confirmation
         self.TALL = bool(report.groups)
 
     def compose_dialog(self) -> ComposeResult:
@@ -83,21 +83,21 @@ class DoctorDialog(ListDialog[Chosen]):
         groups.show(len(report.groups), self._draw, here)
         self.call_after_refresh(self._look)
 
-    def _draw(self, position: int, width: int) -> Line:
+    def _draw(self, position: int, width: int) -> ChoiceLine:
         group = self._report.groups[position]
         fix = key_hints(("fixes", "doctor.fix"))
         tail = f"  {fix}" if group.fix and fix else ""
         digits = max(len(f"{one.count:,}") for one in self._report.groups)
         count = f"{group.count:>{digits},} row{'s' if group.count != 1 else ' '}  "
         return [
-            (fit(group.severity, 8), _ROLES[group.severity]),
+            (fit_to_width(group.severity, 8), _ROLES[group.severity]),
             (count, ""),
-            (fit(group.title, max(0, width - 8 - len(count) - len(tail))), ""),
+            (fit_to_width(group.title, max(0, width - 8 - len(count) - len(tail))), ""),
             (tail, MUTED),
         ]
 
     @property
-    def _group(self) -> Group | None:
+    def _group(self) -> FindingGroup | None:
         position = self.query_one("#groups", Choices).cursor
         return self._report.groups[position] if 0 <= position < len(self._report.groups) else None
 
@@ -128,11 +128,11 @@ class DoctorDialog(ListDialog[Chosen]):
     def _go(self) -> None:
         group = self._group
         if group is not None and self._asking is None:
-            self.dismiss(Chosen(group))
+            self.dismiss(FindingChoice(group))
 
     # -- the fix --
 
-    def _ask(self, group: Group | None) -> None:
+    def _ask(self, group: FindingGroup | None) -> None:
         self._asking = group
         self.query_one("#ask").display = group is not None
 
@@ -151,7 +151,7 @@ class DoctorDialog(ListDialog[Chosen]):
 
     def action_yes(self) -> None:
         if self._asking is not None:
-            self.dismiss(Chosen(self._asking, fix=True))
+            self.dismiss(FindingChoice(self._asking, fix=True))
 
     def action_no(self) -> None:
         self._ask(None)
@@ -163,7 +163,7 @@ class DoctorDialog(ListDialog[Chosen]):
             super().action_close()
 
 
-def summary_words(report: Report) -> Content:
+def summary_words(report: QualityReport) -> Content:
     """One line: rows checked, and how many findings of which severity."""
     rows = f"{report.rows:,} row{'s' if report.rows != 1 else ''} checked"
     if not report.groups:

@@ -9,10 +9,10 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from tui.actions import bindings, key_hints
-from tui.common.choices import HEADING, MARK, MUTED, Choices, Line, bar
-from tui.common.list_dialog import ListDialog
-from tui.data.widgets.hits import fit
+from tui.actions import key_bindings, key_hints
+from tui.data.dialogs.list_dialog import ListDialog
+from tui.data.widgets.choices import HEADING, MARK, MUTED, ChoiceLine, Choices, share_bar
+from tui.data.widgets.search_matches import fit_to_width
 
 BAR = 20  # cells
 
@@ -34,7 +34,7 @@ class FacetsDialog(ListDialog[tuple[str, str | None]]):
         ("closes", "dialog.close"),
     )
     AUTO_FOCUS = "#choices"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("values")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("values")
     DEFAULT_CSS = """
     FacetsDialog > #box { max-width: 84; }
     FacetsDialog.-tall #choices { height: 1fr; }
@@ -67,7 +67,7 @@ class FacetsDialog(ListDialog[tuple[str, str | None]]):
             len(self._lines), self._draw, here, lambda position: self._lines[position][1] is not None
         )
 
-    def _draw(self, position: int, width: int) -> Line:
+    def _draw(self, position: int, width: int) -> ChoiceLine:
         column, value, count = self._lines[position]
         if value is None:
             values = "no values" if not count else "1 value" if count == 1 else f"{count:,} values"
@@ -77,9 +77,9 @@ class FacetsDialog(ListDialog[tuple[str, str | None]]):
         about = f" {count:>11,} {share:6.1%} "
         mark, role = ("● ", MARK) if value and self._now.get(column) == value else ("  ", "" if value else MUTED)
         return [
-            (mark + fit(value or "(empty)", width - len(about) - cells - 2), role),
+            (mark + fit_to_width(value or "(empty)", width - len(about) - cells - 2), role),
             (about, role),
-            (bar(share, cells), role or MARK),
+            (share_bar(share, cells), role or MARK),
         ]
 
     @on(Choices.Chosen)

@@ -11,7 +11,7 @@ from textual.widgets import Input, Label, Static
 
 from tui.actions import key_hints
 from tui.common.field import Field
-from tui.common.list_dialog import ListDialog
+from tui.data.dialogs.list_dialog import ListDialog
 
 _NUMBER = re.compile(r"[0-9]+")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")

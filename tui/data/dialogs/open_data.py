@@ -17,24 +17,24 @@ from textual.worker import get_current_worker
 
 from core.base.safe_text import safe_line
 from core.data.locate.source_name import is_hub_name, is_pattern, resolve_source_name
-from tui.actions import bindings, key_hints
-from tui.common.choices import GOOD, MUTED, STRONG, Choices, Line, fit_end
+from tui.actions import key_bindings, key_hints
 from tui.common.field import Field
-from tui.data.dialogs.path_dialog import Item, Note, PathDialog, when_words
-from tui.data.folder_listing import Listing, absolute, glob_matches, openable, read_folder, short
-from tui.data.widgets.hits import fit
+from tui.data.dialogs.path_dialog import ListItem, ListNote, PathDialog, when_words
+from tui.data.folder_listing import FolderListing, absolute_folder, glob_matches, is_openable, read_folder, short
+from tui.data.widgets.choices import GOOD, MUTED, STRONG, ChoiceLine, Choices, fit_end
+from tui.data.widgets.search_matches import fit_to_width
 
 if TYPE_CHECKING:
-    from core.data.recent import Recent
+    from core.data.recent import RecentSource
 
 NAMED = 5  # recent sources shown above the entries of a folder
 
 
-def recent_sources() -> list[Recent]:
+def recent_sources() -> list[RecentSource]:
     """The recent sources, newest first. Reads the disk."""
-    from core.data.recent import recent
+    from core.data.recent import recent_sources
 
-    return recent()
+    return recent_sources()
 
 
 def forget_source(source: str, split: str) -> None:
@@ -59,7 +59,7 @@ class OpenDialog(PathDialog[tuple[str, str]]):
         ("forgets", "open.forget_source"),
         ("closes", "dialog.close"),
     )
-    BINDINGS: ClassVar[list[BindingType]] = bindings("open")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("open")
     DEFAULT_CSS = """
     OpenDialog #split-row { visibility: hidden; &.-needed { visibility: visible; } }
     """
@@ -68,14 +68,14 @@ class OpenDialog(PathDialog[tuple[str, str]]):
         self,
         source: str,
         split: str,
-        known: Callable[[], Sequence[Recent]] = recent_sources,
+        known: Callable[[], Sequence[RecentSource]] = recent_sources,
         forget: Callable[[str, str], None] = forget_source,
     ) -> None:
         folder = os.path.dirname(source) if os.path.isabs(source) else ""
         super().__init__(folder)
         self._source, self._split = source, split
         self._known, self._forget = known, forget
-        self._recent: list[Recent] | None = None
+        self._recent: list[RecentSource] | None = None
         # the source whose split is being asked for, and its splits
         self._splits_of: tuple[str, tuple[str, ...]] | None = None
         self._matches: tuple[str, list[str], bool] = ("", [], False)
@@ -98,7 +98,7 @@ class OpenDialog(PathDialog[tuple[str, str]]):
         found = list(self._known())
         self.app.call_from_thread(self._show_known, found)
 
-    def _show_known(self, found: list[Recent]) -> None:
+    def _show_known(self, found: list[RecentSource]) -> None:
         self._recent = found
         self.lay_out()
 
@@ -149,44 +149,44 @@ class OpenDialog(PathDialog[tuple[str, str]]):
     def _is_pattern(self, text: str) -> bool:
         return resolve_source_name(text.strip(), self._cwd).kind == "pattern"
 
-    def items_before(self, text: str) -> list[Item]:
+    def items_before(self, text: str) -> list[ListItem]:
         text = "" if self._untouched else text.strip()
         if "/" in text:
             return []
         if self._recent is None:
-            return [Note("note", "Reading the recent sources …")]
+            return [ListNote("note", "Reading the recent sources …")]
         fitting = [one for one in self._recent if text.casefold() in one.source.casefold()]
         if text:
             fitting = fitting[:NAMED]
-        items: list[Item] = [Note("recent", value=one) for one in fitting]
+        items: list[ListItem] = [ListNote("recent", value=one) for one in fitting]
         if text in "demo" and not any(one.source == "demo" for one in fitting):
-            items.append(Note("demo"))
-        return [Note("heading", "Recent" if fitting else "Built in"), *items] if items else []
+            items.append(ListNote("demo"))
+        return [ListNote("heading", "Recent" if fitting else "Built in"), *items] if items else []
 
-    def items_instead(self, text: str) -> list[Item] | None:
+    def items_instead(self, text: str) -> list[ListItem] | None:
         if self._splits_of is not None:
             source, splits = self._splits_of
             return [
-                Note("heading", f"Which split of {safe_line(short(source), 200)}?"),
-                *(Note("split", safe_line(name), name) for name in splits),
+                ListNote("heading", f"Which split of {safe_line(short(source), 200)}?"),
+                *(ListNote("split", safe_line(name), name) for name in splits),
             ]
         if not self._untouched and self._is_pattern(text):
             pattern, found, more = self._matches
             if pattern != text.strip():
-                return [Note("note", "Looking for files …")]
+                return [ListNote("note", "Looking for files …")]
             if not found:
-                return [Note("note", "No file that can be opened matches this pattern.")]
+                return [ListNote("note", "No file that can be opened matches this pattern.")]
             count = f"more than {len(found):,}" if more else f"{len(found):,}"
             words = f"open {count} file{'s' if len(found) != 1 else ''} as one data set"
             return [
-                Note("pattern", words, text.strip()),
-                *(Note("named", safe_line(short(path), 4000)) for path in found),
+                ListNote("pattern", words, text.strip()),
+                *(ListNote("named", safe_line(short(path), 4000)) for path in found),
             ]
         return None
 
-    def line_of(self, note: Note, width: int) -> Line:
+    def line_of(self, note: ListNote, width: int) -> ChoiceLine:
         if note.kind == "recent":
-            one: Recent = note.value
+            one: RecentSource = note.value
             rows = f"{one.rows:,} row{'' if one.rows == 1 else 's'}" if one.rows else ""
             about = f"{rows:>14}  {when_words(one.when):>10}"
             name = short(one.source) + (f" [{one.split}]" if one.split else "")
@@ -196,13 +196,13 @@ class OpenDialog(PathDialog[tuple[str, str]]):
         if note.kind == "demo":
             return [("demo", ""), ("  the embedded data set", MUTED)]
         if note.kind in ("whole", "pattern"):
-            return [(fit(note.words, width), GOOD)]
-        return [(fit(note.words, width), STRONG)]
+            return [(fit_to_width(note.words, width), GOOD)]
+        return [(fit_to_width(note.words, width), STRONG)]
 
     # -- choosing --
 
-    def choose(self, item: Item) -> None:
-        if not isinstance(item, Note):
+    def choose(self, item: ListItem) -> None:
+        if not isinstance(item, ListNote):
             self.dismiss((self.path_of(item), ""))
         elif item.kind == "recent":
             self.dismiss((item.value.source, item.value.split))
@@ -215,7 +215,7 @@ class OpenDialog(PathDialog[tuple[str, str]]):
         elif item.kind == "whole":
             self._open_folder(item.value)
 
-    def _open_folder(self, listing: Listing) -> None:
+    def _open_folder(self, listing: FolderListing) -> None:
         split = self.query_one("#split", Input).value.strip() if self._typed_split else ""
         if len(listing.splits) > 1 and not split:
             self._splits_of = (listing.path, listing.splits)
@@ -235,8 +235,8 @@ class OpenDialog(PathDialog[tuple[str, str]]):
         if not text or self._deciding:
             return
         split = self.query_one("#split", Input).value.strip() if self._typed_split else ""
-        path = absolute(text, self._cwd)
-        if text == "demo" or is_pattern(text) or openable(text.rstrip("/")):
+        path = absolute_folder(text, self._cwd)
+        if text == "demo" or is_pattern(text) or is_openable(text.rstrip("/")):
             self.dismiss((text, split))  # the app says if it cannot be opened
             return
         self._deciding = True
@@ -244,14 +244,14 @@ class OpenDialog(PathDialog[tuple[str, str]]):
             lambda: read_folder(path) if os.path.isdir(path) else None, partial(self._decide, text, split)
         )
 
-    def _decide(self, text: str, split: str, listing: Listing | None) -> None:
+    def _decide(self, text: str, split: str, listing: FolderListing | None) -> None:
         """What Enter means for a text that may be a folder, the start of a name, or a hub name."""
         self._deciding = False
         if self.text.strip() != text:
             return
         if listing is None:
             known = self._listing is not None and self._listing.path == self.folder
-            if not is_hub_name(text) and known and any(not isinstance(item, Note) for item in self._items):
+            if not is_hub_name(text) and known and any(not isinstance(item, ListNote) for item in self._items):
                 self.action_to_list()  # the names that begin with it
             else:
                 self.dismiss((text, split))
@@ -286,7 +286,7 @@ class OpenDialog(PathDialog[tuple[str, str]]):
         if (
             self.choices.has_focus
             and position >= 0
-            and not isinstance(item := self._items[position], Note)
+            and not isinstance(item := self._items[position], ListNote)
             and item.is_folder
         ):
             self.descend(item.name)
@@ -295,14 +295,14 @@ class OpenDialog(PathDialog[tuple[str, str]]):
         """In the list: remove a recent source; its data stays."""
         position = self.choices.cursor
         item = self._items[position] if self.choices.has_focus and position >= 0 else None
-        if isinstance(item, Note) and item.kind == "recent" and self._recent is not None:
-            one: Recent = item.value
+        if isinstance(item, ListNote) and item.kind == "recent" and self._recent is not None:
+            one: RecentSource = item.value
             self._recent.remove(one)
             self.run_worker(partial(self._forget_in_thread, one), thread=True, group="forget", exit_on_error=False)
             self.lay_out()
             self.choices.move_to(position)
 
-    def _forget_in_thread(self, one: Recent) -> None:
+    def _forget_in_thread(self, one: RecentSource) -> None:
         try:
             self._forget(one.source, one.split)
         except OSError as error:

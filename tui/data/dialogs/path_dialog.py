@@ -17,12 +17,21 @@ from textual import on
 from textual.binding import BindingType
 from textual.worker import get_current_worker
 
-from tui.actions import bindings
-from tui.common.choices import HEADING, MARK, MUTED, WARN, Choices, Line, fit_end
+from tui.actions import key_bindings
 from tui.common.field import Field
-from tui.common.list_dialog import ListDialog
-from tui.data.folder_listing import Entry, Listing, absolute, common_start, openable, read_folder, short, split_path
-from tui.data.widgets.hits import fit
+from tui.data.dialogs.list_dialog import ListDialog
+from tui.data.folder_listing import (
+    FolderEntry,
+    FolderListing,
+    absolute_folder,
+    common_prefix,
+    is_openable,
+    read_folder,
+    short,
+    split_path,
+)
+from tui.data.widgets.choices import HEADING, MARK, MUTED, WARN, ChoiceLine, Choices, fit_end
+from tui.data.widgets.search_matches import fit_to_width
 
 Result = TypeVar("Result")
 # seconds that a key waits for a folder; less than the app waits for a key, so that the keys after it stay in order
@@ -32,7 +41,7 @@ UNPICKABLE = ("heading", "note", "named")
 
 
 @dataclass(frozen=True)
-class Note:
+class ListNote:
     """A line of the list that is not an entry of a folder."""
 
     kind: str
@@ -43,7 +52,7 @@ class Note:
     """What choosing the line gives; its type depends on the kind."""
 
 
-Item = Note | Entry
+ListItem = ListNote | FolderEntry
 
 
 class PathDialog(ListDialog[Result]):
@@ -51,7 +60,7 @@ class PathDialog(ListDialog[Result]):
 
     TALL = True
     AUTO_FOCUS = "#source"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("path")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("path")
     DEFAULT_CSS = """
     PathDialog #choices { height: 1fr; min-height: 3; }
     """
@@ -61,10 +70,10 @@ class PathDialog(ListDialog[Result]):
         super().__init__()
         self._cwd = os.getcwd()
         self._here = here or self._cwd
-        self._listing: Listing | None = None
+        self._listing: FolderListing | None = None
         self._wanted = ""
         self._arrived = asyncio.Event()
-        self._items: Sequence[Item] = ()
+        self._items: Sequence[ListItem] = ()
         self._untouched = True
         self._return_to = ""  # the folder just left upwards: the cursor goes there
 
@@ -72,13 +81,13 @@ class PathDialog(ListDialog[Result]):
 
     def keep(self, name: str) -> bool:
         """Whether a file of this name is listed."""
-        return openable(name)
+        return is_openable(name)
 
-    def items_before(self, text: str) -> list[Item]:
+    def items_before(self, text: str) -> list[ListItem]:
         """The lines above the folder's entries."""
         return []
 
-    def items_instead(self, text: str) -> list[Item] | None:
+    def items_instead(self, text: str) -> list[ListItem] | None:
         """The lines in place of the folder's entries; None for the entries."""
         return None
 
@@ -87,13 +96,13 @@ class PathDialog(ListDialog[Result]):
         """Whether the list asks a question of its own; `ascend` then takes it back."""
         return False
 
-    def choose(self, item: Item) -> None:
+    def choose(self, item: ListItem) -> None:
         """A line that is not a folder has been chosen."""
         raise NotImplementedError
 
-    def line_of(self, note: Note, width: int) -> Line:
+    def line_of(self, note: ListNote, width: int) -> ChoiceLine:
         """How a note of one of the subclass's kinds is drawn."""
-        return [(fit(note.words, width), "")]
+        return [(fit_to_width(note.words, width), "")]
 
     # -- the text and its folder --
 
@@ -117,9 +126,9 @@ class PathDialog(ListDialog[Result]):
     def folder(self) -> str:
         """The folder whose entries complete the text."""
         head, _ = self._parts
-        return self._here if self._untouched or not self.text else absolute(head, self._cwd)
+        return self._here if self._untouched or not self.text else absolute_folder(head, self._cwd)
 
-    def path_of(self, entry: Entry) -> str:
+    def path_of(self, entry: FolderEntry) -> str:
         return os.path.join(self.folder, entry.name)
 
     def on_mount(self) -> None:
@@ -159,13 +168,13 @@ class PathDialog(ListDialog[Result]):
             if not worker.is_cancelled:
                 self.app.call_from_thread(self._listed, listing)
 
-    def _listed(self, listing: Listing) -> None:
+    def _listed(self, listing: FolderListing) -> None:
         if listing.path == self._wanted:
             self._listing = listing
             self._arrived.set()
             self.lay_out()
 
-    async def listed(self) -> Listing | None:
+    async def listed(self) -> FolderListing | None:
         """The folder's listing; waits a moment for it, so that keys typed ahead find it. None where it takes longer."""
         if self._listing is None or self._listing.path != self.folder:
             with suppress(TimeoutError):
@@ -181,7 +190,7 @@ class PathDialog(ListDialog[Result]):
             items = instead
         else:
             before = self.items_before(self.text)
-            items = [*before, *([Note("note")] if before else []), *self._folder_items()]
+            items = [*before, *([ListNote("note")] if before else []), *self._folder_items()]
         self._items = items
         cursor = -1
         if self.choices.has_focus:
@@ -189,7 +198,7 @@ class PathDialog(ListDialog[Result]):
                 (
                     position
                     for position, item in enumerate(items)
-                    if isinstance(item, Entry) and item.name == self._return_to
+                    if isinstance(item, FolderEntry) and item.name == self._return_to
                 ),
                 0,
             )
@@ -197,35 +206,40 @@ class PathDialog(ListDialog[Result]):
 
     def _pickable(self, index: int) -> bool:
         item = self._items[index]
-        return isinstance(item, Entry) or item.kind not in UNPICKABLE
+        return isinstance(item, FolderEntry) or item.kind not in UNPICKABLE
 
-    def _folder_items(self) -> list[Item]:
+    def _folder_items(self) -> list[ListItem]:
         listing, tail = self._listing, self._parts[1]
         if listing is None or listing.path != self.folder:
-            return [Note("note", "Reading the folder …")]
+            return [ListNote("note", "Reading the folder …")]
         if listing.trouble:
-            return [Note("note", f"{short(listing.path)}: {listing.trouble}.")]
+            return [ListNote("note", f"{short(listing.path)}: {listing.trouble}.")]
         found = listing.matching(tail)
-        head: list[Item] = [Note("heading", short(listing.path))]
+        head: list[ListItem] = [ListNote("heading", short(listing.path))]
         if listing.whole and not tail:
-            head.append(Note("whole", f"open this folder: {listing.whole}", listing))
+            head.append(ListNote("whole", f"open this folder: {listing.whole}", listing))
         if not found:
             words = "no name begins with this" if tail else "nothing here can be opened"
             more = f"; {listing.left_out:,} files of other kinds" if listing.left_out else ""
-            return [*head, Note("note", f"({words}{more})")]
+            return [*head, ListNote("note", f"({words}{more})")]
         return [*head, *found]
 
-    def _draw(self, index: int, width: int) -> Line:
+    def _draw(self, index: int, width: int) -> ChoiceLine:
         item = self._items[index]
-        if isinstance(item, Entry):
+        if isinstance(item, FolderEntry):
             if item.is_folder:
-                return [(fit(item.name + "/", width), MARK)]
+                return [(fit_to_width(item.name + "/", width), MARK)]
             about = f"{size_words(item.size):>9}  {when_words(item.when):>10}"
-            return [(fit(item.name, width - len(about) - 1), ""), (" " + about, MUTED)]
+            return [(fit_to_width(item.name, width - len(about) - 1), ""), (" " + about, MUTED)]
         if item.kind == "heading":
-            return [(fit(item.words, width), HEADING)]
+            return [(fit_to_width(item.words, width), HEADING)]
         if item.kind == "note":
-            return [(fit(item.words, width), MUTED if item.words.startswith("(") or item.words.endswith("…") else WARN)]
+            return [
+                (
+                    fit_to_width(item.words, width),
+                    MUTED if item.words.startswith("(") or item.words.endswith("…") else WARN,
+                )
+            ]
         if item.kind == "named":
             return [(fit_end(item.words, width), MUTED)]
         return self.line_of(item, width)
@@ -246,7 +260,7 @@ class PathDialog(ListDialog[Result]):
     @on(Choices.Chosen, "#choices")
     def _chosen(self, event: Choices.Chosen) -> None:
         item = self._items[event.index]
-        if isinstance(item, Entry) and item.is_folder:
+        if isinstance(item, FolderEntry) and item.is_folder:
             self.descend(item.name)
         else:
             self.choose(item)
@@ -298,7 +312,7 @@ class PathDialog(ListDialog[Result]):
                 for entry in listing.matching(tail)
                 if entry.name.casefold().startswith(tail.casefold())
             ]
-        start = common_start(names)
+        start = common_prefix(names)
         if len(start) > len(tail) or (len(names) == 1 and start != tail):
             self.put(head + start)
         elif names:

@@ -13,9 +13,9 @@ from textual.widgets import Static
 
 from core.base.safe_text import safe_line
 from tui.actions import key_hints
-from tui.common.choices import HEADING, MUTED, Choices, Line
-from tui.common.list_dialog import ListDialog
-from tui.data.widgets.hits import fit
+from tui.data.dialogs.list_dialog import ListDialog
+from tui.data.widgets.choices import HEADING, MUTED, ChoiceLine, Choices
+from tui.data.widgets.search_matches import fit_to_width
 
 if TYPE_CHECKING:
     from core.data.problems import Problem
@@ -63,12 +63,12 @@ class ProblemsDialog(ListDialog[None]):
         )
         self._look()
 
-    def _draw(self, position: int, width: int) -> Line:
+    def _draw(self, position: int, width: int) -> ChoiceLine:
         problem = self._lines[position]
         if isinstance(problem, str):
-            return [(fit(problem, width), HEADING)]
+            return [(fit_to_width(problem, width), HEADING)]
         number = f"row {problem.row:,}  " if problem.row else "file  "
-        return [(f"{number:>12}", MUTED), (fit(problem.what, width - max(12, len(number))), "")]
+        return [(f"{number:>12}", MUTED), (fit_to_width(problem.what, width - max(12, len(number))), "")]
 
     @on(Choices.Moved)
     def _look(self) -> None:

@@ -18,16 +18,16 @@ from textual.widgets import Input, Label, Static
 
 from core.base.safe_text import safe_line
 from core.data.formats.table import compression_of_file, format_of_file, writable_formats
-from tui.actions import bindings, key_hints
-from tui.common.choices import Choices
+from tui.actions import key_bindings, key_hints
 from tui.common.field import Field
-from tui.data.dialogs.path_dialog import Item, Note, PathDialog, size_words, when_words
-from tui.data.folder_listing import absolute, short
+from tui.data.dialogs.path_dialog import ListItem, ListNote, PathDialog, size_words, when_words
+from tui.data.folder_listing import absolute_folder, short
+from tui.data.widgets.choices import Choices
 
 KNOWN = writable_formats()
 
 
-class SaveAs(msgspec.Struct, frozen=True):
+class SaveTarget(msgspec.Struct, frozen=True):
     """Where rows are saved, and which."""
 
     path: str
@@ -47,7 +47,7 @@ class _Target(msgspec.Struct, frozen=True):
     """When it was last changed, seconds since 1970."""
 
 
-class SaveDialog(PathDialog[SaveAs]):
+class SaveDialog(PathDialog[SaveTarget]):
     """Gives a SaveAs. An existing file is replaced only after a confirmation.
 
     suggestion: a path to start with; total, shown: numbers of all rows and of those shown; sources: the files that are
@@ -62,7 +62,7 @@ class SaveDialog(PathDialog[SaveAs]):
         ("all/shown", "save.toggle_rows"),
         ("closes", "dialog.close"),
     )
-    BINDINGS: ClassVar[list[BindingType]] = bindings("save")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("save")
     DEFAULT_CSS = """
     SaveDialog #format, SaveDialog #rows { padding: 0 1; }
     SaveDialog #ask { color: $warning; text-style: bold; }
@@ -131,19 +131,19 @@ class SaveDialog(PathDialog[SaveAs]):
     def keep(self, name: str) -> bool:
         return bool(format_words(name))
 
-    def choose(self, item: Item) -> None:
+    def choose(self, item: ListItem) -> None:
         """A file in the list: the field takes its name, to be edited or replaced."""
-        if not isinstance(item, Note):
+        if not isinstance(item, ListNote):
             head, _ = self._parts
             self.put(head + item.name)
             self.set_focus(self.field)
         else:
             self.trouble("Enter a file name.")
 
-    def _folder_items(self) -> list[Item]:
-        items = [item for item in super()._folder_items() if not (isinstance(item, Note) and item.kind == "whole")]
-        if len(items) == 2 and isinstance(items[1], Note) and self._parts[1]:
-            items[1] = Note("note", "(a new file here)")
+    def _folder_items(self) -> list[ListItem]:
+        items = [item for item in super()._folder_items() if not (isinstance(item, ListNote) and item.kind == "whole")]
+        if len(items) == 2 and isinstance(items[1], ListNote) and self._parts[1]:
+            items[1] = ListNote("note", "(a new file here)")
         return items
 
     @on(Input.Submitted)
@@ -152,7 +152,7 @@ class SaveDialog(PathDialog[SaveAs]):
         text = self.text.strip()
         if self._checking:
             return
-        path = absolute(text, self._cwd) if text else ""
+        path = absolute_folder(text, self._cwd) if text else ""
         if not text or text.endswith("/") or not format_words(os.path.basename(path)):
             self.trouble(
                 f"Enter a file name with the format as its suffix: {KNOWN}."
@@ -165,12 +165,12 @@ class SaveDialog(PathDialog[SaveAs]):
 
     def _looked(self, path: str, target: _Target) -> None:
         self._checking = False
-        if absolute(self.text.strip(), self._cwd) != path:
+        if absolute_folder(self.text.strip(), self._cwd) != path:
             return
         if target.trouble:
             self.trouble(target.trouble)
         elif target.size < 0:
-            self.dismiss(SaveAs(path, self._whole))
+            self.dismiss(SaveTarget(path, self._whole))
         else:
             self._asking = path
             ask = self.query_one("#ask", Static)
@@ -186,7 +186,7 @@ class SaveDialog(PathDialog[SaveAs]):
 
     def action_replace(self) -> None:
         if self._asking:
-            self.dismiss(SaveAs(self._asking, self._whole))
+            self.dismiss(SaveTarget(self._asking, self._whole))
 
     def action_keep(self) -> None:
         if self._asking:

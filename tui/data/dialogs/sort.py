@@ -10,14 +10,14 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from core.base.row import COLUMNS
-from tui.actions import bindings, key_hints
-from tui.common.choices import HEADING, MARK, MUTED, Choices, Line
-from tui.common.list_dialog import ListDialog
-from tui.data.widgets.hits import fit
+from tui.actions import key_bindings, key_hints
+from tui.data.dialogs.list_dialog import ListDialog
+from tui.data.widgets.choices import HEADING, MARK, MUTED, ChoiceLine, Choices
+from tui.data.widgets.search_matches import fit_to_width
 
 
 class SortDialog(ListDialog[tuple[str, bool]]):
-    """Gives (sort, descending) as `core.data.filters.Filters` has them; sort is empty for the order of the source.
+    """Gives (sort, descending) as `core.data.filters.RowFilters` has them; sort is empty for the order of the source.
 
     columns: those that the source has. Choosing the current order reverses it; lengths start with the longest.
     """
@@ -25,7 +25,7 @@ class SortDialog(ListDialog[tuple[str, bool]]):
     TITLE_WORDS = "Order of the rows"
     KEY_WORDS = key_hints(("orders", "list.choose"), "again reverses", ("closes", "dialog.close"))
     AUTO_FOCUS = "#choices"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("sort")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("sort")
     DEFAULT_CSS = """
     SortDialog > #box { max-width: 64; }
     """
@@ -63,16 +63,19 @@ class SortDialog(ListDialog[tuple[str, bool]]):
             len(self._shown), self._draw, now, lambda position: isinstance(self._shown[position], int)
         )
 
-    def _draw(self, position: int, width: int) -> Line:
+    def _draw(self, position: int, width: int) -> ChoiceLine:
         shown = self._shown[position]
         if isinstance(shown, str):
             return [(shown, HEADING)]
         sort, words = self._lines[shown]
         if sort != self._now[0]:
-            return [(f"  {fit(words, 24)}", ""), (fit(order_words(sort, begins_descending(sort)), width - 26), MUTED)]
+            return [
+                (f"  {fit_to_width(words, 24)}", ""),
+                (fit_to_width(order_words(sort, begins_descending(sort)), width - 26), MUTED),
+            ]
         return [
-            (f"● {fit(words, 24)}", MARK),
-            (fit(f"now {order_words(*self._now)}" if sort else "now", width - 26), MARK),
+            (f"● {fit_to_width(words, 24)}", MARK),
+            (fit_to_width(f"now {order_words(*self._now)}" if sort else "now", width - 26), MARK),
         ]
 
     @on(Choices.Chosen)

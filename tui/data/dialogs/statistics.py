@@ -17,13 +17,13 @@ from textual.content import Content
 from textual.widgets import Input, Label, Static
 
 from core.base.safe_text import safe_line
-from core.quality.report import Lengths, Statistics
-from tui.actions import bindings, key_hints
-from tui.common.choices import bar
+from core.quality.report import DataSetStatistics, LengthDistribution
+from tui.actions import key_bindings, key_hints
 from tui.common.field import Field
-from tui.common.list_dialog import ListDialog
+from tui.data.dialogs.list_dialog import ListDialog
+from tui.data.widgets.choices import share_bar
 from tui.data.widgets.histogram import Histogram
-from tui.data.widgets.hits import fit
+from tui.data.widgets.search_matches import fit_to_width
 
 ROWS, WHOLE = "rows", "whole prompt"
 KEEP = 0.99  # the share of rows that the suggested maximum length keeps whole
@@ -42,7 +42,7 @@ class StatisticsDialog(ListDialog[None]):
     )
     TALL = True
     AUTO_FOCUS = "#table"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("statistics")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("statistics")
     DEFAULT_CSS = """
     StatisticsDialog #pages { height: auto; margin: 0 0 1 0; }
     StatisticsDialog #table { height: 1fr; scrollbar-size-vertical: 1; }
@@ -53,7 +53,7 @@ class StatisticsDialog(ListDialog[None]):
     StatisticsDialog #maximum { width: 12; }
     """
 
-    def __init__(self, statistics: Statistics, page: str = ROWS) -> None:
+    def __init__(self, statistics: DataSetStatistics, page: str = ROWS) -> None:
         super().__init__()
         self._statistics = statistics
         self._pages = [
@@ -146,12 +146,12 @@ class StatisticsDialog(ListDialog[None]):
             super().action_close()
 
 
-def rows_table(statistics: Statistics) -> list[Content]:
+def rows_table(statistics: DataSetStatistics) -> list[Content]:
     """Rows by language and split, empty fields, templates."""
-    flags = statistics.flags
+    flags = statistics.rows_by_sysflag
     heads = list(flags)[:FLAGS]
     counts = {(language, flag): count for language, flag, count in statistics.pairs}
-    width = max(12, *(9, *(min(24, len(language) + 2) for language in statistics.languages)))
+    width = max(12, *(9, *(min(24, len(language) + 2) for language in statistics.rows_by_syslang)))
     others = len(flags) > FLAGS
     titles = (
         [_right(flag or "(none)", 11) for flag in heads]
@@ -159,26 +159,28 @@ def rows_table(statistics: Statistics) -> list[Content]:
         + [_right("all", 11)]
     )
     lines = [Content.styled(rows_words(statistics.rows), "bold"), Content("")]
-    lines.append(Content.styled(fit("syslang", width) + " ".join(titles), "bold $primary"))
-    for language, total in statistics.languages.items():
+    lines.append(Content.styled(fit_to_width("syslang", width) + " ".join(titles), "bold $primary"))
+    for language, total in statistics.rows_by_syslang.items():
         cells = [counts.get((language, flag), 0) for flag in heads]
         cells += [total - sum(cells)] if others else []
         share = total / statistics.rows if statistics.rows else 0.0
-        line = fit(language or "(none)", width) + " ".join(f"{count:>11,}" for count in [*cells, total])
+        line = fit_to_width(language or "(none)", width) + " ".join(f"{count:>11,}" for count in [*cells, total])
         lines.append(Content(line) + Content.styled(f" {share:6.1%}", "$text-muted"))
     totals = [flags[flag] for flag in heads]
     totals += [statistics.rows - sum(totals)] if others else []
     lines.append(
-        Content.styled(fit("all", width) + " ".join(f"{count:>11,}" for count in [*totals, statistics.rows]), "bold")
+        Content.styled(
+            fit_to_width("all", width) + " ".join(f"{count:>11,}" for count in [*totals, statistics.rows]), "bold"
+        )
     )
     lines += [Content(""), Content.styled("empty fields", "bold $primary")]
     for column, count in statistics.empty.items():
         share = count / statistics.rows if statistics.rows else 0.0
         style = "$warning" if count and column in ("instruction", "output") else ""
-        lines.append(Content.styled(f"{column:<12}{count:>12,} {share:6.1%} {bar(share, BAR)}", style))
+        lines.append(Content.styled(f"{column:<12}{count:>12,} {share:6.1%} {share_bar(share, BAR)}", style))
     if statistics.templates:
         lines += [Content(""), Content.styled("rows by template in training", "bold $primary")]
-        lines += [Content(f"{fit(name, 24)}{count:>12,}") for name, count in statistics.templates.items()]
+        lines += [Content(f"{fit_to_width(name, 24)}{count:>12,}") for name, count in statistics.templates.items()]
     if statistics.unreadable:
         lines += [
             Content(""),
@@ -192,7 +194,7 @@ def rows_table(statistics: Statistics) -> list[Content]:
 
 def _right(text: str, width: int) -> str:
     """Foreign text at the right end of `width` cells."""
-    line = fit(text, width).rstrip()
+    line = fit_to_width(text, width).rstrip()
     return " " * (width - cell_len(line)) + line
 
 
@@ -200,7 +202,7 @@ def rows_words(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
-def counted_words(statistics: Statistics) -> str:
+def counted_words(statistics: DataSetStatistics) -> str:
     """The unit of the lengths, and what counted them."""
     by = (
         f"by the tokenizer of {safe_line(statistics.tokenizer, 60)}"
@@ -210,12 +212,12 @@ def counted_words(statistics: Statistics) -> str:
     return f"Lengths are counted in {statistics.unit}" + (f" {by}." if by else ".")
 
 
-def numbers_words(lengths: Lengths, statistics: Statistics, page: str) -> Content:
+def numbers_words(lengths: LengthDistribution, statistics: DataSetStatistics, page: str) -> Content:
     """The percentiles of one distribution."""
     parts = [
-        ("p50", lengths.keeping(0.50)),
-        ("p95", lengths.keeping(0.95)),
-        ("p99", lengths.keeping(0.99)),
+        ("p50", lengths.length_keeping(0.50)),
+        ("p95", lengths.length_keeping(0.95)),
+        ("p99", lengths.length_keeping(0.99)),
         ("longest", lengths.max),
     ]
     if not lengths.max:
@@ -230,17 +232,17 @@ def numbers_words(lengths: Lengths, statistics: Statistics, page: str) -> Conten
     return line + Content.styled(more, "$text-muted")
 
 
-def cost_words(statistics: Statistics, limit: int) -> Content:
+def cost_words(statistics: DataSetStatistics, limit: int) -> Content:
     """What a maximum length costs, and the one that costs 1 % of the rows."""
     if statistics.unit != "tokens":
         return Content.styled(
             f"The cost of a maximum length is known in tokens only. {safe_line(statistics.note, 200)}", "$text-muted"
         )
     whole = statistics.whole
-    kept = Content(f"{whole.keeping(KEEP):,} tokens keep {KEEP:.0%} of the rows whole, {whole.max:,} keep all.")
+    kept = Content(f"{whole.length_keeping(KEEP):,} tokens keep {KEEP:.0%} of the rows whole, {whole.max:,} keep all.")
     if limit <= 0:
         return Content("Without a maximum, every row is trained whole.\n") + kept
-    cut = statistics.cut(limit)
+    cut = statistics.effect_of_max_length(limit)
     if not cut.lose_eos:
         return Content.styled(f"All {cut.rows:,} rows fit into {limit:,} tokens.", "$success") + Content("\n") + kept
     share, none = cut.lose_eos / cut.rows, cut.lose_answer / cut.rows

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from core.base.safe_text import safe_text
 from tui.common.wrapping import WrappedText
-from tui.data.widgets.hits import SearchMatches, TextSpan
+from tui.data.widgets.search_matches import SearchMatches, TextSpan
 
 FIRST_PIECE = 4_000  # characters wrapped at once: two milliseconds
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from textual import events
 
-from core.quality.report import Lengths
+from core.quality.report import LengthDistribution
 from core.runs.curve import linear_ticks, tick_label
 from tui.common import loss_plot
-from tui.common.cells import Cells, Row
+from tui.common.cells import CellRow, Cells
 from tui.common.plot_cells import plot_row
 
 AXIS, BARS, LIMIT = "histogram--axis", "histogram--bars", "histogram--limit"
@@ -22,7 +22,7 @@ NEARLY_ALL = 0.995  # share of the rows that the bars are for
 _TAIL = 1.5  # a longest row that exceeds nearly all others by more than this factor puts the tail into one last bar
 
 
-def draw(lengths: Lengths, width: int, height: int, limit: int = 0) -> list[Row]:
+def draw_histogram(lengths: LengthDistribution, width: int, height: int, limit: int = 0) -> list[CellRow]:
     """`height` rows of `width` cells. Where a few rows are much longer than the rest, the last bar holds them all, and
     its label ends in `+`.
 
@@ -32,7 +32,7 @@ def draw(lengths: Lengths, width: int, height: int, limit: int = 0) -> list[Row]
     import plotext
 
     dots, lines = 2 * max(1, width - _LABEL), max(1, height - 2)  # a braille cell has two columns of dots
-    upto = lengths.keeping(NEARLY_ALL)
+    upto = lengths.length_keeping(NEARLY_ALL)
     upto = lengths.max if lengths.max <= _TAIL * upto else upto
     bins = lengths.bins(dots, upto)
     if not bins:
@@ -87,7 +87,7 @@ class Histogram(Cells):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._lengths: Lengths | None = None
+        self._lengths: LengthDistribution | None = None
         self._limit = 0
         self._ready = False
 
@@ -95,11 +95,11 @@ class Histogram(Cells):
         self.run_worker(self._prepare(), group="plotext")
 
     async def _prepare(self) -> None:
-        await asyncio.to_thread(loss_plot.prepare)
+        await asyncio.to_thread(loss_plot.import_plotext)
         self._ready = True
         self._draw()
 
-    def show_lengths(self, lengths: Lengths, limit: int = 0) -> None:
+    def show_lengths(self, lengths: LengthDistribution, limit: int = 0) -> None:
         """limit: rows longer than this are right of a line; 0 for no line."""
         self._lengths, self._limit = lengths, limit
         self._draw()
@@ -110,6 +110,6 @@ class Histogram(Cells):
     def _draw(self) -> None:
         width, height = self.content_size.width, self.content_size.height
         if self._ready and self._lengths is not None and width >= 20 and height >= 4:
-            self.show(draw(self._lengths, width, height, self._limit))
+            self.show(draw_histogram(self._lengths, width, height, self._limit))
         else:
             self.show([])

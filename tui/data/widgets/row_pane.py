@@ -27,7 +27,7 @@ from core.base.row import COLUMNS, Row
 from core.base.safe_text import safe_line
 from tui.actions import key_of
 from tui.data.widgets.field_lines import FieldLines
-from tui.data.widgets.hits import NO_MATCHES, SearchMatches
+from tui.data.widgets.search_matches import NO_MATCHES, SearchMatches
 
 TEXT_FIELDS = ("instruction", "input", "reasoning", "output")  # shown with their lines
 LABEL_FIELDS = ("syslang", "sysflag")  # shown in the first line

@@ -22,7 +22,7 @@ from textual.strip import Strip
 from core.base.row import Row
 from tui.data.row_pages import PAGE
 from tui.data.widgets.column_widths import TableColumn, cell_text, lay_out_columns, measure_columns
-from tui.data.widgets.hits import NO_MATCHES, SearchMatches, TextSpan, fit
+from tui.data.widgets.search_matches import NO_MATCHES, SearchMatches, TextSpan, fit_to_width
 
 KEPT_PAGES = 24
 EMPTY = "∅"  # in place of the reasoning where a row has none
@@ -246,8 +246,8 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
             return f"{arrow + '#' if self._sort == 'length' else '#':>{column.width}}"
         if self._sort in (column.name, f"length({column.name})"):
             length = "length of " if self._sort.startswith("length") else ""
-            return fit(f"{arrow} {length}{column.title}", column.width)
-        return fit(column.title, column.width)
+            return fit_to_width(f"{arrow} {length}{column.title}", column.width)
+        return fit_to_width(column.title, column.width)
 
     def _draw_row(self, row: Row, width: int, base: Style, plain: bool) -> Strip:
         dim = base if plain else base + self.get_component_rich_style("rows--dim", partial=True)
@@ -260,7 +260,7 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
             if name == "#":
                 segments.append(Segment(f"{row.index:>{size}} ", dim))
             elif name == "reasoning" and not row.reasoning:
-                segments.append(Segment(fit(EMPTY, size) + " ", dim))
+                segments.append(Segment(fit_to_width(EMPTY, size) + " ", dim))
             else:
                 searched = ("instruction", "input") if name == "instruction" else (name,)
                 text, spans = self._matches.in_columns(*searched).cell(cell_text(row, name), size)

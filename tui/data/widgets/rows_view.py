@@ -16,14 +16,14 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from core.base.row import COLUMNS, Row
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from tui.actions import key_of
 from tui.data.field_copier import FieldCopier
 from tui.data.field_token_counter import FieldTokenCounter
-from tui.data.widgets.hits import NO_MATCHES, SearchMatches
 from tui.data.widgets.message_line import Say
 from tui.data.widgets.row_pane import RowPane
 from tui.data.widgets.rows_table import ADDED, CHANGED, RowsTable
+from tui.data.widgets.search_matches import NO_MATCHES, SearchMatches
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
@@ -78,7 +78,7 @@ class RowsView(Horizontal):
     # -- what is shown --
 
     def show_rows(
-        self, dataset: DataSet, filters: Filters, count: int, cursor: int | None, pages: dict[int, list[Row]]
+        self, dataset: DataSet, filters: RowFilters, count: int, cursor: int | None, pages: dict[int, list[Row]]
     ) -> None:
         """Show `count` rows of the data set, the cursor on the position `cursor`; where None, the rows shown have only
         grown at their end. pages: rows by page number, to be drawn at once."""

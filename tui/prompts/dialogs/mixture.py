@@ -35,10 +35,10 @@ from core.runs.prompt_texts import (
 )
 from core.runs.spec import RunSpec
 from core.tokens.loss_mask import SectionWeights
-from tui.actions import bindings, key_hints
+from tui.actions import key_bindings, key_hints
 from tui.common.dialog import Dialog
 from tui.common.field import Field
-from tui.common.readable_error import readable
+from tui.common.readable_error import readable_error
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
@@ -51,7 +51,7 @@ TELL_EVERY = 50_000  # rows between two progress messages
 class Turn(Static, can_focus=True):
     """A field with one of a few values; keys or a click choose the next."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("value")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("value")
 
     class Turned(Message):
         pass
@@ -92,7 +92,7 @@ class MixtureDialog(Dialog[dict[str, str]]):
 
     TITLE_WORDS = "Mixture of templates"
     AUTO_FOCUS = "Weight"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("mixture")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("mixture")
     DEFAULT_CSS = """
     MixtureDialog {
         & Horizontal { height: 1; width: 1fr; }
@@ -241,7 +241,7 @@ class MixtureDialog(Dialog[dict[str, str]]):
             )
         except Exception as error:  # whatever a source does to its reader, it is shown here, and the app stays
             if not worker.is_cancelled:
-                words = safe_line(str(readable(error, dataset.name)), 300)
+                words = safe_line(str(readable_error(error, dataset.name)), 300)
                 self.app.call_from_thread(self._say_count, serial, Content.styled(words, "$warning"))
             return
         if counts is not None and not worker.is_cancelled:

@@ -18,12 +18,12 @@ from textual.worker import get_current_worker
 from core.base import folders
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line, safe_text
-from core.templates.by_name import built_in, save_template
+from core.templates.by_name import built_in_templates, save_template
 from core.templates.template import Template
-from tui.actions import bindings, key_of
+from tui.actions import key_bindings, key_of
 from tui.common.dialog import Dialog
 from tui.common.field import Field
-from tui.common.readable_error import readable
+from tui.common.readable_error import readable_error
 
 
 class SaveTemplateDialog(Dialog[tuple[str, Path]]):
@@ -31,7 +31,7 @@ class SaveTemplateDialog(Dialog[tuple[str, Path]]):
 
     AUTO_FOCUS = "Input"
     TITLE_WORDS = "Save the template as your own"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("save_template")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("save_template")
 
     def __init__(self, template: Template, beside: tuple[Path, ...]) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class SaveTemplateDialog(Dialog[tuple[str, Path]]):
             classes="hint",
         )
         name = self._template.name
-        yield Field(f"my-{name}" if name in built_in() else name, "name", id="name")
+        yield Field(f"my-{name}" if name in built_in_templates() else name, "name", id="name")
         yield Static(id="where")
         yield Static(classes="trouble")
 
@@ -95,7 +95,7 @@ class SaveTemplateDialog(Dialog[tuple[str, Path]]):
             saved = save_template(template, path.parent)
         except (SuironError, OSError) as error:
             if not worker.is_cancelled:
-                self.app.call_from_thread(self._trouble, readable(error, str(path)))
+                self.app.call_from_thread(self._trouble, readable_error(error, str(path)))
         else:
             self.app.call_from_thread(self.dismiss, (template.name, saved))
 

@@ -12,19 +12,21 @@ from hypothesis import strategies as st
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS
-from core.data.columns.guess import candidates, extend, guess
-from core.data.columns.mapping import Mapping, Pick, load_mapping, read_row, save_mapping
-from core.data.columns.thinking import MARKERS, cut
+from core.data.columns.guess import extend_mapping, guess_mapping, pick_candidates
+from core.data.columns.mapping import ColumnMapping, ColumnPick, load_mapping, read_row, save_mapping
+from core.data.columns.thinking import THINKING_MARKERS, split_thinking
 from core.data.columns.turns import read_chat
 
 text = st.text(st.characters(codec="utf-8"), max_size=40)
 marks = st.sampled_from(
-    [mark for pair in MARKERS for mark in pair]
+    [mark for pair in THINKING_MARKERS for mark in pair]
     + ["<|begin_of_solution|>", "<|end_of_solution|>", "<answer>", "\n", " "]
 )
 marked = st.lists(text | marks, max_size=8).map("".join)
 bare = text.filter(
-    lambda value: not any(mark in value for pair in MARKERS for mark in pair) and not value.lstrip().startswith("<")
+    lambda value: (
+        not any(mark in value for pair in THINKING_MARKERS for mark in pair) and not value.lstrip().startswith("<")
+    )
 )
 value = (
     st.none()
@@ -53,21 +55,21 @@ names = st.sampled_from(
 rows = st.lists(st.dictionaries(names | text, value | st.lists(turn, max_size=4), max_size=6), max_size=6)
 
 
-def taken(mapping: Mapping) -> dict[str, str]:
+def taken(mapping: ColumnMapping) -> dict[str, str]:
     return {column: f"{pick.column}:{pick.how}" for column, pick in mapping.picks.items()}
 
 
 @given(st.lists(names | text, max_size=8), rows)
 def test_a_guess_is_pure_and_names_what_is_there(header: list[str], sample: list[dict[str, Any]]) -> None:
     before = copy.deepcopy((header, sample))
-    mapping = guess(header, sample)
-    assert mapping == guess(header, sample) and repr(before) == repr((header, sample))
+    mapping = guess_mapping(header, sample)
+    assert mapping == guess_mapping(header, sample) and repr(before) == repr((header, sample))
     for column, pick in mapping.picks.items():
         assert column in COLUMNS and pick.why and pick.column in (*header, "")
     for column, several in mapping.unclear.items():
         assert len(several) > 1 and mapping.picks[column] == several[0]
     for column in COLUMNS:
-        found = candidates(column, header, sample)
+        found = pick_candidates(column, header, sample)
         assert found[-1].column == "" and all(pick.column for pick in found[:-1])
         assert len({(pick.column, pick.how) for pick in found}) == len(found)
         if mapping.source(column):
@@ -77,10 +79,10 @@ def test_a_guess_is_pure_and_names_what_is_there(header: list[str], sample: list
 @given(rows, st.data())
 def test_any_record_is_read_or_named(sample: list[dict[str, Any]], data: st.DataObject) -> None:
     header = list(dict.fromkeys(name for row in sample for name in row))
-    mapping = guess(header, sample)
+    mapping = guess_mapping(header, sample)
     if data.draw(st.booleans()) and header:
         column = data.draw(st.sampled_from(COLUMNS))
-        mapping = mapping.with_pick(column, data.draw(st.sampled_from(candidates(column, header, sample))))
+        mapping = mapping.with_pick(column, data.draw(st.sampled_from(pick_candidates(column, header, sample))))
     for record in sample:
         read = read_row(mapping, record)
         if isinstance(read, str):
@@ -99,7 +101,7 @@ def test_any_record_is_read_or_named(sample: list[dict[str, Any]], data: st.Data
     ],
 )
 def test_a_flag_is_no_reasoning(values: list[Any], said: str) -> None:
-    mapping = guess(
+    mapping = guess_mapping(
         ["input", "output", "reasoning"],
         [{"input": f"q{i}", "output": "a" * i, "reasoning": flag} for i, flag in enumerate(values)],
     )
@@ -109,7 +111,7 @@ def test_a_flag_is_no_reasoning(values: list[Any], said: str) -> None:
         and said in mapping.picks["reasoning"].why
     )
     texts = [{"input": "q", "output": "a", "reasoning": f"because {i}"} for i in range(12)]
-    assert taken(guess(["input", "output", "reasoning"], texts))["reasoning"] == "reasoning:text"
+    assert taken(guess_mapping(["input", "output", "reasoning"], texts))["reasoning"] == "reasoning:text"
 
 
 @pytest.mark.parametrize(
@@ -140,21 +142,21 @@ def test_a_flag_is_no_reasoning(values: list[Any], said: str) -> None:
     ],
 )
 def test_names_alone(header: list[str], expected: dict[str, str]) -> None:
-    assert taken(guess(header, [])) == expected
+    assert taken(guess_mapping(header, [])) == expected
 
 
 def test_a_name_of_our_own_is_taken_whatever_it_holds() -> None:
     rows = [{"instruction": "q", "output": "a", "syslang": "x" * 60, "sysflag": f"{i}"} for i in range(20)]
-    assert taken(guess(list(rows[0]), rows)) == {
+    assert taken(guess_mapping(list(rows[0]), rows)) == {
         column: f"{column}:text" for column in ("instruction", "output", "syslang", "sysflag")
     }
     assert "syslang" not in taken(
-        guess(["question", "answer", "language"], [{"question": "q", "answer": "a", "language": "x" * 60}])
+        guess_mapping(["question", "answer", "language"], [{"question": "q", "answer": "a", "language": "x" * 60}])
     )
 
 
 def test_two_names_of_one_kind_are_asked() -> None:
-    mapping = guess(["question", "prompt", "answer", "cot", "thought"], [])
+    mapping = guess_mapping(["question", "prompt", "answer", "cot", "thought"], [])
     assert taken(mapping) == {"instruction": "question:text", "reasoning": "thought:text", "output": "answer:text"}
     assert [pick.column for pick in mapping.unclear["instruction"]] == ["question", "prompt"]
     assert [pick.column for pick in mapping.unclear["reasoning"]] == ["thought", "cot"]
@@ -166,11 +168,11 @@ def test_an_answer_that_only_checks_a_long_solution() -> None:
         "answer": "42",
         "solution": "Let x be the number. Then x = 42 follows from what was said above.",
     }
-    mapping = guess(list(row), [row])
+    mapping = guess_mapping(list(row), [row])
     assert taken(mapping) == {"instruction": "problem:text", "reasoning": "solution:text", "output": "answer:text"}
     assert [pick.column for pick in mapping.unclear["output"]] == ["answer", "solution"]
     thinking = {**row, "thinking": "Hm, what could it be? Perhaps 42."}
-    assert taken(guess(list(thinking), [thinking])) == {
+    assert taken(guess_mapping(list(thinking), [thinking])) == {
         "instruction": "problem:text",
         "reasoning": "thinking:text",
         "output": "solution:text",
@@ -180,20 +182,20 @@ def test_an_answer_that_only_checks_a_long_solution() -> None:
 def test_turns_that_think_come_before_those_that_do_not() -> None:
     plain = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
     thinking = [{"from": "user", "value": "q"}, {"from": "assistant", "value": "<think>t</think>a"}]
-    mapping = guess(["messages", "conversations"], [{"messages": plain, "conversations": thinking}])
+    mapping = guess_mapping(["messages", "conversations"], [{"messages": plain, "conversations": thinking}])
     assert mapping.picks["output"].column == "conversations" and not mapping.unclear
-    both = guess(["messages", "conversations"], [{"messages": plain, "conversations": plain}])
+    both = guess_mapping(["messages", "conversations"], [{"messages": plain, "conversations": plain}])
     assert set(both.unclear) == {"instruction", "input", "reasoning", "output"}
 
 
 def test_later_names_fill_what_is_missing_and_no_more() -> None:
-    mapping = extend(guess(["question", "answer"], []), ["prompt", "rationale", "output"])
+    mapping = extend_mapping(guess_mapping(["question", "answer"], []), ["prompt", "rationale", "output"])
     assert taken(mapping) == {"instruction": "question:text", "reasoning": "rationale:text", "output": "answer:text"}
 
 
 def test_candidates_for_one_column() -> None:
     row = {"question": "q", "answer": "<think>t</think>a", "note": "n", "id": 7, "tags": ["x", "y"]}
-    said = [f"{pick.column}:{pick.how}" for pick in candidates("output", list(row), [row])]
+    said = [f"{pick.column}:{pick.how}" for pick in pick_candidates("output", list(row), [row])]
     assert said == [
         "answer:answer",
         "answer:text",
@@ -204,37 +206,37 @@ def test_candidates_for_one_column() -> None:
         "tags:first",
         ":text",
     ]
-    said = [f"{pick.column}:{pick.how}" for pick in candidates("reasoning", list(row), [row])]
+    said = [f"{pick.column}:{pick.how}" for pick in pick_candidates("reasoning", list(row), [row])]
     assert said == ["answer:think", "question:text", "answer:text", "note:text", "tags:text", "tags:first", ":text"]
 
 
 # -- cutting --
 
 
-@given(bare, bare, st.sampled_from(MARKERS), st.sampled_from(["", " ", "\n", "\n\n"]))
+@given(bare, bare, st.sampled_from(THINKING_MARKERS), st.sampled_from(["", " ", "\n", "\n\n"]))
 def test_both_sides_come_back(reasoning: str, answer: str, pair: tuple[str, str], space: str) -> None:
-    sides = cut(f"{space}{pair[0]}{space}{reasoning}{space}{pair[1]}{space}{answer}")
+    sides = split_thinking(f"{space}{pair[0]}{space}{reasoning}{space}{pair[1]}{space}{answer}")
     assert sides is not None and (sides.reasoning, sides.answer) == (reasoning.strip(), answer.lstrip())
-    open_only = cut(f"{pair[0]}{reasoning}")
+    open_only = split_thinking(f"{pair[0]}{reasoning}")
     assert open_only is not None and (open_only.reasoning, open_only.answer) == (reasoning.strip(), None)
-    lone = cut(f"{reasoning}{pair[1]}{answer}")
+    lone = split_thinking(f"{reasoning}{pair[1]}{answer}")
     assert lone is not None and (lone.reasoning, lone.answer) == (reasoning.strip(), answer.lstrip())
 
 
 @given(bare)
 def test_a_text_without_markers_is_left_alone(value: str) -> None:
-    assert cut(value) is None
+    assert split_thinking(value) is None
 
 
 @given(marked)
 def test_nothing_but_markers_and_blanks_is_lost(value: str) -> None:
-    sides = cut(value)
+    sides = split_thinking(value)
     if sides is None:
         return
 
     def letters(words: str) -> str:
         for mark in (
-            *(mark for pair in MARKERS for mark in pair),
+            *(mark for pair in THINKING_MARKERS for mark in pair),
             "<|begin_of_solution|>",
             "<|end_of_solution|>",
             "<answer>",
@@ -261,7 +263,7 @@ def test_nothing_but_markers_and_blanks_is_lost(value: str) -> None:
     ],
 )
 def test_cuts(value: str, reasoning: str | None, answer: str | None) -> None:
-    sides = cut(value)
+    sides = split_thinking(value)
     assert (sides and sides.reasoning, sides and sides.answer) == (reasoning, answer)
 
 
@@ -307,7 +309,9 @@ def test_what_was_said_before() -> None:
 
 
 def test_a_mapping_is_kept(tmp_path: Path) -> None:
-    mapping = guess(["question", "prompt", "answer"], []).with_pick("output", Pick("answer", "answer", "chosen"))
+    mapping = guess_mapping(["question", "prompt", "answer"], []).with_pick(
+        "output", ColumnPick("answer", "answer", "chosen")
+    )
     save_mapping(mapping, tmp_path / "mapping.json")
     assert (
         load_mapping(tmp_path / "mapping.json") == mapping

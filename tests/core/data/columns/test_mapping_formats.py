@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from core.base.errors import DataError
 from core.data import source as source_module
-from core.data.columns.guess import guess
-from core.data.columns.mapping import Mapping, Pick
+from core.data.columns.guess import guess_mapping
+from core.data.columns.mapping import ColumnMapping, ColumnPick
 from core.data.dataset import DataSet
 from core.data.formats.json_lines import read_file
-from core.data.formats.record_intake import RowCollector
+from core.data.formats.row_collector import RowCollector
 from core.data.source import open_data
 
 THOUGHT = "2 and 2\n\nmake 4, as <b>ever</b>"
@@ -361,7 +361,7 @@ def test_the_quick_path_reads_what_the_slow_one_reads(tmp_path: Path, records: l
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(f"core.data.formats.json_lines.{name}", value)
             rows: list[tuple[str, ...]] = []
-            mapping = guess(["messages"], [FORMATS["messages"][0]])
+            mapping = guess_mapping(["messages"], [FORMATS["messages"][0]])
             collector = RowCollector(
                 "here", lambda columns, rows=rows: rows.extend(zip(*columns, strict=True)), mapping=mapping
             )
@@ -430,14 +430,16 @@ def test_rows_that_think_only_later(tmp_path: Path) -> None:
 
 def test_a_mapping_that_is_given_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = lines(tmp_path / "a.jsonl", *[{"a": "question", "b": CUT, "reasoning": "column"}] * 3)
-    mapping = Mapping({"instruction": Pick("a"), "output": Pick("b", "answer"), "reasoning": Pick("")}, by_hand=True)
+    mapping = ColumnMapping(
+        {"instruction": ColumnPick("a"), "output": ColumnPick("b", "answer"), "reasoning": ColumnPick("")}, by_hand=True
+    )
     for small in (2_000_000, -1):
         monkeypatch.setattr(source_module, "_SMALL", small)
         data = open_data(path, mapping=mapping)
         assert six(data, 2) == ("question", "", "", "It is 4.", "", "")
         assert data.mapping == mapping and data.columns == ("instruction", "output") and data.extra == ("reasoning",)
     with pytest.raises(DataError, match="takes output from gone, which is not there; the columns are: a, b, reasoning"):
-        open_data(path, mapping=mapping.with_pick("output", Pick("gone")))
+        open_data(path, mapping=mapping.with_pick("output", ColumnPick("gone")))
 
 
 def test_shards_of_another_shape(tmp_path: Path) -> None:

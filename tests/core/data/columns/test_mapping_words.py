@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from core.base.errors import UsageError
 from core.base.row import COLUMNS
-from core.data.columns.mapping import How, Mapping, Pick
-from core.data.columns.mapping_words import mapping_of, written
+from core.data.columns.mapping import ColumnMapping, ColumnPick, Extraction
+from core.data.columns.mapping_words import mapping_from_words, mapping_to_words
 
 names = st.one_of(st.text(max_size=6), st.sampled_from(["a:text", "a:think", ":text", "text", "a:b:answer", "a:"]))
-picks = st.builds(Pick, names, st.sampled_from(get_args(How)))
+picks = st.builds(ColumnPick, names, st.sampled_from(get_args(Extraction)))
 
 
 @given(st.dictionaries(st.sampled_from(COLUMNS), picks))
-def test_round_trip(chosen: dict[str, Pick]) -> None:
-    again = mapping_of(written(Mapping(chosen)))
+def test_round_trip(chosen: dict[str, ColumnPick]) -> None:
+    again = mapping_from_words(mapping_to_words(ColumnMapping(chosen)))
     assert again.by_hand and list(again.picks) == [column for column in COLUMNS if column in chosen]
     for column, pick in chosen.items():
         found = again.picks[column]
@@ -28,4 +28,4 @@ def test_round_trip(chosen: dict[str, Pick]) -> None:
 
 def test_what_is_none_of_the_six() -> None:
     with pytest.raises(UsageError, match="not one of the six"):
-        mapping_of({"question": "a"})
+        mapping_from_words({"question": "a"})

@@ -18,8 +18,8 @@ from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
 from core.data.dataset import DataSet
 from core.data.editing import bulk_edits
-from core.data.editing.editor import Editor, open_editor, with_edits
-from core.data.filters import Filters
+from core.data.editing.editor import RowEditor, open_editor, with_edits
+from core.data.filters import RowFilters
 from core.data.source import open_data
 from core.data.storage import column_files
 from core.data.storage.row_store import EditCounts
@@ -56,7 +56,7 @@ def data(tmp_path: Path, mapped: bool) -> DataSet:
 
 
 def shown(data: DataSet) -> list[Row]:
-    return data.select(Filters()).page(0, 10_000)
+    return data.select(RowFilters()).page(0, 10_000)
 
 
 def texts(data: DataSet) -> list[Texts]:
@@ -122,7 +122,7 @@ class Model:
             self.rows = self.future.pop()
 
 
-def both(editor: Editor, model: Model, move: tuple[Any, ...]) -> None:
+def both(editor: RowEditor, model: Model, move: tuple[Any, ...]) -> None:
     what, draw, text = move
     column = COLUMNS[draw % len(COLUMNS)]
     affected = [model.at(draw)] if what == "change" else model.some(draw) if what == "fill" else []
@@ -178,14 +178,14 @@ def same(data: DataSet, model: Model) -> None:
         name: sorted(Counter(getattr(row, name) for row in rows).items(), key=lambda pair: (-pair[1], pair[0]))
         for name in ("syslang", "sysflag")
     }
-    assert [row.index for row in data.select(Filters(text="T")).page(0, 999)] == [
+    assert [row.index for row in data.select(RowFilters(text="T")).page(0, 999)] == [
         row.index for row in rows if any("t" in getattr(row, column).lower() for column in COLUMNS)
     ]
-    by_length = data.select(Filters(sort="length(output)", descending=True))
+    by_length = data.select(RowFilters(sort="length(output)", descending=True))
     assert by_length.indices.tolist() == [
         row.index for row in sorted(rows, key=lambda row: len(row.output), reverse=True)
     ]
-    by_text = data.select(Filters(sort="instruction"))
+    by_text = data.select(RowFilters(sort="instruction"))
     assert by_text.indices.tolist() == [row.index for row in sorted(rows, key=lambda row: row.instruction)]
     assert data.empty_reasoning() == sum(not row.reasoning.strip() for row in rows)
     backwards = [row.index for row in reversed(rows)]
@@ -340,7 +340,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(data: DataSet) -> None:
                 wrong()
         assert editor.dataset.fingerprint == data.fingerprint and editor.undoable == 0
         assert not editor.change(0, {"output": START[0][3]}) and editor.fill([], "output", "") == 0
-    assert not data.origin.found.root.with_name("rows.jsonl.suiron").exists(), "nothing was written"  # type: ignore[union-attr]
+    assert not data.origin.files.root.with_name("rows.jsonl.suiron").exists(), "nothing was written"  # type: ignore[union-attr]
 
 
 def test_lone_surrogates_become_what_rows_can_hold(data: DataSet) -> None:

@@ -20,16 +20,16 @@ from core.base.child import ROOT
 from core.base.errors import DataError
 from core.base.row import Row
 from core.data.editing.editor import open_editor, with_edits
-from core.data.editing.journal import dated
+from core.data.editing.journal import backup_path
 from core.data.editing.row_list import pack_rows, rows_without, unpack_rows
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from tests.support.data import Texts, made
 
 ROWS: list[Texts] = [(f"q{i}", "", "", f"a{i}", "", "") for i in range(12)]
 
 
 def rows(path: Path) -> list[Row]:
-    return with_edits(made(ROWS, False, path)).select(Filters()).page(0, 999)
+    return with_edits(made(ROWS, False, path)).select(RowFilters()).page(0, 999)
 
 
 def test_a_journal_cut_anywhere_is_a_journal_of_fewer_edits(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ with open_editor(made(rows, False, root)) as editor:
     assert (editor.where / "edits.jsonl").stat().st_size == size
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     editor.change(1, {{"output": "later"}})
-first = with_edits(made(rows, False, root)).select(core.data.filters.Filters()).page(0, 2)
+first = with_edits(made(rows, False, root)).select(core.data.filters.RowFilters()).page(0, 2)
 assert [row.output for row in first] == ["kept", "later"]
 """
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
@@ -175,7 +175,7 @@ def test_lines_that_cannot_be_read_are_named_and_left_out(tmp_path: Path) -> Non
         editor.change(4, {"output": "four"})
         while editor.undo():
             pass
-    assert rows(root) == made(ROWS, False, root).select(Filters()).page(0, 99)
+    assert rows(root) == made(ROWS, False, root).select(RowFilters()).page(0, 99)
     journal.write_bytes(b"".join(lines[1:]))
     data = with_edits(made(ROWS, False, root))
     assert not data.changes and data.problem_count == 2, "who knows which rows these were"
@@ -198,7 +198,7 @@ def test_a_journal_that_was_put_aside_takes_no_more_edits(tmp_path: Path) -> Non
     with open_editor(made(ROWS, False, root)) as editor:
         editor.change(1, {"output": "x"})
         journal = editor.where / "edits.jsonl"
-        os.rename(journal, dated(journal))
+        os.rename(journal, backup_path(journal))
         with pytest.raises(DataError, match="put aside"):
             editor.change(2, {"output": "y"})
         assert editor.dataset.row(2).output == "a2"

@@ -13,10 +13,10 @@ import pytest
 
 from core.base.errors import DataError
 from core.data import source as source_module
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from core.data.formats.text_decoding import guess_encoding
 from core.data.problems import MAX_KEPT
-from core.data.source import begin, complete, open_data
+from core.data.source import finish_import, open_data, open_early
 
 GOOD = '{"instruction": "q", "output": "a"}'
 JAPANESE = "富士山の高さはどのくらいですか。推論の過程も書いてください。"
@@ -86,7 +86,7 @@ def test_bad_csv_rows(tmp_path: Path) -> None:
         b'last,"good, row"\n"open quote,a\nswallowed,b\n'
     )
     data = open_data(str(path))
-    assert [(row.instruction, row.output) for row in data.select(Filters()).page(0, 9)] == [
+    assert [(row.instruction, row.output) for row in data.select(RowFilters()).page(0, 9)] == [
         ("two\nlines", "a"),
         ("last", "good, row"),
         ("swallowed", "b"),
@@ -230,14 +230,14 @@ def test_a_parquet_shard_of_another_schema(tmp_path: Path) -> None:
     pq.write_table(pa.table({"instruction": ["q1"], "output": ["a1"]}), tmp_path / "part-01.parquet")
     pq.write_table(pa.table({"foo": [1], "bar": [2]}), tmp_path / "part-02.parquet")
     pq.write_table(pa.table({"output": [5], "instruction": ["q3"]}), tmp_path / "part-03.parquet")
-    early = begin(str(tmp_path))
-    assert [row.instruction for row in early.select(Filters()).page(0, 9)] == [
+    early = open_early(str(tmp_path))
+    assert [row.instruction for row in early.select(RowFilters()).page(0, 9)] == [
         "q1",
         "(row 2: the file lacks a column that the others have)",
         "q3",
     ]
-    for data in (open_data(str(tmp_path)), complete(early)):
-        assert [(row.instruction, row.output) for row in data.select(Filters()).page(0, 9)] == [
+    for data in (open_data(str(tmp_path)), finish_import(early)):
+        assert [(row.instruction, row.output) for row in data.select(RowFilters()).page(0, 9)] == [
             ("q1", "a1"),
             ("q3", "5"),
         ]
@@ -257,7 +257,7 @@ def test_duplicate_names(tmp_path: Path) -> None:
     values, names = [pa.array([value]) for value in ("q", "1", "a", "2")], ["instruction", "note", "output", "note"]
     pq.write_table(pa.Table.from_arrays(values, names=names), tmp_path / "a.parquet")
     assert open_data(str(tmp_path / "a.parquet")).row(0).output == "a"
-    assert begin(str(tmp_path / "a.parquet")).row(0).output == "a"
+    assert open_early(str(tmp_path / "a.parquet")).row(0).output == "a"
     pq.write_table(
         pa.Table.from_arrays([pa.array([v]) for v in ("q", "1", "a")], names=["instruction", "output", "output"]),
         tmp_path / "b.parquet",
@@ -278,9 +278,11 @@ def test_a_stray_quote_in_csv(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('instruction,output\nq1,a1\nq2,a "stray" quote\n5" disk,a3\nq4,"open\nq5,a5\n')
     data = open_data(str(path))
-    assert [row.instruction for row in data.select(Filters()).page(0, 9)][:3] == ["q1", "q2", '5" disk'] and data.row(
-        1
-    ).output == 'a "stray" quote'
+    assert [row.instruction for row in data.select(RowFilters()).page(0, 9)][:3] == [
+        "q1",
+        "q2",
+        '5" disk',
+    ] and data.row(1).output == 'a "stray" quote'
 
 
 def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,7 +307,7 @@ def test_a_wrong_quote_in_csv_costs_its_own_line_alone(tmp_path: Path, line: str
     path = tmp_path / "a.csv"
     path.write_text("\n".join(["instruction,output", *lines]) + "\n")
     data = open_data(str(path))
-    assert [row.output for row in data.select(Filters()).page(0, 20)] == [
+    assert [row.output for row in data.select(RowFilters()).page(0, 20)] == [
         str(number) for number in range(10) if number != 5
     ]
     assert [problem.row for problem in data.problems] == [7] and words in data.problems[0].what
@@ -328,5 +330,5 @@ def test_bad_bytes_in_a_line_that_a_wrong_quote_had_swallowed(tmp_path: Path) ->
     path = tmp_path / "a.csv"
     path.write_bytes(b'instruction,output\n"open,a\nq1,a1\nbad \xe3\x81,a2\nq3,a3\n')
     data = open_data(str(path))
-    assert [row.output for row in data.select(Filters()).page(0, 9)] == ["a1", "a3"]
+    assert [row.output for row in data.select(RowFilters()).page(0, 9)] == ["a1", "a3"]
     assert [problem.row for problem in data.problems] == [2, 4]

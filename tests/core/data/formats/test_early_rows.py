@@ -17,10 +17,10 @@ from core.base.errors import DataError
 from core.base.row import Row
 from core.data import source as source_module
 from core.data.dataset import DataSet
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from core.data.formats import arrow_pages, line_index
 from core.data.formats.line_index import LineIndex
-from core.data.source import begin, complete, count
+from core.data.source import count_rows, finish_import, open_early
 
 ROWS = [{"question": f"q{i} 立山", "thinking": "hm " * (i % 40), "answer": f"a{i}", "lang": "ja"} for i in range(1000)]
 
@@ -43,7 +43,7 @@ def write(path: Path, rows: list[dict[str, str]] = ROWS) -> Path:
 
 
 def pages(data: DataSet) -> list[Row]:
-    everything = data.select(Filters())
+    everything = data.select(RowFilters())
     return [row for first in range(0, len(everything), 97) for row in everything.page(first, 97)]
 
 
@@ -51,24 +51,24 @@ def pages(data: DataSet) -> list[Row]:
 def test_every_page_is_the_one_that_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
     monkeypatch.setattr(line_index, "CHUNK", 4096)
     path = write(tmp_path / f"rows{ending}")
-    early = begin(str(path))
+    early = open_early(str(path))
     assert not early.ready and early.counted and len(early) == 1000
     assert early.row(0) == Row("q0 立山", output="a0", syslang="ja", index=0) and early.row(999).output == "a999"
-    whole = complete(early)
-    assert whole.ready and complete(whole) is whole and whole.fingerprint == early.fingerprint
+    whole = finish_import(early)
+    assert whole.ready and finish_import(whole) is whole and whole.fingerprint == early.fingerprint
     assert pages(early) == pages(whole) and early.mapping == whole.mapping
-    assert begin(str(path)).ready  # from the cache
+    assert open_early(str(path)).ready  # from the cache
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
 def test_shards(tmp_path: Path, ending: str) -> None:
     for i in range(3):
         write(tmp_path / f"part-{i:02}{ending}", ROWS[i * 333 : (i + 1) * 333])
-    early = begin(str(tmp_path))
-    assert len(early) == 999 and [row.output for row in early.select(Filters()).page(330, 6)] == [
+    early = open_early(str(tmp_path))
+    assert len(early) == 999 and [row.output for row in early.select(RowFilters()).page(330, 6)] == [
         f"a{i}" for i in range(330, 336)
     ]
-    assert pages(early) == pages(complete(early))
+    assert pages(early) == pages(finish_import(early))
 
 
 def test_bad_lines_keep_their_place_and_say_why(tmp_path: Path) -> None:
@@ -84,36 +84,36 @@ def test_bad_lines_keep_their_place_and_say_why(tmp_path: Path) -> None:
         + good
         + b"\n \n"
     )
-    early = begin(str(path))
+    early = open_early(str(path))
     shown = [row.instruction for row in pages(early)]
     assert len(early) == 9 and shown[:3] == ["q"] * 3 and shown[8] == "q"
     for line, says in ((4, "not JSON"), (5, "blank"), (6, "not UTF-8"), (7, "output is missing"), (8, "not an object")):
         assert shown[line - 1].startswith(f"(line {line}: ") and says in shown[line - 1]
-    assert len(complete(early)) == 4
+    assert len(finish_import(early)) == 4
 
 
 def test_without_an_exact_count_there_are_the_first_rows(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl.gz"
     path.write_bytes(gzip.compress("".join(json.dumps({**row, "more": "x" * 2000}) + "\n" for row in ROWS).encode()))
-    early = begin(str(path))
+    early = open_early(str(path))
     assert not early.ready and not early.counted and 1 <= len(early) < 1000 and early.row(0).output == "a0"
-    assert count(early) is early
-    assert len(complete(early)) == 1000
+    assert count_rows(early) is early
+    assert len(finish_import(early)) == 1000
 
 
 def test_counting_that_takes_too_long_is_left_for_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line_index, "CHUNK", 4096)
     monkeypatch.setattr("core.data.formats.json_lines._COUNTING", -1.0)
-    early = begin(str(write(tmp_path / "rows.jsonl")))
+    early = open_early(str(write(tmp_path / "rows.jsonl")))
     assert not early.counted and len(early) >= 1 and early.row(0).output == "a0"
-    counted = count(early)
+    counted = count_rows(early)
     assert counted.counted and len(counted) == 1000 and counted.row(999).output == "a999"
 
 
 def test_the_rest_waits_for_the_import(tmp_path: Path) -> None:
-    early = begin(str(write(tmp_path / "rows.jsonl")))
+    early = open_early(str(write(tmp_path / "rows.jsonl")))
     for ask in (
-        lambda: early.select(Filters(text="q")),
+        lambda: early.select(RowFilters(text="q")),
         early.facets,
         lambda: list(early.batches("x")),
         early.empty_reasoning,
@@ -125,7 +125,7 @@ def test_the_rest_waits_for_the_import(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", [".jsonl", ".parquet", ".arrow"])
 def test_a_file_that_changes_or_vanishes_is_noticed(tmp_path: Path, ending: str) -> None:
     path = write(tmp_path / f"rows{ending}")
-    early = begin(str(path))
+    early = open_early(str(path))
     assert early.row(0).output == "a0"
     write(path, ROWS[::-1])
     stamp = path.stat().st_mtime_ns + 1_000_000
@@ -137,13 +137,13 @@ def test_a_file_that_changes_or_vanishes_is_noticed(tmp_path: Path, ending: str)
     with pytest.raises(DataError, match="was removed"):
         early.row(500)
     with pytest.raises(DataError, match="cannot be read"):
-        complete(early)
+        finish_import(early)
 
 
 def test_a_file_cut_short_under_the_reader_raises_no_signal(tmp_path: Path) -> None:
     for ending in (".jsonl", ".parquet", ".arrow"):
         path = write(tmp_path / f"rows{ending}")
-        early = begin(str(path))
+        early = open_early(str(path))
         os.truncate(path, 5000)
         with pytest.raises(DataError):
             early.row(999)
@@ -159,10 +159,10 @@ def test_arrow_that_cannot_be_paged_waits(tmp_path: Path, monkeypatch: pytest.Mo
     )
     with pa.ipc.new_stream(str(path), table.schema) as writer:
         writer.write_table(table)
-    early = begin(str(path))
-    assert not early.counted and len(early) == 0 and complete(early).row(999).output == "a999"
+    early = open_early(str(path))
+    assert not early.counted and len(early) == 0 and finish_import(early).row(999).output == "a999"
     monkeypatch.setattr(arrow_pages, "LARGEST_MESSAGE", 100)
-    assert not begin(str(write(tmp_path / "other.arrow"))).counted
+    assert not open_early(str(write(tmp_path / "other.arrow"))).counted
 
 
 def test_lists_and_structs_of_parquet_are_read_alike(tmp_path: Path) -> None:
@@ -172,20 +172,22 @@ def test_lists_and_structs_of_parquet_are_read_alike(tmp_path: Path) -> None:
         for i in range(200)
     ]
     pq.write_table(pa.table({"messages": chats, "n": list(range(200))}), path)
-    early = begin(str(path))
+    early = open_early(str(path))
     assert early.row(7).instruction == "q7" and early.row(7).reasoning == "t7" and early.row(7).output == "a7"
-    assert pages(early) == pages(complete(early))
+    assert pages(early) == pages(finish_import(early))
 
 
 def test_what_cannot_be_paged_waits_for_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "a[1]*"  # a pattern to DuckDB
     folder.mkdir()
-    early = begin(str(write(folder / "rows.parquet")))
-    assert (len(early), early.ready, early.counted) == (0, False, False) and complete(early).row(999).output == "a999"
+    early = open_early(str(write(folder / "rows.parquet")))
+    assert (len(early), early.ready, early.counted) == (0, False, False) and finish_import(early).row(
+        999
+    ).output == "a999"
     monkeypatch.setattr("core.data.formats.json_lines.MAX_OPEN_FILES", 1)
     for i in range(2):
         write(tmp_path / f"part-{i:02}.jsonl", ROWS[i * 500 :])
-    early = begin(str(tmp_path / "part-*.jsonl"))
+    early = open_early(str(tmp_path / "part-*.jsonl"))
     assert not early.counted and early.row(0).output == "a0"
 
 
@@ -199,8 +201,8 @@ def test_json_by_its_shape(tmp_path: Path) -> None:
     ):
         path = tmp_path / f"{name}.json"
         path.write_text(content)
-        early = begin(str(path))
-        assert not early.counted and (len(early) > 0) is shown and len(complete(early)) == 1000
+        early = open_early(str(path))
+        assert not early.counted and (len(early) > 0) is shown and len(finish_import(early)) == 1000
 
 
 def test_nothing_in_it(tmp_path: Path) -> None:
@@ -211,7 +213,7 @@ def test_nothing_in_it(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("\n\n")
     for name in ("a.parquet", "a.arrow", "a.jsonl"):
         with pytest.raises(DataError, match="no rows"):
-            begin(str(tmp_path / name))
+            open_early(str(tmp_path / name))
 
 
 _piece = st.sampled_from([b"a", b"\n", b"\n\n", b"\r\n", b" ", b"bb" * 50, "あ".encode()])

@@ -19,7 +19,7 @@ from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
 from core.data import source as source_module
 from core.data.dataset import DataSet
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from core.data.source import open_data
 
 ROWS = [
@@ -70,7 +70,7 @@ def write(path: Path, rows: list[dict[str, str]]) -> Path:
 
 
 def rows_of(data: DataSet) -> list[Row]:
-    return data.select(Filters()).page(0, len(data))
+    return data.select(RowFilters()).page(0, len(data))
 
 
 def expected(rows: list[dict[str, str]]) -> list[Row]:
@@ -113,7 +113,7 @@ def test_any_rows_come_back(tmp_path: Path, ending: str, rows: list[dict[str, st
     assert rows_of(data) == expected(rows)
     assert data.problem_count == 0
     assert {r.index for r in rows_of(data) if any(needle in getattr(r, column) for column in COLUMNS)} <= {
-        r.index for r in data.select(Filters(text=needle)).page(0, 100)
+        r.index for r in data.select(RowFilters(text=needle)).page(0, 100)
     }
 
 
@@ -136,7 +136,7 @@ def test_cells_keep_the_digits_of_the_source(tmp_path: Path, storage: str) -> No
     ]
     for each in rows_of(data):
         msgspec.json.encode(each)
-    assert len(data.select(Filters(text="\ud800 alone"))) == 1
+    assert len(data.select(RowFilters(text="\ud800 alone"))) == 1
 
 
 def test_a_column_of_numbers_in_parquet(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_one_cell_of_twenty_megabytes(tmp_path: Path) -> None:
     for ending in (".jsonl", ".csv", ".json"):
         data = open_data(str(write(tmp_path / f"huge{ending}", [ROWS[0], {**ROWS[1], "reasoning": huge}, ROWS[2]])))
         assert [len(r.reasoning) for r in rows_of(data)] == [14, 7_000_000, 1]
-        assert data.select(Filters(text="hi")).position(2) == 0
+        assert data.select(RowFilters(text="hi")).position(2) == 0
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_a_small_source_needs_no_heavy_import(tmp_path: Path, storage: str) -> N
     code = (
         f"import core.data.filters, core.data.source\ndata = core.data.source.open_data({str(path)!r}); data.facets()\n"
     )
-    assert not heavy & _imports(f"{code}data.select(core.data.filters.Filters(text='4'))")
+    assert not heavy & _imports(f"{code}data.select(core.data.filters.RowFilters(text='4'))")
 
 
 def test_reading_a_parquet_imports_neither_duckdb_nor_datasets_before_a_filter(tmp_path: Path) -> None:

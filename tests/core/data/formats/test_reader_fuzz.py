@@ -19,8 +19,8 @@ from core.base.errors import DataError
 from core.base.row import Row
 from core.data import source as source_module
 from core.data.dataset import DataSet
-from core.data.filters import Filters
-from core.data.source import begin, open_data
+from core.data.filters import RowFilters
+from core.data.source import open_data, open_early
 
 ROWS = [
     {"instruction": f"question {i} 富士山", "reasoning": "because\n" * (i % 5), "output": f"{i}", "sysflag": "train"}
@@ -89,8 +89,8 @@ def opened(path: Path, mapped: bool, early: bool) -> tuple[DataSet | None, list[
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source_module, "_SMALL", -1 if mapped else 2_000_000)
         try:
-            data = begin(str(path)) if early else open_data(str(path))
-            everything = data.select(Filters())
+            data = open_early(str(path)) if early else open_data(str(path))
+            everything = data.select(RowFilters())
             return data, [row for first in range(0, len(everything), 64) for row in everything.page(first, 64)]
         except DataError as error:
             assert error.what and error.where and error.do

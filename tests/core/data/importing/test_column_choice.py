@@ -15,9 +15,9 @@ import pytest
 from core.base.errors import DataError
 from core.base.row import COLUMNS
 from core.cli import main
-from core.data.columns.mapping import Pick
+from core.data.columns.mapping import ColumnPick
 from core.data.importing import column_choice
-from core.data.importing.column_choice import choose
+from core.data.importing.column_choice import read_column_choice
 from core.data.source import open_data
 
 RECORD = {
@@ -46,15 +46,17 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_a_choice_is_shown_made_and_kept(path: Path) -> None:
-    choice = choose(str(path))
+    choice = read_column_choice(str(path))
     assert choice.names == tuple(RECORD) and len(choice.rows) == 5 and not choice.saved
     assert choice.mapping == open_data(str(path)).mapping and set(choice.mapping.unclear) == {"output"}
     said = [(pick.column, pick.how) for pick in choice.candidates("output")]
     assert said[:2] == [("deepseek_attempt", "text"), ("gemini_attempt", "text")] and said[-1] == ("", "text")
-    mapping = choice.mapping.with_pick("output", Pick("gemini_attempt")).with_pick("reasoning", Pick("steps", "first"))
+    mapping = choice.mapping.with_pick("output", ColumnPick("gemini_attempt")).with_pick(
+        "reasoning", ColumnPick("steps", "first")
+    )
     assert choice.read(mapping, 2) == [["What is 2+2?", "", "add", "Four.", "", ""]] * 2
     kept = choice.keep(mapping)
-    again = choose(str(path))
+    again = read_column_choice(str(path))
     assert kept.is_file() and again.saved and again.mapping.by_hand and not again.mapping.unclear
     assert again.candidates("output")[0].column == "gemini_attempt"
     row = open_data(str(path)).row(4)
@@ -66,10 +68,10 @@ def test_what_cannot_be_guessed_can_be_chosen(tmp_path: Path) -> None:
     path.write_text('{"foo": "q", "bar": "a"}\n')
     with pytest.raises(DataError, match="its columns are: foo, bar"):
         open_data(str(path))
-    choice = choose(str(path))
+    choice = read_column_choice(str(path))
     assert choice.mapping.picks == {} and choice.read(choice.mapping) == ["instruction and output are missing or null"]
     assert [pick.column for pick in choice.candidates("output")] == ["", "foo", "bar"]
-    choice.keep(choice.mapping.with_pick("instruction", Pick("foo")).with_pick("output", Pick("bar")))
+    choice.keep(choice.mapping.with_pick("instruction", ColumnPick("foo")).with_pick("output", ColumnPick("bar")))
     assert open_data(str(path)).row(0).output == "a"
 
 
@@ -97,14 +99,16 @@ def test_the_command(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
 def test_there_is_nothing_to_choose_from(tmp_path: Path, content: bytes, says: str) -> None:
     (tmp_path / "a.jsonl").write_bytes(content)
     with pytest.raises(DataError, match=says) as caught:
-        choose(str(tmp_path / "a.jsonl"))
+        read_column_choice(str(tmp_path / "a.jsonl"))
     assert caught.value.where == str(tmp_path / "a.jsonl")
 
 
 def test_only_the_beginning_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"question": "q", "answer": "a"}\n' * 20_000 + '{"question": "q", "answer": "a", "late": 1}\n')
-    assert choose(str(path)).names == ("question", "answer") and len(choose(str(path)).rows) == 200
+    assert (
+        read_column_choice(str(path)).names == ("question", "answer") and len(read_column_choice(str(path)).rows) == 200
+    )
 
 
 def test_a_disk_that_is_full_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +116,7 @@ def test_a_disk_that_is_full_is_said(path: Path, monkeypatch: pytest.MonkeyPatch
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(column_choice, "save_mapping", full)
-    choice = choose(str(path))
+    choice = read_column_choice(str(path))
     with pytest.raises(DataError, match="No space left") as caught:
         choice.keep(choice.mapping)
     assert caught.value.where.endswith("mapping.json") and caught.value.do

@@ -175,7 +175,7 @@ def test_progress_is_told_rarely_and_within_bounds(tmp_path: Path, monkeypatch: 
     path.write_text("".join(_LINE % i for i in range(20_000)))
     monkeypatch.setattr("core.data.formats.text_decoding.BLOCK", 4096)
     clock = iter(range(1_000_000))
-    monkeypatch.setattr("core.data.formats.record_intake.time.monotonic", lambda: next(clock) / 50)
+    monkeypatch.setattr("core.data.formats.row_collector.time.monotonic", lambda: next(clock) / 50)
     told: list[tuple[int, int]] = []
     open_data(str(path), progress=lambda done, total: told.append((done, total)))
     size = path.stat().st_size

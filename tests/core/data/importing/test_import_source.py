@@ -26,8 +26,8 @@ from core.data import source as source_module
 from core.data.formats import json_lines_blocks
 from core.data.importing import import_source
 from core.data.importing.import_source import open_imported
-from core.data.locate.source_files import locate
-from core.data.source import begin, complete, open_data
+from core.data.locate.source_files import locate_source
+from core.data.source import finish_import, open_data, open_early
 
 ROWS = [{"instruction": f"q{i} 立山", "output": f"a{i}", "extra": i} for i in range(3000)]
 
@@ -51,7 +51,7 @@ def kept() -> list[str]:
 
 def test_a_child_imports_and_tells_how_far_it_is(path: Path) -> None:
     told: list[tuple[int, int]] = []
-    data = complete(begin(str(path)), lambda done, total: told.append((done, total)))
+    data = finish_import(open_early(str(path)), lambda done, total: told.append((done, total)))
     assert (
         len(data) == 3000
         and data.row(2999) == Row("q2999 立山", output="a2999", index=2999)
@@ -68,13 +68,13 @@ def test_what_progress_raises_ends_the_child(path: Path) -> None:
         raise Stop
 
     with pytest.raises(Stop):
-        complete(begin(str(path)), stop)
+        finish_import(open_early(str(path)), stop)
     assert kept() in (
         [],
         [".arrow"],
         [".part"],
     )  # ended before, after or in the middle of it, never half a file under a whole one's name
-    assert len(complete(begin(str(path)))) == 3000
+    assert len(finish_import(open_early(str(path)))) == 3000
 
 
 def test_a_child_that_is_killed_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,31 +85,31 @@ def test_a_child_that_is_killed_is_said(path: Path, monkeypatch: pytest.MonkeyPa
         child.send_signal(signal.SIGKILL)
         return child
 
-    early = begin(str(path))
+    early = open_early(str(path))
     monkeypatch.setattr(subprocess, "Popen", started)
     with pytest.raises(DataError, match="ran out of memory, or was ended") as caught:
-        complete(early)
+        finish_import(early)
     assert caught.value.where == str(path)
 
 
 def test_errors_of_the_child_come_out_whole(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"instruction": "q", "output": "a"}\n')
-    early = begin(str(path))
+    early = open_early(str(path))
     path.write_text("no\nnor this\n")
     with pytest.raises(DataError, match="none of its 2 rows") as caught:
-        complete(early)
+        finish_import(early)
     assert caught.value.where == str(path) and caught.value.do
 
 
 def test_a_full_disk_in_the_child_is_said(path: Path) -> None:
-    early = begin(str(path))
+    early = open_early(str(path))
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the child inherits both
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limit[1]))
     try:
         with pytest.raises(DataError, match="disk is full") as caught:
-            complete(early)
+            finish_import(early)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         signal.signal(signal.SIGXFSZ, before)
@@ -121,9 +121,9 @@ def test_a_child_nobody_listens_to_ends(path: Path) -> None:
     os.close(read)
     code = """
         from core.base.child_main import answer_parent
-        import core.data.formats.record_intake
+        import core.data.formats.row_collector
         from core.data.importing.import_child import import_for_parent
-        core.data.formats.record_intake.time.monotonic = iter(range(10**9)).__next__
+        core.data.formats.row_collector.time.monotonic = iter(range(10**9)).__next__
         answer_parent(import_for_parent)
     """
     child = subprocess.Popen(
@@ -139,10 +139,10 @@ def test_a_child_nobody_listens_to_ends(path: Path) -> None:
 
 
 def test_a_file_that_changes_between_is_imported_as_it_is(path: Path) -> None:
-    early = begin(str(path))
+    early = open_early(str(path))
     with path.open("a") as file:
         file.write('{"instruction": "late", "output": "a"}\n')
-    assert len(complete(early)) == 3001
+    assert len(finish_import(early)) == 3001
 
 
 def test_a_small_packed_file_that_unpacks_to_much_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +223,7 @@ def test_the_quick_way_gives_what_the_slow_one_gives(
     lines = [b'{"instruction":"first","output":"row"}', *(json.dumps(record).encode() for record in start), *rest]
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b"\n".join(lines) + b"\n" * end)
-    found = locate(str(path))
+    found = locate_source(str(path))
     answers = []
     for quick in (True, False):
         with pytest.MonkeyPatch.context() as patch:

@@ -14,8 +14,8 @@ import pytest
 
 from core.base.errors import DataError
 from core.data import source as source_module
-from core.data.locate.source_files import locate
-from core.data.source import begin, complete, open_data
+from core.data.locate.source_files import locate_source
+from core.data.source import finish_import, open_data, open_early
 
 ROWS = [{"instruction": f"q{i} 富士山", "output": f"a{i}"} for i in range(12)]
 
@@ -59,7 +59,7 @@ def storage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def test_packed_text(tmp_path: Path, storage: None, ending: str, pack: str) -> None:
     path = packed(tmp_path / f"rows{ending}{pack}", content(ending, ROWS))
     assert read(path) == ROWS
-    assert complete(begin(str(path))).row(11).output == "a11"
+    assert finish_import(open_early(str(path))).row(11).output == "a11"
 
 
 def test_a_packed_file_under_a_plain_name_and_a_plain_one_under_a_packed(tmp_path: Path) -> None:
@@ -85,11 +85,11 @@ def test_arrow(tmp_path: Path, kind: str) -> None:
             writer.write_table(table, max_chunksize=5)
     else:
         feather.write_feather(table, str(path), compression="lz4" if kind == "lz4" else "uncompressed", chunksize=5)
-    early = begin(str(path))
+    early = open_early(str(path))
     assert (
         not early.ready and early.counted and [early.row(i).output for i in (0, 4, 5, 11)] == ["a0", "a4", "a5", "a11"]
     )
-    assert read(path) == ROWS and complete(early).row(7) == early.row(7)
+    assert read(path) == ROWS and finish_import(early).row(7) == early.row(7)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str,
     assert read(tmp_path / pattern) == ROWS[:expected]
     monkeypatch.chdir(tmp_path)
     assert read(pattern) == ROWS[:expected]
-    assert locate(pattern, "").root is None
+    assert locate_source(pattern, "").root is None
 
 
 def test_patterns_that_fit_nothing_or_too_much(tmp_path: Path) -> None:
@@ -118,9 +118,9 @@ def test_patterns_that_fit_nothing_or_too_much(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("words")
     for pattern, says in (("*.parquet", "no file matches"), ("*.txt", "none of the 1 files"), ("*", "several formats")):
         with pytest.raises(DataError, match=says):
-            locate(str(tmp_path / pattern), "")
+            locate_source(str(tmp_path / pattern), "")
     with pytest.raises(DataError, match="no split"):
-        locate(str(tmp_path / "*.jsonl"), "train")
+        locate_source(str(tmp_path / "*.jsonl"), "train")
 
 
 def test_a_name_with_brackets_is_a_name_first(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_shards_of_text(tmp_path: Path, storage: None, names: list[str]) -> None
         packed(tmp_path / name, lines(rows))
     (tmp_path / "README.md").write_text("words")
     assert read(tmp_path) == ROWS
-    found = locate(str(tmp_path), "")
+    found = locate_source(str(tmp_path), "")
     assert found.split == "" and len(found.paths) == 2 and found.root == tmp_path
 
 
@@ -187,8 +187,8 @@ def test_names_that_are_not_known(tmp_path: Path) -> None:
     ):
         (tmp_path / name).write_bytes(b"x")
         with pytest.raises(DataError, match=says):
-            locate(str(tmp_path / name), "")
+            locate_source(str(tmp_path / name), "")
     (tmp_path / "config").mkdir()
     with pytest.raises(DataError, match="no data in the folder") as caught:
-        locate(str(tmp_path / "config" / ".."), "")
+        locate_source(str(tmp_path / "config" / ".."), "")
     assert "a.parquet" not in caught.value.do and "config" in caught.value.do

@@ -10,8 +10,8 @@ import pytest
 
 from core.data.locate.source_name import resolve_source_name
 from core.data.source import open_data
-from core.examples.run_rows import open_rows, section_of
-from core.runs.spec import DataSection, ModelSection, RunSpec, dump_spec, load_spec
+from core.examples.run_rows import data_section, open_rows
+from core.runs.spec import DataSection, ModelSection, RunSpec, dump_run_spec, load_run_spec
 from core.session import Session, load_session, save_session
 from tui.common.run_settings import session_spec
 
@@ -60,14 +60,14 @@ def test_a_pattern_that_is_open_can_be_trained_on_from_anywhere(
 ) -> None:
     dataset = open_data("shards/*.jsonl")
     session = Session(data="shards/*.jsonl", model="demo")
-    sections = [section_of(dataset), session_spec(session)[0].data, session_spec(session, dataset)[0].data]
+    sections = [data_section(dataset), session_spec(session)[0].data, session_spec(session, dataset)[0].data]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)  # a run works in a folder of its own
     for section in sections:
         spec_file = elsewhere / "run.toml"
-        spec_file.write_bytes(dump_spec(RunSpec(data=section, model=ModelSection(name="demo"))))
-        rows = open_rows(load_spec(spec_file).data)
+        spec_file.write_bytes(dump_run_spec(RunSpec(data=section, model=ModelSection(name="demo"))))
+        rows = open_rows(load_run_spec(spec_file).data)
         assert len(rows) == 2 and rows.row(1).instruction == "q1"
         assert rows.fingerprint == dataset.fingerprint
 
@@ -77,10 +77,10 @@ def test_a_specification_names_a_pattern_from_its_own_folder(
 ) -> None:
     spec_file = shards.parent / "spec.toml"
     spec_file.write_bytes(
-        dump_spec(RunSpec(data=DataSection(source="shards/*.jsonl"), model=ModelSection(name="demo")))
+        dump_run_spec(RunSpec(data=DataSection(source="shards/*.jsonl"), model=ModelSection(name="demo")))
     )
     monkeypatch.chdir(tmp_path)
-    assert len(open_rows(load_spec(spec_file).data)) == 2
+    assert len(open_rows(load_run_spec(spec_file).data)) == 2
 
 
 def test_a_name_longer_than_any_file_system_takes_is_only_a_name(tmp_path: Path) -> None:
@@ -90,6 +90,6 @@ def test_a_name_longer_than_any_file_system_takes_is_only_a_name(tmp_path: Path)
     spec, trouble = session_spec(session)
     assert trouble is None and (spec.data.source, spec.model.name) == (name, name)
     spec_file = tmp_path / "run.toml"
-    spec_file.write_bytes(dump_spec(spec))
-    assert load_spec(spec_file).model.name == name
+    spec_file.write_bytes(dump_run_spec(spec))
+    assert load_run_spec(spec_file).model.name == name
     assert os.path.exists(spec_file)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
 from core.data.editing.editor import open_editor
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from tests.support.data import Texts, made
 
 SORTS = ("", "length", *COLUMNS, *(f"length({column})" for column in COLUMNS))
@@ -24,7 +24,7 @@ _rows: st.SearchStrategy[list[Texts]] = st.lists(
     st.tuples(_text, _text, _text, _text, _text, _text), min_size=1, max_size=12
 )
 _filters = st.builds(
-    Filters,
+    RowFilters,
     syslang=st.sampled_from(["", "", "a", "あ"]),
     sysflag=st.sampled_from(["", "", "a"]),
     text=_text,
@@ -36,7 +36,7 @@ _filters = st.builds(
 
 @given(rows=_rows, filters=_filters, edited=st.booleans())
 @hypothesis_settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_both_storages_answer_alike(tmp_path: Path, rows: list[Texts], filters: Filters, edited: bool) -> None:
+def test_both_storages_answer_alike(tmp_path: Path, rows: list[Texts], filters: RowFilters, edited: bool) -> None:
     answers = []
     for mapped in (False, True):
         data = made(rows, mapped, tmp_path / "rows.jsonl", batch=3)
@@ -59,26 +59,29 @@ def test_text_and_order_are_what_python_says(tmp_path: Path) -> None:
     ]
     for mapped in (False, True):
         data = made(rows, mapped, tmp_path / "a")
-        assert data.select(Filters(text="AB")).indices.tolist() == [0, 1, 2]
-        assert data.select(Filters(text="k")).indices.tolist() == [8], "the Kelvin sign is no k"
-        assert data.select(Filters(sort="instruction")).indices.tolist() == sorted(range(9), key=lambda i: rows[i][0])
+        assert data.select(RowFilters(text="AB")).indices.tolist() == [0, 1, 2]
+        assert data.select(RowFilters(text="k")).indices.tolist() == [8], "the Kelvin sign is no k"
+        assert data.select(RowFilters(sort="instruction")).indices.tolist() == sorted(
+            range(9), key=lambda i: rows[i][0]
+        )
         for descending in (False, True):
-            found = data.select(Filters(sort="length(output)", descending=descending)).indices.tolist()
+            found = data.select(RowFilters(sort="length(output)", descending=descending)).indices.tolist()
             assert found == sorted(range(9), key=lambda i: len(rows[i][3]), reverse=descending), (
                 "equal rows keep their order"
             )
-        whole = data.select(Filters(sort="length", descending=True))
+        whole = data.select(RowFilters(sort="length", descending=True))
         assert whole.at(0) == 6 and whole.position(6) == 0 and whole.position(99) is None
         long = "ab" * 150
         assert made(
             [(f"{long}x", "", "", "", "", ""), (f"{long}Y", "", "", "", "", "")], mapped, tmp_path / "a"
-        ).select(Filters(text=f"{long}y".upper())).indices.tolist() == [1]
+        ).select(RowFilters(text=f"{long}y".upper())).indices.tolist() == [1]
 
 
 @pytest.mark.parametrize(
-    "wrong", [Filters(sort="nothing"), Filters(sort="length(nothing)"), Filters(text="a", columns=("nothing",))]
+    "wrong",
+    [RowFilters(sort="nothing"), RowFilters(sort="length(nothing)"), RowFilters(text="a", columns=("nothing",))],
 )
-def test_what_cannot_be_asked_is_said(tmp_path: Path, wrong: Filters) -> None:
+def test_what_cannot_be_asked_is_said(tmp_path: Path, wrong: RowFilters) -> None:
     with pytest.raises(DataError, match="nothing"):
         made([("a", "", "", "", "", "")], False, tmp_path / "a").select(wrong)
 
@@ -87,7 +90,7 @@ def test_hits_come_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("core.data.search.search_arrow._GROWTH_SECONDS", 0.0)
     growing = list(
         made([(f"q{i}", "", "", "", "", "") for i in range(100)], True, tmp_path / "a", batch=10).search(
-            Filters(text="5")
+            RowFilters(text="5")
         )
     )
     assert len(growing) == 11 and growing[0].page(0, 9)[0] == Row("q5", index=5) and growing[0].share == 0.1
@@ -101,7 +104,7 @@ from pathlib import Path
 from tests.support.data import made
 import core.data.filters
 rows = [("q", "", "", "a", "", "")]
-filters = core.data.filters.Filters(text="q", sort="length")
+filters = core.data.filters.RowFilters(text="q", sort="length")
 made(rows, False, Path("a")).select(filters)
 assert not {"pyarrow", "numpy", "duckdb"} & set(sys.modules), "held"
 made(rows, True, Path("a")).select(filters)

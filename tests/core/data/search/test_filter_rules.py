@@ -6,7 +6,7 @@ import pytest
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from core.data.search.filter_rules import checked_filters, sort_columns
 
 
@@ -31,11 +31,11 @@ def test_an_unknown_order_is_an_error_that_names_it(sort: str) -> None:
 
 
 def test_filters_without_effect_become_the_default() -> None:
-    assert checked_filters(Filters(where=" \n", columns=("output",), descending=True)) == Filters()
-    assert checked_filters(Filters(text="a", columns=COLUMNS)) == Filters(text="a")
-    kept = Filters(text="a", columns=("output",), sort="length", descending=True, where="row > 1")
+    assert checked_filters(RowFilters(where=" \n", columns=("output",), descending=True)) == RowFilters()
+    assert checked_filters(RowFilters(text="a", columns=COLUMNS)) == RowFilters(text="a")
+    kept = RowFilters(text="a", columns=("output",), sort="length", descending=True, where="row > 1")
     assert checked_filters(kept) == kept
 
 
 def test_lone_surrogates_become_what_rows_can_hold() -> None:
-    assert checked_filters(Filters(text="a\ud800", syslang="\udfff")) == Filters(text="a\ufffd", syslang="\ufffd")
+    assert checked_filters(RowFilters(text="a\ud800", syslang="\udfff")) == RowFilters(text="a\ufffd", syslang="\ufffd")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from core.base.row import Row
-from core.data.filters import Filters
-from core.data.search.row_query import Asking, Interrupted
+from core.data.filters import RowFilters
 from core.data.search.row_search import count_empty_reasoning, count_values, find_rows, row_batches
+from core.data.search.running_queries import QueryInterrupted, RunningQueries
+from core.data.storage.arrow_rows import ArrowRows
 from core.data.storage.edit_table import EditTable, UndoRecord
-from core.data.storage.mapped_rows import MappedRows
-from core.data.storage.memory_rows import HeldRows
+from core.data.storage.memory_rows import MemoryRows
 from core.data.storage.row_store import RowStore
 
 ROWS = [Row(f"q{i}", "", "" if i % 3 else " \n", f"a{i % 2}", "", "train" if i < 4 else "test", i) for i in range(7)]
@@ -21,10 +21,10 @@ def store(request: pytest.FixtureRequest) -> RowStore:
     """The same seven rows in every store; the edited ones got there by edits."""
     edited = request.param.startswith("edited")
     source = [Row("to be changed", "", "r", "a", "", "", 0), *ROWS[1:5]] if edited else ROWS
-    rows: HeldRows | MappedRows = HeldRows(source)
+    rows: MemoryRows | ArrowRows = MemoryRows(source)
     if request.param.endswith("arrow"):
         batches = [batch.select(range(6)) for batch in rows.record_batches()]
-        rows = MappedRows([part for batch in batches for part in (batch.slice(0, 3), batch.slice(3))])
+        rows = ArrowRows([part for batch in batches for part in (batch.slice(0, 3), batch.slice(3))])
     if not edited:
         return rows
     table = EditTable(rows)
@@ -34,18 +34,18 @@ def store(request: pytest.FixtureRequest) -> RowStore:
     return rows.with_overlay(table.overlay())
 
 
-def found(store: RowStore, filters: Filters) -> list[int]:
-    *_, (share, indices) = find_rows(store, filters, Asking().ticket())
+def found(store: RowStore, filters: RowFilters) -> list[int]:
+    *_, (share, indices) = find_rows(store, filters, RunningQueries().ticket())
     assert share == 1.0
     return [int(index) for index in indices]
 
 
 def test_rows_are_found_in_order(store: RowStore) -> None:
-    assert found(store, Filters()) == list(range(7))
-    assert found(store, Filters(text="A1")) == [1, 3, 5]
-    assert found(store, Filters(text="q", columns=("output",))) == []
-    assert found(store, Filters(sysflag="test", sort="output", descending=True)) == [5, 4, 6]
-    assert found(store, Filters(sort="length(reasoning)", descending=True)) == [0, 3, 6, 1, 2, 4, 5]
+    assert found(store, RowFilters()) == list(range(7))
+    assert found(store, RowFilters(text="A1")) == [1, 3, 5]
+    assert found(store, RowFilters(text="q", columns=("output",))) == []
+    assert found(store, RowFilters(sysflag="test", sort="output", descending=True)) == [5, 4, 6]
+    assert found(store, RowFilters(sort="length(reasoning)", descending=True)) == [0, 3, 6, 1, 2, 4, 5]
 
 
 def test_counts(store: RowStore) -> None:
@@ -60,8 +60,8 @@ def test_batches_are_full_but_for_the_last(store: RowStore) -> None:
 
 
 def test_a_cancelled_search_ends(store: RowStore) -> None:
-    queries = Asking()
+    queries = RunningQueries()
     ticket = queries.ticket()
     queries.interrupt()
-    with pytest.raises(Interrupted):
-        list(find_rows(store, Filters(text="q"), ticket))
+    with pytest.raises(QueryInterrupted):
+        list(find_rows(store, RowFilters(text="q"), ticket))

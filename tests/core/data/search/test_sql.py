@@ -11,9 +11,9 @@ import pytest
 from core.base.errors import DataError
 from core.data.dataset import DataSet
 from core.data.editing.editor import open_editor
-from core.data.filters import Filters
+from core.data.filters import RowFilters
 from core.data.search import sql
-from core.data.search.row_query import Interrupted
+from core.data.search.running_queries import QueryInterrupted
 from tests.support.data import Texts, made
 
 ROWS: list[Texts] = [(f"q{i}", "", "r" * i, f"it's {i}", ("English", "日本語")[i % 2], "") for i in range(10)]
@@ -37,15 +37,15 @@ def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     ],
 )
 def test_a_condition(data: DataSet, line: str, wanted: list[int]) -> None:
-    assert data.select(Filters(where=line)).indices.tolist() == wanted
+    assert data.select(RowFilters(where=line)).indices.tolist() == wanted
 
 
 def test_a_condition_with_everything_else(data: DataSet) -> None:
     found = data.select(
-        Filters(syslang="English", text="IT", where="row > 1", sort="length(reasoning)", descending=True)
+        RowFilters(syslang="English", text="IT", where="row > 1", sort="length(reasoning)", descending=True)
     )
     assert found.indices.tolist() == [8, 6, 4, 2]
-    assert data.select(Filters(where="  ")).indices.tolist() == list(range(10))
+    assert data.select(RowFilters(where="  ")).indices.tolist() == list(range(10))
 
 
 def test_a_condition_sees_the_rows_as_edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,9 +57,9 @@ def test_a_condition_sees_the_rows_as_edited(tmp_path: Path, monkeypatch: pytest
             editor.fill(range(4, 8), "sysflag", "some")
             new = editor.add({"instruction": "new", "output": "mended"}, after=0)
             edited = editor.dataset
-        assert edited.select(Filters(where="output = 'mended'")).indices.tolist() == [new, 2]
-        assert edited.select(Filters(where="sysflag = 'some' OR row = 3")).indices.tolist() == [4, 5, 6, 7]
-        assert len(edited.select(Filters(where="(SELECT count(*) FROM rows) = 10"))) == 10
+        assert edited.select(RowFilters(where="output = 'mended'")).indices.tolist() == [new, 2]
+        assert edited.select(RowFilters(where="sysflag = 'some' OR row = 3")).indices.tolist() == [4, 5, 6, 7]
+        assert len(edited.select(RowFilters(where="(SELECT count(*) FROM rows) = 10"))) == 10
 
 
 HOSTILE = {
@@ -100,7 +100,7 @@ def test_what_is_no_condition_on_the_rows_ends_in_words(tmp_path: Path, line: st
     secret = tmp_path / "secret.csv"
     secret.write_text("a\n1\n")
     with pytest.raises(DataError) as caught:
-        data.select(Filters(where=line.replace("{secret}", str(secret))))
+        data.select(RowFilters(where=line.replace("{secret}", str(secret))))
     assert HOSTILE[line] in caught.value.what and caught.value.do and "\n" not in caught.value.what
     assert sorted(os.listdir(tmp_path)) == ["secret.csv"]
 
@@ -109,7 +109,7 @@ def test_what_is_no_condition_on_the_rows_ends_in_words(tmp_path: Path, line: st
 def test_a_condition_that_eats_memory_costs_itself(tmp_path: Path, line: str) -> None:
     data = made(ROWS, True, tmp_path / "rows.jsonl")
     with pytest.raises(DataError, match="more memory than is available"):
-        data.select(Filters(where=line))
+        data.select(RowFilters(where=line))
 
 
 ENDLESS = "(WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t) > 1"
@@ -119,7 +119,7 @@ def test_a_condition_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
     data = made(ROWS, False, tmp_path / "rows.jsonl")
     monkeypatch.setattr(sql, "SECONDS", 0.5)
     with pytest.raises(DataError, match="not answered within"):
-        data.select(Filters(where=ENDLESS))
+        data.select(RowFilters(where=ENDLESS))
 
 
 def test_a_newer_question_ends_an_older(data: DataSet) -> None:
@@ -129,7 +129,7 @@ def test_a_newer_question_ends_an_older(data: DataSet) -> None:
 
     def ask() -> None:
         try:
-            data.select(Filters(where=ENDLESS))
+            data.select(RowFilters(where=ENDLESS))
         except BaseException as error:
             ended.append(error)
 
@@ -140,9 +140,9 @@ def test_a_newer_question_ends_an_older(data: DataSet) -> None:
         assert watched.wait(10)
         data.interrupt()
         thread.join(10)
-    assert [type(error) for error in ended] == [Interrupted]
-    assert len(data.select(Filters(text="q"))) == 10
-    searching = data.search(Filters(text="q"))
+    assert [type(error) for error in ended] == [QueryInterrupted]
+    assert len(data.select(RowFilters(text="q"))) == 10
+    searching = data.search(RowFilters(text="q"))
     data.interrupt()
-    with pytest.raises(Interrupted):
+    with pytest.raises(QueryInterrupted):
         list(searching)

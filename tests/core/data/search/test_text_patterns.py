@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from core.data.search.text_patterns import PREFIX_LENGTH, case_variants, held_pattern, re2_patterns
+from core.data.search.text_patterns import PREFIX_LENGTH, case_variants, python_pattern, re2_patterns
 
 _text = st.text(st.sampled_from("aAbßẞkK\u212asSſıIİé%_'\"\\(.*[]^$|?+{}あ山 \n\0\u0301"), max_size=6)
 
@@ -36,10 +36,10 @@ def test_re2_finds_what_python_finds(needle: str, text: str) -> None:
 
     array = string_array([text])
     fast, exact = (bool(bool_values(pc.match_substring_regex(array, pattern))[0]) for pattern in re2_patterns(needle))
-    assert exact == (held_pattern(needle).search(text) is not None)
+    assert exact == (python_pattern(needle).search(text) is not None)
     assert fast or not exact, "the fast pattern may match too much, never too little"
 
 
 def test_only_the_beginning_of_a_long_text_goes_into_the_re2_patterns() -> None:
     assert re2_patterns("é" * 1000) == re2_patterns("é" * PREFIX_LENGTH)
-    assert held_pattern("é" * 1000).search("é" * 999) is None
+    assert python_pattern("é" * 1000).search("é" * 999) is None

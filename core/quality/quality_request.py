@@ -13,11 +13,11 @@ from core.base import folders
 from core.base.files import private_dir
 from core.runs.spec import DataSection, MixturePart, PromptSection, RunSpec
 
-What = Literal["statistics", "doctor"]
-CHECKER = 3  # to be raised whenever the same rows give another result
+QualityTask = Literal["statistics", "doctor"]
+RESULTS_VERSION = 3  # to be raised whenever the same rows give another result
 
 
-class Options(msgspec.Struct, frozen=True):
+class QualityOptions(msgspec.Struct, frozen=True):
     """How rows would be trained, which decides how long they are and what is wrong with them."""
 
     model: str = ""
@@ -35,24 +35,29 @@ class Options(msgspec.Struct, frozen=True):
     columns: dict[str, str] | None = None
     """The columns of the source that the six are taken from; None where the user has not chosen any."""
 
+    @property
+    def prompt(self) -> PromptSection:
+        """The settings that decide a row's text, as in a run's specification."""
+        return PromptSection(mixture=self.mixture, seed=self.seed, drop_empty_input=self.drop_empty_input)
+
     @classmethod
-    def of(cls, spec: RunSpec) -> Options:
+    def of(cls, spec: RunSpec) -> QualityOptions:
         """As this run would train."""
         data, prompt = spec.data, spec.prompt
         how = (prompt.mixture, prompt.seed, prompt.drop_empty_input)
         return cls(spec.model.name, prompt.max_seq_length, *how, data.train_flag, data.columns)
 
 
-class Request(msgspec.Struct, frozen=True):
+class QualityRequest(msgspec.Struct, frozen=True):
     """What the child process is asked."""
 
-    what: What
+    what: QualityTask
     """Which result is wanted."""
     source: str
     """The data set, as the user named it: a path, a pattern or a hub name."""
     split: str
     """Its split, empty for none."""
-    options: Options
+    options: QualityOptions
     """How its rows would be trained."""
     results_folder: str
     """The folder where results are kept."""
@@ -63,12 +68,12 @@ class Request(msgspec.Struct, frozen=True):
         return DataSection(source=self.source, split=self.split, columns=self.options.columns)
 
 
-def folder() -> Path:
+def results_folder() -> Path:
     """Where results are kept: `<cache>/quality`. Raises OSError."""
     return private_dir(folders.cache() / "quality")
 
 
-def answer_name(what: What, source: str, fingerprint: str, options: Options, tokenizer: str) -> str:
+def result_file_name(what: QualityTask, source: str, fingerprint: str, options: QualityOptions, tokenizer: str) -> str:
     """The file name of the result about rows with this fingerprint.
 
     tokenizer: a fingerprint of its files, empty for none. A maximum length changes no statistics, and no finding
@@ -84,5 +89,5 @@ def answer_name(what: What, source: str, fingerprint: str, options: Options, tok
     if what == "statistics" or not tokenizer:
         options = msgspec.structs.replace(options, max_length=0)
     options = msgspec.structs.replace(options, model=options.model if tokenizer else "")
-    content = json.dumps([CHECKER, what, fingerprint, msgspec.to_builtins(options), tokenizer, templates])
+    content = json.dumps([RESULTS_VERSION, what, fingerprint, msgspec.to_builtins(options), tokenizer, templates])
     return f"{what}-{hashlib.blake2b(content.encode(), digest_size=16).hexdigest()}.msgpack"

@@ -24,7 +24,7 @@ _FILES = (
 )
 
 
-def identity(folder: Path) -> str:
+def tokenizer_fingerprint(folder: Path) -> str:
     """32 hex digits made of the contents of the tokenizer's files in `folder`, its chat template among them. Raises
     ModelError where one cannot be read."""
     digest = hashlib.blake2b(digest_size=16)
@@ -41,7 +41,7 @@ def identity(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def load(model: str) -> tuple[TextTokenizer | None, str]:
+def load_model_tokenizer(model: str) -> tuple[TextTokenizer | None, str]:
     """The tokenizer of `model`, or None and the reason why there is none, as a phrase. Raises ModelError where there is
     one that cannot be used."""
     if not model:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
-from core.runs.curve import Series
-from core.runs.folder import Metric, RunFolder, Status, Trouble
+from core.runs.curve import StepSeries
+from core.runs.folder import FailureCause, RunFolder, RunStatus, StepMetric
 
 TAIL_BYTES = 32 * 1024  # of console.log, from its end
 TAIL_LINES = 200
@@ -26,14 +26,14 @@ class RunReader:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
-        self.status = Status(state="starting")
-        self.loss = Series()
+        self.status = RunStatus(state="starting")
+        self.loss = StepSeries()
         """Loss over optimizer steps."""
-        self.last: Metric | None = None
+        self.last: StepMetric | None = None
         """The newest metric."""
         self.console: list[str] = []
         """The last lines of the console, as safe text."""
-        self.trouble: Trouble | None = None
+        self.trouble: FailureCause | None = None
         """Why the folder could not be read the last time."""
         self._offset = 0
         self._seen: dict[Path, tuple[int, int, int]] = {}
@@ -47,9 +47,9 @@ class RunReader:
             try:
                 changed |= read()
             except SuironError as error:
-                self.trouble = Trouble(error.what, error.where, error.do)
+                self.trouble = FailureCause(error.what, error.where, error.do)
             except OSError as error:
-                self.trouble = Trouble(
+                self.trouble = FailureCause(
                     f"the run's folder cannot be read ({error.strerror})",
                     str(self.folder.path),
                     "Check the disk it is on",
@@ -69,7 +69,7 @@ class RunReader:
         if not self._changed(path):
             return False
         if self._seen[path][1] < self._offset:  # it was replaced by a shorter file
-            self.loss, self.last, self._offset = Series(), None, 0
+            self.loss, self.last, self._offset = StepSeries(), None, 0
         metrics, self._offset = self.folder.metrics(self._offset)
         for metric in metrics:
             self.loss.add(metric.step, metric.loss)

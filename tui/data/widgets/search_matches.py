@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 
 from core.base.row import COLUMNS
 from core.base.safe_text import safe_line, safe_text
-from core.data.search.text_patterns import held_pattern
+from core.data.search.text_patterns import python_pattern
 
 TextSpan = tuple[int, int]
 """First character, and one past the last."""
@@ -30,8 +30,8 @@ class SearchMatches:
         safe = safe_text(text)
         self.length = len(safe)
         """Characters of a match in safe text."""
-        self._raw_pattern = held_pattern(text) if text else None
-        self._safe_pattern = held_pattern(safe) if safe else None
+        self._raw_pattern = python_pattern(text) if text else None
+        self._safe_pattern = python_pattern(safe) if safe else None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SearchMatches) and (self.text, self.columns) == (other.text, other.columns)
@@ -69,7 +69,7 @@ class SearchMatches:
         off, the line begins shortly before it."""
         start = self.first(text)
         if start is None:
-            return fit(text, width), []
+            return fit_to_width(text, width), []
         line = safe_line(text, max(width, 1) * 2)
         spans = self.spans(line)
         if not spans or cell_len(line[: spans[0][1]]) >= width:
@@ -86,7 +86,7 @@ class SearchMatches:
 NO_MATCHES = SearchMatches()
 
 
-def fit(text: str, width: int) -> str:
+def fit_to_width(text: str, width: int) -> str:
     """Foreign text as one safe line of exactly `width` cells, `…` at its end where some is left out."""
     # a cell holds at most a few characters; what combines beyond that is cut
     return _cut_line(safe_line(text, max(width, 1) * 2), width)

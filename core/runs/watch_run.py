@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from core.runs.folder import Metric, RunFolder, Status
+from core.runs.folder import RunFolder, RunStatus, StepMetric
 
 PAUSE_SECONDS = 0.5
 
 
-def watch(run: RunFolder) -> Iterator[tuple[Status, list[Metric]]]:
+def watch_run(run: RunFolder) -> Iterator[tuple[RunStatus, list[StepMetric]]]:
     """The run's status and its new metrics, twice a second, until and including the one where it has ended."""
     offset = 0
     while True:
@@ -22,18 +22,18 @@ def watch(run: RunFolder) -> Iterator[tuple[Status, list[Metric]]]:
         time.sleep(PAUSE_SECONDS)
 
 
-def progress_line(status: Status, metric: Metric) -> str:
+def progress_line(status: RunStatus, metric: StepMetric) -> str:
     """`step 12/50 · loss 0.4312 · 310 tok/s · 1 min 20 s left`; unknown parts are left out."""
     loss = "not a number" if metric.loss is None else f"{metric.loss:.4f}"
     parts = [f"step {metric.step}/{status.total}", f"loss {loss}"]
     if metric.tokens_per_second:
         parts.append(f"{metric.tokens_per_second:.0f} tok/s")
     if status.seconds_left is not None and not status.ended:
-        parts.append(f"{duration(status.seconds_left)} left")
+        parts.append(f"{duration_words(status.seconds_left)} left")
     return " · ".join(parts)
 
 
-def duration(seconds: float) -> str:
+def duration_words(seconds: float) -> str:
     """`45 s`, `3 min 05 s`, `2 h 07 min`."""
     whole = max(0, round(seconds))
     if whole < 60:

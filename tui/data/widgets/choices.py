@@ -17,10 +17,10 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from core.base.safe_text import safe_line
-from tui.actions import bindings
+from tui.actions import key_bindings
 
-Piece = tuple[str, str]  # safe text, and one of the roles below
-Line = Sequence[Piece]
+ChoiceText = tuple[str, str]  # safe text, and one of the roles below
+ChoiceLine = Sequence[ChoiceText]
 MUTED, STRONG, MARK, GOOD, WARN, BAD, HEADING, THOUGHT = (
     "muted",
     "strong",
@@ -47,7 +47,7 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
         "choices--cursor",
         "choices--cursor-blurred",
     }
-    BINDINGS: ClassVar[list[BindingType]] = bindings("list")
+    BINDINGS: ClassVar[list[BindingType]] = key_bindings("list")
     DEFAULT_CSS = """
     Choices {
         width: 1fr; height: auto; background: $surface; color: $foreground;
@@ -106,7 +106,7 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
         self.count = 0
         self.cursor = -1
         self._typing = typing
-        self._draw: Callable[[int, int], Line] = lambda index, width: ()
+        self._draw: Callable[[int, int], ChoiceLine] = lambda index, width: ()
         self._pickable: Callable[[int], bool] = lambda index: True
 
     # -- what is shown --
@@ -114,7 +114,7 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
     def show(
         self,
         count: int,
-        draw: Callable[[int, int], Line],
+        draw: Callable[[int, int], ChoiceLine],
         cursor: int = 0,
         pickable: Callable[[int], bool] | None = None,
     ) -> None:
@@ -255,7 +255,7 @@ def fit_end(text: str, width: int) -> str:
     return set_cell_size("…" + line, max(0, width))
 
 
-def bar(share: float, width: int) -> str:
+def share_bar(share: float, width: int) -> str:
     """A bar of `width` cells, filled by `share`, 0 to 1; any share above 0 shows."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     if share > 0:

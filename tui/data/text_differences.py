@@ -25,7 +25,7 @@ class DiffLine(NamedTuple):
     """Text as in the field, foreign, and whether it differs."""
 
 
-def differences(before: str, after: str) -> list[DiffLine]:
+def text_differences(before: str, after: str) -> list[DiffLine]:
     """The lines of the differences, with the equal lines near them; none where the texts are the same."""
     if before == after:
         return []

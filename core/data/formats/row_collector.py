@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 
 from core.base.errors import DataError
-from core.data.cells import Number
-from core.data.columns.mapping import Mapping
+from core.data.cells import NumberText
+from core.data.columns.mapping import ColumnMapping
 from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
 from core.data.problems import Problem, Problems
 
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 """Called with what is done and the total, in bytes, rows or files; what it raises ends the work."""
 PutColumns = Callable[[Sequence[Sequence[str]]], None]
 """Takes six columns of equal length, in the order of `COLUMNS`."""
@@ -24,10 +24,10 @@ BATCH_ROWS, BATCH_CHARS = 16_384, 4 << 20  # records are handed on together, up 
 _PROGRESS_EVERY = 0.1  # seconds
 
 
-class Facts(msgspec.Struct, frozen=True):
+class SourceFacts(msgspec.Struct, frozen=True):
     """What is known of a source besides its rows."""
 
-    mapping: Mapping
+    mapping: ColumnMapping
     """What the canonical columns were taken from."""
     extra: tuple[str, ...]
     """Columns of the source that are not used."""
@@ -45,7 +45,11 @@ class RowCollector:
     """
 
     def __init__(
-        self, where: str, put: PutColumns, progress: Progress | None = None, mapping: Mapping | None = None
+        self,
+        where: str,
+        put: PutColumns,
+        progress: ProgressCallback | None = None,
+        mapping: ColumnMapping | None = None,
     ) -> None:
         self.where = where
         self.columns = SourceColumns(mapping)
@@ -119,7 +123,7 @@ class RowCollector:
             self._last_progress = now
             self._progress(min(done, total), total)
 
-    def finish(self) -> Facts:
+    def finish(self) -> SourceFacts:
         """The facts of the source that was read. Raises DataError where a required column or every row is missing."""
         self.flush()
         # readers and `flush` find problems at different times: they are put in the order of files and rows
@@ -135,7 +139,7 @@ class RowCollector:
             if first.row:
                 what = f"none of its {self.problems.count} rows can be used; the first, at {first.row}: {first.what}"
             raise DataError(what, self.where, self.problems.advice or "Fix the rows, or name another file")
-        return Facts(self.columns.mapping, self.columns.extra, kept, self.problems.count)
+        return SourceFacts(self.columns.mapping, self.columns.extra, kept, self.problems.count)
 
 
 def _json_type(value: Any) -> str:
@@ -143,6 +147,6 @@ def _json_type(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true or false"
-    if isinstance(value, Number | int | float):
+    if isinstance(value, NumberText | int | float):
         return "a number"
     return "a list" if isinstance(value, list) else "a text" if isinstance(value, str) else "something else"

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable
 
 
-class Interrupted(Exception):
+class QueryInterrupted(Exception):
     """The query was cancelled: nobody waits for its result any more."""
 
 
-class Asking:
+class RunningQueries:
     """The queries that run over one source, in any thread."""
 
     def __init__(self) -> None:
@@ -18,10 +18,10 @@ class Asking:
         self._generation = 0
         self._callbacks: dict[int, Callable[[], None]] = {}
 
-    def ticket(self) -> Ticket:
+    def ticket(self) -> QueryTicket:
         """The ticket of a query that begins now."""
         with self._lock:
-            return Ticket(self, self._generation)
+            return QueryTicket(self, self._generation)
 
     def interrupt(self) -> None:
         """Cancel all queries that began before now."""
@@ -51,10 +51,10 @@ class Asking:
             self._callbacks.pop(key, None)
 
 
-class Ticket:
+class QueryTicket:
     """Lets one query ask whether it is cancelled."""
 
-    def __init__(self, running: Asking, generation: int) -> None:
+    def __init__(self, running: RunningQueries, generation: int) -> None:
         self._running, self._generation = running, generation
 
     @property
@@ -65,7 +65,7 @@ class Ticket:
     def check(self) -> None:
         """Raises QueryInterrupted if the query is cancelled."""
         if self.stale:
-            raise Interrupted
+            raise QueryInterrupted
 
     def watch(self, callback: Callable[[], None]) -> None:
         """Call `callback` when the query is cancelled, at once if it already is."""

@@ -14,9 +14,9 @@ from textual.widgets import Static
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
 from tui.actions import key_hints
-from tui.common.choices import bar
-from tui.common.list_dialog import CLOSE_HINT, ListDialog
-from tui.common.readable_error import readable
+from tui.common.readable_error import readable_error
+from tui.data.dialogs.list_dialog import CLOSE_HINT, ListDialog
+from tui.data.widgets.choices import share_bar
 
 T = TypeVar("T")
 SHOWN_AFTER = 0.2  # seconds: quicker work shows no dialog
@@ -25,23 +25,23 @@ GUESS_AFTER = 2.0  # seconds until the time left is estimated
 BAR = 30  # cells
 
 
-class Progress(Protocol):
+class WorkProgress(Protocol):
     """How the work reports: `done` of `total` units (0: not known), and the current stage in a few words."""
 
     def __call__(self, done: int, total: int, stage: str = "") -> None: ...
 
 
-Work = Callable[[Progress, Callable[[], bool]], T]
+DialogWork = Callable[[WorkProgress, Callable[[], bool]], T]
 
 
-class Done(Generic[T]):
+class WorkResult(Generic[T]):
     """The result of the work."""
 
     def __init__(self, value: T) -> None:
         self.value = value
 
 
-class ProgressDialog(ListDialog[Done[T]], Generic[T]):
+class ProgressDialog(ListDialog[WorkResult[T]], Generic[T]):
     """Gives Done(value) of the work; None where it was cancelled, or failed and the user has read why.
 
     work(progress, cancelled) runs in a thread. It calls progress(done, total, stage) now and then (total 0: not known),
@@ -58,7 +58,7 @@ class ProgressDialog(ListDialog[Done[T]], Generic[T]):
     """
     TITLE_WORDS: ClassVar[str] = "Working"
 
-    def __init__(self, words: str, work: Work[T], unit: str = "rows", where: str = "") -> None:
+    def __init__(self, words: str, work: DialogWork[T], unit: str = "rows", where: str = "") -> None:
         super().__init__(classes="-waiting")
         self._words, self._work, self._unit, self._where = safe_line(words, 200), work, unit, where
         self._stop = threading.Event()
@@ -98,9 +98,9 @@ class ProgressDialog(ListDialog[Done[T]], Generic[T]):
             if self._stop.is_set():
                 self.app.call_from_thread(self._finish, None)
             else:
-                self.app.call_from_thread(self._fail, readable(error, self._where))
+                self.app.call_from_thread(self._fail, readable_error(error, self._where))
         else:
-            self.app.call_from_thread(self._finish, Done(value))
+            self.app.call_from_thread(self._finish, WorkResult(value))
 
     def _progress(self, done: int, total: int, stage: str = "") -> None:
         self._state = (done, total, stage)
@@ -109,7 +109,7 @@ class ProgressDialog(ListDialog[Done[T]], Generic[T]):
 
     # -- on the screen --
 
-    def _finish(self, result: Done[T] | None) -> None:
+    def _finish(self, result: WorkResult[T] | None) -> None:
         self._ended = True
         self.dismiss(result)
 
@@ -146,7 +146,7 @@ def progress_words(done: int, total: int, seconds: float, unit: str) -> str:
         counted = f"{done:,} {unit} · " if done else ""
         return f"{counted}{_time(seconds)}"
     share = min(1.0, done / total)
-    words = f"{bar(share, BAR)} {share:4.0%}  {done:,} of {total:,} {unit}"
+    words = f"{share_bar(share, BAR)} {share:4.0%}  {done:,} of {total:,} {unit}"
     if seconds >= GUESS_AFTER and 0 < share < 1:
         words += f" · {_time(seconds / share - seconds)} left"
     return words

@@ -16,10 +16,10 @@ import msgspec
 from core.base.child import Child, ChildDied
 from core.base.child import ChildProgress as ChildProgress
 from core.base.errors import SuironError
-from core.quality import request
-from core.quality.report import Report, Statistics, decode
-from core.quality.request import Options as Options
-from core.quality.request import Request, What
+from core.quality import quality_request
+from core.quality.quality_request import QualityOptions as QualityOptions
+from core.quality.quality_request import QualityRequest, QualityTask
+from core.quality.report import DataSetStatistics, QualityReport, decode_result
 
 OnProgress = Callable[[ChildProgress], None]
 IsCancelled = Callable[[], bool]
@@ -30,46 +30,46 @@ class Cancelled(Exception):
 
 
 @overload
-def run(
+def run_quality_job(
     what: Literal["statistics"],
     source: str,
     split: str = ...,
-    options: Options = ...,
+    options: QualityOptions = ...,
     progress: OnProgress | None = ...,
     cancelled: IsCancelled | None = ...,
     fingerprint: str = ...,
-) -> Statistics: ...
+) -> DataSetStatistics: ...
 @overload
-def run(
+def run_quality_job(
     what: Literal["doctor"],
     source: str,
     split: str = ...,
-    options: Options = ...,
+    options: QualityOptions = ...,
     progress: OnProgress | None = ...,
     cancelled: IsCancelled | None = ...,
     fingerprint: str = ...,
-) -> Report: ...
-def run(
-    what: What,
+) -> QualityReport: ...
+def run_quality_job(
+    what: QualityTask,
     source: str,
     split: str = "",
-    options: Options = Options(),  # noqa: B008  (frozen)
+    options: QualityOptions = QualityOptions(),  # noqa: B008  (frozen)
     progress: OnProgress | None = None,
     cancelled: IsCancelled | None = None,
     fingerprint: str = "",
-) -> Statistics | Report:
+) -> DataSetStatistics | QualityReport:
     """The statistics of the rows of `source` with the user's edits applied, or the doctor's report on them.
 
     Blocks; `progress` and `cancelled` are called from this thread, about ten times a second. fingerprint:
     `DataSet.fingerprint` where it is known: a result in the cache then needs no process. Raises SuironError, or
     Cancelled.
     """
-    if fingerprint and (known := cached(what, source, fingerprint, options)) is not None:
+    if fingerprint and (known := cached_result(what, source, fingerprint, options)) is not None:
         return known
     try:
-        asked = Request(what, source, split, options, str(request.folder()))
+        asked = QualityRequest(what, source, split, options, str(quality_request.results_folder()))
         path = _ask(asked, progress, cancelled or (lambda: False))
-        return decode(path.read_bytes())
+        return decode_result(path.read_bytes())
     except msgspec.DecodeError as error:
         raise SuironError(
             f"the result cannot be read ({error})", str(path), "Delete this file and try again"
@@ -80,27 +80,27 @@ def run(
         raise SuironError(f"the rows cannot be checked ({error.strerror or error})", where, do) from error
 
 
-def cached(
-    what: What,
+def cached_result(
+    what: QualityTask,
     source: str,
     fingerprint: str,
-    options: Options = Options(),  # noqa: B008  (frozen)
-) -> Statistics | Report | None:
+    options: QualityOptions = QualityOptions(),  # noqa: B008  (frozen)
+) -> DataSetStatistics | QualityReport | None:
     """The result in the cache, or None. Raises ModelError for a model that does not exist, UsageError for a template
     that does not."""
     from core.models.tokenizer_folder import tokenizer_folder
-    from core.quality import tokens
+    from core.quality import model_tokenizer
 
     tokenizer = ""
     if options.model and (folder := tokenizer_folder(options.model)) is not None:
-        tokenizer = tokens.identity(folder)
-    name = request.answer_name(what, source, fingerprint, options, tokenizer)
+        tokenizer = model_tokenizer.tokenizer_fingerprint(folder)
+    name = quality_request.result_file_name(what, source, fingerprint, options, tokenizer)
     with suppress(OSError, msgspec.DecodeError):
-        return decode((request.folder() / name).read_bytes())
+        return decode_result((quality_request.results_folder() / name).read_bytes())
     return None
 
 
-def _ask(asked: Request, progress: OnProgress | None, cancelled: IsCancelled) -> Path:
+def _ask(asked: QualityRequest, progress: OnProgress | None, cancelled: IsCancelled) -> Path:
     def check() -> None:
         if cancelled():
             raise Cancelled

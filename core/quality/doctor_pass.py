@@ -16,11 +16,12 @@ import msgspec
 from core.base.child import Child, ChildDied
 from core.base.child_main import ReportProgress, answer_parent
 from core.base.errors import SuironError
-from core.examples.lengths import Trained
+from core.base.row import is_blank
+from core.examples.lengths import RowLengths
 from core.quality.check_interface import CheckContext
 from core.quality.findings import Findings
+from core.quality.quality_request import QualityOptions, QualityRequest
 from core.quality.registry import ROW_CHECKS
-from core.quality.request import Options, Request
 from core.quality.row_blocks import read_blocks
 from core.quality.row_signatures import RowSignatures
 from core.tokens.tokenizer import TextTokenizer
@@ -29,7 +30,7 @@ _MANY = 30_000  # rows from which on a second process pays for its start
 _MOST = 4  # processes; each has some hundred MB
 
 
-class Swept(msgspec.Struct):
+class PassResult(msgspec.Struct):
     """What the first pass found in some of the rows."""
 
     findings: Findings
@@ -52,54 +53,56 @@ class Swept(msgspec.Struct):
         self.reasoned += reasoned
 
 
-def sweep(
+def check_blocks(
     data: Any,
-    options: Options,
+    options: QualityOptions,
     tokenizer: TextTokenizer | None,
     report_progress: ReportProgress,
     part: int = 0,
     parts: int = 1,
-) -> Swept:
+) -> PassResult:
     """Checks every `parts`-th block of `data`, an open DataSet, from block `part` on. Raises UsageError for a template
     that does not exist."""
-    result = Swept(Findings(), RowSignatures())
-    context = CheckContext(options, tokenizer, Trained(data.source, options, tokenizer))
+    result = PassResult(Findings(), RowSignatures())
+    context = CheckContext(options, tokenizer, RowLengths(data.source, options.prompt, tokenizer))
     checks = [check_block for check in ROW_CHECKS if (check_block := check.prepare(context)) is not None]
     for block in read_blocks(data, part, parts):
         for check_block in checks:
             check_block(block, result.findings)
         result.signatures.add_block(block)
-        result.reasoned += sum(bool(text) and not text.isspace() for text in block["reasoning"])
+        result.reasoned += sum(not is_blank(text) for text in block["reasoning"])
         result.done += len(block)
         report_progress("checking rows", min(result.done * parts, len(data)), len(data))
     return result
 
 
-def sweep_by_several(
-    data: Any, options: Options, tokenizer: TextTokenizer | None, report_progress: ReportProgress
-) -> Swept:
+def check_all_blocks(
+    data: Any, options: QualityOptions, tokenizer: TextTokenizer | None, report_progress: ReportProgress
+) -> PassResult:
     """Checks all blocks of `data`, in several processes where the rows are many. Raises SuironError where a helper
     process fails."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parts = min(cores, _MOST) if len(data) >= _MANY else 1
     if parts == 1:
-        return sweep(data, options, tokenizer, report_progress)
+        return check_blocks(data, options, tokenizer, report_progress)
     with _helpers(data, options, parts) as results:
-        result = sweep(data, options, tokenizer, report_progress, 0, parts)
+        result = check_blocks(data, options, tokenizer, report_progress, 0, parts)
         for dumped in results:
             result.add(dumped)
     return result
 
 
 @contextmanager
-def _helpers(data: Any, options: Options, parts: int) -> Iterator[Iterator[bytearray]]:
+def _helpers(data: Any, options: QualityOptions, parts: int) -> Iterator[Iterator[bytearray]]:
     """Starts a helper for each part but the first; the iterator that it yields waits for their results. They end with
     this block, and with this process."""
-    request = Request("doctor", data.source, data.split, options, "")
+    request = QualityRequest("doctor", data.source, data.split, options, "")
     with ExitStack() as stack:
         helpers = [
             stack.enter_context(
-                Child("core.quality.sweep", {"request": msgspec.to_builtins(request), "part": part, "parts": parts})
+                Child(
+                    "core.quality.doctor_pass", {"request": msgspec.to_builtins(request), "part": part, "parts": parts}
+                )
             )
             for part in range(1, parts)
         ]
@@ -122,12 +125,12 @@ def _helpers(data: Any, options: Options, parts: int) -> Iterator[Iterator[bytea
 def main(asked: dict[str, Any], _: ReportProgress) -> bytes:
     """The helper's work: the share of the blocks that begins with the block `part`, dumped."""
     from core.examples.run_rows import open_rows
-    from core.quality import tokens
+    from core.quality import model_tokenizer
 
-    request = msgspec.convert(asked["request"], Request)
-    tokenizer, _reason = tokens.load(request.options.model)
+    request = msgspec.convert(asked["request"], QualityRequest)
+    tokenizer, _reason = model_tokenizer.load_model_tokenizer(request.options.model)
     data = open_rows(request.data)
-    return sweep(
+    return check_blocks(
         data, request.options, tokenizer, lambda words, done, total: None, asked["part"], asked["parts"]
     ).dump()
 

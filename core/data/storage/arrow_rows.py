@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _GATHERED_ROWS = 4096  # in one batch when rows are picked from all over the source
 
 
-class MappedRows:
+class ArrowRows:
     """Read only, so safe to use from several threads.
 
     `batches` are those of the source; `starts` has the index of the first row of each batch, and the number of rows as
@@ -47,9 +47,9 @@ class MappedRows:
         self._hidden: RowMask | None = None
         self._patch_batch: pa.RecordBatch | None = None
 
-    def with_overlay(self, overlay: EditOverlay) -> MappedRows:
+    def with_overlay(self, overlay: EditOverlay) -> ArrowRows:
         """These rows of the source with the edits of `overlay`."""
-        return MappedRows(self.batches, self.file, overlay)
+        return ArrowRows(self.batches, self.file, overlay)
 
     def __len__(self) -> int:
         return self.starts[-1] if self.overlay is None else self.overlay.length
@@ -176,7 +176,7 @@ class MappedRows:
         return pa.record_batch([*columns, int64_array(wanted)], names=[*COLUMNS, "row"])
 
 
-def open_mapped(path: Path) -> tuple[MappedRows, bytes]:
+def open_arrow_rows(path: Path) -> tuple[ArrowRows, bytes]:
     """The rows of an imported file, and the metadata bytes of its last, empty batch.
 
     Raises OSError or pyarrow.ArrowInvalid if the file is damaged.
@@ -187,4 +187,4 @@ def open_mapped(path: Path) -> tuple[MappedRows, bytes]:
     file = pa.ipc.open_file(pa.memory_map(str(path)))
     batches = [file.get_batch(i) for i in range(file.num_record_batches - 1)]
     last = file.get_batch_with_custom_metadata(file.num_record_batches - 1)
-    return MappedRows(batches, descriptor), last.custom_metadata[b"facts"]
+    return ArrowRows(batches, descriptor), last.custom_metadata[b"facts"]

@@ -15,7 +15,7 @@ from core.base import folders
 from core.base.files import private_dir, replace_file
 
 
-class Draft:
+class FieldDraft:
     """The draft of one field."""
 
     def __init__(self, source: str, field: str, text: str) -> None:
