@@ -24,7 +24,7 @@ from core.runs.launch import start_run
 from core.runs.watch_run import progress_line, watch_run
 from tui.app import SuironApp
 from tui.chat.finish_line import FinishLine
-from tui.train.run_status import RunStatus
+from tui.train.run_status import RunStatusPanel
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SIZE = (120, 36)
@@ -53,7 +53,7 @@ async def draw() -> None:
         await pilot.press("f3")
         await until(
             pilot,
-            lambda: "finished" in str(app.screen.query_one(RunStatus).query_one("StatusRows").render_line(0).text),
+            lambda: "finished" in str(app.screen.query_one(RunStatusPanel).query_one("StatusRows").render_line(0).text),
         )
         await pilot.pause(1.0)
         save(app, "train")

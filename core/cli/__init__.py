@@ -37,7 +37,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, self.prog, f"See `{self.prog} --help`")
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     top = _Parser(
         prog="python -m core",
         description="Suiron without its screens.",
@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     if words[:1] == ["data"]:
         words = ["data", *importlib.import_module("core.cli.data").expanded(words[1:])]
     try:
-        arguments = parser().parse_args(words)
+        arguments = build_parser().parse_args(words)
     except UsageError as error:
         CommandOutput(json="--json" in words).error(error)
         sys.exit(error.exit_code)

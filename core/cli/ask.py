@@ -18,7 +18,7 @@ from core.data.locate.source_name import resolve_source_name
 from core.engine.client import EngineClient
 from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
 from core.runs.folder import find_run
-from core.runs.tuned_models import drops_empty_input
+from core.runs.tuned_models import run_drops_empty_input
 from core.session import load_session
 
 HEADINGS = {"reasoning": "Reasoning", "response": "Response"}
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         path = Path(absolute_path(arguments.adapter))
         if not os.path.isdir(path):
             run = find_run(arguments.adapter)
-            path, model, drop = run.adapter, arguments.model or run.spec().model.name, drops_empty_input(run.spec())
+            path, model, drop = run.adapter, arguments.model or run.spec().model.name, run_drops_empty_input(run.spec())
         if not (path / "adapter_config.json").is_file():
             raise ModelError(
                 "no adapter found",
@@ -78,11 +78,11 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         top_p=arguments.top_p,
         seed=arguments.seed,
     )
-    asyncio.run(ask(model, adapter, question, output))
+    asyncio.run(ask_question(model, adapter, question, output))
     return 0
 
 
-async def ask(model: str, adapter: str, question: ChatQuestion, output: CommandOutput) -> AnswerFinish | None:
+async def ask_question(model: str, adapter: str, question: ChatQuestion, output: CommandOutput) -> AnswerFinish | None:
     """Print one answer as it streams; returns how it ended."""
     client = EngineClient()
     try:

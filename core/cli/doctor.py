@@ -12,6 +12,7 @@ from typing import Any
 
 from core.base import folders
 from core.base.command_output import CommandOutput
+from core.base.cpu_cores import available_cores
 
 PACKAGES = (
     *("textual", "plotext", "duckdb", "pyarrow", "msgspec"),
@@ -60,7 +61,7 @@ def _machine() -> dict[str, Any]:
 
     memory = psutil.virtual_memory()
     return {
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": available_cores(),
         "memory": _free(memory.available, memory.total),
     }
 

@@ -8,7 +8,7 @@ from core.runs.folder import RunFolder
 from core.runs.watch_run import progress_line, watch_run
 
 
-def follow(run: RunFolder, output: CommandOutput) -> int:
+def follow_run(run: RunFolder, output: CommandOutput) -> int:
     """Print the run's progress until it ends; returns the exit code. Raises RunError where the run failed."""
     said = ""
     try:

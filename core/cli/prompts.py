@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core.base.command_output import CommandOutput
-from core.base.errors import DataError, RunError, SuironError, UsageError
+from core.base.errors import DataError, RunError, SuironError, UsageError, error_record
 from core.base.row import Row
 from core.base.safe_text import safe_line
 from core.examples.example import AnyTemplate, Verdict, drops_empty_input, joined_text
-from core.examples.preview import Preview, RowPreviewer
+from core.examples.preview import RowPreview, RowPreviewer
 from core.examples.run_mixture import bound_mixture
 from core.examples.run_rows import data_facts, open_rows
 from core.runs.prompt_texts import TOO_LONG_CHOICES
@@ -98,7 +98,7 @@ def _list(arguments: argparse.Namespace, output: CommandOutput) -> int:
             languages = f" ({', '.join(template.versions)})" if len(template.versions) > 1 else ""
             output.text(f"{listed.name:28} {listed.origin:15} {safe_line(template.words, 100)}{languages}")
         elif error is not None:
-            record["error"] = {"what": error.what, "where": error.where, "do": error.do}
+            record["error"] = error_record(error)
             output.text(f"{safe_line(listed.name, 28):28} {listed.origin:15} cannot be used")
             output.note(str(error))
         output.record(record)
@@ -207,7 +207,7 @@ def _template_to_show(named: Template | None, row: Row, spec: RunSpec, tokenizer
     return drawn
 
 
-def _encoded_row(preview: Preview, text: str, weighted: bool) -> EncodedRow:
+def _encoded_row(preview: RowPreview, text: str, weighted: bool) -> EncodedRow:
     """The preview as the encoder gives a row."""
     import numpy as np
 

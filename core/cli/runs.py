@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from core.base.command_output import CommandOutput
-from core.base.errors import RunError, UsageError
-from core.cli.follow import follow
+from core.base.errors import RunError, UsageError, error_record, error_sentences
+from core.cli.follow import follow_run
 from core.runs.folder import RunFolder, find_run, list_runs
 from core.runs.spec import dump_run_spec
 
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
             run.request("stop")
             output.note(f"{run.id} will stop at its next step.")
     if arguments.follow:
-        return follow(run, output)
+        return follow_run(run, output)
     if arguments.metrics:
         for metric in run.metrics()[0]:
             output.record(metric)
@@ -47,7 +47,7 @@ def _list(output: CommandOutput) -> int:
         try:
             status = run.status()
         except RunError as error:  # one damaged folder must not hide the others
-            output.record({"run": run.id, "error": {"what": error.what, "where": error.where, "do": error.do}})
+            output.record({"run": run.id, "error": error_record(error)})
             output.text(f"{run.id}  {error.what}")
             continue
         output.record({"run": run.id, "status": status})
@@ -74,5 +74,5 @@ def _show(run: RunFolder, output: CommandOutput) -> None:
     for name, fact in status.facts.items():
         output.text(f"{name}: {fact}")
     if status.error:
-        output.text(f"error    {status.error.where}: {status.error.what}. {status.error.do}")
+        output.text(f"error    {status.error.where}: {error_sentences(status.error).line}")
     output.text("\n" + dump_run_spec(spec).decode(), end="")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
-from core.cli.follow import follow
+from core.cli.follow import follow_run
 from core.runs.launch import start_run
 from core.runs.spec import DataSection, ModelSection, RunSpec, dump_run_spec, load_run_spec
 
@@ -44,4 +44,4 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     run = start_run(load_run_spec(arguments.spec))
     output.text(run.id)
     output.record({"run": run.id, "folder": str(run.path)})
-    return follow(run, output) if arguments.follow else 0
+    return follow_run(run, output) if arguments.follow else 0

@@ -10,8 +10,8 @@ from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
 from core.data.filters import RowFilters
 from core.data.formats.row_collector import SourceFacts
-from core.data.origin import Origin
-from core.data.problems import Problem
+from core.data.origin import SourceOrigin
+from core.data.problems import RowProblem
 from core.data.search import row_search
 from core.data.search.filter_rules import checked_filters
 from core.data.search.running_queries import QueryTicket, RunningQueries
@@ -32,7 +32,7 @@ class EditsInForce(Protocol):
     """The rows of the source as edited."""
     digest: str
     """Names the edits; empty if there are none."""
-    problems: list[Problem]
+    problems: list[RowProblem]
     """Edits that could not be read or no longer fit."""
     columns: set[str]
     """Columns that the source lacks and that now have a text in some row."""
@@ -60,7 +60,7 @@ class DataSet:
         split: str,
         rows: RowPages,
         facts: SourceFacts,
-        origin: Origin | None = None,
+        origin: SourceOrigin | None = None,
         edits: EditsInForce | None = None,
     ) -> None:
         self.name = name
@@ -85,7 +85,7 @@ class DataSet:
         )
         """Which of the six columns the source or the edits have."""
         edit_problems = edits.problems if edits is not None else []
-        self.problems: list[Problem] = [*facts.problems, *edit_problems]
+        self.problems: list[RowProblem] = [*facts.problems, *edit_problems]
         """The first thousand bad rows of the source, and edits that no longer fit."""
         self.problem_count: int = facts.problem_count + len(edit_problems)
         """How many problems there are, in rows and edits."""

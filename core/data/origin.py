@@ -9,7 +9,7 @@ from core.data.locate.source_files import SourceFiles
 
 
 @dataclass(frozen=True)
-class Origin:
+class SourceOrigin:
     """The source behind a data set."""
 
     files: SourceFiles

@@ -7,7 +7,7 @@ import msgspec
 MAX_KEPT = 1000  # problems kept with their words; a file of a million bad lines must not fill memory
 
 
-class Problem(msgspec.Struct, frozen=True):
+class RowProblem(msgspec.Struct, frozen=True):
     """What is wrong with one row, or with a whole file."""
 
     row: int
@@ -18,7 +18,7 @@ class Problem(msgspec.Struct, frozen=True):
     """The name of the file, foreign text; empty where the source is one file."""
 
 
-class Problems:
+class RowProblems:
     """The problems found while a source is read.
 
     `advice` is what to do about the first problem that can be fixed, as a wrong encoding can. `file` is set by whoever
@@ -26,7 +26,7 @@ class Problems:
     """
 
     def __init__(self) -> None:
-        self.kept: list[Problem] = []
+        self.kept: list[RowProblem] = []
         self.count = 0
         self.advice = ""
         self.file = ""
@@ -35,5 +35,5 @@ class Problems:
         """Count one more problem, and keep it unless there are too many. row, what: as in `Problem`."""
         self.count += 1
         if len(self.kept) < MAX_KEPT:
-            self.kept.append(Problem(row, what, self.file))
+            self.kept.append(RowProblem(row, what, self.file))
         self.advice = self.advice or advice

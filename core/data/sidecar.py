@@ -23,7 +23,7 @@ EDITS_FILE = "edits.jsonl"
 
 
 @dataclass(frozen=True)
-class Sidecar:
+class SidecarFolder:
     """The folder of one data set."""
 
     folder: Path
@@ -42,21 +42,21 @@ class Sidecar:
         return self.folder / EDITS_FILE
 
 
-def sidecar_of(found: SourceFiles) -> Sidecar:
+def sidecar_of(found: SourceFiles) -> SidecarFolder:
     """The folder of a data set, which may not exist yet. Writes nothing."""
     try:
         away = folders.home() / "data" / _name(found)
     except OSError:  # no home can be made: reading goes on, and the first edit says what is wrong
         away = Path(os.environ.get("SUIRON_HOME", os.curdir)) / "data" / _name(found)
     if found.root is None:
-        return Sidecar(away, beside=False)
+        return SidecarFolder(away, beside=False)
     root = found.root.resolve()
     beside = root.with_name(root.name + SIDECAR_SUFFIX)
     if found.split:
         beside = beside / quote(found.split, safe=" ")
     if _writable(beside) and (beside.is_dir() or not away.is_dir()):
-        return Sidecar(beside, beside=True)
-    return Sidecar(away, beside=False)
+        return SidecarFolder(beside, beside=True)
+    return SidecarFolder(away, beside=False)
 
 
 def _writable(folder: Path) -> bool:

@@ -20,7 +20,7 @@ from core.data.importing.import_source import (
     read_into_memory,
 )
 from core.data.locate.source_files import SourceFiles, locate_source
-from core.data.origin import Origin
+from core.data.origin import SourceOrigin
 from core.data.sidecar import sidecar_of
 from core.data.source_version import source_key
 from core.data.storage.row_store import RowPages
@@ -64,7 +64,9 @@ def open_early(source: str, split: str = "", mapping: ColumnMapping | None = Non
         rows, facts = format_named(found.format).load().open_early(found.paths, found.where, chosen)
         if rows.counted and not len(rows):
             raise DataError("there are no rows in it", found.where, "Name a file with at least one row")
-        origin = Origin(found, source_key(found.paths, found.format, chosen), chosen, ready=False, counted=rows.counted)
+        origin = SourceOrigin(
+            found, source_key(found.paths, found.format, chosen), chosen, ready=False, counted=rows.counted
+        )
         return DataSet(found.name, source, found.split, rows, facts, origin)
 
 
@@ -120,7 +122,7 @@ def _small(
 def _dataset(
     found: SourceFiles, source: str, mapping: ColumnMapping | None, rows: RowPages, facts: SourceFacts, now: str
 ) -> DataSet:
-    return DataSet(found.name, source, found.split, rows, facts, Origin(found, now, mapping))
+    return DataSet(found.name, source, found.split, rows, facts, SourceOrigin(found, now, mapping))
 
 
 def _with_edits(dataset: DataSet) -> DataSet:

@@ -15,7 +15,7 @@ import msgspec
 from core.base.child_main import ReportProgress, answer_parent
 from core.demo.make_rows import demo_rows
 from core.lab.evaluation import EvaluationReport, evaluate_rows
-from core.models.embedded_model import DEMO
+from core.models.embedded_model import DEMO_MODEL
 from core.templates.by_name import get_template
 
 QUESTIONS = 40
@@ -23,7 +23,7 @@ MAX_TOKENS = 160  # more than twice the longest held-out row (70 tokens): a long
 TEMPLATE = "alpaca-reasoning"
 
 
-class Measured(msgspec.Struct, frozen=True):
+class DemoEvaluation(msgspec.Struct, frozen=True):
     """The two evaluations."""
 
     before: EvaluationReport
@@ -36,12 +36,12 @@ class Measured(msgspec.Struct, frozen=True):
     """Time to load the model and the adapter."""
 
 
-def measure(adapter: Path, report_progress: ReportProgress, questions: int = QUESTIONS) -> Measured:
+def measure_adapter(adapter: Path, report_progress: ReportProgress, questions: int = QUESTIONS) -> DemoEvaluation:
     """Load the demo model with the LoRA adapter in the folder `adapter` and ask both. Raises ModelError."""
     from core.models.loading import load_for_inference
 
     started = time.perf_counter()
-    loaded = load_for_inference(DEMO, adapter, progress=lambda words: report_progress(words, 0, 0))
+    loaded = load_for_inference(DEMO_MODEL, adapter, progress=lambda words: report_progress(words, 0, 0))
     load_seconds = time.perf_counter() - started
     rows, template = demo_rows("test")[:questions], get_template(TEMPLATE)
 
@@ -61,12 +61,12 @@ def measure(adapter: Path, report_progress: ReportProgress, questions: int = QUE
 
     with loaded.model.disable_adapter():
         before = ask("before")
-    return Measured(before, ask("after"), loaded.backend.line, round(load_seconds, 2))
+    return DemoEvaluation(before, ask("after"), loaded.backend.line, round(load_seconds, 2))
 
 
 def measure_for_parent(request: dict[str, str], report_progress: ReportProgress) -> Any:
     """`Measured`, as JSON, of the adapter in the folder `request["adapter"]`. Raises ModelError."""
-    return msgspec.to_builtins(measure(Path(request["adapter"]), report_progress))
+    return msgspec.to_builtins(measure_adapter(Path(request["adapter"]), report_progress))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import msgspec
 
+from core.base.cpu_cores import available_cores
 from core.lab.evaluation import EvaluationReport
-from core.models.embedded_model import DEMO, REQUIREMENT
+from core.models.embedded_model import DEMO_MODEL, REQUIREMENT
 from core.runs.folder import RunStatus, StepMetric
 
 LOGGED = 5  # steps over which the first and the last loss are averaged
@@ -23,7 +23,7 @@ class BeforeAfter(msgspec.Struct, frozen=True):
     """Of the tuned model."""
 
 
-class Figures(msgspec.Struct, frozen=True):
+class DemoFigures(msgspec.Struct, frozen=True):
     """What the demo measured."""
 
     model: str
@@ -61,14 +61,14 @@ class Figures(msgspec.Struct, frozen=True):
         before: EvaluationReport,
         after: EvaluationReport,
         seconds: dict[str, float],
-    ) -> Figures:
+    ) -> DemoFigures:
         losses = [metric.loss for metric in metrics if metric.loss is not None]
         first, last = _mean(losses[:LOGGED]), _mean(losses[-LOGGED:])
         counted = {"before": before.summary(), "after": after.summary()}
         return cls(
-            model=f"{DEMO} (SmolLM2-135M-Instruct, of {REQUIREMENT})",
+            model=f"{DEMO_MODEL} (SmolLM2-135M-Instruct, of {REQUIREMENT})",
             backend=status.backend,
-            cores=cores(),
+            cores=available_cores(),
             steps=status.step,
             loss_first=first,
             loss_last=last,
@@ -84,12 +84,7 @@ class Figures(msgspec.Struct, frozen=True):
         )
 
 
-def cores() -> int:
-    """The cores this process may use; in a container these can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def table(figures: Figures) -> list[str]:
+def figures_table(figures: DemoFigures) -> list[str]:
     """The figures as lines of text."""
     both, exact = figures.share_both_sections, figures.exact_match
     loss = ("-" if value is None else f"{value:.3f}" for value in (figures.loss_first, figures.loss_last))

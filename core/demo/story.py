@@ -20,13 +20,13 @@ from core.base.command_output import CommandOutput
 from core.base.errors import ModelError, RunError
 from core.base.row import Row
 from core.demo.make_rows import demo_rows
-from core.demo.report import Figures, table
+from core.demo.report import DemoFigures, figures_table
 from core.demo.spec import demo_spec
 from core.engine.client import EngineClient
 from core.engine.launch import engine_running
 from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, Engine, EngineStatus
 from core.lab.evaluation import EvaluationReport
-from core.models.embedded_model import DEMO
+from core.models.embedded_model import DEMO_MODEL
 from core.models.make_embedded_model import ensure_demo_model
 from core.runs.folder import RunFolder, RunStatus, StepMetric
 from core.runs.launch import start_run
@@ -39,7 +39,7 @@ ENGINE_IDLE = 600.0  # seconds until the inference server exits by itself where 
 
 
 def run_story(
-    report: bool, output: CommandOutput, engine: Callable[[], Client] = lambda: EngineClient(ENGINE_IDLE)
+    report: bool, output: CommandOutput, engine: Callable[[], EngineConnection] = lambda: EngineClient(ENGINE_IDLE)
 ) -> int:
     """Run the demo; returns the exit code. With `report`, standard output gets one JSON object and the text goes to
     standard error.
@@ -49,7 +49,7 @@ def run_story(
     return _Story(report, output, engine).tell()
 
 
-class Client(Engine, Protocol):
+class EngineConnection(Engine, Protocol):
     """An engine client that belongs to one event loop."""
 
     async def close(self) -> None:
@@ -57,7 +57,7 @@ class Client(Engine, Protocol):
 
 
 class _Story:
-    def __init__(self, report: bool, output: CommandOutput, engine: Callable[[], Client]) -> None:
+    def __init__(self, report: bool, output: CommandOutput, engine: Callable[[], EngineConnection]) -> None:
         self._report, self._output, self._engine = report, output, engine
         self._say = output.note if report else output.text
         self._seconds: dict[str, float] = {}
@@ -132,7 +132,7 @@ class _Story:
         )
         texts = {"reasoning": "", "response": ""}
         try:
-            status: EngineStatus = await engine.ensure(DEMO, adapter, lambda now: notes.say(now.message))
+            status: EngineStatus = await engine.ensure(DEMO_MODEL, adapter, lambda now: notes.say(now.message))
             notes.say(status.backend)
             async for event in engine.ask(question):
                 if isinstance(event, AnswerPiece):
@@ -187,8 +187,8 @@ class _Story:
         return run, kept
 
     def _measure(self, run: RunFolder) -> Any:
-        """Both evaluations, in a child process. Returns a `core.demo.measure.Measured`."""
-        from core.demo.measure import Measured
+        """Both evaluations, in a child process. Returns a `core.demo.measure.DemoEvaluation`."""
+        from core.demo.measure import DemoEvaluation
 
         self._output.note("asking the held-out questions, before and after")
         request = {"adapter": str(run.adapter)}
@@ -196,7 +196,7 @@ class _Story:
         variables = {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive")}
         try:
             with Child(MEASURE_MODULE, request, variables=variables) as child:
-                return msgspec.convert(child.answer(self._show_measuring), Measured)
+                return msgspec.convert(child.answer(self._show_measuring), DemoEvaluation)
         except ChildDied as death:
             raise death.explain(ModelError, "the evaluation", run.id, "Try again with more memory free") from None
         finally:
@@ -209,9 +209,9 @@ class _Story:
     def _tell_figures(self, status: RunStatus, metrics: list[StepMetric], measured: Any) -> None:
         before: EvaluationReport = measured.before
         after: EvaluationReport = measured.after
-        figures = Figures.of(status, metrics, before, after, self._seconds)
+        figures = DemoFigures.of(status, metrics, before, after, self._seconds)
         self._output.note("")
-        for line in table(figures):
+        for line in figures_table(figures):
             self._output.note(line)
         self._output.record(figures)
         self._output.text(msgspec.json.format(msgspec.json.encode(figures), indent=2).decode())

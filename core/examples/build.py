@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from core.base.errors import RunError
 from core.base.row import COLUMNS, Row
-from core.examples.checks import Checker, CheckReport, RowTally
+from core.examples.checks import CheckReport, ExampleChecker, RowTally
 from core.examples.counts import TemplateCounts
 from core.examples.encoded_store import EncodedStore, hash_text, key_salt
 from core.examples.example import ExampleMaker, Examples, RowEncoder, StartedExamples, Verdict, joined_text
@@ -100,7 +100,7 @@ class TrainingSetBuilder:
         self.mixture = bound_mixture(spec.prompt, spec.data.source, tokenizer)
         self.encoder = RowEncoder(self.mixture.templates, spec.prompt, tokenizer)
         self.weights = slot_weights(spec.prompt.loss_on)
-        self.checker = Checker(tokenizer, self.weights)
+        self.checker = ExampleChecker(tokenizer, self.weights)
         self.tallies = {verdict: RowTally() for verdict in Verdict}
         self.unreadable: list[tuple[int, str]] = []  # row index, and why
         self.without_reasoning = self.done = 0

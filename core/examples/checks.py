@@ -36,7 +36,7 @@ _EXAMPLES_SHOWN = 5
 _SHORT = 64  # bytes of a reasoning that may also be words of the template
 
 
-class Fault(IntFlag):
+class ExampleFault(IntFlag):
     """What a check finds in a row."""
 
     REASONING_MISSING = 1
@@ -66,7 +66,7 @@ class RowTally(msgspec.Struct):
         return f"{self.count:,} ({shown}{', …' if self.count > _EXAMPLES_SHOWN else ''})"
 
 
-class Leak(msgspec.Struct, frozen=True):
+class HeldOutLeak(msgspec.Struct, frozen=True):
     """A held-out row that is in the training text."""
 
     held_out: int
@@ -99,16 +99,16 @@ class CheckReport(msgspec.Struct, rename=_JSON_NAMES):
     """Rows without a trained token."""
     leaks: int = 0
     """Held-out rows that are in the training text."""
-    leaked: list[Leak] = []
+    leaked: list[HeldOutLeak] = []
     """The first of these, at most `EXAMPLES_KEPT`."""
 
-    def add_fault(self, fault: Fault, row_index: int) -> None:
+    def add_fault(self, fault: ExampleFault, row_index: int) -> None:
         tallies = {
-            Fault.REASONING_MISSING: self.reasoning_missing,
-            Fault.REASONING_REPEATED: self.reasoning_repeated,
-            Fault.REASONING_CHANGED: self.reasoning_changed,
-            Fault.NO_END: self.no_end,
-            Fault.NOTHING_TRAINED: self.nothing_trained,
+            ExampleFault.REASONING_MISSING: self.reasoning_missing,
+            ExampleFault.REASONING_REPEATED: self.reasoning_repeated,
+            ExampleFault.REASONING_CHANGED: self.reasoning_changed,
+            ExampleFault.NO_END: self.no_end,
+            ExampleFault.NOTHING_TRAINED: self.nothing_trained,
         }
         tallies[fault].add(row_index)
 
@@ -130,7 +130,7 @@ class CheckReport(msgspec.Struct, rename=_JSON_NAMES):
         return found
 
 
-class TokenBytes:
+class JoinedTokenBytes:
     """The bytes that ids say, many rows at once; for tokenizers whose every token has bytes of its own."""
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
@@ -152,13 +152,13 @@ class TokenBytes:
         return self._bytes[offsets].tobytes(), np.concatenate(([0], ends))
 
 
-class Checker:
+class ExampleChecker:
     """One pass over the rows of a training set; `report` grows with every `check`. weights: of the six sections."""
 
     def __init__(self, tokenizer: TextTokenizer, weights: tuple[float, ...]) -> None:
         self.report = CheckReport()
         self._tokenizer, self._weights = tokenizer, weights
-        self._bytes = TokenBytes(tokenizer) if tokenizer.token_bytes.byte_level else None
+        self._bytes = JoinedTokenBytes(tokenizer) if tokenizer.token_bytes.byte_level else None
 
     def check(self, rows: Sequence[Row], ids: Int32Array, ends: Array, present: Array, cut: Array) -> Array:
         """The faults of each row as `Fault` bits, uint8, shape (rows,).
@@ -178,13 +178,13 @@ class Checker:
             & (self._weights[EOS] > 0)
         )
         end_cut_off = cut & (ends[:, EOS] == ends[:, RESPONSE])  # as the run asks for
-        faults[~(ends_in_eos | end_cut_off)] |= int(Fault.NO_END)
-        faults[trained_tokens(ends, self._weights) == 0] |= int(Fault.NOTHING_TRAINED)
+        faults[~(ends_in_eos | end_cut_off)] |= int(ExampleFault.NO_END)
+        faults[trained_tokens(ends, self._weights) == 0] |= int(ExampleFault.NOTHING_TRAINED)
         has_reasoning = (present >> REASONING & 1).astype(bool) & ~end_cut_off
         self._check_reasonings(rows, ids, starts, ends, np.nonzero(has_reasoning)[0].tolist(), cut, faults)
         self.report.rows += len(rows)
         for position in np.nonzero(faults)[0].tolist():
-            for fault in Fault(int(faults[position])):
+            for fault in ExampleFault(int(faults[position])):
                 self.report.add_fault(fault, rows[position].index)
         return faults
 
@@ -220,7 +220,7 @@ class Checker:
         """whole: what all ids of the row say; inside: what those of its reasoning say. 0 where nothing is wrong."""
         reasoning = row.reasoning.encode()
         if cut:
-            return 0 if _holds_both_ends(inside, reasoning) else Fault.REASONING_MISSING
+            return 0 if _holds_both_ends(inside, reasoning) else ExampleFault.REASONING_MISSING
         times = whole.count(reasoning)
         if times == 1 and reasoning in inside:
             return 0
@@ -228,13 +228,13 @@ class Checker:
         if times and plain in inside:
             others = (row.instruction, row.input, row.output)
             explained = sum(text.encode().count(reasoning) for text in others)
-            return Fault.REASONING_REPEATED if times > 1 + explained and len(reasoning) >= _SHORT else 0
+            return ExampleFault.REASONING_REPEATED if times > 1 + explained and len(reasoning) >= _SHORT else 0
         represented = self._tokenizer.decode(self._tokenizer.encode(row.reasoning)[0]).encode().strip()
         if represented and represented != plain and represented in inside:
-            return Fault.REASONING_CHANGED
+            return ExampleFault.REASONING_CHANGED
         if plain in inside:
             return 0  # only the space around it fell to a neighbour
-        return Fault.REASONING_MISSING
+        return ExampleFault.REASONING_MISSING
 
     def compare_held_out(self, trained: Sequence[Array], held_out: Sequence[Array]) -> None:
         """Looks for held-out rows among the trained ones.
@@ -256,7 +256,7 @@ class Checker:
         found = np.nonzero(same_text >= 0)[0]
         self.report.leaks += len(found)
         self.report.leaked += [
-            Leak(int(held_indices[held]), int(indices[same_text[held]]), bool(same_row[held] >= 0))
+            HeldOutLeak(int(held_indices[held]), int(indices[same_text[held]]), bool(same_row[held] >= 0))
             for held in found[:EXAMPLES_KEPT]
         ]
 

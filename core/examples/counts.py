@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from core.base.row import Row
-from core.examples.mixture import Drawable, Mixture
+from core.examples.mixture import DrawableTemplate, Mixture
 from core.examples.trained_rows import TrainedRows
 
 
@@ -44,7 +44,7 @@ class FlaggedSource(Protocol):
 
 def count_templates(
     source: FlaggedSource,
-    mixture: Mixture[Drawable],
+    mixture: Mixture[DrawableTemplate],
     train_flag: str,
     progress: Callable[[int], None] = lambda rows: None,
     cancelled: Callable[[], bool] = lambda: False,

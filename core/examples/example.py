@@ -14,7 +14,7 @@ import msgspec
 
 from core.base.errors import DataError
 from core.base.row import Row
-from core.examples.mixture import Drawable, Mixture
+from core.examples.mixture import DrawableTemplate, Mixture
 from core.runs.spec import PromptSection
 from core.templates.chat_template import ChatTemplate
 from core.templates.template import Template
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 AnyTemplate = Template | ChatTemplate
 
 
-class SegmentTemplate(Drawable, Protocol):
+class SegmentTemplate(DrawableTemplate, Protocol):
     """What an example needs of a template."""
 
     @property

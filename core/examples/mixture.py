@@ -12,7 +12,7 @@ from core.base.errors import UsageError
 from core.base.row import Row
 
 
-class Drawable(Protocol):
+class DrawableTemplate(Protocol):
     """What a mixture needs of a template, of text or bound to a model's chat template."""
 
     @property
@@ -22,7 +22,7 @@ class Drawable(Protocol):
     def has_reasoning(self) -> bool: ...
 
 
-AnyTemplate = TypeVar("AnyTemplate", bound=Drawable, covariant=True)
+AnyTemplate = TypeVar("AnyTemplate", bound=DrawableTemplate, covariant=True)
 
 
 class Mixture(Generic[AnyTemplate]):
@@ -82,7 +82,7 @@ def _draw_number(identity: str, key: bytes) -> float:
     return (int.from_bytes(digest, "little") >> 11) / (1 << 53)
 
 
-def _check_parts(parts: Sequence[tuple[Drawable, float]]) -> None:
+def _check_parts(parts: Sequence[tuple[DrawableTemplate, float]]) -> None:
     """Raises UsageError for a mixture that cannot be drawn from."""
     if not parts:
         raise UsageError("the mixture is empty", "mixture", "Name at least one template")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from core.base.row import Row
-from core.examples.checks import Checker
+from core.examples.checks import ExampleChecker
 from core.examples.example import AnyTemplate, ExampleMaker, Verdict
 from core.examples.row_warnings import row_warnings
 from core.examples.trained_rows import TrainedRows
@@ -30,7 +30,7 @@ class ProblemFinder:
 
     def __init__(self, maker: ExampleMaker[AnyTemplate], tokenizer: TextTokenizer | None) -> None:
         self._maker = maker
-        self._checker = Checker(tokenizer, maker.weights) if tokenizer is not None else None
+        self._checker = ExampleChecker(tokenizer, maker.weights) if tokenizer is not None else None
 
     def problems(self, rows: Sequence[Row], template_index: int | None = None) -> list[bool]:
         """For each row whether it has a problem. They have the template at `template_index` of the mixture, without it

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from core.base.row import Row
-from core.examples.checks import Checker, Fault
+from core.examples.checks import ExampleChecker, ExampleFault
 from core.examples.example import AnyTemplate, EncodedRows, ExampleMaker, Examples, Verdict
 from core.examples.mixture import Mixture
 from core.examples.row_warnings import row_warnings
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 Outcome = Literal["trained", "cut", "left out"]
 
 _FAULT_WORDS = {
-    Fault.REASONING_MISSING: "its reasoning is not in the trained text as the row has it",
-    Fault.REASONING_REPEATED: "its reasoning is in the trained text more than once",
-    Fault.NO_END: "it does not end with a trained end of sequence",
-    Fault.NOTHING_TRAINED: "no token of it is trained",
-    Fault.REASONING_CHANGED: "the tokenizer changes its reasoning: not every character of it comes back",
+    ExampleFault.REASONING_MISSING: "its reasoning is not in the trained text as the row has it",
+    ExampleFault.REASONING_REPEATED: "its reasoning is in the trained text more than once",
+    ExampleFault.NO_END: "it does not end with a trained end of sequence",
+    ExampleFault.NOTHING_TRAINED: "no token of it is trained",
+    ExampleFault.REASONING_CHANGED: "the tokenizer changes its reasoning: not every character of it comes back",
 }
 
 
-class Preview(msgspec.Struct, frozen=True):
+class RowPreview(msgspec.Struct, frozen=True):
     """A row in one template, as a run trains it; of a row that is left out, what would be trained."""
 
     texts: list[tuple[int, str]]
@@ -73,9 +73,9 @@ class RowPreviewer:
 
     def __init__(self, tokenizer: TextTokenizer | None) -> None:
         self.tokenizer = tokenizer
-        self._checkers: dict[tuple[float, ...], Checker] = {}
+        self._checkers: dict[tuple[float, ...], ExampleChecker] = {}
 
-    def preview(self, row: Row, template: AnyTemplate, prompt: PromptSection) -> Preview:
+    def preview(self, row: Row, template: AnyTemplate, prompt: PromptSection) -> RowPreview:
         """template: bound to the tokenizer's model where it is a chat template. prompt: the run's; its mixture does not
         matter. Raises UsageError for a template that has no text without a model, and for invalid weights."""
         maker = ExampleMaker(Mixture([(template, 1.0)], prompt.seed), prompt, self.tokenizer)
@@ -83,7 +83,7 @@ class RowPreviewer:
         layout = segment_slots(tuple(segment.kind for segment in segments))
         texts = [(slot, segment.text) for slot, segment in zip(layout.slots, segments, strict=True)]
         warnings = row_warnings(row, template, segments)
-        text_alone = Preview(texts, layout.present, maker.weights, warnings=warnings)
+        text_alone = RowPreview(texts, layout.present, maker.weights, warnings=warnings)
         if self.tokenizer is None:
             return text_alone
         started = maker.start([row], 0)
@@ -94,13 +94,13 @@ class RowPreviewer:
 
     def _with_tokens(
         self,
-        text_alone: Preview,
+        text_alone: RowPreview,
         segments: Sequence[Segment],
         encoded: EncodedRows,
         examples: Examples,
         prompt: PromptSection,
         tokenizer: TextTokenizer,
-    ) -> Preview:
+    ) -> RowPreview:
         verdict = Verdict(int(examples.verdicts[0]))
         ids, ends = examples.row_ids(0), examples.ends[0]
         faults = self._fault_words(examples, text_alone.weights, tokenizer) if verdict.is_kept else []
@@ -111,7 +111,7 @@ class RowPreviewer:
                 "a token reaches over the end of the prompt: training and inference differ in their first token"
             )
         outcome, why = _outcome(verdict, len(encoded.ids), prompt)
-        return Preview(
+        return RowPreview(
             _texts_after_cut(text_alone.texts, encoded.ends[0], ids, ends, prompt.too_long, tokenizer),
             text_alone.present,
             text_alone.weights,
@@ -126,7 +126,7 @@ class RowPreviewer:
 
     def _fault_words(self, examples: Examples, weights: tuple[float, ...], tokenizer: TextTokenizer) -> list[str]:
         if weights not in self._checkers:
-            self._checkers[weights] = Checker(tokenizer, weights)
+            self._checkers[weights] = ExampleChecker(tokenizer, weights)
         cut = examples.verdicts == Verdict.CUT
         faults = self._checkers[weights].check(examples.rows, examples.ids, examples.ends, examples.present, cut)[0]
         return [words for fault, words in _FAULT_WORDS.items() if faults & fault]

@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from core.base import folders
+from core.base.cpu_cores import available_cores
 
 BackendKind = Literal["unsloth", "transformers"]
 _NAMES: dict[BackendKind, str] = {"unsloth": "Unsloth", "transformers": "Transformers + PEFT"}
@@ -91,11 +92,6 @@ def _torchvision_loads() -> bool:
     except OSError:
         return False
     return hasattr(torch.ops.torchvision, "nms")
-
-
-def available_cores() -> int:
-    """The number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def dtype_name(device: str) -> Literal["bfloat16", "float16", "float32"]:

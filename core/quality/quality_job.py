@@ -25,7 +25,7 @@ OnProgress = Callable[[ChildProgress], None]
 IsCancelled = Callable[[], bool]
 
 
-class Cancelled(Exception):
+class JobCancelled(Exception):
     """The user asked to stop; nothing is left running."""
 
 
@@ -103,7 +103,7 @@ def cached_result(
 def _ask(asked: QualityRequest, progress: OnProgress | None, cancelled: IsCancelled) -> Path:
     def check() -> None:
         if cancelled():
-            raise Cancelled
+            raise JobCancelled
 
     # A session of its own: its helper processes end with it.
     with Child("core.quality", msgspec.to_builtins(asked), own_session=True) as child:

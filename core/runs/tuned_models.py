@@ -40,7 +40,9 @@ def list_tuned_models(model: str) -> list[TunedModel]:
         if spec.model.name == model:
             mixture = sorted(spec.prompt.mixture, key=lambda part: -part.weight)
             found.append(
-                TunedModel(run.id, str(run.adapter), drops_empty_input(spec), tuple(part.template for part in mixture))
+                TunedModel(
+                    run.id, str(run.adapter), run_drops_empty_input(spec), tuple(part.template for part in mixture)
+                )
             )
     return found
 
@@ -58,7 +60,7 @@ def askable_templates(data: str, adapter: str = "") -> dict[str, Template]:
     return dict(TEXT_TEMPLATES) | {name: template for name, template in found.items() if name not in TEXT_TEMPLATES}
 
 
-def drops_empty_input(spec: RunSpec) -> bool:
+def run_drops_empty_input(spec: RunSpec) -> bool:
     """Whether the run's prompts leave out the input block of an empty input: as the run says, else as its templates
     do."""
     if spec.prompt.drop_empty_input is not None:

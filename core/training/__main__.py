@@ -39,13 +39,13 @@ def main(arguments: list[str]) -> int:
         return 2
     sys.stdout, sys.stderr = DiskFullSafeStream(sys.stdout), DiskFullSafeStream(sys.stderr)
     run = RunFolder(Path(arguments[0]).absolute())
-    wishes = RunRequests(run)
-    wishes.catch_signals()
+    requests = RunRequests(run)
+    requests.catch_signals()
     spec: RunSpec | None = None
     with StatusReporter(run) as reporter:
         try:
             spec = run.spec()
-            _train(run, spec, reporter, wishes)
+            _train(run, spec, reporter, requests)
         except StoppedBeforeFirstStep:
             reporter.end("stopped", "stopped before the first step; nothing was trained")
         except BaseException as error:  # whatever it is, the status must say that the run ended
@@ -56,10 +56,10 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _train(run: RunFolder, spec: RunSpec, reporter: StatusReporter, wishes: RunRequests) -> None:
+def _train(run: RunFolder, spec: RunSpec, reporter: StatusReporter, requests: RunRequests) -> None:
     reporter.update(state="loading", message="reading the rows")
     prepared = _rows(run, spec, reporter)
-    wishes.raise_if_stopped()
+    requests.raise_if_stopped()
 
     reporter.update(message="importing the libraries")
     if prepared.weighted:
@@ -79,7 +79,7 @@ def _train(run: RunFolder, spec: RunSpec, reporter: StatusReporter, wishes: RunR
         versions=_versions(),
     )
     reporter.update(backend=loaded.backend.line)
-    wishes.raise_if_stopped()
+    requests.raise_if_stopped()
 
     from core.training.steps import StepCallback
     from core.training.trainer import make_trainer
@@ -95,7 +95,7 @@ def _train(run: RunFolder, spec: RunSpec, reporter: StatusReporter, wishes: RunR
         save_adapter(trainer.model, run.adapter, about(step))
         saved.append(step)
 
-    steps = StepCallback(run, reporter, wishes, losses, spec.train.save_steps, about, keep)
+    steps = StepCallback(run, reporter, requests, losses, spec.train.save_steps, about, keep)
     trainer = make_trainer(loaded, spec, prepared, run.path / "checkpoints", losses, steps)
     checkpoint_failure = ""
     try:
@@ -153,7 +153,8 @@ def _settle_machine() -> None:
     Called before torch is imported: torch reads the variable once, and its threads inherit the priority.
     """
     os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
-    from core.models.backend import available_cores, prepare_imports
+    from core.base.cpu_cores import available_cores
+    from core.models.backend import prepare_imports
 
     prepare_imports()
     import torch

@@ -35,13 +35,13 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
         self,
         run: RunFolder,
         reporter: StatusReporter,
-        wishes: RunRequests,
+        requests: RunRequests,
         losses: list[torch.Tensor],
         save_steps: int,
         about: Callable[[int], AdapterOrigin],
         keep: Callable[[int], None],
     ) -> None:
-        self._run, self._reporter, self._wishes = run, reporter, wishes
+        self._run, self._reporter, self._requests = run, reporter, requests
         self._losses, self._save_steps, self._about, self._keep = losses, save_steps, about, keep
         self._began = self._first_ended = 0.0
         self._steps_here = self._tokens = 0
@@ -56,12 +56,12 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
         self._began = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        self._wishes.look()
+        self._requests.look()
         last = state.global_step >= state.max_steps
         due = self._save_steps > 0 and state.global_step % self._save_steps == 0
-        if self._wishes.stop:
+        if self._requests.stop:
             control.should_training_stop = True
-        if self._wishes.take_checkpoint() or self._wishes.stop or last or due:
+        if self._requests.take_checkpoint() or self._requests.stop or last or due:
             control.should_save = True
         control.should_log = True
         return control
@@ -99,7 +99,7 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
         )
         if self._steps_here == 1:
             self._reporter.update()
-        if self._wishes.stop or step >= state.max_steps:
+        if self._requests.stop or step >= state.max_steps:
             self._keep(step)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -113,7 +113,7 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
         return (now - self._first_ended) / (self._steps_here - 1) * steps_left
 
     def _message(self) -> str:
-        if self._wishes.stop:
+        if self._requests.stop:
             return "stopping: saving the adapter as trained so far"
         if self.not_finite:
             count, first = len(self.not_finite), self.not_finite[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.models.embedded_model import is_ready
+from core.models.embedded_model import demo_model_is_ready
 from core.models.loading import load_for_inference
 from core.tokens.tokenizer import TextTokenizer
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.journey
 
 
 def test_its_tokens(demo_model: Path) -> None:
-    assert is_ready()
+    assert demo_model_is_ready()
     tokenizer = TextTokenizer.from_folder(demo_model)
     assert (tokenizer.eos, tokenizer.eos_id, tokenizer.stop_ids, tokenizer.bos_ids) == ("<|im_end|>", 2, {2}, [])
     for text in ("It costs  12 yen,\n\n 3) x1.", "推論は 42 です。", " a ▁ b .", "é 😀\t"):

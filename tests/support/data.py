@@ -10,7 +10,7 @@ from core.data.columns.mapping import ColumnMapping, ColumnPick
 from core.data.dataset import DataSet
 from core.data.formats.row_collector import SourceFacts
 from core.data.locate.source_files import SourceFiles
-from core.data.origin import Origin
+from core.data.origin import SourceOrigin
 from core.data.storage.memory_rows import MemoryRows
 
 Texts = tuple[str, str, str, str, str, str]
@@ -21,7 +21,7 @@ def made(
 ) -> DataSet:
     """The sidecar stands beside `root`, which need not exist."""
     facts = SourceFacts(ColumnMapping({column: ColumnPick(column) for column in columns}), (), [], 0)
-    origin = Origin(SourceFiles(root.name, str(root), (root,), "lines", root=root), key)
+    origin = SourceOrigin(SourceFiles(root.name, str(root), (root,), "lines", root=root), key)
     if not mapped:
         held = MemoryRows()
         held.put(list(zip(*rows, strict=True)) or [[]] * len(COLUMNS))

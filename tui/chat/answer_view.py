@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from core.base.errors import SuironError
+from core.base.errors import SuironError, error_sentences
 from core.base.safe_text import safe_line, safe_text
 from core.engine.protocol import AnswerPiece
 from tui.chat.stream_panel import StreamPanel
@@ -113,12 +113,12 @@ class AnswerView(Container):
 
     def show_trouble(self, error: SuironError) -> None:
         """What happened, to what, and what to do next."""
-        what = safe_text(error.what.strip())
-        parts = [Content.styled(f"{what[:1].upper()}{what[1:]}.", "bold")]
-        if error.where:
-            parts.append(Content.styled(safe_line(error.where, 300), "$foreground"))
-        if error.do:
-            parts.append(Content.styled(safe_line(f"{error.do.strip().rstrip('.')}."), "$foreground"))
+        sentences = error_sentences(error)
+        parts = [Content.styled(safe_text(sentences.what), "bold")]
+        if sentences.where:
+            parts.append(Content.styled(safe_line(sentences.where, 300), "$foreground"))
+        if sentences.do:
+            parts.append(Content.styled(safe_line(sentences.do), "$foreground"))
         trouble = self.query_one("#trouble", Static)
         trouble.update(Content("\n").join(parts))
         trouble.add_class("-shown")

@@ -33,15 +33,15 @@ def timing_words(finish: AnswerFinish) -> str:
     """Tokens, times in seconds, and the rate."""
     parts = (
         f"{finish.tokens} token{'' if finish.tokens == 1 else 's'}",
-        f"prefill of {finish.prompt_tokens} in {seconds(finish.prefill_seconds)}",
-        f"first token {seconds(finish.first_token_seconds)}",
-        f"total {seconds(finish.total_seconds)}",
+        f"prefill of {finish.prompt_tokens} in {seconds_words(finish.prefill_seconds)}",
+        f"first token {seconds_words(finish.first_token_seconds)}",
+        f"total {seconds_words(finish.total_seconds)}",
         f"{finish.tokens_per_second:.1f} tok/s",
     )
     return " · ".join(parts)
 
 
-def seconds(value: float) -> str:
+def seconds_words(value: float) -> str:
     """A time with its significant digits."""
     if value < 9.95:
         return f"{value:.2f} s"

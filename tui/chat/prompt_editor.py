@@ -38,7 +38,7 @@ class QuestionArea(TextArea):
         event.text = editor_text(event.text)[:EDITABLE]  # the base class inserts it: Textual calls the handlers of both
 
 
-class Number(Input):
+class NumberField(Input):
     """A small field for a number."""
 
     def __init__(self, value: str, kind: Literal["integer", "number"], placeholder: str = "", *, id: str) -> None:
@@ -78,11 +78,11 @@ class PromptEditor(Vertical):
             yield Static(id="how")
         with Horizontal():
             yield Label("Max tokens")
-            yield Number("1024", "integer", id="max_tokens")
+            yield NumberField("1024", "integer", id="max_tokens")
             yield Label("Temperature", classes="short")
-            yield Number("0", "number", id="temperature")
+            yield NumberField("0", "number", id="temperature")
             yield Label("Seed", classes="short")
-            yield Number("", "integer", "any", id="seed")
+            yield NumberField("", "integer", "any", id="seed")
 
     def on_mount(self) -> None:
         self._how = Content("")

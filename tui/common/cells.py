@@ -17,7 +17,7 @@ CellRow = Sequence[StyledText]
 _Cell = tuple[str, str]  # one grapheme, or nothing for the second cell of a wide one; its component class
 
 
-class Cells(Widget):
+class CellLines(Widget):
     """Shows the rows passed to `show`. Longer rows are cut, missing ones are blank. Component classes set the colour of
     the text, not its background.
 

@@ -34,7 +34,7 @@ _LABEL = 6  # cells for the numbers of the y axis: a fixed width keeps the canva
 ChartRows = list[list[tuple[str, str]]]
 
 
-class Axes(msgspec.Struct, frozen=True):
+class ChartAxes(msgspec.Struct, frozen=True):
     """The axes that a chart was drawn with. Passed to the next drawing, they stay where they still fit."""
 
     total: int = 0
@@ -55,8 +55,8 @@ def import_plotext() -> None:
 
 
 def draw_loss_chart(
-    series: StepSeries, total: int, log: bool, before: Axes, width: int, height: int
-) -> tuple[ChartRows, Axes]:
+    series: StepSeries, total: int, log: bool, before: ChartAxes, width: int, height: int
+) -> tuple[ChartRows, ChartAxes]:
     """The chart as `height` rows of `width` cells: raw points, their moving average as a line, and a mark at the top
     for each gap; and the axes it was drawn with. x runs from 0 to `total` steps; where that is not known, it doubles as
     needed.
@@ -98,7 +98,7 @@ def draw_loss_chart(
     return [plot_row(line, _ROLES, AXIS) for line in figure.build().string().split("\n")[:height]], axes
 
 
-def _end(series: StepSeries, total: int, before: Axes) -> int:
+def _end(series: StepSeries, total: int, before: ChartAxes) -> int:
     if total >= max(1, series.last_step):
         return total
     end = max(before.total, 10)
@@ -114,19 +114,19 @@ def _drawable(points: tuple[list[float], list[float]], log: bool) -> tuple[list[
     return [x for x, _ in pairs], [y for _, y in pairs]
 
 
-def _axes(values: list[float], end: int, log: bool, before: Axes, settled: bool) -> Axes:
+def _axes(values: list[float], end: int, log: bool, before: ChartAxes, settled: bool) -> ChartAxes:
     """The axes for the next drawing. A short series starts at zero (or a decade below its lowest value), so that it can
     fall without moving the axis. Once settled, it may change to closer limits, with space to fall as far again; from
     then on the limits only grow."""
     if not values:
-        return Axes(end, None, log)
+        return ChartAxes(end, None, log)
     limits, low, high = (log_axis_limits if log else linear_axis_limits), min(values), max(values)
     kept = before.y if before.log == log else None
     if not settled:
-        return Axes(end, limits(low / 10 if log else min(low, 0.0), high, kept), log)
+        return ChartAxes(end, limits(low / 10 if log else min(low, 0.0), high, kept), log)
     if kept is not None and not before.settled and _filled(low, high, kept, log) < 1 / 4:
-        return Axes(end, limits(low * low / high if log else max(min(low, 0.0), 2 * low - high), high), log, True)
-    return Axes(end, limits(low, high, kept), log, True)
+        return ChartAxes(end, limits(low * low / high if log else max(min(low, 0.0), 2 * low - high), high), log, True)
+    return ChartAxes(end, limits(low, high, kept), log, True)
 
 
 def _filled(low: float, high: float, limits: AxisLimits, log: bool) -> float:

@@ -38,7 +38,7 @@ def quality_work(
             return quality_job.run_quality_job(
                 what, dataset.source, dataset.split, options, report_progress, cancelled, dataset.fingerprint
             )
-        except quality_job.Cancelled as error:
+        except quality_job.JobCancelled as error:
             raise InterruptedError("cancelled by the user") from error
 
     return judge

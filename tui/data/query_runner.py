@@ -31,7 +31,7 @@ SHOW_EVERY = 0.1  # seconds between two partial answers of a search
 PATIENCE = 2.0  # seconds that keys typed ahead wait for the rows after an edit
 
 
-class Answer(NamedTuple):
+class QueryAnswer(NamedTuple):
     """The rows that pass the filters, as far as the search has come."""
 
     dataset: DataSet
@@ -66,7 +66,7 @@ class QueryPort(Protocol):
     def missing_pages(self) -> list[int]:
         """Numbers of the pages in sight that are not loaded."""
 
-    def show_answer(self, answer: Answer) -> None: ...
+    def show_answer(self, answer: QueryAnswer) -> None: ...
 
     def show_search_progress(self, filters: RowFilters, share: float) -> None:
         """Nothing was found yet in this share of the rows, 0 to 1."""
@@ -230,11 +230,11 @@ class QueryRunner:
             if cursor is None and not is_shown:
                 cursor = min(max(query.fallback, 0), max(len(selection) - 1, 0))
             pages = pages_around(selection, cursor) if len(selection) and cursor is not None else {}
-            answer = Answer(query.dataset, query.filters, selection, cursor, pages)
+            answer = QueryAnswer(query.dataset, query.filters, selection, cursor, pages)
             self._threads.call_in_app(self._take_answer, query, answer, is_shown)
             is_shown, shown_at = True, time.monotonic()
 
-    def _take_answer(self, query: _Query, answer: Answer, is_later: bool) -> None:
+    def _take_answer(self, query: _Query, answer: QueryAnswer, is_later: bool) -> None:
         """is_later: rows of this query are shown already, so the user may have gone on to another row."""
         dataset, selection = answer.dataset, answer.selection
         if dataset is not self.dataset or (dataset.ready and answer.filters != self.filters):

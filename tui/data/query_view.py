@@ -10,14 +10,14 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from core.base.errors import DataError, SuironError
+from core.base.errors import DataError, SuironError, error_sentences
 from core.base.row import Row
 from core.base.safe_text import safe_line
 from core.data.filters import RowFilters
 from tui.actions import key_of
 from tui.common.app_interface import AppInterface
 from tui.common.key_bar import KeyBar
-from tui.data.query_runner import TOP, Answer, AppThreads, QueryRunner
+from tui.data.query_runner import TOP, AppThreads, QueryAnswer, QueryRunner
 from tui.data.status_words import row_count_words, waiting_words
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class QueryView:
     def show_page(self, page: int, rows: list[Row]) -> None:
         self._room.rows.table.add_page(page, rows)
 
-    def show_answer(self, answer: Answer) -> None:
+    def show_answer(self, answer: QueryAnswer) -> None:
         rows, count = self._room.rows, len(answer.selection)
         if self.queries.anchor != TOP:
             self._room.suiron.remember(row=self.queries.anchor)
@@ -181,7 +181,7 @@ class QueryView:
         answered = msgspec.structs.replace(filters, where=bar.accepted)
         self.queries.filters = answered
         self._remember(answered, None)
-        bar.refuse(filters.where, f"{safe_line(error.what, 300)}. {safe_line(error.do, 200)}")
+        bar.refuse(filters.where, safe_line(error_sentences(error).line, 500))
         if self.queries.selection is None:
             self.select(answered)
         else:

@@ -36,7 +36,7 @@ from tui.data.source_actions import SourceActions
 from tui.data.source_changes import source_change_words
 from tui.data.status_words import idle_words, open_failure_words
 from tui.data.widgets.condition_bar import ConditionBar
-from tui.data.widgets.message_line import MessageLine, Say
+from tui.data.widgets.message_line import MessageLine, ShowMessage
 from tui.data.widgets.rows_table import RowsTable
 from tui.data.widgets.rows_view import WIDE, RowsView
 from tui.data.widgets.search_bar import SearchBar
@@ -165,8 +165,8 @@ class DataScreen(Room):
 
     # -- words --
 
-    @on(Say)
-    def _say(self, message: Say) -> None:
+    @on(ShowMessage)
+    def _say(self, message: ShowMessage) -> None:
         self.say(message.words)
 
     def _show_idle_words(self) -> None:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from core.base.errors import SuironError
+from core.base.errors import SuironError, error_sentences
 from core.base.safe_text import safe_line
 from core.data.filters import RowFilters
 from tui.actions import key_of
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
-    from core.data.problems import Problem
+    from core.data.problems import RowProblem
     from tui.data.query_runner import ValueCounts
 
 VALUES_SHOWN = 4  # of a column, in the line above the table
@@ -124,7 +124,7 @@ def _edit_counts(changed: int, added: int, deleted: int) -> str:
     return ", ".join(f"{count:,} {words}" for count, words in counts if count)
 
 
-def _problem_words(problems: Sequence[Problem], count: int) -> Content:
+def _problem_words(problems: Sequence[RowProblem], count: int) -> Content:
     """How many rows could not be read, the key that lists them, and the first of them."""
     rows = "1 row" if count == 1 else f"{count:,} rows"
     head = Content.styled(f" {rows} could not be read; {key_of('data.show_problems')} shows why. ", "$warning")
@@ -138,13 +138,13 @@ def _problem_words(problems: Sequence[Problem], count: int) -> Content:
 
 def open_failure_words(source: str, error: SuironError, before: str = "") -> Content:
     """The three parts of an error, and the ways out. before: the source that was open until then, empty for none."""
-    what = safe_line(error.what, 1000)
+    sentences = error_sentences(error)
     parts = [
-        Content.styled(f"{what[:1].upper()}{what[1:]}.", "bold $error"),
-        Content(f"\n\n{safe_line(error.where or source, 1000)}"),
+        Content.styled(safe_line(sentences.what, 1000), "bold $error"),
+        Content(f"\n\n{safe_line(sentences.where or source, 1000)}"),
     ]
-    if error.do:
-        parts.append(Content(f"\n\n{safe_line(error.do, 1000)}."))
+    if sentences.do:
+        parts.append(Content(f"\n\n{safe_line(sentences.do, 1000)}"))
     ways = f"{key_of('data.open_source')} opens another source; {key_of('data.map_columns')} chooses its columns."
     if before:
         ways += f" {key_of('data.go_back')} goes back to {safe_line(before, 200)}."

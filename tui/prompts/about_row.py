@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from core.base.errors import error_sentences
 from core.base.row import Row
 from core.base.safe_text import safe_line
-from core.examples.preview import Preview
+from core.examples.preview import RowPreview
 from core.runs.prompt_texts import loss_text
 from core.tokens.loss_mask import SectionWeights
 from core.tokens.segments import SLOT_COUNT
@@ -66,7 +67,7 @@ def _row_line(view: RowView, row: Row) -> Content:
     return Content("").join(parts)
 
 
-def _token_lines(view: RowView, preview: Preview) -> list[Content]:
+def _token_lines(view: RowView, preview: RowPreview) -> list[Content]:
     """Tokens of each section, then their sums."""
     counts = preview.section_counts() if preview.ids else []
     sections = Content("").join(
@@ -115,8 +116,7 @@ def _draw_line(view: RowView, row: Row) -> Content:
 def _warning_lines(view: RowView, width: int) -> list[Content]:
     warnings: list[tuple[str, str]] = []  # words, style
     if view.draft_error is not None:
-        advice = f" {view.draft_error.do}." if view.draft_error.do else ""
-        warnings.append((f"{view.draft_error.what}.{advice}", "bold $error"))
+        warnings.append((error_sentences(view.draft_error).line, "bold $error"))
     if view.preview is not None:
         if view.preview.outcome != "trained":
             warnings.append((f"{view.preview.outcome}: {view.preview.why}", "bold $warning"))

@@ -9,7 +9,7 @@ from core.base.errors import SuironError
 from core.base.row import Row
 from core.data.filters import RowFilters
 from core.examples.example import AnyTemplate
-from core.examples.preview import Preview
+from core.examples.preview import RowPreview
 from core.examples.trained_rows import TrainedRows
 from core.runs.spec import RunSpec
 from tui.prompts.sheet_lines import SheetLines, WordLines
@@ -73,7 +73,7 @@ class RowView:
     """The draws that the drawn template takes."""
     template: AnyTemplate | None = None
     """The template that the row is shown with."""
-    preview: Preview | None = None
+    preview: RowPreview | None = None
     """The row as it is trained with `template`."""
     lines: SheetLines = field(default_factory=lambda: WordLines("", 1))
     """What the sheet shows."""

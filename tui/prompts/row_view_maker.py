@@ -13,7 +13,7 @@ from core.data.filters import RowFilters
 from core.examples.example import AnyTemplate
 from core.examples.inference_prompts import InferencePrompt, inference_prompts
 from core.examples.mixture import draw_number
-from core.examples.preview import Preview, RowPreviewer
+from core.examples.preview import RowPreview, RowPreviewer
 from core.examples.trained_rows import TrainedRows
 from core.templates.by_name import template_folders
 from core.templates.chat_template import ChatTemplate
@@ -38,7 +38,7 @@ class RowViewMaker:
         self._previewer = RowPreviewer(None)
         self._selection: tuple[object, RowFilters, RowSelection] | None = None
         self._good_draft: tuple[str, Template] | None = None  # the last text that was a template
-        self._last_preview: tuple[object, Preview] | None = None
+        self._last_preview: tuple[object, RowPreview] | None = None
 
     def forget_draft(self) -> None:
         self._good_draft = None
@@ -127,7 +127,7 @@ class RowViewMaker:
         except SuironError as error:
             return None, error, draft_error
 
-    def _lines(self, view: RowView, row: Row, template: AnyTemplate, preview: Preview) -> SheetLines:
+    def _lines(self, view: RowView, row: Row, template: AnyTemplate, preview: RowPreview) -> SheetLines:
         request, catalog = view.request, self.catalog
         if request.mode == "prompts":
             return PromptLines(self._inference_prompts(row, template, view), request.width)
@@ -139,7 +139,7 @@ class RowViewMaker:
         eos = tokenizer.eos if tokenizer is not None and preview.ids[-1:] == [tokenizer.eos_id] else ""
         return TextLines(preview.texts, preview.weights, request.width, self._added_bos(preview, template), eos)
 
-    def _added_bos(self, preview: Preview, template: AnyTemplate) -> str:
+    def _added_bos(self, preview: RowPreview, template: AnyTemplate) -> str:
         """The beginning of sequence as it is spelt, where the encoder adds one; else empty."""
         tokenizer, token_texts = self.catalog.tokenizer, self.catalog.token_texts
         if tokenizer is None or token_texts is None or not preview.ids:

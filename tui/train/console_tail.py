@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from textual import events
 
-from tui.common.cells import Cells
+from tui.common.cells import CellLines
 
 
-class ConsoleTail(Cells):
+class ConsoleTail(CellLines):
     """`show_lines` takes safe lines; as many as fit are shown, each cut at the right edge."""
 
     EMPTY = "console--empty"

@@ -11,14 +11,14 @@ from textual.containers import Horizontal
 
 from core.runs.curve import StepSeries
 from tui.common import loss_plot
-from tui.common.cells import CellRow, Cells
-from tui.common.loss_plot import AXIS, BAD, RAW, SMOOTH, Axes
+from tui.common.cells import CellLines, CellRow
+from tui.common.loss_plot import AXIS, BAD, RAW, SMOOTH, ChartAxes
 
 TILES = 6
 _SHORTEST = 5
 
 
-class ChartTile(Cells):
+class ChartTile(CellLines):
     """A column of the chart. Textual sends a changed row from its widget's left edge on, so a chart in narrow columns
     sends little."""
 
@@ -45,7 +45,7 @@ class LossChart(Horizontal):
         self.logarithmic = False
         self._series = StepSeries()
         self._total = 0
-        self._axes = Axes()
+        self._axes = ChartAxes()
         self._ready = False
 
     def compose(self) -> ComposeResult:
@@ -64,7 +64,7 @@ class LossChart(Horizontal):
         """Draw `series` over 0 to `total` steps; 0 where the total is not known yet. Another series gets axes of its
         own."""
         if series is not self._series:
-            self._axes = Axes()
+            self._axes = ChartAxes()
         self._series, self._total = series, total
         self._draw()
 

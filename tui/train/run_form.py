@@ -131,8 +131,7 @@ class RunForm(Container):
         return {_key(field): field.value for field in self.query(Input)}
 
     def spec(self) -> RunSpec:
-        """The specification with what was typed. Raises RunError, as `setting_texts.with_setting_texts` does, and focuses
-        the setting that it names."""
+        """The specification with what was typed. Raises RunError and focuses the setting that it names."""
         self._check()
         if self.error is not None:
             self.screen.set_focus(self.query_one(f"#{field_id(self.error.where)}", Input))

@@ -12,12 +12,13 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from core.base.errors import error_sentences
 from core.base.safe_text import safe_line
 from core.runs.folder import FailureCause
 from core.runs.run_reader import RunReader
 from core.runs.watch_run import duration_words
 from tui.actions import key_of
-from tui.common.cells import CellRow, Cells, StyledText
+from tui.common.cells import CellLines, CellRow, StyledText
 
 STRONG, MUTED, GOOD, BAD, NOTICE = "status--strong", "status--muted", "status--good", "status--bad", "status--notice"
 _STATES = {"finished": GOOD, "failed": BAD, "lost": BAD}
@@ -33,7 +34,7 @@ _CUT_OR_LEFT_OUT = {
 _BAR = 40  # cells of the progress bar at most
 
 
-class StatusRows(Cells):
+class StatusRows(CellLines):
     COMPONENT_CLASSES: ClassVar[set[str]] = {STRONG, MUTED, GOOD, BAD, NOTICE}
     DEFAULT_CSS = """
     StatusRows { height: 5; }
@@ -45,13 +46,13 @@ class StatusRows(Cells):
     """
 
 
-class RunStatus(Vertical):
+class RunStatusPanel(Vertical):
     """`show_run` draws a run, or that there is none; `notice` shows one line in the last row until it is removed."""
 
     DEFAULT_CSS = """
-    RunStatus { height: auto; }
-    RunStatus > #trouble { height: auto; max-height: 6; display: none; background: $error 15%; padding: 0 1; }
-    RunStatus > #trouble.-shown { display: block; }
+    RunStatusPanel { height: auto; }
+    RunStatusPanel > #trouble { height: auto; max-height: 6; display: none; background: $error 15%; padding: 0 1; }
+    RunStatusPanel > #trouble.-shown { display: block; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -218,9 +219,10 @@ def _joined(*parts: str) -> str:
 
 
 def _trouble_text(trouble: FailureCause) -> Content:
-    lines = [Content.styled(safe_line(trouble.what), "bold $error")]
-    if trouble.where:
-        lines.append(Content.styled(safe_line(trouble.where), "$text-muted"))
-    if trouble.do:
-        lines.append(Content(safe_line(trouble.do)))
+    sentences = error_sentences(trouble)
+    lines = [Content.styled(safe_line(sentences.what), "bold $error")]
+    if sentences.where:
+        lines.append(Content.styled(safe_line(sentences.where), "$text-muted"))
+    if sentences.do:
+        lines.append(Content(safe_line(sentences.do)))
     return Content("\n").join(lines)

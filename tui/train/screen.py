@@ -27,7 +27,7 @@ from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen
 from tui.train.console_tail import ConsoleTail
 from tui.train.loss_chart import LossChart
 from tui.train.run_form import PresetChoice, RunForm
-from tui.train.run_status import RunStatus
+from tui.train.run_status import RunStatusPanel
 
 ACTIVE_PAUSE = 0.5  # seconds between two reads of a run in training
 QUIET_PAUSE = 2.0  # and of one that has ended
@@ -60,7 +60,7 @@ class TrainScreen(Room):
         with Container(id="train"):
             yield RunForm(id="form")
             with Vertical(id="run"):
-                yield RunStatus(id="status")
+                yield RunStatusPanel(id="status")
                 yield LossChart(id="loss")
         yield ConsoleTail(id="console")
 
@@ -157,7 +157,7 @@ class TrainScreen(Room):
 
     def _draw(self) -> None:
         reader = self._reader
-        self.query_one(RunStatus).show_run(reader, self._position)
+        self.query_one(RunStatusPanel).show_run(reader, self._position)
         if reader is not None:
             if reader.status.ended and self._active:
                 self._say("")  # a message about the run in training no longer holds
@@ -193,7 +193,7 @@ class TrainScreen(Room):
             self._ask("start", f"A run is {reader.status.state}. {key_of('train.start_run')} again starts another one.")
             return
         self._starting = True
-        self.query_one(RunStatus).own_trouble(None)
+        self.query_one(RunStatusPanel).own_trouble(None)
         self._say("Starting…")
         self.run_worker(self._start(spec), group="start")
 
@@ -244,7 +244,7 @@ class TrainScreen(Room):
             return
         here = next((index for index, run in enumerate(runs) if self._reader and run.id == self._reader.folder.id), -1)
         self._say("")
-        self.query_one(RunStatus).own_trouble(None)
+        self.query_one(RunStatusPanel).own_trouble(None)
         self._show_run(runs[(here + 1) % len(runs)], runs)
 
     def action_toggle_scale(self) -> None:
@@ -267,7 +267,7 @@ class TrainScreen(Room):
         if self._question is not None:
             self._question.stop()
             self._question = None
-        self.query_one(RunStatus).notice(text, bad)
+        self.query_one(RunStatusPanel).notice(text, bad)
 
     def _say_briefly(self, text: str) -> None:
         """Show a message that only answers a key, for a while."""
@@ -276,7 +276,7 @@ class TrainScreen(Room):
 
     def _fail(self, error: SuironError) -> None:
         self._say("")
-        self.query_one(RunStatus).own_trouble(FailureCause(error.what, error.where, error.do))
+        self.query_one(RunStatusPanel).own_trouble(FailureCause(error.what, error.where, error.do))
 
 
 def _begin(spec: RunSpec) -> RunFolder:

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         importlib.import_module(f"core.cli.data.{name}").add_arguments(command)
 
 
-def expanded(words: list[str]) -> list[str]:
+def with_default_command(words: list[str]) -> list[str]:
     """The words after `data`, with `show` put first where they start with a source."""
     first = next((index for index, word in enumerate(words) if word != "--json"), len(words))
     known = first < len(words) and (words[first] in COMMANDS or words[first] in ("-h", "--help"))

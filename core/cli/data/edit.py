@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     name, work = asked[0]
     if name in ("texts", "delete", "duplicate") and arguments.row is None:
         raise UsageError("no row given", "data edit", "Name it with --row N")
-    with open_editor(options.opened(arguments, output)) as editor:
+    with open_editor(options.open_source(arguments, output)) as editor:
         work(editor, arguments, output)
         if not editor.beside:
             output.note(f"The edits are kept in {editor.where}, because the data's own folder cannot be written.")
@@ -79,13 +79,13 @@ def _given(value: Any) -> bool:
 
 
 def _rows(editor: RowEditor, arguments: argparse.Namespace) -> Any:
-    if not options.chosen(arguments) and not arguments.all:
+    if not options.has_filters(arguments) and not arguments.all:
         raise UsageError("this would change every row", "data edit", "Give a filter, or --all to change every row")
-    return editor.dataset.select(options.filters(arguments)).indices
+    return editor.dataset.select(options.row_filters(arguments)).indices
 
 
 def _set(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
-    changed = editor.change(arguments.row, dict(map(options.assignment, arguments.texts)))
+    changed = editor.change(arguments.row, dict(map(options.parse_assignment, arguments.texts)))
     _said(
         output,
         f"row {arguments.row} changed" if changed else f"row {arguments.row} has that text already",
@@ -117,7 +117,7 @@ def _add(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput
 
 
 def _fill(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
-    column, value = options.assignment(arguments.fill)
+    column, value = options.parse_assignment(arguments.fill)
     count = editor.fill(_rows(editor, arguments), column, value)
     _said(output, f"{column} set in {count:,} rows", count)
 

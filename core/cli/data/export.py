@@ -22,8 +22,8 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     path = Path(arguments.out).expanduser()
     if path.exists() and not arguments.overwrite:
         raise DataError("the file already exists", str(path), "Name another, or give --overwrite")
-    data = options.opened(arguments, output)
-    selection = data.select(options.filters(arguments))
+    data = options.open_source(arguments, output)
+    selection = data.select(options.row_filters(arguments))
     try:
         saved = save_rows(
             data, path, selection, lambda done, total: output.progress(f"Writing {path.name}: {done * 100 // total} %")

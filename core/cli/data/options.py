@@ -45,7 +45,7 @@ def add_filters(parser: argparse.ArgumentParser, text: bool = True) -> None:
     parser.add_argument("--desc", action="store_true", help="descending: the last or longest first")
 
 
-def filters(arguments: argparse.Namespace, text: str | None = None) -> RowFilters:
+def row_filters(arguments: argparse.Namespace, text: str | None = None) -> RowFilters:
     columns = tuple(column.strip() for column in arguments.columns.split(",") if column.strip())
     sought = arguments.search if text is None else text
     return RowFilters(
@@ -53,12 +53,12 @@ def filters(arguments: argparse.Namespace, text: str | None = None) -> RowFilter
     )
 
 
-def chosen(arguments: argparse.Namespace) -> bool:
+def has_filters(arguments: argparse.Namespace) -> bool:
     """Whether the options filter rows."""
     return bool(arguments.syslang or arguments.sysflag or arguments.search or arguments.where)
 
 
-def opened(arguments: argparse.Namespace, output: CommandOutput) -> DataSet:
+def open_source(arguments: argparse.Namespace, output: CommandOutput) -> DataSet:
     """Open the source; notes say what could not be read and what was edited."""
 
     def progress(done: int, total: int) -> None:
@@ -89,7 +89,7 @@ def opened(arguments: argparse.Namespace, output: CommandOutput) -> DataSet:
     return data
 
 
-def assignment(words: str) -> tuple[str, str]:
+def parse_assignment(words: str) -> tuple[str, str]:
     """COLUMN=VALUE."""
     column, equals, value = words.partition("=")
     if not equals or column not in COLUMNS:

@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     if not arguments.text:
         raise UsageError("no text given", "data search", "Name the text to find")
-    data = options.opened(arguments, output)
-    filters = options.filters(arguments, arguments.text)
+    data = options.open_source(arguments, output)
+    filters = options.row_filters(arguments, arguments.text)
     selection = data.select(filters)
     output.note(f"{data.name}: {len(selection)} of {len(data)} rows contain {safe_line(arguments.text, 60)}")
     needle = python_pattern(replace_surrogates(arguments.text))

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
-    data = options.opened(arguments, output)
+    data = options.open_source(arguments, output)
     if arguments.problems:
         for problem in data.problems:  # row 0 is the file as a whole
             output.record(problem)
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     if arguments.row is not None:
         _whole(data, arguments.row, output)
         return 0
-    selection = data.select(options.filters(arguments))
+    selection = data.select(options.row_filters(arguments))
     for column, values in data.facets().items():
         if values:
             more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""

@@ -9,7 +9,7 @@ from typing import Any
 from core.data.cells import TOLERANT_JSON, cell_text
 from core.data.columns.column_names import normalized_name
 from core.data.columns.thinking import split_thinking
-from core.data.columns.turns import Unreadable
+from core.data.columns.turns import UnreadableTurns
 
 _CORRECT = ("correctnessmathverify", "correctnessllama", "correctness", "correct", "iscorrect", "verified")
 _COMPLETE = ("isreasoningcomplete", "iscomplete", "complete", "finishreasons", "finishreason")
@@ -56,8 +56,8 @@ def best_generation(generations: Any, correct: Sequence[Any], complete: Sequence
         if all(text is None for text in texts):
             return None
         if len(texts) == 1:
-            raise Unreadable("its generation is marked as wrong or truncated")
-        raise Unreadable(f"none of its {len(texts)} generations is marked as correct and complete")
+            raise UnreadableTurns("its generation is marked as wrong or truncated")
+        raise UnreadableTurns(f"none of its {len(texts)} generations is marked as correct and complete")
     closed = (
         index
         for index in good

@@ -17,7 +17,7 @@ from core.base.row import COLUMNS, OPTIONAL
 from core.data.cells import cell_text
 from core.data.columns.generations import as_list, best_generation, mark_columns
 from core.data.columns.thinking import split_thinking
-from core.data.columns.turns import Unreadable, read_chat
+from core.data.columns.turns import UnreadableTurns, read_chat
 
 Extraction = Literal[
     "text", "first", "think", "answer", "user", "earlier", "assistant", "assistant_think", "best_think", "best_answer"
@@ -164,7 +164,7 @@ class RowReader:
         None."""
         try:
             views = [view(values) for view in self._views]
-        except Unreadable as error:
+        except UnreadableTurns as error:
             return str(error)
         except RecursionError:
             return "a cell is nested too deeply"

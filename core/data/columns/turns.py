@@ -27,11 +27,11 @@ _SPEAKERS = {
 _TEXTS = ("text", "input_text", "output_text")
 
 
-class Unreadable(Exception):
+class UnreadableTurns(Exception):
     """A value from which no row can be made; says why, as a sentence without its full stop."""
 
 
-class Turn(NamedTuple):
+class ChatTurn(NamedTuple):
     """What one speaker said."""
 
     speaker: str
@@ -44,7 +44,7 @@ class Turn(NamedTuple):
     """Whether the reasoning ends."""
 
 
-class Chat(NamedTuple):
+class ChatParts(NamedTuple):
     """What a list of turns says."""
 
     question: str | None
@@ -94,13 +94,13 @@ def _field(turn: dict[str, Any], names: tuple[str, ...]) -> Any:
     return None
 
 
-def read_turns(value: Any) -> list[Turn]:
+def read_turns(value: Any) -> list[ChatTurn]:
     """The turns without those of the system; a turn of reasoning alone is joined to the reply that follows it. Raises
     Unreadable."""
     turns = as_turns(value)
     if turns is None:
-        raise Unreadable("it has no chat turns" if value in ([], "", None) else "it is not a list of chat turns")
-    joined: list[Turn] = []
+        raise UnreadableTurns("it has no chat turns" if value in ([], "", None) else "it is not a list of chat turns")
+    joined: list[ChatTurn] = []
     pending: list[str] = []
     for turn in turns:
         role = _field(turn, _ROLES)
@@ -111,7 +111,7 @@ def read_turns(value: Any) -> list[Turn]:
             continue
         text, inner = _content(_field(turn, _CONTENTS))
         if speaker not in ("Assistant", "Reasoning"):
-            joined.append(Turn(speaker, text))
+            joined.append(ChatTurn(speaker, text))
             continue
         thought = _field(turn, _THOUGHTS) if len(turn) > 2 or text is None else None
         said = _content(thought)[0] if thought is not None else ""
@@ -124,7 +124,7 @@ def read_turns(value: Any) -> list[Turn]:
             inner = inner or sides.reasoning
         thoughts = [*pending, said or inner]
         pending = []
-        joined.append(Turn(speaker, text, "\n\n".join(filter(None, thoughts)), closed))
+        joined.append(ChatTurn(speaker, text, "\n\n".join(filter(None, thoughts)), closed))
     return joined
 
 
@@ -148,11 +148,11 @@ def _content(value: Any) -> tuple[str | None, str]:
             texts.append(cell_text(part["text"]))
         else:
             part_type = kind if isinstance(kind, str) else "of no known type"
-            raise Unreadable(f"a turn holds a part that is not text ({part_type})")
+            raise UnreadableTurns(f"a turn holds a part that is not text ({part_type})")
     return "".join(texts), "\n\n".join(thoughts)
 
 
-def read_chat(value: Any, replied: bool = True) -> Chat:
+def read_chat(value: Any, replied: bool = True) -> ChatParts:
     """What a list of turns says. With `replied`, the reply is the assistant's last and the question the last one before
     it; without, the list is a prompt: the question is the last thing the user said, and all before it came earlier.
     Raises Unreadable."""
@@ -166,10 +166,10 @@ def read_chat(value: Any, replied: bool = True) -> Chat:
         [f"{turn.speaker}: {turn.text}" for index, turn in enumerate(turns[:before]) if index != question and turn.text]
     )
     asked = turns[question].text if question >= 0 else None
-    return Chat(asked, earlier, *turns[reply][1:]) if reply >= 0 else Chat(asked, earlier)
+    return ChatParts(asked, earlier, *turns[reply][1:]) if reply >= 0 else ChatParts(asked, earlier)
 
 
-def _last(turns: list[Turn], speaker: str, end: int) -> int:
+def _last(turns: list[ChatTurn], speaker: str, end: int) -> int:
     """The index of the last turn of `speaker` before `end`, -1 where there is none."""
     for index in range(end - 1, -1, -1):
         if turns[index].speaker == speaker:
@@ -192,6 +192,6 @@ def chat_traits(value: Any) -> ChatTraits | None:
     """Which turns the value has; None where it is not a list of turns that can be read."""
     try:
         chat = read_chat(value)
-    except (Unreadable, RecursionError):
+    except (UnreadableTurns, RecursionError):
         return None
     return ChatTraits(chat.question is not None, chat.reply is not None, bool(chat.reasoning))

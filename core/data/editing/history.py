@@ -13,7 +13,7 @@ import msgspec
 
 from core.base.row import COLUMNS
 from core.data.dataset import DataSet
-from core.data.problems import Problem
+from core.data.problems import RowProblem
 from core.data.storage.edit_overlay import EditableRows
 from core.data.storage.edit_table import EditTable, UndoRecord
 from core.data.storage.row_store import EditCounts, RowStore
@@ -48,7 +48,7 @@ class EditHistory:
     """The edits in force, the oldest first."""
     undone: list[Operation] = field(default_factory=list)
     """The edits that redo brings back, the next one last."""
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[RowProblem] = field(default_factory=list)
     """Lines of the journal that could not be read or do not fit the rows."""
     position: JournalPosition | None = None
     """Up to where the journal is applied; None if the journal is about another version of the source."""
@@ -136,7 +136,7 @@ def replay_journal(
     history.table.next_index = max(history.table.next_index, contents.highest + 1)
     for number, why in contents.unreadable:
         what = f"this line of the edits cannot be read and is skipped ({why})"
-        history.problems.append(Problem(number, what, journal.name))
+        history.problems.append(RowProblem(number, what, journal.name))
     for unfit in contents.unfit:
         history.problems.append(_unfit_problem(unfit.edit, unfit.why))
     for operation in contents.done:
@@ -149,11 +149,11 @@ def replay_journal(
     return history, contents
 
 
-def _unfit_problem(operation: Operation, why: str) -> Problem:
+def _unfit_problem(operation: Operation, why: str) -> RowProblem:
     from core.data.editing.operations import describe_operation
 
     words, index = describe_operation(operation)
-    return Problem(max(index, 0), f"an edit no longer fits and is skipped: {words} ({why})")
+    return RowProblem(max(index, 0), f"an edit no longer fits and is skipped: {words} ({why})")
 
 
 def apply_edits(source: DataSet, history: EditHistory) -> DataSet:

@@ -141,7 +141,7 @@ def _parse(content: bytes, path: Path) -> JournalContents:
     return contents
 
 
-class Journal:
+class EditJournal:
     """The right to write a journal. Raises DataError if another process has it, or the folder cannot be written."""
 
     def __init__(self, path: Path) -> None:

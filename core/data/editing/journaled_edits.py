@@ -9,7 +9,7 @@ from pathlib import Path
 from core.base.errors import DataError
 from core.data.dataset import DataSet
 from core.data.editing.history import EditHistory, apply_edits, replay_journal
-from core.data.editing.journal import Journal, backup_path
+from core.data.editing.journal import EditJournal, backup_path
 from core.data.editing.operations import JournalLine, Operation, RedoLast, UndoLast
 from core.data.editing.rebase import FEW_ROWS, save_row_keys
 from core.data.storage.edit_table import EditTable
@@ -24,7 +24,7 @@ class JournaledEdits:
 
     def __init__(self, dataset: DataSet, journal: Path) -> None:
         self.source = dataset.unedited()
-        self._journal = Journal(journal)
+        self._journal = EditJournal(journal)
         try:
             self._history, self._has_header = self._load(dataset)
             if dataset.edits is not None and dataset.edits.history is self._history:

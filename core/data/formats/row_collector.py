@@ -14,7 +14,7 @@ from core.base.errors import DataError
 from core.data.cells import NumberText
 from core.data.columns.mapping import ColumnMapping
 from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
-from core.data.problems import Problem, Problems
+from core.data.problems import RowProblem, RowProblems
 
 ProgressCallback = Callable[[int, int], None]
 """Called with what is done and the total, in bytes, rows or files; what it raises ends the work."""
@@ -31,7 +31,7 @@ class SourceFacts(msgspec.Struct, frozen=True):
     """What the canonical columns were taken from."""
     extra: tuple[str, ...]
     """Columns of the source that are not used."""
-    problems: list[Problem]
+    problems: list[RowProblem]
     """The first problems, in the order of the files and rows."""
     problem_count: int
     """How many there are in all."""
@@ -53,7 +53,7 @@ class RowCollector:
     ) -> None:
         self.where = where
         self.columns = SourceColumns(mapping)
-        self.problems = Problems()
+        self.problems = RowProblems()
         self.rows = 0
         # set by a storage that takes six Arrow arrays as they are
         self.arrays: Callable[[Sequence[Any]], None] | None = None

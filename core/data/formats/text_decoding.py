@@ -10,7 +10,7 @@ from typing import Protocol
 
 from core.base.errors import DataError
 from core.data.formats.compression import FileStream, open_stream
-from core.data.problems import Problems
+from core.data.problems import RowProblems
 
 BLOCK = 4 << 20  # bytes read at once
 LONGEST = 256 << 20  # bytes of one line; beyond that the file is not what its name says
@@ -33,7 +33,7 @@ class _DecodedStream:
     a problem of the file once the end is reached."""
 
     def __init__(
-        self, stream: FileStream, pending: bytes, recode: codecs.IncrementalDecoder | None, problems: Problems | None
+        self, stream: FileStream, pending: bytes, recode: codecs.IncrementalDecoder | None, problems: RowProblems | None
     ) -> None:
         self._stream, self._pending, self._recode, self._problems = stream, pending, recode, problems
 
@@ -62,7 +62,7 @@ class _DecodedStream:
         self._stream.close()
 
 
-def open_utf8(path: Path, problems: Problems | None = None) -> ByteSource:
+def open_utf8(path: Path, problems: RowProblems | None = None) -> ByteSource:
     """The file as a stream of UTF-8 without a byte order mark, decompressed where needed; UTF-16 with its mark is
     recoded on the way.
 

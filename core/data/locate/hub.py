@@ -19,7 +19,7 @@ from core.base.files import private_dir
 NOTE = "hub.json"  # beside the files of the data set: its name and commit
 
 
-def fetch(name: str, split: str) -> tuple[Path, str]:
+def fetch_data_set(name: str, split: str) -> tuple[Path, str]:
     """The folder of the hub data set, fetched where it is not in the cache, and its commit; empty where the hub names
     none. Raises DataError."""
     cache = private_dir(folders.cache() / "hub")

@@ -62,7 +62,7 @@ def locate_source(source: str, split: str = "") -> SourceFiles:
     if target.kind == "hub":
         from core.data.locate import hub  # subprocess and its kin, which no local file needs
 
-        folder, revision = hub.fetch(source, split)
+        folder, revision = hub.fetch_data_set(source, split)
         files = _locate_folder(folder, "", source.partition("@")[0])
         return SourceFiles(source, source, files.paths, files.format, split or files.split, None, revision)
     what = "there is no such file or folder" if "\0" not in source else "a name cannot hold a null byte"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.cli import main
-from core.cli.data import expanded
+from core.cli.data import with_default_command
 
 
 @pytest.fixture
@@ -49,19 +49,13 @@ def data(capfd: pytest.CaptureFixture[str]) -> Runs:
 
 
 def test_the_short_form_shows() -> None:
-    assert expanded([]) == ["show"] and expanded(["rows.csv", "--limit", "1"]) == ["show", "rows.csv", "--limit", "1"]
-    assert expanded(["--json", "rows.csv"]) == ["--json", "show", "rows.csv"] and expanded(["--limit", "1"]) == [
-        "show",
-        "--limit",
-        "1",
-    ]
-    assert expanded(["edit", "a"]) == ["edit", "a"] and expanded(["--json", "export", "a", "b"]) == [
-        "--json",
-        "export",
-        "a",
-        "b",
-    ]
-    assert expanded(["--help"]) == ["--help"]
+    assert with_default_command([]) == ["show"]
+    assert with_default_command(["rows.csv", "--limit", "1"]) == ["show", "rows.csv", "--limit", "1"]
+    assert with_default_command(["--json", "rows.csv"]) == ["--json", "show", "rows.csv"]
+    assert with_default_command(["--limit", "1"]) == ["show", "--limit", "1"]
+    assert with_default_command(["edit", "a"]) == ["edit", "a"]
+    assert with_default_command(["--json", "export", "a", "b"]) == ["--json", "export", "a", "b"]
+    assert with_default_command(["--help"]) == ["--help"]
 
 
 def test_show(data: Runs, source: str) -> None:

@@ -21,7 +21,7 @@ from core.base.command_output import CommandOutput
 from core.base.errors import ModelError, RunError
 from core.demo import story
 from core.demo.make_rows import demo_rows
-from core.demo.measure import Measured
+from core.demo.measure import DemoEvaluation
 from core.demo.spec import demo_spec
 from core.engine.protocol import AnswerFinish, AnswerPiece
 from core.lab.evaluation import EvaluatedAnswer, EvaluationReport
@@ -190,7 +190,7 @@ def answer(both: bool, exact: bool) -> EvaluatedAnswer:
     )
 
 
-MEASURED = Measured(
+MEASURED = DemoEvaluation(
     EvaluationReport(tuple(answer(False, False) for _ in range(4)), 2.0),
     EvaluationReport(tuple(answer(True, i < 2) for i in range(4)), 1.0),
     "scripted",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.base.row import Row
-from core.examples.checks import Checker
+from core.examples.checks import ExampleChecker
 from core.examples.encoded_store import hash_text
 from core.templates.by_name import TEXT_TEMPLATES
 from core.tokens.encode import EncodedBatch, encode_batch
@@ -39,8 +39,8 @@ def check(
     rows: list[Row],
     loss: Any = "completion",
     cut: list[bool] | None = None,
-) -> Checker:
-    checker = Checker(tokenizer, slot_weights(loss))
+) -> ExampleChecker:
+    checker = ExampleChecker(tokenizer, slot_weights(loss))
     checker.check(rows, batch.ids, batch.ends, batch.present, np.array(cut or [False] * len(rows)))
     return checker
 
@@ -103,7 +103,7 @@ def test_an_end_that_is_missing_untrained_or_another_token_is_found(byte_level: 
     assert check(byte_level, cut, row).report.no_end.count == 2
     assert check(byte_level, cut, row, cut=[True, True]).report.no_end.count == 0  # chosen, and counted elsewhere
     assert check(byte_level, cut, row, "response", [True, True]).report.nothing_trained.rows == [10, 11]
-    untrained = Checker(byte_level, (*slot_weights("completion")[:5], 0.0))
+    untrained = ExampleChecker(byte_level, (*slot_weights("completion")[:5], 0.0))
     untrained.check(row, batch.ids, batch.ends, batch.present, np.zeros(2, bool))
     assert untrained.report.no_end.count == 2
     assert check(byte_level, batch, row, SectionWeights(reasoning=0.0)).report.faults() == []
@@ -139,11 +139,11 @@ def test_a_held_out_row_in_the_training_text_is_found(byte_level: TextTokenizer)
         Row("Add.", "3 4", "Three and four.\n\nSeven.", "7", sysflag="test", index=21),  # the row itself
         Row("Add.", "3 4", "Three and four.\n\nSeven.", "8", index=22),
     ]
-    checker = Checker(byte_level, slot_weights("all"))
+    checker = ExampleChecker(byte_level, slot_weights("all"))
     checker.compare_held_out(told(ROWS, 1), told(held, 2))
     assert [(leak.held_out, leak.trained, leak.whole) for leak in checker.report.leaked] == [(21, 10, True)]
     assert "1 held-out rows are in the training text: 21 as 10" in checker.report.faults()
-    vanilla = Checker(byte_level, slot_weights("all"))
+    vanilla = ExampleChecker(byte_level, slot_weights("all"))
     trained = [Row("Add.", "", "one reasoning", "7", index=1)]
     numbers, identities, _ = told(trained, 1)
     as_vanilla = np.array(
@@ -155,6 +155,6 @@ def test_a_held_out_row_in_the_training_text_is_found(byte_level: TextTokenizer)
     assert [(leak.held_out, leak.trained, leak.whole) for leak in vanilla.report.leaked] == [
         (2, 1, False)
     ]  # trained without its reasoning
-    none = Checker(byte_level, slot_weights("all"))
+    none = ExampleChecker(byte_level, slot_weights("all"))
     none.compare_held_out(told(ROWS, 1), told(held[:1], 2))
     assert none.report.leaks == 0

@@ -73,9 +73,9 @@ def in_models() -> list[str]:
 def test_makes_the_model_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wheel: Path) -> None:
     use(monkeypatch, wheel, converter(tmp_path, WHOLE))
     said: list[str] = []
-    assert not embedded_model.is_ready()
+    assert not embedded_model.demo_model_is_ready()
     folder = make_embedded_model.ensure_demo_model(said.append)
-    assert folder == embedded_model.demo_folder() == folders.models() / "demo" and embedded_model.is_ready()
+    assert folder == embedded_model.demo_folder() == folders.models() / "demo" and embedded_model.demo_model_is_ready()
     assert said[0].startswith("downloading") and said[-1] == "the demo model is ready"
     assert in_models() == ["demo"]  # neither wheel nor GGUF is kept
     assert make_embedded_model.ensure_demo_model(said.append) == folder
@@ -102,7 +102,7 @@ def test_an_index_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
     with pytest.raises(ModelError, match="ERROR: No matching") as caught:
         make_embedded_model.ensure_demo_model(lambda _: None)
     assert "\x1b" not in str(caught.value) and "network" in caught.value.do
-    assert in_models() == [] and not embedded_model.is_ready()
+    assert in_models() == [] and not embedded_model.demo_model_is_ready()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_conversion_that_fails_leaves_nothing(
     use(monkeypatch, wheel, converter(tmp_path, body))
     with pytest.raises(ModelError, match=words):
         make_embedded_model.ensure_demo_model(lambda _: None)
-    assert in_models() == [] and not embedded_model.is_ready()
+    assert in_models() == [] and not embedded_model.demo_model_is_ready()
 
 
 def test_a_conversion_that_writes_too_little_is_no_model(
@@ -151,11 +151,11 @@ def test_a_folder_that_is_not_whole_is_made_again(monkeypatch: pytest.MonkeyPatc
     use(monkeypatch, wheel, converter(tmp_path, WHOLE))
     folder = make_embedded_model.ensure_demo_model(lambda _: None)
     (folder / "model.safetensors").unlink()
-    assert not embedded_model.is_ready()
+    assert not embedded_model.demo_model_is_ready()
     make_embedded_model.ensure_demo_model(lambda _: None)
-    assert embedded_model.is_ready() and in_models() == ["demo"]
+    assert embedded_model.demo_model_is_ready() and in_models() == ["demo"]
     monkeypatch.setattr(embedded_model, "RECIPE", embedded_model.RECIPE + 1)
-    assert not embedded_model.is_ready()
+    assert not embedded_model.demo_model_is_ready()
 
 
 def elsewhere(wheel: Path, convert: str) -> list[str]:
@@ -180,7 +180,7 @@ def test_two_processes_do_it_once(tmp_path: Path, wheel: Path, monkeypatch: pyte
         assert process.returncode == 0
     assert (tmp_path / "calls").read_text() == "x"
     monkeypatch.setattr(embedded_model, "WHEEL_SHA256", make_embedded_model._sha256(wheel))
-    assert embedded_model.is_ready()
+    assert embedded_model.demo_model_is_ready()
 
 
 def test_what_a_kill_leaves_is_swept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wheel: Path) -> None:
@@ -192,11 +192,11 @@ def test_what_a_kill_leaves_is_swept(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     with open(reached):  # returns once the converter has opened its end, half way through its work
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert not embedded_model.is_ready()
+    assert not embedded_model.demo_model_is_ready()
     assert any(name.startswith(".demo.partial-") for name in in_models())
     use(monkeypatch, wheel, converter(tmp_path, WHOLE))
     make_embedded_model.ensure_demo_model(lambda _: None)
-    assert in_models() == ["demo"] and embedded_model.is_ready()
+    assert in_models() == ["demo"] and embedded_model.demo_model_is_ready()
 
 
 def test_asking_imports_nothing_heavy() -> None:

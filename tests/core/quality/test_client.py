@@ -19,7 +19,7 @@ from core.data.columns.mapping_words import mapping_from_words
 from core.data.editing.editor import open_editor
 from core.data.source import open_data
 from core.quality import doctor_pass, quality_job, quality_request
-from core.quality.quality_job import Cancelled, QualityOptions
+from core.quality.quality_job import JobCancelled, QualityOptions
 from core.runs.spec import MixturePart
 from core.templates.by_name import get_template, save_template, template_folders
 
@@ -116,7 +116,7 @@ def test_a_cancelled_child_is_gone_and_leaves_nothing(write: Write) -> None:
         seen.append(psutil.Process().children(recursive=True))
         return any(seen)
 
-    with pytest.raises(Cancelled):
+    with pytest.raises(JobCancelled):
         quality_job.run_quality_job("doctor", path, cancelled=cancelled)
     gone, alive = psutil.wait_procs([child for children in seen for child in children], timeout=10)
     assert gone and not alive

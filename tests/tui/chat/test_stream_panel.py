@@ -13,7 +13,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from core.engine.protocol import AnswerFinish
-from tui.chat.finish_line import ending_words, seconds, timing_words
+from tui.chat.finish_line import ending_words, seconds_words, timing_words
 from tui.chat.markdown_lines import markdown_lines
 from tui.chat.stream_panel import StreamPanel
 from tui.common.wrapping import WrappedText, line_starts
@@ -147,7 +147,7 @@ def test_endings_in_words() -> None:
         timing_words(ended("end", "complete"))
         == "412 tokens · prefill of 40 in 0.25 s · first token 0.31 s · total 12.3 s · 33.2 tok/s"
     )
-    assert [seconds(value) for value in (0.004, 9.96, 125.0)] == ["0.00 s", "10.0 s", "2 min 5 s"]
+    assert [seconds_words(value) for value in (0.004, 9.96, 125.0)] == ["0.00 s", "10.0 s", "2 min 5 s"]
 
 
 # -- the panel --

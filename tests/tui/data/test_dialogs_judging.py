@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.data.columns.mapping import ColumnMapping, ColumnPick
-from core.data.problems import Problem
+from core.data.problems import RowProblem
 from core.quality.report import DataSetStatistics, FindingGroup, LengthDistribution, QualityReport, pack_integers
 from tests.support.dialogs import HOSTILE, NARROW, SIZES, WIDE, shown
 from tests.support.rooms import until
@@ -305,10 +305,10 @@ async def test_what_has_no_safe_fix_is_not_fixed_and_healthy_data_say_so() -> No
 async def test_problems_stand_with_their_rows_and_files_and_in_full(size: tuple[int, int]) -> None:
     long = f"not JSON at byte 1234 of the line: {HOSTILE} " + "長い" * 100
     problems = [
-        Problem(12_345, long),
-        Problem(3, "instruction is missing or null", f"part-{HOSTILE}.jsonl"),
-        Problem(0, "the archive ends too early", f"part-{HOSTILE}.jsonl"),
-        Problem(9, "an edit no longer fits and is left out: output changed (its row is gone)"),
+        RowProblem(12_345, long),
+        RowProblem(3, "instruction is missing or null", f"part-{HOSTILE}.jsonl"),
+        RowProblem(0, "the archive ends too early", f"part-{HOSTILE}.jsonl"),
+        RowProblem(9, "an edit no longer fits and is left out: output changed (its row is gone)"),
     ]
     async with shown(ProblemsDialog(problems, 5000), size) as person:
         await person.sees(

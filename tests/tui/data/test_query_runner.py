@@ -13,7 +13,7 @@ from core.base.row import Row
 from core.data.filters import RowFilters
 from tests.support.scripted_data import MILLION, ScriptedData, ScriptedSelection
 from tui.data import query_runner
-from tui.data.query_runner import TOP, Answer, QueryRunner
+from tui.data.query_runner import TOP, QueryAnswer, QueryRunner
 from tui.data.row_pages import PAGE
 
 ALL_ROWS = RowFilters()
@@ -36,7 +36,7 @@ class ScriptedPort:
     def __init__(self) -> None:
         self.cursor_position = 0
         self.jobs: list[Job] = []
-        self.answers: list[Answer] = []
+        self.answers: list[QueryAnswer] = []
         self.progress: list[float] = []
         self.counts_shown = 0
         self.refused: list[tuple[RowFilters, SuironError]] = []
@@ -61,7 +61,7 @@ class ScriptedPort:
     def missing_pages(self) -> list[int]:
         return [page for page in self.missing if page not in self.pages]
 
-    def show_answer(self, answer: Answer) -> None:
+    def show_answer(self, answer: QueryAnswer) -> None:
         self.answers.append(answer)
         if answer.cursor is not None:
             self.cursor_position = answer.cursor

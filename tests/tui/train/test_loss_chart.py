@@ -16,8 +16,8 @@ from textual.pilot import Pilot
 from core.runs.curve import StepSeries
 from tests.support.rooms import until
 from tui.common import loss_plot
-from tui.common.cells import Cells
-from tui.common.loss_plot import BAD, RAW, SMOOTH, Axes
+from tui.common.cells import CellLines
+from tui.common.loss_plot import BAD, RAW, SMOOTH, ChartAxes
 from tui.train.loss_chart import LossChart
 
 
@@ -124,7 +124,7 @@ def test_series_are_told_apart_and_every_row_has_its_width() -> None:
     loss_plot.import_plotext()
     series = falling(100)
     series.add(101, None)
-    rows, axes = loss_plot.draw_loss_chart(series, 300, False, Axes(), 80, 20)
+    rows, axes = loss_plot.draw_loss_chart(series, 300, False, ChartAxes(), 80, 20)
     assert len(rows) == 20
     assert {sum(len(text) for text, _ in row) for row in rows} == {80}
     assert {RAW, SMOOTH, BAD} < roles(rows)
@@ -136,14 +136,14 @@ def test_losses_that_are_never_finite_have_no_axis_to_bend() -> None:
     series = StepSeries()
     for step in range(1, 10):
         series.add(step, math.nan)
-    rows, axes = loss_plot.draw_loss_chart(series, 0, True, Axes(), 60, 10)
+    rows, axes = loss_plot.draw_loss_chart(series, 0, True, ChartAxes(), 60, 10)
     assert axes.y is None
     assert BAD in roles(rows)
 
 
 def test_a_run_of_unknown_length_gets_more_room_when_it_needs_it() -> None:
     loss_plot.import_plotext()
-    axes = Axes()
+    axes = ChartAxes()
     for count, total in ((3, 10), (11, 20), (50, 80)):
         _, axes = loss_plot.draw_loss_chart(falling(count), 0, False, axes, 60, 10)
         assert axes.total == total
@@ -160,7 +160,7 @@ def test_a_hundred_thousand_points_are_drawn_from_few() -> None:
         best = math.inf
         for _ in range(5):
             begin = time.perf_counter()
-            loss_plot.draw_loss_chart(of, total, False, Axes(), 100, 30)
+            loss_plot.draw_loss_chart(of, total, False, ChartAxes(), 100, 30)
             best = min(best, time.perf_counter() - begin)
         return best
 
@@ -169,13 +169,13 @@ def test_a_hundred_thousand_points_are_drawn_from_few() -> None:
 
 class CellsApp(ChartApp):
     def compose(self) -> ComposeResult:
-        yield Cells()
+        yield CellLines()
 
 
 async def test_only_changed_cells_are_sent_and_no_wide_character_is_cut() -> None:
     app = CellsApp()
     async with app.run_test(size=(20, 3)) as pilot:
-        cells = app.query_one(Cells)
+        cells = app.query_one(CellLines)
         for text in ("損失 0.5", "損失 0.7", "損益 0.7", "a損 0.7", "x", "👩‍🔬 é か\u3099", ""):
             cells.show([[(text, "")], [(text * 9, "")]])
             await pilot.pause(0)

@@ -105,7 +105,7 @@ class BulkDialog(ListDialog[BulkChange]):
 
     @property
     def _rows(self) -> str:
-        return rows_words(self._count)
+        return row_count_words(self._count)
 
     def _ask_what(self) -> None:
         self._chosen = None
@@ -247,14 +247,14 @@ def read_share(text: str) -> float | None:
     return share if math.isfinite(share) and 0 < share < 1 else None
 
 
-def rows_words(count: int) -> str:
+def row_count_words(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def bulk_words(bulk: BulkChange, count: int, split: tuple[int, int] | None = None) -> str:
     """What the change does, with the number of rows; it follows the name of a key. split: the exact (test, train)
     counts where known. Foreign text is made safe here."""
-    rows = rows_words(count)
+    rows = row_count_words(count)
     if bulk.kind == "drop":
         return f"drops {rows}"
     if bulk.kind == "extract":

@@ -18,7 +18,7 @@ from tui.data.widgets.choices import HEADING, MUTED, ChoiceLine, Choices
 from tui.data.widgets.search_matches import fit_to_width
 
 if TYPE_CHECKING:
-    from core.data.problems import Problem
+    from core.data.problems import RowProblem
 
 _EDITS = ("an edit", "this line of the edits")  # how the problem of an edit begins
 
@@ -34,12 +34,12 @@ class ProblemsDialog(ListDialog[None]):
     ProblemsDialog #full { height: auto; min-height: 2; max-height: 12; border-top: solid $panel; }
     """
 
-    def __init__(self, problems: Sequence[Problem], count: int) -> None:
+    def __init__(self, problems: Sequence[RowProblem], count: int) -> None:
         super().__init__()
         self._count, self._known = count, len(problems)
         edits = [problem for problem in problems if problem.what.startswith(_EDITS)]
         rows = [problem for problem in problems if not problem.what.startswith(_EDITS)]
-        self._lines: list[Problem | str] = []
+        self._lines: list[RowProblem | str] = []
         if edits:
             self._lines += ["Edits that no longer apply; the journal keeps them", *edits]
         file: str | None = None

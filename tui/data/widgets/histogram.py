@@ -11,7 +11,7 @@ from textual import events
 from core.quality.report import LengthDistribution
 from core.runs.curve import linear_ticks, tick_label
 from tui.common import loss_plot
-from tui.common.cells import CellRow, Cells
+from tui.common.cells import CellLines, CellRow
 from tui.common.plot_cells import plot_row
 
 AXIS, BARS, LIMIT = "histogram--axis", "histogram--bars", "histogram--limit"
@@ -73,7 +73,7 @@ def draw_histogram(lengths: LengthDistribution, width: int, height: int, limit: 
     return [plot_row(text, _ROLES, AXIS) for text in figure.build().string().split("\n")[:height]]
 
 
-class Histogram(Cells):
+class Histogram(CellLines):
     """Draws the lengths it was given last, again at every change of size. Empty until plotext is imported, in a
     thread."""
 

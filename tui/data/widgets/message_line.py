@@ -10,7 +10,7 @@ from textual.widgets import Static
 MESSAGE_SECONDS = 8.0  # that a message stays
 
 
-class Say(Message):
+class ShowMessage(Message):
     """Words for the message line, safe text."""
 
     def __init__(self, words: str) -> None:

@@ -20,7 +20,7 @@ from core.data.filters import RowFilters
 from tui.actions import key_of
 from tui.data.field_copier import FieldCopier
 from tui.data.field_token_counter import FieldTokenCounter
-from tui.data.widgets.message_line import Say
+from tui.data.widgets.message_line import ShowMessage
 from tui.data.widgets.row_pane import RowPane
 from tui.data.widgets.rows_table import ADDED, CHANGED, RowsTable
 from tui.data.widgets.search_matches import NO_MATCHES, SearchMatches
@@ -145,7 +145,7 @@ class RowsView(Horizontal):
         return ADDED if dataset.before(index) is None else CHANGED
 
     def _say(self, words: str) -> None:
-        self.post_message(Say(words))
+        self.post_message(ShowMessage(words))
 
     # -- the table --
 

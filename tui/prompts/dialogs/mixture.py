@@ -16,10 +16,10 @@ from textual.message import Message
 from textual.widgets import Input, Label, Static
 from textual.worker import get_current_worker
 
-from core.base.errors import RunError
+from core.base.errors import RunError, error_sentences
 from core.base.safe_text import safe_line
 from core.examples.counts import TemplateCounts, count_templates
-from core.examples.mixture import Drawable, Mixture
+from core.examples.mixture import DrawableTemplate, Mixture
 from core.examples.trained_rows import TrainedRows
 from core.runs.prompt_texts import (
     LOSS_KEY,
@@ -48,7 +48,7 @@ COUNT_AFTER = 0.3  # seconds from the last key until the rows are counted
 TELL_EVERY = 50_000  # rows between two progress messages
 
 
-class Turn(Static, can_focus=True):
+class ChoiceField(Static, can_focus=True):
     """A field with one of a few values; keys or a click choose the next."""
 
     BINDINGS: ClassVar[list[BindingType]] = key_bindings("value")
@@ -76,7 +76,7 @@ class Turn(Static, can_focus=True):
         self.update(Content(f"‹ {self.value.replace('_', ' ')} ›"))
 
 
-class Weight(Field):
+class WeightField(Field):
     """A number; empty for a template outside the mixture."""
 
     def __init__(self, value: str, *, id: str) -> None:
@@ -113,7 +113,7 @@ class MixtureDialog(Dialog[dict[str, str]]):
         spec: RunSpec,
         templates: Sequence[tuple[str, str]],
         dataset: DataSet | None,
-        bind: Callable[[str], Drawable],
+        bind: Callable[[str], DrawableTemplate],
     ) -> None:
         super().__init__()
         self._spec, self._dataset, self._bind = spec, dataset, bind
@@ -128,21 +128,21 @@ class MixtureDialog(Dialog[dict[str, str]]):
             for index, (name, words) in enumerate(self._templates):
                 with Horizontal():
                     yield Label(Content(safe_line(name, 60)), classes="name")
-                    yield Weight(f"{self._weights[name]:g}" if name in self._weights else "", id=f"weight-{index}")
+                    yield WeightField(f"{self._weights[name]:g}" if name in self._weights else "", id=f"weight-{index}")
                     yield Static(
                         Content.styled(safe_line(words, 100), "$text-muted"), classes="share", id=f"share-{index}"
                     )
         loss = self._spec.prompt.loss_on
         with Horizontal(id="trained"):
             yield Label("trained", classes="word")
-            yield Turn([*LOSS_NAMES, WEIGHTS], loss if isinstance(loss, str) else WEIGHTS, id="loss")
+            yield ChoiceField([*LOSS_NAMES, WEIGHTS], loss if isinstance(loss, str) else WEIGHTS, id="loss")
             yield Label("long rows", classes="word")
-            yield Turn(TOO_LONG_CHOICES, self._spec.prompt.too_long, id="too-long")
+            yield ChoiceField(TOO_LONG_CHOICES, self._spec.prompt.too_long, id="too-long")
         with Horizontal(id="sections"):
             for section in WEIGHTED_SECTIONS:
                 yield Label(section, classes="short")
                 weights = SectionWeights() if isinstance(loss, str) else loss
-                yield Weight(f"{getattr(weights, section):g}", id=f"section-{section}")
+                yield WeightField(f"{getattr(weights, section):g}", id=f"section-{section}")
         yield Static(id="counted")
         yield Static(classes="trouble")
 
@@ -164,34 +164,34 @@ class MixtureDialog(Dialog[dict[str, str]]):
     def texts(self) -> dict[str, str]:
         """Raises RunError for what cannot be a setting."""
         weights = {
-            name: self.query_one(f"#weight-{index}", Weight).value.strip()
+            name: self.query_one(f"#weight-{index}", WeightField).value.strip()
             for index, (name, _) in enumerate(self._templates)
         }
         mixture = ", ".join(f"{name} {weight}" for name, weight in weights.items() if weight)
-        loss = self.query_one("#loss", Turn).value
+        loss = self.query_one("#loss", ChoiceField).value
         if loss == WEIGHTS:
             loss = ", ".join(f"{section} {self._section_weight(section)}" for section in WEIGHTED_SECTIONS)
         parse_mixture(mixture)
         return {
             MIXTURE_KEY: mixture,
             LOSS_KEY: loss_text(parse_loss(loss)),
-            TOO_LONG_KEY: self.query_one("#too-long", Turn).value,
+            TOO_LONG_KEY: self.query_one("#too-long", ChoiceField).value,
         }
 
     def _section_weight(self, section: str) -> str:
-        return self.query_one(f"#section-{section}", Weight).value.strip() or "0"
+        return self.query_one(f"#section-{section}", WeightField).value.strip() or "0"
 
     @on(Input.Changed)
-    @on(Turn.Turned)
+    @on(ChoiceField.Turned)
     def _check(self) -> None:
         self._serial += 1
-        self.query_one("#sections").display = self.query_one("#loss", Turn).value == WEIGHTS
+        self.query_one("#sections").display = self.query_one("#loss", ChoiceField).value == WEIGHTS
         trouble = self.query_one(".trouble", Static)
         try:
             texts = self.texts()
         except RunError as error:
             trouble.display = True
-            trouble.update(Content(safe_line(f"{error.what}. {error.do}.", 300)))
+            trouble.update(Content(safe_line(error_sentences(error).line, 300)))
             return
         trouble.display = False
         weights = {part.template: part.weight for part in parse_mixture(texts[MIXTURE_KEY])}

@@ -80,7 +80,7 @@ def test_the_commit_is_that_of_the_hub(tmp_path: Path, monkeypatch: pytest.Monke
     assert asked == ["v1", ("owner/name", "main", "f" * 40)]
     monkeypatch.setattr(subprocess, "Popen", None)
     monkeypatch.setattr(hub, "quote", lambda *_, **__: str(tmp_path / "out"))
-    assert hub.fetch("owner/name:main@v1", "") == (tmp_path / "out", "f" * 40)
+    assert hub.fetch_data_set("owner/name:main@v1", "") == (tmp_path / "out", "f" * 40)
 
 
 def test_no_network_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
