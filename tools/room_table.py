@@ -54,7 +54,7 @@ def _docstring(path: Path) -> str:
 
 def _first_sentence(text: str) -> str:
     """Up to the first full stop that ends a sentence; abbreviations and file names have none before a space."""
-    found = re.match(r"(.+?[.!?])(\s+[A-Z`(]|$)", text)
+    found = re.match(r"(.+?[.!?])(\s+[-A-Z`(]|$)", text)
     return found.group(1) if found else text
 
 
