@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
 from core.base import folders
 from core.base.errors import RunError
-from core.base.row import COLUMNS, Row
+from core.base.row import Row
 from core.data.source import open_data
 from core.examples import build
 from core.examples.build import build_training_set, examine_training_set
@@ -22,23 +20,13 @@ from core.templates.by_name import TEXT_TEMPLATES, save_template
 from core.tokens.loss_mask import IGNORED_LABEL, SectionWeights
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.encoded_rows import encode_row
+from tests.support.listed_rows import ListedRows
 from tests.support.training_process import ROWS, TEST_WORD, make_spec
 
 
 @pytest.fixture(scope="module")
 def tokenizer(model_folder: Path) -> TextTokenizer:
     return TextTokenizer.from_folder(model_folder)
-
-
-class Rows:
-    """A source of rows held in a list."""
-
-    def __init__(self, rows: list[Row]) -> None:
-        self.columns: tuple[str, ...] = ("instruction", "output", "sysflag")
-        self._rows = rows
-
-    def batches(self, flag: str = "") -> Iterator[list[Row]]:
-        yield [row for row in self._rows if not flag or row.sysflag == flag]
 
 
 def with_prompt(**changes: object) -> RunSpec:
@@ -83,19 +71,19 @@ def test_long_and_unreadable_rows_are_left_out_and_named(tokenizer: TextTokenize
     ]
     spec = make_spec("rows", "unused")
     tight = replace(spec, data=replace(spec.data, train_flag=""), prompt=replace(spec.prompt, max_seq_length=1000))
-    facts = build_training_set(Rows(rows), tight, tokenizer).facts()
+    facts = build_training_set(ListedRows(rows), tight, tokenizer).facts()
     assert (facts["rows_trained"], facts["rows_left_out_too_long"], facts["rows_left_out_unreadable"]) == (1, 1, 1)
     assert facts["rows_too_long"] == [1] and facts["rows_empty_reasoning"] == 1
     assert facts["rows_unreadable"] == [
         {"row": 2, "why": "the text holds half of a surrogate pair, which is not a character"}
     ]
     with pytest.raises(RunError, match="longer than 1000 tokens") as caught:
-        build_training_set(Rows(rows[1:2]), tight, tokenizer)
+        build_training_set(ListedRows(rows[1:2]), tight, tokenizer)
     assert "max_seq_length" in caught.value.do
 
 
 def test_a_source_without_flags_is_trained_on_whole(tokenizer: TextTokenizer) -> None:
-    source = Rows([Row("a", output="b"), Row("c", output="d")])
+    source = ListedRows([Row("a", output="b"), Row("c", output="d")])
     source.columns = ("instruction", "output")
     assert len(build_training_set(source, make_spec("rows", "unused"), tokenizer)) == 2
 
@@ -104,7 +92,7 @@ def test_what_is_stored_is_what_the_encoder_gives(tokenizer: TextTokenizer) -> N
     rows = some(150) + [Row(f"bare {n}", output="x", index=150 + n) for n in range(5)]
     for loss in ("completion", "all", "response", SectionWeights(reasoning=0.5, end=2.0)):
         spec = with_prompt(loss_on=loss)
-        prepared = build_training_set(Rows(rows), spec, tokenizer)
+        prepared = build_training_set(ListedRows(rows), spec, tokenizer)
         assert prepared.row_indices.tolist() == list(range(155))
         for at, row in enumerate(rows):
             template = TEXT_TEMPLATES[spec.prompt.mixture[prepared.template_indices[at]].template]
@@ -124,13 +112,13 @@ def test_an_edit_encodes_one_row(tokenizer: TextTokenizer) -> None:
         rows[::-1],
     ):
         store = EncodedStore(tokenizer)
-        build_training_set(Rows(changed), spec, tokenizer, store=store)
+        build_training_set(ListedRows(changed), spec, tokenizer, store=store)
         counts.append(store.encoded)
     assert counts == [3000, 0, 1, 0]
     store = EncodedStore(tokenizer)
-    build_training_set(Rows(rows), with_prompt(loss_on="all", max_seq_length=512), tokenizer, store=store)
+    build_training_set(ListedRows(rows), with_prompt(loss_on="all", max_seq_length=512), tokenizer, store=store)
     assert store.encoded == 0  # neither policy changes a row that fits
-    build_training_set(Rows(rows), with_prompt(drop_empty_input=True), tokenizer, store=store)
+    build_training_set(ListedRows(rows), with_prompt(drop_empty_input=True), tokenizer, store=store)
     assert store.encoded == 3000
 
 
@@ -138,18 +126,18 @@ def test_the_hash_is_that_of_what_is_trained_however_it_was_made(
     tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     rows, spec = some(300), with_prompt()
-    first = build_training_set(Rows(rows), spec, tokenizer).hash
+    first = build_training_set(ListedRows(rows), spec, tokenizer).hash
     monkeypatch.setattr(build, "_BATCH", 70)
     mixed = rows[:50] + [replace(row, output="new") for row in rows[50:60]] + rows[60:]
-    assert build_training_set(Rows(rows), spec, tokenizer).hash == first
-    assert build_training_set(Rows(mixed), spec, tokenizer).hash != first
+    assert build_training_set(ListedRows(rows), spec, tokenizer).hash == first
+    assert build_training_set(ListedRows(mixed), spec, tokenizer).hash != first
     assert (
-        build_training_set(Rows(mixed), spec, tokenizer, store=EncodedStore(tokenizer, tmp_path)).hash
-        == build_training_set(Rows(mixed), spec, tokenizer).hash
+        build_training_set(ListedRows(mixed), spec, tokenizer, store=EncodedStore(tokenizer, tmp_path)).hash
+        == build_training_set(ListedRows(mixed), spec, tokenizer).hash
     )
     others = [with_prompt(loss_on="all"), with_prompt(seed=7), with_prompt(loss_on=SectionWeights(end=2.0))]
-    hashes = [build_training_set(Rows(rows), other, tokenizer).hash for other in others] + [
-        build_training_set(Rows(rows[::-1]), spec, tokenizer).hash
+    hashes = [build_training_set(ListedRows(rows), other, tokenizer).hash for other in others] + [
+        build_training_set(ListedRows(rows[::-1]), spec, tokenizer).hash
     ]
     assert len({first, *hashes}) == 5
 
@@ -161,7 +149,7 @@ def test_a_row_too_long_is_dropped_cut_in_the_middle_or_at_the_end(tokenizer: Te
     facts = {}
     for how in ("drop", "cut_reasoning", "cut_end"):
         spec = with_prompt(mixture=mixture, max_seq_length=600, too_long=how)
-        prepared, report, _ = examine_training_set(Rows(rows), spec, tokenizer)
+        prepared, report, _ = examine_training_set(ListedRows(rows), spec, tokenizer)
         assert prepared is not None and report.faults() == []
         facts[how] = prepared.facts()
         assert prepared.longest <= 600
@@ -199,7 +187,10 @@ def test_a_row_too_long_is_dropped_cut_in_the_middle_or_at_the_end(tokenizer: Te
     assert [facts["cut_end"][kind] for kind in kinds] == [0, 0, 1, 1, False]
     store = EncodedStore(tokenizer)
     again = build_training_set(
-        Rows(rows), with_prompt(mixture=mixture, max_seq_length=600, too_long="cut_reasoning"), tokenizer, store=store
+        ListedRows(rows),
+        with_prompt(mixture=mixture, max_seq_length=600, too_long="cut_reasoning"),
+        tokenizer,
+        store=store,
     )
     assert store.encoded == 0 and again.hash == facts["cut_reasoning"]["encoded_hash"]
 
@@ -209,13 +200,13 @@ def test_rows_without_reasoning_and_no_template_for_them_are_left_out(tokenizer:
     only = with_prompt(
         mixture=(MixturePart(template="alpaca-reasoning"), MixturePart(template="alpaca-reasoning-languages"))
     )
-    facts = build_training_set(Rows(some(5) + bare), only, tokenizer).facts()
+    facts = build_training_set(ListedRows(some(5) + bare), only, tokenizer).facts()
     assert (facts["rows_trained"], facts["rows_left_out_no_template"], facts["rows_empty_reasoning"]) == (5, 3, 0)
     with pytest.raises(RunError, match="3 have no reasoning") as caught:
-        build_training_set(Rows(bare), only, tokenizer)
+        build_training_set(ListedRows(bare), only, tokenizer)
     assert "prompt.mixture" in caught.value.do
     three = (MixturePart(template="alpaca", weight=0.0), *only.prompt.mixture)
-    facts = build_training_set(Rows(some(200) + bare), with_prompt(mixture=three), tokenizer).facts()
+    facts = build_training_set(ListedRows(some(200) + bare), with_prompt(mixture=three), tokenizer).facts()
     counts = facts["rows_by_template"]
     assert (
         isinstance(counts, dict)
@@ -232,12 +223,14 @@ def test_a_held_out_row_among_the_trained_ones_forbids_the_start(tokenizer: Text
         *some(5, sysflag="train"),
         *(replace(row, index=row.index + 5, instruction=f"other {row.instruction}") for row in some(3, sysflag="test")),
     ]
-    assert len(build_training_set(Rows(rows), spec, tokenizer)) == 5
+    assert len(build_training_set(ListedRows(rows), spec, tokenizer)) == 5
     leaked = [*rows, Row("What is 3 + 1?", "", "One more than 3, and that is it.", "4", sysflag="test", index=8)]
     with pytest.raises(RunError, match="1 held-out rows are in the training text: 8 as 3") as caught:
-        build_training_set(Rows(leaked), spec, tokenizer)
+        build_training_set(ListedRows(leaked), spec, tokenizer)
     assert "sysflag" in caught.value.do
-    assert len(build_training_set(Rows(leaked), with_prompt(), tokenizer)) == 9  # trained on all: nothing is held out
+    assert (
+        len(build_training_set(ListedRows(leaked), with_prompt(), tokenizer)) == 9
+    )  # trained on all: nothing is held out
 
 
 def test_a_templates_own_word_on_empty_inputs_counts_unless_the_run_says_otherwise(tokenizer: TextTokenizer) -> None:
@@ -245,7 +238,7 @@ def test_a_templates_own_word_on_empty_inputs_counts_unless_the_run_says_otherwi
     save_template(replace(TEXT_TEMPLATES["alpaca"], name="short", drop_empty_input=True), folder)
     for given, shown in ((None, False), (True, False), (False, True)):
         spec = with_prompt(mixture=(MixturePart(template="short"),), drop_empty_input=given)
-        text = tokenizer.decode(build_training_set(Rows(some(1)), spec, tokenizer).ids(0).tolist())
+        text = tokenizer.decode(build_training_set(ListedRows(some(1)), spec, tokenizer).ids(0).tolist())
         assert ("### Input:" in text) is shown
 
 
@@ -253,9 +246,9 @@ def test_the_data_set_reads_the_store_itself(tokenizer: TextTokenizer) -> None:
     from core.training.trainer import trainer_dataset
 
     store = EncodedStore(tokenizer)
-    build_training_set(Rows(some(50)), with_prompt(), tokenizer, store=store)
+    build_training_set(ListedRows(some(50)), with_prompt(), tokenizer, store=store)
     rows = [*some(20)[::-1], *some(3), *(replace(row, output="new", index=100 + row.index) for row in some(5))]
-    prepared = build_training_set(Rows(rows), with_prompt(), tokenizer)
+    prepared = build_training_set(ListedRows(rows), with_prompt(), tokenizer)
     held = trainer_dataset(prepared)
     assert len(held) == 28
     for at in range(28):
@@ -266,19 +259,10 @@ def test_the_data_set_reads_the_store_itself(tokenizer: TextTokenizer) -> None:
         )
 
 
-def test_a_source_of_columns_gives_the_same(tokenizer: TextTokenizer) -> None:
-    class Columns(Rows):
-        def record_batches(self) -> Iterator[pa.RecordBatch]:
-            for rows in (self._rows[:2000], self._rows[2000:]):
-                yield pa.record_batch(
-                    {
-                        **{name: [getattr(row, name) for row in rows] for name in COLUMNS},
-                        "row": [row.index for row in rows],
-                    }
-                )
-
+def test_the_batches_of_a_source_make_no_difference(tokenizer: TextTokenizer) -> None:
     rows = some(2500)
-    by_rows, by_columns = (
-        build_training_set(source, with_prompt(), tokenizer) for source in (Rows(rows), Columns(rows))
+    in_one, in_two, in_many = (
+        build_training_set(ListedRows(rows, batch=batch), with_prompt(), tokenizer) for batch in (2500, 2000, 7)
     )
-    assert by_rows.hash == by_columns.hash and by_columns.row_indices.tolist() == list(range(2500))
+    assert in_one.hash == in_two.hash == in_many.hash
+    assert in_two.row_indices.tolist() == in_many.row_indices.tolist() == list(range(2500))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,23 +15,10 @@ from core.examples.run_mixture import bound_mixture
 from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec
 from core.templates.by_name import TEXT_TEMPLATES
 from core.tokens.tokenizer import TextTokenizer
+from tests.support.listed_rows import ListedRows
 from tests.support.tiny_tokenizer import make_tokenizer_folder
 
 VANILLA, REASONING = TEXT_TEMPLATES["alpaca"], TEXT_TEMPLATES["alpaca-reasoning"]
-
-
-class ListedRows:
-    """A source of rows held in a list, in batches of fifty."""
-
-    def __init__(self, rows: list[Row], columns: tuple[str, ...] = ("instruction", "output", "sysflag")) -> None:
-        self.rows, self.columns = rows, columns
-        self.batches_read = 0
-
-    def batches(self, flag: str = "") -> Iterator[list[Row]]:
-        rows = [row for row in self.rows if not flag or row.sysflag == flag]
-        for first in range(0, len(rows), 50):
-            self.batches_read += 1
-            yield rows[first : first + 50]
 
 
 def some_rows(count: int) -> list[Row]:
@@ -56,7 +42,7 @@ def test_counts_are_those_of_the_training_set(tmp_path: Path) -> None:
         spec = RunSpec(data=DataSection(source="rows"), model=ModelSection(name="tiny"), prompt=prompt)
         for train_flag in ("train", ""):
             flagged = replace(spec, data=replace(spec.data, train_flag=train_flag))
-            source = ListedRows(some_rows(300))
+            source = ListedRows(some_rows(300), batch=50)
             training_set, _, builder = examine_training_set(source, flagged, tokenizer)
             assert training_set is not None
             mixture = bound_mixture(prompt, "rows", tokenizer)
@@ -72,12 +58,12 @@ def test_a_source_without_flags_is_counted_whole() -> None:
 
 
 def test_rows_without_reasoning_are_left_out_where_every_template_needs_one() -> None:
-    counts = count_templates(ListedRows(some_rows(100)), Mixture([(REASONING, 1.0)], 1), "train")
+    counts = count_templates(ListedRows(some_rows(100), batch=50), Mixture([(REASONING, 1.0)], 1), "train")
     assert counts == TemplateCounts({"alpaca-reasoning": 76}, 0, 14)
 
 
 def test_progress_is_told_and_a_cancelled_count_ends() -> None:
-    source, told = ListedRows(some_rows(200)), []
+    source, told = ListedRows(some_rows(200), batch=50), []
     mixture = Mixture([(VANILLA, 1.0)], 1)
     assert count_templates(source, mixture, "", told.append) is not None
     assert told == [50, 100, 150, 200]
@@ -93,5 +79,5 @@ def test_counts_in_words() -> None:
 
 @pytest.mark.parametrize("rows", [[], some_rows(1)])
 def test_few_rows_are_counted_too(rows: list[Row]) -> None:
-    counts = count_templates(ListedRows(rows), Mixture([(VANILLA, 1.0)], 1), "train")
+    counts = count_templates(ListedRows(rows, batch=50), Mixture([(VANILLA, 1.0)], 1), "train")
     assert counts is not None and counts.total == len(rows)

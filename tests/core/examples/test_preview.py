@@ -23,6 +23,7 @@ from core.tokens.encode import encode_prompt
 from core.tokens.loss_mask import SectionWeights
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.encoded_rows import encode_row
+from tests.support.listed_rows import ListedRows
 from tests.support.tiny_tokenizer import END, make_tokenizer_folder
 
 ROW = Row("What is 3 plus one?", "", "3 + 1 = 4.", "4", "English", "train", 0)
@@ -47,14 +48,6 @@ def problems(
     return ProblemFinder(maker(tokenizer, template, prompt), tokenizer).problems(rows, 0)
 
 
-class Rows:
-    def __init__(self, *rows: Row) -> None:
-        self.rows, self.columns = rows, ("instruction", "reasoning", "output")
-
-    def batches(self, flag: str = "") -> list[list[Row]]:
-        return [list(self.rows)]
-
-
 @pytest.mark.parametrize("name", ["alpaca", "alpaca-reasoning", "chat"])
 @pytest.mark.parametrize(
     "prompt", [PromptSection(), PromptSection(loss_on="all"), PromptSection(loss_on=SectionWeights(reasoning=0.5))]
@@ -76,7 +69,9 @@ def test_a_long_row_gets_the_verdict_that_training_gives_it(tokenizer: TextToken
         model=ModelSection(name="tiny"),
         prompt=PromptSection(mixture=mixture_of_two(0.0), max_seq_length=400, too_long=too_long),  # type: ignore[arg-type]
     )
-    prepared, _, builder = examine_training_set(Rows(ROW, LONG), spec, tokenizer)
+    prepared, _, builder = examine_training_set(
+        ListedRows([ROW, LONG], ("instruction", "reasoning", "output")), spec, tokenizer
+    )
     preview = RowPreviewer(tokenizer).preview(LONG, get_template("alpaca-reasoning"), spec.prompt)
     assert preview.full_length > 400 and not preview.fits and preview.why
     assert prepared is not None
