@@ -41,9 +41,9 @@ def losses(steps: int) -> list[float]:
 
 def child(steps: int) -> None:
     """The app, whose chart gets one point more at SIGUSR1, and is drawn whole at SIGUSR2."""
-    from core.runs.curve import StepSeries
+    from core.runs.chart_series import StepSeries
     from tui.app import SuironApp
-    from tui.train.loss_chart import ChartTile, LossChart
+    from tui.train.loss_chart_widget import ChartTile, LossChart
 
     points = iter(enumerate(losses(steps), 1))
     series = StepSeries()
@@ -110,9 +110,11 @@ def chart_bytes(steps: int, env: dict[str, str]) -> dict[str, object]:
 def room_bytes(steps: int, total: int, env: dict[str, str]) -> dict[str, object]:
     """A run folder grows by `steps` after the first third of `total` stands; what the whole room sends for each."""
     os.environ.update(env)
-    from core.runs.folder import RunStatus, StepMetric, create_run_folder
+    from core.runs.metrics import StepMetric
+    from core.runs.run_folder import create_run_folder
     from core.runs.setting_texts import seeds_spec
     from core.runs.spec import DataSection, ModelSection
+    from core.runs.status import RunStatus
 
     values = losses(total)
     run = create_run_folder(seeds_spec(DataSection(source="demo"), ModelSection(name="demo")))

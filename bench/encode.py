@@ -198,7 +198,7 @@ def beside_the_library(rows: list[Row], processes: int, home: Path) -> None:
 
 
 def beside_bare_tokenizing(rows: list[Row], home: Path) -> None:
-    from core.examples.mixture import Mixture
+    from core.examples.draw_template import Mixture
     from core.templates.by_name import TEXT_TEMPLATES
     from core.tokens.encode import encode_batch
 

@@ -61,7 +61,7 @@ def _compare(model: Any, prompt: list[int], tokens: int, times: int) -> dict[str
 
 
 def _ours(model: Any, prompt: list[int], tokens: int) -> tuple[float, list[int]]:
-    from core.engine.decode import CachedStepper, Decoding, Sampler, prompt_chunk_size
+    from core.engine.decode_loop import CachedStepper, Decoding, Sampler, prompt_chunk_size
 
     chunk = prompt_chunk_size(model.device)
     run = Decoding(

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from core.base.child import environment
-from core.runs.folder import RunFolder
 from core.runs.launch import start_run
+from core.runs.run_folder import RunFolder
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, TrainSection, mixture_of_two
 from core.runs.watch_run import watch_run
 
@@ -79,7 +79,7 @@ def _bare(spec: RunSpec) -> None:
     backend = choose_backend(spec.model.load_in_4bit)
     from core.data.source import open_data
     from core.examples.build import build_training_set
-    from core.training.steps import peak_memory
+    from core.training.step_callback import peak_memory
 
     folder = local_model_folder(spec.model.name, lambda _: None)
     tokenizer = TextTokenizer.from_folder(folder)

@@ -19,8 +19,8 @@ from textual.widgets import Static, TextArea
 
 from core.demo.make_rows import demo_rows
 from core.demo.spec import demo_spec
-from core.runs.folder import list_runs
 from core.runs.launch import start_run
+from core.runs.run_folder import list_runs
 from core.runs.watch_run import progress_line, watch_run
 from tui.app import SuironApp
 from tui.chat.finish_line import FinishLine

@@ -17,7 +17,7 @@ from core.base.paths import absolute_path
 from core.data.locate.source_name import resolve_source_name
 from core.engine.client import EngineClient
 from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
-from core.runs.folder import find_run
+from core.runs.run_folder import find_run
 from core.runs.tuned_models import run_drops_empty_input
 from core.session import load_session
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.base.command_output import CommandOutput
 from core.base.errors import RunError
-from core.runs.folder import RunFolder
+from core.runs.run_folder import RunFolder
 from core.runs.watch_run import progress_line, watch_run
 
 

@@ -7,7 +7,7 @@ import argparse
 from core.base.command_output import CommandOutput
 from core.base.errors import RunError, UsageError, error_record, error_sentences
 from core.cli.follow import follow_run
-from core.runs.folder import RunFolder, find_run, list_runs
+from core.runs.run_folder import RunFolder, find_run, list_runs
 from core.runs.spec import dump_run_spec
 
 

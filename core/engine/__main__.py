@@ -84,7 +84,7 @@ def _adapter(name: str) -> str:
     folder = existing_path(name)
     if folder is not None and os.path.isdir(folder):
         return folder
-    from core.runs.folder import find_run
+    from core.runs.run_folder import find_run
 
     return str(find_run(name).adapter)
 

@@ -12,14 +12,11 @@ from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from core.base.errors import UsageError
-from core.engine.conversation import conversation_template
-from core.engine.decode import CachedStepper, Decoding, Sampler, prompt_chunk_size
+from core.engine.decode_loop import CachedStepper, Decoding, Sampler, prompt_chunk_size
 from core.engine.openai_api import ChatRequest, CompletionRequest
-from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, FinishReason
-from core.runs.tuned_models import run_template_folder
+from core.engine.prompt import chat_prompt
+from core.engine.protocol import AnswerFinish, AnswerPiece, FinishReason
 from core.splitter.splitter import AnswerEnding, Splitter
-from core.templates.bind_chat_template import bind_chat_template
-from core.templates.by_name import get_template, template_folders
 from core.tokens.detokenizer import Detokenizer
 from core.tokens.encode import encode_prompt
 
@@ -29,13 +26,12 @@ if TYPE_CHECKING:
 AnswerEvents = Generator[AnswerPiece | AnswerFinish, None, None]
 StopCheck = Callable[[], bool]
 
-_TEMPLATE = ChatQuestion(instruction="").template
 _NO_LIMIT = 1 << 20  # tokens of context, for architectures that do not say
 
 
 def answer_chat(loaded: LoadedModel, request: ChatRequest, tuned: bool, stopped: StopCheck) -> AnswerEvents:
-    """The answer to a conversation, in sections. Raises UsageError for one that the model cannot be request."""
-    ids, splitter = _prompt(loaded, request)
+    """The answer to a conversation, in sections. Raises UsageError for one that the model cannot be asked."""
+    ids, splitter = chat_prompt(loaded, request)
     decoding = _decoding(loaded, ids, request, request.max_completion_tokens or request.max_tokens, stopped)
     return _sections(loaded, decoding, splitter, tuned)
 
@@ -44,42 +40,6 @@ def answer_completion(loaded: LoadedModel, request: CompletionRequest, tuned: bo
     """The prompt's continuation as it comes, markers included; every piece counts as response."""
     decoding = _decoding(loaded, encode_prompt(request.text, loaded.tokenizer), request, request.max_tokens, stopped)
     return _continuation(loaded, decoding, tuned)
-
-
-def _prompt(loaded: LoadedModel, request: ChatRequest) -> tuple[list[int], Splitter]:
-    """The ids to continue, and a splitter that knows in which section the answer begins.
-
-    They come from the template that is named, else from the model's own chat template. A lone user message goes into
-    the reasoning template where the model has no chat template, or where an adapter is loaded: Suiron trained it on its
-    own templates.
-    """
-    extension, messages = request.suiron, request.messages
-    lone = len(messages) == 1 and messages[0].role == "user"
-    name, own = extension.template, conversation_template(loaded.tokenizer.where)
-    if name is None and lone and (own is None or hasattr(loaded.model, "disable_adapter")):
-        name = _TEMPLATE
-    if name is not None and not lone:
-        raise UsageError(
-            f"the template {name} takes one user message",
-            "messages",
-            "Send exactly one, or remove suiron.template",
-        )
-    if name is not None:
-        kept = () if loaded.adapter is None else (run_template_folder(loaded.adapter),)
-        template = bind_chat_template(get_template(name, (*template_folders(extension.data), *kept)), loaded.tokenizer)
-        segments = template.prompt_segments(
-            messages[0].text, extension.input, extension.drop_empty_input, extension.language
-        )
-        return encode_prompt(segments, loaded.tokenizer), Splitter(template.markers, template.start)
-    if own is None:
-        raise UsageError(
-            "the model has no chat template of its own",
-            "messages",
-            "Send one user message, or name a template in suiron.template",
-        )
-    said = [{"role": message.role, "content": message.text} for message in messages]
-    ids, markers, start = own.prompt(said, loaded.tokenizer)
-    return ids, Splitter(markers, start)
 
 
 def _decoding(

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from core.base.errors import RunError
 from core.base.row import COLUMNS, Row
-from core.examples.checks import CheckReport, ExampleChecker, RowTally
 from core.examples.counts import TemplateCounts
 from core.examples.encoded_store import EncodedStore, hash_text, key_salt
 from core.examples.example import ExampleMaker, Examples, RowEncoder, StartedExamples, Verdict, joined_text
+from core.examples.example_checks import CheckReport, ExampleChecker, RowTally
 from core.examples.run_mixture import bound_mixture
 from core.examples.stored_encoder import StoredEncoder, identity_numbers
 from core.examples.trained_rows import TrainedRows
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from core.tokens.spans import Int32Array
+    from core.tokens.encode_spans import Int32Array
 
     Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from core.base.row import Row
-from core.examples.mixture import DrawableTemplate, Mixture
+from core.examples.draw_template import DrawableTemplate, Mixture
 from core.examples.trained_rows import TrainedRows
 
 

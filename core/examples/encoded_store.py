@@ -30,7 +30,7 @@ from core.tokens.segments import SLOT_COUNT
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.spans import Int32Array
+    from core.tokens.encode_spans import Int32Array
     from core.tokens.tokenizer import TextTokenizer
 
     Array = np.ndarray[Any, np.dtype[Any]]

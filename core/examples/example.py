@@ -14,7 +14,7 @@ import msgspec
 
 from core.base.errors import DataError
 from core.base.row import Row
-from core.examples.mixture import DrawableTemplate, Mixture
+from core.examples.draw_template import DrawableTemplate, Mixture
 from core.runs.spec import PromptSection
 from core.templates.chat_template import ChatTemplate
 from core.templates.template import Template
@@ -26,7 +26,7 @@ from core.tokens.truncation import cut_end, cut_reasoning
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.spans import Int32Array
+    from core.tokens.encode_spans import Int32Array
     from core.tokens.tokenizer import TextTokenizer
 
     Array = np.ndarray[Any, np.dtype[Any]]

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import msgspec
 
 from core.base.row import Row
+from core.examples.draw_template import Mixture
 from core.examples.example import AnyTemplate, ExampleMaker, joined_text
-from core.examples.mixture import Mixture
 from core.examples.run_mixture import bound_mixture, named_templates
 from core.runs.spec import PromptSection
-from core.splitter.markers import THINK, Markers
+from core.splitter.marker_spellings import THINK, Markers
 from core.templates.chat_template import ChatTemplate
 from core.templates.template import Template
 from core.tokens.segments import MARKER, Segment

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from core.base.row import Row
-from core.examples.checks import ExampleChecker
 from core.examples.example import AnyTemplate, ExampleMaker, Verdict
+from core.examples.example_checks import ExampleChecker
 from core.examples.row_warnings import row_warnings
 from core.examples.trained_rows import TrainedRows
 

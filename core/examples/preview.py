@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from core.base.row import Row
-from core.examples.checks import ExampleChecker, ExampleFault
+from core.examples.draw_template import Mixture
 from core.examples.example import AnyTemplate, EncodedRows, ExampleMaker, Examples, Verdict
-from core.examples.mixture import Mixture
+from core.examples.example_checks import ExampleChecker, ExampleFault
 from core.examples.row_warnings import row_warnings
 from core.runs.spec import PromptSection
 from core.tokens.encode import encode_prompt
@@ -23,7 +23,7 @@ from core.tokens.segments import REASONING, Segment, segment_slots
 from core.tokens.truncation import TooLong
 
 if TYPE_CHECKING:
-    from core.tokens.spans import Int32Array
+    from core.tokens.encode_spans import Int32Array
     from core.tokens.tokenizer import TextTokenizer
 
 Outcome = Literal["trained", "cut", "left out"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from core.examples.draw_template import Mixture
 from core.examples.example import AnyTemplate
-from core.examples.mixture import Mixture
 from core.runs.spec import MixturePart, PromptSection
 from core.templates.bind_chat_template import bind_chat_template
 from core.templates.by_name import get_template, template_folders

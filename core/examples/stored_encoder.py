@@ -16,7 +16,7 @@ from core.tokens.segments import EOS, SLOT_COUNT
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.spans import Int32Array
+    from core.tokens.encode_spans import Int32Array
 
     Array = np.ndarray[Any, np.dtype[Any]]
 

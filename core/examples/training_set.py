@@ -15,7 +15,7 @@ from core.tokens.segments import EOS
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.spans import Int32Array
+    from core.tokens.encode_spans import Int32Array
 
     Array = np.ndarray[Any, np.dtype[Any]]
 

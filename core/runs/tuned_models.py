@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from core.base.errors import SuironError
-from core.runs.folder import list_runs
+from core.runs.run_folder import list_runs
 from core.runs.spec import RunSpec
 from core.templates.by_name import TEXT_TEMPLATES, get_template, list_templates, template_folders
 from core.templates.template import Template

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from core.runs.folder import RunFolder, RunStatus, StepMetric
+from core.runs.metrics import StepMetric
+from core.runs.run_folder import RunFolder
+from core.runs.status import RunStatus
 
 PAUSE_SECONDS = 0.5
 

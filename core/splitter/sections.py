@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from core.splitter.markers import MarkerKind
+from core.splitter.marker_spellings import MarkerKind
 
 Section = Literal["reasoning", "response"]
 StartSection = Literal["reasoning", "response", "undecided"]

@@ -56,7 +56,7 @@ from functools import lru_cache
 
 from core.base.errors import UsageError
 from core.splitter.fences import CodeFences
-from core.splitter.markers import ALPACA, THINK, Markers
+from core.splitter.marker_spellings import ALPACA, THINK, Markers
 from core.splitter.sections import AnswerEnding, Section, SectionState, SectionText, StartSection
 
 __all__ = ["ALPACA", "THINK", "AnswerEnding", "Markers", "Section", "SectionText", "Splitter", "StartSection"]

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from core.base.errors import DataError
+from core.tokens.encode_spans import TokenByteLengths, bos_before, encode_by_bytes, encode_by_characters
 from core.tokens.loss_mask import loss_labels, token_weights
 from core.tokens.segments import SLOT_COUNT, Segment, SegmentKind, SegmentSlots, segment_slots
-from core.tokens.spans import TokenByteLengths, bos_before, encode_by_bytes, encode_by_characters
 from core.tokens.tokenizer import NOT_UNICODE, TextTokenizer, is_unicode
 
 if TYPE_CHECKING:
-    from core.tokens.spans import Int32Array
+    from core.tokens.encode_spans import Int32Array
 
 SpanKind = Literal[SegmentKind, "eos"]
 _SLOT_KINDS: tuple[SpanKind, ...] = ("prompt", "marker", "reasoning", "marker", "response", "eos")

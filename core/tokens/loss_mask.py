@@ -14,7 +14,7 @@ from core.tokens.segments import SLOT_COUNT
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tokens.spans import Int32Array
+    from core.tokens.encode_spans import Int32Array
 
 IGNORED_LABEL = -100  # the label that cross-entropy leaves out
 _MOST_WEIGHT = 1000.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from core.tokens.segments import OPENING, REASONING
 
 if TYPE_CHECKING:
-    from core.tokens.spans import Int32Array
+    from core.tokens.encode_spans import Int32Array
     from core.tokens.tokenizer import TextTokenizer
 
 ELLIPSIS = "…"  # written where the middle of a reasoning was cut out

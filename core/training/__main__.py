@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from core.base import files
 from core.base.errors import RunError, SuironError
 from core.examples.build import TrainingSet, build_training_set
-from core.runs.folder import RunFolder
+from core.runs.run_folder import RunFolder
 from core.runs.spec import RunSpec
 from core.training.checkpoints import AdapterOrigin, remove_incomplete_checkpoints, save_adapter
 from core.training.console import DiskFullSafeStream
@@ -81,7 +81,7 @@ def _train(run: RunFolder, spec: RunSpec, reporter: StatusReporter, requests: Ru
     reporter.update(backend=loaded.backend.line)
     requests.raise_if_stopped()
 
-    from core.training.steps import StepCallback
+    from core.training.step_callback import StepCallback
     from core.training.trainer import make_trainer
 
     def about(step: int) -> AdapterOrigin:

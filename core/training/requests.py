@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 
-from core.runs.folder import RunFolder
+from core.runs.run_folder import RunFolder
 
 
 class StoppedBeforeFirstStep(Exception):

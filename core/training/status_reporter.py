@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from core.runs.folder import FailureCause, RunFolder, RunState, RunStatus
+from core.runs.run_folder import RunFolder
+from core.runs.status import FailureCause, RunState, RunStatus
 
 HEARTBEAT_SECONDS = 2.0
 

@@ -6,7 +6,6 @@ SFTTrainer: import this module only once the model is loaded.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ import pyarrow as pa
 import torch
 from datasets import Dataset
 from datasets.table import InMemoryTable
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
@@ -25,6 +23,7 @@ from core.models.backend import dtype_name
 from core.models.loading import LoadedModel
 from core.runs.spec import RunSpec
 from core.tokens.loss_mask import IGNORED_LABEL
+from core.training.loss import labelled_cross_entropy
 
 
 class ExampleCollator:
@@ -95,40 +94,6 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Writes none: TRL's card goes into every checkpoint and is full of placeholders."""
-
-
-def labelled_cross_entropy(model: Any, inputs: dict[str, torch.Tensor], num_items: Any = None) -> torch.Tensor:
-    """Mean cross-entropy of the labelled tokens, in nats; weighted where `inputs` has `weights`.
-
-    inputs: input_ids, labels, attention_mask and perhaps weights, each of shape (rows, tokens). num_items: divide the
-    sum by this instead of by the batch's own token count or weight, for a mean over several batches.
-
-    Logits are computed only at positions before a label in any row: with the loss on the completion that saves a sixth
-    of a step.
-    """
-    labels = inputs["labels"]
-    options: dict[str, Any] = {
-        "input_ids": inputs["input_ids"],
-        "attention_mask": inputs["attention_mask"],
-        "use_cache": False,
-    }
-    columns = (labels[:, 1:] != IGNORED_LABEL).any(dim=0).nonzero().squeeze(1)
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    if "logits_to_keep" in inspect.signature(type(base).forward).parameters:
-        logits = model(**options, logits_to_keep=columns).logits
-        # Unsloth's forward only understands a count, and returns all positions for anything else.
-        if logits.shape[1] != len(columns):
-            logits = logits[:, columns]
-    else:
-        logits = model(**options).logits[:, columns]
-    wanted = labels[:, columns + 1]
-    trained = wanted != IGNORED_LABEL
-    if "weights" in inputs:
-        weights = inputs["weights"][:, columns + 1][trained]
-        total = (cross_entropy(logits[trained].float(), wanted[trained], reduction="none") * weights).sum()
-        return total / (weights.sum() if num_items is None else num_items)
-    total = cross_entropy(logits[trained].float(), wanted[trained], reduction="sum")
-    return total / (trained.sum() if num_items is None else num_items)
 
 
 def trainer_dataset(prepared: TrainingSet) -> Dataset:

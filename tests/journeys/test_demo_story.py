@@ -13,7 +13,7 @@ from core.base.command_output import CommandOutput
 from core.demo import story
 from core.demo.spec import demo_spec
 from core.engine.launch import engine_running
-from core.runs.folder import list_runs
+from core.runs.run_folder import list_runs
 
 pytestmark = pytest.mark.journey
 

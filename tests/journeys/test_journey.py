@@ -14,7 +14,7 @@ import pytest
 from bench.journey import come_back, leave, look_around, start_training, talk, wait_until_trained
 from bench.terminal import Terminal
 from core.engine.client import EngineClient
-from core.runs.folder import list_runs
+from core.runs.run_folder import list_runs
 from core.session import load_session
 
 pytestmark = pytest.mark.journey

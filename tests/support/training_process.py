@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import core
-from core.runs.folder import RunFolder
+from core.runs.run_folder import RunFolder
 from core.runs.spec import (
     DataSection,
     LoraSection,

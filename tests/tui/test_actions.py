@@ -22,8 +22,8 @@ from textual.widgets import Input, TextArea
 import tui
 from tools.key_table import PAGE, key_page
 from tui.actions import ACTIONS, ROOMS, SECTIONS, Action, Scope, key_bindings, key_words
+from tui.actions.all_actions import builtin_keys
 from tui.actions.key_names import FIELD_KEYS, TERMINAL_KEYS, parse_key
-from tui.actions.table import builtin_keys
 from tui.app import SuironApp
 from tui.chat.screen import ChatScreen
 from tui.data.screen import DataScreen

@@ -15,7 +15,7 @@ from core import session as sessions
 from core.base.errors import ModelError
 from core.base.row import Row
 from core.data.filters import RowFilters
-from core.runs.folder import create_run_folder
+from core.runs.run_folder import create_run_folder
 from core.runs.spec import DataSection, ModelSection, RunSpec
 from core.session import Session, load_session, save_session
 from tests.support.rooms import until

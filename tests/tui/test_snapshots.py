@@ -14,8 +14,10 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from core.base import files, folders
-from core.runs.folder import RunFolder, RunStatus, StepMetric
+from core.runs.metrics import StepMetric
+from core.runs.run_folder import RunFolder
 from core.runs.spec import DataSection, ModelSection, RunSpec, dump_run_spec
+from core.runs.status import RunStatus
 from tests.support.rooms import until
 from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, response
 from tests.support.tiny_tokenizer import make_tokenizer_folder
@@ -24,7 +26,7 @@ from tui.chat.finish_line import FinishLine
 from tui.data.widgets.row_pane import RowPane
 from tui.data.widgets.rows_table import RowsTable
 from tui.dialogs.help_dialog import HelpDialog
-from tui.train.loss_chart import LossChart
+from tui.train.loss_chart_widget import LossChart
 
 Compare = Callable[..., bool]
 WIDE, NARROW = (120, 40), (80, 24)

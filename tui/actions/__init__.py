@@ -9,6 +9,7 @@ from tui.actions.action import ROOMS as ROOMS
 from tui.actions.action import SECTIONS as SECTIONS
 from tui.actions.action import Action as Action
 from tui.actions.action import Scope as Scope
+from tui.actions.all_actions import ACTIONS as ACTIONS
 from tui.actions.current_keys import key_bindings as key_bindings
 from tui.actions.current_keys import key_hints as key_hints
 from tui.actions.current_keys import key_of as key_of
@@ -17,4 +18,3 @@ from tui.actions.current_keys import keymap_in_force as keymap_in_force
 from tui.actions.current_keys import keys_in_force as keys_in_force
 from tui.actions.current_keys import room_name as room_name
 from tui.actions.current_keys import use_keymap as use_keymap
-from tui.actions.table import ACTIONS as ACTIONS

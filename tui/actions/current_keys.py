@@ -9,9 +9,9 @@ from __future__ import annotations
 from textual.binding import Binding, BindingType
 
 from tui.actions.action import ROOMS, SECTIONS, Action, Scope
+from tui.actions.all_actions import ACTIONS, builtin_keys
 from tui.actions.key_names import FIELD_KEYS, is_printable, shown_key, spoken_key
 from tui.actions.keymap import Keymap
-from tui.actions.table import ACTIONS, builtin_keys
 
 _BY_ID = {action.id: action for action in ACTIONS}
 _keymap = Keymap()

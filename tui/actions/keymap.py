@@ -16,8 +16,8 @@ import msgspec
 from core.base import folders
 from core.base.untrusted_yaml import parse_yaml
 from tui.actions.action import SECTIONS, Action
+from tui.actions.all_actions import ACTIONS, builtin_keys
 from tui.actions.key_names import FIELD_KEYS, TERMINAL_KEYS, is_printable, parse_key, shown_key
-from tui.actions.table import ACTIONS, builtin_keys
 
 FILE_NAME = "keys.yaml"
 MAX_BYTES = 64 * 1024

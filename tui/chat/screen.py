@@ -25,7 +25,7 @@ from core.base.languages import east_asian_language
 from core.base.safe_text import safe_line
 from core.data.locate.source_name import resolve_source_name
 from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
-from core.runs.folder import list_runs
+from core.runs.run_folder import list_runs
 from core.runs.tuned_models import TunedModel, askable_templates, list_tuned_models
 from core.templates.by_name import TEXT_TEMPLATES
 from core.templates.template import Template

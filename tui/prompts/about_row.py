@@ -12,7 +12,7 @@ from core.examples.preview import RowPreview
 from core.runs.prompt_texts import loss_text
 from core.tokens.loss_mask import SectionWeights
 from core.tokens.segments import SLOT_COUNT
-from tui.prompts.row_view import VIEW_MODES, RowView
+from tui.prompts.row_view_data import VIEW_MODES, RowView
 from tui.prompts.sheet_lines import SECTION_LETTERS, SECTION_WORDS, TRAINED, UNTRAINED, wrap_text
 from tui.prompts.template_catalog import MixtureChoice
 

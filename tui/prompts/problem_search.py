@@ -11,7 +11,7 @@ from textual.worker import Worker, get_current_worker
 from core.examples.example import ExampleMaker
 from core.examples.next_problem import ProblemFinder, find_next_problem
 from tui.common.readable_error import readable_error
-from tui.prompts.row_view import RowView
+from tui.prompts.row_view_data import RowView
 from tui.prompts.row_view_maker import RowViewMaker
 
 PROGRESS_SECONDS = 1.0  # between two words about how far the search is

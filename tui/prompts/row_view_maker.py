@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from core.base.errors import SuironError, UsageError
 from core.base.row import Row
 from core.data.filters import RowFilters
+from core.examples.draw_template import draw_number
 from core.examples.example import AnyTemplate
-from core.examples.inference_prompts import InferencePrompt, inference_prompts
-from core.examples.mixture import draw_number
 from core.examples.preview import RowPreview, RowPreviewer
+from core.examples.prompt_preview import InferencePrompt, inference_prompts
 from core.examples.trained_rows import TrainedRows
 from core.templates.by_name import template_folders
 from core.templates.chat_template import ChatTemplate
 from core.templates.template_file import parse_template
 from tui.actions import key_of
-from tui.prompts.row_view import AS_DRAWN, RowView, RowViewRequest
+from tui.prompts.row_view_data import AS_DRAWN, RowView, RowViewRequest
 from tui.prompts.sheet_lines import PromptLines, SheetLines, TextLines, TokenLines, WordLines
 from tui.prompts.template_catalog import TemplateCatalog
 

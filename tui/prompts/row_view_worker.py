@@ -9,7 +9,7 @@ from typing import Any
 
 from core.base.errors import SuironError
 from tui.common.readable_error import readable_error
-from tui.prompts.row_view import RowView, RowViewRequest
+from tui.prompts.row_view_data import RowView, RowViewRequest
 from tui.prompts.row_view_maker import RowViewMaker
 
 

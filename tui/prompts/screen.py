@@ -28,7 +28,7 @@ from tui.common.safe_editing import editor_text
 from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen
 from tui.prompts.about_row import about_row
 from tui.prompts.problem_search import ProblemSearch
-from tui.prompts.row_view import AS_DRAWN, VIEW_MODES, RowView, RowViewRequest
+from tui.prompts.row_view_data import AS_DRAWN, VIEW_MODES, RowView, RowViewRequest
 from tui.prompts.row_view_maker import RowViewMaker
 from tui.prompts.row_view_worker import RowViewWorker
 from tui.prompts.sheet import Sheet

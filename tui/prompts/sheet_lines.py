@@ -18,7 +18,7 @@ from tui.common.wrapping import line_starts
 from tui.prompts.token_texts import NEWLINE, TokenTexts, special_text
 
 if TYPE_CHECKING:
-    from core.examples.inference_prompts import InferencePrompt
+    from core.examples.prompt_preview import InferencePrompt
 
 Role = Literal["prompt", "marker", "reasoning", "response", "end", "mark", "special", "heading", "muted", "warning"]
 Piece = tuple[str, Role, bool]  # safe text; what it is; whether it is dimmed, because it is not trained

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.base.errors import ModelError, SuironError, UsageError
+from core.examples.draw_template import Mixture
 from core.examples.example import AnyTemplate
-from core.examples.mixture import Mixture
 from core.runs.spec import RunSpec
 from core.templates.bind_chat_template import bind_chat_template
 from core.templates.by_name import ListedTemplate, list_templates

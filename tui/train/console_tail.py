@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual import events
 
-from tui.common.cells import CellLines
+from tui.common.styled_cells import CellLines
 
 
 class ConsoleTail(CellLines):

@@ -14,11 +14,11 @@ from textual.widgets import Static
 
 from core.base.errors import error_sentences
 from core.base.safe_text import safe_line
-from core.runs.folder import FailureCause
 from core.runs.run_reader import RunReader
+from core.runs.status import FailureCause
 from core.runs.watch_run import duration_words
 from tui.actions import key_of
-from tui.common.cells import CellLines, CellRow, StyledText
+from tui.common.styled_cells import CellLines, CellRow, StyledText
 
 STRONG, MUTED, GOOD, BAD, NOTICE = "status--strong", "status--muted", "status--good", "status--bad", "status--notice"
 _STATES = {"finished": GOOD, "failed": BAD, "lost": BAD}

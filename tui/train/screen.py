@@ -16,16 +16,17 @@ from textual.timer import Timer
 
 from core.base.errors import RunError, SuironError
 from core.runs import launch
-from core.runs.folder import FailureCause, RunFolder, list_runs
 from core.runs.prompt_texts import PROMPT_KEYS
+from core.runs.run_folder import RunFolder, list_runs
 from core.runs.run_reader import RunReader
 from core.runs.spec import RunSpec
+from core.runs.status import FailureCause
 from tui.actions import Scope, key_bindings, key_of
 from tui.common.room import Room
 from tui.common.run_settings import PRESETS, base_spec, preset_of, prompt_settings, run_words, session_spec
 from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen
 from tui.train.console_tail import ConsoleTail
-from tui.train.loss_chart import LossChart
+from tui.train.loss_chart_widget import LossChart
 from tui.train.run_form import PresetChoice, RunForm
 from tui.train.run_status import RunStatusPanel
 

@@ -10,7 +10,7 @@ from core.base.errors import UsageError
 from core.base.row import COLUMNS
 from core.base.safe_text import safe_line
 from core.cli.data import options
-from core.data.cells import replace_surrogates
+from core.data.cell_text import replace_surrogates
 from core.data.search.text_patterns import python_pattern
 
 _AROUND = 30  # characters before and after a match

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.base.row import is_blank
-from core.data.cells import NumberText, cell_text
+from core.data.cell_text import NumberText, cell_text
 from core.data.columns.generations import as_list
 from core.data.columns.thinking import split_thinking
 from core.data.columns.turns import as_turns, chat_traits

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from core.data.cells import TOLERANT_JSON, cell_text
+from core.data.cell_text import TOLERANT_JSON, cell_text
 from core.data.columns.column_names import normalized_name
 from core.data.columns.thinking import split_thinking
 from core.data.columns.turns import UnreadableTurns

@@ -14,7 +14,7 @@ import msgspec
 from core.base import files
 from core.base.errors import DataError
 from core.base.row import COLUMNS, OPTIONAL
-from core.data.cells import cell_text
+from core.data.cell_text import cell_text
 from core.data.columns.generations import as_list, best_generation, mark_columns
 from core.data.columns.thinking import split_thinking
 from core.data.columns.turns import UnreadableTurns, read_chat

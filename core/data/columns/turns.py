@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from core.data.cells import TOLERANT_JSON, cell_text, replace_surrogates
+from core.data.cell_text import TOLERANT_JSON, cell_text, replace_surrogates
 from core.data.columns.thinking import split_thinking
 
 _ROLES = ("role", "from", "speaker")

@@ -12,7 +12,7 @@ import msgspec
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
-from core.data.cells import replace_surrogates
+from core.data.cell_text import replace_surrogates
 from core.data.columns.mapping import is_blank_row
 from core.data.dataset import DataSet
 
@@ -46,7 +46,7 @@ def with_edits(dataset: DataSet, folder: Path | None = None) -> DataSet:
     path = _journal_path(dataset, folder)
     if not path.exists():
         return dataset
-    from core.data.editing.history import apply_edits, replay_journal
+    from core.data.editing.applied_edits import apply_edits, replay_journal
     from core.data.editing.journal import read_journal
 
     contents, position = read_journal(path)
@@ -73,7 +73,7 @@ class RowEditor:
     """
 
     def __init__(self, dataset: DataSet, journal: Path, beside: bool) -> None:
-        from core.data.editing.journaled_edits import JournaledEdits
+        from core.data.editing.undoable_edits import JournaledEdits
 
         self.where = journal.parent
         """The folder of the journal."""

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from core.base.errors import DataError
 from core.base.row import Row
-from core.data.cells import replace_surrogates
+from core.data.cell_text import replace_surrogates
 
 _Read = TypeVar("_Read")
 BLOCK = 64  # rows read at once

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.data.cells import TOLERANT_JSON
+from core.data.cell_text import TOLERANT_JSON
 from core.data.columns.mapping import ColumnMapping
 from core.data.formats.early_rows import EarlyRows, HeadRows
 from core.data.formats.json_document_array import read_array

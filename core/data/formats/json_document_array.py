@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from json import JSONDecodeError
 from typing import Any
 
-from core.data.cells import TOLERANT_JSON
+from core.data.cell_text import TOLERANT_JSON
 from core.data.formats.row_collector import RowCollector
 from core.data.formats.text_decoding import BLOCK, ByteSource, explain_encoding
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core.base.row import COLUMNS
-from core.data.cells import TOLERANT_JSON, explain_not_json
+from core.data.cell_text import TOLERANT_JSON, explain_not_json
 from core.data.columns.mapping import ColumnMapping
 from core.data.columns.settled_columns import SAMPLE_CHARS
 from core.data.formats.early_rows import MAX_OPEN_FILES, EarlyRows

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from core.base.row import COLUMNS
-from core.data.cells import NumberText, cell_text
+from core.data.cell_text import NumberText, cell_text
 from core.data.columns.mapping import is_blank_row
 from core.data.formats.json_lines_blocks import Arrays, ArrowBlockReader, count_object_lines
 from core.data.formats.row_collector import RowCollector

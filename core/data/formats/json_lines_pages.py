@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.base.row import Row
-from core.data.cells import TOLERANT_JSON, explain_not_json
+from core.data.cell_text import TOLERANT_JSON, explain_not_json
 from core.data.columns.mapping import ColumnMapping, RowReader
 from core.data.formats.early_rows import EarlyRows, read_across_files, row_or_problem
 from core.data.formats.line_index import LONGEST, LineIndex

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS
-from core.data.cells import cell_text
+from core.data.cell_text import cell_text
 from core.data.columns.guess import guess_mapping
 from core.data.columns.mapping import ColumnMapping, explain_missing
 from core.data.columns.settled_columns import REQUIRED_COLUMNS, SAMPLE_ROWS, SourceColumns

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from core.base.errors import DataError
-from core.data.cells import NumberText
+from core.data.cell_text import NumberText
 from core.data.columns.mapping import ColumnMapping
 from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
 from core.data.problems import RowProblem, RowProblems

@@ -6,7 +6,7 @@ import re
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS
-from core.data.cells import replace_surrogates
+from core.data.cell_text import replace_surrogates
 from core.data.filters import RowFilters
 
 _LENGTH = re.compile(r"length(?:\((\w+)\))?")

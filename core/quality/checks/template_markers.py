@@ -15,7 +15,7 @@ from core.quality.finding_kind import FindingKind, TextFix
 if TYPE_CHECKING:
     from core.quality.findings import Findings
     from core.quality.row_blocks import RowBlock
-    from core.splitter.markers import Markers
+    from core.splitter.marker_spellings import Markers
     from core.tokens.tokenizer import TextTokenizer
 
 _WRITTEN = ("reasoning", "output")  # what the model writes; a tag in what it only reads splits nothing

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import core
-from core.runs.folder import create_run_folder
+from core.runs.run_folder import create_run_folder
 from core.runs.spec import DataSection, ModelSection, RunSpec
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from core.base.row import Row
 from core.examples.build import examine_training_set
 from core.examples.counts import TemplateCounts, count_templates
-from core.examples.mixture import Mixture
+from core.examples.draw_template import Mixture
 from core.examples.run_mixture import bound_mixture
 from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec
 from core.templates.by_name import TEXT_TEMPLATES

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from core.base.row import Row
 from core.examples import next_problem
+from core.examples.draw_template import Mixture
 from core.examples.example import AnyTemplate, ExampleMaker
-from core.examples.mixture import Mixture
 from core.examples.next_problem import ProblemFinder, find_next_problem
 from core.examples.trained_rows import TrainedRows
 from core.runs.spec import PromptSection

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from core.base.errors import UsageError
 from core.base.row import Row
 from core.examples.build import examine_training_set
+from core.examples.draw_template import Mixture
 from core.examples.example import AnyTemplate, ExampleMaker, Verdict
-from core.examples.inference_prompts import inference_prompts
-from core.examples.mixture import Mixture
 from core.examples.next_problem import ProblemFinder
 from core.examples.preview import RowPreviewer
+from core.examples.prompt_preview import inference_prompts
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, mixture_of_two
 from core.templates.bind_chat_template import bind_chat_template
 from core.templates.by_name import get_template

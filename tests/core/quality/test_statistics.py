@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from core.base.errors import UsageError
 from core.base.row import Row
 from core.data.source import open_data
-from core.examples.mixture import Mixture
+from core.examples.draw_template import Mixture
 from core.quality.quality_request import QualityOptions
 from core.quality.report import DataSetStatistics, unpack_integers
 from core.quality.statistics import compute_statistics

@@ -11,9 +11,9 @@ from core.base.errors import DataError, UsageError
 from core.base.row import Row
 from core.templates.by_name import TEXT_TEMPLATES
 from core.tokens.encode import EncodedRow, encode_batch, encode_prompt, encoded_row
+from core.tokens.encode_spans import TokenByteLengths
 from core.tokens.loss_mask import IGNORED_LABEL, slot_weights
 from core.tokens.segments import Segment
-from core.tokens.spans import TokenByteLengths
 from core.tokens.tokenizer import TextTokenizer
 from tests.core.conftest import byte_level_json, write_folder
 from tests.support.encoded_rows import encode_row, prompt_is_prefix

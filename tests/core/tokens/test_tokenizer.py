@@ -97,7 +97,7 @@ def test_a_preview_shows_bytes_that_are_no_character(byte_level: TextTokenizer, 
 
 def test_the_terminal_can_import_all_of_it_without_a_library() -> None:
     code = (
-        "import sys, core.tokens.encode, core.tokens.detokenizer, core.examples.mixture;"
+        "import sys, core.tokens.encode, core.tokens.detokenizer, core.examples.draw_template;"
         "import core.templates.chat_template, core.templates.bind_chat_template, core.splitter.splitter;"
         "sys.exit(any(name in sys.modules for name in ('tokenizers', 'torch', 'transformers', 'jinja2')))"
     )

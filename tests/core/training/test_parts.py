@@ -17,7 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from core.base.errors import ModelError
-from core.runs.folder import RunFolder
+from core.runs.run_folder import RunFolder
 from core.training import status_reporter as module
 from core.training.console import DiskFullSafeStream
 from core.training.failure_causes import failure_cause, smaller_setting
@@ -65,7 +65,8 @@ def test_the_loss_over_a_padded_batch_is_that_of_its_rows_alone(model_folder: Pa
     import torch
     from transformers import AutoModelForCausalLM
 
-    from core.training.trainer import ExampleCollator, labelled_cross_entropy
+    from core.training.loss import labelled_cross_entropy
+    from core.training.trainer import ExampleCollator
 
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
     count = sum(label != -100 for labels in LABELS for label in labels[1:])
@@ -80,7 +81,8 @@ def test_a_weighted_loss_is_the_weighted_mean(model_folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from core.training.trainer import ExampleCollator, labelled_cross_entropy
+    from core.training.loss import labelled_cross_entropy
+    from core.training.trainer import ExampleCollator
 
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
     weights = [[0.0] * given + [0.25] * 3 + [2.0] * (n - given - 3) for n, given in SIZES[:2]] + [[0.0] * 20 + [0.5]]
@@ -112,7 +114,7 @@ def test_a_loss_that_is_no_number_is_written_as_none_and_said(run: RunFolder) ->
     import torch
 
     from core.training.checkpoints import AdapterOrigin
-    from core.training.steps import StepCallback
+    from core.training.step_callback import StepCallback
 
     with StatusReporter(run) as reporter:
         losses: list[torch.Tensor] = []

@@ -13,8 +13,8 @@ from core.data.problems import RowProblem
 from core.quality.report import DataSetStatistics, FindingGroup, LengthDistribution, QualityReport, pack_integers
 from tests.support.dialogs import HOSTILE, NARROW, SIZES, WIDE, shown
 from tests.support.rooms import until
+from tui.common.draw_loss_chart import import_plotext
 from tui.common.field import Field
-from tui.common.loss_plot import import_plotext
 from tui.data.dialogs.columns import ColumnsChoice, ColumnsDialog, sample_words
 from tui.data.dialogs.doctor import DoctorDialog, FindingChoice
 from tui.data.dialogs.problems import ProblemsDialog

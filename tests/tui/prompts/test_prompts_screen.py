@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from core.base import folders
 from core.base.row import Row
 from core.base.safe_text import UNSAFE
-from core.examples.mixture import Mixture
+from core.examples.draw_template import Mixture
 from core.session import load_session
 from core.templates.by_name import get_template
 from core.templates.template_file import load_template

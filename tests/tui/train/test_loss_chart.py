@@ -13,12 +13,12 @@ from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from core.runs.curve import StepSeries
+from core.runs.chart_series import StepSeries
 from tests.support.rooms import until
-from tui.common import loss_plot
-from tui.common.cells import CellLines
-from tui.common.loss_plot import BAD, RAW, SMOOTH, ChartAxes
-from tui.train.loss_chart import LossChart
+from tui.common import draw_loss_chart
+from tui.common.draw_loss_chart import BAD, RAW, SMOOTH, ChartAxes
+from tui.common.styled_cells import CellLines
+from tui.train.loss_chart_widget import LossChart
 
 
 class ChartApp(App[None]):
@@ -116,15 +116,15 @@ async def test_the_logarithmic_axis_and_gaps() -> None:
         await until(pilot, lambda: "log" not in shown(app))
 
 
-def roles(rows: loss_plot.ChartRows) -> set[str]:
+def roles(rows: draw_loss_chart.ChartRows) -> set[str]:
     return {role for row in rows for text, role in row if text.strip()}
 
 
 def test_series_are_told_apart_and_every_row_has_its_width() -> None:
-    loss_plot.import_plotext()
+    draw_loss_chart.import_plotext()
     series = falling(100)
     series.add(101, None)
-    rows, axes = loss_plot.draw_loss_chart(series, 300, False, ChartAxes(), 80, 20)
+    rows, axes = draw_loss_chart.draw_loss_chart(series, 300, False, ChartAxes(), 80, 20)
     assert len(rows) == 20
     assert {sum(len(text) for text, _ in row) for row in rows} == {80}
     assert {RAW, SMOOTH, BAD} < roles(rows)
@@ -132,26 +132,26 @@ def test_series_are_told_apart_and_every_row_has_its_width() -> None:
 
 
 def test_losses_that_are_never_finite_have_no_axis_to_bend() -> None:
-    loss_plot.import_plotext()
+    draw_loss_chart.import_plotext()
     series = StepSeries()
     for step in range(1, 10):
         series.add(step, math.nan)
-    rows, axes = loss_plot.draw_loss_chart(series, 0, True, ChartAxes(), 60, 10)
+    rows, axes = draw_loss_chart.draw_loss_chart(series, 0, True, ChartAxes(), 60, 10)
     assert axes.y is None
     assert BAD in roles(rows)
 
 
 def test_a_run_of_unknown_length_gets_more_room_when_it_needs_it() -> None:
-    loss_plot.import_plotext()
+    draw_loss_chart.import_plotext()
     axes = ChartAxes()
     for count, total in ((3, 10), (11, 20), (50, 80)):
-        _, axes = loss_plot.draw_loss_chart(falling(count), 0, False, axes, 60, 10)
+        _, axes = draw_loss_chart.draw_loss_chart(falling(count), 0, False, axes, 60, 10)
         assert axes.total == total
 
 
 def test_a_hundred_thousand_points_are_drawn_from_few() -> None:
     """Thinned before plotext sees them: 500 times the points may not cost 50 times the time."""
-    loss_plot.import_plotext()
+    draw_loss_chart.import_plotext()
     series = StepSeries()
     for step in range(1, 100_001):
         series.add(step, 2.0 / step**0.2)
@@ -160,7 +160,7 @@ def test_a_hundred_thousand_points_are_drawn_from_few() -> None:
         best = math.inf
         for _ in range(5):
             begin = time.perf_counter()
-            loss_plot.draw_loss_chart(of, total, False, ChartAxes(), 100, 30)
+            draw_loss_chart.draw_loss_chart(of, total, False, ChartAxes(), 100, 30)
             best = min(best, time.perf_counter() - begin)
         return best
 

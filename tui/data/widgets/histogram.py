@@ -9,10 +9,10 @@ from typing import ClassVar
 from textual import events
 
 from core.quality.report import LengthDistribution
-from core.runs.curve import linear_ticks, tick_label
-from tui.common import loss_plot
-from tui.common.cells import CellLines, CellRow
+from core.runs.chart_series import linear_ticks, tick_label
+from tui.common import draw_loss_chart
 from tui.common.plot_cells import plot_row
+from tui.common.styled_cells import CellLines, CellRow
 
 AXIS, BARS, LIMIT = "histogram--axis", "histogram--bars", "histogram--limit"
 _CODES = {BARS: 1, LIMIT: 2}
@@ -27,7 +27,7 @@ def draw_histogram(lengths: LengthDistribution, width: int, height: int, limit: 
     its label ends in `+`.
 
     lengths: of rows, in tokens or characters; limit: rows longer than this are right of a line, 0 for no line. plotext
-    is imported here, on first use (0.15 s: `loss_plot.prepare`, in a thread).
+    is imported here, on first use (0.15 s: `draw_loss_chart.prepare`, in a thread).
     """
     import plotext
 
@@ -95,7 +95,7 @@ class Histogram(CellLines):
         self.run_worker(self._prepare(), group="plotext")
 
     async def _prepare(self) -> None:
-        await asyncio.to_thread(loss_plot.import_plotext)
+        await asyncio.to_thread(draw_loss_chart.import_plotext)
         self._ready = True
         self._draw()
 

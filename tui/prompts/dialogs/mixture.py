@@ -19,7 +19,7 @@ from textual.worker import get_current_worker
 from core.base.errors import RunError, error_sentences
 from core.base.safe_text import safe_line
 from core.examples.counts import TemplateCounts, count_templates
-from core.examples.mixture import DrawableTemplate, Mixture
+from core.examples.draw_template import DrawableTemplate, Mixture
 from core.examples.trained_rows import TrainedRows
 from core.runs.prompt_texts import (
     LOSS_KEY,

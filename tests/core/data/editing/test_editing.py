@@ -260,7 +260,7 @@ def test_undo_gives_the_fingerprint_back(data: DataSet) -> None:
 
 
 def test_undo_goes_back_past_what_is_kept_for_it(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.data.editing.history._COLUMN_UNDOS", 2)
+    monkeypatch.setattr("core.data.editing.applied_edits._COLUMN_UNDOS", 2)
     with open_editor(data) as editor:
         states = [shown(editor.dataset)]
         editor.add({"instruction": "new"}, after=2)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.base.errors import UsageError
 from core.base.row import Row
-from core.examples.mixture import Mixture, draw_number
+from core.examples.draw_template import Mixture, draw_number
 from core.templates.by_name import TEXT_TEMPLATES
 from core.templates.template import Template
 
@@ -54,7 +54,7 @@ def test_a_larger_share_keeps_the_rows_of_a_smaller_one() -> None:
 
 def test_another_process_draws_the_same() -> None:
     code = (
-        "from core.base.row import Row; from core.examples.mixture import draw_number;"
+        "from core.base.row import Row; from core.examples.draw_template import draw_number;"
         "print(repr(draw_number(Row('問', 'i', 'r', 'o'), 3442)))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

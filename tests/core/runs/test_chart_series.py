@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.runs.curve import (
+from core.runs.chart_series import (
     StepSeries,
     decimate_last,
     decimate_min_max,

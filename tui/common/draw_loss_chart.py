@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from core.runs.curve import (
+from core.runs.chart_series import (
     AxisLimits,
     StepSeries,
     decimate_last,

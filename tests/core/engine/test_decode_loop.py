@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.base.errors import EngineError
-from core.engine.decode import CachedStepper, Decoding, Sampler
+from core.engine.decode_loop import CachedStepper, Decoding, Sampler
 
 PROMPT = list("The mountain 立山 stands in Toyama. ".encode()) * 4
 NO_STOP = frozenset[int]()

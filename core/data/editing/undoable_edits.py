@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.base.errors import DataError
 from core.data.dataset import DataSet
-from core.data.editing.history import EditHistory, apply_edits, replay_journal
+from core.data.editing.applied_edits import EditHistory, apply_edits, replay_journal
 from core.data.editing.journal import EditJournal, backup_path
 from core.data.editing.operations import JournalLine, Operation, RedoLast, UndoLast
 from core.data.editing.rebase import FEW_ROWS, save_row_keys

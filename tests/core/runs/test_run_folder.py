@@ -12,18 +12,11 @@ import pytest
 
 from core.base import folders
 from core.base.errors import RunError
-from core.runs import folder
-from core.runs.folder import (
-    SILENCE_SECONDS,
-    START_SECONDS,
-    RunFolder,
-    RunStatus,
-    StepMetric,
-    create_run_folder,
-    find_run,
-    list_runs,
-)
+from core.runs import status as run_status
+from core.runs.metrics import StepMetric
+from core.runs.run_folder import RunFolder, create_run_folder, find_run, list_runs
 from core.runs.spec import DataSection, ModelSection, RunSpec
+from core.runs.status import SILENCE_SECONDS, START_SECONDS, RunStatus
 
 SPEC = RunSpec(name="My run! 推論", data=DataSection(source="demo"), model=ModelSection(name="demo"))
 
@@ -121,7 +114,7 @@ def test_a_run_that_ends_between_two_looks_is_not_lost(monkeypatch: pytest.Monke
         run.write_status(RunStatus(state="finished"))
         return False
 
-    monkeypatch.setattr(folder, "_alive", ends_and_goes)
+    monkeypatch.setattr(run_status, "_is_alive", ends_and_goes)
     assert run.status().state == "finished"
 
 

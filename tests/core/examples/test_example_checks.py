@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from core.base.row import Row
-from core.examples.checks import ExampleChecker
 from core.examples.encoded_store import hash_text
+from core.examples.example_checks import ExampleChecker
 from core.templates.by_name import TEXT_TEMPLATES
 from core.tokens.encode import EncodedBatch, encode_batch
 from core.tokens.loss_mask import SectionWeights, slot_weights

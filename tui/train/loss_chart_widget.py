@@ -9,10 +9,10 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from core.runs.curve import StepSeries
-from tui.common import loss_plot
-from tui.common.cells import CellLines, CellRow
-from tui.common.loss_plot import AXIS, BAD, RAW, SMOOTH, ChartAxes
+from core.runs.chart_series import StepSeries
+from tui.common import draw_loss_chart
+from tui.common.draw_loss_chart import AXIS, BAD, RAW, SMOOTH, ChartAxes
+from tui.common.styled_cells import CellLines, CellRow
 
 TILES = 6
 _SHORTEST = 5
@@ -56,7 +56,7 @@ class LossChart(Horizontal):
         self.run_worker(self._prepare(), group="plotext")
 
     async def _prepare(self) -> None:
-        await asyncio.to_thread(loss_plot.import_plotext)
+        await asyncio.to_thread(draw_loss_chart.import_plotext)
         self._ready = True
         self._draw()
 
@@ -83,7 +83,7 @@ class LossChart(Horizontal):
             return
         rows: list[CellRow] = [self._legend()]
         if self._total or self._series.last_step:
-            plot, self._axes = loss_plot.draw_loss_chart(
+            plot, self._axes = draw_loss_chart.draw_loss_chart(
                 self._series, self._total, self.logarithmic, self._axes, width, height - 1
             )
             rows += plot
@@ -101,7 +101,7 @@ class LossChart(Horizontal):
         if self.logarithmic:
             row.append(("  log scale", AXIS))
         if gaps:
-            row.append((f"  {loss_plot.GAP} {gaps} not finite", BAD))
+            row.append((f"  {draw_loss_chart.GAP} {gaps} not finite", BAD))
         return row
 
 

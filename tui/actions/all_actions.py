@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tui.actions.action import Action
-from tui.actions.dialog_actions import DIALOG_ACTIONS
-from tui.actions.room_actions import APP_ACTIONS, CHAT_ACTIONS, DATA_ACTIONS, PROMPT_ACTIONS, TRAIN_ACTIONS
+from tui.actions.dialog_keys import DIALOG_ACTIONS
+from tui.actions.room_keys import APP_ACTIONS, CHAT_ACTIONS, DATA_ACTIONS, PROMPT_ACTIONS, TRAIN_ACTIONS
 
 ACTIONS: tuple[Action, ...] = (
     *APP_ACTIONS,
