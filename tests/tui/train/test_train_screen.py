@@ -203,8 +203,8 @@ async def test_a_failed_run_says_what_where_and_what_to_do(rows_file: Path, size
     run.steps(1, 2)
     async with opened(rows_file, size) as hands:
         await hands.sees("step 2/20")
-        run.state("failed", 2, FailureCause("the memory is full", "[/] \x1b[2J 行 7", "Halve batch size"))
-        await hands.sees("failed", "the memory is full", "[/] ␛[2J 行 7", "Halve batch size")
+        run.state("failed", 2, FailureCause("The memory is full", "[/] \x1b[2J 行 7", "Halve batch size"))
+        await hands.sees("failed", "The memory is full", "[/] ␛[2J 行 7", "Halve batch size")
         assert hands.room.query_one("#loss").size.height >= 5
 
 
@@ -213,7 +213,7 @@ async def test_a_run_whose_process_is_gone_is_lost(rows_file: Path) -> None:
     async with opened(rows_file) as hands:
         await hands.sees("training")
         run.state("training", 1, beat=-1000)
-        await hands.sees("lost", "the process that trained is gone")
+        await hands.sees("lost", "The training process is gone")
 
 
 async def test_older_runs_are_one_key_away(rows_file: Path) -> None:

@@ -12,7 +12,7 @@ from core.base.errors import DataError
 from core.data.dataset import DataSet
 from core.data.editing.editor import open_editor
 from core.data.filters import RowFilters
-from core.data.search import sql
+from core.data.search import running_queries, sql
 from core.data.search.running_queries import QueryInterrupted
 from tests.support.data import Texts, made
 
@@ -125,7 +125,7 @@ def test_a_condition_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_newer_question_ends_an_older(data: DataSet) -> None:
     ended: list[BaseException] = []
     watched = threading.Event()
-    watch = sql.Ticket.watch
+    watch = running_queries.QueryTicket.watch
 
     def ask() -> None:
         try:
@@ -134,7 +134,7 @@ def test_a_newer_question_ends_an_older(data: DataSet) -> None:
             ended.append(error)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sql.Ticket, "watch", lambda ticket, end: (watch(ticket, end), watched.set()))
+        patch.setattr(running_queries.QueryTicket, "watch", lambda ticket, end: (watch(ticket, end), watched.set()))
         thread = threading.Thread(target=ask)
         thread.start()
         assert watched.wait(10)
