@@ -204,7 +204,7 @@ async def test_a_failed_run_says_what_where_and_what_to_do(rows_file: Path, size
     async with opened(rows_file, size) as hands:
         await hands.sees("step 2/20")
         run.state("failed", 2, FailureCause("the memory is full", "[/] \x1b[2J 行 7", "Halve batch size"))
-        await hands.sees("failed", "the memory is full", "[/] ␛[2J 行 7", "Halve batch size")
+        await hands.sees("failed", "The memory is full.", "[/] ␛[2J 行 7", "Halve batch size")
         assert hands.room.query_one("#loss").size.height >= 5
 
 
@@ -213,7 +213,7 @@ async def test_a_run_whose_process_is_gone_is_lost(rows_file: Path) -> None:
     async with opened(rows_file) as hands:
         await hands.sees("training")
         run.state("training", 1, beat=-1000)
-        await hands.sees("lost", "the process that trained is gone")
+        await hands.sees("lost", "The process that trained is gone")
 
 
 async def test_older_runs_are_one_key_away(rows_file: Path) -> None:
@@ -266,7 +266,7 @@ async def test_a_start_that_fails_is_told(rows_file: Path, started: Started) -> 
     started.error = RunError("the run's folder cannot be made", "/somewhere", "Free some space")
     async with opened(rows_file) as hands:
         await hands.press("f5")
-        await hands.sees("the run's folder cannot be made", "/somewhere", "Free some space")
+        await hands.sees("The run's folder cannot be made.", "/somewhere", "Free some space")
         started.error = None
         await hands.press("f5")
         await hands.sees("step 0/20")
@@ -276,7 +276,7 @@ async def test_a_start_that_fails_is_told(rows_file: Path, started: Started) -> 
 async def test_a_model_that_is_not_there_starts_nothing(rows_file: Path, started: Started) -> None:
     async with opened(rows_file, model="/no/such/model") as hands:
         await hands.press("f5")
-        await hands.sees("there is no such folder", "/no/such/model")
+        await hands.sees("There is no such folder.", "/no/such/model")
     assert started.specs == []
 
 
