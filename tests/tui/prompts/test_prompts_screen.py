@@ -358,7 +358,7 @@ async def test_a_mixture_that_is_none_says_so_and_is_not_taken(rows: Path, model
         dialog = hands.app.screen
         for field in list(dialog.query("#templates WeightField").results(Input)):
             field.value = ""
-        await until(hands.pilot, lambda: "no template" in str(dialog.query_one(".trouble", Static).visual))
+        await until(hands.pilot, lambda: "No template" in str(dialog.query_one(".trouble", Static).visual))
         await hands.press("enter")
         assert hands.app.screen is dialog
         await hands.press("escape")

@@ -213,7 +213,7 @@ async def test_a_run_whose_process_is_gone_is_lost(rows_file: Path) -> None:
     async with opened(rows_file) as hands:
         await hands.sees("training")
         run.state("training", 1, beat=-1000)
-        await hands.sees("lost", "The process that trained is gone")
+        await hands.sees("lost", "The training process is gone")
 
 
 async def test_older_runs_are_one_key_away(rows_file: Path) -> None:
@@ -276,7 +276,7 @@ async def test_a_start_that_fails_is_told(rows_file: Path, started: Started) -> 
 async def test_a_model_that_is_not_there_starts_nothing(rows_file: Path, started: Started) -> None:
     async with opened(rows_file, model="/no/such/model") as hands:
         await hands.press("f5")
-        await hands.sees("There is no such folder.", "/no/such/model")
+        await hands.sees("There is no such folder, and it is not a hub name.", "/no/such/model")
     assert started.specs == []
 
 
