@@ -1,2 +1,4 @@
-"""One script per figure in the README; each prints a ratio against the named peer from the same run. Timings never
-decide a test."""
+"""The benchmarks: one script per figure in docs/benchmarks.md, each with a peer measured in the same run.
+
+Timings never decide a test.
+"""

@@ -1,11 +1,11 @@
-"""What a new point of the loss chart sends: the train room in a real pseudo-terminal of 120x40, a noisy falling loss of
-300 steps, point by point.
+"""Bytes that a new point of the loss chart sends, in the Train room in a real pseudo-terminal of 120x40.
 
     python -m bench.chart [--steps 300] [--room 20]
 
-Prints JSON: bytes per update of the chart (median, 95th percentile, largest, all that were 2 KB or more), bytes of a
-whole repaint of the chart and its ratio to the median; with --room N the same for N steps of a run folder as the whole
-room follows it (chart, numbers, console). Exit status 1 where the 95th percentile is 2 KB or more.
+A noisy falling loss of 300 steps is drawn point by point. Prints JSON: bytes per update of the chart (median, 95th
+percentile, largest, all of 2 KB or more), bytes of a full repaint of the chart and its ratio to the median; with --room
+N the same for N steps of a run folder as the complete room follows it (chart, numbers, console). Exit status 1 where
+the 95th percentile is 2 KB or more.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from pathlib import Path
 from bench.terminal import Terminal
 
 LIMIT = 2048
-QUIET = 0.08  # seconds of silence after which an update of the chart counts as whole
+QUIET = 0.08  # seconds of silence after which an update of the chart counts as complete
 
 
 def losses(steps: int) -> list[float]:
-    """A loss as fine-tuning gives it: falls fast, then slowly, noisy all the way."""
+    """A loss as in fine-tuning: it falls fast, then slowly, and is noisy throughout."""
     rng = random.Random(3442)
     return [
         1.6 * math.exp(-step / (steps / 8)) + 0.25 * math.exp(-step / steps) + abs(rng.gauss(0, 0.06))
@@ -40,7 +40,7 @@ def losses(steps: int) -> list[float]:
 
 
 def child(steps: int) -> None:
-    """The app, whose chart gets one point more at SIGUSR1, and is drawn whole at SIGUSR2."""
+    """The app; SIGUSR1 adds a point to its chart, SIGUSR2 repaints the chart."""
     from core.runs.chart_series import StepSeries
     from tui.app import SuironApp
     from tui.train.loss_chart_widget import ChartTile, LossChart
@@ -58,9 +58,8 @@ def child(steps: int) -> None:
             self.set_timer(1.0, self.begin)
 
         def begin(self) -> None:
-            self.screen.query_one(LossChart).show(
-                series, steps
-            )  # a run that trains has said its length before its first loss
+            # a run reports its length before its first loss
+            self.screen.query_one(LossChart).show(series, steps)
 
         def add_point(self) -> None:
             series.add(*next(points))
@@ -80,8 +79,8 @@ def settle(terminal: Terminal, quiet: float) -> None:
 
 
 def sent_by(terminal: Terminal, action: Callable[[], object], quiet: float, patience: float) -> int:
-    """Bytes that `action` makes the program send: from the first on, until nothing has come for `quiet` seconds. 0
-    where none comes within `patience` seconds: a point that falls on dots already drawn sends nothing."""
+    """Bytes that the program sends after `action`, until nothing has come for `quiet` seconds. 0 where none comes
+    within `patience` seconds: a point on dots that are already drawn sends nothing."""
     before = terminal.received
     action()
     terminal.wait_bytes(before, patience)
@@ -108,7 +107,7 @@ def chart_bytes(steps: int, env: dict[str, str]) -> dict[str, object]:
 
 
 def room_bytes(steps: int, total: int, env: dict[str, str]) -> dict[str, object]:
-    """A run folder grows by `steps` after the first third of `total` stands; what the whole room sends for each."""
+    """What the complete room sends for each of `steps` steps of a run that has done the first third of `total`."""
     os.environ.update(env)
     from core.runs.metrics import StepMetric
     from core.runs.run_folder import create_run_folder

@@ -1,11 +1,10 @@
-"""The journey on a CUDA machine: train through Unsloth, talk to the result; with `--screens` through the real app in a
-pseudo-terminal.
+"""The journey on a CUDA machine: train through Unsloth, then ask the result.
 
     python -m bench.cuda_journey SHAPE TOKENIZER_FOLDER [--steps N] [--screens | --only-screens]
 
-Makes a model of the shape with random weights (see bench.random_model) in a temporary folder, so what it says means
-nothing; what it shows is that every process works there, and how fast. Prints what each part said, then one line of
-figures.
+With `--screens` also through the real app in a pseudo-terminal. Makes a model of the shape with random weights (see
+bench.random_model) in a temporary folder, so its answers mean nothing; the journey shows that every process works
+there, and how fast. Prints what each part printed, then one line of figures.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""What opening, paging and searching a large data set costs: `python -m bench.data [ROWS]` (default 1,000,000; about
-0.5 KB a row).
+"""What opening, paging and searching a large data set costs: `python -m bench.data [ROWS]`.
 
-    --short 10,000,000     also a Parquet file of so many short rows --only open|search     one part alone --harlequin
-    PROGRAM    open the same Parquet in Harlequin (in an environment of its own: pip install harlequin==2.17.0) --folder
-    PATH          where the files are made and kept; a temporary folder otherwise
+    ROWS                   default 1,000,000; about 0.5 KB a row
+    --short 10,000,000     also a Parquet file of so many short rows
+    --only open|search     only one part
+    --harlequin PROGRAM    open the same Parquet in Harlequin (in its own environment: pip install harlequin==2.17.0)
+    --folder PATH          where the files are made and kept; a temporary folder otherwise
 
-The parts are bench/data_open.py, data_screen.py, data_search.py and data_peers.py. Every figure stands beside the limit
-it is held against, or beside the other way of doing the same; all come from this run. Exit status 1 where a limit was
-missed.
+The parts are bench/data_open.py, data_screen.py, data_search.py and data_peers.py. Every figure is printed with its
+limit, or with another way of doing the same, measured in the same run. Exit status 1 where a limit was missed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _number(text: str) -> int:
     return int(text.replace(",", "").replace("_", ""))
 
 
-def _made(path: Path, write: Callable[[Path, int], None], rows: int) -> Path:
+def _make_once(path: Path, write: Callable[[Path, int], None], rows: int) -> Path:
     if not path.exists():
         part = path.with_suffix(".part")
         write(part, rows)
@@ -37,15 +37,15 @@ def _made(path: Path, write: Callable[[Path, int], None], rows: int) -> Path:
 
 def run(arguments: argparse.Namespace, folder: Path) -> int:
     rows, missed = arguments.rows, 0
-    lines = _made(folder / f"rows-{rows}.jsonl", data_rows.write_jsonl, rows)
-    parquet = _made(folder / f"rows-{rows}.parquet", data_rows.write_parquet, rows)
+    lines = _make_once(folder / f"rows-{rows}.jsonl", data_rows.write_jsonl, rows)
+    parquet = _make_once(folder / f"rows-{rows}.parquet", data_rows.write_parquet, rows)
     cache = folder / "cache"
     shutil.rmtree(cache, ignore_errors=True)
     if arguments.only != "search":
         for path in (parquet, lines):
             missed += show("Opening", data_open.opening(path, cache, rows))
         if arguments.short:
-            short = _made(folder / f"short-{arguments.short}.parquet", data_rows.write_short, arguments.short)
+            short = _make_once(folder / f"short-{arguments.short}.parquet", data_rows.write_short, arguments.short)
             missed += show("Short rows", data_open.opening(short, cache, arguments.short))
         first = next(data_rows.rows(1))["instruction"][:24].strip()
         for path in (parquet, lines):

@@ -1,5 +1,4 @@
-"""What it costs to open and page a large source: `measure` starts a fresh process that has the app imported, as a
-person has who chooses a file.
+"""What it costs to open and page a large source, in a fresh process that has the app imported.
 
 The imports that opening needs beyond the app's own (NumPy, DuckDB, pyarrow) are in the figures. Nothing is in Suiron's
 cache the first time.
@@ -22,7 +21,7 @@ _PAGE = 40  # rows of a tall terminal
 _CHILD = """
 import json, random, resource, sys, time
 import tui.app, tui.data.screen
-from core.data.source import begin, complete, count
+from core.data.source import count_rows, finish_import, open_early
 import core.data.filters
 Filters = core.data.filters.RowFilters
 PAGE = int(sys.argv[2])
@@ -47,18 +46,18 @@ def paging(data, name):
 
 facts = {"empty_mb": memory("VmRSS")}
 start = time.perf_counter()
-data = begin(sys.argv[1])
+data = open_early(sys.argv[1])
 first = data.select(Filters()).page(0, PAGE)
 facts["first_page"] = time.perf_counter() - start
 assert len(first) == PAGE
 if not data.counted:
-    data = count(data)
+    data = count_rows(data)
 facts["count"] = time.perf_counter() - start
 facts["counted"], facts["rows"], facts["was_ready"] = data.counted, len(data), data.ready
 if not data.ready:
     paging(data, "early_")
     facts["early_mb"] = memory("VmRSS")
-    facts["import"] = timed(lambda: globals().update(data=complete(data)))
+    facts["import"] = timed(lambda: globals().update(data=finish_import(data)))
     facts["child_peak_mb"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 paging(data, "")
 facts["rows_imported"] = len(data)

@@ -1,8 +1,6 @@
-"""The same Parquet file opened elsewhere, each in a real pseudo-terminal: Harlequin (a query over the file), and a
-plain Textual `DataTable`.
+"""The same Parquet file in Harlequin and in a plain Textual `DataTable`, each in a real pseudo-terminal.
 
-Time runs from the start of the process, and for the file itself from the key that asks for it, until a text of the
-first row is on the screen.
+Time runs from the key that asks for the file until a text of the first row is on the screen.
 """
 
 from __future__ import annotations
@@ -43,8 +41,9 @@ Plain().run()
 def peak_memory(process: int) -> float:
     """The most memory the process had, in MB, with that of its children now."""
     total = 0.0
-    for one in [process, *(int(name) for name in os.listdir("/proc") if name.isdecimal() and _parent(name) == process)]:
-        with open(f"/proc/{one}/status", encoding="ascii", errors="replace") as status:
+    children = [int(name) for name in os.listdir("/proc") if name.isdecimal() and _parent(name) == process]
+    for number in [process, *children]:
+        with open(f"/proc/{number}/status", encoding="ascii", errors="replace") as status:
             total += next((int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM:")), 0.0)
     return total
 
@@ -75,14 +74,14 @@ def _until(terminal: Terminal, key: str, first: str, name: str) -> Line:
     except TimeoutError:
         if terminal.process.poll() is not None:
             raise
-        note = "given up, no row was seen by then; "
+        note = "given up, no row appeared by then; "
     return Line(
         name, time.perf_counter() - start, "s", None, f"{note}memory {peak_memory(terminal.process.pid):.0f} MB"
     )
 
 
 def _typed(terminal: Terminal, text: str, seen: str) -> None:
-    """Type until it stands there: what comes before the editor has the focus is lost."""
+    """Type until the text appears: keys are lost until the editor has the focus."""
     for _ in range(5):
         terminal.send(text)
         try:
@@ -95,7 +94,7 @@ def _typed(terminal: Terminal, text: str, seen: str) -> None:
 
 
 def harlequin(program: str, path: Path, first: str) -> list[Line]:
-    """From the query's key to the first rows, of as many as it fetches by itself (100,000), and of all."""
+    """From the key that runs the query to the first rows: with its default of 100,000 rows, and with all."""
     lines = []
     with tempfile.TemporaryDirectory() as home:
         environment = {"HOME": home, "XDG_CONFIG_HOME": home, "XDG_DATA_HOME": home, "XDG_CACHE_HOME": home}

@@ -1,5 +1,7 @@
-"""Synthetic rows for the benches of the data room: about 500 bytes each, in three languages, with a needle in one of a
-thousand."""
+"""Synthetic rows for the benchmarks of the Data room: about 500 bytes each, in three languages.
+
+One row in a thousand holds a needle to search for.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,13 @@ def rows(count: int, seed: int = 3442) -> Iterator[dict[str, str]]:
     languages = ("English", "Japanese", "Chinese")
     for i in range(count):
         mark = NEEDLE if i % 1000 == 7 else JAPANESE if i % 1000 == 8 else ""
-        one, two, three = int(draw.random() * 2000), int(draw.random() * 2000), int(draw.random() * 2000)
+        first, second, third = (int(draw.random() * 2000) for _ in range(3))
         yield {
-            "instruction": f"{i} {texts[one]}",
+            "instruction": f"{i} {texts[first]}",
             "input": "",
-            "reasoning": f"{texts[two]} {mark} {texts[three]}",
-            "output": str(one * two % 1000),
-            "syslang": languages[three % 3],
+            "reasoning": f"{texts[second]} {mark} {texts[third]}",
+            "output": str(first * second % 1000),
+            "syslang": languages[third % 3],
             "sysflag": "test" if i % 10 == 0 else "train",
         }
 

@@ -1,8 +1,7 @@
-"""The same as a person meets it: the app in a real pseudo-terminal of 120x40, from the key that opens a file to what
-stands on the screen.
+"""Opening, paging and searching through the app, in a real pseudo-terminal of 120x40.
 
-Its rows are told apart by the number their instruction begins with. Page and jump are timed while the import still runs
-and again after it.
+Time runs from a key to its rows on the screen. Rows are recognised by the number that their instruction begins with.
+Page and jump are timed during the import and again after it.
 """
 
 from __future__ import annotations
@@ -40,13 +39,13 @@ def _paint(terminal: Terminal, key: str) -> float:
 
 
 def _written(terminal: Terminal, text: str, since: int) -> float:
-    """When `text` had come out, behind the byte `since`."""
+    """When `text` had been written, after the byte `since`."""
     wanted, deadline = text.encode(), time.perf_counter() + 60
-    while (place := terminal.raw.find(wanted, since)) < 0:
+    while (offset := terminal.raw.find(wanted, since)) < 0:
         if time.perf_counter() > deadline:
             raise TimeoutError(f"{text!r} was not written; the screen shows:\n{terminal.text()}")
         terminal.wait_bytes(terminal.received, 1)
-    return next(stamp for stamp, total in terminal.stamps if total >= place + len(wanted))
+    return next(stamp for stamp, total in terminal.stamps if total >= offset + len(wanted))
 
 
 def on_screen(path: Path, rows: int, first_words: str) -> list[Line]:
@@ -85,7 +84,7 @@ def on_screen(path: Path, rows: int, first_words: str) -> list[Line]:
         Line("exact count", counted, "s", 0.5),
         Line("page down while it is imported, p95", statistics.quantiles(early, n=20)[-1] * 1000, "ms", 30),
         Line("jump to the last row while it is imported", jump_early * 1000, "ms", 100),
-        Line("imported, filters and edits at hand", ready, "s", None),
+        Line("import done, filters and edits available", ready, "s", None),
         Line("page down, p95", statistics.quantiles(later, n=20)[-1] * 1000, "ms", 30),
         Line("jump to the last row", jump * 1000, "ms", 100),
         Line("a word typed into the search until all hits are counted", search, "s", 0.8),

@@ -1,5 +1,7 @@
-"""What it costs to search, sort and edit a large data set; the search beside `datasets.Dataset.filter` with a lambda
-over the same rows."""
+"""What it costs to search, sort and edit a large data set.
+
+The search is compared with `datasets.Dataset.filter` with a lambda over the same rows.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ _CHILD = """
 import json, sys, tempfile, time
 from pathlib import Path
 from core.data.editing.editor import open_editor
-from core.data.export import save
+from core.data.export import save_rows
 from core.data.source import open_data
 import core.data.filters
 Filters = core.data.filters.RowFilters
@@ -50,9 +52,9 @@ timed("where", lambda: data.select(Filters(where=f"contains(reasoning, '{words}'
 with tempfile.TemporaryDirectory() as folder, open_editor(data, Path(folder)) as editor:
     everything = data.select(Filters()).indices
     edits = []
-    for place in range(0, len(everything), max(1, len(everything) // 100)):
+    for position in range(0, len(everything), max(1, len(everything) // 100)):
         start = time.perf_counter()
-        editor.change(int(everything[place]), {"output": f"mended {place}"})
+        editor.change(int(everything[position]), {"output": f"edited {position}"})
         edits.append(time.perf_counter() - start)
     facts["edit"] = sorted(edits)[len(edits) * 95 // 100]
     timed("first_fill", lambda: editor.fill(test.indices, "syslang", "Other"))
@@ -63,7 +65,7 @@ with tempfile.TemporaryDirectory() as folder, open_editor(data, Path(folder)) as
     data = editor.dataset
     facts["edited_found"] = len(timed("edited", lambda: data.select(Filters(text=words))))
     timed("edited_page", lambda: data.select(Filters()).page(len(data) * 9 // 10, 50))
-    timed("saved", lambda: save(data, Path(folder) / "out.parquet"))
+    timed("saved", lambda: save_rows(data, Path(folder) / "out.parquet"))
 status_file = Path("/proc/self/status")
 status_lines = status_file.read_text().splitlines() if status_file.exists() else []
 status = dict(line.split(":", 1) for line in status_lines)
@@ -110,7 +112,7 @@ def searching(path: Path, cache: Path) -> list[Line]:
             0.15,
             "with the imports it needs",
         ),
-        Line("search of all columns, any case, the first whole", facts["cold"], "s", 0.8),
+        Line("search of all columns, any case, the first time", facts["cold"], "s", 0.8),
         Line("search of all columns, first hits", facts["first"], "s", 0.15),
         Line("search of all columns, any case", facts["search"], "s", 0.8, f"{facts['found']:,} rows found"),
         Line("search (Japanese)", facts["japanese"], "s", 0.8, f"{facts['found_japanese']:,} rows found"),

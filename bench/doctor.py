@@ -1,9 +1,9 @@
-"""What judging a data set costs: `python -m bench.doctor [ROWS] [FILE]` (default 200,000 rows that it makes; FILE: one
-of your own instead).
+"""What checking a data set costs: `python -m bench.doctor [ROWS] [FILE]`.
 
-Runs the doctor and the statistics as the terminal does, in their child process, from nothing and from the cache, and
-prints time, CPU time, rows a second and the peak memory of its processes together. The rows are word problems in three
-languages, most of them sound, a few per cent wrong in the ways the doctor knows.
+ROWS: how many rows to make, 200,000 if omitted. FILE: a file of your own instead. Runs the doctor and the statistics as
+the terminal does, in their child process, without a cache and from the cache, and prints time, CPU time, rows a second
+and the peak memory of its processes together. The rows are word problems in three languages, most of them correct, a
+few per cent wrong in the ways the doctor knows.
 """
 
 from __future__ import annotations

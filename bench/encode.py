@@ -1,14 +1,15 @@
-"""From a file of rows to what a trainer takes: ours beside `datasets` and TRL. And what spans and labels cost, and a
-streamed token.
+"""From a file of rows to what a trainer takes: Suiron beside `datasets` and TRL.
 
-    python -m bench.encode [ROWS] [--processes N]    (default 20,000 rows, one process for the peer, as in the scripts
-    people write)
+    python -m bench.encode [ROWS] [--processes N]
 
-Ours: open the file, draw templates, encode, cut, check and hash every row, into the store on disk, labels and all. The
-peer: `load_dataset`, a filter on sysflag, `datasets.map` with the well-known formatting function
+Default: 20,000 rows, one process for the peer, as in the scripts people write. Also measures what spans and labels
+cost, and a streamed token.
+
+Suiron: open the file, draw templates, encode, cut, check and hash every row, into the store on disk, labels included.
+The peer: `load_dataset`, a filter on sysflag, `datasets.map` with the well-known formatting function
 (`alpaca_prompt.format(...) + EOS_TOKEN`), then TRL's own preparation of a `text` column
 (`SFTTrainer._prepare_dataset`). Same rows, fresh caches, one run, the two in turns, best of two. The tokenizer is the
-demo model's where it is in the cache, else one trained here. Then once more with nothing changed, and with one row
+demo model's if it is in the cache, else one trained here. Then once more with nothing changed, and with one row
 changed.
 """
 
@@ -61,7 +62,7 @@ def write_rows(path: Path, rows: list[Row]) -> None:
 
 
 def some_tokenizer(rows: list[Row], folder: Path) -> str:
-    """Put a tokenizer into `folder`; says which."""
+    """Put a tokenizer into `folder`. Returns which one it is."""
     demo = folders.models() / "demo"
     if (demo / "tokenizer.json").exists():
         for name in ("tokenizer.json", "tokenizer_config.json"):
@@ -69,15 +70,15 @@ def some_tokenizer(rows: list[Row], folder: Path) -> str:
         return "the demo model's tokenizer"
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
         vocab_size=4000, special_tokens=["<|end|>"], initial_alphabet=alphabet, show_progress=False
     )
-    made.train_from_iterator([row.instruction + "\n\n" + row.reasoning for row in rows[:2000]], trainer)
-    made.save(str(folder / "tokenizer.json"))
+    tokenizer.train_from_iterator([row.instruction + "\n\n" + row.reasoning for row in rows[:2000]], trainer)
+    tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text('{"eos_token": "<|end|>"}')
     return "a tokenizer trained on the spot"
 
@@ -168,10 +169,10 @@ def beside_the_library(rows: list[Row], processes: int, home: Path) -> None:
         os.environ["SUIRON_CACHE"] = str(home / f"cache-{turn}")
         seconds, prepared = timed(lambda: ours(path, folder))
         mine.append(seconds)
-        seconds, made = timed(lambda turn=turn: peer.run(path, home / f"peer-{turn}"))  # type: ignore[misc]
+        seconds, encoded = timed(lambda turn=turn: peer.run(path, home / f"peer-{turn}"))  # type: ignore[misc]
         theirs.append(seconds)
-    same = sum(prepared.ids(at).tolist() == made[at]["input_ids"] for at in range(500))
-    assert len(made) == len(prepared) and same > 500 * 0.6, (
+    same = sum(prepared.ids(row).tolist() == encoded[row]["input_ids"] for row in range(500))
+    assert len(encoded) == len(prepared) and same > 500 * 0.6, (
         f"the two encode {same} of 500 rows alike"
     )  # the others drew another template
     best, peers, tokens = min(mine), min(theirs), prepared.tokens

@@ -1,10 +1,9 @@
-"""First paint: from the start of a fresh process to its first frame in a real pseudo-terminal of 120x40, against an
-empty Textual app.
+"""First paint: from process start to the first frame in a real pseudo-terminal, against an empty app.
 
     python -m bench.first_paint [--times 9] [DATA]
 
-Prints JSON: medians in seconds, their ratio (at most 1.8 is promised), and when the first row of data stood on the
-screen. The two kinds of start alternate, so that a busy moment of the machine meets both.
+Prints JSON: medians in seconds, their ratio to an empty Textual app (at most 1.8 is promised), and when the first row
+of data was on the screen. The two kinds of start alternate, so that a busy moment of the machine affects both.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ LIMIT = 1.8
 
 
 def written(terminal: Terminal, text: bytes, seconds: float = 30.0) -> float:
-    """Seconds from the start of the program until `text` had come out of it. Raises TimeoutError."""
+    """Seconds from the start of the program until it had written `text`. Raises TimeoutError."""
     limit = time.perf_counter() + seconds
-    while (place := terminal.raw.find(text)) < 0:
+    while (offset := terminal.raw.find(text)) < 0:
         if time.perf_counter() > limit or (
             terminal.wait_bytes(terminal.received, 1.0) is None and terminal.process.poll() is not None
         ):
             raise TimeoutError(f"{text!r} was not written; the screen shows:\n{terminal.text()}")
-    return next(stamp for stamp, total in terminal.stamps if total >= place + len(text)) - terminal.started
+    return next(stamp for stamp, total in terminal.stamps if total >= offset + len(text)) - terminal.started
 
 
 def main() -> None:

@@ -1,5 +1,4 @@
-"""Is the loss that a trainer reports the cross-entropy over our labels? One step of it, beside that cross-entropy
-computed plainly.
+"""Compares the loss that a trainer reports with a plain cross-entropy over the same labels.
 
     python -m bench.gpu_loss [MODEL_FOLDER]
 
@@ -10,9 +9,9 @@ elsewhere:
     padded       as a run trains: one padded batch
     accumulated  the same rows in four batches of one step
     weighted     sections weighted (reasoning 0.5, response 2, end 3), in four batches; beside the weighted mean
-    packed       TRL's `packing=True` over the same ids and labels (with CUDA alone)
+    packed       TRL's `packing=True` over the same ids and labels (only with CUDA)
 
-The plain cross-entropy runs the same model over the rows one by one, before the step, in 32-bit from its scores on.
+The plain cross-entropy runs the same model over the rows one by one, before the step, in 32-bit from its logits on.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ ROWS = 16
 KINDS = ("padded", "accumulated", "weighted", "packed")
 
 
-def one(kind: str, model: str, rows: str) -> dict[str, Any]:
+def measure_kind(kind: str, model: str, rows: str) -> dict[str, Any]:
     from core.data.source import open_data
     from core.examples.build import build_training_set
     from core.models.backend import prepare_imports
@@ -84,10 +83,10 @@ def one(kind: str, model: str, rows: str) -> dict[str, Any]:
             else our_trainer(loaded, spec, prepared, output, losses)
         )
         trainer.train()
-    told = float(sum(loss.double().item() for loss in losses))
+    reported = float(sum(loss.double().item() for loss in losses))
     return {
         "kind": kind,
-        "trainer": told,
+        "trainer": reported,
         "plain": plain,
         "passes": len(losses),
         "labels": prepared.trained_tokens,
@@ -153,7 +152,7 @@ def main() -> None:
     parser.add_argument("--one", nargs=2, metavar=("KIND", "ROWS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(one(arguments.one[0], arguments.model, arguments.one[1])))
+        print(json.dumps(measure_kind(arguments.one[0], arguments.model, arguments.one[1])))
         return
     from bench.random_model import make
     from core.models.backend import prepare_imports
@@ -170,9 +169,8 @@ def main() -> None:
             tokenizer = Path(home) / "tokenizer"
             tokenizer.mkdir()
             some_tokenizer(some_rows(2000), tokenizer)
-            make(
-                "0.5b" if cuda else "tiny", model, tokenizer, 0.06 if cuda else 0.2
-            )  # so that the loss of one token is not that of another
+            # a wide spread, so that the loss of one token differs from that of another
+            make("0.5b" if cuda else "tiny", model, tokenizer, 0.06 if cuda else 0.2)
         for kind in KINDS if cuda else KINDS[:-1]:
             command = [
                 sys.executable,
@@ -192,14 +190,14 @@ def main() -> None:
             if done.returncode:
                 print(f"{kind:12} failed\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}")
                 continue
-            said = json.loads(done.stdout.splitlines()[-1])
+            figures = json.loads(done.stdout.splitlines()[-1])
             if kind == "padded":
-                print(said["backend"])
-            trainer, plain = said["trainer"], said["plain"]
+                print(figures["backend"])
+            trainer, plain = figures["trainer"], figures["plain"]
             print(
                 f"{kind:12} trainer {trainer:.6f}  plain {plain:.6f}  difference {abs(trainer - plain):.1e}  relative "
                 f"{abs(trainer / plain - 1):.1e}"
-                f"  ({said['passes']} passes, {said['labels']} labels)"
+                f"  ({figures['passes']} passes, {figures['labels']} labels)"
             )
 
 

@@ -1,4 +1,4 @@
-"""An idle screen sends nothing: bytes written to a real pseudo-terminal of 120x40 in ten seconds, for each room.
+"""Bytes that an idle screen sends to a real pseudo-terminal of 120x40 in ten seconds, for each room.
 
     python -m bench.idle_bytes [--seconds 10] [DATA]
 
@@ -26,7 +26,7 @@ def settle(terminal: Terminal) -> None:
     limit = time.monotonic() + SETTLED_WITHIN
     while terminal.wait_bytes(terminal.received, QUIET) is not None:
         if time.monotonic() > limit:
-            return  # it never falls silent; what it then sends is counted
+            return  # it never becomes quiet; what it sends is counted below
 
 
 def main() -> None:

@@ -1,8 +1,7 @@
-"""One person's way through the app by keyboard alone, in a real pseudo-terminal: what the journey test checks and the
-CUDA journey repeats.
+"""A user's way through the app by keyboard, in a real pseudo-terminal.
 
-Each step waits for what the person would see before going on, and raises TimeoutError with the screen when it does not
-come.
+The journey test checks it and the CUDA journey repeats it. Each step waits for what the user would see before it
+continues, and raises TimeoutError with the screen if that does not appear.
 """
 
 from __future__ import annotations

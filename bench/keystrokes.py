@@ -1,11 +1,10 @@
-"""Keystroke to paint while the demo trains on every core: from writing a key into the pseudo-terminal to the first byte
-that comes back.
+"""Keystroke to paint while the demo trains on every core.
 
     python -m bench.keystrokes [KEYS]
 
-Prints p50, p95 and the worst of KEYS keystrokes (default 150) in the table of rows and in the chat's editor, with the
-demo training and without, and the ratio of the two p95. Uses the demo model (made first where it is missing) and a home
-of its own.
+Measures from writing a key into the pseudo-terminal to the first byte that comes back. Prints p50, p95 and the worst of
+KEYS keystrokes (default 150) in the table of rows and in the chat's editor, with the demo training and without, and the
+ratio of the two p95. Uses the demo model (made first if it is missing) and a temporary home.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ TARGET = 0.060  # seconds at p95 while training
 
 
 def latencies(terminal: Terminal, keys: list[str], count: int) -> list[float]:
-    """Seconds from each of `count` keystrokes to the first byte of its paint, a person's pace apart."""
+    """Seconds from each of `count` keystrokes to the first byte of its paint, at the pace of a typist."""
     pace, seconds = random.Random(0), []
     for index in range(count):
         before = terminal.received
@@ -43,7 +42,7 @@ def measure(terminal: Terminal, count: int) -> dict[str, list[float]]:
     """Latencies in the table and in the editor. Leaves the app on the data screen."""
     terminal.send("F2")
     terminal.wait_for("instruction")
-    time.sleep(1.0)  # what the screen still loads is not the key's
+    time.sleep(1.0)  # loading of the screen must not count as the key's
     table = latencies(terminal, ["Down", "Down", "Down", "Up"], count)
     terminal.send("F4")
     terminal.wait_for("Reasoning")
@@ -85,13 +84,13 @@ def main() -> None:
             busy = measure(terminal, count)
             still = run.status().state
             run.request("stop")
-        for place in quiet:
-            report(f"{place}, nothing trains", quiet[place])
-            report(f"{place}, the demo trains", busy[place])
-            worst = p95(busy[place])
+        for widget in quiet:
+            report(f"{widget}, nothing trains", quiet[widget])
+            report(f"{widget}, the demo trains", busy[widget])
+            worst = p95(busy[widget])
             verdict = "within" if worst < TARGET else "OVER"
             print(
-                f"{place}: p95 while training is {worst / p95(quiet[place]):.2f} times that without; {verdict} the "
+                f"{widget}: p95 while training is {worst / p95(quiet[widget]):.2f} times that without; {verdict} the "
                 f"target of {TARGET * 1e3:.0f} ms"
             )
         print(f"the run was still {still} at the end of the measurement, on {os.cpu_count()} cores")

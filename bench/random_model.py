@@ -1,4 +1,4 @@
-"""A model folder of a real shape with random weights: speed and memory depend on the shape alone.
+"""A model folder of a real shape with random weights: speed and memory depend only on the shape.
 
     python -m bench.random_model SHAPE FOLDER TOKENIZER_FOLDER
 

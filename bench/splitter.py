@@ -1,10 +1,9 @@
-"""How fast a streamed answer is sorted into its sections: `python -m bench.splitter [MEGABYTES]` (default 4), on one
-core.
+"""How fast a streamed answer is split into its sections, on one core: `python -m bench.splitter [MEGABYTES]`.
 
-Every text is fed in pieces of 4 characters, about one token each. MB/s counts the text's UTF-8 bytes, Mchar/s its
-characters; us is the time of one piece. The peer is what one writes first: keep the answer so far, search the whole of
-it for every marker at each piece, and give out what is new. Its time grows with the square of the answer, so it reads a
-short answer of 32,768 characters, and ours beside it reads the same. Best of three.
+MEGABYTES is 4 if omitted. Every text is fed in pieces of 4 characters, about one token each. MB/s counts the text's
+UTF-8 bytes, Mchar/s its characters; us is the time of one piece. The peer is the obvious way: keep the answer so far,
+search all of it for every marker at each piece, and return what is new. Its time grows with the square of the answer,
+so it reads a short answer of 32,768 characters, and Suiron's splitter reads the same for the comparison. Best of three.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ UNITS = {
 
 
 def pieces(text: str) -> list[str]:
-    return [text[at : at + _PIECE] for at in range(0, len(text), _PIECE)]
+    return [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
 
 
 def ours(markers: Markers, stream: list[str]) -> None:
@@ -50,17 +49,17 @@ def ours(markers: Markers, stream: list[str]) -> None:
 
 
 def rescan(markers: Markers, stream: list[str]) -> None:
-    """Sorts at the first response marker, and holds back the text that a marker could still begin in."""
+    """Splits at the first response marker, and holds back text in which a marker could still begin."""
     text, longest = "", max(map(len, markers.all()))
-    given = {"reasoning": 0, "response": 0}
+    returned = {"reasoning": 0, "response": 0}
     for piece in stream:
         text += piece
         found = [(text.find(mark), mark) for mark in markers.response]
-        at, mark = min(((at, mark) for at, mark in found if at >= 0), default=(len(text), ""))
-        whole = {"reasoning": text[:at] if mark else text[: 1 - longest], "response": text[at + len(mark) :]}
-        for section, so_far in whole.items():
-            _ = so_far[given[section] :]
-            given[section] = len(so_far)
+        offset, mark = min(((start, mark) for start, mark in found if start >= 0), default=(len(text), ""))
+        sections = {"reasoning": text[:offset] if mark else text[: 1 - longest], "response": text[offset + len(mark) :]}
+        for section, so_far in sections.items():
+            _ = so_far[returned[section] :]
+            returned[section] = len(so_far)
 
 
 def seconds(read: Callable[[Markers, list[str]], None], markers: Markers, stream: list[str]) -> float:

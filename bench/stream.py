@@ -1,11 +1,11 @@
-"""What a streamed answer sends and how keys fare meanwhile: the chat room in a real pseudo-terminal of 120x40, 100
-tokens a second for ten seconds.
+"""What a streamed answer sends, and how keys fare meanwhile, in the Chat room in a real pseudo-terminal.
 
     python -m bench.stream [--rate 100] [--seconds 10]
 
-Prints JSON: bytes a second for the chat room and for a baseline that appends every token to a Markdown widget (two
-panels and an editor of the same sizes, the same words), their ratio, and for both the time from a keystroke to its
-character on the screen (p50 and p95) while it streams.
+The terminal is 120x40; 100 tokens arrive a second for ten seconds. Prints JSON: bytes a second for the Chat room and
+for a baseline that appends every token to a Markdown widget (two panels and an editor of the same sizes, the same
+words), their ratio, and for both the time from a keystroke to its character on the screen (p50 and p95) while it
+streams.
 """
 
 from __future__ import annotations

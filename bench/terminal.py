@@ -1,5 +1,7 @@
-"""A program in a real pseudo-terminal, with a terminal in memory that shows what a person would see. Used by the
-benches and the journey tests."""
+"""A program in a real pseudo-terminal, with a terminal in memory that shows what a user would see.
+
+Used by the benchmarks and the journey tests.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,7 @@ class Terminal:
     def _read(self) -> None:
         fed = bytearray()
         while True:
-            # Waiting in read itself would keep the line open after `hang_up` has closed it.
+            # Waiting in `read` itself would keep the terminal open after `hang_up` has closed it.
             ready, _, _ = select.select([self._master, self._wake], [], [])
             try:
                 block = b"" if self._wake in ready else os.read(self._master, 65536)
@@ -133,8 +135,8 @@ class Terminal:
             return self._display()
 
     def _display(self) -> str:
-        # A wide character fills two cells, of which the second is empty. pyte's own `display` stumbles over such a half
-        # left alone by an overwrite.
+        # A wide character fills two cells, of which the second is empty. pyte's own `display` fails where an overwrite
+        # left only one half.
         rows = (self.screen.buffer[y] for y in range(self.screen.lines))
         return "\n".join("".join(row[x].data for x in range(self.screen.columns)).rstrip() for row in rows)
 
@@ -144,7 +146,7 @@ class Terminal:
             os.write(self._master, KEYS.get(key, key).encode())
 
     def wait(self, condition: Callable[[str], bool], seconds: float = 30.0) -> str:
-        """The screen's text once `condition` holds for it. Raises TimeoutError with the screen as it stood."""
+        """The screen's text once `condition` holds for it. Raises TimeoutError with the screen as it is then."""
         deadline = time.monotonic() + seconds
         with self._changed:
             while not condition(self._display()):

@@ -1,11 +1,11 @@
-"""A run of ours against the bare library on the same model, rows and settings: Unsloth's own recipe on CUDA,
-transformers' Trainer + PEFT elsewhere.
+"""A run of Suiron against the bare library on the same model, rows and settings.
 
     python -m bench.training [MODEL] [--tokens N] [--batch N] [--steps N]
 
-Both train in fresh child, one after the other, on rows of random words of about N tokens. Prints tokens per second of
-the median step (the first three left out), memory at the peak, and the ratios. The run's own costs are what differs:
-metrics, status, control, checkpoints.
+The library is Unsloth's own recipe on CUDA, transformers' Trainer + PEFT elsewhere. Both train in a fresh child
+process, one after the other, on rows of random words of about N tokens. Prints tokens per second of the median step
+(the first three left out), memory at the peak, and the ratios. The run's own costs are the difference: metrics, status,
+control, checkpoints.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _bare(spec: RunSpec) -> None:
         trainer = SFTTrainer(
             args=SFTConfig(**settings, **ready, optim="adamw_8bit", bf16=True, gradient_checkpointing=True), **rest
         )
-    else:  # TRL's loss is a Triton kernel where Triton is installed, which runs on GPUs alone
+    else:  # TRL's loss is a Triton kernel where Triton is installed, which runs only on GPUs
         trainer = Trainer(args=TrainingArguments(**settings, use_cpu=True), **rest)
     trainer.train()
     speeds = [tokens / seconds for tokens, seconds in zip(lengths, clock.seconds, strict=False)]
@@ -180,9 +180,8 @@ def _peft_model(folder: Path, spec: RunSpec) -> Any:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(
-        str(folder), dtype=torch.float32
-    )  # what a script that says nothing gets
+    # float32 is what a script gets that names no dtype
+    model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32)
     lora = LoraConfig(
         r=spec.lora.r, lora_alpha=spec.lora.alpha, target_modules=list(spec.lora.target_modules), task_type="CAUSAL_LM"
     )
@@ -203,7 +202,7 @@ def main() -> None:
         _bare(msgspec.json.decode(arguments.bare, type=RunSpec))
         return
     with tempfile.TemporaryDirectory(prefix="suiron-bench-") as folder:
-        os.environ["SUIRON_HOME"] = str(Path(folder) / "home")  # a run of ours must not stand among the user's
+        os.environ["SUIRON_HOME"] = str(Path(folder) / "home")  # the run must not appear among the user's
         rows = Path(folder) / "rows.jsonl"
         write_rows(rows, arguments.batch * arguments.steps, arguments.tokens)
         spec = RunSpec(

@@ -1,10 +1,9 @@
-"""Makes the virtual environment: `python3 tools/environment.py FOLDER REQUIREMENTS`. Knows nothing of Suiron beyond
-these two names.
+"""Makes the virtual environment: `python3 tools/environment.py FOLDER REQUIREMENTS`.
 
-Runs on whatever `python3` is there, also one too old for Suiron, so it uses the standard library alone and no syntax
-newer than 3.6. A half-made environment is never taken for a finished one: the stamp `FOLDER/ready-REQUIREMENTS`, which
-make looks at, is removed first and written last. Every failure is one line that says what to do, and the installer's
-own words stay in `FOLDER/install.log`.
+Knows nothing of Suiron beyond these two names. Runs on whatever `python3` exists, even one too old for Suiron, so it
+uses only the standard library and no syntax newer than 3.6. A half-made environment is never taken for a finished one:
+the stamp `FOLDER/ready-REQUIREMENTS`, which make checks, is removed first and written last. Every failure is one line
+that says what to do; the output of the installer is in `FOLDER/install.log`.
 """
 
 import os
@@ -29,10 +28,10 @@ def main(folder: str, requirements: str) -> None:
     except PermissionError as error:
         fail(
             "no permission to write %s" % (error.filename or folder),
-            "Clone the repository into a folder of your own, or mend its owner",
+            "Clone the repository into a folder of your own, or change its owner",
         )
     except OSError as error:
-        fail("%s cannot be made (%s)" % (folder, error.strerror), "Free some disk space and run make again")
+        fail("%s cannot be created (%s)" % (folder, error.strerror), "Free some disk space and run make again")
     install(folder, requirements)
     with open(stamp, "w") as file:
         file.write(time.strftime("%Y-%m-%d %H:%M:%S\n"))
@@ -75,7 +74,7 @@ def make(python: str, folder: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         if "ensurepip is not" in result.stdout:
             fail("this Python comes without venv", "On Debian or Ubuntu: apt install python3-venv; then run make again")
-        explain(result.stdout, "the environment cannot be made")
+        explain(result.stdout, "the environment cannot be created")
 
 
 def install(folder: str, requirements: str) -> None:
@@ -86,7 +85,7 @@ def install(folder: str, requirements: str) -> None:
             "Free some disk space and run make again",
         )
     sys.stderr.write(
-        "Suiron: installing %s into %s (minutes, the first time; what pip says is in %s)\n"
+        "Suiron: installing %s into %s (minutes, the first time; the output of pip is in %s)\n"
         % (requirements, folder, log)
     )
     command = [
@@ -117,7 +116,7 @@ def install(folder: str, requirements: str) -> None:
 
 
 def follow(process: "subprocess.Popen[str]", output: TextIO) -> List[str]:
-    """Copy pip's words into the log and keep one line on the screen that says how far it is."""
+    """Copy pip's output into the log, and show its progress in one line on the screen."""
     lines = []  # type: List[str]
     names, live = 0, sys.stderr.isatty()
     for line in process.stdout or ():
@@ -136,7 +135,7 @@ def follow(process: "subprocess.Popen[str]", output: TextIO) -> List[str]:
 
 
 def explain(text: str, what: str) -> NoReturn:
-    """One line for what pip or venv said. The order matters: a full disk also shows as other failures."""
+    """Explain the output of pip or venv in one line. The order matters: a full disk also causes other failures."""
     for signs, cause, do in (
         (
             ("No space left on device", "Errno 28"),
@@ -146,7 +145,7 @@ def explain(text: str, what: str) -> NoReturn:
         (
             ("Permission denied", "Errno 13"),
             "no permission to write there",
-            "Clone the repository into a folder of your own, or mend its owner",
+            "Clone the repository into a folder of your own, or change its owner",
         ),
         (
             (
@@ -170,7 +169,7 @@ def explain(text: str, what: str) -> NoReturn:
         if any(sign in text for sign in signs):
             fail("%s: %s" % (what, cause), do)
     last = [line.strip() for line in text.splitlines() if line.strip()][-1:] or ["no reason was given"]
-    fail("%s: %s" % (what, last[0][:300]), "The whole story is in install.log; mend its cause and run make again")
+    fail("%s: %s" % (what, last[0][:300]), "The full output is in install.log; fix the cause and run make again")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ HEAD = """\
 # Keys
 
 The footer shows the most important keys, `F1` or `?` all of them. The palette (`^p` or `:`) runs every action of a room
-by its name, also one without a key. `^p` is Ctrl+P, `⇧Tab` is Shift+Tab.
+by its name, even one without a key. `^p` is Ctrl+P, `⇧Tab` is Shift+Tab.
 
 ## Your own keys
 
@@ -37,12 +37,12 @@ chat.toggle_base: []         # no key
 ```
 
 Keys are written as the tables below show them (`^t`, `F5`, `PgUp`, `⇧Tab`, `/`), or by name (`ctrl+t`, `pageup`,
-`shift+tab`, `slash`). Footer, help, palette and messages name your keys. Suiron reads the file when it starts. It names
-unknown ids, keys that it does not know, and keys that would mean two things at the same time, and skips those entries;
-the others count. `app.quit` and `app.help` always have a key. `python -m tools.key_table --mine` prints this page with
-your keys.
+`shift+tab`, `slash`). Footer, help, palette and messages name your keys. Suiron reads the file when it starts. It
+reports unknown ids, unknown keys, and keys that would have two meanings at the same time, and skips those entries; the
+others apply. `app.quit` and `app.help` always have a key. `python -m tools.key_table --mine` prints this page with your
+keys.
 
-Fixed keys are those of text fields, and `Tab` and `⇧Tab`, which move the focus where the tables do not list them.
+Some keys are fixed: those of text fields, and `Tab` and `⇧Tab`, which move the focus where the tables do not list them.
 """
 
 

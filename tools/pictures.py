@@ -1,9 +1,9 @@
-"""Draws docs/{data,prompts,train,chat}.svg from the real app on the embedded demo: real rows, a real run, a real
-answer.
+"""Draws docs/{data,prompts,train,chat}.svg from the real app on the embedded demo.
 
     python -m tools.pictures
 
-Uses the newest finished run of the demo in `$SUIRON_HOME` and trains one first (minutes) where there is none.
+Real rows, a real run, a real answer. Uses the newest finished run of the demo in `$SUIRON_HOME` and trains one first
+(minutes) if there is none.
 """
 
 from __future__ import annotations
@@ -78,8 +78,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: floa
 
 
 def save(app: SuironApp, name: str) -> None:
-    """Without the names that differ from one drawing to the next, so that a picture changes only when the screen
-    does."""
+    """Save the screen without the ids that differ between drawings, so that a picture changes only with the screen."""
     svg = re.sub(r"terminal-\d+", "terminal", app.export_screenshot(title=f"Suiron · {name}"))
     (DOCS / f"{name}.svg").write_text(svg, encoding="utf-8")
     print(DOCS / f"{name}.svg")

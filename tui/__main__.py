@@ -1,5 +1,7 @@
-"""`python -m tui [DATA] [--model FOLDER_OR_NAME]`: the app on your own data and model; without either, the last
-session's."""
+"""Starts the app: `python -m tui [DATA] [--model FOLDER_OR_NAME]`.
+
+Without DATA or --model it opens those of the last session.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,13 @@ def main() -> None:
         help="a file (jsonl, json, csv, tsv, parquet, arrow; also .gz, .zst), a folder, a pattern or a hub name;"
         " `demo` is the embedded data set",
     )
-    parser.add_argument("--split", default=None, help="split of a hub data set or of a saved directory")
+    parser.add_argument("--split", default=None, help="split of a hub data set or of a saved data set")
     parser.add_argument("--model", default=None, help="a model folder or a hub name; `demo` is the embedded model")
     arguments = parser.parse_args()
     from tui.actions import use_keymap
     from tui.actions.keymap import read_keymap
 
-    use_keymap(read_keymap())  # first: the classes imported next take their bindings from it
+    use_keymap(read_keymap())  # first, because the classes imported next take their bindings from it
     from tui.app import SuironApp
 
     SuironApp(data=arguments.data, split=arguments.split, model=arguments.model).run()

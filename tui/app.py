@@ -1,8 +1,7 @@
-"""The app: its rooms, what is open in them, and where the user was. Knows no rows, tokens or runs; each room does its
-own work.
+"""The app: its rooms, what is open in them, and where the user was.
 
-Rooms are imported when they are first shown. Nothing here waits for a disk, a model or a network: such work runs in
-threads or other processes.
+Knows no rows, tokens or runs; each room does its own work. Rooms are imported when they are first shown. Nothing here
+waits for a disk, a model or a network: such work runs in threads or other processes.
 """
 
 from __future__ import annotations
@@ -132,7 +131,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     # -- rooms --
 
     def tell(self, make: Callable[[], Message]) -> None:
-        """Post to every room that has been shown a message of its own."""
+        """Post a message of its own to every room that has been shown."""
         for room in self.rooms.values():
             room.post_message(make())
 
@@ -176,19 +175,17 @@ class SuironApp(TypedOrder, inherit_bindings=False):
             self.push_screen(Palette())
 
     async def action_quit(self) -> None:
-        """Works while text is being edited too: one key never discards text that is saved nowhere."""
+        """Works even while text is being edited: a single key never discards unsaved text."""
         self._leave_unless(self._unsaved_words(), key_of("app.quit"))
 
     def action_leave(self) -> None:
-        """A q meant for a field without the focus must not quit during an answer, nor discard text."""
+        """The key is a letter: typed for a field that lacks the focus, it must not quit the chat or discard text."""
         in_chat = self.session.screen == "chat"
-        self._leave_unless(
-            self._unsaved_words() or ("{key} again quits Suiron." if in_chat else ""), key_of("app.leave")
-        )
+        chat_words = "{key} again quits Suiron." if in_chat else ""
+        self._leave_unless(self._unsaved_words() or chat_words, key_of("app.leave"))
 
     def _unsaved_words(self) -> str:
-        """What to say about text in the dialog in front or in a room that is saved nowhere; empty where there is
-        none."""
+        """The message about unsaved text in the dialog in front or in a room; empty where there is none."""
         for screen in (*self.screen_stack, *self.rooms.values()):
             if getattr(screen, "unsaved", False):
                 words = f"The text here is not saved. {key_of('editor.keep')} saves it; {{key}} again quits without it."
@@ -196,7 +193,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         return ""
 
     def _leave_unless(self, words: str, key: str) -> None:
-        """Quit where there are no `words`, or if they were shown a moment ago."""
+        """Quit if there are no `words` to show first, or if they were shown a moment ago."""
         now = time.monotonic()
         if not words or now - self._leaving < LEAVE_AGAIN:
             self.exit()
@@ -223,8 +220,8 @@ class SuironApp(TypedOrder, inherit_bindings=False):
 
     def open_data(self, source: str, split: str = "", mapping: ColumnMapping | None = None) -> None:
         """Open a source in a thread; rooms get DataOpening, then DataOpened or DataFailed. A large source is opened
-        early: DataOpened comes with its first rows, then again once all of it can be searched. mapping: what its
-        columns are taken from, if the user has just chosen it; else the saved one or a guess. A later call wins."""
+        early: DataOpened comes with its first rows, then again once all of it can be searched. mapping: the
+        column mapping that the user has just chosen; None takes the saved one or a guess. A later call wins."""
         source = resolve_source_name(source).address
         self.tell(partial(DataOpening, source))
         self.run_worker(
@@ -366,7 +363,9 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     def _save_failed(self, error: OSError) -> None:
         if not self._save_complained:  # once: a full disk stays full for a while
             self._save_complained = True
-            what = f"The session cannot be saved ({error.strerror or error}). Free some disk space; you can work on."
+            what = (
+                f"The session cannot be saved ({error.strerror or error}). Free some disk space; you can keep working."
+            )
             self.notify(safe_line(what), severity="warning", timeout=12, markup=False)
 
     def _save_now(self) -> None:
@@ -393,7 +392,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
 
 
 def _remember_opened(source: str, split: str, rows: int) -> None:
-    """Add it to the list of recent sources. A list that cannot be saved is missed, but not worth a message."""
+    """Add it to the list of recent sources. A list that cannot be saved is not worth a message."""
     from core.data.recent import remember_recent
 
     with suppress(OSError):

@@ -1,5 +1,7 @@
-"""The messages between rooms and the app. The app posts each of them to every room that has been shown; a room shown
-later asks the app."""
+"""The messages between rooms and the app.
+
+The app posts each of them to every room that has been shown; a room shown later asks the app.
+"""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ class SuironCommands(Provider):
                 keys = " ".join(key_words(action))
                 yield f"{room}{action.label}{f'  ({keys})' if keys else ''}", action.help, partial(app.perform, action)
         for name in app.theme_names():
-            now = "In use. " if name == app.theme else ""
-            yield f"Theme: {name}", f"{now}Colours of the whole app.", partial(app.choose_theme, name)
+            in_use = "In use. " if name == app.theme else ""
+            yield f"Theme: {name}", f"{in_use}Colours of the whole app.", partial(app.choose_theme, name)
 
     async def discover(self) -> Hits:
         for name, help_text, command in self._commands():

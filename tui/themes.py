@@ -1,8 +1,7 @@
-"""Themes from YAML files: Suiron's own in `themes/`, the user's in `<config>/themes/`. The user's win where names are
-equal.
+"""Themes from YAML files: Suiron's own in `themes/`, the user's in `<config>/themes/`.
 
-A theme file is foreign: its size, its nesting and every value are checked, so that none can block the app or break its
-style sheet.
+Of two themes with the same name the user's wins. A theme file is foreign: its size, its nesting and every value are
+checked, so that none can block the app or break its style sheet.
 """
 
 from __future__ import annotations
@@ -116,9 +115,9 @@ def _theme(content: dict[str, Any], stem: str) -> Theme:
     dark = content.get("dark")
     if not isinstance(dark, bool):
         raise ValueError("dark: must be true or false")
-    given = _table(content.get("colours"), "colours")
-    _check_keys(given, COLOURS, "colours.")
-    colours = {key: _colour(given.get(key), f"colours.{key}") for key in COLOURS}
+    colour_texts = _table(content.get("colours"), "colours")
+    _check_keys(colour_texts, COLOURS, "colours.")
+    colours = {key: _colour(colour_texts.get(key), f"colours.{key}") for key in COLOURS}
     variables: dict[str, str] = {}
     for part, keys in PARTS.items():
         table = _table(content.get(part), part)

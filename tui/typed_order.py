@@ -1,9 +1,9 @@
-"""Keys take effect in the order they were typed.
+"""Makes keys take effect in the order in which they were typed.
 
 Textual forwards a key to the widget that has the focus when the key arrives, not when the keys before it have taken
-effect. Over SSH several keys come in one packet: of `/quit`, typed as a search, `/` would open the search line and `q`
-would quit. Here a key waits until the one before it has been handled by the focused widget, by its ancestors, and by a
-dialog that it opened. Knows nothing of what keys mean.
+effect. Over SSH several keys arrive in one packet: if `/quit` is typed as a search, `/` would open the search line and
+`q` would quit. Here a key waits until the one before it has been handled by the focused widget, by its ancestors, and
+by a dialog that it opened. Knows nothing of what keys mean.
 """
 
 from __future__ import annotations

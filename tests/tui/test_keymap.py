@@ -134,7 +134,7 @@ def test_keys_of_terminals_and_text_fields_are_only_warned_of() -> None:
     keymap = check_keymap({"data.undo": "ctrl+s", "app.model": "ctrl+k", "chat.ask_question": "g"})
     assert len(keymap.keys) == 3
     assert keymap.problems == (
-        "data.undo: many terminals keep ^s for themselves.",
+        "data.undo: many terminals reserve ^s.",
         "app.model: text fields lose their own use of ^k.",
         "chat.ask_question: while a text field has the focus, g types a character.",
     )
@@ -218,7 +218,7 @@ from tui.palette import SuironCommands
 async def main():
     app = SuironApp(sys.argv[1])
     async with app.run_test(size=(150, 40)) as pilot:
-        await until(pilot, lambda: app.dataset is not None and app.screen.table.row_at(0) is not None)
+        await until(pilot, lambda: app.dataset is not None and app.screen.rows.table.row_at(0) is not None)
         seen = {"footer": str(app.screen.query_one(KeyBar).render()), "page": key_page(), "undo": key_of("data.undo")}
         seen["told"] = [note.message for note in app._notifications]
         seen["palette"] = [hit.text async for hit in SuironCommands(app.screen).discover()]
@@ -252,7 +252,7 @@ def test_a_keymap_changes_footer_help_palette_sentences_and_the_page_of_keys(tmp
     seen = json.loads(ended.stdout)
     assert seen["footer"].startswith("l Lang ") and "^u Undo" in seen["footer"]
     assert "^n Help" in seen["footer"] and "F12 Quit" in seen["footer"]
-    assert seen["undo"] == "^u" and "^u brings it back" in seen["said"]
+    assert seen["undo"] == "^u" and "^u restores it" in seen["said"]
     assert "  ^u " in seen["help"] and "  X " in seen["help"] and "  – " in seen["help"]
     assert "Data: Undo  (^u)" in seen["palette"] and "Data: Search" in seen["palette"]
     assert "| `^u` | Undo |" in seen["page"] and "| – | Search |" in seen["page"]

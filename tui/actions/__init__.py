@@ -1,8 +1,8 @@
-"""Every key, as data: the table of actions, the user's keymap over it, and what is made from both.
+"""All keys as data: the table of actions, the user's keymap, and what is made from them.
 
-`room_actions` and `dialog_actions` are the table, one row an action. `keymap` reads the user's keys.yaml. Screens,
-dialogs and widgets take their bindings from here, and sentences the names of keys from `key_of`. Nothing here
-knows a widget, and no module outside makes a binding.
+`data_keys`, `room_keys` and `dialog_keys` hold the table, one entry for each action. `keymap` reads the user's
+keys.yaml. Screens, dialogs and widgets take their bindings from here, and messages take the names of keys from
+`key_of`. Nothing here knows a widget, and no other module makes a binding.
 """
 
 from tui.actions.action import ROOMS as ROOMS

@@ -1,4 +1,4 @@
-"""What one action of the terminal is, and the sections that actions are listed in. Knows no key of any action."""
+"""The type of an action and the sections that list the actions. Holds no action."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Action(msgspec.Struct, frozen=True):
     run: str
     """The Textual action, with its parameters."""
     plain: str = ""
-    """More keys, outside text fields only: terminals of some editors keep F1, F5 or Ctrl+P for themselves."""
+    """More keys, for use outside text fields: terminals inside some editors reserve F1, F5 or Ctrl+P."""
     everywhere: bool = False
     """Whether the keys also work while a text field has the focus."""
     priority: bool = False
@@ -63,7 +63,7 @@ class Action(msgspec.Struct, frozen=True):
 
     @property
     def in_number_fields(self) -> bool:
-        """Whether its letters work in the focused field: those of the train room take numbers only."""
+        """Whether its letter keys work in a focused field too: the fields of the Train room take only numbers."""
         return self.scope == "train" and self.everywhere
 
 
@@ -75,7 +75,7 @@ class Section(msgspec.Struct, frozen=True):
     purpose: str = ""
     """What the room is for, in one or two sentences."""
     together: tuple[str, ...] = ()
-    """Scopes, or ids of single actions, whose keys work at the same time: no key may mean two things among them."""
+    """Scopes, or ids of single actions, whose keys work at the same time. Among them no key may have two meanings."""
 
 
 ROOMS: tuple[Scope, ...] = ("data", "train", "chat", "prompts")
@@ -84,7 +84,7 @@ ROOMS: tuple[Scope, ...] = ("data", "train", "chat", "prompts")
 SECTIONS: dict[Scope, Section] = {
     "data": Section(
         "Data",
-        "Look at the rows before you train on them: filter, search, read one in full, edit, take one to the chat.",
+        "Look at the rows before you train on them: filter, search, read, edit, or take one to the chat.",
         ("app",),
     ),
     "train": Section(
@@ -92,7 +92,7 @@ SECTIONS: dict[Scope, Section] = {
     ),
     "chat": Section(
         "Chat",
-        "Ask the base model or a tuned one. Its reasoning and its response have a panel each. Tab focuses a panel.",
+        "Ask the base model or a tuned one. Reasoning and response each have a panel. Tab moves between them.",
         ("app",),
     ),
     "prompts": Section(

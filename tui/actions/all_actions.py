@@ -1,10 +1,11 @@
-"""The table of all actions. Bindings, footer, help, palette, sentences and docs/keys.md are made from it."""
+"""The table of all actions, from which bindings, footer, help, palette, messages and docs/keys.md are made."""
 
 from __future__ import annotations
 
 from tui.actions.action import Action
+from tui.actions.data_keys import DATA_ACTIONS
 from tui.actions.dialog_keys import DIALOG_ACTIONS
-from tui.actions.room_keys import APP_ACTIONS, CHAT_ACTIONS, DATA_ACTIONS, PROMPT_ACTIONS, TRAIN_ACTIONS
+from tui.actions.room_keys import APP_ACTIONS, CHAT_ACTIONS, PROMPT_ACTIONS, TRAIN_ACTIONS
 
 ACTIONS: tuple[Action, ...] = (
     *APP_ACTIONS,

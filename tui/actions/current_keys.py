@@ -1,7 +1,7 @@
-"""The keys in force: the built-in ones, with the user's keymap over them. Textual's bindings and the names of keys in
-sentences are made here.
+"""The keys in force: the built-in ones, with the user's keymap over them.
 
-Textual takes the bindings of a class when the class is made, so the keymap is set before the app is imported.
+Makes Textual's bindings and the names of keys in messages. Textual takes the bindings of a class when the class is
+made, so the keymap is set before the app is imported.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def key_words(action: Action) -> list[str]:
 
 
 def key_of(id: str) -> str:
-    """The key that a sentence names for an action. An action without a key is named by its way through the palette."""
+    """The name of an action's key for a message. Without a key: how to run the action from the palette."""
     action = _action(id)
     keys = keys_in_force(action)
     if keys:
@@ -91,8 +91,8 @@ def _action(id: str) -> Action:
 def key_hints(*hints: tuple[str, ...] | str) -> str:
     """A line of keys and what they do: `←→ pages · Esc closes`.
 
-    hints: what the keys do, then the ids of the actions; or a finished text, for keys of Textual's own. Actions without
-    a key are left out.
+    hints: what the keys do, then the ids of the actions; or a finished text, for keys that Textual handles. Actions
+    without a key are left out.
     """
     parts: list[str] = []
     for hint in hints:
@@ -100,9 +100,11 @@ def key_hints(*hints: tuple[str, ...] | str) -> str:
             parts.append(hint)
             continue
         words, *ids = hint
-        keys = [spoken_key(key[0]) for id in ids if (key := keys_in_force(_action(id)))]
+        actions = [_action(id) for id in ids]
+        keys = [spoken_key(keys_in_force(action)[0]) for action in actions if keys_in_force(action)]
         if keys:
-            parts.append(f"{'/'.join(keys) if any(len(key) > 1 for key in keys) else ''.join(keys)} {words}")
+            separator = "/" if any(len(key) > 1 for key in keys) else ""
+            parts.append(f"{separator.join(keys)} {words}")
     return " · ".join(parts)
 
 

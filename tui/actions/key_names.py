@@ -1,4 +1,4 @@
-"""How a key is written: Textual's name for it, what users write in keys.yaml, and what the screen shows."""
+"""The names of a key: Textual's own, what users write in keys.yaml, and what the screen shows."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ TERMINAL_KEYS = frozenset(
         *(f"alt+{digit}" for digit in range(10)),
     )
 )
-"""Keys that tmux, screen or common terminals keep for themselves: prefixes, flow control, other keys' codes, tabs."""
+"""Keys that tmux, screen or common terminals reserve: prefixes, flow control, other keys' codes, tabs."""
 
 FIELD_KEYS = frozenset(
     (
@@ -94,7 +94,7 @@ def parse_key(text: str) -> str:
 
 
 def _key_name(key: str) -> str:
-    """Textual's name for a key without modifiers; empty for what is none."""
+    """Textual's name for a key without modifiers; empty where there is no such key."""
     if len(key) == 1 and key.casefold() not in _SPELLINGS:
         return _character_name(key)
     name = key.casefold()

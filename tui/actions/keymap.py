@@ -1,7 +1,7 @@
 """The user's own keys: `keys.yaml` in the configuration folder, read and checked against the table of actions.
 
-A bad entry is named and skipped; the rest counts. The file is foreign: its size, its nesting and every key in it are
-checked.
+A bad entry is reported and skipped; the others apply. The file is foreign: its size, its nesting and every key in it
+are checked.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ALWAYS_BOUND = ("app.quit", "app.help")
 
 
 class Keymap(msgspec.Struct, frozen=True):
-    """The entries of a keys.yaml that count, and what is wrong with the others."""
+    """The valid entries of a keys.yaml, and what is wrong with the others."""
 
     keys: dict[str, tuple[str, ...]] = {}
     """By action id: Textual's names of its keys, the one to show first. Empty: the action has no key."""
@@ -105,7 +105,7 @@ def _parse_entry(action: Action, value: Any) -> tuple[str, ...]:
 
 
 def _drop_clashes(keys: dict[str, tuple[str, ...]]) -> list[str]:
-    """Take out of `keys` the entries whose key means something else at the same time, the last ones first."""
+    """Remove from `keys` the entries whose key has another meaning at the same time, the last ones first."""
     neighbours = _neighbours()
     builtin = {action.id: builtin_keys(action) for action in ACTIONS}
     problems: list[str] = []
@@ -114,21 +114,26 @@ def _drop_clashes(keys: dict[str, tuple[str, ...]]) -> list[str]:
         settled = True
         in_force = {**builtin, **keys}
         for id in reversed(keys):
-            clash = next(
-                (
-                    (key, other)
-                    for other in neighbours[id]
-                    for key in in_force[id]
-                    if key in in_force[other] and not (key in builtin[id] and key in builtin[other])
-                ),
-                None,
-            )
+            clash = _first_clash(id, neighbours[id], in_force, builtin)
             if clash is not None:
-                problems.append(f"{id}: {shown_key(clash[0])} is already the key of {clash[1]}.")
+                key, other = clash
+                problems.append(f"{id}: {shown_key(key)} is already the key of {other}.")
                 del keys[id]
                 settled = False  # the built-in keys of this action may clash with another entry
                 break
     return problems
+
+
+def _first_clash(
+    id: str, neighbours: list[str], in_force: Mapping[str, tuple[str, ...]], builtin: Mapping[str, tuple[str, ...]]
+) -> tuple[str, str] | None:
+    """A key of the action that a neighbour has too, and that neighbour; None where the built-in keys are shared."""
+    for other in neighbours:
+        for key in in_force[id]:
+            is_builtin = key in builtin[id] and key in builtin[other]
+            if key in in_force[other] and not is_builtin:
+                return key, other
+    return None
 
 
 def _neighbours() -> dict[str, list[str]]:
@@ -146,13 +151,13 @@ def _neighbours() -> dict[str, list[str]]:
 
 
 def _warnings(action: Action, keys: tuple[str, ...]) -> list[str]:
-    """What may surprise the user about keys that count."""
+    """What may surprise the user about the keys of a valid entry."""
     words: list[str] = []
     for key in keys:
         if key in builtin_keys(action):
             continue
         if key in TERMINAL_KEYS:
-            words.append(f"{action.id}: many terminals keep {shown_key(key)} for themselves.")
+            words.append(f"{action.id}: many terminals reserve {shown_key(key)}.")
         elif (action.everywhere or action.priority) and is_printable(key) and not action.in_number_fields:
             words.append(f"{action.id}: while a text field has the focus, {shown_key(key)} types a character.")
         elif (action.everywhere or action.priority) and key in FIELD_KEYS:

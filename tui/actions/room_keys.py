@@ -1,8 +1,8 @@
-"""The actions of the app and of its rooms, with their built-in keys.
+"""The actions of the app and of the Train, Chat and Prompts rooms, with their built-in keys.
 
-Keys that tmux, screen or common terminals keep for themselves are not used: Ctrl+A/B (prefixes), Ctrl+S/Q (flow
-control), Ctrl+Z/\\, Ctrl+H/I/J/M/[ (other keys' codes), Ctrl+Tab, Alt+digit, Ctrl+PageUp/Down and Shift+PageUp/Down
-(tabs, scrollback), F10, F11, F12.
+Keys that tmux, screen or common terminals reserve are not used here or in the other tables: Ctrl+A/B (prefixes),
+Ctrl+S/Q (flow control), Ctrl+Z/\\, Ctrl+H/I/J/M/[ (other keys' codes), Ctrl+Tab, Alt+digit, Ctrl+PageUp/Down and
+Shift+PageUp/Down (tabs, scrollback), F10, F11, F12.
 """
 
 from __future__ import annotations
@@ -84,157 +84,8 @@ APP_ACTIONS: tuple[Action, ...] = (
         everywhere=True,
         footer=True,
     ),
-    Action("app.leave", "q", "Leave", "Quit; in the chat, press it twice.", "app.leave"),
+    Action("app.leave", "q", "Leave", "Quit. In the Chat room, press it twice.", "app.leave"),
     Action("app.copy", "ctrl+c", "Copy", "Copy the selected text.", "app.copy_selection"),
-)
-
-DATA_ACTIONS: tuple[Action, ...] = (
-    Action(
-        "data.search",
-        "slash",
-        "Search",
-        "Show only rows that contain a text. Tab in the search line picks one column.",
-        "search",
-        footer=True,
-    ),
-    Action(
-        "data.next_language",
-        "l",
-        "Lang",
-        "Filter by syslang: the next value, then all rows again.",
-        "next_language",
-        footer=True,
-    ),
-    Action(
-        "data.next_split",
-        "s",
-        "Split",
-        "Filter by sysflag: the next value, then all rows again.",
-        "next_flag",
-        footer=True,
-    ),
-    Action(
-        "data.toggle_row",
-        "enter",
-        "Row",
-        "Show or hide the whole row, beside the table or below it.",
-        "toggle_row",
-        footer=True,
-    ),
-    Action("data.edit_field", "e", "Edit", "Edit the selected field.", "edit_field", footer=True),
-    Action(
-        "data.show_doctor",
-        "h",
-        "Doctor",
-        "Check every row; list the findings and go to their rows.",
-        "show_doctor",
-        footer=True,
-    ),
-    Action("data.open_source", "o", "Open", "Open another file, folder or hub data set.", "open_data", footer=True),
-    Action(
-        "data.show_all_rows",
-        "x",
-        "Clear",
-        "Clear all filters and the order: show all rows as in the source.",
-        "clear_filters",
-        footer=True,
-    ),
-    Action("data.sort_rows", "t", "Sort", "Order the rows by a column or by length.", "choose_sort", footer=True),
-    Action(
-        "data.save_rows",
-        "S",
-        "Save as",
-        "Save all rows, or only the rows shown, as a new file.",
-        "save_as",
-        footer=True,
-    ),
-    Action(
-        "data.show_statistics",
-        "i",
-        "Statistics",
-        "Show languages, empty fields and lengths in tokens.",
-        "show_statistics",
-        footer=True,
-    ),
-    Action("data.ask_row", "a", "Ask", "Take this row's instruction and input to the chat.", "ask_row", footer=True),
-    Action("data.undo", "u", "Undo", "Undo the last edit, also after a restart.", "undo", footer=True),
-    Action("data.redo", "r", "Redo", "Redo the last edit that was undone.", "redo"),
-    Action("data.delete_row", "d", "Delete", "Delete the row. Undo restores it.", "delete_row"),
-    Action("data.new_row", "n", "New row", "Write a new row after this one.", "new_row"),
-    Action("data.duplicate_row", "N", "Duplicate", "Insert a copy of the row after it.", "duplicate_row"),
-    Action("data.edit_outside", "E", "$EDITOR", "Edit the field in your own editor.", "edit_outside"),
-    Action("data.show_difference", "D", "Difference", "Compare the row with its source.", "show_difference"),
-    Action(
-        "data.change_rows",
-        "B",
-        "Bulk",
-        "Change all rows shown: set a column, split into train and test, drop rows, move <think>.",
-        "change_all",
-    ),
-    Action(
-        "data.map_columns", "c", "Columns", "Choose which columns of the source become the six of a row.", "map_columns"
-    ),
-    Action("data.filter_by_sql", "w", "Where", "Show only rows that meet a condition in SQL.", "where"),
-    Action("data.show_values", "F", "Values", "List every syslang and sysflag with its count.", "show_facets"),
-    Action("data.go_to_row", "J", "Go to", "Go to a row by its number.", "go_to_row"),
-    Action(
-        "data.next_finding",
-        "right_square_bracket",
-        "Next finding",
-        "Go to the next row with a finding of the doctor.",
-        "finding_by(1)",
-    ),
-    Action(
-        "data.previous_finding",
-        "left_square_bracket",
-        "Previous finding",
-        "Go to the previous row with a finding.",
-        "finding_by(-1)",
-    ),
-    Action(
-        "data.show_prompt",
-        "T",
-        "Template",
-        "See this row as it is trained: its text and its tokens.",
-        "app.switch_mode('prompts')",
-    ),
-    Action("data.show_problems", "p", "Problems", "List the rows that could not be read, and why.", "show_problems"),
-    Action("data.next_row", "down,j", "Next row", "Go one row down, also while a row or a field is open.", "row_by(1)"),
-    Action("data.previous_row", "up,k", "Previous row", "Go one row up.", "row_by(-1)"),
-    Action("data.page_down", "pagedown", "Page down", "Go one page of rows down, or of the open field.", "page_by(1)"),
-    Action("data.page_up", "pageup", "Page up", "Go one page up.", "page_by(-1)"),
-    Action(
-        "data.first_row", "home,g", "First row", "Go to the first row, or the start of the open field.", "row_at(0)"
-    ),
-    Action("data.last_row", "end,G", "Last row", "Go to the last row, or the end of the open field.", "row_at(-1)"),
-    Action("data.scroll_down", "space", "Read on", "Scroll the open row one page down.", "pane_by(1)"),
-    Action("data.scroll_up", "b", "Read back", "Scroll the open row one page up.", "pane_by(-1)"),
-    Action("data.line_down", "shift+down", "Line down", "Scroll the open row one line down.", "pane_line_by(1)"),
-    Action("data.line_up", "shift+up", "Line up", "Scroll the open row one line up.", "pane_line_by(-1)"),
-    Action("data.next_field", "tab,full_stop", "Next field", "Go to the next field of the open row.", "field_by(1)"),
-    Action(
-        "data.previous_field",
-        "shift+tab,comma",
-        "Previous field",
-        "Go to the previous field of the open row.",
-        "field_by(-1)",
-    ),
-    Action(
-        "data.fold_field",
-        "z",
-        "Fold",
-        "Fold or unfold the field, in this row and in the following ones.",
-        "toggle_fold",
-    ),
-    Action("data.zoom_field", "f", "One field", "Show the field alone on the whole screen, and back.", "toggle_alone"),
-    Action("data.copy_field", "y", "Copy field", "Copy the field to the clipboard of your terminal.", "copy_field"),
-    Action(
-        "data.go_back",
-        "escape",
-        "Back",
-        "Close the search or what is open; return from a source that failed to open.",
-        "back",
-    ),
 )
 
 TRAIN_ACTIONS: tuple[Action, ...] = (
@@ -242,7 +93,7 @@ TRAIN_ACTIONS: tuple[Action, ...] = (
         "train.start_run",
         "f5",
         "Start",
-        "Start a run with these settings. It outlives this terminal.",
+        "Start a run with these settings. It continues when you close this terminal.",
         "start_run",
         everywhere=True,
         footer=True,
@@ -315,7 +166,7 @@ CHAT_ACTIONS: tuple[Action, ...] = (
         "chat.next_adapter",
         "ctrl+o",
         "Tuned",
-        "Choose the model to ask: the base model, the newest tuned one, older ones.",
+        "Choose the model to ask: the base model, the newest tuned one, or an older one.",
         "next_adapter",
         everywhere=True,
         footer=True,
@@ -332,7 +183,7 @@ CHAT_ACTIONS: tuple[Action, ...] = (
 )
 
 PROMPT_ACTIONS: tuple[Action, ...] = (
-    Action("prompts.next_row", "n,j", "Row", "Go to the next of the rows that Data shows.", "row_by(1)", footer=True),
+    Action("prompts.next_row", "n,j", "Row", "Go to the next of the rows shown in Data.", "row_by(1)", footer=True),
     Action("prompts.previous_row", "p,k", "Previous row", "Go to the previous row.", "row_by(-1)"),
     Action(
         "prompts.next_problem",
@@ -346,14 +197,14 @@ PROMPT_ACTIONS: tuple[Action, ...] = (
         "prompts.previous_problem",
         "P,left_square_bracket",
         "Previous problem",
-        "Go to the previous one of these rows.",
+        "Go to the previous row that is left out, truncated or has a warning.",
         "problem_by(-1)",
     ),
     Action(
         "prompts.next_template",
         "t",
         "Template",
-        "Show the row as the mixture draws it, then with each template.",
+        "Show the row with the template that the mixture draws, then with each of the others.",
         "next_template",
         footer=True,
     ),
@@ -384,7 +235,7 @@ PROMPT_ACTIONS: tuple[Action, ...] = (
         plain="S",
         everywhere=True,
     ),
-    Action("prompts.toggle_ids", "i", "Ids", "Show or hide the ids of the tokens.", "toggle_ids"),
+    Action("prompts.toggle_ids", "i", "Ids", "Show or hide token ids.", "toggle_ids"),
     Action(
         "prompts.next_loss", "l", "Loss", "Choose what is trained: the completion, the response or all.", "next_loss"
     ),
@@ -395,17 +246,17 @@ PROMPT_ACTIONS: tuple[Action, ...] = (
         "Choose what happens to long rows: drop them, cut their reasoning or cut their end.",
         "next_too_long",
     ),
-    Action("prompts.line_down", "down", "Line down", "Scroll one line down.", "lines_by(1)"),
-    Action("prompts.line_up", "up", "Line up", "Scroll one line up.", "lines_by(-1)"),
-    Action("prompts.page_down", "pagedown,space", "Page down", "Scroll one page down.", "pages_by(1)"),
-    Action("prompts.page_up", "pageup,b", "Page up", "Scroll one page up.", "pages_by(-1)"),
+    Action("prompts.line_down", "down", "Line down", "Scroll down one line.", "lines_by(1)"),
+    Action("prompts.line_up", "up", "Line up", "Scroll up one line.", "lines_by(-1)"),
+    Action("prompts.page_down", "pagedown,space", "Page down", "Scroll down one page.", "pages_by(1)"),
+    Action("prompts.page_up", "pageup,b", "Page up", "Scroll up one page.", "pages_by(-1)"),
     Action("prompts.go_to_top", "home,g", "Top", "Go to the start of the row.", "to_end(-1)"),
     Action("prompts.go_to_end", "end,G", "End", "Go to the end of the row.", "to_end(1)"),
     Action(
         "prompts.go_back",
         "escape",
         "Back",
-        "Leave the editor, stop a search, undo the choice of a template; then return to Data.",
+        "Leave the editor, stop a search, drop the chosen template; then return to Data.",
         "back",
     ),
 )

@@ -1,1 +1,4 @@
-"""The Chat room: a question, and its answer in two panels. Knows how to ask an engine; loads no model."""
+"""The Chat room: a question, and its answer in two panels.
+
+Knows how to ask an engine; loads no model.
+"""

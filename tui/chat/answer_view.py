@@ -1,7 +1,6 @@
-"""The answer: its reasoning and its response in two panels as they arrive, and why there is none. Knows pieces of text
-and how an answer ends; asks nothing.
+"""The answer: reasoning and response in two panels as they arrive, or why there is no answer.
 
-What arrives is kept and painted at most ten times a second.
+Knows pieces of text and how an answer ends; asks nothing. What arrives is kept and painted at most ten times a second.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from core.engine.protocol import AnswerPiece
 from tui.chat.stream_panel import StreamPanel
 
 FLUSH = 0.1  # seconds between two paints of what has arrived
-NO_REASONING = "This template asks for no reasoning."
+NO_REASONING = "This template does not ask for reasoning."
 
 
 class AnswerView(Container):
@@ -29,7 +28,7 @@ class AnswerView(Container):
     def __init__(self) -> None:
         super().__init__(id="answer")
         self.has_answer = False
-        """Whether an answer has been begun: until then the panels say what they are for."""
+        """Whether an answer has begun: until then the panels say what they are for."""
         self._reasons = True  # whether the template of the answer asks for reasoning
         self._pending: dict[str, list[str]] = {"reasoning": [], "response": []}
         self._flushed = 0.0
@@ -81,14 +80,14 @@ class AnswerView(Container):
             else:
                 self._flush_timer = self.set_timer(wait, self._flush)
 
-    def end(self, whole: bool) -> None:
-        """Complete the panels. whole: whether the engine said how the answer ended; then an empty panel says so."""
+    def end(self, complete: bool) -> None:
+        """End the answer. complete: whether the engine said how it ended; an empty panel then says that it is empty."""
         self._flush()
         for panel in (self.reasoning, self.response):
             panel.finish()
-        if whole:
-            self.response.show_hint("No response came.")
-            self.reasoning.show_hint("No reasoning came." if self._reasons else NO_REASONING)
+        if complete:
+            self.response.show_hint("The response is empty.")
+            self.reasoning.show_hint("The reasoning is empty." if self._reasons else NO_REASONING)
 
     @property
     def has_response(self) -> bool:
@@ -105,7 +104,7 @@ class AnswerView(Container):
                 pieces.clear()
 
     def _use_template(self, reasons: bool) -> None:
-        """A narrow screen has no space for a panel that stays empty."""
+        """A narrow screen hides the reasoning panel where it would stay empty."""
         self._reasons = reasons
         self.set_class(not reasons, "-no-reasoning")
 

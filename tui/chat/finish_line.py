@@ -1,5 +1,7 @@
-"""The line below the answer: what is being done, then how the answer ended and how long it took. It is drawn again only
-when its text changes."""
+"""The line below the answer: what is being done, then how the answer ended and how long it took.
+
+It is drawn again only when its text changes.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ def ending_words(finish: AnswerFinish, has_response: bool = True) -> str:
     """Why the answer ended, and what is unusual about it. has_response: whether the response has any text."""
     words = REASONS[finish.reason]
     if finish.reason == "runaway" and finish.ending == "complete":
-        return "Ended the answer, then began a section again"
+        return "Finished the answer, then began another section"
     if finish.ending == "in_reasoning":
         return f"{words} inside the reasoning, no response"
     if finish.ending == "runaway" and finish.reason != "runaway":
@@ -42,7 +44,7 @@ def timing_words(finish: AnswerFinish) -> str:
 
 
 def seconds_words(value: float) -> str:
-    """A time with its significant digits."""
+    """A time in seconds with about three significant digits."""
     if value < 9.95:
         return f"{value:.2f} s"
     return f"{value:.1f} s" if value < 99.95 else f"{int(value) // 60} min {int(value) % 60} s"

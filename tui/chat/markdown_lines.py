@@ -1,7 +1,8 @@
-"""Markdown as styled lines of a given width. Knows the syntax; knows nothing of colours, screens or the source of the
-text.
+"""Turns Markdown into styled lines of a given width.
 
-It may style and lay out the text, but never drop or add a character that carries meaning, for the answer of a small
+Knows the syntax; knows nothing of colours, screens or the source of the text.
+
+It styles and lays out the text, but never drops or adds a character that carries meaning, because the answer of a small
 model is evidence, not prose: `2*3*4` is not emphasis, a line that begins with `+ 5` keeps its plus, line breaks stay,
 TeX keeps its backslashes. Links, images, HTML and entities stay plain text: the reader sees where a link leads, and
 nothing can be followed, run or decoded into a control character.

@@ -1,4 +1,4 @@
-"""The fields of a question: instruction, input, and how it is asked. Knows nothing of models or answers."""
+"""The fields of a question: instruction, input, and how to ask it. Knows nothing of models or answers."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class PromptEditor(Vertical):
         return self.query_one("#input", TextArea).text
 
     def fill(self, instruction: str, input: str) -> list[str]:
-        """Replace both texts, foreign or not. Gives what had to be changed, one clause each."""
+        """Replace both texts, foreign or not. Returns what had to be changed, one clause each."""
         changed: list[str] = []
         for name, text in (("instruction", instruction), ("input", input)):
             safe = editor_text(text)
@@ -155,7 +155,7 @@ class PromptEditor(Vertical):
             field.focus()
             kind = "a whole number" if field.type == "integer" else "a number"
             raise UsageError(
-                f"{safe_line(field.value, 40) or 'nothing'} is not {kind} from {low} to {high:,}",
+                f"{safe_line(field.value, 40) or 'an empty field'} is not {kind} from {low} to {high:,}",
                 name,
                 f"Change {name}, then press {key_of('chat.ask_question')}",
             )

@@ -1,7 +1,7 @@
-"""The chat room: the question below, the answer above as it arrives. Chooses the template and the model to ask, and
-asks an engine; knows no weights and no tokens.
+"""The Chat room: the question below, the answer above as it arrives.
 
-A worker of this screen reads the answer; it goes on while another room is in front.
+Chooses the template and the model to ask, and asks an engine; knows no weights and no tokens. A worker of this screen
+reads the answer; it continues while another room is in front.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class ChatScreen(Room):
         return self._answer is not None and not self._answer.is_finished
 
     def prefill(self, instruction: str, input: str, language: str = "") -> None:
-        """Take over the question of a row; an answer in progress goes on."""
+        """Replace the question by that of a row; an answer in progress continues."""
         self._language = (instruction, language)
         changed = self._editor.fill(instruction, input)
         if changed:
@@ -166,8 +166,8 @@ class ChatScreen(Room):
         self._templates = await asyncio.to_thread(askable_templates, session.data, adapter)
 
     def _offer_tuned(self) -> bool:
-        """Say in the finish line that there is a tuned model, unless the line is about an answer; whether it was
-        said."""
+        """Say in the finish line that there is a tuned model, unless the line is about an answer. Returns whether it
+        did."""
         if self._answering or not self._finish.words.startswith(IDLE):
             return False
         if not self._tuned or self.suiron.session.adapter:
@@ -184,7 +184,9 @@ class ChatScreen(Room):
         now = self.suiron.session.adapter
         adapter = chosen[(chosen.index(now) + 1) % len(chosen)] if now in chosen else ""
         if adapter == now:
-            self._hint(f"There is no tuned model on {self.suiron.session.model} yet; {key_of('app.train')} trains one.")
+            self._hint(
+                f"There is no tuned model on {self.suiron.session.model} yet. {key_of('app.train')} opens Train."
+            )
             return
         self._without_adapter = False
         self.suiron.remember(adapter=adapter)
@@ -194,24 +196,24 @@ class ChatScreen(Room):
         self.suiron.tell(partial(ModelChosen, self.suiron.session.model, adapter))
 
     def action_toggle_base(self) -> None:
-        """Ask the base model without the adapter, or the tuned one again; nothing is loaded again."""
+        """Ask the base model without the adapter, or the tuned one again; nothing is reloaded."""
         if not self.suiron.session.adapter:
-            self._hint(f"You ask the base model already; {key_of('chat.next_adapter')} chooses a tuned one.")
+            self._hint(f"The base model is already in use; {key_of('chat.next_adapter')} chooses a tuned one.")
             return
         self._without_adapter = not self._without_adapter
         self._show_how()
 
     @property
-    def _who(self) -> str:
+    def _model_words(self) -> str:
         session = self.suiron.session
         if not session.adapter:
             return f"base {session.model}"
-        return (
-            f"base {session.model}, without {session.adapter}" if self._without_adapter else f"tuned {session.adapter}"
-        )
+        if self._without_adapter:
+            return f"base {session.model}, without {session.adapter}"
+        return f"tuned {session.adapter}"
 
     def _show_how(self) -> None:
-        self._editor.show_how(self._template, self._who, self._backend)
+        self._editor.show_how(self._template, self._model_words, self._backend)
         if not self._answering:
             self._view.show_template(self._reasons(self._template))
 
@@ -222,7 +224,7 @@ class ChatScreen(Room):
 
     def action_ask(self) -> None:
         if self._answering:
-            self._finish.show_state("The model is still answering", f"{STOP} stops it, then {ASK} asks this")
+            self._finish.show_state("The model is still answering", f"{STOP} stops it; then {ASK} asks this question")
             return
         adapter = self.suiron.session.adapter
         try:
@@ -231,9 +233,8 @@ class ChatScreen(Room):
             self._show_trouble(error, "")
             return
         instruction, language = self._language
-        language = (
-            language if language and instruction == question.instruction else east_asian_language(question.instruction)
-        )
+        if not language or instruction != question.instruction:
+            language = east_asian_language(question.instruction)
         template = self._templates.get(question.template)
         drop = template is not None and template.drop_empty_input
         question = msgspec.structs.replace(
@@ -242,7 +243,7 @@ class ChatScreen(Room):
             language=language,
             drop_empty_input=drop,
         )
-        self._view.begin(self._reasons(question.template), self._who)
+        self._view.begin(self._reasons(question.template), self._model_words)
         self._asked = self._stopping = False
         self._finish.show_state("Contacting the engine")
         self._answer = self.run_worker(self._ask(question, self.suiron.session.model, adapter), group="answer")
@@ -253,7 +254,7 @@ class ChatScreen(Room):
         try:
             folder = ""
             if adapter:
-                tuned = await self._find(model, adapter)
+                tuned = await self._find_adapter(model, adapter)
                 folder, question = tuned.adapter, _as_trained(question, tuned)
             status = await self._engine.ensure(model, folder, self._on_status)
             self._backend = status.backend
@@ -282,11 +283,9 @@ class ChatScreen(Room):
             self._show_trouble(shown, "The answer was cut off")
         except asyncio.CancelledError:
             if self.is_running:
-                self._finish.show_state(
-                    "Stopped waiting. The partial answer is kept above."
-                    if self._asked
-                    else "Not asked. The engine may go on loading."
-                )
+                waited_words = "Stopped waiting. The partial answer is kept above."
+                loading_words = "Not asked. The engine may continue loading."
+                self._finish.show_state(waited_words if self._asked else loading_words)
             raise
         finally:
             if self.is_running:
@@ -299,7 +298,7 @@ class ChatScreen(Room):
         self._answer = None
         self.refresh_bindings()
 
-    async def _find(self, model: str, adapter: str) -> TunedModel:
+    async def _find_adapter(self, model: str, adapter: str) -> TunedModel:
         self._tuned = await asyncio.to_thread(list_tuned_models, model)
         for tuned in self._tuned:
             if tuned.run == adapter:
@@ -353,7 +352,7 @@ class ChatScreen(Room):
     # -- messages --
 
     def _hint(self, words: str) -> None:
-        """A message about a key. The finish line is for the answer above it."""
+        """Answer a key with a notification. The finish line is for the answer above it."""
         self.notify(safe_line(words), timeout=4, markup=False)
 
     def _show_trouble(self, error: SuironError, state: str) -> None:
@@ -373,5 +372,5 @@ def _look_at_runs(model: str) -> tuple[list[TunedModel], bool]:
 
 
 def _as_trained(question: ChatQuestion, tuned: TunedModel) -> ChatQuestion:
-    """The question, in the form of the run's rows."""
+    """The question, written as the rows of the run are."""
     return msgspec.structs.replace(question, drop_empty_input=tuned.drop_empty_input)

@@ -73,7 +73,7 @@ class StreamPanel(ScrollView, can_focus=True):
 
     @property
     def text(self) -> str:
-        """The whole text as it arrived, made safe."""
+        """All the text that has arrived, made safe."""
         return self._text.text
 
     def show_hint(self, hint: str) -> None:

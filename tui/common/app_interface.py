@@ -1,4 +1,4 @@
-"""What rooms, dialogs and the palette may use of the app. The app implements it; no module below imports the app."""
+"""The interface of the app for rooms, dialogs and the palette, which do not import the app itself."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class AppInterface(Protocol):
 
     def open_data(self, source: str, split: str = "", mapping: ColumnMapping | None = None) -> None:
         """Open a source in a thread; rooms get DataOpening, then DataOpened or DataFailed. A large source is opened
-        early: DataOpened comes with its first rows, then again once all of it can be searched. mapping: what its
-        columns are taken from, if the user has just chosen it; else the saved one or a guess. A later call wins."""
+        early: DataOpened comes with its first rows, then again once all of it can be searched. mapping: the
+        column mapping that the user has just chosen; None takes the saved one or a guess. A later call wins."""
 
     def replace_data(self, dataset: DataSet) -> None:
         """Replace the data set by the same source with an edit: the rooms get DataOpened."""
 
     def tell(self, make: Callable[[], Message]) -> None:
-        """Post to every room that has been shown a message of its own."""
+        """Post a message of its own to every room that has been shown."""
 
     async def perform(self, action: Action) -> None:
         """Run an action of the table in its room."""

@@ -1,4 +1,4 @@
-"""What every dialog has: a box over the room, a title, its keys, and a way out."""
+"""The base class of all dialogs: a box over the room with a title, its keys, and a way to close it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 class Dialog(ModalScreen[Result]):
-    """A box over the room. Closing it gives no result. Subclasses yield its content from `compose_dialog`."""
+    """A box over the room. Closing it returns None. Subclasses yield its content from `compose_dialog`."""
 
     # A modal screen hides the keys of the app: the one that quits is bound here again.
     BINDINGS: ClassVar[list[BindingType]] = key_bindings("dialog", "app.quit")

@@ -1,7 +1,7 @@
-"""Draws a series with plotext into rows of text with roles. Pure except for plotext, which only this module imports, on
-first use.
+"""Draws a series with plotext into rows of text with roles.
 
-plotext pulls numpy and costs 0.15 s: call `prepare` in a thread before the first `draw`.
+plotext pulls in numpy and costs 0.15 s, and only this module imports it, on first use: call `import_plotext` in a
+thread before the first `draw_loss_chart`. Everything else is pure.
 """
 
 from __future__ import annotations
@@ -120,16 +120,18 @@ def _axes(values: list[float], end: int, log: bool, before: ChartAxes, settled: 
     then on the limits only grow."""
     if not values:
         return ChartAxes(end, None, log)
-    limits, low, high = (log_axis_limits if log else linear_axis_limits), min(values), max(values)
-    kept = before.y if before.log == log else None
+    limits = log_axis_limits if log else linear_axis_limits
+    low, high = min(values), max(values)
+    old_limits = before.y if before.log == log else None
     if not settled:
-        return ChartAxes(end, limits(low / 10 if log else min(low, 0.0), high, kept), log)
-    if kept is not None and not before.settled and _filled(low, high, kept, log) < 1 / 4:
+        return ChartAxes(end, limits(low / 10 if log else min(low, 0.0), high, old_limits), log)
+    if old_limits is not None and not before.settled and _filled(low, high, old_limits, log) < 1 / 4:
         return ChartAxes(end, limits(low * low / high if log else max(min(low, 0.0), 2 * low - high), high), log, True)
-    return ChartAxes(end, limits(low, high, kept), log, True)
+    return ChartAxes(end, limits(low, high, old_limits), log, True)
 
 
 def _filled(low: float, high: float, limits: AxisLimits, log: bool) -> float:
+    """The share of the axis, 0 to 1, that the values from `low` to `high` cover."""
     if log:
         return math.log(high / low) / math.log(limits[1] / limits[0])
     return (high - low) / (limits[1] - limits[0])

@@ -1,5 +1,4 @@
-"""A text field of one line with a steady cursor. It shows foreign text (a file name, a paste) safely and keeps it as it
-is."""
+"""A one-line text field with a steady cursor that shows foreign text safely and keeps it unchanged."""
 
 from __future__ import annotations
 

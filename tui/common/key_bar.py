@@ -1,4 +1,4 @@
-"""The line at the bottom: the keys of the room in front, from the table of actions, as many as fit."""
+"""The line at the bottom: as many keys of the room in front as fit, from the table of actions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class KeyBar(Widget):
         self._dim: frozenset[str] = frozenset()
 
     def dim(self, actions: frozenset[str]) -> None:
-        """Dim keys of the room, by what they run: now they only say why they do nothing."""
+        """Dim the keys that run these actions: for now they only say why they do nothing."""
         if actions != self._dim:
             self._dim = actions
             self.refresh()
@@ -41,7 +41,7 @@ class KeyBar(Widget):
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
     def _bindings_changed(self, screen: Screen[Any]) -> None:
-        """Textual sends this at every change of focus; the line is drawn again only when an action becomes possible or
+        """Textual sends this at every change of focus. The line is drawn again only if an action has become possible or
         impossible."""
         if screen is self.screen and self._states != [self._state(action) for action in self._own()]:
             self.refresh()

@@ -1,4 +1,4 @@
-"""plotext's output as rows of styled cells. Knows colour codes and roles, neither numbers nor charts."""
+"""Turns plotext's output into rows of styled cells. Knows colour codes and roles, neither numbers nor charts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every room has: the banner with the keys to the other rooms, its own content, the footer with its keys."""
+"""The base class of all rooms: the banner with the keys of the rooms, the room's content, and the footer."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The run that the settings of the session describe: the train room starts it, the prompts room shows its rows. Knows
-presets; starts nothing."""
+"""The run that the session's settings describe, for the Train room and the Prompts room.
+
+The Train room starts it, the Prompts room shows its rows. Knows presets; starts nothing.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ PRESETS = ("demo", "seeds")
 
 def preset_of(session: Session) -> str:
     preset = str(session.train.get("preset", ""))
-    return preset if preset in PRESETS else "demo" if session.data == session.model == DEMO else "seeds"
+    if preset in PRESETS:
+        return preset
+    return "demo" if session.data == session.model == DEMO else "seeds"
 
 
 def preset_spec(session: Session, preset: str) -> RunSpec:
@@ -37,22 +41,19 @@ def preset_spec(session: Session, preset: str) -> RunSpec:
     from core.demo.spec import demo_spec
 
     spec: RunSpec = demo_spec()
-    return (
-        spec
-        if session.data == session.model == DEMO
-        else msgspec.structs.replace(spec, data=data, model=model, name="run")
-    )
+    if session.data == session.model == DEMO:
+        return spec
+    return msgspec.structs.replace(spec, data=data, model=model, name="run")
 
 
 def base_spec(session: Session, preset: str, dataset: DataSet | None = None) -> tuple[RunSpec, RunError | None]:
     """`preset_spec` with the session's prompt settings, and the error of the first that cannot be read. dataset: the
-    open one: if the user chose its columns, the run takes the same."""
+    open one; a column mapping that the user chose for it also applies to the run."""
     spec, trouble = preset_spec(session, preset), None
-    if (
-        dataset is not None
-        and dataset.source == session.data
-        and (columns := data_section(dataset).columns) is not None
-    ):
+    columns = None
+    if dataset is not None and dataset.source == session.data:
+        columns = data_section(dataset).columns
+    if columns is not None:
         spec = msgspec.structs.replace(spec, data=msgspec.structs.replace(spec.data, columns=columns))
     for key, text in prompt_settings(session).items():
         try:
@@ -63,8 +64,8 @@ def base_spec(session: Session, preset: str, dataset: DataSet | None = None) -> 
 
 
 def session_spec(session: Session, dataset: DataSet | None = None) -> tuple[RunSpec, RunError | None]:
-    """The whole run of the session, and the error of the first setting that cannot be read; such settings stay as in
-    the preset. dataset: see `base_spec`."""
+    """The specification with all settings of the session, and the error of the first that cannot be read; such
+    settings stay as in the preset. dataset: see `base_spec`."""
     spec, trouble = base_spec(session, preset_of(session), dataset)
     for key, value in session.train.items():
         try:
@@ -81,8 +82,10 @@ def prompt_settings(session: Session) -> dict[str, str]:
 
 def with_settings(session: Session, texts: Mapping[str, str]) -> dict[str, str | int | float | bool]:
     """The session's settings of a run, with `texts` over them. A chosen mixture replaces a share typed before."""
-    kept = {key: value for key, value in session.train.items() if not (key == VANILLA_SHARE and MIXTURE_KEY in texts)}
-    return {"preset": preset_of(session), **kept, **texts}
+    settings = dict(session.train)
+    if MIXTURE_KEY in texts:
+        settings.pop(VANILLA_SHARE, None)
+    return {"preset": preset_of(session), **settings, **texts}
 
 
 def run_words(spec: RunSpec) -> str:

@@ -1,5 +1,4 @@
-"""Foreign text in an editor and back: control characters that an editor cannot hold are shown as pictures, and become
-what they were when the text is saved."""
+"""Foreign text in an editor: control characters become visible pictures and are restored on saving."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ from core.base.safe_text import UNSAFE, safe_text
 
 
 def editor_text(text: str) -> str:
-    """Text for an editor that never gives it back: every line break as a newline, tabs as they are, other control
+    """Text for an editor that does not save it back: every line break as a newline, tabs as they are, other control
     characters as visible pictures."""
     return _with_pictures(text.replace("\r\n", "\n").replace("\r", "\n"))
 
@@ -17,8 +16,8 @@ def _with_pictures(text: str) -> str:
 
 
 class EditableText:
-    """A foreign text that is edited and saved again. Only CRLF becomes a newline: a carriage return alone is shown as a
-    picture, for it must come back."""
+    """Foreign text that is edited and saved again. Only CRLF becomes a newline: a lone carriage return is shown as a
+    picture, so that it can be restored."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -26,35 +25,35 @@ class EditableText:
         self.shown = _with_pictures(plain)
         """What the editor holds."""
         self.losses: list[str] = []
-        """What will not come back as it was, one clause each, for the user."""
+        """What saving will change besides the edits, one clause each, for the user."""
         self._windows = "\r\n" in text
         if self._windows and text.count("\n") != text.count("\r\n"):
             self._windows = False
-            self.losses.append("Line breaks of two kinds become one kind")
+            self.losses.append("Mixed line breaks become one kind")
         by_picture: dict[str, set[str]] = {}
-        for letter in set(UNSAFE.findall(plain)):
-            by_picture.setdefault(safe_text(letter), set()).add(letter)
-        # A picture that also occurs in the text itself, or that stands for several characters, cannot be turned back.
+        for character in set(UNSAFE.findall(plain)):
+            by_picture.setdefault(safe_text(character), set()).add(character)
+        # A picture that also occurs in the text itself, or that is shown for several characters, cannot be turned back.
         self._pictures = {
-            picture: letters.pop()
-            for picture, letters in by_picture.items()
-            if len(letters) == 1 and picture not in plain
+            picture: characters.pop()
+            for picture, characters in by_picture.items()
+            if len(characters) == 1 and picture not in plain
         }
         lost = sum(
-            plain.count(letter)
-            for picture, letters in by_picture.items()
+            plain.count(character)
+            for picture, characters in by_picture.items()
             if picture not in self._pictures
-            for letter in letters
+            for character in characters
         )
         if lost == 1:
-            self.losses.append("1 control character will stay the picture shown here")
+            self.losses.append("1 control character will be saved as the picture shown here")
         elif lost:
-            self.losses.append(f"{lost:,} control characters will stay the pictures shown here")
+            self.losses.append(f"{lost:,} control characters will be saved as the pictures shown here")
 
     def back(self, edited: str) -> str:
-        """The field for the edited text; exactly the original where nothing was edited."""
+        """The text to save for the edited text; exactly the original if nothing was edited."""
         if edited == self.shown:
             return self._text
-        for picture, letter in self._pictures.items():
-            edited = edited.replace(picture, letter)
+        for picture, character in self._pictures.items():
+            edited = edited.replace(picture, character)
         return edited.replace("\n", "\r\n") if self._windows else edited

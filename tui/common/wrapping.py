@@ -1,8 +1,7 @@
-"""Where lines of text break, in terminal cells. Knows scripts without spaces and text that is still growing; knows
-nothing of screens or styles.
+"""Where lines of text break, in terminal cells.
 
-Breaking is greedy and looks at one line only, so a full line never changes when more text arrives: appending costs the
-last line alone.
+Knows scripts without spaces and text that is still growing; knows nothing of screens or styles. Breaking is greedy and
+looks at one line only, so a full line never changes when more text arrives: appending only changes the last line.
 """
 
 from __future__ import annotations
@@ -36,21 +35,21 @@ def line_starts(text: str, width: int) -> list[int]:
     starts, used = [0], 0
     line: list[tuple[int, str]] = []  # offset and text of each unit of the line so far
     for match in _UNIT.finditer(text):
-        unit, at = match.group(), match.start()
+        unit, offset = match.group(), match.start()
         cells = cell_len(unit)
         if used + cells > width and unit[0] == " ":
             cells = width - used
         elif used + cells > width:
             while line and used + cells > width:
                 line = line[len(line) - _moved(line, unit) :]
-                starts.append(line[0][0] if line else at)
+                starts.append(line[0][0] if line else offset)
                 used = sum(cell_len(word) for _, word in line)
             if used + cells > width and (cuts := _cut(text, starts[-1], match.end(), width)):
                 starts += cuts
-                line, used, at = [], 0, cuts[-1]
-                unit = text[at : match.end()]
+                line, used, offset = [], 0, cuts[-1]
+                unit = text[offset : match.end()]
                 cells = cell_len(unit)
-        line.append((at, unit))
+        line.append((offset, unit))
         used += cells
     return starts
 
@@ -86,7 +85,7 @@ class WrappedText:
         self._hard: list[bool] = [False]  # whether a newline of the text ends the line
 
     def append(self, text: str) -> int:
-        """Add `text`. Gives the index of the first line that changed."""
+        """Add `text`. Returns the index of the first line that changed."""
         first = len(self.lines) - 1
         self._hard.pop()
         tail, *more = (self.lines.pop() + text).split("\n")
@@ -113,7 +112,7 @@ class WrappedText:
 
     @property
     def text(self) -> str:
-        """The whole text, as it was appended."""
+        """The complete text, as it was appended."""
         return "".join(line + "\n" if hard else line for line, hard in zip(self.lines, self._hard, strict=True))
 
     def cut_from(self, start: tuple[int, int], end: tuple[int, int]) -> str:

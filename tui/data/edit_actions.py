@@ -1,5 +1,7 @@
-"""Edits from the keyboard: which row and field is meant, where it is edited, and what the user is told. The edit
-session makes the edits."""
+"""Edits from the keyboard: which row and field to edit, in which editor, and the message afterwards.
+
+The edit session makes the edits.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,13 @@ if TYPE_CHECKING:
 
 
 class EditActions:
-    """Each ends when the edited rows are shown, so that a key typed ahead meets them."""
+    """Each action ends when the edited rows are shown, so that keys typed ahead act on them."""
 
     def __init__(self, room: DataRoom) -> None:
         self._room = room
 
     async def perform(self, edit: Awaitable[EditResult]) -> None:
-        """Make an edit, show the rows anew and tell; or tell why it was not kept."""
+        """Make an edit and show the rows again, or say why it was not saved."""
         dataset = self._room.dataset
         try:
             result = await edit
@@ -44,7 +46,7 @@ class EditActions:
         self._room.say(result.words)
 
     async def _keep(self, edit: Awaitable[EditResult]) -> SuironError | None:
-        """The same for a screen that holds the text: it shows the error itself."""
+        """Make an edit for a screen that holds the text. Returns an error for that screen to show."""
         try:
             result = await edit
         except SuironError as error:
@@ -55,8 +57,8 @@ class EditActions:
     # -- one field --
 
     def _row_to_edit(self) -> Row | None:
-        """The row under the cursor, its pane open on the field that is meant. Where the pane was closed, it is opened
-        and None returned: the first press only shows which field that is."""
+        """The row under the cursor, with its pane open. If the pane was closed, it is opened and None is returned: the
+        first press only shows which field would be edited."""
         room = self._room
         row = room.rows.row
         if row is None:
@@ -119,7 +121,7 @@ class EditActions:
     # -- whole rows --
 
     def new_row(self) -> None:
-        """Open the form of a new row behind the one under the cursor."""
+        """Open the form for a new row after the one under the cursor."""
         from tui.data.dialogs.new_row import RowForm
 
         room = self._room
@@ -140,7 +142,7 @@ class EditActions:
         result = await edit
         if self._room.filters == RowFilters():
             return result
-        return result._replace(words=f"{result.words} It is shown only if the filters let it pass.")
+        return result._replace(words=f"{result.words} It is shown only if it passes the filters.")
 
     async def delete_row(self) -> None:
         """Delete the row under the cursor, and go to the next one; to the one before at the end."""
@@ -155,7 +157,7 @@ class EditActions:
             await self.perform(room.edit_session.delete_row(row.index, next_index))
 
     def show_difference(self) -> None:
-        """The row as in the source, and as it is now."""
+        """Compare the row with its source."""
         from tui.data.dialogs.difference import DifferenceDialog
 
         room = self._room
@@ -203,7 +205,7 @@ class EditActions:
             room.run_edit(self.perform(change))
 
     def fix_rows(self, group: FindingGroup) -> None:
-        """Apply the safe fix of what the doctor found."""
+        """Apply the safe fix of a group of findings."""
         room = self._room
         room.say("Fixing the rows …")
         room.run_edit(self.perform(room.edit_session.fix_rows(group)))

@@ -1,4 +1,4 @@
-"""Edits to the rows of the open source. Knows no widget.
+"""The edit session: edits to the rows of the open source, one after the other. Knows no widget.
 
 Edits go to the journal one at a time, in a thread, and each leaves a new data set. The source itself is never changed.
 """
@@ -44,16 +44,16 @@ class EditPort(Protocol):
         """The open data set, with all edits so far."""
 
     def show_edited(self, dataset: DataSet) -> None:
-        """An edit left this data set."""
+        """Show the data set after an edit."""
 
     def tell_journal_folder(self, folder: Path) -> None:
-        """Edits are kept in this folder, since nothing can be written beside the data."""
+        """Say that edits are kept in this folder, because nothing can be written beside the data."""
 
 
 class EditSession:
     """Holds the journal from the first edit on, until `close`; no other process can edit the source meanwhile.
 
-    Every edit raises SuironError where it cannot be kept; the rows then stay as they were.
+    Every edit raises SuironError if it cannot be saved; the rows then stay as they were.
     """
 
     def __init__(self, port: EditPort) -> None:
@@ -97,9 +97,9 @@ class EditSession:
             except OSError as error:
                 folder = str(self.journal_folder or dataset.name)
                 raise DataError(
-                    f"the edit cannot be kept ({error.strerror or error})",
+                    f"the edit cannot be saved ({error.strerror or error})",
                     folder,
-                    "Free some space, then keep it again",
+                    "Free some disk space and try again",
                 ) from error
             self._port.show_edited(self._editor.dataset)
             return result
@@ -115,7 +115,7 @@ class EditSession:
     # -- one row --
 
     def draft_of(self, index: int, field: str, text: str) -> FieldDraft:
-        """Keeps what is being typed into a field if the app ends. text: the field as it is now."""
+        """The draft that keeps what is typed into a field if the app ends. text: the field as it is now."""
         from core.data.editing.field_drafts import FieldDraft
 
         dataset = self._port.dataset
@@ -128,16 +128,16 @@ class EditSession:
         return EditResult(f"Row {index:,}: {field} changed; {_undo_key()} undoes it.", index)
 
     async def add_row(self, row: Row, after: int | None) -> EditResult:
-        """A new row behind the row `after`; at the end where None."""
+        """Add a row after the row `after`, at the end where None."""
         index = await self.make_edit(lambda editor: editor.add(row, after=after))
         return _added(index)
 
     async def duplicate_row(self, index: int) -> EditResult:
-        """The same row once more, behind itself."""
+        """Add a copy of the row after it."""
         return _added(await self.make_edit(lambda editor: editor.duplicate(index)))
 
     async def delete_row(self, index: int, next_index: int) -> EditResult:
-        """next_index: the row to go to afterwards."""
+        """Delete the row. next_index: the row to go to afterwards."""
         await self.make_edit(lambda editor: editor.delete([index]))
         return EditResult(f"Row {index:,} deleted; {_undo_key()} restores it.", next_index)
 
@@ -193,7 +193,7 @@ def _added(index: int) -> EditResult:
 
 
 def _change_rows(editor: RowEditor, bulk: BulkChange, indices: np.ndarray[Any, np.dtype[np.int64]]) -> str:
-    """Apply the change; what was done, in words."""
+    """Apply the change. Returns what was done, in words."""
     rows = _rows(len(indices))
     if bulk.kind == "drop":
         editor.delete(indices)

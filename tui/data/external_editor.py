@@ -1,7 +1,7 @@
-"""A field in the user's own editor. Suspends the app; knows no data set.
+"""Opens a field in the user's own editor while the app is suspended. Knows no data set.
 
-The text is in a file that only its owner can read, in a folder like that. The file is removed once the text has been
-kept, never before: the text survives an editor that failed, a full disk, and a lost connection.
+The text is in a file, in a folder, that only its owner can read. The file is removed once the text has been saved,
+never before: the text survives an editor that failed, a full disk, and a lost connection.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _command_of(variable: str, value: str) -> list[str]:
 
 
 def edit_in_external_editor(app: App[object], name: str, text: str) -> tuple[str, Path]:
-    """The text as the user left it, and its file, which the caller removes once the text is kept.
+    """The text as the user left it, and its file, which the caller removes once the text is saved.
 
     Blocks the app until the editor ends. name: the beginning of the file's name, safe. Raises UsageError, DataError.
     """
@@ -81,7 +81,7 @@ def _write_file(name: str, text: str) -> Path:
         raise DataError(
             f"the text cannot be written for the editor ({error.strerror})",
             str(error.filename or ""),
-            "Free some space",
+            "Free some disk space",
         ) from error
     return Path(file)
 

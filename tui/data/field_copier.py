@@ -16,7 +16,7 @@ from tui.actions import key_of
 
 CLIPBOARD_LIMIT = 75_000  # bytes of base64 on the line, beyond which many terminals cut or drop what is copied
 CONFIRM_WITHIN = 8.0  # seconds in which a second press writes the file
-_TMUX_WORDS = " (tmux passes it on where set-clipboard is on)"
+_TMUX_WORDS = " (tmux passes it on if set-clipboard is on)"
 
 
 class FieldCopier:
@@ -27,7 +27,7 @@ class FieldCopier:
         self._offered_at = 0.0
 
     def copy_field(self, app: App[object], name: str, text: str) -> str:
-        """Send the text; returns the words for the user. name: of the file, without its suffix.
+        """Send the text. Returns the message for the user. name: of the file, without its suffix.
 
         The terminal never answers, so nobody knows whether it took the text.
         """
@@ -44,7 +44,8 @@ class FieldCopier:
             return _write_copy(path, text)
         self._offered, self._offered_at = (name, text), time.monotonic()
         key = key_of("data.copy_field")
-        return f"{size // 1000:,} kB is more than terminals take. {key} again writes it to {safe_line(str(path), 200)}."
+        target = safe_line(str(path), 200)
+        return f"{size // 1000:,} kB is more than terminals accept. {key} again writes it to {target}."
 
 
 def _write_copy(path: Path, text: str) -> str:

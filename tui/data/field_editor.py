@@ -1,8 +1,7 @@
-"""The screen in which one field of a row is edited. Knows no data set: it hands the text to `keep`, and stays open
-until that has worked.
+"""The screen in which one field of a row is edited.
 
-Nothing that was typed is lost by accident: a text that cannot be kept stays here with the reason, and Esc asks before
-it drops one.
+Knows no data set: it hands the text to `keep`, and stays open until that has worked. Nothing that was typed is lost by
+accident: text that cannot be saved stays here with the reason, and closing asks before it drops text.
 """
 
 from __future__ import annotations
@@ -51,18 +50,18 @@ class WritingScreen(ModalScreen[bool]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._asked = False  # Esc was pressed once
+        self._asked = False  # the key that closes was pressed once
 
     @property
     def unsaved(self) -> bool:
-        """Whether there is text here that is not kept anywhere."""
+        """Whether there is text here that is saved nowhere."""
         raise NotImplementedError
 
     async def _keep(self) -> SuironError | None:
         raise NotImplementedError
 
     async def action_keep(self) -> None:
-        """Keep the text, then close. Text that cannot be kept stays."""
+        """Save the text, then close. Text that cannot be saved stays."""
         error = await self._keep() if self.unsaved else None
         if error is None:
             self._close(True)
@@ -87,7 +86,7 @@ class WritingScreen(ModalScreen[bool]):
             self.say("")
 
     def say(self, words: str) -> None:
-        """Words under the text; may quote foreign text."""
+        """Show a message below the text; it may quote foreign text."""
         trouble = self.query_one(".trouble", Static)
         trouble.display = bool(words)
         trouble.update(Content(safe_line(words, 600)))
@@ -124,7 +123,7 @@ class FieldEditor(WritingScreen):
             self.say(f"This is what you were writing when Suiron ended. {keep} keeps it; {close} twice drops it.")
 
     def on_unmount(self) -> None:
-        """The connection may be lost: the text waits for its field to be opened again."""
+        """The connection may be lost: keep the text until its field is opened again."""
         if self._draft is not None and not self._is_decided and self.unsaved:
             with suppress(OSError):
                 self._draft.write(self._area.text)

@@ -1,5 +1,7 @@
-"""How many tokens the fields of a row have, for the chosen model. Called in threads; a model that is not on this disk
-counts nothing."""
+"""Counts the tokens of a row's fields for the chosen model.
+
+Called in threads; for a model that is not on this disk it counts nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class FieldTokenCounter:
-    """Keeps the tokenizer of the model that was asked for last. Safe to call from several threads."""
+    """Keeps the tokenizer of the last model. Safe to call from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,8 +24,8 @@ class FieldTokenCounter:
         self._tokenizer: TextTokenizer | None = None
 
     def count_tokens(self, row: Row, model: str) -> dict[str, int]:
-        """Tokens by column, of the fields that are not empty. Nothing where the model has no tokenizer that can be
-        used here."""
+        """Tokens by column, of the fields that are not empty. Empty where the model has no usable tokenizer
+        here."""
         with self._lock:
             if model != self._model or self._tokenizer is None:
                 from core.quality.model_tokenizer import load_model_tokenizer

@@ -1,4 +1,4 @@
-"""What narrows and orders the rows, and a row by its number: the dialogs, and what their choices ask for."""
+"""Filters, sorting, and going to a row by its number: opens the dialogs and runs what is chosen in them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class FilterActions:
         self._room = room
 
     def next_value(self, column: str) -> None:
-        """Only rows with the next value of syslang or sysflag; behind the last value, all rows."""
+        """Show only rows with the next value of syslang or sysflag; after the last value, all rows."""
         room = self._room
         if not room.check_ready():
             return
@@ -28,7 +28,7 @@ class FilterActions:
         room.query_view.select(msgspec.structs.replace(room.filters, **{column: following}))
 
     def choose_value(self) -> None:
-        """Only rows with a value chosen from all there are."""
+        """Show only rows with a value chosen from a list of all values."""
         from tui.data.dialogs.facets import FacetsDialog
 
         room = self._room
@@ -41,7 +41,7 @@ class FilterActions:
         if choice is None:
             return
         column, value = choice
-        if value == "":  # an empty filter means all rows, but a condition can ask for the empty value
+        if value == "":  # an empty filter means all rows, but an SQL condition can ask for the empty value
             self._room.condition_bar.submit(f"{column} = ''")
         else:
             self._room.query_view.select(msgspec.structs.replace(self._room.filters, **{column: value or ""}))
@@ -62,7 +62,7 @@ class FilterActions:
             self._room.query_view.select(filters, TOP if sort else None)
 
     def choose_row(self) -> None:
-        """To a row by its number."""
+        """Go to a row by its number."""
         from tui.data.dialogs.goto_row import GotoDialog
 
         room = self._room

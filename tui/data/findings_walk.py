@@ -1,4 +1,4 @@
-"""From one finding of the doctor to the next. Knows no widget."""
+"""Moves from one finding of the doctor to the next. Knows no widget."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class FindingsWalk:
         return self._finding_at(0)
 
     def next_finding(self, row: int, by: int) -> Finding | None:
-        """The finding after the row `row` (by 1), or the one before it (by -1); round at the ends. None where no group
-        is chosen."""
+        """The finding after the row `row` (by 1), or the one before it (by -1); wraps around at the ends. None where no
+        group is chosen."""
         if self._group is None:
             return None
         rows = self._group.indices
@@ -54,7 +54,8 @@ class FindingsWalk:
         group = self._group
         if group is None:
             return None
-        row, other, columns = group.indices[position], group.other(position), group.columns(position)
-        like = f", as row {other:,}" if other is not None else ""
-        words = f"finding {position + 1:,} of {group.count:,}: {safe_line(group.title, 100)}{like} · row {row:,}"
+        row, columns = group.indices[position], group.columns(position)
+        other = group.other(position)
+        pair_words = f", like row {other:,}" if other is not None else ""
+        words = f"finding {position + 1:,} of {group.count:,}: {safe_line(group.title, 100)}{pair_words} · row {row:,}"
         return Finding(row, columns[0] if columns else "", words)

@@ -1,7 +1,7 @@
-"""What can be opened in a folder, and how a path typed by hand is completed. Reads folders and opens no data file.
-Knows no widget.
+"""Lists what can be opened in a folder, and completes paths that are typed.
 
-What reads the disk is called in a thread: a folder may be on a network or hold a hundred thousand names.
+Reads folders and opens no data file. Knows no widget. What reads the disk is called in a thread: a folder may be on a
+network or hold a hundred thousand names.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class FolderEntry:
     name: str
     """Without its folder."""
     size: int = FOLDER_SIZE
-    """Bytes; FOLDER for a folder, UNKNOWN where the folder is large."""
+    """Bytes; FOLDER_SIZE for a folder, UNKNOWN_SIZE where the folder is large."""
     when: float = 0.0
     """The last change, seconds since 1970; 0 where it is not known."""
 
@@ -84,7 +84,7 @@ def is_openable(name: str) -> bool:
 
 
 def split_path(text: str) -> tuple[str, str]:
-    """The folder that was typed, up to its last slash, and the beginning of a name in it. `~` alone is a folder."""
+    """The folder that was typed, up to its last slash, and the beginning of a name in it. A lone `~` is a folder."""
     head, slash, tail = text.rpartition("/")
     if not slash and tail == "~":
         return "~/", ""
@@ -153,7 +153,7 @@ def natural_key(name: str) -> list[tuple[int, str]]:
 
 
 def glob_matches(pattern: str, is_cancelled: Callable[[], bool] = lambda: False) -> tuple[list[str], bool]:
-    """The files that a glob matches and that can be opened, at most `MATCHES`, and whether there are more. Raises
+    """The files that a glob matches and that can be opened, at most `MOST_MATCHES`, and whether there are more. Raises
     InterruptedError where it is cancelled."""
     found: list[str] = []
     for path in glob.iglob(os.path.expanduser(pattern), recursive=True):
@@ -167,7 +167,7 @@ def glob_matches(pattern: str, is_cancelled: Callable[[], bool] = lambda: False)
 
 
 def common_prefix(names: list[str]) -> str:
-    """The longest beginning that all names share."""
+    """The longest prefix that all names share."""
     if not names:
         return ""
     first, last = min(names), max(names)

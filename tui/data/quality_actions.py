@@ -1,5 +1,7 @@
-"""What judges all rows at once: statistics, the doctor, and the way from one finding to the next. Judges nothing
-itself."""
+"""Checks of all rows at once: statistics, the doctor, and moving from one finding to the next.
+
+`core.quality` does the checking.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ class QualityActions:
         self._walk = FindingsWalk()
 
     def forget_findings(self) -> None:
-        """Another source is opened."""
+        """Forget the group: another source is being opened."""
         self._walk.choose_group(None)
 
     def show_statistics(self) -> None:
@@ -60,7 +62,7 @@ class QualityActions:
             self._room.app.push_screen(DoctorDialog(done.value, self._walk.kind), self._take_group)
 
     def _judge(self, what: QualityTask, words: str, then: Callable[[Judged], None]) -> None:
-        """Judge the rows as they are now, behind a progress dialog."""
+        """Run statistics or the doctor on the rows as they are now, behind a progress dialog."""
         room = self._room
         dataset = room.dataset
         if not room.check_ready() or dataset is None:
@@ -84,10 +86,10 @@ class QualityActions:
             self._go_to_finding(self._walk.first_finding())
 
     def finding_by(self, by: int) -> None:
-        """To the next finding (by 1) or the previous one (by -1)."""
+        """Go to the next finding (by 1) or the previous one (by -1)."""
         if not self._walk.kind:
             keys = f"{key_of('data.next_finding')} and {key_of('data.previous_finding')}"
-            self._room.say(f"{key_of('data.show_doctor')} runs the doctor; {keys} then go through what it finds.")
+            self._room.say(f"{key_of('data.show_doctor')} runs the doctor; {keys} then go to its findings.")
         else:
             self._go_to_finding(self._walk.next_finding(self._room.queries.anchor, by))
 
@@ -96,7 +98,7 @@ class QualityActions:
         selection = room.queries.selection
         if finding is None or selection is None:
             return
-        room.queries.anchor = finding.row  # also where it is deleted: the next key goes on from there
+        room.queries.anchor = finding.row  # even if it is deleted: the next key continues from there
         room.rows.go_to_field(finding.field)
         if room.filters != RowFilters() and selection.position(finding.row) is None:
             room.query_view.clear_filters()  # the filters hide the finding

@@ -1,5 +1,7 @@
-"""Statistics and the doctor as work for the progress dialog: another process judges the rows, or the cache answers.
-Knows no widget."""
+"""Statistics and the doctor as work for the progress dialog; a child process or the cache answers.
+
+Knows no widget.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ def training_options(session: Session, dataset: DataSet | None) -> QualityOption
 def quality_work(
     what: QualityTask, dataset: DataSet, options: QualityOptions
 ) -> DialogWork[DataSetStatistics | QualityReport]:
-    """The work that judges the rows as they are now, with their edits. It runs in a thread, reports its progress in
+    """The work that checks the rows as they are now, with their edits. It runs in a thread, reports its progress in
     rows, and raises InterruptedError once it is cancelled."""
     from core.quality import quality_job
 

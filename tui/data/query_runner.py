@@ -1,4 +1,4 @@
-"""Asks a data set which rows to show, in threads. Knows no widget.
+"""Asks a data set in threads which rows to show. Knows no widget.
 
 A newer query ends an older one, and a search shows what it has found so far. While a source is still being imported,
 its first rows are shown and the query waits until the whole data set is there.
@@ -26,7 +26,7 @@ ValueCounts = dict[str, list[tuple[str, int]]]
 """By column: each value with the number of its rows, the most frequent first."""
 IsCancelled = Callable[[], bool]
 
-TOP = -1  # as an anchor: the first row of the answer, whichever that is
+TOP = -1  # as an anchor: the first row of the answer, whichever it is
 SHOW_EVERY = 0.1  # seconds between two partial answers of a search
 PATIENCE = 2.0  # seconds that keys typed ahead wait for the rows after an edit
 
@@ -47,7 +47,7 @@ class QueryAnswer(NamedTuple):
 
 
 class AppThreads(Protocol):
-    """Threads beside the one of the app."""
+    """Threads beside the app's own."""
 
     def run_in_thread(self, group: str, work: Callable[[IsCancelled], None], exclusive: bool = True) -> None:
         """Run `work` in a thread. exclusive: earlier work of the group is cancelled."""
@@ -69,7 +69,7 @@ class QueryPort(Protocol):
     def show_answer(self, answer: QueryAnswer) -> None: ...
 
     def show_search_progress(self, filters: RowFilters, share: float) -> None:
-        """Nothing was found yet in this share of the rows, 0 to 1."""
+        """Nothing has been found yet in this share of the rows, 0 to 1."""
 
     def show_value_counts(self) -> None:
         """`value_counts` are known now."""
@@ -79,11 +79,11 @@ class QueryPort(Protocol):
     def show_refused_query(self, filters: RowFilters, error: SuironError) -> None: ...
 
     def show_read_error(self, error: SuironError) -> None:
-        """A page of rows that were shown cannot be read any more."""
+        """A page of the rows shown can no longer be read."""
 
 
 class _Query(NamedTuple):
-    """One query, as it is carried into its thread."""
+    """One query, as its thread gets it."""
 
     dataset: DataSet
     filters: RowFilters
@@ -114,7 +114,7 @@ class QueryRunner:
         self.selection: RowSelection | None = None
         """The last answer, perhaps a partial one."""
         self.value_counts: ValueCounts = {}
-        """Values of syslang and sysflag over all rows, whatever the filters."""
+        """Values of syslang and sysflag over all rows, regardless of the filters."""
         self._counted_dataset: DataSet | None = None  # that `value_counts` are of
         self._answered: RowFilters | None = None  # the last query, once it is answered in full
         self._caught_up = asyncio.Event()  # set when a query has been answered in full, or refused
@@ -127,7 +127,7 @@ class QueryRunner:
 
     @property
     def share(self) -> float:
-        """Share of the rows that the answer is about, 0 to 1."""
+        """Share of the rows that the answer covers, 0 to 1."""
         return self.selection.share if self.selection is not None else 1.0
 
     # -- the data set --
@@ -135,7 +135,7 @@ class QueryRunner:
     def open_dataset(self, dataset: DataSet, filters: RowFilters, row: int) -> bool:
         """Ask this data set from now on. row: index of the row to begin on.
 
-        True where it completes the source whose first rows are shown: the rows, the cursor and the anchor then stay.
+        Returns True where it completes the source whose first rows are shown: rows, cursor and anchor then stay.
         """
         early = self.dataset
         completes = (
@@ -235,7 +235,7 @@ class QueryRunner:
             is_shown, shown_at = True, time.monotonic()
 
     def _take_answer(self, query: _Query, answer: QueryAnswer, is_later: bool) -> None:
-        """is_later: rows of this query are shown already, so the user may have gone on to another row."""
+        """is_later: rows of this query are shown already, so the user may have moved to another row."""
         dataset, selection = answer.dataset, answer.selection
         if dataset is not self.dataset or (dataset.ready and answer.filters != self.filters):
             return  # a newer query is on its way
@@ -297,8 +297,8 @@ class QueryRunner:
     # -- the position of a row --
 
     def find_position(self, index: int, then: Callable[[int | None], None]) -> None:
-        """Tell `then` the position of the row `index` in the rows shown, None where it is not among them. Nothing is
-        told where other rows are shown by then."""
+        """Call `then` with the position of the row `index` in the rows shown, None where it is not among them. Not
+        called if other rows are shown by that time."""
         if self.selection is not None:
             self._threads.run_in_thread("go to", partial(self._find_in_thread, self.selection, index, then))
 
@@ -307,11 +307,11 @@ class QueryRunner:
     ) -> None:
         position = selection.position(index)
 
-        def tell() -> None:
+        def report() -> None:
             if selection is self.selection:
                 then(position)
 
-        self._threads.call_in_app(tell)
+        self._threads.call_in_app(report)
 
 
 def _selections(query: _Query) -> Iterable[RowSelection]:

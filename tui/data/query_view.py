@@ -54,14 +54,14 @@ class QueryRoom(AppThreads, Protocol):
     def query_one(self, selector: type[W], /) -> W: ...
 
     def say(self, words: str) -> None:
-        """A message about a key. Safe text."""
+        """Show a message in answer to a key. Safe text."""
 
     def fail(self, source: str, error: SuironError) -> None:
-        """The source cannot be read (any more): its rows go, the reason stays."""
+        """The source cannot be read, or no longer: show the reason in place of its rows."""
 
 
 class QueryView:
-    """The port of the query runner."""
+    """Shows what the query runner finds."""
 
     def __init__(self, room: QueryRoom) -> None:
         self._room = room
@@ -82,12 +82,12 @@ class QueryView:
             self._show_status()
 
     async def show_again(self, anchor: int | None = None) -> None:
-        """Show the rows anew after an edit, and wait until they are there."""
+        """Show the rows again after an edit, and wait until they are there."""
         self._remember(self.queries.filters, anchor)
         await self.queries.ask_again(anchor)
 
     def clear_filters(self) -> None:
-        """All rows again, in the order of the source."""
+        """Show all rows again, in the order of the source."""
         self._room.search_bar.set_typed_text("")
         self._room.search_bar.close()
         self._room.condition_bar.close()
@@ -101,12 +101,12 @@ class QueryView:
         self.show_query(filters)
 
     def show_query(self, filters: RowFilters) -> None:
-        """The query in force is this one now."""
+        """Show this query in the search line and the condition line."""
         self._room.search_bar.set_search(filters.text, filters.columns)
         self._room.condition_bar.set_condition(filters.where)
 
     def go_to(self, index: int, words: str = "") -> None:
-        """Put the cursor on the row `index` if it is shown. words: the message then."""
+        """Put the cursor on the row `index` if it is shown. words: the message to show then."""
         self.queries.find_position(index, partial(self._go_to_position, index, words))
 
     def _go_to_position(self, index: int, words: str, position: int | None) -> None:

@@ -1,4 +1,4 @@
-"""What the actions of the Data room may ask of its screen; nobody but the app needs to know the screen itself."""
+"""The interface of the Data room's screen for its actions, which do not import the screen itself."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class DataRoom(QueryRoom, Protocol):
         """The open data set, with all edits so far."""
 
     def check_ready(self) -> bool:
-        """Whether queries and edits can be answered now; where not, the user is told."""
+        """Whether queries and edits can be answered now; if not, a message says why."""
 
     def complain(self, error: SuironError) -> None:
-        """A notification that something was not done."""
+        """Notify the user that something was not done."""
 
     def run_edit(self, edit: Coroutine[Any, Any, None]) -> None:
-        """Let an edit go on while the app answers keys."""
+        """Run an edit while the app answers keys."""

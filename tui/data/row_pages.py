@@ -1,4 +1,4 @@
-"""Rows are fetched and kept by pages of a fixed size. Knows no widget."""
+"""The pages of fixed size in which rows are fetched and kept. Knows no widget."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The Data room: the rows of a source, read, searched, edited and judged.
+"""The screen of the Data room, which composes its parts and passes messages between them.
 
-The screen composes the parts and passes messages between them; each part has a file of its own. Widgets: `RowsView`,
-`SearchBar`, `ConditionBar`, `MessageLine`. Without a widget: `QueryRunner`, `EditSession`. `QueryView` shows answers in
-the widgets. What keys do, with their dialogs: `FilterActions`, `EditActions`, `QualityActions`, `SourceActions`.
+Widgets: `RowsView`, `SearchBar`, `ConditionBar`, `MessageLine`. Without a widget: `QueryRunner`, `EditSession`.
+`QueryView` shows answers in the widgets. What keys do, with their dialogs: `FilterActions`, `EditActions`,
+`QualityActions`, `SourceActions`.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ from tui.messages import AskRow, DataFailed, DataOpened, DataOpening, ModelChose
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
 
-CHECK_SOURCE_EVERY = 5.0  # seconds between two looks whether the source is still what it was
+CHECK_SOURCE_EVERY = 5.0  # seconds between two checks whether the source has changed
 
 
 class DataScreen(Room):
-    """Every key of the room is in `tui.actions`; its action here passes it on."""
+    """The keys of the room are in `tui.actions`; each action here passes one on."""
 
     SCOPE: ClassVar[Scope] = "data"
     BINDINGS: ClassVar[list[BindingType]] = key_bindings("data")
@@ -120,7 +120,7 @@ class DataScreen(Room):
         if self.dataset is None:
             self.say(f"No data is open; {key_of('data.open_source')} opens some.")
         elif not self.dataset.ready:
-            self.say("The data is still being imported; press the key again when that is done.")
+            self.say("The data is still being imported. Try again when that is done.")
         return self.queries.is_ready
 
     def run_in_thread(self, group: str, work: Callable[[IsCancelled], None], exclusive: bool = True) -> None:
@@ -230,7 +230,7 @@ class DataScreen(Room):
         self._source_actions.ask_what_is_unclear(dataset)
 
     def _close_source(self) -> None:
-        """Another source is to be opened: of this one nothing stays."""
+        """Close the source: another one is being opened."""
         self._show_no_rows()
         self._quality_actions.forget_findings()
         if self.edit_session.is_open:
@@ -246,7 +246,7 @@ class DataScreen(Room):
 
     @on(events.ScreenResume)
     def _check_source(self) -> None:
-        """Look in a thread whether the source is still what it was."""
+        """Check in a thread whether the source has changed."""
         if self.dataset is not None and self.is_current:
             self.run_in_thread("check source", partial(self._check_in_thread, self.dataset))
 

@@ -1,5 +1,4 @@
-"""What concerns the source as a whole: opening another one, the columns its rows are taken from, saving them, and the
-rows that could not be read."""
+"""Actions on the source: open another one, choose its columns, save its rows, list unreadable rows."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ class SourceActions:
 
     def __init__(self, room: DataRoom) -> None:
         self._room = room
-        self._is_chosen = False  # by the user, a moment ago: what is unclear about it is asked
+        self._is_chosen = False  # by the user, a moment ago: unclear columns are asked for
 
     # -- open --
 
@@ -78,7 +77,7 @@ class SourceActions:
     # -- columns --
 
     def map_columns(self) -> None:
-        """Choose which column of the source each of the six is taken from."""
+        """Choose which source column each of the six columns is taken from."""
         suiron, dataset = self._room.suiron, self._room.dataset
         if dataset is not None:
             source, split = dataset.source, dataset.split
@@ -158,8 +157,8 @@ class SourceActions:
         if done is None:
             room.say("Not saved.")
             return
-        room.say(f"{done.value:,} rows saved in {safe_line(str(path), 200)}.")
-        if done.value.aside is not None:  # the source itself, now with its edits in it: they must not be made twice
+        room.say(f"{done.value:,} rows saved to {safe_line(str(path), 200)}.")
+        if done.value.aside is not None:  # the source itself, which now holds its edits: they must not be made twice
             room.suiron.open_data(room.suiron.session.data, room.suiron.session.split)
 
 

@@ -1,5 +1,7 @@
-"""Whether the files of the open source are still those that were read. Looks at names, sizes and times; reads nothing.
-Called in a thread."""
+"""Checks whether the files of the open source are still those that were read.
+
+Compares names, sizes and times; reads no file. Called in a thread.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""What the Data room says about rows: counts and filters, rows that could not be read, a source that did not open.
-Foreign text is made safe here. Knows no widget."""
+"""What the Data room says about rows: counts, filters, unreadable rows, a source that did not open.
+
+Foreign text is made safe here. Knows no widget.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,7 @@ def waiting_words(total: int, counted: bool, filters: RowFilters, imported: floa
 
 
 def _waiting(filters: RowFilters) -> list[str]:
-    """What of the query waits for the import."""
+    """The parts of the query that wait for the import."""
     waiting = []
     if filters.text:
         waiting.append("search")
@@ -99,8 +101,8 @@ def _filter_words(filters: RowFilters) -> list[str]:
 
 
 def idle_words(dataset: DataSet, source_change: str, journal_folder: Path | None) -> Content:
-    """The last line while no key has anything to say: what happened to the source, what is unclear about it, the edits,
-    and the rows that could not be read. journal_folder: where the edits are kept, None before the first edit."""
+    """The last line while there is no message: changes of the source, unclear columns, edits, and rows that could not
+    be read. journal_folder: where the edits are kept, None before the first edit."""
     parts = []
     if source_change:
         parts.append(Content.styled(f" {source_change} ", "$warning"))
@@ -119,7 +121,7 @@ def idle_words(dataset: DataSet, source_change: str, journal_folder: Path | None
 
 
 def _edit_counts(changed: int, added: int, deleted: int) -> str:
-    """Rows that differ from the source, in a few words; empty where none does."""
+    """How many rows were changed, added and deleted; empty where none were."""
     counts = ((changed, "changed"), (added, "added"), (deleted, "deleted"))
     return ", ".join(f"{count:,} {words}" for count, words in counts if count)
 

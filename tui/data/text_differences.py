@@ -1,7 +1,7 @@
-"""The differences between two texts, as lines that can be read without colours: `-` before, `+` after. Knows no widget.
+"""The differences between two texts as lines that need no colours: `-` before, `+` after.
 
-Long texts are quick too: the common beginning and end are set aside first, and where too much is left it is shown as
-replaced as a whole.
+Knows no widget. Long texts are quick too: the common beginning and end are set aside first, and a remainder that is too
+long is shown as replaced.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The app's own dialogs: the help and the choice of a model. The app opens them over any room."""
+"""The app's own dialogs, which it opens over any room: the help and the choice of a model."""

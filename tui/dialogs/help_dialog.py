@@ -1,4 +1,4 @@
-"""All keys, from the table of actions: those of the room in front first."""
+"""The help: all keys from the table of actions, those of the room in front first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INDENT = 31  # cells before the sentences
 
 
 class HelpDialog(Dialog[None]):
-    """Scrolls with the arrows. The key that opened it closes it too."""
+    """The arrow keys scroll it. The key that opened it also closes it."""
 
     TITLE_WORDS = "Keys"
     SCOPE: ClassVar[Scope] = "help"

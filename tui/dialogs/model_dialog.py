@@ -1,5 +1,7 @@
-"""The dialog that chooses a model: a folder or hub name typed in, or one from the list of known models. It gives only a
-model that resolves."""
+"""The dialog that chooses a model: a folder or hub name typed in, or one from the list of known models.
+
+It returns only a model that resolves.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ class KnownModel:
 
 
 class ModelDialog(Dialog[tuple[str, str]]):
-    """Gives (model, adapter)."""
+    """Returns (model, adapter)."""
 
     AUTO_FOCUS = "Input"
     TITLE_WORDS = "Model"
@@ -66,9 +68,9 @@ class ModelDialog(Dialog[tuple[str, str]]):
 
     def on_mount(self) -> None:
         self.query_one(".trouble").display = False
-        self.run_worker(self._look, thread=True, group="known", exit_on_error=False)
+        self.run_worker(self._read_choices, thread=True, group="known", exit_on_error=False)
 
-    def _look(self) -> None:
+    def _read_choices(self) -> None:
         """In a thread: the list comes from the disk."""
         try:
             choices = known_choices(self._model)
@@ -94,10 +96,9 @@ class ModelDialog(Dialog[tuple[str, str]]):
     def action_to_list(self) -> None:
         options = self.query_one(OptionList)
         if options.highlighted is None and options.option_count:
-            now = (self._model, self._adapter)
-            options.highlighted = next(
-                (index for index, choice in enumerate(self._choices) if (choice.model, choice.adapter) == now), 0
-            )
+            names = [(choice.model, choice.adapter) for choice in self._choices]
+            current = (self._model, self._adapter)
+            options.highlighted = names.index(current) if current in names else 0
         options.focus()
 
     @on(Input.Submitted)

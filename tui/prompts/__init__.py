@@ -1,5 +1,5 @@
-"""The Prompts room: one row as it is trained and as a model is asked with it, down to the token; and templates being
-written.
+"""The Prompts room: one row as it is trained and as a model is asked with it, down to the token.
 
-Shows what `core.examples` says of a row. Computes nothing about rows itself.
+Templates are written here too. The room shows what `core.examples` says of a row and computes nothing about rows
+itself.
 """

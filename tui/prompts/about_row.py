@@ -1,5 +1,4 @@
-"""What the Prompts room says above a row: which row, with which template, how many tokens each section has, how its
-template was drawn, and what is wrong with it."""
+"""The lines above a row in the Prompts room: the row, its template, token counts and warnings."""
 
 from __future__ import annotations
 
@@ -21,10 +20,10 @@ _MOST_WARNINGS = 5  # lines of warnings above a row
 
 
 def about_row(view: RowView, width: int, editor_keys: str = "") -> list[Content]:
-    """The lines above the sheet, in `width` cells. editor_keys: the words about the editor's keys, while a template is
+    """The lines above the sheet, in `width` cells. editor_keys: a line about the editor's keys while a template is
     being written."""
     if view.row is None:
-        return [Content.styled("There are no rows here.", "$text-muted")]
+        return [Content.styled("There are no rows to show.", "$text-muted")]
     lines = [_row_line(view, view.row)]
     if view.preview is not None:
         lines += _token_lines(view, view.preview)
@@ -35,7 +34,7 @@ def about_row(view: RowView, width: int, editor_keys: str = "") -> list[Content]
 
 
 def draw_words(draw: float, draw_range: tuple[float, float]) -> str:
-    """`drawn 0.412 ≥ 0.15`. draw_range: the draws that the template takes."""
+    """`drawn 0.412 ≥ 0.15`. draw_range: the range of draws that select the template."""
     low, high = draw_range
     if low <= 0.0 and high >= 1.0:
         return f"drawn {draw:.3f}"
@@ -57,7 +56,9 @@ def _row_line(view: RowView, row: Row) -> Content:
     ]
     if view.template is not None:
         parts.append(Content.styled(safe_line(view.template.name, 40), "bold $primary"))
-        how = "being written" if request.draft is not None else "chosen" if request.template else "as drawn"
+        how = "chosen" if request.template else "as drawn"
+        if request.draft is not None:
+            how = "being written"
         parts.append(Content.styled(f" {how}  ", "$text-muted"))
     for mode in VIEW_MODES:
         if mode == request.mode:
@@ -80,10 +81,11 @@ def _token_lines(view: RowView, preview: RowPreview) -> list[Content]:
     if not preview.ids:
         why = "no tokens"
         if view.why_no_tokenizer:
-            why = f"{safe_line(view.why_no_tokenizer, 200)}; the text alone is shown"
+            why = f"{safe_line(view.why_no_tokenizer, 200)}; only the text is shown"
         return [sections, Content.styled(why, "$warning")]
     prompt = view.request.spec.prompt
-    tokens, trained = sum(count for count, _ in counts), sum(count for _, count in counts)
+    tokens = sum(count for count, _ in counts)
+    trained = sum(count for _, count in counts)
     loss = "weights" if isinstance(prompt.loss_on, SectionWeights) else loss_text(prompt.loss_on)
     sums = Content(f"{tokens:,} of {prompt.max_seq_length:,} tokens, {trained:,} trained")
     settings = Content.styled(f"  loss {loss}  long rows {prompt.too_long.replace('_', ' ')}", "$text-muted")
@@ -102,8 +104,9 @@ def _section_words(slot: int, weight: float, tokens: int | None) -> Content:
 def _draw_line(view: RowView, row: Row) -> Content:
     """Which template the run trains the row with, and why."""
     if not view.trained_rows.includes(row):
-        own, wanted = safe_line(row.sysflag, 30) or "(empty)", safe_line(view.trained_rows.flag, 30)
-        return Content.styled(f"not trained: its sysflag is {own}, the run takes {wanted}", "$warning")
+        flag = safe_line(row.sysflag, 30) or "(empty)"
+        trained_flag = safe_line(view.trained_rows.flag, 30)
+        return Content.styled(f"not trained: its sysflag is {flag}, the run trains on {trained_flag}", "$warning")
     if view.choice.mixture is None:
         return Content.styled(f"no mixture: {safe_line(str(view.choice.error), 200)}", "$warning")
     if view.drawn is None:

@@ -1,4 +1,4 @@
-"""Runs the search for the next row with a problem in a thread of the Prompts room; one search at a time."""
+"""Searches for the next row with a problem, in a thread of the Prompts room; one search at a time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from textual.worker import Worker, get_current_worker
 
 from core.examples.example import ExampleMaker
 from core.examples.next_problem import ProblemFinder, find_next_problem
+from tui.actions import key_of
 from tui.common.readable_error import readable_error
 from tui.prompts.row_view_data import RowView
 from tui.prompts.row_view_maker import RowViewMaker
 
-PROGRESS_SECONDS = 1.0  # between two words about how far the search is
+PROGRESS_SECONDS = 1.0  # between two progress messages
 
 
 class SearchScreen(Protocol):
@@ -46,24 +47,26 @@ class ProblemSearch:
             self._worker = None
 
     def start(self, maker: RowViewMaker, view: RowView, step: int) -> None:
-        """From the row of `view` on, forwards where `step` is above 0, else backwards."""
+        """Search from the row of `view`, forwards where `step` is above 0, else backwards."""
         self.stop()
         work = partial(self._search_in_thread, maker, view, step)
         self._worker = self._screen.run_worker(work, thread=True, exclusive=True, group="problems", exit_on_error=False)
 
     def _search_in_thread(self, maker: RowViewMaker, view: RowView, step: int) -> None:
-        worker, request = get_current_worker(), view.request
+        worker = get_current_worker()
+        request = view.request
         say = partial(self._screen.app.call_from_thread, self._screen.say)
         if view.choice.mixture is None:
             say(f"There is no mixture to search with: {view.choice.error}")
             return
-        told = time.monotonic()
+        reported_at = time.monotonic()
+        stop_key = key_of("prompts.go_back")
 
         def show_progress(position: int) -> None:
-            nonlocal told
-            if time.monotonic() - told > PROGRESS_SECONDS:
-                told = time.monotonic()
-                say(f"Searching: row {position + 1:,} of {view.count:,}; Esc stops.")
+            nonlocal reported_at
+            if time.monotonic() - reported_at > PROGRESS_SECONDS:
+                reported_at = time.monotonic()
+                say(f"Searching: row {position + 1:,} of {view.count:,}; {stop_key} stops.")
 
         try:
             selection = maker.select_rows(request.dataset, request.filters)
@@ -87,4 +90,4 @@ class ProblemSearch:
         if found is not None:
             self._screen.app.call_from_thread(self._screen.show_problem, found)
         else:
-            say(f"No row {'after' if step > 0 else 'before'} this one is left out, is cut, or has a problem.")
+            say(f"No row {'after' if step > 0 else 'before'} this one is left out, truncated or has a warning.")

@@ -1,4 +1,4 @@
-"""What the Prompts room asks for, and what it gets: one row in one template, laid out as lines. Data alone."""
+"""A request to show a row in the Prompts room, and the view that answers it. Holds data only."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ AS_DRAWN = ""  # in place of a template's name: the one that the mixture draws
 
 @dataclass(frozen=True)
 class RowViewRequest:
-    """Which row is to be shown, and how."""
+    """Which row to show, and how."""
 
     dataset: DataSet
     """The open data set."""
     filters: RowFilters
-    """Of the data room: only rows that pass them are stepped through."""
+    """The filters of the Data room; only rows that pass them are stepped through."""
     index: int
     """Index, in its source, of the row to start from."""
     step: int
-    """Rows to go on from there."""
+    """Rows to move on from there; negative moves back."""
     spec: RunSpec
-    """The run as which the row is shown."""
+    """The run whose settings apply to the row."""
     template: str
     """Name of the template, or AS_DRAWN."""
     draft: str | None
     """Text of a template that is being written; it wins over `template`."""
     mode: ViewMode
-    """What of the row is shown."""
+    """Whether to show the text, the tokens or the prompts for inference."""
     with_ids: bool
     """Whether tokens are shown with their ids."""
     width: int
@@ -58,7 +58,7 @@ class RowView:
     row: Row | None
     """None where no row passes the filters."""
     position: int
-    """Of the row among the rows that pass the filters, from 0."""
+    """Position of the row among the rows that pass the filters, from 0."""
     count: int
     """Rows that pass the filters."""
     choice: MixtureChoice
@@ -66,11 +66,11 @@ class RowView:
     trained_rows: TrainedRows
     """Which rows the run trains on."""
     drawn: AnyTemplate | None = None
-    """The template that the mixture draws for the row; None where it has none for it."""
+    """The template that the mixture draws for the row; None where no template fits."""
     draw: float = 0.0
     """The row's draw, from 0 up to, not including, 1."""
     draw_range: tuple[float, float] = (0.0, 1.0)
-    """The draws that the drawn template takes."""
+    """The range of draws that select the drawn template."""
     template: AnyTemplate | None = None
     """The template that the row is shown with."""
     preview: RowPreview | None = None
@@ -82,7 +82,7 @@ class RowView:
     bad_files: tuple[str, ...] = ()
     """Template files that cannot be used, and why."""
     error: SuironError | None = None
-    """Why the row cannot be shown; the lines say it."""
+    """Why the row cannot be shown; the lines say it too."""
     draft_error: SuironError | None = None
     """What is wrong with the draft; the lines then show the last good one."""
     why_no_tokenizer: str = ""

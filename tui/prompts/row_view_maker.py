@@ -1,5 +1,7 @@
-"""Makes what the Prompts room shows of a row, in a thread: one request at a time. What does not change between two
-requests is kept. Knows no widgets."""
+"""Makes what the Prompts room shows of a row, in a thread, one request at a time.
+
+What does not change between two requests is kept. Knows no widgets.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,7 @@ class RowViewMaker:
         return listed.template if listed is not None else None
 
     def make_view(self, request: RowViewRequest) -> RowView:
-        """Raises what a source raises when it is read."""
+        """Answer a request. Raises whatever reading the source raises."""
         spec, catalog = request.spec, self.catalog
         catalog.use_model(spec.model.name)
         if catalog.tokenizer is not self._previewer.tokenizer:
@@ -72,13 +74,13 @@ class RowViewMaker:
         )
         if not view.count:
             return view
-        here = selection.position(request.index)
-        position = min(max((0 if here is None else here) + request.step, 0), view.count - 1)
+        start = selection.position(request.index) or 0
+        position = min(max(start + request.step, 0), view.count - 1)
         row = selection.page(position, 1)[0]
         return self._with_lines(_with_draw(replace(view, row=row, position=position), row), row)
 
     def select_rows(self, dataset: DataSet, filters: RowFilters) -> RowSelection:
-        """The rows that the data room shows; all of them while it cannot be asked."""
+        """The rows that the Data room shows; all rows while the source is still being imported."""
         if not getattr(dataset, "ready", True):
             filters = RowFilters()
         if self._selection is None or self._selection[0] is not dataset or self._selection[1] != filters:
@@ -90,12 +92,15 @@ class RowViewMaker:
         return self._selection[2]
 
     def _with_lines(self, view: RowView, row: Row) -> RowView:
-        """The row in its template, or the words why it has none."""
+        """The row in its template, or the reason why it has none."""
         request = view.request
         template, error, draft_error = self._template_of(view)
         if template is None:
-            do = f"Add one with {key_of('prompts.edit_mixture')}"
-            none_fits = UsageError("no template of the mixture is for a row without reasoning", "", do)
+            none_fits = UsageError(
+                "the mixture has no template for a row without reasoning",
+                "",
+                f"Add one with {key_of('prompts.edit_mixture')}",
+            )
             error = error or draft_error or view.choice.error or none_fits
             return replace(view, error=error, lines=WordLines(str(error), request.width, "warning"))
         prompt = request.spec.prompt
@@ -140,7 +145,7 @@ class RowViewMaker:
         return TextLines(preview.texts, preview.weights, request.width, self._added_bos(preview, template), eos)
 
     def _added_bos(self, preview: RowPreview, template: AnyTemplate) -> str:
-        """The beginning of sequence as it is spelt, where the encoder adds one; else empty."""
+        """The spelling of the beginning of sequence where the encoder adds one; else empty."""
         tokenizer, token_texts = self.catalog.tokenizer, self.catalog.token_texts
         if tokenizer is None or token_texts is None or not preview.ids:
             return ""
@@ -153,7 +158,7 @@ class RowViewMaker:
         return "" if is_in_template else spelling
 
     def _inference_prompts(self, row: Row, template: AnyTemplate, view: RowView) -> list[InferencePrompt]:
-        """Those of the shown template first; what it has none for comes from the mixture, else from Suiron's own."""
+        """The shown template's prompts first; those it lacks come from the mixture, else from Suiron's templates."""
         mixture, catalog = view.choice.mixture, self.catalog
         mixed: Sequence[AnyTemplate] = mixture.templates if mixture is not None else ()
         templates = [template, *mixed, *catalog.text_templates()]

@@ -1,5 +1,7 @@
-"""Makes row views in a thread of the Prompts room, one at a time: of what was asked for meanwhile the last is made
-next."""
+"""Makes row views in a thread of the Prompts room, one at a time.
+
+Of the requests that arrive meanwhile, only the last is made next.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,10 @@ from tui.prompts.row_view_maker import RowViewMaker
 
 
 class RowViewWorker:
-    """Asks `request` for what is to be made, and hands the result to `show`.
+    """Asks `request` what to make, and hands the result to `show`.
 
-    request: called with the rows to go on since the last request was made; None where nothing can be made now. Both
-    functions are called in the app's own thread.
+    request: called with the number of rows to move on since the last request; returns None where nothing can be made
+    now. Both functions are called in the app's own thread.
     """
 
     def __init__(
@@ -29,12 +31,12 @@ class RowViewWorker:
     ) -> None:
         self._screen, self._maker = screen, maker
         self._request, self._show = request, show
-        self._step = 0  # rows to go on, since the last request was made
+        self._step = 0  # rows to move on since the last request
         self._busy = self._ask_again = False
         self._then: Callable[[], None] | None = None
 
     def ask(self, step: int = 0) -> None:
-        """Makes the view anew, `step` rows further on."""
+        """Make the view again, `step` rows further on."""
         self._step += step
         if self._busy:
             self._ask_again = True
@@ -42,7 +44,8 @@ class RowViewWorker:
         request = self._request(self._step)
         if request is None:
             return
-        self._step, self._busy, self._ask_again = 0, True, False
+        self._step = 0
+        self._busy, self._ask_again = True, False
         work = partial(self._make_in_thread, request)
         self._screen.run_worker(work, thread=True, group="row view", exit_on_error=False)
 

@@ -1,7 +1,7 @@
-"""The Prompts room: one row as it is trained and asked, in the mixture's template or any other, its text and its
-tokens; and templates being written.
+"""The Prompts room: one row as it is trained and asked, its text and its tokens; and templates being written.
 
-`RowViewMaker` makes what is shown, in a thread. Knows neither tokens nor files.
+The row is shown in the template that the mixture draws or in any other. `RowViewMaker` makes what is shown, in a
+thread. Knows neither tokens nor files.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _OWN_ACTIONS = frozenset(action.run.partition("(")[0] for action in ACTIONS if a
 
 
 class PromptsScreen(Room):
-    """Its state is how the row is to be shown, and the draft of a template."""
+    """Its state is how to show the row, and the draft of a template."""
 
     SCOPE: ClassVar[Scope] = "prompts"
     BINDINGS: ClassVar[list[BindingType]] = key_bindings("prompts")
@@ -65,7 +65,7 @@ class PromptsScreen(Room):
         self._template = AS_DRAWN
         self._mode = VIEW_MODES[0]
         self._with_ids = False
-        self._bad_files: tuple[str, ...] = ()  # template files that the user was told about
+        self._bad_files: tuple[str, ...] = ()  # template files that the user has been warned about
         self._edits = 0
 
     def compose_room(self) -> ComposeResult:
@@ -88,11 +88,11 @@ class PromptsScreen(Room):
 
     @property
     def unsaved(self) -> bool:
-        """Whether there is a text that no file holds."""
+        """Whether the draft is not saved in a file."""
         return self._draft.is_unsaved
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The line of keys shows what can be reached: in the editor, letters are text."""
+        """The footer shows only keys that work: in the editor, letters are text."""
         if action not in _OWN_ACTIONS:
             return True
         return not isinstance(self.focused, TemplateArea) or action in ("save", "back")
@@ -108,7 +108,7 @@ class PromptsScreen(Room):
     @on(DataOpened)
     @on(ModelChosen)
     def _show_row(self) -> None:
-        """Shows the session's row, where there is one."""
+        """Show the session's row, if there is one."""
         app = self.suiron
         if app.dataset is not None:
             self._show_notice(None)
@@ -129,11 +129,11 @@ class PromptsScreen(Room):
         self._show_error(message.error)
 
     def _show_error(self, error: SuironError) -> None:
-        hint = f"\n\n{key_of('app.data')} goes to the data."
+        hint = f"\n\n{key_of('app.data')} goes to Data."
         self._show_notice(Content.styled(safe_line(str(error), 600), "$error") + Content.styled(hint, "$text-muted"))
 
     def _show_notice(self, content: Content | None) -> None:
-        """Shows words in place of the sheet; None brings it back."""
+        """Show words in place of the sheet; None brings the sheet back."""
         notice = self.query_one("#notice", Static)
         notice.display, self._sheet.display = content is not None, content is None
         if content is not None:
@@ -194,7 +194,7 @@ class PromptsScreen(Room):
         self._bad_files = bad_files
         if bad_files:
             words = "\n".join(safe_line(line, 200) for line in bad_files)
-            self.notify(words, title="Templates left out", severity="warning", timeout=12, markup=False)
+            self.notify(words, title="Templates that cannot be used", severity="warning", timeout=12, markup=False)
 
     @on(Sheet.Resized)
     def _resized(self) -> None:
@@ -211,7 +211,7 @@ class PromptsScreen(Room):
             self._problems.start(self._maker, self._view, step)
 
     def show_problem(self, row_index: int) -> None:
-        """Shows the row that a search found."""
+        """Show the row that a search found."""
         self.suiron.remember(row=row_index)
         self._worker.ask()
 
@@ -276,8 +276,8 @@ class PromptsScreen(Room):
             return
         spec, _ = session_spec(self.suiron.session)
         catalog = self._maker.catalog
-        words = {name: catalog.template_words(name) for name in self._view.names}
-        templates = [(name, of_template) for name, of_template in words.items() if of_template is not None]
+        descriptions = {name: catalog.template_words(name) for name in self._view.names}
+        templates = [(name, words) for name, words in descriptions.items() if words is not None]
         self.app.push_screen(
             MixtureDialog(spec, templates, self.suiron.dataset, catalog.bound_template), self._mixture_chosen
         )
@@ -335,7 +335,7 @@ class PromptsScreen(Room):
             self._worker.ask()
 
     def action_save(self) -> None:
-        """Saves the draft, or a copy of the template that is shown."""
+        """Save the draft, or a copy of the template that is shown."""
         from core.templates.by_name import template_folders
         from tui.prompts.dialogs.save_template import SaveTemplateDialog
 
@@ -343,9 +343,9 @@ class PromptsScreen(Room):
         if view is None:
             return
         if view.draft_error is not None:
-            self.say("Not saved: the text in the editor is not a template yet.")
+            self.say("Not saved: the text in the editor is not a valid template yet.")
         elif view.request.draft != self._draft.text:
-            self.say("One moment: the text is being read.")
+            self.say("The text is still being read. Save again in a moment.")
         elif (template := self._maker.template_to_save(view)) is None:
             self.say("There is no template to save.")
         else:
@@ -369,11 +369,12 @@ class PromptsScreen(Room):
         self._close_editor()
 
     async def action_back(self) -> None:
-        """Leaves the editor (an unsaved text is kept until Esc again), a search, a chosen template; then the room."""
+        """Leave the editor (unsaved text is kept until a second press), the search or the template; then the room."""
         if self.editing and self.unsaved:
             self._close_editor()
             save, edit = key_of("prompts.save_template"), key_of("prompts.edit_template")
-            self.say(f"Not saved yet: {save} saves it, {edit} continues writing, Esc drops it.")
+            drop = key_of("prompts.go_back")
+            self.say(f"Not saved yet: {save} saves it, {edit} continues writing, {drop} drops it.")
         elif self._draft.is_open:
             self._drop_draft()
             self._worker.ask()

@@ -1,4 +1,4 @@
-"""A sheet of very many lines, of which only those in sight are made. Knows nothing of tokens or templates."""
+"""A scrolling sheet of many lines that makes only those in sight. Knows nothing of tokens or templates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ROLES: tuple[Role, ...] = (
     "muted",
     "warning",
 )
-_COMPARED = 3_000  # lines in which a change is looked for
+_COMPARED = 3_000  # lines that are searched for a change
 
 
 class Sheet(ScrollView, can_focus=True, inherit_bindings=False):
@@ -51,7 +51,7 @@ class Sheet(ScrollView, can_focus=True, inherit_bindings=False):
     """
 
     class Resized(Message):
-        """The sheet has another width: the lines are to be laid out anew."""
+        """The sheet has a new width: its lines must be laid out again."""
 
         def __init__(self, width: int) -> None:
             super().__init__()

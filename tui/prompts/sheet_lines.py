@@ -1,8 +1,7 @@
-"""A row's text, tokens and prompts as the lines of a sheet: sections apart, and line ends, token boundaries and special
-tokens visible without colour.
+"""Lays out a row's text, tokens and prompts as lines, section by section, readable without colour.
 
-Laid out once for a width, in a thread; the pieces of a line are made when it comes into sight. Everything here is safe
-text.
+Line ends, token boundaries and special tokens are visible. The lines are laid out once for a width, in a thread; the
+pieces of a line are made when it comes into sight. Everything here is safe text.
 """
 
 from __future__ import annotations
@@ -54,14 +53,13 @@ class SheetLines(Protocol):
 
 
 def section_gutter(slot: int, weights: Sequence[float]) -> Piece:
-    """What stands before a line of this section. weights: of the six sections."""
+    """The gutter before a line of this section. weights: of the six sections."""
     stroke = TRAINED if weights[slot] else UNTRAINED
     return f"{SECTION_LETTERS[slot]}{stroke} ", SECTION_ROLES[slot], not weights[slot]
 
 
 class TextLines:
-    """The text as it is, wrapped to `width` cells, with a mark for each of its line ends. A section begins on a line
-    of its own."""
+    """The text, wrapped to `width` cells, with a mark for each of its line ends. A section begins on a new line."""
 
     def __init__(
         self, texts: Sequence[tuple[int, str]], weights: Sequence[float], width: int, before: str = "", after: str = ""
@@ -74,8 +72,8 @@ class TextLines:
         if before:
             self._lines.append((PROMPT, special_text(before), "special", False))
         for slot in dict.fromkeys(slot for slot, _ in texts):
-            whole = "".join(text for of_slot, text in texts if of_slot == slot)
-            self._add(slot, whole, max(1, width - GUTTER - 1))
+            section_text = "".join(text for text_slot, text in texts if text_slot == slot)
+            self._add(slot, section_text, max(1, width - GUTTER - 1))
         if after:
             self._lines.append((EOS, special_text(after), "special", False))
 
@@ -94,8 +92,8 @@ class TextLines:
 
 
 class TokenLines:
-    """The tokens in their order, `·` after each. A section begins on a line of its own, and a token with a line end
-    ends a line.
+    """The tokens in their order, `·` after each. A section begins on a new line, and a token with a line end ends a
+    line.
 
     with_ids: each token is followed by its id in small digits.
     """
@@ -165,7 +163,7 @@ class TokenLines:
 
 
 class PromptLines:
-    """The prompts of inference one below the other, each under a heading, up to where the model begins to write."""
+    """The prompts for inference, each under a heading, up to where the model begins to write."""
 
     def __init__(self, prompts: Sequence[InferencePrompt], width: int) -> None:
         self._lines: list[list[Piece]] = []

@@ -1,4 +1,4 @@
-"""The editor of a template's file. Knows text alone: the room reads it a moment after each change."""
+"""The editor of a template's file. Knows only text, which the room reads a moment after each change."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The templates that the Prompts room can show a row with, the tokenizer they are bound to, and the mixture of the run.
+"""The templates that the Prompts room can show, the tokenizer they are bound to, and the mixture of the run.
 
-Read once and kept until told to forget. For one thread at a time. Knows no widgets.
+Read once and kept until `forget_templates`. For one thread at a time. Knows no widgets.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class MixtureChoice:
 
 
 class TemplateCatalog:
-    """Template files, bound to the model that `use_model` was given last."""
+    """Template files, bound to the model of the last `use_model`."""
 
     def __init__(self) -> None:
         self.tokenizer: TextTokenizer | None = None
@@ -58,10 +58,11 @@ class TemplateCatalog:
             self._model = None
 
     def use_model(self, model: str) -> None:
-        """Takes the tokenizer of `model`; where there is none, `why_no_tokenizer` says why."""
+        """Load the tokenizer of `model`; where there is none, `why_no_tokenizer` says why."""
         if model == self._model:
             return
-        self._model, self.tokenizer, self.token_texts, self.why_no_tokenizer = model, None, None, ""
+        self._model = model
+        self.tokenizer, self.token_texts, self.why_no_tokenizer = None, None, ""
         self._bound, self._choice = {}, None
         try:
             from core.models.tokenizer_folder import tokenizer_folder
@@ -91,7 +92,7 @@ class TemplateCatalog:
         return own or (same_name[-1] if same_name else None)
 
     def template_words(self, name: str) -> str | None:
-        """What the file of a template says of it; None where it cannot be used."""
+        """The description in a template's file; None where the template cannot be used."""
         listed = self.file_of(name)
         return listed.template.words if listed is not None and listed.template is not None else None
 

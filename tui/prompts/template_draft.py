@@ -17,11 +17,11 @@ class TemplateDraft:
 
     @property
     def is_unsaved(self) -> bool:
-        """Whether there is a text that no file holds."""
+        """Whether the text is not saved in a file."""
         return self.text is not None and self.text != self._original
 
     def begin(self, text: str) -> None:
-        """text: of the template's file."""
+        """Begin with the text of the template's file."""
         self.text = self._original = text
 
     def drop(self) -> None:

@@ -1,5 +1,7 @@
-"""How the tokens of one tokenizer are spelt on the screen: spaces, line ends and special tokens visible without colour.
-Everything here is safe text."""
+"""How tokens are spelt on the screen: spaces, line ends and special tokens visible without colour.
+
+Everything here is safe text.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ class TokenTexts:
         }
         for id in tokenizer.stop_ids:
             self._special.setdefault(id, special_text(self.spelling(id)))
-        self._whole: dict[int, str | None] = dict(self._special)  # None: bytes that are no whole characters
+        self._texts: dict[int, str | None] = dict(self._special)  # None: bytes that end within a character
         self.widths: dict[str, int] = {}  # cells of a text and the boundary after it
 
     def is_special(self, id: int) -> bool:
@@ -43,13 +45,14 @@ class TokenTexts:
     def of_ids(self, ids: Sequence[int]) -> list[str]:
         """Each token as it is shown. A character that is spread over several tokens is shown at the last of them, and
         `‥` at the others."""
-        whole, shown = self._whole, []
+        texts: dict[int, str | None] = self._texts
+        shown: list[str] = []
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         pending = False
         for id in ids:
-            if id not in whole:
-                whole[id] = self._make(id)
-            text = whole[id]
+            if id not in texts:
+                texts[id] = self._make(id)
+            text = texts[id]
             if text is not None and not pending:
                 shown.append(text)
                 continue
@@ -58,9 +61,9 @@ class TokenTexts:
                 decoder.reset()
                 pending = False
                 continue
-            got = decoder.decode(self._tokenizer.token_bytes.data(id) or b"")
+            decoded = decoder.decode(self._tokenizer.token_bytes.data(id) or b"")
             pending = bool(decoder.getstate()[0])
-            shown.append(visible_text(got) if got else PARTIAL)
+            shown.append(visible_text(decoded) if decoded else PARTIAL)
         if pending and shown:
             shown[-1] = shown[-1].replace(PARTIAL, "") + visible_text(decoder.decode(b"", True))
         return shown

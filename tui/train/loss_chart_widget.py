@@ -61,15 +61,15 @@ class LossChart(Horizontal):
         self._draw()
 
     def show(self, series: StepSeries, total: int) -> None:
-        """Draw `series` over 0 to `total` steps; 0 where the total is not known yet. Another series gets axes of its
-        own."""
+        """Draw `series` over 0 to `total` steps; 0 where the total is not known yet. A new series gets new
+        axes."""
         if series is not self._series:
             self._axes = ChartAxes()
         self._series, self._total = series, total
         self._draw()
 
     def toggle_log(self) -> bool:
-        """Switch the y axis between linear and logarithmic. Gives whether it is logarithmic now."""
+        """Switch the y axis between linear and logarithmic. Returns whether it is logarithmic now."""
         self.logarithmic = not self.logarithmic
         self._draw()
         return self.logarithmic
@@ -108,9 +108,9 @@ class LossChart(Horizontal):
 def _slice(row: CellRow, start: int, end: int) -> CellRow:
     """The cells from `start` to `end` of a row whose characters are all one cell wide."""
     pieces = []
-    place = 0
+    offset = 0
     for text, role in row:
-        if cut := text[max(0, start - place) : max(0, end - place)]:
+        if cut := text[max(0, start - offset) : max(0, end - offset)]:
             pieces.append((cut, role))
-        place += len(text)
+        offset += len(text)
     return pieces

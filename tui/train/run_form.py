@@ -1,4 +1,4 @@
-"""The settings of a run as fields. Knows numbers and their ranges; shows the data and the model it is given."""
+"""The form with the settings of a run. Knows numbers and their ranges; names the data and the model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ROOM_KEYS = {
 
 
 class PresetChoice(Static, can_focus=True):
-    """The preset that the fields were filled from; keys or a click choose another."""
+    """The preset that the fields are filled from; keys or a click choose another."""
 
     BINDINGS: ClassVar[list[BindingType]] = key_bindings("preset")
 
@@ -71,8 +71,8 @@ class SettingField(Horizontal):
 
 
 class RunForm(Container):
-    """`fill` sets the preset, `spec` reads it back with what was typed. The note shows what is wrong, or else the data
-    and the model. The focused setting is explained below these in a high form, in their place in a low one."""
+    """`fill` sets the preset, `spec` reads it back with what was typed. The note shows what is wrong, else the data and
+    the model. In a high form the focused setting is explained below them, in a low one in their place."""
 
     class Changed(Message):
         """A setting has changed: the name of the preset, and the texts by key."""
@@ -86,7 +86,7 @@ class RunForm(Container):
         self._preset = ""
         self._base: RunSpec | None = None
         self._about: list[Content] = []
-        self._noted = Content("")
+        self._shown_note = Content("")
         self.error: RunError | None = None
 
     def compose(self) -> ComposeResult:
@@ -165,9 +165,9 @@ class RunForm(Container):
             self.error = error
         for field in self.query(Input):
             field.set_class(self.error is not None and self.error.where == _key(field), "-wrong")
-        own = texts != setting_texts_of(self._base)
+        is_edited = texts != setting_texts_of(self._base)
         self.query_one(PresetChoice).update(
-            Content.styled(f"‹ {self._preset} ›", "bold").append("*" if own else ""), layout=False
+            Content.styled(f"‹ {self._preset} ›", "bold").append("*" if is_edited else ""), layout=False
         )
         by_steps = texts["train.steps"].strip() not in ("", "0")
         self.query_one(f"#{field_id('train.epochs')}").set_class(by_steps, "-unused")
@@ -190,8 +190,8 @@ class RunForm(Container):
             note = Content("\n").join([*self._about, *([Content(""), *help_words] if help_words else [])])
         else:
             note = help_words[0] if help_words else Content("  ").join(self._about)
-        if note != self._noted:
-            self._noted = note
+        if note != self._shown_note:
+            self._shown_note = note
             self.query_one("#form-note", Static).update(note)
 
 

@@ -1,4 +1,4 @@
-"""The state of a run: its progress, the newest numbers, the library that trains, its rows, and what went wrong."""
+"""The state of a run: its progress, newest numbers, backend and rows, and what went wrong."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class StatusRows(CellLines):
 
 
 class RunStatusPanel(Vertical):
-    """`show_run` draws a run, or that there is none; `notice` shows one line in the last row until it is removed."""
+    """`show_run` draws a run, or says that there is none; `notice` shows one line in the last row."""
 
     DEFAULT_CSS = """
     RunStatusPanel { height: auto; }
@@ -78,7 +78,7 @@ class RunStatusPanel(Vertical):
         self._draw()
 
     def own_trouble(self, trouble: FailureCause | None) -> None:
-        """Show an error from before there was a run; None removes it."""
+        """Show why no run could be started or stopped; None removes it."""
         self._own_trouble = trouble
         self._draw()
 
@@ -152,7 +152,9 @@ def _bar(share: float, width: int) -> list[StyledText]:
 def _numbers(reader: RunReader) -> list[StyledText]:
     """The newest numbers at fixed positions, so that a new one changes few cells."""
     last, smooth = reader.last, reader.loss.smooth
-    loss = "–" if last is None else "not finite" if last.loss is None else f"{last.loss:.4f}"
+    loss = "–"
+    if last is not None:
+        loss = "not finite" if last.loss is None else f"{last.loss:.4f}"
     rate = "–" if last is None or last.learning_rate is None else f"{last.learning_rate:.2e}"
     speed = "–" if last is None or last.tokens_per_second is None else f"{last.tokens_per_second:,.0f}"
     memory = "–" if last is None or last.memory is None else f"{last.memory:.1f}"

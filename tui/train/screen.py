@@ -1,5 +1,7 @@
-"""The train room: the settings of a run, its live loss curve, its console. Reads run folders in a thread; starts and
-stops runs through `core.runs`."""
+"""The Train room: the settings of a run, its live loss curve, its console.
+
+Reads run folders in a thread; starts and stops runs through `core.runs`.
+"""
 
 from __future__ import annotations
 
@@ -102,9 +104,11 @@ class TrainScreen(Room):
 
     def _show_sources(self) -> None:
         session, app = self.suiron.session, self.suiron
-        note = (
-            "data could not be opened" if app.data_error else "" if app.dataset is not None else "data is still opening"
-        )
+        note = ""
+        if app.data_error:
+            note = "data could not be opened"
+        elif app.dataset is None:
+            note = "data is still opening"
         spec, _ = session_spec(session)
         self.query_one(RunForm).about(session.data, session.model, note, run_words(spec))
 
@@ -132,21 +136,17 @@ class TrainScreen(Room):
         while True:
             # Never cancelled in the middle of a read: the reader keeps what it has read.
             reader = self._reader
-            if (
-                reader is not None
-                and self.is_current
-                and await asyncio.to_thread(reader.look)
-                and reader is self._reader
-            ):
-                self._draw()
+            if reader is not None and self.is_current:
+                has_changed = await asyncio.to_thread(reader.look)
+                if has_changed and reader is self._reader:
+                    self._draw()
             await self._pause()
 
     async def _pause(self) -> None:
-        quiet = self._reader is None or self._reader.status.ended
+        is_quiet = self._reader is None or self._reader.status.ended
+        pause = QUIET_PAUSE if is_quiet else ACTIVE_PAUSE
         with suppress(TimeoutError):
-            await asyncio.wait_for(
-                self._wake.wait(), (QUIET_PAUSE if quiet else ACTIVE_PAUSE) if self.is_current else None
-            )
+            await asyncio.wait_for(self._wake.wait(), pause if self.is_current else None)
         self._wake.clear()
 
     def _show_run(self, folder: RunFolder, runs: list[RunFolder]) -> None:
@@ -233,7 +233,7 @@ class TrainScreen(Room):
             await asyncio.to_thread(folder.request, "stop")
         except OSError as error:
             what = f"the run could not be asked to stop ({error.strerror or error})"
-            self._fail(RunError(what, str(folder.path), "Free some disk space, or end its process by hand"))
+            self._fail(RunError(what, str(folder.path), "Free some disk space, or end its process yourself"))
 
     def action_next_run(self) -> None:
         self.run_worker(self._next_run(), group="next", exclusive=True)
@@ -256,11 +256,11 @@ class TrainScreen(Room):
 
     # -- messages --
 
-    def _ask(self, what: str, text: str) -> None:
-        """Show `text`. A second press of the key of `what` confirms until another message is shown, or `CONFIRM`
+    def _ask(self, action: str, text: str) -> None:
+        """Show `text`. A second press of the key of `action` confirms, until another message is shown or `CONFIRM`
         seconds have passed."""
         self._say(text)
-        self._asked = what
+        self._asked = action
         self._question = self.set_timer(CONFIRM, partial(self._say, ""))
 
     def _say(self, text: str, bad: bool = False) -> None:
@@ -281,7 +281,7 @@ class TrainScreen(Room):
 
 
 def _begin(spec: RunSpec) -> RunFolder:
-    """Start the run, unless its model cannot be found: that is said at once and leaves no failed run behind."""
+    """Start the run. A model that cannot be found is reported at once and leaves no failed run behind."""
     from core.models.resolve import resolve_model
 
     resolve_model(spec.model.name)

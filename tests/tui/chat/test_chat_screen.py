@@ -142,7 +142,7 @@ async def test_endings_that_need_a_word() -> None:
         c.engine.say(*reasoning("and so on and"), finish("length", "in_reasoning"))
         await c.ended()
         assert c.line.startswith("Token limit reached inside the reasoning, no response")
-        assert c.shown("response") == "No response came."
+        assert c.shown("response") == "The response is empty."
 
 
 async def test_pieces_are_gathered_into_few_paints(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +258,7 @@ async def test_asking_while_an_answer_runs_says_so() -> None:
         c.engine.say(*reasoning("thinking"))
         await c.until(lambda: c.shown("reasoning") == "thinking")
         await c.pilot.press("f5")
-        assert c.line == "The model is still answering · F6 stops it, then F5 asks this"
+        assert c.line == "The model is still answering · F6 stops it; then F5 asks this question"
         c.engine.say(finish())
         await c.ended()
         assert len(c.engine.questions) == 1
@@ -313,7 +313,7 @@ async def test_an_error_in_the_middle_keeps_what_came(item: EngineError, words: 
     ("field", "value", "words"),
     [
         ("max_tokens", "0", "0 is not a whole number from 1 to 131,072.\nMax tokens"),
-        ("max_tokens", "", "Nothing is not a whole number"),
+        ("max_tokens", "", "An empty field is not a whole number"),
         ("temperature", "-", "- is not a number from 0 to 10."),
     ],
 )
@@ -409,7 +409,7 @@ async def test_the_template_changes_what_is_asked() -> None:
             "f8", "f8", "f8", "f8", "f8"
         )  # past the versions per language and the model's own form, around to the first
         assert str(c.room.query_one("#how", Static).visual).startswith("alpaca   Asks base demo")
-        assert c.shown("reasoning") == "This template asks for no reasoning."
+        assert c.shown("reasoning") == "This template does not ask for reasoning."
         await c.ask()
         c.engine.say(*response("plain"), finish())
         await c.ended()
@@ -515,7 +515,7 @@ async def test_without_a_tuned_model_the_key_says_where_one_is_made() -> None:
         await c.pilot.press("ctrl+o")
         await c.pilot.pause()
         assert [note.message for note in c.app._notifications] == [
-            "There is no tuned model on demo yet; F3 trains one."
+            "There is no tuned model on demo yet. F3 opens Train."
         ]
 
 

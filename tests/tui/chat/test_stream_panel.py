@@ -140,7 +140,7 @@ def test_endings_in_words() -> None:
         ending_words(ended("length", "in_reasoning"), False) == "Token limit reached inside the reasoning, no response"
     )
     assert ending_words(ended("runaway", "runaway")) == "Ran on into a new instruction"
-    assert ending_words(ended("runaway", "complete")) == "Ended the answer, then began a section again"
+    assert ending_words(ended("runaway", "complete")) == "Finished the answer, then began another section"
     assert ending_words(ended("stopped", "complete")) == "Stopped"
     assert ending_words(ended("end", "complete"), False) == "End of answer, the response is empty"
     assert (

@@ -292,12 +292,12 @@ async def test_rows_are_saved_whole_or_as_shown(folder: Path, size: tuple[int, i
 async def test_a_file_that_is_there_is_replaced_after_y_alone(folder: Path, size: tuple[int, int]) -> None:
     async with shown(SaveDialog(str(folder / "rows.jsonl"), 450, 450), size) as person:
         await person.press("enter")
-        await person.sees("rows.jsonl exists already (1.5 KB", "y replaces")
+        await person.sees("rows.jsonl already exists (1.5 KB", "y replaces")
         await person.press("enter", "enter", "n")
-        await until(person.pilot, lambda: "exists already" not in person.text)
+        await until(person.pilot, lambda: "already exists" not in person.text)
         assert person.stage.open and field(person).has_focus
         await person.press("enter")
-        await person.sees("exists already")
+        await person.sees("already exists")
         await person.press("y")
         assert await person.gives() == SaveTarget(str(folder / "rows.jsonl"), True)
 

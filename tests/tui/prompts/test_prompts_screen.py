@@ -200,7 +200,7 @@ async def test_templates_losses_and_lengths_in_turn(rows: Path, model: Path) -> 
 
 async def test_a_model_that_is_not_here_leaves_the_text(rows: Path) -> None:
     async with opened(rows, "demo") as hands:
-        await hands.shows("is not on this disk yet", "the text alone is shown")
+        await hands.shows("is not on this disk yet", "only the text is shown")
         assert hands.lines()[0].startswith("P┆ Below")
         await hands.press("t", "t", "t", "t", "t")
         await until(hands.pilot, lambda: "Choose a model" in "".join(hands.lines()))
@@ -344,7 +344,7 @@ async def test_a_template_is_saved_as_ones_own_and_joins_the_mixture(rows: Path,
         dialog.query_one(f"#weight-{names.index('alpaca')}", Input).value = ""
         dialog.query_one(f"#weight-{names.index('alpaca-reasoning')}", Input).value = ""
         await until(hands.pilot, lambda: "6 rows without reasoning are left out" in said())
-        assert "100 %, got 54" in str(dialog.query_one(f"#share-{names.index('mine')}", Static).visual)
+        assert "100 %, 54 rows" in str(dialog.query_one(f"#share-{names.index('mine')}", Static).visual)
         await hands.press("enter")
         await hands.press("escape")
         await hands.shows("mine as drawn", "mine 100 %")
@@ -356,9 +356,9 @@ async def test_a_mixture_that_is_none_says_so_and_is_not_taken(rows: Path, model
         await hands.press("w")
         await until(hands.pilot, lambda: isinstance(hands.app.screen, MixtureDialog))
         dialog = hands.app.screen
-        for field in list(dialog.query("#templates Weight").results(Input)):
+        for field in list(dialog.query("#templates WeightField").results(Input)):
             field.value = ""
-        await until(hands.pilot, lambda: "no template" in str(dialog.query_one(".trouble", Static).visual))
+        await until(hands.pilot, lambda: "No template" in str(dialog.query_one(".trouble", Static).visual))
         await hands.press("enter")
         assert hands.app.screen is dialog
         await hands.press("escape")

@@ -203,8 +203,13 @@ async def test_a_failed_run_says_what_where_and_what_to_do(rows_file: Path, size
     run.steps(1, 2)
     async with opened(rows_file, size) as hands:
         await hands.sees("step 2/20")
+<<<<<<< HEAD
         run.state("failed", 2, FailureCause("The memory is full", "[/] \x1b[2J 行 7", "Halve batch size"))
         await hands.sees("failed", "The memory is full", "[/] ␛[2J 行 7", "Halve batch size")
+=======
+        run.state("failed", 2, FailureCause("the memory is full", "[/] \x1b[2J 行 7", "Halve batch size"))
+        await hands.sees("failed", "The memory is full.", "[/] ␛[2J 行 7", "Halve batch size")
+>>>>>>> w/engtui
         assert hands.room.query_one("#loss").size.height >= 5
 
 
@@ -266,7 +271,7 @@ async def test_a_start_that_fails_is_told(rows_file: Path, started: Started) -> 
     started.error = RunError("the run's folder cannot be made", "/somewhere", "Free some space")
     async with opened(rows_file) as hands:
         await hands.press("f5")
-        await hands.sees("the run's folder cannot be made", "/somewhere", "Free some space")
+        await hands.sees("The run's folder cannot be made.", "/somewhere", "Free some space")
         started.error = None
         await hands.press("f5")
         await hands.sees("step 0/20")
@@ -276,7 +281,7 @@ async def test_a_start_that_fails_is_told(rows_file: Path, started: Started) -> 
 async def test_a_model_that_is_not_there_starts_nothing(rows_file: Path, started: Started) -> None:
     async with opened(rows_file, model="/no/such/model") as hands:
         await hands.press("f5")
-        await hands.sees("there is no such folder", "/no/such/model")
+        await hands.sees("There is no such folder, and it is not a hub name.", "/no/such/model")
     assert started.specs == []
 
 

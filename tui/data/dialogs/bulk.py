@@ -1,4 +1,4 @@
-"""The dialog that asks for a change of all rows shown, and says on how many rows. The core's editor makes it."""
+"""The dialog that asks for a change of all rows shown and says how many; the editor in core makes it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class BulkChange(msgspec.Struct, frozen=True):
 
 
 class BulkDialog(ListDialog[BulkChange]):
-    """Gives a Bulk.
+    """Returns a BulkChange.
 
     count, total: numbers of rows shown and of all rows; values: for columns with few values, these with their counts;
     preview(share, seed) gives the (test, train) counts of a split. Without it they are approximate, since rows with the
@@ -119,11 +119,9 @@ class BulkDialog(ListDialog[BulkChange]):
 
     def _draw(self, position: int, width: int) -> ChoiceLine:
         bulk, words, more = self._lines[position]
-        return (
-            [(words, HEADING)]
-            if bulk is None
-            else [(fit_to_width(words, 32), ""), (fit_to_width(more, max(0, width - 32)), MUTED)]
-        )
+        if bulk is None:
+            return [(words, HEADING)]
+        return [(fit_to_width(words, 32), ""), (fit_to_width(more, max(0, width - 32)), MUTED)]
 
     # -- the second step --
 
@@ -175,11 +173,9 @@ class BulkDialog(ListDialog[BulkChange]):
         filled = self.filled()
         self.trouble(filled if isinstance(filled, str) else "")
         if isinstance(filled, BulkChange):
-            split = (
-                self._preview(filled.share, filled.seed)
-                if filled.kind == "split" and self._preview is not None
-                else None
-            )
+            split = None
+            if filled.kind == "split" and self._preview is not None:
+                split = self._preview(filled.share, filled.seed)
             undo = f"{key_of('data.undo')} undoes it"
             self.say("#sentence", Content(f"{key_of('bulk.apply')} {bulk_words(filled, self._count, split)}; {undo}."))
         else:
@@ -261,14 +257,10 @@ def bulk_words(bulk: BulkChange, count: int, split: tuple[int, int] | None = Non
         return f"searches {rows} and moves the text between <think> and </think> in an output into an empty reasoning"
     if bulk.kind == "split":
         test = round(count * bulk.share)
-        counts = (
-            f"{split[0]:,} rows test and {split[1]:,} train"
-            if split
-            else f"about {test:,} of {rows} test and {count - test:,} train"
-        )
+        counts = f"about {test:,} of {rows} test and {count - test:,} train"
+        if split:
+            counts = f"{split[0]:,} rows test and {split[1]:,} train"
         return f"makes {counts}, chosen by seed {bulk.seed}; rows with the same question stay together"
-    return (
-        f"sets {bulk.column} to “{safe_line(bulk.value, 60)}” on {rows}"
-        if bulk.value
-        else f"empties {bulk.column} on {rows}"
-    )
+    if bulk.value:
+        return f"sets {bulk.column} to “{safe_line(bulk.value, 60)}” on {rows}"
+    return f"empties {bulk.column} on {rows}"

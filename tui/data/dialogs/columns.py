@@ -1,5 +1,7 @@
-"""The dialog that shows what each of the six columns is taken from, and lets the user change it. Guesses nothing
-itself, reads no file."""
+"""The dialog that shows what each of the six columns is taken from, and lets the user change it.
+
+Guesses nothing itself and reads no file.
+"""
 
 from __future__ import annotations
 
@@ -50,11 +52,11 @@ class ColumnsChoice(msgspec.Struct, frozen=True):
     mapping: ColumnMapping
     """What each column is taken from, `by_hand`."""
     keep: bool = True
-    """Whether it is saved for the next time."""
+    """Whether it is saved for next time."""
 
 
 class ColumnsDialog(ListDialog[ColumnsChoice]):
-    """Gives a ColumnsChoice; None where nothing changes.
+    """Returns a ColumnsChoice; None where nothing changes.
 
     name: of the source; mapping: the current one, or a guess; names: the source's columns; rows: a few of its records
     as they were read, of which the first three are shown; where: the file that a kept mapping is saved in; candidates:
@@ -105,7 +107,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         self.title_words(f"Columns of {self._name}")
         first = COLUMNS.index(self._unclear[0]) if self._unclear else 0
         self.query_one("#columns", Choices).show(len(COLUMNS), self._draw, first)
-        self._look()
+        self._show_column()
         self.call_after_refresh(self._show_sample)
         self.call_after_refresh(self._say_kept)
 
@@ -118,8 +120,8 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
     def _pick(self, column: str) -> ColumnPick:
         return self._mapping.picks.get(column) or ColumnPick("")
 
-    def _of(self, column: str) -> list[ColumnPick]:
-        """The candidates of a column, the pick that is made among them."""
+    def _candidates_of(self, column: str) -> list[ColumnPick]:
+        """The candidates of a column, among them the current pick."""
         if column not in self._found:
             found = list(self._candidates(column, self._names, self._rows))
             chosen = self._pick(column)
@@ -151,12 +153,12 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         ]
 
     @on(Choices.Moved, "#columns")
-    def _look(self) -> None:
+    def _show_column(self) -> None:
         """Show the reason and the sample of the column under the cursor."""
         column, pick = self._column, self._pick(self._column)
-        found = self._of(column)
+        found = self._candidates_of(column)
         position = _candidate_index(found, pick)
-        count = f"◂ {position + 1} of {len(found)} ▸ " if len(found) > 1 else "the only one: "
+        count = f"◂ {position + 1} of {len(found)} ▸ " if len(found) > 1 else "the only candidate: "
         why = safe_line(pick.why or ("nothing fits" if not pick.column else "chosen by hand"), 300)
         question = " Is it this one?" if column in self._unclear else ""
         self.say("#why", Content(f"{count}{why}{'.' if question else ''}{question}"))
@@ -182,7 +184,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         sample.update(sample_words(self._mapping, self._rows, self._column, width, height))
 
     def _say_kept(self) -> None:
-        words = "Saved for the next time: " if self._keep else "For this time only; not saved."
+        words = "Saved for next time: " if self._keep else "For this time only; not saved."
         width = self.query_one("#kept").size.width
         self.say("#kept", words + fit_end(self._where, max(10, width - len(words))) if self._keep else words)
 
@@ -190,12 +192,12 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
 
     def action_change(self, by: int) -> None:
         column, pick = self._column, self._pick(self._column)
-        found = self._of(column)
+        found = self._candidates_of(column)
         position = _candidate_index(found, pick)
         self._mapping = self._mapping.with_pick(column, found[(position + by) % len(found)])
         self.trouble("")
         self.query_one("#columns", Choices).redraw(COLUMNS.index(column))
-        self._look()
+        self._show_column()
 
     @on(Choices.Chosen, "#columns")
     def _take(self) -> None:
@@ -203,7 +205,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         if self._column in self._unclear:
             self._unclear.remove(self._column)
             choices.redraw(choices.cursor)
-            self._look()
+            self._show_column()
             if self._unclear:
                 choices.move_to(COLUMNS.index(self._unclear[0]))
             return
@@ -223,8 +225,8 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
             self._say_kept()
 
 
-def _is_same_source(one: ColumnPick, other: ColumnPick) -> bool:
-    return (one.column, one.how) == (other.column, other.how)
+def _is_same_source(pick: ColumnPick, other: ColumnPick) -> bool:
+    return (pick.column, pick.how) == (other.column, other.how)
 
 
 def _candidate_index(pick_candidates: Sequence[ColumnPick], pick: ColumnPick) -> int:
@@ -235,7 +237,7 @@ def sample_words(
     mapping: ColumnMapping, rows: Sequence[Record[str, Any]], column: str, width: int, height: int
 ) -> Content:
     """The first three records as the mapping reads them, in at most `height` lines of `width` cells: in full where
-    there is room, else `column` alone."""
+    there is room, else only `column`."""
     shown = list(rows[:3])
     if not shown:
         return Content.styled("There are no rows to show.", "$text-muted")
@@ -267,16 +269,16 @@ def _line(label: str, value: str, width: int, style: str) -> Content:
 
 
 def _lines(label: str, value: str, width: int, lines: int) -> list[Content]:
-    """A value on up to `lines` lines, the rest omitted."""
+    """A value on up to `lines` lines; the rest is left out."""
     from tui.common.wrapping import line_starts
 
     if not value:
         return [_line(label, "", width, "")]
     text = safe_line(value, width * lines)
     starts = line_starts(text, max(1, width - len(label)))[: lines + 1]
-    made = [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
-    if len(made) > lines:
-        made = [*made[: lines - 1], "".join(made[lines - 1 :])]
+    pieces = [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+    if len(pieces) > lines:
+        pieces = [*pieces[: lines - 1], "".join(pieces[lines - 1 :])]
     return [
-        _line(label if position == 0 else " " * len(label), piece, width, "") for position, piece in enumerate(made)
+        _line(label if position == 0 else " " * len(label), piece, width, "") for position, piece in enumerate(pieces)
     ]

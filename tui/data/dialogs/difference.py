@@ -22,7 +22,7 @@ _STYLES = {"-": "$error", "+": "$success", "…": "$text-muted", " ": ""}
 
 
 class DifferenceDialog(Dialog[None]):
-    """The arrows scroll. The key that opened it closes it too."""
+    """The arrow keys scroll it. The key that opened it also closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = key_bindings("difference")
 

@@ -1,5 +1,7 @@
-"""The dialog that lists the doctor's findings by group and leads to their rows or to a safe fix. Finds and fixes
-nothing itself."""
+"""The dialog that lists the doctor's findings by group and leads to their rows or to a safe fix.
+
+Finds and fixes nothing itself.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from tui.data.dialogs.list_dialog import CLOSE_HINT, ListDialog
 from tui.data.widgets.choices import BAD, MUTED, WARN, ChoiceLine, Choices
 from tui.data.widgets.search_matches import fit_to_width
 
-FIRST = 12  # rows whose numbers are named
+FIRST = 12  # rows whose numbers are shown
 _ROLES = {"error": BAD, "warning": WARN, "hint": MUTED}
 
 
@@ -39,7 +41,7 @@ class FindingChoice:
 
 
 class DoctorDialog(ListDialog[FindingChoice]):
-    """Gives a Chosen: the rows of a group, or its fix, which is confirmed first. kind: the group to start with."""
+    """Returns a FindingChoice; a fix is confirmed first. kind: the kind of the group to start with."""
 
     KEY_WORDS = CLOSE_HINT
     AUTO_FOCUS = "#groups"
@@ -81,13 +83,13 @@ class DoctorDialog(ListDialog[FindingChoice]):
         here = next((position for position, group in enumerate(report.groups) if group.kind == self._kind), 0)
         groups.display = self.query_one("#about").display = bool(report.groups)
         groups.show(len(report.groups), self._draw, here)
-        self.call_after_refresh(self._look)
+        self.call_after_refresh(self._explain_group)
 
     def _draw(self, position: int, width: int) -> ChoiceLine:
         group = self._report.groups[position]
         fix = key_hints(("fixes", "doctor.fix"))
         tail = f"  {fix}" if group.fix and fix else ""
-        digits = max(len(f"{one.count:,}") for one in self._report.groups)
+        digits = max(len(f"{listed.count:,}") for listed in self._report.groups)
         count = f"{group.count:>{digits},} row{'s' if group.count != 1 else ' '}  "
         return [
             (fit_to_width(group.severity, 8), _ROLES[group.severity]),
@@ -102,7 +104,7 @@ class DoctorDialog(ListDialog[FindingChoice]):
         return self._report.groups[position] if 0 <= position < len(self._report.groups) else None
 
     @on(Choices.Moved, "#groups")
-    def _look(self) -> None:
+    def _explain_group(self) -> None:
         """Explain why the group under the cursor matters and what to do."""
         group = self._group
         if group is None:

@@ -1,4 +1,4 @@
-"""The dialog that lists every value of syslang and sysflag with its count. Knows the counts alone."""
+"""The dialog that lists every value of syslang and sysflag with its count. Knows only the counts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ BAR = 20  # cells
 
 
 class FacetsDialog(ListDialog[tuple[str, str | None]]):
-    """Gives (column, value) to show the rows with that value; value is None where the current filter was chosen, which
-    removes it.
+    """Returns (column, value) to show the rows with that value; value is None where the current filter was chosen, to
+    remove it.
 
-    The value "" means rows whose column is empty: `Filters` cannot say that, an SQL condition (`syslang = ''`) can.
+    The value "" means rows whose column is empty: `RowFilters` cannot ask for those, an SQL condition can
+    (`syslang = ''`).
     facets: for each column its values with their counts, the most frequent first; now: the current filters, empty for
     none.
     """
@@ -89,7 +90,7 @@ class FacetsDialog(ListDialog[tuple[str, str | None]]):
             self.dismiss((column, None if value and self._now.get(column) == value else value))
 
     def action_column(self, step: int) -> None:
-        """To the first value of the next column."""
+        """Go to the first value of the next column."""
         choices = self.query_one(Choices)
         firsts = [
             position + 1

@@ -1,4 +1,4 @@
-"""The dialog that asks for the number of a row. Knows the range alone."""
+"""The dialog that asks for the number of a row. Knows only the range."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")
 
 
 class GotoDialog(ListDialog[int]):
-    """Gives the number of a row from `first` to `last`, both included, as the table shows it. `50%` is the middle; +10
-    and -10 count from `now`."""
+    """Returns the number of a row from `first` to `last`, both included, as the table shows it. `50%` is the middle;
+    +10 and -10 count from `now`."""
 
     TITLE_WORDS = "Go to row"
     KEY_WORDS = key_hints("Enter goes there", ("closes", "dialog.close"))

@@ -1,5 +1,4 @@
-"""What dialogs with lists and fields have in common: their keys on the lower edge of the box, and a line that says
-what is wrong."""
+"""The base class of dialogs with lists and fields: keys on the lower edge, and a line for errors."""
 
 from __future__ import annotations
 

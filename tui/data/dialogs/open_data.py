@@ -1,5 +1,7 @@
-"""The dialog that asks for another source of rows: typed, found in folders, or one of the recent ones. The app opens
-it."""
+"""The dialog that asks for another source of rows: typed, found in folders, or one of the recent ones.
+
+The app opens it.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +46,10 @@ def forget_source(source: str, split: str) -> None:
 
 
 class OpenDialog(PathDialog[tuple[str, str]]):
-    """Gives (source, split); split is empty where it does not matter.
+    """Returns (source, split); split is empty where it does not matter.
 
     source, split: what is open, or was meant to be; the field shows it selected, so that typing replaces it. known:
-    gives the recent sources, in a thread; forget: removes one of them, also in a thread.
+    returns the recent sources, in a thread; forget: removes one of them, also in a thread.
     """
 
     TITLE_WORDS = "Open data"
@@ -155,11 +157,11 @@ class OpenDialog(PathDialog[tuple[str, str]]):
             return []
         if self._recent is None:
             return [ListNote("note", "Reading the recent sources …")]
-        fitting = [one for one in self._recent if text.casefold() in one.source.casefold()]
+        fitting = [recent for recent in self._recent if text.casefold() in recent.source.casefold()]
         if text:
             fitting = fitting[:NAMED]
-        items: list[ListItem] = [ListNote("recent", value=one) for one in fitting]
-        if text in "demo" and not any(one.source == "demo" for one in fitting):
+        items: list[ListItem] = [ListNote("recent", value=recent) for recent in fitting]
+        if text in "demo" and not any(recent.source == "demo" for recent in fitting):
             items.append(ListNote("demo"))
         return [ListNote("heading", "Recent" if fitting else "Built in"), *items] if items else []
 
@@ -186,10 +188,10 @@ class OpenDialog(PathDialog[tuple[str, str]]):
 
     def line_of(self, note: ListNote, width: int) -> ChoiceLine:
         if note.kind == "recent":
-            one: RecentSource = note.value
-            rows = f"{one.rows:,} row{'' if one.rows == 1 else 's'}" if one.rows else ""
-            about = f"{rows:>14}  {when_words(one.when):>10}"
-            name = short(one.source) + (f" [{one.split}]" if one.split else "")
+            recent: RecentSource = note.value
+            rows = f"{recent.rows:,} row{'' if recent.rows == 1 else 's'}" if recent.rows else ""
+            about = f"{rows:>14}  {when_words(recent.when):>10}"
+            name = short(recent.source) + (f" [{recent.split}]" if recent.split else "")
             if width < 50:
                 return [(fit_end(name, width), "")]
             return [(fit_end(name, width - len(about) - 1), ""), (f" {about}", MUTED)]
@@ -283,27 +285,24 @@ class OpenDialog(PathDialog[tuple[str, str]]):
     def action_into(self) -> None:
         """In the list: go into the folder under the cursor."""
         position = self.choices.cursor
-        if (
-            self.choices.has_focus
-            and position >= 0
-            and not isinstance(item := self._items[position], ListNote)
-            and item.is_folder
-        ):
-            self.descend(item.name)
+        if self.choices.has_focus and position >= 0:
+            item = self._items[position]
+            if not isinstance(item, ListNote) and item.is_folder:
+                self.descend(item.name)
 
     def action_forget(self) -> None:
         """In the list: remove a recent source; its data stays."""
         position = self.choices.cursor
         item = self._items[position] if self.choices.has_focus and position >= 0 else None
         if isinstance(item, ListNote) and item.kind == "recent" and self._recent is not None:
-            one: RecentSource = item.value
-            self._recent.remove(one)
-            self.run_worker(partial(self._forget_in_thread, one), thread=True, group="forget", exit_on_error=False)
+            recent: RecentSource = item.value
+            self._recent.remove(recent)
+            self.run_worker(partial(self._forget_in_thread, recent), thread=True, group="forget", exit_on_error=False)
             self.lay_out()
             self.choices.move_to(position)
 
-    def _forget_in_thread(self, one: RecentSource) -> None:
+    def _forget_in_thread(self, recent: RecentSource) -> None:
         try:
-            self._forget(one.source, one.split)
+            self._forget(recent.source, recent.split)
         except OSError as error:
             self.app.call_from_thread(self.trouble, f"It cannot be removed from the list ({error.strerror or error}).")

@@ -1,5 +1,7 @@
-"""A dialog with a field for a path and, below it, a list of the folder's entries that complete the path. Subclasses say
-what a choice means and what else is in the list. Folders are read in threads. Knows nothing of what is in the files.
+"""A dialog with a field for a path and a list of the folder's entries that complete it.
+
+Subclasses define what a choice means and what else is in the list. Folders are read in threads. Knows nothing of what
+is in the files.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ class ListNote:
     words: str = ""
     """What the line says; safe text."""
     value: Any = None
-    """What choosing the line gives; its type depends on the kind."""
+    """What choosing the line returns; its type depends on the kind."""
 
 
 ListItem = ListNote | FolderEntry
@@ -75,7 +77,7 @@ class PathDialog(ListDialog[Result]):
         self._arrived = asyncio.Event()
         self._items: Sequence[ListItem] = ()
         self._untouched = True
-        self._return_to = ""  # the folder just left upwards: the cursor goes there
+        self._return_to = ""  # the folder that was just left for its parent: the cursor goes there
 
     # -- for subclasses --
 
@@ -93,7 +95,7 @@ class PathDialog(ListDialog[Result]):
 
     @property
     def asks(self) -> bool:
-        """Whether the list asks a question of its own; `ascend` then takes it back."""
+        """Whether the list asks a question instead; `ascend` then withdraws it."""
         return False
 
     def choose(self, item: ListItem) -> None:
@@ -136,7 +138,7 @@ class PathDialog(ListDialog[Result]):
 
     @on(Field.Changed, "#source")
     def catch_up(self) -> None:
-        """Take over what the field holds now."""
+        """Apply the text of the field, if it has changed."""
         if self.text != self._seen:
             self.text_changed()
 
@@ -175,7 +177,7 @@ class PathDialog(ListDialog[Result]):
             self.lay_out()
 
     async def listed(self) -> FolderListing | None:
-        """The folder's listing; waits a moment for it, so that keys typed ahead find it. None where it takes longer."""
+        """The folder's listing, after a short wait for keys typed ahead. None where reading takes longer."""
         if self._listing is None or self._listing.path != self.folder:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), PATIENCE)
@@ -194,14 +196,8 @@ class PathDialog(ListDialog[Result]):
         self._items = items
         cursor = -1
         if self.choices.has_focus:
-            cursor = next(
-                (
-                    position
-                    for position, item in enumerate(items)
-                    if isinstance(item, FolderEntry) and item.name == self._return_to
-                ),
-                0,
-            )
+            folders = [item.name if isinstance(item, FolderEntry) else None for item in items]
+            cursor = folders.index(self._return_to) if self._return_to in folders else 0
         self.choices.show(len(items), self._draw, cursor, self._pickable)
 
     def _pickable(self, index: int) -> bool:
@@ -234,12 +230,8 @@ class PathDialog(ListDialog[Result]):
         if item.kind == "heading":
             return [(fit_to_width(item.words, width), HEADING)]
         if item.kind == "note":
-            return [
-                (
-                    fit_to_width(item.words, width),
-                    MUTED if item.words.startswith("(") or item.words.endswith("…") else WARN,
-                )
-            ]
+            is_muted = item.words.startswith("(") or item.words.endswith("…")
+            return [(fit_to_width(item.words, width), MUTED if is_muted else WARN)]
         if item.kind == "named":
             return [(fit_end(item.words, width), MUTED)]
         return self.line_of(item, width)
@@ -294,7 +286,7 @@ class PathDialog(ListDialog[Result]):
             self.ascend()
 
     async def action_complete(self) -> None:
-        """Complete the text as far as it is unambiguous; else go to the list; from there to the next field."""
+        """Complete the text as far as it is unambiguous; else go to the list, and from there to the next field."""
         if self.focused is not self.field:
             self.screen.focus_next()
             return

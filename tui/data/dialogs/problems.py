@@ -1,5 +1,7 @@
-"""The dialog that lists the rows that could not be read and the edits that no longer apply, and shows the one under the
-cursor in full."""
+"""The dialog that lists rows that could not be read and edits that no longer apply.
+
+It shows the one under the cursor in full.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ _EDITS = ("an edit", "this line of the edits")  # how the problem of an edit beg
 
 
 class ProblemsDialog(ListDialog[None]):
-    """Gives nothing. problems: those that are known in words, of `count`."""
+    """Returns nothing. problems: those with a description, of `count` in all."""
 
     TITLE_WORDS = "What could not be read"
     KEY_WORDS = key_hints(("in full below", "list.move_up", "list.move_down"), ("closes", "dialog.close"))
@@ -61,7 +63,7 @@ class ProblemsDialog(ListDialog[None]):
         self.query_one(Choices).show(
             len(self._lines), self._draw, 0, lambda position: not isinstance(self._lines[position], str)
         )
-        self._look()
+        self._show_in_full()
 
     def _draw(self, position: int, width: int) -> ChoiceLine:
         problem = self._lines[position]
@@ -71,7 +73,7 @@ class ProblemsDialog(ListDialog[None]):
         return [(f"{number:>12}", MUTED), (fit_to_width(problem.what, width - max(12, len(number))), "")]
 
     @on(Choices.Moved)
-    def _look(self) -> None:
+    def _show_in_full(self) -> None:
         position = self.query_one(Choices).cursor
         problem = self._lines[position] if position >= 0 else ""
         if isinstance(problem, str):

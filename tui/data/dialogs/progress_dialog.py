@@ -1,4 +1,4 @@
-"""The dialog in front of the room while long work runs in a thread. Knows nothing of the work."""
+"""The dialog that shows the progress of long work in a thread. Knows nothing of the work."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class WorkResult(Generic[T]):
 
 
 class ProgressDialog(ListDialog[WorkResult[T]], Generic[T]):
-    """Gives Done(value) of the work; None where it was cancelled, or failed and the user has read why.
+    """Returns a WorkResult; None where the work was cancelled, or failed and the user has read why.
 
     work(progress, cancelled) runs in a thread. It calls progress(done, total, stage) now and then (total 0: not known),
     which raises InterruptedError once the user has cancelled; cancelled() says the same without raising. The dialog
-    closes when the work has ended, never before: no work goes on unseen. words: what is done, may be foreign; unit:
-    what is counted; where: the subject of an error that names none.
+    closes when the work has ended, never before: no work goes on unseen. words: what is being done, may be foreign;
+    unit: what is counted; where: the subject of an error that names none.
     """
 
     KEY_WORDS = key_hints(("cancels", "dialog.close"))
@@ -153,5 +153,5 @@ def progress_words(done: int, total: int, seconds: float, unit: str) -> str:
 
 
 def _time(seconds: float) -> str:
-    whole = int(seconds)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

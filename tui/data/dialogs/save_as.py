@@ -1,5 +1,7 @@
-"""The dialog that asks where rows are saved, in which format (the file's suffix says so), and which rows. The core
-writes them."""
+"""The dialog that asks where rows are saved, in which format (the file's suffix), and which rows.
+
+The core writes them.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,7 @@ class _Target(msgspec.Struct, frozen=True):
 
 
 class SaveDialog(PathDialog[SaveTarget]):
-    """Gives a SaveAs. An existing file is replaced only after a confirmation.
+    """Returns a SaveTarget. An existing file is replaced only after a confirmation.
 
     suggestion: a path to start with; total, shown: numbers of all rows and of those shown; sources: the files that are
     open, which are never written.
@@ -154,10 +156,9 @@ class SaveDialog(PathDialog[SaveTarget]):
             return
         path = absolute_folder(text, self._cwd) if text else ""
         if not text or text.endswith("/") or not format_words(os.path.basename(path)):
+            has_no_name = not text or text.endswith("/")
             self.trouble(
-                f"Enter a file name with the format as its suffix: {KNOWN}."
-                if not text or text.endswith("/")
-                else _unknown(text)
+                f"Enter a file name with the format as its suffix: {KNOWN}." if has_no_name else _unknown(text)
             )
             return
         self._checking = True
@@ -178,7 +179,7 @@ class SaveDialog(PathDialog[SaveTarget]):
             about = f"{size_words(target.size)}, of {when_words(target.when)}"
             ask.update(
                 Content(
-                    f"{safe_line(os.path.basename(path), 200)} exists already ({about}).\nReplace it?"
+                    f"{safe_line(os.path.basename(path), 200)} already exists ({about}).\nReplace it?"
                     f"  {key_hints(('replaces it', 'save.replace'), ('goes back', 'save.keep'))}"
                 )
             )
@@ -205,7 +206,7 @@ class SaveDialog(PathDialog[SaveTarget]):
 
 
 def format_words(name: str) -> str:
-    """The format that the suffix of a file name stands for, in words; empty where none is written."""
+    """The format that the suffix of a file name means, in words; empty where it cannot be written."""
     file_format, compression = format_of_file(name.strip()), compression_of_file(name.strip())
     if file_format is None or file_format.load_writer is None:
         return ""
@@ -235,8 +236,6 @@ def look_at(path: str, sources: Sequence[str]) -> _Target:
 
 def _unknown(text: str) -> str:
     suffix = os.path.splitext(text)[1]
-    return (
-        f"{suffix} is not a format that can be written. Use {KNOWN}."
-        if suffix
-        else f"The name needs a suffix: {KNOWN}."
-    )
+    if not suffix:
+        return f"The name needs a suffix: {KNOWN}."
+    return f"{suffix} is not a format that can be written. Use {KNOWN}."

@@ -1,4 +1,4 @@
-"""The dialog that chooses the order of the rows. Knows the values of `Filters.sort`; sorts nothing."""
+"""The dialog that chooses the order of the rows. Knows the values of `RowFilters.sort`; sorts nothing."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tui.data.widgets.search_matches import fit_to_width
 
 
 class SortDialog(ListDialog[tuple[str, bool]]):
-    """Gives (sort, descending) as `core.data.filters.RowFilters` has them; sort is empty for the order of the source.
+    """Returns (sort, descending) as `core.data.filters.RowFilters` has them; sort is empty for the order of the source.
 
     columns: those that the source has. Choosing the current order reverses it; lengths start with the longest.
     """
 
     TITLE_WORDS = "Order of the rows"
-    KEY_WORDS = key_hints(("orders", "list.choose"), "again reverses", ("closes", "dialog.close"))
+    KEY_WORDS = key_hints(("sorts", "list.choose"), "again reverses", ("closes", "dialog.close"))
     AUTO_FOCUS = "#choices"
     BINDINGS: ClassVar[list[BindingType]] = key_bindings("sort")
     DEFAULT_CSS = """
@@ -83,8 +83,10 @@ class SortDialog(ListDialog[tuple[str, bool]]):
         shown = self._shown[event.index]
         if isinstance(shown, int):
             sort = self._lines[shown][0]
-            turned = not self._now[1] if sort == self._now[0] else begins_descending(sort)
-            self.dismiss((sort, turned and bool(sort)))
+            descending = begins_descending(sort)
+            if sort == self._now[0]:
+                descending = not self._now[1]
+            self.dismiss((sort, descending and bool(sort)))
 
     def action_choose(self) -> None:
         self.query_one(Choices).action_choose()
@@ -95,7 +97,7 @@ def begins_descending(sort: str) -> bool:
 
 
 def order_words(sort: str, descending: bool) -> str:
-    """An order in words."""
+    """The order, in words."""
     if sort.startswith("length"):
         return "longest first" if descending else "shortest first"
     return ("Z to A" if descending else "A to Z") if sort else ""

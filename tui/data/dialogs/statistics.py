@@ -1,5 +1,4 @@
-"""The dialog that shows a data set in numbers: rows by language and split, empty fields, lengths, and what a maximum
-length costs.
+"""The dialog that shows a data set in numbers: rows, empty fields, lengths, and the cost of a maximum length.
 
 Shows what `core.quality` counted; counts nothing itself.
 """
@@ -32,7 +31,7 @@ FLAGS = 4  # values of sysflag that get a column each
 
 
 class StatisticsDialog(ListDialog[None]):
-    """Pages: the rows, the whole prompt with its maximum length, then each column. Gives nothing."""
+    """Pages: the rows, the whole prompt with its maximum length, then each column. Returns nothing."""
 
     KEY_WORDS = key_hints(
         ("pages", "statistics.previous_page", "statistics.next_page"),
@@ -86,12 +85,10 @@ class StatisticsDialog(ListDialog[None]):
     def _show(self) -> None:
         parts: list[Content] = []
         for page in self._pages:
-            parts.append(
-                Content.styled(
-                    f"[{page}]" if page == self._page else f" {page} ",
-                    "bold $accent" if page == self._page else "$text-muted",
-                )
-            )
+            if page == self._page:
+                parts.append(Content.styled(f"[{page}]", "bold $accent"))
+            else:
+                parts.append(Content.styled(f" {page} ", "$text-muted"))
         self.say("#pages", Content(" ").join(parts))
         rows = self._page == ROWS
         self.query_one("#table").display = rows
@@ -125,7 +122,7 @@ class StatisticsDialog(ListDialog[None]):
             self._page = WHOLE
             self._show()
             self.set_focus(self.query_one("#maximum"))
-            self.keys(key_hints("type a length", "Enter leaves the field", ("too", "dialog.close")))
+            self.keys(key_hints("type a length", ("or Enter leaves the field", "dialog.close")))
 
     @on(Input.Changed, "#maximum")
     def _changed(self, event: Input.Changed) -> None:
@@ -185,7 +182,7 @@ def rows_table(statistics: DataSetStatistics) -> list[Content]:
         lines += [
             Content(""),
             Content.styled(
-                f"{rows_words(statistics.unreadable)} that the tokenizer refuses; no length counts them.", "$warning"
+                f"{rows_words(statistics.unreadable)} cannot be tokenized and are not in the lengths.", "$warning"
             ),
         ]
     lines += [Content(""), Content.styled(counted_words(statistics), "$text-muted")]
@@ -204,11 +201,9 @@ def rows_words(count: int) -> str:
 
 def counted_words(statistics: DataSetStatistics) -> str:
     """The unit of the lengths, and what counted them."""
-    by = (
-        f"by the tokenizer of {safe_line(statistics.tokenizer, 60)}"
-        if statistics.tokenizer
-        else safe_line(statistics.note, 200)
-    )
+    by = safe_line(statistics.note, 200)
+    if statistics.tokenizer:
+        by = f"by the tokenizer of {safe_line(statistics.tokenizer, 60)}"
     return f"Lengths are counted in {statistics.unit}" + (f" {by}." if by else ".")
 
 
@@ -225,7 +220,7 @@ def numbers_words(lengths: LengthDistribution, statistics: DataSetStatistics, pa
     line = Content("   ").join(
         [Content.styled(f"{name} ", "$text-muted") + Content.styled(f"{value:,}", "bold") for name, value in parts]
     )
-    what = "the text as it is trained" if page == WHOLE else f"{page} alone"
+    what = "the text as it is trained" if page == WHOLE else f"only the {page}"
     more = (
         f"\n{lengths.total:,} {statistics.unit} in {rows_words(lengths.rows)}, {lengths.mean:,.1f} on average: {what}."
     )

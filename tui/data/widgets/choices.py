@@ -1,5 +1,7 @@
-"""A list to choose from, of any length: it asks for the visible lines and stores none. Knows nothing of what its lines
-mean."""
+"""A list to choose from, of any length, which asks for its visible lines and stores none.
+
+Knows nothing of what its lines mean.
+"""
 
 from __future__ import annotations
 
@@ -120,8 +122,8 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
     ) -> None:
         """Show `count` lines.
 
-        draw(index, width) gives a line in `width` cells; pickable(index): whether the cursor may be on it; cursor: its
-        line, or the next line below that it may be on; -1 for none yet.
+        draw(index, width) returns a line in `width` cells; pickable(index): whether the cursor may be on it; cursor:
+        its line, or the next line below that it may be on; -1 for none yet.
         """
         self.count, self._draw, self._pickable = count, draw, pickable or (lambda index: True)
         before, self.cursor = self.cursor, self._near(min(cursor, count - 1), 1) if cursor >= 0 else -1
@@ -195,11 +197,13 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
         ):
             self.scroll_to(y=0, animate=False, force=True)  # with the heading above the first line
         elif self.cursor < top or self.cursor >= top + lines:
-            near = top - 2 <= self.cursor < top + lines + 2
-            there = (
-                (self.cursor if self.cursor < top else self.cursor - lines + 1) if near else self.cursor - lines // 2
-            )
-            self.scroll_to(y=max(0, there), animate=False, force=True)
+            if not top - 2 <= self.cursor < top + lines + 2:
+                top = self.cursor - lines // 2
+            elif self.cursor < top:
+                top = self.cursor
+            else:
+                top = self.cursor - lines + 1
+            self.scroll_to(y=max(0, top), animate=False, force=True)
 
     def on_resize(self, event: events.Resize) -> None:
         self._keep_in_sight()
@@ -216,11 +220,10 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
-        if (
-            offset is not None
-            and 0 <= (index := self.scroll_offset.y + offset.y) < self.count
-            and self._pickable(index)
-        ):
+        if offset is None:
+            return
+        index = self.scroll_offset.y + offset.y
+        if 0 <= index < self.count and self._pickable(index):
             self.move_to(index)
             if event.chain == 2:
                 self.action_choose()
@@ -246,7 +249,7 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 def fit_end(text: str, width: int) -> str:
-    """As `hits.fit`, but keeps the end: the end of a path tells it from others."""
+    """Like `fit_to_width`, but keeps the end, which distinguishes one path from another."""
     line = safe_line(text, 4000)
     if cell_len(line) <= width:
         return set_cell_size(line, max(0, width))

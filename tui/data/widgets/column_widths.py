@@ -1,5 +1,7 @@
-"""How wide the columns of the table of rows are, in terminal cells: chosen once from the first rows, so that they do
-not move while paging."""
+"""How wide the columns of the table of rows are, in terminal cells.
+
+The widths are chosen once from the first rows, so that they do not change while paging.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,11 @@ from core.base.row import Row
 from core.base.safe_text import safe_line
 
 MEASURED_ROWS = 100
-MOST_CELLS = 240  # that a value counts for: no line is wider
+MOST_CELLS = 240  # measured of a value: no line is wider
 LABEL_CELLS = 12  # at most, of syslang and sysflag
 SPARSE_CELLS = 20  # at most, of a column that is empty in most rows
 CRAMPED = 48  # cells of the whole table, below which labels show their beginning only
-WEIGHTS = {"instruction": 5, "reasoning": 4, "output": 3}  # how they share the width where all need more than there is
+WEIGHTS = {"instruction": 5, "reasoning": 4, "output": 3}  # how they share a width that is too small for all
 
 
 class TableColumn(NamedTuple):
@@ -46,7 +48,7 @@ def measure_columns(rows: Sequence[Row]) -> dict[str, int]:
 
 
 def cell_text(row: Row, name: str) -> str:
-    """What the table shows of a row in the column `name`; the input comes behind the instruction."""
+    """What the table shows of a row in the column `name`; the input follows the instruction."""
     if name == "instruction" and row.input:
         return f"{row.instruction} ▸ {row.input}"
     text: str = getattr(row, name)
@@ -56,12 +58,12 @@ def cell_text(row: Row, name: str) -> str:
 def lay_out_columns(width: int, highest: int, needs: dict[str, int], lacks: Collection[str]) -> list[TableColumn]:
     """Columns that fill `width` cells: one cell for marks, then each column with one cell after it.
 
-    highest: the largest row number; needs: cells by column, from `measure_columns`; lacks: columns that take no room.
+    highest: the largest row number; needs: cells by column, from `measure_columns`; lacks: columns to leave out.
     """
     columns = [TableColumn("#", "#", max(3, len(str(highest))))]
     for name in ("syslang", "sysflag"):
         if name not in lacks:
-            usual = 8 if name == "syslang" else 7  # Japanese; and the title of the other
+            usual = 8 if name == "syslang" else 7  # "Japanese", and the title "sysflag"
             label = min(LABEL_CELLS, max(needs.get(name, 0), usual))
             columns.append(TableColumn(name, name, label if width >= CRAMPED else 4))
     texts = [name for name in WEIGHTS if name == "instruction" or name not in lacks]

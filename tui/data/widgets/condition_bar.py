@@ -1,5 +1,7 @@
-"""The line in which a condition in SQL is typed, and under it the reason why the last one was refused. Asks nothing
-itself."""
+"""The line in which a condition in SQL is typed, with the reason if it is refused.
+
+Asks nothing itself.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ REMEMBERED = 50  # conditions
 
 
 class ConditionBar(Vertical):
-    """Hidden until it is opened. It closes by itself once the condition typed in it has been answered, and stays, with
-    the reason, where it is refused."""
+    """Hidden until it is opened. It closes once the condition has been answered, and stays open with the reason where
+    the condition is refused."""
 
     class Submitted(Message):
         """Show the rows that meet this condition; all where it is empty."""
@@ -63,11 +65,11 @@ class ConditionBar(Vertical):
         return self._accepted
 
     def set_condition(self, condition: str) -> None:
-        """The condition in force is this one now."""
+        """Take over the condition in force."""
         self._asked = condition
 
     def forget_accepted(self) -> None:
-        """Another source, or no condition: nothing was accepted yet."""
+        """Forget the last condition, for another source or none."""
         self._accepted = ""
 
     def open(self) -> None:
@@ -100,7 +102,7 @@ class ConditionBar(Vertical):
         self.post_message(self.Submitted(condition))
 
     def accept(self, condition: str) -> None:
-        """Rows came for this condition."""
+        """This condition has been answered."""
         if condition and condition != self._accepted:
             self._accepted = condition
             if self._input.value.strip() == condition:  # else more was typed meanwhile
@@ -115,7 +117,7 @@ class ConditionBar(Vertical):
         self._show_trouble(reason)
 
     def recall(self, by: int) -> None:
-        """Put an earlier condition (by -1) or a later one into the line; an empty one behind the newest."""
+        """Put an earlier condition (by -1) or a later one into the line; after the newest an empty one."""
         known = [*self._history, ""]
         index = self._history_index + by
         while 0 <= index < len(known) and known[index] == self._input.value:

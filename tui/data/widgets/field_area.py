@@ -1,5 +1,7 @@
-"""A text field for a row's text, foreign or not: pasted text is made safe first. Its cursor does not blink: a blinking
-one writes to the terminal for ever."""
+"""A text field of several lines for a row's text, foreign or not.
+
+Pasted text is made safe first. Its cursor does not blink: a blinking one sends bytes to the terminal for ever.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""One field of a row as lines of a given width, wrapped piece by piece: a field of a megabyte must not block the
-screen. Knows no widget.
+"""One field of a row as lines of a given width, wrapped piece by piece.
 
-Foreign text is made safe here, a piece at a time. A full line never changes, so what is wrapped does not move.
+A field of a megabyte must not block the screen. Foreign text is made safe here, a piece at a time. A full line never
+changes, so lines that are wrapped do not move. Knows no widget.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class FieldLines:
         return self._done_upto >= len(self._raw)
 
     def wrap_more(self, characters: int) -> None:
-        """Wrap about as many further characters, up to a line break where there is one."""
+        """Wrap about this many more characters, up to a line break if there is one."""
         end = min(self._done_upto + characters, len(self._raw))
         if end < len(self._raw):
             newline = self._raw.rfind("\n", self._done_upto, end)
@@ -54,7 +54,7 @@ class FieldLines:
         return self._wrapped.is_hard(line)
 
     def spans(self, line: int, matches: SearchMatches) -> list[TextSpan]:
-        """The matches in a line, also the part of one that begins in the line before or goes on in the next."""
+        """The matches in a line, including parts of those that begin in the line before or continue in the next."""
         if not matches.length:
             return []
         lines = self._wrapped.lines

@@ -1,5 +1,7 @@
-"""How many rows have which length, as a histogram with a line at the maximum length: plotext draws, our own cells show
-it."""
+"""A histogram of how many rows have which length, with a line at the maximum length.
+
+plotext draws it; Suiron's own cells show it.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,14 @@ def draw_histogram(lengths: LengthDistribution, width: int, height: int, limit: 
     its label ends in `+`.
 
     lengths: of rows, in tokens or characters; limit: rows longer than this are right of a line, 0 for no line. plotext
-    is imported here, on first use (0.15 s: `draw_loss_chart.prepare`, in a thread).
+    is imported on first use (0.15 s: call `draw_loss_chart.import_plotext` in a thread before).
     """
     import plotext
 
     dots, lines = 2 * max(1, width - _LABEL), max(1, height - 2)  # a braille cell has two columns of dots
     upto = lengths.length_keeping(NEARLY_ALL)
-    upto = lengths.max if lengths.max <= _TAIL * upto else upto
+    if lengths.max <= _TAIL * upto:
+        upto = lengths.max
     bins = lengths.bins(dots, upto)
     if not bins:
         return []
@@ -74,7 +77,7 @@ def draw_histogram(lengths: LengthDistribution, width: int, height: int, limit: 
 
 
 class Histogram(CellLines):
-    """Draws the lengths it was given last, again at every change of size. Empty until plotext is imported, in a
+    """Draws the last lengths, again at every change of size. Empty until plotext is imported, in a
     thread."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {AXIS, BARS, LIMIT}

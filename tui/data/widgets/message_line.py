@@ -1,4 +1,4 @@
-"""The last line of the room: for a while what a key did, else what is true of the open source."""
+"""The last line of the room: what a key did, for a while, else the state of the open source."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Static
 
-MESSAGE_SECONDS = 8.0  # that a message stays
+MESSAGE_SECONDS = 8.0  # for which a message is shown
 
 
 class ShowMessage(Message):

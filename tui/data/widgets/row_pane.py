@@ -1,9 +1,8 @@
-"""One whole row: its fields under headings, wrapped. A cursor is on one of them; fields fold, and one can be shown
-alone.
+"""One complete row: its fields under headings, wrapped, with a cursor on one of them.
 
-Virtual: only lines in sight are drawn. Long fields are wrapped in the background, so a field of a megabyte delays no
-key, and the lines in sight do not move meanwhile. Knows no files: whoever shows a row also says how it was before it
-was changed, and counts its tokens.
+Fields fold, and one can be shown alone. Only lines in sight are drawn. Long fields are wrapped in the background, so a
+field of a megabyte delays no key, and the lines in sight do not move meanwhile. Knows no files: the caller also passes
+the row as it was before its changes, and the counts of its tokens.
 """
 
 from __future__ import annotations
@@ -31,10 +30,12 @@ from tui.data.widgets.search_matches import NO_MATCHES, SearchMatches
 
 TEXT_FIELDS = ("instruction", "input", "reasoning", "output")  # shown with their lines
 LABEL_FIELDS = ("syslang", "sysflag")  # shown in the first line
-WRAP_SLICE = 0.004  # seconds of wrapping between two looks at the keyboard
-PLACE_EVERY = 0.1  # seconds between two times that the lines wrapped meanwhile are shown
+WRAP_SLICE = 0.004  # seconds of wrapping until keys are handled again
+PLACE_EVERY = 0.1  # seconds until the lines wrapped meanwhile are shown
 WRAP_STEP = 2_000  # characters wrapped at a time
 MARGIN = 1  # cells left and right; drawn with the text and not as the widget's padding, which would be painted apart
+
+FILL_STYLES = ("cursor", "reasoning", "output", "dim")  # styles that blanks beside the text take too
 
 Piece = tuple[str, str]
 """Safe text, and the name of its style."""
@@ -60,8 +61,7 @@ class FieldSection:
 
 
 class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
-    """Text can be selected with the mouse. What is selected is what is seen, so control characters are copied as their
-    pictures."""
+    """Text can be selected with the mouse. The selection is what is seen: control characters are copied as pictures."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"pane--{name}" for name in ("heading", "cursor", "dim", "reasoning", "output", "match", "mark")
@@ -80,7 +80,7 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
     """
 
     class FieldClicked(Message):
-        """A heading was clicked; the cursor is there now."""
+        """A heading was clicked, and the cursor has moved to it."""
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -91,7 +91,7 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self.alone = False
         """Whether only that field is shown."""
         self.folded: set[str] = set()
-        """Fields that show their heading alone, in every row."""
+        """Fields that show only their heading, in every row."""
         self._before: Row | None = None
         self._added = False
         self._tokens: dict[str, int] = {}
@@ -108,7 +108,7 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
 
     def show(self, row: Row | None, before: Row | None = None, added: bool = False) -> None:
         """Show a row from the field the cursor is on. before: the row as in the source, where it was changed; added: it
-        is not in the source. The same row again leaves the pane as it is."""
+        is not in the source. Showing the same row again changes nothing."""
         if (row, before, added) == (self.row, self._before, self._added):
             return
         stays = row is not None and self.row is not None and row.index == self.row.index
@@ -119,14 +119,13 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self._move(top if stays else self._top_of_field())
 
     def highlight(self, matches: SearchMatches) -> None:
-        """Point out what is searched for."""
+        """Highlight what is searched for."""
         if matches != self._matches:
             self._matches, self._match_counts, self._drawn = matches, {}, []
             self.refresh()
 
     def show_counts(self, row: Row, tokens: dict[str, int], match_counts: dict[str, int]) -> None:
-        """By field: its tokens, where they could be counted, and how many matches it has. For another row than the one
-        shown, nothing."""
+        """Show, by field, the tokens (where they could be counted) and the matches. Ignored for a row not shown now."""
         if row == self.row:
             self._tokens, self._match_counts = tokens, match_counts
             self._repaint()
@@ -145,7 +144,7 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self.go_to_field(COLUMNS[(COLUMNS.index(self.field) + by) % len(COLUMNS)])
 
     def toggle_fold(self) -> bool:
-        """Fold the field or unfold it; False for one that cannot be folded."""
+        """Fold the field or unfold it. Returns False for one that cannot be folded."""
         if self.field in LABEL_FIELDS or self.alone:
             return False
         self.folded ^= {self.field}
@@ -208,7 +207,7 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self._place_fields()
 
     def _place_fields(self) -> None:
-        """Give every field its lines of the pane. The lines in sight do not move, whatever has grown above them."""
+        """Assign every field its lines of the pane. The lines in sight do not move, even if lines above them grew."""
         top, before = self.scroll_offset.y, self._height
         first_seen = next((section for section in reversed(self._sections) if section.start <= top), None)
         offset = top - first_seen.start if first_seen is not None else top
@@ -232,8 +231,7 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self.scroll_to(y=min(max(0, top), self.max_scroll_y), animate=False, force=True, immediate=True)
 
     def _repaint(self) -> None:
-        """Only the lines that differ from what is there already: over SSH the blank half of a pane would cost as much
-        as its text."""
+        """Repaint only lines that have changed: over SSH the blank half of a pane would cost as much as its text."""
         top, height = self.scroll_offset.y, self.size.height
         lines = [self._line(top + y) if top + y < self._height else [] for y in range(height)]
         if top != self._drawn_at or len(self._drawn) != height:
@@ -244,8 +242,7 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self._drawn, self._drawn_at = lines, top
 
     def _top_of_field(self) -> int:
-        """The line to begin at: at the first match where one field is shown alone, else at the field's heading, or at
-        the first line."""
+        """The line to scroll to: the first match if the field is shown alone, else its heading, or the first line."""
         section = next((section for section in self._sections if section.column == self.field), None)
         if section is None:
             return 0
@@ -259,10 +256,9 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         if section is None or section is self._sections[0]:
             self._move(0)
             return
-        top, last = (
-            self.scroll_offset.y,
-            section.start + min(3, section.height(section.column in self.folded, False)) - 1,
-        )
+        top = self.scroll_offset.y
+        height = section.height(section.column in self.folded, False)
+        last = section.start + min(3, height) - 1
         if section.start < top or last >= top + self.size.height:
             self._move(section.start)
 
@@ -280,12 +276,10 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         base, row, width = self.rich_style, self.scroll_offset.y + y, self.scrollable_content_region.width
         line = self._line(row) if row < self._height else []
-        # blanks take the style of the text beside them, so that a line of one style goes over the line as one piece
-        fill = self._style(
-            line[-1][1] if line and line[-1][1] in ("cursor", "reasoning", "output", "dim") else "", base
-        )
-        first = self._style(line[0][1] if line and line[0][1] in ("cursor", "reasoning", "output", "dim") else "", base)
-        segments = [Segment(" " * MARGIN, first), *self._segments(line, row, base)]
+        # blanks take the style of the text beside them, so that a line of one style is sent as one piece
+        styles = [style if style in FILL_STYLES else "" for _, style in line] or [""]
+        fill = self._style(styles[-1], base)
+        segments = [Segment(" " * MARGIN, self._style(styles[0], base)), *self._segments(line, row, base)]
         return Strip(segments).adjust_cell_length(width, fill).simplify().apply_offsets(-MARGIN, row)
 
     def _line(self, row: int) -> list[Piece]:
@@ -297,8 +291,10 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         section = next((section for section in reversed(self._sections) if section.start <= row), None)
         if section is None:
             return []
-        at = row - section.start - (0 if self.alone else 1)
-        return self._heading(section) if at < 0 else self._body(section.column, section.lines, at)
+        line_index = row - section.start - (0 if self.alone else 1)
+        if line_index < 0:
+            return self._heading(section)
+        return self._body(section.column, section.lines, line_index)
 
     def _first_line(self, row: Row) -> list[Piece]:
         if self.alone:
@@ -345,16 +341,18 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         ]
         return _cut_pieces(pieces, self._width)
 
-    def _body(self, column: str, lines: FieldLines, at: int) -> list[Piece]:
-        line = lines.lines[at]
+    def _body(self, column: str, lines: FieldLines, index: int) -> list[Piece]:
+        line = lines.lines[index]
         plain = column if column in ("reasoning", "output") else ""
         pieces: list[Piece] = []
         done = 0
-        for start, end in lines.spans(at, self._matches.in_columns(column)):
+        for start, end in lines.spans(index, self._matches.in_columns(column)):
             pieces += [(line[done:start], plain), (line[start:end], "match")]
             done = end
         rest = line[done:]
-        blank = len(rest) - len(rest.rstrip(" ")) if lines.is_hard(at) else 0  # seen, since the model is trained on it
+        blank = (
+            len(rest) - len(rest.rstrip(" ")) if lines.is_hard(index) else 0
+        )  # made visible, since the model is trained on it
         return [*pieces, (rest[: len(rest) - blank], plain), *([("·" * blank, "dim")] if blank else [])]
 
     def _differs(self, column: str) -> bool:
@@ -399,12 +397,13 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected text, without the line breaks that wrapping made."""
         last = self._height - 1
-        first, left = (
-            (min(selection.start.y, last), max(0, selection.start.x)) if selection.start is not None else (0, 0)
-        )
-        end, right = (
-            (min(selection.end.y, last), max(0, selection.end.x)) if selection.end is not None else (last, None)
-        )
+        first, left = 0, 0
+        if selection.start is not None:
+            first, left = min(selection.start.y, last), max(0, selection.start.x)
+        end: int = last
+        right: int | None = None
+        if selection.end is not None:
+            end, right = min(selection.end.y, last), max(0, selection.end.x)
         parts = []
         for row in range(first, end + 1):
             text = "".join(piece for piece, _ in self._line(row))
@@ -415,8 +414,10 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
     def _goes_on(self, row: int) -> bool:
         """Whether the row below continues the same line of the text."""
         section = next((section for section in reversed(self._sections) if section.start <= row), None)
-        at = row - section.start - (0 if self.alone else 1) if section is not None else -1
-        return section is not None and 0 <= at < len(section.lines.lines) - 1 and not section.lines.is_hard(at)
+        if section is None:
+            return False
+        index = row - section.start - (0 if self.alone else 1)
+        return 0 <= index < len(section.lines.lines) - 1 and not section.lines.is_hard(index)
 
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()

@@ -1,7 +1,7 @@
-"""The table of rows. Virtual: it knows how many rows there are and keeps a few pages of them. It asks for the pages it
-needs and never fetches.
+"""The table of rows, which knows how many there are and keeps a few pages of them.
 
-Moving the cursor repaints two lines; only scrolling repaints the table.
+It asks for the pages it needs and never fetches. Moving the cursor repaints two lines; only scrolling repaints the
+table.
 """
 
 from __future__ import annotations
@@ -92,13 +92,13 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
     # -- what is shown --
 
     def begin(self, lacks: Collection[str]) -> None:
-        """Another source. lacks: columns it does not have, which take no room; the widths of the others come from its
-        first rows."""
+        """Begin another source. lacks: columns that it does not have and that are not shown; the widths of the others
+        come from its first rows."""
         self._needs, self._matches = {}, NO_MATCHES
         self.leave_out(lacks)
 
     def leave_out(self, columns: Collection[str]) -> None:
-        """Show no column but the others, as after an edit that gave the source a column."""
+        """Show all columns except these, as after an edit that gave the source a column."""
         self._lacks = frozenset(columns)
         self.refresh()
 
@@ -107,14 +107,14 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._mark = mark
 
     def highlight(self, matches: SearchMatches, sort: str, descending: bool) -> None:
-        """Point out what is searched for, and the column the rows are sorted by."""
+        """Highlight what is searched for, and the column by which the rows are sorted."""
         if (matches, sort, descending) != (self._matches, self._sort, self._descending):
             self._matches, self._sort, self._descending = matches, sort, descending
             self.refresh()
 
     def show(self, count: int, cursor: int, pages: Mapping[int, list[Row]], highest: int) -> None:
-        """Another selection: `count` rows, the cursor on the position `cursor`. pages: rows by page number; highest:
-        the largest index of a row."""
+        """Show another selection: `count` rows, the cursor on the position `cursor`. pages: rows by page number;
+        highest: the largest index of a row."""
         self.row_count, self._highest = count, highest
         self.cursor = min(max(cursor, 0), count - 1)
         self._pages.clear()
@@ -127,7 +127,7 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._tell(by_hand=False)
 
     def add_page(self, page: int, rows: list[Row]) -> None:
-        """A page that was missing."""
+        """Add a page that was missing."""
         self._pages[page] = rows
         while len(self._pages) > KEPT_PAGES:
             self._pages.popitem(last=False)
@@ -136,7 +136,7 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._tell(by_hand=self._owes_move)
 
     def grow(self, count: int) -> None:
-        """The same selection has more rows at its end than were known."""
+        """The selection has more rows at its end than were known."""
         if count != self.row_count:
             for page in [page for page, rows in self._pages.items() if len(rows) < PAGE]:
                 del self._pages[page]
@@ -164,7 +164,7 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
     # -- moving --
 
     def move_to(self, position: int) -> None:
-        """Put the cursor on the position, or the nearest one there is, and bring it in sight."""
+        """Put the cursor on the position, or the nearest one that exists, and bring it in sight."""
         position = min(max(position, 0), self.row_count - 1)
         if position == self.cursor:
             return
@@ -184,8 +184,8 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
         return max(1, self.size.height - 1)  # less the header
 
     def _keep_in_sight(self) -> None:
-        """Scroll where the cursor is out of sight, so that it comes to the middle: a key held down then repaints the
-        table once for half a screen of rows, not for every row."""
+        """Scroll a cursor that is out of sight to the middle: a key held down then repaints the table once for half a
+        screen of rows, not for every row."""
         if not self.size.height:  # not laid out yet: the first size brings it in sight
             return
         top, lines = self.scroll_offset.y, self._lines()
@@ -251,7 +251,7 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _draw_row(self, row: Row, width: int, base: Style, plain: bool) -> Strip:
         dim = base if plain else base + self.get_component_rich_style("rows--dim", partial=True)
-        mauve = base if plain else base + self.get_component_rich_style("rows--reasoning", partial=True)
+        reasoning_style = base if plain else base + self.get_component_rich_style("rows--reasoning", partial=True)
         mark = self._mark(row.index)
         segments = [
             Segment(mark, base + self.get_component_rich_style("rows--mark", partial=True) if mark != " " else base)
@@ -264,12 +264,14 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
             else:
                 searched = ("instruction", "input") if name == "instruction" else (name,)
                 text, spans = self._matches.in_columns(*searched).cell(cell_text(row, name), size)
-                style = dim if name.startswith("sys") else mauve if name == "reasoning" else base
+                style = reasoning_style if name == "reasoning" else base
+                if name.startswith("sys"):
+                    style = dim
                 segments += self._highlighted(text + " ", spans, style)
         return Strip(segments).simplify()
 
     def _highlighted(self, text: str, spans: list[TextSpan], style: Style) -> list[Segment]:
-        """`text` as segments, with its matches pointed out."""
+        """`text` as segments, with its matches highlighted."""
         if not spans:
             return [Segment(text, style)]
         match_style = style + self.get_component_rich_style("rows--match", partial=True)

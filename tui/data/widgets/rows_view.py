@@ -1,6 +1,6 @@
-"""The rows: the table, the pane with one whole row, and a notice in their place where there is nothing to show.
+"""The rows: the table, the pane with one complete row, and a notice where there is nothing to show.
 
-Decides which of them is seen, and lets the pane follow the cursor of the table. Fetches no rows.
+Decides which of them is visible, and lets the pane follow the cursor of the table. Fetches no rows.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NO_ROW_WORDS = "No row selected, or it is still loading."
 
 
 class RowsView(Horizontal):
-    """Posts `Say`; the messages of the table and the pane go on to the screen."""
+    """Posts `ShowMessage`; messages of the table and the pane bubble up to the screen."""
 
     def __init__(self) -> None:
         super().__init__(id="rows")
@@ -68,7 +68,7 @@ class RowsView(Horizontal):
 
     @property
     def waits_at_end(self) -> bool:
-        """Whether the user went to the last row before all rows were counted: the cursor goes on to the true last."""
+        """Whether the user went to the last row before all rows were counted: the cursor will move to the true last."""
         return self._counted_end is not None
 
     @property
@@ -166,20 +166,20 @@ class RowsView(Horizontal):
             self.show_in_pane(self.row)
 
     def go_to_end(self, to_last: bool) -> None:
-        """To the first or the last row; to the first or the last line of a field that is shown alone."""
+        """Go to the first or last row, or to the first or last line of a field that is shown alone."""
         if self.pane.alone:
             self.pane.line_by(FAR if to_last else -FAR)
         elif to_last:
             last = self.table.row_count - 1
             if self._dataset is not None and not self._dataset.counted:
                 self._counted_end = last
-                self._say("Last row counted so far. The cursor moves on to the true last row.")
+                self._say("This is the last row counted so far. The cursor will move on to the true last row.")
             self.table.move_to(last)
         else:
             self.table.move_to(0)
 
     def page_by(self, pages: int) -> None:
-        """Screenfuls of rows, or of a field that is shown alone."""
+        """Go by screenfuls of rows, or of a field that is shown alone."""
         if self.pane.alone:
             self.pane.page_by(pages)
         else:
@@ -211,7 +211,7 @@ class RowsView(Horizontal):
 
     @on(RowsTable.Opened)
     def toggle_pane(self) -> None:
-        """Open or close the pane; back to the table from a field that is shown alone."""
+        """Open or close the pane; return to the table from a field that is shown alone."""
         if self.pane.alone:
             self.toggle_alone()
             return
@@ -219,7 +219,7 @@ class RowsView(Horizontal):
         self.update_panes()
 
     def open_pane(self) -> bool:
-        """Open the pane where it is closed and a row is selected; whether one is."""
+        """Open the pane if a row is selected. Returns whether one is."""
         if self.row is None:
             self._say(NO_ROW_WORDS)
             return False
@@ -240,7 +240,7 @@ class RowsView(Horizontal):
             self.pane.line_by(lines)
 
     def field_by(self, by: int) -> None:
-        """To another field of the row, or open the pane."""
+        """Go to another field of the row, or open the pane."""
         if self.pane.display:
             self.pane.field_by(by)
         else:
@@ -259,14 +259,13 @@ class RowsView(Horizontal):
         if not self.pane.display:
             self.open_pane()
         elif not self.pane.toggle_fold():
-            self._say(
-                f"A field shown alone cannot be folded; {key_of('data.go_back')} goes back to the row."
-                if self.pane.alone
-                else "syslang and sysflag cannot be folded."
-            )
+            words = "syslang and sysflag cannot be folded."
+            if self.pane.alone:
+                words = f"A field shown alone cannot be folded; {key_of('data.go_back')} goes back to the row."
+            self._say(words)
 
     def toggle_alone(self) -> None:
-        """One field on the whole screen, and back."""
+        """Show one field on the full screen, or the row again."""
         if self.pane.alone or self.row is not None:
             self.show_in_pane(self.row)
             self.pane.show_alone(not self.pane.alone)

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.widgets import Input, Label
 
 from core.base.row import COLUMNS
+from tui.actions import key_hints
 from tui.data.widgets.still_input import StillInput
 
 SEARCH_AFTER = 0.15  # seconds without a key before the text is searched for
@@ -20,7 +21,7 @@ COLUMN_CHOICES: tuple[tuple[str, ...], ...] = ((), *((column,) for column in COL
 
 
 class SearchBar(Horizontal):
-    """Hidden until it is opened. Holds the search in force, which the screen tells it."""
+    """Hidden until it is opened. The screen passes it the search in force."""
 
     class Searched(Message):
         """Search for this text; for nothing where it is empty."""
@@ -45,14 +46,15 @@ class SearchBar(Horizontal):
         self._columns: tuple[str, ...] = ()
         self._serial = 0  # of the last key: only after that one, and a pause, is the text searched for
         self._label = Label("/ all columns", id="search-in")
-        self._input = StillInput("text to find; Tab one column; Enter keeps, Esc drops", id="search")
+        hints = key_hints(("picks a column", "data.next_field"), "Enter keeps", ("drops", "data.go_back"))
+        self._input = StillInput(f"text to find · {hints}", id="search")
 
     def compose(self) -> ComposeResult:
         yield self._label
         yield self._input
 
     def set_search(self, text: str, columns: tuple[str, ...]) -> None:
-        """The search in force is this one now."""
+        """Take over the search in force."""
         self._text, self._columns = text, columns
         self._label.update(Content(f"/ {', '.join(columns) if columns else 'all columns'}"))
 
@@ -87,7 +89,7 @@ class SearchBar(Horizontal):
         self._search_for("")
 
     def choose_column(self, by: int) -> None:
-        """The next choice of columns: all, then each alone."""
+        """Choose the next columns to search: all, then each one."""
         now = self._columns if self._columns in COLUMN_CHOICES else ()
         columns = COLUMN_CHOICES[(COLUMN_CHOICES.index(now) + by) % len(COLUMN_CHOICES)]
         self.set_search(self._text, columns)

@@ -1,7 +1,6 @@
-"""Where the text that is searched for occurs in other text, and a table cell shifted so that its first match is seen.
-Knows no rows.
+"""Where the text that is searched for occurs, and a table cell shifted so that its first match is visible.
 
-Matches are found by the rule of the search itself. Foreign text is made safe here.
+Matches are found by the rule of the search itself. Foreign text is made safe here. Knows no rows.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from core.data.search.text_patterns import python_pattern
 TextSpan = tuple[int, int]
 """First character, and one past the last."""
 
-SEARCHED_CHARACTERS = 200_000  # of a table cell, for a first match to show
+SEARCHED_CHARACTERS = 200_000  # of a table cell that are searched for its first match
 
 
 class SearchMatches:
@@ -93,7 +92,7 @@ def fit_to_width(text: str, width: int) -> str:
 
 
 def _begin_before(line: str, end: int, cells: int) -> int:
-    """The character to begin at, so that at most `cells` cells are left before the character `end`."""
+    """The character to begin at so that at most `cells` cells precede the character `end`."""
     begin = end
     while begin and cells > 0:
         begin -= 1

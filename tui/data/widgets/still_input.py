@@ -1,4 +1,4 @@
-"""A one-line text field whose cursor does not blink: a blinking one writes to the terminal for ever."""
+"""A one-line text field whose cursor does not blink: a blinking one sends bytes for ever."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The dialog for the mixture: the templates and their weights, what is trained, what happens to long rows; and how many
-rows each template gets, counted over the whole data set."""
+"""The dialog for the mixture: templates and their weights, the loss, long rows, and rows per template.
+
+The rows of each template are counted over all rows of the data set.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +47,11 @@ if TYPE_CHECKING:
 
 WEIGHTS = "weights"
 COUNT_AFTER = 0.3  # seconds from the last key until the rows are counted
-TELL_EVERY = 50_000  # rows between two progress messages
+REPORT_EVERY = 50_000  # rows between two progress messages
 
 
 class ChoiceField(Static, can_focus=True):
-    """A field with one of a few values; keys or a click choose the next."""
+    """A field with one of a few values; a key or a click chooses the next."""
 
     BINDINGS: ClassVar[list[BindingType]] = key_bindings("value")
 
@@ -84,14 +86,14 @@ class WeightField(Field):
 
 
 class MixtureDialog(Dialog[dict[str, str]]):
-    """Gives the settings as `core.runs.prompt_texts` writes them.
+    """Returns the changed settings as `core.runs.prompt_texts` writes them.
 
     templates: every template with its description; bind(name): the template as a mixture draws it. The rows are counted
     in a thread; a changed weight discards the count.
     """
 
     TITLE_WORDS = "Mixture of templates"
-    AUTO_FOCUS = "Weight"
+    AUTO_FOCUS = "WeightField"
     BINDINGS: ClassVar[list[BindingType]] = key_bindings("mixture")
     DEFAULT_CSS = """
     MixtureDialog {
@@ -99,7 +101,7 @@ class MixtureDialog(Dialog[dict[str, str]]):
         & .name { width: 28; text-wrap: nowrap; text-overflow: ellipsis; }
         & .word { width: 11; color: $text-muted; }
         & .short { width: 11; color: $text-muted; padding: 0 0 0 1; }
-        & Weight { width: 9; }
+        & WeightField { width: 9; }
         & .share { width: 1fr; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
         & .turn { width: 20; height: 1; }
         & .turn:focus { background: $block-cursor-background; color: $block-cursor-foreground; }
@@ -162,7 +164,7 @@ class MixtureDialog(Dialog[dict[str, str]]):
     # -- the settings --
 
     def texts(self) -> dict[str, str]:
-        """Raises RunError for what cannot be a setting."""
+        """The settings as they are in the fields. Raises RunError where they are not valid."""
         weights = {
             name: self.query_one(f"#weight-{index}", WeightField).value.strip()
             for index, (name, _) in enumerate(self._templates)
@@ -201,14 +203,14 @@ class MixtureDialog(Dialog[dict[str, str]]):
         self.set_timer(COUNT_AFTER, partial(self._start_count, self._serial, weights))
 
     def _show_shares(self, weights: Mapping[str, float], rows: Mapping[str, int]) -> None:
-        """rows: by template, once they are counted."""
+        """Show the share of each template. rows: rows by template, once they are counted."""
         total, counted = sum(weights.values()), max(1, sum(rows.values()))
         for index, (name, words) in enumerate(self._templates):
             share = Content.styled(safe_line(words, 100), "$text-muted")
             if name in weights:
-                got = rows.get(name, 0)
-                realised = f", got {got:,} ({got / counted:.1%})" if rows else ""
-                share = Content(f"{100 * weights[name] / total:.3g} %{realised}")
+                row_count = rows.get(name, 0)
+                drawn = f", {row_count:,} rows ({row_count / counted:.1%})" if rows else ""
+                share = Content(f"{100 * weights[name] / total:.3g} %{drawn}")
             self.query_one(f"#share-{index}", Static).update(share)
 
     # -- counting --
@@ -220,15 +222,14 @@ class MixtureDialog(Dialog[dict[str, str]]):
 
     def _count_in_thread(self, serial: int, weights: dict[str, float], dataset: DataSet) -> None:
         worker = get_current_worker()
-        told = 0
+        reported = 0
 
         def show_progress(rows: int) -> None:
-            nonlocal told
-            if rows - told >= TELL_EVERY:
-                told = rows
-                self.app.call_from_thread(
-                    self._say_count, serial, Content.styled(f"counting … {rows:,} rows", "$text-muted")
-                )
+            nonlocal reported
+            if rows - reported >= REPORT_EVERY:
+                reported = rows
+                words = Content.styled(f"counting … {rows:,} rows", "$text-muted")
+                self.app.call_from_thread(self._say_count, serial, words)
 
         try:
             mixture = Mixture([(self._bind(name), weight) for name, weight in weights.items()], self._spec.prompt.seed)
@@ -261,7 +262,7 @@ class MixtureDialog(Dialog[dict[str, str]]):
         if counts.without_reasoning:
             words += Content(f"; {counts.without_reasoning:,} of them without reasoning")
         if counts.left_out:
-            left_out = f"\n⚠ {counts.left_out:,} rows without reasoning are left out: no template here is for them"
+            left_out = f"\n⚠ {counts.left_out:,} rows without reasoning are left out: no template here fits them"
             words += Content.styled(left_out, "$warning")
         self._say_count(serial, words)
 
@@ -270,7 +271,7 @@ class MixtureDialog(Dialog[dict[str, str]]):
     def action_field(self, by: int) -> None:
         fields = [
             field
-            for field in self.query("Weight, Turn")
+            for field in self.query("WeightField, ChoiceField")
             if field.display and (field.parent is None or field.parent.display)
         ]
         focused = next((index for index, field in enumerate(fields) if field.has_focus), -1 if by > 0 else 0)

@@ -1,5 +1,7 @@
-"""The dialog that saves a template as the user's own: its name, and whether it goes to the user's templates or beside
-the data."""
+"""The dialog that saves a template as the user's own: its name and its folder.
+
+It goes to the user's templates or beside the data.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ from tui.common.readable_error import readable_error
 
 
 class SaveTemplateDialog(Dialog[tuple[str, Path]]):
-    """Gives the name and the file, once it is written. A second Enter replaces an existing file."""
+    """Returns the name and the file, once it is written. A second Enter replaces an existing file."""
 
     AUTO_FOCUS = "Input"
     TITLE_WORDS = "Save the template as your own"
@@ -101,7 +103,7 @@ class SaveTemplateDialog(Dialog[tuple[str, Path]]):
 
     def _ask(self, path: Path) -> None:
         self._asked = str(path)
-        self._say("This file exists already. Press Enter again to replace it.")
+        self._say("This file already exists. Press Enter again to replace it.")
 
     def _trouble(self, error: SuironError) -> None:
         self._say(str(error))
