@@ -203,13 +203,8 @@ async def test_a_failed_run_says_what_where_and_what_to_do(rows_file: Path, size
     run.steps(1, 2)
     async with opened(rows_file, size) as hands:
         await hands.sees("step 2/20")
-<<<<<<< HEAD
-        run.state("failed", 2, FailureCause("The memory is full", "[/] \x1b[2J 行 7", "Halve batch size"))
-        await hands.sees("failed", "The memory is full", "[/] ␛[2J 行 7", "Halve batch size")
-=======
         run.state("failed", 2, FailureCause("the memory is full", "[/] \x1b[2J 行 7", "Halve batch size"))
         await hands.sees("failed", "The memory is full.", "[/] ␛[2J 行 7", "Halve batch size")
->>>>>>> w/engtui
         assert hands.room.query_one("#loss").size.height >= 5
 
 
