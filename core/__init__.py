@@ -1,9 +1,8 @@
 """All data, model and GPU logic of Suiron. Knows nothing of Textual.
 
-Arrows inside run one way: errors, safe_text, files, settings <- data, prompts <- models, runs <- training, engine <-
-lab <- demo <- cli. Heavy libraries (torch, transformers, trl, peft, unsloth, datasets) are imported inside functions of
-`models`, `training`, `engine` and `lab` that run in processes of their own; nothing the terminal imports may reach
-them.
+Imports run one way: cli, demo, lab, training | engine | quality, examples, runs, models | session, data | templates,
+tokens | splitter, base. Only `models`, `training`, `engine`, `lab` and child processes load torch and its libraries;
+nothing that the terminal imports reaches them.
 """
 
 __version__ = "0.1.0"
