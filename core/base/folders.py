@@ -1,7 +1,7 @@
 """Where Suiron keeps its files. Every folder is created when it is first asked for, readable by its owner only (0700).
 
 `$SUIRON_HOME` moves runs and state, `$SUIRON_CACHE` what can be made again (models, imported data), `$SUIRON_CONFIG`
-what the user writes (themes). All functions raise OSError where the folder cannot be created.
+what the user writes (themes, templates, keys). All functions raise OSError where the folder cannot be created.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def cache() -> Path:
 
 
 def config() -> Path:
-    """What the user writes: themes."""
+    """What the user writes: themes, templates, keys.yaml."""
     return _folder("SUIRON_CONFIG", "config")
 
 
