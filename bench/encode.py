@@ -36,8 +36,7 @@ _TIMES = 2
 
 
 def some_rows(count: int) -> list[Row]:
-    """The demo's rows over and over, each with a number of its own so that no two are equal; one in eleven is held
-    out."""
+    """The demo's rows repeated, each with a different number so that no two are equal; one in eleven is held out."""
     source = Path(make_rows.__file__).with_name("rows.jsonl")
     base = [json.loads(line) for line in source.read_text(encoding="utf-8").splitlines()]
     return [
@@ -194,7 +193,7 @@ def beside_the_library(rows: list[Row], processes: int, home: Path) -> None:
     assert prepared.store.encoded == 1
     print(
         f"again     {again:.2f} s with nothing changed, {edited:.2f} s with one row changed: {peers / edited:.1f} "
-        "times as fast as the peer, all anew"
+        "times as fast as the peer, which starts over"
     )
 
 

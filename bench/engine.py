@@ -1,4 +1,4 @@
-"""Decoding: Suiron's loop against `model.generate` of the same model, and the whole way through the server's socket.
+"""Decoding: Suiron's loop against `model.generate` of the same model, in this process and through the server's socket.
 
     python -m bench.engine [--model demo] [--adapter FOLDER] [--tokens 100] [--times 3] [--no-socket]
 

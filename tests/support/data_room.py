@@ -50,7 +50,7 @@ class RoomUser:
 
     async def until_said(self, *words: str) -> None:
         """Until the message line has all of these words."""
-        await until(self.pilot, lambda: all(word in self.reads("#said") for word in words))
+        await until(self.pilot, lambda: all(word in self.reads("#message") for word in words))
 
     async def until_shown(self, count: int) -> None:
         """Until so many rows are shown."""

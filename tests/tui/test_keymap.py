@@ -224,10 +224,10 @@ async def main():
         seen["palette"] = [hit.text async for hit in SuironCommands(app.screen).discover()]
         await pilot.press("d")  # no longer deletes
         await pilot.press("X")
-        await until(pilot, lambda: "deleted" in str(app.screen.query_one("#said").visual))
-        seen["said"] = str(app.screen.query_one("#said").visual)
+        await until(pilot, lambda: "deleted" in str(app.screen.query_one("#message").visual))
+        seen["said"] = str(app.screen.query_one("#message").visual)
         await pilot.press("ctrl+u")
-        await until(pilot, lambda: "deleted" not in str(app.screen.query_one("#said").visual))
+        await until(pilot, lambda: "deleted" not in str(app.screen.query_one("#message").visual))
         await pilot.press("ctrl+n")
         await until(pilot, lambda: getattr(app.screen, "SCOPE", "") == "help")
         seen["help"] = "\\n".join(str(part.visual) for part in app.screen.query("Static"))

@@ -22,6 +22,7 @@ from textual.strip import Strip
 
 from core.base.safe_text import safe_text
 from tui.chat.markdown_lines import Kind, Line, markdown_lines
+from tui.common.selected_segments import highlight_selected
 from tui.common.wrapping import WrappedText
 
 MARGIN = " "  # drawn with the text: the padding of the widget would be painted separately, 40 bytes a row
@@ -225,17 +226,8 @@ class StreamPanel(ScrollView, can_focus=True):
             return segments
         length = sum(len(text) for text, _ in line)
         start, end = span[0] + len(MARGIN), length if span[1] == -1 else span[1] + len(MARGIN)
-        marked, offset = self.screen.get_component_rich_style("screen--selection"), 0
-        split: list[Segment] = []
-        for text, style, _ in segments:
-            left, right = max(0, min(start - offset, len(text))), max(0, min(end - offset, len(text)))
-            split += [
-                Segment(text[:left], style),
-                Segment(text[left:right], (style or base) + marked),
-                Segment(text[right:], style),
-            ]
-            offset += len(text)
-        return [segment for segment in split if segment.text]
+        selection_style = self.screen.get_component_rich_style("screen--selection")
+        return highlight_selected(segments, start, end, base, selection_style)
 
     def _style(self, kind: Kind, base: Style) -> Style:
         return self.get_component_rich_style(f"stream-panel--{kind}") if kind else base

@@ -62,7 +62,7 @@ class DataScreen(Room):
         self.rows = RowsView()
         self.search_bar = SearchBar(self.rows.focus_rows)
         self.condition_bar = ConditionBar(self.rows.focus_rows)
-        self.message_line = MessageLine(id="said")
+        self.message_line = MessageLine(id="message")
         self.status_line = Static(id="status")
         self.query_view = QueryView(self)
         self.queries = self.query_view.queries

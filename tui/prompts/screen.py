@@ -36,7 +36,7 @@ from tui.prompts.sheet_lines import WordLines
 from tui.prompts.template_area import TemplateArea
 from tui.prompts.template_draft import TemplateDraft
 
-EDIT_PAUSE = 0.12  # seconds from the last key in the editor until the row is made anew
+EDIT_PAUSE = 0.12  # seconds from the last key in the editor until the row is made again
 WIDE = 100  # columns from which the editor is beside the row
 _OWN_ACTIONS = frozenset(action.run.partition("(")[0] for action in ACTIONS if action.scope == "prompts")
 

@@ -77,7 +77,7 @@ async def test_edits_are_there_and_can_be_undone_after_a_restart(rows_file: Path
         await user.until_said("Row 1 deleted", "u restores it")
         await user.until_on_row(2)
     async with opened(rows_file) as user:
-        assert user.table.row_count == 449 and "edits: 1 changed, 1 deleted" in user.reads("#said")
+        assert user.table.row_count == 449 and "edits: 1 changed, 1 deleted" in user.reads("#message")
         await user.press("u")
         await user.until_said("Undone")
         await until(user.pilot, lambda: user.table.row_count == 450)
@@ -121,7 +121,7 @@ async def test_keys_typed_ahead_meet_the_rows_they_were_meant_for(rows_file: Pat
         await until(user.pilot, lambda: user.table.row_count == 447)
         await user.until_on_row(4)
         type_at_once(user.app, "N", "N", "u", "u", "u")
-        await until(user.pilot, lambda: user.table.row_count == 448 and "deleted" in user.reads("#said"))
+        await until(user.pilot, lambda: user.table.row_count == 448 and "deleted" in user.reads("#message"))
         await user.until_on_row(3)
 
 

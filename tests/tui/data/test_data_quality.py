@@ -159,7 +159,7 @@ async def test_what_is_unclear_about_the_columns_is_said(tmp_path: Path) -> None
     path = tmp_path / "two.jsonl"
     path.write_text((json.dumps(record) + "\n") * 3, encoding="utf-8")
     async with opened(path) as user:
-        assert "could be taken from several columns; c chooses" in user.reads("#said")
+        assert "could be taken from several columns; c chooses" in user.reads("#message")
         await user.press("o")
         await until(user.pilot, lambda: user.app.screen is not user.room)
         await user.press("enter")  # the same once more, now chosen by hand: it asks
@@ -171,8 +171,8 @@ async def test_a_source_that_changes_or_vanishes_is_said(rows_file: Path, monkey
     async with opened(rows_file) as user:
         await user.press("down")
         os.utime(rows_file, (1, 1))
-        await until(user.pilot, lambda: "the source has changed" in user.reads("#said"))
+        await until(user.pilot, lambda: "the source has changed" in user.reads("#message"))
         os.unlink(rows_file)
-        await until(user.pilot, lambda: "rows.jsonl no longer exists" in user.reads("#said"))
+        await until(user.pilot, lambda: "rows.jsonl no longer exists" in user.reads("#message"))
         await user.press("down")
         await user.until_on_row(2)  # what was read stays readable

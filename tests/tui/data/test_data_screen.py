@@ -174,7 +174,7 @@ async def test_bad_rows_are_counted_named_and_listed(tmp_path: Path) -> None:
     path.write_text(json.dumps(row(0)) + "\n[1]\nno json [/] \x1b[31m\n" + json.dumps(row(1)) + "\n", encoding="utf-8")
     async with opened(path, (80, 24)) as user:
         assert user.table.row_count == 2
-        assert "2 rows could not be read" in user.reads("#said") and "row 2" in user.reads("#said")
+        assert "2 rows could not be read" in user.reads("#message") and "row 2" in user.reads("#message")
         await user.press("p")
         dialog = user.app.screen
         assert isinstance(dialog, ProblemsDialog)

@@ -185,10 +185,10 @@ async def test_a_maximum_length_is_tried(size: tuple[int, int]) -> None:
         await person.press("m")
         field = person.stage.screen.query_one("#maximum", Field)
         assert field.has_focus and field.value == "512" and not field.cursor_blink
-        await person.sees("0.99% (1 row) would lose the end (EOS)", "0.99% (1 row) would lose the whole answer")
+        await person.sees("0.99% (1 row) would lose the end (EOS)", "0.99% (1 row) would lose the complete answer")
         await person.press(*"1x49")
         assert field.value == "149"
-        await person.sees("50.50% (51 rows) would lose the end", "1.98% (2 rows) would lose the whole answer")
+        await person.sees("50.50% (51 rows) would lose the end", "1.98% (2 rows) would lose the complete answer")
         await until(person.pilot, lambda: "│" in _plot(person.stage.screen.query_one(Histogram)))
         await person.press("ctrl+u", *"3000")
         await person.sees("All 101 rows fit into 3,000 tokens.")

@@ -25,7 +25,7 @@ from tui.data.widgets.histogram import Histogram
 from tui.data.widgets.search_matches import fit_to_width
 
 ROWS, WHOLE = "rows", "whole prompt"
-KEEP = 0.99  # the share of rows that the suggested maximum length keeps whole
+KEEP = 0.99  # the share of rows that the suggested maximum length keeps uncut
 BAR = 12
 FLAGS = 4  # values of sysflag that get a column each
 
@@ -234,13 +234,13 @@ def cost_words(statistics: DataSetStatistics, limit: int) -> Content:
             f"The cost of a maximum length is known in tokens only. {safe_line(statistics.note, 200)}", "$text-muted"
         )
     whole = statistics.whole
-    kept = Content(f"{whole.length_keeping(KEEP):,} tokens keep {KEEP:.0%} of the rows whole, {whole.max:,} keep all.")
+    kept = Content(f"{whole.length_keeping(KEEP):,} tokens keep {KEEP:.0%} of the rows uncut, {whole.max:,} keep all.")
     if limit <= 0:
-        return Content("Without a maximum, every row is trained whole.\n") + kept
+        return Content("Without a maximum, no row is cut.\n") + kept
     cut = statistics.effect_of_max_length(limit)
     if not cut.lose_eos:
         return Content.styled(f"All {cut.rows:,} rows fit into {limit:,} tokens.", "$success") + Content("\n") + kept
     share, none = cut.lose_eos / cut.rows, cut.lose_answer / cut.rows
     words = f"{share:.2%} ({rows_words(cut.lose_eos)}) would lose the end (EOS): training leaves them out.\n"
-    words += f"{none:.2%} ({rows_words(cut.lose_answer)}) would lose the whole answer.\n"
+    words += f"{none:.2%} ({rows_words(cut.lose_answer)}) would lose the complete answer.\n"
     return Content.styled(words, "$warning") + kept

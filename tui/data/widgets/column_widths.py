@@ -17,7 +17,7 @@ MEASURED_ROWS = 100
 MOST_CELLS = 240  # measured of a value: no line is wider
 LABEL_CELLS = 12  # at most, of syslang and sysflag
 SPARSE_CELLS = 20  # at most, of a column that is empty in most rows
-CRAMPED = 48  # cells of the whole table, below which labels show their beginning only
+CRAMPED = 48  # cells of the table below which labels show only their beginning
 WEIGHTS = {"instruction": 5, "reasoning": 4, "output": 3}  # how they share a width that is too small for all
 
 

@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -24,7 +23,8 @@ from textual.strip import Strip
 
 from core.base.row import COLUMNS, Row
 from core.base.safe_text import safe_line
-from tui.actions import key_of
+from tui.common.selected_segments import highlight_selected
+from tui.data.widgets.field_headings import Piece, cut_pieces, heading_pieces
 from tui.data.widgets.field_lines import FieldLines
 from tui.data.widgets.search_matches import NO_MATCHES, SearchMatches
 
@@ -36,9 +36,6 @@ WRAP_STEP = 2_000  # characters wrapped at a time
 MARGIN = 1  # cells left and right; drawn with the text and not as the widget's padding, which would be painted apart
 
 FILL_STYLES = ("cursor", "reasoning", "output", "dim")  # styles that blanks beside the text take too
-
-Piece = tuple[str, str]
-"""Safe text, and the name of its style."""
 
 
 @dataclass
@@ -218,7 +215,7 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self._height = height
         self._placed_at = time.monotonic()
         if height != before:
-            # setting the attribute itself would lay the whole screen out anew
+            # setting the attribute itself would lay out the whole screen again
             self.set_reactive(ScrollView.virtual_size, Size(self._width, height))
             if self.show_vertical_scrollbar:
                 # the same for all rows that fit: nothing to paint
@@ -312,34 +309,23 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
                 (value or "(empty)", style or ("" if value else "dim")),
             ]
             pieces += [("●", "mark")] if self._differs(label) else []
-        return _cut_pieces([*pieces, (" ", "")], self._width)
+        return cut_pieces([*pieces, (" ", "")], self._width)
 
     def _heading(self, section: FieldSection) -> list[Piece]:
         return self._heading_of(section.column, section.text, alone=False)
 
     def _heading_of(self, column: str, text: str, alone: bool) -> list[Piece]:
-        here = column == self.field and not alone
-        name = f"{'> ' if here else '' if alone else '  '}{column}"
-        words = [f"{len(text):,} character{'s' if len(text) > 1 else ''}"] if text else ["empty"]
-        if text and column in self._tokens:
-            tokens = self._tokens[column]
-            words.append(f"{tokens:,} token{'s' if tokens > 1 else ''}")
-        if matches := self._match_counts.get(column):
-            words.append(f"{matches:,} match{'es' if matches > 1 else ''}")
-        lines = text.count("\n") + 1
-        if lines > 1:
-            words.append(f"{lines:,} lines")
-        if column in self.folded and text and not alone:
-            words.append(f"folded, {key_of('data.fold_field')} unfolds it")
-        mark = "● " if self._differs(column) else ""
-        style = "cursor" if here else "dim"
-        pieces = [
-            (name, "cursor" if here else "heading"),
-            ("  ", style),
-            (mark, style if here else "mark"),
-            (" · ".join(words), style),
-        ]
-        return _cut_pieces(pieces, self._width)
+        return heading_pieces(
+            column,
+            text,
+            self._width,
+            has_cursor=column == self.field and not alone,
+            alone=alone,
+            folded=column in self.folded,
+            differs=self._differs(column),
+            tokens=self._tokens.get(column),
+            matches=self._match_counts.get(column, 0),
+        )
 
     def _body(self, column: str, lines: FieldLines, index: int) -> list[Piece]:
         line = lines.lines[index]
@@ -369,16 +355,8 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         if span is None:
             return segments
         start, end = span[0], span[1] if span[1] != -1 else sum(len(text) for text, _ in line)
-        marked, offset, split = self.screen.get_component_rich_style("screen--selection"), 0, []
-        for text, style, _ in segments:
-            left, right = max(0, min(start - offset, len(text))), max(0, min(end - offset, len(text)))
-            split += [
-                Segment(text[:left], style),
-                Segment(text[left:right], (style or base) + marked),
-                Segment(text[right:], style),
-            ]
-            offset += len(text)
-        return [segment for segment in split if segment.text]
+        selection_style = self.screen.get_component_rich_style("screen--selection")
+        return highlight_selected(segments, start, end, base, selection_style)
 
     def _style(self, name: str, base: Style) -> Style:
         return base + self.get_component_rich_style(f"pane--{name}", partial=True) if name else base
@@ -421,15 +399,3 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
 
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()
-
-
-def _cut_pieces(pieces: list[Piece], width: int) -> list[Piece]:
-    """The pieces, cut to at most `width` cells."""
-    cut: list[Piece] = []
-    for text, style in pieces:
-        cells = cell_len(text)
-        if cells > width:
-            return [*cut, (set_cell_size(text, max(0, width - 1)) + "…" if width > 0 else "", style)]
-        cut.append((text, style))
-        width -= cells
-    return cut
