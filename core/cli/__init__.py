@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["data"]:
-        words = ["data", *importlib.import_module("core.cli.data").expanded(words[1:])]
+        words = ["data", *importlib.import_module("core.cli.data").with_default_command(words[1:])]
     try:
         arguments = build_parser().parse_args(words)
     except UsageError as error:
