@@ -1,8 +1,8 @@
 """All data, model and GPU logic of Suiron. Knows nothing of Textual.
 
-Imports run one way: cli, demo, lab, training | engine | quality, examples, runs, models | session, data | templates,
-tokens | splitter, base. Only `models`, `training`, `engine`, `lab` and child processes load torch and its libraries;
-nothing that the terminal imports reaches them.
+Imports between rooms go one way only; the import contracts in pyproject.toml list the layers. Heavy libraries (torch,
+transformers, trl, peft, unsloth, datasets) are imported inside functions that run in separate processes: those of
+`models`, `training`, `engine` and `lab`. No module that the terminal imports may reach them.
 """
 
 __version__ = "0.1.0"

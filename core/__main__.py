@@ -1,4 +1,4 @@
-"""`python -m core ...`: the headless twin of every screen."""
+"""`python -m core ...`: the command line, which does without a screen what every screen does."""
 
 from core.cli import main
 

@@ -1,6 +1,6 @@
 """Where the user was, restored on the next start: `<home>/session.json`, replaced atomically.
 
-Above the data room, whose `Filters` it keeps; the command line reads it too, so it is not the terminal's.
+It is above the data room because it stores `RowFilters`, and in core because the command line reads it too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from core.data.filters import RowFilters
 
 
 class Session(msgspec.Struct, frozen=True):
-    """What is open, and what was typed."""
+    """What is open, and what the user has typed."""
 
     data: str = "demo"
     """A path, pattern or hub name; `demo` for the embedded data set."""
@@ -23,7 +23,7 @@ class Session(msgspec.Struct, frozen=True):
     model: str = "demo"
     """A folder or hub name; `demo` for the embedded model."""
     adapter: str = ""
-    """The id of the run whose adapter is asked; empty for the base model."""
+    """The id of the run whose adapter answers in the chat; empty for the base model."""
     row: int = 0
     """The selected row, by its index in the source."""
     filters: RowFilters = RowFilters()
@@ -33,17 +33,17 @@ class Session(msgspec.Struct, frozen=True):
     theme: str = "suiron-dark"
     """The theme's name."""
     template: str = "alpaca-reasoning"
-    """The template that the chat asks with."""
+    """The template of the chat's prompts."""
     instruction: str = ""
-    """What is typed in the chat's instruction field."""
+    """The text in the chat's instruction field."""
     input: str = ""
-    """What is typed in the chat's input field."""
+    """The text in the chat's input field."""
     train: dict[str, str | int | float | bool] = {}
     """The settings of the next run, by key, where they differ from the preset."""
 
 
 def load_session() -> Session:
-    """The last session; a missing or unreadable one is a new one."""
+    """The last session; a new one where it is missing or unreadable."""
     try:
         return msgspec.json.decode((folders.home() / "session.json").read_bytes(), type=Session)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):

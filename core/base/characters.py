@@ -1,5 +1,6 @@
-"""Which characters are control characters, hidden characters or otherwise unsafe: the one table of them, as ranges of
-code points. Knows nothing of terminals, rows or findings. Imports nothing heavy.
+"""The one table of control characters, hidden characters and otherwise unsafe characters, as ranges of code points.
+
+Knows nothing of terminals, rows or findings. Imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ Ranges = tuple[tuple[int, int], ...]
 """Inclusive ranges of code points."""
 
 CONTROLS: Ranges = ((0x00, 0x08), (0x0B, 0x0C), (0x0E, 0x1F), (0x7F, 0x9F))
-"""C0, DEL and C1 without tab, newline and carriage return, which are white space in ordinary text."""
+"""C0, DEL and C1, except tab, newline and carriage return, which are white space in ordinary text."""
 
 CARRIAGE_RETURN: Ranges = ((0x0D, 0x0D),)
-"""Ordinary in text with Windows line ends; a terminal moves its cursor for it."""
+"""Ordinary in text with Windows line ends, but a terminal moves its cursor."""
 
 REORDERING: Ranges = ((0x061C, 0x061C), (0x200E, 0x200F), (0x202A, 0x202E), (0x2066, 0x2069))
 """Bidirectional marks, embeddings, overrides and isolates: they reorder the text beside them."""
@@ -33,7 +34,7 @@ SURROGATES: Ranges = ((0xD800, 0xDFFF),)
 """Halves of UTF-16 pairs. Python keeps the bytes of a file name that is not UTF-8 as these; no encoder takes them."""
 
 UNSAFE: Ranges = (*CONTROLS, *CARRIAGE_RETURN, *HIDDEN, *LINE_SEPARATORS, *SURROGATES)
-"""Whatever foreign text must not contain when it is shown."""
+"""All characters that foreign text must not contain when it is shown."""
 
 RIGHT_TO_LEFT: Ranges = (
     (0x0590, 0x061B),
@@ -46,7 +47,7 @@ RIGHT_TO_LEFT: Ranges = (
 """The blocks of right-to-left scripts, whose texts may need hidden characters to be read correctly."""
 
 REPLACEMENT = "\ufffd"
-"""What decoders put where bytes were lost."""
+"""The character that decoders insert where bytes were lost."""
 
 BLACK_FLAG = "\U0001f3f4"
 """The emoji that tags follow to spell the flag of a region."""

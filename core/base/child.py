@@ -1,15 +1,15 @@
 """Child processes that do one piece of work and answer: the parent's side. `child_main` is the child's side.
 
 The child is `python -P -m MODULE`. Its request is one JSON line on its standard input. That pipe stays open: when it
-closes, the parent is gone and the child ends. The child writes messages on its standard output, each a JSON line:
+closes, the parent has ended and the child ends too. The child writes messages on its standard output, each a JSON line:
 
     {"progress": [words, done, total]}
     {"result": value}                                 the answer, any JSON value
     {"bytes": N}                                      the answer, N raw bytes that follow the line
     {"error": {"class", "what", "where", "do"}}       a SuironError, raised again in the parent
 
-Whatever else appears there was printed by a library and is ignored. JSON is pure ASCII, so that a file name that is not
-UTF-8 survives. Detached processes (a run, the engine) do not use this protocol; they only take their `environment`.
+Any other line was printed by a library and is ignored. JSON is pure ASCII, so that a file name that is not UTF-8
+survives. Detached processes (a run, the engine) do not use this protocol, only `environment`.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ _MEMORY_WORDS = ("MemoryError", "bad_alloc", "Cannot allocate memory")
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment, with `core` importable from any working directory (before whatever PYTHONPATH held),
-    and `more`."""
+    """This process's environment plus `more`, with `core` importable from any working directory: its folder is put in
+    front of PYTHONPATH."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path, **more}
 
 
 class ChildProgress(NamedTuple):
-    """How far a child is."""
+    """The progress of a child."""
 
     words: str
-    """What it is doing; may be empty."""
+    """The current work; may be empty."""
     done: int
-    """Units done, of whatever it counts."""
+    """Units done."""
     total: int
-    """Units in all; 0 where that is not known."""
+    """Units in all; 0 where the total is not known."""
 
 
 class ChildTimedOut(Exception):
@@ -61,7 +61,7 @@ class ChildDied(Exception):
     status: int
     """Exit status; negative where a signal ended it."""
     log: str
-    """The end of what it wrote on standard error, at most 4 KiB."""
+    """The end of its standard error, at most 4 KiB."""
 
     def __init__(self, status: int, log: str) -> None:
         super().__init__(status, log)
@@ -75,7 +75,7 @@ class ChildDied(Exception):
 
     @property
     def out_of_memory(self) -> bool:
-        """Whether memory ran out, as far as one can tell. The kernel's SIGKILL counts."""
+        """Whether memory probably ran out. The kernel's SIGKILL counts."""
         import signal
 
         return self.status == -signal.SIGKILL or any(words in self.log for words in _MEMORY_WORDS)
@@ -90,9 +90,9 @@ class ChildDied(Exception):
     ) -> SuironError:
         """The death as an `error` for the user. work: the subject of the sentence ("the import"); do: what to do next,
         `memory_do` where memory ran out."""
-        return error(f"{work} {self._words()}", where, memory_do if self.out_of_memory else do)
+        return error(f"{work} {self._cause()}", where, memory_do if self.out_of_memory else do)
 
-    def _words(self) -> str:
+    def _cause(self) -> str:
         import signal
 
         if self.status == -signal.SIGKILL:
@@ -100,14 +100,15 @@ class ChildDied(Exception):
         if self.out_of_memory:
             return "ran out of memory"
         if self.status < 0:
-            known = -self.status in list(signal.Signals)
-            return f"was ended by {signal.Signals(-self.status).name if known else f'signal {-self.status}'}"
+            number = -self.status
+            is_named = number in list(signal.Signals)
+            return f"was ended by {signal.Signals(number).name if is_named else f'signal {number}'}"
         last_line = self.last_line.rstrip(".")
         return f"ended with status {self.status}" + (f": {last_line}" if last_line else "")
 
 
 class Child:
-    """A child process at work. Use it in a `with` block: when the block ends, the process has ended."""
+    """A running child process. Use it in a `with` block: when the block ends, the process has ended."""
 
     def __init__(
         self,
@@ -122,8 +123,8 @@ class Child:
         """Start the process. Raises OSError.
 
         module: run by name, so nothing of it is imported here. request: a JSON value. folder: its working directory;
-        None for this one's. variables: added to its environment. lent_files: file descriptors that it inherits under
-        the same numbers. own_session: its own helper processes are ended with it.
+        None for this process's. variables: added to its environment. lent_files: file descriptors that it inherits
+        under the same numbers. own_session: its helper processes are ended with it.
         """
         import subprocess
         import sys
@@ -147,7 +148,7 @@ class Child:
             self._stdin.write(encode_line(request))
             self._stdin.flush()
         except BrokenPipeError:
-            pass  # it has died already; `answer` says of what
+            pass  # it has died already; `answer` raises the cause
         except BaseException:
             self.end()
             raise
@@ -166,10 +167,10 @@ class Child:
     ) -> Any:
         """Wait for the answer: a JSON value, or a bytearray where the child answered with bytes.
 
-        progress: called with each message of progress. check: called about ten times a second; what it raises comes out
-        of here, and the `with` block then ends the child. seconds: the time it may take from now on.
+        progress: called with each progress message. check: called about ten times a second; an exception that it raises
+        leaves this method, and the `with` block then ends the child. seconds: the time that the answer may take.
 
-        Raises the SuironError that the child raised, in its class; ChildDied; ChildTimedOut.
+        Raises the child's SuironError with its class, ChildDied or ChildTimedOut.
         """
         import selectors
         import time
@@ -205,8 +206,8 @@ class Child:
         self._signal(signal.SIGKILL)
 
     def end(self) -> None:
-        """End the process, and its helpers where it has a session of its own. One that has answered gets two seconds to
-        end by itself, any other is asked with SIGTERM first."""
+        """End the process, and its helpers where it has its own session. A process that has answered gets two seconds
+        to end by itself; any other gets SIGTERM first."""
         import signal
         import subprocess
         from contextlib import suppress
@@ -240,8 +241,7 @@ class Child:
             selector.unregister(self._stderr)
 
     def _wait_for_end(self) -> None:
-        """Until the process has closed its standard error, as it does when it ends: what it writes until then must not
-        block it."""
+        """Read standard error until the process closes it by ending, so that a full pipe cannot block the process."""
         import selectors
 
         with selectors.DefaultSelector() as selector:
@@ -261,14 +261,14 @@ class Child:
         self._read_to_end(selector)
         try:
             status = self._process.wait(_PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:  # it closed its standard output and works on, for nobody
+        except subprocess.TimeoutExpired:  # it closed its standard output but still runs
             self.kill()
             status = self._process.wait()
         return ChildDied(status, self._log.decode("utf-8", "replace"))
 
 
 class _AnswerReader:
-    """Messages from the file descriptor `number`, up to the answer."""
+    """Reads messages from the file descriptor `number`, up to the answer."""
 
     def __init__(self, number: int, progress: Callable[[ChildProgress], None] | None) -> None:
         self._number, self._progress = number, progress
@@ -284,7 +284,7 @@ class _AnswerReader:
         return self._message is not None
 
     def answer(self) -> Any:
-        """The answer. Raises the error that came in its stead."""
+        """The answer. Raises the error where the child sent one instead."""
         if self._content is not None:
             return self._content
         message = self._message or {}
@@ -294,8 +294,8 @@ class _AnswerReader:
         return message["result"]
 
     def read(self) -> bool:
-        """Take what is there to read. False at the end of the file."""
-        if self._content is not None:  # straight to its place: answers may have a hundred megabytes
+        """Read the available bytes. False at the end of the file."""
+        if self._content is not None:  # without a copy, since answers may have a hundred megabytes
             count = os.readv(self._number, [memoryview(self._content)[self._content_length :]])
             self._content_length += count
             return count > 0
@@ -303,14 +303,14 @@ class _AnswerReader:
         rest = self._line_start + block
         while b"\n" in rest and self._message is None:
             line, _, rest = rest.partition(b"\n")
-            self._take(decode_line(line))
+            self._handle_message(decode_line(line))
         if self._content is not None:
             self._content[: len(rest)] = rest
             self._content_length = len(rest)
         self._line_start = rest
         return bool(block)
 
-    def _take(self, message: Any) -> None:
+    def _handle_message(self, message: Any) -> None:
         if not isinstance(message, dict):
             return  # printed by a library
         if "progress" in message:

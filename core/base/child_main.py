@@ -14,17 +14,18 @@ from core.base.child import decode_line, encode_line
 from core.base.errors import SuironError, error_class_name
 
 ReportProgress = Callable[[str, int, int], None]
-"""Called with what is being done (may be empty), the units done, and the units in all (0: not known)."""
+"""Called with the current work (may be empty), the units done, and the units in all (0: not known)."""
 
 _PROGRESS_SECONDS = 0.1  # between two messages about the same work
-_PATIENCE_SECONDS = 2.0  # that unwinding may take once the parent is gone
+_PATIENCE_SECONDS = 2.0  # that unwinding may take once the parent has ended
 
 
 def answer_parent(work: Callable[[Any, ReportProgress], Any]) -> None:
-    """Do `work(request, report_progress)` and answer with what it returns: a JSON value, or bytes. A SuironError that
-    it raises is raised in the parent; any other exception ends the process with a traceback, which the parent explains.
+    """Call `work(request, report_progress)` and send its result to the parent: a JSON value, or bytes. A SuironError
+    that it raises is raised in the parent; any other exception ends the process with a traceback, which the parent
+    explains.
 
-    SIGTERM, and the death of the parent, raise SystemExit in `work`, so that it can remove what it has half made.
+    SIGTERM, and the end of the parent, raise SystemExit in `work`, so that it can remove unfinished files.
     """
     signal.signal(signal.SIGTERM, _leave)
     messages = _Messages()
@@ -35,7 +36,7 @@ def answer_parent(work: Callable[[Any, ReportProgress], Any]) -> None:
     except SuironError as error:
         messages.error(error)
         sys.stderr.flush()
-        os._exit(error.exit_code)  # at once: threads of a library may still be at what nobody wants any more
+        os._exit(error.exit_code)  # at once: threads of a library may still be working
 
 
 def _leave(*_: object) -> NoReturn:
@@ -62,7 +63,7 @@ def _end_with_parent() -> None:
 
 
 class _Messages:
-    """The way to the parent. What libraries print on standard output goes to standard error from now on."""
+    """Sends messages to the parent. Standard output of libraries is redirected to standard error."""
 
     def __init__(self) -> None:
         sys.stdout.flush()
@@ -73,7 +74,7 @@ class _Messages:
         self._send(b"\n")  # ends a line that a library began while it was imported
 
     def progress(self, words: str, done: int, total: int) -> None:
-        """Report progress. Reports of the same work are sent no more often than anyone looks."""
+        """Report progress. Reports of the same work are sent at most ten times a second."""
         now = time.monotonic()
         if words != self._words or now - self._progress_time >= _PROGRESS_SECONDS:
             self._words, self._progress_time = words, now
@@ -96,5 +97,5 @@ class _Messages:
         try:
             while rest:
                 rest = rest[os.write(self._number, rest) :]
-        except BrokenPipeError:  # the parent is gone, or wants no more
+        except BrokenPipeError:  # the parent has ended, or closed the pipe
             _leave()

@@ -1,5 +1,4 @@
-"""What a headless command prints: text for the user or JSON lines for programs. Foreign text is made safe here, in one
-place."""
+"""The output of a headless command: text for the user or JSON lines for programs. Makes foreign text safe."""
 
 from __future__ import annotations
 
@@ -14,8 +13,8 @@ from core.base.safe_text import UNSAFE, safe_text
 
 
 class CommandOutput:
-    """The output of one command. `text` is for the user and `record` for programs: each does nothing in the other's
-    mode. `note` goes to standard error in both."""
+    """The output of one command. `text` prints only without `json`, `record` only with it. `note` prints on standard
+    error in both modes."""
 
     def __init__(self, json: bool, out: TextIO | None = None, err: TextIO | None = None) -> None:
         self.json = json
@@ -34,7 +33,7 @@ class CommandOutput:
         if self.json:
             try:
                 line = msgspec.json.encode(value).decode()
-            except UnicodeEncodeError:  # a file name that is not UTF-8: Python has its bytes as lone surrogates
+            except UnicodeEncodeError:  # a file name that is not UTF-8: Python keeps its bytes as lone surrogates
                 line = json.dumps(msgspec.to_builtins(value))
             self._out.write(UNSAFE.sub(lambda match: json_escape(match.group()), line) + "\n")
             self._out.flush()
@@ -55,7 +54,7 @@ class CommandOutput:
         return not self.json and self._err.isatty()
 
     def progress(self, words: str) -> None:
-        """One line on standard error, rewritten in place on a terminal. Elsewhere nothing is printed."""
+        """Print one line on standard error, rewritten in place on a terminal. Prints nothing elsewhere."""
         if self.live:
             self._err.write("\r\x1b[K" + safe_text(words).replace("\n", " ")[:200])
             self._err.flush()

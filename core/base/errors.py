@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 
 class ThreeParts(Protocol):
-    """What has the three parts of an error: a SuironError, or a record of one."""
+    """Anything with the three parts of an error: a SuironError, or a record of one."""
 
     @property
     def what(self) -> str: ...
@@ -39,7 +39,7 @@ def error_sentences(error: ThreeParts) -> ErrorSentences:
 
 
 def error_record(error: ThreeParts) -> dict[str, str]:
-    """The parts of `error` for programs, as they are."""
+    """The parts of `error` for programs, unchanged."""
     return {"what": error.what, "where": error.where, "do": error.do}
 
 
@@ -102,11 +102,13 @@ class EngineError(SuironError):
 
 
 def error_class_name(error: SuironError) -> str:
-    """The name of the class of this module that `error` is of, for another process."""
-    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == SuironError.__module__)
+    """The name of this module's class that `error` belongs to, for another process."""
+    return next(base.__name__ for base in type(error).__mro__ if base.__module__ == SuironError.__module__)
 
 
 def error_class(name: str) -> type[SuironError]:
-    """The class of this module with that name; SuironError where there is none."""
-    here = [kind for kind in SuironError.__subclasses__() if kind.__module__ == SuironError.__module__]
-    return {kind.__name__: kind for kind in here}.get(name, SuironError)
+    """This module's class with that name; SuironError where there is none."""
+    for subclass in SuironError.__subclasses__():
+        if subclass.__module__ == SuironError.__module__ and subclass.__name__ == name:
+            return subclass
+    return SuironError

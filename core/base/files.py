@@ -25,8 +25,8 @@ def private_dir(path: Path) -> Path:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, so that a reader sees either the old file or the whole new one, also after a crash or
-    a full disk. Raises OSError."""
+    """Write `content` to `path`, so that a reader sees either the old file or the complete new one, even after a crash
+    or on a full disk. Raises OSError."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -42,14 +42,14 @@ def replace_file(path: Path, content: bytes) -> None:
 def append_json(path: Path, value: Any) -> None:
     """Append one JSON object as a line, in a single write, so that concurrent readers see at most one torn last line.
 
-    A line that a killed writer or a full disk left without its newline is ended first; otherwise this object would be
-    lost with it. Raises OSError.
+    Where a killed writer or a full disk left a line without its newline, that line is ended first; otherwise this
+    object would be lost with it. Raises OSError.
     """
     with open(path, "a+b", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         is_torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
         line = (b"\n" if is_torn else b"") + _encode(value) + b"\n"
-        if file.write(line) != len(line):  # a disk that fills up takes a part of it without an error
+        if file.write(line) != len(line):  # a full disk may take a part of the line without an error
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
@@ -57,7 +57,7 @@ def read_json_lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], 
     """The JSON objects in `path` from byte `offset` on, and the offset to read on from, in bytes.
 
     A torn last line (no newline yet) is left for the next call; a line that is not a JSON object is skipped. A missing
-    file has none. Raises OSError.
+    file has no objects. Raises OSError.
     """
     try:
         with open(path, "rb") as file:

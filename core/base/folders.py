@@ -1,7 +1,8 @@
-"""Where Suiron keeps its files. Every folder is created when it is first asked for, readable by its owner only (0700).
+"""The folders where Suiron keeps its files. Each is created when it is first used, readable by its owner only (0700).
 
-`$SUIRON_HOME` moves runs and state, `$SUIRON_CACHE` what can be made again (models, imported data), `$SUIRON_CONFIG`
-what the user writes (themes, templates, keys). All functions raise OSError where the folder cannot be created.
+`$SUIRON_HOME` moves runs and state, `$SUIRON_CACHE` files that can be made again (models, imported data), and
+`$SUIRON_CONFIG` the files that the user writes (themes, templates, keys.yaml). All functions raise OSError where the
+folder cannot be created.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from core.base.files import private_dir
 
 
 def _folder(variable: str, kind: str) -> Path:
-    """The folder that the environment variable names, otherwise the user's own `kind` of folder on this system."""
+    """The folder in the environment variable, otherwise the user's folder of this `kind` on this system."""
     path = os.environ.get(variable)
     if path:
         return private_dir(Path(path).expanduser().absolute())
@@ -23,25 +24,25 @@ def _folder(variable: str, kind: str) -> Path:
 
 
 def home() -> Path:
-    """What must not be lost: runs, edits, the last session."""
+    """The folder for files that must not be lost: runs, edits, the last session."""
     return _folder("SUIRON_HOME", "data")
 
 
 def cache() -> Path:
-    """What can be made again: converted models, imported data sets, answers about rows."""
+    """The folder for files that can be made again: converted models, imported data sets, quality reports."""
     return _folder("SUIRON_CACHE", "cache")
 
 
 def config() -> Path:
-    """What the user writes: themes, templates, keys.yaml."""
+    """The folder for files that the user writes: themes, templates, keys.yaml."""
     return _folder("SUIRON_CONFIG", "config")
 
 
 def runs() -> Path:
-    """One folder for each run."""
+    """The folder with one folder for each run."""
     return private_dir(home() / "runs")
 
 
 def models() -> Path:
-    """Models that Suiron made itself."""
+    """The folder for models that Suiron makes itself."""
     return private_dir(cache() / "models")

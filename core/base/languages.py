@@ -1,6 +1,6 @@
-"""The one table of language names: a data set may say `ja`, `Japanese` or `日本語` and mean the same language.
+"""The one table of language names: data sets write `ja`, `Japanese` or `日本語` for the same language.
 
-Knows names, and East Asian scripts; the language of other texts is not its business.
+Knows names and East Asian scripts; does not detect the language of other texts.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ _HANGUL = re.compile("[\uac00-\ud7a3]")
 
 
 def _plain(name: str) -> str:
-    """Without differences of case, width, hyphens and brackets."""
+    """The name without differences of case, width, hyphens and brackets."""
     return " ".join(_PUNCTUATION.sub(" ", unicodedata.normalize("NFKC", name).casefold()).split())
 
 
 @cache
 def _codes() -> dict[str, str]:
-    """By every plain name the code. Made when the first name is looked up, since importing must be quick."""
+    """The code by plain name. Made when the first name is looked up, since importing must be quick."""
     codes = {}
     for code, names in _NAMES.items():
         for name in (code, *names.replace("|", ",").split(",")):
@@ -70,8 +70,8 @@ def _codes() -> dict[str, str]:
 
 
 def east_asian_language(text: str) -> str:
-    """The code of the East Asian language that a text's script gives away: `ja` for kana, `ko` for hangul, else `zh`
-    for Chinese characters; empty for other scripts."""
+    """The code of the East Asian language that a text's script shows: `ja` for kana, `ko` for hangul, else `zh` for
+    Chinese characters; empty for other scripts."""
     if _KANA.search(text):
         return "ja"
     if _HANGUL.search(text):
@@ -81,8 +81,8 @@ def east_asian_language(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def known_language_code(name: str) -> str:
-    """The code of the language that `name` names, with any script or region behind a code; empty for a name that is
-    not in the table."""
+    """The code of the language `name`, which may have a script or region after its code; empty for a name that is not
+    in the table."""
     plain = _plain(name)
     words = plain.split(" ")
     for count in range(len(words), 0, -1):
@@ -94,7 +94,7 @@ def known_language_code(name: str) -> str:
 
 @lru_cache(maxsize=1024)
 def language_code(name: str) -> str:
-    """One spelling for all names of a language, as versions of a template are named: its code where it is known, also
-    where more words follow, as in `English (US)`; else the name in lower case, with spaces for hyphens."""
+    """One spelling for all names of a language, as used for the versions of a template: its code where it is known,
+    even where more words follow, as in `English (US)`; else the name in lower case, with spaces for hyphens."""
     plain = _plain(name)
     return known_language_code(name) or _codes().get(plain.partition(" ")[0]) or plain

@@ -1,17 +1,16 @@
-"""Paths as the user types them, made absolute. A name may be anything, also far too long for the file system: nothing
-here raises."""
+"""Makes paths that the user types absolute. A name may be any text, even too long for the file system; none raises."""
 
 from __future__ import annotations
 
 import os
 
 DEMO = "demo"
-"""The name of the embedded data and of the embedded model, whatever files are called the same."""
+"""The name of the embedded data and of the embedded model, even where a file has the same name."""
 
 
 def absolute_path(text: str, folder: str | os.PathLike[str] = "") -> str:
-    """`text` as an absolute path, seen from `folder`, the working directory where that is empty. `~` is the home
-    folder. The path need not exist."""
+    """`text` as an absolute path, relative to `folder`, or to the working directory where `folder` is empty. `~` is the
+    home folder. The path need not exist."""
     path = os.path.join(folder, os.path.expanduser(text))
     try:
         path = os.path.join(os.getcwd(), path)
@@ -23,19 +22,19 @@ def absolute_path(text: str, folder: str | os.PathLike[str] = "") -> str:
 
 
 def existing_path(text: str, folder: str | os.PathLike[str] = "") -> str | None:
-    """`text` as an absolute path where a file or folder exists there; None where none does, or none can be seen."""
+    """`text` as an absolute path where a file or folder exists there and can be seen; else None."""
     path = absolute_path(text, folder)
     return path if text and os.path.exists(path) else None
 
 
 def absolute_name(name: str, folder: str | os.PathLike[str] = "") -> str:
-    """The name of a model: a path that exists as an absolute one, so that any process finds it; `demo`, hub names and
-    what does not exist as they are."""
+    """The name of a model: an existing path becomes absolute, so that any process finds it; `demo`, hub names and paths
+    that do not exist stay unchanged."""
     return name if name == DEMO else existing_path(name, folder) or name
 
 
-def _is_same_file(one: str, other: str) -> bool:
+def _is_same_file(path: str, other: str) -> bool:
     try:
-        return os.path.samefile(one, other)
+        return os.path.samefile(path, other)
     except (OSError, ValueError):
         return False

@@ -1,4 +1,4 @@
-"""One row of reasoning data: the word that every room shares."""
+"""One row of reasoning data, the type that every room shares."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import msgspec
 
 COLUMNS = ("instruction", "input", "reasoning", "output", "syslang", "sysflag")
-TEXTS = COLUMNS[:4]  # the columns that hold what a row says; the other two classify it
+TEXTS = COLUMNS[:4]  # the columns with a row's texts; the other two classify it
 OPTIONAL = ("input", "reasoning", "syslang", "sysflag")
 
 
@@ -15,9 +15,9 @@ class Row(msgspec.Struct, frozen=True):
     """The six canonical columns of a row as text. A column that the source lacks is empty."""
 
     instruction: str
-    """What the model is asked to do."""
+    """The task for the model."""
     input: str = ""
-    """What the instruction is about; may be empty."""
+    """The text that the instruction is about; may be empty."""
     reasoning: str = ""
     """The thoughts that lead to the output; may be empty."""
     output: str = ""
@@ -25,7 +25,7 @@ class Row(msgspec.Struct, frozen=True):
     syslang: str = ""
     """The language of the row, as the source spells it."""
     sysflag: str = ""
-    """What the row is for: `train`, `test` or any other word."""
+    """The purpose of the row: `train`, `test` or any other word."""
     index: int = -1
     """Position of the row in its source, from 0; -1 for a row that has no source."""
 
@@ -44,5 +44,5 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def is_blank(text: str) -> bool:
-    """Whether `text` is empty or nothing but white space. Looks no further than the first other character."""
+    """Whether `text` is empty or only white space. Stops at the first other character."""
     return not text or text.isspace()

@@ -1,9 +1,9 @@
-"""The one trust boundary: foreign text in, harmless text out.
+"""Makes foreign text safe to show on a terminal.
 
-Foreign is whatever the user did not type into this program: rows, answers, model names, file names, logs, errors that
-quote them. Terminals act on control characters, and some act on characters that only reorder or hide text; none of
-these leave this module. Markup is not handled here: foreign text is shown as `Content` or `Text` objects, which have
-none.
+Foreign text is all text that the user did not type into this program: rows, answers, model names, file names, logs, and
+errors that quote them. Terminals act on control characters, and some act on characters that only reorder or hide text;
+the functions here remove them all. Markup is not handled here: foreign text is shown as `Content` or `Text` objects,
+which do not parse markup.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from core.base import characters
 
 UNSAFE = re.compile(characters.character_class(characters.UNSAFE))
-"""One unsafe character. Each is shown as a visible picture, so that a reader sees it was there."""
+"""One unsafe character. Each is replaced by a visible picture, so that a reader sees that it was there."""
 
 _BREAKS = re.compile(r"\s*[\n\t]\s*")
 
@@ -28,8 +28,8 @@ def _picture(match: re.Match[str]) -> str:
 
 
 def safe_text(text: str) -> str:
-    """Text without anything a terminal acts on. Newlines stay, CRLF becomes a newline, tabs become spaces (to the next
-    multiple of 4 columns), other unsafe characters become visible."""
+    """Text without any character that a terminal acts on. Newlines stay, CRLF becomes a newline, tabs become spaces (to
+    the next multiple of 4 columns), other unsafe characters become visible."""
     text = text.replace("\r\n", "\n")
     return UNSAFE.sub(_picture, text).expandtabs(4)
 

@@ -1,5 +1,4 @@
-"""YAML from the user or from somebody else, read so that it can do no harm: no tags, no anchors, limited depth. Knows
-no keys."""
+"""Reads untrusted YAML safely: no tags, no anchors, limited depth. Knows no keys."""
 
 from __future__ import annotations
 
@@ -7,14 +6,14 @@ from typing import Any
 
 
 def parse_yaml(block: bytes, deepest: int) -> Any:
-    """The value: plain lists, mappings and scalars, nested at most `deepest` levels. Raises ValueError, which says what
-    is wrong and in which line."""
+    """The value: plain lists, mappings and scalars, nested at most `deepest` levels. Raises ValueError with the fault
+    and its line."""
     import yaml
 
     depth = 0
     try:
         text = block.decode("utf-8")
-        # Events come one by one: a bomb is recognised before it grows.
+        # Events are read one by one, so that a YAML bomb is recognised before it grows.
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise ValueError("anchors and aliases are not allowed")

@@ -1,5 +1,4 @@
-"""Makes one cell of text of one JSON value: numbers keep the digits of the source, null becomes empty, nested values
-become compact JSON."""
+"""Makes cell text of a JSON value: numbers keep their digits, null becomes empty, nested values become JSON."""
 
 from __future__ import annotations
 
@@ -13,13 +12,14 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class NumberText(str):
-    """A JSON number as it was written, so that 72 stays 72, 1.10 stays 1.10 and no digit of a long one is lost."""
+    """A JSON number as it is written in the source: 72 stays 72, 1.10 stays 1.10, and long numbers keep all digits."""
 
     __slots__ = ()
 
 
 TOLERANT_JSON = json.JSONDecoder(parse_int=NumberText, parse_float=NumberText, parse_constant=lambda _: None)
-"""The tolerant decoder: numbers become `Number`; NaN and Infinity, which Python writes and JSON lacks, become None."""
+"""The tolerant decoder: numbers become `NumberText`; NaN and Infinity, which Python writes and JSON does not have,
+become None."""
 
 
 def replace_surrogates(text: str) -> str:
@@ -63,5 +63,5 @@ def _quoted(text: str) -> str:
 
 
 def explain_not_json(error: JSONDecodeError) -> str:
-    """What is wrong with a line that should be JSON, and where in it."""
+    """The fault of a line that should be JSON, with its position."""
     return f"not JSON: {error.msg.removesuffix(' starting at')} at character {error.pos + 1}"

@@ -1,5 +1,7 @@
-"""A data set as the rest of the program sees it: length, rows, filters, order, counts. Knows neither where the rows are
-stored nor how they are edited."""
+"""A data set as the rest of the program sees it: length, rows, filters, order and counts.
+
+Knows neither where the rows are stored nor how they are edited.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ _BATCH_ROWS = 256  # at once from `batches`
 
 
 class EditsInForce(Protocol):
-    """The edits that a data set shows. `history` and `position` belong to the editor alone."""
+    """The edits that a data set shows. Only the editor uses `history` and `position`."""
 
     rows: RowStore
     """The rows of the source as edited."""
@@ -70,7 +72,7 @@ class DataSet:
         self.split = split
         """The split of a hub data set, empty for anything else."""
         self.origin = origin
-        """The files, and how far they are read; None for rows that came from no file."""
+        """The files, and how far they are read; None for rows that are from no file."""
         self.facts = facts
         """What the reader found in the source."""
         self.mapping = facts.mapping
@@ -115,8 +117,8 @@ class DataSet:
 
     @property
     def fingerprint(self) -> str:
-        """A key for results computed from the rows: it changes whenever a row could. Edits that were undone leave no
-        trace in it."""
+        """A key for results computed from the rows: it changes whenever a row might have changed. Undone edits do not
+        change it."""
         key = self.origin.key if self.origin is not None else ""
         return f"{key}+{self.edits.digest}" if self.edits is not None and self.edits.digest else key
 
@@ -156,8 +158,8 @@ class DataSet:
         return last
 
     def search(self, filters: RowFilters) -> Iterator[RowSelection]:
-        """As `select`, but growing: each selection covers its `share` of the rows, the last covers all. Sorted rows
-        come in one selection."""
+        """Like `select`, but growing: each selection covers its `share` of the rows, the last covers all. Sorted rows
+        are in one selection."""
         filters = checked_filters(filters)
         return self._search(filters, self.running_queries.ticket())
 
@@ -181,8 +183,8 @@ class DataSet:
         self.running_queries.interrupt()
 
     def facets(self) -> dict[str, list[tuple[str, int]]]:
-        """Each value of syslang and sysflag with its number of rows, the most frequent first; no values for a column
-        that is not there."""
+        """Each value of syslang and sysflag with its number of rows, the most frequent first; no values for a missing
+        column."""
         if self._facets is None:
             self._facets = {column: self._value_counts(column) for column in ("syslang", "sysflag")}
         return self._facets
@@ -204,7 +206,7 @@ class DataSet:
         return self._imported_rows().record_batches(indices)  # type: ignore[arg-type]  # an array is a sequence in every way used here
 
     def empty_reasoning(self, sysflag: str = "") -> int:
-        """How many of the rows of `batches(sysflag)` have no reasoning but white space."""
+        """How many rows of `batches(sysflag)` have no reasoning, or only white space."""
         return row_search.count_empty_reasoning(self._imported_rows(), self._present_sysflag(sysflag))
 
     def _present_sysflag(self, sysflag: str) -> str:
@@ -215,7 +217,7 @@ class DataSet:
             raise DataError(
                 "its rows are still being imported",
                 self.source,
-                "Wait until the import has ended; until then only pages can be shown",
+                "Wait until the import has ended. Until then, only pages can be shown",
             )
         return self._rows  # type: ignore[return-value]  # rows that are imported are a RowStore
 

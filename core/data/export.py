@@ -1,8 +1,8 @@
-"""Saves rows as a file, in the format that its name says. The file is complete or absent, whatever happens meanwhile.
+"""Saves rows as a file, in the format of its suffix. The file is complete or absent even after a crash.
 
 Only the six columns are written, in the order shown; other columns of the source are not part of Suiron's rows. The new
-file is made beside the old one, flushed to disk and then renamed over it, so a full disk or a kill leaves the old one
-as it was.
+file is made beside the old one, flushed to disk and then renamed over it, so that a full disk or a kill leaves the old
+file unchanged.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ class SavedRows(int):
     """The number of rows that were written."""
 
     aside: Path | None = None
-    """Where the journal of edits is now, when the source itself was overwritten: its edits are in the file, and would
-    otherwise be made twice. Whoever edits must then open the data again."""
+    """The new path of the journal of edits, when the source itself was overwritten: the file has the edits already, so
+    that applying the journal would repeat them. An open editor must then open the data again."""
 
 
 def save_rows(
     dataset: DataSet, path: Path | str, selection: RowSelection | None = None, progress: ProgressCallback | None = None
 ) -> SavedRows:
-    """Write the rows to `path`, or those of `selection` where one is given. `progress(done, total)` is in rows; what it
+    """Write all rows, or the rows of `selection`, to `path`. `progress(done, total)` is in rows; an exception that it
     raises ends the saving, and the old file stays.
 
-    Read back, the file gives the rows as shown. Raises DataError where the name's suffix is not known or the file
-    cannot be written.
+    Reading the file returns the rows as shown. Raises DataError where the suffix is not known or the file cannot be
+    written.
     """
     path = Path(path).expanduser()
     file_format = format_of_file(path)
@@ -74,8 +74,7 @@ def save_rows(
 
 
 def _open_part(target: Path) -> tuple[Path, int]:
-    """A new file beside the target, with the permissions of the old one, or those of any new file; and its
-    descriptor."""
+    """A new file beside the target and its descriptor. It has the permissions of the old file, else the usual ones."""
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666
@@ -86,7 +85,7 @@ def _open_part(target: Path) -> tuple[Path, int]:
 
 
 def _put_journal_aside(dataset: DataSet, target: Path) -> Path | None:
-    """Where the target is the source, its edits, which are in the rows written, must not be made again."""
+    """Rename the journal where the target is the source: the written rows have the edits already."""
     if dataset.origin is None or not target.exists():
         return None
     if not any(source.exists() and source.samefile(target) for source in dataset.origin.files.paths):
@@ -104,7 +103,7 @@ def _put_journal_aside(dataset: DataSet, target: Path) -> Path | None:
 
 def _not_writable(error: OSError, path: Path) -> DataError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return DataError("the disk is full; nothing was changed", str(path), "Free some space, or save to another disk")
+        return DataError("the disk is full; nothing is changed", str(path), "Free some space, or save to another disk")
     return DataError(
         f"the file cannot be written ({error.strerror or error})", str(path), "Check the folder and who may write there"
     )

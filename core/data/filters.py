@@ -1,4 +1,4 @@
-"""Which rows the user wants to see, and in which order."""
+"""The filters and the order of the rows that a user wants to see."""
 
 from __future__ import annotations
 

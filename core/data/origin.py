@@ -1,4 +1,4 @@
-"""Where a data set comes from, and how much of it has been read. Knows files and keys, no rows."""
+"""The origin of a data set, and how much of it has been read. Knows files and keys, no rows."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class SourceOrigin:
     files: SourceFiles
     """The files."""
     key: str
-    """Changes whenever the rows could: made of the files' paths, sizes and times, the importer's version and the
-    mapping."""
+    """A key that changes whenever the rows might: made of the files' paths, sizes and times, the importer's version and
+    the mapping."""
     mapping: ColumnMapping | None = None
-    """The mapping that the user chose; None where it was guessed."""
+    """The user's mapping; None where it is guessed."""
     ready: bool = True
     """Whether every row is available, for search, edits and counts."""
     counted: bool = True

@@ -1,17 +1,17 @@
-"""What is wrong with single rows: kept up to a limit, counted beyond it. Knows nothing of formats."""
+"""Problems of single rows: kept up to a limit, counted beyond it. Knows nothing of formats."""
 
 from __future__ import annotations
 
 import msgspec
 
-MAX_KEPT = 1000  # problems kept with their words; a file of a million bad lines must not fill memory
+MAX_KEPT = 1000  # problems kept with their text; a file with a million bad lines must not fill memory
 
 
 class RowProblem(msgspec.Struct, frozen=True):
-    """What is wrong with one row, or with a whole file."""
+    """A problem of one row, or of a complete file."""
 
     row: int
-    """From 1: the line of a text file, the record's number in any other; 0 where the whole file is meant."""
+    """The line of a text file, or the record's number in other files, from 1; 0 for the complete file."""
     what: str
     """A sentence without its full stop; may quote foreign text."""
     file: str = ""
@@ -21,8 +21,8 @@ class RowProblem(msgspec.Struct, frozen=True):
 class RowProblems:
     """The problems found while a source is read.
 
-    `advice` is what to do about the first problem that can be fixed, as a wrong encoding can. `file` is set by whoever
-    goes through the files: what is added belongs to it.
+    `advice`: what to do about the first problem that can be fixed, such as a wrong encoding. `file`: the current file,
+    set by the reader; new problems belong to it.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class RowProblems:
         self.file = ""
 
     def add(self, row: int, what: str, advice: str = "") -> None:
-        """Count one more problem, and keep it unless there are too many. row, what: as in `Problem`."""
+        """Count one more problem, and keep it unless there are too many. row, what: as in `RowProblem`."""
         self.count += 1
         if len(self.kept) < MAX_KEPT:
             self.kept.append(RowProblem(row, what, self.file))

@@ -1,5 +1,4 @@
-"""The data sets opened last, newest first, in `<home>/recent.json`. Knows only names: whether one still exists shows
-when it is opened."""
+"""The list of recently opened data sets, newest first, in `<home>/recent.json`. Does not check whether they exist."""
 
 from __future__ import annotations
 
@@ -19,9 +18,9 @@ class RecentSource(msgspec.Struct, frozen=True):
     """A source that was opened."""
 
     source: str
-    """Its name as `open_data` takes it; foreign text."""
+    """Its name, as for `open_data`; foreign text."""
     split: str = ""
-    """The split that was opened; empty where none was named."""
+    """The split that was opened; empty where none was requested."""
     rows: int = 0
     """How many rows it had."""
     when: float = 0.0
@@ -34,13 +33,13 @@ def recent_sources() -> list[RecentSource]:
 
 
 def remember_recent(source: str, split: str, rows: int) -> None:
-    """Put a source first. Two terminals at once lose none of each other's. Raises OSError where the list cannot be
-    written."""
+    """Put a source first. Two terminals at the same time do not overwrite each other. Raises OSError where the list
+    cannot be written."""
     _change(source, split, [RecentSource(source, split, rows, time.time())])
 
 
 def forget_recent(source: str, split: str) -> None:
-    """Take a source off the list; the data stay. Raises OSError where the list cannot be written."""
+    """Remove a source from the list; the data stay. Raises OSError where the list cannot be written."""
     _change(source, split, [])
 
 
@@ -53,7 +52,7 @@ def _change(source: str, split: str, first: list[RecentSource]) -> None:
         try:
             content = msgspec.json.encode([*first, *others][:MAX_KEPT])
         except UnicodeEncodeError:
-            return  # a file name that is not UTF-8: JSON cannot hold it
+            return  # a file name that is not UTF-8, which JSON cannot represent
         files.replace_file(path, content)
     finally:
         os.close(handle)

@@ -1,5 +1,7 @@
-"""From the name that the user typed to a `DataSet`: complete at once, or the first page now and the rest when it is
-imported. Other rooms open data only through this module."""
+"""Opens a `DataSet` by the name that the user typed. Other rooms open data only through this module.
+
+A data set is complete at once, or has the first page now and the rest once it is imported.
+"""
 
 from __future__ import annotations
 
@@ -26,53 +28,53 @@ from core.data.source_version import source_key
 from core.data.storage.row_store import RowPages
 
 _COUNTING = 2.0  # seconds that counting may take
-_SMALL = 2_000_000  # bytes of text that are parsed faster than pyarrow is imported
+_SMALL = 2_000_000  # bytes of text; parsing them is faster than importing pyarrow
 _ATTEMPTS = 3  # imports of a source that keeps changing
 
 
 def open_data(
     source: str, split: str = "", progress: ProgressCallback | None = None, mapping: ColumnMapping | None = None
 ) -> DataSet:
-    """The data set `source`, every row of it, with the user's edits. source: `demo`, a file, a folder, a pattern or a
-    hub name.
+    """The data set `source` with all rows and the user's edits. source: `demo`, a file, a folder, a pattern or a hub
+    name.
 
-    The first opening of a large source imports it in this process, calling `progress(done, total)` in bytes, rows or
-    files now and then; later ones take no time. Without `split`, a source that has several gives `train`; without
-    `mapping`, the one the user saved, else a guess. Raises DataError; single bad rows are in `problems` instead.
+    A large source is imported in this process when it is first opened, with calls of `progress(done, total)` in bytes,
+    rows or files; later it opens at once. Without `split`, a source with several opens `train`. Without `mapping`, the
+    saved one is used, else a guess. Raises DataError; single bad rows are in `problems` instead.
     """
-    with naming_source(locate_source(source, split)) as found:
-        chosen = _chosen(found, mapping)
-        small = _small(found, source, chosen, progress)
+    with naming_source(locate_source(source, split)) as located:
+        chosen = _chosen_mapping(located, mapping)
+        small = _open_small(located, source, chosen, progress)
         if small is not None:
             return _with_edits(small)
-        return _with_edits(_dataset(found, source, chosen, *open_imported(found, chosen, progress)))
+        return _with_edits(_dataset(located, source, chosen, *open_imported(located, chosen, progress)))
 
 
 def open_early(source: str, split: str = "", mapping: ColumnMapping | None = None) -> DataSet:
     """The data set as soon as it can be shown. Where it is not `ready`, it has pages and a length, exact where
-    `counted`; `complete` gives the rest.
+    `counted`; `finish_import` completes it.
 
     A hub name that is not in the cache is fetched first, which takes as long as the network does. Raises DataError.
     """
-    with naming_source(locate_source(source, split)) as found:
-        chosen = _chosen(found, mapping)
-        small = _small(found, source, chosen, None)
+    with naming_source(locate_source(source, split)) as located:
+        chosen = _chosen_mapping(located, mapping)
+        small = _open_small(located, source, chosen, None)
         if small is not None:
             return _with_edits(small)
-        if imported := find_imported(found, chosen):
-            return _with_edits(_dataset(found, source, chosen, *imported))
-        rows, facts = format_named(found.format).load().open_early(found.paths, found.where, chosen)
+        if imported := find_imported(located, chosen):
+            return _with_edits(_dataset(located, source, chosen, *imported))
+        rows, facts = format_named(located.format).load().open_early(located.paths, located.where, chosen)
         if rows.counted and not len(rows):
-            raise DataError("there are no rows in it", found.where, "Name a file with at least one row")
+            raise DataError("there are no rows in it", located.where, "Name a file with at least one row")
         origin = SourceOrigin(
-            found, source_key(found.paths, found.format, chosen), chosen, ready=False, counted=rows.counted
+            located, source_key(located.paths, located.format, chosen), chosen, ready=False, counted=rows.counted
         )
-        return DataSet(found.name, source, found.split, rows, facts, origin)
+        return DataSet(located.name, source, located.split, rows, facts, origin)
 
 
 def count_rows(dataset: DataSet) -> DataSet:
-    """The data set with its exact length, where its rows can be counted in a second or two, without the import; for one
-    that `begin` gave and that is not `counted`. Raises DataError."""
+    """The data set with its exact length, where its rows can be counted in a second or two without the import. dataset:
+    from `open_early`, and not `counted`. Raises DataError."""
     origin = dataset.origin
     if origin is None or origin.counted or not isinstance(dataset.base, EarlyRows):
         return dataset
@@ -86,43 +88,44 @@ def count_rows(dataset: DataSet) -> DataSet:
 
 
 def finish_import(dataset: DataSet, progress: ProgressCallback | None = None) -> DataSet:
-    """The ready data set of one that `begin` gave; one that is ready as it is. The import runs in a process of its own.
+    """The ready data set for a data set from `open_early`; `dataset` itself where it is ready. The import runs in a
+    child process.
 
-    `progress(done, total)` is called a few times a second; what it raises ends the import and is raised here. Raises
-    DataError.
+    `progress(done, total)` is called a few times a second; an exception that it raises ends the import and is raised
+    here. Raises DataError.
     """
     origin = dataset.origin
     if origin is None or origin.ready:
         return dataset
-    with naming_source(origin.files) as found:
+    with naming_source(origin.files) as located:
         for _ in range(_ATTEMPTS):
-            if imported := find_imported(found, origin.mapping):
-                return _with_edits(_dataset(found, dataset.source, origin.mapping, *imported))
-            import_in_child(dataset.source, dataset.split, origin.mapping, found.where, progress)
-        raise DataError("it changes while it is being read", found.where, "Try again when nothing writes to it")
+            if imported := find_imported(located, origin.mapping):
+                return _with_edits(_dataset(located, dataset.source, origin.mapping, *imported))
+            import_in_child(dataset.source, dataset.split, origin.mapping, located.where, progress)
+        raise DataError("it changes while it is being read", located.where, "Try again when nothing writes to it")
 
 
-def _chosen(found: SourceFiles, mapping: ColumnMapping | None) -> ColumnMapping | None:
-    return mapping if mapping is not None else load_mapping(sidecar_of(found).mapping)
+def _chosen_mapping(located: SourceFiles, mapping: ColumnMapping | None) -> ColumnMapping | None:
+    return mapping if mapping is not None else load_mapping(sidecar_of(located).mapping)
 
 
-def _small(
-    found: SourceFiles, source: str, mapping: ColumnMapping | None, progress: ProgressCallback | None
+def _open_small(
+    located: SourceFiles, source: str, mapping: ColumnMapping | None, progress: ProgressCallback | None
 ) -> DataSet | None:
     """A small text source, in memory; None for any other."""
-    if not format_named(found.format).is_text or sum(path.stat().st_size for path in found.paths) > _SMALL:
+    if not format_named(located.format).is_text or sum(path.stat().st_size for path in located.paths) > _SMALL:
         return None
     try:
-        now = source_key(found.paths, found.format, mapping)  # before it is read, so that a change meanwhile shows
-        return _dataset(found, source, mapping, *read_into_memory(found, mapping, progress), now)
+        key = source_key(located.paths, located.format, mapping)  # before reading, so that a later change is noticed
+        return _dataset(located, source, mapping, *read_into_memory(located, mapping, progress), key)
     except TooLargeForMemory:
         return None
 
 
 def _dataset(
-    found: SourceFiles, source: str, mapping: ColumnMapping | None, rows: RowPages, facts: SourceFacts, now: str
+    located: SourceFiles, source: str, mapping: ColumnMapping | None, rows: RowPages, facts: SourceFacts, key: str
 ) -> DataSet:
-    return DataSet(found.name, source, found.split, rows, facts, SourceOrigin(found, now, mapping))
+    return DataSet(located.name, source, located.split, rows, facts, SourceOrigin(located, key, mapping))
 
 
 def _with_edits(dataset: DataSet) -> DataSet:

@@ -1,5 +1,4 @@
-"""The key of a source in its present state: which files, of which sizes and times, read with which mapping. Reads no
-file."""
+"""The key of a source in its current state: its files, their sizes and times, and the mapping. Reads no file."""
 
 from __future__ import annotations
 
@@ -10,12 +9,12 @@ from pathlib import Path
 
 from core.data.columns.mapping import ColumnMapping
 
-IMPORTER_VERSION = 3  # raised whenever the same source would give other rows or facts
+IMPORTER_VERSION = 3  # raise it whenever the same source would give other rows or facts
 
 
 def source_hashes(paths: Sequence[Path], file_format: str, mapping: ColumnMapping | None = None) -> tuple[str, str]:
-    """(which source, which version of it), as hex digits: hashes of the format's name and the files' real paths, and of
-    sizes, times, importer and mapping. Raises OSError."""
+    """The hash of the source (the format's name and the files' real paths) and the hash of its version (sizes, times,
+    importer and mapping), as hex digits. Raises OSError."""
     source = hashlib.blake2b(file_format.encode(), digest_size=12)
     version = hashlib.blake2b(str(IMPORTER_VERSION).encode(), digest_size=8)
     for path in paths:

@@ -1,8 +1,9 @@
-"""How a row becomes a training example, here and nowhere else.
+"""The only place where a row becomes a training example.
 
-A row is drawn for a template of the mixture, encoded, truncated and judged (`example`); a whole source of rows becomes
-a training set (`build`). Preview, counts, lengths and the search for the next problem call the same `ExampleMaker`.
+`example` draws a template of the mixture for a row, encodes the row, truncates it and gives a verdict. `build` makes a
+training set of all rows of a source. Preview, counts, lengths and the search for the next problem call the same
+`ExampleMaker`.
 
-Knows rows, templates, token ids and what a run's specification says of prompts. Knows nothing of models, trainers,
+Knows rows, templates, token ids and the prompt settings of a run's specification. Knows nothing of models, trainers,
 findings or screens.
 """

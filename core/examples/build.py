@@ -1,8 +1,8 @@
 """The pass over a source that makes a training set of it. Knows nothing of models or trainers.
 
-`ExampleMaker` says what becomes of each row; here rows are read, held-out ones put aside, ids kept in the store, checks
-run, and what is trained is hashed. Two batches are with the tokenizer while others are on their way. Holds one line of
-numbers a row.
+`ExampleMaker` gives the verdict on each row. This module reads the rows, puts held-out rows aside, stores the ids, runs
+the checks and hashes the trained tokens. Two batches are tokenised while others wait. Keeps a few numbers per row in
+memory.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _EXAMPLES = 10  # row indices given as examples in facts
 
 
 class TrainingSource(Protocol):
-    """What this room needs of an open data set."""
+    """The part of an open data set that this room uses."""
 
     columns: tuple[str, ...]
     """Which of the six columns the source has."""
@@ -63,16 +63,16 @@ def build_training_set(
 ) -> TrainingSet:
     """The rows of `source` that the run trains on, encoded and checked: those whose sysflag is `data.train_flag`.
 
-    A row that cannot be encoded, that no template of the mixture is for, or that has more than `prompt.max_seq_length`
-    tokens where the run does not say to cut it, is left out and named in the facts. `progress` is called with the rows
-    done so far. Raises RunError where no row is left, and where a check fails.
+    Rows are left out, and listed in the facts, where they cannot be encoded, where no template of the mixture fits
+    them, and where they have more than `prompt.max_seq_length` tokens and the run does not cut such rows. `progress` is
+    called with the number of rows done. Raises RunError where no row is left, and where a check fails.
     """
     training_set, report, builder = examine_training_set(source, spec, tokenizer, progress, store)
     if faults := report.faults():
         more = f" (and {len(faults) - 1} more: see `python -m core prompts check`)" if len(faults) > 1 else ""
-        leaks_alone = report.leaks and len(faults) == 1
+        only_leaks = report.leaks and len(faults) == 1
         do = "Change the template or prompt.too_long"
-        if leaks_alone:
+        if only_leaks:
             do = "Take those rows out of one of the two, or change their sysflag"
         raise RunError(f"training does not start: {faults[0]}{more}", spec.data.source, do)
     if training_set is None:
@@ -87,7 +87,8 @@ def examine_training_set(
     progress: Callable[[int], None] = lambda rows: None,
     store: EncodedStore | None = None,
 ) -> tuple[TrainingSet | None, CheckReport, TrainingSetBuilder]:
-    """`build_training_set` with what the checks found instead of an error. None where no row is left."""
+    """`build_training_set`, but returns the checks' report instead of raising an error. The set is None where no row is
+    left."""
     builder = TrainingSetBuilder(source, spec, tokenizer, EncodedStore(tokenizer) if store is None else store)
     training_set = builder.run(source, progress)
     return training_set, builder.checker.report, builder
@@ -114,7 +115,7 @@ class TrainingSetBuilder:
         self._held_out: list[tuple[Array, ...]] = []
 
     def run(self, source: TrainingSource, progress: Callable[[int], None]) -> TrainingSet | None:
-        """None where no row is left."""
+        """The training set; None where no row is left."""
         waiting: deque[StartedExamples] = deque()
         with ThreadPoolExecutor(2, thread_name_prefix="encode") as pool:
             stored = StoredEncoder(self.encoder, self.store, pool)
@@ -140,7 +141,7 @@ class TrainingSetBuilder:
         return self._training_set()
 
     def _take_examples(self, examples: Examples) -> None:
-        """Counts what became of the rows; checks, hashes and notes those that are trained."""
+        """Counts the verdicts; checks, hashes and records the rows that are trained."""
         import numpy as np
 
         self.done += len(examples.rows)
@@ -166,22 +167,23 @@ class TrainingSetBuilder:
         )
 
     def _store_cut_rows(self, examples: Examples, positions: Sequence[int]) -> None:
-        """Gives truncated rows a key of their own, and puts those into the store that are not there."""
+        """Gives truncated rows their own keys, and adds those to the store that it does not have yet."""
         import numpy as np
 
         for position in positions:
             row, index = examples.rows[position], int(examples.template_indices[position])
-            one = slice(position, position + 1)
+            only_row = slice(position, position + 1)
             examples.store_keys[position] ^= self._cut_salt
-            if self.store.find(examples.store_keys[one])[0] >= 0:
+            key = examples.store_keys[only_row]
+            if self.store.find(key)[0] >= 0:
                 continue
             text = np.array([hash_text(joined_text(self.encoder.segments(row, index)))], np.uint64)
-            ids, ends, present = examples.row_ids(position), examples.ends[one], examples.present[one]
-            self.store.put(examples.store_keys[one], text, ids, ends, present)
+            ids, ends, present = examples.row_ids(position), examples.ends[only_row], examples.present[only_row]
+            self.store.put(key, text, ids, ends, present)
             self.store.encoded -= 1  # the row itself was counted
 
     def _put_aside(self, rows: Sequence[Row]) -> None:
-        """Remembers what held-out rows say, and what they would say as training texts."""
+        """Records the identities of held-out rows, and the hashes of their training texts in every template."""
         import numpy as np
 
         row_indices = np.array([row.index for row in rows], np.int64)
@@ -192,7 +194,7 @@ class TrainingSetBuilder:
         identities = identity_numbers([row.identity() for row in rows])
         self._held_out.append((row_indices, identities, np.array(texts, np.uint64)))
 
-    # -- the end --
+    # -- result --
 
     def _training_set(self) -> TrainingSet | None:
         self.store.flush()
@@ -231,7 +233,7 @@ class TrainingSetBuilder:
         templates, report, tallies = self.mixture.templates, self.checker.report, self.tallies
         too_long, cut = self.spec.prompt.too_long, tallies[Verdict.CUT].count
         with_reasoning = sum(counts.rows[template.name] for template in templates if template.has_reasoning)
-        without_place = [
+        without_reasoning_slot = [
             template.name
             for template in templates
             if isinstance(template, ChatTemplate) and template.leaves_out_reasoning
@@ -250,7 +252,7 @@ class TrainingSetBuilder:
             "rows_reasoning": with_reasoning,
             "rows_by_template": counts.rows,
             "templates": {template.name: template.content_hash() for template in templates},
-            "templates_without_place_for_reasoning": without_place,
+            "templates_without_place_for_reasoning": without_reasoning_slot,
             "rows_checked": report.rows,
             "rows_with_trained_reasoning": report.reasonings,
             "rows_reasoning_changed_by_tokenizer": report.reasoning_changed.count,
@@ -281,7 +283,7 @@ class TrainingSetBuilder:
 
 
 class TrainingHash:
-    """The hash of all that is trained, which does not depend on how rows are grouped into batches."""
+    """The hash of all trained tokens. It does not depend on how rows are grouped into batches."""
 
     def __init__(self, weights: tuple[float, ...], weighted: bool) -> None:
         self._weights, self._weighted = weights, weighted
@@ -309,7 +311,7 @@ class TrainingHash:
 
 
 def _row_batches(source: TrainingSource) -> Iterator[list[Row]]:
-    """All rows, as many at once as are encoded together. Read by columns, which is three times as fast as by rows."""
+    """All rows in batches of the size that is encoded at once. Reads columns, which is three times as fast as rows."""
     for batch in source.record_batches():
         for first in range(0, batch.num_rows, _BATCH):
             part = batch.slice(first, _BATCH)

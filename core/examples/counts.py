@@ -19,9 +19,9 @@ class TemplateCounts(msgspec.Struct, frozen=True):
     rows: dict[str, int]
     """Rows by the name of their template."""
     without_reasoning: int = 0
-    """Rows among these that have no reasoning, so that a template without reasoning took them."""
+    """Rows among these that have no reasoning and therefore got a template without reasoning."""
     left_out: int = 0
-    """Rows without reasoning that no template of the mixture is for."""
+    """Rows without reasoning where every template of the mixture needs one."""
 
     @property
     def total(self) -> int:
@@ -34,7 +34,7 @@ class TemplateCounts(msgspec.Struct, frozen=True):
 
 
 class FlaggedSource(Protocol):
-    """What the count needs of an open data set."""
+    """The part of an open data set that the count uses."""
 
     @property
     def columns(self) -> tuple[str, ...]: ...
@@ -51,8 +51,8 @@ def count_templates(
 ) -> TemplateCounts | None:
     """Draws a template for every row that a run with this `data.train_flag` trains on.
 
-    `progress` is called with the rows counted so far after each batch; None where `cancelled` then says so. Raises what
-    the source raises when it is read.
+    After each batch, `progress` is called with the number of rows counted. Returns None where `cancelled` returns True.
+    Errors of reading the source pass through.
     """
     drawn: Counter[int | None] = Counter()
     done = without_reasoning = 0

@@ -1,5 +1,7 @@
-"""Which template a row is trained with: drawn from what the row says and a seed, so that neither the row's position nor
-the process matters."""
+"""Draws the template that a row is trained with.
+
+The draw depends only on the row's texts and a seed, never on the row's position or the process.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from core.base.row import Row
 
 
 class DrawableTemplate(Protocol):
-    """What a mixture needs of a template, of text or bound to a model's chat template."""
+    """The part of a template that a mixture uses."""
 
     @property
     def name(self) -> str: ...
@@ -51,15 +53,15 @@ class Mixture(Generic[AnyTemplate]):
         return [high - low for low, high in self.draw_ranges()]
 
     def draw_ranges(self) -> list[tuple[float, float]]:
-        """For each template the draws it takes of rows that have reasoning: from the first number up to, not including,
-        the second."""
+        """The range of draws of each template, for rows that have reasoning: from the first number up to, but not
+        including, the second."""
         return list(zip([0.0, *self._bounds], self._bounds, strict=False))
 
     def template_index(self, row: Row, identity: str = "") -> int | None:
         """The index in `templates` of the row's template, or None for a row without reasoning where every template
         needs one.
 
-        identity: the row's own, where the caller has it already.
+        identity: the row's identity, where the caller has computed it already.
         """
         number = _draw_number(identity or row.identity(), self._key)
         if row.has_reasoning:
@@ -67,7 +69,7 @@ class Mixture(Generic[AnyTemplate]):
         return self._plain[_first_above(number, self._plain_bounds)] if self._plain else None
 
     def template_for(self, row: Row) -> AnyTemplate | None:
-        """The row's template, None where there is none for it."""
+        """The row's template; None where no template fits it."""
         index = self.template_index(row)
         return None if index is None else self.templates[index]
 
@@ -99,7 +101,7 @@ def _check_parts(parts: Sequence[tuple[DrawableTemplate, float]]) -> None:
 
 
 def _upper_bounds(weights: Sequence[float]) -> list[float]:
-    """The upper bound of each one's draws; that of the last with a weight is exactly 1."""
+    """The upper bound of each template's draws; that of the last template with a weight is exactly 1."""
     total, sum_so_far, bounds = sum(weights), 0.0, []
     for weight in weights:
         sum_so_far += weight

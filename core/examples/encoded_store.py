@@ -1,13 +1,12 @@
-"""Encoded rows on disk, in `<cache>/encoded/`: made once, memory-mapped, found again by what was encoded. Holds one
-record of numbers a row in memory.
+"""Encoded rows on disk, in `<cache>/encoded/`: encoded once, memory-mapped, and found again by their content.
 
-A row's key is made of what the row says, its template's text and the encoder's version, within a folder for each
-tokenizer. So one changed row is encoded alone, and a new order, mixture or loss encodes nothing. Rows that were
-truncated have the truncation in their key too.
+Keeps one record of numbers per row in memory. A row's key is made of the row's texts, its template's text and the
+encoder's version; each tokenizer has its own folder. So after one row changes, only that row is encoded again, and
+after the order, the mixture or the loss changes, none is. The key of a truncated row also contains the truncation.
 
-A part is two files: `.tokens`, all ids as 32-bit numbers, and `.rows`, one record a row. Both are written under a
-temporary name, flushed and renamed, `.rows` last: a part is whole or absent whenever a writer is killed. Two writers at
-the same time only do the work twice.
+A part is two files: `.tokens`, all ids as 32-bit numbers, and `.rows`, one record per row. Both are written under a
+temporary name, flushed and renamed, `.rows` last: when a writer is killed, the part is complete or absent. Two writers
+at the same time only do the work twice.
 """
 
 from __future__ import annotations
@@ -44,8 +43,7 @@ _RECORD = [("key", "<u8", (2,)), ("text", "<u8"), ("start", "<i8"), ("ends", "<i
 
 
 def tokenizer_key(tokenizer: TextTokenizer) -> str:
-    """A name for what this tokenizer does: its rules, the library that follows them, its beginning and end of
-    sequence."""
+    """A name for the tokenizer's behaviour: its rules, the library's version, its beginning and end of sequence."""
     from tokenizers import __version__ as library
 
     ends = f"{tokenizer.bos_ids} {tokenizer.eos_id} {sorted(tokenizer.stop_ids)}"
@@ -54,20 +52,20 @@ def tokenizer_key(tokenizer: TextTokenizer) -> str:
 
 
 def key_salt(*parts: object) -> Array:
-    """The part of a row's key that is not of the row: two 64-bit numbers, to be combined with the row's by exclusive
-    or. parts: whatever else decides the row's ids."""
+    """The part of a key that does not come from the row: two 64-bit numbers, combined with the row's by exclusive or.
+    parts: everything else that decides the row's ids."""
     import numpy as np
 
     return np.frombuffer(hashlib.blake2b(repr(parts).encode(), digest_size=16).digest(), "<u8")
 
 
 def hash_text(text: str) -> int:
-    """64 bits of what the encoded text says."""
+    """A 64-bit hash of the text that is encoded."""
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 class EncodedStore:
-    """The encoded rows of one tokenizer. `find` gives positions, `tokens` and `gather` read them. For one thread.
+    """The encoded rows of one tokenizer. `find` returns positions; `tokens` and `gather` read them. For one thread.
 
     Positions stay valid as long as the store is open, also while other processes write or remove parts. Raises
     DataError where the folder cannot be written to.
@@ -82,7 +80,7 @@ class EncodedStore:
         self._tokens: list[Array] = []
         self._records: list[Array] = []
         self._starts = [0]  # the first position of each part
-        self._firsts: Array | None = None  # the first halves of all keys, sorted
+        self._sorted_keys: Array | None = None  # the first halves of all keys
         self._order: Array | None = None  # their positions
         self._waiting: list[tuple[Array, Array, Array, Array, Array]] = []
         self._waiting_tokens = 0
@@ -97,23 +95,23 @@ class EncodedStore:
     # -- reading --
 
     def find(self, keys: Array) -> Array:
-        """The position of each key, int64, -1 where it is not there. keys: uint64, shape (rows, 2)."""
+        """The position of each key, int64, -1 where the store does not have it. keys: uint64, shape (rows, 2)."""
         import numpy as np
 
-        if self._firsts is None or self._order is None:
-            firsts = np.concatenate([np.empty(0, np.uint64), *(part["key"][:, 0] for part in self._records)])
-            self._order = np.argsort(firsts, kind="stable")
-            self._firsts = firsts[self._order]
+        if self._sorted_keys is None or self._order is None:
+            first_halves = np.concatenate([np.empty(0, np.uint64), *(part["key"][:, 0] for part in self._records)])
+            self._order = np.argsort(first_halves, kind="stable")
+            self._sorted_keys = first_halves[self._order]
         positions = np.full(len(keys), -1, np.int64)
-        if not len(self._firsts) or not len(keys):
+        if not len(self._sorted_keys) or not len(keys):
             return positions
-        nearest = np.minimum(np.searchsorted(self._firsts, keys[:, 0]), len(self._firsts) - 1)
-        same = self._firsts[nearest] == keys[:, 0]
-        positions[same] = self._order[nearest[same]]
-        found = np.nonzero(same)[0]
-        # two keys with the same first half: as if it were not there
-        other_half = self.gather("key", positions[found])[:, 1] != keys[found, 1]
-        positions[found[other_half]] = -1
+        nearest = np.minimum(np.searchsorted(self._sorted_keys, keys[:, 0]), len(self._sorted_keys) - 1)
+        same_first_half = self._sorted_keys[nearest] == keys[:, 0]
+        positions[same_first_half] = self._order[nearest[same_first_half]]
+        candidates = np.nonzero(same_first_half)[0]
+        # two keys that share only their first half: the row counts as not stored
+        differs = self.gather("key", positions[candidates])[:, 1] != keys[candidates, 1]
+        positions[candidates[differs]] = -1
         return positions
 
     def gather(self, field: str, positions: Array) -> Array:
@@ -164,7 +162,7 @@ class EncodedStore:
     # -- writing --
 
     def put(self, keys: Array, texts: Array, ids: Int32Array, ends: Array, present: Array) -> None:
-        """Adds rows that are not there; they are found after `flush`.
+        """Adds rows that the store does not have; `find` finds them after `flush`.
 
         keys: uint64, shape (rows, 2); texts: hashes of the training texts, uint64; ids: of all rows, one row after the
         other; ends: shape (rows, 6); present: uint8.
@@ -176,7 +174,7 @@ class EncodedStore:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what was put. Raises DataError where it cannot be written."""
+        """Writes the rows that were put. Raises DataError where they cannot be written."""
         import numpy as np
 
         if not self._waiting:
@@ -187,7 +185,7 @@ class EncodedStore:
         records["key"], records["text"], records["ends"], records["present"] = keys, texts, ends, present
         records["start"] = np.cumsum(ends[:, -1], dtype=np.int64) - ends[:, -1]
         self._open(self._write(ids.astype("<i4", copy=False), records))
-        self._firsts = None
+        self._sorted_keys = None
 
     def _write(self, ids: Int32Array, records: Array) -> Path:
         import numpy as np
@@ -212,15 +210,15 @@ class EncodedStore:
         return name.with_suffix(".rows")
 
     def close(self) -> None:
-        """Writes what was put, merges many small parts, and removes the least recently used ones where all parts take
-        too much space."""
+        """Writes the rows that were put, merges small parts, and removes the least recently used parts where all of
+        them take too much space."""
         self.flush()
         with suppress(OSError, ValueError, DataError):  # all rows are written already: tidying up may fail
             self._merge_small_parts()
             _prune(self.folder.parent, {path.with_suffix("").name for path in self.folder.glob("*.rows")})
 
     def _merge_small_parts(self) -> None:
-        """Each edit of a row adds a part: makes one of many small ones."""
+        """Merges small parts into one, since each edit of a row adds a part."""
         import numpy as np
 
         small = [
@@ -240,7 +238,7 @@ class EncodedStore:
             path.with_suffix(".tokens").unlink(missing_ok=True)
 
     def _open(self, path: Path) -> None:
-        """Removes a part that is not whole (a damaged disk); passes over one that cannot be read at the moment."""
+        """Removes an incomplete part (a damaged disk); skips one that cannot be read at the moment."""
         import numpy as np
 
         try:
@@ -267,7 +265,7 @@ class EncodedStore:
         self._starts.append(self._starts[-1] + len(records))
 
     def _remove_leftovers(self) -> None:
-        """Removes what killed writers left."""
+        """Removes the unfinished files of killed writers."""
         rows = {path.stem for path in self.folder.glob("*.rows")}
         for path in self.folder.iterdir():
             with suppress(OSError):
@@ -277,7 +275,7 @@ class EncodedStore:
 
 
 def _remove(path: Path) -> None:
-    """Removes a part, its records first: without them its tokens are no part."""
+    """Removes a part, its records first: tokens without records do not count as a part."""
     with suppress(OSError):
         path.unlink(missing_ok=True)
         path.with_suffix(".tokens").unlink(missing_ok=True)

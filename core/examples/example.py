@@ -1,7 +1,7 @@
-"""What becomes of rows in training: each is drawn for a template, made into segments, encoded, truncated and judged.
+"""Makes training examples of rows: draws a template for each row, encodes it, truncates it and gives a verdict.
 
 `ExampleMaker` does this for a batch of rows, vectorised where numpy can. Building a training set, the preview of a row,
-lengths and the search for the next problem all call it, so that what is shown is what is trained.
+lengths and the search for the next problem all call it, so that every screen shows exactly what is trained.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ AnyTemplate = Template | ChatTemplate
 
 
 class SegmentTemplate(DrawableTemplate, Protocol):
-    """What an example needs of a template."""
+    """The part of a template that an example uses."""
 
     @property
     def drop_empty_input(self) -> bool: ...
@@ -47,7 +47,7 @@ ExampleTemplate = TypeVar("ExampleTemplate", bound=SegmentTemplate, covariant=Tr
 
 
 class Verdict(IntEnum):
-    """What becomes of a row. The first two are trained, the others left out."""
+    """What training does with a row. The first two are trained, the others left out."""
 
     TRAINED = 0
     CUT = 1
@@ -82,7 +82,7 @@ class EncodedRows(msgspec.Struct, frozen=True):
 
 
 class Examples(msgspec.Struct):
-    """What becomes of a batch of rows. Every array has a line for each row, in the order of `rows`."""
+    """The training examples of a batch of rows. Every array has an entry for each row, in the order of `rows`."""
 
     rows: Sequence[Row]
     """All rows of the batch, also those that are left out."""
@@ -93,8 +93,8 @@ class Examples(msgspec.Struct):
     verdicts: Any
     """A `Verdict` for each row, uint8, shape (rows,)."""
     ids: Any
-    """Token ids of all rows after truncation, one row after the other, int32. Rows that are left out have theirs too,
-    where they can be encoded."""
+    """Token ids of all rows after truncation, one row after the other, int32. Rows that are left out are included where
+    they can be encoded."""
     starts: Any
     """Where each row's ids start in `ids`, with the end of the last, int64, shape (rows + 1,)."""
     ends: Any
@@ -136,12 +136,12 @@ class Examples(msgspec.Struct):
 
 
 class StartsEncoding(Protocol):
-    """How an `ExampleMaker` comes by token ids: from a `RowEncoder` on the spot, or from a store of encoded rows."""
+    """Where an `ExampleMaker` gets token ids from: a `RowEncoder`, or a store of encoded rows."""
 
     def start(
         self, rows: Sequence[Row], template_indices: Array, identities: Sequence[str]
     ) -> Callable[[], EncodedRows]:
-        """Begins to encode rows that all have a template; what it returns waits for the result."""
+        """Begins to encode rows that all have a template; the returned function waits for the result."""
 
 
 class StartedExamples(msgspec.Struct):
@@ -167,11 +167,11 @@ class RowEncoder(Generic[ExampleTemplate]):
         self.drops_empty_input = [drops_empty_input(prompt, template) for template in templates]
 
     def segments(self, row: Row, template_index: int) -> list[Segment]:
-        """The row's training text without its end of sequence, in stretches."""
+        """The row's training text without its end of sequence, as segments."""
         return self.templates[template_index].segments(row, self.drops_empty_input[template_index])
 
     def encode(self, rows: Sequence[Row], template_indices: Sequence[int]) -> tuple[EncodedRows, list[list[Segment]]]:
-        """The ids of rows, and the segments they were made of."""
+        """The ids of rows, and the segments that were encoded."""
         if self.tokenizer is None:
             raise ValueError("rows cannot be encoded without a tokenizer")
         segments = [self.segments(row, index) for row, index in zip(rows, template_indices, strict=True)]
@@ -185,8 +185,8 @@ class RowEncoder(Generic[ExampleTemplate]):
 class ExampleMaker(Generic[ExampleTemplate]):
     """Makes examples of rows, as one run would.
 
-    prompt: the run's settings of its prompts; `mixture` and `seed` in it are not looked at. tokenizer: None where only
-    segments are asked for. stored: takes ids from a store instead of encoding on the spot.
+    prompt: the run's prompt settings; their `mixture` and `seed` are ignored. tokenizer: None where only segments are
+    needed. stored: takes ids from a store instead of encoding every row.
     """
 
     def __init__(
@@ -202,12 +202,12 @@ class ExampleMaker(Generic[ExampleTemplate]):
         self._ids: StartsEncoding = self.encoder if stored is None else stored
 
     def make(self, rows: Sequence[Row], template_index: int | None = None) -> Examples:
-        """What becomes of each of `rows`. They have the template at `template_index`, without it the one that the
-        mixture draws."""
+        """The examples of `rows`. All get the template at `template_index`; without it, the mixture draws one for
+        each."""
         return self.finish(self.start(rows, template_index))
 
     def start(self, rows: Sequence[Row], template_index: int | None = None) -> StartedExamples:
-        """Draws the rows and begins to encode them; for callers that have several batches on their way."""
+        """Draws templates and begins to encode the rows; for callers with several batches in progress."""
         import numpy as np
 
         identities = [row.identity() for row in rows]
@@ -227,19 +227,21 @@ class ExampleMaker(Generic[ExampleTemplate]):
         return StartedExamples(rows, identities, indices, encoded)
 
     def finish(self, started: StartedExamples) -> Examples:
-        """Waits for the ids, truncates what is too long and judges every row."""
+        """Waits for the ids, truncates rows that are too long and gives every row its verdict."""
         return self.judge(started, started.encoded())
 
     def judge(self, started: StartedExamples, encoded: EncodedRows) -> Examples:
-        """Truncates what is too long of `encoded`, the rows of `started`, and gives every row its verdict."""
+        """Truncates the rows that are too long and gives every row its verdict. encoded: the rows of `started`."""
         import numpy as np
 
         count = len(started.rows)
         drawn = np.nonzero(started.template_indices >= 0)[0]
         verdicts = np.full(count, Verdict.NO_TEMPLATE, np.uint8)
         verdicts[drawn] = Verdict.TRAINED
-        ends, present = np.zeros((count, SLOT_COUNT), np.int32), np.zeros(count, np.uint8)
-        ends[drawn], present[drawn] = encoded.ends, encoded.present
+        ends = np.zeros((count, SLOT_COUNT), np.int32)
+        ends[drawn] = encoded.ends
+        present = np.zeros(count, np.uint8)
+        present[drawn] = encoded.present
         store_keys = None
         if encoded.store_keys is not None:
             store_keys = np.zeros((count, 2), np.uint64)
@@ -284,7 +286,7 @@ class ExampleMaker(Generic[ExampleTemplate]):
             examples.starts = _starts(examples.ends[:, EOS])
 
     def _cut_row(self, ids: Int32Array, ends: Int32Array) -> tuple[Int32Array, Int32Array] | None:
-        """The row's ids and ends at the length of the run; None where it cannot be cut, or is to be dropped."""
+        """The row's ids and ends, cut to the run's length; None where it cannot be cut, or is to be dropped."""
         prompt = self.prompt
         if prompt.too_long == "cut_end":
             return cut_end(ids, ends, prompt.max_seq_length)
@@ -294,7 +296,7 @@ class ExampleMaker(Generic[ExampleTemplate]):
 
 
 def drops_empty_input(prompt: PromptSection, template: SegmentTemplate) -> bool:
-    """Whether the heading of an empty input is left out: as the run says, else as the template does."""
+    """Whether the heading of an empty input is left out: the run's setting, else the template's."""
     return template.drop_empty_input if prompt.drop_empty_input is None else prompt.drop_empty_input
 
 
@@ -306,7 +308,7 @@ def trained_tokens(ends: Array, weights: Sequence[float]) -> Array:
 
 
 def joined_text(segments: Sequence[Segment]) -> str:
-    """The text that segments say together."""
+    """The text of all segments, joined."""
     return "".join([segment.text for segment in segments])
 
 

@@ -1,13 +1,13 @@
-"""What must hold of every row before a model is trained on it, checked on the token ids themselves, a batch at a time.
+"""Checks that every training example must pass, made on the token ids themselves, a batch at a time.
 
-- A trained reasoning is in the text that the ids say, within its own span, once. It may be there again only where
-  another cell of the row says it too, or where it is so short that the template's own words may hold it.
+- A trained reasoning occurs once in the decoded text, within its own span. It may occur again only where another cell
+  of the row contains it too, or where it is so short that the template's own words may contain it.
 - The last token is the end of sequence and is trained. Only truncation at the end may break this; such rows are counted
   elsewhere.
 - At least one token is trained.
-- No held-out row is in the training text: neither the row as it is, nor its text as the run would train it.
+- No held-out row is in the training text: neither the row itself, nor its text as the run would train it.
 
-Knows ids, spans and rows; neither templates nor where rows come from.
+Knows ids, spans and rows; knows neither templates nor where rows come from.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ _SHORT = 64  # bytes of a reasoning that may also be words of the template
 
 
 class ExampleFault(IntFlag):
-    """What a check finds in a row."""
+    """A fault that a check finds in a row."""
 
     REASONING_MISSING = 1
     REASONING_REPEATED = 2
     REASONING_CHANGED = 4
-    """By the tokenizer itself, which cannot represent it as written. Does not forbid training."""
+    """The tokenizer itself changes the reasoning, because it cannot represent it. Does not forbid training."""
     NO_END = 8
     NOTHING_TRAINED = 16
 
 
 class RowTally(msgspec.Struct):
-    """How many rows, and which the first of them are."""
+    """How many rows have a fault, and the first of them."""
 
     count: int = 0
     """Rows."""
@@ -81,12 +81,12 @@ _JSON_NAMES = {"reasoning_repeated": "reasoning_again", "nothing_trained": "noth
 
 
 class CheckReport(msgspec.Struct, rename=_JSON_NAMES):
-    """What the checks found in the rows of a training set."""
+    """The results of the checks on a training set."""
 
     rows: int = 0
     """Rows that were checked."""
     reasonings: int = 0
-    """Rows among them that are trained with their reasoning."""
+    """Checked rows that are trained with their reasoning."""
     reasoning_missing: RowTally = msgspec.field(default_factory=RowTally)
     """Rows whose reasoning is not in the trained text."""
     reasoning_repeated: RowTally = msgspec.field(default_factory=RowTally)
@@ -113,7 +113,7 @@ class CheckReport(msgspec.Struct, rename=_JSON_NAMES):
         tallies[fault].add(row_index)
 
     def faults(self) -> list[str]:
-        """What forbids training, a sentence each."""
+        """The faults that forbid training, a sentence each."""
         found = []
         for tally, words in (
             (self.reasoning_missing, "rows lose their reasoning in the trained text"),
@@ -131,7 +131,7 @@ class CheckReport(msgspec.Struct, rename=_JSON_NAMES):
 
 
 class JoinedTokenBytes:
-    """The bytes that ids say, many rows at once; for tokenizers whose every token has bytes of its own."""
+    """Decodes ids to bytes, many rows at once; for tokenizers where every token stands for fixed bytes."""
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
         import numpy as np
@@ -161,7 +161,7 @@ class ExampleChecker:
         self._bytes = JoinedTokenBytes(tokenizer) if tokenizer.token_bytes.byte_level else None
 
     def check(self, rows: Sequence[Row], ids: Int32Array, ends: Array, present: Array, cut: Array) -> Array:
-        """The faults of each row as `Fault` bits, uint8, shape (rows,).
+        """The faults of each row as `ExampleFault` bits, uint8, shape (rows,).
 
         ids: of all rows, one row after the other; ends: shape (rows, 6); present: sections as bits; cut: rows that were
         truncated.
@@ -207,7 +207,7 @@ class ExampleChecker:
             self.report.reasonings += 1
             begin, end = first + int(ends[position, OPENING]), first + int(ends[position, REASONING])
             row_end = first + int(ends[position, EOS])
-            # a token across the end of the span belongs to what follows, and may hold the reasoning's last characters
+            # a token across the end of the span counts to the next section, but may hold the last of the reasoning
             after = max(end, min(end + 1, first + int(ends[position, MARKER])))
             if offsets is not None:
                 whole, inside = data[offsets[first] : offsets[row_end]], data[offsets[begin] : offsets[after]]
@@ -217,7 +217,7 @@ class ExampleChecker:
             faults[position] |= int(self._reasoning_fault(row, whole, inside, bool(cut[position])))
 
     def _reasoning_fault(self, row: Row, whole: bytes, inside: bytes, cut: bool) -> int:
-        """whole: what all ids of the row say; inside: what those of its reasoning say. 0 where nothing is wrong."""
+        """whole: the decoded ids of the row; inside: those of its reasoning. 0 where nothing is wrong."""
         reasoning = row.reasoning.encode()
         if cut:
             return 0 if _holds_both_ends(inside, reasoning) else ExampleFault.REASONING_MISSING
@@ -233,7 +233,7 @@ class ExampleChecker:
         if represented and represented != plain and represented in inside:
             return ExampleFault.REASONING_CHANGED
         if plain in inside:
-            return 0  # only the space around it fell to a neighbour
+            return 0  # only the space around it went to another section
         return ExampleFault.REASONING_MISSING
 
     def compare_held_out(self, trained: Sequence[Array], held_out: Sequence[Array]) -> None:
@@ -262,17 +262,17 @@ class ExampleChecker:
 
 
 def _holds_both_ends(inside: bytes, reasoning: bytes) -> bool:
-    """Whether a reasoning whose middle was cut out begins as the row's does, and goes on after an ellipsis."""
+    """Whether a reasoning whose middle was cut out begins like the row's, and continues after an ellipsis."""
     ellipsis = ELLIPSIS.encode()
     head, gap, tail = inside.partition(ellipsis)
     while gap and not (reasoning.startswith(head.lstrip()) or reasoning.lstrip().startswith(head.lstrip())):
-        more, gap, tail = tail.partition(ellipsis)  # the reasoning has an ellipsis of its own
+        more, gap, tail = tail.partition(ellipsis)  # this ellipsis is part of the reasoning
         head = head + ellipsis + more
     return bool(gap)
 
 
 def _first_positions(values: Array, wanted: Array) -> Array:
-    """For each of `wanted` the first position of it in `values`, or -1."""
+    """The first position in `values` of each of `wanted`, or -1."""
     import numpy as np
 
     order = np.argsort(values, kind="stable")

@@ -1,5 +1,7 @@
-"""How long rows are as a run would train them, before truncation: in tokens, or in characters without a tokenizer.
-Knows the mixture and the encoder; neither loss nor findings."""
+"""Lengths of rows as a run would train them, before truncation: in tokens, or without a tokenizer in characters.
+
+Knows the mixture and the encoder; knows neither loss nor findings.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +26,17 @@ class RowLength(NamedTuple):
     """How long one row is as it would be trained."""
 
     template_index: int | None
-    """Index of the row's template in `RowLengths.templates`; None where none is for it, then it has no length."""
+    """Index of the row's template in `RowLengths.templates`; None where no template fits it: it has no length then."""
     length: int = 0
-    """Of the training text: tokens with beginning and end of sequence, or characters."""
+    """Length of the training text: tokens with beginning and end of sequence, or characters."""
     answer_start: int = 0
-    """Where the answer begins in it, in the same unit."""
+    """Where the answer begins in the training text, in the same unit."""
     readable: bool = True
     """Whether the tokenizer can encode the row."""
 
 
 class UnboundChatTemplate:
-    """A model's own chat template without its model. What it writes around a row is not known, so only the row's own
+    """A model's chat template without its model. The text that it adds to a row is not known, so only the row's own
     texts are counted."""
 
     drop_empty_input = False
@@ -58,9 +60,9 @@ MeasuredTemplate = AnyTemplate | UnboundChatTemplate
 class RowLengths:
     """Measures rows with the mixture of a run.
 
-    prompt: its mixture, seed and drop_empty_input count. source: templates are also looked for beside it. tokenizer: of
-    the chosen model, None to count characters. Raises UsageError for a template that does not exist, or that the model
-    cannot have.
+    prompt: only its mixture, seed and drop_empty_input are used. source: templates beside it are found too. tokenizer:
+    the chosen model's; None to count characters. Raises UsageError for a template that does not exist, or that does not
+    work with the model.
     """
 
     def __init__(self, source: str, prompt: PromptSection, tokenizer: TextTokenizer | None) -> None:
@@ -76,7 +78,7 @@ class RowLengths:
             mixture = Mixture(list(zip(templates, weights, strict=True)), prompt.seed)
         self.templates = mixture.templates
         self._by_tokens = tokenizer is not None
-        # nothing is cut: what is measured is the row before truncation
+        # nothing is cut, since rows are measured before truncation
         self._maker = ExampleMaker(mixture, msgspec.structs.replace(prompt, too_long="drop"), tokenizer)
 
     @property
@@ -94,13 +96,17 @@ class RowLengths:
         if not self._by_tokens:
             return [self._in_characters(row) for row in rows]
         examples = self._maker.make(rows)
-        columns = (examples.template_indices, examples.full_lengths, examples.ends[:, MARKER])
-        return [
-            RowLength(index, length, answer_start, position not in examples.errors) if index >= 0 else RowLength(None)
-            for position, (index, length, answer_start) in enumerate(
-                zip(*(column.tolist() for column in columns), strict=True)
-            )
-        ]
+        template_indices = examples.template_indices.tolist()
+        lengths = examples.full_lengths.tolist()
+        answer_starts = examples.ends[:, MARKER].tolist()
+        measured = []
+        for position, index in enumerate(template_indices):
+            if index < 0:
+                measured.append(RowLength(None))
+                continue
+            readable = position not in examples.errors
+            measured.append(RowLength(index, lengths[position], answer_starts[position], readable))
+        return measured
 
     def _in_characters(self, row: Row) -> RowLength:
         index = self._maker.mixture.template_index(row)

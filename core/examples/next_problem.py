@@ -1,4 +1,4 @@
-"""The search for the next row that training does not take as it is: left out, cut, or with a fault or a warning."""
+"""The search for the next row with a problem: left out, cut, or with a fault or a warning."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BATCH = 256  # rows judged at once
 
 
 class RowSelection(Protocol):
-    """Some rows in an order, as `DataSet.select` gives them."""
+    """Some rows in an order, as `DataSet.select` returns them."""
 
     def __len__(self) -> int: ...
 
@@ -26,31 +26,31 @@ class RowSelection(Protocol):
 
 
 class ProblemFinder:
-    """Says which rows have a problem, as one run would train them. tokenizer: None to look at the texts alone."""
+    """Finds rows that have a problem, as one run would train them. tokenizer: None to check only the texts."""
 
     def __init__(self, maker: ExampleMaker[AnyTemplate], tokenizer: TextTokenizer | None) -> None:
         self._maker = maker
         self._checker = ExampleChecker(tokenizer, maker.weights) if tokenizer is not None else None
 
     def problems(self, rows: Sequence[Row], template_index: int | None = None) -> list[bool]:
-        """For each row whether it has a problem. They have the template at `template_index` of the mixture, without it
-        the one that the mixture draws."""
+        """Whether each row has a problem. All get the mixture's template at `template_index`; without it, the mixture
+        draws one for each."""
         if self._checker is None:
-            return [self._has_text_problem(row, self._index_of(row, template_index)) for row in rows]
+            return [self._has_text_problem(row, self._template_index(row, template_index)) for row in rows]
         examples = self._maker.make(rows, template_index)
-        found: list[bool] = (examples.verdicts != Verdict.TRAINED).tolist()
+        problems: list[bool] = (examples.verdicts != Verdict.TRAINED).tolist()
         kept = examples.kept.nonzero()[0]
         if not len(kept):
-            return found
+            return problems
         kept_rows = [rows[position] for position in kept.tolist()]
         cut = examples.verdicts[kept] == Verdict.CUT
         faults = self._checker.check(kept_rows, examples.kept_ids(), examples.ends[kept], examples.present[kept], cut)
         for position, fault in zip(kept.tolist(), faults.tolist(), strict=True):
             index = int(examples.template_indices[position])
-            found[position] = found[position] or bool(fault) or self._has_text_problem(rows[position], index)
-        return found
+            problems[position] = problems[position] or bool(fault) or self._has_text_problem(rows[position], index)
+        return problems
 
-    def _index_of(self, row: Row, template_index: int | None) -> int | None:
+    def _template_index(self, row: Row, template_index: int | None) -> int | None:
         return self._maker.mixture.template_index(row) if template_index is None else template_index
 
     def _has_text_problem(self, row: Row, template_index: int | None) -> bool:
@@ -71,17 +71,17 @@ def find_next_problem(
 ) -> int | None:
     """The index, in its source, of the next row that is trained on and has a problem.
 
-    Looks from the row beside `position` on, forwards where `step` is above 0, else backwards. `progress` is called with
-    a position in the selection after each batch. None where there is no such row, or `cancelled` says so.
+    Starts at the row next to `position`, forwards where `step` is above 0, else backwards. `progress` is called with a
+    position in the selection after each batch. Returns None where no such row is left, or `cancelled` returns True.
     """
     for first, rows in _batches_from(selection, position, step):
         trained, _ = trained_rows.part(rows)
         problems = finder.problems(trained)
         if cancelled():
             return None
-        found = next((row for row, is_problem in zip(trained, problems, strict=True) if is_problem), None)
-        if found is not None:
-            return found.index
+        for row, has_problem in zip(trained, problems, strict=True):
+            if has_problem:
+                return row.index
         progress(first)
     return None
 

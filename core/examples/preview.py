@@ -1,8 +1,7 @@
-"""One row as training takes it, to be looked at: its text and its tokens by section, what of it is trained, how it is
-truncated, and what is wrong with it.
+"""The preview of one row as training takes it: text and tokens by section, loss, truncation and warnings.
 
-Made by the same `ExampleMaker` and `Checker` as a training set. Knows one row and one template; knows nothing of runs,
-files or screens.
+Made by the same `ExampleMaker` and `ExampleChecker` as a training set. Knows one row and one template; knows nothing of
+runs, files or screens.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ _FAULT_WORDS = {
 
 
 class RowPreview(msgspec.Struct, frozen=True):
-    """A row in one template, as a run trains it; of a row that is left out, what would be trained."""
+    """A row in one template, as a run trains it, or would train it where the row is left out."""
 
     texts: list[tuple[int, str]]
-    """Section and text of each stretch, in order, without the end of sequence."""
+    """Section and text of each segment, in order, without the end of sequence."""
     present: int
     """The sections that the template has, as bits."""
     weights: tuple[float, ...]
@@ -68,33 +67,36 @@ class RowPreview(msgspec.Struct, frozen=True):
 
 
 class RowPreviewer:
-    """Makes previews for one tokenizer; without one (None) of the text alone. Keeps a checker for each loss. For one
-    thread at a time."""
+    """Makes previews with one tokenizer; without one (None), previews of the text only. Keeps a checker for each loss.
+    For one thread at a time."""
 
     def __init__(self, tokenizer: TextTokenizer | None) -> None:
         self.tokenizer = tokenizer
         self._checkers: dict[tuple[float, ...], ExampleChecker] = {}
 
     def preview(self, row: Row, template: AnyTemplate, prompt: PromptSection) -> RowPreview:
-        """template: bound to the tokenizer's model where it is a chat template. prompt: the run's; its mixture does not
-        matter. Raises UsageError for a template that has no text without a model, and for invalid weights."""
+        """The preview of `row`.
+
+        template: bound to the tokenizer's model where it is a chat template. prompt: the run's; its mixture is ignored.
+        Raises UsageError for a template that has no text without a model, and for invalid weights.
+        """
         maker = ExampleMaker(Mixture([(template, 1.0)], prompt.seed), prompt, self.tokenizer)
         segments = maker.encoder.segments(row, 0)
         layout = segment_slots(tuple(segment.kind for segment in segments))
         texts = [(slot, segment.text) for slot, segment in zip(layout.slots, segments, strict=True)]
         warnings = row_warnings(row, template, segments)
-        text_alone = RowPreview(texts, layout.present, maker.weights, warnings=warnings)
+        text_only = RowPreview(texts, layout.present, maker.weights, warnings=warnings)
         if self.tokenizer is None:
-            return text_alone
+            return text_only
         started = maker.start([row], 0)
         encoded = started.encoded()
         if encoded.errors:
-            return msgspec.structs.replace(text_alone, outcome="left out", why=encoded.errors[0].what, fits=False)
-        return self._with_tokens(text_alone, segments, encoded, maker.judge(started, encoded), prompt, self.tokenizer)
+            return msgspec.structs.replace(text_only, outcome="left out", why=encoded.errors[0].what, fits=False)
+        return self._with_tokens(text_only, segments, encoded, maker.judge(started, encoded), prompt, self.tokenizer)
 
     def _with_tokens(
         self,
-        text_alone: RowPreview,
+        text_only: RowPreview,
         segments: Sequence[Segment],
         encoded: EncodedRows,
         examples: Examples,
@@ -103,18 +105,18 @@ class RowPreviewer:
     ) -> RowPreview:
         verdict = Verdict(int(examples.verdicts[0]))
         ids, ends = examples.row_ids(0), examples.ends[0]
-        faults = self._fault_words(examples, text_alone.weights, tokenizer) if verdict.is_kept else []
-        warnings = [*faults, *text_alone.warnings]
-        asked = encode_prompt([segment for segment in segments if segment.kind == "prompt"], tokenizer)
-        if encoded.ids[: len(asked)].tolist() != asked:
+        faults = self._fault_words(examples, text_only.weights, tokenizer) if verdict.is_kept else []
+        warnings = [*faults, *text_only.warnings]
+        prompt_ids = encode_prompt([segment for segment in segments if segment.kind == "prompt"], tokenizer)
+        if encoded.ids[: len(prompt_ids)].tolist() != prompt_ids:
             warnings.append(
                 "a token reaches over the end of the prompt: training and inference differ in their first token"
             )
         outcome, why = _outcome(verdict, len(encoded.ids), prompt)
         return RowPreview(
-            _texts_after_cut(text_alone.texts, encoded.ends[0], ids, ends, prompt.too_long, tokenizer),
-            text_alone.present,
-            text_alone.weights,
+            _texts_after_cut(text_only.texts, encoded.ends[0], ids, ends, prompt.too_long, tokenizer),
+            text_only.present,
+            text_only.weights,
             ids.tolist(),
             tuple(ends.tolist()),
             outcome,
@@ -157,18 +159,18 @@ def _texts_after_cut(
     too_long: TooLong,
     tokenizer: TextTokenizer,
 ) -> list[tuple[int, str]]:
-    """Section and text of a row after truncation: of whole sections their own text, of others what their tokens say.
+    """Section and text of a row after truncation: complete sections keep their text, shortened ones are decoded.
 
-    full_ends, ends: of the six sections, before and after truncation; ids: after it.
+    full_ends, ends: of the six sections, before and after truncation; ids: after truncation.
     """
     if full_ends[-1] == ends[-1]:
         return texts
     starts = [0, *ends.tolist()]
     shortened = []
     for slot in dict.fromkeys(slot for slot, _ in texts):
-        is_whole = slot != REASONING if too_long == "cut_reasoning" else ends[slot] == full_ends[slot]
-        if is_whole:
-            shortened.append((slot, "".join(text for of_slot, text in texts if of_slot == slot)))
+        is_complete = slot != REASONING if too_long == "cut_reasoning" else ends[slot] == full_ends[slot]
+        if is_complete:
+            shortened.append((slot, "".join(text for text_slot, text in texts if text_slot == slot)))
         else:
             shortened.append((slot, tokenizer.decode(ids[starts[slot] : starts[slot + 1]].tolist())))
     return shortened

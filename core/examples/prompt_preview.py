@@ -1,4 +1,4 @@
-"""The prompts that inference feeds for a row: what a tuned model is asked with."""
+"""The prompts that inference feeds to a tuned model for a row."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class InferencePrompt(msgspec.Struct, frozen=True):
     """A prompt that inference feeds, up to where the model begins to write."""
 
     purpose: str
-    """What it asks for."""
+    """What the model is to write."""
     template: str = ""
-    """Name of its template; empty where there is none for it."""
+    """Name of its template; empty where no template has such a prompt."""
     text: str = ""
-    """The whole prompt."""
+    """The complete prompt."""
     tokens: int | None = None
     """Tokens of the prompt; None without a tokenizer."""
     why: str = ""
@@ -36,23 +36,23 @@ class InferencePrompt(msgspec.Struct, frozen=True):
 def inference_prompts(
     row: Row, templates: Sequence[AnyTemplate], prompt: PromptSection, tokenizer: TextTokenizer | None
 ) -> list[InferencePrompt]:
-    """The three prompts of a row: for an answer with its reasoning still to be written, for one without reasoning, and
-    for the answer to the row's own reasoning. Each with the first of `templates` that has such a prompt."""
+    """The three prompts of a row: for reasoning and answer, for an answer without reasoning, and for the answer that
+    follows the row's own reasoning. Each is made with the first of `templates` that has such a prompt."""
     with_reasoning = next((template for template in templates if template.has_reasoning), None)
     plain = next((template for template in templates if not template.has_reasoning), None)
     question = (row.instruction, row.input)
 
-    def ask(template: AnyTemplate) -> Sequence[Segment]:
+    def question_segments(template: AnyTemplate) -> Sequence[Segment]:
         return template.prompt_segments(*question, drops_empty_input(prompt, template), row.syslang)
 
-    def ask_for_answer(template: AnyTemplate) -> Sequence[Segment]:
+    def answer_segments(template: AnyTemplate) -> Sequence[Segment]:
         return template.answer_segments(*question, row.reasoning, drops_empty_input(prompt, template), row.syslang)
 
     prompts = []
     for purpose, template, make_segments, missing in (
-        ("with the reasoning to be written", with_reasoning, ask, "no template here has a reasoning"),
-        ("without reasoning", plain, ask, "no template here is without a reasoning"),
-        ("the answer, to this row's reasoning", with_reasoning, ask_for_answer, "no template here has a reasoning"),
+        ("reasoning and answer", with_reasoning, question_segments, "no template here has a reasoning"),
+        ("answer without reasoning", plain, question_segments, "every template here has a reasoning"),
+        ("answer after this row's reasoning", with_reasoning, answer_segments, "no template here has a reasoning"),
     ):
         if template is None:
             prompts.append(InferencePrompt(purpose, why=missing))

@@ -1,4 +1,4 @@
-"""What is wrong with a row in a template, whatever the tokenizer. None of it keeps the row out of training."""
+"""Warnings about a row in a template, for any tokenizer. None of them keeps the row out of training."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ from core.tokens.segments import Segment
 
 def row_warnings(row: Row, template: AnyTemplate, segments: Sequence[Segment]) -> list[str]:
     """A sentence for each warning, without its full stop. segments: of the row in this template."""
-    found: list[str] = []
+    warnings: list[str] = []
     if template.has_reasoning and not row.has_reasoning:
-        found.append("the row has no reasoning, so no mixture trains it with this template")
+        warnings.append("the row has no reasoning, so no mixture trains it with this template")
     if isinstance(template, ChatTemplate) and template.leaves_out_reasoning and row.has_reasoning:
-        found.append("the model's chat template has no place for the reasoning: it is left out")
-    found += _prompt_markers(row, template)
-    found += _answer_markers(row, template, segments)
+        warnings.append("the model's chat template has no place for the reasoning: it is left out")
+    warnings += _prompt_markers(row, template)
+    warnings += _answer_markers(row, template, segments)
     if is_blank(row.output):
-        found.append("the output is empty")
-    return found
+        warnings.append("the output is empty")
+    return warnings
 
 
 def _prompt_markers(row: Row, template: AnyTemplate) -> list[str]:
-    """Markers in the cells that the model is asked with."""
-    markers, found = template.markers, []
+    """Markers in the cells of the prompt."""
+    markers = template.markers
+    warnings = []
     for column, text in (("instruction", row.instruction), ("input", row.input)):
-        marker = next((marker for marker in markers.all() if _is_marker(marker, text, markers.line_start)), None)
+        marker = next((marker for marker in markers.all() if _has_marker(text, marker, markers.line_start)), None)
         if marker is not None:
-            found.append(f"the {column} holds the marker “{marker}”")
-    return found
+            warnings.append(f"the {column} holds the marker “{marker}”")
+    return warnings
 
 
 def _answer_markers(row: Row, template: AnyTemplate, segments: Sequence[Segment]) -> list[str]:
-    """A marker in the reasoning or the output that makes a splitter read the answer in another way than the row."""
+    """A marker in the reasoning or the output with which a splitter does not read the row's own sections back."""
     reasoning = row.reasoning if template.has_reasoning else ""
     texts = f"{reasoning}\n{row.output}"
     marker = next((marker for marker in template.markers.all() if marker in texts), None)
@@ -51,5 +52,5 @@ def _answer_markers(row: Row, template: AnyTemplate, segments: Sequence[Segment]
     return [f"the {column} holds the marker “{marker}”: such an answer is not read back as the row has it"]
 
 
-def _is_marker(marker: str, text: str, line_start: bool) -> bool:
+def _has_marker(text: str, marker: str, line_start: bool) -> bool:
     return (text.startswith(marker) or f"\n{marker}" in text) if line_start else marker in text

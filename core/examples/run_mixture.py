@@ -1,4 +1,4 @@
-"""The mixture that a run's specification names, made of the templates there are. Draws no row."""
+"""The mixture of a run's specification, with its templates looked up by name. Draws no row."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from core.tokens.tokenizer import TextTokenizer
 
 
 def named_templates(parts: Sequence[MixturePart], source: str) -> list[Template]:
-    """The templates of `parts`: built in, the user's own, or beside the data set at `source`. Raises UsageError for one
-    that does not exist."""
+    """The templates of `parts`: built in, the user's, or beside the data set at `source`. Raises UsageError for a
+    template that does not exist."""
     folders = template_folders(source)
     return [get_template(part.template, folders) for part in parts]
 
 
 def bound_mixture(prompt: PromptSection, source: str, tokenizer: TextTokenizer) -> Mixture[AnyTemplate]:
-    """The run's mixture, chat templates bound to the tokenizer's model. Raises UsageError for a template that does not
-    exist, or that the model has no place for."""
+    """The run's mixture, with chat templates bound to the tokenizer's model. Raises UsageError for a template that does
+    not exist, or that does not work with the model."""
     templates = [bind_chat_template(template, tokenizer) for template in named_templates(prompt.mixture, source)]
     weights = [part.weight for part in prompt.mixture]
     return Mixture(list(zip(templates, weights, strict=True)), prompt.seed)

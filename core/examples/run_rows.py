@@ -1,5 +1,4 @@
-"""The rows that a run is about: opened as its specification says, and described by facts that find the same rows again.
-Trains nothing."""
+"""Opens the rows of a run's specification, and records facts that identify the same rows later. Trains nothing."""
 
 from __future__ import annotations
 
@@ -14,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def open_rows(data: DataSection, progress: ProgressCallback | None = None) -> DataSet:
-    """The data set with the user's edits. Its columns are taken as `data.columns` says; without it as the user saved
-    them, or as guessed. Raises DataError."""
+    """The data set with the user's edits. Its columns are mapped as in `data.columns`; without that, as the user saved
+    the mapping, or as guessed. Raises DataError."""
     from core.data.columns.mapping_words import mapping_from_words
     from core.data.source import open_data
 
@@ -24,8 +23,8 @@ def open_rows(data: DataSection, progress: ProgressCallback | None = None) -> Da
 
 
 def data_section(dataset: DataSet) -> DataSection:
-    """The open source, named so that any process finds it, and with its columns where the user chose them, so that they
-    are the same wherever it is opened again."""
+    """The specification of the open source: an address that any process finds, and the column mapping where the user
+    chose it, so that it is the same wherever the source is opened again."""
     from core.data.columns.mapping_words import mapping_to_words
 
     mapping = dataset.origin.mapping if dataset.origin is not None else None
@@ -35,10 +34,10 @@ def data_section(dataset: DataSet) -> DataSection:
 
 
 def data_facts(dataset: DataSet) -> dict[str, Any]:
-    """What tells these rows from all others, as in a run's status.
+    """The facts in a run's status that tell these rows from all others.
 
-    data_columns: by canonical column the source's, and how it is read; data_revision: the commit of a hub data set,
-    else empty; data_fingerprint: changes whenever a row could; edits: rows that they touch, by kind.
+    data_columns: for each canonical column, the source's column and how it is read; data_revision: the commit of a hub
+    data set, else empty; data_fingerprint: changes whenever a row might have changed; edits: edited rows by kind.
     """
     picks = ((column, pick) for column, pick in dataset.mapping.picks.items() if pick.column)
     return {

@@ -1,4 +1,4 @@
-"""Token ids of rows out of the store of encoded rows: only what is not there goes to the tokenizer, in a thread."""
+"""Token ids of rows from the store of encoded rows; only missing rows are tokenised, in a thread."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _NewRows(msgspec.Struct, frozen=True):
-    """Rows that were encoded because the store had none of them."""
+    """Rows that were encoded because the store did not have them."""
 
     encoded: EncodedRows
     text_hashes: Any
@@ -30,9 +30,9 @@ class _NewRows(msgspec.Struct, frozen=True):
 
 
 class StoredEncoder:
-    """Encodes rows through a store: looks each one up, has the others encoded in `pool`, and puts these into the store.
+    """Encodes rows through a store: looks each row up, encodes the missing ones in `pool`, and adds them to the store.
 
-    The store is touched only by the thread that calls `start` and the function it returns.
+    Only the thread that calls `start` and the function it returns uses the store.
     """
 
     def __init__(self, encoder: RowEncoder[AnyTemplate], store: EncodedStore, pool: ThreadPoolExecutor) -> None:
@@ -58,7 +58,7 @@ class StoredEncoder:
         return lambda: self._result(keys, positions, new)
 
     def _salt(self, template_index: int, language: str) -> Array:
-        """What decides a row's ids besides the row, as a part of its key."""
+        """The part of a row's key for everything besides the row that decides its ids."""
         if (template_index, language) not in self._salts:
             template = self._encoder.templates[template_index]
             drops = self._encoder.drops_empty_input[template_index]
@@ -69,13 +69,15 @@ class StoredEncoder:
         import numpy as np
 
         encoded, segments = self._encoder.encode(rows, template_indices)
-        return _NewRows(encoded, np.array([hash_text(joined_text(of_row)) for of_row in segments], np.uint64))
+        hashes = [hash_text(joined_text(row_segments)) for row_segments in segments]
+        return _NewRows(encoded, np.array(hashes, np.uint64))
 
     def _result(self, keys: Array, positions: Array, new: Future[_NewRows] | None) -> EncodedRows:
         """The rows of the store and the new ones, in the order of the batch."""
         import numpy as np
 
-        ends, present = np.zeros((len(keys), SLOT_COUNT), np.int32), np.zeros(len(keys), np.uint8)
+        ends = np.zeros((len(keys), SLOT_COUNT), np.int32)
+        present = np.zeros(len(keys), np.uint8)
         known = np.nonzero(positions >= 0)[0]
         ends[known] = self._store.gather("ends", positions[known])
         present[known] = self._store.gather("present", positions[known])
@@ -95,7 +97,8 @@ class StoredEncoder:
     def _put(self, keys: Array, rows: _NewRows) -> None:
         import numpy as np
 
-        encoded, readable = rows.encoded, np.ones(len(keys), bool)
+        encoded = rows.encoded
+        readable = np.ones(len(keys), bool)
         readable[list(encoded.errors)] = False
         if readable.any():
             self._store.put(
@@ -115,8 +118,7 @@ def identity_numbers(identities: Sequence[str]) -> Array:
 
 
 def _in_order(ids: Int32Array, order: Array, lengths: Array) -> Int32Array:
-    """`ids` of rows that lie one after the other as `order` says, put into the order of the rows. lengths: of each
-    row."""
+    """`ids`, which has the rows in the order `order`, sorted into the order of the rows. lengths: of each row."""
     import numpy as np
 
     starts = np.empty(len(order), np.int64)

@@ -1,5 +1,4 @@
-"""Which rows of a source a run trains on, by their sysflag, and which flags mean that a row is held out to measure
-with."""
+"""Selects the rows that a run trains on by their sysflag, and knows which flags mark a row as held out."""
 
 from __future__ import annotations
 
@@ -16,23 +15,23 @@ HELD_OUT = frozenset(
 
 
 class TrainedRows(msgspec.Struct, frozen=True):
-    """The rules by which a run picks its rows out of a source."""
+    """The rule that selects a run's rows in a source."""
 
     flag: str
     """The sysflag of the rows that are trained on; empty where all rows are."""
 
     @classmethod
     def of_source(cls, train_flag: str, columns: Collection[str]) -> TrainedRows:
-        """train_flag: `data.train_flag` of the run; columns: what the source has. Without a sysflag column the run
-        trains on all rows."""
+        """train_flag: `data.train_flag` of the run; columns: of the source. Without a sysflag column the run trains on
+        all rows."""
         return cls(train_flag if "sysflag" in columns else "")
 
     def includes(self, row: Row) -> bool:
         return not self.flag or row.sysflag == self.flag
 
     def compares_as_trained(self, sysflag: str) -> bool:
-        """Whether rows with this sysflag are held against the held-out ones: those that are trained, without the
-        held-out ones themselves where all rows are."""
+        """Whether rows with this sysflag are compared with the held-out rows: trained rows are, except the held-out
+        rows themselves where all rows are trained."""
         return (not self.flag or sysflag == self.flag) and not is_held_out(sysflag)
 
     def part(self, rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
@@ -46,5 +45,5 @@ class TrainedRows(msgspec.Struct, frozen=True):
 
 
 def is_held_out(sysflag: str) -> bool:
-    """Whether this sysflag keeps a row out of training to measure with. Case and outer space do not matter."""
+    """Whether a row with this sysflag is held out for evaluation. Case and outer space do not matter."""
     return sysflag.strip().casefold() in HELD_OUT

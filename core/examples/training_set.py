@@ -1,5 +1,4 @@
-"""A training set once it is made: which rows, where their ids are on disk, what of them is trained. Knows nothing of
-how it was made."""
+"""A finished training set: its rows, their ids on disk and which tokens are trained. Does not know how it is made."""
 
 from __future__ import annotations
 
@@ -24,11 +23,11 @@ class TrainingSet(msgspec.Struct, frozen=True):
     """The rows to train on, in the order of their source. Their ids stay in the store, mapped from disk."""
 
     store: EncodedStore
-    """Where the ids are."""
+    """The store with the ids."""
     weights: tuple[float, ...]
     """How much a token of each of the six sections counts in the loss; 0 has no label."""
     weighted: bool
-    """Whether trained tokens count differently, so that a mean over the labels would be another loss."""
+    """Whether trained tokens have different weights, so that a plain mean over the labels would be another loss."""
     row_indices: Any
     """Index of each row in its source, int64, shape (rows,)."""
     store_positions: Any
@@ -38,9 +37,9 @@ class TrainingSet(msgspec.Struct, frozen=True):
     template_indices: Any
     """Index of each row's template in the run's mixture, int16, shape (rows,)."""
     hash: str
-    """Of all ids, labels and weights in their order: 32 hex digits."""
+    """Hash of all ids, labels and weights in their order: 32 hex digits."""
     build_facts: dict[str, object]
-    """What became of the rows of the source, as in a run's status."""
+    """How many rows of the source were trained, cut or left out, as in a run's status."""
 
     def __len__(self) -> int:
         return len(self.store_positions)
@@ -50,7 +49,7 @@ class TrainingSet(msgspec.Struct, frozen=True):
         return self.store.tokens(int(self.store_positions[row]))
 
     def labels(self, row: int) -> Int32Array:
-        """The ids of a row where they are trained, IGNORED elsewhere, int32."""
+        """The ids of a row where they are trained, IGNORED_LABEL elsewhere, int32."""
         return loss_labels(self.ids(row), self.ends[row], self.weights)
 
     def token_weights(self, row: int) -> Array:
@@ -73,7 +72,7 @@ class TrainingSet(msgspec.Struct, frozen=True):
         return int(self.ends[:, EOS].max())
 
     def facts(self) -> dict[str, object]:
-        """What a run's status says of its rows. Row numbers are indices in the source, from 0."""
+        """The facts about the rows in a run's status. Row numbers are indices in the source, from 0."""
         return {
             "rows_trained": len(self),
             **self.build_facts,

@@ -1,6 +1,6 @@
-"""The quality of a data set: its statistics, and the doctor, who checks every row. Both run in a child process
-(`python -m core.quality`) and are cached.
+"""The quality of a data set: its statistics, and the doctor, which checks every row.
 
-Screens and commands use `quality_job` (starts the child), `report` (its results), `fixes` and `registry` (the checks);
-these import nothing heavy. Knows nothing of screens, and changes no row itself.
+Both run in a child process (`python -m core.quality`) and are cached. Screens and commands use `quality_job` (starts
+the child), `report` (its results), `fixes` and `registry` (the checks); these import nothing heavy. Knows nothing of
+screens, and changes no row itself.
 """

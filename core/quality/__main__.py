@@ -1,5 +1,4 @@
-"""The child process that checks or counts rows (`core.base.child`). It writes its result to the cache and answers with
-the path."""
+"""The child process that checks or counts rows. It writes its result to the cache and answers with the path."""
 
 from __future__ import annotations
 
@@ -20,52 +19,52 @@ from core.quality.quality_request import QualityRequest
 from core.quality.report import decode_result, encode_result
 
 _NICE = 10
-_KEPT = 200  # results in the cache; the oldest are deleted
+_RESULTS_KEPT = 200  # in the cache; the oldest are deleted
 
 
-def main(question: Any, progress: ReportProgress) -> str:
+def main(message: Any, progress: ReportProgress) -> str:
     """The path of the file with the result. Raises SuironError."""
     os.nice(_NICE)
-    asked = msgspec.convert(question, QualityRequest)
+    request = msgspec.convert(message, QualityRequest)
     try:
-        return str(_answer(asked, progress))
+        return str(_write_result(request, progress))
     except MemoryError as error:
         what = "there is not enough memory to check the rows"
-        raise SuironError(what, asked.source, "Free some memory and try again") from error
+        raise SuironError(what, request.source, "Free some memory and try again") from error
     except OSError as error:
         what = f"a file or folder cannot be used ({error.strerror or error})"
         do = "Free space there, or set SUIRON_CACHE to a folder that can be written"
         raise SuironError(what, str(error.filename or ""), do) from error
 
 
-def _answer(asked: QualityRequest, progress: ReportProgress) -> Path:
+def _write_result(request: QualityRequest, progress: ReportProgress) -> Path:
     from core.examples.run_rows import open_rows
 
-    tokenizer, why = model_tokenizer.load_model_tokenizer(asked.options.model)
+    tokenizer, why = model_tokenizer.load_model_tokenizer(request.options.model)
     identity = model_tokenizer.tokenizer_fingerprint(Path(tokenizer.where)) if tokenizer is not None else ""
-    data = open_rows(asked.data, lambda done, total: progress("opening the data set", done, total))
+    data = open_rows(request.data, lambda done, total: progress("opening the data set", done, total))
     if not data.fingerprint:
-        raise DataError("the data set has no fingerprint", asked.source, "Report this: the program is at fault")
-    path = Path(asked.results_folder) / quality_request.result_file_name(
-        asked.what, asked.source, data.fingerprint, asked.options, identity
+        raise DataError("the data set has no fingerprint", request.source, "Report this: the program is at fault")
+    path = Path(request.results_folder) / quality_request.result_file_name(
+        request.what, request.source, data.fingerprint, request.options, identity
     )
-    with suppress(OSError, msgspec.DecodeError):  # none yet, or one that a full disk or a crash has damaged
+    with suppress(OSError, msgspec.DecodeError):  # none yet, or damaged by a full disk or a crash
         decode_result(path.read_bytes())
         path.touch()
         return path
     if "pyarrow" in sys.modules:
         sys.modules["pyarrow"].default_memory_pool().release_unused()  # an import may have just run
     start = time.perf_counter()
-    work = statistics.compute_statistics if asked.what == "statistics" else doctor.examine_rows
-    result = work(data, asked.options, tokenizer, why, progress)
+    work = statistics.compute_statistics if request.what == "statistics" else doctor.examine_rows
+    result = work(data, request.options, tokenizer, why, progress)
     files.replace_file(path, encode_result(msgspec.structs.replace(result, seconds=time.perf_counter() - start)))
     _prune(path.parent)
     return path
 
 
 def _prune(folder: Path) -> None:
-    answers = sorted(folder.glob("*.msgpack"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in answers[_KEPT:]:
+    results = sorted(folder.glob("*.msgpack"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in results[_RESULTS_KEPT:]:
         old.unlink(missing_ok=True)
 
 

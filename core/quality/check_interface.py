@@ -1,4 +1,4 @@
-"""What a check is: the kinds of finding it reports, and how it looks for them. Imports nothing heavy."""
+"""The interface of a check: the kinds of finding it reports, and how it finds them. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from core.tokens.tokenizer import TextTokenizer
 
 CheckBlock = Callable[["RowBlock", "Findings"], None]
-"""Looks at the rows of a block and adds what it finds."""
+"""Checks the rows of a block and adds its findings."""
 
 
 class CheckContext(msgspec.Struct, frozen=True):
-    """What a check may know besides the rows."""
+    """The information for a check besides the rows."""
 
     options: QualityOptions
     """How the rows would be trained."""
@@ -33,12 +33,12 @@ class CheckContext(msgspec.Struct, frozen=True):
 
 
 class RowCheck(msgspec.Struct, frozen=True):
-    """A check that looks at each row by itself."""
+    """A check of each row by itself."""
 
     kinds: tuple[FindingKind, ...]
     """The kinds of finding that it reports."""
     prepare: Callable[[CheckContext], CheckBlock | None]
-    """Called once before the rows; gives the function that looks at them, or None where this cannot be checked."""
+    """Called once before the rows; returns the function that checks them, or None where they cannot be checked."""
 
 
 class ComparisonCheck(msgspec.Struct, frozen=True):
@@ -47,4 +47,4 @@ class ComparisonCheck(msgspec.Struct, frozen=True):
     kinds: tuple[FindingKind, ...]
     """The kinds of finding that it reports."""
     compare: Callable[[RowComparison, Findings], None]
-    """Looks at all rows and adds what it finds."""
+    """Compares all rows and adds its findings."""

@@ -1,5 +1,4 @@
-"""The doctor: every row through every check, then the rows compared with each other. Streams; keeps a few hundred bytes
-a row, never the texts."""
+"""The doctor: runs every check on every row, then compares the rows. Keeps a few hundred bytes per row, never texts."""
 
 from __future__ import annotations
 
@@ -21,8 +20,8 @@ def examine_rows(
 ) -> QualityReport:
     """The report on all rows of `data`, an open DataSet.
 
-    tokenizer: of the chosen model, or None; `why` then says why there is none. Raises SuironError where a helper
-    process fails, UsageError for a template that does not exist.
+    tokenizer: of the chosen model, or None; `why` is then the reason. Raises SuironError where a helper process fails,
+    UsageError for a template that does not exist.
     """
     checked = check_all_blocks(data, options, tokenizer, report_progress)
     findings, flags = checked.findings, set(checked.signatures.flag_numbers)
@@ -52,7 +51,7 @@ def examine_rows(
 
 
 def _notes_on_flags(flags: Iterable[str], train_flag: str) -> list[str]:
-    """What values of sysflag keep the doctor from checking."""
+    """Which checks are not possible with these values of sysflag."""
     if not any(is_held_out(flag) for flag in flags):
         return ["no row is held out (sysflag test), so no test question can leak into training"]
     if not any(TrainedRows(train_flag).compares_as_trained(flag) for flag in flags):

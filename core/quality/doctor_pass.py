@@ -1,7 +1,7 @@
-"""The first pass of the doctor: checks every row by itself, and takes its signature. Runs in one process, or in several
-that each take a share of the blocks.
+"""The first pass of the doctor: checks every row by itself and computes its signature, in one or more processes.
 
-A helper process is this module, run by name (`core.base.child`); it answers with its share as bytes.
+Each process takes a share of the blocks. A helper process runs this module (`core.base.child`); it answers with the
+result of its share as bytes.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from core.quality.row_blocks import read_blocks
 from core.quality.row_signatures import RowSignatures
 from core.tokens.tokenizer import TextTokenizer
 
-_MANY = 30_000  # rows from which on a second process pays for its start
-_MOST = 4  # processes; each has some hundred MB
+_MANY = 30_000  # rows; from here on a second process is worth its start
+_MOST = 4  # processes; each needs some hundred MB
 
 
 class PassResult(msgspec.Struct):
-    """What the first pass found in some of the rows."""
+    """The result of the first pass over some of the rows."""
 
     findings: Findings
-    """What the row checks found."""
+    """The findings of the row checks."""
     signatures: RowSignatures
-    """What the rows are compared with each other by."""
+    """The signatures for comparing rows with each other."""
     done: int = 0
     """Rows that were checked."""
     reasoned: int = 0
-    """Those among them that have reasoning."""
+    """Checked rows that have reasoning."""
 
     def dump(self) -> bytes:
         return msgspec.msgpack.encode((self.findings.dump(), self.signatures.dump(), self.done, self.reasoned))
@@ -79,7 +79,7 @@ def check_blocks(
 def check_all_blocks(
     data: Any, options: QualityOptions, tokenizer: TextTokenizer | None, report_progress: ReportProgress
 ) -> PassResult:
-    """Checks all blocks of `data`, in several processes where the rows are many. Raises SuironError where a helper
+    """Checks all blocks of `data`, in several processes where there are many rows. Raises SuironError where a helper
     process fails."""
     parts = min(available_cores(), _MOST) if len(data) >= _MANY else 1
     if parts == 1:
@@ -93,18 +93,14 @@ def check_all_blocks(
 
 @contextmanager
 def _helpers(data: Any, options: QualityOptions, parts: int) -> Iterator[Iterator[bytearray]]:
-    """Starts a helper for each part but the first; the iterator that it yields waits for their results. They end with
+    """Starts a helper for each part except the first; yields an iterator that waits for their results. They end with
     this block, and with this process."""
-    request = QualityRequest("doctor", data.source, data.split, options, "")
+    request = msgspec.to_builtins(QualityRequest("doctor", data.source, data.split, options, ""))
     with ExitStack() as stack:
-        helpers = [
-            stack.enter_context(
-                Child(
-                    "core.quality.doctor_pass", {"request": msgspec.to_builtins(request), "part": part, "parts": parts}
-                )
-            )
-            for part in range(1, parts)
-        ]
+        helpers = []
+        for part in range(1, parts):
+            child = Child("core.quality.doctor_pass", {"request": request, "part": part, "parts": parts})
+            helpers.append(stack.enter_context(child))
 
         def results() -> Iterator[bytearray]:
             for helper in helpers:
@@ -121,17 +117,17 @@ def _helpers(data: Any, options: QualityOptions, parts: int) -> Iterator[Iterato
                 helper.kill()  # all at once; they have nothing to clean up
 
 
-def main(asked: dict[str, Any], _: ReportProgress) -> bytes:
-    """The helper's work: the share of the blocks that begins with the block `part`, dumped."""
+def main(message: dict[str, Any], _: ReportProgress) -> bytes:
+    """The helper's work: the dumped result for its share of the blocks."""
     from core.examples.run_rows import open_rows
     from core.quality import model_tokenizer
 
-    request = msgspec.convert(asked["request"], QualityRequest)
+    request = msgspec.convert(message["request"], QualityRequest)
     tokenizer, _reason = model_tokenizer.load_model_tokenizer(request.options.model)
     data = open_rows(request.data)
-    return check_blocks(
-        data, request.options, tokenizer, lambda words, done, total: None, asked["part"], asked["parts"]
-    ).dump()
+    part, parts = message["part"], message["parts"]
+    result = check_blocks(data, request.options, tokenizer, lambda words, done, total: None, part, parts)
+    return result.dump()
 
 
 if __name__ == "__main__":

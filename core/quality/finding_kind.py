@@ -1,5 +1,4 @@
-"""A kind of finding as data: how bad it is, why it matters, what to do about it, and its safe fix where there is one.
-The checks declare theirs. Imports nothing heavy."""
+"""A kind of finding as data: its severity, why it matters, what to do, and its safe fix. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -26,18 +25,18 @@ class RowDeletion(msgspec.Struct, frozen=True):
     words: str
     """What it does, as an imperative phrase."""
     is_certain: Callable[[Row, Row], bool]
-    """Whether a row may be deleted, given the other row that its finding is about."""
+    """Whether a row may be deleted. Called with the row and the other row of its finding."""
 
 
 class FindingKind(msgspec.Struct, frozen=True):
     """One kind of finding."""
 
     name: str
-    """A word for commands, scripts and reports."""
+    """The name for commands, scripts and reports."""
     severity: Severity
-    """How bad it is in most data sets."""
+    """The severity in most data sets."""
     title: str
-    """What is wrong, as a short phrase in lower case."""
+    """The problem, as a short phrase in lower case."""
     why: str
     """Why it matters, one sentence without its full stop."""
     do: str
@@ -47,7 +46,7 @@ class FindingKind(msgspec.Struct, frozen=True):
 
 
 def fix_each_text(words: str, fix_text: Callable[[str], str]) -> TextFix:
-    """A fix that applies `fix_text` to each of the four texts. A text that would be left blank stays as it is."""
+    """A fix that applies `fix_text` to each of the four texts. A text that would become blank stays unchanged."""
 
     def new_texts(row: Row) -> dict[str, str]:
         changes = {}

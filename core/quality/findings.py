@@ -1,10 +1,9 @@
-"""Where checks put their findings: for each kind the rows, the columns and the other rows, as compact arrays. Knows no
-check."""
+"""Collects the findings of checks: rows, columns and other rows of each kind, as compact arrays. Knows no check."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -16,8 +15,8 @@ _BIT = {column: 1 << i for i, column in enumerate(COLUMNS)}
 
 
 class Findings:
-    """Findings by the name of their kind. A row has at most one of each kind: added again for another column, the
-    columns are joined and the first other row stays."""
+    """Findings by the name of their kind. A row has at most one of each kind: where it is added again for another
+    column, the columns are joined and the first other row stays."""
 
     def __init__(self) -> None:
         self._rows: dict[str, array[int]] = {}
@@ -25,15 +24,11 @@ class Findings:
         self._fields: dict[str, bytearray] = {}
 
     def add(self, kind: str, row: int, column: str = "", other: int = -1) -> None:
-        """`row` is an index into the data set; `column` is where the finding is, empty for the whole row; `other` is
-        the index of the row it is about besides, -1 for none."""
+        """Add a finding. row: an index into the data set; column: empty for the complete row; other: the index of the
+        other row of the finding, -1 for none."""
         self._rows.setdefault(kind, array("q")).append(row)
         self._others.setdefault(kind, array("q")).append(other)
         self._fields.setdefault(kind, bytearray()).append(_BIT[column] if column else 0)
-
-    def add_all(self, kind: str, rows: Iterable[int], column: str = "") -> None:
-        for row in rows:
-            self.add(kind, row, column)
 
     def dump(self) -> dict[str, tuple[bytes, bytes, bytes]]:
         """For another process; `add_dumped` reads it."""
@@ -51,8 +46,7 @@ class Findings:
     def groups(
         self, kinds: Mapping[str, FindingKind], milder: Mapping[str, Severity] | None = None
     ) -> tuple[FindingGroup, ...]:
-        """The findings of each kind that was found: the most severe kind first, then the most frequent, then in the
-        order of `kinds`.
+        """The findings by kind: the most severe kind first, then the most frequent, then in the order of `kinds`.
 
         kinds: every kind that was added, by name. milder: severities for kinds that are less bad in this data set than
         in general.

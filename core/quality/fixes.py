@@ -1,8 +1,7 @@
-"""Safe fixes: which rows would change or be deleted, as data. A fix reads each row again, and leaves alone what is not
-certain.
+"""Safe fixes as data: which rows would change or be deleted.
 
-Whoever may write applies it through an editor, where it can be undone like any other edit. Imports nothing heavy, so
-that the terminal may import it.
+A fix reads each row again, and changes it only where the result is certain. It is applied through an editor, so that it
+can be undone like any other edit. Imports nothing heavy, so that the terminal may import it.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ from core.quality.finding_kind import RowDeletion
 from core.quality.registry import FINDING_KINDS
 from core.quality.report import FindingGroup
 
-_MOST_ROWS = 100_000  # of one fix: their new texts are in memory
+_MOST_ROWS = 100_000  # rows of one fix, since their new texts are in memory
 
 
 class RowSource(Protocol):
-    """What a fix reads from."""
+    """The source of rows for a fix."""
 
     def row(self, index: int) -> Row: ...
 
 
 class RowWriter(Protocol):
-    """What a fix is applied with."""
+    """The editor that applies a fix."""
 
     def rewrite(self, texts: Mapping[int, Mapping[str, str]], words: str) -> int: ...
 
@@ -36,22 +35,22 @@ class RowWriter(Protocol):
 
 
 class PlannedFix(msgspec.Struct, frozen=True):
-    """What a fix will do to the rows of one group of findings."""
+    """The effect of a fix on the rows of one group of findings."""
 
     kind: str
     """The name of the kind of finding."""
     words: str
     """What the fix does, as an imperative phrase."""
     changes: dict[int, dict[str, str]]
-    """By row index the columns that get a new text."""
+    """The new texts of the columns that change, by row index."""
     deletes: tuple[int, ...]
-    """The indices of the rows to delete, rising."""
+    """The indices of the rows to delete, ascending."""
     left: int
-    """Findings that it leaves to the user."""
+    """Findings that are left to the user."""
 
     @property
     def rows(self) -> int:
-        """How many rows it touches."""
+        """How many rows it changes or deletes."""
         return len(self.changes) + len(self.deletes)
 
 
@@ -64,7 +63,7 @@ def plan_fix(data: RowSource, group: FindingGroup) -> PlannedFix:
         raise UsageError(
             f"{group.title}: this has no safe fix",
             group.kind,
-            f"Correct the rows by hand; there are fixes for {fixable}",
+            f"Correct the rows yourself; there are fixes for {fixable}",
         )
     changes: dict[int, dict[str, str]] = {}
     deletes: list[int] = []
@@ -89,8 +88,8 @@ def plan_fix(data: RowSource, group: FindingGroup) -> PlannedFix:
 
 
 def apply_fix(writer: RowWriter, fix: PlannedFix) -> int:
-    """Applies the fix as one edit and gives the number of rows that changed. Raises DataError where they cannot be
-    changed, as the editor does."""
+    """Applies the fix as one edit; returns the number of changed rows. Raises DataError where the editor cannot change
+    them."""
     if fix.deletes:
         return writer.delete(fix.deletes)
     return writer.rewrite(fix.changes, fix.words) if fix.changes else 0

@@ -1,5 +1,4 @@
-"""The tokenizer of a model by the model's name, where it is on this disk, and a fingerprint of its files. Downloads
-nothing."""
+"""Loads a model's tokenizer by the model's name, and computes a fingerprint of its files. Downloads nothing."""
 
 from __future__ import annotations
 
@@ -25,8 +24,8 @@ _FILES = (
 
 
 def tokenizer_fingerprint(folder: Path) -> str:
-    """32 hex digits made of the contents of the tokenizer's files in `folder`, its chat template among them. Raises
-    ModelError where one cannot be read."""
+    """32 hex digits made of the contents of the tokenizer's files in `folder`, including its chat template. Raises
+    ModelError where a file cannot be read."""
     digest = hashlib.blake2b(digest_size=16)
     for name in _FILES:
         try:
@@ -42,8 +41,8 @@ def tokenizer_fingerprint(folder: Path) -> str:
 
 
 def load_model_tokenizer(model: str) -> tuple[TextTokenizer | None, str]:
-    """The tokenizer of `model`, or None and the reason why there is none, as a phrase. Raises ModelError where there is
-    one that cannot be used."""
+    """The tokenizer of `model`, or None and the reason, as a phrase. Raises ModelError where the tokenizer cannot be
+    used."""
     if not model:
         return None, "no model is chosen, so lengths are in characters"
     folder = tokenizer_folder(model)

@@ -1,5 +1,4 @@
-"""Statistics and the doctor's report: from the cache at once, otherwise from a child process that reports its progress
-and can be cancelled.
+"""Gets statistics and the doctor's report from the cache, or else from a child process that can be cancelled.
 
 Made for threads of the terminal: imports nothing heavy, and computes nothing.
 """
@@ -26,7 +25,7 @@ IsCancelled = Callable[[], bool]
 
 
 class JobCancelled(Exception):
-    """The user asked to stop; nothing is left running."""
+    """The user cancelled the job; no process is left running."""
 
 
 @overload
@@ -61,14 +60,14 @@ def run_quality_job(
     """The statistics of the rows of `source` with the user's edits applied, or the doctor's report on them.
 
     Blocks; `progress` and `cancelled` are called from this thread, about ten times a second. fingerprint:
-    `DataSet.fingerprint` where it is known: a result in the cache then needs no process. Raises SuironError, or
-    Cancelled.
+    `DataSet.fingerprint` where it is known, so that a result in the cache needs no process. Raises SuironError,
+    JobCancelled.
     """
     if fingerprint and (known := cached_result(what, source, fingerprint, options)) is not None:
         return known
     try:
-        asked = QualityRequest(what, source, split, options, str(quality_request.results_folder()))
-        path = _ask(asked, progress, cancelled or (lambda: False))
+        request = QualityRequest(what, source, split, options, str(quality_request.results_folder()))
+        path = _run_child(request, progress, cancelled or (lambda: False))
         return decode_result(path.read_bytes())
     except msgspec.DecodeError as error:
         raise SuironError(
@@ -100,15 +99,15 @@ def cached_result(
     return None
 
 
-def _ask(asked: QualityRequest, progress: OnProgress | None, cancelled: IsCancelled) -> Path:
+def _run_child(request: QualityRequest, progress: OnProgress | None, cancelled: IsCancelled) -> Path:
     def check() -> None:
         if cancelled():
             raise JobCancelled
 
-    # A session of its own: its helper processes end with it.
-    with Child("core.quality", msgspec.to_builtins(asked), own_session=True) as child:
+    # in its own session, so that its helper processes end with it
+    with Child("core.quality", msgspec.to_builtins(request), own_session=True) as child:
         try:
             return Path(child.answer(progress, check))
         except ChildDied as death:
             work, do = "the process that checks the rows", "Report this: the program is at fault"
-            raise death.explain(SuironError, work, asked.source, do) from None
+            raise death.explain(SuironError, work, request.source, do) from None

@@ -1,4 +1,4 @@
-"""What the child process is asked, and the name of its result in the cache. Imports nothing heavy."""
+"""The request to the child process, and the name of its result in the cache. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from core.base.files import private_dir
 from core.runs.spec import DataSection, MixturePart, PromptSection, RunSpec
 
 QualityTask = Literal["statistics", "doctor"]
-RESULTS_VERSION = 3  # to be raised whenever the same rows give another result
+RESULTS_VERSION = 3  # raise it whenever the same rows give another result
 
 
 class QualityOptions(msgspec.Struct, frozen=True):
-    """How rows would be trained, which decides how long they are and what is wrong with them."""
+    """How rows would be trained, which decides their lengths and findings."""
 
     model: str = ""
     """The name of the model whose tokenizer counts; empty for none."""
@@ -27,13 +27,13 @@ class QualityOptions(msgspec.Struct, frozen=True):
     mixture: tuple[MixturePart, ...] = PromptSection().mixture
     """As in a run's `prompt` section. Templates beside the data set are found too."""
     seed: int = PromptSection().seed
-    """Of the mixture, as in a run's `prompt` section."""
+    """The mixture's seed, as in a run's `prompt` section."""
     drop_empty_input: bool | None = None
-    """As in a run's `prompt` section; None for what each template says."""
+    """As in a run's `prompt` section; None for each template's setting."""
     train_flag: str = "train"
     """The sysflag of the rows that are trained."""
     columns: dict[str, str] | None = None
-    """The columns of the source that the six are taken from; None where the user has not chosen any."""
+    """The column mapping in words; None where the user has not chosen any."""
 
     @property
     def prompt(self) -> PromptSection:
@@ -42,17 +42,23 @@ class QualityOptions(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, spec: RunSpec) -> QualityOptions:
-        """As this run would train."""
-        data, prompt = spec.data, spec.prompt
-        how = (prompt.mixture, prompt.seed, prompt.drop_empty_input)
-        return cls(spec.model.name, prompt.max_seq_length, *how, data.train_flag, data.columns)
+        """The options with which this run would train."""
+        return cls(
+            model=spec.model.name,
+            max_length=spec.prompt.max_seq_length,
+            mixture=spec.prompt.mixture,
+            seed=spec.prompt.seed,
+            drop_empty_input=spec.prompt.drop_empty_input,
+            train_flag=spec.data.train_flag,
+            columns=spec.data.columns,
+        )
 
 
 class QualityRequest(msgspec.Struct, frozen=True):
-    """What the child process is asked."""
+    """The request to the child process."""
 
     what: QualityTask
-    """Which result is wanted."""
+    """The kind of result."""
     source: str
     """The data set, as the user named it: a path, a pattern or a hub name."""
     split: str
@@ -60,7 +66,7 @@ class QualityRequest(msgspec.Struct, frozen=True):
     options: QualityOptions
     """How its rows would be trained."""
     results_folder: str
-    """The folder where results are kept."""
+    """The folder for results."""
 
     @property
     def data(self) -> DataSection:
@@ -69,12 +75,12 @@ class QualityRequest(msgspec.Struct, frozen=True):
 
 
 def results_folder() -> Path:
-    """Where results are kept: `<cache>/quality`. Raises OSError."""
+    """The folder for results: `<cache>/quality`. Raises OSError."""
     return private_dir(folders.cache() / "quality")
 
 
 def result_file_name(what: QualityTask, source: str, fingerprint: str, options: QualityOptions, tokenizer: str) -> str:
-    """The file name of the result about rows with this fingerprint.
+    """The file name of the result for rows with this fingerprint.
 
     tokenizer: a fingerprint of its files, empty for none. A maximum length changes no statistics, and no finding
     without a tokenizer; the columns are part of the fingerprint of the rows. Reads the template files of the mixture,
@@ -82,9 +88,8 @@ def result_file_name(what: QualityTask, source: str, fingerprint: str, options: 
     """
     from core.examples.run_mixture import named_templates
 
-    templates = hashlib.blake2b(
-        msgspec.json.encode(named_templates(options.mixture, source)), digest_size=16
-    ).hexdigest()
+    encoded_templates = msgspec.json.encode(named_templates(options.mixture, source))
+    templates = hashlib.blake2b(encoded_templates, digest_size=16).hexdigest()
     options = msgspec.structs.replace(options, columns=None)
     if what == "statistics" or not tokenizer:
         options = msgspec.structs.replace(options, max_length=0)

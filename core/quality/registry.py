@@ -1,7 +1,7 @@
-"""The one list of the doctor's checks, and the kinds of finding that they declare.
+"""The list of the doctor's checks, and their kinds of finding.
 
 A new check is a file in `core/quality/checks/` that exports `CHECK`, and one line here. Imports nothing heavy: checks
-import what they work with when they run.
+import their libraries when they run.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Gives the memory of rows that were read back to the system: otherwise the pages of a mapped file count as this
-process's until the last row. Has an effect on Linux alone."""
+"""Returns the memory of rows that were read to the system, on Linux.
+
+Otherwise the pages of a mapped file count as memory of this process until the last row.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,12 @@ import sys
 from functools import cache
 from typing import Any
 
-_PAGE_OUT = 21  # MADV_PAGEOUT: unlike MADV_DONTNEED it never loses what is not in a file
+_PAGE_OUT = 21  # MADV_PAGEOUT; unlike MADV_DONTNEED it never loses memory that is not in a file
 
 
 def release_batch_memory(batch: Any) -> None:
-    """Hands the pages beneath an Arrow batch back to the system; what is read again comes from the file again. A hint
-    to the kernel: where it cannot be given, nothing happens."""
+    """Returns the memory pages of an Arrow batch to the system; reading them again reads the file. Only a hint to the
+    kernel, without effect on other systems."""
     advise = _madvise()
     if advise is None:
         return

@@ -1,8 +1,7 @@
-"""The results of statistics and of the doctor, as structs that cross processes: small, frozen, without row texts.
-Imports nothing heavy.
+"""The results of statistics and of the doctor, as frozen structs for other processes. Imports nothing heavy.
 
-The row indices of a million findings are kept as bytes of 64-bit integers and read in place; distributions of lengths
-keep the exact count of every length.
+They have no row texts. The row indices of a million findings are kept as bytes of 64-bit integers and read in place;
+distributions of lengths keep the exact count of every length.
 """
 
 from __future__ import annotations
@@ -48,13 +47,13 @@ class LengthDistribution(msgspec.Struct, frozen=True):
     """How many rows have each length, exactly."""
 
     sizes: bytes = b""
-    """The lengths that occur, rising, packed."""
+    """The lengths that occur, ascending, packed."""
     counts: bytes = b""
-    """For each of them its rows, packed."""
+    """The number of rows with each length, packed."""
 
     @classmethod
     def of(cls, counted: Mapping[int, int]) -> LengthDistribution:
-        """counted: by length the number of rows."""
+        """counted: the number of rows by length."""
         sizes = sorted(counted)
         return cls(pack_integers(sizes), pack_integers(counted[size] for size in sizes))
 
@@ -81,8 +80,8 @@ class LengthDistribution(msgspec.Struct, frozen=True):
         return unpack_integers(self.sizes)[-1] if self.sizes else 0
 
     def length_keeping(self, share: float) -> int:
-        """The smallest length that at least `share` (0 to 1) of the rows do not exceed: p95 is 0.95. The nearest-rank
-        percentile; 0 where there are no rows."""
+        """The smallest length that at least `share` (0 to 1) of the rows do not exceed: the nearest-rank percentile
+        (0.95 for p95). 0 where there are no rows."""
         rows = self.rows
         so_far = 0
         for size, count in zip(unpack_integers(self.sizes), unpack_integers(self.counts), strict=True):
@@ -97,7 +96,7 @@ class LengthDistribution(msgspec.Struct, frozen=True):
         return sum(unpack_integers(self.counts)[first:])
 
     def bins(self, number: int, upto: int | None = None) -> list[LengthBin]:
-        """At most `number` bins of one whole width, from 0 on. The last one also holds whatever is longer than `upto`,
+        """At most `number` bins of the same integer width, from 0 on. The last bin also has all lengths above `upto`,
         which is the maximum by default."""
         if not self.sizes:
             return []
@@ -114,7 +113,7 @@ class LengthDistribution(msgspec.Struct, frozen=True):
 
 
 class MaxLengthEffect(msgspec.Struct, frozen=True):
-    """What a maximum length does to the rows of a data set."""
+    """The effect of a maximum length on the rows of a data set."""
 
     max_length: int
     """Tokens that a row may have."""
@@ -123,11 +122,11 @@ class MaxLengthEffect(msgspec.Struct, frozen=True):
     lose_eos: int
     """Rows that are longer and so lose their EOS. Such a row is left out of training, unless the run truncates."""
     lose_answer: int
-    """Those among them that lose the whole answer, because it begins beyond the maximum."""
+    """Those among them that lose the complete answer, because it begins beyond the maximum."""
 
     @property
     def kept(self) -> float:
-        """The share of rows that stay whole, 0 to 1."""
+        """The share of rows that stay complete, 0 to 1."""
         return 1 - self.lose_eos / self.rows if self.rows else 1.0
 
 
@@ -145,29 +144,29 @@ class DataSetStatistics(msgspec.Struct, frozen=True, tag=True):
     pairs: tuple[tuple[str, str, int], ...]
     """(syslang, sysflag, rows), the most frequent pair first."""
     empty: dict[str, int]
-    """For each column of the source, rows with nothing but white space in it."""
+    """Rows in which a column is empty or only white space, by column of the source."""
     unit: LengthUnit
-    """What all lengths count."""
+    """The unit of all lengths."""
     columns: dict[str, LengthDistribution]
-    """The length of each text column alone."""
+    """The lengths of each text column."""
     whole: LengthDistribution
-    """The length of rows as they are trained, with the tokens at the beginning and end of the sequence."""
+    """The lengths of rows as they are trained, with the tokens at the beginning and end of the sequence."""
     answer_start: LengthDistribution
-    """The position of the first token of the answer in it."""
+    """The positions of the first token of the answer in the row."""
     templates: dict[str, int]
-    """For each template of the mixture, the rows that are trained with it."""
+    """Rows that are trained with each template of the mixture."""
     tokenizer: str = ""
     """The name of the model whose tokenizer counted, empty where characters are counted."""
     note: str = ""
-    """Why characters are counted, or what is not counted; empty for nothing to say."""
+    """Why characters are counted, or what is not counted; may be empty."""
     max_length: int = 0
-    """The maximum length to begin with, in tokens; 0 for none."""
+    """The initial maximum length, in tokens; 0 for none."""
     unreadable: int = 0
-    """Rows that the tokenizer refuses, which are in no length."""
+    """Rows that the tokenizer cannot encode; they have no length."""
     without_reasoning: int = 0
     """Rows that have no reasoning and so are trained with a template without it."""
     no_template: int = 0
-    """Rows that no template of the mixture can be used for, which are in no length."""
+    """Rows that no template of the mixture fits; they have no length."""
     seconds: float = 0.0
     """How long counting took."""
 
@@ -188,7 +187,7 @@ class DataSetStatistics(msgspec.Struct, frozen=True, tag=True):
         return self._rows_by(1)
 
     def effect_of_max_length(self, max_length: int) -> MaxLengthEffect:
-        """What a maximum of `max_length` tokens does, without counting again. Meaningful where `unit` is tokens."""
+        """The effect of a maximum of `max_length` tokens, without counting again. Meaningful where `unit` is tokens."""
         return MaxLengthEffect(
             max_length, self.whole.rows, self.whole.rows_above(max_length), self.answer_start.rows_above(max_length - 1)
         )
@@ -200,18 +199,18 @@ class FindingGroup(msgspec.Struct, frozen=True):
     kind: str
     """The name of the kind."""
     severity: Severity
-    """How bad it is; it may be milder than the kind is in general."""
+    """The severity in this data set; may be milder than the kind's."""
     title: str
-    """What is wrong, as a short phrase."""
+    """The problem, as a short phrase."""
     why: str
     """Why it matters, one sentence without its full stop."""
     do: str
     """What to do about it, one sentence without its full stop."""
     rows: bytes
-    """Row indices, rising, each once, packed."""
+    """Row indices, ascending, each once, packed."""
     others: bytes = b""
-    """As many indices of the other row that a finding is about (the first of the duplicates, the test row), or -1,
-    packed; empty where there is none at all."""
+    """The index of the other row of each finding (the first of the duplicates, the test row), or -1, packed; empty
+    where no finding has one."""
     fields: bytes = b""
     """A byte for each row, with bit i set where the finding is in column i of `COLUMNS`; empty where none is in a
     column."""
@@ -224,22 +223,22 @@ class FindingGroup(msgspec.Struct, frozen=True):
 
     @property
     def indices(self) -> memoryview:
-        """The row indices, rising, read like a list."""
+        """The row indices, ascending, read like a list."""
         return unpack_integers(self.rows)
 
     def columns(self, position: int) -> tuple[str, ...]:
-        """The columns that the finding is in; empty where it is about the whole row."""
+        """The columns of the finding; empty for the complete row."""
         bits = self.fields[position] if self.fields else 0
         return tuple(column for i, column in enumerate(COLUMNS) if bits >> i & 1)
 
     def other(self, position: int) -> int | None:
-        """The index of the other row that the finding is about, or None."""
+        """The index of the other row of the finding, or None."""
         other = unpack_integers(self.others)[position] if self.others else -1
         return other if other >= 0 else None
 
 
 class QualityReport(msgspec.Struct, frozen=True, tag=True):
-    """What the doctor found in a data set."""
+    """The doctor's findings in a data set."""
 
     source: str
     """As the data set was opened: a path, a pattern or a hub name."""
@@ -252,7 +251,7 @@ class QualityReport(msgspec.Struct, frozen=True, tag=True):
     groups: tuple[FindingGroup, ...]
     """The most severe kind first, then the most frequent; none is empty."""
     notes: tuple[str, ...] = ()
-    """What was not checked, and why."""
+    """Checks that were not made, and why."""
     skipped: int = 0
     """Rows of the source that could not be read; `DataSet.problems` lists them."""
     tokenizer: str = ""

@@ -1,4 +1,4 @@
-"""The rows of a data set some thousands at a time, column by column: what every check reads. Knows no check."""
+"""Reads the rows of a data set for the checks, some thousands at a time, by columns. Knows no check."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROWS, _BYTES = 4096, 4 << 20  # of one block at most, so that memory does not d
 
 
 class RowSource(Protocol):
-    """What this room needs of an open data set."""
+    """The part of an open data set that this room uses."""
 
     columns: tuple[str, ...]
     source: str
@@ -28,8 +28,8 @@ class RowSource(Protocol):
 
 
 class RowBlock:
-    """Some rows of a data set: `indices` are theirs, `columns` the six columns, each a list of as many texts. Rows are
-    named by their position in the block, from 0."""
+    """Some rows of a data set. `indices`: of the rows; `columns`: the six columns, each a list of texts. Rows are
+    addressed by their position in the block, from 0."""
 
     def __init__(self, indices: list[int], columns: dict[str, list[str]]) -> None:
         self.indices, self.columns = indices, columns
@@ -42,7 +42,7 @@ class RowBlock:
 
     @cached_property
     def character_counts(self) -> dict[str, CharacterCounts]:
-        """What each of the four text columns is made of."""
+        """The character counts of each of the four text columns."""
         return {column: CharacterCounts(self.columns[column]) for column in TEXTS}
 
     def row(self, position: int) -> Row:
@@ -51,8 +51,8 @@ class RowBlock:
 
 
 def read_blocks(data: RowSource, part: int = 0, parts: int = 1) -> Iterator[RowBlock]:
-    """All rows in order; or a share of them, every `parts`-th block from `part` on. The same rows are always cut the
-    same way."""
+    """All rows in order; or a share of them, every `parts`-th block from `part` on. The same rows always make the same
+    blocks."""
     number = 0
     for batch in data.record_batches():
         for piece in _pieces(batch):

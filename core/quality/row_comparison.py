@@ -1,7 +1,6 @@
-"""All rows of a data set, ready to be compared with each other: which have equal signatures, and whether two of them
-are almost the same. Knows no finding.
+"""Compares the rows of a data set: rows with equal signatures, and pairs that are almost the same. Knows no finding.
 
-Signatures only propose: rows are called almost the same after their texts were read and compared.
+Signatures only find candidates: rows count as almost the same only after their texts are read and compared.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from core.quality.text.comparable_text import (
     shingle_similarity,
 )
 
-_SIMILAR = 0.8  # similarity from which on two questions, or two rows, are almost the same
+_SIMILAR = 0.8  # from this similarity on, two questions or two rows are almost the same
 MOST_COMPARED = 4
-"""Other rows that one row is compared with at most, for each way of comparing."""
+"""The maximum number of other rows with which one row is compared, for each kind of comparison."""
 
 
 class RowTexts(NamedTuple):
@@ -35,17 +34,17 @@ class RowTexts(NamedTuple):
     question: str
     """Its instruction and input."""
     whole: str
-    """All that it says."""
+    """All its texts."""
     output: str
-    """Its output alone."""
+    """Its output."""
 
 
 class RowComparison:
-    """Rows are named by their position among those that were signed, from 0; `row_index` gives the index into the data
-    set. Takes the signatures over.
+    """The rows of a data set with their signatures. Rows are addressed by their position in the signatures, from 0;
+    `row_index` returns the index into the data set.
 
-    signatures: by name as in `RowSignatures`. held_out, trained: of each position whether its sysflag keeps it out of
-    training, or is `train_flag`; bool, shape (rows,).
+    signatures: by name as in `RowSignatures`, whose arrays move here. held_out, trained: whether a row's sysflag keeps
+    it out of training, or is `train_flag`; bool, shape (rows,).
     """
 
     def __init__(
@@ -55,10 +54,9 @@ class RowComparison:
         flags = signatures.flags
         self.signatures = signatures.finish()
         flag_of_row = self.signatures["flag"]
+        trained_rows = TrainedRows(train_flag)
         self.held_out = np.array([is_held_out(flag) for flag in flags], np.bool_)[flag_of_row]
-        self.trained = np.array([TrainedRows(train_flag).compares_as_trained(flag) for flag in flags], np.bool_)[
-            flag_of_row
-        ]
+        self.trained = np.array([trained_rows.compares_as_trained(flag) for flag in flags], np.bool_)[flag_of_row]
         self.texts = lru_cache(4096)(self._read_texts)
 
     def __len__(self) -> int:
@@ -77,16 +75,16 @@ class RowComparison:
         return _mixed(self.signatures[name], self.signatures["flag"])
 
     def groups_within_flag(self, name: str) -> Iterator[list[int]]:
-        """Positions with the same signature `name` and sysflag, two or more, each group rising."""
+        """Groups of two or more positions with the same signature `name` and sysflag, each ascending."""
         return _equal_groups(self.within_flag(name))
 
     def groups_in_all(self, name: str) -> Iterator[list[int]]:
-        """Positions with the same signature `name`, two or more, each group rising."""
+        """Groups of two or more positions with the same signature `name`, each ascending."""
         return _equal_groups(self.signatures[name])
 
     def band_groups(self, name: str, band: int, positions: Any, key: Any = None) -> Iterator[list[int]]:
-        """Groups of the given `positions` (an array, rising) that share a value of a band, and the `key` where one is
-        given; texts too short for bands are in none."""
+        """Groups of `positions` (an array, ascending) with the same value of a band, and the same `key` where there is
+        one; texts too short for bands are in no group."""
         values = self.signatures[name][positions, band]
         long_enough = values != 0
         positions, values = positions[long_enough], values[long_enough]
@@ -95,26 +93,26 @@ class RowComparison:
             yield positions[group].tolist()
 
     def bands(self, words: str) -> Iterator[int]:
-        """The number of each band; reports progress as what `words` say."""
+        """The number of each band; reports progress with `words`."""
         for band in range(BANDS):
             self._report_progress(words, band, BANDS)
             yield band
 
-    def ask_the_same(self, one: int, other: int) -> bool:
+    def ask_the_same(self, position: int, other: int) -> bool:
         """Whether the questions of two rows are almost the same, with the same numbers."""
-        first, second = self.texts(one).question, self.texts(other).question
+        first, second = self.texts(position).question, self.texts(other).question
         return numbers_in_order(first) == numbers_in_order(second) and _are_similar(first, second)
 
-    def say_the_same(self, one: int, other: int) -> bool:
-        """Whether all that two rows say is almost the same, with the same numbers in their questions."""
-        first, second = self.texts(one), self.texts(other)
-        return numbers_in_order(first.question) == numbers_in_order(second.question) and _are_similar(
-            first.whole, second.whole
-        )
+    def say_the_same(self, position: int, other: int) -> bool:
+        """Whether all texts of two rows are almost the same, with the same numbers in their questions."""
+        first, second = self.texts(position), self.texts(other)
+        if numbers_in_order(first.question) != numbers_in_order(second.question):
+            return False
+        return _are_similar(first.whole, second.whole)
 
 
-def _are_similar(one: str, other: str) -> bool:
-    return shingle_similarity(one[:LONGEST], other[:LONGEST]) >= _SIMILAR
+def _are_similar(text: str, other: str) -> bool:
+    return shingle_similarity(text[:LONGEST], other[:LONGEST]) >= _SIMILAR
 
 
 def _mixed(keys: Any, others: Any) -> Any:
@@ -125,7 +123,7 @@ def _mixed(keys: Any, others: Any) -> Any:
 
 
 def _equal_groups(keys: Any) -> Iterator[list[int]]:
-    """Positions with equal keys, two or more, each group rising."""
+    """Groups of two or more positions with equal keys, each ascending."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     edges = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1

@@ -1,5 +1,4 @@
-"""What rows are compared by: short digests of each row's texts, and MinHash bands of its question and of all it says,
-for thousands of rows at once.
+"""Signatures for comparing rows: digests of each row's texts, and MinHash bands, for thousands of rows at once.
 
 Texts are normalised: NFKC, case folded, runs of white space as one space. Their shingles are runs of characters, since
 Chinese and Japanese have no spaces between words; NumPy hashes those of a whole block, and rensa sketches them.
@@ -32,7 +31,7 @@ BANDS, DEPTH = 12, 5
 LONGEST = 8_000
 """Characters of a text that are sketched and compared."""
 
-_FEWEST_SHINGLES = 20  # texts with fewer are compared exactly and in no other way
+_FEWEST_SHINGLES = 20  # texts with fewer are only compared exactly
 _AT_ONCE = 512  # texts sketched at once: their hashes are eight bytes a character
 _SEED = 3442
 _TYPES: dict[str, Any] = {
@@ -50,10 +49,10 @@ _TYPES: dict[str, Any] = {
 class RowSignatures:
     """The signatures of rows, collected block by block.
 
-    row: indices into the data set. flag: numbers that `flag_numbers` gives to values of sysflag. exact: digests of the
-    four texts to the letter. normalised: digests of all that a row says, normalised; question, output: of these alone.
-    question_bands, text_bands: shape (rows, BANDS); two texts that are similar, with the same numbers in their
-    questions, share at least one value; 0 where the text is too short.
+    row: indices into the data set. flag: the numbers of values of sysflag in `flag_numbers`. exact: digests of the four
+    texts, not normalised. normalised, question, output: digests of all texts, the question and the output, normalised.
+    question_bands, text_bands: shape (rows, BANDS); two similar texts with the same numbers in their questions have at
+    least one value in common; 0 where the text is too short.
     """
 
     def __init__(self) -> None:
@@ -104,7 +103,7 @@ class RowSignatures:
             self._parts[name].append(values.reshape(-1, BANDS) if name.endswith("bands") else values)
 
     def finish(self) -> dict[str, Any]:
-        """Each signature as one array, in the order of the rows. To be called once: nothing is kept here."""
+        """Each signature as one array, in the order of the rows. Call it once: the parts are not kept."""
         empty = {name: np.zeros((0, BANDS) if name.endswith("bands") else 0, kind) for name, kind in _TYPES.items()}
         joined = {name: np.concatenate([empty[name], *self._parts.pop(name)]) for name in _TYPES}
         order = np.argsort(joined["row"], kind="stable")
@@ -119,8 +118,8 @@ def _number_key(question: str) -> int:
 
 
 def _digests(rows: Iterable[tuple[str, ...]]) -> Any:
-    """A number of 64 bits for each tuple of texts. The lengths are part of it, so that no text can end where another
-    begins."""
+    """A 64-bit digest for each tuple of texts. It includes the lengths, so that moving text from one to the next
+    changes it."""
     digests = bytearray()
     for row in rows:
         digest = hashlib.blake2b(digest_size=8)
@@ -132,16 +131,16 @@ def _digests(rows: Iterable[tuple[str, ...]]) -> Any:
 
 
 def _bands(texts: Sequence[str], numbers: Any) -> Any:
-    """uint32, shape (texts, BANDS). numbers: what the bands are mixed with, so that texts about other numbers share
-    none."""
+    """The bands of texts, uint32, shape (texts, BANDS). numbers: a key of the numbers in each question, mixed into the
+    bands, so that texts with different numbers have no band in common."""
     bands = np.zeros((len(texts), BANDS), np.uint32)
     cjk = np.fromiter(map(is_mostly_cjk, texts), np.bool_, len(texts))
     for positions, size in ((np.flatnonzero(~cjk), SHINGLE), (np.flatnonzero(cjk), SHINGLE_CJK)):
         fewest = _FEWEST_SHINGLES + size - 1  # characters
         chosen = [position for position in positions.tolist() if len(texts[position]) >= fewest]
         for first in range(0, len(chosen), _AT_ONCE):
-            some = chosen[first : first + _AT_ONCE]
-            bands[some] = _sketch([texts[position][:LONGEST] for position in some], size, numbers[some])
+            batch = chosen[first : first + _AT_ONCE]
+            bands[batch] = _sketch([texts[position][:LONGEST] for position in batch], size, numbers[batch])
     return bands
 
 
@@ -149,7 +148,7 @@ def _sketch(texts: list[str], size: int, numbers: Any) -> Any:
     """The bands of texts with shingles of `size` characters, uint32, shape (texts, BANDS); none is 0."""
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    # the last characters of a text begin no shingle of its own: they are left out
+    # no shingle of the text begins at its last characters, so they are left out
     ends = np.cumsum(lengths)
     begins_shingle = np.ones(len(codes), np.bool_)
     for back in range(1, size):
@@ -166,7 +165,8 @@ def _sketch(texts: list[str], size: int, numbers: Any) -> Any:
 
 
 def _shingle_hashes(codes: Any, size: int) -> Any:
-    """A hash of the `size` code points from each on, uint64, shape (code points,); the mixing is splitmix64's."""
+    """A hash of the `size` code points that begin at each code point, uint64, shape (code points,). Mixed as in
+    splitmix64."""
     hashes = np.zeros(len(codes), np.uint64)
     count = len(codes) - size + 1
     for offset in range(size):

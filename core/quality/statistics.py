@@ -1,5 +1,7 @@
-"""A data set in numbers, in one pass over its rows. Lengths are counted exactly, with one counter for each length, so
-memory does not grow with the rows."""
+"""Computes the statistics of a data set in one pass over its rows.
+
+Lengths are counted exactly, with one counter for each length, so that memory does not grow with the rows.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ def compute_statistics(
 ) -> DataSetStatistics:
     """The statistics of all rows of `data`, an open DataSet.
 
-    tokenizer: of the chosen model, or None; `why` then says why there is none, and characters are counted. Raises
-    UsageError for a template that does not exist.
+    tokenizer: of the chosen model, or None to count characters; `why` is then the reason. Raises UsageError for a
+    template that does not exist.
     """
     counts = _RowCounts(RowLengths(data.source, options.prompt, tokenizer), tokenizer)
     words = "counting tokens" if tokenizer is not None else "counting characters"
@@ -57,7 +59,7 @@ def compute_statistics(
 
 
 class _RowCounts:
-    """What is counted of the rows so far."""
+    """The counts of the rows so far."""
 
     def __init__(self, trained: RowLengths, tokenizer: TextTokenizer | None) -> None:
         self._trained, self._tokenizer = trained, tokenizer
@@ -81,7 +83,7 @@ class _RowCounts:
             self.empty[column] += sum(map(is_blank, texts))
 
     def add_lengths(self, block: RowBlock, first: int, last: int) -> None:
-        """Of the rows from position `first` up to `last`, which is not among them."""
+        """Counts the lengths of the rows from position `first` up to, but not including, `last`."""
         for column in TEXTS:
             self._add_column(column, block[column][first:last])
         rows = [block.row(position) for position in range(first, last)]

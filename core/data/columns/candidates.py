@@ -1,5 +1,4 @@
-"""The columns of a source, and the ways in which each may serve as one of the six, in order of likelihood. Does not
-weigh one column against another."""
+"""The columns of a source that may serve as each of the six, in order of likelihood. Does not choose among them."""
 
 from __future__ import annotations
 
@@ -12,9 +11,9 @@ from core.data.columns.column_values import ENOUGH_ROWS, ColumnProfile, ValueKin
 from core.data.columns.generations import mark_columns
 from core.data.columns.mapping import ColumnPick, Extraction
 
-# the number of tiers whose names say more than a prefix before a known name
+# the number of tiers whose names are a better sign than a prefix before a known name
 _TIERS_BEFORE_PREFIXES = {"instruction": 3, "reasoning": 2, "output": 3}
-# where two models answered, later copies of a data set were made for DeepSeek's traces
+# data sets with the answers of two models were mostly extended for DeepSeek's traces
 _PREFERRED_PREFIXES = ("deepseek", "r1")
 _TEXTS: frozenset[ValueKind] = frozenset(("text", "chat", "list", "unseen"))
 _USABLE: dict[str, frozenset[ValueKind]] = {
@@ -28,21 +27,21 @@ _USABLE: dict[str, frozenset[ValueKind]] = {
 _LONGEST_LABEL = 40  # characters of the name of a language, or of a flag
 _CHAT: dict[str, tuple[Extraction, str]] = {
     "instruction": ("user", "the last question in a list of chat turns; the system turn is left out"),
-    "input": ("earlier", "what was said before the last question, without the system turn"),
+    "input": ("earlier", "the turns before the last question, without the system turn"),
     "reasoning": ("assistant_think", "the reasoning of the last reply in a list of chat turns"),
     "output": ("assistant", "the last reply in a list of chat turns"),
 }
 _BEST = "the first generation that is marked correct and complete"
 
 
-def is_same_pick(one: ColumnPick, other: ColumnPick) -> bool:
-    """Whether two picks take the same value of the same column, whatever their reasons."""
-    return one.column == other.column and one.how == other.how
+def is_same_pick(pick: ColumnPick, other: ColumnPick) -> bool:
+    """Whether two picks take the same value of the same column; their reasons may differ."""
+    return pick.column == other.column and pick.how == other.how
 
 
 class ColumnCandidates:
-    """The names of a source's columns, each once and in order, and what their values are like in `rows`. A column
-    without a name cannot be taken."""
+    """The names of a source's columns, each once and in order, and a profile of their values in `rows`. Columns without
+    a name are left out."""
 
     def __init__(self, names: Sequence[str], rows: Sequence[Record[str, Any]]) -> None:
         self.names = [name for name in dict.fromkeys(names) if name]
@@ -51,7 +50,7 @@ class ColumnCandidates:
         self._switched = self.flag_reason("reasoning") != ""
 
     def profile(self, name: str) -> ColumnProfile:
-        """What the values of the column are like."""
+        """The profile of the column's values."""
         return self._profiles[name]
 
     def thinks(self, name: str) -> bool:
@@ -65,8 +64,8 @@ class ColumnCandidates:
         return prefix is not None and prefix == name_prefix(output, "output")
 
     def flag_reason(self, column: str) -> str:
-        """Why a column with the right name does not serve: its values are a flag or no texts. Empty where there is
-        none."""
+        """Why a column with the right name cannot be used: its values are a flag or no texts. Empty where there is no
+        such column."""
         for name in self.names:
             profile = self._profiles[name]
             if (
@@ -81,18 +80,18 @@ class ColumnCandidates:
         return ""
 
     def by_name(self, column: str) -> list[ColumnPick]:
-        """The candidates by their names: those of the likeliest tier, the best first. Empty columns only where no other
-        is filled."""
+        """The candidates by their names: those of the likeliest tier, the best first. An empty column only where no
+        candidate is filled."""
         tiers = self._tiers(column)
-        if column == "output" and (
-            thinking := [name for names in tiers for name in names if self.thinks(name) and self._fits(name, column)]
-        ):
-            tiers = [[name for name in names if name in thinking] for names in tiers]
+        if column == "output":
+            thinking = [name for names in tiers for name in names if self.thinks(name) and self._fits(name, column)]
+            if thinking:
+                tiers = [[name for name in names if name in thinking] for names in tiers]
         for names in tiers:
             filled = [name for name in names if self._fits(name, column)]
             if filled:
                 return [self.best_pick(name, column) for name in self._ranked(filled, column)]
-        if column in ("instruction", "output"):  # better the same few questions than none
+        if column in ("instruction", "output"):  # a few repeated questions are better than none
             short = [name for names in tiers for name in names if self._profiles[name].kind in ("flag", "mark")]
             if short:
                 return [self.best_pick(short[0], column)]
@@ -116,13 +115,11 @@ class ColumnCandidates:
         tiers = [[column] if column in self.names else []]
         tiers += [[name for alias in tier for name in by_normalized.get(alias, ())] for tier in NAME_TIERS[column]]
         if column in _TIERS_BEFORE_PREFIXES:
-            kin = [
-                name
-                for name in self.names
-                if normalized_name(name) not in {alias for tier in NAME_TIERS[column] for alias in tier}
-                and name_prefix(name, column)
+            aliases = {alias for tier in NAME_TIERS[column] for alias in tier}
+            prefixed = [
+                name for name in self.names if normalized_name(name) not in aliases and name_prefix(name, column)
             ]
-            tiers.insert(_TIERS_BEFORE_PREFIXES[column] + 1, kin)
+            tiers.insert(_TIERS_BEFORE_PREFIXES[column] + 1, prefixed)
         if column == "output":
             lists = [
                 name
@@ -149,8 +146,8 @@ class ColumnCandidates:
         return profile.kind in _USABLE[column] or (name == column == "instruction" and profile.kind in ("flag", "mark"))
 
     def _ranked(self, names: list[str], column: str) -> list[str]:
-        """The names of one tier, the likeliest first; one whose values do not fit is left out where there is
-        another."""
+        """The names of one tier, the likeliest first; a name whose values do not fit is left out where another is
+        there."""
         if column == "output" and len(names) > 1:
             thinking = [name for name in names if self.thinks(name)]
             texts = thinking or [name for name in names if self._profiles[name].kind != "number"]
@@ -163,22 +160,22 @@ class ColumnCandidates:
 
     def _picks_from(self, name: str, column: str) -> list[ColumnPick]:
         profile = self._profiles[name]
-        as_it_is = ColumnPick(name, why=f"named {name}" if self._is_known(name, column) else "as it is")
+        unchanged = ColumnPick(name, why=f"named {name}" if self._is_known(name, column) else "as it is")
         if profile.kind == "chat" and column in _CHAT:
             return [ColumnPick(name, *_CHAT[column])]
         if profile.kind == "list" and column in ("reasoning", "output"):
             if normalized_name(name) in GENERATION_NAMES or profile.marker:
                 how: Extraction = "best_answer" if column == "output" else "best_think"
                 return [
-                    ColumnPick(name, how, _BEST if self.marked_generations else "the first generation that is whole"),
-                    as_it_is,
+                    ColumnPick(name, how, _BEST if self.marked_generations else "the first complete generation"),
+                    unchanged,
                 ]
             first = ColumnPick(
                 name,
                 "first",
                 f"named {name}, the first of a list" if self._is_known(name, column) else "the first of a list",
             )
-            return [as_it_is, first] if profile.several else [first, as_it_is]
+            return [unchanged, first] if profile.several else [first, unchanged]
         if column == "output" and (
             profile.marker or (self._switched and self._is_known(name, column) and profile.kind in ("text", "flag"))
         ):
@@ -186,14 +183,14 @@ class ColumnCandidates:
                 ColumnPick(
                     name,
                     "answer",
-                    f"{as_it_is.why}; what follows {profile.marker or 'its reasoning, where it has one'}",
+                    f"{unchanged.why}; the text after {profile.marker or 'its reasoning, where it has any'}",
                 ),
-                as_it_is,
+                unchanged,
             ]
         if column == "reasoning" and profile.marker:
             think = ColumnPick(name, "think", f"between {profile.marker} and its end")
-            return [as_it_is, think] if self._is_known(name, column) else [think, as_it_is]
-        return [as_it_is]
+            return [unchanged, think] if self._is_known(name, column) else [think, unchanged]
+        return [unchanged]
 
     def _is_known(self, name: str, column: str) -> bool:
         return (

@@ -42,8 +42,8 @@ NAME_TIERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "syslang": (("syslang",), ("lang", "language"), ("reasoninglanguage", "languagecode", "locale", "言語", "语言")),
     "sysflag": (("sysflag",), ("split", "flag")),
 }  # fmt: skip
-"""For each canonical column names in order of likelihood, as `normalized_name` writes them, in tiers: between two names
-of one tier the user should decide."""
+"""For each canonical column, its usual names in order of likelihood, spelled as by `normalized_name`, in tiers: between
+two names of one tier the user should decide."""
 
 GENERATION_NAMES = (
     "generations", "generation", "samples", "candidates", "responses", "completions", "solutions", "outputs",
@@ -69,7 +69,7 @@ _SPLIT = re.compile(r"[\s_\-.]+|(?<=[a-z])(?=[A-Z])")
 
 
 def normalized_name(name: str) -> str:
-    """The name as names are compared: in lower case, without underscores, hyphens and spaces."""
+    """The name in the spelling in which names are compared: lower case, no underscores, hyphens or spaces."""
     return name.lower().replace("_", "").replace("-", "").replace(" ", "").strip()
 
 

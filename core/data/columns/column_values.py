@@ -1,4 +1,4 @@
-"""What the values of one column are in a few sample rows: texts, flags, numbers, chat turns. Does not judge names."""
+"""Profiles the values of one column in a few sample rows: texts, flags, numbers, chat turns. Does not judge names."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ or object."""
 _NUMBER = re.compile(r"[-+]?[$€¥]?\s?\d[\d,]*(\.\d+)?([eE][-+]?\d+)?\s?%?")
 _FLAG_WORDS = frozenset(("on", "off", "true", "false", "yes", "no", "enabled", "disabled", "low", "medium", "high"))
 _FLAG_LENGTH, _FLAG_VALUES = 24, 5
-ENOUGH_ROWS = 8  # rows from which on few distinct values are no coincidence
+ENOUGH_ROWS = 8  # from this number of rows on, few distinct values are no coincidence
 _MOST = 0.8  # the share of values that decides the kind
 
 
 class ColumnProfile(msgspec.Struct, frozen=True):
-    """What the values of one column are."""
+    """A summary of the values of one column."""
 
     kind: ValueKind
-    """What most of them are."""
+    """The kind of most values."""
     filled: int = 0
     """How many rows have a value."""
     values: tuple[str, ...] = ()
@@ -38,19 +38,19 @@ class ColumnProfile(msgspec.Struct, frozen=True):
     length: float = 0.0
     """Mean length of the values that are not blank, in characters."""
     marker: str = ""
-    """The first reasoning marker found in its texts; empty where there is none."""
+    """The first reasoning marker in the texts; empty where there is none."""
     several: bool = False
-    """Of lists, whether one has more than one element."""
+    """For lists: whether any has more than one element."""
     asks: bool = False
-    """Of chat turns, whether most have a question."""
+    """For chat turns: whether most have a question."""
     replies: bool = False
-    """Of chat turns, whether most have a reply."""
+    """For chat turns: whether most have a reply."""
     thinks: bool = False
-    """Of chat turns, whether any has reasoning."""
+    """For chat turns: whether any has reasoning."""
 
 
 def profile_column(name: str, rows: Sequence[Mapping[str, Any]]) -> ColumnProfile:
-    """What the values of the column `name` are in `rows`."""
+    """The profile of the column `name` in `rows`."""
     values = [row[name] for row in rows if name in row]
     if not values:
         return ColumnProfile("unseen")
@@ -59,16 +59,21 @@ def profile_column(name: str, rows: Sequence[Mapping[str, Any]]) -> ColumnProfil
         return ColumnProfile("empty")
     chats = [chat for value in filled if as_turns(value) is not None and (chat := chat_traits(value)) is not None]
     if len(chats) >= _MOST * len(filled):
-        asks, replies = (sum(getattr(chat, trait) for chat in chats) >= len(chats) / 2 for trait in ("asks", "replies"))
-        return ColumnProfile("chat", len(filled), asks=asks, replies=replies, thinks=any(chat.thinks for chat in chats))
+        return ColumnProfile(
+            "chat",
+            len(filled),
+            asks=sum(chat.asks for chat in chats) >= len(chats) / 2,
+            replies=sum(chat.replies for chat in chats) >= len(chats) / 2,
+            thinks=any(chat.thinks for chat in chats),
+        )
     lists = [items for value in filled if (items := as_list(value)) is not None]
     if len(lists) >= _MOST * len(filled):
         return _profile_lists(lists)
-    if _share(filled, lambda value: isinstance(value, bool)):
+    if _most_are(filled, lambda value: isinstance(value, bool)):
         return ColumnProfile("mark", len(filled))
-    if _share(filled, lambda value: isinstance(value, int | float | NumberText) and not isinstance(value, bool)):
+    if _most_are(filled, lambda value: isinstance(value, int | float | NumberText) and not isinstance(value, bool)):
         return ColumnProfile("number", len(filled), length=8.0)
-    if not _share(filled, lambda value: isinstance(value, str | bool | int | float | bytes)):
+    if not _most_are(filled, lambda value: isinstance(value, str | bool | int | float | bytes)):
         return ColumnProfile("nested", len(filled))
     return _profile_texts([cell_text(value) for value in filled])
 
@@ -76,12 +81,11 @@ def profile_column(name: str, rows: Sequence[Mapping[str, Any]]) -> ColumnProfil
 def _profile_lists(lists: list[list[Any]]) -> ColumnProfile:
     items = [item for values in lists for item in values if item is not None]
     if items and all(isinstance(item, str) and not isinstance(item, NumberText) for item in items):
-        marker = next((sides.marker for item in items if (sides := split_thinking(item)) is not None), "")
         return ColumnProfile(
             "list",
             len(lists),
             length=sum(map(len, items)) / len(items),
-            marker=marker,
+            marker=_first_marker(items),
             several=any(len(values) > 1 for values in lists),
         )
     return ColumnProfile("mark" if items and all(isinstance(item, bool) for item in items) else "nested", len(lists))
@@ -89,7 +93,7 @@ def _profile_lists(lists: list[list[Any]]) -> ColumnProfile:
 
 def _profile_texts(texts: list[str]) -> ColumnProfile:
     length = sum(map(len, texts)) / len(texts)
-    if _share(texts, lambda text: _NUMBER.fullmatch(text.strip()) is not None):
+    if _most_are(texts, lambda text: _NUMBER.fullmatch(text.strip()) is not None):
         return ColumnProfile("number", len(texts), length=length)
     distinct = tuple(dict.fromkeys(text.strip() for text in texts))
     if len(distinct) <= _FLAG_VALUES and all(len(text) <= _FLAG_LENGTH and "\n" not in text for text in distinct):
@@ -100,8 +104,16 @@ def _profile_texts(texts: list[str]) -> ColumnProfile:
         "text",
         len(texts),
         length=length,
-        marker=next((sides.marker for text in texts if (sides := split_thinking(text)) is not None), ""),
+        marker=_first_marker(texts),
     )
+
+
+def _first_marker(texts: Sequence[str]) -> str:
+    for text in texts:
+        sides = split_thinking(text)
+        if sides is not None:
+            return sides.marker
+    return ""
 
 
 def _blank(value: Any) -> bool:
@@ -110,5 +122,5 @@ def _blank(value: Any) -> bool:
     return value is None or (isinstance(value, float) and value != value) or value == [] or value == {}
 
 
-def _share(values: Sequence[Any], test: Callable[[Any], bool]) -> bool:
+def _most_are(values: Sequence[Any], test: Callable[[Any], bool]) -> bool:
     return sum(1 for value in values if test(value)) >= _MOST * len(values)

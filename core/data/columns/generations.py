@@ -1,5 +1,7 @@
-"""Several generations for one question, with columns that mark them as correct or complete: which one to take. Knows
-the names of such columns, no files."""
+"""Chooses among several generations for one question, by columns that mark them as correct or complete.
+
+Knows the names of such columns, no files.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,10 @@ _ENDED = frozenset(("stop", "eos", "end_turn", "true"))
 def mark_columns(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """The columns among `names` that mark generations as correct, and those that mark them as complete, each in order
     of trust."""
-    named = {normalized_name(name): name for name in reversed(names)}
-    return [named[mark] for mark in _CORRECT if mark in named], [named[mark] for mark in _COMPLETE if mark in named]
+    by_normalized = {normalized_name(name): name for name in reversed(names)}
+    correct = [by_normalized[mark] for mark in _CORRECT if mark in by_normalized]
+    complete = [by_normalized[mark] for mark in _COMPLETE if mark in by_normalized]
+    return correct, complete
 
 
 def as_list(value: Any) -> list[Any] | None:
@@ -35,22 +39,23 @@ def as_list(value: Any) -> list[Any] | None:
 
 def best_generation(generations: Any, correct: Sequence[Any], complete: Sequence[Any]) -> str | None:
     """The first generation that any value of `correct` marks as correct and every value of `complete` as complete;
-    missing marks do not count.
+    missing marks are ignored.
 
-    Without marks of completeness, one whose reasoning is closed comes first. None where there is no generation. Raises
-    Unreadable where all are marked as wrong or truncated: a model must not be trained on what is known to be wrong.
+    Without marks of completeness, a generation whose reasoning is closed is preferred. None where there is no
+    generation. Raises UnreadableTurns where all are marked as wrong or truncated: a model must not be trained on text
+    that is known to be wrong.
     """
     texts = as_list(generations)
     if texts is None:
         return None if generations is None else cell_text(generations)
-    right = [marks for value in correct if (marks := _marks(value, len(texts))) is not None]
-    whole = [marks for value in complete if (marks := _marks(value, len(texts))) is not None]
+    correct_marks = [marks for value in correct if (marks := _marks(value, len(texts))) is not None]
+    complete_marks = [marks for value in complete if (marks := _marks(value, len(texts))) is not None]
     good = [
         index
         for index, text in enumerate(texts)
         if text is not None
-        and (not right or any(marks[index] for marks in right))
-        and all(marks[index] for marks in whole)
+        and (not correct_marks or any(marks[index] for marks in correct_marks))
+        and all(marks[index] for marks in complete_marks)
     ]
     if not good:
         if all(text is None for text in texts):
@@ -58,12 +63,13 @@ def best_generation(generations: Any, correct: Sequence[Any], complete: Sequence
         if len(texts) == 1:
             raise UnreadableTurns("its generation is marked as wrong or truncated")
         raise UnreadableTurns(f"none of its {len(texts)} generations is marked as correct and complete")
-    closed = (
-        index
-        for index in good
-        if (sides := split_thinking(cell_text(texts[index]))) is None or sides.answer is not None
-    )
-    return cell_text(texts[good[0] if whole else next(closed, good[0])])
+    if complete_marks:
+        return cell_text(texts[good[0]])
+    for index in good:
+        sides = split_thinking(cell_text(texts[index]))
+        if sides is None or sides.answer is not None:
+            return cell_text(texts[index])
+    return cell_text(texts[good[0]])
 
 
 def _marks(value: Any, count: int) -> list[bool] | None:

@@ -1,9 +1,8 @@
-"""Which column of a source is which of the six: a guess from names, checked against the values of a few rows. Pure;
-knows no files.
+"""Guesses which column of a source is which of the six, from names and the values of a few rows. Pure; knows no files.
 
-Two guesses are weighed against each other: columns by their names, and one column of chat turns that holds everything.
-Where a column could be taken from several, they are listed in `unclear`, which blocks nothing: the likeliest is used
-until the user decides.
+The better of two guesses is used: columns by their names, or one column of chat turns with everything. Where a column
+could be taken from several, they are listed in `unclear`, which blocks nothing: the likeliest is used until the user
+decides.
 """
 
 from __future__ import annotations
@@ -18,49 +17,49 @@ from core.data.columns.column_names import CHAT_NAMES, NAME_TIERS, REJECTED_NAME
 from core.data.columns.column_values import ColumnProfile
 from core.data.columns.mapping import ColumnMapping, ColumnPick
 
-_SHORT_ANSWER = 40  # characters of an answer that only serves for checking
-_TIMES_LONGER = 3  # than such an answer is a worked solution at least
+_SHORT_ANSWER = 40  # characters of an answer that is only there for checking, at most
+_TIMES_LONGER = 3  # times as long as such an answer, a worked solution is at least
 
 
 def guess_mapping(names: Sequence[str], sample_rows: Sequence[Record[str, Any]]) -> ColumnMapping:
     """The likeliest mapping of the columns `names`, judged by `sample_rows`, each with its reason. Columns without a
     source are not in `picks`."""
-    if set(COLUMNS) <= set(names):  # Suiron's own files: what was saved comes back as it was, whatever the values
+    if set(COLUMNS) <= set(names):  # Suiron's own files: columns are read back as they were saved, with any values
         return ColumnMapping({column: ColumnPick(column, why=f"named {column}") for column in COLUMNS})
     sources = ColumnCandidates(names, sample_rows)
-    guesses = [each for each in (_by_names(sources), _by_chat(sources)) if each is not None]
-    _, picks, unclear = max(guesses, key=lambda each: each[0])
+    guesses = [guess for guess in (_by_names(sources), _by_chat(sources)) if guess is not None]
+    _, picks, unclear = max(guesses, key=lambda guess: guess[0])
     taken = {pick.column for pick in picks.values()}
     for column in ("syslang", "sysflag"):
-        found = [pick for pick in sources.by_name(column) if pick.column not in taken]
-        if found:
-            picks[column] = found[0]
-            if len(found) > 1:
-                unclear[column] = found
+        candidates = [pick for pick in sources.by_name(column) if pick.column not in taken]
+        if candidates:
+            picks[column] = candidates[0]
+            if len(candidates) > 1:
+                unclear[column] = candidates
     ordered = {column: picks[column] for column in COLUMNS if column in picks}
     return ColumnMapping(ordered, {column: tuple(unclear[column]) for column in COLUMNS if column in unclear})
 
 
 def extend_mapping(mapping: ColumnMapping, names: Iterable[str]) -> ColumnMapping:
-    """The mapping with the columns it lacks taken from `names`, which were met after the rows it was guessed from;
-    judged by the names alone."""
+    """The mapping with its missing columns taken from `names`, which appeared after the rows it was guessed from; only
+    the names are judged."""
     sources = ColumnCandidates(list(names), [])
     picks, unclear = dict(mapping.picks), dict(mapping.unclear)
     for column in COLUMNS:
         if mapping.source(column):
             continue
         taken = {pick.column for pick in picks.values()}
-        found = [pick for pick in sources.by_name(column) if pick.column not in taken]
-        if found:
-            picks[column] = found[0]
-            if len(found) > 1:
-                unclear[column] = tuple(found)
+        candidates = [pick for pick in sources.by_name(column) if pick.column not in taken]
+        if candidates:
+            picks[column] = candidates[0]
+            if len(candidates) > 1:
+                unclear[column] = tuple(candidates)
     return ColumnMapping({column: picks[column] for column in COLUMNS if column in picks}, unclear, mapping.by_hand)
 
 
 def pick_candidates(column: str, names: Sequence[str], sample_rows: Sequence[Record[str, Any]]) -> list[ColumnPick]:
-    """Every sensible source of the canonical `column`, the guess first, then in order of likelihood; `Pick("")`,
-    nothing, last."""
+    """Every sensible source of the canonical `column`, the guess first, then in order of likelihood; last
+    `ColumnPick("")`, nothing."""
     mapping = guess_mapping(names, sample_rows)
     first = mapping.picks.get(column)
     picks = [first] if first is not None and first.column else []
@@ -71,20 +70,20 @@ def pick_candidates(column: str, names: Sequence[str], sample_rows: Sequence[Rec
 
 
 _Guess = tuple[float, dict[str, ColumnPick], dict[str, list[ColumnPick]]]
-"""How likely it is, the pick of each column, and the candidates of those that are unclear."""
+"""The likelihood, the pick of each column, and the candidates for unclear columns."""
 
 
 def _by_names(sources: ColumnCandidates) -> _Guess:
     picks: dict[str, ColumnPick] = {}
     unclear: dict[str, list[ColumnPick]] = {}
 
-    def take(column: str, found: list[ColumnPick]) -> None:
+    def take(column: str, candidates: list[ColumnPick]) -> None:
         taken = {pick.column for pick in picks.values()}
-        found = [pick for pick in found if pick.column not in taken]
-        if found:
-            picks[column] = found[0]
-            if len(found) > 1:
-                unclear[column] = found
+        candidates = [pick for pick in candidates if pick.column not in taken]
+        if candidates:
+            picks[column] = candidates[0]
+            if len(candidates) > 1:
+                unclear[column] = candidates
 
     worked = _worked_solution(sources)
     take("instruction", sources.by_name("instruction"))
@@ -95,32 +94,30 @@ def _by_names(sources: ColumnCandidates) -> _Guess:
         picks["reasoning"] = sources.reasoning_beside(output)
         strong = True
     else:
-        found = sources.by_name("reasoning")
+        candidates = sources.by_name("reasoning")
         if output is not None and sources.thinks(output.column):
-            found = [pick for pick in found if sources.profile(pick.column).kind != "empty"]
-        if output is not None and "output" in unclear and found and found[0].column != output.column:
-            found = sorted(found, key=lambda pick: not sources.share_prefix(pick.column, output.column))
-        take("reasoning", found)
+            candidates = [pick for pick in candidates if sources.profile(pick.column).kind != "empty"]
+        if output is not None and "output" in unclear and candidates and candidates[0].column != output.column:
+            candidates = sorted(candidates, key=lambda pick: not sources.share_prefix(pick.column, output.column))
+        take("reasoning", candidates)
         strong = "reasoning" in picks
         if output is not None and output.how in ("answer", "assistant"):
             beside = sources.reasoning_beside(output)
             if "reasoning" not in picks:
-                picks["reasoning"], strong = (
-                    beside,
-                    bool(sources.profile(output.column).marker or sources.profile(output.column).thinks),
-                )
+                picks["reasoning"] = beside
+                strong = sources.thinks(output.column)
             elif sources.thinks(output.column):
                 unclear["reasoning"] = [*unclear.get("reasoning", [picks["reasoning"]]), beside]
     if worked and "reasoning" not in picks:
         answer, solution = worked[1], worked[0]
-        why = f"long beside a short {answer}: the way to it"
+        why = f"long, next to a short {answer}: the steps to it"
         picks["reasoning"] = ColumnPick(solution, why=why)
         unclear["output"] = [
             picks["output"],
-            ColumnPick(solution, why=f"long beside a short {answer}: it may be the answer itself"),
+            ColumnPick(solution, why=f"long, next to a short {answer}: it may be the answer itself"),
         ]
     elif worked:
-        picks["output"] = ColumnPick(worked[0], why=f"long beside a short {worked[1]}, which only checks it")
+        picks["output"] = ColumnPick(worked[0], why=f"long, next to a short {worked[1]} that only checks it")
         unclear["output"] = [picks["output"], sources.best_pick(worked[1], "output")]
     if "instruction" in picks and sources.profile(picks["instruction"].column).kind == "chat":
         picks["input"] = sources.best_pick(picks["instruction"].column, "input")
@@ -134,26 +131,27 @@ def _by_names(sources: ColumnCandidates) -> _Guess:
     }
     marked = output is not None and output.how == "best_answer" and sources.marked_generations
     weak = "reasoning" in picks and bool(picks["reasoning"].column)
-    # a chat of which only the reply is taken: its own question, and what was said before, are lost
+    # only the reply is taken from a complete chat, so that its question and earlier turns are lost
     torn = output is not None and output.how == "assistant" and _is_complete_chat(sources.profile(output.column))
-    likelihood = 100 * complete + 20 * marked + (10 if strong else 4 if weak else 0) + 2 * known + 1 - 4 * torn
+    reasoning_points = 10 if strong else 4 if weak else 0
+    likelihood = 100 * complete + 20 * marked + reasoning_points + 2 * known + 1 - 4 * torn
     return likelihood, picks, unclear
 
 
 def _worked_solution(sources: ColumnCandidates) -> tuple[str, str] | None:
     """A long `solution` and the short `answer` that only checks it, where the source has both and nothing else as the
     output."""
-    found = sources.by_name("output")
-    if len(found) != 1 or normalized_name(found[0].column) != "answer":
+    candidates = sources.by_name("output")
+    if len(candidates) != 1 or normalized_name(candidates[0].column) != "answer":
         return None
     solution = next((name for name in sources.names if normalized_name(name) == "solution"), None)
     if solution is None:
         return None
-    short, long = sources.profile(found[0].column), sources.profile(solution)
+    short, long = sources.profile(candidates[0].column), sources.profile(solution)
     checks = short.kind in ("number", "flag") or (short.kind == "text" and short.length <= _SHORT_ANSWER)
     if not checks or long.kind != "text" or long.length < _TIMES_LONGER * short.length:
         return None
-    return solution, found[0].column
+    return solution, candidates[0].column
 
 
 def _by_chat(sources: ColumnCandidates) -> _Guess | None:
@@ -170,12 +168,13 @@ def _by_chat(sources: ColumnCandidates) -> _Guess | None:
     equal = [name for name in chats if order(name) == order(chats[0])]
     columns = ("instruction", "input", "reasoning", "output")
     picks = {column: sources.best_pick(chats[0], column) for column in columns}
-    unclear = (
-        {column: [sources.best_pick(name, column) for name in equal] for column in columns} if len(equal) > 1 else {}
-    )
+    unclear = {}
+    if len(equal) > 1:
+        unclear = {column: [sources.best_pick(name, column) for name in equal] for column in columns}
     thinks = sources.profile(chats[0]).thinks
-    if not thinks and (named := sources.by_name("reasoning")):
-        picks["reasoning"], thinks = named[0], True
+    if not thinks and (by_name := sources.by_name("reasoning")):
+        picks["reasoning"] = by_name[0]
+        thinks = True
     return 100 + 10 * thinks, picks, unclear
 
 

@@ -1,5 +1,7 @@
-"""What each of the six columns is taken from. A mapping is data: it is shown, changed column by column, and saved.
-Knows no file format."""
+"""The mapping: which source column each of the six columns is taken from. Knows no file format.
+
+A mapping is data: it is shown, changed column by column, and saved.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +26,18 @@ Extraction = Literal[
 ]
 """How a column's value becomes text.
 
-text: as it is (`cells.cell`); first: the first element of a list; think, answer: the reasoning between the markers of a
-text, and the rest; user, earlier, assistant, assistant_think: of a list of chat turns the last question, what was said
-before it, the reply to it, and the reasoning of the reply; best_think, best_answer: reasoning and answer of the first
-generation that is marked as correct and complete.
+text: unchanged (`cells.cell_text`); first: the first element of a list; think, answer: the reasoning between the
+markers of a text, and the rest; user, earlier, assistant, assistant_think: from a list of chat turns, the last
+question, the turns before it, the reply to it, and the reasoning of the reply; best_think, best_answer: reasoning and
+answer of the first generation that is marked as correct and complete.
 """
 
 
 class ColumnPick(msgspec.Struct, frozen=True):
-    """What one canonical column is taken from."""
+    """The source of one canonical column."""
 
     column: str
-    """The source's column, foreign text; empty where nothing is taken."""
+    """The source's column, foreign text; empty where the canonical column is left empty."""
     how: Extraction = "text"
     """How its value becomes text."""
     why: str = ""
@@ -43,19 +45,19 @@ class ColumnPick(msgspec.Struct, frozen=True):
 
 
 class ColumnMapping(msgspec.Struct, frozen=True):
-    """What the canonical columns of a source are taken from."""
+    """Which columns of a source the canonical columns are taken from."""
 
     picks: dict[str, ColumnPick] = {}
-    """By canonical column; one without a source may be missing."""
+    """The picks by canonical column; a column without a source may be missing."""
     unclear: dict[str, tuple[ColumnPick, ...]] = {}
     """Canonical columns that the user should decide on, with the candidates in order of likelihood; the first is in
     `picks`."""
     by_hand: bool = False
-    """Whether the user chose any of it."""
+    """Whether the user chose any of the picks."""
 
     @property
     def plain(self) -> bool:
-        """Whether every column is taken as it is: readers then need not look at single records."""
+        """Whether every column is taken unchanged, so that readers need not look at single records."""
         return all(pick.how == "text" for pick in self.picks.values())
 
     @property
@@ -69,14 +71,14 @@ class ColumnMapping(msgspec.Struct, frozen=True):
         return pick.column if pick is not None else ""
 
     def with_pick(self, column: str, pick: ColumnPick) -> ColumnMapping:
-        """The mapping after the user chose `pick` for the canonical `column`; `Pick("")` leaves it empty."""
+        """The mapping after the user chose `pick` for the canonical `column`; `ColumnPick("")` leaves it empty."""
         unclear = {name: picks for name, picks in self.unclear.items() if name != column}
         return ColumnMapping({**self.picks, column: pick}, unclear, by_hand=True)
 
 
 def explain_missing(missing: Sequence[str]) -> str:
-    """What is wrong with a row that lacks the required columns `missing`, or, where none is missing, has them all
-    blank."""
+    """The fault of a row that lacks the required columns `missing`, or that has them all blank where none is
+    missing."""
     if not missing:
         return "instruction and output are both empty"
     return f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing or null"
@@ -88,8 +90,7 @@ def is_blank_row(instruction: str, output: str) -> bool:
 
 
 def read_row(mapping: ColumnMapping, record: Record[str, Any]) -> list[str] | str:
-    """The six texts of one record, in the order of `COLUMNS`, or what is wrong with it. For many records make one
-    `RowReader`."""
+    """The six texts of one record, in the order of `COLUMNS`, or its fault. For many records, make one `RowReader`."""
     reader = RowReader(mapping, tuple(record))
     return reader.read([record.get(name) for name in reader.sources])
 
@@ -101,11 +102,9 @@ class _NoValue(str):
 
 
 _View = Callable[[Sequence[Any]], Sequence[str | None]]
-_NO_QUESTION, _NO_REPLY = (
-    _NoValue("no user asks anything in its chat turns"),
-    _NoValue("there is no reply in its chat turns"),
-)
-_UNCLOSED = _NoValue("its reasoning is never closed, so that no answer follows")
+_NO_QUESTION = _NoValue("its chat turns have no question of a user")
+_NO_REPLY = _NoValue("its chat turns have no reply")
+_UNCLOSED = _NoValue("its reasoning never ends, so there is no answer")
 _PARTS: dict[Extraction, tuple[str, int]] = {
     "text": ("text", 0), "first": ("first", 0), "think": ("cut", 0), "answer": ("cut", 1),
     "user": ("chat", 0), "earlier": ("chat", 1), "assistant": ("chat", 2), "assistant_think": ("chat", 3),
@@ -116,14 +115,14 @@ _PARTS: dict[Extraction, tuple[str, int]] = {
 class RowReader:
     """Reads records with a mapping.
 
-    `sources` are the columns whose values `read` wants, each once. names: all columns of the source, some of which may
+    `sources` are the columns whose values `read` takes, each once. names: all columns of the source, some of which may
     mark generations as correct or complete.
     """
 
     def __init__(self, mapping: ColumnMapping, names: Sequence[str]) -> None:
         self.sources: list[str] = []
         self._views: list[_View] = []
-        # for each canonical column the view and the part of it; a view of -1 gives an empty text
+        # for each canonical column, its view and the part of that; -1 for an empty text
         self._parts: list[tuple[int, int]] = []
         known: dict[tuple[str, str], int] = {}
         replied = {pick.column for pick in mapping.picks.values() if pick.how in ("assistant", "assistant_think")}
@@ -160,8 +159,7 @@ class RowReader:
         return lambda values: (_text(values[position]),)
 
     def read(self, values: Sequence[Any]) -> list[str] | str:
-        """The six texts made of the values of `sources`, or what is wrong with them. A value that is missing or null is
-        None."""
+        """The six texts made of the values of `sources`, or the row's fault. A missing or null value is None."""
         try:
             views = [view(values) for view in self._views]
         except UnreadableTurns as error:
@@ -176,7 +174,7 @@ class RowReader:
         return explain_missing([]) if is_blank_row(texts[0], texts[3]) else texts
 
     def _explain(self, row: Sequence[str | None]) -> str:
-        """What is wrong with a row that lacks a required column."""
+        """The fault of a row that lacks a required column."""
         missing = [column for index, column in self._required if row[index] is None or self._parts[index][0] < 0]
         if missing:
             return explain_missing(missing)
@@ -209,12 +207,14 @@ def _chat(value: Any, replied: bool) -> tuple[str | None, str, str | None, str]:
         return None, "", None, ""
     chat = read_chat(value, replied)
     question = _NO_QUESTION if chat.question is None else chat.question
-    reply = _UNCLOSED if not chat.closed else _NO_REPLY if chat.reply is None else chat.reply
+    reply = _NO_REPLY if chat.reply is None else chat.reply
+    if not chat.closed:
+        reply = _UNCLOSED
     return question, chat.earlier, reply, chat.reasoning
 
 
 def save_mapping(mapping: ColumnMapping, path: Path) -> None:
-    """Save it as JSON, replaced atomically; the folder must exist. Raises OSError."""
+    """Save the mapping as JSON, replaced atomically; the folder must exist. Raises OSError."""
     try:
         content = msgspec.json.format(msgspec.json.encode(mapping), indent=1)
     except UnicodeEncodeError as error:
@@ -223,12 +223,12 @@ def save_mapping(mapping: ColumnMapping, path: Path) -> None:
 
 
 def load_mapping(path: Path) -> ColumnMapping | None:
-    """What `save_mapping` saved, or None where there is none. Raises DataError where it cannot be read."""
+    """The mapping that `save_mapping` saved; None where there is none. Raises DataError where it cannot be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=ColumnMapping)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        do = "Remove this file; the columns are then guessed again"
+        do = "Remove this file, so that the columns are guessed again"
         raise DataError(f"the saved column mapping cannot be read ({reason})", str(path), do) from error

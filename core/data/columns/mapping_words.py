@@ -1,7 +1,7 @@
-"""A mapping that the user chose, as words for a file that is edited by hand. Knows no files itself.
+"""A mapping that the user chose, as words for a file that the user can edit. Knows no files.
 
-Each canonical column is `NAME` or `NAME:HOW`; empty for one that is left empty. A name that itself ends in `:HOW` is
-always followed by its own.
+Each canonical column is `NAME` or `NAME:HOW`, or empty where it is left empty. A name that itself ends in `:HOW` is
+always followed by another `:HOW`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def mapping_to_words(mapping: ColumnMapping) -> dict[str, str]:
 
 
 def mapping_from_words(words: Record[str, str]) -> ColumnMapping:
-    """The mapping of such words, as chosen by hand. Raises UsageError, whose `where` is the name that is none of the
-    six columns."""
+    """The mapping that such words describe, as chosen by the user. Raises UsageError for a name that is none of the six
+    columns."""
     for column in words:
         if column not in COLUMNS:
             raise UsageError("this is not one of the six columns", column, f"Name one of {', '.join(COLUMNS)}")
@@ -38,8 +38,6 @@ def _word(pick: ColumnPick) -> str:
 
 def _pick(word: str) -> ColumnPick:
     name, _, how = word.rpartition(":")
-    return (
-        ColumnPick(name, _HOWS[how], "chosen by hand")
-        if name and how in _HOWS
-        else ColumnPick(word, why="chosen by hand")
-    )
+    if name and how in _HOWS:
+        return ColumnPick(name, _HOWS[how], "chosen by hand")
+    return ColumnPick(word, why="chosen by hand")

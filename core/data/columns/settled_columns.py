@@ -1,5 +1,7 @@
-"""The columns of one source as a reader meets them, and the mapping they are read with. A column once taken stays
-taken: otherwise rows already read would change their meaning."""
+"""The columns of one source as a reader finds them, and the mapping with which they are read.
+
+A pick never changes once rows were read with it: otherwise those rows would change their meaning.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,15 @@ from core.data.columns.guess import extend_mapping, guess_mapping
 from core.data.columns.mapping import ColumnMapping, RowReader
 
 REQUIRED_COLUMNS = tuple(column for column in COLUMNS if column not in OPTIONAL)
-SAMPLE_ROWS, SAMPLE_CHARS = 200, 256 << 10  # what a guess is made from, whichever is reached first
-_MAX_NAMES = 200  # names kept for the user to see; a file whose every row has its own keys has a million
+SAMPLE_ROWS, SAMPLE_CHARS = 200, 256 << 10  # the sample for a guess, whichever limit is reached first
+_MAX_NAMES = 200  # names kept for the user to see; a file where every row has other keys may have a million
 
 
 class SourceColumns:
-    """The columns met so far, and their mapping: the given one, or a guess once there are rows to judge by.
+    """The columns found so far, and their mapping: the caller's, or a guess once there are rows to judge by.
 
-    `names` holds a name twice that is twice in a header; `settled` says whether the mapping is more than a guess from
-    names alone.
+    `names` contains a name twice where a header has it twice; `settled` tells whether the mapping is more than a guess
+    from names only.
     """
 
     def __init__(self, mapping: ColumnMapping | None = None) -> None:
@@ -33,11 +35,11 @@ class SourceColumns:
         self._reader: RowReader | None = None
 
     def learn(self, names: Iterable[str], sample: Sequence[Record[str, Any]] = (), free: bool = False) -> bool:
-        """Take in the names of a header or of records; True where any was new.
+        """Add the names of a header or of records; True where any was new.
 
-        The first call with rows settles the mapping, by the first `SAMPLE_ROWS` of them; `free` says that no row was
-        handed on yet, so that new names may still change it. Later names only fill columns that have no source, and
-        none where the user chose the mapping.
+        The first call with rows settles the mapping, by the first `SAMPLE_ROWS` of them. `free`: no row was passed on
+        yet, so that new names may still change the mapping. Later names only fill columns that have no source, and none
+        where the user chose the mapping.
         """
         new = [name for name in names if name not in self._known and (len(self.names) < _MAX_NAMES or _relevant(name))]
         self.names += new
@@ -50,12 +52,12 @@ class SourceColumns:
             self.mapping = extend_mapping(self.mapping, new)
             self._reader = None
         elif new:
-            self._reader = None  # marks beside generations are sought among all names
+            self._reader = None  # the reader looks for marks of generations among all names
         return bool(new)
 
     @property
     def reader(self) -> RowReader:
-        """Reads records with the mapping as it is now; another reader after new names."""
+        """A reader for records with the current mapping; a new one after new names."""
         if self._reader is None:
             self._reader = RowReader(self.mapping, self.names)
         return self._reader
@@ -67,19 +69,19 @@ class SourceColumns:
 
     @property
     def extra(self) -> tuple[str, ...]:
-        """The names that nothing is taken from."""
+        """The names of columns that are not used."""
         taken = {pick.column for pick in self.mapping.picks.values()}
         return tuple(name for name in self.names if name not in taken)
 
     def check(self, where: str) -> None:
-        """Raises DataError where instruction or output has no source, naming the columns that were met, or where two
-        columns have the name of its source."""
+        """Raises DataError where instruction or output has no source, with the columns found, or where two columns have
+        the name of its source."""
         for column in REQUIRED_COLUMNS:
             source = self.mapping.source(column)
             if self.names.count(source) > 1:
                 several = ", ".join([source] * self.names.count(source))
                 raise DataError(
-                    f"more than one column could be {column}: {several}", where, "Give each column a name of its own"
+                    f"more than one column could be {column}: {several}", where, "Give each column a different name"
                 )
         missing = [column for column in REQUIRED_COLUMNS if self.mapping.source(column) not in self._known]
         if not missing:
@@ -88,13 +90,13 @@ class SourceColumns:
         if len(self.names) > 30:
             names += ", …"
         if absent := [self.mapping.source(column) for column in missing if self.mapping.source(column)]:
-            what = f"the mapping takes {missing[0]} from {absent[0]}, which is not there; the columns are: {names}"
+            what = f"the mapping takes {missing[0]} from {absent[0]}, which does not exist; the columns are: {names}"
             raise DataError(what, where, "Choose another column for it, or remove the saved mapping")
         word = "columns" if len(missing) > 1 else "column"
         raise DataError(
             f"the {word} {' and '.join(missing)} cannot be found; its columns are: {names}",
             where,
-            "Say which column is which (python -m core data map), or rename them: "
+            "Map the columns (python -m core data map), or rename them: "
             f"{' and '.join(REQUIRED_COLUMNS)} are required, {', '.join(OPTIONAL)} optional",
         )
 

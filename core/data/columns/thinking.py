@@ -1,8 +1,6 @@
-"""Splits a text that holds its reasoning between markers. Knows the markers of public data sets, neither columns nor
-chat turns.
+"""Splits a text with its reasoning between markers. Knows the markers of public data sets, no columns or chat turns.
 
-This splits complete texts; `core.splitter` does the same to a stream of pieces, for the one format its prompt asked
-for.
+This splits complete texts; `core.splitter` splits a stream of pieces, in the one format that its prompt asks for.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ class ThinkingSplit(NamedTuple):
     answer: str | None
     """The rest; None where the reasoning never ends."""
     marker: str
-    """The opening marker, to be shown; the closing one where there is no other."""
+    """The opening marker, for the user; the closing one where there is no opening one."""
 
 
 def split_thinking(text: str) -> ThinkingSplit | None:
@@ -39,8 +37,8 @@ def split_thinking(text: str) -> ThinkingSplit | None:
     dropped.
 
     The reasoning begins at the first opening marker: at the start of the text, or, where it is closed again, at the
-    start of a later line; the text before it then begins the answer. Where there is only a closing marker, its opening
-    one was the end of the prompt: everything before it is reasoning.
+    start of a later line; the text before it then belongs to the answer. Where there is only a closing marker, its
+    opening one was the end of the prompt: all text before it is reasoning.
     """
     bare = text.lstrip()
     if bare[:1] in _STARTS:

@@ -1,8 +1,7 @@
-"""Reads a list of chat turns: the last question, what was said before it, the reply and its reasoning. Knows no columns
-and no files.
+"""Reads a list of chat turns: the last question, the turns before it, the reply and its reasoning.
 
-Reads `role`/`content` and `from`/`value`, as a list, the JSON text of one, or an object of two lists; a content may be
-a list of parts. System turns are left out: they are not part of a row.
+Knows no columns and no files. Reads `role`/`content` and `from`/`value`, as a list, the JSON text of one, or an object
+of two lists; a content may be a list of parts. System turns are left out, since they are not part of a row.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from core.data.columns.thinking import split_thinking
 _ROLES = ("role", "from", "speaker")
 _CONTENTS = ("content", "value", "text")
 _THOUGHTS = ("reasoning_content", "thinking", "reasoning", "thought", "reasoning_text")
-_SAID = frozenset((*_CONTENTS, *_THOUGHTS))
+_TURN_TEXTS = frozenset((*_CONTENTS, *_THOUGHTS))
 _SPEAKERS = {
     **dict.fromkeys(("user", "human", "prompter"), "User"),
     **dict.fromkeys(("assistant", "gpt", "model", "bot", "chatgpt", "bard", "bing", "ai"), "Assistant"),
@@ -28,16 +27,16 @@ _TEXTS = ("text", "input_text", "output_text")
 
 
 class UnreadableTurns(Exception):
-    """A value from which no row can be made; says why, as a sentence without its full stop."""
+    """No row can be made from a value. The message is a sentence without its full stop."""
 
 
 class ChatTurn(NamedTuple):
-    """What one speaker said."""
+    """One turn of a speaker."""
 
     speaker: str
     """User, Assistant, or the role's own name with a capital (Tool)."""
     text: str | None
-    """None where it is null."""
+    """The content; None where it is null."""
     reasoning: str = ""
     """The reasoning before the text; empty where there is none."""
     closed: bool = True
@@ -45,12 +44,12 @@ class ChatTurn(NamedTuple):
 
 
 class ChatParts(NamedTuple):
-    """What a list of turns says."""
+    """The parts of a list of turns."""
 
     question: str | None
-    """What the user asked last; None where the user asks nothing."""
+    """The user's last question; None where there is none."""
     earlier: str
-    """What was said before, one speaker a line, without the question and the system turns."""
+    """The turns before it, a line each with the speaker, without system turns."""
     reply: str | None = None
     """The assistant's last reply; None where there is none."""
     reasoning: str = ""
@@ -73,14 +72,14 @@ def as_turns(value: Any) -> list[dict[str, Any]] | None:
     if not isinstance(value, list) or not value:
         return None
     for turn in value:
-        if not isinstance(turn, dict) or _field(turn, _ROLES) is None or _SAID.isdisjoint(turn):
+        if not isinstance(turn, dict) or _field(turn, _ROLES) is None or _TURN_TEXTS.isdisjoint(turn):
             return None
     return value
 
 
 def _objects_of_lists(value: dict[str, Any]) -> list[dict[str, Any]]:
-    """`{"role": [...], "content": [...]}`, which is how a sequence of objects may be saved, as objects; nothing else
-    gives any."""
+    """`{"role": [...], "content": [...]}`, as a sequence of objects may be saved, as objects; none for any other
+    value."""
     lists = {name: items for name, items in value.items() if isinstance(items, list)}
     if len(lists) != len(value) or len({len(items) for items in lists.values()}) != 1:
         return []
@@ -95,8 +94,8 @@ def _field(turn: dict[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def read_turns(value: Any) -> list[ChatTurn]:
-    """The turns without those of the system; a turn of reasoning alone is joined to the reply that follows it. Raises
-    Unreadable."""
+    """The turns without system turns; a turn with only reasoning is joined to the reply after it. Raises
+    UnreadableTurns."""
     turns = as_turns(value)
     if turns is None:
         raise UnreadableTurns("it has no chat turns" if value in ([], "", None) else "it is not a list of chat turns")
@@ -114,22 +113,22 @@ def read_turns(value: Any) -> list[ChatTurn]:
             joined.append(ChatTurn(speaker, text))
             continue
         thought = _field(turn, _THOUGHTS) if len(turn) > 2 or text is None else None
-        said = _content(thought)[0] if thought is not None else ""
+        thought_text = _content(thought)[0] if thought is not None else ""
         if speaker == "Reasoning" or turn.get("channel") == "analysis":
-            pending.append(text or said or "")
+            pending.append(text or thought_text or "")
             continue
         closed = True
         if text and (sides := split_thinking(text)):
             text, closed = sides.answer or "", sides.answer is not None
             inner = inner or sides.reasoning
-        thoughts = [*pending, said or inner]
+        thoughts = [*pending, thought_text or inner]
         pending = []
         joined.append(ChatTurn(speaker, text, "\n\n".join(filter(None, thoughts)), closed))
     return joined
 
 
 def _content(value: Any) -> tuple[str | None, str]:
-    """A turn's content as text and, where it comes in parts, the parts that are thinking."""
+    """A turn's content as text and, where it has parts, its parts that are reasoning."""
     if value is None or type(value) is str:
         return value if value is None else replace_surrogates(value), ""
     if isinstance(value, dict):
@@ -153,20 +152,22 @@ def _content(value: Any) -> tuple[str | None, str]:
 
 
 def read_chat(value: Any, replied: bool = True) -> ChatParts:
-    """What a list of turns says. With `replied`, the reply is the assistant's last and the question the last one before
-    it; without, the list is a prompt: the question is the last thing the user said, and all before it came earlier.
-    Raises Unreadable."""
+    """The parts of a list of turns. With `replied`, the reply is the assistant's last and the question is the last one
+    before it. Without, the list is a prompt: the question is the user's last turn, and all turns before it are earlier.
+    Raises UnreadableTurns."""
     turns = read_turns(value)
     reply = _last(turns, "Assistant", len(turns)) if replied else -1
     before = reply if reply >= 0 else len(turns)
     question = _last(turns, "User", before)
     if reply < 0 <= question:
         before = question
-    earlier = "\n".join(
-        [f"{turn.speaker}: {turn.text}" for index, turn in enumerate(turns[:before]) if index != question and turn.text]
-    )
-    asked = turns[question].text if question >= 0 else None
-    return ChatParts(asked, earlier, *turns[reply][1:]) if reply >= 0 else ChatParts(asked, earlier)
+    earlier_turns = [turn for index, turn in enumerate(turns[:before]) if index != question and turn.text]
+    earlier = "\n".join(f"{turn.speaker}: {turn.text}" for turn in earlier_turns)
+    question_text = turns[question].text if question >= 0 else None
+    if reply < 0:
+        return ChatParts(question_text, earlier)
+    last_reply = turns[reply]
+    return ChatParts(question_text, earlier, last_reply.text, last_reply.reasoning, last_reply.closed)
 
 
 def _last(turns: list[ChatTurn], speaker: str, end: int) -> int:
@@ -178,7 +179,7 @@ def _last(turns: list[ChatTurn], speaker: str, end: int) -> int:
 
 
 class ChatTraits(msgspec.Struct, frozen=True):
-    """Which turns a list has, for the guess."""
+    """Which turns a list has, for the guess of a mapping."""
 
     asks: bool
     """Whether the user asks something."""

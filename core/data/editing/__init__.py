@@ -1,5 +1,4 @@
-"""The user's edits: the journal beside the data, the operations it records, undo, and how edits follow a source that
-changed.
+"""The user's edits: operations on rows, their journal beside the data, undo, and rebasing onto a changed source.
 
 Editing makes new data sets; it knows neither the screen nor file formats. The source itself is never written.
 """

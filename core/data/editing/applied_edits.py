@@ -1,5 +1,4 @@
-"""The edits of one source in the order in which they were made: the table they make, the way back, and what a data set
-sees of them. Writes nothing."""
+"""The history of the edits of one source, the resulting table, and undo. Writes nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from core.data.editing.journal import JournalContents, JournalPosition
     from core.data.editing.operations import Operation
 
-_COLUMN_UNDOS = 8  # last edits of whole columns that are undone at once; older ones by applying all before them again
+_COLUMN_UNDOS = 8  # so many column edits have an undo record; older ones are undone by applying all before them again
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -30,17 +29,16 @@ class AppliedOperation(NamedTuple):
     """One edit in force."""
 
     operation: Operation
-    """What was done."""
+    """The operation."""
     undo: UndoRecord | None
-    """How to revert it; None for an old edit of whole columns, whose record would keep their former texts on the
-    disk."""
+    """How to revert it; None for an old edit of complete columns, whose record would keep the former texts on disk."""
     digest: str
     """Names this edit and all before it."""
 
 
 @dataclass
 class EditHistory:
-    """The edits of one source so far, the table they made, and how to go back. Belongs to one editor at a time."""
+    """The edits of one source so far, the table after them, and how to undo them. Belongs to one editor at a time."""
 
     table: EditTable
     """The rows as edited."""
@@ -51,10 +49,10 @@ class EditHistory:
     problems: list[RowProblem] = field(default_factory=list)
     """Lines of the journal that could not be read or do not fit the rows."""
     position: JournalPosition | None = None
-    """Up to where the journal is applied; None if the journal is about another version of the source."""
+    """The position up to which the journal is applied; None if the journal is for another version of the source."""
 
     def apply(self, operation: Operation) -> int:
-        """Apply the operation; how many rows it changed. Raises as `operations.apply_operation`."""
+        """Apply the operation; returns how many rows it changed. Raises like `operations.apply_operation`."""
         from core.data.editing.operations import apply_operation
 
         undo, count = apply_operation(operation, self.table)
@@ -74,11 +72,11 @@ class EditHistory:
             self.done[number] = self.done[number]._replace(undo=None)
 
     def skip(self, operation: Operation) -> None:
-        """Count an edit that does not fit the rows, so that undo takes back as many edits as the journal has."""
+        """Record an edit that does not fit the rows, so that the history has as many edits as the journal."""
         self.done.append(AppliedOperation(operation, UndoRecord(), self.digest))
 
     def revert_last(self) -> None:
-        """Take the last edit back."""
+        """Revert the last edit."""
         last = self.done.pop()
         if last.undo is not None:
             self.table.revert(last.undo)
@@ -124,8 +122,8 @@ class HistorySnapshot:
 def replay_journal(
     dataset: DataSet, contents: JournalContents, journal: Path, position: JournalPosition
 ) -> tuple[EditHistory, JournalContents]:
-    """The edits of the journal applied to the rows of the source; and the contents, new ones if the source changed
-    since they were written."""
+    """The history after applying the journal to the rows of the source; and the contents of the journal, rebased if the
+    source has changed since they were written."""
     base: Any = dataset.base
     history = EditHistory(EditTable(base), position=position)
     if contents.header is not None and contents.header.base != dataset.fingerprint:

@@ -1,5 +1,7 @@
-"""Edits of many rows at once: row by row in memory, column by column in a large source. Changes an `EditTable`; knows
-no journal."""
+"""Edits many rows at once: row by row in memory, column by column in a large source.
+
+Changes an `EditTable`; knows no journal.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +27,15 @@ if TYPE_CHECKING:
     from core.data.storage.arrow_rows import ArrowRows, IndexArray, RowMask
 
     NewColumn = Callable[[int, RowMask, pa.Array], pa.Array]
-    """Gives the new texts of a batch, of its number, which of its rows to change, and its texts now."""
+    """Makes the new texts of a batch. Called with its number, a mask of the rows to change, and its current texts."""
 
-FEW_ROWS = 2000  # of a large source that are still edited one by one
+FEW_ROWS = 2000  # up to this number, rows of a large source are edited one by one
 _COLUMN_BYTES = 1 << 30  # of one column in one batch, half of what Arrow's offsets can address
 _ANY_MARKER = "|".join(re.escape(marker) for pair in THINKING_MARKERS for marker in pair)
 
 
 def delete_rows(table: EditTable, indices: Sequence[int], undo: UndoRecord) -> int:
-    """Delete rows; how many. Raises IndexError if one does not exist."""
+    """Delete rows; returns how many. Raises IndexError if one does not exist."""
     if _is_one_by_one(table, indices):
         for index in indices:
             if not table.has_row(index):
@@ -48,7 +50,7 @@ def delete_rows(table: EditTable, indices: Sequence[int], undo: UndoRecord) -> i
 
 
 def fill_column(table: EditTable, indices: Sequence[int], column: str, text: str, undo: UndoRecord) -> int:
-    """Set `column` to `text`; how many rows had another text.
+    """Set `column` to `text`; returns how many rows had another text.
 
     Raises IndexError if a row does not exist, ValueError if the column does not, DataError if the column becomes too
     large or cannot be written.
@@ -79,8 +81,8 @@ def choose_test_rows(
 ) -> tuple[Sequence[int] | IndexArray, Sequence[int] | IndexArray]:
     """Indices of the rows for testing, about `share` of them, and of the others.
 
-    The side of a row depends on the seed, its instruction and its input alone. So rows with the same question are on
-    the same side, and there may be a few more test rows than `share`.
+    The side of a row depends only on the seed, its instruction and its input. So rows with the same question are on the
+    same side, and there may be a few more test rows than `share`.
     """
     wanted = round(len(indices) * share)
     prefix = f"{seed}:"
@@ -118,9 +120,9 @@ def row_keys_by_index(
 
 
 def extract_reasoning(table: EditTable, indices: Sequence[int], undo: UndoRecord) -> int:
-    """Move the text between reasoning markers from `output` to `reasoning`; how many rows changed.
+    """Move the text between reasoning markers from `output` to `reasoning`; returns how many rows changed.
 
-    No text is ever lost: a row stays as it is if its reasoning never ends, if nothing follows it, or if the reasoning
+    No text is ever lost: a row stays unchanged if its reasoning never ends, if nothing follows it, or if the reasoning
     column has another text already.
     """
     if _is_one_by_one(table, indices):
@@ -132,7 +134,7 @@ def extract_reasoning(table: EditTable, indices: Sequence[int], undo: UndoRecord
     changed = sum(_extract_from_row(table, index, undo) for index in patched)
     source = _arrow_rows(table)
     replaced = table.columns.get("reasoning")
-    moved: dict[int, dict[int, str]] = {}  # by batch and offset, from when the output is made to when reasoning is
+    moved: dict[int, dict[int, str]] = {}  # by batch and offset; filled by new_output, emptied by new_reasoning
 
     def new_output(batch: int, chosen: RowMask, outputs: pa.Array) -> pa.Array:
         nonlocal changed
@@ -174,7 +176,7 @@ def _reasoning_and_answer(output: str, reasoning: str) -> tuple[str, str] | None
 
 
 def _with_texts(array: pa.Array, texts: dict[int, str]) -> pa.Array:
-    """The array with new texts at some offsets, which rise."""
+    """The array with new texts at some offsets, in ascending order."""
     import numpy as np
     import pyarrow.compute as pc
 
@@ -227,7 +229,8 @@ def _split_off_patched(table: EditTable, indices: Sequence[int]) -> tuple[list[i
 def _rewrite_columns(table: EditTable, new_columns: dict[str, NewColumn], mask: RowMask, undo: UndoRecord) -> None:
     """Replace columns of the source's rows, batch by batch where `mask` has rows.
 
-    All columns of a batch are made before the next batch, in the order of `new_columns`, so one can prepare another.
+    All columns of a batch are made before the next batch, in the order of `new_columns`, so that one can prepare
+    another.
     """
     import numpy as np
     import pyarrow.compute as pc

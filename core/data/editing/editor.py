@@ -1,5 +1,8 @@
-"""What the user can do to rows. `open_editor` gives the one writer; `with_edits` gives the edited rows to all who only
-read. Checks what is asked and makes operations of it; knows neither journal lines nor how rows are stored."""
+"""The user's edits on rows: checks each request and makes an operation of it.
+
+`open_editor` returns the only writer; `with_edits` returns the edited rows for reading. Knows neither journal lines nor
+how rows are stored.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +33,9 @@ class EditStep(msgspec.Struct, frozen=True):
     """One edit, undo or redo, for the user."""
 
     words: str
-    """What was done, foreign text inside."""
+    """A description, with foreign text inside."""
     index: int
-    """Index of the row to show, -1 if there is no particular row."""
+    """Index of the row to show, -1 for none."""
     when: float
     """Seconds since 1970."""
 
@@ -40,8 +43,8 @@ class EditStep(msgspec.Struct, frozen=True):
 def with_edits(dataset: DataSet, folder: Path | None = None) -> DataSet:
     """The data set with the user's edits; the same one if there are none.
 
-    `folder` has the journal, if it is not in the sidecar. Raises DataError if the journal cannot be read; edits that no
-    longer fit are among the problems.
+    `folder`: the folder of the journal, if it is not the sidecar. Raises DataError if the journal cannot be read; edits
+    that no longer fit are listed in the problems.
     """
     path = _journal_path(dataset, folder)
     if not path.exists():
@@ -56,9 +59,10 @@ def with_edits(dataset: DataSet, folder: Path | None = None) -> DataSet:
 
 
 def open_editor(dataset: DataSet, folder: Path | None = None) -> RowEditor:
-    """The right to edit `dataset`, until `close`. `folder` gets the journal, if it is not to be in the sidecar.
+    """The editor of `dataset`, which excludes other editors until `close`. `folder`: the folder for the journal, if it
+    is not the sidecar.
 
-    Raises DataError if another process has the right, or the journal cannot be written.
+    Raises DataError if another process edits the data, or the journal cannot be written.
     """
     if not dataset.ready:
         raise DataError("its rows are still being imported", dataset.name, "Wait until the import has ended")
@@ -68,8 +72,8 @@ def open_editor(dataset: DataSet, folder: Path | None = None) -> RowEditor:
 class RowEditor:
     """Edits one data set.
 
-    Every method that edits raises DataError, with everything as before, if a row does not exist or the journal cannot
-    be written. Not for two threads.
+    Every method that edits raises DataError, without changing anything, if a row does not exist or the journal cannot
+    be written. For one thread.
     """
 
     def __init__(self, dataset: DataSet, journal: Path, beside: bool) -> None:
@@ -118,11 +122,11 @@ class RowEditor:
         return self._edits.apply(ChangeRow(index, new, keys=self._row_keys([index]), when=time.time())) > 0
 
     def add(self, row: Row | Mapping[str, str], after: int | None = None) -> int:
-        """Add a row after the row `after`, at the end if None; its index. Columns that are not named are empty."""
+        """Add a row after the row `after`, at the end if None; returns its index. Missing columns are empty."""
         return self._add(row, after, None)
 
     def duplicate(self, index: int) -> int:
-        """Add a copy right after the row `index`; the copy's index."""
+        """Add a copy right after the row `index`; returns the copy's index."""
         return self._add(self._row(index), index, index)
 
     def _add(self, row: Row | Mapping[str, str], after: int | None, copied: int | None) -> int:
@@ -146,7 +150,7 @@ class RowEditor:
         return index
 
     def delete(self, indices: RowIndices) -> int:
-        """Delete rows; how many. Undo brings them back to their positions."""
+        """Delete rows; returns how many. Undo restores them at their positions."""
         from core.data.editing.operations import DeleteRows
         from core.data.editing.row_list import pack_rows
 
@@ -158,7 +162,7 @@ class RowEditor:
         return self._edits.apply(DeleteRows(pack_rows(rows), len(rows), keys=self._row_keys(rows), when=time.time()))
 
     def fill(self, indices: RowIndices, column: str, value: str) -> int:
-        """Set `column` to `value`; how many rows had another text."""
+        """Set `column` to `value`; returns how many rows had another text."""
         from core.data.editing.operations import FillColumn
         from core.data.editing.row_list import pack_rows
 
@@ -179,7 +183,7 @@ class RowEditor:
     def split(
         self, indices: RowIndices, share: float, seed: int, test: str = "test", train: str = "train"
     ) -> tuple[int, int]:
-        """Set sysflag of about `share` of the rows to `test`, of the others to `train`; how many each.
+        """Set sysflag of about `share` of the rows to `test`, of the others to `train`; returns both numbers.
 
         Rows with the same question are on the same side.
         """
@@ -210,9 +214,10 @@ class RowEditor:
         return len(chosen), len(others)
 
     def extract_reasoning(self, indices: RowIndices) -> int:
-        """Move the text between markers such as <think> and </think> from output to reasoning; how many rows changed.
+        """Move the text between markers such as <think> and </think> from output to reasoning; returns how many rows
+        changed.
 
-        A row stays as it is if its reasoning never ends, if nothing follows it, or if the reasoning column has another
+        A row stays unchanged if its reasoning never ends, if nothing follows it, or if the reasoning column has another
         text already.
         """
         from core.data.editing.operations import ExtractReasoning
@@ -226,9 +231,9 @@ class RowEditor:
         )
 
     def rewrite(self, texts: Mapping[int, Mapping[str, str]], words: str) -> int:
-        """Set columns of many rows, each to a text of its own, as one edit; how many rows changed.
+        """Set columns of many rows, each row to its own texts, as one edit; returns how many rows changed.
 
-        `texts` has the new text of each column by row index; `words` says what is done, for the user.
+        `texts` has the new text of each column by row index; `words` describes the edit for the user.
         """
         from core.data.editing.operations import RewriteRows
 
@@ -243,12 +248,12 @@ class RowEditor:
         return self._edits.apply(RewriteRows(changed, words, keys=keys, when=time.time()))
 
     def undo(self) -> EditStep | None:
-        """Take the last edit back; None if there is none."""
+        """Undo the last edit; None if there is none."""
         operation = self._edits.undo()
         return None if operation is None else _step(operation)
 
     def redo(self) -> EditStep | None:
-        """Apply again what was undone last; None if there is nothing."""
+        """Redo the edit that was undone last; None if there is none."""
         operation = self._edits.redo()
         return None if operation is None else _step(operation)
 
@@ -267,7 +272,7 @@ class RowEditor:
             raise DataError(f"there is no row {index}", self._name, "Look at the rows again") from error
 
     def _new_texts(self, row: Row, texts: Mapping[str, str]) -> dict[str, str]:
-        """Those of `texts` that the row does not have yet."""
+        """The texts that differ from the row's."""
         self._check_columns(texts)
         cleaned = {column: replace_surrogates(text) for column, text in texts.items()}
         return {column: text for column, text in cleaned.items() if text != getattr(row, column)}
@@ -282,7 +287,7 @@ class RowEditor:
             raise DataError("a row needs an instruction or an output", self._name, "Write one of them")
 
     def _rows(self, indices: RowIndices) -> Sequence[int]:
-        """The indices rising, each once. A few are checked here; many when the operation is applied."""
+        """The indices in ascending order, each once. A few are checked here, many when the operation is applied."""
         if not hasattr(indices, "dtype") and not isinstance(indices, range):
             indices = sorted({int(index) for index in indices})
         if isinstance(indices, list) and len(indices) <= _LISTED_ROWS:

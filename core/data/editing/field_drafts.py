@@ -1,8 +1,7 @@
-"""What the user was writing into a field when the connection was lost: kept in `<home>/editing/` until that field is
-opened again.
+"""Drafts: the unsaved text of a field after the connection was lost, kept in `<home>/editing/`.
 
-A draft belongs to one text of one field; it is not found once the field has another text. A draft is not an edit yet
-and is in no journal.
+A draft is kept until its field is opened again. It belongs to one text of one field and is not found once the field has
+another text. A draft is not an edit yet and is in no journal.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ class FieldDraft:
     """The draft of one field."""
 
     def __init__(self, source: str, field: str, text: str) -> None:
-        """`source` is the data set with its split, `field` the row and the column, `text` what the field has now."""
+        """`source` is the data set with its split, `field` the row and the column, `text` the field's current text."""
         name = "\0".join((source, field, text)).encode("utf-8", "surrogatepass")
         self._file_name = f"draft-{hashlib.blake2b(name, digest_size=12).hexdigest()}.txt"
 
@@ -37,6 +36,6 @@ class FieldDraft:
         replace_file(self._path(), text.encode("utf-8", "surrogatepass"))
 
     def drop(self) -> None:
-        """Delete the draft: it became an edit, or is not wanted."""
+        """Delete the draft, because it became an edit or was discarded."""
         with suppress(OSError):
             self._path().unlink(missing_ok=True)

@@ -1,9 +1,8 @@
-"""The journal of edits beside the data: a header that names the rows it is about, then one JSON line for each edit,
-flushed to disk before the edit counts.
+"""The journal of edits beside the data: a header, then one JSON line for each edit. The header identifies the rows.
 
-Knows lines, locks and disks, not what an edit does. A writer that is killed leaves at most a torn last line, which
-readers skip and the next writer cuts off. There is one writer at a time, by flock; readers need no lock. A line never
-changes: undo and redo are lines too.
+Each line is flushed to disk before its edit counts. Knows lines, locks and disks, but not the effect of an edit. A
+killed writer leaves at most a torn last line, which readers skip and the next writer cuts off. There is one writer at a
+time, by flock; readers need no lock. A line never changes: undo and redo are lines too.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ _VERSION = 1
 
 
 class JournalHeader(msgspec.Struct, frozen=True, tag_field="op", tag="base"):
-    """Which rows the lines below are about. Field names are the format of the journal."""
+    """Identifies the rows that the lines below edit. Field names are the format of the journal."""
 
     base: str
-    """Key of the source's rows, `Origin.key`."""
+    """Key of the source's rows, `SourceOrigin.key`."""
     rows: int
     """How many rows the source has."""
     version: int = _VERSION
@@ -42,7 +41,8 @@ class JournalHeader(msgspec.Struct, frozen=True, tag_field="op", tag="base"):
 
 
 class UnfitEdit(msgspec.Struct, frozen=True, tag_field="op", tag="lost"):
-    """An edit that no longer fits since the source changed: kept, but applied only if its row comes back."""
+    """An edit that no longer fits since the source changed: kept, but applied only once its row is in the source
+    again."""
 
     edit: Operation
     """The edit."""
@@ -61,10 +61,10 @@ class JournalPosition(NamedTuple):
 
 @dataclass
 class JournalContents:
-    """What a journal says."""
+    """The contents of a journal."""
 
     header: JournalHeader | None = None
-    """Its header, None if it has none yet."""
+    """The header, None if there is none yet."""
     done: list[Operation] = field(default_factory=list)
     """The edits in force, the oldest first."""
     undone: list[Operation] = field(default_factory=list)
@@ -79,7 +79,7 @@ class JournalContents:
     """Bytes of the complete lines."""
 
     def add_line(self, line: JournalLine) -> None:
-        """Take the next line into account."""
+        """Apply the next line to the lists of edits."""
         if isinstance(line, UndoLast):
             if self.done:
                 self.undone.append(self.done.pop())
@@ -135,14 +135,15 @@ def _parse(content: bytes, path: Path) -> JournalContents:
         elif isinstance(value, UnfitEdit):
             contents.unfit.append(value)
         elif contents.header is None:
-            contents.unreadable.append((number, "no header says which rows it is about"))
+            contents.unreadable.append((number, "the journal has no header before it"))
         else:
             contents.add_line(value)
     return contents
 
 
 class EditJournal:
-    """The right to write a journal. Raises DataError if another process has it, or the folder cannot be written."""
+    """A journal that is open for writing and locked. Raises DataError if another process has the lock, or the folder
+    cannot be written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -178,7 +179,7 @@ class EditJournal:
             os.close(file)  # it was replaced between opening and locking
 
     def read(self) -> JournalContents:
-        """What the journal says. A torn last line is cut off for good."""
+        """The contents of the journal. A torn last line is removed from the file."""
         os.lseek(self._file, 0, os.SEEK_SET)
         size = os.fstat(self._file).st_size
         contents = _parse(os.pread(self._file, size, 0), self.path)
@@ -193,17 +194,17 @@ class EditJournal:
         return JournalPosition(status.st_ino, status.st_size)
 
     def write_header(self, base: str, rows: int) -> None:
-        """Write the first line: the key of the source's rows, and how many there are. Raises DataError."""
+        """Write the first line: the key and the number of the source's rows. Raises DataError."""
         self._write(_encode(JournalHeader(base, rows, when=time.time())) + b"\n")
 
     def append(self, line: JournalLine) -> None:
-        """Write a line; it is on disk when this returns. Raises DataError, with the journal as before."""
+        """Write a line; it is on disk when this returns. Raises DataError and leaves the journal unchanged."""
         try:
             is_same_file = os.stat(self.path).st_ino == os.fstat(self._file).st_ino
         except OSError:
             is_same_file = False
         if not is_same_file:
-            raise DataError("the journal of its edits was put aside or removed", str(self.path), "Open the data again")
+            raise DataError("the journal of its edits was moved or removed", str(self.path), "Open the data again")
         self._write(_encode(line) + b"\n")
 
     def _write(self, line: bytes) -> None:
@@ -230,8 +231,8 @@ class EditJournal:
             ) from error
 
     def start_over(self, base: str, rows: int, contents: JournalContents, backup: Path) -> None:
-        """Replace the journal by `contents` about other rows, and keep the old one at `backup`. All or nothing; raises
-        DataError."""
+        """Replace the journal by `contents` for another version of the rows, and keep the old journal at `backup`. All
+        or nothing; raises DataError."""
         lines: Sequence[msgspec.Struct] = [
             JournalHeader(base, rows, when=time.time()),
             *contents.unfit,

@@ -1,8 +1,7 @@
-"""The edits that exist, as lines of the journal, and what each does to the rows. The same line does the same wherever
-it is read.
+"""All kinds of edits, as lines of the journal, and their effect on the rows. A line has the same effect in any process.
 
-Rows are named by index. The tags and field names are the format of the journal. A split keeps its seed for the user,
-and the rows it chose for whoever reads it again.
+Rows are identified by index. The tags and field names are the format of the journal. A split stores its seed for the
+user, and the rows it chose so that they are the same when the journal is read again.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ _VALUE_CHARS = 40  # of a text in the description of an edit
 
 
 class _JournalEntry(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", omit_defaults=True):
-    """What every line of the journal has."""
+    """The fields of every line of the journal."""
 
     when: float = 0.0
     """Seconds since 1970."""
     keys: list[int] = []
-    """`row_keys.row_key` of each row of the source that the edit names, as the row was in the source; empty if the edit
-    names many."""
+    """`row_keys.row_key` of each edited row of the source, as the row was in the source; empty if the edit has many
+    rows."""
 
 
 class ChangeRow(_JournalEntry, frozen=True, tag="change"):
@@ -82,7 +81,7 @@ class SplitRows(_JournalEntry, frozen=True, tag="split"):
     count: int
     """How many rows."""
     share: float
-    """The share of test rows that was asked for, 0 to 1."""
+    """The requested share of test rows, 0 to 1."""
     seed: int
     """The seed with which they were drawn."""
     test: str
@@ -103,12 +102,12 @@ class ExtractReasoning(_JournalEntry, frozen=True, tag="extract"):
 
 
 class RewriteRows(_JournalEntry, frozen=True, tag="rewrite"):
-    """Set columns of many rows, each to a text of its own."""
+    """Set columns of many rows, each row to its own texts."""
 
     texts: list[tuple[int, dict[str, str]]]
-    """For each row its index, and the new text of each column."""
+    """The index of each row, and the new text of each column."""
     words: str
-    """What is done to the rows, for the user."""
+    """A description of the edit for the user."""
 
     @property
     def count(self) -> int:
@@ -129,10 +128,10 @@ JournalLine = Operation | UndoLast | RedoLast
 
 
 def apply_operation(operation: Operation, table: EditTable) -> tuple[UndoRecord, int]:
-    """Apply the operation to `table`: what it touched, and how many rows it changed.
+    """Apply the operation to `table`; returns how to revert it, and how many rows it changed.
 
-    Raises IndexError or ValueError if it does not fit the rows, DataError if it cannot be done now; `table` is then as
-    before.
+    Raises IndexError or ValueError if it does not fit the rows, DataError if it cannot be done now; `table` is then
+    unchanged.
     """
     undo = UndoRecord()
     try:
@@ -197,8 +196,8 @@ _APPLY: dict[type, Callable[[Any, EditTable, UndoRecord], int]] = {
 
 
 def describe_operation(operation: Operation) -> tuple[str, int]:
-    """What the operation did, for the user (foreign text inside), and the index of the row to show; -1 if there is no
-    particular row."""
+    """A description of the operation for the user (foreign text inside), and the index of the row to show, -1 for
+    none."""
     if isinstance(operation, ChangeRow):
         return f"{', '.join(operation.set)} of row {operation.row} changed", operation.row
     if isinstance(operation, AddRow):
@@ -211,15 +210,15 @@ def describe_operation(operation: Operation) -> tuple[str, int]:
         return f"{operation.words}: {operation.count:,} row{plural}", first
     rows = unpack_rows(operation.rows)
     first = int(rows[0]) if len(rows) else -1
-    which = f"row {first}" if operation.count == 1 else f"{operation.count:,} rows"
+    row_words = f"row {first}" if operation.count == 1 else f"{operation.count:,} rows"
     if isinstance(operation, DeleteRows):
-        return f"{which} deleted", first
+        return f"{row_words} deleted", first
     if isinstance(operation, FillColumn):
         value = operation.value
         if len(value) > _VALUE_CHARS:
             value = value[:_VALUE_CHARS] + "…"
-        return f"{operation.column} of {which} set to {value or 'nothing'}", first
+        return f"{operation.column} of {row_words} set to {value or 'nothing'}", first
     if isinstance(operation, SplitRows):
         sides = f"{operation.test} ({operation.share:.0%}) and {operation.train}"
-        return f"{which} split into {sides}, seed {operation.seed}", first
-    return f"reasoning of {which} moved into its column", first
+        return f"{row_words} split into {sides}, seed {operation.seed}", first
+    return f"reasoning of {row_words} moved into its column", first

@@ -1,8 +1,7 @@
-"""Carries edits over to a source that changed: each row is found again by its texts, or its edit is set apart. No edit
-ever reaches another row.
+"""Carries edits over to a changed source: each row is found again by its texts, or its edit is set aside.
 
-An edit of few rows has their keys in its journal line. For edits of many, one file beside the journal has the keys of
-all rows, 8 bytes each.
+No edit is ever applied to a different row. An edit of few rows has their keys in its journal line. For edits of many
+rows, one file beside the journal has the keys of all rows, 8 bytes each.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     KeyArray = np.ndarray[Any, np.dtype[np.uint64]]
     IndexArray = np.ndarray[Any, np.dtype[np.int64]]
 
-FEW_ROWS = 256  # whose keys are in the journal line of an edit
+FEW_ROWS = 256  # up to this number of rows, their keys are in the journal line of an edit
 _ROW_CHANGED = "its row is no longer in the source as it was"
 
 
@@ -49,7 +48,7 @@ def save_row_keys(journal: Path, base: str, rows: EditableRows) -> None:
 
 
 def identity_keys(rows: EditableRows, indices: Sequence[int]) -> list[int]:
-    """The keys for the journal line of an edit: of those rows that the source has; none if the edit is about many."""
+    """The keys for the journal line of an edit, for rows that are in the source; empty if the edit has many rows."""
     if len(indices) > FEW_ROWS:
         return []
     size = len(rows)
@@ -66,9 +65,9 @@ def _all_keys(rows: EditableRows) -> KeyArray:
 
 
 def rebase_journal(contents: JournalContents, rows: EditableRows, journal: Path) -> JournalContents:
-    """The contents of a journal, about `rows` instead of the rows it was written for.
+    """The contents of a journal, rebased onto `rows`.
 
-    Edits that fit no row are in `unfit`; those that were there already are tried again.
+    Edits that fit no row are in `unfit`; edits that were in it before are tried again.
     """
     header = contents.header
     assert header is not None  # noqa: S101 - a journal without a header has no edits
@@ -108,7 +107,7 @@ class _RowFinder:
         self._new_indices = _match_keys(old_keys, self._keys) if old_keys is not None else None
 
     def fit(self, operation: Operation, unfit: list[UnfitEdit]) -> list[Operation]:
-        """The operation on the new rows, one or none; the part that fits no row is added to `unfit`."""
+        """The operation on the new rows, or nothing; the part that fits no row is added to `unfit`."""
         if isinstance(operation, AddRow):
             return [self._fit_added(operation)]
         if isinstance(operation, ChangeRow):
@@ -122,7 +121,7 @@ class _RowFinder:
         return self._fit_many(operation, unfit)
 
     def _fit_added(self, operation: AddRow) -> AddRow:
-        """The same row, after the same row if that one is still there, else at the end."""
+        """The added row, after the same row as before if that still exists, else at the end."""
         after = None if operation.after is None else self._find([operation.after], operation.keys)[0]
         keys = operation.keys if after is not None else []
         return msgspec.structs.replace(operation, row=operation.row + self._shift, after=after, keys=keys)
@@ -178,7 +177,7 @@ class _RowFinder:
         return dict(zip(from_source, keys, strict=False))  # there are no keys for many rows
 
     def _find(self, old: Sequence[int], keys: Sequence[int]) -> list[int | None]:
-        """The new index of each old one, None if its row is gone. Two old rows never become one."""
+        """The new index of each old row, None if it is not in the source any more. Two old rows never get the same."""
         remaining_keys = iter(keys)
         new: list[int | None] = []
         taken: set[int] = set()
@@ -196,7 +195,7 @@ class _RowFinder:
         return new
 
     def _nearest(self, key: int, index: int, taken: set[int]) -> int | None:
-        """Of the new rows with this key that are not taken, the one nearest to `index`."""
+        """The row nearest to `index` among the new rows with this key that are not taken."""
         import numpy as np
 
         wanted = np.uint64(key)
@@ -211,8 +210,8 @@ def _why_missing(count: int) -> str:
 
 
 def _match_keys(old: KeyArray, new: KeyArray) -> IndexArray:
-    """For each old row the index of the new row with the same key, -1 if there is none, shape (old rows,). Of several
-    with one key the first old is the first new, and so on."""
+    """The index of the new row with the same key as each old row, -1 if there is none, shape (old rows,). Where several
+    rows have one key, the first old row becomes the first new row, and so on."""
     import numpy as np
 
     def numbered(keys: KeyArray) -> tuple[Any, IndexArray]:

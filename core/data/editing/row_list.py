@@ -1,5 +1,4 @@
-"""The rows of a bulk edit as one JSON value: ranges while there are few, else the differences between indices, packed.
-Knows only numbers."""
+"""The rows of a bulk edit as one JSON value: a few ranges, else packed differences of indices. Knows only numbers."""
 
 from __future__ import annotations
 
@@ -12,14 +11,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 RowList = list[tuple[int, int]] | str
-"""[first, last] pairs, both included; or base64 of zlib of the differences between the rising indices as little-endian
-uint32, the first from 0."""
+"""[first, last] pairs, both included; or base64 of zlib of the differences between the ascending indices as
+little-endian uint32, the first from 0."""
 
 _RANGES = 200  # up to which ranges are shorter than packed differences
 
 
 def pack_rows(indices: Sequence[int] | np.ndarray[Any, Any]) -> RowList:
-    """The row list of `indices`, which must rise."""
+    """The row list of `indices`, which must be ascending."""
     if len(indices) <= _RANGES:
         return _ranges([int(index) for index in indices])
     import numpy as np
@@ -35,7 +34,7 @@ def pack_rows(indices: Sequence[int] | np.ndarray[Any, Any]) -> RowList:
 
 
 def unpack_rows(rows: RowList) -> Sequence[int]:
-    """The rising indices: a list if there are few, else an int64 array. Raises ValueError if `rows` is damaged."""
+    """The ascending indices: a list if there are few, else an int64 array. Raises ValueError if `rows` is damaged."""
     if isinstance(rows, str):
         import numpy as np
 
@@ -53,7 +52,7 @@ def unpack_rows(rows: RowList) -> Sequence[int]:
 
 
 def rows_without(indices: Sequence[int], others: Sequence[int]) -> Sequence[int]:
-    """`indices` without `others`; both rise."""
+    """`indices` without `others`; both are ascending."""
     if isinstance(indices, list):
         excluded = set(others)
         return [index for index in indices if index not in excluded]

@@ -1,5 +1,7 @@
-"""The edits of one source together with their journal, open for writing: an operation is applied, then written, and
-counts once it is on disk. What cannot be written is taken back."""
+"""The edits of one source with their journal, open for writing.
+
+An operation is applied, then written, and counts once it is on disk. It is reverted where it cannot be written.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,9 @@ from core.data.storage.edit_table import EditTable
 
 
 class JournaledEdits:
-    """The right to edit one source, until `close`. Not for two threads.
+    """The edits of one source, locked for this process until `close`. For one thread.
 
-    `dataset` has all edits so far; every edit makes a new one. Raises DataError if another process has the right, or
+    `dataset` has all edits so far; every edit makes a new one. Raises DataError if another process edits the source, or
     the journal cannot be read or written.
     """
 
@@ -68,9 +70,10 @@ class JournaledEdits:
         return self._history.undone
 
     def apply(self, operation: Operation) -> int:
-        """Apply and write an operation; how many rows it changed. One that changes nothing is not written.
+        """Apply and write an operation; returns how many rows it changed. An operation that changes nothing is not
+        written.
 
-        Raises DataError, with everything as before, if a row does not exist or the journal cannot be written.
+        Raises DataError, without changing anything, if a row does not exist or the journal cannot be written.
         """
         count = self._apply_to_rows(operation)
         try:
@@ -92,7 +95,7 @@ class JournaledEdits:
         return count
 
     def undo(self) -> Operation | None:
-        """Take the last edit back; None if there is none. Raises DataError if the journal cannot be written."""
+        """Undo the last edit; None if there is none. Raises DataError if the journal cannot be written."""
         if not self._history.done:
             return None
         operation = self._history.done[-1].operation
@@ -107,7 +110,7 @@ class JournaledEdits:
         return operation
 
     def redo(self) -> Operation | None:
-        """Apply again what was undone last; None if there is nothing. Raises DataError as `apply`."""
+        """Redo the edit that was undone last; None if there is none. Raises DataError like `apply`."""
         if not self._history.undone:
             return None
         operation = self._history.undone[-1]

@@ -1,7 +1,7 @@
-"""Arrow IPC files, feather and streams, also those of a folder saved by `datasets`, which is never imported: reading,
-and pages before the import. Not written.
+"""Arrow IPC files, Feather files and streams: reading, and pages before the import. They are not written.
 
-pyarrow is imported inside: it costs a tenth of a second that the first paint does not have.
+Also reads folders saved by `datasets`, without importing that library. pyarrow is imported inside functions: it takes a
+tenth of a second, which would delay the first paint.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from core.data.formats.row_collector import RowCollector, SourceFacts
 
 
 def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
-    """Hand every row to `collector`, as arrays. Progress is in files: a stream does not say how many rows it has.
+    """Pass every row to `collector`, as arrays. Progress is in files, since a stream does not state its number of rows.
 
-    A file that is damaged, or that lacks a column the others have, is a problem, and the others stay; where it is the
-    only one, DataError.
+    A file that is damaged, or that lacks a column of the others, becomes a problem and the others are read; raises
+    DataError where it is the only file.
     """
     import pyarrow as pa
 
@@ -34,7 +34,7 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
             try:
                 batches = _open_batches(source)
             except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-                report_damaged(f"this is no complete Arrow stream: {first_line(error)}", path, paths, collector)
+                report_damaged(f"this is not a complete Arrow stream: {first_line(error)}", path, paths, collector)
                 continue
             reader = BatchReader(path, paths, collector)
             first = next(reader.until_damage(batches), None)
@@ -45,7 +45,7 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
 
 
 def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None) -> tuple[EarlyRows, SourceFacts]:
-    """Every row by its index; none where the files are too many, or a batch too large to be read for one page. Raises
+    """All rows by index; none where there are too many files, or a batch is too large to be read for one page. Raises
     DataError, OSError."""
     if len(paths) > MAX_OPEN_FILES:
         return HeadRows(where, paths, []), SourceFacts(mapping or ColumnMapping(), (), [], 0)
@@ -60,20 +60,20 @@ def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None)
 
 
 def _open_batches(source: Any) -> Iterator[Any]:
-    """The batches of an Arrow file or stream, which is told by its first bytes."""
+    """The batches of an Arrow file or stream; the first bytes tell which it is."""
     import pyarrow as pa
 
     magic = source.read(6)
     source.seek(0)
     if magic == b"ARROW1":
         file = pa.ipc.open_file(source)
-        # no generator: damage in one batch would end it
+        # not a generator, since damage in one batch would end it
         return map(lambda index: validated_batch(file.get_batch(index)), range(file.num_record_batches))
     return map(validated_batch, pa.ipc.open_stream(source))
 
 
 def _in_small_batches(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    """In pieces of some megabytes: a writer may have put a million rows into one batch."""
+    """The batches in pieces of some megabytes, since a writer may have put a million rows into one batch."""
     for batch in chain((first,), rest):
         rows = batch_rows(len(batch), batch.nbytes)
         for start in range(0, len(batch), rows):

@@ -1,6 +1,7 @@
-"""Pages of Arrow files (IPC files, feather, streams) before they are imported. Reads the head of each message to learn
-where the rows are, and one record batch for a page. The file is read, never mapped: one that is truncated while it is
-mapped kills the process.
+"""Pages of Arrow files (IPC files, Feather files, streams) before they are imported.
+
+Reads the head of each message to find where the rows are, and one record batch for a page. The file is read, never
+mapped: truncating a mapped file kills the process.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from core.data.formats.early_rows import EarlyRows, read_across_files, row_or_pr
 LARGEST_MESSAGE = 64 << 20  # bytes of a record batch that are read for one page
 _MAGIC = b"ARROW1\0\0"
 _SCHEMA, _DICTIONARY, _BATCH = 1, 2, 3
-_MAX_ROWS = 1 << 40  # more in one batch are damage
+_MAX_ROWS = 1 << 40  # a batch with more is damaged
 _MAX_HEAD = 1 << 24  # bytes of a message's head; more than any schema of a thousand columns has
 
 
@@ -33,11 +34,11 @@ class _Message:
     """One encapsulated message of a stream."""
 
     start: int
-    """The byte where it begins."""
+    """The offset of the message in the file, in bytes."""
     size: int
     """Bytes of its head and body."""
     header_type: int
-    """What its head says it is: `_SCHEMA`, `_DICTIONARY`, `_BATCH`."""
+    """The type in its head: `_SCHEMA`, `_DICTIONARY`, `_BATCH`."""
     rows: int
     """Rows of a record batch, else 0."""
 
@@ -54,13 +55,13 @@ class ArrowMessages:
         messages = list(_messages(self._descriptor, path))
         schemas = [message for message in messages if message.header_type == _SCHEMA]
         if not schemas:
-            raise DataError("it holds no Arrow data", str(path), "Copy or write it again")
+            raise DataError("it contains no Arrow data", str(path), "Copy or write it again")
         try:
             self._schema: Any = pa.ipc.read_schema(pa.py_buffer(self._bytes(schemas[0])))
         except pa.ArrowInvalid as error:
             raise self._damaged(str(error).splitlines()[0]) from error
         self._batches = [message for message in messages if message.header_type == _BATCH]
-        # whether a page can be read from each batch alone
+        # whether a page can be read from one batch without the others
         self.usable = all(message.header_type != _DICTIONARY for message in messages) and all(
             message.size <= LARGEST_MESSAGE for message in self._batches
         )
@@ -72,7 +73,7 @@ class ArrowMessages:
         return os.pread(self._descriptor, message.size, message.start)
 
     def read(self, columns: Sequence[str], first: int, limit: int) -> list[list[Any]]:
-        """The values of `columns`, of at most `limit` rows from row `first` on. Raises DataError where they are
+        """The values of `columns` in at most `limit` rows from row `first` on. Raises DataError where they are
         damaged."""
         import pyarrow as pa
 
@@ -85,7 +86,7 @@ class ArrowMessages:
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
                 raise self._damaged(str(error).splitlines()[0]) from error
             if len(batch) != self._batches[number].rows:
-                raise self._damaged("a batch has another length than its head says")
+                raise self._damaged("the length of a batch differs from its head")
             values = [_values(piece.column(self.names.index(name))) for name in columns]
             rows += map(list, zip(*values, strict=True)) if values else [[]] * len(piece)
             number += 1
@@ -130,8 +131,8 @@ class EarlyArrow(EarlyRows):
 
 
 def _messages(descriptor: int, path: Path) -> Iterator[_Message]:
-    """The encapsulated messages of a stream; an IPC file is one behind eight bytes of its own. Ends where the stream
-    does, or where it is truncated."""
+    """The encapsulated messages of a stream; an IPC file is eight bytes and then a stream. Stops at the end of the
+    stream, or where it is truncated."""
     size = os.fstat(descriptor).st_size
     start = len(_MAGIC) if os.pread(descriptor, 8, 0) == _MAGIC else 0
     while start + 8 <= size:
@@ -143,31 +144,31 @@ def _messages(descriptor: int, path: Path) -> Iterator[_Message]:
             header_type, body, rows = _parse_head(head)
         except (struct.error, IndexError) as error:
             raise DataError(f"the file is damaged near byte {start}", str(path), "Copy or write it again") from error
-        whole = 8 + length + body
-        if body < 0 or start + whole > size:
+        message_size = 8 + length + body
+        if body < 0 or start + message_size > size:
             return
-        yield _Message(start, whole, header_type, rows)
-        start += whole
+        yield _Message(start, message_size, header_type, rows)
+        start += message_size
 
 
 def _parse_head(head: bytes) -> tuple[int, int, int]:
     """(header type, bytes of the body, rows) of a message: a flatbuffer table of version, header type, header and body
     length (Arrow's Message.fbs)."""
     table = struct.unpack_from("<I", head, 0)[0]
-    type_at, header_at, body_at = (_field(head, table, number) for number in (1, 2, 3))
-    header_type = head[type_at] if type_at else 0
-    body = struct.unpack_from("<q", head, body_at)[0] if body_at else 0
+    type_offset, header_offset, body_offset = (_field_offset(head, table, number) for number in (1, 2, 3))
+    header_type = head[type_offset] if type_offset else 0
+    body = struct.unpack_from("<q", head, body_offset)[0] if body_offset else 0
     rows = 0
-    if header_type == _BATCH and header_at:
-        batch = header_at + struct.unpack_from("<I", head, header_at)[0]
-        length_at = _field(head, batch, 0)
-        rows = struct.unpack_from("<q", head, length_at)[0] if length_at else 0
+    if header_type == _BATCH and header_offset:
+        batch = header_offset + struct.unpack_from("<I", head, header_offset)[0]
+        length_offset = _field_offset(head, batch, 0)
+        rows = struct.unpack_from("<q", head, length_offset)[0] if length_offset else 0
     if not 0 <= rows < _MAX_ROWS:
         raise IndexError(rows)
     return header_type, body, rows
 
 
-def _field(buffer: bytes, table: int, number: int) -> int:
+def _field_offset(buffer: bytes, table: int, number: int) -> int:
     """The offset of a field of a flatbuffer table, 0 where the table lacks it."""
     entries = table - struct.unpack_from("<i", buffer, table)[0]
     if entries < 0 or 4 + 2 * number + 2 > struct.unpack_from("<H", buffer, entries)[0]:

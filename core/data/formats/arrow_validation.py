@@ -1,5 +1,8 @@
-"""The check that a record batch of an Arrow file must pass before it is used: pyarrow follows offsets that point
-outside the data without a check, and the process dies. Parquet needs none: its reader makes the offsets itself."""
+"""The check that a record batch of an Arrow file must pass before it is used.
+
+pyarrow follows offsets that point outside the data without a check, and the process dies. Parquet needs no check: its
+reader makes the offsets itself.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 
 def validated_batch(batch: Any) -> Any:
-    """The batch itself. Raises pyarrow.ArrowInvalid where it is damaged; text that is not UTF-8 is not damage."""
+    """Returns `batch`. Raises pyarrow.ArrowInvalid where it is damaged; text that is not UTF-8 is not damage."""
     import pyarrow as pa
 
     for column in batch.columns:

@@ -1,7 +1,7 @@
-"""Compressed files as streams of the bytes inside, and such streams written. Everything before damage is given; the
-damage is then reported, not raised. Knows no encoding of text.
+"""Reads and writes gzip and zstd files as streams. Knows no encoding of text.
 
-gzip is read with zlib of the standard library, zstd with pyarrow, which is imported where such a file is met.
+All bytes before damage are read; the damage is then reported, not raised. gzip is read with zlib of the standard
+library, zstd with pyarrow, which is imported only for such a file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _GZIP_MAGIC, _ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 class FileStream:
-    """A file's bytes, as they are."""
+    """A file's bytes, not decompressed."""
 
     broken = ""
     """Why the stream ended before the end of its data; empty where it did not."""
@@ -40,8 +40,8 @@ class FileStream:
 
 
 class _Decompressed(FileStream):
-    """What is inside. A subclass gives some bytes at a time; `read` gives as many as are asked for where there are so
-    many."""
+    """The decompressed bytes. A subclass returns some bytes at a time; `read` returns the requested number where there
+    are so many."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
@@ -66,7 +66,7 @@ class _Decompressed(FileStream):
 
 
 class _Gzip(_Decompressed):
-    """gzip: members one after the other; zeros after the last are padding."""
+    """gzip: one or more members; zeros after the last are padding."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
@@ -89,29 +89,29 @@ class _Gzip(_Decompressed):
                     continue
             before = self._member.copy()
             try:
-                # without a block it gives what it kept back when it had given as much as was asked for
+                # with an empty block it returns bytes that it kept back because of `limit`
                 out = self._member.decompress(block, limit)
             except zlib.error as error:
                 self.broken = (
                     f"the gzip data are damaged near byte {max(0, self.done - len(block))} of the file ({error})"
                 )
                 self._pending = _up_to_break(before, block)
-                return self._take(limit)
+                return self._take_pending(limit)
             self._rest = self._member.unconsumed_tail
             if out:
                 return out
             if not block and not self._member.eof:
                 self.broken = f"the gzip data end in the middle, at byte {self.done} of the file"
-        return self._take(limit)
+        return self._take_pending(limit)
 
-    def _take(self, limit: int) -> bytes:
+    def _take_pending(self, limit: int) -> bytes:
         out, self._pending = self._pending[:limit], self._pending[limit:]
         return out
 
 
 def _up_to_break(member: Any, block: bytes) -> bytes:
-    """What can be decompressed of a block before the damage in it. A call that meets the damage gives nothing, so the
-    calls become smaller towards it."""
+    """The bytes that can be decompressed from a block before the damage in it. A call that reaches the damage returns
+    nothing, so the calls get smaller."""
     pieces: list[bytes] = []
     for limit in (1 << 12, 1 << 6, 1):
         while True:
@@ -129,8 +129,7 @@ def _up_to_break(member: Any, block: bytes) -> bytes:
 
 
 class _Zstd(_Decompressed):
-    """zstd. A read that meets damage raises and gives nothing, so the last piece is read a second time, byte by
-    byte."""
+    """zstd. A read that reaches damage raises and returns nothing, so the last piece is read again byte by byte."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
@@ -141,7 +140,7 @@ class _Zstd(_Decompressed):
     def _open(self) -> None:
         import pyarrow as pa
 
-        # a descriptor of its own: the stream closes its file when it is deleted
+        # a separate descriptor, since the stream closes its file when it is deleted
         raw = os.fdopen(os.dup(self._file.fileno()), "rb")
         raw.seek(0)
         self._stream: Any = pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd")
@@ -176,7 +175,7 @@ class _Zstd(_Decompressed):
 
 
 def open_stream(path: Path) -> FileStream:
-    """The bytes of `path`, decompressed where they begin as gzip or zstd do, whatever its name says. Raises OSError."""
+    """The bytes of `path`, decompressed where they begin like gzip or zstd; the name is ignored. Raises OSError."""
     file: Any = path.open("rb")
     try:
         head = file.read(4)
@@ -191,8 +190,8 @@ def open_stream(path: Path) -> FileStream:
 
 @contextmanager
 def compressed_stream(file: BinaryIO, compression: str) -> Iterator[Any]:
-    """What is written to this stream goes to `file`, compressed by `gzip` or `zstd`; `file` itself where `compression`
-    is empty. Closes `file`."""
+    """A stream that writes to `file`, compressed by `gzip` or `zstd`; `file` itself where `compression` is empty.
+    Closes `file`."""
     if not compression:
         yield file
         return

@@ -1,5 +1,4 @@
-"""CSV and TSV with a header: reading, the first rows before the import, and writing. Streams: what is in memory is a
-batch of rows."""
+"""CSV and TSV with a header: reading, the first rows before the import, and writing. Keeps one batch in memory."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ from core.data.formats.text_files import open_head, read_text_files, write_text_
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_LONGEST_CELL = 64 << 20  # characters; a quote that is never closed swallows rows up to here, not all memory
+_LONGEST_CELL = 64 << 20  # characters; limits how much a quote that is never closed can take into memory
 _LONGEST_ROW = 50_000  # lines, for the same reason
 
 _NumberedRow = tuple[int, list[str]]
@@ -33,14 +32,14 @@ _TakeRows = Callable[[list[_NumberedRow]], None]
 
 
 class DelimitedFormat:
-    """Values separated by `delimiter`, which a file's header may overrule: Excel writes semicolons in many
+    """Values separated by `delimiter`, or by the delimiter in a file's header: Excel writes semicolons in many
     countries."""
 
     def __init__(self, delimiter: str) -> None:
         self._delimiter = delimiter
 
     def read_files(self, paths: Sequence[Path], collector: RowCollector) -> None:
-        """Hand every row to `collector`. A row that does not fit the header is a problem, and the others stay."""
+        """Pass every row to `collector`. A row that does not fit the header becomes a problem; the others are read."""
         read_text_files(paths, collector, self._read_file)
 
     def open_early(
@@ -74,11 +73,11 @@ class _UnclosedQuote(Exception):
 
 
 class _NumberedLines:
-    """The stream as text lines for `csv`, which wants each with its line end. `undecoded` says of lines that are not
-    UTF-8, by number, what is wrong and what to do.
+    """The stream as text lines for `csv`, each with its line end. `undecoded` has the fault and the advice for lines
+    that are not UTF-8, by number.
 
-    The lines of the row that is being read are kept: where its quotes turn out to be wrong, those after its first are
-    read again, as rows.
+    The lines of the current row are kept: where its quotes turn out to be wrong, the lines after its first are read
+    again, as rows.
     """
 
     def __init__(self, source: ByteSource) -> None:
@@ -115,14 +114,14 @@ class _NumberedLines:
         self._row = []
 
     def go_back(self, kept: int) -> None:
-        """Of the lines since `begin_row`, give those after the first `kept` again."""
+        """Return the lines since `begin_row` again, except the first `kept`."""
         lines = self._row[kept:]
         self._again.extendleft(reversed(lines))
         self.number -= len(lines)
         self._row = []
 
     def take_undecoded(self) -> dict[int, tuple[str, str]]:
-        """The lines up to here that are not UTF-8, each only once."""
+        """The lines read so far that are not UTF-8, each only once."""
         passed = {number: words for number, words in self.undecoded.items() if number <= self.number}
         for number in passed:
             del self.undecoded[number]
@@ -171,7 +170,7 @@ def _read_source(source: ByteSource, total: int, collector: RowCollector, delimi
 
 
 def _take_as_is(collector: RowCollector, header: list[str]) -> _TakeRows:
-    """For a mapping that takes every column as it is."""
+    """For a mapping that takes every column unchanged."""
     names = [collector.columns.mapping.source(column) for column in COLUMNS]
     positions = [header.index(name) if name in header else -1 for name in names]
 
@@ -202,7 +201,7 @@ def _take_by_reader(collector: RowCollector, header: list[str]) -> _TakeRows:
 def _fitting_rows(
     reader: Iterator[list[str]], lines: _NumberedLines, width: int, collector: RowCollector
 ) -> Iterator[_NumberedRow]:
-    """The rows as wide as the header; the others are problems, and cost no line but their first."""
+    """The rows as wide as the header. Any other row becomes a problem; only its first line is lost."""
     while True:
         lines.begin_row()
         start = lines.number + 1
@@ -233,7 +232,7 @@ def _fitting_rows(
 
 
 def _quote_problem(error: str) -> str:
-    """What `csv` says, in our words where a quote is wrong."""
+    """The error of `csv`, in clearer words where a quote is wrong."""
     if "expected after" in error:
         return "text follows a closing quote; a quote inside a quoted field is written twice"
     if "unexpected end" in error:

@@ -1,7 +1,7 @@
-"""Rows that can be shown before their source is imported: pages by index, and a length. Search, counts and edits wait
-for the import.
+"""Rows that can be shown before their source is imported: pages by index, and a length.
 
-A page is read from the source itself, so every read first checks that the files are still those that were opened.
+Search, counts and edits wait for the import. A page is read from the source itself, so every read first checks that the
+files have not changed since they were opened.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from core.data.cell_text import replace_surrogates
 _Read = TypeVar("_Read")
 BLOCK = 64  # rows read at once
 MAX_OPEN_FILES = 200  # files kept open for pages; a process may open a thousand or so
-_KEPT = 16  # blocks remembered: what the screen shows, and a little around it
+_BLOCKS_KEPT = 16  # blocks in memory: the rows on the screen and some around them
 
 
 class FileStates:
-    """Files as they were when they were opened."""
+    """The state of files when they were opened."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._seen = [(path, self._state(path)) for path in paths]
 
     def check(self) -> None:
-        """Raises DataError where one of them has been changed or removed since."""
+        """Raises DataError where a file has been changed or removed since then."""
         for path, state in self._seen:
             try:
                 now = self._state(path)
@@ -49,9 +49,9 @@ class FileStates:
 
 
 class EarlyRows(ABC):
-    """The rows of a source whose import has not ended, with the interface of `row_store.Rows`.
+    """The rows of a source whose import has not ended, with the interface of `row_store.RowPages`.
 
-    An index counts the rows of the source: a row that cannot be read keeps its index, and its text says why.
+    An index counts the rows of the source: a row that cannot be read keeps its index, and its text is the reason.
     """
 
     block = BLOCK
@@ -66,7 +66,7 @@ class EarlyRows(ABC):
         self._blocks: OrderedDict[int, list[Row]] = OrderedDict()
 
     def count_longer(self, seconds: float) -> EarlyRows:
-        """The same rows after at most `seconds` more of counting; these themselves where no count is possible. Raises
+        """The same rows after at most `seconds` more of counting; `self` where counting is not possible. Raises
         DataError where the files have changed."""
         return self
 
@@ -100,18 +100,18 @@ class EarlyRows(ABC):
             numbers = range(int(indices[0]) // self.block, int(indices[-1]) // self.block + 1)
             with self._lock:
                 missing = [number for number in numbers if number not in self._blocks]
-                if missing and len(numbers) <= _KEPT // 2:
-                    self._load(missing[0], missing[-1])  # a page across two blocks is read at once
+                if missing and len(numbers) <= _BLOCKS_KEPT // 2:
+                    self._load(missing[0], missing[-1])  # a page in two blocks is read at once
         return [self.row(int(index)) for index in indices]
 
     def _load(self, first: int, last: int) -> None:
-        rows = self._checked(first * self.block, (last - first + 1) * self.block)
+        rows = self._read_checked(first * self.block, (last - first + 1) * self.block)
         for offset, number in enumerate(range(first, last + 1)):
             self._blocks[number] = rows[offset * self.block : (offset + 1) * self.block]
-        while len(self._blocks) > _KEPT:
+        while len(self._blocks) > _BLOCKS_KEPT:
             self._blocks.popitem(last=False)
 
-    def _checked(self, first: int, limit: int) -> list[Row]:
+    def _read_checked(self, first: int, limit: int) -> list[Row]:
         self._files_seen.check()
         wanted = min(limit, self._length - first)
         try:
@@ -120,14 +120,14 @@ class EarlyRows(ABC):
             raise DataError(
                 f"it cannot be read ({error.strerror or error})", self._where, "Check the file and who may read it"
             ) from error
-        self._files_seen.check()  # what was read while it changed is neither version
+        self._files_seen.check()  # rows read during a change belong to neither version
         if len(rows) != wanted:
             raise DataError(f"{len(rows)} rows were read where {wanted} were expected", self._where, "Open it again")
         return rows
 
 
 class HeadRows(EarlyRows):
-    """The first rows of a source whose other rows cannot be reached without reading everything before them."""
+    """The first rows of a source whose other rows cannot be reached without reading all rows before them."""
 
     def __init__(self, where: str, paths: Sequence[Path], rows: list[Row], counted: bool = False) -> None:
         super().__init__(where, paths, len(rows))
@@ -139,8 +139,8 @@ class HeadRows(EarlyRows):
 
 
 def row_or_problem(texts: list[str] | str, index: int, position: str) -> Row:
-    """The row of six texts, or, where `texts` is what is wrong with it, a row that says so, so that every row keeps its
-    index. position: where it is in the source, as "line 7"."""
+    """The row of six texts; where `texts` is a fault, a row that shows it, so that every row keeps its index.
+    position: the row's position in the source, such as "line 7"."""
     if isinstance(texts, str):
         return Row(f"({replace_surrogates(position)}: {replace_surrogates(texts)})", index=index)
     return Row(*texts, index=index)  # type: ignore[misc, arg-type]
@@ -149,10 +149,10 @@ def row_or_problem(texts: list[str] | str, index: int, position: str) -> Row:
 def read_across_files(
     read: Callable[[int, int, int], Iterator[_Read]], starts: Sequence[int], end: int, first: int, limit: int
 ) -> Iterator[_Read]:
-    """At most `limit` rows from index `first` on, in order, however many files they are spread over.
+    """At most `limit` rows from index `first` on, in order, from as many files as needed.
 
-    starts: the index of the first row of each file; end: the number of all rows; read: gives the rows of one file, by
-    the file's number, the row's offset in it, and how many are wanted.
+    starts: the index of the first row of each file; end: the number of all rows; read: returns rows of one file, called
+    with the file's number, the first row's offset in it, and how many rows.
     """
     last = min(first + limit, end)
     while first < last:

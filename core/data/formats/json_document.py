@@ -1,5 +1,4 @@
-"""A .json file: an array of records, an object that holds one list or columns, a single record, or, by its first line,
-JSON lines. Not written."""
+"""A .json file: an array of records, an object of one list or of columns, one record, or JSON lines. Not written."""
 
 from __future__ import annotations
 
@@ -23,20 +22,20 @@ _FIRST_LINE = 1 << 20  # bytes within which a first line must end to be judged b
 
 
 def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
-    """Hand every row to `collector`, each file by its own shape."""
+    """Pass every row to `collector`. Each file may have a different shape."""
     read_text_files(paths, collector, read_file)
 
 
 def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None) -> tuple[EarlyRows, SourceFacts]:
-    """The first rows; none of an object, which is read whole or not at all: not by the process that has the screen.
-    Raises DataError, OSError."""
+    """The first rows; none of an object, since it can only be read completely, which the terminal's process must not
+    do. Raises DataError, OSError."""
     if _is_object(paths[0]):
         return HeadRows(where, paths, []), SourceFacts(mapping or ColumnMapping(), (), [], 0)
     return open_head(paths, where, mapping, read_file)
 
 
 def read_file(path: Path, collector: RowCollector) -> None:
-    """Hand every row of one file to `collector`."""
+    """Pass every row of one file to `collector`."""
     source = open_utf8(path)
     try:
         shape = _shape(source)
@@ -70,7 +69,7 @@ def _shape(source: ByteSource) -> str:
 
 
 def _is_object(path: Path) -> bool:
-    """Whether the file is one object, as far as its beginning tells."""
+    """Whether the file is probably one object, judged by its beginning."""
     source = open_utf8(path)
     try:
         head = source.read(_FIRST_LINE).lstrip()

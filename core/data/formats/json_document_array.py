@@ -1,4 +1,4 @@
-"""The records of a JSON array, from a stream. What is in memory is a block and the longest record."""
+"""Reads the records of a JSON array from a stream. Keeps a block and the longest record in memory."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from core.data.formats.text_decoding import BLOCK, ByteSource, explain_encoding
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that were not UTF-8, as surrogateescape carries them
-# an error this close to the end of what was read may vanish by reading on: no JSON token but a string or number is
-# longer
+# an error this close to the end of the text may only be due to missing text: except for strings and numbers, no JSON
+# token is longer
 _NEAR = 16
 
 
 def read_array(source: ByteSource, total: int, collector: RowCollector) -> None:
-    """Hand every record of the array to `collector`. What follows a syntax error cannot be read, and is a problem.
-    total: bytes of the file, for the progress."""
+    """Pass every record of the array to `collector`. A syntax error becomes a problem, and the text after it is not
+    read. total: bytes of the file, for the progress."""
     number = 0
     elements = ArrayElements(source)
     try:
@@ -39,23 +39,25 @@ def read_array(source: ByteSource, total: int, collector: RowCollector) -> None:
         hint = "; the file is not UTF-8" if elements.not_utf8 else ""
         line = elements.lines + elements.text.count("\n", 0, error.pos) + 1
         collector.problems.add(
-            number + 1, f"the list breaks at line {line}: {error.msg}{hint}; what follows cannot be read", advice
+            number + 1, f"the list breaks at line {line}: {error.msg}{hint}; the rest cannot be read", advice
         )
     except RecursionError:
-        collector.problems.add(number + 1, "nested too deeply; what follows cannot be read")
+        collector.problems.add(number + 1, "nested too deeply; the rest cannot be read")
 
 
 class ArrayElements:
     """The elements of a JSON array, each with its own text, from a stream of bytes.
 
-    `text` is what was read and not yet passed, from `position` on; `lines` counts the line ends before `text`;
-    `not_utf8` holds some bytes around the first that are not UTF-8.
+    `text` is unread from `position` on; `lines` counts the line ends before `text`; `not_utf8` has some bytes from the
+    first one on that is not UTF-8.
     """
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self.text, self.position, self.lines = "", 0, 0
+        self.text = ""
+        self.position = 0
+        self.lines = 0
         self.not_utf8 = b""
         self._ended = False
 

@@ -15,7 +15,7 @@ from core.data.formats.row_collector import RowCollector
 
 
 class _MemorySource:
-    """Bytes in memory, read as a stream without a second copy of the whole."""
+    """Bytes in memory, read as a stream without a second complete copy."""
 
     def __init__(self, view: memoryview) -> None:
         self._view = view
@@ -32,7 +32,7 @@ class _MemorySource:
 
 
 def read_object(content: bytes, collector: RowCollector) -> None:
-    """Hand every record of the object to `collector`. Raises DataError where it is not clear which part has the
+    """Pass every record of the object to `collector`. Raises DataError where it is not clear which part has the
     rows."""
     try:
         members = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
@@ -57,7 +57,7 @@ def read_object(content: bytes, collector: RowCollector) -> None:
             "(pandas: to_json(path, orient='records', lines=True))"
         )
         raise DataError(
-            f"it holds {len(lists)} lists ({', '.join(lists[:10])}), and it is not clear which one has the rows",
+            f"it has {len(lists)} lists ({', '.join(lists[:10])}), and it is not clear which one has the rows",
             collector.where,
             do,
         )
@@ -76,7 +76,7 @@ def _decode(content: bytes, collector: RowCollector) -> Any:
 
 
 def _are_turns(text: msgspec.Raw) -> bool:
-    """Whether a list of objects is one of chat turns, by its first element."""
+    """Whether a list of objects is a list of chat turns, judged by its first element."""
     try:
         _, first = next(iter(ArrayElements(_MemorySource(memoryview(text)))))
     except (JSONDecodeError, RecursionError):
@@ -90,14 +90,15 @@ def _are_columns(members: dict[str, msgspec.Raw], heads: dict[str, bytes], with_
         return True
     if not members or not all(head.startswith(b"[") for head in heads.values()) or len(with_rows) == len(members):
         return False
-    return (
-        not with_rows or len({len(msgspec.json.decode(text, type=list[msgspec.Raw])) for text in members.values()}) == 1
-    )
+    if not with_rows:
+        return True
+    lengths = {len(msgspec.json.decode(text, type=list[msgspec.Raw])) for text in members.values()}
+    return len(lengths) == 1
 
 
 def _read_columns(members: dict[str, msgspec.Raw], collector: RowCollector) -> None:
-    """An object of columns: lists of equal length, or, as pandas writes them, objects from a row's name to its
-    value."""
+    """Reads an object of columns: lists of equal length, or objects from a row's name to its value, as pandas writes
+    them."""
     columns: dict[str, list[Any]] = {}
     for name, text in members.items():
         value = _decode(bytes(text), collector)
@@ -111,8 +112,5 @@ def _read_columns(members: dict[str, msgspec.Raw], collector: RowCollector) -> N
             "Write it again, or save one object a line as .jsonl",
         )
     for number, values in enumerate(zip(*columns.values(), strict=True), 1):
-        collector.take(
-            number,
-            dict(zip(columns, values, strict=True)),
-            sum(len(value) if isinstance(value, str) else 8 for value in values),
-        )
+        size = sum(len(value) if isinstance(value, str) else 8 for value in values)
+        collector.take(number, dict(zip(columns, values, strict=True)), size)

@@ -1,5 +1,4 @@
-"""JSON Lines, one object a line: reading, pages before the import, and writing. Streams: what is in memory is a block
-and the longest line."""
+"""JSON Lines: reading, pages before the import, and writing. Keeps a block and the longest line in memory."""
 
 from __future__ import annotations
 
@@ -31,13 +30,12 @@ _UNCOMPRESSED = (b"{", b" ", b"\t", b"\r", b"\n")  # first bytes of JSON lines t
 
 
 def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
-    """Hand every row to `collector`. A line that is no object is a problem, and the others stay."""
+    """Pass every row to `collector`. A line that is not an object becomes a problem; the others are read."""
     read_text_files(paths, collector, read_file)
 
 
 def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None) -> tuple[EarlyRows, SourceFacts]:
-    """Every line by its number where the files are uncompressed UTF-8, else the first rows. Raises DataError,
-    OSError."""
+    """All lines by number where the files are uncompressed UTF-8, else the first rows. Raises DataError, OSError."""
     head, facts = open_head(paths, where, mapping, read_file)
     if head.counted or len(paths) > MAX_OPEN_FILES or not all(map(_is_uncompressed, paths)):
         return head, facts
@@ -55,7 +53,7 @@ def open_writer(stream: Any) -> Iterator[Callable[[pa.RecordBatch], None]]:
 
 
 def read_file(path: Path, collector: RowCollector) -> None:
-    """Hand every row of one file to `collector`."""
+    """Pass every row of one file to `collector`."""
     source = open_utf8(path, collector.problems)
     try:
         read_lines(source, path.stat().st_size, collector)
@@ -64,7 +62,7 @@ def read_file(path: Path, collector: RowCollector) -> None:
 
 
 def read_lines(source: ByteSource, total: int, collector: RowCollector) -> None:
-    """Hand every row of an open stream to `collector`. total: bytes of the file, for the progress."""
+    """Pass every row of an open stream to `collector`. total: bytes of the file, for the progress."""
     number = 1
     decoder: BlockDecoder | None = None
 
@@ -74,7 +72,7 @@ def read_lines(source: ByteSource, total: int, collector: RowCollector) -> None:
     blocks = split_blocks(source, SAMPLE_CHARS)
     for block, arrays in read_blocks_ahead(blocks, read_arrays, collector.arrays is not None):
         if decoder is None and collector.columns.settled and collector.columns.names:
-            decoder = BlockDecoder(collector)  # of a file that is not the first
+            decoder = BlockDecoder(collector)  # for the second file and later ones
         if arrays is not None:
             collector.put_arrays(arrays)
         elif decoder is None or not decoder.read(block, number):

@@ -1,10 +1,9 @@
-"""Blocks of JSON lines as Arrow arrays in one call, where that gives exactly what reading line by line gives; any doubt
-refuses the block.
+"""Parses blocks of JSON lines to Arrow arrays in one call, where the result equals that of reading line by line.
 
-Twenty times as fast as line by line. A block is taken where every line is one object with known names, whose mapped
-columns are texts or null, and whose instruction and output are present and not both blank. That a line is one object is
-seen from its ends: where each line begins and ends with a brace, the whole parses, and there are as many objects as
-lines, no object begins or ends inside a line.
+Twenty times as fast as line by line. A block is refused in any doubt. It is read where every line is one object with
+known names, whose mapped columns are texts or null, and whose instruction and output are present and not both blank.
+The ends of a line show that it is one object: where each line begins and ends with a brace, the block parses, and there
+are as many objects as lines, no object begins or ends inside a line.
 """
 
 from __future__ import annotations
@@ -21,16 +20,15 @@ if TYPE_CHECKING:
 
 Arrays = Sequence[Any]
 """Six string arrays without nulls, in the order of COLUMNS."""
-_MAX_BRACKETS = (
-    2000  # brackets opened in one line; pyarrow's parser calls itself for each, and 100,000 overflow its stack
-)
+# brackets opened in one line: pyarrow's parser recurses for each, and 100,000 overflow its stack
+_MAX_BRACKETS = 2000
 _AHEAD, _THREADS = 4, 2
-_NUMBERS = re.compile(rb"[:\[,]\s*-?(?:Inf|NaN)")  # what parsers disagree on
+_NUMBERS = re.compile(rb"[:\[,]\s*-?(?:Inf|NaN)")  # parsers disagree on these
 
 
 class ArrowBlockReader:
-    """Reads blocks of objects whose names are among `names`. sources: for each of COLUMNS the name it is taken from,
-    empty where there is none."""
+    """Reads blocks of objects whose names are all in `names`. sources: the source's column for each of COLUMNS, empty
+    where there is none."""
 
     def __init__(self, names: Sequence[str], sources: Sequence[str]) -> None:
         import pyarrow as pa
@@ -45,8 +43,8 @@ class ArrowBlockReader:
         )
 
     def read(self, block: bytes) -> list[Arrays] | None:
-        """The rows of `block`, which holds whole lines, as batches; None where they must be read another way. Called by
-        several threads."""
+        """The rows of `block`, which has complete lines, as batches; None where they must be read line by line. Called
+        by several threads."""
         import pyarrow as pa
         import pyarrow.json as pj
 
@@ -54,13 +52,15 @@ class ArrowBlockReader:
         if not lines or _is_too_deep(block, lines):
             return None
         try:
-            _whole_text(block).validate(full=True)
+            _as_one_text(block).validate(full=True)
             options = pj.ReadOptions(use_threads=False, block_size=len(block) + 1)
             table = pj.read_json(pa.BufferReader(block), read_options=options, parse_options=self._parse_options)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):
             return None
-        found = frozenset(table.schema.names)
-        if table.num_rows != lines or not found <= self.names or (found != self._wanted and _NUMBERS.search(block)):
+        block_names = frozenset(table.schema.names)
+        if table.num_rows != lines or not block_names <= self.names:
+            return None
+        if block_names != self._wanted and _NUMBERS.search(block):
             return None
         instruction, output = (
             table.column(self._sources[COLUMNS.index(column)]) for column in ("instruction", "output")
@@ -68,7 +68,9 @@ class ArrowBlockReader:
         if instruction.null_count or output.null_count:
             return None
         batches = [self._arrays(batch) for batch in table.to_batches()]
-        return batches if all(_no_row_is_blank(batch[0], batch[3]) for batch in batches) else None
+        if not all(_no_row_is_blank(batch[0], batch[3]) for batch in batches):
+            return None
+        return batches
 
     def _arrays(self, batch: Any) -> Arrays:
         import pyarrow as pa
@@ -80,8 +82,8 @@ class ArrowBlockReader:
 def read_blocks_ahead(
     blocks: Iterator[bytes], read: Callable[[bytes], list[Arrays] | None], wanted: bool
 ) -> Iterator[tuple[bytes, list[Arrays] | None]]:
-    """Each block with what `read` makes of it, in order, while threads read the next few; with None alone where
-    `wanted` is False."""
+    """Each block with the result of `read`, in order, while threads read the next few; with None where `wanted` is
+    False."""
     if not wanted:
         yield from ((block, None) for block in blocks)
         return
@@ -103,8 +105,8 @@ def read_blocks_ahead(
                 future.cancel()
 
 
-def _whole_text(block: bytes) -> Any:
-    """The block as one text of Arrow, for its check of UTF-8."""
+def _as_one_text(block: bytes) -> Any:
+    """The block as one Arrow string, to check that it is UTF-8."""
     import pyarrow as pa
 
     offsets = pa.py_buffer(len(block).to_bytes(8, "little").rjust(16, b"\0"))
@@ -112,11 +114,12 @@ def _whole_text(block: bytes) -> Any:
 
 
 def count_object_lines(block: bytes) -> int:
-    """How many lines there are, where each of them begins and ends with a brace; 0 for any other block."""
+    """The number of lines, where each of them begins and ends with a brace; 0 for any other block."""
     end = len(block) - block.endswith(b"\n")
     lines = block.count(b"\n", 0, end) + 1
     within = block.count(b"}\n{", 0, end) + block.count(b"}\r\n{", 0, end)
-    begins, ends = block.startswith(b"{"), block[max(0, end - 2) : end].rstrip(b"\r").endswith(b"}")
+    begins = block.startswith(b"{")
+    ends = block[max(0, end - 2) : end].rstrip(b"\r").endswith(b"}")
     return lines if begins and ends and within == lines - 1 else 0
 
 
@@ -132,7 +135,7 @@ def _is_too_deep(block: bytes, lines: int) -> bool:
 
 
 def _no_row_is_blank(instruction: Any, output: Any) -> bool:
-    """Whether no row is blank in both columns. A text is only looked at where its first character may be a space."""
+    """Whether no row is blank in both columns. Reads a text only where its first character may be a space."""
     import numpy as np
 
     doubtful = np.flatnonzero(_may_be_blank(instruction))
@@ -140,8 +143,8 @@ def _no_row_is_blank(instruction: Any, output: Any) -> bool:
 
 
 def _may_be_blank(column: Any) -> Any:
-    """True for an empty text, and for one whose first byte a space of Unicode could begin with: of E3, only with 80
-    behind it, as in U+3000."""
+    """True for an empty text, and for a text whose first byte may begin a Unicode space; E3 only where 80 follows, as
+    in U+3000."""
     import numpy as np
 
     offsets = np.frombuffer(column.buffers()[1], dtype=np.int32)[column.offset : column.offset + len(column) + 1]

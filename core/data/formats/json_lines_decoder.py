@@ -1,5 +1,7 @@
-"""Blocks of JSON lines decoded in one call, where every line is an object of columns that are known. A block with
-anything else is refused whole, for its lines to be read one by one."""
+"""Decodes blocks of JSON lines in one call, where every line is an object with known columns.
+
+Any other block is refused, so that its lines are read one by one.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ _Value = str | int | bool | None | msgspec.UnsetType
 class BlockDecoder:
     """Reads a block of lines in one call, ten times as fast as line by line.
 
-    Where every column is taken as it is and holds texts, whole numbers, true, false or null, no single record is looked
-    at. It knows the columns as they were when it was made: more columns need another decoder.
+    Where every column is taken unchanged and has texts, integers, true, false or null, records are not processed one by
+    one. A decoder has the columns known when it is made: new columns need a new decoder.
     """
 
     def __init__(self, collector: RowCollector) -> None:
@@ -62,14 +64,14 @@ class BlockDecoder:
     def read_arrays(self, block: bytes) -> list[Arrays] | None:
         """The rows of `block` as Arrow arrays, None where it must be read another way. Called by several threads.
 
-        What was read with the names known then stays right when more are learned: the block holds none of those. Before
-        the first row there is nothing, because the guess of the columns may still change.
+        The result stays correct when more names are found later, since the block has none of them. None before the
+        first row, because the guess of the columns may still change.
         """
         return self._arrow_reader.read(block) if self._arrow_reader is not None and self._collector.rows else None
 
     def read(self, block: bytes, number: int) -> bool:
-        """Hand on the rows of `block`, whose first line has this number; False where it is refused, and nothing was
-        taken."""
+        """Pass the rows of `block`, whose first line has this number, to the collector; False where the block is
+        refused and no row was passed."""
         if self._text_decoder is not None:
             records = _decode_block(self._text_decoder, block)
             if records is not None and self._put_texts(records):
@@ -86,9 +88,7 @@ class BlockDecoder:
             values = [getattr(record, field) for record in records] if field else [""] * len(records)
             if column in ("instruction", "output") and (None in values or msgspec.UNSET in values):
                 return False
-            columns.append(
-                [value if type(value) is str else "" if value is msgspec.UNSET else _text(value) for value in values]
-            )
+            columns.append([value if type(value) is str else _text(value) for value in values])
         if any(is_blank_row(instruction, output) for instruction, output in zip(columns[0], columns[3], strict=True)):
             return False
         self._collector.put(columns)
@@ -96,7 +96,7 @@ class BlockDecoder:
 
 
 def _decode_block(decoder: msgspec.json.Decoder[Any], block: bytes) -> list[Any] | None:
-    """The objects of the lines, one a line; None where a line is no object, is blank, or holds several."""
+    """The objects of the lines, one per line; None where a line is not an object, is blank, or has several."""
     lines = count_object_lines(block)
     if not lines:
         return None
@@ -113,4 +113,6 @@ def _getter(fields: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
 
 
 def _text(value: Any) -> str:
+    if value is msgspec.UNSET:
+        return ""
     return str(value) if type(value) is int else cell_text(value)

@@ -1,5 +1,4 @@
-"""Pages of large JSON Lines files before they are imported: any line by its number, from an index of line ends. Reads
-uncompressed UTF-8 only."""
+"""Pages of large JSON Lines files before they are imported, by an index of line ends. Reads only uncompressed UTF-8."""
 
 from __future__ import annotations
 
@@ -23,8 +22,8 @@ _LONG = 1 << 14  # bytes; where lines are longer on average, fewer are read for 
 
 
 class EarlyLines(EarlyRows):
-    """The lines of large files as rows. They are counted for at most `seconds`; where that is too short, the first of
-    them are there. Raises OSError."""
+    """The lines of large files as rows. They are counted for at most `seconds`; where that is too short, only the first
+    ones are available. Raises OSError."""
 
     def __init__(
         self,
@@ -35,7 +34,7 @@ class EarlyLines(EarlyRows):
         seconds: float,
         before: Sequence[LineIndex] = (),
     ) -> None:
-        self._again = (where, paths, mapping, names)
+        self._arguments = (where, paths, mapping, names)
         self._reader = RowReader(mapping, names)
         self._indices: list[LineIndex] = []
         self._several = len(paths) > 1
@@ -55,7 +54,7 @@ class EarlyLines(EarlyRows):
 
     def count_longer(self, seconds: float) -> EarlyLines:
         self._files_seen.check()
-        longer = EarlyLines(*self._again, seconds, self._indices)
+        longer = EarlyLines(*self._arguments, seconds, self._indices)
         self._files_seen.check()
         return longer
 

@@ -1,9 +1,8 @@
-"""Where the lines of a large file begin: one count of line ends a chunk, so that any line is found by reading its
-chunk. Knows no JSON.
+"""An index of the lines of a large file: the count of line ends in each chunk. Knows no JSON.
 
-640 MB are counted in a tenth of a second on two cores once they are in the page cache; that takes numpy, which takes as
-long again to import, so the first counting does without it. The file is read, never mapped: one that is truncated while
-it is mapped kills the process.
+Any line is found by reading its chunk. 640 MB are counted in a tenth of a second on two cores once they are in the page
+cache. That needs numpy, whose import takes as long again, so the first counting does without it. The file is read,
+never mapped: truncating a mapped file kills the process.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ _THREADS = 2
 class LineIndex:
     """The lines of an open file of `size` bytes, counted for at most `seconds`.
 
-    `counted` says whether the whole file was counted; otherwise `lines` are those found so far, and another index can
-    go on from this one, as its `before`.
+    `counted`: whether the complete file was counted. Otherwise `lines` is the number found so far, and another index
+    can continue from this one, as its `before`.
     """
 
     def __init__(self, descriptor: int, size: int, seconds: float, before: LineIndex | None = None) -> None:
@@ -35,20 +34,18 @@ class LineIndex:
         starts: list[int] = list(range(_THREADS)) if before is None else before._seen
         count = _count_alone if before is None else _count_in_threads
         deadline = time.monotonic() + seconds
-        # each thread takes every other chunk, so that what is counted when time is up reaches from the start of the
-        # file
-        # without a gap
+        # each thread counts every other chunk, so that the counted chunks have no gap when time is up
         with ThreadPoolExecutor(_THREADS) as pool:
             seen = list(pool.map(lambda first: count(descriptor, counts, first, deadline), starts))
         self._counts: array[int] = counts
         self._seen: list[int] = seen
-        whole = min(seen)
-        self.counted = whole >= chunks
-        self._ends = [0, *accumulate(counts[: min(whole, chunks)])]  # line ends before each chunk
+        complete = min(seen)
+        self.counted = complete >= chunks
+        self._ends = [0, *accumulate(counts[: min(complete, chunks)])]  # line ends before each chunk
         self.lines = self._ends[-1] + (self._tail() if self.counted else 0)
 
     def _tail(self) -> int:
-        """1 where the last line has no line end, less the blank lines that many files end with."""
+        """1 where the last line has no line end, minus the blank lines at the end of the file."""
         tail = os.pread(self._descriptor, min(self.size, CHUNK), max(0, self.size - CHUNK))
         text = tail.rstrip(b"\r\n \t")
         if not text:
@@ -56,13 +53,13 @@ class LineIndex:
         return 1 - (len(tail) > len(text)) * tail[len(text) :].count(b"\n")
 
     def read(self, line: int, limit: int) -> list[bytes]:
-        """The lines from `line` on, at most `limit`, without their ends; one longer than `LONGEST` is cut there. Raises
+        """At most `limit` lines from `line` on, without their ends; a line longer than `LONGEST` is cut. Raises
         OSError."""
         lines: list[bytes] = []
         pending = b""
         for piece in self._pieces(self._start(line)):
-            *whole, pending = (pending + piece).split(b"\n")
-            lines += whole
+            *complete, pending = (pending + piece).split(b"\n")
+            lines += complete
             if len(lines) >= limit:
                 return lines[:limit]
             if len(pending) > LONGEST:
@@ -76,7 +73,8 @@ class LineIndex:
         if line == 0:
             return 0
         chunk = bisect_left(self._ends, line) - 1
-        block, end = os.pread(self._descriptor, CHUNK, chunk * CHUNK), -1
+        block = os.pread(self._descriptor, CHUNK, chunk * CHUNK)
+        end = -1
         for _ in range(line - self._ends[chunk]):
             end = block.index(b"\n", end + 1)
         return chunk * CHUNK + end + 1
@@ -88,15 +86,15 @@ class LineIndex:
 
 
 def _fill(descriptor: int, view: memoryview, offset: int) -> int:
-    """Read up to the length of `view`; less only at the end of the file."""
-    got = 0
-    while got < len(view) and (more := os.preadv(descriptor, [view[got:]], offset + got)):
-        got += more
-    return got
+    """Read up to the length of `view`, less only at the end of the file; returns the number of bytes."""
+    size = 0
+    while size < len(view) and (more := os.preadv(descriptor, [view[size:]], offset + size)):
+        size += more
+    return size
 
 
 def _count_alone(descriptor: int, counts: array[int], first: int, deadline: float) -> int:
-    """Count every `_THREADS`-th chunk from `first` on; the first of these chunks that was not counted in time."""
+    """Count every `_THREADS`-th chunk from `first` on; returns the first of these chunks not counted in time."""
     buffer = bytearray(CHUNK)
     view = memoryview(buffer)
     for chunk in range(first, len(counts), _THREADS):
@@ -107,15 +105,17 @@ def _count_alone(descriptor: int, counts: array[int], first: int, deadline: floa
 
 
 def _count_in_threads(descriptor: int, counts: array[int], first: int, deadline: float) -> int:
-    """The same, while other threads count too: numpy lets them."""
+    """Like `_count_alone`, while other threads count too: numpy releases the interpreter lock."""
     import numpy as np
 
     buffer = bytearray(CHUNK)
-    view, letters, is_end = memoryview(buffer), np.frombuffer(buffer, dtype=np.uint8), np.empty(CHUNK, dtype=bool)
+    view = memoryview(buffer)
+    characters = np.frombuffer(buffer, dtype=np.uint8)
+    is_end = np.empty(CHUNK, dtype=bool)
     for chunk in range(first, len(counts), _THREADS):
         if chunk > first and time.monotonic() > deadline:
             return chunk
-        got = _fill(descriptor, view, chunk * CHUNK)
-        np.equal(letters[:got], 10, out=is_end[:got])
-        counts[chunk] = int(np.count_nonzero(is_end[:got]))
+        size = _fill(descriptor, view, chunk * CHUNK)
+        np.equal(characters[:size], 10, out=is_end[:size])
+        counts[chunk] = int(np.count_nonzero(is_end[:size]))
     return len(counts)

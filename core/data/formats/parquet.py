@@ -1,6 +1,6 @@
 """Parquet: reading, pages before the import, and writing.
 
-pyarrow is imported inside: it costs a tenth of a second that the first paint does not have.
+pyarrow is imported inside functions: it takes a tenth of a second, which would delay the first paint.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from core.data.formats.row_collector import RowCollector, SourceFacts
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_GROUP = 50_000  # rows of a row group that is written: small enough to page in, large enough to compress well
+_GROUP = 50_000  # rows of a row group in written files: small enough for paging, large enough to compress well
 
 
 def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
-    """Hand every row to `collector`, as arrays. Progress is in rows.
+    """Pass every row to `collector`, as arrays. Progress is in rows.
 
-    A file that is damaged, or that lacks a column the others have, is a problem, and the others stay; where it is the
-    only one, DataError.
+    A file that is damaged, or that lacks a column of the others, becomes a problem and the others are read; raises
+    DataError where it is the only file.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -37,12 +37,13 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
     files: list[tuple[Path, int]] = []
     for path in paths:
         try:
-            # closed again: a folder may hold more files than a process may open
+            # closed at once, since a folder may have more files than a process may open
             with pq.ParquetFile(str(path)) as file:
                 files.append((path, file.metadata.num_rows))
         except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-            report_damaged(f"this is no complete Parquet file: {first_line(error)}", path, paths, collector)
-    total, done = sum(count for _, count in files), 0
+            report_damaged(f"this is not a complete Parquet file: {first_line(error)}", path, paths, collector)
+    total = sum(count for _, count in files)
+    done = 0
     for path, count in files:
         with pq.ParquetFile(str(path)) as file:
             size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups))
@@ -56,7 +57,7 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
 
 
 def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None) -> tuple[EarlyRows, SourceFacts]:
-    """Every row by its index; none where DuckDB would take a path for a pattern. Raises DataError, OSError."""
+    """All rows by index; none where DuckDB would read a path as a pattern. Raises DataError, OSError."""
     if any(set("*?[]") & set(str(path)) for path in paths):
         return HeadRows(where, paths, []), SourceFacts(mapping or ColumnMapping(), (), [], 0)
     from core.data.formats.parquet_pages import EarlyParquet, ParquetFiles
@@ -73,7 +74,7 @@ def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None)
 
 @contextmanager
 def open_writer(stream: Any) -> Iterator[Callable[[pa.RecordBatch], None]]:
-    """The function that writes one batch to the binary `stream`; whole once the context is left."""
+    """The function that writes one batch to the binary `stream`; the file is complete when the context ends."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -100,7 +101,7 @@ def _head(file: Any) -> Any:
 
 
 def _read_ahead(batches: Iterator[Any]) -> Iterator[Any]:
-    """One batch is decoded while the one before it is checked and written."""
+    """The batches; the next one is decoded while the caller processes the current one."""
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(next, batches, None)
         while (batch := waiting.result()) is not None:

@@ -1,8 +1,8 @@
-"""Pages of large Parquet files before they are imported, by DuckDB: the number of rows is in the file's footer, a page
-of rows in a few of its data pages.
+"""Pages of large Parquet files before they are imported, read by DuckDB.
 
-Without prefetching, DuckDB reads only those data pages of each column, whatever the size of the row group: 80 MB of
-memory and 15 ms for a file that has a million rows in one row group. pyarrow can begin a row group only at its start.
+The number of rows is in the file's footer; a page of rows is in a few of its data pages. Without prefetching, DuckDB
+reads only these data pages of each column, even in a large row group: 80 MB of memory and 15 ms for a file with a
+million rows in one row group. pyarrow can read a row group only from its start.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NAMES = f"DESCRIBE SELECT * EXCLUDE file_row_number FROM {_READ}"  # noqa: S608
 
 
 class ParquetFiles:
-    """Parquet files in order. Raises DataError where one is no complete Parquet file."""
+    """Parquet files in order. Raises DataError where one is not a complete Parquet file."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         import duckdb
@@ -55,8 +55,8 @@ class ParquetFiles:
             raise DataError(f"it cannot be read as Parquet: {reason}", where, "Copy or write it again") from error
 
     def read(self, columns: Sequence[str], number: int, first: int, limit: int) -> list[tuple[Any, ...]] | str:
-        """The values of `columns`, of at most `limit` rows of one file from its row `first` on; or why there are none:
-        a file may lack a column of the first."""
+        """The values of `columns` in at most `limit` rows of one file from its row `first` on; or the reason why there
+        are none: a file may lack a column of the first file."""
         wanted = ", ".join('"' + column.replace('"', '""') + '"' for column in columns) or "NULL"
         query = f"SELECT {wanted} FROM {_READ} WHERE file_row_number >= ? AND file_row_number < ?"  # noqa: S608  (quoted names; values are bound)
         try:

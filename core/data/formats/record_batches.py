@@ -1,6 +1,6 @@
-"""Record batches of pyarrow in, six columns of text out: what Parquet and Arrow files share. Knows neither format.
+"""Converts record batches of pyarrow to six columns of text, for Parquet and Arrow files. Knows neither format.
 
-pyarrow is imported inside: it costs a tenth of a second that the first paint does not have.
+pyarrow is imported inside functions: it takes a tenth of a second, which would delay the first paint.
 """
 
 from __future__ import annotations
@@ -32,12 +32,11 @@ def batch_rows(rows: int, size: int) -> int:
 def early_facts(
     names: list[str], mapping: ColumnMapping | None, where: str, read_sample: Callable[[], Sequence[Sequence[Any]]]
 ) -> SourceFacts:
-    """What is known of a source before its import. `read_sample` gives the values of the first rows, for the guess of
+    """The facts about a source before its import. `read_sample` returns the values of the first rows, for the guess of
     the columns where there is no `mapping`. Raises DataError where a required column has no source."""
     if mapping is None:
-        mapping = guess_mapping(
-            names, [dict(zip(names, values, strict=True)) for values in read_sample()[:SAMPLE_ROWS]]
-        )
+        sample = [dict(zip(names, values, strict=True)) for values in read_sample()[:SAMPLE_ROWS]]
+        mapping = guess_mapping(names, sample)
     columns = SourceColumns(mapping)
     columns.learn(names)
     columns.check(where)
@@ -45,7 +44,7 @@ def early_facts(
 
 
 def report_damaged(what: str, path: Path, paths: Sequence[Path], collector: RowCollector) -> None:
-    """A file that cannot be read at all is a problem where there are others; where it is the only one, DataError."""
+    """Adds a problem for a file that cannot be read at all. Raises DataError where it is the only file."""
     if len(paths) == 1:
         raise DataError(what, str(path), "Copy or write it again")
     collector.problems.file = path.name
@@ -54,12 +53,12 @@ def report_damaged(what: str, path: Path, paths: Sequence[Path], collector: RowC
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's words, without its full stop."""
+    """The first line of an error's message, without its full stop."""
     return str(error).strip().split("\n")[0][:300].rstrip(".")
 
 
 class BatchReader:
-    """Reads the batches of one file of `paths`. `wanted` are the columns that it needs. Rows are numbered from 1 in
+    """Reads the batches of one file of `paths`. `wanted` has the columns that it needs. Rows are numbered from 1 in
     each file."""
 
     def __init__(self, path: Path, paths: Sequence[Path], collector: RowCollector) -> None:
@@ -69,8 +68,8 @@ class BatchReader:
         self._done = 0
 
     def learn(self, names: list[str], head: Callable[[], Any]) -> bool:
-        """Take in the columns of the file; whether its rows can be read. `head` gives the first rows for the guess, and
-        is called only where there is none yet. Raises DataError."""
+        """Add the columns of the file; returns whether its rows can be read. `head` returns the first rows for the
+        guess, and is called only where there is none yet. Raises DataError."""
         columns = self._collector.columns
         sample = []
         if not columns.settled:
@@ -96,7 +95,7 @@ class BatchReader:
         problems.file = ""
 
     def until_damage(self, batches: Iterable[Any]) -> Iterator[Any]:
-        """The batches up to where the file is damaged. Raises DataError where that is the start of the only file."""
+        """The batches before any damage. Raises DataError where the only file is damaged at its start."""
         import pyarrow as pa
 
         try:
@@ -107,10 +106,10 @@ class BatchReader:
             what = f"the file is damaged: {first_line(error)}"
             if self._alone and not self._done:
                 raise DataError(what, str(self._path), "Copy or write it again") from error
-            self._problem(self._done + 1, f"{what}; what follows cannot be read", "Copy or write the file again")
+            self._problem(self._done + 1, f"{what}; the rest cannot be read", "Copy or write the file again")
 
     def read(self, batches: Iterable[Any]) -> Iterator[int]:
-        """Hand every row on; after each batch, the number of rows read so far."""
+        """Pass every row to the collector; yields the number of rows read so far after each batch."""
         mapping = self._collector.columns.mapping
         names = [source if (source := mapping.source(column)) in self.wanted else None for column in COLUMNS]
         for batch in self.until_damage(batches):
@@ -126,22 +125,26 @@ class BatchReader:
     def _take_arrays(self, batch: Any, names: list[str | None]) -> None:
         import pyarrow as pa
 
-        empty, positions = pa.repeat(pa.scalar(""), len(batch)), batch.schema.names
-        arrays = [
-            _texts(batch.column(positions.index(name)), self._done, self._collector) if name is not None else empty
-            for name in names
-        ]
+        empty = pa.repeat(pa.scalar(""), len(batch))
+        positions = batch.schema.names
+        arrays = []
+        for name in names:
+            if name is None:
+                arrays.append(empty)
+            else:
+                arrays.append(_texts(batch.column(positions.index(name)), self._done, self._collector))
         arrays = _good_rows(arrays, self._done, self._collector)
         if len(arrays[0]):
             self._collector.put_arrays([arrays])
 
     def _take_values(self, batch: Any) -> None:
-        lists = [
-            _values(batch.column(batch.schema.names.index(name)), self._done, self._collector)
-            if name in self.wanted
-            else [None] * len(batch)
-            for name in self._collector.columns.reader.sources
-        ]
+        positions = batch.schema.names
+        lists = []
+        for name in self._collector.columns.reader.sources:
+            if name in self.wanted:
+                lists.append(_values(batch.column(positions.index(name)), self._done, self._collector))
+            else:
+                lists.append([None] * len(batch))
         self._collector.put_values(range(self._done + 1, self._done + len(batch) + 1), list(zip(*lists, strict=True)))
 
 
@@ -152,8 +155,8 @@ def _sample(batch: Any) -> list[dict[str, Any]]:
 
 
 def _values(column: Any, before: int, collector: RowCollector | None) -> list[Any]:
-    """A column as Python values. What is not UTF-8 becomes None and a problem of its row; NaN becomes None. before:
-    rows of the file before these."""
+    """A column as Python values. Text that is not UTF-8 becomes None and a problem of its row; NaN becomes None.
+    before: the number of rows of the file before these."""
     import pyarrow as pa
 
     if not pa.types.is_nested(column.type):
@@ -185,7 +188,7 @@ def _texts(column: Any, before: int, collector: RowCollector | None) -> pa.Array
     if types.is_dictionary(column.type):
         column = column.dictionary_decode()
     data_type = column.type
-    if types.is_floating(data_type):  # NaN is what pandas writes for a missing number
+    if types.is_floating(data_type):  # pandas writes NaN for a missing number
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, data_type), column)
     simple = (
         types.is_floating(data_type)
@@ -219,7 +222,7 @@ def _texts(column: Any, before: int, collector: RowCollector | None) -> pa.Array
 
 
 def _good_rows(arrays: list[Any], before: int, collector: RowCollector) -> list[Any]:
-    """The rows with instruction and output, of which at least one is not blank; the others become problems."""
+    """The rows that have instruction and output, at least one of them not blank; the others become problems."""
     import pyarrow.compute as pc
 
     required = [arrays[COLUMNS.index(column)] for column in REQUIRED_COLUMNS]

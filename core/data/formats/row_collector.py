@@ -1,5 +1,7 @@
-"""Collects the rows that readers find: settles the columns, sets bad rows aside, hands good ones on in batches. Knows
-no format and no storage."""
+"""Collects the rows of readers: settles the columns, sets bad rows aside, and passes good rows on in batches.
+
+Knows no format and no storage.
+"""
 
 from __future__ import annotations
 
@@ -17,31 +19,31 @@ from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
 from core.data.problems import RowProblem, RowProblems
 
 ProgressCallback = Callable[[int, int], None]
-"""Called with what is done and the total, in bytes, rows or files; what it raises ends the work."""
+"""Called with the amount done and the total, in bytes, rows or files; an exception that it raises ends the work."""
 PutColumns = Callable[[Sequence[Sequence[str]]], None]
 """Takes six columns of equal length, in the order of `COLUMNS`."""
-BATCH_ROWS, BATCH_CHARS = 16_384, 4 << 20  # records are handed on together, up to whichever comes first
+BATCH_ROWS, BATCH_CHARS = 16_384, 4 << 20  # the size of a batch of records, whichever limit is reached first
 _PROGRESS_EVERY = 0.1  # seconds
 
 
 class SourceFacts(msgspec.Struct, frozen=True):
-    """What is known of a source besides its rows."""
+    """Facts about a source besides its rows."""
 
     mapping: ColumnMapping
-    """What the canonical columns were taken from."""
+    """The mapping with which the rows were read."""
     extra: tuple[str, ...]
     """Columns of the source that are not used."""
     problems: list[RowProblem]
     """The first problems, in the order of the files and rows."""
     problem_count: int
-    """How many there are in all."""
+    """The number of all problems."""
 
 
 class RowCollector:
-    """Takes records of any shape and hands good rows on to `put`.
+    """Takes records of any shape and passes good rows to `put`.
 
-    where: the source's name in errors; mapping: the columns as the user chose them; without it they are guessed from
-    the first rows, see `SourceColumns.learn`.
+    where: the source's name in errors; mapping: the user's mapping; without it, the columns are guessed from the first
+    rows, see `SourceColumns.learn`.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class RowCollector:
         self.columns = SourceColumns(mapping)
         self.problems = RowProblems()
         self.rows = 0
-        # set by a storage that takes six Arrow arrays as they are
+        # set by a storage that takes six Arrow arrays
         self.arrays: Callable[[Sequence[Any]], None] | None = None
         self._put = put
         self._progress = progress
@@ -64,8 +66,8 @@ class RowCollector:
         self._chars = 0
 
     def take(self, number: int, record: Any, size: int) -> None:
-        """Take one record of any shape, of about `size` characters. number: as in `Problem.row`. Records are kept until
-        there are enough for a batch."""
+        """Take one record of any shape, of about `size` characters. number: as in `RowProblem.row`. Records are kept
+        until there are enough for a batch."""
         if not isinstance(record, dict):
             self.problems.add(number, f"not an object but {_json_type(record)}")
             return
@@ -81,7 +83,7 @@ class RowCollector:
         self._put(columns)
 
     def put_arrays(self, batches: Sequence[Sequence[Any]]) -> None:
-        """Take batches of six Arrow arrays of good rows, for a storage that wants arrays."""
+        """Take batches of six Arrow arrays of good rows, for a storage that takes arrays."""
         self.flush()
         assert self.arrays is not None  # noqa: S101  (readers check `arrays` first)
         for batch in batches:
@@ -89,14 +91,13 @@ class RowCollector:
             self.arrays(batch)
 
     def put_values(self, numbers: Sequence[int], values: Sequence[Sequence[Any]]) -> None:
-        """Take records as the values of `columns.reader.sources`, each list in that order. numbers: as in
-        `Problem.row`."""
+        """Take records as lists of the values of `columns.reader.sources`. numbers: as in `RowProblem.row`."""
         self.flush()
         read = self.columns.reader.read
         good = []
         for number, record in zip(numbers, values, strict=True):
             row = read(record)
-            if isinstance(row, str):  # what is wrong with it
+            if isinstance(row, str):  # its fault
                 self.problems.add(number, row)
             else:
                 good.append(row)
@@ -105,8 +106,10 @@ class RowCollector:
             self._put(list(zip(*good, strict=True)))
 
     def flush(self) -> None:
-        """Hand on the records that are waiting; the first ones settle the columns."""
-        waiting, self._waiting, self._chars = self._waiting, [], 0
+        """Pass the waiting records on; the first ones settle the columns."""
+        waiting = self._waiting
+        self._waiting = []
+        self._chars = 0
         if not waiting:
             return
         names: dict[str, None] = {}
@@ -124,9 +127,9 @@ class RowCollector:
             self._progress(min(done, total), total)
 
     def finish(self) -> SourceFacts:
-        """The facts of the source that was read. Raises DataError where a required column or every row is missing."""
+        """The facts about the source. Raises DataError where a required column or every row is missing."""
         self.flush()
-        # readers and `flush` find problems at different times: they are put in the order of files and rows
+        # readers and `flush` find problems at different times, so they are sorted by file and row
         first_of_file = {problem.file: index for index, problem in reversed(list(enumerate(self.problems.kept)))}
         kept = sorted(self.problems.kept, key=lambda problem: (first_of_file[problem.file], problem.row))
         if self.columns.names:
@@ -149,4 +152,6 @@ def _json_type(value: Any) -> str:
         return "true or false"
     if isinstance(value, NumberText | int | float):
         return "a number"
-    return "a list" if isinstance(value, list) else "a text" if isinstance(value, str) else "something else"
+    if isinstance(value, list):
+        return "a list"
+    return "a text" if isinstance(value, str) else "something else"

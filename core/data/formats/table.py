@@ -21,25 +21,24 @@ if TYPE_CHECKING:
     from core.data.formats.row_collector import RowCollector, SourceFacts
 
 FormatName = Literal["lines", "json", "csv", "tsv", "parquet", "arrow"]
-"""Part of the key of an imported source: a name that changes makes every file of the format be imported again."""
+"""Part of the key of an imported source: after a name changes, every file of the format is imported again."""
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-"""By suffix, the compressions in which text formats may come. Parquet and Arrow compress inside."""
+"""The compressions of text formats, by suffix. Parquet and Arrow compress inside the file."""
 
 
 class ReadableFormat(Protocol):
-    """What every format offers: a module, or an object of one where several formats share the code."""
+    """The interface of every format: a module, or an object where several formats share the code."""
 
     def read_files(self, paths: Sequence[Path], collector: RowCollector) -> None:
-        """Hand every row of the files, in order, to `collector`. Raises DataError, OSError."""
+        """Pass every row of the files, in order, to `collector`. Raises DataError, OSError."""
 
     def open_early(
         self, paths: Sequence[Path], where: str, mapping: ColumnMapping | None
     ) -> tuple[EarlyRows, SourceFacts]:
-        """The rows that can be shown before the import, and what is known of the source by then.
+        """The rows that can be shown before the import, and the facts known by then.
 
-        where: the source's name in errors; mapping: the columns as the user chose them, None to guess. Raises
-        DataError, OSError.
+        where: the source's name in errors; mapping: the user's mapping, None to guess. Raises DataError, OSError.
         """
 
 
@@ -62,11 +61,11 @@ class FileFormat:
     load: Callable[[], ReadableFormat]
     """Imports the code of the format."""
     is_text: bool = False
-    """Whether files are text, read row by row, that may be compressed as a whole."""
+    """Whether files are text that is read row by row and may be compressed."""
     load_writer: Callable[[], WritableFormat] | None = None
     """Imports the code that writes it; None where rows are never saved in this format."""
     description: str = ""
-    """What the user reads where the format is offered for saving."""
+    """A description for the user where rows can be saved in the format."""
 
 
 def _json_lines() -> WritableFormat:
@@ -124,7 +123,7 @@ def format_named(name: FormatName) -> FileFormat:
 
 
 def format_of_file(name: str | Path) -> FileFormat | None:
-    """The format of a file by its name alone; None where the name says none that is known."""
+    """The format of a file, judged only by its name; None for an unknown suffix."""
     stem, suffix = os.path.splitext(str(name).lower())
     if suffix not in COMPRESSIONS:
         return _BY_SUFFIX.get(suffix)
@@ -133,7 +132,7 @@ def format_of_file(name: str | Path) -> FileFormat | None:
 
 
 def compression_of_file(name: str | Path) -> str:
-    """The compression of a file by its name alone: `gzip`, `zstd`, or empty."""
+    """The compression of a file, judged only by its name: `gzip`, `zstd`, or empty."""
     return COMPRESSIONS.get(os.path.splitext(str(name).lower())[1], "")
 
 
@@ -143,12 +142,12 @@ def readable_formats() -> str:
 
 
 def writable_formats() -> str:
-    """The suffixes that rows can be saved under, in words, for messages."""
+    """The suffixes with which rows can be saved, in words, for messages."""
     return _suffix_words([file_format for file_format in FILE_FORMATS if file_format.load_writer is not None])
 
 
 def _suffix_words(file_formats: Sequence[FileFormat]) -> str:
-    """As `jsonl and csv (each also as .gz or .zst), parquet`."""
+    """Such as `jsonl and csv (each also as .gz or .zst), parquet`."""
     texts = [file_format.suffixes[0][1:] for file_format in file_formats if file_format.is_text]
     others = [suffix[1:] for file_format in file_formats if not file_format.is_text for suffix in file_format.suffixes]
     text_words = f"{', '.join(texts[:-1])} and {texts[-1]} (each also as {' or '.join(COMPRESSIONS)})"

@@ -1,4 +1,4 @@
-"""Bytes that should be UTF-8: byte order marks, UTF-16, and a guess at what other bytes are. Knows nothing of rows."""
+"""Reads bytes that should be UTF-8: byte order marks, UTF-16, and a guess of other encodings. Knows nothing of rows."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class ByteSource(Protocol):
 
 
 class _DecodedStream:
-    """A stream whose first bytes, `pending`, were read to recognise it, recoded where it must be. Damage in it becomes
-    a problem of the file once the end is reached."""
+    """A stream whose first bytes, `pending`, were read to recognise its encoding; recoded where needed. Damage becomes
+    a problem of the file at the end of the stream."""
 
     def __init__(
         self, stream: FileStream, pending: bytes, recode: codecs.IncrementalDecoder | None, problems: RowProblems | None
@@ -50,7 +50,7 @@ class _DecodedStream:
                 block, self._pending = block[:size], block[size:]
             if ended and self._stream.broken and self._problems is not None:
                 self._problems.add(
-                    0, f"{self._stream.broken}; what follows cannot be read", "Copy or compress the file again"
+                    0, f"{self._stream.broken}; the rest cannot be read", "Copy or compress the file again"
                 )
                 self._problems = None
             if self._recode is None:
@@ -63,11 +63,11 @@ class _DecodedStream:
 
 
 def open_utf8(path: Path, problems: RowProblems | None = None) -> ByteSource:
-    """The file as a stream of UTF-8 without a byte order mark, decompressed where needed; UTF-16 with its mark is
-    recoded on the way.
+    """The file as a stream of UTF-8 without a byte order mark, decompressed where needed; UTF-16 with a byte order mark
+    is recoded.
 
-    Other bytes are passed on as they are, for the reader to name the row. Compressed data that break off end the stream
-    and are a problem. Raises OSError, and DataError for UTF-16 without a mark and for UTF-32.
+    Other bytes are passed on unchanged, so that the reader can report the row. Incomplete compressed data end the
+    stream and become a problem. Raises OSError, and DataError for UTF-16 without a mark and for UTF-32.
     """
     stream = open_stream(path)
     try:
@@ -91,8 +91,8 @@ def open_utf8(path: Path, problems: RowProblems | None = None) -> ByteSource:
 
 
 def split_blocks(source: ByteSource, first: int = 1 << 16) -> Iterator[bytes]:
-    """The stream cut after line ends: a small block of about `first` bytes, to learn the columns from, then blocks of
-    about `BLOCK` bytes; a longer line comes whole."""
+    """The stream in blocks of complete lines: a small one of about `first` bytes, to find the columns, then blocks of
+    about `BLOCK` bytes; a longer line is one block."""
     pending: list[bytes] = []
     size, length = first, 0
     while block := source.read(size):
@@ -112,10 +112,10 @@ def split_blocks(source: ByteSource, first: int = 1 << 16) -> Iterator[bytes]:
 
 
 def guess_encoding(block: bytes) -> str:
-    """The likely encoding (a name iconv knows) of bytes that are not UTF-8, or "" where nothing fits.
+    """The likely encoding (a name iconv knows) of bytes that are not UTF-8, or "" where none fits.
 
-    Judged by the text the bytes would make: kana for the Japanese encodings, everyday Chinese characters for GB18030,
-    single accented letters for Western ones.
+    Judged by the decoded text: kana for the Japanese encodings, common Chinese characters for GB18030, single accented
+    letters for Western encodings.
     """
     block = block[: 1 << 16]
     runs = _HIGH.findall(block)
@@ -140,7 +140,7 @@ def guess_encoding(block: bytes) -> str:
 
 
 def _plausible(chars: list[str], encoding: str) -> float:
-    """The share of `chars` that a text in this encoding would hold; 0 where the sign of its language is absent."""
+    """The share of `chars` that are usual in a text with this encoding; 0 where there is no sign of its language."""
     if not chars:
         return 0.0
     kana = sum("\u3040" <= char <= "\u30ff" for char in chars) / len(chars)
@@ -163,7 +163,7 @@ def _is_in(char: str, encoding: str) -> bool:
 
 
 def explain_encoding(line: bytes, start: int) -> tuple[str, str]:
-    """What is wrong with a line whose byte `start` (from 0) is not UTF-8, and what to do next."""
+    """The fault of a line whose byte `start` (from 0) is not UTF-8, and the advice for the user."""
     name = guess_encoding(line)
     what = f"not UTF-8: byte {start + 1} of the line is 0x{line[start]:02X}"
     if name:

@@ -1,5 +1,4 @@
-"""What the text formats share: files read one after the other, their first rows, and rows written as blocks of bytes.
-Knows none of the formats."""
+"""Code shared by the text formats: reading files in order, their first rows, and writing rows. Knows no format."""
 
 from __future__ import annotations
 
@@ -20,8 +19,8 @@ ReadFile = Callable[[Path, RowCollector], None]
 
 
 def read_text_files(paths: Sequence[Path], collector: RowCollector, read_file: ReadFile) -> None:
-    """Hand every row of the files to `collector`. A file that cannot be read is a problem where there are others; where
-    it is the only one, DataError."""
+    """Pass every row of the files to `collector`. A file that cannot be read becomes a problem; raises DataError where
+    it is the only file."""
     for path in paths:
         if len(paths) > 1:
             collector.problems.file = path.name
@@ -35,7 +34,7 @@ def read_text_files(paths: Sequence[Path], collector: RowCollector, read_file: R
                 continue
             if collector.rows or not collector.problems.kept or collector.problems.kept[0].row:
                 raise
-            broken = collector.problems.kept[0]  # what is missing is missing because the compressed file breaks off
+            broken = collector.problems.kept[0]  # the cause: the compressed file is incomplete
             raise DataError(broken.what, str(path), collector.problems.advice) from error
 
 
@@ -46,8 +45,7 @@ class _EnoughRows(Exception):
 def open_head(
     paths: Sequence[Path], where: str, mapping: ColumnMapping | None, read_file: ReadFile
 ) -> tuple[HeadRows, SourceFacts]:
-    """The first rows of text files, a few at least, and what is known of the source by then. Raises DataError,
-    OSError."""
+    """The first rows of text files, at least a few, and the facts known by then. Raises DataError, OSError."""
     rows: list[Row] = []
 
     def put(columns: Sequence[Sequence[str]]) -> None:
@@ -58,17 +56,17 @@ def open_head(
     try:
         read_text_files(paths, collector, read_file)
         facts = collector.finish()
-        whole = True
+        is_complete = True
     except _EnoughRows:
         facts = SourceFacts(collector.columns.mapping, collector.columns.extra, [], 0)
-        whole = False
-    return HeadRows(where, paths, rows, counted=whole), facts
+        is_complete = False
+    return HeadRows(where, paths, rows, counted=is_complete), facts
 
 
 def write_text_batches(
     stream: Any, header: bytes, encode_rows: Callable[[Sequence[Sequence[str]]], bytes]
 ) -> Callable[[pa.RecordBatch], None]:
-    """Write `header` to the binary `stream`, and give the function that writes one batch. `encode_rows` makes the bytes
+    """Write `header` to the binary `stream`; returns the function that writes one batch. `encode_rows` makes the bytes
     of six columns of equal length."""
     stream.write(header)
 

@@ -1,3 +1,4 @@
-"""Opens located sources: from the import cache, by an import in this process or in one of its own, or small ones in
-memory; and lets the user choose the columns. Knows no format.
+"""Opens located sources from the import cache, by an import, or in memory where they are small. Knows no format.
+
+The import runs in this process or in a child process. Also lets the user choose the columns.
 """

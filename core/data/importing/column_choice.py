@@ -1,5 +1,4 @@
-"""What the user needs to choose where columns are taken from: the names, some rows as the source has them and the
-current mapping; and saving the choice."""
+"""The data for choosing a column mapping: names, some records and the current mapping. Saves the choice."""
 
 from __future__ import annotations
 
@@ -22,33 +21,33 @@ from core.data.sidecar import sidecar_of
 
 @dataclass(frozen=True)
 class ColumnChoice:
-    """The columns of a source, and where the canonical ones are taken from now."""
+    """The columns of a source, and the current mapping of the canonical columns."""
 
     files: SourceFiles
     """The files of the source."""
     names: tuple[str, ...]
     """The source's columns."""
     rows: tuple[Record[str, Any], ...]
-    """At most 200 records of its beginning, the same that a guess is made from."""
+    """At most 200 records from its beginning, the same from which a guess is made."""
     mapping: ColumnMapping
     """The saved mapping, else the guess."""
     saved: bool
     """Whether `mapping` is the saved one."""
 
     def candidates(self, column: str) -> list[ColumnPick]:
-        """What the canonical `column` could be taken from: the current pick first, nothing last."""
+        """The possible picks for the canonical `column`: the current one first, nothing last."""
         picks = column_guess.pick_candidates(column, self.names, self.rows)
         saved = self.mapping.picks.get(column, picks[-1])
         current = next((pick for pick in picks if (pick.column, pick.how) == (saved.column, saved.how)), saved)
         return [current, *(pick for pick in picks if pick is not current)]
 
     def read(self, mapping: ColumnMapping, limit: int = 3) -> list[list[str] | str]:
-        """The first `limit` rows by `mapping`: the six texts of each, or what is wrong with it."""
+        """The first `limit` rows, read with `mapping`: the six texts of each, or its fault."""
         return [read_row(mapping, record) for record in self.rows[:limit]]
 
     def keep(self, mapping: ColumnMapping) -> Path:
-        """Save `mapping` as the user's choice, so that the source is opened with it from now on; the file it is saved
-        in. Raises DataError."""
+        """Save `mapping` as the user's choice, with which the source is opened from now on; returns the file. Raises
+        DataError."""
         path = sidecar_of(self.files).mapping
         try:
             private_dir(path.parent)
@@ -60,12 +59,12 @@ class ColumnChoice:
 
 
 def read_column_choice(source: str, split: str = "") -> ColumnChoice:
-    """The columns of a source as `open_data` takes it; reads only its beginning. Raises DataError."""
-    with naming_source(locate_source(source, split)) as found:
-        saved = load_mapping(sidecar_of(found).mapping)
-        names, rows = _beginning(found)
+    """The columns of a source, named as for `open_data`; reads only its beginning. Raises DataError."""
+    with naming_source(locate_source(source, split)) as located:
+        saved = load_mapping(sidecar_of(located).mapping)
+        names, rows = _beginning(located)
     mapping = saved if saved is not None else column_guess.guess_mapping(names, rows)
-    return ColumnChoice(found, tuple(names), tuple(rows), mapping, saved is not None)
+    return ColumnChoice(located, tuple(names), tuple(rows), mapping, saved is not None)
 
 
 class _EnoughRows(Exception):
@@ -85,15 +84,15 @@ class _SampleColumns(SourceColumns):
         return new
 
 
-def _beginning(found: SourceFiles) -> tuple[list[str], Sequence[Record[str, Any]]]:
-    collector = RowCollector(found.where, lambda _: None)
+def _beginning(located: SourceFiles) -> tuple[list[str], Sequence[Record[str, Any]]]:
+    collector = RowCollector(located.where, lambda _: None)
     collector.columns = sample = _SampleColumns()
     collector.arrays = lambda _: None
     try:
-        read_source(found, collector)
+        read_source(located, collector)
         collector.flush()
     except _EnoughRows:
         return sample.names, sample.rows
     if not sample.names:
-        collector.finish()  # says why nothing could be read
+        collector.finish()  # raises the reason why nothing could be read
     return sample.names, []

@@ -1,9 +1,8 @@
-"""Imported sources: one Arrow file per version of a source, in `<cache>/data/`. A file is complete or absent, whatever
-is killed and whoever else imports.
+"""The cache of imported sources: one Arrow file per version of a source, in `<cache>/data/`.
 
-A file's name is a hash of what was read (the files' real paths) and one of its version (sizes, times, mapping, the
-importer's own version). It is written under a temporary name, flushed to disk and then renamed, so two importers at
-once only do the work twice.
+A file is complete or absent, even after a kill or with several importers. Its name has a hash of the source (the files'
+real paths) and one of its version (sizes, times, mapping, the importer's version). It is written under a temporary
+name, flushed to disk and then renamed, so that two importers at once only do the work twice.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ ReadSource = Callable[[RowCollector], None]
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What is to be imported."""
+    """A source to import."""
 
     paths: tuple[Path, ...]
     """The files, in order."""
@@ -50,15 +49,15 @@ class ImportRequest:
     where: str
     """The source's name in errors."""
     mapping: ColumnMapping | None = None
-    """The columns as the user chose them; None to guess."""
+    """The user's mapping; None to guess."""
 
     def hashes(self) -> tuple[str, str]:
-        """Which source, and which version of it. Raises OSError."""
+        """The hash of the source, and the hash of its version. Raises OSError."""
         return source_hashes(self.paths, self.format, self.mapping)
 
 
 def find_cached(request: ImportRequest) -> tuple[ArrowRows, SourceFacts, str] | None:
-    """The rows, facts and key of what was imported before; None where it was not, or is damaged. Raises OSError where a
+    """The rows, facts and key of an earlier import; None where there is none, or it is damaged. Raises OSError where a
     file of the source no longer exists."""
     key = "-".join(request.hashes())
     path = folders.cache() / "data" / f"{key}.arrow"
@@ -79,8 +78,8 @@ def find_cached(request: ImportRequest) -> tuple[ArrowRows, SourceFacts, str] | 
 def open_cached(
     request: ImportRequest, read: ReadSource, progress: ProgressCallback | None
 ) -> tuple[ArrowRows, SourceFacts, str]:
-    """The rows of the files from the cache, imported with `read` where they are not there; their facts, and the key of
-    this version. Raises DataError."""
+    """The rows of the files from the cache, after an import with `read` where they are missing; their facts, and the
+    key of this version. Raises DataError."""
     for _ in range(3):
         if found := find_cached(request):
             return found
@@ -99,7 +98,7 @@ def import_into_cache(request: ImportRequest, read: ReadSource, progress: Progre
     path = folder / f"{source}-{version}.arrow"
     _import(path, request, read, progress)
     if request.hashes() != (source, version):
-        path.unlink(missing_ok=True)  # it changed meanwhile: what was imported is neither version
+        path.unlink(missing_ok=True)  # it changed meanwhile, so the imported rows belong to neither version
     else:
         _prune(folder, source, path)
 
@@ -121,13 +120,13 @@ class CacheWriter:
         self._stream: Any = None
 
     def put(self, columns: Sequence[Sequence[str]]) -> None:
-        """Write six columns of texts. Raises DataError where the disk does not take them."""
+        """Write six columns of texts. Raises DataError where they cannot be written."""
         import pyarrow as pa
 
         self.put_arrays([pa.array(column, pa.string()) for column in columns])
 
     def put_arrays(self, arrays: Sequence[pa.Array]) -> None:
-        """Write six string arrays without nulls. Raises DataError where the disk does not take them."""
+        """Write six string arrays without nulls. Raises DataError where they cannot be written."""
         import pyarrow as pa
 
         self._write(pa.record_batch(list(arrays), schema=self._schema), None)
@@ -179,7 +178,7 @@ def _import(path: Path, request: ImportRequest, read: ReadSource, progress: Prog
         raise _not_writable(error, path.parent) from error
     try:
         with os.fdopen(handle, "wb") as file:
-            with suppress(OSError):  # a file system without locks: the file is then only safe for `_YOUNG`
+            with suppress(OSError):  # a file system without locks: the file is then only protected for `_YOUNG` seconds
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             writer = CacheWriter(file, path.parent)
             collector = RowCollector(request.where, writer.put, progress, request.mapping)
@@ -193,8 +192,8 @@ def _import(path: Path, request: ImportRequest, read: ReadSource, progress: Prog
 
 
 def _prune(folder: Path, source: str, keep: Path) -> None:
-    """Remove older versions of the same source, and the files of importers that were killed: their locks ended with
-    them."""
+    """Remove older versions of the same source, and unfinished files of killed importers, which no longer have a
+    lock."""
     for old in folder.glob(f"{source}-*.arrow"):
         if old != keep:
             old.unlink(missing_ok=True)

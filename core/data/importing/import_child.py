@@ -1,5 +1,4 @@
-"""Importing in a child process of lower priority, so that the terminal stays small and quick. The child is this module,
-run by name."""
+"""Imports in a child process of lower priority, so that the terminal stays quick. The child runs this module."""
 
 from __future__ import annotations
 
@@ -22,8 +21,8 @@ def import_in_child(
 ) -> None:
     """Import the data set `source` into the cache, in a child process. where: its name in an error.
 
-    `progress(done, total)` is called a few times a second, also while there is nothing new, so that it can stop the
-    import: what it raises ends the child and comes out here. Raises DataError, OSError.
+    `progress(done, total)` is called a few times a second, even without news, so that it can stop the import: an
+    exception that it raises ends the child and is raised here. Raises DataError, OSError.
     """
     latest = ChildProgress("", 0, 0)
 
@@ -44,14 +43,14 @@ def import_in_child(
 
 
 def import_for_parent(request: dict[str, Any], progress: ReportProgress) -> None:
-    """The child's work. A SystemExit in the middle of it removes what is written so far."""
+    """The child's work. A SystemExit during the import removes the unfinished file."""
     from core.data.importing.import_source import import_into_cache, naming_source
     from core.data.locate.source_files import locate_source
 
     os.nice(_NICE)
     mapping = msgspec.convert(request["mapping"], ColumnMapping | None)
-    with naming_source(locate_source(request["source"], request["split"])) as found:
-        import_into_cache(found, mapping, lambda done, total: progress("", done, total))
+    with naming_source(locate_source(request["source"], request["split"])) as located:
+        import_into_cache(located, mapping, lambda done, total: progress("", done, total))
 
 
 if __name__ == "__main__":

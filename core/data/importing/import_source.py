@@ -1,5 +1,4 @@
-"""Reading a located source: all of it into memory or into the import cache, or its first rows. Knows every format's
-reader."""
+"""Reads a located source into memory or into the import cache. Knows every format's reader."""
 
 from __future__ import annotations
 
@@ -23,77 +22,78 @@ _MAX_CHARS = 32 << 20  # characters kept in memory; a small compressed file may 
 
 
 class TooLargeForMemory(Exception):
-    """A source that looked small holds too much text to be kept in memory."""
+    """A source that looked small has too much text to be kept in memory."""
 
 
 @contextmanager
-def naming_source(found: SourceFiles) -> Iterator[SourceFiles]:
-    """Turns whatever a reader raises into a DataError that names the source."""
+def naming_source(located: SourceFiles) -> Iterator[SourceFiles]:
+    """Turns the errors of readers into a DataError with the source's name."""
     try:
-        yield found
+        yield located
     except DataError as error:
         if error.where:
             raise
-        raise DataError(error.what, found.where, error.do) from error
+        raise DataError(error.what, located.where, error.do) from error
     except OSError as error:
         raise DataError(
-            f"it cannot be read ({error.strerror or error})", found.where, "Check the file and who may read it"
+            f"it cannot be read ({error.strerror or error})", located.where, "Check the file and who may read it"
         ) from error
     except UnicodeDecodeError as error:  # pyarrow, of names inside a damaged file
         raise DataError(
-            f"the file is damaged: a name in it is not UTF-8 ({error.reason})", found.where, "Copy or write it again"
+            f"the file is damaged: a name in it is not UTF-8 ({error.reason})", located.where, "Copy or write it again"
         ) from error
 
 
 def read_into_memory(
-    found: SourceFiles, mapping: ColumnMapping | None, progress: ProgressCallback | None
+    located: SourceFiles, mapping: ColumnMapping | None, progress: ProgressCallback | None
 ) -> tuple[MemoryRows, SourceFacts]:
-    """All rows of a small text source, in memory. Raises DataError, OSError, TooLarge."""
-    held, chars = MemoryRows(), 0
+    """All rows of a small text source, in memory. Raises DataError, OSError, TooLargeForMemory."""
+    rows = MemoryRows()
+    chars = 0
 
     def put(columns: Sequence[Sequence[str]]) -> None:
         nonlocal chars
         chars += sum(len(text) for column in columns for text in column)
         if chars > _MAX_CHARS:
             raise TooLargeForMemory
-        held.put(columns)
+        rows.put(columns)
 
-    collector = RowCollector(found.where, put, progress, mapping)
-    read_source(found, collector)
-    return held, collector.finish()
-
-
-def read_source(found: SourceFiles, collector: RowCollector) -> None:
-    """Hand every row of a source to `collector`, file by file. Raises DataError, OSError."""
-    format_named(found.format).load().read_files(found.paths, collector)
+    collector = RowCollector(located.where, put, progress, mapping)
+    read_source(located, collector)
+    return rows, collector.finish()
 
 
-def import_into_cache(found: SourceFiles, mapping: ColumnMapping | None, progress: ProgressCallback | None) -> None:
+def read_source(located: SourceFiles, collector: RowCollector) -> None:
+    """Pass every row of a source to `collector`, file by file. Raises DataError, OSError."""
+    format_named(located.format).load().read_files(located.paths, collector)
+
+
+def import_into_cache(located: SourceFiles, mapping: ColumnMapping | None, progress: ProgressCallback | None) -> None:
     """Import into the cache, in this process. Raises DataError, OSError."""
     from core.data.importing import import_cache
 
-    import_cache.import_into_cache(import_request(found, mapping), partial(read_source, found), progress)
+    import_cache.import_into_cache(import_request(located, mapping), partial(read_source, located), progress)
 
 
 def open_imported(
-    found: SourceFiles, mapping: ColumnMapping | None, progress: ProgressCallback | None
+    located: SourceFiles, mapping: ColumnMapping | None, progress: ProgressCallback | None
 ) -> tuple[ArrowRows, SourceFacts, str]:
-    """The rows from the cache, imported in this process where they are not there; their facts and key. Raises
+    """The rows from the cache, after an import in this process where they are missing; their facts and key. Raises
     DataError, OSError."""
     from core.data.importing import import_cache
 
-    return import_cache.open_cached(import_request(found, mapping), partial(read_source, found), progress)
+    return import_cache.open_cached(import_request(located, mapping), partial(read_source, located), progress)
 
 
-def find_imported(found: SourceFiles, mapping: ColumnMapping | None) -> tuple[ArrowRows, SourceFacts, str] | None:
-    """The rows, facts and key of what was imported before, else None. Raises OSError."""
+def find_imported(located: SourceFiles, mapping: ColumnMapping | None) -> tuple[ArrowRows, SourceFacts, str] | None:
+    """The rows, facts and key of an earlier import, else None. Raises OSError."""
     from core.data.importing import import_cache
 
-    return import_cache.find_cached(import_request(found, mapping))
+    return import_cache.find_cached(import_request(located, mapping))
 
 
-def import_request(found: SourceFiles, mapping: ColumnMapping | None) -> ImportRequest:
-    """What the import cache needs to know of a source."""
+def import_request(located: SourceFiles, mapping: ColumnMapping | None) -> ImportRequest:
+    """The request to the import cache for a source."""
     from core.data.importing.import_cache import ImportRequest
 
-    return ImportRequest(found.paths, found.format, found.where, mapping)
+    return ImportRequest(located.paths, located.format, located.where, mapping)

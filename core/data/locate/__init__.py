@@ -1,2 +1,1 @@
-"""From the name that the user types to the files with the rows: paths, patterns, folders of shards, hub names. Reads no
-rows."""
+"""Finds the files behind a source's name: paths, patterns, folders of shards, hub names. Reads no rows."""

@@ -1,7 +1,7 @@
 """The child process of `hub`: fetches a data set with `datasets` and saves it to a folder.
 
-This module alone imports `datasets`. It is run by name and imported by no other module: the terminal must not reach
-torch, which `datasets` brings with it. No code of a data set's author is ever run.
+Only this module imports `datasets`. It is run by name and never imported: the terminal must not import torch, on which
+`datasets` depends. Code of a data set's author is never run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _UNREACHABLE = (
     "NameResolutionError",
     "gaierror",
 )
-_LEFTOVER_SECONDS = 86_400  # an unfinished folder of that age belongs to nobody any more
+_LEFTOVER_SECONDS = 86_400  # an unfinished folder of that age is no longer in use
 
 
 def fetch_for_parent(request: dict[str, str], _: ReportProgress) -> None:
@@ -46,7 +46,7 @@ def fetch_for_parent(request: dict[str, str], _: ReportProgress) -> None:
     work = Path(tempfile.mkdtemp(prefix=f"{folder.name[:100]}.", suffix=".part", dir=folder.parent))
     try:
         _save(name, split, work, folder)
-    except Exception as error:  # `datasets` raises whatever the libraries under it raise
+    except Exception as error:  # `datasets` passes on all kinds of errors of its libraries
         what, do = _explain(error, split)
         raise DataError(what, name, do) from error
     finally:
@@ -79,18 +79,18 @@ def _save(name: str, split: str, work: Path, folder: Path) -> None:
 
 
 def _commit(repository: str, revision: str) -> str:
-    """The commit that the revision (or the newest state) is now, so that what is fetched is what is written down."""
+    """The current commit of the revision (or of the newest state), so that the recorded commit is the fetched one."""
     import huggingface_hub
 
     try:
         return huggingface_hub.HfApi().dataset_info(repository, revision=revision or None).sha or revision
-    # Whatever prevents this prevents the fetch too, which explains it better; or a copy on disk still serves.
+    # The same cause stops the fetch too, which explains it better; or a copy on disk is used.
     except Exception:
         return revision
 
 
 def _explain(error: BaseException, split: str) -> tuple[str, str]:
-    """What happened and what to do."""
+    """The message for the user, and what to do."""
     causes = _causes(error)
     class_names = {kind.__name__ for cause in causes for kind in type(cause).__mro__}
     line = (str(error).strip().split("\n")[0] or type(error).__name__)[:300].rstrip(".")
@@ -111,11 +111,11 @@ def _explain(error: BaseException, split: str) -> tuple[str, str]:
     if "Unknown split" in line or isinstance(error, ValueError):
         about_split = split and "split" in line.lower()
         return line, "Name a split it has" if about_split else "Name a configuration with owner/name:configuration"
-    return f"the data set cannot be fetched ({line})", "Download one of its files by hand and open that"
+    return f"the data set cannot be fetched ({line})", "Download one of its files yourself and open it"
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """The error, what caused it, and so on."""
+    """The error, its cause, the cause of that, and so on."""
     causes: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in causes:

@@ -1,4 +1,4 @@
-"""Which files of a folder belong together: shards of one split, by their names. Opens nothing."""
+"""Groups the files of a folder into shards of one split, by their names. Opens nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from core.data.formats.table import COMPRESSIONS
 
 _SPLITS = frozenset({"train", "training", "test", "testing", "validation", "valid", "val", "dev", "eval"})
-_SHARD = re.compile(r"(?P<split>.+?)-\d{5}-of-\d{5}(-[0-9a-f]+)?")  # what datasets and the hub write
+_SHARD = re.compile(r"(?P<split>.+?)-\d{5}-of-\d{5}(-[0-9a-f]+)?")  # written by datasets and the hub
 _PART = re.compile(
     r"(?P<split>(?:.*[-_.])?(?:part|shard|chunk)|.*?)[-_.]?\d{2,}(?:[-_.][0-9a-f]{8}-[0-9a-f-]{27}.*)?", re.IGNORECASE
 )  # Spark's too
@@ -32,8 +32,8 @@ def stem_without_suffixes(path: Path) -> str:
 
 
 def group_by_split(files: tuple[Path, ...], whole: bool) -> dict[str, tuple[Path, ...]]:
-    """The files by split, which may be empty. Text files whose names share nothing are data sets of their own; Parquet
-    files with such names are parts of one data set, where the `whole` of it is wanted."""
+    """The files by split, which may be empty. Text files with unrelated names are separate data sets; Parquet files
+    with such names are parts of one data set. whole: whether no split was requested."""
     stems = [stem_without_suffixes(file) for file in files]
     parquet = all(file.suffix.lower() == ".parquet" for file in files)
     numbered = any(_SHARD.fullmatch(stem) for stem in stems)

@@ -14,7 +14,7 @@ from core.data.locate.shards import group_by_split, in_natural_order
 from core.data.locate.source_name import resolve_source_name
 
 SIDECAR_SUFFIX = ".suiron"
-"""Ends the names of folders beside the data that hold the user's edits and mappings."""
+"""The suffix of folders beside the data that contain the user's edits and mappings."""
 
 _DEMO_ROWS = Path(__file__).resolve().parents[2] / "demo" / "rows.jsonl"
 _LISTED = 10  # names in a message
@@ -25,22 +25,22 @@ _SAVE_AGAIN = "Save it again with save_to_disk"
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """The files of one source, as they were found."""
+    """The files of one source."""
 
     name: str
     """A short label, foreign text."""
     where: str
-    """What errors name: the file, folder, pattern or hub name."""
+    """The source's name in errors: the file, folder, pattern or hub name."""
     paths: tuple[Path, ...]
     """The files with rows, in order; at least one."""
     format: FormatName
-    """The format of all of them."""
+    """The format of all files."""
     split: str = ""
-    """The split that was taken; empty where there are none."""
+    """The split that is opened; empty where there are none."""
     root: Path | None = None
-    """The file or folder that was named; None where nothing may be written beside it: demo, pattern, hub name."""
+    """The file or folder in the name; None where nothing may be written beside it: demo, pattern, hub name."""
     revision: str = ""
-    """The commit of a hub data set; empty for anything else, and where the hub named none."""
+    """The commit of a hub data set; empty for anything else, and where it is not known."""
 
 
 def locate_source(source: str, split: str = "") -> SourceFiles:
@@ -60,18 +60,18 @@ def locate_source(source: str, split: str = "") -> SourceFiles:
     if target.kind == "pattern":
         return _locate_pattern(path, split)
     if target.kind == "hub":
-        from core.data.locate import hub  # subprocess and its kin, which no local file needs
+        from core.data.locate import hub  # imports subprocess, which no local file needs
 
         folder, revision = hub.fetch_data_set(source, split)
         files = _locate_folder(folder, "", source.partition("@")[0])
         return SourceFiles(source, source, files.paths, files.format, split or files.split, None, revision)
-    what = "there is no such file or folder" if "\0" not in source else "a name cannot hold a null byte"
+    what = "there is no such file or folder" if "\0" not in source else "a name cannot contain a null byte"
     do = "Check the path; a hub data set is owner/name, owner/name:configuration or owner/name@revision"
     raise DataError(what, source or "the data set's name is empty", do)
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether an entry of a folder is a file whose name says that it holds rows."""
+    """Whether an entry of a folder is a file with a known suffix."""
     return format_of_file(path) is not None and not path.name.startswith(".") and path.is_file()
 
 
@@ -102,7 +102,7 @@ def _locate_file(path: Path, split: str, name: str) -> SourceFiles:
 
 
 def _check_file(path: Path) -> None:
-    """Raises DataError where it is no regular file that can be read and holds something."""
+    """Raises DataError unless `path` is a regular file that can be read and is not empty."""
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
@@ -127,7 +127,7 @@ def _locate_pattern(path: Path, split: str) -> SourceFiles:
         what = "no file matches this pattern"
         if matches:
             what = f"none of the {len(matches)} files that match this pattern has a known format"
-        raise DataError(what, where, f"Check the pattern; known are {readable_formats()}")
+        raise DataError(what, where, f"Check the pattern. The known formats are {readable_formats()}")
     file_format = _common_format(files, where, "Narrow the pattern, as in *.jsonl")
     return SourceFiles(path.name, where, files, file_format)
 
@@ -151,14 +151,15 @@ def _locate_folder(path: Path, split: str, name: str) -> SourceFiles:
     try:
         if (path / "dataset_dict.json").is_file():
             splits = _read_json(path / "dataset_dict.json").get("splits")
-            split = _choose_split([str(each) for each in splits] if isinstance(splits, list) else [], split, path)
+            known_splits = [str(name) for name in splits] if isinstance(splits, list) else []
+            split = _choose_split(known_splits, split, path)
             return _locate_saved(path / split, split, f"{name} [{split}]")
         if (path / "state.json").is_file():
             if split:
                 raise DataError(f"this saved data set has no split {split}", str(path), _NO_SPLITS_ADVICE)
             return _locate_saved(path, "", name)
         files = in_natural_order(file for file in path.iterdir() if is_data_file(file))
-        if not files and (path / "data").is_dir():  # a hub repository as it was downloaded
+        if not files and (path / "data").is_dir():  # a downloaded hub repository
             return _locate_folder(path / "data", split, name)
         folders = [] if files else _visible_folders(path)
     except OSError as error:
@@ -186,7 +187,7 @@ def _visible_folders(path: Path) -> list[str]:
 
 
 def _choose_split(splits: list[str], split: str, path: Path) -> str:
-    """The split asked for, else the only one, else `train`. Raises DataError."""
+    """The requested split, else the only one, else `train`. Raises DataError."""
     if split:
         if split not in splits:
             names = ", ".join(filter(None, splits)) or "none"

@@ -1,5 +1,7 @@
-"""What the name of a source points to: the demo, a file or folder, a pattern of files, or a data set of the hub. The
-one place that decides it. Looks whether a path exists, and opens nothing."""
+"""Resolves the name of a source: the demo, a file or folder, a pattern of files, or a data set on the hub.
+
+The only place that decides this. Checks whether a path exists, and opens nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +16,24 @@ from core.base.paths import DEMO, absolute_path
 from core.data.formats.table import format_of_file
 
 SourceKind = Literal["demo", "path", "pattern", "hub", "missing"]
-"""path: a file or folder that exists, also one that may not be looked at; missing: none of the others."""
+"""path: an existing file or folder, even one without permission to look at it; missing: none of the others."""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w.-]+)?(@[\w./-]+)?")
 _WILDCARD = re.compile(r"[*?\[]")
 
 
 class SourceName(msgspec.Struct, frozen=True):
-    """The name of a source, and what it points to."""
+    """The resolved name of a source."""
 
     kind: SourceKind
-    """What it points to."""
+    """The kind of source."""
     address: str
-    """The name as any process understands it: a path or pattern made absolute, anything else as it was typed."""
+    """The name as any process understands it: paths and patterns are absolute, other names are as typed."""
 
 
 def resolve_source_name(text: str, folder: str | os.PathLike[str] = "") -> SourceName:
-    """What `text` points to, seen from `folder`, the working directory where that is empty. A path that exists wins
-    over a pattern, and a path or pattern over a hub name. Never raises."""
+    """The source that `text` names. Paths are relative to `folder`, or to the working directory where `folder` is
+    empty. A path that exists takes precedence over a pattern, and both over a hub name. Never raises."""
     if text == DEMO:
         return SourceName("demo", text)
     path = absolute_path(text, folder)
@@ -45,7 +47,7 @@ def resolve_source_name(text: str, folder: str | os.PathLike[str] = "") -> Sourc
 
 
 def is_pattern(text: str) -> bool:
-    """Whether the text holds a wildcard. A path that exists may hold one too."""
+    """Whether the text contains a wildcard. The path of an existing file may contain one too."""
     return _WILDCARD.search(text) is not None
 
 
@@ -55,7 +57,7 @@ def is_hub_name(text: str) -> bool:
 
 
 def _may_exist(path: str) -> bool:
-    """False only where there is certainly nothing: whoever opens a path that may not be looked at says so."""
+    """False only where certainly nothing exists; a path without permission fails later, when it is opened."""
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in it

@@ -1,5 +1,5 @@
 """Text search, filters, SQL conditions, order and counts over stored rows.
 
-`row_search` has the functions that data sets call. Search reads what storage offers (rows, columns, batches) and knows
-nothing of data sets, editing or the screen.
+`row_search` has the functions that data sets call. Reads rows, columns and batches of the storage; knows nothing of
+data sets, editing or the screen.
 """

@@ -1,4 +1,4 @@
-"""Which filters and sort orders are possible, and what they mean; the same for every row store."""
+"""The possible filters and sort orders, and their meaning; the same for every row store."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _LENGTH = re.compile(r"length(?:\((\w+)\))?")
 
 
 def checked_filters(filters: RowFilters) -> RowFilters:
-    """The filters in the form in which rows can meet them. Raises DataError for unknown columns.
+    """The filters in normal form. Raises DataError for unknown columns.
 
-    Text that the user pasted may have lone surrogates, rows never do; what has no effect is reset to its default.
+    Text that the user pasted may have lone surrogates, which rows never have; filters without effect are reset to their
+    defaults.
     """
     for column in filters.columns:
         if column not in COLUMNS:
@@ -34,7 +35,7 @@ def checked_filters(filters: RowFilters) -> RowFilters:
 
 
 def sort_columns(sort: str) -> tuple[str, tuple[str, ...]]:
-    """What `RowFilters.sort` compares: `text` or `length`, and of which columns.
+    """The property that `RowFilters.sort` compares, `text` or `length`, and the columns.
 
     There are no columns for the order of the source. Raises DataError if `sort` is neither a column nor a length.
     """

@@ -1,5 +1,7 @@
-"""What data sets ask of stored rows: find, count, go through in batches. Rows of an Arrow file are searched column by
-column (`search_arrow`), all others row by row (`search_rows`)."""
+"""Finds, counts and iterates over stored rows, for data sets.
+
+Rows of an Arrow file are searched column by column (`search_arrow`), all others row by row (`search_rows`).
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ def count_values(store: RowStore, column: str) -> dict[str, int]:
 
 
 def count_empty_reasoning(store: RowStore, sysflag: str) -> int:
-    """How many rows have no reasoning but white space; only of those with `sysflag`, if it is not empty."""
+    """How many rows have no reasoning, or only white space; only rows with `sysflag`, if it is not empty."""
     from core.data.storage.arrow_rows import ArrowRows
 
     if isinstance(store, ArrowRows):
@@ -54,7 +56,7 @@ def row_batches(store: RowStore, sysflag: str, size: int) -> Iterator[list[Row]]
     """All rows in order, at most `size` at a time; only those with `sysflag`, if it is not empty."""
     indices = store.order()
     if sysflag:
-        for _, found in find_rows(store, RowFilters(sysflag=sysflag), RunningQueries().ticket()):
-            indices = found
+        for _, sysflag_indices in find_rows(store, RowFilters(sysflag=sysflag), RunningQueries().ticket()):
+            indices = sysflag_indices
     for first in range(0, len(indices), size):
         yield store.take(indices[first : first + size])

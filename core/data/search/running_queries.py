@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class QueryInterrupted(Exception):
-    """The query was cancelled: nobody waits for its result any more."""
+    """The query was cancelled, because its result is not needed any more."""
 
 
 class RunningQueries:
@@ -19,12 +19,12 @@ class RunningQueries:
         self._callbacks: dict[int, Callable[[], None]] = {}
 
     def ticket(self) -> QueryTicket:
-        """The ticket of a query that begins now."""
+        """A ticket for a query that begins now."""
         with self._lock:
             return QueryTicket(self, self._generation)
 
     def interrupt(self) -> None:
-        """Cancel all queries that began before now."""
+        """Cancel all queries that have begun."""
         with self._lock:
             self._generation += 1
             callbacks = list(self._callbacks.values())

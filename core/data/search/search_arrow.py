@@ -1,7 +1,7 @@
 """Text search, filters, order and counts over Arrow batches, in several threads and with results that grow.
 
-The batches show the rows of the source as bulk edits left them; rows that were edited one by one are hidden there and
-searched as one more batch at the end.
+The batches have the rows of the source after bulk edits; rows that were edited one by one are hidden there and searched
+as one more batch at the end.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from core.data.storage.arrow_rows import IndexArray, RowMask
 
     GetColumn = Callable[[int], pa.Array]
-    """Gives a column of a batch by its number."""
+    """Returns a column of a batch by its number."""
     BatchTest = Callable[[GetColumn, int, RowMask | None], IndexArray]
-    """Gives the offsets of the rows that pass, of a batch's columns, its length, and which rows to test (None: all)."""
+    """Returns the offsets of the rows that pass. Called with a batch's columns, its length, and a mask of the rows to
+    test (None: all)."""
 
 _GROWTH_SECONDS = 0.1  # between two growing results
 _RARE_SHARE = 0.5  # of the rows or groups of a batch: with fewer candidates, only the candidates are searched for text
@@ -38,7 +39,7 @@ _ROW = len(COLUMNS)  # number of the column `row` in a batch of patches
 
 
 def find_rows(store: ArrowRows, filters: RowFilters, ticket: QueryTicket) -> Iterator[tuple[float, Sequence[int]]]:
-    """As `row_search.find_rows`."""
+    """Like `row_search.find_rows`."""
     import numpy as np
 
     passed = None
@@ -80,7 +81,7 @@ def count_values(store: ArrowRows, column: str) -> dict[str, int]:
 
 
 def count_empty_reasoning(store: ArrowRows, sysflag: str) -> int:
-    """How many rows have no reasoning but white space; only of those with `sysflag`, if it is not empty."""
+    """How many rows have no reasoning, or only white space; only rows with `sysflag`, if it is not empty."""
     import pyarrow.compute as pc
 
     total = 0
@@ -96,7 +97,7 @@ def count_empty_reasoning(store: ArrowRows, sysflag: str) -> int:
 def _hits(
     store: ArrowRows, filters: RowFilters, ticket: QueryTicket, passed: RowMask | None
 ) -> Iterator[tuple[int, IndexArray]]:
-    """For each batch the indices of the rows that pass, rising; the batch of patches comes last."""
+    """The indices of the rows that pass in each batch, ascending; the batch of patches is last."""
     test = _batch_test(filters)
     hidden = store.hidden_mask()
 
@@ -116,7 +117,7 @@ def _hits(
 
 
 def _in_threads(work: Callable[[int], Any], count: int) -> Iterator[tuple[int, Any]]:
-    """Call `work` with 0 to count - 1, a few calls ahead of the consumer, and give (number, result) in order."""
+    """Call `work` with 0 to count - 1, a few calls ahead of the consumer; yields (number, result) in order."""
     threads = min(4, os.cpu_count() or 1)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="search")
     try:
@@ -140,17 +141,17 @@ def _batch_test(filters: RowFilters) -> BatchTest:
     equal = [(COLUMNS.index(name), getattr(filters, name)) for name in ("syslang", "sysflag") if getattr(filters, name)]
     text_columns = [COLUMNS.index(column) for column in filters.columns or COLUMNS]
     fast, exact = re2_patterns(filters.text)
-    whole = python_pattern(filters.text) if len(filters.text) > PREFIX_LENGTH else None
+    full_pattern = python_pattern(filters.text) if len(filters.text) > PREFIX_LENGTH else None
 
     def text_hits(arrays: list[pa.Array], length: int) -> RowMask:
-        found = np.zeros(length, dtype=np.bool_)
+        hits = np.zeros(length, dtype=np.bool_)
         for array in arrays:
             matches = _matches(array, fast, exact)
-            if whole is not None:  # the patterns know only the beginning of a long text
+            if full_pattern is not None:  # the RE2 patterns have only the beginning of a long text
                 for offset in np.nonzero(matches)[0]:
-                    matches[offset] = whole.search(array[int(offset)].as_py()) is not None
-            found |= matches
-        return found
+                    matches[offset] = full_pattern.search(array[int(offset)].as_py()) is not None
+            hits |= matches
+        return hits
 
     def test(get_column: GetColumn, length: int, wanted: RowMask | None) -> IndexArray:
         mask = None if wanted is None else bool_array(wanted)
@@ -163,13 +164,13 @@ def _batch_test(filters: RowFilters) -> BatchTest:
         if candidates is not None and not len(candidates):
             return candidates
         if candidates is None or len(candidates) >= _RARE_SHARE * length:
-            found = text_hits([get_column(number) for number in text_columns], length)
+            hits = text_hits([get_column(number) for number in text_columns], length)
             if mask is not None:
-                found &= bool_values(mask)
-            return np.nonzero(found)[0]
+                hits &= bool_values(mask)
+            return np.nonzero(hits)[0]
         chosen = int64_array(candidates)
-        found = text_hits([get_column(number).take(chosen) for number in text_columns], len(candidates))
-        return candidates[np.nonzero(found)[0]]
+        hits = text_hits([get_column(number).take(chosen) for number in text_columns], len(candidates))
+        return candidates[np.nonzero(hits)[0]]
 
     return test
 
@@ -185,9 +186,9 @@ def _matches(array: pa.Array, fast: str, exact: str) -> RowMask:
     import pyarrow.compute as pc
 
     _, offset_buffer, data = array.buffers()
-    found: RowMask = np.zeros(len(array), dtype=np.bool_)
+    hits: RowMask = np.zeros(len(array), dtype=np.bool_)
     if not len(array) or data is None:
-        return found
+        return hits
     offsets = np.frombuffer(offset_buffer, dtype=np.int32)[array.offset : array.offset + len(array) + 1]
     group_offsets = np.append(offsets[:-1:_GROUP_TEXTS], offsets[-1])
     grouped = pa.StringArray.from_buffers(len(group_offsets) - 1, pa.py_buffer(group_offsets), data)
@@ -197,25 +198,25 @@ def _matches(array: pa.Array, fast: str, exact: str) -> RowMask:
     candidates = (groups[:, None] * _GROUP_TEXTS + np.arange(_GROUP_TEXTS)).ravel()
     candidates = candidates[candidates < len(array)]
     matches = bool_values(pc.match_substring_regex(array.take(int64_array(candidates)), exact))
-    found[candidates[matches]] = True
-    return found
+    hits[candidates[matches]] = True
+    return hits
 
 
-def _in_order(store: ArrowRows, found: IndexArray) -> IndexArray:
-    """The indices found, in the order of the data set."""
+def _in_order(store: ArrowRows, hits: IndexArray) -> IndexArray:
+    """The indices `found`, in the order of the data set."""
     import numpy as np
 
     order = store.order()
-    if isinstance(order, range):  # patches are found last, but may belong anywhere
-        return found if store.patch_batch() is None else np.sort(found)
+    if isinstance(order, range):  # patches are found last, but may be at any position
+        return hits if store.patch_batch() is None else np.sort(hits)
     mask = np.zeros(store.highest + 1, dtype=bool)
-    mask[found] = True
+    mask[hits] = True
     ordered = np.asarray(order)
     return ordered[mask[ordered]]  # type: ignore[no-any-return]
 
 
 def _lengths(store: ArrowRows, columns: Sequence[int]) -> IndexArray:
-    """Characters of the columns together, by row index."""
+    """The total length of the columns in characters, by row index."""
     import numpy as np
     import pyarrow.compute as pc
 
@@ -235,7 +236,7 @@ def _lengths(store: ArrowRows, columns: Sequence[int]) -> IndexArray:
 
 
 def _ranks(store: ArrowRows, columns: Sequence[int]) -> IndexArray:
-    """Rank of a column's text among all its texts, by code points, by row index; equal texts share a rank."""
+    """The rank of a column's text by code points, by row index; equal texts share a rank."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc

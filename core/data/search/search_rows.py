@@ -1,5 +1,4 @@
-"""Search and counts row by row, for stores whose rows are in memory. Imports neither NumPy nor pyarrow unless there is
-an SQL condition."""
+"""Search and counts row by row, for rows in memory. Imports NumPy and pyarrow only for an SQL condition."""
 
 from __future__ import annotations
 
@@ -35,9 +34,11 @@ def find_rows(store: RowStore, filters: RowFilters, ticket: QueryTicket) -> Sequ
     if sorted_by and compare == "text":
         rows = sorted(rows, key=lambda row: getattr(row, sorted_by[0]), reverse=filters.descending)
     elif sorted_by:
-        rows = sorted(
-            rows, key=lambda row: sum(len(getattr(row, column)) for column in sorted_by), reverse=filters.descending
-        )
+
+        def length(row: Row) -> int:
+            return sum(len(getattr(row, column)) for column in sorted_by)
+
+        rows = sorted(rows, key=length, reverse=filters.descending)
     return [row.index for row in rows]
 
 
@@ -47,7 +48,7 @@ def count_values(store: RowStore, column: str) -> dict[str, int]:
 
 
 def count_empty_reasoning(store: RowStore, sysflag: str) -> int:
-    """How many rows have no reasoning but white space; only of those with `sysflag`, if it is not empty."""
+    """How many rows have no reasoning, or only white space; only rows with `sysflag`, if it is not empty."""
     rows = _all_rows(store)
     return sum(not row.has_reasoning for row in rows if not sysflag or row.sysflag == sysflag)
 

@@ -1,8 +1,7 @@
-"""SQL over stored rows, run in a child process: a condition that the user wrote may need all memory or never end, and
-must not take this process with it.
+"""SQL over stored rows, run in a child process, since a user's condition may need all memory or never end.
 
-The child (`sql_child`) maps the same files; what is in memory here is written to unnamed files for it. This module
-knows how to reach the child, not SQL.
+The child (`sql_child`) maps the same files; rows in memory are written to unnamed files for it. This module knows how
+to call the child, not SQL.
 """
 
 from __future__ import annotations
@@ -24,47 +23,47 @@ if TYPE_CHECKING:
 
     from core.data.storage.row_store import RowStore
 
-SECONDS = 30.0  # that one query may take
+SECONDS = 30.0  # the time limit of one query
 NO_MEMORY = "the condition needs more memory than is available"
-SIMPLER = "Ask for less, or write the condition in another way"
+SIMPLER = "Write a simpler condition"
 
 
 def rows_where(rows: RowStore, condition: str, ticket: QueryTicket) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The indices of the rows for which the SQL `condition` holds, in no particular order, shape (rows found,).
+    """The indices of the rows for which the SQL `condition` is true, in no particular order, shape (rows found,).
 
-    Columns are the six and `row`, the index; a subquery can name all rows as `rows`. Raises DataError with DuckDB's
+    Columns are the six and `row`, the index; a subquery can use all rows as `rows`. Raises DataError with DuckDB's
     message if the condition is wrong, and QueryInterrupted.
     """
     import numpy as np
 
-    return np.frombuffer(_ask(rows, {"kind": "where", "line": condition}, ticket), dtype=np.int64)
+    return np.frombuffer(_run_query(rows, {"kind": "where", "line": condition}, ticket), dtype=np.int64)
 
 
 def row_keys_of(
     rows: RowStore, prefix: str, columns: Sequence[str], ticket: QueryTicket
 ) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.uint64]]]:
-    """The index of every row, and its key as `storage.row_keys.row_key` makes it, in no particular order, both of shape
-    (rows,). Raises DataError, QueryInterrupted."""
+    """The index of every row and its `storage.row_keys.row_key`, in no particular order, both of shape (rows,). Raises
+    DataError, QueryInterrupted."""
     import numpy as np
 
-    question = {"kind": "keys", "prefix": prefix, "columns": list(columns)}
-    indices, keys = np.split(np.frombuffer(_ask(rows, question, ticket), dtype=np.int64), 2)
+    query = {"kind": "keys", "prefix": prefix, "columns": list(columns)}
+    indices, keys = np.split(np.frombuffer(_run_query(rows, query, ticket), dtype=np.int64), 2)
     return indices, keys.view(np.uint64)
 
 
-def _ask(rows: RowStore, question: dict[str, Any], ticket: QueryTicket) -> bytearray:
-    line = str(question.get("line", ""))
+def _run_query(rows: RowStore, query: dict[str, Any], ticket: QueryTicket) -> bytearray:
+    line = str(query.get("line", ""))
     with ExitStack() as stack:
         files: dict[str, int] = {}
 
         def lend(name: str, batches: Sequence[pa.RecordBatch]) -> None:
-            files[name] = stack.enter_context(_nameless(batches)).fileno()
+            files[name] = stack.enter_context(_unnamed_file(batches)).fileno()
 
-        _lend(rows, files, lend)
+        _lend_rows(rows, files, lend)
         child = stack.enter_context(
             Child(
                 "core.data.search.sql_child",
-                {**question, "files": files},
+                {**query, "files": files},
                 variables={"ARROW_DEFAULT_MEMORY_POOL": "system"},
                 lent_files=list(files.values()),
             )
@@ -73,11 +72,11 @@ def _ask(rows: RowStore, question: dict[str, Any], ticket: QueryTicket) -> bytea
         try:
             answer: bytearray = child.answer(seconds=SECONDS)
         except ChildTimedOut:
-            what = f"the condition was not answered within {SECONDS:.0f} seconds"
+            what = f"the condition took more than {SECONDS:.0f} seconds"
             raise DataError(what, line, SIMPLER) from None
         except ChildDied as death:
-            ticket.check()  # a newer question has killed it
-            raise _explained(death, line) from None
+            ticket.check()  # a newer query has killed it
+            raise _explain_death(death, line) from None
         except BaseException:
             child.kill()
             ticket.check()
@@ -88,14 +87,14 @@ def _ask(rows: RowStore, question: dict[str, Any], ticket: QueryTicket) -> bytea
     return answer
 
 
-def _explained(death: ChildDied, line: str) -> DataError:
+def _explain_death(death: ChildDied, line: str) -> DataError:
     if death.status < 0 or death.out_of_memory:  # a library that gets no memory may also abort
         return DataError(NO_MEMORY, line, SIMPLER)
-    what = f"the condition could not be asked ({death.last_line or death.status})"
+    what = f"the condition could not be evaluated ({death.last_line or death.status})"
     return DataError(what, line, "Run `python -m core doctor`")
 
 
-def _lend(rows: RowStore, files: dict[str, int], lend: Any) -> None:
+def _lend_rows(rows: RowStore, files: dict[str, int], lend: Any) -> None:
     """The rows as files: `base` with the batches of the source, one file for each replaced column, `hidden` with the
     mask of hidden rows, and `hand` with the rows that were edited one by one."""
     import pyarrow as pa
@@ -121,14 +120,12 @@ def _lend(rows: RowStore, files: dict[str, int], lend: Any) -> None:
         lend("hand", [patches])
 
 
-def _nameless(batches: Sequence[pa.RecordBatch]) -> IO[bytes]:
+def _unnamed_file(batches: Sequence[pa.RecordBatch]) -> IO[bytes]:
     import pyarrow as pa
 
-    schema = (
-        batches[0].schema
-        if batches
-        else pa.schema([*((column, pa.string()) for column in COLUMNS), ("row", pa.int64())])
-    )
+    schema = pa.schema([*((column, pa.string()) for column in COLUMNS), ("row", pa.int64())])
+    if batches:
+        schema = batches[0].schema
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     try:
         with pa.ipc.new_file(file, schema) as writer:

@@ -1,8 +1,8 @@
-"""The child process of `sql`: runs one DuckDB query over the files it inherits and answers with int64 numbers as bytes.
-Sees the rows and nothing else.
+"""The child process of `sql`: runs one DuckDB query over inherited files and answers with int64 numbers as bytes.
 
-What the user wrote is parsed as one expression, never as a statement. It cannot reach files, extensions, settings or
-variables, and the process has a memory limit that also covers what DuckDB does not count.
+The user's condition is parsed as one expression, never as a statement. It sees only the rows and cannot reach files,
+extensions, settings or variables, and the process has a memory limit that also covers memory that DuckDB does not
+count.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from core.data.search.sql import NO_MEMORY, SIMPLER
 from core.data.storage.arrow_arrays import int64_array, int_values
 
 _DUCKDB_MEMORY = "400MB"  # by its own count
-_PRIVATE_BYTES = 1_500_000_000  # of the whole process with threads and libraries; mapped files do not count
+_PRIVATE_BYTES = 1_500_000_000  # of the process with threads and libraries; mapped files do not count
 _HELP = f"Columns are {', '.join(COLUMNS)}, and row; as in: length(output) > 200 AND syslang = 'English'"
 
 
-def main(question: dict[str, Any], _: ReportProgress) -> bytes:
-    """The answer. Raises DataError where the condition cannot be answered."""
+def main(query: dict[str, Any], _: ReportProgress) -> bytes:
+    """The result of the query. Raises DataError where the condition cannot be evaluated."""
     if sys.platform != "darwin":  # where the limit is accepted and ignored
         resource.setrlimit(resource.RLIMIT_DATA, (_PRIVATE_BYTES, _PRIVATE_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    connection = _connect(question["files"])
-    if question["kind"] == "where":
-        return _where(connection, question["line"])
-    return _keys(connection, question["prefix"], question["columns"])
+    connection = _connect(query["files"])
+    if query["kind"] == "where":
+        return _where(connection, query["line"])
+    return _keys(connection, query["prefix"], query["columns"])
 
 
 def _connect(files: dict[str, int]) -> Any:
@@ -81,12 +81,12 @@ def _where(connection: Any, line: str) -> bytes:
     import duckdb
 
     try:
-        found = connection.view("rows").filter(line).project("row").to_arrow_table().column(0)
+        indices = connection.view("rows").filter(line).project("row").to_arrow_table().column(0)
     except (duckdb.OutOfMemoryException, MemoryError):
         raise DataError(NO_MEMORY, line, SIMPLER) from None
     except (duckdb.Error, RuntimeError, UnicodeError) as error:
-        raise DataError(_words(str(error), line), line, _HELP) from None
-    return b"".join(int_values(chunk).tobytes() for chunk in found.chunks)
+        raise DataError(_short_message(str(error), line), line, _HELP) from None
+    return b"".join(int_values(chunk).tobytes() for chunk in indices.chunks)
 
 
 def _keys(connection: Any, prefix: str, columns: list[str]) -> bytes:
@@ -96,7 +96,7 @@ def _keys(connection: Any, prefix: str, columns: list[str]) -> bytes:
     return b"".join(int_values(chunk).tobytes() for column in keys.columns for chunk in column.chunks)
 
 
-def _words(message: str, line: str) -> str:
+def _short_message(message: str, line: str) -> str:
     """The first line of DuckDB's message, with the names it suggests."""
     lines = [stripped for part in message.splitlines() if (stripped := part.strip())]
     if not line.strip():

@@ -1,12 +1,14 @@
-"""How a text is searched in any case. A letter matches itself and its lower, upper and title form, where these are one
-character; every row store searches by this one rule."""
+"""Patterns for searching a text in any case; every row store uses them.
+
+A letter matches itself and its lower, upper and title form, where these are one character.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 
-PREFIX_LENGTH = 200  # characters of a text that are searched by an RE2 pattern; its hits are then checked for all of it
+PREFIX_LENGTH = 200  # characters of a text in an RE2 pattern; its hits are then checked for the complete text
 
 
 def case_variants(character: str) -> list[str]:
@@ -24,8 +26,8 @@ def re2_patterns(text: str) -> tuple[str, str]:
     """Two RE2 patterns for the first `PREFIX_LENGTH` characters of `text`: a fast one that may match too much, and the
     exact one.
 
-    RE2 is fastest when it looks for a literal in any case, but its own rule takes the Kelvin sign for a k and the long
-    s for an s.
+    RE2 is fastest when it searches for a literal in any case, but its rule treats the Kelvin sign as a k and the long s
+    as an s.
     """
     prefix = text[:PREFIX_LENGTH]
     exact = "".join(_character_class(case_variants(character), _hex_escape) for character in prefix)

@@ -1,5 +1,5 @@
-"""Where rows are stored: in memory, or in a memory-mapped Arrow file, with the user's edits laid over them.
+"""Stores rows in memory or in a memory-mapped Arrow file, with the user's edits on top.
 
-Storage offers rows by index, pages, columns and Arrow batches. It knows nothing of search, filters, undo or journals,
-and nothing outside `core.data` uses it.
+Returns rows by index, pages, columns and Arrow batches. Knows nothing of search, filters, undo or journals. Only
+`core.data` uses it.
 """

@@ -1,5 +1,7 @@
-"""Rows, lists and NumPy arrays to Arrow and back without `pa.array()`, which imports pandas: a quarter of a second at
-the first search."""
+"""Converts rows, lists and NumPy arrays to Arrow and back, without `pa.array()`.
+
+That function imports pandas, which would take a quarter of a second at the first search.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A large source as a memory-mapped Arrow file in batches, with the user's edits laid over it. Python holds the rows of
-one page, never all of them.
+"""A large source as a memory-mapped Arrow file in batches, with the user's edits on top.
 
-Rows that were changed or added one by one (`EditOverlay.patches`) are served as one more small batch and hidden in the
-batches of the source. pyarrow is imported only where it is needed.
+Only the rows of one page become Python objects, never all. Rows that were changed or added one by one
+(`EditOverlay.patches`) are one more small batch and hidden in the batches of the source. pyarrow is imported only where
+it is needed.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _GATHERED_ROWS = 4096  # in one batch when rows are picked from all over the sou
 
 
 class ArrowRows:
-    """Read only, so safe to use from several threads.
+    """The rows of an Arrow file, read only, so that several threads can use them.
 
-    `batches` are those of the source; `starts` has the index of the first row of each batch, and the number of rows as
-    its last item; `file` is the descriptor of the imported file, for another process to map.
+    `batches`: of the source; `starts`: the index of the first row of each batch, and the number of rows as its last
+    item; `file`: the descriptor of the imported file, for another process to map.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class ArrowRows:
         return [self.row(int(index)) for index in indices]
 
     def column(self, batch: int, column: int) -> pa.Array:
-        """Column number `column` of batch number `batch`, as bulk edits left it; patches are not in it."""
+        """Column number `column` of batch number `batch` after bulk edits; without patches."""
         if self.overlay is not None and (replaced := self.overlay.columns.get(COLUMNS[column])) is not None:
             return replaced.arrays[batch]
         return self.batches[batch].column(column)
@@ -95,8 +95,8 @@ class ArrowRows:
         return self._order  # type: ignore[return-value]
 
     def hidden_mask(self) -> RowMask | None:
-        """Which rows of the source are deleted or served by `patch_batch`, shape (rows of the source,); None if none
-        is."""
+        """Which rows of the source are deleted or in `patch_batch`, shape (rows of the source,); None if there are
+        none."""
         if self.overlay is None or not (self.overlay.patches or self.overlay.deleted_count):
             return None
         if self._hidden is None:
@@ -122,9 +122,9 @@ class ArrowRows:
         for batch in range(len(self.batches)):
             array = self.column(batch, column)
             if hidden is not None:
-                here = hidden[self.starts[batch] : self.starts[batch + 1]]
-                if here.any():
-                    array = array.filter(bool_array(~here))
+                batch_hidden = hidden[self.starts[batch] : self.starts[batch + 1]]
+                if batch_hidden.any():
+                    array = array.filter(bool_array(~batch_hidden))
             yield array
         if (patches := self.patch_batch()) is not None:
             yield patches.column(column)

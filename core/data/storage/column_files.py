@@ -1,5 +1,7 @@
-"""Columns that bulk edits made, in unnamed files in the cache folder: the disk space is free again when the last reader
-ends, however it ends."""
+"""Stores the columns that bulk edits make, in unnamed files in the cache folder.
+
+Their disk space is free again when the last reader ends, even by a kill.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ _IN_MEMORY_BYTES = 4 << 20  # of a column, before it goes to a file
 
 
 class FileDescriptor:
-    """An open file, closed when nothing refers to it any more. The file may have no name, or lose it to a newer
-    import."""
+    """An open file, closed when no object refers to it any more. The file may have no name, or a newer import may
+    replace it."""
 
     def __init__(self, file: Path | int) -> None:
         self.number = os.dup(file) if isinstance(file, int) else os.open(file, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,7 +1,7 @@
-"""How the user's edits change the rows of a source at one moment, for readers in any thread.
+"""The user's edits of a source at one moment, for readers in any thread.
 
-Rows that were edited one by one are kept whole (`patches`). Edits of many rows are kept as whole columns in the batches
-of the source (`ReplacedColumn`), so that a million changed cells are not a million objects.
+A row that was edited by itself is kept as a complete row (`patches`). Edits of many rows are kept as complete columns
+in the batches of the source (`ReplacedColumn`), so that a million changed cells are not a million objects.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class EditOverlay:
     deleted_count: int
     """How many rows of the source are deleted."""
     added_after: dict[int, tuple[int, ...]]
-    """Indices of added rows in order, by the row of the source they follow (-1 for the start). May name added rows that
-    were deleted since."""
+    """Indices of added rows in order, by the row of the source that they follow (-1 for the start). May contain added
+    rows that are deleted."""
     highest: int
     """The largest index that a row has or had."""
     length: int
@@ -62,7 +62,7 @@ class EditOverlay:
         return [self.patches[index] for index in self.added_after.get(anchor, ()) if index in self.patches]
 
     def changed_count(self, source_rows: EditableRows) -> int:
-        """How many rows of the source are there with a text that differs from the source's."""
+        """How many rows of the source are not deleted and have a text that differs from the source's."""
         size = len(self.deleted)
         changed = sum(index < size and row != source_rows.row(index) for index, row in self.patches.items())
         if self.columns:
@@ -75,7 +75,7 @@ class EditOverlay:
         return changed
 
     def filled_columns(self, missing: Iterable[str]) -> set[str]:
-        """Those of the columns `missing` from the source that now have a text in some row."""
+        """The columns among `missing` that have a text in some row. missing: columns that the source does not have."""
         wanted = set(missing)
         filled = {column for column in wanted if column in self.columns and self.columns[column].differs.any()}
         for row in self.patches.values() if wanted else ():
@@ -84,7 +84,7 @@ class EditOverlay:
 
 
 class EditableRows(Protocol):
-    """Rows of a source on which edits can be laid."""
+    """Rows of a source to which edits can be applied."""
 
     def __len__(self) -> int: ...
 

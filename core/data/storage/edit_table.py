@@ -1,5 +1,7 @@
-"""The edits that one editor works on: cells changed, rows deleted and added, and how to revert each step. Knows neither
-files nor the journal."""
+"""The edits of one editor: changed cells, deleted and added rows, and how to revert each step.
+
+Knows neither files nor the journal.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class UndoRecord:
-    """The state, before one edit, of everything the edit touched."""
+    """The state before one edit of all rows and columns that it changed."""
 
     patches: dict[int, Row | None] = field(default_factory=dict)
     """The patch of each row, None if it had none."""
@@ -32,8 +34,7 @@ class UndoRecord:
 class EditTable:
     """The rows of `base` as edited so far.
 
-    Every change records in an `UndoRecord` what it touched. Reverting the records in the opposite order restores the
-    former state.
+    Every change stores the former state in an `UndoRecord`. Reverting the records in the opposite order restores it.
     """
 
     def __init__(self, base: EditableRows) -> None:
@@ -48,11 +49,11 @@ class EditTable:
         self._anchors: dict[int, int] = {}
 
     def has_row(self, index: int) -> bool:
-        """Whether there is such a row now."""
+        """Whether there is such a row."""
         return index in self.patches or (0 <= index < self.size and not self.deleted[index])
 
     def had_row(self, index: int) -> bool:
-        """Whether there is such a row, or was one that is deleted."""
+        """Whether there is such a row, or was one before it was deleted."""
         return 0 <= index < self.size or index in self._anchors
 
     def row(self, index: int) -> Row:
@@ -109,7 +110,7 @@ class EditTable:
         undo.deleted = deleted
 
     def delete_many_rows(self, indices: np.ndarray[Any, np.dtype[np.int64]], undo: UndoRecord) -> None:
-        """As `delete_rows`, in time that does not grow with a Python loop over `indices`."""
+        """Like `delete_rows`, for many rows: without a Python loop over `indices`."""
         import numpy as np
 
         source = indices[indices < self.size]
@@ -126,7 +127,7 @@ class EditTable:
         self.columns[column] = replaced
 
     def revert(self, undo: UndoRecord) -> None:
-        """Take back the last edit, which `undo` recorded."""
+        """Revert the last edit. undo: its record."""
         for index, row in undo.patches.items():
             if row is None:
                 self.patches.pop(index, None)
@@ -149,7 +150,7 @@ class EditTable:
             np.frombuffer(self.deleted, dtype=np.uint8)[undo.deleted] = 0
 
     def overlay(self) -> EditOverlay:
-        """A copy of the edits as they are now, for readers."""
+        """A copy of the current edits, for readers."""
         added = sum(index >= self.size for index in self.patches)
         return EditOverlay(
             patches=dict(self.patches),

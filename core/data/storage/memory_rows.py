@@ -1,4 +1,4 @@
-"""A small source as rows in memory: the demo is on the screen before pyarrow alone would be imported."""
+"""A small source as rows in memory. Needs no pyarrow, whose import takes longer than showing the demo."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BATCH_ROWS = 4096
 
 
 class MemoryRows:
-    """Rows in the order in which they are shown. Filled by `put` while the source is read, read only afterwards."""
+    """Rows in the order in which they are shown. `put` adds rows while the source is read; later they are read only."""
 
     def __init__(self, rows: Sequence[Row] = (), highest: int | None = None) -> None:
         self._rows = list(rows)
@@ -26,7 +26,7 @@ class MemoryRows:
             self._positions = {row.index: position for position, row in enumerate(self._rows)}
 
     def put(self, columns: Sequence[Sequence[str]]) -> None:
-        """Append rows given as the texts of the six columns."""
+        """Append rows. columns: the texts of the six columns."""
         first = len(self._rows)
         for index, texts in enumerate(zip(*columns, strict=True), first):
             self._rows.append(Row(*texts, index=index))  # type: ignore[misc]

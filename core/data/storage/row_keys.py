@@ -1,5 +1,7 @@
-"""A 64-bit key made of what a row says: the same in every process, file and order, and the same when DuckDB computes it
-(see `search.sql_child`)."""
+"""A 64-bit key of a row's texts: the same in every process, file and order.
+
+DuckDB computes the same key (see `search.sql_child`).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ QUESTION_COLUMNS = ("instruction", "input")
 def row_key(row: Row, columns: Sequence[str], prefix: str = "") -> int:
     """An unsigned 64-bit number made of `prefix` and the texts of `columns`.
 
-    It is the upper half of an MD5 digest, because DuckDB computes the same on all cores. It guards no secret.
+    It is the upper half of an MD5 digest, because DuckDB computes the same on all cores. It protects no secret.
     """
     digest = hashlib.md5(prefix.encode(), usedforsecurity=False)
     for column in columns:

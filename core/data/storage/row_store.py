@@ -1,4 +1,4 @@
-"""What every kind of stored rows offers."""
+"""The interface of all kinds of stored rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RowPages(Protocol):
-    """Rows that can be shown page by page. Rows that are not imported yet offer no more than this.
+    """Rows that can be shown page by page. Rows that are not imported yet have only this interface.
 
     The index of a row never changes; `order` is the order in which the rows are shown.
     """
@@ -40,7 +40,7 @@ class RowPages(Protocol):
 
 
 class RowStore(RowPages, Protocol):
-    """Rows that are all there, so that they can be searched, counted, edited and exported."""
+    """Rows that are completely imported, so that they can be searched, counted, edited and exported."""
 
     def record_batches(self, indices: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows `indices` in that order, all rows if None: six string columns and `row`, the index as int64."""
@@ -48,10 +48,10 @@ class RowStore(RowPages, Protocol):
 
 
 class EditCounts(msgspec.Struct, frozen=True):
-    """How far the edited rows differ from the source. False if they do not."""
+    """How far the edited rows differ from the source. False if they are equal."""
 
     changed: int = 0
-    """Rows of the source whose text is different now."""
+    """Rows of the source with a different text."""
     added: int = 0
     """Rows that the user added."""
     deleted: int = 0

@@ -1,4 +1,4 @@
-"""Rows that ask what an earlier row with the same sysflag asks and give another short answer."""
+"""Rows with the same question and sysflag as an earlier row, but another short answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from core.quality.findings import Findings
     from core.quality.row_comparison import RowComparison
 
-_SHORT = 40  # characters of an output that is an answer and not a text
+_SHORT = 40  # characters of an output that counts as a short answer, at most
 
 KINDS = (
     FindingKind(
@@ -37,11 +37,13 @@ def find_contradictions(rows: RowComparison, findings: Findings) -> None:
                 findings.add("other_answer", rows.row_index(position), "output", rows.row_index(first))
 
 
-def _contradict(one: str, other: str) -> bool:
-    """Whether two short answers differ in their numbers, and not in a unit or a full stop alone."""
-    if not 0 < len(one) <= _SHORT or not 0 < len(other) <= _SHORT or one in other or other in one:
+def _contradict(answer: str, other: str) -> bool:
+    """Whether two short answers differ in their numbers, and not only in a unit or a full stop."""
+    if not 0 < len(answer) <= _SHORT or not 0 < len(other) <= _SHORT:
         return False
-    return numbers_in_order(one) != numbers_in_order(other)
+    if answer in other or other in answer:
+        return False
+    return numbers_in_order(answer) != numbers_in_order(other)
 
 
 CHECK = ComparisonCheck(KINDS, find_contradictions)

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from core.quality.findings import Findings
     from core.quality.row_blocks import RowBlock
 
-_LONG_OUTPUT = 80  # bytes of UTF-8: good reasoning contains a shorter output, for that is its answer
-_LONG_COPY = 30  # bytes of UTF-8 from which on reasoning that is part of the instruction is no accident
-_RESTATED = 0.8  # the share of the reasoning that the instruction makes up
+_LONG_OUTPUT = 80  # bytes of UTF-8; good reasoning may contain a shorter output, since that is its answer
+_LONG_COPY = 30  # bytes of UTF-8; longer reasoning that is part of the instruction is no accident
+_RESTATED = 0.8  # the share of the reasoning that is the instruction
 
 KINDS = (
     FindingKind(
@@ -33,7 +33,7 @@ KINDS = (
     FindingKind(
         "output_in_reasoning",
         "hint",
-        "the reasoning contains the whole output",
+        "the reasoning contains the complete output",
         "A long answer that is copied from the reasoning doubles the cost of the row, and teaches the model to write "
         "everything twice",
         "Keep only the steps in the reasoning, and the text of the answer in the output",
@@ -56,7 +56,7 @@ def check_copies(block: RowBlock, findings: Findings) -> None:
 
 
 def _repeats(reasoning: str, question: str) -> bool:
-    """Whether the reasoning is a part of the question, or the question with little around it."""
+    """Whether the reasoning is a part of the question, or the question with little other text."""
     if not question:
         return False
     if len(reasoning) <= len(question):
@@ -65,7 +65,7 @@ def _repeats(reasoning: str, question: str) -> bool:
 
 
 def _is_long(text: str, least: int) -> bool:
-    """Whether it has at least so many bytes of UTF-8. Counts them only where that is in doubt."""
+    """Whether the text has at least `least` bytes of UTF-8. Counts them only where it is in doubt."""
     return len(text) * 4 >= least and len(text.encode("utf-8", "surrogatepass")) >= least
 
 

@@ -1,4 +1,4 @@
-"""Rows that are there more than once to the letter, with the same sysflag."""
+"""Rows that occur more than once with exactly the same texts and sysflag."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = (
         "duplicate",
         "warning",
         "the same row again",
-        "A repeated row counts as often as it is there, and is memorised",
+        "A repeated row counts as often as it occurs, and is memorised",
         "Keep one of them",
         RowDeletion("delete all but the first row", _is_duplicate),
     ),

@@ -1,5 +1,7 @@
-"""Rows whose texts are in different languages, or in another language than syslang says. Scripts decide first; only
-what they leave open is read closely."""
+"""Rows with texts in different languages, or in another language than syslang.
+
+The scripts decide first; only texts for which they are not enough are read closely.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,7 @@ KINDS = (
 
 
 class _Text:
-    """One text of a row, with what is known of its language; what takes time is computed when it is first needed."""
+    """One text of a row with its language, which is computed when it is first needed."""
 
     def __init__(self, text: str, script: str) -> None:
         self.text, self.script = text, script
@@ -84,19 +86,19 @@ def check_languages(block: RowBlock, findings: Findings) -> None:
                 findings.add(kind, row, column)
 
 
-def _in_different_languages(one: _Text, other: _Text) -> bool:
+def _in_different_languages(text: _Text, other: _Text) -> bool:
     """Whether two texts are surely in different languages."""
-    if not one.script or not other.script:
+    if not text.script or not other.script:
         return False
-    if one.script == other.script != "latin":
+    if text.script == other.script != "latin":
         return False
-    if one.common_language and one.common_language == other.common_language:
+    if text.common_language and text.common_language == other.common_language:
         return False
-    return surely_differ(one.language, other.language)
+    return surely_differ(text.language, other.language)
 
 
 def _contradict(texts: dict[str, _Text], syslang: str) -> bool:
-    """Whether the question (where it is unclear the answer, then the reasoning) is surely not in the language
+    """Whether the first text with a known script (question, answer or reasoning) is surely not in the language
     `syslang`."""
     text = next((texts[column] for column in ("instruction", "output", "reasoning") if texts[column].script), None)
     if text is None or syslang in (text.script, text.common_language):

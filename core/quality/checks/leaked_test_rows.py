@@ -1,4 +1,4 @@
-"""Questions of held-out rows that are also trained on, to the letter or almost."""
+"""Questions of held-out rows that are also trained on, exactly or almost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _is_leaked(row: Row, test: Row) -> bool:
-    """Whether a row that is not held out asks what the held-out row `test` asks."""
+    """Whether a row that is not held out has the same question as the held-out row `test`."""
     if is_held_out(row.sysflag) or not is_held_out(test.sysflag):
         return False
     return normalise_question(row.instruction, row.input) == normalise_question(test.instruction, test.input)
@@ -35,7 +35,7 @@ KINDS = (
         "near_leakage",
         "warning",
         "almost a test question in train",
-        "A question that differs from a test question by a few words gives the test away",
+        "A question that differs from a test question by a few words gives its answer away",
         "Compare the two rows; delete the one in train if it asks the same",
     ),
 )

@@ -44,7 +44,7 @@ def check_missing_fields(block: RowBlock, findings: Findings) -> None:
             if not text.strip():
                 findings.add(f"missing_{column}", row, column)
     for row, reasoning, flag in zip(block.indices, block["reasoning"], block["sysflag"], strict=True):
-        # a held-out row is only asked, never trained
+        # a held-out row is never trained
         if is_blank(reasoning) and not is_held_out(flag):
             findings.add("empty_reasoning", row, "reasoning")
 

@@ -19,8 +19,8 @@ _CONTROL = re.compile(characters.character_class(characters.CONTROLS))
 
 
 def decode_garbled(text: str) -> str:
-    """The text decoded again, line by line, where ftfy finds a way that leaves nothing garbled and loses no letter;
-    other lines stay as they are."""
+    """The text decoded again, line by line, where ftfy finds a way that leaves no garbled text and loses no letter;
+    other lines stay unchanged."""
     return "\n".join(map(_decode_line, text.split("\n"))) if is_garbled(text) else text
 
 

@@ -1,5 +1,7 @@
-"""Rows that are almost the same as an earlier one with the same sysflag: in all they say, or in what they ask where
-they answer the same."""
+"""Rows that are almost the same as an earlier row with the same sysflag.
+
+Either all their texts are almost the same, or their questions are and their answers are equal.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ KINDS = (
         "near_duplicate",
         "hint",
         "almost the same row again",
-        "Rows that differ by a few words count like one that is repeated",
+        "Rows that differ by a few words count like repeated rows",
         "Compare the two rows, and keep the better one",
     ),
 )
@@ -29,7 +31,7 @@ def find_near_duplicates(rows: RowComparison, findings: Findings) -> None:
 
 
 class _Search:
-    """Each row is found once: what is a duplicate of some sort is compared no more."""
+    """The search. Each row is found once: a row that is a duplicate of any kind is not compared again."""
 
     def __init__(self, rows: RowComparison, findings: Findings) -> None:
         import numpy as np
@@ -62,7 +64,7 @@ class _Search:
         self._compare("question_bands", self._rows.within_flag("output"), asks_first)
 
     def _compare(self, bands: str, key: Any, candidates: Any) -> None:
-        """Compares rows that share a band and the key with the first of them and with the one before."""
+        """Compares each row with the first and the previous row that have the same band and key."""
         import numpy as np
 
         from core.quality.row_comparison import MOST_COMPARED

@@ -24,8 +24,7 @@ _RIGHT_TO_LEFT = re.compile(character_class(characters.RIGHT_TO_LEFT))
 
 
 def hides_text(text: str) -> bool:
-    """Whether a text with hidden characters hides anything: not where the only ones are the tags of a flag emoji,
-    which belong to it."""
+    """Whether hidden characters in a text hide anything. The tags of a flag emoji do not: they belong to it."""
     return characters.BLACK_FLAG not in text or _HIDDEN_BUT_TAGS.search(text) is not None
 
 
@@ -35,8 +34,8 @@ def remove_controls(text: str) -> str:
 
 
 def remove_hidden(text: str) -> str:
-    """The text without hidden characters. Text with right-to-left letters or the flag of a region stays as it is: it
-    may need them."""
+    """The text without hidden characters. Text with right-to-left letters or the flag of a region stays unchanged,
+    because it may need them."""
     return text if _RIGHT_TO_LEFT.search(text) or characters.BLACK_FLAG in text else _HIDDEN.sub("", text)
 
 
@@ -60,8 +59,8 @@ KINDS = (
         "hidden_character",
         "warning",
         "characters that hide or reorder text",
-        "Zero-width and bidirectional characters make a text say something other than it shows, and split words into "
-        "odd tokens",
+        "Zero-width and bidirectional characters make a text differ from what is shown, and split words into odd "
+        "tokens",
         "Remove them, unless the language needs them",
         fix_each_text(
             "remove zero-width and bidirectional characters where the text has no right-to-left letters", remove_hidden

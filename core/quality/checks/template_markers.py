@@ -1,5 +1,4 @@
-"""Markers inside a field that belong to a template or a tokenizer and not to a text: headings, reasoning tags, special
-tokens."""
+"""Markers of a template or a tokenizer inside a field: headings, reasoning tags, special tokens."""
 
 from __future__ import annotations
 
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from core.splitter.marker_spellings import Markers
     from core.tokens.tokenizer import TextTokenizer
 
-_WRITTEN = ("reasoning", "output")  # what the model writes; a tag in what it only reads splits nothing
-_TAGS = tuple(tag for pair in THINKING_MARKERS for tag in pair)  # of public data sets: the fix can take these apart
+_WRITTEN = ("reasoning", "output")  # columns that the model writes; a tag in the others does no harm
+_TAGS = tuple(tag for pair in THINKING_MARKERS for tag in pair)  # of public data sets; the fix can split these
 _OTHER_TAGS = (r"<\|(?:begin|end)_of_solution\|>", "<｜(?:begin|end)▁of▁thinking｜>")
 _SPECIAL_TOKENS = (
     r"<\|[A-Za-z][A-Za-z0-9_]{1,40}\|>",
@@ -73,17 +72,18 @@ KINDS = (
 
 
 class MarkerCheck:
-    """Looks for the markers of the templates that rows are trained with, for the tags of public data sets, and for
-    special tokens, those of `tokenizer` among them.
+    """Finds the markers of the rows' templates, the tags of public data sets, and special tokens, including those of
+    `tokenizer`.
 
-    A heading counts at the start of a line, as the splitter reads it; a tag counts anywhere in what the model writes.
+    A heading counts at the start of a line, as in the splitter; a tag counts anywhere in columns that the model writes.
     """
 
     def __init__(self, markers: Iterable[Markers], tokenizer: TextTokenizer | None = None) -> None:
         headings: set[str] = set()
         tags = set(_TAGS)
-        for one in markers:
-            (headings if one.line_start else tags).update(one.all())
+        for template_markers in markers:
+            spellings = headings if template_markers.line_start else tags
+            spellings.update(template_markers.all())
         own_tokens = _unmistakable_tokens(tokenizer) if tokenizer is not None else []
         self._heading = re.compile(f"(?m)^(?:{_alternatives(headings)})") if headings else None
         self._tag = re.compile("|".join([_alternatives(tags), *_OTHER_TAGS]))

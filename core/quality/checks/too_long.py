@@ -1,5 +1,4 @@
-"""Rows that do not fit the maximum length, counted by the encoder that training uses. A row of few bytes fits without
-being encoded."""
+"""Rows that exceed the maximum length, measured by the encoder of training. Rows of few bytes need not be encoded."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from core.quality.row_blocks import RowBlock
     from core.tokens.tokenizer import TextTokenizer
 
-_HARMLESS_NORMALIZERS = ("Prepend", "Replace", "NFC")  # these make a text little longer, if at all
+_HARMLESS_NORMALIZERS = ("Prepend", "Replace", "NFC")  # these make a text hardly longer
 _SPECIAL_TOKENS = 8  # more than any template adds to a row
 
 KINDS = (
@@ -48,7 +47,7 @@ class LengthCheck:
                 findings.add("too_long", row.index)
 
     def _surely_fits(self, block: RowBlock, position: int) -> bool:
-        """A token of a bounded tokenizer is a byte or more, so a text has at most as many tokens as bytes."""
+        """Whether the row certainly fits: with a bounded tokenizer, a text has at most as many tokens as bytes."""
         if not self._is_bounded:
             return False
         most = self._template_bytes + _SPECIAL_TOKENS

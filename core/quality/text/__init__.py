@@ -1,3 +1,4 @@
-"""What the checks read out of one text: the characters it is made of, its language, the answer it concludes with, how
-similar it is to another. Knows texts alone, neither rows nor findings.
+"""Analyses one text for the checks: its characters, its language, its answer, its similarity to another text.
+
+Knows only texts, neither rows nor findings.
 """

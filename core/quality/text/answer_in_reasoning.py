@@ -1,8 +1,7 @@
-"""Whether the reasoning arrives at the answer: finds the answer in an output and looks for it near the end of the
-reasoning. Pure, one row at a time.
+"""Checks whether reasoning arrives at the answer: looks for the output's answer near the end of the reasoning.
 
-Silent when in doubt: an output without a short answer, yes and no, formulas, and names in another spelling are no
-evidence.
+Pure, one row at a time. Returns None in doubt: an output without a short answer, yes and no, formulas, and names in
+another spelling are no evidence.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 
 from core.base.row import is_blank
 
-_SHORT = 60  # characters of an output that is an answer as a whole
+_SHORT = 60  # characters of an output that is nothing but the answer, at most
 # The conclusion: the last lines, the last characters or the last share of the text, whichever is longest.
 _LAST_LINES, _LAST_CHARACTERS, _LAST_SHARE = 3, 400, 3
 _MOST_WORDS = 6  # of an answer that is looked for word by word
@@ -46,7 +45,7 @@ _NUMBER_NAMES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty"
 )
-_NUMBER_WORDS = {  # what reasoning in words may call a number
+_NUMBER_WORDS = {  # words for numbers in reasoning
     **{word: value for value, word in enumerate(_NUMBER_NAMES.split())},
     **{word: 10 * tens for tens, word in enumerate(_TENS.split(), 3)},
     **dict.fromkeys(("no", "none", "nothing"), 0),
@@ -70,7 +69,7 @@ def reaches_answer(reasoning: str, output: str) -> bool | None:
     stripped = output.strip()
     if not stripped or is_blank(reasoning):
         return None
-    if len(stripped) <= _SHORT and _contains_whole(reasoning[-_LAST_CHARACTERS:], stripped):
+    if len(stripped) <= _SHORT and _contains_answer(reasoning[-_LAST_CHARACTERS:], stripped):
         return True
     answer = _short_answer(_normalised(stripped))
     if not answer:
@@ -78,8 +77,8 @@ def reaches_answer(reasoning: str, output: str) -> bool | None:
     return _concludes(_normalised(reasoning), answer)
 
 
-def _contains_whole(text: str, answer: str) -> bool:
-    """Whether `text` contains `answer` as it is, and not as part of a longer number or word."""
+def _contains_answer(text: str, answer: str) -> bool:
+    """Whether `text` contains exactly `answer`, and not as part of a longer number or word."""
     start = text.rfind(answer)
     while start >= 0:
         end = start + len(answer)
@@ -114,7 +113,7 @@ def _short_answer(output: str) -> str:
     announced = [str(answer).strip() for answer in _ANNOUNCED.findall(output)]
     if len(output) <= _SHORT and "\n" not in output and not announced:
         return output
-    # in a longer text only a number or an option is certain to be the answer, and not words about one
+    # in a longer text, only a number or an option is certainly the answer
     if announced and (_NUMBER.search(announced[-1]) or _OPTION.fullmatch(announced[-1])):
         return announced[-1]
     return ""
@@ -184,29 +183,29 @@ def _contains_words(reasoning: str, answer: str) -> bool | None:
 
 
 def _numbers(text: str) -> set[Decimal]:
-    """The numbers in digits: decimals, fractions, and those with a unit such as million or 万."""
-    found: set[Decimal] = set()
-    for whole, above, below in _MIXED.findall(text):
+    """The numbers in digits: decimals, fractions, and numbers with a unit such as million or 万."""
+    numbers: set[Decimal] = set()
+    for integer, above, below in _MIXED.findall(text):
         if int(below):
-            found.add(int(whole) + Decimal(int(above)) / int(below))
+            numbers.add(int(integer) + Decimal(int(above)) / int(below))
     for above, below, latex_above, latex_below in _FRACTION.findall(text):
         numerator, denominator = (above, below) if above else (latex_above, latex_below)
         if int(denominator):
-            found.add(Decimal(int(numerator)) / int(denominator))
+            numbers.add(Decimal(int(numerator)) / int(denominator))
     for number in _NUMBER.findall(text):
         try:
-            found.add(Decimal(number.replace(",", "").replace(" ", "")))
+            numbers.add(Decimal(number.replace(",", "").replace(" ", "")))
         except InvalidOperation:
             continue
-    found |= {Decimal(number) * _MYRIAD[unit] for number, unit in _MYRIADS.findall(text)}
-    found |= {Decimal(number) * _SCALE[unit.lower()] for number, unit in _SCALES.findall(text)}
-    return found
+    numbers |= {Decimal(number) * _MYRIAD[unit] for number, unit in _MYRIADS.findall(text)}
+    numbers |= {Decimal(number) * _SCALE[unit.lower()] for number, unit in _SCALES.findall(text)}
+    return numbers
 
 
 def _spelled_numbers(text: str) -> set[Decimal]:
     """Numbers written in English words or Chinese numerals."""
     words = re.findall(r"[a-z]+", text.casefold())
-    found = {Decimal(_NUMBER_WORDS[word]) for word in words if word in _NUMBER_WORDS}
+    numbers = {Decimal(_NUMBER_WORDS[word]) for word in words if word in _NUMBER_WORDS}
     for numeral in _KANJI.findall(text):
         total, digit, digits = 0, 0, ""
         for character in numeral:
@@ -216,20 +215,20 @@ def _spelled_numbers(text: str) -> set[Decimal]:
             else:
                 total += (digit or 1) * _KANJI_UNIT[character]
                 digit = 0
-        found.add(Decimal(total + digit))
+        numbers.add(Decimal(total + digit))
         if len(digits) == len(numeral):
-            found.add(Decimal(int(digits)))
-    return found
+            numbers.add(Decimal(int(digits)))
+    return numbers
 
 
-def _are_equal(one: Decimal, other: Decimal) -> bool:
-    """Equal, or equal when the finer number is rounded as the coarser one is, or as a percentage. The sign does not
-    count, since the words around a number often carry it."""
-    one, other = abs(one), abs(other)
-    if one == other or one * 100 == other or other * 100 == one:
+def _are_equal(number: Decimal, other: Decimal) -> bool:
+    """Whether two numbers are equal, also after rounding the more precise one like the other, or as a percentage. The
+    sign is ignored, since the words around a number often express it."""
+    number, other = abs(number), abs(other)
+    if number == other or number * 100 == other or other * 100 == number:
         return True
-    if one == one.to_integral_value() and other == other.to_integral_value():
+    if number == number.to_integral_value() and other == other.to_integral_value():
         return False
-    places = min(-int(one.normalize().as_tuple().exponent), -int(other.normalize().as_tuple().exponent))
+    places = min(-int(number.normalize().as_tuple().exponent), -int(other.normalize().as_tuple().exponent))
     step = Decimal(1).scaleb(-max(places, 0))
-    return abs(one - other) < step and max(one, other) >= 1
+    return abs(number - other) < step and max(number, other) >= 1

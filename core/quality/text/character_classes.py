@@ -1,5 +1,4 @@
-"""Classes of characters: the scripts that languages are told apart by, digits, and characters that do not belong in a
-text. Pure; imports nothing heavy."""
+"""Classes of characters: scripts, digits, and characters that do not belong in a text. Pure; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ class CharacterClass(IntEnum):
 
 
 def _ranges(text: str) -> Ranges:
-    pairs = (one.partition("-") for one in text.split())
+    pairs = (word.partition("-") for word in text.split())
     return tuple((int(first, 16), int(last or first, 16)) for first, _, last in pairs)
 
 
@@ -58,7 +57,7 @@ CLASS_RANGES: tuple[tuple[CharacterClass, Ranges], ...] = (
     (CharacterClass.REPLACEMENT, _ranges("fffd")),
     (CharacterClass.HIDDEN, characters.HIDDEN),
 )
-"""The code points of each class but OTHER; no code point is in two."""
+"""The code points of each class except OTHER; no code point is in two."""
 
-SCRIPT_CLASSES = tuple(one for one in CharacterClass if CharacterClass.LATIN <= one <= CharacterClass.THAI)
-"""The classes that are letters of some script."""
+SCRIPT_CLASSES = tuple(script for script in CharacterClass if CharacterClass.LATIN <= script <= CharacterClass.THAI)
+"""The classes of letters, one for each script."""

@@ -1,7 +1,7 @@
-"""How many characters of each class a text has, counted for thousands of texts at once.
+"""Counts the characters of each class in thousands of texts at once.
 
-One table gives every code point its class; NumPy looks a whole block up in it. Knows classes, not what they mean for a
-row.
+One table has the class of every code point; NumPy looks up a complete block in it. Knows classes, not what they mean
+for a row.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def count_characters(text: str) -> Any:
 
 
 class CharacterCounts:
-    """What some texts are made of.
+    """The character counts of some texts.
 
     counts: characters of each class, int64, shape (texts, classes). may_be_garbled: whether two characters of mojibake
-    are side by side, which calls for a closer look, bool, shape (texts,).
+    are next to each other, so that the text needs a closer check, bool, shape (texts,).
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
@@ -78,12 +78,12 @@ class CharacterCounts:
             self.may_be_garbled[positions[pieces_of_pairs]] = True
 
     def positions_with(self, character_class: CharacterClass) -> list[int]:
-        """The positions of the texts that have a character of this class, rising."""
+        """The positions of the texts that have a character of this class, ascending."""
         positions: list[int] = self.counts[:, character_class].nonzero()[0].tolist()
         return positions
 
     def garbled_candidates(self) -> list[int]:
-        """The positions of the texts that may be garbled, rising."""
+        """The positions of the texts that may be garbled, ascending."""
         positions: list[int] = self.may_be_garbled.nonzero()[0].tolist()
         return positions
 

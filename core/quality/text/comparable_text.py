@@ -1,4 +1,4 @@
-"""Texts as they are compared with each other: normalised, in shingles, by their numbers. Pure and light."""
+"""Normalises texts and compares them by shingles and numbers. Pure and light."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 import unicodedata
 
 SHINGLE, SHINGLE_CJK = 6, 3
-"""Characters of a shingle; the latter in mostly Chinese, Japanese or Korean texts, whose characters say more each."""
+"""Characters of a shingle; fewer in mostly Chinese, Japanese or Korean texts, where one character carries more."""
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _DIGITS = re.compile(r"\d+|[〇一二三四五六七八九十百千万億兆两]+")
-_NUMBER_WORDS = frozenset(  # words that make it another question, as other digits do
+_NUMBER_WORDS = frozenset(  # words that make it another question, like other digits
     {"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "twice", "half"}
     | {"thrice", "first", "second", "third"}
     | {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
@@ -19,19 +19,19 @@ _WITHOUT_PUNCTUATION = str.maketrans(",.;:!?()-", "         ")
 
 
 def normalise_text(text: str) -> str:
-    """The text as it is compared: NFKC, case folded, runs of white space as one space."""
+    """The text in the form for comparison: NFKC, case folded, runs of white space as one space."""
     if text.isascii():
         return " ".join(text.lower().split())
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def normalise_question(instruction: str, input_text: str) -> str:
-    """What a row asks, normalised."""
+    """The question of a row, normalised."""
     return normalise_text(f"{instruction}\n{input_text}") if input_text else normalise_text(instruction)
 
 
 def join_row_text(question: str, reasoning: str, output: str) -> str:
-    """All that a row says, of its normalised parts."""
+    """All texts of a row, joined from its normalised parts."""
     return "\n".join((question, reasoning, output))
 
 
@@ -41,15 +41,15 @@ def is_mostly_cjk(text: str) -> bool:
 
 
 def numbers_in_order(text: str) -> list[str]:
-    """The numbers in a normalised text, first those in digits, then those in words: questions that differ in these are
-    different questions."""
+    """The numbers in a normalised text, first those in digits, then those in words. Questions with different numbers
+    are different questions."""
     words = text.translate(_WITHOUT_PUNCTUATION).split()
     return _DIGITS.findall(text) + [word for word in words if word in _NUMBER_WORDS]
 
 
-def shingle_similarity(one: str, other: str) -> float:
+def shingle_similarity(text: str, other: str) -> float:
     """The Jaccard similarity of the shingles of two normalised texts: the share that they have in common, 0 to 1."""
-    first, second = _shingles(one), _shingles(other)
+    first, second = _shingles(text), _shingles(other)
     return len(first & second) / len(first | second)
 
 

@@ -1,7 +1,6 @@
-"""The language of a text where it is beyond doubt: by its script, and among languages of one script by function words
-and a model.
+"""Detects the language of a text where it is certain: by its script, by function words, and by a model.
 
-Languages are named by codes of two letters. The answer is empty for short texts, formulas, code and names: they are no
+Languages are codes of two letters. The result is empty for short texts, formulas, code and names, which are no
 evidence.
 """
 
@@ -28,7 +27,7 @@ _SHARED_SCRIPTS = {
     CharacterClass.ARABIC: "arabic",
     CharacterClass.DEVANAGARI: "devanagari",
 }
-# For each language that is not written in Latin letters the name of the script it shares with others, or nothing.
+# The script that each language without Latin letters shares with others; empty where it shares none.
 _SCRIPT_OF_LANGUAGE = {
     **dict.fromkeys(("ja", "zh"), "cjk"),
     **dict.fromkeys(("ru", "uk", "bg", "sr"), "cyrillic"),
@@ -36,10 +35,10 @@ _SCRIPT_OF_LANGUAGE = {
     **dict.fromkeys(("hi", "mr", "ne"), "devanagari"),
     **dict.fromkeys(_LANGUAGE_OF_SCRIPT.values(), ""),
 }
-_FEW = 12  # letters of a script with many letters that are evidence; of the Latin alphabet it takes more
+_FEW = 12  # letters that are enough evidence for a script; the Latin alphabet needs more
 _FEW_LATIN, _FEW_WORDS = 40, 8
 _CERTAIN = 0.9  # the probability that the model must give a language
-_READ, _WORDS_READ, _PROSE_READ = 500, 80, 4000  # characters, words and characters that are looked at
+_READ, _WORDS_READ, _PROSE_READ = 500, 80, 4000  # characters, words and characters that are read
 _SURE = 0.8  # the share of a text's letters that its script must have
 
 _SIBLINGS = tuple(
@@ -55,7 +54,7 @@ _SIBLINGS = tuple(
         "fi et",
         "ru uk be bg mk",
     )
-)  # too alike to be told apart in a sentence
+)  # too similar to be distinguished in one sentence
 
 # Words that are in nearly every sentence of one language and not in the others.
 _COMMON_WORDS = {
@@ -95,13 +94,13 @@ _ABOUT_LANGUAGES = re.compile(
 
 
 def is_about_languages(text: str) -> bool:
-    """Whether a question asks for another language, or is about one: the language of its answer is then no evidence."""
+    """Whether a question asks for another language, or is about one, so that its answer's language is no evidence."""
     return _ABOUT_LANGUAGES.search(text) is not None
 
 
 def language_of_syslang(syslang: str) -> str:
-    """The language that a value of the syslang column names; empty for a value that is not known. Both scripts of
-    Chinese are `zh`, as texts are not told apart by them."""
+    """The language of a value of the syslang column; empty for an unknown value. Both scripts of Chinese are `zh`,
+    since texts are not distinguished by them."""
     code = known_language_code(syslang)
     return "zh" if code == "zh-hant" else code
 
@@ -109,9 +108,9 @@ def language_of_syslang(syslang: str) -> str:
 def language_of_script(counts: Any) -> str:
     """The language or script of a text by its characters.
 
-    counts: of each class, shape (classes,), as `count_characters` gives them. The answer is a language, or the name of
-    a script that several languages share ("latin", "cyrillic", "arabic", "devanagari", or "han" where Chinese and
-    Japanese cannot be told apart), or empty where the text has too few letters or several scripts.
+    counts: of each class, shape (classes,), from `count_characters`. The result is a language, or the name of a script
+    that several languages share ("latin", "cyrillic", "arabic", "devanagari", or "han" where it may be Chinese or
+    Japanese), or empty where the text has too few letters or several scripts.
     """
     numbers = {script: int(counts[script]) for script in SCRIPT_CLASSES if counts[script]}
     letters = sum(numbers.values())
@@ -121,8 +120,8 @@ def language_of_script(counts: Any) -> str:
     if latin >= _SURE * letters:
         return "latin" if latin >= _FEW_LATIN else ""
     kana, han = numbers.pop(CharacterClass.KANA, 0), numbers.pop(CharacterClass.HAN, 0)
-    # a Latin letter is a part of a word and a Chinese one a whole word: in a sentence with both they do not weigh the
-    # same
+    # a Latin letter is a part of a word, a Chinese character a complete word: in a sentence with both they differ in
+    # weight
     weight = letters - latin + latin / 4
     if kana + han >= _SURE * weight and kana + han >= _FEW:
         if kana >= 0.1 * (kana + han):
@@ -144,8 +143,8 @@ def language_of_common_words(text: str) -> str:
 
 
 def language_of_text(text: str) -> str:
-    """The language of one text, or its script as `language_of_script` names it; empty where there is doubt. Slow where
-    a model has to decide."""
+    """The language of one text, or its script as in `language_of_script`; empty in doubt. Slow where a model has to
+    decide."""
     from core.quality.text.character_counts import count_characters
 
     prose = _NO_PROSE.sub(" ", text[:_PROSE_READ])
@@ -163,16 +162,16 @@ def language_of_text(text: str) -> str:
     return str(name) if probability >= _CERTAIN and name not in _SCRIPT_OF_LANGUAGE else ""
 
 
-def surely_differ(one: str, other: str) -> bool:
-    """Whether two answers of `language_of_text` or `language_of_script` cannot be the same language. False where one
+def surely_differ(language: str, other: str) -> bool:
+    """Whether two results of `language_of_text` or `language_of_script` cannot be the same language. False where one
     is empty."""
-    if not one or not other or one == other:
+    if not language or not other or language == other:
         return False
-    if _script_family(one) != _script_family(other):
+    if _script_family(language) != _script_family(other):
         return True
-    if len(one) > 2 or len(other) > 2:
+    if len(language) > 2 or len(other) > 2:
         return False  # one of them is the script they share
-    return not any(one in siblings and other in siblings for siblings in _SIBLINGS)
+    return not any(language in siblings and other in siblings for siblings in _SIBLINGS)
 
 
 def _script_family(name: str) -> str:

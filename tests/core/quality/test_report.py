@@ -78,7 +78,8 @@ def test_findings_added_in_any_order_and_by_several(added: list[tuple[int, str, 
 
 def test_rows_of_a_group_rise() -> None:
     findings = Findings()
-    findings.add_all("too_long", (9, 3, 5))
+    for row in (9, 3, 5):
+        findings.add("too_long", row)
     (group,) = findings.groups(FINDING_KINDS)
     assert (list(group.indices), group.count) == ([3, 5, 9], 3)
     assert (group.columns(0), group.other(0)) == ((), None)
@@ -117,7 +118,8 @@ def test_results_cross_processes() -> None:
 
 def test_a_million_rows_are_eight_bytes_each() -> None:
     findings = Findings()
-    findings.add_all("duplicate", range(1000))
+    for row in range(1000):
+        findings.add("duplicate", row)
     (group,) = findings.groups(FINDING_KINDS)
     assert len(group.rows) == 8000
     assert np.array_equal(np.asarray(unpack_integers(group.rows)), np.arange(1000))

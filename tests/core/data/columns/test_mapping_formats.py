@@ -398,13 +398,13 @@ def test_rows_of_a_format_that_cannot_be_used(tmp_path: Path) -> None:
     data = open_data(lines(tmp_path / "a.jsonl", *[{"messages": value} for value in (good, good, *bad, *[good] * 40)]))
     assert len(data) == 42
     assert [(problem.row, problem.what) for problem in data.problems] == [
-        (3, "there is no reply in its chat turns"),
-        (4, "no user asks anything in its chat turns"),
+        (3, "its chat turns have no reply"),
+        (4, "its chat turns have no question of a user"),
         (5, "it has no chat turns"),
         (6, "instruction and output are missing or null"),
         (7, "it is not a list of chat turns"),
-        (8, "its reasoning is never closed, so that no answer follows"),
-        (9, "there is no reply in its chat turns"),
+        (8, "its reasoning never ends, so there is no answer"),
+        (9, "its chat turns have no reply"),
         (10, "a turn holds a part that is not text (image_url)"),
         (11, "it is not a list of chat turns"),
     ]
@@ -438,7 +438,9 @@ def test_a_mapping_that_is_given_is_followed(tmp_path: Path, monkeypatch: pytest
         data = open_data(path, mapping=mapping)
         assert six(data, 2) == ("question", "", "", "It is 4.", "", "")
         assert data.mapping == mapping and data.columns == ("instruction", "output") and data.extra == ("reasoning",)
-    with pytest.raises(DataError, match="takes output from gone, which is not there; the columns are: a, b, reasoning"):
+    with pytest.raises(
+        DataError, match="takes output from gone, which does not exist; the columns are: a, b, reasoning"
+    ):
         open_data(path, mapping=mapping.with_pick("output", ColumnPick("gone")))
 
 
@@ -461,5 +463,5 @@ def test_shards_of_another_shape(tmp_path: Path) -> None:
     assert sorted((problem.file[:11], problem.what[:40]) for problem in data.problems) == [
         ("train-00001", "the file lacks a column that the others "),
         ("train-00002", "the file lacks a column that the others "),
-        ("train-00004", "this is no complete Parquet file: Parque"),
+        ("train-00004", "this is not a complete Parquet file: Par"),
     ]

@@ -199,7 +199,7 @@ def test_a_journal_that_was_put_aside_takes_no_more_edits(tmp_path: Path) -> Non
         editor.change(1, {"output": "x"})
         journal = editor.where / "edits.jsonl"
         os.rename(journal, backup_path(journal))
-        with pytest.raises(DataError, match="put aside"):
+        with pytest.raises(DataError, match="moved or removed"):
             editor.change(2, {"output": "y"})
         assert editor.dataset.row(2).output == "a2"
 

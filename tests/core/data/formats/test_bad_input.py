@@ -168,7 +168,7 @@ def test_utf_16_without_a_mark(tmp_path: Path) -> None:
             "output cannot be found; its columns are: foo, instruction",
         ),
         ("two.csv", b"question,answer,answer\n1,2,3\n", "answer, answer"),
-        ("bad.parquet", b"PAR1 no", "no complete Parquet"),
+        ("bad.parquet", b"PAR1 no", "not a complete Parquet"),
         ("rows.xlsx", b"PK", ".xlsx are not known"),
         ("rows", b"x", "no suffix"),
         ("all_bad.jsonl", b"no\nno\n", "none of its 2 rows"),
