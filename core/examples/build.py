@@ -25,7 +25,7 @@ from core.examples.trained_rows import TrainedRows
 from core.examples.training_set import TrainingSet
 from core.runs.spec import RunSpec
 from core.templates.chat_template import ChatTemplate
-from core.tokens.loss_mask import IGNORED_LABEL, is_weighted, slot_weights
+from core.tokens.loss_mask import is_weighted, loss_labels, slot_weights, token_weights
 from core.tokens.segments import EOS
 from core.tokens.tokenizer import TextTokenizer
 
@@ -295,14 +295,12 @@ class TrainingHash:
         """ids: of some rows, one row after the other, int32; ends: shape (rows, 6)."""
         import numpy as np
 
-        section_sizes = np.diff(ends, prepend=0, axis=1)
-        token_weights = np.repeat(np.tile(np.asarray(self._weights, np.float32), len(ends)), section_sizes.ravel())
-        labels = np.where(token_weights > 0, ids, np.int32(IGNORED_LABEL)).astype("<i4")
+        labels = loss_labels(ids, ends, self._weights)
         self._lengths.update(np.ascontiguousarray(ends[:, EOS].astype("<i8")).data)
         self._ids.update(np.ascontiguousarray(ids.astype("<i4", copy=False)).data)
-        self._labels.update(np.ascontiguousarray(labels).data)
+        self._labels.update(np.ascontiguousarray(labels.astype("<i4", copy=False)).data)
         if self._weighted:
-            self._token_weights.update(token_weights.astype("<f4").data)
+            self._token_weights.update(token_weights(ends, self._weights).astype("<f4").data)
 
     def hexdigest(self) -> str:
         """32 hex digits."""

@@ -76,23 +76,20 @@ def is_weighted(loss_on: LossOn) -> bool:
 
 
 def loss_labels(ids: Int32Array, ends: Int32Array, weights: tuple[float, ...]) -> Int32Array:
-    """The labels of one row: its ids, IGNORED_LABEL where nothing is trained.
+    """The labels of one row, or of several rows: their ids, IGNORED_LABEL where nothing is trained.
 
-    ids: int32, shape (tokens,). ends: the end of each slot, in tokens, int32, shape (6,). weights: of the six slots.
-    Returns int32, shape (tokens,).
+    ids: one row after the other, int32, shape (tokens,). ends: the end of each slot in tokens from the row's start,
+    int32, shape (6,) or (rows, 6). weights: of the six slots. Returns int32, shape (tokens,).
     """
-    labels = ids.copy()
-    start = 0
-    for slot, end in enumerate(ends.tolist()):
-        if not weights[slot]:
-            labels[start:end] = IGNORED_LABEL
-        start = end
-    return labels
+    import numpy as np
+
+    return np.where(token_weights(ends, weights) > 0, ids, np.int32(IGNORED_LABEL)).astype(np.int32, copy=False)
 
 
 def token_weights(ends: Int32Array, weights: tuple[float, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """The weight of each token of one row, float32, shape (tokens,). ends and weights: as in `loss_labels`."""
+    """The weight of each token, float32, shape (tokens,). ends and weights: as in `loss_labels`."""
     import numpy as np
 
     lengths = np.diff(ends, prepend=0)
-    return np.repeat(np.asarray(weights, np.float32), lengths)
+    slot_values = np.tile(np.asarray(weights, np.float32), lengths.size // len(weights))
+    return np.repeat(slot_values, lengths.ravel())
