@@ -109,11 +109,11 @@ def chart_bytes(steps: int, env: dict[str, str]) -> dict[str, object]:
 def room_bytes(steps: int, total: int, env: dict[str, str]) -> dict[str, object]:
     """What the complete room sends for each of `steps` steps of a run that has done the first third of `total`."""
     os.environ.update(env)
-    from core.runs.metrics import StepMetric
+    from core.runs.metrics_file import StepMetric
     from core.runs.run_folder import create_run_folder
     from core.runs.setting_texts import seeds_spec
     from core.runs.spec import DataSection, ModelSection
-    from core.runs.status import RunStatus
+    from core.runs.status_file import RunStatus
 
     values = losses(total)
     run = create_run_folder(seeds_spec(DataSection(source="demo"), ModelSection(name="demo")))

@@ -15,8 +15,8 @@ from pathlib import Path
 from core.base.errors import DataError
 from core.data.dataset import DataSet, RowSelection
 from core.data.formats.compression import compressed_stream
+from core.data.formats.registry import compression_of_file, format_of_file, writable_formats
 from core.data.formats.row_collector import ProgressCallback
-from core.data.formats.table import compression_of_file, format_of_file, writable_formats
 
 
 class SavedRows(int):

@@ -11,8 +11,8 @@ from core.base.errors import DataError
 from core.data.columns.mapping import ColumnMapping, load_mapping
 from core.data.dataset import DataSet
 from core.data.formats.early_rows import EarlyRows
+from core.data.formats.registry import format_named
 from core.data.formats.row_collector import ProgressCallback, SourceFacts
-from core.data.formats.table import format_named
 from core.data.importing.import_child import import_in_child
 from core.data.importing.import_source import (
     TooLargeForMemory,

@@ -9,8 +9,8 @@ import msgspec
 from core.base.cpu_cores import available_cores
 from core.lab.evaluation import EvaluationReport
 from core.models.embedded_model import DEMO_MODEL, REQUIREMENT
-from core.runs.metrics import StepMetric
-from core.runs.status import RunStatus
+from core.runs.metrics_file import StepMetric
+from core.runs.status_file import RunStatus
 
 LOGGED = 5  # steps over which the first and the last loss are averaged
 

@@ -29,9 +29,9 @@ from core.lab.evaluation import EvaluationReport
 from core.models.embedded_model import DEMO_MODEL
 from core.models.make_embedded_model import ensure_demo_model
 from core.runs.launch import start_run
-from core.runs.metrics import StepMetric
+from core.runs.metrics_file import StepMetric
 from core.runs.run_folder import RunFolder
-from core.runs.status import RunStatus
+from core.runs.status_file import RunStatus
 from core.runs.watch_run import progress_line, watch_run
 
 INTERRUPTED = 130

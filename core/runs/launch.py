@@ -12,7 +12,7 @@ from core.base.child import environment
 from core.base.errors import RunError
 from core.runs.run_folder import RunFolder, create_run_folder
 from core.runs.spec import RunSpec, check_run_spec
-from core.runs.status import FailureCause, RunStatus
+from core.runs.status_file import FailureCause, RunStatus
 
 
 def start_run(spec: RunSpec) -> RunFolder:

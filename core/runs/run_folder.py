@@ -15,9 +15,9 @@ from typing import Literal
 
 from core.base import files, folders
 from core.base.errors import RunError
-from core.runs.metrics import StepMetric, append_step_metric, read_step_metrics
+from core.runs.metrics_file import StepMetric, append_step_metric, read_step_metrics
 from core.runs.spec import RunSpec, dump_run_spec, load_run_spec
-from core.runs.status import RunStatus, read_run_status, write_run_status
+from core.runs.status_file import RunStatus, read_run_status, write_run_status
 
 
 class RunFolder:

@@ -13,9 +13,9 @@ from pathlib import Path
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
 from core.runs.chart_series import StepSeries
-from core.runs.metrics import StepMetric
+from core.runs.metrics_file import StepMetric
 from core.runs.run_folder import RunFolder
-from core.runs.status import FailureCause, RunStatus
+from core.runs.status_file import FailureCause, RunStatus
 
 TAIL_BYTES = 32 * 1024  # of console.log, from its end
 TAIL_LINES = 200

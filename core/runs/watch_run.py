@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from core.runs.metrics import StepMetric
+from core.runs.metrics_file import StepMetric
 from core.runs.run_folder import RunFolder
-from core.runs.status import RunStatus
+from core.runs.status_file import RunStatus
 
 PAUSE_SECONDS = 0.5
 

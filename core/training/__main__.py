@@ -20,8 +20,8 @@ from core.runs.spec import RunSpec
 from core.training.checkpoints import AdapterOrigin, remove_incomplete_checkpoints, save_adapter
 from core.training.console import DiskFullSafeStream
 from core.training.failure_causes import failure_cause
+from core.training.heartbeat import StatusReporter
 from core.training.requests import RunRequests, StoppedBeforeFirstStep
-from core.training.status_reporter import StatusReporter
 
 if TYPE_CHECKING:
     import torch

@@ -8,7 +8,7 @@ import errno
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
 from core.runs.spec import RunSpec
-from core.runs.status import FailureCause
+from core.runs.status_file import FailureCause
 
 _SEE = "See console.log in the run's folder for the details"
 

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from core.runs.metrics import StepMetric
+from core.runs.metrics_file import StepMetric
 from core.runs.run_folder import RunFolder
 from core.training.checkpoints import AdapterOrigin, mark_checkpoint_complete
+from core.training.heartbeat import StatusReporter
 from core.training.requests import RunRequests
-from core.training.status_reporter import StatusReporter
 
 _GIB = 1 << 30
 

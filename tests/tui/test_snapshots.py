@@ -14,10 +14,10 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from core.base import files, folders
-from core.runs.metrics import StepMetric
+from core.runs.metrics_file import StepMetric
 from core.runs.run_folder import RunFolder
 from core.runs.spec import DataSection, ModelSection, RunSpec, dump_run_spec
-from core.runs.status import RunStatus
+from core.runs.status_file import RunStatus
 from tests.support.rooms import until
 from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, response
 from tests.support.tiny_tokenizer import make_tokenizer_folder

@@ -1,8 +1,9 @@
 """All keys as data: the table of actions, the user's keymap, and what is made from them.
 
-`data_keys`, `room_keys` and `dialog_keys` hold the table, one entry for each action. `keymap` reads the user's
-keys.yaml. Screens, dialogs and widgets take their bindings from here, and messages take the names of keys from
-`key_of`. Nothing here knows a widget, and no other module makes a binding.
+The table has a file for each scope (`app_keys`, `data_keys`, `prompts_keys`, `train_keys`, `chat_keys`,
+`dialog_keys`), one entry for each action; `all_actions` joins them. `keymap` reads the user's keys.yaml. Screens,
+dialogs and widgets take their bindings from here, and messages take the names of keys from `key_of`. Nothing here knows
+a widget, and no other module makes a binding.
 """
 
 from tui.actions.action import ROOMS as ROOMS

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from tui.actions.action import Action
+from tui.actions.app_keys import APP_ACTIONS
+from tui.actions.chat_keys import CHAT_ACTIONS
 from tui.actions.data_keys import DATA_ACTIONS
 from tui.actions.dialog_keys import DIALOG_ACTIONS
-from tui.actions.room_keys import APP_ACTIONS, CHAT_ACTIONS, PROMPT_ACTIONS, TRAIN_ACTIONS
+from tui.actions.prompts_keys import PROMPT_ACTIONS
+from tui.actions.train_keys import TRAIN_ACTIONS
 
 ACTIONS: tuple[Action, ...] = (
     *APP_ACTIONS,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.base.paths import absolute_path
-from core.data.formats.table import format_of_file
+from core.data.formats.registry import format_of_file
 from core.data.locate.shards import group_by_split, in_natural_order
 from core.data.locate.source_files import SIDECAR_SUFFIX
 

@@ -15,7 +15,7 @@ from textual.widgets import Static
 from core.base.errors import error_sentences
 from core.base.safe_text import safe_line
 from core.runs.run_reader import RunReader
-from core.runs.status import FailureCause
+from core.runs.status_file import FailureCause
 from core.runs.watch_run import duration_words
 from tui.actions import key_of
 from tui.common.styled_cells import CellLines, CellRow, StyledText

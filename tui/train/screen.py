@@ -22,7 +22,7 @@ from core.runs.prompt_texts import PROMPT_KEYS
 from core.runs.run_folder import RunFolder, list_runs
 from core.runs.run_reader import RunReader
 from core.runs.spec import RunSpec
-from core.runs.status import FailureCause
+from core.runs.status_file import FailureCause
 from tui.actions import Scope, key_bindings, key_of
 from tui.common.room import Room
 from tui.common.run_settings import PRESETS, base_spec, preset_of, prompt_settings, run_words, session_spec

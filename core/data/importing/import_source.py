@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from core.base.errors import DataError
 from core.data.columns.mapping import ColumnMapping
+from core.data.formats.registry import format_named
 from core.data.formats.row_collector import ProgressCallback, RowCollector, SourceFacts
-from core.data.formats.table import format_named
 from core.data.locate.source_files import SourceFiles
 from core.data.storage.memory_rows import MemoryRows
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.base.errors import DataError
-from core.data.formats.table import COMPRESSIONS, FormatName, format_of_file, readable_formats
+from core.data.formats.registry import COMPRESSIONS, FormatName, format_of_file, readable_formats
 from core.data.locate.shards import group_by_split, in_natural_order
 from core.data.locate.source_name import resolve_source_name
 

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from core.base.paths import DEMO, absolute_path
-from core.data.formats.table import format_of_file
+from core.data.formats.registry import format_of_file
 
 SourceKind = Literal["demo", "path", "pattern", "hub", "missing"]
 """path: an existing file or folder, even one without permission to look at it; missing: none of the others."""

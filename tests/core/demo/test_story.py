@@ -25,10 +25,10 @@ from core.demo.measure import DemoEvaluation
 from core.demo.spec import demo_spec
 from core.engine.protocol import AnswerFinish, AnswerPiece
 from core.lab.evaluation import EvaluatedAnswer, EvaluationReport
-from core.runs.metrics import StepMetric
+from core.runs.metrics_file import StepMetric
 from core.runs.run_folder import RunFolder, create_run_folder
 from core.runs.spec import RunSpec, check_run_spec
-from core.runs.status import FailureCause, RunStatus
+from core.runs.status_file import FailureCause, RunStatus
 from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, response
 
 ROOT = Path(__file__).resolve().parents[3]

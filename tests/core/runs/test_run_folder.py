@@ -12,11 +12,11 @@ import pytest
 
 from core.base import folders
 from core.base.errors import RunError
-from core.runs import status as run_status
-from core.runs.metrics import StepMetric
+from core.runs import status_file as run_status
+from core.runs.metrics_file import StepMetric
 from core.runs.run_folder import RunFolder, create_run_folder, find_run, list_runs
 from core.runs.spec import DataSection, ModelSection, RunSpec
-from core.runs.status import SILENCE_SECONDS, START_SECONDS, RunStatus
+from core.runs.status_file import SILENCE_SECONDS, START_SECONDS, RunStatus
 
 SPEC = RunSpec(name="My run! 推論", data=DataSection(source="demo"), model=ModelSection(name="demo"))
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from core.runs.metrics import StepMetric
+from core.runs.metrics_file import StepMetric
 from core.runs.run_folder import RunFolder, create_run_folder
 from core.runs.run_reader import TAIL_BYTES, RunReader, console_tail
 from core.runs.setting_texts import seeds_spec
 from core.runs.spec import DataSection, ModelSection
-from core.runs.status import RunStatus
+from core.runs.status_file import RunStatus
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ from msgspec.structs import replace
 
 from core.base.errors import ModelError
 from core.runs.run_folder import RunFolder
-from core.training import status_reporter as module
+from core.training import heartbeat as module
 from core.training.console import DiskFullSafeStream
 from core.training.failure_causes import failure_cause, smaller_setting
+from core.training.heartbeat import StatusReporter
 from core.training.requests import RunRequests, StoppedBeforeFirstStep
-from core.training.status_reporter import StatusReporter
 from tests.support.training_process import make_spec
 
 

@@ -17,7 +17,7 @@ from core.base.child import environment
 from core.data.source import open_data
 from core.examples.build import build_training_set
 from core.examples.run_rows import data_facts, open_rows
-from core.runs.metrics import StepMetric
+from core.runs.metrics_file import StepMetric
 from core.runs.spec import RunSpec, dump_run_spec
 from core.templates.by_name import TEXT_TEMPLATES
 from core.templates.template_file import load_template

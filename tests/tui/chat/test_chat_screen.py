@@ -18,7 +18,7 @@ from core.base.errors import EngineError, ModelError
 from core.engine.protocol import EngineStatus
 from core.runs.run_folder import RunFolder, create_run_folder
 from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec, dump_run_spec
-from core.runs.status import RunStatus
+from core.runs.status_file import RunStatus
 from core.session import Session, load_session, save_session
 from core.templates.by_name import TEXT_TEMPLATES, save_template
 from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, response

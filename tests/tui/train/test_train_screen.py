@@ -16,11 +16,11 @@ from textual.widgets import Input, Static
 from core.base.errors import RunError
 from core.demo.spec import demo_spec
 from core.runs import launch
-from core.runs.metrics import StepMetric
+from core.runs.metrics_file import StepMetric
 from core.runs.run_folder import RunFolder, create_run_folder
 from core.runs.setting_texts import seeds_spec, setting_texts_of
 from core.runs.spec import DataSection, ModelSection, RunSpec
-from core.runs.status import FailureCause, RunState, RunStatus
+from core.runs.status_file import FailureCause, RunState, RunStatus
 from core.session import Session, load_session, save_session
 from tests.support.rooms import until
 from tui.app import SuironApp

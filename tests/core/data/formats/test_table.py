@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from core.data.formats.table import (
+from core.data.formats.registry import (
     FILE_FORMATS,
     compression_of_file,
     format_named,
@@ -46,8 +46,8 @@ def test_no_suffix_is_claimed_twice_and_messages_name_them_all() -> None:
 
 def test_the_table_imports_no_format() -> None:
     code = (
-        "import sys, core.data.formats.table\n"
+        "import sys, core.data.formats.registry\n"
         "print([name for name in sys.modules if name.startswith('core.data.formats.') or name in ('pyarrow', 'csv')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['core.data.formats.table']"
+    assert done.stdout.strip() == "['core.data.formats.registry']"

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from core.runs.run_folder import RunFolder
-from core.runs.status import FailureCause, RunState, RunStatus
+from core.runs.status_file import FailureCause, RunState, RunStatus
 
 HEARTBEAT_SECONDS = 2.0
 
