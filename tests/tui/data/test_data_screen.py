@@ -211,7 +211,7 @@ async def test_help_lists_the_keys_of_the_room(rows_file: Path) -> None:
         await user.press("question_mark")
         assert isinstance(user.app.screen, HelpDialog)
         text = " ".join(" ".join(str(static.visual) for static in user.app.screen.query(Static)).split())
-        assert "Only rows with the text" in text
+        assert "Show only rows that contain a text" in text
         await user.press("q")  # closes the help, not the app
         assert user.app.screen is user.room and user.app.is_running
 
