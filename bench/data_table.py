@@ -25,7 +25,7 @@ def show(title: str, lines: Iterable[Line]) -> int:
     print(f"\n{title}")
     missed = 0
     for line in lines:
-        digits = 3 if line.unit == "s" else 1 if line.unit == "ms" else 0
+        digits = {"s": 3, "ms": 1}.get(line.unit, 0)
         limit = "" if line.limit is None else f"{'MISSED' if line.missed else 'under'} {line.limit:g} {line.unit}"
         print(
             f"  {line.name:<52} {line.value:>9.{digits}f} {line.unit:<3} {limit:<16} {line.note}".rstrip(), flush=True

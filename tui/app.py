@@ -363,10 +363,10 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     def _save_failed(self, error: OSError) -> None:
         if not self._save_complained:  # once: a full disk stays full for a while
             self._save_complained = True
-            what = (
+            words = (
                 f"The session cannot be saved ({error.strerror or error}). Free some disk space; you can keep working."
             )
-            self.notify(safe_line(what), severity="warning", timeout=12, markup=False)
+            self.notify(safe_line(words), severity="warning", timeout=12, markup=False)
 
     def _save_now(self) -> None:
         try:

@@ -243,10 +243,12 @@ class TrainScreen(Room):
         if not runs:
             self._say_briefly("There are no runs yet.")
             return
-        here = next((index for index, run in enumerate(runs) if self._reader and run.id == self._reader.folder.id), -1)
+        current = next(
+            (index for index, run in enumerate(runs) if self._reader and run.id == self._reader.folder.id), -1
+        )
         self._say("")
         self.query_one(RunStatusPanel).own_trouble(None)
-        self._show_run(runs[(here + 1) % len(runs)], runs)
+        self._show_run(runs[(current + 1) % len(runs)], runs)
 
     def action_toggle_scale(self) -> None:
         self.query_one(LossChart).toggle_log()
