@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Line(NamedTuple):
-    """limit: what the figure must stay below; None where there is nothing to reach."""
+    """One figure. limit: what it must stay below; None where there is none."""
 
     name: str
     value: float
@@ -21,7 +21,7 @@ class Line(NamedTuple):
 
 
 def show(title: str, lines: Iterable[Line]) -> int:
-    """Print them; gives how many missed their limit."""
+    """Print the lines. Returns how many missed their limit."""
     print(f"\n{title}")
     missed = 0
     for line in lines:

@@ -257,7 +257,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
                     self.call_from_thread(self._data_opened, source, split, dataset)
             if not worker.is_cancelled:
                 _remember_opened(source, split, len(dataset))
-        except Exception as error:  # whatever a reader raises is shown, and the app goes on
+        except Exception as error:  # whatever a reader raises is shown, and the app keeps running
             if not worker.is_cancelled:
                 self.call_from_thread(self._data_failed, source, readable_error(error, source))
 

@@ -273,7 +273,7 @@ class ChatScreen(Room):
                 raise EngineError("the answer was cut off", model, AGAIN)
         except SuironError as error:
             self._show_trouble(error, "The answer was cut off" if self._asked else "Not asked")
-        except Exception as error:  # whatever an engine raises is shown, and the app goes on
+        except Exception as error:  # whatever an engine raises is shown, and the app keeps running
             self.log.error(repr(error))
             shown = EngineError(
                 f"an unexpected error occurred ({type(error).__name__}: {error})",

@@ -9,7 +9,7 @@ from tui.data.room_interface import DataRoom
 
 
 class FilterActions:
-    """Asks; the query runner answers."""
+    """Changes the query; the query runner answers it."""
 
     def __init__(self, room: DataRoom) -> None:
         self._room = room

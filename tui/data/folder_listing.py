@@ -107,7 +107,7 @@ def read_folder(
 ) -> FolderListing:
     """Read the folder `path`. keep: which files are listed, by name.
 
-    A folder that cannot be read gives a listing with `trouble`. Raises InterruptedError where it is cancelled.
+    For a folder that cannot be read, the listing has `trouble`. Raises InterruptedError where it is cancelled.
     """
     folders: list[str] = []
     files_found: list[os.DirEntry[str]] = []

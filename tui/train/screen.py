@@ -38,8 +38,7 @@ CONFIRM = 10.0  # seconds in which a second press of the same key confirms
 
 
 class TrainScreen(Room):
-    """Shows the newest run first. While another room is in front, nothing is read; what was missed is read on
-    return."""
+    """Shows the newest run first. While another room is in front, nothing is read; the rest is read on return."""
 
     SCOPE: ClassVar[Scope] = "train"
     BINDINGS: ClassVar[list[BindingType]] = key_bindings("train")
