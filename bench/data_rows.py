@@ -37,7 +37,7 @@ def rows(count: int, seed: int = 3442) -> Iterator[dict[str, str]]:
     texts = [" ".join(draw.choices(WORDS, k=30)) for _ in range(2000)]
     languages = ("English", "Japanese", "Chinese")
     for i in range(count):
-        mark = NEEDLE if i % 1000 == 7 else JAPANESE if i % 1000 == 8 else ""
+        mark = {7: NEEDLE, 8: JAPANESE}.get(i % 1000, "")
         first, second, third = (int(draw.random() * 2000) for _ in range(3))
         yield {
             "instruction": f"{i} {texts[first]}",

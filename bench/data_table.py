@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Line(NamedTuple):
-    """limit: what the figure must stay below; None where there is nothing to reach."""
+    """One figure. limit: what it must stay below; None where there is none."""
 
     name: str
     value: float
@@ -21,11 +21,11 @@ class Line(NamedTuple):
 
 
 def show(title: str, lines: Iterable[Line]) -> int:
-    """Print them; gives how many missed their limit."""
+    """Print the lines. Returns how many missed their limit."""
     print(f"\n{title}")
     missed = 0
     for line in lines:
-        digits = 3 if line.unit == "s" else 1 if line.unit == "ms" else 0
+        digits = {"s": 3, "ms": 1}.get(line.unit, 0)
         limit = "" if line.limit is None else f"{'MISSED' if line.missed else 'under'} {line.limit:g} {line.unit}"
         print(
             f"  {line.name:<52} {line.value:>9.{digits}f} {line.unit:<3} {limit:<16} {line.note}".rstrip(), flush=True

@@ -92,7 +92,7 @@ def write_rows(path: Path, rows: int, seed: int = 3442) -> None:
 
 def _row(draw: random.Random) -> dict[str, str]:
     name, other = draw.sample(_NAMES, 2)
-    thing, place, first, second = (
+    thing, location, first, second = (
         draw.choice(_THINGS),
         draw.choice(_PLACES),
         draw.randrange(3, 900),
@@ -102,7 +102,7 @@ def _row(draw: random.Random) -> dict[str, str]:
     kind = draw.random()
     if kind < 0.6:
         question = (
-            f"{name} brings {first} {thing} to {place}, and {other} adds {second} more. {extra} "
+            f"{name} brings {first} {thing} to {location}, and {other} adds {second} more. {extra} "
             f"How many {thing} are there in the end?"
         )
         steps = (

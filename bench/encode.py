@@ -163,18 +163,18 @@ def beside_the_library(rows: list[Row], processes: int, home: Path) -> None:
     name = some_tokenizer(rows, folder)
     write_rows(path, rows)
     peer = Peer(folder, processes)
-    mine, theirs = [], []
+    our_times, their_times = [], []
     for turn in range(_TIMES):
         os.environ["SUIRON_CACHE"] = str(home / f"cache-{turn}")
         seconds, prepared = timed(lambda: ours(path, folder))
-        mine.append(seconds)
+        our_times.append(seconds)
         seconds, encoded = timed(lambda turn=turn: peer.run(path, home / f"peer-{turn}"))  # type: ignore[misc]
-        theirs.append(seconds)
+        their_times.append(seconds)
     same = sum(prepared.ids(row).tolist() == encoded[row]["input_ids"] for row in range(500))
     assert len(encoded) == len(prepared) and same > 500 * 0.6, (
         f"the two encode {same} of 500 rows alike"
     )  # the others drew another template
-    best, peers, tokens = min(mine), min(theirs), prepared.tokens
+    best, peers, tokens = min(our_times), min(their_times), prepared.tokens
     print(f"{name}; {len(rows):,} rows, {len(prepared):,} of them trained, {tokens:,} tokens")
     print(f"{os.cpu_count()} cores, the peer in {processes} process{'es' if processes > 1 else ''}")
     print(
@@ -182,7 +182,7 @@ def beside_the_library(rows: list[Row], processes: int, home: Path) -> None:
         "hash among it)"
     )
     print(f"the peer  {len(prepared) / peers:9,.0f} rows/s  {tokens / peers:12,.0f} tokens/s  {peers:7.2f} s")
-    turns = ", ".join(f"{b / a:.2f}" for a, b in zip(mine, theirs, strict=True))
+    turns = ", ".join(f"{b / a:.2f}" for a, b in zip(our_times, their_times, strict=True))
     print(f"          {peers / best:.2f} times as fast as the peer (each turn: {turns})")
     again, _ = timed(lambda: ours(path, folder))
     write_rows(
@@ -224,11 +224,11 @@ def beside_bare_tokenizing(rows: list[Row], home: Path) -> None:
                 _ = encoding.ids
 
     times = [(timed(with_spans)[0], timed(bare)[0]) for _ in range(3)]
-    mine, peer = min(a for a, _ in times), min(b for _, b in times)
-    print(f"encode with spans      {len(rows) / mine:9,.0f} rows/s  {tokens / mine:12,.0f} tokens/s")
+    our_seconds, peer = min(a for a, _ in times), min(b for _, b in times)
+    print(f"encode with spans      {len(rows) / our_seconds:9,.0f} rows/s  {tokens / our_seconds:12,.0f} tokens/s")
     print(
         f"plain encode_batch     {len(rows) / peer:9,.0f} rows/s  {tokens / peer:12,.0f} tokens/s   ratio of times "
-        f"{mine / peer:.2f}"
+        f"{our_seconds / peer:.2f}"
     )
 
 

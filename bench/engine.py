@@ -56,8 +56,13 @@ def _compare(model: Any, prompt: list[int], tokens: int, times: int) -> dict[str
         if turn:  # the first turn warms caches and thread pools
             ours.append(rate)
             generates.append(other)
-    mine, its = statistics.median(ours), statistics.median(generates)
-    return {"suiron": round(mine, 1), "generate": round(its, 1), "ratio": round(mine / its, 2), "same_ids": same}
+    our_rate, its = statistics.median(ours), statistics.median(generates)
+    return {
+        "suiron": round(our_rate, 1),
+        "generate": round(its, 1),
+        "ratio": round(our_rate / its, 2),
+        "same_ids": same,
+    }
 
 
 def _ours(model: Any, prompt: list[int], tokens: int) -> tuple[float, list[int]]:
@@ -75,12 +80,17 @@ def _generate(model: Any, prompt: list[int], tokens: int) -> tuple[float, list[i
     """generate's rate after its first token: the time for all of them less the time for one."""
     import torch
 
-    fed = torch.tensor([prompt], device=model.device)
-    options = {"attention_mask": torch.ones_like(fed), "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    input_ids = torch.tensor([prompt], device=model.device)
+    options = {
+        "attention_mask": torch.ones_like(input_ids),
+        "do_sample": False,
+        "eos_token_id": None,
+        "pad_token_id": 0,
+    }
 
     def timed(count: int) -> tuple[float, list[int]]:
         start = time.perf_counter()
-        ids = model.generate(input_ids=fed, max_new_tokens=count, min_new_tokens=count, **options)[
+        ids = model.generate(input_ids=input_ids, max_new_tokens=count, min_new_tokens=count, **options)[
             0, len(prompt) :
         ].tolist()
         return time.perf_counter() - start, ids

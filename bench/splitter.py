@@ -81,12 +81,12 @@ def main() -> None:
         stream, short = pieces(text), pieces((text * 2)[:_SHORT])
         for family, markers in (("headings", ALPACA), ("tags", THINK)):
             taken = seconds(ours, markers, stream)
-            mine, peer = seconds(ours, markers, short), seconds(rescan, markers, short)
+            our_seconds, peer = seconds(ours, markers, short), seconds(rescan, markers, short)
             rate = len(text.encode()) / taken / 1e6
             slowest = min(slowest, rate)
             print(
                 f"{name:28}{family:10}{rate:7.2f}{len(text) / taken / 1e6:9.2f}{taken / len(stream) * 1e6:10.2f} |"
-                f"{mine / len(short) * 1e6:19.2f}{peer / len(short) * 1e6:18.2f}{peer / mine:7.1f}"
+                f"{our_seconds / len(short) * 1e6:19.2f}{peer / len(short) * 1e6:18.2f}{peer / our_seconds:7.1f}"
             )
     print(f"the slowest: {slowest:.2f} MB/s")
 

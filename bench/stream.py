@@ -50,13 +50,15 @@ PACE = (0.08, 0.2)  # seconds between two keystrokes
 def tokens(count: int) -> list[tuple[str, str]]:
     """(section, text) of each token: words, paragraphs, now and then a bold one or a list."""
     rng = random.Random(3442)
-    made: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     for index in range(count):
         section = "reasoning" if index < count * REASONING else "response"
         word = rng.choice(WORDS)
-        text = f"{word} " if rng.random() > 0.06 else f"**{word}**\n\n" if section == "response" else f"{word}.\n\n"
-        made.append((section, text))
-    return made
+        text = f"{word} "
+        if rng.random() <= 0.06:
+            text = f"**{word}**\n\n" if section == "response" else f"{word}.\n\n"
+        pairs.append((section, text))
+    return pairs
 
 
 async def paced(count: int, rate: float) -> AsyncIterator[tuple[str, str]]:

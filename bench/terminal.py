@@ -100,7 +100,7 @@ class Terminal:
         self._reader.start()
 
     def _read(self) -> None:
-        fed = bytearray()
+        pending = bytearray()
         while True:
             # Waiting in `read` itself would keep the terminal open after `hang_up` has closed it.
             ready, _, _ = select.select([self._master, self._wake], [], [])
@@ -112,15 +112,15 @@ class Terminal:
                 if block:
                     self.raw += block
                     self.stamps.append((time.perf_counter(), len(self.raw)))
-                    fed += block
+                    pending += block
                     # The terminal in memory is slower than a real one: what has come already is stamped before it is
                     # drawn.
-                    if len(fed) < _DRAWN_AT_ONCE and select.select([self._master], [], [], 0)[0]:
+                    if len(pending) < _DRAWN_AT_ONCE and select.select([self._master], [], [], 0)[0]:
                         continue
-                    self._stream.feed(bytes(fed))
-                    fed.clear()
+                    self._stream.feed(bytes(pending))
+                    pending.clear()
                 else:
-                    self._stream.feed(bytes(fed))
+                    self._stream.feed(bytes(pending))
                     self._ended = True
                 self._changed.notify_all()
             if not block:

@@ -257,7 +257,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
                     self.call_from_thread(self._data_opened, source, split, dataset)
             if not worker.is_cancelled:
                 _remember_opened(source, split, len(dataset))
-        except Exception as error:  # whatever a reader raises is shown, and the app goes on
+        except Exception as error:  # whatever a reader raises is shown, and the app keeps running
             if not worker.is_cancelled:
                 self.call_from_thread(self._data_failed, source, readable_error(error, source))
 
@@ -363,10 +363,10 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     def _save_failed(self, error: OSError) -> None:
         if not self._save_complained:  # once: a full disk stays full for a while
             self._save_complained = True
-            what = (
+            words = (
                 f"The session cannot be saved ({error.strerror or error}). Free some disk space; you can keep working."
             )
-            self.notify(safe_line(what), severity="warning", timeout=12, markup=False)
+            self.notify(safe_line(words), severity="warning", timeout=12, markup=False)
 
     def _save_now(self) -> None:
         try:

@@ -181,9 +181,9 @@ class ChatScreen(Room):
     def action_next_adapter(self) -> None:
         """The base model, the newest run, older ones, and the base model again."""
         chosen = ["", *(tuned.run for tuned in self._tuned)]
-        now = self.suiron.session.adapter
-        adapter = chosen[(chosen.index(now) + 1) % len(chosen)] if now in chosen else ""
-        if adapter == now:
+        current = self.suiron.session.adapter
+        adapter = chosen[(chosen.index(current) + 1) % len(chosen)] if current in chosen else ""
+        if adapter == current:
             self._hint(
                 f"There is no tuned model on {self.suiron.session.model} yet. {key_of('app.train')} opens Train."
             )
@@ -273,7 +273,7 @@ class ChatScreen(Room):
                 raise EngineError("the answer was cut off", model, AGAIN)
         except SuironError as error:
             self._show_trouble(error, "The answer was cut off" if self._asked else "Not asked")
-        except Exception as error:  # whatever an engine raises is shown, and the app goes on
+        except Exception as error:  # whatever an engine raises is shown, and the app keeps running
             self.log.error(repr(error))
             shown = EngineError(
                 f"an unexpected error occurred ({type(error).__name__}: {error})",

@@ -1,7 +1,7 @@
 """Draws a series with plotext into rows of text with roles.
 
-plotext pulls in numpy and costs 0.15 s, and only this module imports it, on first use: call `import_plotext` in a
-thread before the first `draw_loss_chart`. Everything else is pure.
+Only this module imports plotext, on first use. That pulls in numpy and costs 0.15 s: call `import_plotext` in a thread
+before the first `draw_loss_chart`. Everything else is pure.
 """
 
 from __future__ import annotations

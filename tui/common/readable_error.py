@@ -1,4 +1,4 @@
-"""Turns any exception into an error that a user can read, where the app must go on whatever a library raises."""
+"""Turns any exception into an error that a user can read, where the app must survive whatever a library raises."""
 
 from __future__ import annotations
 

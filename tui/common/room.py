@@ -49,8 +49,7 @@ class Room(Screen[None]):
         yield KeyBar(self.SCOPE)
 
     def _set_breakpoint_classes(self) -> None:
-        """Textual sets the classes of the size at the first resize, after a first paint without them, which would be
-        thrown away."""
+        """Set the classes now: Textual sets them at the first resize, after a first paint that would be wasted."""
         size = self.app.size
         for length, breakpoints in (
             (size.width, self.HORIZONTAL_BREAKPOINTS),

@@ -9,7 +9,7 @@ from tui.data.room_interface import DataRoom
 
 
 class FilterActions:
-    """Asks; the query runner answers."""
+    """Changes the query; the query runner answers it."""
 
     def __init__(self, room: DataRoom) -> None:
         self._room = room
@@ -23,8 +23,8 @@ class FilterActions:
         if len(values) == 1:
             room.say(f"No row has a {column}.")
             return
-        now = getattr(room.filters, column)
-        following = values[(values.index(now) + 1) % len(values)] if now in values else ""
+        current = getattr(room.filters, column)
+        following = values[(values.index(current) + 1) % len(values)] if current in values else ""
         room.query_view.select(msgspec.structs.replace(room.filters, **{column: following}))
 
     def choose_value(self) -> None:
@@ -33,8 +33,8 @@ class FilterActions:
 
         room = self._room
         if room.check_ready() and room.dataset is not None:
-            now = {column: getattr(room.filters, column) for column in ("syslang", "sysflag")}
-            dialog = FacetsDialog(room.queries.value_counts, now, len(room.dataset))
+            current = {column: getattr(room.filters, column) for column in ("syslang", "sysflag")}
+            dialog = FacetsDialog(room.queries.value_counts, current, len(room.dataset))
             room.app.push_screen(dialog, self._take_value)
 
     def _take_value(self, choice: tuple[str, str | None] | None) -> None:

@@ -65,15 +65,15 @@ class FolderListing:
     def matching(self, text: str, hidden: bool = False) -> list[FolderEntry]:
         """Entries whose name begins with `text`, in any case, then those that contain it. hidden: also names that begin
         with a dot, which `text` finds only if it begins with one."""
-        wanted = text.casefold()
+        folded_text = text.casefold()
         beginning: list[FolderEntry] = []
         containing: list[FolderEntry] = []
         for entry, name in zip(self.entries, self.lowered, strict=True):
             if name.startswith(".") and not (hidden or text.startswith(".")):
                 continue
-            if name.startswith(wanted):
+            if name.startswith(folded_text):
                 beginning.append(entry)
-            elif wanted in name:
+            elif folded_text in name:
                 containing.append(entry)
         return beginning + containing
 
@@ -107,10 +107,10 @@ def read_folder(
 ) -> FolderListing:
     """Read the folder `path`. keep: which files are listed, by name.
 
-    A folder that cannot be read gives a listing with `trouble`. Raises InterruptedError where it is cancelled.
+    For a folder that cannot be read, the listing has `trouble`. Raises InterruptedError where it is cancelled.
     """
     folders: list[str] = []
-    kept: list[os.DirEntry[str]] = []
+    files_found: list[os.DirEntry[str]] = []
     left_out = 0
     try:
         with os.scandir(path) as found:
@@ -121,19 +121,19 @@ def read_folder(
                     if not entry.name.endswith(SIDECAR_SUFFIX):  # edits and mappings kept beside the data
                         folders.append(entry.name)
                 elif keep(entry.name):
-                    kept.append(entry)
+                    files_found.append(entry)
                 else:
                     left_out += 1
     except InterruptedError:
         raise
     except OSError as error:
         return FolderListing(path, trouble=_trouble(error))
-    if len(kept) + len(folders) > LARGE_FOLDER:
-        files = [FolderEntry(entry.name, UNKNOWN_SIZE) for entry in kept]
+    if len(files_found) + len(folders) > LARGE_FOLDER:
+        files = [FolderEntry(entry.name, UNKNOWN_SIZE) for entry in files_found]
         folders.sort(key=str.casefold)
         files.sort(key=lambda entry: entry.name.casefold())
     else:
-        files = [file for entry in kept for file in _file_entry(entry)]
+        files = [file for entry in files_found for file in _file_entry(entry)]
         folders.sort(key=natural_key)
         files.sort(key=lambda entry: natural_key(entry.name))
     whole, splits = _whole(path, folders, [entry.name for entry in files])

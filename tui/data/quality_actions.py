@@ -61,7 +61,7 @@ class QualityActions:
         if done is not None and isinstance(done.value, QualityReport):
             self._room.app.push_screen(DoctorDialog(done.value, self._walk.kind), self._take_group)
 
-    def _judge(self, what: QualityTask, words: str, then: Callable[[Judged], None]) -> None:
+    def _judge(self, task: QualityTask, words: str, then: Callable[[Judged], None]) -> None:
         """Run statistics or the doctor on the rows as they are now, behind a progress dialog."""
         room = self._room
         dataset = room.dataset
@@ -70,7 +70,7 @@ class QualityActions:
         from tui.data.dialogs.progress_dialog import ProgressDialog
         from tui.data.quality_work import quality_work, training_options
 
-        work = quality_work(what, dataset, training_options(room.suiron.session, dataset))
+        work = quality_work(task, dataset, training_options(room.suiron.session, dataset))
         dialog = ProgressDialog(f"{words} of {safe_line(dataset.name, 60)}", work, where=dataset.name)
         room.app.push_screen(dialog, then)
 

@@ -26,7 +26,7 @@ def training_options(session: Session, dataset: DataSet | None) -> QualityOption
 
 
 def quality_work(
-    what: QualityTask, dataset: DataSet, options: QualityOptions
+    task: QualityTask, dataset: DataSet, options: QualityOptions
 ) -> DialogWork[DataSetStatistics | QualityReport]:
     """The work that checks the rows as they are now, with their edits. It runs in a thread, reports its progress in
     rows, and raises InterruptedError once it is cancelled."""
@@ -38,7 +38,7 @@ def quality_work(
 
         try:
             return quality_job.run_quality_job(
-                what, dataset.source, dataset.split, options, report_progress, cancelled, dataset.fingerprint
+                task, dataset.source, dataset.split, options, report_progress, cancelled, dataset.fingerprint
             )
         except quality_job.JobCancelled as error:
             raise InterruptedError("cancelled by the user") from error

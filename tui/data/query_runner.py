@@ -206,7 +206,7 @@ class QueryRunner:
             dataset = query.dataset
             if dataset.ready and self._counted_dataset is not dataset and not is_cancelled():
                 self._threads.call_in_app(self._take_value_counts, dataset, dataset.facets())
-        except Exception as error:  # whatever a source does to its reader, it is shown, and the app stays
+        except Exception as error:  # whatever a source does to its reader, it is shown, and the app keeps running
             from core.data.search.running_queries import QueryInterrupted
 
             if not is_cancelled() and not isinstance(error, QueryInterrupted):
@@ -278,7 +278,7 @@ class QueryRunner:
     def _fetch_in_thread(self, selection: RowSelection, page: int, is_cancelled: IsCancelled) -> None:
         try:
             rows = selection.page(page * PAGE, PAGE)
-        except Exception as error:  # the source may have gone; it is shown, and the app stays
+        except Exception as error:  # the source may have gone; it is shown, and the app keeps running
             self._threads.call_in_app(self._take_read_error, selection, error)
         else:
             self._threads.call_in_app(self._take_page, selection, page, rows)

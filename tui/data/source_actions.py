@@ -92,7 +92,7 @@ class SourceActions:
 
         try:
             choice = read_column_choice(source, split)
-        except Exception as error:  # whatever the source does to its reader, it is shown, and the app stays
+        except Exception as error:  # whatever the source does to its reader, it is shown, and the app keeps running
             self._room.call_in_app(self._room.complain, readable_error(error, source))
         else:
             self._room.call_in_app(self._ask_columns, source, split, choice)

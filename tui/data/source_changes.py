@@ -23,11 +23,11 @@ def source_change_words(dataset: DataSet) -> str:
     from core.data.source_version import source_key
 
     try:
-        now = source_key(origin.files.paths, origin.files.format, origin.mapping)
+        current_key = source_key(origin.files.paths, origin.files.format, origin.mapping)
     except OSError as error:
         is_missing = isinstance(error, FileNotFoundError)
         name = safe_line(PurePath(str(error.filename or dataset.name)).name, 60)
         return f"{name} {'no longer exists' if is_missing else 'cannot be reached'}; rows are shown as they were read"
-    if now == origin.key:
+    if current_key == origin.key:
         return ""
     return f"the source has changed; {key_of('data.open_source')} and Enter open it again"

@@ -91,15 +91,15 @@ def _shortened(lines: list[DiffLine]) -> list[DiffLine]:
         if line.sign != " ":
             for neighbour in range(max(0, index - CONTEXT), min(len(lines), index + CONTEXT + 1)):
                 near[neighbour] = True
-    kept: list[DiffLine] = []
+    shown: list[DiffLine] = []
     left_out = 0
     for index, line in enumerate([*lines, DiffLine("", [])]):
         if index < len(lines) and not near[index]:
             left_out += 1
             continue
         if left_out:
-            kept.append(DiffLine("…", [(f"{left_out:,} equal line{'s' if left_out > 1 else ''}", False)]))
+            shown.append(DiffLine("…", [(f"{left_out:,} equal line{'s' if left_out > 1 else ''}", False)]))
             left_out = 0
         if index < len(lines):
-            kept.append(line)
-    return kept
+            shown.append(line)
+    return shown

@@ -128,7 +128,7 @@ class ModelDialog(Dialog[tuple[str, str]]):
             from core.models.resolve import resolve_model
 
             resolve_model(model)
-        except Exception as error:  # whatever the reader raises is shown, and the app goes on
+        except Exception as error:  # whatever the reader raises is shown, and the app keeps running
             if not worker.is_cancelled:
                 self.app.call_from_thread(self._show_trouble, readable_error(error, model))
         else:

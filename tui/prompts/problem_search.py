@@ -81,7 +81,7 @@ class ProblemSearch:
                 show_progress,
                 lambda: worker.is_cancelled,
             )
-        except Exception as error:  # whatever a row or a source does, it is shown, and the app stays
+        except Exception as error:  # whatever a row or a source does, it is shown, and the app keeps running
             if not worker.is_cancelled:
                 say(str(readable_error(error, request.dataset.name)))
             return

@@ -57,7 +57,9 @@ class RowViewWorker:
     def _make_in_thread(self, request: RowViewRequest) -> None:
         try:
             result: RowView | SuironError = self._maker.make_view(request)
-        except Exception as error:  # whatever a row, a template or a source does, it is shown, and the app stays
+        except (
+            Exception
+        ) as error:  # whatever a row, a template or a source does, it is shown, and the app keeps running
             result = readable_error(error, request.dataset.name)
         self._screen.app.call_from_thread(self._finish, request, result)
 

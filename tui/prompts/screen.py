@@ -246,8 +246,8 @@ class PromptsScreen(Room):
             self.say(f"A template is being edited: {save} saves it, {leave} in the editor leaves it.")
             return
         names = [AS_DRAWN, *(self._view.names if self._view is not None else ())]
-        here = names.index(self._template) if self._template in names else 0
-        self._template = names[(here + by) % len(names)]
+        current = names.index(self._template) if self._template in names else 0
+        self._template = names[(current + by) % len(names)]
         self._worker.ask()
 
     # -- settings of the run --

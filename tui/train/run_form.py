@@ -48,7 +48,7 @@ class PresetChoice(Static, can_focus=True):
 
 
 class NumberInput(Input):
-    """Leaves the letters of the room's own keys to the room: numbers do not need them."""
+    """Passes the letter keys of the room on to the room: numbers do not need them."""
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         return key not in _ROOM_KEYS and super().check_consume_key(key, character)

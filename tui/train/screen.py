@@ -38,8 +38,7 @@ CONFIRM = 10.0  # seconds in which a second press of the same key confirms
 
 
 class TrainScreen(Room):
-    """Shows the newest run first. While another room is in front, nothing is read; what was missed is read on
-    return."""
+    """Shows the newest run first. While another room is in front, nothing is read; the rest is read on return."""
 
     SCOPE: ClassVar[Scope] = "train"
     BINDINGS: ClassVar[list[BindingType]] = key_bindings("train")
@@ -243,10 +242,12 @@ class TrainScreen(Room):
         if not runs:
             self._say_briefly("There are no runs yet.")
             return
-        here = next((index for index, run in enumerate(runs) if self._reader and run.id == self._reader.folder.id), -1)
+        current = next(
+            (index for index, run in enumerate(runs) if self._reader and run.id == self._reader.folder.id), -1
+        )
         self._say("")
         self.query_one(RunStatusPanel).own_trouble(None)
-        self._show_run(runs[(here + 1) % len(runs)], runs)
+        self._show_run(runs[(current + 1) % len(runs)], runs)
 
     def action_toggle_scale(self) -> None:
         self.query_one(LossChart).toggle_log()

@@ -279,7 +279,7 @@ async def test_the_last_row_asked_for_before_the_count_is_the_true_last(monkeypa
     async with opened("big.jsonl") as user:
         await user.press("G")
         await user.until_on_row(998_999)
-        await user.until_said("moves on to the true last row")
+        await user.until_said("move on to the true last row")
         imported.set()
         await user.until_on_row(999_999)
 

@@ -143,7 +143,7 @@ async def test_a_field_is_copied_and_a_long_one_goes_to_a_file(tmp_path: Path, m
         assert sent == [rows[0]["instruction"]]
         await user.until_said("Sent", "clipboard of your terminal")
         await user.press("tab", "tab", "tab", "y")
-        await user.until_said("120 kB is more than terminals take", "y again")
+        await user.until_said("120 kB is more than terminals accept", "y again")
         assert len(sent) == 1 and len(base64.b64encode(rows[0]["output"].encode())) > 75_000
         await user.press("y")
         await user.until_said("Written to")

@@ -62,7 +62,7 @@ async def test_rows_shown_are_saved_and_read_back_as_they_stand(rows_file: Path,
         assert saving.query_one("#source", Input).value.endswith("rows-edited.jsonl")
         saving.query_one("#source", Input).value = str(tmp_path / "some.csv")
         await user.press("enter")
-        await user.until_said("150 rows saved in", "some.csv")
+        await user.until_said("150 rows saved to", "some.csv")
     back = open_data(str(tmp_path / "some.csv"))
     assert len(back) == 150 and all("plus" in back.row(index).instruction for index in range(150))
 

@@ -158,7 +158,7 @@ async def test_the_rows_are_counted_by_language_and_split(size: tuple[int, int])
     async with shown(StatisticsDialog(statistics()), size) as person:
         await person.sees("[rows]", "101 rows", "日本語", "59.4%", "(none)", "train", "empty fields")
         await person.press("end")
-        await person.sees("counted in tokens by the tokenizer of demo", "2 rows that the tokenizer refuses")
+        await person.sees("counted in tokens by the tokenizer of demo", "2 rows cannot be tokenized")
         await person.press("escape")
         assert await person.gives() is None
 
@@ -172,7 +172,7 @@ async def test_lengths_are_paged_and_drawn(size: tuple[int, int]) -> None:
         )
         await until(person.pilot, lambda: "⣿" in person.text and "┤" in person.text)
         await person.press("tab")
-        await person.sees("[instruction]", "instruction alone")
+        await person.sees("[instruction]", "only the instruction")
         await person.press("right")
         await person.sees("reasoning is empty in all 101 rows")
         await person.press("right", "left", "left", "left")

@@ -39,6 +39,6 @@ def test_a_finding_names_its_field_its_number_and_the_row_it_is_like() -> None:
     walk.choose_group(GROUP)
     finding = walk.next_finding(3, 1)
     assert finding is not None and finding.field == "output"
-    assert finding.words == "finding 2 of 3: empty [/], as row 3 · row 21"
+    assert finding.words == "finding 2 of 3: empty [/], like row 3 · row 21"
     walk.choose_group(None)
     assert walk.first_finding() is None

@@ -80,9 +80,9 @@ class DoctorDialog(ListDialog[FindingChoice]):
         self.say("#notes", Content("\n").join([Content(safe_line(note, 300)) for note in notes]))
         self.query_one("#notes").display = bool(notes)
         groups = self.query_one("#groups", Choices)
-        here = next((position for position, group in enumerate(report.groups) if group.kind == self._kind), 0)
+        start = next((position for position, group in enumerate(report.groups) if group.kind == self._kind), 0)
         groups.display = self.query_one("#about").display = bool(report.groups)
-        groups.show(len(report.groups), self._draw, here)
+        groups.show(len(report.groups), self._draw, start)
         self.call_after_refresh(self._explain_group)
 
     def _draw(self, position: int, width: int) -> ChoiceLine:

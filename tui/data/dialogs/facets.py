@@ -55,7 +55,7 @@ class FacetsDialog(ListDialog[tuple[str, str | None]]):
         yield Choices(id="choices")
 
     def on_mount(self) -> None:
-        here = next(
+        start = next(
             (
                 position
                 for position, (column, value, _) in enumerate(self._lines)
@@ -65,13 +65,13 @@ class FacetsDialog(ListDialog[tuple[str, str | None]]):
         )
         self.TALL = len(self._lines) > self.app.size.height * 9 // 10 - 3
         self.query_one(Choices).show(
-            len(self._lines), self._draw, here, lambda position: self._lines[position][1] is not None
+            len(self._lines), self._draw, start, lambda position: self._lines[position][1] is not None
         )
 
     def _draw(self, position: int, width: int) -> ChoiceLine:
         column, value, count = self._lines[position]
         if value is None:
-            values = "no values" if not count else "1 value" if count == 1 else f"{count:,} values"
+            values = _value_count_words(count)
             return [(f"{column}  ", HEADING), (values if column else "", MUTED)]
         share = count / self._total if self._total else 0.0
         cells = BAR if width >= 56 else 8
@@ -98,5 +98,11 @@ class FacetsDialog(ListDialog[tuple[str, str | None]]):
             if column and value is None and count
         ]
         if firsts:
-            now = max((position for position, first in enumerate(firsts) if first <= choices.cursor), default=0)
-            choices.move_to(firsts[(now + step) % len(firsts)])
+            current = max((position for position, first in enumerate(firsts) if first <= choices.cursor), default=0)
+            choices.move_to(firsts[(current + step) % len(firsts)])
+
+
+def _value_count_words(count: int) -> str:
+    if not count:
+        return "no values"
+    return "1 value" if count == 1 else f"{count:,} values"

@@ -46,7 +46,7 @@ class ProgressDialog(ListDialog[WorkResult[T]], Generic[T]):
 
     work(progress, cancelled) runs in a thread. It calls progress(done, total, stage) now and then (total 0: not known),
     which raises InterruptedError once the user has cancelled; cancelled() says the same without raising. The dialog
-    closes when the work has ended, never before: no work goes on unseen. words: what is being done, may be foreign;
+    closes when the work has ended, never before: no work continues unseen. words: what is being done, may be foreign;
     unit: what is counted; where: the subject of an error that names none.
     """
 
@@ -94,7 +94,7 @@ class ProgressDialog(ListDialog[WorkResult[T]], Generic[T]):
             value = self._work(self._progress, self._stop.is_set)
         except InterruptedError:
             self.app.call_from_thread(self._finish, None)
-        except Exception as error:  # whatever the work raises is shown, and the app goes on
+        except Exception as error:  # whatever the work raises is shown, and the app keeps running
             if self._stop.is_set():
                 self.app.call_from_thread(self._finish, None)
             else:

@@ -114,9 +114,11 @@ class SaveDialog(PathDialog[SaveTarget]):
             return
         parts = []
         for whole, words in ((False, f"the {self._shown:,} shown"), (True, f"all {self._total:,}")):
-            here = whole == self._whole
+            is_chosen = whole == self._whole
             parts.append(
-                Content.styled(f"{'●' if here else '○'} {words}   ", "bold $accent" if here else "$text-muted")
+                Content.styled(
+                    f"{'●' if is_chosen else '○'} {words}   ", "bold $accent" if is_chosen else "$text-muted"
+                )
             )
         self.say(
             "#rows",

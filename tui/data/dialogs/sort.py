@@ -51,7 +51,7 @@ class SortDialog(ListDialog[tuple[str, bool]]):
         yield Choices(id="choices")
 
     def on_mount(self) -> None:
-        now = next(
+        current = next(
             (
                 position
                 for position, shown in enumerate(self._shown)
@@ -60,7 +60,7 @@ class SortDialog(ListDialog[tuple[str, bool]]):
             0,
         )
         self.query_one(Choices).show(
-            len(self._shown), self._draw, now, lambda position: isinstance(self._shown[position], int)
+            len(self._shown), self._draw, current, lambda position: isinstance(self._shown[position], int)
         )
 
     def _draw(self, position: int, width: int) -> ChoiceLine:
@@ -100,4 +100,6 @@ def order_words(sort: str, descending: bool) -> str:
     """The order, in words."""
     if sort.startswith("length"):
         return "longest first" if descending else "shortest first"
-    return ("Z to A" if descending else "A to Z") if sort else ""
+    if not sort:
+        return ""
+    return "Z to A" if descending else "A to Z"

@@ -220,10 +220,9 @@ def numbers_words(lengths: LengthDistribution, statistics: DataSetStatistics, pa
     line = Content("   ").join(
         [Content.styled(f"{name} ", "$text-muted") + Content.styled(f"{value:,}", "bold") for name, value in parts]
     )
-    what = "the text as it is trained" if page == WHOLE else f"only the {page}"
-    more = (
-        f"\n{lengths.total:,} {statistics.unit} in {rows_words(lengths.rows)}, {lengths.mean:,.1f} on average: {what}."
-    )
+    subject = "the text as it is trained" if page == WHOLE else f"only the {page}"
+    total = f"{lengths.total:,} {statistics.unit} in {rows_words(lengths.rows)}"
+    more = f"\n{total}, {lengths.mean:,.1f} on average: {subject}."
     return line + Content.styled(more, "$text-muted")
 
 
@@ -234,13 +233,19 @@ def cost_words(statistics: DataSetStatistics, limit: int) -> Content:
             f"The cost of a maximum length is known in tokens only. {safe_line(statistics.note, 200)}", "$text-muted"
         )
     whole = statistics.whole
-    kept = Content(f"{whole.length_keeping(KEEP):,} tokens keep {KEEP:.0%} of the rows uncut, {whole.max:,} keep all.")
+    keeping_words = Content(
+        f"{whole.length_keeping(KEEP):,} tokens keep {KEEP:.0%} of the rows uncut, {whole.max:,} keep all."
+    )
     if limit <= 0:
-        return Content("Without a maximum, no row is cut.\n") + kept
+        return Content("Without a maximum, no row is cut.\n") + keeping_words
     cut = statistics.effect_of_max_length(limit)
     if not cut.lose_eos:
-        return Content.styled(f"All {cut.rows:,} rows fit into {limit:,} tokens.", "$success") + Content("\n") + kept
+        return (
+            Content.styled(f"All {cut.rows:,} rows fit into {limit:,} tokens.", "$success")
+            + Content("\n")
+            + keeping_words
+        )
     share, none = cut.lose_eos / cut.rows, cut.lose_answer / cut.rows
     words = f"{share:.2%} ({rows_words(cut.lose_eos)}) would lose the end (EOS): training leaves them out.\n"
     words += f"{none:.2%} ({rows_words(cut.lose_answer)}) would lose the complete answer.\n"
-    return Content.styled(words, "$warning") + kept
+    return Content.styled(words, "$warning") + keeping_words

@@ -235,17 +235,19 @@ class Choices(ScrollView, can_focus=True, inherit_bindings=False):
         index = self.scroll_offset.y + y
         if index >= self.count:
             return Strip.blank(width, base)
-        here = index == self.cursor
-        if here:
+        has_cursor = index == self.cursor
+        if has_cursor:
             base += self.get_component_rich_style(
                 "choices--cursor" if self.has_focus else "choices--cursor-blurred", partial=True
             )
-        segments = [Segment(POINTER if here else BLANK, base)]
-        segments += [Segment(text, self._style(role, base, here)) for text, role in self._draw(index, width - 2)]
+        segments = [Segment(POINTER if has_cursor else BLANK, base)]
+        segments += [Segment(text, self._style(role, base, has_cursor)) for text, role in self._draw(index, width - 2)]
         return Strip(segments).adjust_cell_length(width, base)
 
-    def _style(self, role: str, base: Style, here: bool) -> Style:
-        return base if here or not role else base + self.get_component_rich_style(f"choices--{role}", partial=True)
+    def _style(self, role: str, base: Style, has_cursor: bool) -> Style:
+        return (
+            base if has_cursor or not role else base + self.get_component_rich_style(f"choices--{role}", partial=True)
+        )
 
 
 def fit_end(text: str, width: int) -> str:

@@ -1,6 +1,6 @@
 """A histogram of how many rows have which length, with a line at the maximum length.
 
-plotext draws it; Suiron's own cells show it.
+Drawn by plotext, shown by Suiron's own cells.
 """
 
 from __future__ import annotations

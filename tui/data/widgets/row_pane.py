@@ -297,15 +297,19 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         if self.alone:
             return [(f"row {row.index} ", "heading"), (" ", ""), *self._heading_of(self.field, self.text, alone=True)]
         pieces: list[Piece] = [(f"row {row.index}", "heading")]
-        room = self._width >= 60
-        mark = f" +{' added' * room}" if self._added else f" ●{' changed' * room}" if self._before is not None else ""
+        is_wide = self._width >= 60
+        mark = ""
+        if self._added:
+            mark = " + added" if is_wide else " +"
+        elif self._before is not None:
+            mark = " ● changed" if is_wide else " ●"
         pieces.append((mark, "mark"))
         for label in LABEL_FIELDS:
-            here, value = label == self.field, safe_line(getattr(row, label), 40)
-            style = "cursor" if here else ""
+            has_cursor, value = label == self.field, safe_line(getattr(row, label), 40)
+            style = "cursor" if has_cursor else ""
             pieces += [
                 ("  ", ""),
-                (f"{'> ' if here else ''}{label} ", style or "dim"),
+                (f"{'> ' if has_cursor else ''}{label} ", style or "dim"),
                 (value or "(empty)", style or ("" if value else "dim")),
             ]
             pieces += [("●", "mark")] if self._differs(label) else []

@@ -158,8 +158,8 @@ class RowsTable(ScrollView, can_focus=True, inherit_bindings=False):
             return []
         top = min(self.scroll_offset.y, self.row_count - 1)
         bottom = min(top + self._lines() - 1, self.row_count - 1)
-        wanted = [self.cursor // PAGE, *range(top // PAGE, bottom // PAGE + 1)]
-        return [page for page in dict.fromkeys(wanted) if page not in self._pages]
+        visible = [self.cursor // PAGE, *range(top // PAGE, bottom // PAGE + 1)]
+        return [page for page in dict.fromkeys(visible) if page not in self._pages]
 
     # -- moving --
 

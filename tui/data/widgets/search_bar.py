@@ -90,8 +90,8 @@ class SearchBar(Horizontal):
 
     def choose_column(self, by: int) -> None:
         """Choose the next columns to search: all, then each one."""
-        now = self._columns if self._columns in COLUMN_CHOICES else ()
-        columns = COLUMN_CHOICES[(COLUMN_CHOICES.index(now) + by) % len(COLUMN_CHOICES)]
+        current = self._columns if self._columns in COLUMN_CHOICES else ()
+        columns = COLUMN_CHOICES[(COLUMN_CHOICES.index(current) + by) % len(COLUMN_CHOICES)]
         self.set_search(self._text, columns)
         self.post_message(self.ColumnsChosen(columns))
 

@@ -240,7 +240,7 @@ class MixtureDialog(Dialog[dict[str, str]]):
                 show_progress,
                 lambda: worker.is_cancelled or serial != self._serial,
             )
-        except Exception as error:  # whatever a source does to its reader, it is shown here, and the app stays
+        except Exception as error:  # whatever a source does to its reader, it is shown here, and the app keeps running
             if not worker.is_cancelled:
                 words = safe_line(str(readable_error(error, dataset.name)), 300)
                 self.app.call_from_thread(self._say_count, serial, Content.styled(words, "$warning"))
