@@ -1,7 +1,7 @@
-"""`python -m core COMMAND`: what every screen does, without the screen. One command a file.
+"""`python -m core COMMAND`: the commands, which do without a screen what every screen does. One file per command.
 
-Data goes to standard output, narration to standard error; with --json, standard output is only JSON lines, errors
-included. Exit codes: 0 done, 1 unexpected, 2 usage error, 3 data, 4 model, 5 run, 6 engine, 7 and 8 the rows have
+Data goes to standard output, notes to standard error; with --json, standard output is only JSON lines, including
+errors. Exit codes: 0 done, 1 unexpected, 2 usage error, 3 data, 4 model, 5 run, 6 engine, 7 and 8 the rows have
 errors or warnings (`data doctor` only), 130 interrupted.
 """
 
@@ -53,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run one command and leave with its exit code."""
+    """Run one command and exit with its exit code."""
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["data"]:
         words = ["data", *importlib.import_module("core.cli.data").with_default_command(words[1:])]
@@ -75,8 +75,8 @@ def _run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        return 0  # the reader of our output has gone (`... | head`)
-    except OSError as error:  # a home that cannot be written, a full disk, also under standard output
+        return 0  # the reader of the output has ended (`... | head`)
+    except OSError as error:  # a home that cannot be written, a full disk, even for standard output
         do = "Free some space, check its permissions, or set SUIRON_HOME, SUIRON_CACHE or SUIRON_CONFIG elsewhere"
         unusable = SuironError(
             f"a file or folder cannot be used ({error.strerror or error})", str(error.filename or ""), do
@@ -88,19 +88,19 @@ def _run(arguments: argparse.Namespace, output: CommandOutput) -> int:
 
 @contextlib.contextmanager
 def own_stdout() -> Iterator[TextIO]:
-    """Standard output for the command only. What libraries print there (Unsloth does on import) goes to standard
+    """Standard output for the command only. Standard output of libraries (Unsloth prints on import) goes to standard
     error."""
     sys.stdout.flush()
-    kept = os.dup(1)
+    number = os.dup(1)
     os.dup2(2, 1)
     # Closed below, after its buffer is written.
-    out = open(kept, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+    out = open(number, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
     try:
         yield out
     finally:
-        # The reader has gone or the disk is full: the command has met that already, because every line is flushed.
+        # The reader has ended or the disk is full: the command has failed already, because every line is flushed.
         with contextlib.suppress(OSError):
             out.close()
         sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.dup2(number, 1)
+        os.close(number)

@@ -52,12 +52,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
-    model, adapter, drop = arguments.model or load_session().model, "", False
+    model = arguments.model or load_session().model
+    adapter = ""
+    drops_empty_input = False
     if arguments.adapter:
         path = Path(absolute_path(arguments.adapter))
         if not os.path.isdir(path):
             run = find_run(arguments.adapter)
-            path, model, drop = run.adapter, arguments.model or run.spec().model.name, run_drops_empty_input(run.spec())
+            path = run.adapter
+            model = arguments.model or run.spec().model.name
+            drops_empty_input = run_drops_empty_input(run.spec())
         if not (path / "adapter_config.json").is_file():
             raise ModelError(
                 "no adapter found",
@@ -70,7 +74,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         input=arguments.input,
         template=arguments.template,
         data=resolve_source_name(arguments.data).address if arguments.data else "",
-        drop_empty_input=drop,
+        drop_empty_input=drops_empty_input,
         language=arguments.language or east_asian_language(arguments.instruction),
         tuned=not arguments.base,
         max_tokens=arguments.max_tokens,

@@ -1,4 +1,4 @@
-"""`demo`: what `make run` shows in the app, as plain text; `--report` measures it."""
+"""`demo`: the demo of `make run` as plain text; `--report` measures it."""
 
 from __future__ import annotations
 

@@ -85,20 +85,20 @@ def _backend() -> dict[str, Any]:
 
 
 def _folders() -> dict[str, str]:
-    found = {}
-    for name, find in (("home", folders.home), ("cache", folders.cache), ("config", folders.config)):
+    facts = {}
+    for name, get_folder in (("home", folders.home), ("cache", folders.cache), ("config", folders.config)):
         try:
-            folder = find()
+            folder = get_folder()
             usage = shutil.disk_usage(folder)
-            closed = "" if os.access(folder, os.W_OK) else ", NOT WRITABLE"
-            found[name] = f"{folder} ({_free(usage.free, usage.total)}{closed})"
+            warning = "" if os.access(folder, os.W_OK) else ", NOT WRITABLE"
+            facts[name] = f"{folder} ({_free(usage.free, usage.total)}{warning})"
         except OSError as error:
-            found[name] = f"cannot be used: {error}; set SUIRON_{name.upper()} to another folder"
-    return found
+            facts[name] = f"cannot be used: {error}; set SUIRON_{name.upper()} to another folder"
+    return facts
 
 
 def _without_credentials(address: str) -> str:
-    """An address without the user name and password that it may hold."""
+    """An address without its user name and password."""
     scheme, separator, rest = address.rpartition("://")
     host, slash, path = rest.partition("/")
     return scheme + separator + host.rpartition("@")[2] + slash + path

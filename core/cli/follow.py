@@ -10,15 +10,15 @@ from core.runs.watch_run import progress_line, watch_run
 
 def follow_run(run: RunFolder, output: CommandOutput) -> int:
     """Print the run's progress until it ends; returns the exit code. Raises RunError where the run failed."""
-    said = ""
+    last_words = ""
     try:
         for status, metrics in watch_run(run):
             for metric in metrics:
                 output.record(metric)
             words = f"{status.state}: {status.message}" if status.message else status.state
-            if words != said and not status.ended:
+            if words != last_words and not status.ended:
                 output.note(words)
-                said = words
+                last_words = words
             if metrics:
                 output.progress(progress_line(status, metrics[-1]))
                 if not output.live and not output.json:
@@ -32,11 +32,8 @@ def follow_run(run: RunFolder, output: CommandOutput) -> int:
     output.progress_done()
     output.record({"run": run.id, "status": status})
     if status.state in ("failed", "lost"):
-        trouble = status.error
-        raise (
-            RunError(trouble.what, trouble.where, trouble.do)
-            if trouble
-            else RunError("the run failed", run.id, f"See {run.console}")
-        )
+        if status.error:
+            raise RunError(status.error.what, status.error.where, status.error.do)
+        raise RunError("the run failed", run.id, f"See {run.console}")
     output.text(f"{run.id} {status.state} at step {status.step} of {status.total}")
     return 0

@@ -1,5 +1,4 @@
-"""`prompts list`, `prompts show SOURCE --row N` and `prompts check SPEC.toml`: what a model is shown, to the token,
-before it is trained."""
+"""`prompts list`, `prompts show SOURCE --row N`, `prompts check SPEC.toml`: the exact training text before a run."""
 
 from __future__ import annotations
 
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
     from core.examples.build import TrainingSetBuilder
 
 END_WARNING = (
-    "the end of these rows is cut off: they lose their end of sequence and as much of their answer as does not fit,"
-    " and teach a model to go on thinking without ever answering or ending; `cut_reasoning` keeps both"
+    "the end of these rows is cut off: they lose their end of sequence and the part of their answer that does not fit,"
+    " and teach a model to think without ever answering or ending; `cut_reasoning` keeps both"
 )
 
 
@@ -111,12 +110,14 @@ def _list(arguments: argparse.Namespace, output: CommandOutput) -> int:
 def _show(arguments: argparse.Namespace, output: CommandOutput) -> int:
     spec = _spec_to_show(arguments)
     row = _row_to_show(arguments, spec)
-    named: Template | None = None
+    requested: Template | None = None
     if arguments.template or not arguments.spec:
-        named = get_template(arguments.template or "alpaca-reasoning", template_folders(spec.data.source))
-    model = spec.model.name or (load_session().model if named is not None and named.chat is not None else "")
+        requested = get_template(arguments.template or "alpaca-reasoning", template_folders(spec.data.source))
+    model = spec.model.name
+    if not model and requested is not None and requested.chat is not None:
+        model = load_session().model
     tokenizer = _load_tokenizer(model, output, spec.model.trust_remote_code) if model else None
-    template = _template_to_show(named, row, spec, tokenizer)
+    template = _template_to_show(requested, row, spec, tokenizer)
     preview = RowPreviewer(tokenizer).preview(row, template, spec.prompt)
     prompts = _inference_segments(template, row, drops_empty_input(spec.prompt, template))
     text = "".join(text for _, text in preview.texts)
@@ -165,18 +166,18 @@ def _print_tokens(encoded: EncodedRow, tokens: list[dict[str, Any]], output: Com
 
 
 def _spec_to_show(arguments: argparse.Namespace) -> RunSpec:
-    """The run to show the row as, without a model where none is named. Raises RunError, UsageError."""
+    """The run with which to show the row; its model may be empty. Raises RunError, UsageError."""
     if arguments.spec is not None:
         spec = load_run_spec(arguments.spec)
     else:
         spec = RunSpec(
             data=DataSection(source=arguments.source), model=ModelSection(name=arguments.model), prompt=PromptSection()
         )
-    columns = spec.data.columns if arguments.source == spec.data.source else None  # they are of the run's own source
+    columns = spec.data.columns if arguments.source == spec.data.source else None  # they belong to the run's source
     data = DataSection(source=arguments.source, split=arguments.split, columns=columns)
     options = {key: getattr(arguments, key) for key in ("loss_on", "drop_empty_input", "max_seq_length", "too_long")}
-    given = {key: value for key, value in options.items() if value is not None}
-    prompt = msgspec.structs.replace(spec.prompt, **given)
+    overrides = {key: value for key, value in options.items() if value is not None}
+    prompt = msgspec.structs.replace(spec.prompt, **overrides)
     model = msgspec.structs.replace(spec.model, name=arguments.model or spec.model.name)
     spec = msgspec.structs.replace(spec, data=data, model=model, prompt=prompt)
     check_run_spec(msgspec.structs.replace(spec, model=ModelSection(name=model.name or "none")))
@@ -184,7 +185,7 @@ def _spec_to_show(arguments: argparse.Namespace) -> RunSpec:
 
 
 def _row_to_show(arguments: argparse.Namespace, spec: RunSpec) -> Row:
-    """Raises DataError where there is no such row."""
+    """The row to show. Raises DataError where there is no such row."""
     data = open_rows(spec.data)
     if not 0 <= arguments.row <= data.highest:
         raise DataError(f"there is no row {arguments.row}", data.name, f"Rows run from 0 to {data.highest}")
@@ -194,10 +195,12 @@ def _row_to_show(arguments: argparse.Namespace, spec: RunSpec) -> Row:
         raise DataError(f"row {arguments.row} was deleted", data.name, "`data edit --undo` brings it back") from error
 
 
-def _template_to_show(named: Template | None, row: Row, spec: RunSpec, tokenizer: TextTokenizer | None) -> AnyTemplate:
-    """The one that was named, else the one that the run draws for the row. Raises UsageError."""
-    if named is not None:
-        return bind_chat_template(named, tokenizer) if tokenizer is not None else named
+def _template_to_show(
+    requested: Template | None, row: Row, spec: RunSpec, tokenizer: TextTokenizer | None
+) -> AnyTemplate:
+    """The requested template, else the one that the run draws for the row. Raises UsageError."""
+    if requested is not None:
+        return bind_chat_template(requested, tokenizer) if tokenizer is not None else requested
     if tokenizer is None:
         raise UsageError("the run names no model", "--spec", "Name one with --model, or a template with --template")
     drawn = bound_mixture(spec.prompt, spec.data.source, tokenizer).template_for(row)
@@ -208,7 +211,7 @@ def _template_to_show(named: Template | None, row: Row, spec: RunSpec, tokenizer
 
 
 def _encoded_row(preview: RowPreview, text: str, weighted: bool) -> EncodedRow:
-    """The preview as the encoder gives a row."""
+    """The preview as an encoded row."""
     import numpy as np
 
     ids, ends = np.array(preview.ids, np.int32), np.array(preview.ends, np.int32)
@@ -216,7 +219,7 @@ def _encoded_row(preview: RowPreview, text: str, weighted: bool) -> EncodedRow:
 
 
 def _inference_segments(template: AnyTemplate, row: Row, drop: bool) -> dict[str, Sequence[Segment]]:
-    """What inference feeds: up to where the model writes, with the first half of the reasoning, and with all of it."""
+    """The prompts of inference: up to where the model writes, with half of the reasoning, and with all of it."""
     question = (row.instruction, row.input)
     prompts: dict[str, Sequence[Segment]] = {"without_more": template.prompt_segments(*question, drop, row.syslang)}
     if template.has_reasoning:
@@ -291,16 +294,16 @@ def _print_left_out(builder: TrainingSetBuilder, output: CommandOutput) -> None:
 
 
 def _spec_warnings(facts: dict[str, Any], spec: RunSpec) -> list[str]:
-    """What the run does that its user may not expect, a sentence each."""
+    """Effects of the run that its user may not expect, a sentence each."""
     warnings = []
     if facts["rows_cut_end"]:
         warnings.append(f"{facts['rows_cut_end']:,} rows: {END_WARNING}")
     if names := facts["templates_without_place_for_reasoning"]:
         warnings.append(f"the model's chat template has no place for the reasoning: {', '.join(names)} leaves it out")
     if changed := facts["rows_reasoning_changed_by_tokenizer"]:
-        warnings.append(f"{changed:,} reasonings hold characters that the tokenizer changes")
+        warnings.append(f"{changed:,} reasonings contain characters that the tokenizer changes")
     if spec.prompt.loss_on == "all":
-        warnings.append("the prompt is trained as well, as loss_on says")
+        warnings.append("the prompt is trained too, because loss_on is all")
     return warnings
 
 
@@ -320,7 +323,7 @@ def _load_tokenizer(model: str, output: CommandOutput, trust_remote_code: bool =
 
 
 def _visible(text: str) -> str:
-    """A token on one line: its line ends and outer spaces as signs."""
+    """A token on one line, with symbols for its line ends and outer spaces."""
     inner = text.strip(" ")
     left = len(text) - len(text.lstrip(" "))
     right = len(text) - left - len(inner)

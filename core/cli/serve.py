@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--idle", type=float, default=0.0, help="exit after this many seconds without a request; 0: never"
     )
-    parser.add_argument("--status", action="store_true", help="what the running server has loaded")
+    parser.add_argument("--status", action="store_true", help="show the model that the running server has loaded")
     parser.add_argument("--stop", action="store_true", help="stop the running server")
 
 

@@ -1,1 +1,1 @@
-"""The embedded demo: its data set, its run's settings, and `python -m core demo`, which tells it as text."""
+"""The embedded demo: its data set, its run's settings, and `python -m core demo`, which runs it as text."""

@@ -1,7 +1,7 @@
-"""Makes the demo data set, `rows.jsonl` beside this file, with the same bytes every time: `python -m
-core.demo.make_rows`.
+"""Makes the demo data set, `rows.jsonl` beside this file, always with the same bytes.
 
-Knows how many rows each family of questions gives, that no instruction occurs twice, and which rows are held out.
+Run it with `python -m core.demo.make_rows`. Knows how many rows each family of questions makes, that no instruction
+occurs twice, and which rows are held out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def make_rows() -> list[Row]:
         for family in families:
             # Each family has its own generator, so that a new family does not change the rows of the others.
             rng = Random(f"{SEED} {family.__name__}")  # noqa: S311
-            drawn = _distinct(family, rng, many + few, seen)
+            drawn = _distinct_rows(family, rng, many + few, seen)
             train += [msgspec.structs.replace(row, sysflag="train") for row in drawn[:many]]
             test += [msgspec.structs.replace(row, sysflag="test") for row in drawn[many:]]
     for part in (train, test):
@@ -39,7 +39,7 @@ def make_rows() -> list[Row]:
     return train + test
 
 
-def _distinct(family: Family, rng: Random, wanted: int, seen: set[str]) -> list[Row]:
+def _distinct_rows(family: Family, rng: Random, wanted: int, seen: set[str]) -> list[Row]:
     drawn: list[Row] = []
     for _ in range(100 * wanted):
         row = family(rng)

@@ -1,7 +1,7 @@
 """Asks the demo's held-out questions before and after training: a child process of `story`.
 
-Before is the base model: the same weights with the adapter switched off. A process of its own, so that the one that
-tells the story stays light and the model's memory is given back.
+Before is the base model: the same weights with the adapter switched off. It is a separate process, so that the process
+of the demo stays light and the model's memory is free again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from core.models.embedded_model import DEMO_MODEL
 from core.templates.by_name import get_template
 
 QUESTIONS = 40
-MAX_TOKENS = 160  # more than twice the longest held-out row (70 tokens): a longer answer will not arrive any more
+MAX_TOKENS = 160  # more than twice the longest held-out row (70 tokens): a longer answer would never finish
 TEMPLATE = "alpaca-reasoning"
 
 
@@ -27,11 +27,11 @@ class DemoEvaluation(msgspec.Struct, frozen=True):
     """The two evaluations."""
 
     before: EvaluationReport
-    """Of the base model."""
+    """The base model's."""
     after: EvaluationReport
-    """Of the tuned model."""
+    """The tuned model's."""
     backend: str
-    """Which library answered, and why."""
+    """The library that answered, and why."""
     load_seconds: float
     """Time to load the model and the adapter."""
 
@@ -65,7 +65,7 @@ def measure_adapter(adapter: Path, report_progress: ReportProgress, questions: i
 
 
 def measure_for_parent(request: dict[str, str], report_progress: ReportProgress) -> Any:
-    """`Measured`, as JSON, of the adapter in the folder `request["adapter"]`. Raises ModelError."""
+    """The `DemoEvaluation` of the adapter in the folder `request["adapter"]`, as JSON. Raises ModelError."""
     return msgspec.to_builtins(measure_adapter(Path(request["adapter"]), report_progress))
 
 

@@ -1,4 +1,4 @@
-"""The demo's figures: what `python -m core demo --report` prints. Made of a run's metrics and two evaluations."""
+"""The figures that `python -m core demo --report` prints, made of a run's metrics and two evaluations."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class BeforeAfter(msgspec.Struct, frozen=True):
     """A share of the questions, 0 to 1, before and after training."""
 
     before: float | None
-    """Of the base model."""
+    """The base model's share."""
     after: float | None
-    """Of the tuned model."""
+    """The tuned model's share."""
 
 
 class DemoFigures(msgspec.Struct, frozen=True):
-    """What the demo measured."""
+    """The demo's figures."""
 
     model: str
     """The embedded model and the package it comes from."""
     backend: str
-    """Which library trained, and why."""
+    """The library that trained, and why."""
     cores: int
     """CPU cores this process may use."""
     steps: int

@@ -1,4 +1,4 @@
-"""The demo run's settings: what the app proposes on the demo data, and what `python -m core demo` trains."""
+"""The demo run's settings, which the app proposes for the demo data and `python -m core demo` uses."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ STEPS = 60
 
 
 def demo_spec() -> RunSpec:
-    """About two to two and a half minutes on 2 cores, seconds on a GPU: enough to learn the form of the answers and
-    the easier questions.
+    """A run of about two minutes on 2 cores, or seconds on a GPU: enough to learn the format of the answers and the
+    easier questions.
 
     The learning rate is ten times the usual one, which a LoRA of rank 16 tolerates on a model this small, because the
     steps are few. Batches of 4 without accumulation: on a CPU a larger batch only gives fewer steps in the same time.

@@ -1,8 +1,7 @@
-"""The demo as plain text: rows, the model, a question before, a real run, the same question after; with `report`, forty
-questions are measured.
+"""The demo as plain text: rows, a question before training, a real run, the same question after, and a report.
 
-Each part is what the app does too: the same detached run, the same inference server. This process stays light: other
-processes hold the models.
+Each part works as in the app: the same detached run, the same inference server. This process stays light: other
+processes load the models.
 """
 
 from __future__ import annotations

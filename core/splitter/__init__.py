@@ -1,4 +1,4 @@
-"""Sorts a stream of text into reasoning and response. `splitter` has the rules and is the way in.
+"""Sorts a stream of text into reasoning and response. `splitter` has the rules and the public class.
 
 Knows markers and text. Must not know tokens, templates or models.
 """

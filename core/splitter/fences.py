@@ -1,9 +1,8 @@
-"""Whether a line is inside a fenced code block. Follows CommonMark's fences line by line, for text that arrives in
-pieces.
+"""Finds out whether a line is inside a fenced code block, for text that arrives in pieces, by the rules of CommonMark.
 
-Knows fences alone: at most three spaces, then three or more ` or ~; a ` fence has no ` in its info string; a line of at
-least as many of the same character and nothing else closes it. Block quotes, lists and indented code are not followed,
-so a fence inside them is text. Each character is read once and only counts are kept of a line, so a line of a million
+Knows only fences: at most three spaces, then three or more ` or ~; a ` fence has no ` in its info string; a line of at
+least as many of the same character and nothing else closes it. Block quotes, lists and indented code are ignored, so a
+fence inside them is text. Each character is read once and only counts are kept of a line, so a line of a million
 backticks costs no memory.
 """
 
@@ -30,7 +29,7 @@ class CodeFences:
         self._met_cr = False
 
     def settle(self) -> None:
-        """The caller knows that this line is no fence."""
+        """Called where the caller knows that this line is not a fence."""
         self.settled = True
 
     def outside_after_line_end(self) -> bool:

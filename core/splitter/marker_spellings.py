@@ -1,5 +1,4 @@
-"""What separates reasoning from response: the two built-in families of markers, and a user's own. Knows the markers'
-spellings; reading them in a stream is the splitter's part."""
+"""The markers that separate reasoning from response: two built-in families, and a user's own."""
 
 from __future__ import annotations
 
@@ -13,18 +12,18 @@ MarkerKind = Literal["reasoning", "response", "runaway"]
 
 
 class Markers(msgspec.Struct, frozen=True):
-    """The markers of one template, each kind in any number of spellings. A plain string is taken as the one spelling.
+    """The markers of one template, each kind in any number of spellings. A plain string is one spelling.
 
-    Raises UsageError for a spelling that is empty, holds a line break, or cannot be told from another one while the
-    text arrives: a heading that another heading begins with, or a tag inside another tag (it may be its end).
+    Raises UsageError for a spelling that is empty, contains a line break, or cannot be distinguished from another one
+    while the text arrives: a heading with which another heading begins, or a tag inside another tag, except at its end.
     """
 
     reasoning: tuple[str, ...]
-    """Spellings of what opens the reasoning."""
+    """Spellings of the marker that opens the reasoning."""
     response: tuple[str, ...]
-    """Spellings of what opens the response; of a pair of tags, the closing one. At least one."""
+    """Spellings of the marker that opens the response; for a pair of tags, the closing one. At least one."""
     runaway: tuple[str, ...] = ()
-    """Spellings that a model writes only when it has run past its answer."""
+    """Spellings that a model writes only after the end of its answer."""
     line_start: bool = True
     """True for headings, which count at the start of a line and outside code fences; False for tags, which count
     anywhere."""
@@ -35,7 +34,7 @@ class Markers(msgspec.Struct, frozen=True):
             spellings = (value,) if isinstance(value, str) else tuple(value)
             msgspec.structs.force_setattr(self, name, spellings)
         if not self.response:
-            raise UsageError("nothing marks the response", "markers", "Give the response at least one marker")
+            raise UsageError("no marker opens the response", "markers", "Give the response at least one marker")
         spellings = self.all()
         for index, spelling in enumerate(spellings):
             if not spelling or "\n" in spelling or "\r" in spelling:
@@ -62,7 +61,7 @@ class Markers(msgspec.Struct, frozen=True):
         return (*self.reasoning, *self.response, *self.runaway)
 
     def kinds(self) -> dict[str, MarkerKind]:
-        """Every spelling, and the kind it is of."""
+        """The kind of every spelling."""
         by_kind: tuple[tuple[MarkerKind, tuple[str, ...]], ...]
         by_kind = (("reasoning", self.reasoning), ("response", self.response), ("runaway", self.runaway))
         return {spelling: kind for kind, spellings in by_kind for spelling in spellings}

@@ -1,7 +1,6 @@
-"""Which section text belongs to, what a marker changes, and which text is given out: the splitter's memory.
+"""The state of the splitter: the current section, the effect of each marker, and the text that is returned.
 
-The rules are written down in `splitter`. Knows markers by their kind alone; finding them in a stream is the
-splitter's part.
+`splitter` describes the rules. Knows only the kinds of markers; the splitter finds them in the stream.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ def _prefixes(*texts: str) -> frozenset[str]:
     return frozenset(text[:length] for text in texts for length in range(1, len(text) + 1))
 
 
-# The line ends that belong to a marker after them, and every prefix of these: what must be held back. "\r\n\n" is not
-# among them, so that a section that ends in a CR of its own, followed by the template's "\n\n", keeps its CR.
+# The line ends that belong to a marker after them, and every prefix of these: they must be held back. "\r\n\n" is not
+# among them, so that a section that itself ends in a CR, followed by the template's "\n\n", keeps its CR.
 _LINE_ENDS_BEFORE_HEADING = _prefixes("\n\n", "\r\n\r\n", "\n\r\n")
 _LINE_ENDS_BEFORE_TAG = _prefixes("\r\n", "\n")
 _MOST_HELD_CHARACTERS = 4
@@ -34,7 +33,7 @@ class SectionText(msgspec.Struct, frozen=True):
     section: Section
     """The section that the text belongs to."""
     text: str
-    """The text, never empty. Foreign: it passes `safe_text` before it is shown."""
+    """The text, never empty. Foreign text: pass it through `safe_text` before it is shown."""
 
 
 class SectionState:
@@ -49,12 +48,12 @@ class SectionState:
         self._answered = False
         self._has_text: dict[Section, bool] = {"reasoning": False, "response": False}
         self.texts: dict[Section, list[str]] = {"reasoning": [], "response": []}
-        # Line ends that were dropped when a section was left; they are text again if that section goes on.
+        # Line ends that were dropped at the end of a section; they are text again if that section continues.
         self._dropped_line_ends: dict[Section, str] = {"reasoning": "", "response": ""}
         self.held_line_ends = ""  # dropped if a marker follows
         self._nothing_since_marker = True
         self._new_texts: list[tuple[Section, list[str]]] = []
-        self.ran_away = False  # nothing more is given out
+        self.ran_away = False  # no more text is returned
         self.met_runaway_marker = False
 
     @property
@@ -65,15 +64,15 @@ class SectionState:
         return "in_reasoning" if self.section == "reasoning" and not self._answered else "complete"
 
     def text_of(self, section: Section) -> str:
-        """All text of `section` that was given out."""
+        """All text of `section` that was returned."""
         texts = self.texts[section]
         if len(texts) > 1:
-            texts[:] = ["".join(texts)]  # joined once, however often it is read
+            texts[:] = ["".join(texts)]  # joined only once, even if it is read often
         return texts[0] if texts else ""
 
     @property
     def takes_plain_text(self) -> bool:
-        """Whether a further character that is no line end is given out and changes nothing but the section's text."""
+        """Whether another character that is not a line end is returned at once and only changes the section's text."""
         if self.held_line_ends or self._nothing_since_marker or self.ran_away or not self._has_text[self.section]:
             return False
         return self._answered or self._preamble or self.section == "reasoning"
@@ -88,14 +87,14 @@ class SectionState:
         last = text[-2:]
         if last[-1] not in "\r\n":
             self.held_line_ends = ""
-            self._give_out(text)
+            self._add_new_text(text)
         elif last[-1] == "\n" and last[0] not in "\r\n":  # by far the most frequent
             self.held_line_ends = "\n"
-            self._give_out(text[:-1])
+            self._add_new_text(text[:-1])
         else:
             held = self._held_length(text)
             self.held_line_ends = text[len(text) - held :]
-            self._give_out(text[: len(text) - held])
+            self._add_new_text(text[: len(text) - held])
 
     def _held_length(self, text: str) -> int:
         """Characters at the end of `text` that may still belong to a marker."""
@@ -105,17 +104,17 @@ class SectionState:
         return 0
 
     def release_line_ends(self) -> None:
-        """The held line ends are text."""
+        """Make the held line ends text."""
         text, self.held_line_ends = self.held_line_ends, ""
-        self._give_out(text)
+        self._add_new_text(text)
 
     def close(self) -> None:
-        """The stream has ended: held line ends are text, unless nothing came since the last marker."""
+        """End the stream: held line ends become text, unless there is no text since the last marker."""
         if not self._nothing_since_marker:
             self.release_line_ends()
         self.held_line_ends = ""
 
-    def _give_out(self, text: str) -> None:
+    def _add_new_text(self, text: str) -> None:
         if not text or self.ran_away:
             return
         section = self.section
@@ -130,7 +129,7 @@ class SectionState:
             self._new_texts.append((section, [text]))
 
     def take_new_text(self) -> list[SectionText]:
-        """What was given out since the last call."""
+        """The new text since the last call."""
         if not self._new_texts:
             return []
         new_texts, self._new_texts = self._new_texts, []
@@ -139,27 +138,28 @@ class SectionState:
     # markers
 
     def apply_marker(self, kind: MarkerKind) -> int:
-        """A marker is complete: it ends the answer, changes the section, or is dropped.
+        """Apply a complete marker: it ends the answer, changes the section, or is dropped.
 
-        Returns how many line ends after it belong to it; -1 for a tag after which the text goes on as if the tag were
-        not there.
+        Returns how many line ends after it belong to it; -1 for a tag that is dropped without any effect on the text.
         """
         if self.held_line_ends.endswith("\r"):
             self.release_line_ends()  # a lone CR is text
         self._preamble = False
         section = self._section_after(kind)
         if section is None or self.ran_away:
-            self.ran_away, self.met_runaway_marker, self.held_line_ends = True, kind == "runaway", ""
+            self.ran_away = True
+            self.met_runaway_marker = kind == "runaway"
+            self.held_line_ends = ""
             return 1
-        goes_on = section == self.section and self._has_text[section]
+        continues = section == self.section and self._has_text[section]
         if section != self.section:
             self._change_section(section)
-        elif not goes_on:
+        elif not continues:
             self.held_line_ends = ""  # a repeated heading above the section's text
         self._nothing_since_marker = True
         if self._headings:
             return 1
-        if goes_on:
+        if continues:
             return -1
         return 1 if kind == "reasoning" else 2
 

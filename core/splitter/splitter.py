@@ -1,29 +1,28 @@
-"""Reasoning or response? A pure state machine that sorts a stream of text into the two and never shows part of a
-marker.
+"""A pure state machine that sorts a stream of text into reasoning and response, and never returns part of a marker.
 
 Make a `Splitter(markers, start)`, call `feed(text)` for every piece of the stream and `close()` at its end; each
-returns the new text as `SectionText`s. Then `.reasoning` and `.response` are the texts of each section, joined, and
-`.ending` says how the answer ended. Knows nothing of tokens or screens. Markers are found here; `sections` knows what
-they change.
+returns the new text as `SectionText`s. Then `.reasoning` and `.response` are the joined texts of each section, and
+`.ending` tells how the answer ended. Knows nothing of tokens or screens. This module finds markers; `sections` applies
+them.
 
 Always
 - The result does not depend on how the stream is cut.
-- Text is given out as soon as it is decided. Only what may still belong to a marker is held back: a proper prefix of
-  one, and the few line ends before it (at most two for headings, one for tags). What turns out to be no marker is given
-  out whole; `close()` gives out everything.
+- Text is returned as soon as its section is decided. Only text that may still belong to a marker is held back: a proper
+  prefix of a marker, and the few line ends before it (at most two for headings, one for tags). Held text that is not a
+  marker is returned completely; `close()` returns the rest.
 - A marker is spelt exactly, in one of its spellings; `###Response:` or `<Think>` is text. CRLF counts as a line end; a
   lone CR is text.
-- A section's text is never overwritten. Where text goes on in a section after a marker, the line ends before that
-  marker are its text.
-- Nothing is lost: only markers, the line ends and blanks around them, and what follows the end of the answer are left
+- A section's text is never overwritten. Where a section continues after a marker, the line ends before that marker are
+  its text.
+- No text is lost: only markers, the line ends and blanks around them, and text after the end of the answer are left
   out.
 
 Headings (`line_start=True`, e.g. ALPACA)
 - A heading counts at the very start of a line (also of the stream), outside of ``` and ~~~ fences (see `fences`; a
   fence that is never closed reaches to the end of the stream). Anywhere else it is text.
-- The two line ends before a heading and the one after it are the template's, not text, so an answer in the template's
-  shape gives back reasoning and response exactly, with their own blank lines. In `### Response: 42` the blanks after
-  the heading are dropped and `42` is text.
+- The two line ends before a heading and the one after it belong to the template, not to the text, so that an answer in
+  the template's format returns reasoning and response exactly, with their own blank lines. In `### Response: 42` the
+  blanks after the heading are dropped and `42` is text.
 
 Tags (`line_start=False`, e.g. THINK)
 - A tag counts anywhere. One line end before a tag, one after the opening tag and two after the closing one are the
@@ -32,20 +31,20 @@ Tags (`line_start=False`, e.g. THINK)
 
 Which section
 - `start` is the section in which the text begins. "undecided": in the response, until a marker. Text before the first
-  marker stays there, because text that was given out cannot be taken back (so with a lone `</think>` all text before it
-  is response; a prompt that opened `<think>` has start "reasoning"), but it is not yet an answer: an answer after it
-  joins it.
+  marker stays there, because text that was returned cannot be taken back (so with a lone `</think>` all text before it
+  is response; a prompt that opens `<think>` has start "reasoning"), but it is not yet an answer: an answer after it is
+  appended to it.
 - The reasoning marker opens the reasoning, unless both sections have text; repeated inside the reasoning, it is dropped
-  and the text goes on.
+  and the reasoning continues.
 - The response marker opens the response; repeated before any answer, it is dropped. Nested tags are not counted: the
   first closing tag closes.
-- After an answer, another response heading, or a reasoning heading once there was reasoning, ends the answer as a
-  runaway marker does: all that follows is dropped (it is only searched for a runaway marker), and `ran_away` is true at
-  once, so that generation can stop. Reasoning that first comes after the answer is reasoning. Tags are dropped instead
-  and the text goes on in the response, because answers do mention tags.
+- After an answer, another response heading, or a reasoning heading once there was reasoning, ends the answer like a
+  runaway marker: all text after it is dropped (it is only searched for a runaway marker), and `ran_away` is true at
+  once, so that generation can stop. The first reasoning is reasoning even after the answer. Tags are dropped instead
+  and the response continues, because answers do mention tags.
 - A section "has text" when it holds more than white space.
 
-`.ending`: "runaway" after a runaway marker (a section that is merely repeated leaves the ending as it was);
+`.ending`: "runaway" after a runaway marker (a section that is merely repeated does not change the ending);
 "in_reasoning" when the text ends inside the reasoning and there is no answer; else "complete".
 """
 
@@ -69,7 +68,7 @@ def _any_letter(letters: set[str]) -> str:
 
 
 class _MarkerPatterns:
-    """What is computed from `Markers` once, for all streams."""
+    """Patterns computed from `Markers` once, for all streams."""
 
     def __init__(self, markers: Markers) -> None:
         self.headings = markers.line_start
@@ -80,7 +79,7 @@ class _MarkerPatterns:
         self.any_marker = re.compile("|".join(map(re.escape, self.kinds)))
         first_letters = {spelling[0] for spelling in self.kinds}
         self.first_letter = re.compile(_any_letter(first_letters))
-        # what ends plain text: a line end, for tags also the first letter of one; or no text at all
+        # the end of plain text: a line end, for tags also the first letter of one; or no text at all
         ends = r"[\r\n]|\A\Z" if self.headings else rf"[\r\n]|\A\Z|{_any_letter(first_letters)}"
         self.find_end_of_plain = re.compile(ends).search
         self.line_starts = first_letters | set("`~ ")  # only a line that begins so can be a heading or a fence
@@ -92,8 +91,8 @@ class _MarkerPatterns:
 
 
 class Splitter:
-    """Sorts one stream of text; see the module for its rules. Time is linear in the text however it is cut; memory is
-    the text itself.
+    """Sorts one stream of text; see the module for its rules. Time is linear in the text, independent of how it is cut;
+    memory is the text itself.
 
     Raises UsageError for a start that is not a StartSection.
     """
@@ -106,25 +105,25 @@ class Splitter:
         self._state = SectionState(start, markers.line_start)
         self._prefix = ""  # a proper prefix of a marker, held back
         self._line_ends_to_drop = 0  # after a marker
-        self._met_cr = False  # after a marker, a CR came that may be half of a line end
+        self._met_cr = False  # there is a CR after a marker that may be half of a line end
         self._after_marker = False
         self._at_line_start = True
         self._fences = CodeFences()
         self._closed = False
-        # In the middle of a line (or between tags) most pieces hold nothing that could be or begin a marker or a line
-        # end. While nothing else needs checking, this section takes each piece whole.
+        # In the middle of a line (or between tags) most pieces contain no line end and no possible start of a marker.
+        # While no other check is needed, this section takes each piece completely.
         self._plain_section: Section | None = None
         self._find_end_of_plain = self._patterns.find_end_of_plain
         self._append = self._state.texts["response"].append
 
     @property
     def reasoning(self) -> str:
-        """The reasoning that was given out."""
+        """The reasoning that was returned."""
         return self._state.text_of("reasoning")
 
     @property
     def response(self) -> str:
-        """The response that was given out."""
+        """The response that was returned."""
         return self._state.text_of("response")
 
     @property
@@ -134,18 +133,20 @@ class Splitter:
 
     @property
     def ran_away(self) -> bool:
-        """Whether the answer is over, so that no more text is given out."""
+        """Whether the answer has ended, so that no more text is returned."""
         return self._state.ran_away
 
     def feed(self, text: str) -> list[SectionText]:
-        """The texts that `text`, the next piece of the stream, decides. Raises ValueError after `close`."""
+        """Read `text`, the next piece of the stream; returns the new text. Raises ValueError after `close`."""
         if self._plain_section is not None and self._find_end_of_plain(text) is None:
             self._append(text)
             return [SectionText(self._plain_section, text)]
         if self._closed:
             raise ValueError("the splitter is closed")
         state = self._state
-        text, self._prefix, position = self._prefix + text, "", 0
+        text = self._prefix + text
+        self._prefix = ""
+        position = 0
         while position < len(text) and not state.met_runaway_marker:
             if self._after_marker:
                 position = self._skip_after_marker(text, position)
@@ -169,12 +170,15 @@ class Splitter:
         return state.take_new_text()
 
     def close(self) -> list[SectionText]:
-        """The stream has ended: whatever was held back is text. A second call gives nothing."""
+        """End the stream: held back text becomes text. A second call returns nothing."""
         if not self._closed and not self._state.met_runaway_marker:
             if rest := ("\r" if self._met_cr else "") + self._prefix:
                 self._state.add_text(rest)
             self._state.close()
-        self._closed, self._plain_section, self._prefix, self._met_cr = True, None, "", False
+        self._closed = True
+        self._plain_section = None
+        self._prefix = ""
+        self._met_cr = False
         return self._state.take_new_text()
 
     def _skip_after_marker(self, text: str, position: int) -> int:
@@ -200,13 +204,13 @@ class Splitter:
         return position
 
     def _read_tags(self, text: str, position: int) -> int:
-        """Text up to and including the next tag, or up to what may be the beginning of one."""
+        """Read up to and including the next tag, or up to a possible beginning of one."""
         state, patterns = self._state, self._patterns
-        if found := patterns.any_marker.search(text, position):
-            if found.start() > position:
-                state.add_text(text[position : found.start()])
-            self._apply_marker(found.group())
-            return found.end()
+        if match := patterns.any_marker.search(text, position):
+            if match.start() > position:
+                state.add_text(text[position : match.start()])
+            self._apply_marker(match.group())
+            return match.end()
         end = len(text)
         start = patterns.first_letter.search(text, max(position, end - patterns.longest + 1))
         while start is not None and text[start.start() :] not in patterns.proper_prefixes:
@@ -217,16 +221,16 @@ class Splitter:
         if end > position:
             state.add_text(text[position:end])
         if self._prefix and state.held_line_ends.endswith("\r"):
-            state.release_line_ends()  # a tag's beginning came where the LF would be
+            state.release_line_ends()  # a tag begins where the LF would be
         return len(text)
 
     def _read_line_start(self, text: str, position: int) -> int:
-        """A heading, or what may be the beginning of one; otherwise the line is text."""
+        """Read a heading, or a possible beginning of one; otherwise the line is text."""
         first = text[position]
         if first in self._patterns.line_starts:
-            if found := self._patterns.any_marker.match(text, position):
-                self._apply_marker(found.group())
-                return found.end()
+            if match := self._patterns.any_marker.match(text, position):
+                self._apply_marker(match.group())
+                return match.end()
             if text[position : position + self._patterns.longest] in self._patterns.proper_prefixes:
                 self._prefix = text[position:]
                 return len(text)
@@ -236,12 +240,12 @@ class Splitter:
         return position
 
     def _read_line(self, text: str, position: int) -> int:
-        """Text up to and including the next line end after which a heading or a fence may begin, or up to the end of
+        """Read up to and including the next line end after which a heading or a fence may begin, or up to the end of
         `text`."""
         fences = self._fences
         if fences.settled:
-            found = self._patterns.after_plain_lines[fences.char].search(text, position)
-            end = found.end() if found else len(text)
+            match = self._patterns.after_plain_lines[fences.char].search(text, position)
+            end = match.end() if match else len(text)
         else:
             end = (text.find("\n", position) + 1) or len(text)
             fences.scan(text[position:end].removesuffix("\n"))

@@ -1,4 +1,4 @@
-"""Templates: the text around a row, by name, from files, and the model's own chat template.
+"""Templates: the text around a row, from files by name, or by the model's own chat template.
 
-Knows rows, markers and segments of text. Must not know token ids of a row, training or models' weights.
+Knows rows, markers and segments of text. Must not know a row's token ids, training or models' weights.
 """

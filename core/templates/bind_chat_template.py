@@ -1,8 +1,8 @@
-"""Binds a template to a model: finds out what the model's own chat template writes around a row.
+"""Binds a template to a model: finds the text that the model's own chat template adds around a row.
 
-The chat template renders stand-ins for question, reasoning and answer; each must come out once and unchanged. What it
-wrote around them is what a `ChatTemplate` writes around a row. Knows chat templates and tokenizers; knows nothing of
-encoding or models.
+The chat template renders stand-ins for question, reasoning and answer; each must appear once and unchanged. The text
+around them becomes the text of a `ChatTemplate`. Knows chat templates and tokenizers; knows nothing of encoding or
+models.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from core.templates.chat_template_source import ChatTemplateSource, read_chat_te
 from core.templates.template import ChatTemplateSettings, Template
 from core.tokens.tokenizer import TextTokenizer
 
-# The names by which chat templates know a message's reasoning; the first that a template mentions and writes is used.
+# The names of a message's reasoning in chat templates; the first that a template mentions and writes is used.
 _REASONING_FIELDS = ("reasoning_content", "thinking", "reasoning")
 _QUESTION, _REASONING, _ANSWER = "qSuironAsk7f3q", "qSuironThought5c9q", "qSuironAnswer2e8q"
 _OPEN, _CLOSE = "<think>", "</think>"
@@ -32,10 +32,10 @@ def bind_chat_template(template: Template | ChatTemplate, tokenizer: TextTokeniz
 def bind_chat_template(
     template: Template | ChatTemplateSettings | ChatTemplate, tokenizer: TextTokenizer
 ) -> Template | ChatTemplate:
-    """The model's own chat template, from the tokenizer's folder, where `template` asks for it. A template of text, or
-    one that is bound already, stays as it is.
+    """The model's own chat template, from the tokenizer's folder, where `template` stands for one. A template of text,
+    or one that is bound already, is returned unchanged.
 
-    Raises UsageError where the model has no chat template, or it has no place for what a row says; ModelError where it
+    Raises UsageError where the model has no chat template, or it has no place for a row's texts; ModelError where it
     cannot be read.
     """
     if isinstance(template, ChatTemplateSettings):
@@ -49,7 +49,7 @@ def bind_chat_template(
 
 
 def bind_source(settings: ChatTemplateSettings, source: ChatTemplateSource, tokenizer: TextTokenizer) -> ChatTemplate:
-    """`bind` for a chat template that has been read already."""
+    """`bind_chat_template` for a chat template that has been read already."""
     ends = _TurnEnds(tokenizer)
     wanted = settings.reasoning
     bound: ChatTemplate | None = None
@@ -80,12 +80,12 @@ def _read_source(tokenizer: TextTokenizer) -> ChatTemplateSource:
 
 
 class _Rendered(msgspec.Struct, frozen=True):
-    """What the chat template wrote around the stand-ins. Both texts hold the question once."""
+    """The texts that the chat template made of the stand-ins. Both contain the question once."""
 
     begin: str
-    """Its generation prompt."""
+    """The generation prompt."""
     full: str
-    """The question and the whole answer."""
+    """The question and the complete answer."""
 
     @property
     def prefix_kept(self) -> bool:
@@ -101,10 +101,7 @@ def _render(
 ) -> _Rendered | None:
     """None where the chat template drops, repeats, reorders or changes one of the stand-ins."""
     question = {"role": "user", "content": _QUESTION}
-    options = {
-        "enable_thinking": thinking,
-        "thinking": thinking,
-    }  # the two names by which chat templates let one choose
+    options = {"enable_thinking": thinking, "thinking": thinking}  # chat templates use one of the two names
     begin = source.render([question], generate=True, **options)
     full = source.render([question, {"role": "assistant", **answer}], generate=False, **options)
     if begin.count(_QUESTION) != 1 or any(full.count(stand_in) != 1 for stand_in in stand_ins):
@@ -170,12 +167,12 @@ def _with_think(source: ChatTemplateSource, ends: _TurnEnds, forced: bool) -> Ch
 def _around_reasoning(
     rendered: _Rendered, source: ChatTemplateSource, ends: _TurnEnds, reasoning_place: ReasoningPlace
 ) -> ChatTemplate | None:
-    """From an answer that holds both; None where a splitter could find nothing between them."""
+    """The template from an answer with reasoning and response; None where there is no marker between them."""
     before_reasoning, _, rest = rendered.full.partition(_REASONING)
     closing = rest.partition(_ANSWER)[0]
     kept = rendered.prefix_kept
     if not kept and _OPEN in source.template:
-        return None  # `<think>` in the text goes on from the generation prompt, which is better
+        return None  # `<think>` in the text continues the generation prompt, which is better
     begin = rendered.begin if kept else before_reasoning
     opening = before_reasoning.removeprefix(begin)
     markers = next(_possible_markers(opening or begin, closing, source), None)
@@ -198,8 +195,8 @@ def _around_reasoning(
 
 
 def _possible_markers(opening: str, closing: str, source: ChatTemplateSource) -> Iterator[Markers]:
-    """Markers that read such an answer, the most telling first: those in which the text before an answer without
-    reasoning is another spelling of what closes the reasoning."""
+    """Markers that can read such an answer, the most complete first: there, the text before an answer without reasoning
+    is another spelling of the marker that closes the reasoning."""
     close_spelling = closing.strip()
     open_spelling = opening.strip().rpartition("\n")[2]
     if not close_spelling or "\n" in close_spelling:
@@ -216,15 +213,15 @@ def _possible_markers(opening: str, closing: str, source: ChatTemplateSource) ->
             try:
                 yield Markers(reasoning, response, line_start=False)
             except UsageError:
-                continue  # these cannot be told apart in a stream
+                continue  # these cannot be distinguished in a stream
 
 
 def _without_reasoning(source: ChatTemplateSource, ends: _TurnEnds, *, wanted: bool) -> ChatTemplate:
-    """wanted: the reasoning would have been written if there were a place for it."""
+    """wanted: whether the reasoning would be written if there were a place for it."""
     rendered = _render_plain(source, thinking=False)
     if rendered is None:
         raise UsageError(
-            "the model's chat template drops or changes what a row says",
+            "the model's chat template drops or changes a row's texts",
             source.where,
             "Choose a template of text, such as alpaca-reasoning",
         )
@@ -255,7 +252,7 @@ def _without_reasoning(source: ChatTemplateSource, ends: _TurnEnds, *, wanted: b
 
 
 class _TurnEnds:
-    """How a model's turn ends."""
+    """The tokens that end a model's turn."""
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
         added = tokenizer.raw.get_added_tokens_decoder()
@@ -264,17 +261,17 @@ class _TurnEnds:
         self._special = {token.content for token in added.values() if token.special}
 
     def cut(self, text: str) -> str:
-        """Of what a chat template writes after the answer, the part that belongs before the end of sequence.
+        """The part of `text`, which a chat template writes after the answer, that belongs before the end of sequence.
 
-        The part up to the end of sequence, if the chat template writes it. Another token that ends the model's answers
-        is kept. One that does not is removed with all that follows, because the model would write it and not stop
-        there. White space that nothing follows is removed too.
+        The end of sequence and the text after it are removed. Another token that ends the model's answers is kept. A
+        special token that does not is removed with all text after it, because the model would write it and not stop
+        there. White space at the end is removed too.
         """
         tokens = {self._eos, *self._stops, *self._special}
-        found = [(offset, -len(token), token) for token in tokens if (offset := text.find(token)) >= 0]
-        if not found:
+        occurrences = [(offset, -len(token), token) for token in tokens if (offset := text.find(token)) >= 0]
+        if not occurrences:
             return text.rstrip()
-        offset, _, token = min(found)
+        offset, _, token = min(occurrences)
         if token in self._stops and token != self._eos:
             return text[: offset + len(token)]
         return text[:offset]

@@ -1,7 +1,7 @@
-"""The templates there are, by name: Suiron's own, the user's in `<config>/templates/`, and those beside a data set.
+"""Finds templates by name: Suiron's own, the user's in `<config>/templates/`, and those beside a data set.
 
-A bad file costs no other. A file with the name of a built-in template is refused, so that a name in a run's
-specification means one text; of the rest, the one beside the data wins. `template_file` knows how a file reads.
+A bad file does not affect the others. A file with the name of a built-in template is refused, so that a name in a run's
+specification means one text; otherwise the file beside the data takes precedence. `template_file` knows the format.
 """
 
 from __future__ import annotations
@@ -33,46 +33,46 @@ class ListedTemplate(msgspec.Struct, frozen=True):
     """A template file that was found. One of `template` and `error` is None."""
 
     name: str
-    """The template's name, or the file's without its ending where it cannot be read."""
+    """The template's name, or the file's name without its suffix where it cannot be read."""
     path: Path
     """The file."""
     origin: TemplateOrigin
-    """Where the file was found."""
+    """The kind of folder with the file."""
     template: Template | None = None
     """The template in the file."""
     error: SuironError | None = None
-    """What is wrong in the file."""
+    """The error in the file."""
 
 
 def get_template(name: str, extra_folders: Sequence[Path] = ()) -> Template:
-    """The template called `name`: built in, the user's own, or in one of `extra_folders`; of several the last counts. A
-    built-in one is found without reading any other file.
+    """The template called `name`: built in, the user's own, or in one of `extra_folders`; the last one counts. A
+    built-in template is found without reading any other file.
 
-    Raises UsageError that lists the templates there are, or the TemplateError of the file with that name.
+    Raises UsageError with a list of all templates, or the TemplateError of the file with that name.
     """
     if name in built_in_templates():
         return built_in_templates()[name]
     listed = list_templates(extra_folders)
-    same_name = [found for found in listed if found.name == name]
+    same_name = [listed_template for listed_template in listed if listed_template.name == name]
     if same_name and same_name[-1].template is not None:
         return same_name[-1].template
     if same_name and same_name[-1].error is not None:
         raise same_name[-1].error
-    usable = dict.fromkeys(found.name for found in listed if found.template is not None)
+    usable = dict.fromkeys(listed_template.name for listed_template in listed if listed_template.template is not None)
     raise UsageError(
         f"there is no such template{did_you_mean(name, usable)}", name, f"Choose one of: {', '.join(usable)}"
     )
 
 
 def list_templates(extra_folders: Sequence[Path] = ()) -> list[ListedTemplate]:
-    """Every template file: the built-in ones, then the user's, then those in `extra_folders`, each by
-    name. Bad files are listed with their error."""
+    """Every template file: the built-in ones, then the user's, then those in `extra_folders`, each by name. Bad files
+    are listed with their error."""
     listed = [
         ListedTemplate(name, BUILT_IN_FOLDER / f"{name}.yaml", "built in", template)
         for name, template in built_in_templates().items()
     ]
     searched: list[tuple[Path, TemplateOrigin]] = []
-    with contextlib.suppress(OSError):  # a configuration folder that cannot be made holds no templates
+    with contextlib.suppress(OSError):  # a configuration folder that cannot be created has no templates
         searched.append((_user_folder(), "yours"))
     searched += [(folder, "beside the data") for folder in extra_folders]
     for folder, origin in searched:
@@ -84,7 +84,7 @@ def template_folders(source: str) -> tuple[Path, ...]:
     """The folder for templates beside the data set at the path `source`; none for a hub name."""
     try:
         return (Path(f"{Path(source)}.suiron") / "templates",) if source and Path(source).exists() else ()
-    except (OSError, ValueError):  # too long for a file's name, or with a null in it
+    except (OSError, ValueError):  # too long for a file name, or with a null character
         return ()
 
 
@@ -97,7 +97,7 @@ def built_in_templates() -> dict[str, Template]:
 
 
 class _TextTemplates(Mapping[str, Template]):
-    """Read from their files when first needed."""
+    """The built-in templates of text, read from their files when they are first needed."""
 
     def _by_name(self) -> Mapping[str, Template]:
         return {name: template for name, template in built_in_templates().items() if template.chat is None}
@@ -117,11 +117,11 @@ TEXT_TEMPLATES: Mapping[str, Template] = _TextTemplates()
 
 
 def save_template(template: Template, folder: Path | None = None) -> Path:
-    """Write the template to `<config>/templates/NAME.yaml`, or into `folder`, and return the path. The file of that
-    name is replaced whole.
+    """Write the template to `<config>/templates/NAME.yaml`, or into `folder`, and return the path. An existing file of
+    that name is replaced.
 
-    Raises TemplateError for a name that is built in or that no file can have, and for a text that YAML cannot keep to
-    the byte; OSError where the file cannot be written.
+    Raises TemplateError for a name that is built in or not valid for a file, and for a text that YAML cannot store
+    exactly; OSError where the file cannot be written.
     """
     folder = _user_folder() if folder is None else folder
     path = folder / f"{template.name}.yaml"
@@ -130,7 +130,7 @@ def save_template(template: Template, folder: Path | None = None) -> Path:
     content = dump_template(template)
     if parse_template(content, str(path)) != template:
         raise TemplateError(
-            "a file cannot keep the template's text as it is",
+            "a file cannot store the template's text exactly",
             template.name,
             "Remove control characters and trailing spaces",
         )

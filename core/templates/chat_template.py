@@ -1,12 +1,12 @@
-"""A model's own chat template as a template for rows: what it writes around a row, with the row joined in as text.
+"""A model's own chat template as a template for rows: the text that it adds around a row, with the row's texts.
 
-`bind_chat_template` finds that text once, with stand-ins, so row text never meets the chat template's program: it
-cannot change what the program does, and special tokens in it stay letters. Values are not trimmed, whatever the chat
-template would do to them.
+`bind_chat_template` finds that text once, with stand-ins, so that row text never reaches the chat template's program:
+it cannot change the program's result, and special tokens in it stay letters. Values are not trimmed, even where the
+chat template would trim them.
 
-The training text is the chat template's generation prompt, then what the model writes, up to the end of its turn. What
-the chat template writes after the model's end of sequence is left out, because the encoder adds that once. Knows text
-alone; knows nothing of encoding or models.
+The training text is the chat template's generation prompt, then the model's text up to the end of its turn. The end of
+sequence and the text after it are left out, because the encoder adds the end once. Knows only text; knows nothing of
+encoding or models.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from core.templates.template import Template
 from core.tokens.segments import Segment
 
 ReasoningPlace = Literal["field", "think", "none"]
-"""Where a chat template has the reasoning. field: where it writes a message's `reasoning_content` (or `thinking`,
-`reasoning`), in whatever markers it uses. think: as `<think>\\n...\\n</think>\\n\\n` in the assistant's text. Chat
-templates that drop this from a message (as they do with earlier turns) still get it there, and where the generation
-prompt opens `<think>`, the reasoning goes on from it. none: it is left out."""
+"""The place of the reasoning in a chat template. field: where it writes a message's `reasoning_content` (or `thinking`,
+`reasoning`), with its own markers. think: as `<think>\\n...\\n</think>\\n\\n` in the assistant's text, even for chat
+templates that drop this from a message (as they do in earlier turns); where the generation prompt opens `<think>`, the
+reasoning continues it. none: the reasoning is left out."""
 
 
 class ChatTemplate(msgspec.Struct, frozen=True):
@@ -34,35 +34,35 @@ class ChatTemplate(msgspec.Struct, frozen=True):
     line, the input if there is one."""
 
     name: str
-    """The name that specifications use; empty until it is bound by name."""
+    """The name in specifications; empty until it is bound by name."""
     before: str
-    """What it writes before the question."""
+    """The text before the question."""
     after: str
-    """What it writes after the question, up to where the model writes."""
+    """The text after the question, up to where the model writes."""
     opening: str
-    """What the model writes before its reasoning; before its answer where there is no reasoning."""
+    """The model's text before its reasoning; before its answer where there is no reasoning."""
     closing: str
-    """What the model writes between reasoning and answer."""
+    """The model's text between reasoning and answer."""
     tail: str
-    """What the model writes after the answer, before the end of sequence."""
+    """The model's text after the answer, before the end of sequence."""
     reasoning_place: ReasoningPlace
-    """Where the reasoning is written."""
+    """The place of the reasoning."""
     markers: Markers
-    """How a splitter reads an answer."""
+    """The markers with which a splitter reads an answer."""
     start: StartSection
-    """In which section the model begins to write."""
+    """The section in which the model begins to write."""
     prefix_kept: bool
-    """Whether the training text begins with the chat template's own generation prompt, with which other servers ask."""
+    """Whether the training text begins with the chat template's own generation prompt, as other servers use it."""
     words: str = ""
     """One line about the template, for users."""
     drop_empty_input: bool = False
-    """Without effect here: an empty input is always left out."""
+    """Has no effect here: an empty input is always left out."""
     leaves_out_reasoning: bool = False
     """Whether the reasoning was wanted and the chat template has no place for it."""
 
     @property
     def has_reasoning(self) -> bool:
-        """Whether it trains the reasoning of a row."""
+        """Whether a row's reasoning is part of the training text."""
         return self.reasoning_place != "none"
 
     def version(self, language: str = "") -> ChatTemplate:
@@ -70,26 +70,26 @@ class ChatTemplate(msgspec.Struct, frozen=True):
         return self
 
     def content_hash(self, language: str = "") -> str:
-        """A hash of all that decides the training text of a row besides the row, 64 hex digits: the key of what was
-        encoded with it."""
+        """A hash of everything besides the row that decides its training text, 64 hex digits; part of the key of
+        encoded rows."""
         decisive = (self.before, self.after, self.opening, self.closing, self.tail, self.reasoning_place)
         return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()
 
     def prompt(self, instruction: str, input: str, drop_empty_input: bool = False, language: str = "") -> str:
-        """What inference feeds: the text up to where the model writes."""
+        """The prompt for inference: the text up to where the model writes."""
         return _joined_text(self.prompt_segments(instruction, input))
 
     def continue_prompt(
         self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = ""
     ) -> str:
-        """What inference feeds to continue a reasoning that was begun. Raises UsageError for a chat template without
-        reasoning."""
+        """The prompt for inference that continues the beginning of a reasoning. Raises UsageError for a chat template
+        without reasoning."""
         return _joined_text(self.continue_segments(instruction, input, reasoning))
 
     def answer_prompt(
         self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = ""
     ) -> str:
-        """The text up to the answer, with `reasoning` written in. A chat template without reasoning leaves that out."""
+        """The text up to the answer, including `reasoning`. A chat template without reasoning leaves it out."""
         return _joined_text(self.answer_segments(instruction, input, reasoning))
 
     def prompt_segments(
@@ -121,7 +121,7 @@ class ChatTemplate(msgspec.Struct, frozen=True):
         return [*self.prompt_segments(instruction, input), *_marker_segments(self.opening)]
 
     def segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
-        """The training text without its EOS, as segments; joined they are the text to the byte."""
+        """The training text without its EOS, as segments; joined they are exactly the text."""
         return [
             *self.answer_segments(row.instruction, row.input, row.reasoning),
             Segment("response", row.output),

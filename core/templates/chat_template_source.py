@@ -1,8 +1,7 @@
-"""A model's own chat template: where its folder keeps it, and how it is rendered in a sandbox. Knows Jinja and folders;
-knows nothing of rows or tokens.
+"""Reads a model's own chat template from its folder, and renders it in a sandbox. Knows nothing of rows or tokens.
 
-The template is a program by the model's author. It runs in jinja2's immutable sandbox, with what transformers gives
-such programs and nothing else.
+The template is a program by the model's author. It runs in jinja2's immutable sandbox, with the same names as in
+transformers and no others.
 """
 
 from __future__ import annotations
@@ -30,17 +29,17 @@ class ChatTemplateSource(msgspec.Struct, frozen=True):
     template: str
     """The program, in Jinja."""
     tokens: dict[str, str]
-    """The special tokens that it may name, by their role (`eos_token`)."""
+    """The special tokens that it may use, by role (`eos_token`)."""
     where: str
     """The model's folder."""
 
     def render(self, messages: Sequence[dict[str, str]], *, generate: bool, **variables: Any) -> str:
         """The conversation as text; with `generate` up to where the assistant begins to write. Raises UsageError with
-        the chat template's own words where it refuses one."""
+        the chat template's own message where it refuses the conversation."""
         context = {"messages": list(messages), "tools": None, "documents": None, "add_generation_prompt": generate}
         try:
             return str(_compiled(self.template).render(self.tokens | context | variables))
-        except Exception as error:  # whatever a model author's template raises: it is a program
+        except Exception as error:  # a model author's program may raise any exception
             what = f"the model's chat template does not take this conversation: {error}"
             raise UsageError(what, "messages", "Reorder the messages or change their roles") from error
 
@@ -55,7 +54,7 @@ def read_chat_template(folder: str | Path) -> ChatTemplateSource | None:
         template = _find_template(path, config)
     except (OSError, ValueError) as error:
         what = f"the model's chat template cannot be read ({error})"
-        raise ModelError(what, str(folder), "Fix the file, or download the whole model folder again") from error
+        raise ModelError(what, str(folder), "Fix the file, or download the model folder again") from error
     if not template:
         return None
     if len(template) > _MOST_CHARACTERS:
@@ -70,7 +69,7 @@ def read_chat_template(folder: str | Path) -> ChatTemplateSource | None:
 
 
 def _find_template(path: Path, config: dict[str, Any]) -> str:
-    """The template of the folder `path`; a file of its own counts before what a configuration holds."""
+    """The template of the folder `path`; a separate file takes precedence over the configuration."""
     own_file = path / "chat_template.jinja"
     if own_file.is_file():
         return own_file.read_text("utf-8")
@@ -79,7 +78,7 @@ def _find_template(path: Path, config: dict[str, Any]) -> str:
 
 
 def _default_template(value: Any) -> str:
-    """The one template, or the one for plain conversations among several with names."""
+    """The only template, or the default among several with names."""
     if isinstance(value, list):
         by_name = {str(entry.get("name")): entry.get("template") for entry in value if isinstance(entry, dict)}
         value = by_name.get("default") or next(iter(by_name.values()), None)
@@ -102,14 +101,14 @@ def _compiled(template: str) -> Template:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    """What transformers renders chat templates in: its white space rules, its `tojson`, and the names it adds."""
+    """The environment of transformers for chat templates: its white space rules, its `tojson`, and its extra names."""
     from jinja2 import TemplateError, nodes
     from jinja2.ext import Extension, loopcontrols
     from jinja2.parser import Parser
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Generation(Extension):
-        """`{% generation %}...{% endgeneration %}` marks what the assistant wrote; here it only has to be parsed."""
+        """`{% generation %}...{% endgeneration %}` marks the assistant's text; here it only has to be parsed."""
 
         tags = {"generation"}  # noqa: RUF012  # as jinja2 declares it
 

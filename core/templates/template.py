@@ -1,8 +1,7 @@
-"""A template: the texts that a row becomes, what a model is trained on and what it is asked with. Knows strings alone;
-EOS is the encoder's.
+"""A template: makes the training text and the prompts of a row. Knows only strings; the encoder adds EOS.
 
-Values are joined in, never formatted in: braces, placeholders or headings inside a row stay what they are. `by_name`
-knows which templates there are, `template_file` how a file of one reads.
+Values are joined, never formatted: braces, placeholders or headings inside a row stay unchanged. `by_name` finds
+templates, `template_file` reads and writes their files.
 """
 
 from __future__ import annotations
@@ -21,24 +20,24 @@ from core.base.row import Row
 from core.splitter.splitter import Markers, Splitter, StartSection
 from core.tokens.segments import Segment
 
-DEFAULT_VERSION = "default"  # the version for languages without one of their own
+DEFAULT_VERSION = "default"  # the version for all other languages
 PLACEHOLDERS = ("instruction", "input", "reasoning", "output")
 
 
 class TemplateVersion(msgspec.Struct, frozen=True):
     """A template's text for one language.
 
-    Raises UsageError, whose `where` is the key that is wrong.
+    Raises UsageError with the wrong key as its `where`.
     """
 
     text: str
     """The text with the placeholders {instruction}, {input}, perhaps {reasoning}, and {output} at its end, each once
     and in this order."""
     input_block: str
-    """The part of the text, {input} and blank line included, that `drop_empty_input` removes for a row whose input is
-    empty."""
+    """The part of the text, including {input} and the blank line, that `drop_empty_input` removes for a row with an
+    empty input."""
     markers: Markers
-    """How a splitter reads an answer to the prompt."""
+    """The markers with which a splitter reads an answer to the prompt."""
 
     def __post_init__(self) -> None:
         placeholders = re.findall(r"\{(instruction|input|reasoning|output)\}", self.text)
@@ -51,17 +50,17 @@ class TemplateVersion(msgspec.Struct, frozen=True):
             )
         if "{input}" not in self.input_block or self.text.count(self.input_block) != 1:
             raise UsageError(
-                "it must be in the text, once, and hold {input}",
+                "it must be in the text once, and contain {input}",
                 "input_block",
                 "Copy the heading, {input} and the blank line",
             )
         if re.search(r"\{(instruction|reasoning|output)\}", self.input_block):
-            raise UsageError("it holds more than {input}", "input_block", "Leave the other placeholders out of it")
+            raise UsageError("it contains more than {input}", "input_block", "Remove the other placeholders from it")
         if self.has_reasoning:
             self._check_markers()
 
     def _check_markers(self) -> None:
-        """Raises UsageError where an answer in this template could not be told apart into its sections."""
+        """Raises UsageError where a splitter could not find the sections of an answer in this template."""
         splitter = Splitter(self.markers, "reasoning")
         splitter.feed(f"a{self.response_marker}b")
         splitter.close()
@@ -105,28 +104,28 @@ def _after_reasoning(text: str) -> str:
 
 
 class ChatTemplateSettings(msgspec.Struct, frozen=True):
-    """Says that a template is the model's own chat template; `core.templates.bind_chat_template` finds that with a
+    """Marks a template as the model's own chat template; `core.templates.bind_chat_template` finds that with a
     tokenizer."""
 
     reasoning: Literal["auto", "field", "think", "none"] = "auto"
-    """Where the reasoning is written. field: the chat template gets it as reasoning_content. think: as <think> in the
-    text. none: it is left out. auto: whichever of these the model expects."""
+    """The place of the reasoning. field: the chat template gets it as reasoning_content. think: as <think> in the text.
+    none: it is left out. auto: as the model expects it."""
 
 
 class Template(msgspec.Struct, frozen=True):
-    """A template by its name: texts by language, or the model's own chat template.
+    """A template with its name: texts by language, or the model's own chat template.
 
     Raises UsageError where the versions do not fit each other.
     """
 
     name: str
-    """The name that specifications use."""
+    """The name in specifications."""
     versions: dict[str, TemplateVersion] = {}
-    """By language, as `language_code` spells it, and `default`; empty for a chat template."""
+    """The versions by language (as spelled by `language_code`) and `default`; empty for a chat template."""
     words: str = ""
     """One line about the template, for users."""
     drop_empty_input: bool = False
-    """Whether a row without input loses the input block; a run's own setting wins."""
+    """Whether the input block is removed for a row without input; a run's setting takes precedence."""
     chat: ChatTemplateSettings | None = None
     """Set for the model's own chat template, None for a template of text."""
 
@@ -148,11 +147,11 @@ class Template(msgspec.Struct, frozen=True):
                 "some versions have a {reasoning} and some have none", self.name, "Make two templates of them"
             )
         if self.versions:
-            _ = self.markers  # versions whose markers contradict each other are no template
+            _ = self.markers  # raises where the markers of the versions contradict each other
 
     @property
     def has_reasoning(self) -> bool:
-        """Whether it trains the reasoning of a row. For a chat template: whether it does where the model takes one."""
+        """Whether a row's reasoning is part of the training text. For a chat template: where the model supports it."""
         return self.chat.reasoning != "none" if self.chat is not None else self.versions[DEFAULT_VERSION].has_reasoning
 
     @property
@@ -168,12 +167,12 @@ class Template(msgspec.Struct, frozen=True):
 
     @property
     def start(self) -> StartSection:
-        """In which section the model begins to write."""
+        """The section in which the model begins to write."""
         return "reasoning" if self.has_reasoning else "response"
 
     def version(self, language: str = "") -> TemplateVersion:
-        """The version for a row's `syslang`, by any name of the language; the default where there is none. Raises
-        UsageError for a chat template, which needs a model."""
+        """The version for a row's `syslang`, by any name of the language; else the default. Raises UsageError for a
+        chat template, which needs a model."""
         if self.chat is not None:
             raise UsageError("this template is the model's own chat template", self.name, "Name a model")
         if len(self.versions) == 1 or not language:
@@ -182,21 +181,21 @@ class Template(msgspec.Struct, frozen=True):
         return self.versions.get(code) or self.versions.get(code.split("-")[0]) or self.versions[DEFAULT_VERSION]
 
     def content_hash(self, language: str = "") -> str:
-        """A hash of all that decides the training text of a row besides the row, 64 hex digits: the key of what was
-        encoded with it."""
+        """A hash of everything besides the row that decides its training text, 64 hex digits; part of the key of
+        encoded rows."""
         version = self.version(language)
         return hashlib.sha256(msgspec.json.encode((version.text, version.input_block))).hexdigest()
 
     def prompt(self, instruction: str, input: str, drop_empty_input: bool = False, language: str = "") -> str:
-        """What inference feeds: the text up to where the model writes its reasoning, or its answer where the template
-        has no reasoning."""
+        """The prompt for inference: the text up to where the model writes its reasoning, or its answer where the
+        template has no reasoning."""
         return self.version(language).prompt(instruction, input, drop_empty_input)
 
     def continue_prompt(
         self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = ""
     ) -> str:
-        """What inference feeds to continue a reasoning that was begun. Raises UsageError for a template without
-        reasoning."""
+        """The prompt for inference that continues the beginning of a reasoning. Raises UsageError for a template
+        without reasoning."""
         if not self.has_reasoning:
             raise UsageError(
                 "the template has no reasoning to continue",
@@ -208,15 +207,15 @@ class Template(msgspec.Struct, frozen=True):
     def answer_prompt(
         self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = ""
     ) -> str:
-        """The text up to the response, its heading included, with `reasoning` written in. A template without reasoning
-        leaves that out."""
+        """The text up to the response with its heading, including `reasoning`. A template without reasoning leaves it
+        out."""
         prompt = self.prompt(instruction, input, drop_empty_input, language)
         return prompt + reasoning + self.version(language).response_marker if self.has_reasoning else prompt
 
     def prompt_segments(
         self, instruction: str, input: str, drop_empty_input: bool = False, language: str = ""
     ) -> list[Segment]:
-        """`prompt` for `encode_prompt`. A chat template has it too, and there special tokens count."""
+        """`prompt` for `encode_prompt`. In a chat template's segments, special tokens count."""
         return [Segment("prompt", self.prompt(instruction, input, drop_empty_input, language))]
 
     def continue_segments(
@@ -232,8 +231,7 @@ class Template(msgspec.Struct, frozen=True):
         return [Segment("prompt", self.answer_prompt(instruction, input, reasoning, drop_empty_input, language))]
 
     def segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
-        """The training text without its EOS, as segments; joined they are the text to the byte. A segment may be
-        empty."""
+        """The training text without its EOS, as segments; joined they are exactly the text. A segment may be empty."""
         version = self.version(row.syslang)
         segments = [Segment("prompt", version.prompt(row.instruction, row.input, drop_empty_input))]
         if version.has_reasoning:
@@ -242,7 +240,7 @@ class Template(msgspec.Struct, frozen=True):
 
 
 def joined_markers(several: Iterable[Markers]) -> Markers:
-    """One set of markers that reads what any of `several` reads. Raises UsageError where they contradict each other."""
+    """Markers that read any answer that one of `several` reads. Raises UsageError where they contradict each other."""
     distinct = list(dict.fromkeys(several))
     if len(distinct) == 1:
         return distinct[0]
@@ -254,6 +252,6 @@ def joined_markers(several: Iterable[Markers]) -> Markers:
         )
     spellings: dict[str, tuple[str, ...]] = {}
     for kind in ("reasoning", "response", "runaway"):
-        of_kind = [spelling for markers in distinct for spelling in getattr(markers, kind)]
-        spellings[kind] = tuple(dict.fromkeys(of_kind))
+        all_spellings = [spelling for markers in distinct for spelling in getattr(markers, kind)]
+        spellings[kind] = tuple(dict.fromkeys(all_spellings))
     return Markers(**spellings, line_start=distinct[0].line_start)

@@ -1,7 +1,7 @@
-"""A template's YAML file: reading, checking and writing one.
+"""Reads, checks and writes the YAML file of a template.
 
 A template file is foreign: its size, its nesting and every key are checked, and errors name the file and the key. Knows
-one file; `by_name` knows where files are.
+one file; `by_name` finds files.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class TemplateError(UsageError):
 
 
 def load_template(path: Path) -> Template:
-    """The template in the YAML file `path`. Raises TemplateError that names the file and the key that is wrong."""
+    """The template in the YAML file `path`. Raises TemplateError with the file and the wrong key."""
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -54,7 +54,7 @@ def load_template(path: Path) -> Template:
 
 
 def parse_template(content: bytes | str, where: str) -> Template:
-    """The template in a file's content. Raises TemplateError with `where` and the key that is wrong."""
+    """The template in a file's content. Raises TemplateError with `where` and the wrong key."""
     try:
         content = content.encode() if isinstance(content, str) else content
         if len(content) > MAX_BYTES:
@@ -62,7 +62,7 @@ def parse_template(content: bytes | str, where: str) -> Template:
         return _template(_mapping(parse_yaml(content, MAX_DEPTH), "the file"))
     except UnicodeEncodeError as error:
         raise TemplateError(
-            "the template cannot be used: it holds half of a surrogate pair", where, "Remove that character"
+            "the template cannot be used: it contains half of a surrogate pair", where, "Remove that character"
         ) from error
     except ValueError as error:
         do = getattr(error, "do", "") or f"Fix that key; {BUILT_IN_FOLDER / 'alpaca.yaml'} is a complete example"
@@ -70,11 +70,11 @@ def parse_template(content: bytes | str, where: str) -> Template:
 
 
 def dump_template(template: Template) -> str:
-    """The template as a file's content; read again it is the same template."""
+    """The template as a file's content; reading it returns the same template."""
     import yaml
 
     class Dumper(yaml.CSafeDumper):  # type: ignore[misc]
-        """Writes texts of several lines as blocks, as people do."""
+        """Writes texts of several lines as blocks."""
 
     def represent_text(dumper: Any, text: str) -> Any:
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
@@ -100,13 +100,13 @@ def _version_content(version: TemplateVersion) -> dict[str, Any]:
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """ " (did you mean NAME?)" for the name that is close to `word`; empty where none is."""
+    """ " (did you mean NAME?)" for the name closest to `word`; empty where none is close."""
     close = difflib.get_close_matches(word, list(names), 1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
 class _FaultyKey(ValueError):
-    """A key of the file is wrong: what is wrong with it, and what to do."""
+    """A fault of a key in the file. do: what the user can do."""
 
     def __init__(self, what: str, do: str = "") -> None:
         super().__init__(what)
@@ -130,7 +130,7 @@ def _template(content: Mapping[str, Any]) -> Template:
         if code in versions:
             raise _FaultyKey(f"{key}: there already is a version for this language")
         versions[code] = _version(_mapping(value, key), key)
-    return _naming_key(lambda: Template(name, versions, words.strip(), drop, chat), "")
+    return _make_for_key(lambda: Template(name, versions, words.strip(), drop, chat), "")
 
 
 def _version(content: Mapping[str, Any], key: str) -> TemplateVersion:
@@ -147,8 +147,8 @@ def _version(content: Mapping[str, Any], key: str) -> TemplateVersion:
         close = difflib.get_close_matches(word, PLACEHOLDERS, 1, 0.8)
         if close and word not in PLACEHOLDERS:
             raise _FaultyKey(f"{key}.text: {{{word}}} is not a placeholder (did you mean {{{close[0]}}}?)")
-    checked_markers = _naming_key(lambda: Markers(reasoning, response, runaway, line_start), f"{key}.markers")
-    return _naming_key(lambda: TemplateVersion(text, input_block, checked_markers), key)
+    checked_markers = _make_for_key(lambda: Markers(reasoning, response, runaway, line_start), f"{key}.markers")
+    return _make_for_key(lambda: TemplateVersion(text, input_block, checked_markers), key)
 
 
 def _chat_settings(value: Any) -> ChatTemplateSettings:
@@ -162,8 +162,8 @@ def _chat_settings(value: Any) -> ChatTemplateSettings:
     return ChatTemplateSettings(reasoning)
 
 
-def _naming_key(make: Callable[[], T], key: str) -> T:
-    """What `make` makes; its UsageError becomes one that names the key."""
+def _make_for_key(make: Callable[[], T], key: str) -> T:
+    """The result of `make`; its UsageError becomes one with the key."""
     try:
         return make()
     except UsageError as error:
@@ -182,7 +182,7 @@ def _check_keys(content: Mapping[str, Any], known: Sequence[str], inside: str) -
 
 def _mapping(value: Any, key: str) -> dict[str, Any]:
     if not isinstance(value, dict) or not value:
-        raise _FaultyKey(f"{key}: must hold keys with values")
+        raise _FaultyKey(f"{key}: must have keys with values")
     for name in value:
         if not isinstance(name, str):  # YAML reads `no:`, the code of Norwegian, as false
             raise _FaultyKey(f"{key}: the key {name!r} is not text; put it in quotes")

@@ -1,9 +1,9 @@
-"""Rows as token ids with the ends of their slots, and prompts as token ids: the one encoder behind preview, trainer and
-scorer.
+"""Encodes rows to token ids with the ends of their slots, and prompts to token ids.
 
-The whole text is tokenised at once, so that training sees the ids that inference sees; spans are found afterwards. A
-token that straddles two segments belongs to the one that holds its last character. The beginning of sequence comes
-first, once; the end of sequence last. Knows segments; knows nothing of templates, runs, models or files.
+Preview, trainer and evaluation all use this encoder. The complete text is tokenised at once, so that training sees the
+same ids as inference; spans are found afterwards. A token that crosses two segments belongs to the segment with its
+last character. The beginning of sequence is first, once; the end of sequence is last. Knows segments; knows nothing of
+templates, runs, models or files.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ class TokenSpan(msgspec.Struct, frozen=True):
 
 
 class EncodedRow(msgspec.Struct, frozen=True):
-    """One row's tokens, to be looked at."""
+    """One row's tokens, for display."""
 
     ids: list[int]
     """Token ids: the beginning of sequence where the tokenizer has one, the text, the end of sequence."""
     labels: list[int]
-    """For each token its id, IGNORED_LABEL where it is not trained."""
+    """The id of each token, IGNORED_LABEL where it is not trained."""
     spans: list[TokenSpan]
-    """Tile `ids` in order: one for each section of the template (it may be empty; the prompt's holds the beginning of
-    sequence), then "eos"."""
+    """The spans that cover `ids` in order: one for each section of the template (may be empty; the prompt's includes
+    the beginning of sequence), then "eos"."""
     text: str
-    """What the ids say, without beginning and end of sequence."""
+    """The text of the ids, without beginning and end of sequence."""
     weights: list[float] | None = None
     """How much each token counts in the loss; None where every trained token counts 1."""
 
@@ -71,8 +71,8 @@ class EncodedBatch(msgspec.Struct, frozen=True):
 
 
 def encode_prompt(text: str | Sequence[Segment], tokenizer: TextTokenizer) -> list[int]:
-    """The token ids that inference feeds: the beginning of sequence where there is one, and the text. Segments may hold
-    special tokens, see `Segment`. Raises DataError for text that is not Unicode."""
+    """The token ids that inference feeds: the beginning of sequence where there is one, and the text. Segments may
+    contain special tokens, see `Segment`. Raises DataError for text that is not Unicode."""
     if isinstance(text, str):
         return tokenizer.bos_ids + tokenizer.encode_batch([text])[0].ids
     parts = [(segment.text, segment.special) for segment in text]
@@ -85,8 +85,8 @@ def encoded_row(
 ) -> EncodedRow:
     """One row of a batch as lists, with its labels and spans.
 
-    ids: int32, shape (tokens,). ends: of its slots, int32, shape (6,). present: its slots as bits. text: what the row
-    says. weights: of the six slots. weighted: give the weight of each token too.
+    ids: int32, shape (tokens,). ends: of its slots, int32, shape (6,). present: its slots as bits. text: the row's
+    text. weights: of the six slots. weighted: include the weight of each token.
     """
     bounds = [0, *ends.tolist()]
     present_slots = [slot for slot in range(SLOT_COUNT) if present >> slot & 1]
@@ -98,10 +98,10 @@ def encoded_row(
 def encode_batch(
     rows: Sequence[Sequence[Segment]], tokenizer: TextTokenizer, row_numbers: Sequence[int]
 ) -> EncodedBatch:
-    """Many rows, each as its segments, on all cores. row_numbers: what errors call the rows.
+    """Many rows, each as its segments, on all cores. row_numbers: the rows' numbers in errors.
 
-    A row that is not Unicode, or whose text is encoded to an end of sequence, is an error of its own and costs no other
-    row. Raises UsageError for segments in an order in which no answer is written.
+    A row that is not Unicode, or whose text is encoded to an end of sequence, gets an error; the other rows are
+    encoded. Raises UsageError for segments in an order that no answer has.
     """
     import numpy as np
 

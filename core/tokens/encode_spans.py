@@ -1,8 +1,8 @@
-"""Tokens of a text and where its slots end among them. Knows segments and tokenizers; knows nothing of labels.
+"""Finds where the slots of a text end in its tokens. Knows segments and tokenizers; knows nothing of labels.
 
-There are two ways to the same answer: by the characters that the library gives for every token; and, where every token
-of a tokenizer stands for bytes of the text, by counting those bytes, which is twice as fast because the library need
-not track characters.
+There are two ways with the same result: by the library's characters of every token; and, where every token of a
+tokenizer stands for bytes of the text, by counting these bytes, which is twice as fast because the library need not
+track characters.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class TokenByteLengths:
     """How many bytes of a text each token of a tokenizer stands for."""
 
-    FEWEST_ROWS = 64  # rows encoded together from which making the table pays
-    _made: ClassVar[weakref.WeakKeyDictionary[TextTokenizer, TokenByteLengths | None]] = weakref.WeakKeyDictionary()
+    FEWEST_ROWS = 64  # from this number of rows on, making the table is worth it
+    _tables: ClassVar[weakref.WeakKeyDictionary[TextTokenizer, TokenByteLengths | None]] = weakref.WeakKeyDictionary()
 
     def __init__(self, lengths: Int32Array, normalises: bool) -> None:
         """lengths: bytes by token id, int32, shape (vocabulary,). normalises: the tokenizer composes a text (NFC)."""
@@ -42,12 +42,12 @@ class TokenByteLengths:
     def of(cls, tokenizer: TextTokenizer) -> TokenByteLengths | None:
         """The table of `tokenizer`, made once. None where tokens do not stand for bytes, or where the text is changed
         in other ways than Unicode's NFC before it is split."""
-        if tokenizer not in cls._made:
-            cls._made[tokenizer] = cls._make(tokenizer)
-        return cls._made[tokenizer]
+        if tokenizer not in cls._tables:
+            cls._tables[tokenizer] = cls._make_table(tokenizer)
+        return cls._tables[tokenizer]
 
     @classmethod
-    def _make(cls, tokenizer: TextTokenizer) -> TokenByteLengths | None:
+    def _make_table(cls, tokenizer: TextTokenizer) -> TokenByteLengths | None:
         import numpy as np
 
         definition: dict[str, Any] = msgspec.json.decode(tokenizer.raw.to_str())
@@ -60,7 +60,7 @@ class TokenByteLengths:
         return cls(lengths, bool(normalizers))
 
     def measures(self, text: str) -> bool:
-        """Whether the tokenizer splits exactly this text, not a composed one."""
+        """Whether the tokenizer splits this text unchanged, not composed."""
         return not self._normalises or text.isascii() or unicodedata.is_normalized("NFC", text)
 
 
@@ -83,7 +83,8 @@ class RowsByBytes(msgspec.Struct, frozen=True):
     ends: Int32Array
     """The end of each slot, in tokens from the row's first one, int32, shape (rows, 6)."""
     certain: Bools
-    """Whether the bytes of the row's tokens add up to its text; else it must be done by characters. Shape (rows,)."""
+    """Whether the bytes of the row's tokens add up to its text; otherwise it is encoded by characters. Shape
+    (rows,)."""
 
 
 def encode_by_bytes(
@@ -93,7 +94,8 @@ def encode_by_bytes(
     tokenizer: TextTokenizer,
     table: TokenByteLengths,
 ) -> RowsByBytes:
-    """Many texts without special tokens, each also as its segments. Raises TypeError for text that is not Unicode."""
+    """Encodes many texts without special tokens. rows: the segments of each. Raises TypeError for text that is not
+    Unicode."""
     import numpy as np
 
     bos, eos, count = tokenizer.bos_ids, tokenizer.eos_id, len(texts)
@@ -120,8 +122,8 @@ def encode_by_bytes(
     token_end_bytes = np.cumsum(token_bytes)  # over all rows
     row_start_bytes = np.concatenate(([0], token_end_bytes))[starts]
     certain = row_start_bytes[1:] - row_start_bytes[:-1] == slot_end_bytes[:, -1]
-    found = np.searchsorted(token_end_bytes, row_start_bytes[:-1, None] + slot_end_bytes, side="right")
-    ends = np.minimum(found - starts[:-1, None], lengths[:, None] - 1).astype(np.int32)
+    end_tokens = np.searchsorted(token_end_bytes, row_start_bytes[:-1, None] + slot_end_bytes, side="right")
+    ends = np.minimum(end_tokens - starts[:-1, None], lengths[:, None] - 1).astype(np.int32)
     ends[:, RESPONSE], ends[:, EOS] = lengths - 1, lengths
     return RowsByBytes(ids, starts, ends, certain)
 
@@ -132,9 +134,9 @@ def encode_by_characters(
     tokenizer: TextTokenizer,
     row_numbers: Sequence[int],
 ) -> list[tuple[Int32Array, Int32Array] | DataError]:
-    """Many rows, each as its token ids (int32, shape (tokens,)) and the ends of its slots (int32, shape (6,)), or as
-    the DataError that says why it has none. row_numbers: what errors call the rows. Raises DataError for text that is
-    not Unicode."""
+    """Many rows, each as its token ids (int32, shape (tokens,)) and the ends of its slots (int32, shape (6,)), or as a
+    DataError with the reason why there are none. row_numbers: the rows' numbers in errors. Raises DataError for text
+    that is not Unicode."""
     import numpy as np
 
     results: list[tuple[Int32Array, Int32Array] | DataError] = []
@@ -147,7 +149,8 @@ def encode_by_characters(
             continue
         bos = bos_before(segments, tokenizer)
         length = sum(len(segment.text) for segment in segments)
-        ends, character = [0] * SLOT_COUNT, 0
+        ends = [0] * SLOT_COUNT
+        character = 0
         for segment, slot in zip(segments, layout.slots, strict=True):
             character += len(segment.text)
             ends[slot:] = [len(bos) + _token_at(encoding, character, length)] * (SLOT_COUNT - slot)
@@ -159,14 +162,14 @@ def encode_by_characters(
 
 
 def bos_before(segments: Sequence[Segment], tokenizer: TextTokenizer) -> list[int]:
-    """The beginning of sequence to put before the text. None where the text begins with the template's special text: a
-    chat template writes its own, or its model wants none."""
+    """The ids of the beginning of sequence before the text. Empty where the text begins with the template's special
+    text: a chat template writes its own, or its model needs none."""
     return [] if segments and segments[0].special else tokenizer.bos_ids
 
 
 def _stray_end_error(tokenizer: TextTokenizer, number: int) -> DataError:
     return DataError(
-        f"its text is encoded to an end of sequence ({tokenizer.eos})", f"row {number}", "Take that word out of the row"
+        f"its text is encoded to an end of sequence ({tokenizer.eos})", f"row {number}", "Remove that word from the row"
     )
 
 
@@ -176,6 +179,6 @@ def _token_at(encoding: PartsEncoding, character: int, length: int) -> int:
         token = encoding.char_to_token(character)
         if token is not None:
             return int(token)
-    # No token holds that character (the tokenizer dropped it), or nothing follows.
+    # No token has that character (the tokenizer dropped it), or the text ends there.
     later = (token for token, (_, end) in enumerate(encoding.offsets) if end > character)
     return next(later, len(encoding.ids))

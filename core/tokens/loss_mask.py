@@ -1,5 +1,4 @@
-"""The loss mask: which tokens of a row are trained, and how much each counts. A run's specification chooses it; it is
-applied to token ids. Knows slots, not texts."""
+"""The loss mask: which tokens of a row are trained, and how much each counts. Knows slots, not texts."""
 
 from __future__ import annotations
 
@@ -24,8 +23,8 @@ class SectionWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """How much a token of each section counts in the loss, from 0 (not trained) to 1000. The loss of a batch is the
     weighted sum over the sum of the weights.
 
-    The markers around a reasoning count as the reasoning: a model that is to write a reasoning must also end it, as
-    `end` ends the response.
+    The markers around a reasoning count like the reasoning: a model that writes a reasoning must also end it, as `end`
+    ends the response.
     """
 
     prompt: float = 0.0
@@ -39,9 +38,8 @@ class SectionWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 LossOn = Literal["completion", "all", "response"] | SectionWeights
-"""Which tokens are trained. completion: all that the model writes itself. all: the prompt too. response: the response
-and its end; reasoning and marker are then given, as when a model is asked with a reasoning. Or a weight for each
-section."""
+"""Which tokens are trained. completion: all tokens that the model writes. all: the prompt too. response: the response
+and its end; reasoning and marker are then part of the input. Or a weight for each section."""
 
 
 def slot_weights(loss_on: LossOn) -> tuple[float, ...]:
@@ -70,7 +68,7 @@ def slot_weights(loss_on: LossOn) -> tuple[float, ...]:
 
 
 def is_weighted(loss_on: LossOn) -> bool:
-    """Whether some trained token has a weight other than 1, so that a plain mean over the labels would be another
+    """Whether any trained token has a weight other than 1, so that a plain mean over the labels would be another
     loss."""
     return any(weight not in (0.0, 1.0) for weight in slot_weights(loss_on))
 

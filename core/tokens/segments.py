@@ -1,7 +1,7 @@
-"""A row's text as segments (prompt, reasoning, marker, response), and the six slots that its text and tokens fall into.
+"""A row's text as segments (prompt, reasoning, marker, response), and the six slots of its text and tokens.
 
-Slots come in one order in every row, and any of them may be empty: prompt; opening (a marker before the reasoning that
-the model writes itself, such as <think>); reasoning; marker (between reasoning and response); response; end of
+Slots have the same order in every row, and any of them may be empty: prompt; opening (a marker before the reasoning
+that the model writes itself, such as <think>); reasoning; marker (between reasoning and response); response; end of
 sequence.
 """
 
@@ -21,34 +21,33 @@ SegmentKind = Literal["prompt", "reasoning", "marker", "response"]
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """A stretch of the training text. The prompt is given to the model; it writes the other kinds itself."""
+    """A part of the training text. The prompt is the model's input; it writes the other kinds itself."""
 
     kind: SegmentKind
-    """What the stretch is."""
+    """The kind of segment."""
     text: str
     """The text; may be empty."""
     special: bool = False
-    """Whether special tokens that the text spells are meant as such and become their ids. In any other text they are
-    letters."""
+    """Whether special tokens that the text spells become their ids. In any other text they are letters."""
 
 
 class SegmentSlots(msgspec.Struct, frozen=True):
-    """The slots that the segments of a row fall into."""
+    """The slots of a row's segments."""
 
     slots: tuple[int, ...]
-    """The slot of each segment, rising."""
+    """The slot of each segment, ascending."""
     present: int
     """The slots that the row has, with the end of sequence, as bits. A slot may be present and empty."""
 
 
 @lru_cache(maxsize=64)
 def segment_slots(kinds: tuple[SegmentKind, ...]) -> SegmentSlots:
-    """The slots for segments of these kinds. Raises UsageError for an order in which no answer is written."""
+    """The slots for segments of these kinds. Raises UsageError for an order that no answer has."""
     slots: list[int] = []
     for index, kind in enumerate(kinds):
         last = slots[-1] if slots else PROMPT
         if last == RESPONSE:
-            # what a chat template writes after the answer ends the response
+            # text of a chat template after the answer belongs to the response
             slot = RESPONSE if kind in ("marker", "response") else -1
         elif kind == "marker":
             slot = OPENING if "reasoning" in kinds[index:] else MARKER

@@ -1,14 +1,13 @@
-"""Text of two sorts to token ids: what a template wrote, whose special tokens become their ids, and what a row says,
-which is only ever text.
+"""Encodes template text, whose special tokens become their ids, together with row text, which is only ever text.
 
-A text comes as parts `(text, special)`. A special token counts where it is whole inside one special part; in a row it
-is spelled letter by letter, also where it would only arise at a joint of two parts. All text between two special tokens
-is tokenised whole, so that joints leave no trace: the ids are those of the joined text in the model's own tokenizer,
-wherever no row spells a special token. Knows tokenizers alone.
+A text is a list of parts `(text, special)`. A special token counts where it is complete inside one special part; in a
+row it is spelled letter by letter, even where it would only form across two parts. All text between two special tokens
+is tokenised at once, so that the borders of parts have no effect: where no row spells a special token, the ids are
+those of the joined text in the model's own tokenizer. Knows only tokenizers.
 
-Special here: the special and the stopping tokens; and of the other added tokens (`<think>` often is one) those that a
-template of the row writes, so that a row cannot close its own reasoning. Further added tokens (runs of blanks, HTML
-tags) stay what inference makes of them.
+Special here are the special and the stopping tokens, and those other added tokens (`<think>` often is one) that a
+template of the row writes, so that a row cannot close its own reasoning. All other added tokens (runs of blanks, HTML
+tags) are encoded as in inference.
 """
 
 from __future__ import annotations
@@ -48,13 +47,13 @@ class PartsEncoding:
 
     @property
     def offsets(self) -> list[tuple[int, int]]:
-        """For each id the characters it stands for (start, end), counted over the joined parts."""
+        """The characters (start, end) of each id, as offsets in the joined parts."""
         if self._offsets is None:
             self._offsets = self._encoding.offsets if self._encoding is not None else []
         return self._offsets
 
     def char_to_token(self, character: int) -> int | None:
-        """The index of the first token that holds the character at this offset; None where none does."""
+        """The index of the first token with the character at this offset; None where no token has it."""
         if self._encoding is not None:
             return self._encoding.char_to_token(character)
         holding = (token for token, (start, end) in enumerate(self.offsets) if start <= character < end)
@@ -72,7 +71,7 @@ _Occurrence = tuple[int, int, _AddedToken]  # characters (start, end) at which a
 
 
 class PartsEncoder:
-    """Encodes texts in parts, over a tokenizer to which special tokens are text."""
+    """Encodes texts in parts, with a tokenizer that treats special tokens as text."""
 
     def __init__(self, plain: Tokenizer) -> None:
         """plain: its stopping tokens count as special, and it has no post-processor."""
@@ -93,15 +92,15 @@ class PartsEncoder:
         meant = [self.meant_tokens(parts) for parts in rows]
         without_template = [index for index, parts in enumerate(rows) if not any(special for _, special in parts)]
         with_template = [index for index, parts in enumerate(rows) if any(special for _, special in parts)]
-        whole = [index for index in with_template if self._spells_only(texts[index], meant[index])]
+        at_once = [index for index in with_template if self._spells_only(texts[index], meant[index])]
         encoded: dict[int, PartsEncoding] = {}
         if without_template:
             encodings = self._encode_texts(self._plain, [texts[index] for index in without_template])
             for index, encoding in zip(without_template, encodings, strict=True):
                 encoded[index] = PartsEncoding(encoding.ids, [], encoding, None)
-        if whole:
-            encodings = self._encode_texts(self._seeing_tokenizer(), [texts[index] for index in whole])
-            for index, encoding in zip(whole, encodings, strict=True):
+        if at_once:
+            encodings = self._encode_texts(self._seeing_tokenizer(), [texts[index] for index in at_once])
+            for index, encoding in zip(at_once, encodings, strict=True):
                 encoded[index] = _with_positions(encoding, meant[index])
         for index in with_template:
             if index not in encoded:
@@ -135,7 +134,7 @@ class PartsEncoder:
         ]
 
     def _spells_only(self, text: str, meant: list[_Occurrence]) -> bool:
-        """Whether the whole text spells special tokens where they are meant and nowhere else."""
+        """Whether the text spells special tokens only where they are meant."""
         any_special = _any_of(self._special_in(meant))
         if any_special is None:
             return True
@@ -181,13 +180,14 @@ class PartsEncoder:
     # the tokenizers, made when first needed
 
     def _seeing_tokenizer(self) -> Tokenizer:
-        """To which special tokens are tokens."""
+        """The tokenizer that treats special tokens as tokens."""
         if self._with_special_tokens is None:
             self._with_special_tokens = _make_tokenizer(self._definition())
         return self._with_special_tokens
 
     def _make_blind_tokenizers(self, special: frozenset[str]) -> tuple[Tokenizer, Tokenizer]:
-        """Two tokenizers to which these are text: for the beginning of a text, and for what follows a special token."""
+        """Two tokenizers that treat `special` as text: for the beginning of a text, and for text after a special
+        token."""
         definition = self._definition()
         for token in definition.get("added_tokens") or []:
             token["special"] = token["content"] in special
@@ -196,7 +196,7 @@ class PartsEncoder:
         return at_start, at_start if later == definition else _make_tokenizer(later, blind=True)
 
     def _definition(self) -> dict[str, Any]:
-        """Read from the tokenizer when it is needed: as Python objects a large vocabulary takes 100 MB."""
+        """The tokenizer's definition. Not kept, since a large vocabulary takes 100 MB as Python objects."""
         definition: dict[str, Any] = msgspec.json.decode(self._plain.to_str())
         return definition
 
@@ -218,8 +218,8 @@ def _make_tokenizer(definition: dict[str, Any], *, blind: bool = False) -> Token
 
 
 def _never_first(pre_tokenizer: Any) -> Any:
-    """The pre-tokenizer for text that does not begin the whole: a Metaspace that puts its blank before the first word
-    only would put it before the first word of every piece."""
+    """The pre-tokenizer for text that is not at the beginning: a Metaspace that adds a blank before the first word
+    would otherwise add it before the first word of every piece."""
     if not isinstance(pre_tokenizer, dict):
         return pre_tokenizer
     if pre_tokenizer.get("type") == "Sequence":
@@ -232,7 +232,7 @@ def _never_first(pre_tokenizer: Any) -> Any:
 
 @lru_cache(maxsize=32)
 def _any_of(contents: frozenset[str]) -> re.Pattern[str] | None:
-    """A pattern for any of them, the longest where several begin at one place; None for no contents."""
+    """A pattern for any of `contents`, the longest where several begin at one position; None for no contents."""
     if not contents:
         return None
     longest_first = sorted(contents, key=lambda content: (-len(content), content))

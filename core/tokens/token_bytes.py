@@ -1,8 +1,7 @@
-"""The bytes that each token stands for, read from the tokenizer's decoder, so that text can be made token by token
-without decoding it all again.
+"""The bytes of each token, from the tokenizer's decoder, so that text can be made token by token.
 
 Knows the decoders of generating models: byte level (GPT-2, Llama 3, Qwen, SmolLM), sentencepiece with byte fallback
-(Llama 2, Gemma, Phi-3) and Metaspace. For any other decoder `known` is False and `data` gives None.
+(Llama 2, Gemma, Phi-3) and Metaspace. For any other decoder `known` is False and `data` returns None.
 """
 
 from __future__ import annotations
@@ -34,10 +33,10 @@ class TokenBytes:
         self._replacements: list[tuple[str, str]] = []
         self.first_token_loses = ""  # a letter that is dropped from the first token of a text
         self.strip: tuple[str, int] = ("", 0)  # a letter, and how many of it are dropped from the beginning of a text
-        self.known = self._read(_decoder_steps(decoder))
+        self.known = self._read_steps(_decoder_steps(decoder))
 
-    def _read(self, steps: list[dict[str, Any]]) -> bool:
-        """Takes the decoder's steps over. False where one of them is not known."""
+    def _read_steps(self, steps: list[dict[str, Any]]) -> bool:
+        """Sets the attributes from the decoder's steps. False where a step is not known."""
         match [step["type"] for step in steps]:
             case ["ByteLevel"]:
                 self._byte_level = True
@@ -64,7 +63,7 @@ class TokenBytes:
 
     @property
     def byte_level(self) -> bool:
-        """Whether each token stands for bytes of its own, whatever is around it."""
+        """Whether each token stands for fixed bytes, independent of the tokens around it."""
         return self._byte_level
 
     def data(self, id: int, first: bool = False) -> bytes | None:
@@ -82,7 +81,7 @@ class TokenBytes:
         if self._byte_level:
             if all(letter in _BYTE_OF_LETTER for letter in token):
                 return bytes(_BYTE_OF_LETTER[letter] for letter in token)
-            return token.encode()  # a special token with letters outside of the table stands for itself
+            return token.encode()  # a special token with letters outside the table stands for its own text
         for old, new in self._replacements:
             token = token.replace(old, new)
         if self._byte_fallback and len(token) == 6 and token.startswith("<0x") and token.endswith(">"):

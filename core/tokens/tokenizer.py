@@ -1,9 +1,8 @@
-"""Text to token ids and back, over the `tokenizers` library alone: light enough for the terminal, with the ids of the
-trainer and the engine.
+"""Converts text to token ids and back, with only the `tokenizers` library: light enough for the terminal.
 
-Row text is only ever text. A row that spells `<|im_end|>` is encoded letter by letter, so that it cannot plant an end
-of sequence; the encoder adds beginning and end as ids; `encode_parts` also takes text whose special tokens are meant.
-Knows a model's folder; knows nothing of templates, loss masks or models.
+The ids are those of the trainer and the engine. Row text is only ever text: a row that spells `<|im_end|>` is encoded
+letter by letter, so that it cannot insert an end of sequence. The encoder adds beginning and end as ids; `encode_parts`
+also takes text whose special tokens count. Knows a model's folder; knows nothing of templates, loss masks or models.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ if TYPE_CHECKING:
 
     from tokenizers import Encoding, Tokenizer
 
-NOT_UNICODE = "the text holds half of a surrogate pair, which is not a character"
-_FIX_FILE = "Fix the file, or download the whole model folder again"
+NOT_UNICODE = "the text contains half of a surrogate pair, which is not a character"
+_FIX_FILE = "Fix the file, or download the model folder again"
 
 
 class TextTokenizer:
     """A model's tokenizer. Made by `from_folder`.
 
-    `where` names it in errors. `eos` and `eos_id` are its end of sequence; `stop_ids` all ids that end an answer;
-    `bos_ids` what comes before a text, often nothing; `vocab_size` counts the added tokens too. `raw` is the library's
-    tokenizer, to which special tokens are text; `token_bytes` has the bytes of each token.
+    `where`: its name in errors. `eos`, `eos_id`: its end of sequence. `stop_ids`: all ids that end an answer.
+    `bos_ids`: the ids before a text, often none. `vocab_size`: includes the added tokens. `raw`: the library's
+    tokenizer, which treats special tokens as text. `token_bytes`: the bytes of each token.
     """
 
     def __init__(self, definition: dict[str, Any], eos: str, stop_ids: frozenset[int], where: str) -> None:
@@ -42,7 +41,7 @@ class TextTokenizer:
         try:
             original = Tokenizer.from_str(_definition_json(definition | {"truncation": None, "padding": None}))
             eos_id = original.token_to_id(eos)
-        except Exception as error:  # the library raises bare Exception for whatever is wrong in the file
+        except Exception as error:  # the library raises a bare Exception for any fault in the file
             raise ModelError(f"the tokenizer cannot be read ({error})", where, _FIX_FILE) from error
         if eos_id is None:
             raise ModelError(
@@ -52,9 +51,9 @@ class TextTokenizer:
             )
         self.where, self.eos, self.eos_id, self.stop_ids = where, eos, int(eos_id), stop_ids | {int(eos_id)}
 
-        # What the post-processor puts before a text is read off here and added by the encoder, once. The post-processor
-        # itself is removed: it may also append tokens, and it trims white space from offsets, so that a token of
-        # ".\n\n" would seem to end before the newlines.
+        # The ids that the post-processor puts before a text are found here and added by the encoder, once. The
+        # post-processor itself is removed: it may also append tokens, and it trims white space from offsets, so that a
+        # token of ".\n\n" would seem to end before the newlines.
         probe = original.encode("a")
         is_special = [bool(special) for special in probe.special_tokens_mask]
         self.bos_ids: list[int] = probe.ids[: is_special.index(False)] if False in is_special else []
@@ -101,7 +100,7 @@ class TextTokenizer:
         return cls(definition, eos, frozenset(stop_ids), str(path))
 
     def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """Ids and, for each, the characters of `text` it stands for (start, end). No beginning, no end of sequence."""
+        """The ids, and the characters (start, end) of `text` for each. No beginning, no end of sequence."""
         encoding = self.encode_batch([text])[0]
         return encoding.ids, encoding.offsets
 
@@ -127,11 +126,11 @@ class TextTokenizer:
             raise unicode_error from error
 
     def decode(self, ids: Sequence[int], skip_special: bool = False) -> str:
-        """The text of the ids, as the library gives it. skip_special: without special tokens."""
+        """The text of the ids, decoded by the library. skip_special: without special tokens."""
         return self.raw.decode(list(ids), skip_special_tokens=skip_special)
 
     def token_text(self, id: int) -> str:
-        """One token for a preview: its text; bytes that are not a whole character as `\\xe3`; empty for an unknown
+        """One token for a preview: its text, with bytes of an incomplete character as `\\xe3`; empty for an unknown
         id."""
         data = self.token_bytes.data(id)
         return data.decode("utf-8", "backslashreplace") if data is not None else self.decode([id])
@@ -151,7 +150,7 @@ def _not_unicode_error(texts: Sequence[str]) -> DataError | None:
 def is_unicode(text: str) -> bool:
     """False for text with half of a surrogate pair, which JSON can smuggle into a row."""
     try:
-        text.encode()  # faster than a look at every letter
+        text.encode()  # faster than checking every letter
     except UnicodeEncodeError:
         return False
     return True
@@ -170,12 +169,12 @@ def _read_object(path: Path) -> dict[str, Any] | None:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"the file is not JSON ({error})", str(path), _FIX_FILE) from error
     if not isinstance(value, dict):
-        raise ModelError("the file does not hold a JSON object", str(path), _FIX_FILE)
+        raise ModelError("the file is not a JSON object", str(path), _FIX_FILE)
     return value
 
 
 def _as_token(value: Any) -> str | None:
-    """A token as configs write it: a string, or an object with its content."""
+    """A token in a configuration: a string, or an object with its content."""
     content = value.get("content") if isinstance(value, dict) else value
     return content if isinstance(content, str) and content else None
 
@@ -186,7 +185,7 @@ def _as_ids(value: Any) -> list[int]:
 
 
 def _token_of(definition: dict[str, Any], id: int) -> str | None:
-    """The token that tokenizer.json gives this id."""
+    """The token with this id in tokenizer.json."""
     for added in definition.get("added_tokens") or []:
         if added.get("id") == id:
             token: str = added["content"]

@@ -1,4 +1,4 @@
-"""What happens to a row that is too long: it is left out, or it is cut. Knows token ids and slots, not texts."""
+"""Truncates rows that are too long. Knows token ids and slots, not texts."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ if TYPE_CHECKING:
     from core.tokens.encode_spans import Int32Array
     from core.tokens.tokenizer import TextTokenizer
 
-ELLIPSIS = "…"  # written where the middle of a reasoning was cut out
+ELLIPSIS = "…"  # replaces the middle of a reasoning that is cut out
 
 TooLong = Literal["drop", "cut_reasoning", "cut_end"]
-"""What a run does with a row of more than `max_seq_length` tokens."""
+"""What a run does with a row of more than `max_seq_length` tokens: drop it, or cut one of its parts."""
 
 
 def cut_reasoning(
     ids: Int32Array, ends: Int32Array, limit: int, tokenizer: TextTokenizer
 ) -> tuple[Int32Array, Int32Array] | None:
-    """The row without the middle of its reasoning, `…` in its place, at most `limit` tokens long; prompt, response and
-    end stay whole.
+    """The row with `…` instead of the middle of its reasoning, at most `limit` tokens long; prompt, response and end
+    stay complete.
 
     ids: int32, shape (tokens,). ends: the end of each slot, in tokens, int32, shape (6,). Returns both for the shorter
-    row. Cuts between characters, never within one. None where the reasoning would not keep a token on both sides.
+    row. Cuts only between characters. None where the reasoning would not keep a token on both sides.
     """
     import numpy as np
 
@@ -46,8 +46,8 @@ def cut_reasoning(
 
 
 def cut_end(ids: Int32Array, ends: Int32Array, limit: int) -> tuple[Int32Array, Int32Array]:
-    """The first `limit` tokens of the row, and the ends of its slots. The end of sequence is lost, and as much of the
-    answer as does not fit. Shapes as in `cut_reasoning`."""
+    """The first `limit` tokens of the row, and the ends of its slots. The end of sequence is lost, and the part of the
+    answer that does not fit. Shapes as in `cut_reasoning`."""
     import numpy as np
 
     return ids[:limit].copy(), np.minimum(ends, limit).astype(np.int32)

@@ -1,4 +1,4 @@
-"""`data COMMAND`: everything the Data room does, one command a file. `data SOURCE` is short for `data show SOURCE`."""
+"""`data COMMAND`: everything the Data room does, one file per command. `data SOURCE` is short for `data show SOURCE`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="what", required=True, metavar="COMMAND")
     for name, words in COMMANDS.items():
         command = commands.add_parser(name, help=words, description=words)
-        # Suppressed: else the default would overwrite a --json that was given before the command's name.
+        # Suppressed, because the default would overwrite a --json before the command's name.
         command.add_argument(
             "--json", action="store_true", default=argparse.SUPPRESS, help="JSON lines on standard output"
         )
@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def with_default_command(words: list[str]) -> list[str]:
     """The words after `data`, with `show` put first where they start with a source."""
     first = next((index for index, word in enumerate(words) if word != "--json"), len(words))
-    known = first < len(words) and (words[first] in COMMANDS or words[first] in ("-h", "--help"))
-    return words if known else [*words[:first], "show", *words[first:]]
+    has_command = first < len(words) and (words[first] in COMMANDS or words[first] in ("-h", "--help"))
+    return words if has_command else [*words[:first], "show", *words[first:]]
 
 
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:

@@ -1,8 +1,7 @@
-"""`data doctor SOURCE`: checks every row and lists findings by kind with their row numbers; applies safe fixes on
-request, as edits that can be undone.
+"""`data doctor SOURCE`: checks every row, lists findings by kind, and applies safe fixes as edits on request.
 
-Exit codes for scripts: 0 where nothing is worse than a hint, 7 where there are errors, 8 where there are warnings and
-no errors.
+Exit codes for scripts: 0 where no finding is worse than a hint, 7 where there are errors, 8 where there are warnings
+and no errors.
 """
 
 from __future__ import annotations
@@ -79,7 +78,7 @@ def _examine(arguments: argparse.Namespace, quality_options: QualityOptions, out
 
 
 def progress_words(progress: ChildProgress) -> str:
-    """Progress as one line; without a total where that is not known."""
+    """Progress as one line; without a total where it is not known."""
     total = f" of {progress.total:,}" if progress.total else ""
     return f"{progress.words}: {progress.done:,}{total}"
 
@@ -87,7 +86,7 @@ def progress_words(progress: ChildProgress) -> str:
 def _fix(
     arguments: argparse.Namespace, quality_options: QualityOptions, group: FindingGroup, output: CommandOutput
 ) -> bool:
-    """Applies the fix of a group; whether anything was changed."""
+    """Applies the fix of a group; returns whether any row changed."""
     from core.data.editing.editor import open_editor
     from core.examples.run_rows import open_rows
     from core.quality.fixes import apply_fix, plan_fix
@@ -127,7 +126,7 @@ def _print_group(group: FindingGroup, output: CommandOutput) -> None:
 
 
 def _row_words(group: FindingGroup) -> str:
-    """The first rows of a group, each with the row it is like and its columns."""
+    """The first rows of a group, each with the other row and the columns of its finding."""
     words = []
     for position in range(min(_SHOWN, group.count)):
         other, columns = group.other(position), group.columns(position)

@@ -1,5 +1,4 @@
-"""`data edit SOURCE`: what the Data room does to rows, into the same journal beside the data. The source is never
-written."""
+"""`data edit SOURCE`: the edits of the Data room, in the same journal beside the data. The source is never written."""
 
 from __future__ import annotations
 
@@ -22,11 +21,11 @@ _DO = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_source(parser)
-    one = parser.add_argument_group("one row")
-    one.add_argument(
+    single = parser.add_argument_group("one row")
+    single.add_argument(
         "--row", type=int, help="the row, by its index from 0; with --add, the row after which the new one goes"
     )
-    one.add_argument(
+    single.add_argument(
         "--set",
         action="append",
         default=[],
@@ -34,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="texts",
         help="set a column; can be repeated",
     )
-    one.add_argument("--delete", action="store_true", help="delete the row")
-    one.add_argument("--duplicate", action="store_true", help="insert a copy after it")
-    one.add_argument("--add", metavar="JSON", help='a new row, as in: {"instruction": "...", "output": "..."}')
+    single.add_argument("--delete", action="store_true", help="delete the row")
+    single.add_argument("--duplicate", action="store_true", help="insert a copy after it")
+    single.add_argument("--add", metavar="JSON", help='a new row, as in: {"instruction": "...", "output": "..."}')
     many = parser.add_argument_group("all rows that pass the filters, or --all")
     options.add_filters(many)  # type: ignore[arg-type]  # a group takes arguments as a parser does
     many.add_argument("--all", action="store_true", help="every row; needed where no filter is given")
@@ -61,10 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
-    asked = [(name, work) for name, work in _WORK.items() if _given(getattr(arguments, name))]
-    if len(asked) != 1:
-        raise UsageError("no edit given" if not asked else "more than one edit given", "data edit", _DO)
-    name, work = asked[0]
+    requested = [(name, work) for name, work in _WORK.items() if _is_set(getattr(arguments, name))]
+    if len(requested) != 1:
+        raise UsageError("no edit given" if not requested else "more than one edit given", "data edit", _DO)
+    name, work = requested[0]
     if name in ("texts", "delete", "duplicate") and arguments.row is None:
         raise UsageError("no row given", "data edit", "Name it with --row N")
     with open_editor(options.open_source(arguments, output)) as editor:
@@ -74,7 +73,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     return 0
 
 
-def _given(value: Any) -> bool:
+def _is_set(value: Any) -> bool:
     return value is not None and value is not False and value != []
 
 
@@ -86,21 +85,19 @@ def _rows(editor: RowEditor, arguments: argparse.Namespace) -> Any:
 
 def _set(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     changed = editor.change(arguments.row, dict(map(options.parse_assignment, arguments.texts)))
-    _said(
-        output,
-        f"row {arguments.row} changed" if changed else f"row {arguments.row} has that text already",
-        int(changed),
-        arguments.row,
-    )
+    words = f"row {arguments.row} changed" if changed else f"row {arguments.row} has that text already"
+    _print_edit(output, words, int(changed), arguments.row)
 
 
 def _delete(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
-    _said(output, f"row {arguments.row} deleted; --undo brings it back", editor.delete([arguments.row]), arguments.row)
+    _print_edit(
+        output, f"row {arguments.row} deleted; --undo brings it back", editor.delete([arguments.row]), arguments.row
+    )
 
 
 def _duplicate(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     index = editor.duplicate(arguments.row)
-    _said(output, f"row {arguments.row} duplicated as {index}", 1, index)
+    _print_edit(output, f"row {arguments.row} duplicated as {index}", 1, index)
 
 
 def _add(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
@@ -113,13 +110,13 @@ def _add(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput
             'As in: {"instruction": "...", "output": "..."}',
         ) from error
     index = editor.add(texts, arguments.row)
-    _said(output, f"row {index} added", 1, index)
+    _print_edit(output, f"row {index} added", 1, index)
 
 
 def _fill(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     column, value = options.parse_assignment(arguments.fill)
     count = editor.fill(_rows(editor, arguments), column, value)
-    _said(output, f"{column} set in {count:,} rows", count)
+    _print_edit(output, f"{column} set in {count:,} rows", count)
 
 
 def _split(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
@@ -130,26 +127,26 @@ def _split(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutp
 
 def _extract(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     count = editor.extract_reasoning(_rows(editor, arguments))
-    _said(output, f"reasoning of {count:,} rows moved into its column", count)
+    _print_edit(output, f"reasoning of {count:,} rows moved into its column", count)
 
 
 def _drop(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     count = editor.delete(_rows(editor, arguments))
-    _said(output, f"{count:,} rows deleted; --undo brings them back", count)
+    _print_edit(output, f"{count:,} rows deleted; --undo brings them back", count)
 
 
 def _undo(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
-    _stepped(editor.undo(), "undone", "there is nothing to undo", output)
+    _print_step(editor.undo(), "undone", "there is nothing to undo", output)
 
 
 def _redo(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
-    _stepped(editor.redo(), "redone", "there is nothing to redo", output)
+    _print_step(editor.redo(), "redone", "there is nothing to redo", output)
 
 
-def _stepped(step: EditStep | None, word: str, nothing: str, output: CommandOutput) -> None:
+def _print_step(step: EditStep | None, word: str, nothing: str, output: CommandOutput) -> None:
     if step is None:
-        raise DataError(nothing, "data edit", "`--log` lists what was done")
-    _said(output, f"{word}: {step.words}", None, step.index)
+        raise DataError(nothing, "data edit", "`--log` lists the edits")
+    _print_edit(output, f"{word}: {step.words}", None, step.index)
 
 
 def _log(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
@@ -163,7 +160,7 @@ def _log(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput
     )
 
 
-def _said(output: CommandOutput, words: str, rows: int | None, index: int | None = None) -> None:
+def _print_edit(output: CommandOutput, words: str, rows: int | None, index: int | None = None) -> None:
     facts = {"done": words, "rows": rows, "index": index}
     output.record({name: value for name, value in facts.items() if value is not None})
     output.text(words)

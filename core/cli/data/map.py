@@ -1,5 +1,4 @@
-"""`data map SOURCE`: which source column each of the six is taken from and why, the other candidates, and three rows as
-they come out; changed with --set."""
+"""`data map SOURCE`: shows the column mapping with reasons, candidates and three rows; `--set` changes it."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     mapping = choice.mapping
     for words in arguments.chosen:
         mapping = mapping.with_pick(*_pick(words, choice))
-    _say_columns(choice, mapping, output)
+    _print_columns(choice, mapping, output)
     for number, row in enumerate(choice.read(mapping, SHOWN), 1):
         if isinstance(row, str):
             output.record({"row": number, "problem": row})
@@ -51,7 +50,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     return 0
 
 
-def _say_columns(choice: ColumnChoice, mapping: ColumnMapping, output: CommandOutput) -> None:
+def _print_columns(choice: ColumnChoice, mapping: ColumnMapping, output: CommandOutput) -> None:
     for column in COLUMNS:
         pick = mapping.picks.get(column, ColumnPick(""))
         others = [

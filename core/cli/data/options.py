@@ -1,4 +1,4 @@
-"""Options that several data commands share: which source, which of its rows, in which order."""
+"""Options of several data commands: the source, the filters of its rows, and their order."""
 
 from __future__ import annotations
 
@@ -40,16 +40,21 @@ def add_filters(parser: argparse.ArgumentParser, text: bool = True) -> None:
         help=f"a condition over {', '.join(COLUMNS)} and row, as in: length(output) > 200",
     )
     parser.add_argument(
-        "--sort", default="", metavar="BY", help="a column, length (of the whole row) or length(COLUMN)"
+        "--sort", default="", metavar="BY", help="a column, length (of the complete row) or length(COLUMN)"
     )
     parser.add_argument("--desc", action="store_true", help="descending: the last or longest first")
 
 
 def row_filters(arguments: argparse.Namespace, text: str | None = None) -> RowFilters:
     columns = tuple(column.strip() for column in arguments.columns.split(",") if column.strip())
-    sought = arguments.search if text is None else text
     return RowFilters(
-        arguments.syslang, arguments.sysflag, sought, columns, arguments.where, arguments.sort, arguments.desc
+        syslang=arguments.syslang,
+        sysflag=arguments.sysflag,
+        text=arguments.search if text is None else text,
+        columns=columns,
+        where=arguments.where,
+        sort=arguments.sort,
+        descending=arguments.desc,
     )
 
 
@@ -59,7 +64,7 @@ def has_filters(arguments: argparse.Namespace) -> bool:
 
 
 def open_source(arguments: argparse.Namespace, output: CommandOutput) -> DataSet:
-    """Open the source; notes say what could not be read and what was edited."""
+    """Open the source; prints notes about rows that could not be read and about edits."""
 
     def progress(done: int, total: int) -> None:
         output.progress(
@@ -90,7 +95,7 @@ def open_source(arguments: argparse.Namespace, output: CommandOutput) -> DataSet
 
 
 def parse_assignment(words: str) -> tuple[str, str]:
-    """COLUMN=VALUE."""
+    """The column and the value of COLUMN=VALUE."""
     column, equals, value = words.partition("=")
     if not equals or column not in COLUMNS:
         raise UsageError(f"{words} is not COLUMN=VALUE", "data edit", f"Columns are {', '.join(COLUMNS)}")

@@ -1,5 +1,4 @@
-"""`data search SOURCE TEXT`: the rows that contain a text in any case, with the columns it is in and the text around
-it."""
+"""`data search SOURCE TEXT`: lists the rows that contain a text in any case, with columns and the text around it."""
 
 from __future__ import annotations
 

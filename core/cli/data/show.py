@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     data = options.open_source(arguments, output)
     if arguments.problems:
-        for problem in data.problems:  # row 0 is the file as a whole
+        for problem in data.problems:  # row 0 is the complete file
             output.record(problem)
             output.text(
                 f"{problem.file}{':' if problem.file and problem.row else ''}{problem.row or ''}\t{problem.what}"
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
             output.note(f"{data.problem_count - len(data.problems)} more are counted but not listed.")
         return 0
     if arguments.row is not None:
-        _whole(data, arguments.row, output)
+        _print_row(data, arguments.row, output)
         return 0
     selection = data.select(options.row_filters(arguments))
     for column, values in data.facets().items():
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     return 0
 
 
-def _whole(data: DataSet, index: int, output: CommandOutput) -> None:
+def _print_row(data: DataSet, index: int, output: CommandOutput) -> None:
     try:
         row = data.row(index)
     except IndexError as error:

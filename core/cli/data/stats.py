@@ -104,10 +104,10 @@ def _print_lengths(statistics: DataSetStatistics, output: CommandOutput) -> None
         output.text(f"  {name:<22}" + "".join(f"{number:>9,.0f}" for number in numbers))
     output.text()
     bins = statistics.whole.bins(_BINS)
-    most = max((one.count for one in bins), default=1)
-    for one in bins:
-        bar = "█" * round(_BAR * one.count / most) or ("▏" if one.count else "")
-        output.text(f"  {one.low:>7,} - {one.high:<7,} {bar:<{_BAR}} {one.count:,}")
+    most = max((length_bin.count for length_bin in bins), default=1)
+    for length_bin in bins:
+        bar = "█" * round(_BAR * length_bin.count / most) or ("▏" if length_bin.count else "")
+        output.text(f"  {length_bin.low:>7,} - {length_bin.high:<7,} {bar:<{_BAR}} {length_bin.count:,}")
     output.text()
 
 

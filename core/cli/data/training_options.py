@@ -1,5 +1,4 @@
-"""How rows would be trained, as options of the commands that judge rows: a run's specification, or its settings one by
-one."""
+"""Options that describe how rows would be trained: a run's specification, or its settings one by one."""
 
 from __future__ import annotations
 
@@ -36,8 +35,8 @@ def add_training_arguments(parser: argparse.ArgumentParser, model_help: str) -> 
 
 
 def training_options(arguments: argparse.Namespace) -> QualityOptions:
-    """What the arguments say. Raises UsageError for what no run could have, RunError for a specification that cannot be
-    read."""
+    """The options from the arguments. Raises UsageError for values that no run can have, RunError for a specification
+    that cannot be read."""
     base = QualityOptions.of(load_run_spec(arguments.spec)) if arguments.spec is not None else _DEFAULT
     mixture = base.mixture
     if arguments.mixture is not None:
@@ -46,8 +45,8 @@ def training_options(arguments: argparse.Namespace) -> QualityOptions:
         except RunError as error:
             raise UsageError(error.what, "--mixture", error.do) from error
     values = {key: getattr(arguments, key) for key in ("model", "max_length", "seed", "drop_empty_input", "train_flag")}
-    given = {key: value for key, value in values.items() if value is not None}
-    options = msgspec.structs.replace(base, mixture=mixture, **given)
+    overrides = {key: value for key, value in values.items() if value is not None}
+    options = msgspec.structs.replace(base, mixture=mixture, **overrides)
     if options.max_length < 1:
         what = f"a maximum of {options.max_length} tokens leaves no row"
         raise UsageError(what, "--max-length", "Give a number above 0")

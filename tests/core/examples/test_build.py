@@ -75,7 +75,7 @@ def test_long_and_unreadable_rows_are_left_out_and_named(tokenizer: TextTokenize
     assert (facts["rows_trained"], facts["rows_left_out_too_long"], facts["rows_left_out_unreadable"]) == (1, 1, 1)
     assert facts["rows_too_long"] == [1] and facts["rows_empty_reasoning"] == 1
     assert facts["rows_unreadable"] == [
-        {"row": 2, "why": "the text holds half of a surrogate pair, which is not a character"}
+        {"row": 2, "why": "the text contains half of a surrogate pair, which is not a character"}
     ]
     with pytest.raises(RunError, match="longer than 1000 tokens") as caught:
         build_training_set(ListedRows(rows[1:2]), tight, tokenizer)

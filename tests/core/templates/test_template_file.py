@@ -79,10 +79,10 @@ def test_a_file_is_read_and_written_back() -> None:
         ("name: &a x", "anchors"),
         ("[" * 50 + "]" * 50, "nested too deeply"),
         ("a: [1", "in line"),
-        ("- 1", "must hold keys with values"),
+        ("- 1", "must have keys with values"),
         ("name: 2020-13-45", "cannot be read"),
         ("no: 1", "False is not text"),
-        ("", "must hold keys with values"),
+        ("", "must have keys with values"),
     ],
 )
 def test_a_bad_file_is_told_its_key(text: str, says: str) -> None:
