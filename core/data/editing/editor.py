@@ -77,13 +77,13 @@ class RowEditor:
     """
 
     def __init__(self, dataset: DataSet, journal: Path, beside: bool) -> None:
-        from core.data.editing.undoable_edits import JournaledEdits
+        from core.data.editing.undoable_edits import UndoableEdits
 
         self.where = journal.parent
         """The folder of the journal."""
         self.beside = beside
         """Whether that folder is beside the data."""
-        self._edits = JournaledEdits(dataset, journal)
+        self._edits = UndoableEdits(dataset, journal)
 
     def __enter__(self) -> RowEditor:
         return self

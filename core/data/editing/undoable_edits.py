@@ -17,7 +17,7 @@ from core.data.editing.rebase import FEW_ROWS, save_row_keys
 from core.data.storage.edit_table import EditTable
 
 
-class JournaledEdits:
+class UndoableEdits:
     """The edits of one source, locked for this process until `close`. For one thread.
 
     `dataset` has all edits so far; every edit makes a new one. Raises DataError if another process edits the source, or
