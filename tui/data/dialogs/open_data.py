@@ -168,9 +168,10 @@ class OpenDialog(PathDialog[tuple[str, str]]):
     def items_instead(self, text: str) -> list[ListItem] | None:
         if self._splits_of is not None:
             source, splits = self._splits_of
+            name = safe_line(short(source), 200)
             return [
-                ListNote("heading", f"Which split of {safe_line(short(source), 200)}?"),
-                *(ListNote("split", safe_line(name), name) for name in splits),
+                ListNote("heading", f"Which split of {name}?"),
+                *(ListNote("split", safe_line(split), split) for split in splits),
             ]
         if not self._untouched and self._is_pattern(text):
             pattern, found, more = self._matches
