@@ -1,5 +1,4 @@
-"""From a request to the events of its answer: text, token ids, decoding, characters, sections. Knows prompts and text;
-knows nothing of sockets.
+"""Makes the events of an answer from a request: prompt, token ids, decoding, text, sections. Knows nothing of sockets.
 
 `answer_chat` and `answer_completion` check the request and return the answer's iterator; both run in the thread that
 owns the model.
@@ -30,43 +29,46 @@ AnswerEvents = Generator[AnswerPiece | AnswerFinish, None, None]
 StopCheck = Callable[[], bool]
 
 _TEMPLATE = ChatQuestion(instruction="").template
-_NO_LIMIT = 1 << 20  # tokens of context, for architectures that do not say
+_NO_LIMIT = 1 << 20  # tokens of context, for architectures without a stated limit
 
 
 def answer_chat(loaded: LoadedModel, request: ChatRequest, tuned: bool, stopped: StopCheck) -> AnswerEvents:
-    """The answer to a conversation, in sections. Raises UsageError for one that the model cannot be request."""
+    """The answer to a conversation, in sections. Raises UsageError for a conversation that the model cannot answer."""
     ids, splitter = _prompt(loaded, request)
     decoding = _decoding(loaded, ids, request, request.max_completion_tokens or request.max_tokens, stopped)
     return _sections(loaded, decoding, splitter, tuned)
 
 
 def answer_completion(loaded: LoadedModel, request: CompletionRequest, tuned: bool, stopped: StopCheck) -> AnswerEvents:
-    """The prompt's continuation as it comes, markers included; every piece counts as response."""
+    """The unchanged continuation of the prompt, including markers; every piece counts as response."""
     decoding = _decoding(loaded, encode_prompt(request.text, loaded.tokenizer), request, request.max_tokens, stopped)
     return _continuation(loaded, decoding, tuned)
 
 
 def _prompt(loaded: LoadedModel, request: ChatRequest) -> tuple[list[int], Splitter]:
-    """The ids to continue, and a splitter that knows in which section the answer begins.
+    """The ids of the prompt, and a splitter that starts in the answer's first section.
 
-    They come from the template that is named, else from the model's own chat template. A lone user message goes into
+    They are made by the requested template, else by the model's own chat template. A single user message is put into
     the reasoning template where the model has no chat template, or where an adapter is loaded: Suiron trained it on its
     own templates.
     """
     extension, messages = request.suiron, request.messages
-    lone = len(messages) == 1 and messages[0].role == "user"
-    name, own = extension.template, conversation_template(loaded.tokenizer.where)
-    if name is None and lone and (own is None or hasattr(loaded.model, "disable_adapter")):
+    is_single = len(messages) == 1 and messages[0].role == "user"
+    name = extension.template
+    own = conversation_template(loaded.tokenizer.where)
+    if name is None and is_single and (own is None or hasattr(loaded.model, "disable_adapter")):
         name = _TEMPLATE
-    if name is not None and not lone:
+    if name is not None and not is_single:
         raise UsageError(
             f"the template {name} takes one user message",
             "messages",
             "Send exactly one, or remove suiron.template",
         )
     if name is not None:
-        kept = () if loaded.adapter is None else (run_template_folder(loaded.adapter),)
-        template = bind_chat_template(get_template(name, (*template_folders(extension.data), *kept)), loaded.tokenizer)
+        folders = template_folders(extension.data)
+        if loaded.adapter is not None:
+            folders = (*folders, run_template_folder(loaded.adapter))
+        template = bind_chat_template(get_template(name, folders), loaded.tokenizer)
         segments = template.prompt_segments(
             messages[0].text, extension.input, extension.drop_empty_input, extension.language
         )
@@ -77,8 +79,8 @@ def _prompt(loaded: LoadedModel, request: ChatRequest) -> tuple[list[int], Split
             "messages",
             "Send one user message, or name a template in suiron.template",
         )
-    said = [{"role": message.role, "content": message.text} for message in messages]
-    ids, markers, start = own.prompt(said, loaded.tokenizer)
+    conversation = [{"role": message.role, "content": message.text} for message in messages]
+    ids, markers, start = own.prompt(conversation, loaded.tokenizer)
     return ids, Splitter(markers, start)
 
 
@@ -113,7 +115,7 @@ def _sections(loaded: LoadedModel, decoding: Decoding, splitter: Splitter, tuned
             for part in splitter.feed(text):
                 yield AnswerPiece(part.section, part.text)
             if splitter.ran_away:
-                break  # all that follows would be dropped: decode no further
+                break  # all further text would be dropped
     for part in splitter.close():
         yield AnswerPiece(part.section, part.text)
     yield _finish(decoding, "runaway" if splitter.ran_away else decoding.reason, splitter.ending)
@@ -126,8 +128,8 @@ def _continuation(loaded: LoadedModel, decoding: Decoding, tuned: bool) -> Answe
 
 
 def _texts(loaded: LoadedModel, decoding: Decoding, tuned: bool) -> Generator[str, None, None]:
-    """The answer's text in whole characters, never empty. Unless `tuned`, the adapter is off while this is
-    iterated."""
+    """The answer's text in complete characters, never empty. Unless `tuned`, the adapter is off during the
+    iteration."""
     detokenizer = Detokenizer(loaded.tokenizer, at_start=False)
     switchable = not tuned and hasattr(loaded.model, "disable_adapter")
     with loaded.model.disable_adapter() if switchable else nullcontext(), closing(iter(decoding)) as tokens:
