@@ -1,7 +1,7 @@
-"""The run folder: which files it has, who writes them, and how they are read while the run writes.
+"""The run folder: its files, their writers, and reading them while the run writes.
 
-Every file has one writer. The run's own process writes through `write_status` and `append_metric`; everybody else only
-reads, and asks the run for something by appending to control.jsonl.
+Every file has one writer. The run's own process writes with `write_status` and `append_metric`; all other processes
+only read, and send requests to the run by appending to control.jsonl.
 """
 
 from __future__ import annotations
@@ -27,43 +27,43 @@ SILENCE_SECONDS = 90.0  # a run on another host counts as lost without a heartbe
 
 
 class FailureCause(msgspec.Struct, frozen=True):
-    """Why a run ended or cannot be read, in the three parts of a `SuironError`."""
+    """The reason why a run ended or cannot be read, in the three parts of a `SuironError`."""
 
     what: str
     """What happened."""
     where: str = ""
-    """To which file, run or model."""
+    """The file, run or model to which it happened."""
     do: str = ""
     """What to do next."""
 
 
 class RunStatus(msgspec.Struct, frozen=True):
-    """status.json: where the run is."""
+    """status.json: the state and progress of the run."""
 
     state: RunState
-    """What the run is doing, or how it ended. `lost`: its process is gone without a last word."""
+    """The run's current work, or how it ended. `lost`: its process ended without a final status."""
     step: int = 0
     """Optimizer steps done."""
     total: int = 0
-    """Optimizer steps planned; 0 until it is known."""
+    """Optimizer steps planned; 0 until the number is known."""
     pid: int = 0
-    """The process that works; 0 until it writes its first status."""
+    """The id of the run's process; 0 until it writes its first status."""
     host: str = ""
-    """The machine it runs on."""
+    """The name of its machine."""
     started: float = 0.0
-    """When the folder was made, seconds since the epoch."""
+    """When the folder was created, in seconds since the epoch."""
     heartbeat: float = 0.0
-    """When the process last wrote, seconds since the epoch."""
+    """When the process last wrote, in seconds since the epoch."""
     seconds_left: float | None = None
     """Estimated time to the end, in seconds; None while it is unknown."""
     message: str = ""
-    """What the run is doing, in words."""
+    """The run's current work, in words."""
     backend: str = ""
-    """Which library trains, and why."""
+    """The library that trains, and why."""
     error: FailureCause | None = None
-    """Why it failed."""
+    """The cause of its failure."""
     facts: dict[str, Any] = {}
-    """Counts, hashes, revisions and versions that the run found out."""
+    """Counts, hashes, revisions and versions of the run."""
 
     @property
     def ended(self) -> bool:
@@ -94,7 +94,7 @@ class StepMetric(msgspec.Struct, frozen=True):
 
 
 class RunFolder:
-    """One run on the disk. Cheap to make; every call reads the disk."""
+    """One run on the disk. Making the object costs nothing; every call reads the disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -116,12 +116,12 @@ class RunFolder:
         return load_run_spec(self.path / "run.toml")
 
     def status(self) -> RunStatus:
-        """The status as last written, or `lost` where the process is gone without having written how it ended."""
+        """The last written status, or `lost` where the process ended without a final status."""
         try:
-            status = self._status()
+            status = self._read_status()
             if status.ended or _alive(status, self.id):
                 return status
-            status = self._status()  # again: it may have ended between the two reads
+            status = self._read_status()  # again: it may have ended between the two reads
         except FileNotFoundError:
             return RunStatus(state="lost", error=FailureCause("the run was never started", self.id, "Start it again"))
         except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
@@ -129,18 +129,18 @@ class RunFolder:
             raise RunError(what, str(self.path / "status.json"), "Look at its console.log") from error
         if not status.ended:
             trouble = FailureCause(
-                "the training process is gone",
+                "the training process has ended without a final status",
                 self.id,
                 "Its console.log may say why; checkpoints and metrics so far are kept",
             )
             return msgspec.structs.replace(status, state="lost", error=trouble)
         return status
 
-    def _status(self) -> RunStatus:
+    def _read_status(self) -> RunStatus:
         return msgspec.json.decode((self.path / "status.json").read_bytes(), type=RunStatus)
 
     def metrics(self, offset: int = 0) -> tuple[list[StepMetric], int]:
-        """The metrics from byte `offset` on, and the offset to go on from; lines of another shape are skipped."""
+        """The metrics from byte `offset` on, and the offset for the next call; lines of another shape are skipped."""
         lines, offset = files.read_json_lines(self.path / "metrics.jsonl", offset)
         metrics = []
         for line in lines:
@@ -155,7 +155,7 @@ class RunFolder:
         files.append_json(self.path / "control.jsonl", {"request": kind, "time": time.time()})
 
     def requests(self, offset: int = 0) -> tuple[list[str], int]:
-        """The requests from byte `offset` of control.jsonl on, and the offset to go on from."""
+        """The requests from byte `offset` of control.jsonl on, and the offset for the next call."""
         lines, offset = files.read_json_lines(self.path / "control.jsonl", offset)
         return [line["request"] for line in lines if isinstance(line.get("request"), str)], offset
 
@@ -176,7 +176,7 @@ def _alive(status: RunStatus, run_id: str) -> bool:
         return now - status.started < START_SECONDS
     command = Path(f"/proc/{status.pid}/cmdline")
     if command.parent.parent.joinpath("self").exists():
-        # Process ids are reused, and a zombie has no command line: only a process whose command line names this run
+        # Process ids are reused, and a zombie has no command line: only a process with this run in its command line
         # counts.
         try:
             return run_id.encode() in command.read_bytes()
@@ -190,7 +190,8 @@ def _alive(status: RunStatus, run_id: str) -> bool:
 
 
 def create_run_folder(spec: RunSpec) -> RunFolder:
-    """A new run folder with its `run.toml`. Its id sorts by time and holds the run's name. Raises OSError, RunError."""
+    """A new run folder with its `run.toml`. Its id sorts by time and contains the run's name. Raises OSError,
+    RunError."""
     content = dump_run_spec(spec)
     word = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:32] or "run"
     stamp = time.strftime("%Y%m%d-%H%M%S")
