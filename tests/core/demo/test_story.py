@@ -167,7 +167,7 @@ def test_ctrl_c_leaves_the_run_going(monkeypatch: pytest.MonkeyPatch, finished_r
         raise KeyboardInterrupt
 
     monkeypatch.setattr(story, "start_run", going)
-    monkeypatch.setattr(story, "watch", interrupted)
+    monkeypatch.setattr(story, "watch_run", interrupted)
     told = Told()
     assert story.run_story(False, told.output, answers) == 130
     assert f"The run continues. `python -m core runs {finished_run[0].id}" in told.err.getvalue()
