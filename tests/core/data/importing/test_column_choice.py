@@ -92,7 +92,7 @@ def test_the_command(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     changed = said("--set", "output=gemini_attempt", "--set", "reasoning=steps:first", "--set", "input=", "--save")
     assert changed[6]["output"] == "Four." and changed[6]["reasoning"] == "add" and Path(changed[-1]["saved"]).is_file()
     assert said()[3]["source"] == {"column": "gemini_attempt", "how": "text", "why": "chosen by hand"}
-    assert "there is no column gone" in said("--set", "output=gone")[0]["error"]["what"]
+    assert "the source has no column gone" in said("--set", "output=gone")[0]["error"]["what"]
 
 
 @pytest.mark.parametrize(("content", "says"), [(b"", "empty"), (b"\n\n", "no rows"), (b"no\n", "not JSON")])
