@@ -123,7 +123,7 @@ class _Story:
         asyncio.run(self._ask_engine(row, adapter))
 
     async def _ask_engine(self, row: Row, adapter: str) -> None:
-        """Print one answer under the two headings, and say where the model left one out."""
+        """Print one answer under the two headings, with a note where the model left one out."""
         engine = self._engine()
         notes = _ChangedNotes(self._output.note)
         finish: AnswerFinish | None = None

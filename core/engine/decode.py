@@ -103,8 +103,8 @@ def _nucleus(chances: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.T
     if head < chances.numel() and float(values.sum()) < top_p:
         values, tokens = torch.sort(chances, descending=True)
     before = torch.cumsum(values, dim=-1) - values
-    kept = max(1, int((before < top_p).sum()))
-    return values[:kept], tokens[:kept]
+    count = max(1, int((before < top_p).sum()))
+    return values[:count], tokens[:count]
 
 
 class Decoding:

@@ -278,17 +278,17 @@ def _names(status: EngineStatus) -> list[str]:
     return [f"{status.model}:{run}", status.model]
 
 
-def _tuned(request: Request, asked: ChatRequest | CompletionRequest) -> bool:
+def _tuned(request: Request, body: ChatRequest | CompletionRequest) -> bool:
     """Whether the adapter answers: by `suiron.tuned`, else by `model`; without either, the loaded model with its
     adapter answers."""
     names = _names(_worker(request).status)
-    if asked.model and names and asked.model not in names:
+    if body.model and names and body.model not in names:
         raise RefusedRequest(
-            404, f"The model {asked.model!r} is not loaded. Loaded: {', '.join(names)}.", code="model_not_found"
+            404, f"The model {body.model!r} is not loaded. Loaded: {', '.join(names)}.", code="model_not_found"
         )
-    if asked.suiron.tuned is not None:
-        return asked.suiron.tuned
-    return not (len(names) == 2 and asked.model == names[1])
+    if body.suiron.tuned is not None:
+        return body.suiron.tuned
+    return not (len(names) == 2 and body.model == names[1])
 
 
 def _check_loaded(loaded: LoadedModel, expected: tuple[str, str] | None, tuned: bool) -> None:

@@ -210,10 +210,10 @@ def _decode_batch(model: Any, batch: list[_AskedRow], max_tokens: int) -> Iterat
         # a cache that cannot drop rows keeps them; their tokens are ignored
         can_drop = all(hasattr(layer, "batch_select_indices") for layer in cache.layers)
         if len(unfinished) < len(batch) and can_drop:
-            kept = torch.tensor(unfinished, device=device)
-            cache.batch_select_indices(kept)
+            unfinished_rows = torch.tensor(unfinished, device=device)
+            cache.batch_select_indices(unfinished_rows)
             batch = [batch[index] for index in unfinished]
-            tokens, mask, positions = tokens[kept], mask[kept], positions[kept]
+            tokens, mask, positions = tokens[unfinished_rows], mask[unfinished_rows], positions[unfinished_rows]
         ids, positions = tokens[:, None], positions[:, -1:] + 1
         mask = torch.cat([mask, mask.new_ones((len(batch), 1))], dim=-1)
     yield from (row for row in batch if not row.done)

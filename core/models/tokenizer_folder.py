@@ -23,6 +23,6 @@ def tokenizer_folder(model: str) -> Path | None:
     if ref.is_hub:
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(model, "tokenizer.json")
-        return Path(found).parent if isinstance(found, str) else None
+        cached_file = try_to_load_from_cache(model, "tokenizer.json")
+        return Path(cached_file).parent if isinstance(cached_file, str) else None
     return ref.folder

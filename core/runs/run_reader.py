@@ -1,7 +1,7 @@
 """Follows one run: reads the changes in its folder since the last read, and keeps all data read so far.
 
-Knows the folder's files; knows nothing of screens. `look` blocks on the disk: call it from a thread, one call at a
-time.
+Knows the folder's files; knows nothing of screens. `read_changes` blocks on the disk: call it from a thread, one call
+at a time.
 """
 
 from __future__ import annotations

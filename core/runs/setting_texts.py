@@ -77,7 +77,7 @@ def with_setting_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
     sections: dict[str, dict[str, Any]] = {"train": {}, "lora": {}, "prompt": {}}
     for setting in RUN_SETTINGS:
         if setting.key == VANILLA_SHARE:
-            if texts.get(VANILLA_SHARE, shown := _share(spec)) != shown:
+            if texts.get(VANILLA_SHARE, current := _share(spec)) != current:
                 sections["prompt"]["mixture"] = _with_share(spec, _number(setting, texts[VANILLA_SHARE]))
         elif setting.key in texts:
             section, name = setting.key.split(".")

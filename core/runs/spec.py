@@ -198,8 +198,8 @@ def _migrated(content: Any) -> Any:
     if not isinstance(share, int | float) or not 0.0 <= share <= 1.0:
         raise ValueError(f"prompt.vanilla_share must be between 0 and 1, not {share!r}")
     mixture = [{"template": vanilla, "weight": float(share)}, {"template": reasoning, "weight": 1.0 - share}]
-    kept = {key: value for key, value in prompt.items() if key not in old}
-    return {**content, "prompt": {"mixture": mixture, **kept}}
+    other_keys = {key: value for key, value in prompt.items() if key not in old}
+    return {**content, "prompt": {"mixture": mixture, **other_keys}}
 
 
 def dump_run_spec(spec: RunSpec) -> bytes:

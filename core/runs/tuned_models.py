@@ -54,8 +54,8 @@ def askable_templates(data: str, adapter: str = "") -> dict[str, Template]:
     """The templates for questions, by name: the built-in ones, the user's own, those beside the data set `data`, and
     the copies of the run of `adapter` (a folder). Reads the disk."""
     folders = (*template_folders(data), run_template_folder(adapter)) if adapter else template_folders(data)
-    found = {listed.name: listed.template for listed in list_templates(folders) if listed.template is not None}
-    return dict(TEXT_TEMPLATES) | {name: template for name, template in found.items() if name not in TEXT_TEMPLATES}
+    by_name = {listed.name: listed.template for listed in list_templates(folders) if listed.template is not None}
+    return dict(TEXT_TEMPLATES) | {name: template for name, template in by_name.items() if name not in TEXT_TEMPLATES}
 
 
 def run_drops_empty_input(spec: RunSpec) -> bool:

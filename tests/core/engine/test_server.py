@@ -225,7 +225,7 @@ async def test_an_adapter_of_another_model_is_refused_and_the_base_is_unharmed(
     )
     failed = await load(http, tiny_folder, other)
     assert failed.state == "failed"
-    assert "does not go onto" in failed.message
+    assert "does not fit" in failed.message
     assert (await load(http, tiny_folder)).state == "ready"
     assert await text_of(http) == base
 
