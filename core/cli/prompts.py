@@ -66,10 +66,10 @@ def _add_show_arguments(show: argparse.ArgumentParser) -> None:
     )
     template = "a name that `prompts list` shows (default: the one the run draws, or alpaca-reasoning)"
     show.add_argument("--template", default="", help=template)
-    model = "whose tokens: a folder, hub name or `demo` (default: the run's model, or the text alone)"
+    model = "whose tokens: a folder, hub name or `demo` (default: the run's model, or only the text)"
     show.add_argument("--model", default="", help=model)
     show.add_argument("--loss-on", choices=("completion", "all", "response"), help="what is trained")
-    drop = "leave out the heading of an empty input, or keep it (default: as the template says)"
+    drop = "leave out the heading of an empty input, or keep it (default: the template's setting)"
     show.add_argument("--drop-empty-input", action=argparse.BooleanOptionalAction, help=drop)
     show.add_argument(
         "--max-length", type=int, metavar="N", dest="max_seq_length", help="tokens a row may have (default 2048)"

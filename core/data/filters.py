@@ -19,6 +19,6 @@ class RowFilters(msgspec.Struct, frozen=True):
     where: str = ""
     """An SQL condition over the six columns and `row`, the row's index; empty for none."""
     sort: str = ""
-    """A column name, `length` (characters of the whole row) or `length(COLUMN)`; empty for the order of the source."""
+    """A column name, `length` (characters of all texts) or `length(COLUMN)`; empty for the order of the source."""
     descending: bool = False
     """Whether to sort from high to low."""

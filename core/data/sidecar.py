@@ -1,4 +1,4 @@
-"""The folder for the user's additions to a data set: the mapping and the journal of edits. Does not know their formats.
+"""The folder for the user's additions to a data set: the mapping and the journal of edits.
 
 It is beside the data as `NAME.suiron/` (with one folder per split), so that it moves with them; in `<home>/data/` where
 nothing can be written there, and for the demo, patterns and hub names. A folder that already exists stays in use, even

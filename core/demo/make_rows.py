@@ -24,14 +24,14 @@ SHARES: tuple[tuple[tuple[Family, ...], int, int], ...] = ((ENGLISH, 24, 2), (JA
 
 def make_rows() -> list[Row]:
     """All rows, training rows before held-out ones, each part shuffled so that families and languages are mixed."""
-    seen: set[str] = set()
+    instructions: set[str] = set()
     train: list[Row] = []
     test: list[Row] = []
     for families, many, few in SHARES:
         for family in families:
             # Each family has its own generator, so that a new family does not change the rows of the others.
             rng = Random(f"{SEED} {family.__name__}")  # noqa: S311
-            drawn = _distinct_rows(family, rng, many + few, seen)
+            drawn = _distinct_rows(family, rng, many + few, instructions)
             train += [msgspec.structs.replace(row, sysflag="train") for row in drawn[:many]]
             test += [msgspec.structs.replace(row, sysflag="test") for row in drawn[many:]]
     for part in (train, test):
@@ -39,16 +39,16 @@ def make_rows() -> list[Row]:
     return train + test
 
 
-def _distinct_rows(family: Family, rng: Random, wanted: int, seen: set[str]) -> list[Row]:
+def _distinct_rows(family: Family, rng: Random, count: int, instructions: set[str]) -> list[Row]:
     drawn: list[Row] = []
-    for _ in range(100 * wanted):
+    for _ in range(100 * count):
         row = family(rng)
-        if row.instruction not in seen:
-            seen.add(row.instruction)
+        if row.instruction not in instructions:
+            instructions.add(row.instruction)
             drawn.append(row)
-        if len(drawn) == wanted:
+        if len(drawn) == count:
             return drawn
-    raise ValueError(f"the family {family.__name__} has fewer than {wanted} different questions")
+    raise ValueError(f"the family {family.__name__} has fewer than {count} different questions")
 
 
 def rows_as_json_lines(rows: list[Row]) -> bytes:

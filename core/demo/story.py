@@ -125,16 +125,17 @@ class _Story:
         asyncio.run(self._ask_engine(row, adapter))
 
     async def _ask_engine(self, row: Row, adapter: str) -> None:
-        """Print one answer under the two headings, and say where the model left one out."""
-        engine, notes = self._engine(), _Once(self._output.note)
+        """Print one answer under the two headings, with a note where the model left one out."""
+        engine = self._engine()
+        notes = _ChangedNotes(self._output.note)
         finish: AnswerFinish | None = None
         question = ChatQuestion(
             instruction=row.instruction, input=row.input, tuned=bool(adapter), max_tokens=ANSWER_TOKENS
         )
         texts = {"reasoning": "", "response": ""}
         try:
-            status: EngineStatus = await engine.ensure(DEMO_MODEL, adapter, lambda now: notes.say(now.message))
-            notes.say(status.backend)
+            status: EngineStatus = await engine.ensure(DEMO_MODEL, adapter, lambda now: notes.show(now.message))
+            notes.show(status.backend)
             async for event in engine.ask(question):
                 if isinstance(event, AnswerPiece):
                     texts[event.section] += event.text
@@ -163,11 +164,12 @@ class _Story:
     def _train(self) -> tuple[RunFolder, list[StepMetric]]:
         run = self._run = start_run(demo_spec())
         self._say(f"Run {run.id}, a detached process; its folder is {run.path}")
-        notes, kept = _Once(self._output.note), []
+        notes = _ChangedNotes(self._output.note)
+        all_metrics: list[StepMetric] = []
         for status, metrics in watch_run(run):
-            kept += metrics
+            all_metrics += metrics
             if not status.ended and (status.message or status.state not in ("training",)):
-                notes.say(f"{status.state}: {status.message}" if status.message else status.state)
+                notes.show(f"{status.state}: {status.message}" if status.message else status.state)
             for metric in metrics:
                 self._output.record(metric)
                 if not self._output.live and (metric.step == 1 or metric.step % max(1, status.total // 10) == 0):
@@ -176,16 +178,13 @@ class _Story:
                 self._output.progress(progress_line(status, metrics[-1]))
         self._output.progress_done()
         if status.state in ("failed", "lost"):
-            trouble = status.error
-            raise (
-                RunError(trouble.what, trouble.where, trouble.do)
-                if trouble
-                else RunError("the run failed", run.id, f"See {run.console}")
-            )
+            if status.error:
+                raise RunError(status.error.what, status.error.where, status.error.do)
+            raise RunError("the run failed", run.id, f"See {run.console}")
         if not (run.adapter / "adapter_config.json").is_file():
             raise RunError(f"the run was {status.state} before it saved an adapter", run.id, "Start the demo again")
         self._say(f"{status.state} at step {status.step} of {status.total}")
-        return run, kept
+        return run, all_metrics
 
     def _measure(self, run: RunFolder) -> Any:
         """Both evaluations, in a child process. Returns a `core.demo.measure.DemoEvaluation`."""
@@ -218,16 +217,17 @@ class _Story:
         self._output.text(msgspec.json.format(msgspec.json.encode(figures), indent=2).decode())
 
 
-class _Once:
-    """Passes on a message that differs from the last one."""
+class _ChangedNotes:
+    """Prints a note only where it differs from the last one."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say, self._said = say, ""
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+        self._last = ""
 
-    def say(self, words: str) -> None:
-        if words and words != self._said:
-            self._said = words
-            self._say(words)
+    def show(self, words: str) -> None:
+        if words and words != self._last:
+            self._last = words
+            self._note(words)
 
 
 def _indented(text: str) -> str:

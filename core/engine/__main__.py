@@ -1,5 +1,4 @@
-"""`python -m core.engine`: the inference server. It runs until a client ends it, it has been idle for long enough, or
-it gets SIGTERM, SIGINT or SIGHUP."""
+"""`python -m core.engine`: the inference server. Ends by a client, after idle time, or on SIGTERM, SIGINT or SIGHUP."""
 
 from __future__ import annotations
 
@@ -50,35 +49,35 @@ def main(arguments: list[str]) -> int:
         metavar="SECONDS",
         help="end after so long without a request; 0: never (%(default)g)",
     )
-    asked = parser.parse_args(arguments)
-    if asked.adapter and not asked.model:
+    options = parser.parse_args(arguments)
+    if options.adapter and not options.model:
         parser.error("--adapter needs --model")
-    # Until the server has handlers of its own, so that an end during the imports also releases lock and socket.
+    # Until the server installs its handlers, so that an end during the imports also releases lock and socket.
     for number in _ENDING_SIGNALS:
         signal.signal(number, lambda *_: sys.exit(0))
-    # OpenMP's threads spin while they wait for each other, unless told otherwise before torch is loaded. Beside a
-    # training run that keeps every core busy, that turned 16 tokens a second into 0.7 (SmolLM2-135M, 2 cores).
+    # OpenMP's threads spin while they wait for each other, unless this is set before torch is loaded. Beside a training
+    # run that keeps every core busy, spinning turned 16 tokens a second into 0.7 (SmolLM2-135M, 2 cores).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("httpx", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        first = (absolute_name(asked.model), _adapter(asked.adapter)) if asked.model else None
-        with launch.claim_engine(asked.socket) as listener:
-            unfinished = asyncio.run(_serve(listener, first, asked.idle))
+        first = (absolute_name(options.model), _adapter_folder(options.adapter)) if options.model else None
+        with launch.claim_engine(options.socket) as listener:
+            unfinished = asyncio.run(_serve(listener, first, options.idle))
     except SuironError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     _log.info("ended")
     if unfinished:
-        # The worker thread is in a load or a forward pass, which nothing can interrupt; the interpreter's normal exit
-        # would crash on it.
+        # The worker thread is in a load or a forward pass, which cannot be interrupted; the interpreter's normal exit
+        # would crash.
         logging.shutdown()
         os._exit(0)
     return 0
 
 
-def _adapter(name: str) -> str:
+def _adapter_folder(name: str) -> str:
     if not name:
         return ""
     folder = existing_path(name)
@@ -96,8 +95,8 @@ async def _serve(listener: socket.socket, first: tuple[str, str] | None, idle: f
     from core.engine.server import make_app
 
     class Server(uvicorn.Server):
-        """uvicorn's server, but it also ends quietly on the signals of a closing terminal, and first ends the answers
-        that keep connections open."""
+        """uvicorn's server. It also ends quietly on the signals of a closing terminal, and first ends the answers that
+        keep connections open."""
 
         @contextlib.contextmanager
         def capture_signals(self) -> Generator[None, None, None]:

@@ -1,5 +1,4 @@
-"""From a request to the events of its answer: text, token ids, decoding, characters, sections. Knows prompts and text;
-knows nothing of sockets.
+"""Makes the events of an answer from a request: prompt, token ids, decoding, text, sections. Knows nothing of sockets.
 
 `answer_chat` and `answer_completion` check the request and return the answer's iterator; both run in the thread that
 owns the model.
@@ -37,7 +36,7 @@ def answer_chat(loaded: LoadedModel, request: ChatRequest, tuned: bool, stopped:
 
 
 def answer_completion(loaded: LoadedModel, request: CompletionRequest, tuned: bool, stopped: StopCheck) -> AnswerEvents:
-    """The prompt's continuation as it comes, markers included; every piece counts as response."""
+    """The unchanged continuation of the prompt, including markers; every piece counts as response."""
     decoding = _decoding(loaded, encode_prompt(request.text, loaded.tokenizer), request, request.max_tokens, stopped)
     return _continuation(loaded, decoding, tuned)
 
@@ -73,7 +72,7 @@ def _sections(loaded: LoadedModel, decoding: Decoding, splitter: Splitter, tuned
             for part in splitter.feed(text):
                 yield AnswerPiece(part.section, part.text)
             if splitter.ran_away:
-                break  # all that follows would be dropped: decode no further
+                break  # all further text would be dropped
     for part in splitter.close():
         yield AnswerPiece(part.section, part.text)
     yield _finish(decoding, "runaway" if splitter.ran_away else decoding.reason, splitter.ending)
@@ -86,8 +85,8 @@ def _continuation(loaded: LoadedModel, decoding: Decoding, tuned: bool) -> Answe
 
 
 def _texts(loaded: LoadedModel, decoding: Decoding, tuned: bool) -> Generator[str, None, None]:
-    """The answer's text in whole characters, never empty. Unless `tuned`, the adapter is off while this is
-    iterated."""
+    """The answer's text in complete characters, never empty. Unless `tuned`, the adapter is off during the
+    iteration."""
     detokenizer = Detokenizer(loaded.tokenizer, at_start=False)
     switchable = not tuned and hasattr(loaded.model, "disable_adapter")
     with loaded.model.disable_adapter() if switchable else nullcontext(), closing(iter(decoding)) as tokens:

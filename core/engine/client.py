@@ -1,8 +1,7 @@
-"""The engine's client, for the chat screen and the command line. Light: no torch; the HTTP library is imported with the
-first request.
+"""The engine's client, for the chat screen and the command line. Light: no torch, and httpx is imported late.
 
-It belongs to one event loop. It polls nothing while a model loads or an answer streams; only while a server starts does
-it look for it five times a second.
+It belongs to one event loop. It polls only while a server starts, five times a second, and never while a model loads or
+an answer streams.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
     import httpx
 
 _POLL = 0.2  # seconds between two checks on a server that starts or ends
-_START = 60.0  # seconds a server may take until it listens; on a loaded machine importing its libraries takes a few
-_END = 10.0  # seconds that a server may take to end once it has agreed to
-_ANSWER = 15.0  # seconds a server may take for a short answer: while it imports torch, its event loop gets few turns
+_START = 60.0  # seconds a server may take until it listens; on a busy machine importing its libraries takes a few
+_END = 10.0  # seconds that a server may take to end after its reply
+_ANSWER = 15.0  # seconds a server may take for a short reply: while it imports torch, its event loop is slow
 
 
 class EngineClient:
@@ -39,7 +38,7 @@ class EngineClient:
         self._http: httpx.AsyncClient | None = None
         self._socket: Path | None = None
         self._answer_id = ""
-        self._holds: tuple[str, str] | None = None  # model and adapter as `ensure` left them
+        self._loaded: tuple[str, str] | None = None  # model and adapter after the last `ensure`
 
     async def status(self) -> EngineStatus | None:
         socket = await asyncio.to_thread(launch.find_engine)
@@ -51,8 +50,8 @@ class EngineClient:
             if await asyncio.to_thread(launch.engine_running):
                 raise
             return None  # it ended just before the request
-        found: EngineStatus = _decode(reply, EngineStatus)
-        return found
+        status: EngineStatus = _decode(reply, EngineStatus)
+        return status
 
     async def ensure(self, model: str, adapter: str, on_status: Callable[[EngineStatus], None]) -> EngineStatus:
         socket = await asyncio.to_thread(launch.find_engine)
@@ -62,8 +61,8 @@ class EngineClient:
             )
             socket = await self._start()
         last: EngineStatus | None = None
-        wanted = {"model": absolute_name(model), "adapter": adapter, "stream": True}
-        async with self._stream(socket, "/suiron/load", wanted, "while it loaded the model") as lines:
+        request = {"model": absolute_name(model), "adapter": adapter, "stream": True}
+        async with self._stream(socket, "/suiron/load", request, "while it loaded the model") as lines:
             async for line in lines:
                 last = _decode(line, EngineStatus)
                 on_status(last)
@@ -71,20 +70,20 @@ class EngineClient:
             self._died("while it loaded the model")
         if last.state == "failed":
             raise ModelError(*(last.error or (last.message, model, "")))
-        self._holds = (last.model, last.adapter)
+        self._loaded = (last.model, last.adapter)
         return last
 
     async def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerPiece | AnswerFinish]:
         socket = await asyncio.to_thread(launch.find_engine)
         if socket is None:
-            raise EngineError("no inference server runs", "", "Load a model first")
+            raise EngineError("no inference server is running", "", "Load a model first")
         answer_id = self._answer_id = uuid.uuid4().hex
         finished = False
         try:
             async with self._stream(
                 socket,
                 "/v1/chat/completions",
-                _request(question, answer_id, self._holds),
+                _chat_request(question, answer_id, self._loaded),
                 "in the middle of the answer",
             ) as lines:
                 async for line in lines:
@@ -102,7 +101,7 @@ class EngineClient:
     async def stop(self) -> None:
         answer_id = self._answer_id
         socket = await asyncio.to_thread(launch.find_engine) if answer_id else None
-        if socket is not None:  # else the answer ends by itself, with the error that its server is gone
+        if socket is not None:  # else the answer ends by itself, with the error that its server has ended
             await self._send(socket, "POST", "/suiron/stop", {"id": answer_id})
 
     async def shutdown(self) -> None:
@@ -116,7 +115,7 @@ class EngineClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections; the server goes on. The client can be used again."""
+        """Close the connections; the server keeps running. The client can be used again."""
         if self._http is not None:
             await self._http.aclose()
             self._http = None
@@ -127,17 +126,17 @@ class EngineClient:
         pid = await asyncio.to_thread(launch.start_engine, self._idle)
         for _ in range(int(_START / _POLL)):
             await asyncio.sleep(_POLL)
-            # Any engine that answers will do: another terminal may have started one at the same moment, and then ours
-            # has ended.
-            found = await asyncio.to_thread(launch.find_engine)
-            if found is not None:
-                return found
+            # Any engine that answers is used: another terminal may have started one at the same moment, and then this
+            # one has ended.
+            socket = await asyncio.to_thread(launch.find_engine)
+            if socket is not None:
+                return socket
             status = launch.exit_status(pid)
             if status not in (None, launch.AlreadyRunning.exit_code):
                 how = f"signal {-status}" if status < 0 else f"status {status}"
-                said = await asyncio.to_thread(launch.last_log_line)
+                log_line = await asyncio.to_thread(launch.last_log_line)
                 raise EngineError(
-                    f"the inference server ended at its start ({how}): {said}",
+                    f"the inference server ended at its start ({how}): {log_line}",
                     str(launch.log_path()),
                     "Read its log",
                 )
@@ -153,7 +152,7 @@ class EngineClient:
             await self.close()
         if self._http is None:
             timeout = httpx.Timeout(_ANSWER)
-            # trust_env: a proxy named in the environment is not for a socket of our own.
+            # trust_env: a proxy in the environment is not for a local socket.
             transport = httpx.AsyncHTTPTransport(uds=str(socket))
             self._http = httpx.AsyncClient(
                 transport=transport, base_url="http://engine", timeout=timeout, trust_env=False
@@ -171,18 +170,20 @@ class EngineClient:
             what = f"the inference server did not answer within {_ANSWER:g} seconds"
             raise EngineError(what, str(socket), "Wait, or end it and ask again") from error
         except httpx.TransportError as error:
-            raise EngineError("the inference server is gone", str(socket), "Try again: a new server starts") from error
+            raise EngineError(
+                "the inference server has ended", str(socket), "Try again: a new server starts"
+            ) from error
         if reply.is_error:
             raise _error(reply.content)
         return reply.content
 
     @asynccontextmanager
     async def _stream(self, socket: Path, path: str, body: Any, when: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The reply's lines as they come. A server that dies raises an EngineError that says `when` it did."""
+        """The lines of the reply as they arrive. Raises EngineError with `when` where the server dies."""
         client = await self._client(socket)
         import httpx
 
-        # No limit on waiting for the next line: a long prompt, or a place in the queue, takes its time.
+        # No limit on waiting for the next line: a long prompt or the queue may take any time.
         timeout = httpx.Timeout(_ANSWER, read=None)
         try:
             async with client.stream("POST", path, content=_encode(body), timeout=timeout) as reply:
@@ -207,8 +208,8 @@ def _import_httpx() -> Any:
 
 
 async def _lines(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Lines without their newline, empty ones left out. (httpx's own method also breaks at U+2028 and U+0085, which
-    JSON may contain.)"""
+    """The lines without their newline and without empty ones. (httpx's own method also breaks at U+2028 and U+0085,
+    which JSON may contain.)"""
     rest = b""
     async for block in blocks:
         *lines, rest = (rest + block).split(b"\n")
@@ -217,7 +218,7 @@ async def _lines(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
                 yield line
 
 
-def _request(question: ChatQuestion, answer_id: str, holds: tuple[str, str] | None) -> dict[str, Any]:
+def _chat_request(question: ChatQuestion, answer_id: str, loaded: tuple[str, str] | None) -> dict[str, Any]:
     return {
         "messages": [{"role": "user", "content": question.instruction}],
         "stream": True,
@@ -233,7 +234,7 @@ def _request(question: ChatQuestion, answer_id: str, holds: tuple[str, str] | No
             "tuned": question.tuned,
             "drop_empty_input": question.drop_empty_input,
             "id": answer_id,
-            "holds": holds,
+            "holds": loaded,
         },
     }
 
@@ -241,29 +242,29 @@ def _request(question: ChatQuestion, answer_id: str, holds: tuple[str, str] | No
 def _items(chunk: dict[str, Any]) -> list[AnswerPiece | AnswerFinish]:
     if "error" in chunk:
         raise _error(msgspec.json.encode(chunk))
-    found: list[AnswerPiece | AnswerFinish] = []
+    items: list[AnswerPiece | AnswerFinish] = []
     for choice in chunk.get("choices", []):
         delta = choice.get("delta", {})
         if text := delta.get("reasoning_content"):
-            found.append(AnswerPiece("reasoning", text))
+            items.append(AnswerPiece("reasoning", text))
         if text := delta.get("content"):
-            found.append(AnswerPiece("response", text))
+            items.append(AnswerPiece("response", text))
     if "suiron" in chunk:
-        found.append(msgspec.convert(chunk["suiron"], AnswerFinish))
-    return found
+        items.append(msgspec.convert(chunk["suiron"], AnswerFinish))
+    return items
 
 
 def _encode(body: Any) -> bytes:
     try:
         return msgspec.json.encode(body)
-    except UnicodeEncodeError as error:  # bytes of a command line or a file's name, which Python has as lone surrogates
+    except UnicodeEncodeError as error:  # bytes of a command line or a file name, which Python keeps as lone surrogates
         raise UsageError(
-            "the text holds bytes that are not UTF-8", repr(error.object)[:80], "Write it in UTF-8"
+            "the text contains bytes that are not UTF-8", repr(error.object)[:80], "Write it in UTF-8"
         ) from error
 
 
 def _error(body: bytes) -> SuironError:
-    """The error that a reply describes: the client's own mistakes as UsageError, all others as EngineError."""
+    """The error in a reply: the client's own mistakes as UsageError, all others as EngineError."""
     described = _decode(body, dict[str, Any]).get("error", {})
     message = str(described.get("message", "the inference server refused the request")).rstrip(".")
     parts = described.get("suiron") or (message, "", "")

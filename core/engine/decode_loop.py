@@ -1,5 +1,4 @@
-"""The decode loop: token ids in, token ids out, one at a time. Knows models, caches and clocks; knows nothing of text,
-prompts or sockets."""
+"""The decode loop: token ids in, token ids out, one at a time. Knows nothing of text, prompts or sockets."""
 
 from __future__ import annotations
 
@@ -21,16 +20,17 @@ _HEAD = 1024  # most likely tokens, tried before the whole vocabulary is sorted 
 
 
 class Stepper(Protocol):
-    """Feeds a model one sequence, a few tokens at a time, and remembers what it was fed."""
+    """Feeds a model one sequence, a few tokens at a time, and keeps its state."""
 
     def feed(self, ids: Sequence[int]) -> torch.Tensor:
-        """Append `ids` (at least one) to the sequence; the scores of what follows it, shape (vocabulary,), float32."""
+        """Append `ids` (at least one) to the sequence; returns the scores of the next token, float32, shape
+        (vocabulary,)."""
         ...
 
 
 class CachedStepper:
-    """The plain stepper: one forward pass of a Transformers causal model per call, over the growing cache that the
-    model itself makes."""
+    """The plain stepper: one forward pass of a Transformers causal model per call, with the growing cache that the
+    model makes."""
 
     def __init__(self, model: Any) -> None:
         # PEFT's outermost wrapper only adds per-call work: the adapter's layers sit inside the base model.
@@ -39,14 +39,14 @@ class CachedStepper:
         self._cache: Any = None
         self._options: dict[str, Any] = {"use_cache": True, "return_dict": True}
         if "logits_to_keep" in inspect.signature(self._model.forward).parameters:
-            # else a prompt of n tokens makes n rows of scores, of which one is used
+            # else a prompt of n tokens makes n rows of scores, and only one is used
             self._options["logits_to_keep"] = 1
 
     def feed(self, ids: Sequence[int]) -> torch.Tensor:
         """See `Stepper`."""
         with torch.inference_mode():
-            fed = torch.tensor([ids], device=self._device)
-            out = self._model(input_ids=fed, past_key_values=self._cache, **self._options)
+            input_ids = torch.tensor([ids], device=self._device)
+            out = self._model(input_ids=input_ids, past_key_values=self._cache, **self._options)
             self._cache = out.past_key_values
             scores: torch.Tensor = out.logits[0, -1].float()
             return scores
@@ -103,13 +103,13 @@ def _nucleus(chances: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.T
     if head < chances.numel() and float(values.sum()) < top_p:
         values, tokens = torch.sort(chances, descending=True)
     before = torch.cumsum(values, dim=-1) - values
-    kept = max(1, int((before < top_p).sum()))
-    return values[:kept], tokens[:kept]
+    count = max(1, int((before < top_p).sum()))
+    return values[:count], tokens[:count]
 
 
 class Decoding:
-    """The decoding of one sequence. Iterate it once for the new tokens (the end-of-sequence token is not among them);
-    then read how it went."""
+    """The decoding of one sequence. Iterate it once for the new tokens (without the end-of-sequence token); then read
+    its counts and times."""
 
     def __init__(
         self,
@@ -122,14 +122,14 @@ class Decoding:
         stopped: Callable[[], bool],
         chunk: int,
     ) -> None:
-        """limit: the most new tokens. stopped: asked between two chunks of the prompt and before every token. chunk:
+        """limit: the most new tokens. stopped: called between two chunks of the prompt and before every token. chunk:
         prompt tokens per forward pass. Raises EngineError for an empty prompt."""
         if not prompt:
             raise EngineError("the prompt has no tokens", "", "Write an instruction")
         self._stepper, self._prompt, self._sampler = stepper, prompt, sampler
         self._limit, self._stop_ids, self._stopped, self._chunk = limit, stop_ids, stopped, chunk
         self.reason: Literal["end", "length", "stopped"] = "stopped"
-        """end: one of `stop_ids` came. length: `limit` tokens were made. stopped: `stopped()` said so."""
+        """end: the model wrote one of `stop_ids`. length: `limit` tokens were made. stopped: `stopped()` was true."""
         self.fed = len(prompt)
         """Tokens of the prompt."""
         self.tokens = 0
@@ -139,12 +139,12 @@ class Decoding:
 
     @property
     def rate(self) -> float:
-        """Tokens per second after the first one; for a single token, over the whole time. The end-of-sequence token
-        counts, because it took its time too."""
-        made = self.tokens + (self.reason == "end")
-        if made > 1 and self.total > self.first_token:
-            return (made - 1) / (self.total - self.first_token)
-        return made / self.total if self.total > 0 else 0.0
+        """Tokens per second after the first one; for a single token, over the total time. The end-of-sequence token
+        counts, because it takes time too."""
+        decoded = self.tokens + (self.reason == "end")
+        if decoded > 1 and self.total > self.first_token:
+            return (decoded - 1) / (self.total - self.first_token)
+        return decoded / self.total if self.total > 0 else 0.0
 
     def __iter__(self) -> Generator[int, None, None]:
         start = time.perf_counter()
@@ -154,10 +154,10 @@ class Decoding:
             self.total = time.perf_counter() - start
 
     def _run(self, start: float) -> Generator[int, None, None]:
-        for at in range(0, len(self._prompt), self._chunk):  # at least once: the prompt has tokens
+        for first in range(0, len(self._prompt), self._chunk):  # at least once: the prompt has tokens
             if self._stopped():
                 return
-            scores = self._stepper.feed(self._prompt[at : at + self._chunk])
+            scores = self._stepper.feed(self._prompt[first : first + self._chunk])
         if scores.is_cuda:
             torch.cuda.synchronize(scores.device)  # else the clock is read while the device still works
         self.prefill = time.perf_counter() - start
@@ -169,11 +169,11 @@ class Decoding:
                 self.reason = "end"
                 return
             self.tokens += 1
-            last = self.tokens >= self._limit
-            if last:
+            is_last = self.tokens >= self._limit
+            if is_last:
                 self.reason = "length"
             yield token
-            if last:
+            if is_last:
                 return
             scores = self._stepper.feed((token,))
 

@@ -1,9 +1,8 @@
-"""The engine's socket, lock and log; starting an engine detached and finding the one that runs. Light: no HTTP, no
-torch.
+"""Starts an engine detached and finds a running one, by its socket, lock and log. Light: no HTTP, no torch.
 
-One engine per home and host. It keeps a lock on `<home>/engine/<host>.lock` for life and writes its socket's path into
-that file, so that it is found whatever the finder's own environment says. The kernel drops the lock with the process,
-however it ends: a `kill -9` leaves only a file behind, and whoever takes the lock next may remove it.
+There is one engine per home and host. It keeps a lock on `<home>/engine/<host>.lock` and writes its socket's path into
+that file, so that it is found from any environment. The kernel drops the lock when the process ends, even by `kill -9`;
+the next owner of the lock may remove the file that is left.
 """
 
 from __future__ import annotations
@@ -35,16 +34,16 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 class EngineAddress(msgspec.Struct, frozen=True):
-    """What the lock file says about the engine that has the lock, or had it last."""
+    """The content of the lock file: the engine that has the lock, or had it last."""
 
     pid: int
-    """Its process."""
+    """The id of its process."""
     socket: str
     """The path of its socket."""
 
 
 def engine_folder() -> Path:
-    """The private folder of this home's engine, made if needed."""
+    """The private folder of this home's engine, created where it is missing."""
     return private_dir(folders.home() / "engine")
 
 
@@ -54,10 +53,10 @@ def log_path() -> Path:
 
 
 def socket_path() -> Path:
-    """Where an engine for this home makes its socket: in the session's runtime folder if there is a private one, else
-    in the home, else, where that path is too long for a socket, in a private folder among the temporary files. Raises
-    EngineError where every path is too long."""
-    name = _name()
+    """The path of the socket for this home's engine: in the session's runtime folder where that is private, else in the
+    home, else, where that path is too long for a socket, in a private temporary folder. Raises EngineError where every
+    path is too long."""
+    name = _home_hash()
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if runtime and is_private(Path(runtime)):
         path = Path(runtime) / "suiron" / f"{name}.sock"
@@ -77,14 +76,13 @@ def socket_path() -> Path:
 
 
 def find_engine() -> Path | None:
-    """The socket of the engine that runs for this home, or None. Connects to it, which takes well under a
-    millisecond."""
+    """The socket of the running engine of this home, or None. Connects to it, which takes well under a millisecond."""
     address = _read_address()
     if address is None:
         return None
     path = Path(address.socket)
-    # A socket in a folder that others may write to could be anybody's, for example in a temporary folder that was
-    # cleaned and then taken by someone else.
+    # A socket in a folder that others may write to could belong to another user, for example in a temporary folder that
+    # was cleaned and then created by somebody else.
     if not is_private(path.parent):
         return None
     return path if _answers(path) else None
@@ -96,10 +94,10 @@ def engine_running() -> bool:
 
 
 def start_engine(idle: float = IDLE_SECONDS) -> int:
-    """Start an engine as a process of its own (own session, own log, no pipe to anyone) and return its process id,
-    without waiting for it. idle: seconds without a request after which it ends.
+    """Start an engine as a detached process (own session, own log, no pipes) and return its process id, without waiting
+    for it. idle: seconds without a request after which it ends.
 
-    Where one runs already, the new one notices and ends with status 75. Raises EngineError where no process can be
+    Where an engine is running already, the new one ends with status 75. Raises EngineError where the process cannot be
     started.
     """
     try:
@@ -109,7 +107,7 @@ def start_engine(idle: float = IDLE_SECONDS) -> int:
         with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "core.engine", "--idle", str(idle)],
-                # not the terminal's folder: that one may be unmounted or removed while the engine lives
+                # not the terminal's folder, which may be unmounted or removed while the engine runs
                 cwd=log.parent,
                 env=environment(PYTHONUNBUFFERED="1"),
                 stdin=subprocess.DEVNULL,
@@ -125,7 +123,7 @@ def start_engine(idle: float = IDLE_SECONDS) -> int:
 
 
 def exit_status(pid: int) -> int | None:
-    """The exit status of an engine started by this process, or None while it lives. Negative: ended by that signal."""
+    """The exit status of an engine started by this process, None while it runs. Negative: ended by that signal."""
     process = _children.get(pid)
     return None if process is None else process.poll()
 
@@ -142,12 +140,12 @@ def last_log_line() -> str:
 
 
 def is_private(folder: Path) -> bool:
-    """Whether `folder` is a real folder (not a link), belongs to this user, and is closed to everybody else."""
+    """Whether `folder` is a real folder (not a link), belongs to this user, and is closed to all other users."""
     try:
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
 
 
 # -- the engine's own side --
@@ -161,10 +159,10 @@ class AlreadyRunning(EngineError):
 
 @contextmanager
 def claim_engine(path: Path | None = None) -> Iterator[socket.socket]:
-    """Take this home's lock and listen on a Unix socket at `path` (default: `socket_path()`), its folder with mode
-    0700, the socket with 0600.
+    """Take this home's lock and listen on a Unix socket at `path` (default: `socket_path()`). The folder gets mode
+    0700, the socket 0600.
 
-    Both are released at the end of the block. Raises AlreadyRunning, or EngineError where the socket cannot be made.
+    Both are released at the end of the block. Raises AlreadyRunning, or EngineError where the socket cannot be created.
     """
     path = (path or socket_path()).absolute()
     lock = os.open(_lock_path(), os.O_RDWR | os.O_CREAT, 0o600)
@@ -173,7 +171,7 @@ def claim_engine(path: Path | None = None) -> Iterator[socket.socket]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise AlreadyRunning(
-                "an inference server already runs for this home", str(folders.home()), "Use it, or end it first"
+                "an inference server is already running for this home", str(folders.home()), "Use it, or end it first"
             ) from error
         with _listener(path) as listener:
             os.ftruncate(lock, 0)
@@ -203,7 +201,7 @@ def _listener(path: Path) -> socket.socket:
                 str(path.parent),
                 "Choose a folder of your own with mode 0700",
             )
-        if _answers(path):  # an engine of another home that was given the same --socket
+        if _answers(path):  # an engine of another home with the same --socket
             raise AlreadyRunning(
                 "another server listens on this socket", str(path), "Choose another path with --socket"
             )
@@ -215,7 +213,7 @@ def _listener(path: Path) -> socket.socket:
     except OSError as error:
         listener.close()
         raise EngineError(
-            f"the socket cannot be made ({error.strerror})", str(path), "Choose another path with --socket"
+            f"the socket cannot be created ({error.strerror})", str(path), "Choose another path with --socket"
         ) from error
     except BaseException:
         listener.close()
@@ -245,11 +243,11 @@ def _lock_path() -> Path:
 
 
 def _host() -> str:
-    # A home on a network file system serves several hosts, each with an engine of its own.
+    # A home on a network file system serves several hosts, each with its own engine.
     return re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname()) or "host"
 
 
-def _name() -> str:
+def _home_hash() -> str:
     return hashlib.blake2b(f"{_host()}:{folders.home()}".encode(), digest_size=6).hexdigest()
 
 

@@ -1,8 +1,8 @@
-"""One model, one worker thread, many clients: loads and answers take turns in the order they came.
+"""Runs one model in one worker thread for many clients: loads and answers take turns in the order of their requests.
 
-This is the event loop's side (statuses, streams, stops); in the thread run `resident_model` (loading) and the work that
-a client's request hands in. One thread, because switching the adapter off is a flag of the module: two answers at once
-would read each other's.
+This module is the event loop's side (statuses, streams, stops); the thread runs `resident_model` (loading) and the work
+of requests. There is one thread, because switching the adapter off sets a flag of the module, which would affect two
+answers at once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 StopCheck = Callable[[], bool]
-"""Whether the answer is to end; asked before every token."""
+"""Whether the answer is to end; called before every token."""
 AnswerWork = Callable[["LoadedModel", StopCheck], Generator[T, None, None]]
 """Checks a request and returns the iterator of its answer's parts; both run in the worker thread."""
 
@@ -45,9 +45,9 @@ class ModelWorker:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        # Made in the worker thread: it imports torch, and the loop must answer meanwhile.
+        # Made in the worker thread: it imports torch, and the loop must stay responsive.
         self._resident: ResidentModel | None = None
-        # The worker's: why it cannot answer.
+        # Set by the worker: the reason why it cannot answer.
         self._trouble: SuironError | None = EngineError("no model is loaded", "", "Load one first")
         self._status = EngineStatus(state="empty", message="no model is loaded", pid=os.getpid())
         self._watchers: set[asyncio.Event] = set()
@@ -57,13 +57,13 @@ class ModelWorker:
         self._last_used = time.monotonic()
         threading.Thread(target=self._work, name="model", daemon=True).start()
 
-    # -- what is loaded --
+    # -- the loaded model --
 
     @property
     def status(self) -> EngineStatus:
-        """What is loaded, or being loaded."""
+        """The status of the loaded model, or of the current load."""
         memory = None
-        with contextlib.suppress(EngineError):  # nothing is loaded, or the worker is unloading it at this moment
+        with contextlib.suppress(EngineError):  # no model is loaded, or the worker is just unloading it
             memory = self._resident.memory_gib() if self._resident is not None else None
         return msgspec.structs.replace(self._status, memory_gib=memory)
 
@@ -78,7 +78,7 @@ class ModelWorker:
         return 0.0 if self.busy else time.monotonic() - self._last_used
 
     def load(self, model: str, adapter: str) -> asyncio.Future[EngineStatus]:
-        """Queue the load; the future's result is the status it ended with, `ready` or `failed`. It never raises."""
+        """Queue the load; the future's result is the final status, `ready` or `failed`. It never raises."""
         done: asyncio.Future[EngineStatus] = self._loop.create_future()
         ready = self._status.state == "ready" and self._resident is not None
         loaded = ready and self._resident is not None and self._resident.has_loaded(model, adapter)
@@ -87,16 +87,16 @@ class ModelWorker:
             return EngineStatus(state="loading", model=model, adapter=adapter, message=message, pid=os.getpid())
 
         if self._pending > 0 or not loaded:
-            self._set(loading("waits for the answer in progress" if self._pending else "loading"))
+            self._set_status(loading("waits for the answer in progress" if self._pending else "loading"))
 
         def report(message: str) -> None:
-            self._post(self._set, loading(message))
+            self._post(self._set_status, loading(message))
 
         def job() -> None:
             status = self._load(model, adapter, report)
-            self._post(self._loaded, status, done)
+            self._post(self._finish_load, status, done)
 
-        self._put(job)
+        self._put_job(job)
         return done
 
     async def statuses(self, until: asyncio.Future[EngineStatus]) -> AsyncIterator[EngineStatus]:
@@ -107,7 +107,7 @@ class ModelWorker:
         try:
             while not until.done():
                 changed.clear()
-                if self._status.state == "loading":  # else it is how an earlier load ended, before this one began
+                if self._status.state == "loading":  # else it is the result of an earlier load
                     yield self.status
                 waiter = asyncio.ensure_future(changed.wait())
                 either: set[asyncio.Future[Any]] = {waiter, until}
@@ -122,7 +122,7 @@ class ModelWorker:
 
     async def ask(self, answer_id: str, work: AnswerWork[T]) -> AnswerStream[T]:
         """Queue `work` and wait until it has begun. It is called in the worker thread with the model and a check for
-        stops; what it raises before it returns, this raises. Raises UsageError for an id that is in use."""
+        stops; an exception that it raises before it returns is raised here. Raises UsageError for an id in use."""
         if answer_id in self._stops:
             raise UsageError("an answer with this id is already in progress", answer_id, "Choose another id")
         answer: AnswerStream[T] = AnswerStream(self, answer_id)
@@ -133,7 +133,7 @@ class ModelWorker:
         def job() -> None:
             self._answer(answer, work)
 
-        self._put(job)
+        self._put_job(job)
         try:
             await answer.begin()
         except BaseException:
@@ -142,8 +142,8 @@ class ModelWorker:
         return answer
 
     def stop(self, answer_id: str) -> bool:
-        """End the answer with this id within two tokens; False where there is none. One that arrives after its stop
-        ends at once."""
+        """End the answer with this id within two tokens; False where there is none. An answer that arrives after its
+        stop ends at once."""
         stop = self._stops.get(answer_id)
         if stop is None:
             self._early.append(answer_id)
@@ -152,7 +152,7 @@ class ModelWorker:
         return True
 
     def forget_answer(self, answer_id: str) -> None:
-        """The id is free again."""
+        """Make the id free again."""
         self._stops.pop(answer_id, None)
 
     def stop_all(self) -> None:
@@ -162,21 +162,21 @@ class ModelWorker:
 
     # -- the loop's side --
 
-    def _put(self, job: Callable[[], None]) -> None:
+    def _put_job(self, job: Callable[[], None]) -> None:
         self._pending += 1
         self._jobs.put(job)
 
-    def _set(self, status: EngineStatus) -> None:
+    def _set_status(self, status: EngineStatus) -> None:
         self._status = status
         for watcher in self._watchers:
             watcher.set()
 
-    def _loaded(self, status: EngineStatus, done: asyncio.Future[EngineStatus]) -> None:
+    def _finish_load(self, status: EngineStatus, done: asyncio.Future[EngineStatus]) -> None:
         if not done.done():
             done.set_result(status)
-        self._set(status)
+        self._set_status(status)
 
-    def _settled(self) -> None:
+    def _finish_job(self) -> None:
         self._pending -= 1
         self._last_used = time.monotonic()
 
@@ -185,10 +185,10 @@ class ModelWorker:
     def _work(self) -> None:
         while True:
             self._jobs.get()()
-            self._post(self._settled)
+            self._post(self._finish_job)
 
     def _post(self, call: Callable[..., None], *args: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody listens any more
+        with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(call, *args)
 
     def _load(self, model: str, adapter: str, report: Callable[[str], None]) -> EngineStatus:
@@ -199,10 +199,11 @@ class ModelWorker:
 
                 self._resident = ResidentModel()
             self._resident.load(model, adapter, report)
-            self._trouble, backend = None, self._resident.loaded.backend
+            self._trouble = None
+            backend = self._resident.loaded.backend
         except Exception as error:
             self._trouble = trouble = _explain(error, model)
-            # for the user who started the server by hand and sees only its log
+            # for a user who started the server directly and sees only its log
             _log.error("the model is not loaded: %s", safe_line(str(trouble)))
             return EngineStatus(
                 state="failed",
@@ -236,8 +237,8 @@ _BEGUN, _DONE = object(), object()
 
 
 class AnswerStream(Generic[T]):
-    """An answer in progress: iterate it for its parts. Whoever asked always calls `close`, which ends it in the worker
-    too."""
+    """An answer in progress: iterate it for its parts. The caller of `ask` must always call `close`, which ends it in
+    the worker too."""
 
     def __init__(self, worker: ModelWorker, answer_id: str) -> None:
         self.id = answer_id
@@ -250,7 +251,7 @@ class AnswerStream(Generic[T]):
         self._parts.put_nowait(part)
 
     async def begin(self) -> None:
-        """Wait until the work has begun; raises what it raised before."""
+        """Wait until the work has begun; raises an exception of its beginning."""
         await self._next()
 
     async def __aiter__(self) -> AsyncIterator[T]:
@@ -276,9 +277,7 @@ def _explain(error: Exception, model: str) -> SuironError:
     _log.error("unexpected error", exc_info=error)
     out_of_memory = type(error).__name__ == "OutOfMemoryError"  # torch's own, without importing torch here
     if isinstance(error, MemoryError) or out_of_memory:
-        return ModelError(
-            "memory ran out", model, "Choose a smaller model or a shorter prompt, or end what else uses the memory"
-        )
+        return ModelError("memory ran out", model, "Choose a smaller model or a shorter prompt, or end other programs")
     return ModelError(
         f"{type(error).__name__}: {error}", model, "The engine's log has the details; load the model again"
     )

@@ -1,8 +1,7 @@
-"""The OpenAI API: what requests may say, and the shapes of answers, chunks and errors. Knows nothing of models or
-sockets.
+"""The OpenAI API: requests, and the JSON of answers, chunks and errors. Knows nothing of models or sockets.
 
-Suiron's own additions are under the key `suiron` of a request and of the last chunk, where other clients and servers do
-not look.
+Suiron's own additions are under the key `suiron` of a request and of the last chunk, which other clients and servers
+ignore.
 """
 
 from __future__ import annotations
@@ -25,21 +24,21 @@ _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
 class TextContentPart(msgspec.Struct, frozen=True):
-    """A part of a message's content; only text is understood."""
+    """A part of a message's content; only text is supported."""
 
     type: Literal["text"]
     """The kind of part."""
     text: str
-    """Its text."""
+    """The text."""
 
 
 class Message(msgspec.Struct, frozen=True):
     """A message of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    """Who wrote it."""
+    """The author's role."""
     content: str | list[TextContentPart]
-    """What it says."""
+    """The text, or parts of it."""
 
     @property
     def text(self) -> str:
@@ -56,26 +55,26 @@ class SuironExtension(msgspec.Struct, frozen=True, kw_only=True):
     """As a row's syslang; it chooses the version of the template."""
     template: str | None = None
     """The name of a template: one of Suiron's, the user's own, one beside the data set `data`, or one kept with the run
-    whose adapter is loaded. None: the model's own chat template."""
+    of the loaded adapter. None: the model's own chat template."""
     data: str = ""
     """The data set beside which the template may be."""
     tuned: bool | None = None
-    """Ask with the adapter, or the base model beneath it. None: what `model` names."""
+    """Whether the adapter answers, or the base model. None: as in `model`."""
     drop_empty_input: bool = False
-    """Whether an empty input loses its heading."""
+    """Whether the heading of an empty input is left out."""
     id: _Id | None = None
-    """What /suiron/stop will call this answer; None draws an id."""
+    """The id of this answer for /suiron/stop; None draws an id."""
     holds: tuple[str, str] | None = None
     """The model and the adapter's folder that the client has loaded. The request is refused where another client has
-    loaded something else since."""
+    loaded another model since."""
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What both kinds of request share, as OpenAI's API has it. Fields that would change the answer and are not
-    supported are refused, not ignored."""
+    """The fields of both kinds of request in OpenAI's API. Fields that would change the answer and are not supported
+    are refused, not ignored."""
 
     model: str = ""
-    """A name from /v1/models; empty: what is loaded."""
+    """A name from /v1/models; empty: the loaded model."""
     stream: bool = False
     """Answer with server-sent events."""
     stream_options: dict[str, Any] | None = None
@@ -109,7 +108,7 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
         return bool((self.stream_options or {}).get("include_usage"))
 
     def unsupported_fields(self) -> list[str]:
-        """The names of fields that ask for something this server does not support."""
+        """The names of fields that this server does not support."""
         fields = (
             ("n", self.n not in (None, 1)),
             ("stop", bool(self.stop)),
@@ -127,7 +126,7 @@ class ChatRequest(_Request, frozen=True, kw_only=True):
     messages: Annotated[list[Message], msgspec.Meta(min_length=1)]
     """The conversation so far."""
     max_completion_tokens: _Count | None = None
-    """The most tokens of the answer; counts before `max_tokens`."""
+    """The most tokens of the answer; takes precedence over `max_tokens`."""
     tools: list[Any] | None = None
     """Not supported."""
     response_format: dict[str, Any] | None = None
@@ -177,7 +176,7 @@ class RefusedRequest(Exception):
         self.status, self.message, self.kind, self.code, self.error = status, message, kind, code, error
 
     def body(self) -> dict[str, Any]:
-        """The error as OpenAI's API writes it."""
+        """The error in the format of OpenAI's API."""
         described: dict[str, Any] = {"message": self.message, "type": self.kind, "param": None, "code": self.code}
         if self.error is not None:
             described["suiron"] = [self.error.what, self.error.where, self.error.do]
@@ -185,7 +184,7 @@ class RefusedRequest(Exception):
 
 
 def refusal_of(error: SuironError) -> RefusedRequest:
-    """The reply to a request that met `error`: the client's own mistakes are 400, all others 503 (another request may
+    """The reply to a request that fails with `error`: 400 for the client's own mistakes, else 503 (another request may
     succeed)."""
     if isinstance(error, UsageError):
         return RefusedRequest(400, str(error), error=error)
@@ -194,7 +193,7 @@ def refusal_of(error: SuironError) -> RefusedRequest:
 
 
 def parse_request(body: bytes, kind: type[AnyRequest]) -> AnyRequest:
-    """The request in `body`. Raises RefusedRequest that names the wrong field."""
+    """The request in `body`. Raises RefusedRequest with the wrong field."""
     request = decode_body(body, kind)
     unsupported = request.unsupported_fields()
     if unsupported:
@@ -210,7 +209,7 @@ _Any = TypeVar("_Any")
 
 
 def decode_body(body: bytes, kind: type[_Any]) -> _Any:
-    """The JSON in `body` as `kind`. Raises RefusedRequest that names the wrong field."""
+    """The JSON in `body` as `kind`. Raises RefusedRequest with the wrong field."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
@@ -219,13 +218,13 @@ def decode_body(body: bytes, kind: type[_Any]) -> _Any:
         raise RefusedRequest(400, f"The body is not JSON: {error}.") from error
 
 
-# -- what goes back --
+# -- responses --
 
 _REASONS = {"end": "stop", "length": "length", "stopped": "stop", "runaway": "stop"}
 
 
 def finish_reason(finish: AnswerFinish) -> str:
-    """OpenAI's word for why an answer ended."""
+    """The reason why an answer ended, in OpenAI's words."""
     return _REASONS[finish.reason]
 
 
@@ -244,7 +243,7 @@ def chat_delta(piece: AnswerPiece) -> dict[str, str]:
 
 
 class ResponseShape:
-    """The JSON around one answer: what every chunk and the whole response share."""
+    """The JSON around one answer, for every chunk and for the complete response."""
 
     def __init__(self, answer_id: str, model: str, *, chat: bool) -> None:
         self._head = {"id": answer_id, "created": int(time.time()), "model": model}
@@ -259,14 +258,14 @@ class ResponseShape:
             "finish_reason": reason,
             "logprobs": None,
         }
-        made = {
+        chunk = {
             **self._head,
             "object": "chat.completion.chunk" if self._chat else "text_completion",
             "choices": [choice],
         }
         if finish is not None:
-            made["suiron"] = msgspec.to_builtins(finish)
-        return made
+            chunk["suiron"] = msgspec.to_builtins(finish)
+        return chunk
 
     def usage_chunk(self, finish: AnswerFinish) -> dict[str, Any]:
         """The event with token counts."""

@@ -1,4 +1,4 @@
-"""What server and client exchange, beyond the OpenAI API. Light: no torch, no HTTP library."""
+"""The structs that server and client exchange beyond the OpenAI API. Light: no torch, no HTTP library."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import msgspec
 from core.splitter.sections import AnswerEnding, Section
 
 FinishReason = Literal["end", "length", "stopped", "runaway"]
-"""Why an answer ended. end: the end of sequence came. length: the most tokens were made, or the context is full.
-stopped: someone asked to stop. runaway: the model went on past its answer."""
+"""Why an answer ended. end: the model wrote the end of sequence. length: the token limit was reached, or the context is
+full. stopped: a client stopped it. runaway: the model continued past its answer."""
 
 
 class ChatQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,9 +28,9 @@ class ChatQuestion(msgspec.Struct, frozen=True, kw_only=True):
     data: str = ""
     """The data set beside which the template may be."""
     drop_empty_input: bool = False
-    """Whether an empty input loses its heading."""
+    """Whether the heading of an empty input is left out."""
     tuned: bool = True
-    """Ask with the adapter; False asks the base model beneath it."""
+    """Whether the adapter answers; False: the base model."""
     max_tokens: int = 1024
     """The most tokens of an answer."""
     temperature: float = 0.0
@@ -47,7 +47,7 @@ class AnswerPiece(msgspec.Struct, frozen=True, tag="piece"):
     section: Section
     """The section that the text belongs to."""
     text: str
-    """The text. Foreign: it passes `safe_text` before it is shown."""
+    """The text. Foreign text: pass it through `safe_text` before it is shown."""
 
 
 class AnswerFinish(msgspec.Struct, frozen=True, tag="finish"):
@@ -56,55 +56,56 @@ class AnswerFinish(msgspec.Struct, frozen=True, tag="finish"):
     reason: FinishReason
     """Why decoding ended."""
     ending: AnswerEnding
-    """How the text ended, as the splitter says."""
+    """How the text ended, from the splitter."""
     prompt_tokens: int
     """Tokens of the prompt."""
     tokens: int
     """New tokens, without the end of sequence."""
     prefill_seconds: float
-    """Until the prompt was fed."""
+    """Seconds until the prompt was fed."""
     first_token_seconds: float
-    """Until the first token was chosen."""
+    """Seconds until the first token was chosen."""
     total_seconds: float
-    """Until the end."""
+    """Seconds until the end."""
     tokens_per_second: float
     """The rate of the tokens after the first, so that it does not depend on the prompt's length."""
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
-    """What the server has loaded, or is loading."""
+    """The status of the server and its model."""
 
     state: Literal["empty", "loading", "ready", "failed"]
-    """empty: nothing was loaded yet. failed: the last load failed."""
+    """empty: no model was loaded yet. failed: the last load failed."""
     model: str = ""
     """The model's name or folder."""
     adapter: str = ""
     """The adapter's folder; empty for none."""
     backend: str = ""
-    """Which library decodes, on what device, and why."""
+    """The library that decodes, its device, and the reason for the choice."""
     message: str = ""
-    """What the server is doing, or why a load failed."""
+    """The server's current work, or the reason why a load failed."""
     error: tuple[str, str, str] | None = None
-    """What, where, do: the parts of the SuironError of a failed load."""
+    """The parts (what, where, do) of the SuironError of a failed load."""
     pid: int = 0
-    """The server's process."""
+    """The id of the server's process."""
     memory_gib: float | None = None
     """Memory that the loaded model takes, in GiB."""
 
 
 class Engine(Protocol):
-    """What the chat screen and the command line call. `client.EngineClient` is one; tests use a scripted one.
+    """The interface for the chat screen and the command line. `client.EngineClient` implements it; tests use a scripted
+    engine.
 
-    One answer at a time: `ask` is read to its end, or closed, before the next `ask`. Every method raises EngineError
-    where the server refuses or is gone.
+    One answer at a time: `ask` must be read to its end, or closed, before the next `ask`. Every method raises
+    EngineError where the server refuses the request or has ended.
     """
 
     async def status(self) -> EngineStatus | None:
-        """What the server has loaded, or None where none runs. Starts nothing."""
+        """The server's status, or None where no server is running. Starts nothing."""
 
     async def ensure(self, model: str, adapter: str, on_status: Callable[[EngineStatus], None]) -> EngineStatus:
-        """Start the server if none runs, make it load `model` with the adapter in the folder `adapter` (empty: none),
-        and wait until it has.
+        """Start the server where none is running, make it load `model` with the adapter in the folder `adapter` (empty:
+        none), and wait until it is loaded.
 
         `on_status` is called for every change, at most ten times a second. Raises ModelError where the model or adapter
         cannot be loaded.
@@ -115,8 +116,8 @@ class Engine(Protocol):
         server too."""
 
     async def stop(self) -> None:
-        """End the answer in progress within two tokens: its iteration goes on to an AnswerFinish whose reason is
+        """End the answer in progress within two tokens: its iteration still ends with an AnswerFinish, with the reason
         `stopped`. Does nothing where there is no answer."""
 
     async def shutdown(self) -> None:
-        """End the server, if one runs."""
+        """End the server, if one is running."""

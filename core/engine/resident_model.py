@@ -1,8 +1,6 @@
-"""The model in memory: one base model, and at most one adapter on it. Loads, swaps and unloads; knows nothing of
-requests.
+"""Loads, swaps and unloads the model in memory: one base model with at most one adapter. Knows nothing of requests.
 
-Everything here runs in the one thread that owns the model, except `has_loaded`, `ready` and `memory_gib`, which only
-read.
+All methods run in the thread that owns the model, except `has_loaded`, `ready` and `memory_gib`, which only read.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ AdapterVersion = tuple[tuple[int, int], ...]
 
 
 class _AdapterConfig(msgspec.Struct, frozen=True):
-    """What is checked of adapter_config.json before PEFT reads the folder."""
+    """The fields of adapter_config.json that are checked before PEFT reads the folder."""
 
     peft_type: str
     """LORA for a LoRA adapter."""
@@ -33,7 +31,7 @@ class _AdapterConfig(msgspec.Struct, frozen=True):
 
 
 class ResidentModel:
-    """The loaded model with its adapter, or nothing."""
+    """The loaded model with its adapter, or no model."""
 
     def __init__(self) -> None:
         self._loaded: LoadedModel | None = None
@@ -47,63 +45,64 @@ class ResidentModel:
 
     @property
     def loaded(self) -> LoadedModel:
-        """Raises EngineError where nothing is loaded."""
+        """The loaded model. Raises EngineError where there is none."""
         if self._loaded is None:
             raise EngineError("no model is loaded", "", "Load one first")
         return self._loaded
 
     def has_loaded(self, model: str, adapter: str) -> bool:
-        """Whether this is what is loaded. An adapter that was trained again in the same folder is another one."""
+        """Whether this model and adapter are loaded. An adapter that was trained again in the same folder is a
+        different one."""
         loaded = (self._model, self._adapter, self._version)
         return self._loaded is not None and loaded == (model, adapter, _version(adapter))
 
     def load(self, model: str, adapter: str, report: Callable[[str], None]) -> None:
         """Load `model` with the adapter in the folder `adapter` (empty: none). The same base model is kept and only its
-        adapter exchanged. report: called with what is being done.
+        adapter exchanged. report: called with the current work.
 
-        Raises ModelError. After an error the base model stays loaded without an adapter where it is certain to be
-        unchanged, else nothing is loaded.
+        Raises ModelError. After an error, the base model stays loaded without an adapter where it is certainly
+        unchanged; otherwise no model is loaded.
         """
         if self.has_loaded(model, adapter):
             return
         if self._loaded is None or self._model != model:
-            self._forget()  # first: two models at once may not fit
+            self._unload()  # first, because two models at once may not fit
             self._loaded = load_for_inference(model, None, progress=report)
             self._model = model
         if adapter != self._adapter or _version(adapter) != self._version:
-            self._take_off()
+            self._detach_adapter()
             if adapter:
                 report("loading the adapter")
-                self._put_on(adapter)
+                self._attach_adapter(adapter)
 
     def memory_gib(self) -> float:
-        """GiB that the loaded model takes: of the GPU what torch keeps there, else this process's resident memory."""
+        """GiB that the loaded model takes: torch's memory on the GPU, else this process's resident memory."""
         import torch
 
         if self.loaded.model.device.type == "cuda":
             return float(torch.cuda.memory_reserved()) / _GIB
         return float(psutil.Process().memory_info().rss) / _GIB
 
-    def _put_on(self, adapter: str) -> None:
+    def _attach_adapter(self, adapter: str) -> None:
         folder = Path(adapter)
-        words = _read(folder)
-        if words.bias != "none":
-            what = "the adapter also changes the base model's biases, so the base model could not be asked beside it"
+        config = _read_config(folder)
+        if config.bias != "none":
+            what = "the adapter also changes the base model's biases, so the base model could not be used without it"
             raise ModelError(what, adapter, 'Train it with bias = "none"')
         version = _version(adapter)
         try:
             self._loaded = attach_adapter(self.loaded, folder, "default")
         except Exception:
-            self._forget()  # its layers may have been put into the base model already
+            self._unload()  # its layers may be in the base model already
             raise
         self._adapter, self._version = adapter, version
 
-    def _take_off(self) -> None:
+    def _detach_adapter(self) -> None:
         if self._adapter:
             self._loaded = msgspec.structs.replace(self.loaded, model=self.loaded.model.unload(), adapter=None)
         self._adapter, self._version = "", ()
 
-    def _forget(self) -> None:
+    def _unload(self) -> None:
         self._loaded = None
         self._model = self._adapter = ""
         self._version = ()
@@ -118,18 +117,18 @@ def _version(adapter: str) -> AdapterVersion:
     """Time and size of each of the adapter's files; empty for no adapter, (0, 0) for a missing file."""
     if not adapter:
         return ()
-    found: list[tuple[int, int]] = []
+    version: list[tuple[int, int]] = []
     for name in ADAPTER_FILES:
         try:
-            seen = (Path(adapter) / name).stat()
-            found.append((seen.st_mtime_ns, seen.st_size))
+            status = (Path(adapter) / name).stat()
+            version.append((status.st_mtime_ns, status.st_size))
         except OSError:
-            found.append((0, 0))
-    return tuple(found)
+            version.append((0, 0))
+    return tuple(version)
 
 
-def _read(folder: Path) -> _AdapterConfig:
-    """Raises ModelError where the folder holds no whole LoRA adapter in safetensors."""
+def _read_config(folder: Path) -> _AdapterConfig:
+    """The adapter's configuration. Raises ModelError where the folder has no complete LoRA adapter in safetensors."""
     missing = [name for name in ADAPTER_FILES if not (folder / name).is_file()]
     if missing:
         raise ModelError(
@@ -138,11 +137,11 @@ def _read(folder: Path) -> _AdapterConfig:
             "Name a run that has ended and saved its adapter",
         )
     try:
-        words = msgspec.json.decode((folder / ADAPTER_FILES[0]).read_bytes(), type=_AdapterConfig)
+        config = msgspec.json.decode((folder / ADAPTER_FILES[0]).read_bytes(), type=_AdapterConfig)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(
             f"the adapter's configuration cannot be read ({error})", str(folder / ADAPTER_FILES[0]), "Train it again"
         ) from error
-    if words.peft_type != "LORA":
-        raise ModelError(f"the adapter is {words.peft_type}, not LORA", str(folder), "Name a LoRA adapter")
-    return words
+    if config.peft_type != "LORA":
+        raise ModelError(f"the adapter is {config.peft_type}, not LORA", str(folder), "Name a LoRA adapter")
+    return config

@@ -1,5 +1,4 @@
-"""The HTTP side of the engine: OpenAI's routes and a few of its own. Knows requests and answers; what it holds and
-decodes is `worker`'s."""
+"""The HTTP side of the engine: OpenAI's routes and some of Suiron's. `model_worker` loads and decodes."""
 
 from __future__ import annotations
 
@@ -94,16 +93,16 @@ async def _status(request: Request) -> Response:
 
 
 async def _load(request: Request) -> Response:
-    wanted = decode_body(await _body(request), LoadRequest)
-    if not wanted.model.strip():
+    load = decode_body(await _body(request), LoadRequest)
+    if not load.model.strip():
         raise RefusedRequest(400, "The request is invalid: no model is named - at `$.model`.")
-    if wanted.adapter and not Path(wanted.adapter).is_absolute():
+    if load.adapter and not Path(load.adapter).is_absolute():
         raise RefusedRequest(
             400, "The request is invalid: the adapter's folder must be an absolute path - at `$.adapter`."
         )
     worker = _worker(request)
-    done = worker.load(wanted.model, wanted.adapter)
-    if not wanted.stream:
+    done = worker.load(load.model, load.adapter)
+    if not load.stream:
         return _Json(worker.status, 202)
 
     async def lines() -> AsyncIterator[bytes]:
@@ -114,8 +113,8 @@ async def _load(request: Request) -> Response:
 
 
 async def _stop(request: Request) -> Response:
-    wanted = decode_body(await _body(request), StopRequest)
-    return _Json({"id": wanted.id, "stopped": _worker(request).stop(wanted.id)})
+    answer_id = decode_body(await _body(request), StopRequest).id
+    return _Json({"id": answer_id, "stopped": _worker(request).stop(answer_id)})
 
 
 async def _shutdown(request: Request) -> Response:
@@ -138,40 +137,40 @@ async def _models(request: Request) -> Response:
 
 
 async def _chat(request: Request) -> Response:
-    asked = parse_request(await _body(request), ChatRequest)
-    tuned = _tuned(request, asked)
+    body = parse_request(await _body(request), ChatRequest)
+    tuned = _tuned(request, body)
 
     def work(loaded: LoadedModel, stopped: StopCheck) -> Generator[AnswerPart, None, None]:
         from core.engine.answer import answer_chat  # torch: only ever imported in the worker thread
 
-        _check_loaded(loaded, asked.suiron.holds, tuned)
-        return answer_chat(loaded, asked, tuned, stopped)
+        _check_loaded(loaded, body.suiron.holds, tuned)
+        return answer_chat(loaded, body, tuned, stopped)
 
-    answer = await _begin(request, asked.suiron.id or f"chatcmpl-{uuid.uuid4().hex}", work)
+    answer = await _begin(request, body.suiron.id or f"chatcmpl-{uuid.uuid4().hex}", work)
     shape = ResponseShape(answer.id, _name(request, tuned), chat=True)
-    if asked.stream:
-        return _Stream(answer, shape, {"role": "assistant", "content": ""}, chat_delta, {}, asked.include_usage)
-    return await _whole(request, answer, shape)
+    if body.stream:
+        return _Stream(answer, shape, {"role": "assistant", "content": ""}, chat_delta, {}, body.include_usage)
+    return await _complete_response(request, answer, shape)
 
 
 async def _complete(request: Request) -> Response:
-    asked = parse_request(await _body(request), CompletionRequest)
-    tuned = _tuned(request, asked)
+    body = parse_request(await _body(request), CompletionRequest)
+    tuned = _tuned(request, body)
 
     def work(loaded: LoadedModel, stopped: StopCheck) -> Generator[AnswerPart, None, None]:
         from core.engine.answer import answer_completion
 
-        return answer_completion(loaded, asked, tuned, stopped)
+        return answer_completion(loaded, body, tuned, stopped)
 
-    answer = await _begin(request, asked.suiron.id or f"cmpl-{uuid.uuid4().hex}", work)
+    answer = await _begin(request, body.suiron.id or f"cmpl-{uuid.uuid4().hex}", work)
     shape = ResponseShape(answer.id, _name(request, tuned), chat=False)
-    if asked.stream:
-        return _Stream(answer, shape, None, lambda piece: piece.text, "", asked.include_usage)
-    return await _whole(request, answer, shape)
+    if body.stream:
+        return _Stream(answer, shape, None, lambda piece: piece.text, "", body.include_usage)
+    return await _complete_response(request, answer, shape)
 
 
 class _Stream(StreamingResponse):
-    """An answer as server-sent events. Closes the answer whichever way the response ends; a client that goes away ends
+    """An answer as server-sent events. Closes the answer however the response ends; a client that disconnects ends
     it."""
 
     def __init__(
@@ -209,7 +208,7 @@ class _Stream(StreamingResponse):
             self._answer.close()
 
 
-async def _whole(request: Request, answer: AnswerStream[AnswerPart], shape: ResponseShape) -> Response:
+async def _complete_response(request: Request, answer: AnswerStream[AnswerPart], shape: ResponseShape) -> Response:
     texts: dict[str, list[str]] = {"reasoning": [], "response": []}
 
     async def collect() -> AnswerFinish:
@@ -220,32 +219,32 @@ async def _whole(request: Request, answer: AnswerStream[AnswerPart], shape: Resp
         raise AssertionError("an answer ends with an AnswerFinish")
 
     try:
-        finish = await _while_there(request, collect())
+        finish = await _while_connected(request, collect())
     finally:
         answer.close()
     return _Json(shape.whole("".join(texts["reasoning"]), "".join(texts["response"]), finish))
 
 
 async def _begin(request: Request, answer_id: str, work: AnswerWork[AnswerPart]) -> AnswerStream[AnswerPart]:
-    return await _while_there(request, _worker(request).ask(answer_id, work))
+    return await _while_connected(request, _worker(request).ask(answer_id, work))
 
 
-async def _while_there(request: Request, doing: Coroutine[Any, Any, T]) -> T:
-    """The result of `doing`, which is cancelled if the client goes away first."""
-    task = asyncio.ensure_future(doing)
-    gone = asyncio.ensure_future(_gone(request))
+async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is cancelled if the client disconnects first."""
+    task = asyncio.ensure_future(work)
+    disconnected = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task, disconnected}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             raise RefusedRequest(499, "The client closed the connection.")
         return task.result()
     finally:
-        for pending in (task, gone):
+        for pending in (task, disconnected):
             pending.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
+        await asyncio.gather(task, disconnected, return_exceptions=True)
 
 
-async def _gone(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -268,7 +267,7 @@ def _worker(request: Request) -> ModelWorker:
 
 
 def _names(status: EngineStatus) -> list[str]:
-    """The names that `model` may have: with an adapter first `name:run`, the tuned model, then the base model's
+    """The names that `model` may have: with an adapter first `name:run` for the tuned model, then the base model's
     name."""
     if status.state != "ready":
         return []
@@ -279,25 +278,25 @@ def _names(status: EngineStatus) -> list[str]:
     return [f"{status.model}:{run}", status.model]
 
 
-def _tuned(request: Request, asked: ChatRequest | CompletionRequest) -> bool:
-    """Whether the adapter answers: as `suiron.tuned` says, else as `model` does; without either, what is loaded
-    answers."""
+def _tuned(request: Request, body: ChatRequest | CompletionRequest) -> bool:
+    """Whether the adapter answers: by `suiron.tuned`, else by `model`; without either, the loaded model with its
+    adapter answers."""
     names = _names(_worker(request).status)
-    if asked.model and names and asked.model not in names:
+    if body.model and names and body.model not in names:
         raise RefusedRequest(
-            404, f"The model {asked.model!r} is not loaded. Loaded: {', '.join(names)}.", code="model_not_found"
+            404, f"The model {body.model!r} is not loaded. Loaded: {', '.join(names)}.", code="model_not_found"
         )
-    if asked.suiron.tuned is not None:
-        return asked.suiron.tuned
-    return not (len(names) == 2 and asked.model == names[1])
+    if body.suiron.tuned is not None:
+        return body.suiron.tuned
+    return not (len(names) == 2 and body.model == names[1])
 
 
-def _check_loaded(loaded: LoadedModel, wanted: tuple[str, str] | None, tuned: bool) -> None:
-    """Raises EngineError where another model is loaded than the client expects. Checked when the answer begins, not
-    when it is asked for, because a load may come between."""
-    if wanted is None:
+def _check_loaded(loaded: LoadedModel, expected: tuple[str, str] | None, tuned: bool) -> None:
+    """Raises EngineError where another model is loaded than the client expects. Checked when the answer begins, not at
+    the request, because there may be a load between them."""
+    if expected is None:
         return
-    model, adapter = wanted
+    model, adapter = expected
     if model != loaded.name or (tuned and (Path(adapter) if adapter else None) != loaded.adapter):
         adapter_text = f"with {loaded.adapter}" if loaded.adapter else "without an adapter"
         raise EngineError(
@@ -329,7 +328,7 @@ async def _error(request: Request, error: Exception) -> Response:
             refused = error
         case SuironError():
             refused = refusal_of(error)
-        case HTTPException():  # Starlette's own: no such route, or not with this method
+        case HTTPException():  # from Starlette: no such route, or not with this method
             refused = RefusedRequest(error.status_code, f"{request.method} {request.url.path}: {error.detail}.")
         case _:  # Starlette raises it again after the reply, so that the log has it
             refused = RefusedRequest(500, f"The server failed: {type(error).__name__}.", "server_error")

@@ -281,16 +281,16 @@ def _remove(path: Path) -> None:
         path.with_suffix(".tokens").unlink(missing_ok=True)
 
 
-def _prune(folder: Path, kept: set[str]) -> None:
-    """Removes parts of all tokenizers, the least recently used first, until they are below the limit. kept: names of
-    parts that stay."""
+def _prune(folder: Path, used_parts: set[str]) -> None:
+    """Removes parts of all tokenizers, the least recently used first, until they are below the limit. used_parts:
+    names of parts that stay."""
     parts = [(path.stat().st_mtime, path) for path in folder.glob("*/*.rows")]
     sizes = {path: path.with_suffix(".tokens").stat().st_size + path.stat().st_size for _, path in parts}
     total = sum(sizes.values())
     for _, path in sorted(parts):
         if total <= LIMIT_BYTES:
             return
-        if path.stem not in kept:
+        if path.stem not in used_parts:
             path.unlink(missing_ok=True)
             path.with_suffix(".tokens").unlink(missing_ok=True)
             total -= sizes[path]

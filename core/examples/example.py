@@ -51,7 +51,7 @@ class Verdict(IntEnum):
 
     TRAINED = 0
     CUT = 1
-    """Too long, and truncated as the run says."""
+    """Too long, and truncated by the run's setting."""
     NO_TEMPLATE = 2
     """Without reasoning, where every template of the mixture needs one."""
     UNREADABLE = 3

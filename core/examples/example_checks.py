@@ -62,8 +62,8 @@ class RowTally(msgspec.Struct):
 
     def words(self) -> str:
         """`12 (0, 4, 5, 9, 11, …)`."""
-        shown = ", ".join(map(str, self.rows[:_EXAMPLES_SHOWN]))
-        return f"{self.count:,} ({shown}{', …' if self.count > _EXAMPLES_SHOWN else ''})"
+        first_rows = ", ".join(map(str, self.rows[:_EXAMPLES_SHOWN]))
+        return f"{self.count:,} ({first_rows}{', …' if self.count > _EXAMPLES_SHOWN else ''})"
 
 
 class HeldOutLeak(msgspec.Struct, frozen=True):
@@ -72,7 +72,7 @@ class HeldOutLeak(msgspec.Struct, frozen=True):
     held_out: int
     """Index of the held-out row in its source."""
     trained: int
-    """Index of a row that is trained and says the same."""
+    """Index of a trained row with the same text."""
     whole: bool
     """Whether the two rows are equal, not only the text that is trained of them."""
 
@@ -114,20 +114,20 @@ class CheckReport(msgspec.Struct, rename=_JSON_NAMES):
 
     def faults(self) -> list[str]:
         """The faults that forbid training, a sentence each."""
-        found = []
+        faults = []
         for tally, words in (
             (self.reasoning_missing, "rows lose their reasoning in the trained text"),
-            (self.reasoning_repeated, "rows say their reasoning more than once in the trained text"),
+            (self.reasoning_repeated, "rows have their reasoning more than once in the trained text"),
             (self.no_end, "rows do not end with a trained end of sequence"),
             (self.nothing_trained, "rows have no trained token"),
         ):
             if tally.count:
-                found.append(f"{tally.count:,} {words}: {tally.words()}")
+                faults.append(f"{tally.count:,} {words}: {tally.words()}")
         if self.leaks:
-            shown = ", ".join(f"{leak.held_out} as {leak.trained}" for leak in self.leaked[:_EXAMPLES_SHOWN])
+            first_leaks = ", ".join(f"{leak.held_out} as {leak.trained}" for leak in self.leaked[:_EXAMPLES_SHOWN])
             more = ", …" if self.leaks > _EXAMPLES_SHOWN else ""
-            found.append(f"{self.leaks:,} held-out rows are in the training text: {shown}{more}")
-        return found
+            faults.append(f"{self.leaks:,} held-out rows are in the training text: {first_leaks}{more}")
+        return faults
 
 
 class JoinedTokenBytes:
@@ -253,11 +253,11 @@ class ExampleChecker:
         same_text = same_row.copy()
         for column in range(held_texts.shape[1]):
             same_text = np.where(same_text >= 0, same_text, _first_positions(texts[:, 0], held_texts[:, column]))
-        found = np.nonzero(same_text >= 0)[0]
-        self.report.leaks += len(found)
+        leaked = np.nonzero(same_text >= 0)[0]
+        self.report.leaks += len(leaked)
         self.report.leaked += [
-            HeldOutLeak(int(held_indices[held]), int(indices[same_text[held]]), bool(same_row[held] >= 0))
-            for held in found[:EXAMPLES_KEPT]
+            HeldOutLeak(int(held_indices[position]), int(indices[same_text[position]]), bool(same_row[position] >= 0))
+            for position in leaked[:EXAMPLES_KEPT]
         ]
 
 
@@ -271,10 +271,10 @@ def _holds_both_ends(inside: bytes, reasoning: bytes) -> bool:
     return bool(gap)
 
 
-def _first_positions(values: Array, wanted: Array) -> Array:
-    """The first position in `values` of each of `wanted`, or -1."""
+def _first_positions(values: Array, targets: Array) -> Array:
+    """The first position in `values` of each of `targets`, or -1."""
     import numpy as np
 
     order = np.argsort(values, kind="stable")
-    nearest = np.minimum(np.searchsorted(values, wanted, sorter=order), len(values) - 1)
-    return np.where(values[order[nearest]] == wanted, order[nearest], -1)
+    nearest = np.minimum(np.searchsorted(values, targets, sorter=order), len(values) - 1)
+    return np.where(values[order[nearest]] == targets, order[nearest], -1)

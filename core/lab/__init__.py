@@ -1,4 +1,4 @@
 """Evaluation of a model on held-out rows.
 
-Knows rows, templates and sections. Must not load models or choose rows: whoever calls does.
+Knows rows, templates and sections. Must not load models or choose rows: the caller does.
 """

@@ -1,4 +1,4 @@
-"""Whether two answers are the same once case, spacing, digits and currency are written alike. Knows texts alone."""
+"""Compares answers after normalising case, spacing, digits and currency. Knows only texts."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _NUMBER = r"(-?\d+(?:\.\d+)?)"
 
 
 def normalised_answer(text: str) -> str:
-    """An answer's plain form: NFKC (full-width digits become ASCII), lower case, one space for any white space, without
-    thousands separators, a currency before or after a number, or full stops at the end. `＄1,200.` and `1200 dollars`
-    both become `1200`."""
+    """The normal form of an answer: NFKC (full-width digits become ASCII), lower case, one space for any white space,
+    without thousands separators, a currency before or after a number, or full stops at the end. `＄1,200.` and
+    `1200 dollars` both become `1200`."""
     text = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text).rstrip(".。 ")
     text = re.sub(rf"^[$€£¥] ?{_NUMBER}$", r"\1", text)
@@ -19,6 +19,6 @@ def normalised_answer(text: str) -> str:
 
 
 def is_exact_match(response: str, expected: str) -> bool:
-    """Whether the whole response, normalised, is the expected one, normalised. A sentence that contains the answer does
+    """Whether the complete response equals the expected one, both normalised. A sentence that contains the answer does
     not match."""
     return bool(response.strip()) and normalised_answer(response) == normalised_answer(expected)

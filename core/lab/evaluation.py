@@ -1,8 +1,7 @@
-"""Asks a model the questions of held-out rows and counts: do both sections come, in order, and does the response say
-what the row says?
+"""Asks a model the questions of held-out rows, and counts answers with both sections in order and exact matches.
 
 It decodes greedily, many rows at once, and knows templates and sections. It does not load models, choose rows or switch
-adapters: the caller decides what the model is (`with model.disable_adapter()` around the call asks the base model).
+adapters: the caller does (`with model.disable_adapter()` around the call evaluates the base model).
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from core.tokens.encode import encode_prompt
 from core.tokens.tokenizer import TextTokenizer
 
 StopReason = Literal["end", "length", "runaway"]
-"""Why decoding stopped. end: the end of sequence came. length: the most tokens were decoded. runaway: the model went on
-past its answer."""
+"""Why decoding stopped. end: the model wrote the end of sequence. length: the token limit was reached. runaway: the
+model continued past its answer."""
 
 
 class EvaluatedAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The model's answer to one row's question, and how it compares."""
+    """The model's answer to one row's question, and the result of comparing it."""
 
     row: int
     """The row's index in its source."""
@@ -45,7 +44,7 @@ class EvaluatedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     reason: StopReason
     """Why decoding stopped."""
     ending: AnswerEnding
-    """How the text ended, as the splitter says."""
+    """How the text ended, from the splitter."""
     tokens: int
     """Tokens that were decoded, without the end of sequence."""
     both_in_order: bool
@@ -58,22 +57,22 @@ class EvaluationReport(msgspec.Struct, frozen=True):
     """All answers of one evaluation."""
 
     answers: tuple[EvaluatedAnswer, ...]
-    """In the order of their rows."""
+    """The answers, in the order of their rows."""
     seconds: float
-    """Time that they took together."""
+    """The time for all answers."""
 
     def summary(self) -> dict[str, Any]:
-        """Counts and shares (0 to 1; None where nothing was asked)."""
-        asked = len(self.answers)
+        """Counts and shares (0 to 1; None where there are no answers)."""
+        count = len(self.answers)
         both = sum(answer.both_in_order for answer in self.answers)
         exact = sum(answer.exact for answer in self.answers)
         reasons = [answer.reason for answer in self.answers]
         return {
-            "asked": asked,
+            "asked": count,
             "both_sections": both,
-            "share_both_sections": both / asked if asked else None,
+            "share_both_sections": both / count if count else None,
             "exact": exact,
-            "exact_match": exact / asked if asked else None,
+            "exact_match": exact / count if count else None,
             "reasons": {reason: reasons.count(reason) for reason in ("end", "length", "runaway")},
             "tokens": sum(answer.tokens for answer in self.answers),
             "seconds": round(self.seconds, 2),
@@ -93,32 +92,32 @@ def evaluate_rows(
 ) -> EvaluationReport:
     """Ask `model` (a causal model of Transformers, with or without PEFT) every row's question.
 
-    max_tokens: tokens decoded for a row at most. batch_size: rows decoded together. progress: called with answers done
-    and answers in all.
+    max_tokens: the most tokens decoded for a row. batch_size: rows decoded together. progress: called with the number
+    of answers done and of all answers.
     """
     import torch
 
     started = time.perf_counter()
     bound = bind_chat_template(template, tokenizer)
-    asked = [_AskedRow(row, bound, tokenizer, drop_empty_input) for row in rows]
+    asked_rows = [_AskedRow(row, bound, tokenizer, drop_empty_input) for row in rows]
     done = 0
     with torch.inference_mode():
-        # prompts of similar length together: little padding
-        by_length = sorted(asked, key=lambda asked_row: len(asked_row.prompt))
-        for start in range(0, len(asked), max(1, batch_size)):
+        # prompts of similar length together, which needs little padding
+        by_length = sorted(asked_rows, key=lambda asked_row: len(asked_row.prompt))
+        for start in range(0, len(asked_rows), max(1, batch_size)):
             for _ in _decode_batch(model, by_length[start : start + max(1, batch_size)], max_tokens):
                 done += 1
-                progress(done, len(asked))
-    answers = tuple(asked_row.answer() for asked_row in asked)
+                progress(done, len(asked_rows))
+    answers = tuple(asked_row.answer() for asked_row in asked_rows)
     return EvaluationReport(answers, time.perf_counter() - started)
 
 
 def has_both_in_order(sections: Sequence[str], reason: StopReason, ending: AnswerEnding) -> bool:
-    """Whether an answer has a reasoning, then a response, and an end of its own.
+    """Whether an answer has a reasoning, then a response, and then ends by itself.
 
-    sections: those that hold more than white space, in the order in which they first did. The prompt of a reasoning
-    template ends in the heading of the reasoning, so the model must write a reasoning, its own `### Response:`, an
-    answer, and the end of sequence.
+    sections: the sections with more than white space, in the order in which they got text. The prompt of a reasoning
+    template ends with the heading of the reasoning, so the model must write a reasoning, `### Response:`, an answer,
+    and the end of sequence.
     """
     return list(sections) == ["reasoning", "response"] and reason == "end" and ending == "complete"
 
@@ -139,7 +138,7 @@ class _AskedRow:
         self.prompt = encode_prompt(segments, tokenizer)
 
     def add_token(self, token: int) -> bool:
-        """Add a token to the answer. False when it ends the answer: there is nothing more to decode."""
+        """Add a token to the answer. False when it ends the answer, so that decoding can stop."""
         if token in self._stop_ids:
             self._reason = "end"
             return False
@@ -179,8 +178,8 @@ class _AskedRow:
 
 
 def _decode_batch(model: Any, batch: list[_AskedRow], max_tokens: int) -> Iterator[_AskedRow]:
-    """Greedy decoding of a batch, padded on the left; yields each row as it is done. Rows that are done leave the
-    batch, so that few long answers do not slow the short ones down."""
+    """Decodes a batch greedily, padded on the left; yields each row when it is done. Rows that are done leave the
+    batch, so that it gets smaller while the long answers are decoded."""
     import torch
 
     device = model.device
@@ -211,10 +210,10 @@ def _decode_batch(model: Any, batch: list[_AskedRow], max_tokens: int) -> Iterat
         # a cache that cannot drop rows keeps them; their tokens are ignored
         can_drop = all(hasattr(layer, "batch_select_indices") for layer in cache.layers)
         if len(unfinished) < len(batch) and can_drop:
-            kept = torch.tensor(unfinished, device=device)
-            cache.batch_select_indices(kept)
+            unfinished_rows = torch.tensor(unfinished, device=device)
+            cache.batch_select_indices(unfinished_rows)
             batch = [batch[index] for index in unfinished]
-            tokens, mask, positions = tokens[kept], mask[kept], positions[kept]
+            tokens, mask, positions = tokens[unfinished_rows], mask[unfinished_rows], positions[unfinished_rows]
         ids, positions = tokens[:, None], positions[:, -1:] + 1
         mask = torch.cat([mask, mask.new_ones((len(batch), 1))], dim=-1)
     yield from (row for row in batch if not row.done)

@@ -1,7 +1,7 @@
-"""Which library trains or answers, on which device, and why. Also what must be set before those libraries are imported.
+"""Chooses the library and device for training and answers, and prepares the environment for importing the libraries.
 
 Nothing heavy is imported at the top. `prepare_imports` and the functions that choose import torch: only processes that
-hold a model call them.
+load a model call them.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _NAMES: dict[BackendKind, str] = {"unsloth": "Unsloth", "transformers": "Transfo
 
 
 class Backend(msgspec.Struct, frozen=True):
-    """The library that trains or answers here, and the device it does so on."""
+    """The library that trains or answers, and its device."""
 
     kind: BackendKind
     """The library."""
     device: str
-    """The device as torch names it: `cpu` or `cuda:0`."""
+    """The device's name in torch: `cpu` or `cuda:0`."""
     why: str
     """The reason for the choice, as a clause."""
     machine: str = ""
@@ -46,10 +46,10 @@ class Backend(msgspec.Struct, frozen=True):
 
 
 def prepare_imports() -> None:
-    """Set what transformers, peft, trl and unsloth read when they are imported. Every process that imports them calls
-    this first. Imports torch.
+    """Set the variables that transformers, peft, trl and unsloth read when they are imported. Every process that
+    imports them calls this first. Imports torch.
 
-    Variables that the user has set stay as they are.
+    Variables that the user has set stay unchanged.
     """
     variables = {
         "UNSLOTH_DISABLE_STATISTICS": "1",
@@ -68,13 +68,13 @@ def prepare_imports() -> None:
         # and 3.4 s. Read once, when torch is loaded.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     if not _torchvision_loads():
-        # A torchvision without its operators makes `import peft` fail. With None, transformers takes it as absent.
-        # Nothing here needs it.
+        # A torchvision without its operators makes `import peft` fail. With None, transformers treats it as absent.
+        # Suiron does not need it.
         sys.modules["torchvision"] = None  # type: ignore[assignment]
 
 
 def _torchvision_loads() -> bool:
-    """Whether torchvision is absent, already loaded, or finds its operators. Does not import it, which would take a
+    """Whether torchvision is absent, already loaded, or has its operators. Does not import it, which would take a
     second."""
     if "torchvision" in sys.modules:
         return sys.modules["torchvision"] is not None
@@ -95,9 +95,9 @@ def _torchvision_loads() -> bool:
 
 
 def dtype_name(device: str) -> Literal["bfloat16", "float16", "float32"]:
-    """The number format for weights on `device`: bfloat16 where the device computes in it. On a CPU with such
-    instructions this makes training and decoding 1.3 to 1.6 times as fast (SmolLM2-135M, AVX-512 BF16); a CPU without
-    them is slower in bfloat16 than in float32."""
+    """The number format for weights on `device`: bfloat16 where the device computes in it. On a CPU with bfloat16
+    instructions, training and decoding are 1.3 to 1.6 times as fast (SmolLM2-135M, AVX-512 BF16); a CPU without them is
+    slower in bfloat16 than in float32."""
     import torch
 
     if device.startswith("cuda"):
@@ -108,8 +108,8 @@ def dtype_name(device: str) -> Literal["bfloat16", "float16", "float32"]:
 
 
 def choose_backend(load_in_4bit: bool) -> Backend:
-    """What trains here: Unsloth on CUDA; Transformers + PEFT elsewhere, and where Unsloth does not import. On CUDA this
-    imports Unsloth."""
+    """The backend for training: Unsloth on CUDA; Transformers + PEFT elsewhere, and where Unsloth cannot be imported.
+    On CUDA this imports Unsloth."""
     import torch
 
     if not torch.cuda.is_available():
@@ -117,7 +117,7 @@ def choose_backend(load_in_4bit: bool) -> Backend:
     machine = torch.cuda.get_device_name(0)
     try:
         import unsloth  # noqa: F401  (before trl, transformers and peft: it replaces parts of them)
-    except Exception as error:  # a GPU too old, a wrong driver, versions that do not fit: it raises anything
+    except Exception as error:  # an old GPU, a wrong driver or unsuitable versions raise many kinds of errors
         lines = str(error).strip().splitlines() or ["no message"]
         why = f"Unsloth does not import ({type(error).__name__}: {lines[0]})"
         return _with_bitsandbytes(load_in_4bit, machine, why)
@@ -125,8 +125,8 @@ def choose_backend(load_in_4bit: bool) -> Backend:
 
 
 def choose_inference_backend(load_in_4bit: bool) -> Backend:
-    """What answers here: always Transformers. Unsloth's decoding leaves an external cache empty, so it cannot serve a
-    chat."""
+    """The backend for answers: always Transformers. Unsloth's decoding leaves an external cache empty, so it cannot
+    serve a chat."""
     import torch
 
     if not torch.cuda.is_available():

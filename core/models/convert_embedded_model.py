@@ -1,5 +1,4 @@
-"""The child process that converts the embedded model from GGUF to safetensors. Imports torch and transformers; run by
-name, and imported by no other module."""
+"""The child process that converts the embedded model from GGUF to safetensors. Run by name, never imported."""
 
 from __future__ import annotations
 
@@ -7,19 +6,19 @@ from pathlib import Path
 
 from core.base.child_main import ReportProgress, answer_parent
 
-# The GGUF's own metadata name the wrong tokens: as read, an answer "ends" at <|im_start|>, which the model never
-# writes.
+# The GGUF's metadata have the wrong tokens: by them an answer "ends" at <|im_start|>, which the model never writes.
 _EOS, _EOS_ID = "<|im_end|>", 2
-# Padding must differ from EOS, or a trainer that masks padding also masks the end of every answer. <|endoftext|> is
-# what the vocabulary has to spare.
+# Padding must differ from EOS, or a trainer that masks padding also masks the end of every answer. <|endoftext|> is not
+# used otherwise.
 _PAD, _PAD_ID = "<|endoftext|>", 0
 
 
 def write_safetensors(gguf: Path, target: Path) -> None:
-    """Read the GGUF file and save config, weights and tokenizer to the folder `target`. Imports torch; about 20 s.
+    """Read the GGUF file and save config, weights and tokenizer to the folder `target`. Imports torch; takes about
+    20 s.
 
-    Weights are kept in bfloat16, the model's own precision: half the disk and page cache of float32, for weights that
-    come from 4 bits each. A loader that wants float32 widens them without loss.
+    Weights are saved in bfloat16, the model's own precision: half the disk and page cache of float32, for weights made
+    of 4 bits each. A loader can convert them to float32 without loss.
     """
     from core.models.backend import prepare_imports
 
@@ -45,7 +44,7 @@ def write_safetensors(gguf: Path, target: Path) -> None:
     if ids != [_EOS_ID, _PAD_ID]:
         raise ValueError(f"the tokenizer of {name} has other ids for {_EOS} and {_PAD} than expected: {ids}")
     tokenizer.model_max_length = config.max_position_embeddings
-    # A decoder that drops the space before a full stop changes what the model wrote.
+    # A decoder that drops the space before a full stop would change the model's text.
     tokenizer.clean_up_tokenization_spaces = False
     # The GGUF names its pre-tokenizer "smollm", which splits off digits first. The reader knows only GPT-2's, which
     # joins spaces differently near numbers.

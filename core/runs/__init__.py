@@ -1,4 +1,4 @@
-"""A run: its specification, its folder, how it is started, asked to stop, and read.
+"""A run: its specification, its folder, and how it is started, stopped and read.
 
-A run is plain files. This room must not know torch, trainers or screens; `core.training` writes what is read here.
+A run is plain files. This room must not know torch, trainers or screens; `core.training` writes the files.
 """

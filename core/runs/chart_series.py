@@ -1,7 +1,7 @@
-"""A curve over optimizer steps: smoothed as it grows, decimated to the columns of a chart, with axes that seldom move.
+"""A curve over optimizer steps: smoothed as it grows, decimated to the columns of a chart, with axes that rarely move.
 
-Pure and without numpy: knows nothing of run folders, charts or screens. Steps only grow; a run that resumes from a
-checkpoint writes its steps again, and everything from that step on is dropped.
+Pure and without numpy: knows nothing of run folders, charts or screens. Steps only grow; when a run resumes from a
+checkpoint and writes its steps again, all points from that step on are dropped.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class StepSeries:
         return max(self.steps[-1] if self.steps else 0, self.gaps[-1] if self.gaps else 0)
 
     def add(self, step: int, value: float | None) -> None:
-        """Add one point; None, an infinity or a NaN is a gap. A step that was added before is replaced, and all after
-        it are dropped."""
+        """Add one point; None, an infinity or a NaN is a gap. A step that was added before is replaced, and all steps
+        after it are dropped."""
         if step <= self.last_step:
             keep = bisect_left(self.steps, step)
             del self.steps[keep:], self.values[keep:], self.smooth[keep:]
@@ -56,8 +56,9 @@ def decimate_min_max(
     """At most two points for each of `bins` equal parts of [lower, upper]: its smallest and its largest value, in step
     order. Returns their steps and values.
 
-    `steps` must ascend. A peak of one step survives, however many steps share its part. New points only change the last
-    part, so what is already drawn stays. One bisection per part and a few passes in C: 5 ms for 100,000 points.
+    `steps` must be ascending. A peak of one step is kept, even with many steps in its part. New points only change the
+    last part, so that earlier points stay as drawn. One bisection per part and a few passes in C: 5 ms for 100,000
+    points.
     """
     xs: list[float] = []
     ys: list[float] = []
@@ -73,7 +74,7 @@ def decimate_min_max(
 def decimate_last(
     steps: Sequence[float], values: Sequence[float], lower: float, upper: float, bins: int
 ) -> tuple[list[float], list[float]]:
-    """The last point of each part: enough for a curve that is smooth already, at one bisection per part."""
+    """The last point of each part: enough for a curve that is already smooth, with one bisection per part."""
     last = [stop - 1 for _, stop in _parts(steps, lower, upper, bins)]
     return [steps[index] for index in last], [values[index] for index in last]
 
@@ -90,7 +91,7 @@ def _parts(steps: Sequence[float], lower: float, upper: float, bins: int) -> Ite
 
 
 def round_tick_step(span: float, parts: int) -> float:
-    """The smallest of 1, 2 or 5 times a power of ten that cuts `span` (above 0) into no more than `parts` parts."""
+    """The smallest of 1, 2 or 5 times a power of ten that divides `span` (above 0) into at most `parts` parts."""
     rough = span / max(1, parts)
     power = 10.0 ** math.floor(math.log10(rough))
     for factor in (1, 2, 5):
@@ -105,8 +106,8 @@ AxisLimits = tuple[float, float]
 def linear_axis_limits(low: float, high: float, before: AxisLimits | None = None) -> AxisLimits:
     """Round limits around [low, high] with some room, from zero where zero is near.
 
-    before: the limits so far; they stay while the values fit. Else they grow on the side that was too short, by more
-    than they must, because every move of an axis redraws the chart.
+    before: the current limits; they stay while the values fit. Otherwise they grow on the side that is too short, by
+    more than necessary, because every move of an axis redraws the chart.
     """
     if before is not None:
         if before[0] <= low and high <= before[1]:
@@ -122,7 +123,7 @@ def linear_axis_limits(low: float, high: float, before: AxisLimits | None = None
 
 
 def log_axis_limits(low: float, high: float, before: AxisLimits | None = None) -> AxisLimits:
-    """As `linear_limits` for a logarithmic axis: values above 0; limits are 1, 2 or 5 times a power of ten."""
+    """Like `linear_axis_limits` for a logarithmic axis: values above 0; limits are 1, 2 or 5 times a power of ten."""
     if before is not None:
         if before[0] <= low and high <= before[1]:
             return before
@@ -147,8 +148,8 @@ def linear_ticks(lower: float, upper: float, parts: int) -> list[float]:
 
 
 def log_ticks(lower: float, upper: float, parts: int) -> list[float]:
-    """Positions at 1, 2 and 5 times powers of ten within [lower, upper]; where that is more than `parts` + 1, only the
-    powers, then every second power, and so on."""
+    """Positions at 1, 2 and 5 times powers of ten within [lower, upper]; where these are more than `parts` + 1, only
+    the powers, then every second power, and so on."""
     marks = [mark for mark in _log_marks(lower, upper) if lower * (1 - 1e-9) <= mark <= upper * (1 + 1e-9)]
     if len(marks) <= parts + 1:
         return marks
@@ -161,7 +162,7 @@ def log_ticks(lower: float, upper: float, parts: int) -> list[float]:
 
 
 def tick_label(value: float) -> str:
-    """A tick's number in at most six characters, without needless digits."""
+    """The label of a tick in at most six characters, without unnecessary digits."""
     if value == 0:
         return "0"
     if 1e-3 <= abs(value) < 1e6:

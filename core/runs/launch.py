@@ -1,5 +1,4 @@
-"""Starts a run as a detached process: its own session, its own log and no pipe to anyone, so that nothing that happens
-to the terminal reaches it."""
+"""Starts a run as a detached process with its own session and log and no pipes, independent of the terminal."""
 
 from __future__ import annotations
 
@@ -16,16 +15,16 @@ from core.runs.status_file import FailureCause, RunStatus
 
 
 def start_run(spec: RunSpec) -> RunFolder:
-    """Make the run's folder and start its process. Returns as soon as the process exists; its status says the rest.
+    """Create the run's folder and start its process. Returns as soon as the process exists; its status has the rest.
 
-    Raises RunError where a setting is out of range, the folder cannot be made or the process cannot be started.
+    Raises RunError where a setting is out of range, the folder cannot be created or the process cannot be started.
     """
     check_run_spec(spec)
     try:
         run = create_run_folder(spec)
     except OSError as error:
         raise RunError(
-            f"the run's folder cannot be made ({error.strerror})",
+            f"the run's folder cannot be created ({error.strerror})",
             error.filename or "",
             "Free some space, or set SUIRON_HOME to another folder",
         ) from error
@@ -55,7 +54,8 @@ def start_run(spec: RunSpec) -> RunFolder:
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:
-    """Collect the exit status of a run that ends before its starter does: else it stays a zombie, which looks alive."""
+    """Collect the exit status of a run that ends before this process; otherwise it stays a zombie, which looks
+    alive."""
     import threading
 
     threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()

@@ -1,5 +1,4 @@
-"""A run's prompt settings as texts, which a session keeps and a user reads and writes: the mixture, what is trained,
-and what happens to long rows.
+"""A run's prompt settings as texts for users and sessions: the mixture, the loss, and the handling of long rows.
 
 The numbers of a run are in `setting_texts`. Pure; knows nothing of screens.
 """
@@ -24,7 +23,7 @@ TOO_LONG_CHOICES: tuple[TooLong, ...] = get_args(TooLong)
 
 
 def prompt_texts(spec: RunSpec) -> dict[str, str]:
-    """The text of each of the three settings, by its key."""
+    """The texts of the three settings, by key."""
     prompt = spec.prompt
     return {
         MIXTURE_KEY: mixture_text(prompt.mixture),
@@ -34,8 +33,8 @@ def prompt_texts(spec: RunSpec) -> dict[str, str]:
 
 
 def with_prompt_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
-    """`spec` with the settings that `texts` has. Raises RunError for the first that cannot be read; its `where` is the
-    key."""
+    """`spec` with the settings in `texts`. Raises RunError for the first that cannot be read, with the key as its
+    `where`."""
     prompt = spec.prompt
     if MIXTURE_KEY in texts:
         prompt = msgspec.structs.replace(prompt, mixture=parse_mixture(texts[MIXTURE_KEY]))
@@ -52,7 +51,7 @@ def mixture_text(mixture: tuple[MixturePart, ...]) -> str:
 
 
 def parse_mixture(text: str) -> tuple[MixturePart, ...]:
-    """A template without a number weighs 1. Raises RunError."""
+    """The mixture in `text`; a template without a number has the weight 1. Raises RunError."""
     parts = []
     for name, number in _names_with_numbers(text):
         weight = _parse_weight(number, name, MIXTURE_KEY)
@@ -73,7 +72,7 @@ def loss_text(loss: LossOn) -> str:
 
 
 def parse_loss(text: str) -> LossOn:
-    """Raises RunError."""
+    """The loss in `text`. Raises RunError."""
     for name in LOSS_NAMES:
         if text.strip() == name:
             return name

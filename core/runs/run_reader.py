@@ -1,7 +1,7 @@
-"""Follows one run: reads what is new in its folder since the last read, and keeps everything read so far.
+"""Follows one run: reads the changes in its folder since the last read, and keeps all data read so far.
 
-Knows the folder's files; knows nothing of screens. `look` blocks on the disk: call it from a thread, one call at a
-time.
+Knows the folder's files; knows nothing of screens. `read_changes` blocks on the disk: call it from a thread, one call
+at a time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class RunReader:
-    """What is known of one run so far."""
+    """The data of one run, as read so far."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
@@ -41,11 +41,11 @@ class RunReader:
         self._seen: dict[Path, tuple[int, int, int]] = {}
 
     def look(self) -> bool:
-        """Read what is new; True where anything changed. What cannot be read is kept in `trouble`, never raised."""
+        """Read the changes; True where there are any. An error is kept in `trouble`, never raised."""
         before, self.trouble = self.trouble, None
         changed = False
-        # The status first: the metrics that it counts are then there.
-        for read in (self._look_at_status, self._look_at_metrics, self._look_at_console):
+        # The status first, so that the metrics that it counts exist already.
+        for read in (self._read_status, self._read_metrics, self._read_console):
             try:
                 changed |= read()
             except SuironError as error:
@@ -58,7 +58,7 @@ class RunReader:
                 )
         return changed or self.trouble != before
 
-    def _look_at_status(self) -> bool:
+    def _read_status(self) -> bool:
         # Read every time, because a process can die without writing. Only an ended run changes with its file alone.
         if self.status.ended and not self._changed(self.folder.path / "status.json"):
             return False
@@ -66,19 +66,21 @@ class RunReader:
         changed, self.status = status != self.status, status
         return changed
 
-    def _look_at_metrics(self) -> bool:
+    def _read_metrics(self) -> bool:
         path = self.folder.path / "metrics.jsonl"
         if not self._changed(path):
             return False
         if self._seen[path][1] < self._offset:  # it was replaced by a shorter file
-            self.loss, self.last, self._offset = StepSeries(), None, 0
+            self.loss = StepSeries()
+            self.last = None
+            self._offset = 0
         metrics, self._offset = self.folder.metrics(self._offset)
         for metric in metrics:
             self.loss.add(metric.step, metric.loss)
             self.last = metric
         return bool(metrics)
 
-    def _look_at_console(self) -> bool:
+    def _read_console(self) -> bool:
         if not self._changed(self.folder.console):
             return False
         lines = console_tail(self.folder.console)
@@ -88,18 +90,18 @@ class RunReader:
     def _changed(self, path: Path) -> bool:
         """Whether `path` is another file, or has another size or modification time, than at the last read."""
         try:
-            found = path.stat()
+            status = path.stat()
         except FileNotFoundError:
             return False
-        seen = (found.st_ino, found.st_size, found.st_mtime_ns)
+        seen = (status.st_ino, status.st_size, status.st_mtime_ns)
         changed = self._seen.get(path) != seen
         self._seen[path] = seen
         return changed
 
 
 def console_tail(path: Path, limit: int = TAIL_LINES) -> list[str]:
-    """The last `limit` lines of a log as safe text. Of a line that carriage returns redraw, only the last drawing is
-    kept; escape sequences and empty lines are dropped."""
+    """The last `limit` lines of a log as safe text. For a line that is redrawn with carriage returns, only the last
+    version is kept; escape sequences and empty lines are dropped."""
     with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - TAIL_BYTES))

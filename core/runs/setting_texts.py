@@ -15,7 +15,7 @@ from core.runs.spec import DataSection, MixturePart, ModelSection, RunSpec, chec
 
 @dataclass(frozen=True)
 class RunSetting:
-    """One setting that the form shows."""
+    """One setting that the Train room shows."""
 
     key: str
     """Its key in `run.toml`, as `section.name`."""
@@ -69,15 +69,15 @@ def setting_texts_of(spec: RunSpec) -> dict[str, str]:
 
 
 def with_setting_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
-    """`spec` with the settings in `texts`, by key; unknown keys are ignored. The seed is set for the mixture and for
-    training alike.
+    """`spec` with the settings in `texts`, by key; unknown keys are ignored. The seed is used for both the mixture and
+    training.
 
-    Raises RunError whose `where` is the key of the first setting that is not a number or out of range.
+    Raises RunError for the first setting that is not a number or out of range, with the key as its `where`.
     """
     sections: dict[str, dict[str, Any]] = {"train": {}, "lora": {}, "prompt": {}}
     for setting in RUN_SETTINGS:
         if setting.key == VANILLA_SHARE:
-            if texts.get(VANILLA_SHARE, shown := _share(spec)) != shown:
+            if texts.get(VANILLA_SHARE, current := _share(spec)) != current:
                 sections["prompt"]["mixture"] = _with_share(spec, _number(setting, texts[VANILLA_SHARE]))
         elif setting.key in texts:
             section, name = setting.key.split(".")
@@ -99,7 +99,7 @@ def with_setting_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
 
 
 def setting_words(key: str) -> str:
-    """The short name of a setting, or the key itself where the form does not show it."""
+    """The short name of a setting, or the key itself for other settings."""
     return _BY_KEY[key].words if key in _BY_KEY else key
 
 

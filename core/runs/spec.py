@@ -1,4 +1,4 @@
-"""The whole specification of a training run: `run.toml`. With the same data it reproduces the run."""
+"""The complete specification of a training run: `run.toml`. With the same data it reproduces the run."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of the file. An unknown key is an error: a misspelt setting must not silently be a default."""
+    """A table of the file. An unknown key is an error: a misspelt setting must not silently keep its default."""
 
 
 class DataSection(_Section, frozen=True):
-    """[data]: which rows the run is about."""
+    """[data]: the rows of the run."""
 
     source: str
     """A path, a pattern, a folder, a hub name, or `demo`."""
@@ -33,12 +33,12 @@ class DataSection(_Section, frozen=True):
     train_flag: str = "train"
     """Only rows with this `sysflag` are trained on. Empty: all rows. A source without that column trains on all."""
     columns: dict[str, str] | None = None
-    """Which source column each of the six is taken from, as `NAME` or `NAME:HOW`; a column that is not listed is left
-    empty. None: the mapping that the user saved beside the data, or a guess."""
+    """The source column for each of the six, as `NAME` or `NAME:HOW`; a column that is not listed stays empty. None:
+    the mapping that the user saved beside the data, or a guess."""
 
 
 class ModelSection(_Section, frozen=True):
-    """[model]: what is trained."""
+    """[model]: the model to train."""
 
     name: str
     """A folder, a hub name, or `demo`."""
@@ -68,17 +68,17 @@ def mixture_of_two(
 
 
 class PromptSection(_Section, frozen=True):
-    """[prompt]: how a row becomes text, which of it is trained, and what happens to long rows."""
+    """[prompt]: how a row becomes text, which tokens are trained, and what happens to long rows."""
 
     mixture: tuple[MixturePart, ...] = mixture_of_two(0.15)
     """The templates, drawn for each row by `seed` and the row's identity. A row without reasoning only draws from the
-    templates that ask for none."""
+    templates without reasoning."""
     seed: int = 3442
     """Seed of the draw."""
     drop_empty_input: bool | None = None
-    """Leave out the input block of a row whose input is empty. None: as each template says."""
+    """Leave out the input block of a row with an empty input. None: each template's setting."""
     max_seq_length: int = 2048
-    """The most tokens of a row, its end of sequence included."""
+    """The most tokens of a row, including its end of sequence."""
     too_long: TooLong = "drop"
     """What happens to a longer row: `drop`, `cut_reasoning` (its middle; prompt, answer and end stay) or `cut_end`
     (which teaches the model not to end)."""
@@ -107,7 +107,7 @@ class LoraSection(_Section, frozen=True):
     target_modules: tuple[str, ...] = PROJECTIONS
     """Names of the linear layers that get an adapter."""
     bias: Literal["none"] = "none"
-    """Only `none`: an adapter that changes biases cannot be switched off again to ask the base model."""
+    """Only `none`: an adapter that changes biases cannot be switched off again to use the base model."""
     use_rslora: bool = False
     """Rank-stabilised LoRA (arXiv 2312.03732)."""
 
@@ -144,7 +144,7 @@ class TrainSection(_Section, frozen=True):
 
 
 class RunSpec(_Section, frozen=True):
-    """What a run does, whole."""
+    """The complete specification of a run."""
 
     data: DataSection
     """[data]"""
@@ -157,14 +157,14 @@ class RunSpec(_Section, frozen=True):
     train: TrainSection = TrainSection()
     """[train]"""
     name: str = "run"
-    """A word for people; it is part of the run's id."""
+    """A name for users; part of the run's id."""
 
 
 def load_run_spec(path: Path) -> RunSpec:
-    """The specification in the TOML file `path`. A relative `data.source` or `model.name` that exists beside the file,
-    and a relative pattern, are taken from there.
+    """The specification in the TOML file `path`. A relative pattern, and a relative `data.source` or `model.name` that
+    exists beside the file, are resolved from the file's folder.
 
-    Raises RunError naming the file and, where one is wrong, the key.
+    Raises RunError with the file and any wrong key.
     """
     try:
         spec = msgspec.convert(_migrated(msgspec.toml.decode(path.read_bytes())), RunSpec)
@@ -172,7 +172,7 @@ def load_run_spec(path: Path) -> RunSpec:
         what = f"the run's specification cannot be read ({error.strerror})"
         raise RunError(what, str(path), "Name a TOML file that exists") from error
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        advice = "Fix the key it names; `python -m core train --example` prints a whole one"
+        advice = "Fix that key; `python -m core train --example` prints a complete specification"
         raise RunError(f"this is not a valid run specification: {error}", str(path), advice) from error
     check_run_spec(spec, str(path))
     return msgspec.structs.replace(
@@ -183,7 +183,7 @@ def load_run_spec(path: Path) -> RunSpec:
 
 
 def _migrated(content: Any) -> Any:
-    """The file's content, with the keys `vanilla`, `reasoning` and `vanilla_share` of earlier versions turned into a
+    """The file's content, with the keys `vanilla`, `reasoning` and `vanilla_share` of earlier versions replaced by a
     mixture of two. Raises ValueError."""
     prompt = content.get("prompt") if isinstance(content, dict) else None
     old = {"vanilla": "alpaca", "reasoning": "alpaca-reasoning", "vanilla_share": 0.15}
@@ -192,18 +192,18 @@ def _migrated(content: Any) -> Any:
     if "mixture" in prompt:
         raise ValueError(
             "prompt.mixture cannot be combined with the old keys prompt.vanilla, prompt.reasoning and "
-            "prompt.vanilla_share: keep prompt.mixture alone"
+            "prompt.vanilla_share: keep only prompt.mixture"
         )
     vanilla, reasoning, share = (prompt.get(key, value) for key, value in old.items())
     if not isinstance(share, int | float) or not 0.0 <= share <= 1.0:
         raise ValueError(f"prompt.vanilla_share must be between 0 and 1, not {share!r}")
     mixture = [{"template": vanilla, "weight": float(share)}, {"template": reasoning, "weight": 1.0 - share}]
-    kept = {key: value for key, value in prompt.items() if key not in old}
-    return {**content, "prompt": {"mixture": mixture, **kept}}
+    other_keys = {key: value for key, value in prompt.items() if key not in old}
+    return {**content, "prompt": {"mixture": mixture, **other_keys}}
 
 
 def dump_run_spec(spec: RunSpec) -> bytes:
-    """Raises RunError where a name in it cannot be written as UTF-8."""
+    """The specification as TOML. Raises RunError where a name in it cannot be written as UTF-8."""
     try:
         return msgspec.toml.encode(_without_none(msgspec.to_builtins(spec)))
     except UnicodeEncodeError as error:  # a file name's bytes, which Python carries as lone surrogates
@@ -211,7 +211,7 @@ def dump_run_spec(spec: RunSpec) -> bytes:
 
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:
-    """TOML has no null: a key without a value is left out."""
+    """The table without keys whose value is None, because TOML has no null."""
     return {
         key: _without_none(value) if isinstance(value, dict) else value
         for key, value in table.items()

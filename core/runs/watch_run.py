@@ -1,4 +1,4 @@
-"""Watching a run's folder until the run ends, and its progress in words. Only reads, so leaving harms nothing."""
+"""Watches a run's folder until the run ends, and formats its progress. Only reads, so it can be stopped at any time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAUSE_SECONDS = 0.5
 
 
 def watch_run(run: RunFolder) -> Iterator[tuple[RunStatus, list[StepMetric]]]:
-    """The run's status and its new metrics, twice a second, until and including the one where it has ended."""
+    """The run's status and its new metrics, twice a second, up to and including the final status."""
     offset = 0
     while True:
         status = run.status()
@@ -37,9 +37,9 @@ def progress_line(status: RunStatus, metric: StepMetric) -> str:
 
 def duration_words(seconds: float) -> str:
     """`45 s`, `3 min 05 s`, `2 h 07 min`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    total = max(0, round(seconds))
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60:02d} s"
+    return f"{total // 3600} h {total % 3600 // 60:02d} min"

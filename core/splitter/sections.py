@@ -92,9 +92,9 @@ class SectionState:
             self.held_line_ends = "\n"
             self._add_new_text(text[:-1])
         else:
-            held = self._held_length(text)
-            self.held_line_ends = text[len(text) - held :]
-            self._add_new_text(text[: len(text) - held])
+            length = self._held_length(text)
+            self.held_line_ends = text[len(text) - length :]
+            self._add_new_text(text[: len(text) - length])
 
     def _held_length(self, text: str) -> int:
         """Characters at the end of `text` that may still belong to a marker."""

@@ -51,21 +51,21 @@ def bind_chat_template(
 def bind_source(settings: ChatTemplateSettings, source: ChatTemplateSource, tokenizer: TextTokenizer) -> ChatTemplate:
     """`bind_chat_template` for a chat template that has been read already."""
     ends = _TurnEnds(tokenizer)
-    wanted = settings.reasoning
+    place = settings.reasoning
     bound: ChatTemplate | None = None
-    if wanted in ("auto", "field"):
+    if place in ("auto", "field"):
         bound = _with_field(source, ends)
-    if bound is None and wanted in ("auto", "think"):
-        bound = _with_think(source, ends, forced=wanted == "think")
+    if bound is None and place in ("auto", "think"):
+        bound = _with_think(source, ends, forced=place == "think")
     if bound is not None:
         return bound
-    if wanted in ("field", "think"):
+    if place in ("field", "think"):
         raise UsageError(
             "the model's chat template has no place for the reasoning",
             source.where,
             "Choose `reasoning: think`, or a template such as alpaca-reasoning",
         )
-    return _without_reasoning(source, ends, wanted=wanted == "auto")
+    return _without_reasoning(source, ends, wanted=place == "auto")
 
 
 def _read_source(tokenizer: TextTokenizer) -> ChatTemplateSource:
@@ -170,10 +170,10 @@ def _around_reasoning(
     """The template from an answer with reasoning and response; None where there is no marker between them."""
     before_reasoning, _, rest = rendered.full.partition(_REASONING)
     closing = rest.partition(_ANSWER)[0]
-    kept = rendered.prefix_kept
-    if not kept and _OPEN in source.template:
+    prefix_kept = rendered.prefix_kept
+    if not prefix_kept and _OPEN in source.template:
         return None  # `<think>` in the text continues the generation prompt, which is better
-    begin = rendered.begin if kept else before_reasoning
+    begin = rendered.begin if prefix_kept else before_reasoning
     opening = before_reasoning.removeprefix(begin)
     markers = next(_possible_markers(opening or begin, closing, source), None)
     if markers is None:
@@ -190,7 +190,7 @@ def _around_reasoning(
         reasoning_place=reasoning_place,
         markers=markers,
         start=start,
-        prefix_kept=kept,
+        prefix_kept=prefix_kept,
     )
 
 
@@ -225,10 +225,10 @@ def _without_reasoning(source: ChatTemplateSource, ends: _TurnEnds, *, wanted: b
             source.where,
             "Choose a template of text, such as alpaca-reasoning",
         )
-    begin, kept = rendered.begin, True
+    begin, prefix_kept = rendered.begin, True
     turn = rendered.full.partition(_ANSWER)[0]
     if begin.rstrip().endswith(_OPEN):  # a prompt that opens the reasoning cannot ask for an answer without one
-        begin, kept = (turn, False) if not turn.rstrip().endswith(_OPEN) else (f"{begin}\n{_CLOSE}\n\n", True)
+        begin, prefix_kept = (turn, False) if not turn.rstrip().endswith(_OPEN) else (f"{begin}\n{_CLOSE}\n\n", True)
     opening = turn.removeprefix(begin) if turn.startswith(begin) else ""
     before, _, after = begin.partition(_QUESTION)
     direct = opening.strip()
@@ -246,7 +246,7 @@ def _without_reasoning(source: ChatTemplateSource, ends: _TurnEnds, *, wanted: b
         reasoning_place="none",
         markers=markers,
         start="undecided" if direct else "response",
-        prefix_kept=kept,
+        prefix_kept=prefix_kept,
         leaves_out_reasoning=wanted,
     )
 

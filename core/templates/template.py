@@ -41,8 +41,8 @@ class TemplateVersion(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         placeholders = re.findall(r"\{(instruction|input|reasoning|output)\}", self.text)
-        wanted = [name for name in PLACEHOLDERS if name != "reasoning" or self.has_reasoning]
-        if placeholders != wanted or not self.text.endswith("{output}"):
+        expected = [name for name in PLACEHOLDERS if name != "reasoning" or self.has_reasoning]
+        if placeholders != expected or not self.text.endswith("{output}"):
             raise UsageError(
                 "the template's placeholders are wrong",
                 "text",

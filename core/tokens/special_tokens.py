@@ -118,18 +118,18 @@ class PartsEncoder:
         offset = 0
         for text, special in parts:
             if special:
-                found = self._cached_special(text) if len(text) <= _LONGEST_CACHED else self._find_special(text)
-                meant += [(offset + start, offset + end, added) for start, end, added in found]
+                occurrences = self._cached_special(text) if len(text) <= _LONGEST_CACHED else self._find_special(text)
+                meant += [(offset + start, offset + end, added) for start, end, added in occurrences]
             offset += len(text)
         return meant
 
     def _find_special(self, text: str) -> list[_Occurrence]:
         if self._any_added is None:
             return []
-        found = ((match, self._added[match.group()]) for match in self._any_added.finditer(text))
+        matches = ((match, self._added[match.group()]) for match in self._any_added.finditer(text))
         return [
             (match.start(), match.end(), added)
-            for match, added in found
+            for match, added in matches
             if added.content in self._always_special or not added.content.isspace()
         ]
 

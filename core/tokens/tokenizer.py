@@ -93,7 +93,7 @@ class TextTokenizer:
             eos = _token_of(definition, stop_ids[0])
         if eos is None:
             raise ModelError(
-                "no file in this folder says which token ends a sequence",
+                "no file in this folder names the token that ends a sequence",
                 str(path),
                 "Set eos_token in tokenizer_config.json",
             )

@@ -29,10 +29,10 @@ def cut_reasoning(
 
     start, end = int(ends[OPENING]), int(ends[REASONING])
     ellipsis_ids = tokenizer.encode(ELLIPSIS)[0]
-    kept = (end - start) - (len(ids) - limit) - len(ellipsis_ids)  # tokens of the reasoning
-    if kept < 2:
+    kept_tokens = (end - start) - (len(ids) - limit) - len(ellipsis_ids)  # tokens of the reasoning
+    if kept_tokens < 2:
         return None
-    head, tail = start + (kept + 1) // 2, end - kept // 2
+    head, tail = start + (kept_tokens + 1) // 2, end - kept_tokens // 2
     while head > start and not _begins_character(tokenizer, int(ids[head])):
         head -= 1
     while tail < end and not _begins_character(tokenizer, int(ids[tail])):

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from core.models.loading import LoadedModel
 
-_NICE = 10  # on a CPU the run uses every core; the terminal goes first
+_NICE = 10  # on a CPU the run uses every core; the terminal has priority
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "tokenizers", "bitsandbytes", "unsloth")
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status 0 for a run that finished or was stopped, else the error's."""
+    """The exit status: 0 for a run that finished or was stopped, else the error's."""
     if len(arguments) != 1 or not (Path(arguments[0]) / "run.toml").is_file():
         print("usage: python -m core.training RUN_FOLDER (a folder with a run.toml)", file=sys.stderr)
         return 2
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
             _train(run, spec, reporter, requests)
         except StoppedBeforeFirstStep:
             reporter.end("stopped", "stopped before the first step; nothing was trained")
-        except BaseException as error:  # whatever it is, the status must say that the run ended
+        except BaseException as error:  # for any error, the status must show that the run ended
             traceback.print_exc()
             trouble = failure_cause(error, spec, run.id)
             reporter.end("failed", trouble.what, trouble)
@@ -58,14 +58,14 @@ def main(arguments: list[str]) -> int:
 
 def _train(run: RunFolder, spec: RunSpec, reporter: StatusReporter, requests: RunRequests) -> None:
     reporter.update(state="loading", message="reading the rows")
-    prepared = _rows(run, spec, reporter)
+    prepared = _prepare_rows(run, spec, reporter)
     requests.raise_if_stopped()
 
     reporter.update(message="importing the libraries")
     if prepared.weighted:
-        # Read when Unsloth is imported: without logits only its own, unweighted loss can be computed.
+        # Read when Unsloth is imported. Without logits, only its own unweighted loss can be computed.
         os.environ["UNSLOTH_RETURN_LOGITS"] = "1"
-    _settle_machine()
+    _prepare_machine()
     loaded = _load(spec, prepared.longest, reporter)
     trainable, total = loaded.model.get_nb_trainable_parameters()
     reporter.facts(
@@ -101,7 +101,7 @@ def _train(run: RunFolder, spec: RunSpec, reporter: StatusReporter, requests: Ru
     try:
         trainer.train()
     except Exception as error:
-        # The last checkpoint is written after the adapter: where it alone fails, the run has still trained its adapter.
+        # The last checkpoint is written after the adapter: where only that fails, the run still has its adapter.
         if not saved:
             raise
         traceback.print_exc()
@@ -121,7 +121,7 @@ def _train(run: RunFolder, spec: RunSpec, reporter: StatusReporter, requests: Ru
         reporter.end("finished", f"finished after {done} steps, {loss}{checkpoint_failure}")
 
 
-def _rows(run: RunFolder, spec: RunSpec, reporter: StatusReporter) -> TrainingSet:
+def _prepare_rows(run: RunFolder, spec: RunSpec, reporter: StatusReporter) -> TrainingSet:
     from core.examples.run_mixture import named_templates
     from core.examples.run_rows import data_facts, open_rows
     from core.models.resolve import local_model_folder
@@ -139,16 +139,16 @@ def _rows(run: RunFolder, spec: RunSpec, reporter: StatusReporter) -> TrainingSe
         data, spec, tokenizer, lambda rows: reporter.hold(message=f"encoding the rows: {rows} done")
     )
     reporter.facts(**data_facts(data), **prepared.facts())
-    # Copies: a template that is edited later is not what this run was trained with.
+    # Copies, because a template may be edited after this run.
     for template in named_templates(spec.prompt.mixture, spec.data.source):
         folder = files.private_dir(run.path / "templates")
         files.replace_file(folder / f"{template.name}.yaml", dump_template(template).encode())
     return prepared
 
 
-def _settle_machine() -> None:
-    """Use one GPU: with more of them visible, the trainer would split every batch. Without a GPU use all cores, at a
-    lower priority than everything else.
+def _prepare_machine() -> None:
+    """Use one GPU: with more of them visible, the trainer would split every batch. Without a GPU, use all cores at a
+    low priority.
 
     Called before torch is imported: torch reads the variable once, and its threads inherit the priority.
     """
@@ -191,13 +191,13 @@ def _load(spec: RunSpec, longest: int, reporter: StatusReporter) -> LoadedModel:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in _LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 if __name__ == "__main__":

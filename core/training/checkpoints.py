@@ -1,5 +1,4 @@
-"""What a run leaves on the disk: the adapter, replaced completely or not at all, and checkpoints with a mark that says
-they are complete."""
+"""Saves a run's adapter, completely or not at all, and marks its checkpoints as complete."""
 
 from __future__ import annotations
 
@@ -18,16 +17,16 @@ _NEEDED = ("adapter_config.json", "adapter_model.safetensors", "optimizer.pt", "
 
 
 class AdapterOrigin(msgspec.Struct, frozen=True):
-    """suiron.json beside an adapter: its base model, and where it came from."""
+    """suiron.json beside an adapter: its base model and its run."""
 
     base_model: str
     """The base model's name, as in the specification."""
     base_folder: str
-    """The folder it was loaded from."""
+    """The folder of the base model."""
     run: str
     """The run's id."""
     step: int
-    """Optimizer steps it was trained for."""
+    """Optimizer steps of its training."""
 
 
 def save_adapter(model: Any, target: Path, about: AdapterOrigin) -> None:
@@ -42,7 +41,7 @@ def save_adapter(model: Any, target: Path, about: AdapterOrigin) -> None:
     for path in fresh.iterdir():
         with open(path, "rb") as file:
             os.fsync(file.fileno())
-    # A folder cannot replace one that has files: the old one first stops being an adapter, then it is removed.
+    # A folder cannot replace a folder with files: the old one first stops being an adapter, then it is removed.
     if target.exists():
         (target / _LAST).unlink(missing_ok=True)
         shutil.rmtree(target)
@@ -50,7 +49,7 @@ def save_adapter(model: Any, target: Path, about: AdapterOrigin) -> None:
 
 
 def mark_checkpoint_complete(checkpoint: Path, about: AdapterOrigin) -> None:
-    """Mark a checkpoint as complete once all of it is written: the mark names every file and its size."""
+    """Mark a completely written checkpoint: the mark lists every file and its size."""
     sizes = {
         path.name: path.stat().st_size
         for path in sorted(checkpoint.iterdir())
@@ -60,7 +59,7 @@ def mark_checkpoint_complete(checkpoint: Path, about: AdapterOrigin) -> None:
 
 
 def checkpoint_is_complete(checkpoint: Path) -> bool:
-    """Whether `checkpoint` was marked as complete and its files still have the sizes they had then."""
+    """Whether `checkpoint` is marked as complete and its files have the sizes in the mark."""
     try:
         sizes = msgspec.json.decode((checkpoint / ORIGIN_FILE).read_bytes())["files"]
         return all(name in sizes for name in _NEEDED) and all(
@@ -71,7 +70,7 @@ def checkpoint_is_complete(checkpoint: Path) -> bool:
 
 
 def remove_incomplete_checkpoints(checkpoints: Path) -> None:
-    """Remove incomplete checkpoints, such as one that a full disk cut short."""
+    """Remove incomplete checkpoints, for example after a full disk."""
     for checkpoint in checkpoints.glob("checkpoint-*"):
         if not checkpoint_is_complete(checkpoint):
             shutil.rmtree(checkpoint, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The run's console.log as a stream that survives a full disk: what cannot be written is lost, and the run goes on."""
+"""The run's console.log as a stream that survives a full disk: lost text does not end the run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 
 class DiskFullSafeStream:
-    """Replaces sys.stdout and sys.stderr; everything but writing is the stream's own."""
+    """Replaces sys.stdout and sys.stderr; passes everything except writing on to the stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

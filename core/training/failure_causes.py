@@ -1,5 +1,4 @@
-"""From the exception that ended a run to a cause that a user can act on. Imports nothing heavy: it must work when
-little memory is left."""
+"""Explains the exception that ended a run to the user. Imports nothing heavy, so that it works with little memory."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ _SEE = "See console.log in the run's folder for the details"
 
 
 def failure_cause(error: BaseException, spec: RunSpec | None, where: str) -> FailureCause:
-    """where: the run, for errors that do not name anything themselves."""
+    """The cause for the user. where: the run, for errors without their own `where`."""
     if isinstance(error, SuironError):
         return FailureCause(error.what, error.where or where, error.do)
     if _on_gpu(error):
@@ -34,7 +33,7 @@ def failure_cause(error: BaseException, spec: RunSpec | None, where: str) -> Fai
 
 
 def _on_gpu(error: BaseException) -> bool:
-    """torch.OutOfMemoryError by name, and what other libraries raise when CUDA refuses them memory."""
+    """Whether the GPU ran out of memory: torch.OutOfMemoryError by name, or errors of other libraries."""
     return (
         type(error).__name__ == "OutOfMemoryError"
         or "CUDA out of memory" in str(error)

@@ -1,5 +1,4 @@
-"""The run's status, kept by one object: every change and the heartbeat go through it, so that status.json has one
-writer."""
+"""Writes the run's status: every change and the heartbeat, so that status.json has only one writer."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ HEARTBEAT_SECONDS = 2.0
 
 
 class StatusReporter:
-    """Writes the status of `run` at every change and every two seconds. A context manager: leaving it stops the
+    """Writes the status of `run` at every change and every two seconds. A context manager; its end stops the
     heartbeat."""
 
     def __init__(self, run: RunFolder) -> None:
@@ -53,7 +52,7 @@ class StatusReporter:
             self._write()
 
     def hold(self, **changes: Any) -> None:
-        """Replace fields of the status; the next heartbeat or update writes them. For what changes many times a
+        """Replace fields of the status; the next heartbeat or update writes them. For fields that change many times a
         second."""
         with self._lock:
             self._status = msgspec.structs.replace(self._status, **changes)
@@ -63,7 +62,7 @@ class StatusReporter:
         self.update(facts={**self._status.facts, **more})
 
     def end(self, state: RunState, message: str, error: FailureCause | None = None) -> None:
-        """The last status. Nothing is written after it."""
+        """Write the final status; no other is written after it."""
         self._over.set()
         self.update(state=state, message=message, error=error, seconds_left=None)
 

@@ -38,11 +38,11 @@ def labelled_cross_entropy(model: Any, inputs: dict[str, torch.Tensor], num_item
             logits = logits[:, columns]
     else:
         logits = model(**options).logits[:, columns]
-    wanted = labels[:, columns + 1]
-    trained = wanted != IGNORED_LABEL
+    targets = labels[:, columns + 1]
+    trained = targets != IGNORED_LABEL
     if "weights" in inputs:
         weights = inputs["weights"][:, columns + 1][trained]
-        total = (cross_entropy(logits[trained].float(), wanted[trained], reduction="none") * weights).sum()
+        total = (cross_entropy(logits[trained].float(), targets[trained], reduction="none") * weights).sum()
         return total / (weights.sum() if num_items is None else num_items)
-    total = cross_entropy(logits[trained].float(), wanted[trained], reduction="sum")
+    total = cross_entropy(logits[trained].float(), targets[trained], reduction="sum")
     return total / (trained.sum() if num_items is None else num_items)

@@ -1,5 +1,4 @@
-"""What a run is asked to do while it trains: lines of its control file, and signals. The run reads them at its next
-step; nothing here interrupts it."""
+"""Requests to a run in training: lines of its control file, and signals. The run reads them at its next step."""
 
 from __future__ import annotations
 
@@ -15,20 +14,20 @@ class StoppedBeforeFirstStep(Exception):
 
 
 class RunRequests:
-    """The requests that the run has not carried out yet."""
+    """The requests that the run has not done yet."""
 
     def __init__(self, run: RunFolder) -> None:
         self._run = run
         self._offset = 0
         self._terminated = threading.Event()
         self.stop = False
-        """Stop after this step. Stays True once it is asked for."""
+        """Stop after this step. Stays True once it is requested."""
         self.checkpoint = False
         """Save a checkpoint after this step; see `take_checkpoint`."""
 
     def catch_signals(self) -> None:
-        """SIGTERM asks to stop, through a flag: an exception could interrupt a file that is being saved. SIGHUP and
-        SIGINT come from a terminal that may go away, and are ignored."""
+        """SIGTERM requests a stop with a flag, since an exception could interrupt saving a file. SIGHUP and SIGINT come
+        from a terminal that may close, and are ignored."""
         signal.signal(signal.SIGTERM, lambda *_: self._terminated.set())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if hasattr(signal, "SIGHUP"):
@@ -45,12 +44,13 @@ class RunRequests:
         self.checkpoint = self.checkpoint or "checkpoint" in kinds
 
     def take_checkpoint(self) -> bool:
-        """Whether a checkpoint was asked for; the request is then carried out."""
-        asked, self.checkpoint = self.checkpoint, False
-        return asked
+        """Whether a checkpoint is requested; the request then counts as done."""
+        requested = self.checkpoint
+        self.checkpoint = False
+        return requested
 
     def raise_if_stopped(self) -> None:
-        """Raises Stopped where the run was asked to stop. For the stages before the first step."""
+        """Raises StoppedBeforeFirstStep where a stop is requested. For the stages before the first step."""
         self.look()
         if self.stop:
             raise StoppedBeforeFirstStep

@@ -1,6 +1,6 @@
-"""What happens at every optimizer step: metric and status are written, requests carried out, checkpoints marked.
+"""The trainer's callback at every optimizer step: writes metric and status, handles requests, marks checkpoints.
 
-Imports transformers: only after `prepare_imports`, and after Unsloth where that trains.
+Imports transformers: import it only after `prepare_imports`, and after Unsloth where that trains.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _GIB = 1 << 30
 class StepCallback(TrainerCallback):  # type: ignore[misc]
     """The trainer's callback.
 
-    losses: where the trainer leaves the loss of every forward pass of the step. (The trainer's own running sum stays
-    NaN for ever after one NaN.) save_steps: as in the specification. keep: saves the adapter of a step; called after
-    the last step and before its checkpoint, which is larger and may find the disk full.
+    losses: the trainer adds the loss of every forward pass of the step here. (Its own running sum stays NaN after one
+    NaN.) save_steps: as in the specification. keep: saves the adapter of a step; called after the last step and before
+    its checkpoint, which is larger and may not fit on the disk.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
         if not logs or "loss" not in logs:
             return  # the summary at the end
         step, tokens = state.global_step, int(state.num_input_tokens_seen)
-        # Waits for the GPU, so the clock is read after it.
+        # Waits for the GPU, so the clock is read afterwards.
         self.loss = _finite(float(sum(loss.double().item() for loss in self._losses)))
         now = time.monotonic()
         if self.loss is None:
@@ -90,7 +90,7 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
         self._tokens = tokens
         try:
             self._run.append_metric(metric)
-        except OSError as error:  # a full disk: the run goes on with a gap in its curve, and the log says why
+        except OSError as error:  # a full disk: the run continues with a gap in its curve, and the log has the reason
             print(f"metrics.jsonl cannot be written at step {step}: {error}", file=sys.stderr, flush=True)
         self._steps_here += 1
         if self._steps_here == 1:
@@ -108,7 +108,7 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
         mark_checkpoint_complete(checkpoint, self._about(state.global_step))
 
     def _seconds_left(self, now: float, steps_left: int) -> float:
-        """From the steps of this process without its first, which compiles, allocates and warms caches. In seconds."""
+        """The estimate in seconds, from the steps of this process without its first, which compiles and allocates."""
         if self._steps_here < 2:
             return (now - self._began) * steps_left
         return (now - self._first_ended) / (self._steps_here - 1) * steps_left
@@ -126,7 +126,7 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
 
 
 def peak_memory() -> float:
-    """Peak memory in GiB: what torch reserved on the GPU, else the resident memory of this process."""
+    """Peak memory in GiB: torch's reserved memory on the GPU, else the resident memory of this process."""
     if torch.cuda.is_available():
         return float(torch.cuda.max_memory_reserved()) / _GIB
     import resource

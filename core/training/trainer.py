@@ -1,7 +1,7 @@
-"""The trainer: TRL's SFTTrainer over rows that are already token ids, with every setting written out.
+"""The trainer: TRL's SFTTrainer for rows that are already token ids, with every setting explicit.
 
-Imports trl, which must come after `prepare_imports`, and after Unsloth where that trains, because Unsloth replaces
-SFTTrainer: import this module only once the model is loaded.
+Imports trl, which must be imported after `prepare_imports`, and after Unsloth where that trains, because Unsloth
+replaces SFTTrainer: import this module only once the model is loaded.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from core.training.loss import labelled_cross_entropy
 
 
 class ExampleCollator:
-    """Examples to tensors of shape (rows, longest), padded on the right. Padding has no label, no weight and no
-    attention, whatever its id.
+    """Makes tensors of shape (rows, longest) of examples, padded on the right. Padding has no label, no weight and no
+    attention, so that its id does not matter.
 
     An item of the data set is the example's ids and its index in `prepared`, which has its labels.
     """
@@ -61,7 +61,7 @@ def _padded(rows: Sequence[np.ndarray[Any, Any]], filler: float) -> torch.Tensor
 
 
 class RunTrainer(SFTTrainer):  # type: ignore[misc]
-    """TRL's trainer with our loss. losses: gets the loss of every forward pass of the current step."""
+    """TRL's trainer with Suiron's loss. losses: gets the loss of every forward pass of the current step."""
 
     def __init__(self, *args: Any, losses: list[torch.Tensor], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -75,8 +75,8 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Our own loss on a CPU, because TRL's is a Triton kernel, and where sections are weighted, which TRL's loss
-        cannot do; TRL's elsewhere."""
+        """Suiron's loss on a CPU, because TRL's is a Triton kernel, and where sections are weighted, which TRL does not
+        support; otherwise TRL's."""
         if self.args.device.type != "cpu" and "weights" not in inputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch=num_items_in_batch)
         loss = labelled_cross_entropy(model, inputs, num_items_in_batch)
@@ -87,32 +87,34 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         that gradient accumulation does not change the loss."""
         batches, items = super().get_batch_samples(*args, **kwargs)
         if items is not None and batches and "weights" in batches[0]:
-            items = sum(
+            batch_weights = (
                 (batch["weights"][:, 1:] * (batch["labels"][:, 1:] != IGNORED_LABEL)).sum() for batch in batches
-            ).to(self.args.device)
+            )
+            items = sum(batch_weights).to(self.args.device)
         return batches, items
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
-        """Writes none: TRL's card goes into every checkpoint and is full of placeholders."""
+        """Writes no card: TRL would put one full of placeholders into every checkpoint."""
 
 
 def trainer_dataset(prepared: TrainingSet) -> Dataset:
     """The examples as columns `input_ids` and `row`, their index in `prepared`.
 
-    The ids stay memory-mapped, in the order of the store, under an index table. A training set of any size takes the
-    same memory but for a few numbers a row.
+    The ids stay memory-mapped, in the order of the store, with an index table. A training set of any size takes the
+    same memory, except for a few numbers per row.
     """
-    places, chunks = prepared.store_positions, []
-    of_place = np.zeros(len(prepared.store), np.int64)
-    of_place[places] = np.arange(len(places))
+    positions = prepared.store_positions
+    row_by_position = np.zeros(len(prepared.store), np.int64)
+    row_by_position[positions] = np.arange(len(positions))
+    chunks = []
     for tokens, starts, first in prepared.store.chunks():
         ids = pa.Array.from_buffers(pa.int32(), len(tokens), [None, pa.py_buffer(tokens)])
-        rows = of_place[first : first + len(starts) - 1]
+        rows = row_by_position[first : first + len(starts) - 1]
         chunks.append(
             pa.record_batch({"input_ids": pa.LargeListArray.from_arrays(pa.array(starts), ids), "row": pa.array(rows)})
         )
-    # Rows of equal text share one entry of the store; to a trainer they are the same example.
-    index = pa.table({"indices": pa.array(places.astype(np.uint64))})
+    # Rows with equal text share one entry of the store; for the trainer they are the same example.
+    index = pa.table({"indices": pa.array(positions.astype(np.uint64))})
     return Dataset(pa.Table.from_batches(chunks), indices_table=InMemoryTable(index), fingerprint=prepared.hash)
 
 
@@ -126,20 +128,22 @@ def make_trainer(
 ) -> RunTrainer:
     """The run's trainer, ready to start. Checkpoints go into `output` when `callback` asks for them."""
     tokenizer = loaded.tokenizer
-    carried = PreTrainedTokenizerFast(tokenizer_object=tokenizer.raw, eos_token=tokenizer.eos, pad_token=tokenizer.eos)
+    hf_tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.raw, eos_token=tokenizer.eos, pad_token=tokenizer.eos
+    )
     return RunTrainer(
         model=loaded.model,
         args=_settings(spec, output, loaded),
         train_dataset=trainer_dataset(prepared),
         data_collator=ExampleCollator(tokenizer.eos_id, prepared),
-        processing_class=carried,
+        processing_class=hf_tokenizer,
         callbacks=[callback],
         losses=losses,
     )
 
 
 def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
-    """Every setting is given: TRL, transformers and Unsloth have different defaults."""
+    """The trainer's settings, all explicit, because TRL, transformers and Unsloth have different defaults."""
     train, on_cpu = spec.train, loaded.backend.device == "cpu"
     dtype, checkpointing = dtype_name(loaded.backend.device), loaded.gradient_checkpointing
     non_reentrant = checkpointing and loaded.backend.kind == "transformers"
@@ -148,15 +152,15 @@ def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
         output_dir=str(output),
         # rows
         dataset_kwargs={"skip_prepare_dataset": True},
-        max_length=None,  # rows that are too long were left out or cut before; nothing may cut one here
+        max_length=None,  # rows that are too long were left out or cut before; none may be cut here
         packing=False,
         padding_free=False,
         remove_unused_columns=False,
-        completion_only_loss=None,  # the labels say it
+        completion_only_loss=None,  # the labels decide
         assistant_only_loss=False,
         shuffle_dataset=False,
-        # Random on a CPU too, although grouping by length would save a fifth in padding: length goes with template and
-        # language, so groups would be batches of one template or one language, and the loss would jump between them.
+        # Random even on a CPU, although grouping by length would save a fifth in padding: length depends on template
+        # and language, so batches would have one template or one language, and the loss would jump between them.
         train_sampling_strategy="random",
         dataloader_num_workers=0,
         dataloader_pin_memory=not on_cpu,

@@ -1,4 +1,4 @@
-"""`data COMMAND`: everything the Data room does, one file per command. `data SOURCE` is short for `data show SOURCE`."""
+"""`data COMMAND`: everything the Data room does, one file per command. `data SOURCE` means `data show SOURCE`."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def open_source(arguments: argparse.Namespace, output: CommandOutput) -> DataSet
     if data.problem_count:
         first = data.problems[0]
         rows = "1 row" if data.problem_count == 1 else f"{data.problem_count:,} rows"
-        where = f"{first.file}{':' if first.file and first.row else ''}{first.row or ''}" or "the file as a whole"
+        where = f"{first.file}{':' if first.file and first.row else ''}{first.row or ''}" or "the complete file"
         output.note(
             f"{data.name}: {rows} could not be read or {'is' if data.problem_count == 1 else 'are'} incomplete, "
             f"the first at {safe_line(where, 100)} ({safe_line(first.what, 200)}); `data show --problems` lists them."

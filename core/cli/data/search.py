@@ -31,12 +31,12 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     output.note(f"{data.name}: {len(selection)} of {len(data)} rows contain {safe_line(arguments.text, 60)}")
     needle = python_pattern(replace_surrogates(arguments.text))
     for row in selection.page(0, max(0, arguments.limit)):
-        found = {}
+        excerpts = {}
         for column in filters.columns or COLUMNS:
             text = getattr(row, column)
             if hit := needle.search(text):
-                found[column] = text[max(0, hit.start() - _AROUND) : hit.end() + _AROUND]
-        output.record({"row": row.index, "found": found})
-        for column, words in found.items():
+                excerpts[column] = text[max(0, hit.start() - _AROUND) : hit.end() + _AROUND]
+        output.record({"row": row.index, "found": excerpts})
+        for column, words in excerpts.items():
             output.text(f"{row.index}\t{column}\t{safe_line(words, 200)}")
     return 0

@@ -118,10 +118,10 @@ def _print_max_length(statistics: DataSetStatistics, max_length: int, output: Co
     if statistics.no_template:
         rows = "1 row has" if statistics.no_template == 1 else f"{statistics.no_template:,} rows have"
         output.text(f"{rows} no reasoning, and every template of the mixture needs it: left out of training")
-    kept = [
+    shares = [
         f"{share:.0%} of the rows by {statistics.whole.length_keeping(share):,} {statistics.unit}" for share in _SHARES
     ]
-    output.text(f"kept whole: {', '.join(kept)}")
+    output.text(f"kept whole: {', '.join(shares)}")
     if statistics.tokenizer:
         effect = statistics.effect_of_max_length(max_length)
         output.text(

@@ -27,7 +27,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, model_help: str) -> 
     mixture = f"templates and their weights, as prompts list names them (default: {mixture_text(_DEFAULT.mixture)})"
     parser.add_argument("--mixture", metavar="'NAME WEIGHT, ...'", help=mixture)
     parser.add_argument("--seed", type=int, metavar="N", help=f"of the mixture (default {_DEFAULT.seed})")
-    drop = "leave out the heading of an empty input, or keep it (default: as each template says)"
+    drop = "leave out the heading of an empty input, or keep it (default: each template's setting)"
     parser.add_argument("--drop-empty-input", action=argparse.BooleanOptionalAction, help=drop)
     parser.add_argument(
         "--train-flag", metavar="FLAG", help=f"sysflag of the rows that are trained (default {_DEFAULT.train_flag})"

@@ -84,11 +84,11 @@ def choose_test_rows(
     The side of a row depends only on the seed, its instruction and its input. So rows with the same question are on the
     same side, and there may be a few more test rows than `share`.
     """
-    wanted = round(len(indices) * share)
+    test_count = round(len(indices) * share)
     prefix = f"{seed}:"
     if _is_one_by_one(table, indices):
         drawn = [row_key(table.row(int(index)), QUESTION_COLUMNS, prefix) for index in indices]
-        last = sorted(drawn)[wanted - 1] if wanted else -1
+        last = sorted(drawn)[test_count - 1] if test_count else -1
         test = [int(index) for index, key in zip(indices, drawn, strict=True) if key <= last]
         train = [int(index) for index, key in zip(indices, drawn, strict=True) if key > last]
         return test, train
@@ -98,8 +98,8 @@ def choose_test_rows(
     rising = np.asarray(indices)
     keys = row_keys_by_index(table, QUESTION_COLUMNS, prefix)[rising]
     is_test = np.zeros(len(keys), dtype=bool)
-    if wanted:
-        is_test = keys <= np.partition(keys, wanted - 1)[wanted - 1]
+    if test_count:
+        is_test = keys <= np.partition(keys, test_count - 1)[test_count - 1]
     return rising[is_test], rising[~is_test]
 
 

@@ -1,4 +1,4 @@
-"""All kinds of edits, as lines of the journal, and their effect on the rows. A line has the same effect in any process.
+"""All kinds of edits, as lines of the journal, and their effect on the rows.
 
 Rows are identified by index. The tags and field names are the format of the journal. A split stores its seed for the
 user, and the rows it chose so that they are the same when the journal is read again.

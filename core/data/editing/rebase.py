@@ -129,9 +129,9 @@ class _RowFinder:
     def _fit_rewrite(self, operation: RewriteRows, unfit: list[UnfitEdit]) -> list[Operation]:
         old = [row for row, _ in operation.texts]
         keys = self._keys_by_row(old, operation.keys)
-        found: list[tuple[int, dict[str, str]]] = []
+        matched: list[tuple[int, dict[str, str]]] = []
         missing: list[tuple[int, dict[str, str]]] = []
-        found_keys: list[int] = []
+        matched_keys: list[int] = []
         missing_keys: list[int] = []
         for (row, texts), new in zip(operation.texts, self._find(old, operation.keys), strict=True):
             row_keys = [keys[row]] if row in keys else []
@@ -139,24 +139,24 @@ class _RowFinder:
                 missing.append((row, texts))
                 missing_keys += row_keys
             else:
-                found.append((new, texts))
-                found_keys += row_keys
+                matched.append((new, texts))
+                matched_keys += row_keys
         if missing:
             part = msgspec.structs.replace(operation, texts=missing, keys=missing_keys)
             unfit.append(UnfitEdit(part, _why_missing(len(missing))))
-        return [msgspec.structs.replace(operation, texts=found, keys=found_keys)] if found else []
+        return [msgspec.structs.replace(operation, texts=matched, keys=matched_keys)] if matched else []
 
     def _fit_many(self, operation: Any, unfit: list[UnfitEdit]) -> list[Operation]:
         old = unpack_rows(operation.rows)
         keys = self._keys_by_row(old, operation.keys)
         chosen = set(unpack_rows(operation.chosen)) if isinstance(operation, SplitRows) else set()
-        found: list[tuple[int, int]] = []  # new index, old index
+        matched: list[tuple[int, int]] = []  # new index, old index
         missing: list[int] = []
         for row, new in zip(old, self._find(old, operation.keys), strict=True):
             if new is None:
                 missing.append(int(row))
             else:
-                found.append((new, int(row)))
+                matched.append((new, int(row)))
 
         def part(pairs: Sequence[tuple[int, int]]) -> Operation:
             changes: dict[str, Any] = {
@@ -170,7 +170,7 @@ class _RowFinder:
 
         if missing:
             unfit.append(UnfitEdit(part([(row, row) for row in missing]), _why_missing(len(missing))))
-        return [part(sorted(found))] if found else []
+        return [part(sorted(matched))] if matched else []
 
     def _keys_by_row(self, old: Sequence[int], keys: Sequence[int]) -> dict[int, int]:
         from_source = [int(row) for row in old if row < self._old_size]
@@ -198,9 +198,9 @@ class _RowFinder:
         """The row nearest to `index` among the new rows with this key that are not taken."""
         import numpy as np
 
-        wanted = np.uint64(key)
-        first = np.searchsorted(self._sorted_keys, wanted, side="left")
-        last = np.searchsorted(self._sorted_keys, wanted, side="right")
+        key_value = np.uint64(key)
+        first = np.searchsorted(self._sorted_keys, key_value, side="left")
+        last = np.searchsorted(self._sorted_keys, key_value, side="right")
         candidates = [int(row) for row in self._order[first:last] if int(row) not in taken]
         return min(candidates, key=lambda row: abs(row - index), default=None)
 

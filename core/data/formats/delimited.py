@@ -113,9 +113,9 @@ class _NumberedLines:
         """A row begins with the next line."""
         self._row = []
 
-    def go_back(self, kept: int) -> None:
-        """Return the lines since `begin_row` again, except the first `kept`."""
-        lines = self._row[kept:]
+    def go_back(self, skip: int) -> None:
+        """Return the lines since `begin_row` again, except the first `skip`."""
+        lines = self._row[skip:]
         self._again.extendleft(reversed(lines))
         self.number -= len(lines)
         self._row = []

@@ -113,16 +113,16 @@ class EarlyRows(ABC):
 
     def _read_checked(self, first: int, limit: int) -> list[Row]:
         self._files_seen.check()
-        wanted = min(limit, self._length - first)
+        count = min(limit, self._length - first)
         try:
-            rows = self._read(first, wanted)
+            rows = self._read(first, count)
         except OSError as error:
             raise DataError(
                 f"it cannot be read ({error.strerror or error})", self._where, "Check the file and who may read it"
             ) from error
         self._files_seen.check()  # rows read during a change belong to neither version
-        if len(rows) != wanted:
-            raise DataError(f"{len(rows)} rows were read where {wanted} were expected", self._where, "Open it again")
+        if len(rows) != count:
+            raise DataError(f"{len(rows)} rows were read where {count} were expected", self._where, "Open it again")
         return rows
 
 

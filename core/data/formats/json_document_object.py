@@ -1,4 +1,4 @@
-"""A JSON object that is a whole file: one list of records, columns of one length, or a single record."""
+"""Reads a file that is one JSON object: a list of records, columns of one length, or a single record."""
 
 from __future__ import annotations
 

@@ -80,11 +80,11 @@ class ArrowBlockReader:
 
 
 def read_blocks_ahead(
-    blocks: Iterator[bytes], read: Callable[[bytes], list[Arrays] | None], wanted: bool
+    blocks: Iterator[bytes], read: Callable[[bytes], list[Arrays] | None], enabled: bool
 ) -> Iterator[tuple[bytes, list[Arrays] | None]]:
-    """Each block with the result of `read`, in order, while threads read the next few; with None where `wanted` is
+    """Each block with the result of `read`, in order, while threads read the next few; with None where `enabled` is
     False."""
-    if not wanted:
+    if not enabled:
         yield from ((block, None) for block in blocks)
         return
     from concurrent.futures import ThreadPoolExecutor

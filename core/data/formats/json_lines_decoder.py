@@ -46,13 +46,13 @@ class BlockDecoder:
             if collector.arrays is not None:
                 sources = [columns.mapping.source(column) if column in self._fields else "" for column in COLUMNS]
                 self._arrow_reader = ArrowBlockReader(self.names, sources)
-        wanted = [f"c{self.names.index(name)}" if name in self.names else "none" for name in columns.reader.sources]
-        self._any_decoder = self._decoder(set(wanted), Any, None)
-        self._values = _getter(wanted)
+        fields = [f"c{self.names.index(name)}" if name in self.names else "none" for name in columns.reader.sources]
+        self._any_decoder = self._decoder(set(fields), Any, None)
+        self._values = _getter(fields)
 
-    def _decoder(self, wanted: set[str], value_type: Any, default: Any) -> msgspec.json.Decoder[Any]:
+    def _decoder(self, needed: set[str], value_type: Any, default: Any) -> msgspec.json.Decoder[Any]:
         fields: list[tuple[str, Any, Any]] = [
-            (f"c{i}", value_type, default) if f"c{i}" in wanted else (f"c{i}", msgspec.Raw, msgspec.Raw())
+            (f"c{i}", value_type, default) if f"c{i}" in needed else (f"c{i}", msgspec.Raw, msgspec.Raw())
             for i in range(len(self.names))
         ]
         rename = {f"c{i}": name for i, name in enumerate(self.names)}

@@ -36,10 +36,10 @@ class LineIndex:
         deadline = time.monotonic() + seconds
         # each thread counts every other chunk, so that the counted chunks have no gap when time is up
         with ThreadPoolExecutor(_THREADS) as pool:
-            seen = list(pool.map(lambda first: count(descriptor, counts, first, deadline), starts))
+            next_chunks = list(pool.map(lambda first: count(descriptor, counts, first, deadline), starts))
         self._counts: array[int] = counts
-        self._seen: list[int] = seen
-        complete = min(seen)
+        self._seen: list[int] = next_chunks
+        complete = min(next_chunks)
         self.counted = complete >= chunks
         self._ends = [0, *accumulate(counts[: min(complete, chunks)])]  # line ends before each chunk
         self.lines = self._ends[-1] + (self._tail() if self.counted else 0)

@@ -57,8 +57,8 @@ class ParquetFiles:
     def read(self, columns: Sequence[str], number: int, first: int, limit: int) -> list[tuple[Any, ...]] | str:
         """The values of `columns` in at most `limit` rows of one file from its row `first` on; or the reason why there
         are none: a file may lack a column of the first file."""
-        wanted = ", ".join('"' + column.replace('"', '""') + '"' for column in columns) or "NULL"
-        query = f"SELECT {wanted} FROM {_READ} WHERE file_row_number >= ? AND file_row_number < ?"  # noqa: S608  (quoted names; values are bound)
+        selected = ", ".join('"' + column.replace('"', '""') + '"' for column in columns) or "NULL"
+        query = f"SELECT {selected} FROM {_READ} WHERE file_row_number >= ? AND file_row_number < ?"  # noqa: S608  (quoted names; values are bound)
         try:
             return self._query(query, self._paths[number], self._paths[number], first, first + limit)
         except DataError as error:

@@ -43,7 +43,7 @@ class RowCollector:
     """Takes records of any shape and passes good rows to `put`.
 
     where: the source's name in errors; mapping: the user's mapping; without it, the columns are guessed from the first
-    rows, see `SourceColumns.learn`.
+    rows, see `SourceColumns.add_names`.
     """
 
     def __init__(
@@ -131,18 +131,18 @@ class RowCollector:
         self.flush()
         # readers and `flush` find problems at different times, so they are sorted by file and row
         first_of_file = {problem.file: index for index, problem in reversed(list(enumerate(self.problems.kept)))}
-        kept = sorted(self.problems.kept, key=lambda problem: (first_of_file[problem.file], problem.row))
+        problems = sorted(self.problems.kept, key=lambda problem: (first_of_file[problem.file], problem.row))
         if self.columns.names:
             self.columns.check(self.where)
         if not self.rows:
             if not self.problems.count:
                 raise DataError("there are no rows in it", self.where, "Name a file with at least one row")
-            first = kept[0]
+            first = problems[0]
             what = first.what
             if first.row:
                 what = f"none of its {self.problems.count} rows can be used; the first, at {first.row}: {first.what}"
             raise DataError(what, self.where, self.problems.advice or "Fix the rows, or name another file")
-        return SourceFacts(self.columns.mapping, self.columns.extra, kept, self.problems.count)
+        return SourceFacts(self.columns.mapping, self.columns.extra, problems, self.problems.count)
 
 
 def _json_type(value: Any) -> str:

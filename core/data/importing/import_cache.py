@@ -81,8 +81,8 @@ def open_cached(
     """The rows of the files from the cache, after an import with `read` where they are missing; their facts, and the
     key of this version. Raises DataError."""
     for _ in range(3):
-        if found := find_cached(request):
-            return found
+        if cached := find_cached(request):
+            return cached
         import_into_cache(request, read, progress)
     raise changing_source_error(request.where)
 

@@ -60,13 +60,13 @@ def find_rows(store: ArrowRows, filters: RowFilters, ticket: QueryTicket) -> Ite
         if grows and is_source_batch and len(batch_hits) and now - last_result >= _GROWTH_SECONDS:
             last_result = now
             yield store.starts[batch + 1] / total, _in_order(store, np.concatenate(hits))  # type: ignore[misc]  # an array is a sequence in every way used here
-    found = _in_order(store, np.concatenate(hits))
+    ordered = _in_order(store, np.concatenate(hits))
     if sorted_by:
         columns = [COLUMNS.index(column) for column in sorted_by]
-        keys = (_lengths if compare == "length" else _ranks)(store, columns)[found]
-        found = found[np.argsort(-keys if filters.descending else keys, kind="stable")]
+        keys = (_lengths if compare == "length" else _ranks)(store, columns)[ordered]
+        ordered = ordered[np.argsort(-keys if filters.descending else keys, kind="stable")]
     ticket.check()
-    yield 1.0, found  # type: ignore[misc]  # an array is a sequence in every way used here
+    yield 1.0, ordered  # type: ignore[misc]  # an array is a sequence in every way used here
 
 
 def count_values(store: ArrowRows, column: str) -> dict[str, int]:
@@ -104,16 +104,16 @@ def _hits(
     def search(batch: int) -> IndexArray:
         ticket.check()
         start, end = store.starts[batch], store.starts[batch + 1]
-        wanted = None if hidden is None else ~hidden[start:end]
+        row_mask = None if hidden is None else ~hidden[start:end]
         if passed is not None:
-            wanted = passed[start:end] if wanted is None else wanted & passed[start:end]
-        return test(lambda column: store.column(batch, column), end - start, wanted) + start
+            row_mask = passed[start:end] if row_mask is None else row_mask & passed[start:end]
+        return test(lambda column: store.column(batch, column), end - start, row_mask) + start
 
     yield from _in_threads(search, len(store.batches))
     if (patches := store.patch_batch()) is not None:
         indices = int_values(patches.column(_ROW))
-        wanted = None if passed is None else passed[indices]
-        yield len(store.batches), indices[test(patches.column, len(patches), wanted)]
+        row_mask = None if passed is None else passed[indices]
+        yield len(store.batches), indices[test(patches.column, len(patches), row_mask)]
 
 
 def _in_threads(work: Callable[[int], Any], count: int) -> Iterator[tuple[int, Any]]:
@@ -153,8 +153,8 @@ def _batch_test(filters: RowFilters) -> BatchTest:
             hits |= matches
         return hits
 
-    def test(get_column: GetColumn, length: int, wanted: RowMask | None) -> IndexArray:
-        mask = None if wanted is None else bool_array(wanted)
+    def test(get_column: GetColumn, length: int, row_mask: RowMask | None) -> IndexArray:
+        mask = None if row_mask is None else bool_array(row_mask)
         for number, value in equal:
             same = pc.equal(get_column(number), value)
             mask = same if mask is None else pc.and_(mask, same)

@@ -140,32 +140,32 @@ class ArrowRows:
                 rows = int64_array(np.arange(start, self.starts[batch + 1]))
                 yield pa.record_batch([*columns, rows], names=[*COLUMNS, "row"])
             return
-        wanted = np.asarray(self.order() if indices is None else indices, dtype=np.int64)
-        for first in range(0, len(wanted), _GATHERED_ROWS):
-            yield self._gather(wanted[first : first + _GATHERED_ROWS])
+        index_array = np.asarray(self.order() if indices is None else indices, dtype=np.int64)
+        for first in range(0, len(index_array), _GATHERED_ROWS):
+            yield self._gather(index_array[first : first + _GATHERED_ROWS])
 
-    def _gather(self, wanted: IndexArray) -> pa.RecordBatch:
-        """The rows `wanted`, in that order, as one batch."""
+    def _gather(self, index_array: IndexArray) -> pa.RecordBatch:
+        """The rows with these indices, in that order, as one batch."""
         import numpy as np
         import pyarrow as pa
 
         patch_batch = self.patch_batch()
         patches = self.overlay.patches if self.overlay is not None else {}
-        batches = np.searchsorted(np.asarray(self.starts), wanted, side="right") - 1
+        batches = np.searchsorted(np.asarray(self.starts), index_array, side="right") - 1
         if patches:
-            is_patched = np.fromiter((int(index) in patches for index in wanted), bool, len(wanted))
+            is_patched = np.fromiter((int(index) in patches for index in index_array), bool, len(index_array))
             batches[is_patched] = len(self.batches)
-        if len(wanted) and (wanted.min() < 0 or (batches.max() >= len(self.batches) and patch_batch is None)):
-            raise IndexError(f"rows {wanted.min()} to {wanted.max()} of {self.starts[-1]}")
+        if len(index_array) and (index_array.min() < 0 or (batches.max() >= len(self.batches) and patch_batch is None)):
+            raise IndexError(f"rows {index_array.min()} to {index_array.max()} of {self.starts[-1]}")
         patch_offsets = {index: offset for offset, index in enumerate(patches)}
         pieces, positions = [], []
         for batch in np.unique(batches):
             chosen = np.nonzero(batches == batch)[0]
             if batch == len(self.batches):
-                offsets = int64_array(np.array([patch_offsets[int(index)] for index in wanted[chosen]]))
+                offsets = int64_array(np.array([patch_offsets[int(index)] for index in index_array[chosen]]))
                 pieces.append([patch_batch.column(i).take(offsets) for i in range(len(COLUMNS))])  # type: ignore[union-attr]
             else:
-                offsets = int64_array(wanted[chosen] - self.starts[batch])
+                offsets = int64_array(index_array[chosen] - self.starts[batch])
                 pieces.append([self.column(int(batch), i).take(offsets) for i in range(len(COLUMNS))])
             positions.append(chosen)
         if not pieces:
@@ -173,7 +173,7 @@ class ArrowRows:
         joined = [pa.concat_arrays([piece[i] for piece in pieces]) for i in range(len(COLUMNS))]
         back = int64_array(np.argsort(np.concatenate(positions), kind="stable"))
         columns = [array.take(back) for array in joined]
-        return pa.record_batch([*columns, int64_array(wanted)], names=[*COLUMNS, "row"])
+        return pa.record_batch([*columns, int64_array(index_array)], names=[*COLUMNS, "row"])
 
 
 def open_arrow_rows(path: Path) -> tuple[ArrowRows, bytes]:

@@ -76,10 +76,10 @@ class EditOverlay:
 
     def filled_columns(self, missing: Iterable[str]) -> set[str]:
         """The columns among `missing` that have a text in some row. missing: columns that the source does not have."""
-        wanted = set(missing)
-        filled = {column for column in wanted if column in self.columns and self.columns[column].differs.any()}
-        for row in self.patches.values() if wanted else ():
-            filled |= {column for column in wanted - filled if getattr(row, column)}
+        missing_columns = set(missing)
+        filled = {column for column in missing_columns if column in self.columns and self.columns[column].differs.any()}
+        for row in self.patches.values() if missing_columns else ():
+            filled |= {column for column in missing_columns - filled if getattr(row, column)}
         return filled
 
 

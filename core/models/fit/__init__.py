@@ -1,1 +1,1 @@
-"""Whether a model fits into memory, estimated from file headers. Loads no model."""
+"""Estimates from file headers whether a model fits into memory. Loads no model."""

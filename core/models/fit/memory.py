@@ -1,8 +1,7 @@
-"""Whether a model fits into memory: an estimate of the bytes it needs, from file headers alone, against the bytes that
-are free.
+"""Estimates the memory that a model needs from its file headers, and compares it with the free memory.
 
-The estimate is arithmetic over shapes. It refuses what cannot work (a 200 GB model on a laptop) before a weight is
-read. It is not a measurement: activations depend on kernels it does not know.
+The estimate is arithmetic over shapes. It refuses impossible loads (a 200 GB model on a laptop) before a weight is
+read. It is not a measurement: activations depend on unknown kernels.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ _LORA_STATE_BYTES = 16  # for each trained parameter: weight, gradient and two m
 
 
 class TrainingShape(msgspec.Struct, frozen=True, kw_only=True):
-    """What the memory of a training step beyond the weights depends on."""
+    """The settings on which the memory of a training step depends, besides the weights."""
 
     batch_size: int
     """Rows in a batch."""
     tokens: int
-    """Tokens of the longest row; every row of the batch is counted as that long."""
+    """Tokens of the longest row; all rows of the batch count with this length."""
     r: int
     """The adapter's rank."""
     target_modules: tuple[str, ...]
@@ -41,26 +40,26 @@ class TrainingShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemoryNeed(msgspec.Struct, frozen=True):
-    """The memory that a model needs, by what takes it."""
+    """The memory that a model needs, by purpose."""
 
     weights: int
     """Bytes of the model's weights."""
     adapter: int
     """Bytes of the adapter's parameters, with gradients and optimizer state."""
     activations: int
-    """Bytes of what the backward pass needs, and of the scores over the vocabulary."""
+    """Bytes of the activations for the backward pass, and of the scores over the vocabulary."""
     process: int = _PROCESS_BYTES
     """Bytes of the process itself."""
 
     @property
     def total(self) -> int:
-        """All of it, in bytes."""
+        """The sum, in bytes."""
         return self.weights + self.adapter + self.activations + self.process
 
 
 def needed_bytes(folder: Path, *, four_bit: bool, width: int, training: TrainingShape | None = None) -> MemoryNeed:
-    """The memory that the model in `folder` needs once it is loaded, and is trained where `training` is given. width:
-    bytes of a weight that stays unquantised (2 or 4). Raises ModelError."""
+    """The memory for the model in `folder` when it is loaded, or trained with `training`. width: bytes of a weight that
+    stays unquantised (2 or 4). Raises ModelError."""
     tensors = read_tensors(folder)
     weights = sum(_weight_bytes(name, tensor, four_bit, width) for name, tensor in tensors.items())
     if training is None:
@@ -88,16 +87,16 @@ def _is_target(name: str, modules: tuple[str, ...]) -> bool:
 
 
 def _activation_bytes(config: dict[str, Any], training: TrainingShape, width: int) -> int:
-    """What the backward pass needs: per token and layer about ten vectors of the hidden size and four of the inner
-    size; with checkpointing one vector per layer, and all of one layer. The scores over the vocabulary are in float32,
-    with their softmax and gradient."""
+    """Bytes for the backward pass: per token and layer about ten vectors of the hidden size and four of the inner size;
+    with checkpointing one vector per layer, and all of one layer. The scores over the vocabulary are in float32, with
+    their softmax and gradient."""
     text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
     hidden, layers = _number(text, "hidden_size", 4096), _number(text, "num_hidden_layers", 32)
     inner, vocabulary = _number(text, "intermediate_size", 4 * hidden), _number(text, "vocab_size", 32_000)
     tokens = training.batch_size * training.tokens
     layer = (10 * hidden + 4 * inner) * width
     per_token = layers * hidden * width + layer if training.gradient_checkpointing else layers * layer
-    scores = min(tokens * vocabulary * 12, 2 * GIB)  # kernels on a GPU go through the vocabulary in parts
+    scores = min(tokens * vocabulary * 12, 2 * GIB)  # kernels on a GPU process the vocabulary in parts
     return tokens * per_token + scores
 
 
@@ -107,8 +106,8 @@ def _number(config: Any, key: str, default: int) -> int:
 
 
 def available_bytes(device: str) -> int:
-    """Bytes free on `device`: on a GPU what CUDA says, otherwise main memory that is available without swapping, within
-    the limit of this process's control group. For a GPU this imports torch."""
+    """Free bytes on `device`: on a GPU from CUDA, otherwise main memory that is available without swapping, within the
+    limit of this process's control group. For a GPU this imports torch."""
     if device.startswith("cuda"):
         import torch
 
@@ -127,8 +126,8 @@ def available_bytes(device: str) -> int:
 def check_fits(
     folder: Path, device: str, *, four_bit: bool, width: int, training: TrainingShape | None = None
 ) -> MemoryNeed:
-    """The memory that is needed, where `device` has it free. Raises ModelError, which names both and a smaller setting
-    to try."""
+    """The needed memory, where `device` has it free. Raises ModelError with both numbers and a smaller setting to
+    try."""
     need = needed_bytes(folder, four_bit=four_bit, width=width, training=training)
     free = available_bytes(device)
     if need.total <= free:

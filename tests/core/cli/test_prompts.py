@@ -139,7 +139,7 @@ def test_check_counts_hashes_and_refuses(tmp_path: Path, model: Path) -> None:
         )
     )
     status, out, said = run("check", str(path))
-    assert status == 0 and "teach a model to go on" in said
+    assert status == 0 and "teach a model to think without" in said
     rows_file(tmp_path, [*ROWS, {**ROWS[3], "sysflag": "test"}])
     path.write_bytes(dump_run_spec(spec))
     status, out, said = run("check", str(path), "--json")

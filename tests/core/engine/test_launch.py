@@ -99,7 +99,7 @@ def test_a_stale_socket_is_replaced_a_living_one_and_other_files_are_not() -> No
             pass
     path.unlink()
     path.write_text("not a socket")
-    with pytest.raises(EngineError, match="cannot be made"), launch.claim_engine():
+    with pytest.raises(EngineError, match="cannot be created"), launch.claim_engine():
         pass
     assert path.read_text() == "not a socket"
 

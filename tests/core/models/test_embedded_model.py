@@ -142,7 +142,7 @@ def test_a_full_disk_is_told_before_the_download(monkeypatch: pytest.MonkeyPatch
 def test_a_cache_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SUIRON_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(ModelError, match="cannot be kept here") as caught:
+    with pytest.raises(ModelError, match="cannot be stored here") as caught:
         make_embedded_model.ensure_demo_model(lambda _: None)
     assert str(tmp_path / "file") in caught.value.where and "SUIRON_CACHE" in caught.value.do
 

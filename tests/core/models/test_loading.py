@@ -49,7 +49,7 @@ def test_loads_adapters_beside_each_other_and_gives_the_base_model_back(tiny: Pa
 
 def test_an_adapter_that_is_not_there_or_does_not_fit_is_said(tiny: Path, tmp_path: Path) -> None:
     loaded = load_for_inference(str(tiny), None, progress=quiet)
-    with pytest.raises(ModelError, match="no whole adapter"):
+    with pytest.raises(ModelError, match="no complete adapter"):
         attach_adapter(loaded, tmp_path, "none")
     adapter = make_tiny_adapter(tmp_path / "damaged", tiny)
     (adapter / "adapter_model.safetensors").write_bytes(b"no safetensors")

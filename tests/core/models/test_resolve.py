@@ -103,7 +103,7 @@ def test_a_missing_shard_and_a_shard_that_lacks_a_tensor_are_named(folder: Path)
 def test_an_index_may_not_lead_out_of_the_folder(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "../secret.safetensors"}}')
-    assert "names no files of this folder" in refusal(folder).what
+    assert "has no files of this folder" in refusal(folder).what
 
 
 @pytest.mark.parametrize(
