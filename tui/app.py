@@ -130,7 +130,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
 
     # -- rooms --
 
-    def tell(self, make: Callable[[], Message]) -> None:
+    def post_to_rooms(self, make: Callable[[], Message]) -> None:
         """Post a message of its own to every room that has been shown."""
         for room in self.rooms.values():
             room.post_message(make())
@@ -223,7 +223,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         early: DataOpened comes with its first rows, then again once all of it can be searched. mapping: the
         column mapping that the user has just chosen; None takes the saved one or a guess. A later call wins."""
         source = resolve_source_name(source).address
-        self.tell(partial(DataOpening, source))
+        self.post_to_rooms(partial(DataOpening, source))
         self.run_worker(
             partial(self._open_data, source, split, mapping), thread=True, exclusive=True, group="open data"
         )
@@ -239,7 +239,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
             if time.monotonic() - reported >= PROGRESS_EVERY:
                 reported = time.monotonic()
                 self.call_from_thread(
-                    self.tell, partial(DataOpening, source, done / total if total else None, early=True)
+                    self.post_to_rooms, partial(DataOpening, source, done / total if total else None, early=True)
                 )
 
         try:
@@ -265,16 +265,16 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         self.dataset, self.data_error = dataset, None
         if (source, split) != (self.session.data, self.session.split):
             self.remember(data=source, split=split, row=0, filters=RowFilters())
-        self.tell(partial(DataOpened, dataset))
+        self.post_to_rooms(partial(DataOpened, dataset))
 
     def _data_failed(self, source: str, error: SuironError) -> None:
         self.dataset, self.data_error = None, (source, error)
-        self.tell(partial(DataFailed, source, error))
+        self.post_to_rooms(partial(DataFailed, source, error))
 
     def replace_data(self, dataset: DataSet) -> None:
         """Replace the data set by the same source with an edit: the rooms get DataOpened."""
         self.dataset = dataset
-        self.tell(partial(DataOpened, dataset))
+        self.post_to_rooms(partial(DataOpened, dataset))
 
     # -- model --
 
@@ -287,7 +287,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         if choice is not None:
             model, adapter = absolute_name(choice[0]), choice[1]
             self.remember(model=model, adapter=adapter)
-            self.tell(partial(ModelChosen, model, adapter))
+            self.post_to_rooms(partial(ModelChosen, model, adapter))
 
     # -- themes --
 

@@ -193,7 +193,7 @@ class ChatScreen(Room):
         trained_on = next((each.templates for each in self._tuned if each.run == adapter), ())
         if trained_on and self._template not in trained_on:
             self.suiron.remember(template=trained_on[0])
-        self.suiron.tell(partial(ModelChosen, self.suiron.session.model, adapter))
+        self.suiron.post_to_rooms(partial(ModelChosen, self.suiron.session.model, adapter))
 
     def action_toggle_base(self) -> None:
         """Ask the base model without the adapter, or the tuned one again; nothing is reloaded."""

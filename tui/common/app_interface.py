@@ -42,7 +42,7 @@ class AppInterface(Protocol):
     def replace_data(self, dataset: DataSet) -> None:
         """Replace the data set by the same source with an edit: the rooms get DataOpened."""
 
-    def tell(self, make: Callable[[], Message]) -> None:
+    def post_to_rooms(self, make: Callable[[], Message]) -> None:
         """Post a message of its own to every room that has been shown."""
 
     async def perform(self, action: Action) -> None:

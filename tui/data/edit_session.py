@@ -46,7 +46,7 @@ class EditPort(Protocol):
     def show_edited(self, dataset: DataSet) -> None:
         """Show the data set after an edit."""
 
-    def tell_journal_folder(self, folder: Path) -> None:
+    def show_journal_folder(self, folder: Path) -> None:
         """Say that edits are kept in this folder, because nothing can be written beside the data."""
 
 
@@ -109,7 +109,7 @@ class EditSession:
 
         editor = await asyncio.to_thread(open_editor, dataset)
         if not editor.beside:
-            self._port.tell_journal_folder(editor.where)
+            self._port.show_journal_folder(editor.where)
         return editor
 
     # -- one row --

@@ -96,7 +96,7 @@ def absolute_folder(head: str, here: str) -> str:
     return os.path.normpath(absolute_path(head, here))
 
 
-def short(path: str) -> str:
+def short_path(path: str) -> str:
     """A path with `~` for the home folder."""
     home = os.path.expanduser("~")
     return "~" + path[len(home) :] if home != "/" and (path == home or path.startswith(home + "/")) else path

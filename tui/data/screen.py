@@ -186,7 +186,7 @@ class DataScreen(Room):
         self.suiron.replace_data(dataset)
         self._show_idle_words()
 
-    def tell_journal_folder(self, folder: Path) -> None:
+    def show_journal_folder(self, folder: Path) -> None:
         words = f"Nothing can be written beside the data. Edits are kept in {safe_line(str(folder), 300)}."
         self.notify(words, title="Your edits", timeout=14, markup=False)
 
@@ -227,7 +227,7 @@ class DataScreen(Room):
             self.search_bar.set_typed_text(self.filters.text)
         self._show_idle_words()
         self.query_view.select(self.filters)
-        self._source_actions.ask_what_is_unclear(dataset)
+        self._source_actions.ask_for_unclear_columns(dataset)
 
     def _close_source(self) -> None:
         """Close the source: another one is being opened."""

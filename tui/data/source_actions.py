@@ -46,7 +46,7 @@ class SourceActions:
             self._is_chosen = True
             self._room.suiron.open_data(*choice)
 
-    def ask_what_is_unclear(self, dataset: DataSet) -> None:
+    def ask_for_unclear_columns(self, dataset: DataSet) -> None:
         """Ask for the columns of a source that the user has just chosen, where they are unclear."""
         if self._is_chosen:
             self._is_chosen = False

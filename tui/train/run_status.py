@@ -77,7 +77,7 @@ class RunStatusPanel(Vertical):
         self._notice = (text, BAD if bad else NOTICE)
         self._draw()
 
-    def own_trouble(self, trouble: FailureCause | None) -> None:
+    def show_own_trouble(self, trouble: FailureCause | None) -> None:
         """Show why no run could be started or stopped; None removes it."""
         self._own_trouble = trouble
         self._draw()

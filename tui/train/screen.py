@@ -193,7 +193,7 @@ class TrainScreen(Room):
             self._ask("start", f"A run is {reader.status.state}. {key_of('train.start_run')} again starts another one.")
             return
         self._starting = True
-        self.query_one(RunStatusPanel).own_trouble(None)
+        self.query_one(RunStatusPanel).show_own_trouble(None)
         self._say("Starting…")
         self.run_worker(self._start(spec), group="start")
 
@@ -246,7 +246,7 @@ class TrainScreen(Room):
             (index for index, run in enumerate(runs) if self._reader and run.id == self._reader.folder.id), -1
         )
         self._say("")
-        self.query_one(RunStatusPanel).own_trouble(None)
+        self.query_one(RunStatusPanel).show_own_trouble(None)
         self._show_run(runs[(current + 1) % len(runs)], runs)
 
     def action_toggle_scale(self) -> None:
@@ -278,7 +278,7 @@ class TrainScreen(Room):
 
     def _fail(self, error: SuironError) -> None:
         self._say("")
-        self.query_one(RunStatusPanel).own_trouble(FailureCause(error.what, error.where, error.do))
+        self.query_one(RunStatusPanel).show_own_trouble(FailureCause(error.what, error.where, error.do))
 
 
 def _begin(spec: RunSpec) -> RunFolder:

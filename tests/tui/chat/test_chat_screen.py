@@ -547,7 +547,7 @@ async def test_another_model_takes_the_trouble_with_the_last_one_away() -> None:
     async with chat(ScriptedEngine([ModelError("the weights are corrupt", "demo", "Download the model again")])) as c:
         await c.pilot.press("f5")
         await c.until(lambda: c.trouble != "" and not c.room._answering)
-        c.app.tell(lambda: ModelChosen("demo", ""))
+        c.app.post_to_rooms(lambda: ModelChosen("demo", ""))
         await c.until(lambda: c.trouble == "")
 
 

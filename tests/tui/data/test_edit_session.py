@@ -33,7 +33,7 @@ class ScriptedPort:
         self.dataset = dataset
         self.shown += 1
 
-    def tell_journal_folder(self, folder: Path) -> None:
+    def show_journal_folder(self, folder: Path) -> None:
         self.folders.append(folder)
 
     def row(self, index: int) -> Row:

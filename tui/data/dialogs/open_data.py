@@ -22,7 +22,7 @@ from core.data.locate.source_name import is_hub_name, is_pattern, resolve_source
 from tui.actions import key_bindings, key_hints
 from tui.common.field import Field
 from tui.data.dialogs.path_dialog import ListItem, ListNote, PathDialog, when_words
-from tui.data.folder_listing import FolderListing, absolute_folder, glob_matches, is_openable, read_folder, short
+from tui.data.folder_listing import FolderListing, absolute_folder, glob_matches, is_openable, read_folder, short_path
 from tui.data.widgets.choices import GOOD, MUTED, STRONG, ChoiceLine, Choices, fit_end
 from tui.data.widgets.search_matches import fit_to_width
 
@@ -168,7 +168,7 @@ class OpenDialog(PathDialog[tuple[str, str]]):
     def items_instead(self, text: str) -> list[ListItem] | None:
         if self._splits_of is not None:
             source, splits = self._splits_of
-            name = safe_line(short(source), 200)
+            name = safe_line(short_path(source), 200)
             return [
                 ListNote("heading", f"Which split of {name}?"),
                 *(ListNote("split", safe_line(split), split) for split in splits),
@@ -183,7 +183,7 @@ class OpenDialog(PathDialog[tuple[str, str]]):
             words = f"open {count} file{'s' if len(found) != 1 else ''} as one data set"
             return [
                 ListNote("pattern", words, text.strip()),
-                *(ListNote("named", safe_line(short(path), 4000)) for path in found),
+                *(ListNote("named", safe_line(short_path(path), 4000)) for path in found),
             ]
         return None
 
@@ -192,7 +192,7 @@ class OpenDialog(PathDialog[tuple[str, str]]):
             recent: RecentSource = note.value
             rows = f"{recent.rows:,} row{'' if recent.rows == 1 else 's'}" if recent.rows else ""
             about = f"{rows:>14}  {when_words(recent.when):>10}"
-            name = short(recent.source) + (f" [{recent.split}]" if recent.split else "")
+            name = short_path(recent.source) + (f" [{recent.split}]" if recent.split else "")
             if width < 50:
                 return [(fit_end(name, width), "")]
             return [(fit_end(name, width - len(about) - 1), ""), (f" {about}", MUTED)]
@@ -259,7 +259,7 @@ class OpenDialog(PathDialog[tuple[str, str]]):
             else:
                 self.dismiss((text, split))
         elif listing.trouble:
-            self.trouble(f"{short(listing.path)}: {listing.trouble}.")
+            self.trouble(f"{short_path(listing.path)}: {listing.trouble}.")
         elif listing.whole and (split or self._untouched):
             self.dismiss((text, split))
         elif listing.whole:

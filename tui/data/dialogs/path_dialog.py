@@ -29,7 +29,7 @@ from tui.data.folder_listing import (
     common_prefix,
     is_openable,
     read_folder,
-    short,
+    short_path,
     split_path,
 )
 from tui.data.widgets.choices import HEADING, MARK, MUTED, WARN, ChoiceLine, Choices, fit_end
@@ -209,9 +209,9 @@ class PathDialog(ListDialog[Result]):
         if listing is None or listing.path != self.folder:
             return [ListNote("note", "Reading the folder …")]
         if listing.trouble:
-            return [ListNote("note", f"{short(listing.path)}: {listing.trouble}.")]
+            return [ListNote("note", f"{short_path(listing.path)}: {listing.trouble}.")]
         found = listing.matching(tail)
-        head: list[ListItem] = [ListNote("heading", short(listing.path))]
+        head: list[ListItem] = [ListNote("heading", short_path(listing.path))]
         if listing.whole and not tail:
             head.append(ListNote("whole", f"open this folder: {listing.whole}", listing))
         if not found:
@@ -259,7 +259,7 @@ class PathDialog(ListDialog[Result]):
 
     def descend(self, name: str) -> None:
         """Go into a listed folder; the list keeps the focus."""
-        head = self._parts[0] or short(self.folder).rstrip("/") + "/"
+        head = self._parts[0] or short_path(self.folder).rstrip("/") + "/"
         self._return_to = ""
         self.put(f"{head}{name}/")
         self.set_focus(self.choices)
@@ -269,7 +269,7 @@ class PathDialog(ListDialog[Result]):
         """Go to the parent folder."""
         folder = self.folder
         self._return_to = os.path.basename(folder)
-        self.put(short(os.path.dirname(folder)).rstrip("/") + "/")
+        self.put(short_path(os.path.dirname(folder)).rstrip("/") + "/")
 
     @on(Choices.Typed)
     def _typed(self, event: Choices.Typed) -> None:
@@ -292,7 +292,7 @@ class PathDialog(ListDialog[Result]):
             return
         self.catch_up()
         if self._untouched or not self.text:
-            self.put(short(self.folder).rstrip("/") + "/")
+            self.put(short_path(self.folder).rstrip("/") + "/")
         listing = await self.listed()
         if listing is None:
             return

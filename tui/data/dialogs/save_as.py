@@ -23,7 +23,7 @@ from core.data.formats.registry import compression_of_file, format_of_file, writ
 from tui.actions import key_bindings, key_hints
 from tui.common.field import Field
 from tui.data.dialogs.path_dialog import ListItem, ListNote, PathDialog, size_words, when_words
-from tui.data.folder_listing import absolute_folder, short
+from tui.data.folder_listing import absolute_folder, short_path
 from tui.data.widgets.choices import Choices
 
 KNOWN = writable_formats()
@@ -82,7 +82,9 @@ class SaveDialog(PathDialog[SaveTarget]):
     def compose_dialog(self) -> ComposeResult:
         with Horizontal(classes="row"):
             yield Label("Save as", classes="label")
-            yield Field(short(self._suggestion), "path; its suffix is the format", id="source", select_on_focus=False)
+            yield Field(
+                short_path(self._suggestion), "path; its suffix is the format", id="source", select_on_focus=False
+            )
         with Horizontal(classes="row"):
             yield Label("Format", classes="label")
             yield Static(id="format", classes="one")
@@ -164,7 +166,7 @@ class SaveDialog(PathDialog[SaveTarget]):
             )
             return
         self._checking = True
-        await self.in_thread(partial(look_at, path, self._sources), partial(self._looked, path))
+        await self.in_thread(partial(inspect_target, path, self._sources), partial(self._looked, path))
 
     def _looked(self, path: str, target: _Target) -> None:
         self._checking = False
@@ -215,19 +217,19 @@ def format_words(name: str) -> str:
     return f"{file_format.description}, compressed with {compression}" if compression else file_format.description
 
 
-def look_at(path: str, sources: Sequence[str]) -> _Target:
+def inspect_target(path: str, sources: Sequence[str]) -> _Target:
     """What is at `path`, and whether a file can be written there. Reads the disk."""
     folder = os.path.dirname(path)
     try:
         if not os.path.isdir(folder):
-            return _Target(f"The folder {short(folder)} does not exist. Create it, or choose another.")
+            return _Target(f"The folder {short_path(folder)} does not exist. Create it, or choose another.")
         if os.path.isdir(path):
             return _Target("A folder has this name. Choose another name.")
         for source in sources:
             if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
                 return _Target("This file is open as the source; it is never overwritten. Choose another name.")
         if not os.access(folder, os.W_OK | os.X_OK):
-            return _Target(f"No permission to write in {short(folder)}. Choose another folder.")
+            return _Target(f"No permission to write in {short_path(folder)}. Choose another folder.")
         if not os.path.lexists(path):
             return _Target()
         about = os.stat(path)
