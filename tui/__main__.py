@@ -6,9 +6,11 @@ Without DATA or --model it opens those of the last session.
 from __future__ import annotations
 
 import argparse
+import sys
 
 
-def main() -> None:
+def main() -> int:
+    """Run the app; returns its exit code, which is not 0 after a crash."""
     parser = argparse.ArgumentParser(
         prog="python -m tui", description="Suiron: browse reasoning data, train on it, talk to the result."
     )
@@ -27,8 +29,10 @@ def main() -> None:
     use_keymap(read_keymap())  # first, because the classes imported next take their bindings from it
     from tui.app import SuironApp
 
-    SuironApp(data=arguments.data, split=arguments.split, model=arguments.model).run()
+    app = SuironApp(data=arguments.data, split=arguments.split, model=arguments.model)
+    app.run()
+    return app.return_code or 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,6 +16,7 @@ import msgspec
 
 from core.base import folders
 from core.base.cpu_cores import available_cores
+from core.base.plural import counted
 
 BackendKind = Literal["unsloth", "transformers"]
 _NAMES: dict[BackendKind, str] = {"unsloth": "Unsloth", "transformers": "Transformers + PEFT"}
@@ -136,7 +137,7 @@ def choose_inference_backend(load_in_4bit: bool) -> Backend:
 
 def _on_cpu() -> Backend:
     cores = available_cores()
-    machine = f"the CPU ({cores} core{'s' if cores != 1 else ''}, {dtype_name('cpu')})"
+    machine = f"the CPU ({counted(cores, 'core')}, {dtype_name('cpu')})"
     return Backend("transformers", "cpu", "no CUDA device is visible", machine)
 
 

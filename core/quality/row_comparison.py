@@ -98,12 +98,12 @@ class RowComparison:
             self._report_progress(words, band, BANDS)
             yield band
 
-    def ask_the_same(self, position: int, other: int) -> bool:
+    def have_similar_questions(self, position: int, other: int) -> bool:
         """Whether the questions of two rows are almost the same, with the same numbers."""
         first, second = self.texts(position).question, self.texts(other).question
         return numbers_in_order(first) == numbers_in_order(second) and _are_similar(first, second)
 
-    def say_the_same(self, position: int, other: int) -> bool:
+    def have_similar_texts(self, position: int, other: int) -> bool:
         """Whether all texts of two rows are almost the same, with the same numbers in their questions."""
         first, second = self.texts(position), self.texts(other)
         if numbers_in_order(first.question) != numbers_in_order(second.question):

@@ -40,7 +40,7 @@ class RunReader:
         self._offset = 0
         self._seen: dict[Path, tuple[int, int, int]] = {}
 
-    def look(self) -> bool:
+    def read_changes(self) -> bool:
         """Read the changes; True where there are any. An error is kept in `trouble`, never raised."""
         before, self.trouble = self.trouble, None
         changed = False

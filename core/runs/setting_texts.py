@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from core.base.errors import RunError
+from core.base.plural import counted
 from core.runs.spec import DataSection, MixturePart, ModelSection, RunSpec, check_run_spec, mixture_of_two
 
 
@@ -106,7 +107,7 @@ def setting_words(key: str) -> str:
 def _share(spec: RunSpec) -> str:
     share = spec.prompt.vanilla_share
     count = len(spec.prompt.mixture)
-    return f"{count} template{'s' if count != 1 else ''}" if share is None else _text(share)
+    return counted(count, "template") if share is None else _text(share)
 
 
 def _with_share(spec: RunSpec, share: float) -> tuple[MixturePart, ...]:

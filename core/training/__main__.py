@@ -136,7 +136,7 @@ def _prepare_rows(run: RunFolder, spec: RunSpec, reporter: StatusReporter) -> Tr
     )
     tokenizer = TextTokenizer.from_folder(folder)
     prepared = build_training_set(
-        data, spec, tokenizer, lambda rows: reporter.hold(message=f"encoding the rows: {rows} done")
+        data, spec, tokenizer, lambda rows: reporter.update_later(message=f"encoding the rows: {rows} done")
     )
     reporter.facts(**data_facts(data), **prepared.facts())
     # Copies, because a template may be edited after this run.

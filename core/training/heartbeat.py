@@ -51,7 +51,7 @@ class StatusReporter:
             self._status = msgspec.structs.replace(self._status, **changes, heartbeat=time.time())
             self._write()
 
-    def hold(self, **changes: Any) -> None:
+    def update_later(self, **changes: Any) -> None:
         """Replace fields of the status; the next heartbeat or update writes them. For fields that change many times a
         second."""
         with self._lock:

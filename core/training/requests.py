@@ -33,7 +33,7 @@ class RunRequests:
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    def look(self) -> None:
+    def read_new(self) -> None:
         """Read the requests since the last time. Where the disk cannot be read, the next step tries again."""
         kinds: list[str] = []
         try:
@@ -51,6 +51,6 @@ class RunRequests:
 
     def raise_if_stopped(self) -> None:
         """Raises StoppedBeforeFirstStep where a stop is requested. For the stages before the first step."""
-        self.look()
+        self.read_new()
         if self.stop:
             raise StoppedBeforeFirstStep

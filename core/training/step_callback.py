@@ -57,7 +57,7 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
         self._began = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        self._requests.look()
+        self._requests.read_new()
         last = state.global_step >= state.max_steps
         due = self._save_steps > 0 and state.global_step % self._save_steps == 0
         if self._requests.stop:
@@ -95,7 +95,7 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
         self._steps_here += 1
         if self._steps_here == 1:
             self._first_ended = now
-        self._reporter.hold(
+        self._reporter.update_later(
             step=step, seconds_left=self._seconds_left(now, state.max_steps - step), message=self._message()
         )
         if self._steps_here == 1:

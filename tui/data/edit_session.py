@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from core.base.errors import DataError, SuironError, UsageError
+from core.base.plural import counted
 from core.base.row import Row
 from core.base.safe_text import safe_line
 from tui.actions import key_of
@@ -158,7 +159,7 @@ class EditSession:
 
         fixed, left = await self.make_edit(fix_group)
         rest = f"; {left:,} left to fix by hand" if left else ""
-        words = f"{safe_line(group.title, 100)}: {_rows(fixed)} fixed{rest}; {_undo_key()} undoes it."
+        words = f"{safe_line(group.title, 100)}: {counted(fixed, 'row')} fixed{rest}; {_undo_key()} undoes it."
         return EditResult(words, int(group.indices[0]) if fixed else None)
 
     # -- back and forth --
@@ -180,10 +181,6 @@ def _undo_key() -> str:
     return key_of("data.undo")
 
 
-def _rows(count: int) -> str:
-    return f"{count:,} row{'s' if count != 1 else ''}"
-
-
 def _row_of(step: EditStep) -> int | None:
     return step.index if step.index is not None and step.index >= 0 else None
 
@@ -194,7 +191,7 @@ def _added(index: int) -> EditResult:
 
 def _change_rows(editor: RowEditor, bulk: BulkChange, indices: np.ndarray[Any, np.dtype[np.int64]]) -> str:
     """Apply the change. Returns what was done, in words."""
-    rows = _rows(len(indices))
+    rows = counted(len(indices), "row")
     if bulk.kind == "drop":
         editor.delete(indices)
         return f"{rows} dropped"

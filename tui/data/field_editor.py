@@ -19,6 +19,7 @@ from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
 from core.base.errors import SuironError
+from core.base.plural import counted
 from core.base.safe_text import safe_line
 from tui.actions import key_bindings, key_hints, key_of
 from tui.common.safe_editing import EditableText
@@ -151,7 +152,7 @@ class FieldEditor(WritingScreen):
         text = self._area.text
         lines = text.count("\n") + 1
         changed = text != self._editable.shown
-        words = f"{len(text):,} character{'s' if len(text) != 1 else ''} · {lines:,} line{'s' if lines > 1 else ''}"
+        words = f"{counted(len(text), 'character')} · {counted(lines, 'line')}"
         if changed:
             words += " · changed"
         title = Content.styled(self._title, "bold") + Content.styled(f"  {words}", "$text-muted")

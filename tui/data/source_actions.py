@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.base.errors import SuironError
+from core.base.plural import counted
 from core.base.safe_text import safe_line
 from tui.common.readable_error import readable_error
 from tui.data.query_runner import IsCancelled
@@ -157,7 +158,7 @@ class SourceActions:
         if done is None:
             room.say("Not saved.")
             return
-        room.say(f"{done.value:,} rows saved to {safe_line(str(path), 200)}.")
+        room.say(f"{counted(done.value, 'row')} saved to {safe_line(str(path), 200)}.")
         if done.value.aside is not None:  # the source itself, which now holds its edits: they must not be made twice
             room.suiron.open_data(room.suiron.session.data, room.suiron.session.split)
 

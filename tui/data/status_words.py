@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from core.base.errors import SuironError, error_sentences
+from core.base.plural import counted
 from core.base.safe_text import safe_line
 from core.data.filters import RowFilters
 from tui.actions import key_of
@@ -27,7 +28,7 @@ VALUES_SHOWN = 4  # of a column, in the line above the table
 def row_count_words(total: int, shown: int, share: float, filters: RowFilters, counts: ValueCounts) -> Content:
     """One line: all rows, the rows shown, and for each filter its value, or the values it could have. share: of the
     rows searched so far, 0 to 1."""
-    parts = [Content(f" {total:,} rows")]
+    parts = [Content(f" {counted(total, 'row')}")]
     if share < 1:
         parts.append(Content.styled(f" · {shown:,} so far, {share:.0%} searched", "bold $accent"))
     elif _narrows(filters):
@@ -49,12 +50,13 @@ def _value_words(values: Sequence[tuple[str, int]]) -> str:
     return some + (", …" if len(values) > VALUES_SHOWN else "")
 
 
-def waiting_words(total: int, counted: bool, filters: RowFilters, imported: float | None) -> Content:
+def waiting_words(total: int, is_counted: bool, filters: RowFilters, imported: float | None) -> Content:
     """The same line while the source is imported: paging works, queries wait. imported: share of the source, 0 to 1;
     None where it is not known."""
     share = f" {imported:.0%}" if imported is not None else ""
+    rows = counted(total, "row")
     parts = [
-        Content(f" {total:,} rows" if counted else f" at least {total:,} rows"),
+        Content(f" {rows}" if is_counted else f" at least {rows}"),
         Content.styled(f" · importing{share}", "bold $accent"),
     ]
     waiting = _waiting(filters)
@@ -128,7 +130,7 @@ def _edit_counts(changed: int, added: int, deleted: int) -> str:
 
 def _problem_words(problems: Sequence[RowProblem], count: int) -> Content:
     """How many rows could not be read, the key that lists them, and the first of them."""
-    rows = "1 row" if count == 1 else f"{count:,} rows"
+    rows = counted(count, "row")
     head = Content.styled(f" {rows} could not be read; {key_of('data.show_problems')} shows why. ", "$warning")
     if not problems:
         return head

@@ -136,7 +136,7 @@ class TrainScreen(Room):
             # Never cancelled in the middle of a read: the reader keeps what it has read.
             reader = self._reader
             if reader is not None and self.is_current:
-                has_changed = await asyncio.to_thread(reader.look)
+                has_changed = await asyncio.to_thread(reader.read_changes)
                 if has_changed and reader is self._reader:
                     self._draw()
             await self._pause()

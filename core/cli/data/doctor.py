@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Sequence
 
 from core.base.command_output import CommandOutput
+from core.base.plural import counted
 from core.base.safe_text import safe_line
 from core.cli.data import options
 from core.cli.data.training_options import add_training_arguments, training_options
@@ -97,9 +98,8 @@ def _fix(
         fix = plan_fix(editor.dataset, group)
         changed = apply_fix(editor, fix)
         left = f"; {fix.left:,} are left for you" if fix.left else ""
-        output.note(
-            f"{group.kind}: {fix.words}: {changed:,} rows{left}. Edits are in {editor.where} and can be undone."
-        )
+        rows = counted(changed, "row")
+        output.note(f"{group.kind}: {fix.words}: {rows}{left}. Edits are in {editor.where} and can be undone.")
     return changed > 0
 
 
@@ -141,10 +141,12 @@ def _print_summary(report: QualityReport, groups: Sequence[FindingGroup], output
     for note in report.notes:
         output.note(safe_line(note, 300))
     if report.skipped:
-        output.note(f"{report.skipped:,} rows of the source could not be read; `data show --problems` lists them")
+        output.note(
+            f"{counted(report.skipped, 'row')} of the source could not be read; `data show --problems` lists them"
+        )
     counts = []
     for severity in SEVERITIES:
         count = sum(group.count for group in groups if group.severity == severity)
         if count:
-            counts.append(f"{count:,} {severity}{'s' if count != 1 else ''}")
-    output.note(f"{report.rows:,} rows checked: {', '.join(counts) or 'nothing found'}")
+            counts.append(counted(count, severity))
+    output.note(f"{counted(report.rows, 'row')} checked: {', '.join(counts) or 'nothing found'}")

@@ -10,7 +10,9 @@ import msgspec
 
 from core.base.command_output import CommandOutput
 from core.base.errors import DataError, UsageError
+from core.base.plural import counted
 from core.cli.data import options
+from core.data.editing.bulk_edits import SPLIT_SEED
 from core.data.editing.editor import EditStep, RowEditor, open_editor
 
 _DO = (
@@ -47,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="set sysflag to test for this share of the rows, to train for the others",
     )
     many.add_argument(
-        "--seed", type=int, default=3442, help="seed of the split; the same seed picks the same rows in any order"
+        "--seed", type=int, default=SPLIT_SEED, help="seed of the split; the same seed picks the same rows in any order"
     )
     many.add_argument(
         "--extract-reasoning", action="store_true", help="move the text inside <think> from output to reasoning"
@@ -116,23 +118,25 @@ def _add(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput
 def _fill(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     column, value = options.parse_assignment(arguments.fill)
     count = editor.fill(_rows(editor, arguments), column, value)
-    _print_edit(output, f"{column} set in {count:,} rows", count)
+    _print_edit(output, f"{column} set in {counted(count, 'row')}", count)
 
 
 def _split(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     test, train = editor.split(_rows(editor, arguments), arguments.split_share, arguments.seed)
-    output.record({"done": f"{test:,} rows are now test, {train:,} train", "test": test, "train": train})
-    output.text(f"{test:,} rows are now test, {train:,} train")
+    output.record(
+        {"done": f"sysflag is now test in {counted(test, 'row')}, train in {train:,}", "test": test, "train": train}
+    )
+    output.text(f"sysflag is now test in {counted(test, 'row')}, train in {train:,}")
 
 
 def _extract(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     count = editor.extract_reasoning(_rows(editor, arguments))
-    _print_edit(output, f"reasoning of {count:,} rows moved into its column", count)
+    _print_edit(output, f"reasoning of {counted(count, 'row')} moved into its column", count)
 
 
 def _drop(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
     count = editor.delete(_rows(editor, arguments))
-    _print_edit(output, f"{count:,} rows deleted; --undo brings them back", count)
+    _print_edit(output, f"{counted(count, 'row')} deleted; --undo brings them back", count)
 
 
 def _undo(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput) -> None:
@@ -155,9 +159,7 @@ def _log(editor: RowEditor, arguments: argparse.Namespace, output: CommandOutput
     for step in editor.log():
         output.record(step)
         output.text(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(step.when))}\t{step.words}")
-    output.note(
-        f"{editor.undoable} edit{'s' if editor.undoable != 1 else ''}, {editor.redoable} undone; kept in {editor.where}"
-    )
+    output.note(f"{counted(editor.undoable, 'edit')}, {editor.redoable} undone; kept in {editor.where}")
 
 
 def _print_edit(output: CommandOutput, words: str, rows: int | None, index: int | None = None) -> None:

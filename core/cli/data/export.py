@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.base.command_output import CommandOutput
 from core.base.errors import DataError
+from core.base.plural import counted
 from core.cli.data import options
 from core.data.export import save_rows
 
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         output.progress_done()
     facts = {"saved": str(path), "rows": int(saved)}
     output.record({**facts, "journal": str(saved.aside)} if saved.aside is not None else facts)
-    output.text(f"{int(saved):,} rows saved to {path}")
+    output.text(f"{counted(int(saved), 'row')} saved to {path}")
     if saved.aside is not None:
         output.note(f"The file now contains the edits; their journal was moved to {saved.aside}.")
     return 0

@@ -6,6 +6,7 @@ import argparse
 
 from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
+from core.base.plural import counted
 from core.base.row import COLUMNS
 from core.base.safe_text import safe_line
 from core.data.dataset import DataSet
@@ -77,7 +78,7 @@ def open_source(arguments: argparse.Namespace, output: CommandOutput) -> DataSet
         output.progress_done()
     if data.problem_count:
         first = data.problems[0]
-        rows = "1 row" if data.problem_count == 1 else f"{data.problem_count:,} rows"
+        rows = counted(data.problem_count, "row")
         where = f"{first.file}{':' if first.file and first.row else ''}{first.row or ''}" or "the complete file"
         output.note(
             f"{data.name}: {rows} could not be read or {'is' if data.problem_count == 1 else 'are'} incomplete, "

@@ -6,6 +6,7 @@ import argparse
 
 from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
+from core.base.plural import counted
 from core.base.row import COLUMNS
 from core.base.safe_text import safe_line
 from core.cli.data import options
@@ -28,7 +29,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     data = options.open_source(arguments, output)
     filters = options.row_filters(arguments, arguments.text)
     selection = data.select(filters)
-    output.note(f"{data.name}: {len(selection)} of {len(data)} rows contain {safe_line(arguments.text, 60)}")
+    output.note(f"{data.name}: {len(selection)} of {counted(len(data), 'row')} contain {safe_line(arguments.text, 60)}")
     needle = python_pattern(replace_surrogates(arguments.text))
     for row in selection.page(0, max(0, arguments.limit)):
         excerpts = {}

@@ -6,6 +6,7 @@ import argparse
 
 from core.base.command_output import CommandOutput
 from core.base.errors import DataError
+from core.base.plural import counted
 from core.base.row import COLUMNS, Row
 from core.base.safe_text import safe_line
 from core.cli.data import options
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
                 + ", ".join(f"{safe_line(value, 40) or '(empty)'} {count}" for value, count in values[:SHOWN])
                 + more
             )
-    output.note(f"{data.name}: {len(data)} rows, {len(selection)} selected")
+    output.note(f"{data.name}: {counted(len(data), 'row')}, {len(selection):,} selected")
     for row in selection.page(max(0, arguments.offset), max(0, arguments.limit)):
         output.record(row)
         output.text(_line(row))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from core.base.command_output import CommandOutput
+from core.base.plural import counted
 from core.base.safe_text import safe_line
 from core.cli.data import options
 from core.cli.data.doctor import progress_words
@@ -84,7 +85,7 @@ def _summary(lengths: LengthDistribution) -> dict[str, float]:
 
 
 def _print_rows(statistics: DataSetStatistics, output: CommandOutput) -> None:
-    output.text(f"{statistics.rows:,} rows")
+    output.text(counted(statistics.rows, "row"))
     for syslang, sysflag, count in statistics.pairs[:_PAIRS]:
         language, flag = safe_line(syslang, 20) or "(no language)", safe_line(sysflag, 20) or "(no flag)"
         output.text(f"  {language:<20} {flag:<12} {count:>10,}")
@@ -129,4 +130,4 @@ def _print_max_length(statistics: DataSetStatistics, max_length: int, output: Co
             f"left out of training; {effect.lose_answer:,} of them would lose the whole answer"
         )
     if statistics.unreadable:
-        output.text(f"{statistics.unreadable:,} rows cannot be encoded")
+        output.text(f"{counted(statistics.unreadable, 'row')} cannot be encoded")

@@ -6,6 +6,7 @@ from collections.abc import Mapping as Record
 from collections.abc import Sequence
 from typing import Any
 
+from core.base.plural import counted
 from core.data.columns.column_names import GENERATION_NAMES, NAME_TIERS, name_prefix, normalized_name
 from core.data.columns.column_values import ENOUGH_ROWS, ColumnProfile, ValueKind, profile_column
 from core.data.columns.generations import mark_columns
@@ -75,7 +76,7 @@ class ColumnCandidates:
             ):
                 if profile.kind != "flag":
                     return f"the values of {name} are not texts"
-                count = f"{len(profile.values)} distinct short value{'s' if len(profile.values) > 1 else ''}"
+                count = counted(len(profile.values), "distinct short value")
                 return f"{name} has {count} ({', '.join(profile.values)}): a flag, not a text"
         return ""
 

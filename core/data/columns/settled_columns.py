@@ -34,7 +34,7 @@ class SourceColumns:
         self._known: set[str] = set()
         self._reader: RowReader | None = None
 
-    def learn(self, names: Iterable[str], sample: Sequence[Record[str, Any]] = (), free: bool = False) -> bool:
+    def add_names(self, names: Iterable[str], sample: Sequence[Record[str, Any]] = (), free: bool = False) -> bool:
         """Add the names of a header or of records; True where any was new.
 
         The first call with rows settles the mapping, by the first `SAMPLE_ROWS` of them. `free`: no row was passed on

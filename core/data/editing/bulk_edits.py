@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     NewColumn = Callable[[int, RowMask, pa.Array], pa.Array]
     """Makes the new texts of a batch. Called with its number, a mask of the rows to change, and its current texts."""
 
+SPLIT_SEED = 3442  # of a split into test and train rows, where the user gives none
 FEW_ROWS = 2000  # up to this number, rows of a large source are edited one by one
 _COLUMN_BYTES = 1 << 30  # of one column in one batch, half of what Arrow's offsets can address
 _ANY_MARKER = "|".join(re.escape(marker) for pair in THINKING_MARKERS for marker in pair)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from core.base.plural import counted
 from core.base.row import COLUMNS, Row
 from core.data.editing import bulk_edits
 from core.data.editing.row_list import RowList, rows_without, unpack_rows
@@ -210,7 +211,7 @@ def describe_operation(operation: Operation) -> tuple[str, int]:
         return f"{operation.words}: {operation.count:,} row{plural}", first
     rows = unpack_rows(operation.rows)
     first = int(rows[0]) if len(rows) else -1
-    row_words = f"row {first}" if operation.count == 1 else f"{operation.count:,} rows"
+    row_words = f"row {first}" if operation.count == 1 else counted(operation.count, "row")
     if isinstance(operation, DeleteRows):
         return f"{row_words} deleted", first
     if isinstance(operation, FillColumn):

@@ -38,7 +38,7 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
                 continue
             reader = BatchReader(path, paths, collector)
             first = next(reader.until_damage(batches), None)
-            if first is not None and reader.learn(first.schema.names, partial(first.slice, 0, SAMPLE_ROWS)):
+            if first is not None and reader.add_names(first.schema.names, partial(first.slice, 0, SAMPLE_ROWS)):
                 for _ in reader.read(_in_small_batches(first, batches)):
                     pass
         collector.progress(index + 1, len(paths))

@@ -152,7 +152,7 @@ def _read_source(source: ByteSource, total: int, collector: RowCollector, delimi
         chars += sum(map(len, fields))
         if len(sample) >= SAMPLE_ROWS or chars >= SAMPLE_CHARS:
             break
-    collector.columns.learn(header, [dict(zip(header, fields, strict=True)) for _, fields in sample])
+    collector.columns.add_names(header, [dict(zip(header, fields, strict=True)) for _, fields in sample])
     collector.columns.check(collector.where)
     take_rows = (
         _take_as_is(collector, header) if collector.columns.mapping.plain else _take_by_reader(collector, header)

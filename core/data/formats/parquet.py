@@ -48,7 +48,7 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
         with pq.ParquetFile(str(path)) as file:
             size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups))
             reader = BatchReader(path, paths, collector)
-            if reader.learn(file.schema_arrow.names, partial(_head, file)):
+            if reader.add_names(file.schema_arrow.names, partial(_head, file)):
                 rows = batch_rows(count, size)
                 batches = file.iter_batches(batch_size=rows, columns=reader.wanted, use_threads=True)
                 for read in reader.read(_read_ahead(batches)):

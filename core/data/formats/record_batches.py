@@ -38,7 +38,7 @@ def early_facts(
         sample = [dict(zip(names, values, strict=True)) for values in read_sample()[:SAMPLE_ROWS]]
         mapping = guess_mapping(names, sample)
     columns = SourceColumns(mapping)
-    columns.learn(names)
+    columns.add_names(names)
     columns.check(where)
     return SourceFacts(columns.mapping, columns.extra, [], 0)
 
@@ -67,7 +67,7 @@ class BatchReader:
         self.wanted: list[str] = []
         self._done = 0
 
-    def learn(self, names: list[str], head: Callable[[], Any]) -> bool:
+    def add_names(self, names: list[str], head: Callable[[], Any]) -> bool:
         """Add the columns of the file; returns whether its rows can be read. `head` returns the first rows for the
         guess, and is called only where there is none yet. Raises DataError."""
         columns = self._collector.columns
@@ -76,7 +76,7 @@ class BatchReader:
             first = next(self.until_damage(read() for read in (head,)), None)
             sample = _sample(first) if first is not None else []
         first_file = not columns.names
-        columns.learn(names, sample)
+        columns.add_names(names, sample)
         if first_file:
             columns.check(self._collector.where)
         missing = [column for column in columns.mapping.columns if columns.mapping.source(column) not in names]

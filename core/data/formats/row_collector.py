@@ -115,7 +115,7 @@ class RowCollector:
         names: dict[str, None] = {}
         for _, record in waiting:
             names.update(dict.fromkeys(record))
-        self.columns.learn(names, [record for _, record in islice(waiting, SAMPLE_ROWS)], free=not self.rows)
+        self.columns.add_names(names, [record for _, record in islice(waiting, SAMPLE_ROWS)], free=not self.rows)
         sources = self.columns.reader.sources
         self.put_values([number for number, _ in waiting], [list(map(record.get, sources)) for _, record in waiting])
 

@@ -76,8 +76,8 @@ class _SampleColumns(SourceColumns):
 
     rows: Sequence[Record[str, Any]] = ()
 
-    def learn(self, names: Iterable[str], sample: Sequence[Record[str, Any]] = (), free: bool = False) -> bool:
-        new = super().learn(names, sample, free)
+    def add_names(self, names: Iterable[str], sample: Sequence[Record[str, Any]] = (), free: bool = False) -> bool:
+        new = super().add_names(names, sample, free)
         if sample:
             self.rows = sample[:SAMPLE_ROWS]
             raise _EnoughRows

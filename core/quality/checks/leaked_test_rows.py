@@ -67,7 +67,7 @@ def find_leaked_rows(rows: RowComparison, findings: Findings) -> None:
             tests = [position for position in positions if rows.held_out[position]][:MOST_COMPARED]
             for position in positions if tests else ():
                 if rows.trained[position] and not is_leaked[position]:
-                    test = next((test for test in tests if rows.ask_the_same(test, position)), None)
+                    test = next((test for test in tests if rows.have_similar_questions(test, position)), None)
                     if test is not None:
                         add("near_leakage", position, test)
 

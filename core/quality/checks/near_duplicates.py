@@ -69,7 +69,7 @@ class _Search:
 
         from core.quality.row_comparison import MOST_COMPARED
 
-        are_the_same = self._rows.say_the_same if bands == "text_bands" else self._rows.ask_the_same
+        are_the_same = self._rows.have_similar_texts if bands == "text_bands" else self._rows.have_similar_questions
         tries = np.zeros(len(self._rows), np.uint8)
         for band in self._rows.bands("comparing rows with each other"):
             for positions in self._rows.band_groups(bands, band, np.flatnonzero(candidates & ~self._is_found), key):

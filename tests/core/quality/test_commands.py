@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from core.base.child import environment
+from core.base.plural import counted
 from core.data.source import open_data
 from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec, dump_run_spec
 
@@ -61,7 +62,7 @@ def test_the_exit_code_says_how_bad_it_is(
     status, out, note = run("doctor", str(write(*rows)), "--json")
     assert status == code, note
     assert [line["kind"] for line in lines(out)] == kinds
-    assert f"{len(rows)} rows checked" in note
+    assert f"{counted(len(rows), 'row')} checked" in note
 
 
 def test_findings_as_text_and_one_kind_alone(write: Write) -> None:

@@ -26,10 +26,10 @@ def test_a_second_look_finds_only_what_is_new(run: RunFolder) -> None:
     reader = RunReader(run)
     run.write_status(training())
     run.append_metric(StepMetric(1, 0.0, 2.0))
-    assert reader.look()
-    assert not reader.look()
+    assert reader.read_changes()
+    assert not reader.read_changes()
     run.append_metric(StepMetric(2, 0.0, 1.5))
-    assert reader.look()
+    assert reader.read_changes()
     assert (reader.loss.steps, reader.loss.values) == ([1, 2], [2.0, 1.5])
 
 
@@ -37,10 +37,10 @@ def test_a_torn_last_line_waits_for_its_rest(run: RunFolder) -> None:
     reader = RunReader(run)
     with open(run.path / "metrics.jsonl", "ab", buffering=0) as file:
         file.write(b'{"step":1,"time":0,"loss":2.0}\n{"step":2,"ti')
-        reader.look()
+        reader.read_changes()
         assert reader.loss.steps == [1]
         file.write(b'me":0,"loss":1.0}\n')
-        reader.look()
+        reader.read_changes()
     assert reader.loss.steps == [1, 2]
 
 
@@ -48,19 +48,19 @@ def test_a_file_that_was_replaced_is_read_anew(run: RunFolder) -> None:
     reader = RunReader(run)
     for step in (1, 2, 3):
         run.append_metric(StepMetric(step, 0.0, 1.0))
-    reader.look()
+    reader.read_changes()
     (run.path / "metrics.jsonl").write_bytes(b'{"step":1,"time":0,"loss":9.0}\n')
-    reader.look()
+    reader.read_changes()
     assert reader.loss.values == [9.0]
 
 
 def test_a_status_that_cannot_be_read_is_told_and_forgotten_once_it_can(run: RunFolder) -> None:
     reader = RunReader(run)
     (run.path / "status.json").write_bytes(b"{")
-    reader.look()
+    reader.read_changes()
     assert reader.trouble is not None
     run.write_status(training(3))
-    assert reader.look()
+    assert reader.read_changes()
     assert reader.trouble is None
     assert reader.status.step == 3
 
@@ -70,7 +70,7 @@ def test_a_process_that_is_gone_is_a_lost_run(run: RunFolder) -> None:
         RunStatus(state="training", step=1, total=10, pid=1, host="elsewhere", heartbeat=time.time() - 1000)
     )
     reader = RunReader(run)
-    reader.look()
+    reader.read_changes()
     assert reader.status.state == "lost"
 
 

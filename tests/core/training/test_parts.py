@@ -144,7 +144,7 @@ def test_the_heart_beats_until_the_end_and_the_end_is_the_last_word(
     original = run.write_status
     monkeypatch.setattr(run, "write_status", lambda status: (original(status), beats.release()))
     with StatusReporter(run) as reporter:
-        reporter.hold(step=7)
+        reporter.update_later(step=7)
         for _ in range(4):
             assert beats.acquire(timeout=10)
         assert run.status().step == 7
@@ -183,14 +183,14 @@ def test_signals_and_requests_are_heeded_at_the_next_look(run: RunFolder, own_si
     signal.raise_signal(signal.SIGINT)
     wishes.raise_if_stopped()
     run.request("checkpoint")
-    wishes.look()
+    wishes.read_new()
     assert wishes.take_checkpoint() and not wishes.take_checkpoint() and not wishes.stop
     signal.raise_signal(signal.SIGTERM)
     with pytest.raises(StoppedBeforeFirstStep):
         wishes.raise_if_stopped()
     asked = RunRequests(run)
     run.request("stop")
-    asked.look()
+    asked.read_new()
     assert asked.stop
 
 

@@ -49,7 +49,9 @@ async def test_a_condition_in_sql_and_one_that_is_wrong(rows_file: Path, size: t
         await user.until_shown(1)
         await until(user.pilot, lambda: not user.room.condition_bar.is_open and user.table.has_focus)
         assert "where output = '12'" in user.reads("#status")
-        await user.press("w", "end", *" and nonsense", "enter")
+        await user.press("w", "end", *" and nonsense")
+        assert user.room.condition_bar.size.height == 1  # the rows keep the rest of the screen
+        await user.press("enter")
         await until(user.pilot, lambda: user.room.query_one("#where-trouble", Static).display and where.has_focus)
         assert user.room.condition_bar.is_open and where.value.endswith("nonsense")  # there to be corrected
         assert "nonsense" in user.reads("#where-trouble") and user.app.session.filters.where == "output = '12'"

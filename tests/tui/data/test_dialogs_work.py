@@ -50,7 +50,7 @@ async def test_a_split_shows_its_counts_before_it_is_made(size: tuple[int, int])
         await person.sees("all 120 rows")
         await person.press("down", "down", "enter")
         await person.sees("31 rows test and 89 train")
-        assert asked[-1] == (0.1, 42)
+        assert asked[-1] == (0.1, 3442)
         field = person.stage.screen.query_one("#first-field", Field)
         for wrong in ("", "x", "0", "100", "150%", "nan"):
             field.put(wrong)

@@ -15,7 +15,9 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Label, Static
 
+from core.base.plural import counted
 from core.base.safe_text import safe_line
+from core.data.editing.bulk_edits import SPLIT_SEED
 from tui.actions import key_bindings, key_hints, key_of
 from tui.common.field import Field
 from tui.data.dialogs.list_dialog import ListDialog
@@ -23,7 +25,7 @@ from tui.data.widgets.choices import HEADING, MUTED, ChoiceLine, Choices
 from tui.data.widgets.search_matches import fit_to_width
 
 BulkKind = Literal["set", "split", "drop", "extract"]
-SHARE, SEED = "10%", "42"
+SHARE = "10%"
 _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(%?)")
 
 
@@ -92,7 +94,7 @@ class BulkDialog(ListDialog[BulkChange]):
             yield Field("", id="first-field", select_on_focus=False)
         with Horizontal(classes="row", id="second"):
             yield Label("Seed", classes="label")
-            yield Field(SEED, id="second-field")
+            yield Field(str(SPLIT_SEED), id="second-field")
         yield Choices(id="known")
         yield Static(id="sentence")
         yield Static(classes="trouble")
@@ -105,7 +107,7 @@ class BulkDialog(ListDialog[BulkChange]):
 
     @property
     def _rows(self) -> str:
-        return row_count_words(self._count)
+        return counted(self._count, "row")
 
     def _ask_what(self) -> None:
         self._chosen = None
@@ -243,14 +245,10 @@ def read_share(text: str) -> float | None:
     return share if math.isfinite(share) and 0 < share < 1 else None
 
 
-def row_count_words(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
-
-
 def bulk_words(bulk: BulkChange, count: int, split: tuple[int, int] | None = None) -> str:
     """What the change does, with the number of rows; it follows the name of a key. split: the exact (test, train)
     counts where known. Foreign text is made safe here."""
-    rows = row_count_words(count)
+    rows = counted(count, "row")
     if bulk.kind == "drop":
         return f"drops {rows}"
     if bulk.kind == "extract":

@@ -14,6 +14,7 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Static
 
+from core.base.plural import counted
 from core.base.safe_text import safe_line
 from core.quality.report import FindingGroup, QualityReport
 from tui.actions import key_bindings, key_hints, key_of
@@ -75,7 +76,7 @@ class DoctorDialog(ListDialog[FindingChoice]):
         notes = list(report.notes)
         if report.skipped:
             notes.append(
-                f"{report.skipped:,} rows could not be read; {key_of('data.show_problems')} in Data lists them"
+                f"{counted(report.skipped, 'row')} could not be read; {key_of('data.show_problems')} in Data lists them"
             )
         self.say("#notes", Content("\n").join([Content(safe_line(note, 300)) for note in notes]))
         self.query_one("#notes").display = bool(notes)
@@ -145,7 +146,7 @@ class DoctorDialog(ListDialog[FindingChoice]):
         if not group.fix:
             self.notify(f"No fix is safe without review. {key_of('list.choose')} goes to the rows.", markup=False)
             return
-        rows = "1 row" if group.count == 1 else f"{group.count:,} rows"
+        rows = counted(group.count, "row")
         answers = key_hints(("confirms", "doctor.confirm"), ("cancels", "doctor.decline"))
         undo = f"{key_of('data.undo')} undoes it later."
         self.say("#ask", Content(f"{rows}: {safe_line(group.fix, 200)}?\n{answers}; {undo}"))
@@ -167,11 +168,11 @@ class DoctorDialog(ListDialog[FindingChoice]):
 
 def summary_words(report: QualityReport) -> Content:
     """One line: rows checked, and how many findings of which severity."""
-    rows = f"{report.rows:,} row{'s' if report.rows != 1 else ''} checked"
+    rows = f"{counted(report.rows, 'row')} checked"
     if not report.groups:
         return Content.styled(f"{rows}: nothing found.", "bold $success")
     counts: dict[str, int] = {}
     for group in report.groups:
         counts[group.severity] = counts.get(group.severity, 0) + group.count
-    words = [f"{count:,} {severity}{'s' if count != 1 else ''}" for severity, count in counts.items()]
+    words = [counted(count, severity) for severity, count in counts.items()]
     return Content.styled(f"{rows}: ", "bold") + Content(", ".join(words))

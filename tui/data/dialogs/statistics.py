@@ -15,6 +15,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Label, Static
 
+from core.base.plural import counted
 from core.base.safe_text import safe_line
 from core.quality.report import DataSetStatistics, LengthDistribution
 from tui.actions import key_bindings, key_hints
@@ -155,7 +156,7 @@ def rows_table(statistics: DataSetStatistics) -> list[Content]:
         + ([_right("others", 11)] if others else [])
         + [_right("all", 11)]
     )
-    lines = [Content.styled(rows_words(statistics.rows), "bold"), Content("")]
+    lines = [Content.styled(counted(statistics.rows, "row"), "bold"), Content("")]
     lines.append(Content.styled(fit_to_width("syslang", width) + " ".join(titles), "bold $primary"))
     for language, total in statistics.rows_by_syslang.items():
         cells = [counts.get((language, flag), 0) for flag in heads]
@@ -182,7 +183,7 @@ def rows_table(statistics: DataSetStatistics) -> list[Content]:
         lines += [
             Content(""),
             Content.styled(
-                f"{rows_words(statistics.unreadable)} cannot be tokenized and are not in the lengths.", "$warning"
+                f"{counted(statistics.unreadable, 'row')} cannot be tokenized and are not in the lengths.", "$warning"
             ),
         ]
     lines += [Content(""), Content.styled(counted_words(statistics), "$text-muted")]
@@ -193,10 +194,6 @@ def _right(text: str, width: int) -> str:
     """Foreign text at the right end of `width` cells."""
     line = fit_to_width(text, width).rstrip()
     return " " * (width - cell_len(line)) + line
-
-
-def rows_words(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def counted_words(statistics: DataSetStatistics) -> str:
@@ -221,7 +218,7 @@ def numbers_words(lengths: LengthDistribution, statistics: DataSetStatistics, pa
         [Content.styled(f"{name} ", "$text-muted") + Content.styled(f"{value:,}", "bold") for name, value in parts]
     )
     subject = "the text as it is trained" if page == WHOLE else f"only the {page}"
-    total = f"{lengths.total:,} {statistics.unit} in {rows_words(lengths.rows)}"
+    total = f"{lengths.total:,} {statistics.unit} in {counted(lengths.rows, 'row')}"
     more = f"\n{total}, {lengths.mean:,.1f} on average: {subject}."
     return line + Content.styled(more, "$text-muted")
 
@@ -246,6 +243,6 @@ def cost_words(statistics: DataSetStatistics, limit: int) -> Content:
             + keeping_words
         )
     share, none = cut.lose_eos / cut.rows, cut.lose_answer / cut.rows
-    words = f"{share:.2%} ({rows_words(cut.lose_eos)}) would lose the end (EOS): training leaves them out.\n"
-    words += f"{none:.2%} ({rows_words(cut.lose_answer)}) would lose the complete answer.\n"
+    words = f"{share:.2%} ({counted(cut.lose_eos, 'row')}) would lose the end (EOS): training leaves them out.\n"
+    words += f"{none:.2%} ({counted(cut.lose_answer, 'row')}) would lose the complete answer.\n"
     return Content.styled(words, "$warning") + keeping_words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len, set_cell_size
 
+from core.base.plural import counted
 from tui.actions import key_of
 
 Piece = tuple[str, str]
@@ -26,9 +27,9 @@ def heading_pieces(
     alone: whether only this field is shown; differs: whether it differs from the source; tokens: None where they are
     not counted; matches: of the search.
     """
-    words = [f"{len(text):,} character{'s' if len(text) > 1 else ''}"] if text else ["empty"]
+    words = [counted(len(text), "character")] if text else ["empty"]
     if text and tokens is not None:
-        words.append(f"{tokens:,} token{'s' if tokens > 1 else ''}")
+        words.append(counted(tokens, "token"))
     if matches:
         words.append(f"{matches:,} match{'es' if matches > 1 else ''}")
     lines = text.count("\n") + 1
