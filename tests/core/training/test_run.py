@@ -187,7 +187,7 @@ def test_a_checkpoint_that_cannot_be_written_costs_neither_the_run_nor_its_adapt
     (process.run.path / "checkpoints" / "checkpoint-1").write_text("in the way")
     assert process.end() == 0, process.log()
     status = process.run.status()
-    assert status.state == "finished" and "the last checkpoint is not saved" in status.message
+    assert status.state == "finished" and "the last checkpoint was not saved" in status.message
     assert (process.run.adapter / "adapter_config.json").is_file()
 
 
