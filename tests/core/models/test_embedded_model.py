@@ -202,7 +202,7 @@ def test_what_a_kill_leaves_is_swept(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_asking_imports_nothing_heavy() -> None:
     heavy = ("torch", "transformers", "filelock", "subprocess", "zipfile")
     code = (
-        "import sys, core.models.embedded_model as embedded; embedded.is_ready();"
+        "import sys, core.models.embedded_model as embedded; embedded.demo_model_is_ready();"
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     assert (

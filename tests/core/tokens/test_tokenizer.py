@@ -68,7 +68,7 @@ def test_an_end_that_was_not_marked_special_cannot_be_planted_either(folder: Pat
 
 
 def test_errors_say_what_where_and_what_to_do(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="which token ends") as caught:
+    with pytest.raises(ModelError, match="names the token that ends") as caught:
         TextTokenizer.from_folder(folder)
     assert caught.value.where == str(folder)
     assert caught.value.do
