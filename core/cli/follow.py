@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from core.base.command_output import CommandOutput
-from core.base.errors import RunError
 from core.runs.run_folder import RunFolder
-from core.runs.watch_run import progress_line, watch_run
+from core.runs.watch_run import progress_line, raise_if_failed, watch_run
 
 
 def follow_run(run: RunFolder, output: CommandOutput) -> int:
@@ -31,9 +30,6 @@ def follow_run(run: RunFolder, output: CommandOutput) -> int:
         return 130
     output.progress_done()
     output.record({"run": run.id, "status": status})
-    if status.state in ("failed", "lost"):
-        if status.error:
-            raise RunError(status.error.what, status.error.where, status.error.do)
-        raise RunError("the run failed", run.id, f"See {run.console}")
+    raise_if_failed(run, status)
     output.text(f"{run.id} {status.state} at step {status.step} of {status.total}")
     return 0

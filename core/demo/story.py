@@ -31,7 +31,7 @@ from core.runs.launch import start_run
 from core.runs.metrics_file import StepMetric
 from core.runs.run_folder import RunFolder
 from core.runs.status_file import RunStatus
-from core.runs.watch_run import progress_line, watch_run
+from core.runs.watch_run import progress_line, raise_if_failed, watch_run
 
 INTERRUPTED = 130
 MEASURE_MODULE = "core.demo.measure"
@@ -177,10 +177,7 @@ class _Story:
             if metrics:
                 self._output.progress(progress_line(status, metrics[-1]))
         self._output.progress_done()
-        if status.state in ("failed", "lost"):
-            if status.error:
-                raise RunError(status.error.what, status.error.where, status.error.do)
-            raise RunError("the run failed", run.id, f"See {run.console}")
+        raise_if_failed(run, status)
         if not (run.adapter / "adapter_config.json").is_file():
             raise RunError(f"the run was {status.state} before it saved an adapter", run.id, "Start the demo again")
         self._say(f"{status.state} at step {status.step} of {status.total}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from core.base.errors import RunError
 from core.runs.metrics_file import StepMetric
 from core.runs.run_folder import RunFolder
 from core.runs.status_file import RunStatus
@@ -22,6 +23,15 @@ def watch_run(run: RunFolder) -> Iterator[tuple[RunStatus, list[StepMetric]]]:
         if status.ended:
             return
         time.sleep(PAUSE_SECONDS)
+
+
+def raise_if_failed(run: RunFolder, status: RunStatus) -> None:
+    """Raises RunError with the cause where the run failed or its process is gone."""
+    if status.state not in ("failed", "lost"):
+        return
+    if status.error is None:
+        raise RunError("the run failed", run.id, f"See {run.console}")
+    raise RunError(status.error.what, status.error.where, status.error.do)
 
 
 def progress_line(status: RunStatus, metric: StepMetric) -> str:

@@ -309,7 +309,7 @@ async def test_the_prompts_of_the_chosen_template_come_first(rows: Path, model: 
     async with opened(rows, model) as hands:
         await hands.press("v", "v", "t")
         await hands.shows("alpaca chosen", "[prompts]")
-        await until(hands.pilot, lambda: hands.lines()[0].startswith("1 without reasoning  alpaca,"))
+        await until(hands.pilot, lambda: hands.lines()[0].startswith("1 answer without reasoning  alpaca,"))
 
 
 async def test_a_template_is_saved_as_ones_own_and_joins_the_mixture(rows: Path, model: Path) -> None:
