@@ -22,7 +22,8 @@ class EditableText:
     def __init__(self, text: str) -> None:
         self._text = text
         plain = text.replace("\r\n", "\n")
-        self.shown = _with_pictures(plain)
+        # Line by line: a carriage return at the end of one must not be taken for part of its line break.
+        self.shown = "\n".join(_with_pictures(line) for line in plain.split("\n"))
         """What the editor holds."""
         self.losses: list[str] = []
         """What saving will change besides the edits, one clause each, for the user."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from tui.data.query_runner import TOP
@@ -16,9 +18,11 @@ class FilterActions:
 
     def next_value(self, column: str) -> None:
         """Show only rows with the next value of syslang or sysflag; after the last value, all rows."""
+        if self._room.check_ready():
+            self._room.queries.when_counted(partial(self._select_next_value, column))
+
+    def _select_next_value(self, column: str) -> None:
         room = self._room
-        if not room.check_ready():
-            return
         values = ["", *(value for value, _ in room.queries.value_counts.get(column, []) if value)]
         if len(values) == 1:
             room.say(f"No row has a {column}.")

@@ -116,6 +116,7 @@ class QueryRunner:
         self.value_counts: ValueCounts = {}
         """Values of syslang and sysflag over all rows, regardless of the filters."""
         self._counted_dataset: DataSet | None = None  # that `value_counts` are of
+        self._awaiting_counts: list[Callable[[], None]] = []
         self._answered: RowFilters | None = None  # the last query, once it is answered in full
         self._caught_up = asyncio.Event()  # set when a query has been answered in full, or refused
         self._is_fetching = False
@@ -159,6 +160,7 @@ class QueryRunner:
         self.dataset = self.shown_dataset = self.selection = None
         self.value_counts = {}
         self._counted_dataset = self._answered = None
+        self._awaiting_counts.clear()
 
     # -- queries --
 
@@ -262,6 +264,16 @@ class QueryRunner:
         if dataset is self.dataset:
             self.value_counts, self._counted_dataset = counts, dataset
             self._port.show_value_counts()
+            waiting, self._awaiting_counts = self._awaiting_counts, []
+            for action in waiting:
+                action()
+
+    def when_counted(self, action: Callable[[], None]) -> None:
+        """Call `action` as soon as `value_counts` are known: now, or when the first count of this source arrives."""
+        if self._counted_dataset is not None:
+            action()
+        else:
+            self._awaiting_counts.append(action)
 
     # -- pages, one at a time and only those in sight --
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.base.row import Row
@@ -22,6 +22,7 @@ def test_what_was_not_edited_comes_back_to_the_byte(text: str) -> None:
 
 
 @given(HOSTILE)
+@example("\r\r\n")
 def test_an_edit_leaves_the_rest_as_it_was_or_says_what_is_lost(text: str) -> None:
     both = EditableText(text)
     if not both.losses:

@@ -117,6 +117,20 @@ def test_the_first_answer_has_the_cursor_on_its_row_and_the_pages_around_it() ->
     assert port.counts_shown == 1 and runner.value_counts["syslang"] == [("English", MILLION)]
 
 
+def test_what_needs_the_counts_waits_for_the_first_ones_and_not_for_later_ones() -> None:
+    runner, port = opened(ScriptedData("big.jsonl"))
+    done: list[dict[str, object]] = []
+    runner.when_counted(lambda: done.append(dict(runner.value_counts)))
+    assert done == []
+    port.run_jobs()
+    assert [counts["syslang"] for counts in done] == [[("English", MILLION)]]
+    runner.when_counted(lambda: done.append({}))
+    assert done[1:] == [{}]
+    runner.close_dataset()
+    runner.when_counted(lambda: done.append({}))
+    assert len(done) == 2
+
+
 @pytest.mark.usefixtures("every_answer")
 def test_a_search_grows_and_moves_the_cursor_once() -> None:
     data = ScriptedData("big.jsonl")
