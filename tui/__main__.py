@@ -23,10 +23,12 @@ def main() -> int:
     parser.add_argument("--split", default=None, help="split of a hub data set or of a saved data set")
     parser.add_argument("--model", default=None, help="a model folder or a hub name; `demo` is the embedded model")
     arguments = parser.parse_args()
-    from tui.actions import use_keymap
-    from tui.actions.keymap import read_keymap
+    from tui.actions import use_keymap, user_keymap_exists
 
-    use_keymap(read_keymap())  # first, because the classes imported next take their bindings from it
+    if user_keymap_exists():
+        from tui.actions.keymap import read_keymap
+
+        use_keymap(read_keymap())  # first, because the classes imported next take their bindings from it
     from tui.app import SuironApp
 
     app = SuironApp(data=arguments.data, split=arguments.split, model=arguments.model)

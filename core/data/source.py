@@ -13,7 +13,6 @@ from core.data.dataset import DataSet
 from core.data.formats.early_rows import EarlyRows
 from core.data.formats.registry import format_named
 from core.data.formats.row_collector import ProgressCallback, SourceFacts
-from core.data.importing.import_child import import_in_child
 from core.data.importing.import_source import (
     TooLargeForMemory,
     find_imported,
@@ -97,6 +96,8 @@ def finish_import(dataset: DataSet, progress: ProgressCallback | None = None) ->
     origin = dataset.origin
     if origin is None or origin.ready:
         return dataset
+    from core.data.importing.import_child import import_in_child  # a small source needs no child
+
     with naming_source(origin.files) as located:
         for _ in range(_ATTEMPTS):
             if imported := find_imported(located, origin.mapping):

@@ -17,8 +17,9 @@ from tests.support.rooms import row, write_rows
 from tools.key_table import HEAD
 from tui.actions import ACTIONS, key_bindings, use_keymap
 from tui.actions.all_actions import builtin_keys
+from tui.actions.current_keys import Keymap, keymap_file
 from tui.actions.key_names import parse_key, shown_key
-from tui.actions.keymap import MAX_BYTES, Keymap, check_keymap, keymap_file, read_keymap
+from tui.actions.keymap import MAX_BYTES, check_keymap, read_keymap
 
 ROOT = Path(__file__).resolve().parents[2]
 

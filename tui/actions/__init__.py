@@ -19,3 +19,4 @@ from tui.actions.current_keys import keymap_in_force as keymap_in_force
 from tui.actions.current_keys import keys_in_force as keys_in_force
 from tui.actions.current_keys import room_name as room_name
 from tui.actions.current_keys import use_keymap as use_keymap
+from tui.actions.current_keys import user_keymap_exists as user_keymap_exists

@@ -6,12 +6,39 @@ made, so the keymap is set before the app is imported.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
 from textual.binding import Binding, BindingType
 
+from core.base import folders
 from tui.actions.action import ROOMS, SECTIONS, Action, Scope
 from tui.actions.all_actions import ACTIONS, builtin_keys
 from tui.actions.key_names import FIELD_KEYS, is_printable, shown_key, spoken_key
-from tui.actions.keymap import Keymap
+
+KEYMAP_FILE = "keys.yaml"
+
+
+class Keymap(msgspec.Struct, frozen=True):
+    """The valid entries of a keys.yaml, and what is wrong with the others."""
+
+    keys: dict[str, tuple[str, ...]] = {}
+    """By action id: Textual's names of its keys, the one to show first. Empty: the action has no key."""
+    problems: tuple[str, ...] = ()
+    """One sentence each, for the user. They quote foreign text."""
+
+
+def keymap_file() -> Path:
+    return folders.config() / KEYMAP_FILE
+
+
+def user_keymap_exists() -> bool:
+    """Whether there is a keys.yaml, or perhaps one that cannot be seen: `keymap.read_keymap` then says why."""
+    try:
+        return keymap_file().exists()
+    except OSError:
+        return True
+
 
 _BY_ID = {action.id: action for action in ACTIONS}
 _keymap = Keymap()

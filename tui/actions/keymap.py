@@ -11,32 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from core.base import folders
 from core.base.untrusted_yaml import parse_yaml
 from tui.actions.action import SECTIONS, Action
 from tui.actions.all_actions import ACTIONS, builtin_keys
+from tui.actions.current_keys import KEYMAP_FILE, Keymap, keymap_file
 from tui.actions.key_names import FIELD_KEYS, TERMINAL_KEYS, is_printable, parse_key, shown_key
 
-FILE_NAME = "keys.yaml"
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 2  # a mapping of lists
 SUGGESTIONS = 20  # unknown ids for which the nearest one is looked up
 ALWAYS_BOUND = ("app.quit", "app.help")
-
-
-class Keymap(msgspec.Struct, frozen=True):
-    """The valid entries of a keys.yaml, and what is wrong with the others."""
-
-    keys: dict[str, tuple[str, ...]] = {}
-    """By action id: Textual's names of its keys, the one to show first. Empty: the action has no key."""
-    problems: tuple[str, ...] = ()
-    """One sentence each, for the user. They quote foreign text."""
-
-
-def keymap_file() -> Path:
-    return folders.config() / FILE_NAME
 
 
 def read_keymap(path: Path | None = None) -> Keymap:
@@ -46,21 +30,23 @@ def read_keymap(path: Path | None = None) -> Keymap:
         if not path.exists():
             return Keymap()
         if not path.is_file():
-            return Keymap(problems=(f"{FILE_NAME} is not a file. All keys stay as they are.",))
+            return Keymap(problems=(f"{KEYMAP_FILE} is not a file. All keys stay as they are.",))
         with path.open("rb") as file:
             block = file.read(MAX_BYTES + 1)
     except OSError as error:
-        return Keymap(problems=(f"{FILE_NAME} cannot be read ({error.strerror or error}). All keys stay as they are.",))
+        return Keymap(
+            problems=(f"{KEYMAP_FILE} cannot be read ({error.strerror or error}). All keys stay as they are.",)
+        )
     if len(block) > MAX_BYTES:
-        return Keymap(problems=(f"{FILE_NAME} is larger than {MAX_BYTES // 1024} KiB. All keys stay as they are.",))
+        return Keymap(problems=(f"{KEYMAP_FILE} is larger than {MAX_BYTES // 1024} KiB. All keys stay as they are.",))
     try:
         value = parse_yaml(block, MAX_DEPTH)
     except ValueError as error:
-        return Keymap(problems=(f"{FILE_NAME}: {error}. All keys stay as they are.",))
+        return Keymap(problems=(f"{KEYMAP_FILE}: {error}. All keys stay as they are.",))
     if value is None:
         return Keymap()
     if not isinstance(value, dict):
-        return Keymap(problems=(f"{FILE_NAME} must map action ids to keys. All keys stay as they are.",))
+        return Keymap(problems=(f"{KEYMAP_FILE} must map action ids to keys. All keys stay as they are.",))
     return check_keymap(value)
 
 

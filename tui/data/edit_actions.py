@@ -11,18 +11,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from core.base.errors import DataError, SuironError
 from core.base.row import Row
 from core.data.filters import RowFilters
 from tui.actions import key_of
 from tui.common.readable_error import readable_error
 from tui.data.edit_session import EditResult
-from tui.data.room_interface import DataRoom
 from tui.data.widgets.rows_view import NO_ROW_WORDS
 
 if TYPE_CHECKING:
     from core.quality.report import FindingGroup
     from tui.data.dialogs.bulk import BulkChange
+    from tui.data.room_interface import DataRoom
 
 
 class EditActions:
@@ -142,7 +144,7 @@ class EditActions:
         result = await edit
         if self._room.filters == RowFilters():
             return result
-        return result._replace(words=f"{result.words} It is shown only if it passes the filters.")
+        return msgspec.structs.replace(result, words=f"{result.words} It is shown only if it passes the filters.")
 
     async def delete_row(self) -> None:
         """Delete the row under the cursor, and go to the next one; to the one before at the end."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import msgspec
 
 from core.base.errors import DataError, SuironError, UsageError
 from core.base.plural import counted
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class EditResult(NamedTuple):
+class EditResult(msgspec.Struct, frozen=True):
     """An edit that is on disk."""
 
     words: str

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tui.data.query_runner import TOP
-from tui.data.room_interface import DataRoom
+
+if TYPE_CHECKING:
+    from tui.data.room_interface import DataRoom
 
 
 class FilterActions:

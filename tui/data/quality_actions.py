@@ -15,13 +15,13 @@ from core.data.filters import RowFilters
 from tui.actions import key_of
 from tui.data.edit_actions import EditActions
 from tui.data.findings_walk import Finding, FindingsWalk
-from tui.data.room_interface import DataRoom
 
 if TYPE_CHECKING:
     from core.quality.quality_request import QualityTask
     from core.quality.report import DataSetStatistics, FindingGroup, QualityReport
     from tui.data.dialogs.doctor import FindingChoice
     from tui.data.dialogs.progress_dialog import WorkResult
+    from tui.data.room_interface import DataRoom
 
     Judged = WorkResult[DataSetStatistics | QualityReport] | None
 

@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from core.base.errors import SuironError
 from core.base.row import Row
@@ -31,7 +33,7 @@ SHOW_EVERY = 0.1  # seconds between two partial answers of a search
 PATIENCE = 2.0  # seconds that keys typed ahead wait for the rows after an edit
 
 
-class QueryAnswer(NamedTuple):
+class QueryAnswer(msgspec.Struct, frozen=True):
     """The rows that pass the filters, as far as the search has come."""
 
     dataset: DataSet
@@ -82,7 +84,7 @@ class QueryPort(Protocol):
         """A page of the rows shown can no longer be read."""
 
 
-class _Query(NamedTuple):
+class _Query(msgspec.Struct, frozen=True):
     """One query, as its thread gets it."""
 
     dataset: DataSet
@@ -246,7 +248,7 @@ class QueryRunner:
         if self.anchor == TOP and answer.pages:
             self.anchor = next(iter(answer.pages.values()))[0].index
         if is_later and query.anchor != self.anchor:
-            answer = answer._replace(cursor=None)
+            answer = msgspec.structs.replace(answer, cursor=None)
         self._port.show_answer(answer)
         if selection.share >= 1:
             self._caught_up.set()

@@ -8,7 +8,7 @@ Widgets: `RowsView`, `SearchBar`, `ConditionBar`, `MessageLine`. Without a widge
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,13 +26,8 @@ from core.base.safe_text import safe_line
 from core.data.filters import RowFilters
 from tui.actions import Scope, key_bindings, key_of
 from tui.common.room import Room
-from tui.data.edit_actions import EditActions
 from tui.data.edit_session import EditSession
-from tui.data.filter_actions import FilterActions
-from tui.data.quality_actions import QualityActions
-from tui.data.query_runner import IsCancelled
 from tui.data.query_view import QueryView
-from tui.data.source_actions import SourceActions
 from tui.data.source_changes import source_change_words
 from tui.data.status_words import idle_words, open_failure_words
 from tui.data.widgets.condition_bar import ConditionBar
@@ -44,6 +39,11 @@ from tui.messages import AskRow, DataFailed, DataOpened, DataOpening, ModelChose
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
+    from tui.data.edit_actions import EditActions
+    from tui.data.filter_actions import FilterActions
+    from tui.data.quality_actions import QualityActions
+    from tui.data.query_runner import IsCancelled
+    from tui.data.source_actions import SourceActions
 
 CHECK_SOURCE_EVERY = 5.0  # seconds between two checks whether the source has changed
 
@@ -67,10 +67,6 @@ class DataScreen(Room):
         self.query_view = QueryView(self)
         self.queries = self.query_view.queries
         self.edit_session = EditSession(self)
-        self._filter_actions = FilterActions(self)
-        self._edit_actions = EditActions(self)
-        self._quality_actions = QualityActions(self, self._edit_actions)
-        self._source_actions = SourceActions(self)
         self._source_change = ""  # what happened to the files of the source since it was opened
 
     def compose_room(self) -> ComposeResult:
@@ -99,6 +95,32 @@ class DataScreen(Room):
 
     async def on_unmount(self) -> None:
         await self.edit_session.close()
+
+    # -- what keys do: imported at the first such key, after the first paint --
+
+    @cached_property
+    def _filter_actions(self) -> FilterActions:
+        from tui.data.filter_actions import FilterActions
+
+        return FilterActions(self)
+
+    @cached_property
+    def _edit_actions(self) -> EditActions:
+        from tui.data.edit_actions import EditActions
+
+        return EditActions(self)
+
+    @cached_property
+    def _quality_actions(self) -> QualityActions:
+        from tui.data.quality_actions import QualityActions
+
+        return QualityActions(self, self._edit_actions)
+
+    @cached_property
+    def _source_actions(self) -> SourceActions:
+        from tui.data.source_actions import SourceActions
+
+        return SourceActions(self)
 
     # -- what the parts ask of the screen --
 
@@ -227,12 +249,14 @@ class DataScreen(Room):
             self.search_bar.set_typed_text(self.filters.text)
         self._show_idle_words()
         self.query_view.select(self.filters)
-        self._source_actions.ask_for_unclear_columns(dataset)
+        if "_source_actions" in vars(self):  # else the user has not chosen this source
+            self._source_actions.ask_for_unclear_columns(dataset)
 
     def _close_source(self) -> None:
         """Close the source: another one is being opened."""
         self._show_no_rows()
-        self._quality_actions.forget_findings()
+        if "_quality_actions" in vars(self):  # else there are no findings yet
+            self._quality_actions.forget_findings()
         if self.edit_session.is_open:
             self.run_worker(self.edit_session.close(), group="edit")
 

@@ -13,7 +13,6 @@ from core.base.plural import counted
 from core.base.safe_text import safe_line
 from tui.common.readable_error import readable_error
 from tui.data.query_runner import IsCancelled
-from tui.data.room_interface import DataRoom
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from tui.data.dialogs.columns import ColumnsChoice
     from tui.data.dialogs.progress_dialog import WorkProgress, WorkResult
     from tui.data.dialogs.save_as import SaveTarget
+    from tui.data.room_interface import DataRoom
 
 
 class SourceActions:

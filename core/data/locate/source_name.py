@@ -13,7 +13,6 @@ from typing import Literal
 import msgspec
 
 from core.base.paths import DEMO, absolute_path
-from core.data.formats.registry import format_of_file
 
 SourceKind = Literal["demo", "path", "pattern", "hub", "missing"]
 """path: an existing file or folder, even one without permission to look at it; missing: none of the others."""
@@ -41,9 +40,16 @@ def resolve_source_name(text: str, folder: str | os.PathLike[str] = "") -> Sourc
         return SourceName("path", path)
     if is_pattern(text):
         return SourceName("pattern", path)
-    if is_hub_name(text) and format_of_file(text) is None:
+    if is_hub_name(text) and not _has_format(text):
         return SourceName("hub", text)
     return SourceName("missing", text)
+
+
+def _has_format(text: str) -> bool:
+    """Whether the name ends like that of a file with rows."""
+    from core.data.formats.registry import format_of_file  # not needed before the first paint
+
+    return format_of_file(text) is not None
 
 
 def is_pattern(text: str) -> bool:
