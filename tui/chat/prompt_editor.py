@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -15,27 +14,10 @@ from core.base.safe_text import safe_line
 from core.engine.protocol import ChatQuestion
 from tui.actions import key_of
 from tui.common.safe_editing import editor_text
+from tui.common.safe_text_area import SafeTextArea
 
 MOST_TOKENS = 131_072
 EDITABLE = 100_000  # characters a field takes; an editor that wraps more than that blocks the screen
-
-
-class QuestionArea(TextArea):
-    """A text field for foreign text. What is pasted is made safe first, so that what is shown is what is asked."""
-
-    def __init__(self, placeholder: str, *, id: str) -> None:
-        super().__init__(
-            placeholder=placeholder,
-            id=id,
-            compact=True,
-            show_line_numbers=False,
-            highlight_cursor_line=False,
-            soft_wrap=True,
-        )
-        self.cursor_blink = False
-
-    async def on_paste(self, event: events.Paste) -> None:
-        event.text = editor_text(event.text)[:EDITABLE]  # the base class inserts it: Textual calls the handlers of both
 
 
 class NumberField(Input):
@@ -69,10 +51,10 @@ class PromptEditor(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Label("Instruction")
-            yield QuestionArea("what to ask the model", id="instruction")
+            yield SafeTextArea(placeholder="what to ask the model", paste_limit=EDITABLE, id="instruction")
         with Horizontal():
             yield Label("Input")
-            yield QuestionArea("more context; may be empty", id="input")
+            yield SafeTextArea(placeholder="more context; may be empty", paste_limit=EDITABLE, id="input")
         with Horizontal():
             yield Label("Template")
             yield Static(id="how")

@@ -1,20 +1,14 @@
-"""A text field of several lines for a row's text, foreign or not.
-
-Pasted text is made safe first. Its cursor does not blink: a blinking one sends bytes to the terminal for ever.
-"""
+"""A text field of several lines for a row's text."""
 
 from __future__ import annotations
 
-from textual import events
-from textual.widgets import TextArea
-
-from tui.common.safe_editing import editor_text
+from tui.common.safe_text_area import SafeTextArea
 
 PASTED = 1_000_000  # characters
 
 
-class FieldArea(TextArea):
-    """Several lines, wrapped."""
+class FieldArea(SafeTextArea):
+    """Fills the space that it is given."""
 
     DEFAULT_CSS = """
     FieldArea {
@@ -25,16 +19,4 @@ class FieldArea(TextArea):
     """
 
     def __init__(self, text: str = "", placeholder: str = "", *, id: str | None = None) -> None:
-        super().__init__(
-            text,
-            placeholder=placeholder,
-            id=id,
-            compact=True,
-            show_line_numbers=False,
-            highlight_cursor_line=False,
-            soft_wrap=True,
-        )
-        self.cursor_blink = False
-
-    async def on_paste(self, event: events.Paste) -> None:
-        event.text = editor_text(event.text[:PASTED])  # the base class inserts it: Textual calls the handlers of both
+        super().__init__(text, placeholder, paste_limit=PASTED, id=id)
