@@ -254,6 +254,7 @@ def test_a_keymap_changes_footer_help_palette_sentences_and_the_page_of_keys(tmp
     assert seen["footer"].startswith("l Lang ") and "^u Undo" in seen["footer"]
     assert "^n Help" in seen["footer"] and "F12 Quit" in seen["footer"]
     assert seen["undo"] == "^u" and "^u restores it" in seen["said"]
+    assert str(folders.config() / "keys.yaml") in seen["help"]
     assert "  ^u " in seen["help"] and "  X " in seen["help"] and "  – " in seen["help"]
     assert "Data: Undo  (^u)" in seen["palette"] and "Data: Search" in seen["palette"]
     assert "| `^u` | Undo |" in seen["page"] and "| – | Search |" in seen["page"]

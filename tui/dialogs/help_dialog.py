@@ -11,7 +11,9 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Static
 
+from core.base.safe_text import safe_line
 from tui.actions import ACTIONS, SECTIONS, Scope, key_bindings, key_of, key_words
+from tui.actions.current_keys import keymap_file
 from tui.common.dialog import Dialog
 
 BOX = 100  # cells of the dialog at most, and what its frame, padding and scrollbar take of them
@@ -37,6 +39,7 @@ class HelpDialog(Dialog[None]):
         words = (
             "Tab moves between fields and panes."
             f" {key_of('app.copy')} copies the text selected with the mouse to your terminal's clipboard."
+            f" Your own keys go into {safe_line(str(keymap_file()), 200)}: docs/keys.md shows how."
         )
         yield Static(Content.styled(words, "$text-muted"))
 
