@@ -15,7 +15,7 @@ import msgspec
 
 from core.base import files
 from core.base.errors import DataError
-from core.base.row import COLUMNS, OPTIONAL
+from core.base.row import COLUMNS, OPTIONAL, is_blank
 from core.data.cell_text import cell_text
 from core.data.columns.generations import as_list, best_generation, mark_columns
 from core.data.columns.thinking import split_thinking
@@ -86,7 +86,7 @@ def explain_missing(missing: Sequence[str]) -> str:
 
 def is_blank_row(instruction: str, output: str) -> bool:
     """Whether a row has neither a question nor an answer."""
-    return not (instruction.strip() or output.strip())
+    return is_blank(instruction) and is_blank(output)
 
 
 def read_row(mapping: ColumnMapping, record: Record[str, Any]) -> list[str] | str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core.base.errors import DataError
-from core.base.row import COLUMNS, Row
+from core.base.row import COLUMNS, Row, is_blank
 from core.data.cell_text import replace_surrogates
 from core.data.columns.mapping import is_blank_row
 from core.data.dataset import DataSet
@@ -168,7 +168,7 @@ class RowEditor:
 
         self._check_columns([column])
         rows = self._rows(indices)
-        if column in ("instruction", "output") and not value.strip():
+        if column in ("instruction", "output") and is_blank(value):
             other = "output" if column == "instruction" else "instruction"
             for batch in self.dataset.record_batches(rows):
                 for text in batch.column(other).to_pylist():

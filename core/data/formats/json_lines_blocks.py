@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.base.row import COLUMNS
+from core.data.columns.mapping import is_blank_row
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -139,7 +140,7 @@ def _no_row_is_blank(instruction: Any, output: Any) -> bool:
     import numpy as np
 
     doubtful = np.flatnonzero(_may_be_blank(instruction))
-    return all(instruction[index].as_py().strip() or output[index].as_py().strip() for index in doubtful.tolist())
+    return not any(is_blank_row(instruction[index].as_py(), output[index].as_py()) for index in doubtful.tolist())
 
 
 def _may_be_blank(column: Any) -> Any:

@@ -41,7 +41,7 @@ KINDS = (
 def check_missing_fields(block: RowBlock, findings: Findings) -> None:
     for column in ("instruction", "output"):
         for row, text in zip(block.indices, block[column], strict=True):
-            if not text.strip():
+            if is_blank(text):
                 findings.add(f"missing_{column}", row, column)
     for row, reasoning, flag in zip(block.indices, block["reasoning"], block["sysflag"], strict=True):
         # a held-out row is never trained
