@@ -47,7 +47,7 @@ def some_rows(count: int) -> list[Row]:
             row["output"],
             row["syslang"],
             "train" if n % 11 else "test",
-            n,
+            index=n,
         )
         for n, row in ((n, base[n % len(base)]) for n in range(count))
     ]
@@ -187,7 +187,11 @@ def beside_the_library(rows: list[Row], processes: int, home: Path) -> None:
     again, _ = timed(lambda: ours(path, folder))
     write_rows(
         path,
-        [*rows[:7], Row("another question", "", "another thought", "another answer", "English", "train", 7), *rows[8:]],
+        [
+            *rows[:7],
+            Row("another question", "", "another thought", "another answer", "English", "train", index=7),
+            *rows[8:],
+        ],
     )
     edited, prepared = timed(lambda: ours(path, folder))
     assert prepared.store.encoded == 1

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core.base.errors import DataError
-from core.base.row import COLUMNS, Row
+from core.base.row import COLUMNS, CONTEXT, Row
 from core.data.filters import RowFilters
 from core.data.formats.row_collector import SourceFacts
 from core.data.origin import SourceOrigin
@@ -86,6 +86,8 @@ class DataSet:
             column for column in COLUMNS if column in self.source_columns or column in filled
         )
         """Which of the six columns the source or the edits have."""
+        self.context: tuple[str, ...] = tuple(column for column in CONTEXT if column in self.source_columns)
+        """Which of system, history and tools the source has."""
         edit_problems = edits.problems if edits is not None else []
         self.problems: list[RowProblem] = [*facts.problems, *edit_problems]
         """The first thousand bad rows of the source, and edits that no longer fit."""
@@ -201,8 +203,8 @@ class DataSet:
         return row_search.row_batches(self._imported_rows(), self._present_sysflag(sysflag), _BATCH_ROWS)
 
     def record_batches(self, indices: Sequence[int] | np.ndarray[Any, Any] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows `indices` in that order, all rows if None: six string columns without nulls and `row`, the index as
-        int64."""
+        """The rows `indices` in that order, all rows if None: a string column without nulls for each of
+        `FIELDS`, and `row`, the index as int64."""
         return self._imported_rows().record_batches(indices)  # type: ignore[arg-type]  # an array is a sequence in every way used here
 
     def empty_reasoning(self, sysflag: str = "") -> int:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core.base.errors import RunError
-from core.base.row import COLUMNS, Row
+from core.base.row import FIELDS, Row
 from core.examples.counts import TemplateCounts
 from core.examples.encoded_store import EncodedStore, hash_text, key_salt
 from core.examples.example import ExampleMaker, Examples, RowEncoder, StartedExamples, Verdict, joined_text
@@ -313,7 +313,7 @@ def _row_batches(source: TrainingSource) -> Iterator[list[Row]]:
     for batch in source.record_batches():
         for first in range(0, batch.num_rows, _BATCH):
             part = batch.slice(first, _BATCH)
-            columns = (part.column(name).to_pylist() for name in (*COLUMNS, "row"))
+            columns = (part.column(name).to_pylist() for name in (*FIELDS, "row"))
             yield [Row(*values) for values in zip(*columns, strict=True)]
 
 

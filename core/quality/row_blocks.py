@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Protocol
 
-from core.base.row import COLUMNS, TEXTS, Row
+from core.base.row import FIELDS, TEXTS, Row
 from core.quality.release_memory import release_batch_memory
 from core.quality.text.character_counts import CharacterCounts
 
@@ -28,7 +28,7 @@ class RowSource(Protocol):
 
 
 class RowBlock:
-    """Some rows of a data set. `indices`: of the rows; `columns`: the six columns, each a list of texts. Rows are
+    """Some rows of a data set. `indices`: of the rows; `columns`: all fields of rows, each a list of texts. Rows are
     addressed by their position in the block, from 0."""
 
     def __init__(self, indices: list[int], columns: dict[str, list[str]]) -> None:
@@ -47,7 +47,7 @@ class RowBlock:
 
     def row(self, position: int) -> Row:
         """The row at `position` of this block."""
-        return Row(**{column: self.columns[column][position] for column in COLUMNS}, index=self.indices[position])
+        return Row(**{column: self.columns[column][position] for column in FIELDS}, index=self.indices[position])
 
 
 def read_blocks(data: RowSource, part: int = 0, parts: int = 1) -> Iterator[RowBlock]:
@@ -57,7 +57,7 @@ def read_blocks(data: RowSource, part: int = 0, parts: int = 1) -> Iterator[RowB
     for batch in data.record_batches():
         for piece in _pieces(batch):
             if number % parts == part:
-                columns = {column: piece.column(column).to_pylist() for column in COLUMNS}
+                columns = {column: piece.column(column).to_pylist() for column in FIELDS}
                 yield RowBlock(piece.column("row").to_pylist(), columns)
             number += 1
         release_batch_memory(batch)

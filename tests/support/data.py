@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.base.row import COLUMNS
+from core.base.row import COLUMNS, FIELDS
 from core.data.columns.mapping import ColumnMapping, ColumnPick
 from core.data.dataset import DataSet
 from core.data.formats.row_collector import SourceFacts
@@ -35,5 +35,6 @@ def made(
     batches = []
     for part in parts:
         arrays = [string_array(column) for column in zip(*part, strict=True)]
-        batches.append(pa.record_batch(arrays, names=list(COLUMNS)))
+        arrays += [string_array([""] * len(part))] * (len(FIELDS) - len(COLUMNS))
+        batches.append(pa.record_batch(arrays, names=list(FIELDS)))
     return DataSet(root.name, str(root), "", ArrowRows(batches), facts, origin)

@@ -18,7 +18,7 @@ WAIT = 10.0  # seconds until a test that forgot a gate fails instead of hanging
 
 
 def scripted_row(index: int) -> Row:
-    return Row(f"question {index}", "", "thought", f"answer {index}", "English", "train", index)
+    return Row(f"question {index}", "", "thought", f"answer {index}", "English", "train", index=index)
 
 
 class ScriptedSelection:

@@ -7,7 +7,7 @@ from typing import get_args
 
 from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
-from core.base.row import COLUMNS
+from core.base.row import COLUMNS, FIELDS
 from core.base.safe_text import safe_line
 from core.cli.data import options
 from core.data.columns.mapping import ColumnMapping, ColumnPick, Extraction
@@ -39,10 +39,11 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
             output.record({"row": number, "problem": row})
             output.text(f"row {number}: {row}")
             continue
-        output.record({"row": number, **dict(zip(COLUMNS, row, strict=True))})
+        output.record({"row": number, **dict(zip(FIELDS, row, strict=True))})
         output.text(f"row {number}")
-        for column, text in zip(COLUMNS, row, strict=True):
-            output.text(f"  {column:<12}{safe_line(text, 100)}")
+        for column, text in zip(FIELDS, row, strict=True):
+            if text or column in COLUMNS:
+                output.text(f"  {column:<12}{safe_line(text, 100)}")
     if arguments.save:
         path = choice.keep(mapping)
         output.record({"saved": str(path)})

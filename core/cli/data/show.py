@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
             )
     output.note(f"{data.name}: {counted(len(data), 'row')}, {len(selection):,} selected")
     for row in selection.page(max(0, arguments.offset), max(0, arguments.limit)):
-        output.record(row)
+        output.record(row.as_record())
         output.text(_line(row))
     return 0
 
@@ -61,7 +61,7 @@ def _print_row(data: DataSet, index: int, output: CommandOutput) -> None:
         raise DataError(
             f"there is no row {index}", data.name, f"Rows run from 0 to {data.highest}, without deleted ones"
         ) from error
-    output.record(row)
+    output.record(row.as_record())
     for column in COLUMNS:
         output.text(f"{column}\n  " + getattr(row, column).replace("\n", "\n  "))
 

@@ -15,7 +15,7 @@ import msgspec
 
 from core.base import files
 from core.base.errors import DataError
-from core.base.row import COLUMNS, OPTIONAL, is_blank
+from core.base.row import FIELDS, OPTIONAL, is_blank
 from core.data.cell_text import cell_text
 from core.data.columns.generations import as_list, best_generation, mark_columns
 from core.data.columns.thinking import split_thinking
@@ -63,7 +63,7 @@ class ColumnMapping(msgspec.Struct, frozen=True):
     @property
     def columns(self) -> tuple[str, ...]:
         """The canonical columns that have a source, in their order."""
-        return tuple(column for column in COLUMNS if self.source(column))
+        return tuple(column for column in FIELDS if self.source(column))
 
     def source(self, column: str) -> str:
         """The source's column that the canonical `column` is taken from; empty where there is none."""
@@ -90,7 +90,7 @@ def is_blank_row(instruction: str, output: str) -> bool:
 
 
 def read_row(mapping: ColumnMapping, record: Record[str, Any]) -> list[str] | str:
-    """The six texts of one record, in the order of `COLUMNS`, or its fault. For many records, make one `RowReader`."""
+    """The texts of one record, in the order of `FIELDS`, or its fault. For many records, make one `RowReader`."""
     reader = RowReader(mapping, tuple(record))
     return reader.read([record.get(name) for name in reader.sources])
 
@@ -126,7 +126,7 @@ class RowReader:
         self._parts: list[tuple[int, int]] = []
         known: dict[tuple[str, str], int] = {}
         replied = {pick.column for pick in mapping.picks.values() if pick.how in ("assistant", "assistant_think")}
-        for column in COLUMNS:
+        for column in FIELDS:
             pick = mapping.picks.get(column)
             if pick is None or not pick.column:
                 self._parts.append((-1, 0))
@@ -136,7 +136,7 @@ class RowReader:
                 known[kind, pick.column] = len(self._views)
                 self._views.append(self._view(kind, pick.column, names, pick.column in replied))
             self._parts.append((known[kind, pick.column], part))
-        self._required = [(COLUMNS.index(column), column) for column in COLUMNS if column not in OPTIONAL]
+        self._required = [(FIELDS.index(column), column) for column in FIELDS if column not in OPTIONAL]
 
     def _position(self, name: str) -> int:
         if name not in self.sources:
@@ -159,7 +159,8 @@ class RowReader:
         return lambda values: (_text(values[position]),)
 
     def read(self, values: Sequence[Any]) -> list[str] | str:
-        """The six texts made of the values of `sources`, or the row's fault. A missing or null value is None."""
+        """The texts, in the order of `FIELDS`, made of the values of `sources`, or the row's fault. A missing or null
+        value is None."""
         try:
             views = [view(values) for view in self._views]
         except UnreadableTurns as error:

@@ -145,8 +145,9 @@ class RowEditor:
         self._check_not_blank(instruction, output)
         index = self._edits.table.next_index
         fields = (instruction, input_text, reasoning, output, syslang, sysflag)
+        context = (row.system, row.history, row.tools) if isinstance(row, Row) else ("", "", "")
         keys = self._row_keys([after]) if after is not None else []
-        self._edits.apply(AddRow(index, fields, after, copied, keys=keys, when=time.time()))
+        self._edits.apply(AddRow(index, fields, after, copied, context, keys=keys, when=time.time()))
         return index
 
     def delete(self, indices: RowIndices) -> int:

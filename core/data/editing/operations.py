@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from core.base.plural import counted
-from core.base.row import COLUMNS, Row
+from core.base.row import Row
 from core.data.editing import bulk_edits
 from core.data.editing.row_list import RowList, rows_without, unpack_rows
 from core.data.storage.edit_table import EditTable, UndoRecord
@@ -50,6 +50,8 @@ class AddRow(_JournalEntry, frozen=True, tag="add"):
     """Index of the row it follows, None for the end."""
     copied: int | None = None
     """Index of the row it is a copy of, None if the user wrote it."""
+    context: tuple[str, str, str] = ("", "", "")
+    """The system prompt, the earlier turns and the tools of the row it is a copy of."""
 
 
 class DeleteRows(_JournalEntry, frozen=True, tag="delete"):
@@ -152,7 +154,7 @@ def _rewrite_rows(operation: RewriteRows, table: EditTable, undo: UndoRecord) ->
 
 def _set_texts(index: int, texts: dict[str, str], table: EditTable, undo: UndoRecord) -> int:
     before = table.row(index)
-    after = Row(**{column: texts.get(column, getattr(before, column)) for column in COLUMNS}, index=index)
+    after = msgspec.structs.replace(before, **texts)
     table.put_row(after, undo)
     return int(after != before)
 
@@ -162,7 +164,7 @@ def _add_row(operation: AddRow, table: EditTable, undo: UndoRecord) -> int:
         raise ValueError(f"there is a row {operation.row} already")
     if operation.after is not None and not table.had_row(operation.after):
         raise IndexError(f"there is no row {operation.after}")
-    table.add_row(Row(*operation.fields, index=operation.row), operation.after, undo)
+    table.add_row(Row(*operation.fields, *operation.context, index=operation.row), operation.after, undo)
     return 1
 
 

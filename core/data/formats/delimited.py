@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.base.errors import DataError
-from core.base.row import COLUMNS
+from core.base.row import COLUMNS, FIELDS
 from core.data.columns.mapping import ColumnMapping, explain_missing, is_blank_row
 from core.data.columns.settled_columns import SAMPLE_CHARS, SAMPLE_ROWS
 from core.data.formats.early_rows import EarlyRows
@@ -171,7 +171,7 @@ def _read_source(source: ByteSource, total: int, collector: RowCollector, delimi
 
 def _take_as_is(collector: RowCollector, header: list[str]) -> _TakeRows:
     """For a mapping that takes every column unchanged."""
-    names = [collector.columns.mapping.source(column) for column in COLUMNS]
+    names = [collector.columns.mapping.source(column) for column in FIELDS]
     positions = [header.index(name) if name in header else -1 for name in names]
 
     def take_rows(batch: list[_NumberedRow]) -> None:

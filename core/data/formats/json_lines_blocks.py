@@ -13,14 +13,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.base.row import COLUMNS
+from core.base.row import FIELDS
 from core.data.columns.mapping import is_blank_row
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
 Arrays = Sequence[Any]
-"""Six string arrays without nulls, in the order of COLUMNS."""
+"""Six string arrays without nulls, in the order of FIELDS."""
 # brackets opened in one line: pyarrow's parser recurses for each, and 100,000 overflow its stack
 _MAX_BRACKETS = 2000
 _AHEAD, _THREADS = 4, 2
@@ -28,7 +28,7 @@ _NUMBERS = re.compile(rb"[:\[,]\s*-?(?:Inf|NaN)")  # parsers disagree on these
 
 
 class ArrowBlockReader:
-    """Reads blocks of objects whose names are all in `names`. sources: the source's column for each of COLUMNS, empty
+    """Reads blocks of objects whose names are all in `names`. sources: the source's column for each of FIELDS, empty
     where there is none."""
 
     def __init__(self, names: Sequence[str], sources: Sequence[str]) -> None:
@@ -64,7 +64,7 @@ class ArrowBlockReader:
         if block_names != self._wanted and _NUMBERS.search(block):
             return None
         instruction, output = (
-            table.column(self._sources[COLUMNS.index(column)]) for column in ("instruction", "output")
+            table.column(self._sources[FIELDS.index(column)]) for column in ("instruction", "output")
         )
         if instruction.null_count or output.null_count:
             return None

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from core.base.row import COLUMNS
+from core.base.row import FIELDS
 from core.data.cell_text import NumberText, cell_text
 from core.data.columns.mapping import is_blank_row
 from core.data.formats.json_lines_blocks import Arrays, ArrowBlockReader, count_object_lines
@@ -33,7 +33,7 @@ class BlockDecoder:
         self._collector = collector
         self._fields = {
             column: f"c{self.names.index(source)}"
-            for column in COLUMNS
+            for column in FIELDS
             if (source := columns.mapping.source(column)) in self.names
         }
         self._text_decoder: msgspec.json.Decoder[Any] | None = None
@@ -44,7 +44,7 @@ class BlockDecoder:
         if columns.mapping.plain:
             self._text_decoder = self._decoder(set(self._fields.values()), _Value, msgspec.UNSET)
             if collector.arrays is not None:
-                sources = [columns.mapping.source(column) if column in self._fields else "" for column in COLUMNS]
+                sources = [columns.mapping.source(column) if column in self._fields else "" for column in FIELDS]
                 self._arrow_reader = ArrowBlockReader(self.names, sources)
         fields = [f"c{self.names.index(name)}" if name in self.names else "none" for name in columns.reader.sources]
         self._any_decoder = self._decoder(set(fields), Any, None)
@@ -83,7 +83,7 @@ class BlockDecoder:
 
     def _put_texts(self, records: list[Any]) -> bool:
         columns = []
-        for column in COLUMNS:
+        for column in FIELDS:
             field = self._fields.get(column)
             values = [getattr(record, field) for record in records] if field else [""] * len(records)
             if column in ("instruction", "output") and (None in values or msgspec.UNSET in values):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.base.errors import DataError
-from core.base.row import COLUMNS
+from core.base.row import FIELDS
 from core.data.cell_text import cell_text
 from core.data.columns.guess import guess_mapping
 from core.data.columns.mapping import ColumnMapping, explain_missing
@@ -111,7 +111,7 @@ class BatchReader:
     def read(self, batches: Iterable[Any]) -> Iterator[int]:
         """Pass every row to the collector; yields the number of rows read so far after each batch."""
         mapping = self._collector.columns.mapping
-        names = [source if (source := mapping.source(column)) in self.wanted else None for column in COLUMNS]
+        names = [source if (source := mapping.source(column)) in self.wanted else None for column in FIELDS]
         for batch in self.until_damage(batches):
             self._collector.problems.file = "" if self._alone else self._path.name
             if mapping.plain:
@@ -225,7 +225,7 @@ def _good_rows(arrays: list[Any], before: int, collector: RowCollector) -> list[
     """The rows that have instruction and output, at least one of them not blank; the others become problems."""
     import pyarrow.compute as pc
 
-    required = [arrays[COLUMNS.index(column)] for column in REQUIRED_COLUMNS]
+    required = [arrays[FIELDS.index(column)] for column in REQUIRED_COLUMNS]
     present = [array.is_valid() for array in required]
     not_blank = [pc.not_equal(pc.utf8_trim_whitespace(array), "") for array in required]
     good = pc.fill_null(pc.and_(pc.and_(*present), pc.or_kleene(*not_blank)), False)

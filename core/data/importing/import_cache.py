@@ -23,7 +23,7 @@ import msgspec
 from core.base import folders
 from core.base.errors import DataError
 from core.base.files import private_dir
-from core.base.row import COLUMNS
+from core.base.row import FIELDS
 from core.data.columns.mapping import ColumnMapping
 from core.data.formats.row_collector import ProgressCallback, RowCollector, SourceFacts
 from core.data.source_version import source_hashes
@@ -109,24 +109,25 @@ def changing_source_error(where: str) -> DataError:
 
 
 class CacheWriter:
-    """Writes batches of six text columns as an Arrow file, and the facts as metadata of a last, empty batch."""
+    """Writes batches of text columns, one for each of `FIELDS`, as an Arrow file, and the facts as metadata of a last,
+    empty batch."""
 
     def __init__(self, file: BinaryIO, where: Path) -> None:
         import pyarrow as pa
 
         self._where = where
         self._file = file
-        self._schema = pa.schema([pa.field(column, pa.string(), nullable=False) for column in COLUMNS])
+        self._schema = pa.schema([pa.field(column, pa.string(), nullable=False) for column in FIELDS])
         self._stream: Any = None
 
     def put(self, columns: Sequence[Sequence[str]]) -> None:
-        """Write six columns of texts. Raises DataError where they cannot be written."""
+        """Write columns of texts, one for each of `FIELDS`. Raises DataError where they cannot be written."""
         import pyarrow as pa
 
         self.put_arrays([pa.array(column, pa.string()) for column in columns])
 
     def put_arrays(self, arrays: Sequence[pa.Array]) -> None:
-        """Write six string arrays without nulls. Raises DataError where they cannot be written."""
+        """Write string arrays without nulls. Raises DataError where they cannot be written."""
         import pyarrow as pa
 
         self._write(pa.record_batch(list(arrays), schema=self._schema), None)
@@ -135,7 +136,7 @@ class CacheWriter:
         """Write the facts and flush the file to disk. Raises DataError."""
         import pyarrow as pa
 
-        empty = pa.record_batch([pa.array([], pa.string()) for _ in COLUMNS], schema=self._schema)
+        empty = pa.record_batch([pa.array([], pa.string()) for _ in FIELDS], schema=self._schema)
         self._write(empty, {"facts": msgspec.json.encode(facts)})
         try:
             self._stream.close()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from core.base.row import COLUMNS
+from core.base.row import COLUMNS, FIELDS
 from core.data.filters import RowFilters
 from core.data.search.filter_rules import sort_columns
 from core.data.search.running_queries import QueryTicket
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _GROWTH_SECONDS = 0.1  # between two growing results
 _RARE_SHARE = 0.5  # of the rows or groups of a batch: with fewer candidates, only the candidates are searched for text
 _GROUP_TEXTS = 32  # that are searched as one text first
-_ROW = len(COLUMNS)  # number of the column `row` in a batch of patches
+_ROW = len(FIELDS)  # number of the column `row` in a batch of patches
 
 
 def find_rows(store: ArrowRows, filters: RowFilters, ticket: QueryTicket) -> Iterator[tuple[float, Sequence[int]]]:

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from core.base.child import Child, ChildDied, ChildTimedOut
 from core.base.errors import DataError
-from core.base.row import COLUMNS
+from core.base.row import FIELDS
 from core.data.search.running_queries import QueryTicket
 from core.data.storage.arrow_arrays import bool_array
 
@@ -123,7 +123,7 @@ def _lend_rows(rows: RowStore, files: dict[str, int], lend: Any) -> None:
 def _unnamed_file(batches: Sequence[pa.RecordBatch]) -> IO[bytes]:
     import pyarrow as pa
 
-    schema = pa.schema([*((column, pa.string()) for column in COLUMNS), ("row", pa.int64())])
+    schema = pa.schema([*((column, pa.string()) for column in FIELDS), ("row", pa.int64())])
     if batches:
         schema = batches[0].schema
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it

@@ -14,7 +14,7 @@ from typing import Any
 
 from core.base.child_main import ReportProgress, answer_parent
 from core.base.errors import DataError
-from core.base.row import COLUMNS
+from core.base.row import COLUMNS, FIELDS
 from core.data.search.sql import NO_MEMORY, SIMPLER
 from core.data.storage.arrow_arrays import int64_array, int_values
 
@@ -51,7 +51,7 @@ def _connect(files: dict[str, int]) -> Any:
     selects = []
     if "base" in files:
         base = _table(files["base"])
-        for column in COLUMNS:
+        for column in FIELDS:
             if column in files:
                 base = base.set_column(base.schema.get_field_index(column), column, _table(files[column]).column(0))
         base = base.append_column("row", int64_array(np.arange(len(base))))
@@ -60,10 +60,10 @@ def _connect(files: dict[str, int]) -> Any:
             base = base.append_column("hidden", _table(files["hidden"]).column(0))
             visible = " WHERE NOT hidden"
         connection.register("base", base)
-        selects.append(f"SELECT {', '.join(COLUMNS)}, row FROM base{visible}")  # noqa: S608 - made of constants
+        selects.append(f"SELECT {', '.join(FIELDS)}, row FROM base{visible}")  # noqa: S608 - made of constants
     if "hand" in files:
         connection.register("hand", pa.table(_table(files["hand"])))
-        selects.append(f"SELECT {', '.join(COLUMNS)}, row FROM hand")  # noqa: S608
+        selects.append(f"SELECT {', '.join(FIELDS)}, row FROM hand")  # noqa: S608
     connection.execute(f"CREATE VIEW rows AS {' UNION ALL '.join(selects)}")
     connection.execute("SET enable_progress_bar = false")
     connection.execute("SET enable_external_access = false")
@@ -90,8 +90,8 @@ def _where(connection: Any, line: str) -> bytes:
 
 
 def _keys(connection: Any, prefix: str, columns: list[str]) -> bytes:
-    parts = ", ".join(f"strlen({column}), ':', {column}" for column in columns if column in COLUMNS)
-    query = f"SELECT row, CAST(md5_number_lower(concat(?, {parts})) AS UBIGINT) FROM rows"  # noqa: S608 - names are of COLUMNS, the prefix is bound
+    parts = ", ".join(f"strlen({column}), ':', {column}" for column in columns if column in FIELDS)
+    query = f"SELECT row, CAST(md5_number_lower(concat(?, {parts})) AS UBIGINT) FROM rows"  # noqa: S608 - names are of FIELDS, the prefix is bound
     keys = connection.sql(query, params=[prefix]).to_arrow_table()
     return b"".join(int_values(chunk).tobytes() for column in keys.columns for chunk in column.chunks)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.base.row import COLUMNS, Row
+from core.base.row import FIELDS, Row
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,10 +61,10 @@ def int_values(array: pa.Array) -> np.ndarray[Any, Any]:
 
 
 def row_batch(rows: Sequence[Row]) -> pa.RecordBatch:
-    """Rows as one batch: six string columns and `row`, the index as int64."""
+    """Rows as one batch: a string column for each of `FIELDS` and `row`, the index as int64."""
     import numpy as np
     import pyarrow as pa
 
-    columns = [string_array([getattr(row, column) for row in rows]) for column in COLUMNS]
+    columns = [string_array([getattr(row, column) for row in rows]) for column in FIELDS]
     indices = np.fromiter((row.index for row in rows), np.int64, len(rows))
-    return pa.record_batch([*columns, int64_array(indices)], names=[*COLUMNS, "row"])
+    return pa.record_batch([*columns, int64_array(indices)], names=[*FIELDS, "row"])

@@ -13,7 +13,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.base.row import COLUMNS, Row
+from core.base.row import FIELDS, Row
 from core.data.storage.arrow_arrays import bool_array, int64_array, row_batch
 from core.data.storage.column_files import FileDescriptor
 
@@ -68,14 +68,14 @@ class ArrowRows:
             raise IndexError(f"row {index} of {self.starts[-1]}")
         batch = bisect_right(self.starts, index) - 1
         offset = index - self.starts[batch]
-        return Row(*(self.column(batch, i)[offset].as_py() for i in range(len(COLUMNS))), index=index)  # type: ignore[misc]
+        return Row(*(self.column(batch, i)[offset].as_py() for i in range(len(FIELDS))), index=index)  # type: ignore[misc]
 
     def take(self, indices: Sequence[int]) -> list[Row]:
         return [self.row(int(index)) for index in indices]
 
     def column(self, batch: int, column: int) -> pa.Array:
         """Column number `column` of batch number `batch` after bulk edits; without patches."""
-        if self.overlay is not None and (replaced := self.overlay.columns.get(COLUMNS[column])) is not None:
+        if self.overlay is not None and (replaced := self.overlay.columns.get(FIELDS[column])) is not None:
             return replaced.arrays[batch]
         return self.batches[batch].column(column)
 
@@ -136,9 +136,9 @@ class ArrowRows:
         all_from_source = self.overlay is None or self.overlay.keeps_source_rows
         if indices is None and all_from_source and self.hidden_mask() is None:
             for batch, start in enumerate(self.starts[:-1]):
-                columns = [self.column(batch, i) for i in range(len(COLUMNS))]
+                columns = [self.column(batch, i) for i in range(len(FIELDS))]
                 rows = int64_array(np.arange(start, self.starts[batch + 1]))
-                yield pa.record_batch([*columns, rows], names=[*COLUMNS, "row"])
+                yield pa.record_batch([*columns, rows], names=[*FIELDS, "row"])
             return
         index_array = np.asarray(self.order() if indices is None else indices, dtype=np.int64)
         for first in range(0, len(index_array), _GATHERED_ROWS):
@@ -163,17 +163,17 @@ class ArrowRows:
             chosen = np.nonzero(batches == batch)[0]
             if batch == len(self.batches):
                 offsets = int64_array(np.array([patch_offsets[int(index)] for index in index_array[chosen]]))
-                pieces.append([patch_batch.column(i).take(offsets) for i in range(len(COLUMNS))])  # type: ignore[union-attr]
+                pieces.append([patch_batch.column(i).take(offsets) for i in range(len(FIELDS))])  # type: ignore[union-attr]
             else:
                 offsets = int64_array(index_array[chosen] - self.starts[batch])
-                pieces.append([self.column(int(batch), i).take(offsets) for i in range(len(COLUMNS))])
+                pieces.append([self.column(int(batch), i).take(offsets) for i in range(len(FIELDS))])
             positions.append(chosen)
         if not pieces:
             return row_batch([])
-        joined = [pa.concat_arrays([piece[i] for piece in pieces]) for i in range(len(COLUMNS))]
+        joined = [pa.concat_arrays([piece[i] for piece in pieces]) for i in range(len(FIELDS))]
         back = int64_array(np.argsort(np.concatenate(positions), kind="stable"))
         columns = [array.take(back) for array in joined]
-        return pa.record_batch([*columns, int64_array(index_array)], names=[*COLUMNS, "row"])
+        return pa.record_batch([*columns, int64_array(index_array)], names=[*FIELDS, "row"])
 
 
 def open_arrow_rows(path: Path) -> tuple[ArrowRows, bytes]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from core.base.row import COLUMNS, Row
+from core.base.row import FIELDS, Row
 from core.data.storage.edit_overlay import EditableRows, EditOverlay, ReplacedColumn
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class EditTable:
         batch = bisect_right(starts, index) - 1
         offset = index - starts[batch]
         texts = {name: replaced.arrays[batch][offset].as_py() for name, replaced in self.columns.items()}
-        return Row(*(texts.get(name, getattr(row, name)) for name in COLUMNS), index=index)  # type: ignore[misc]
+        return Row(*(texts.get(name, getattr(row, name)) for name in FIELDS), index=index)  # type: ignore[misc]
 
     def put_row(self, row: Row, undo: UndoRecord) -> None:
         """Set the row with the index of `row`."""

@@ -43,7 +43,8 @@ class RowStore(RowPages, Protocol):
     """Rows that are completely imported, so that they can be searched, counted, edited and exported."""
 
     def record_batches(self, indices: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows `indices` in that order, all rows if None: six string columns and `row`, the index as int64."""
+        """The rows `indices` in that order, all rows if None: a string column for each of `FIELDS`, and `row`, the
+        index as int64."""
         ...
 
 

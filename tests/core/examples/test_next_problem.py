@@ -48,7 +48,7 @@ def finder(
 
 def some_rows(count: int, **problems: Row) -> list[Row]:
     """Rows without a problem, but for those named `at_<index>`."""
-    rows = [Row(f"What is {n}?", "", f"It is {n}.", str(n), "English", "train", 1000 + n) for n in range(count)]
+    rows = [Row(f"What is {n}?", "", f"It is {n}.", str(n), "English", "train", index=1000 + n) for n in range(count)]
     for name, row in problems.items():
         position = int(name.removeprefix("at_"))
         rows[position] = replace(row, index=1000 + position, sysflag=row.sysflag or "train")

@@ -26,8 +26,8 @@ from tests.support.encoded_rows import encode_row
 from tests.support.listed_rows import ListedRows
 from tests.support.tiny_tokenizer import END, make_tokenizer_folder
 
-ROW = Row("What is 3 plus one?", "", "3 + 1 = 4.", "4", "English", "train", 0)
-LONG = Row("What is 3 plus one?", "", "Three and one are four. " * 40, "4", "English", "train", 1)
+ROW = Row("What is 3 plus one?", "", "3 + 1 = 4.", "4", "English", "train", index=0)
+LONG = Row("What is 3 plus one?", "", "Three and one are four. " * 40, "4", "English", "train", index=1)
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ def test_a_choice_is_shown_made_and_kept(path: Path) -> None:
     mapping = choice.mapping.with_pick("output", ColumnPick("gemini_attempt")).with_pick(
         "reasoning", ColumnPick("steps", "first")
     )
-    assert choice.read(mapping, 2) == [["What is 2+2?", "", "add", "Four.", "", ""]] * 2
+    assert choice.read(mapping, 2) == [["What is 2+2?", "", "add", "Four.", "", "", "", "", ""]] * 2
     kept = choice.keep(mapping)
     again = read_column_choice(str(path))
     assert kept.is_file() and again.saved and again.mapping.by_hand and not again.mapping.unclear

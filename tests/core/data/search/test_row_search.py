@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.base.row import Row
+from core.base.row import FIELDS, Row
 from core.data.filters import RowFilters
 from core.data.search.row_search import count_empty_reasoning, count_values, find_rows, row_batches
 from core.data.search.running_queries import QueryInterrupted, RunningQueries
@@ -13,17 +13,19 @@ from core.data.storage.edit_table import EditTable, UndoRecord
 from core.data.storage.memory_rows import MemoryRows
 from core.data.storage.row_store import RowStore
 
-ROWS = [Row(f"q{i}", "", "" if i % 3 else " \n", f"a{i % 2}", "", "train" if i < 4 else "test", i) for i in range(7)]
+ROWS = [
+    Row(f"q{i}", "", "" if i % 3 else " \n", f"a{i % 2}", "", "train" if i < 4 else "test", index=i) for i in range(7)
+]
 
 
 @pytest.fixture(params=["memory", "arrow", "edited memory", "edited arrow"])
 def store(request: pytest.FixtureRequest) -> RowStore:
     """The same seven rows in every store; the edited ones got there by edits."""
     edited = request.param.startswith("edited")
-    source = [Row("to be changed", "", "r", "a", "", "", 0), *ROWS[1:5]] if edited else ROWS
+    source = [Row("to be changed", "", "r", "a", index=0), *ROWS[1:5]] if edited else ROWS
     rows: MemoryRows | ArrowRows = MemoryRows(source)
     if request.param.endswith("arrow"):
-        batches = [batch.select(range(6)) for batch in rows.record_batches()]
+        batches = [batch.select(range(len(FIELDS))) for batch in rows.record_batches()]
         rows = ArrowRows([part for batch in batches for part in (batch.slice(0, 3), batch.slice(3))])
     if not edited:
         return rows
