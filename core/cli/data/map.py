@@ -63,7 +63,9 @@ def _print_columns(choice: ColumnChoice, mapping: ColumnMapping, output: Command
         why = f"  ({safe_line(pick.why, 120)})" if pick.why else ""
         output.text(f"{column:<14}{_name(pick) or '-'}{why}")
         if column in mapping.unclear:
-            output.text(f"{'':<14}several columns fit: {', '.join(map(_name, mapping.unclear[column]))}")
+            output.text(
+                f"{'':<14}several columns fit: {', '.join(_name(pick) or 'none' for pick in mapping.unclear[column])}"
+            )
         elif others:
             output.text(f"{'':<14}or {', '.join(map(_name, others[:8]))}{', …' if len(others) > 8 else ''}")
     if choice.saved:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.base.plural import counted
-from core.data.columns.column_names import GENERATION_NAMES, NAME_TIERS, name_prefix, normalized_name
+from core.data.columns.column_names import GENERATION_NAMES, LABEL_NAMES, NAME_TIERS, name_prefix, normalized_name
 from core.data.columns.column_values import ENOUGH_ROWS, ColumnProfile, ValueKind, profile_column
 from core.data.columns.generations import mark_columns
 from core.data.columns.mapping import ColumnPick, Extraction
+from core.data.columns.value_picks import heading_pick, list_picks, nested_picks
 
 # the number of tiers whose names are a better sign than a prefix before a known name
 _TIERS_BEFORE_PREFIXES = {"instruction": 3, "reasoning": 2, "output": 3}
@@ -46,6 +47,7 @@ class ColumnCandidates:
 
     def __init__(self, names: Sequence[str], rows: Sequence[Record[str, Any]]) -> None:
         self.names = [name for name in dict.fromkeys(names) if name]
+        self.rows = rows
         self._profiles = {name: profile_column(name, rows) for name in self.names}
         self.marked_generations = any(mark_columns(self.names))
         self._switched = self.flag_reason("reasoning") != ""
@@ -56,7 +58,8 @@ class ColumnCandidates:
 
     def thinks(self, name: str) -> bool:
         """Whether values of the column hold reasoning."""
-        return bool(self._profiles[name].marker) or self._profiles[name].thinks
+        profile = self._profiles[name]
+        return bool(profile.marker) or profile.thinks or profile.heading in ("hash", "heading")
 
     def share_prefix(self, reasoning: str, output: str) -> bool:
         """Whether a name of reasoning and one of an output begin with the same prefix, as `gemini_thinking_trajectory`
@@ -93,7 +96,8 @@ class ColumnCandidates:
             if filled:
                 return [self.best_pick(name, column) for name in self._ranked(filled, column)]
         if column in ("instruction", "output"):  # a few repeated questions are better than none
-            short = [name for names in tiers for name in names if self._profiles[name].kind in ("flag", "mark")]
+            kinds = ("flag", "mark", "nested")
+            short = [name for names in tiers for name in names if self._profiles[name].kind in kinds]
             if short:
                 return [self.best_pick(short[0], column)]
         empty = [name for names in tiers for name in names if self._profiles[name].kind == "empty"]
@@ -106,7 +110,7 @@ class ColumnCandidates:
         for name in dict.fromkeys([*named, *self.names]):
             if not self._fits(name, column) and not (name in named and self._profiles[name].kind == "empty"):
                 continue
-            picks += self._picks_from(name, column)
+            picks += self.picks_from(name, column)
         return picks
 
     def _tiers(self, column: str) -> list[list[str]]:
@@ -136,6 +140,8 @@ class ColumnCandidates:
         profile = self._profiles[name]
         if column in ("syslang", "sysflag") and profile.length > _LONGEST_LABEL and name != column:
             return False
+        if profile.kind == "nested":
+            return bool(profile.inner) and column in ("instruction", "input", "reasoning", "output")
         if profile.kind == "chat" and not {
             "instruction": profile.asks,
             "output": profile.replies,
@@ -157,41 +163,49 @@ class ColumnCandidates:
 
     def best_pick(self, name: str, column: str) -> ColumnPick:
         """The likeliest way in which the column `name` serves as the canonical `column`."""
-        return self._picks_from(name, column)[0]
+        return self.picks_from(name, column)[0]
 
-    def _picks_from(self, name: str, column: str) -> list[ColumnPick]:
+    def picks_from(self, name: str, column: str) -> list[ColumnPick]:
+        """The ways in which the column `name` serves as the canonical `column`, the likeliest first."""
         profile = self._profiles[name]
         unchanged = ColumnPick(name, why=f"named {name}" if self._is_known(name, column) else "as it is")
         if profile.kind == "chat" and column in _CHAT:
             return [ColumnPick(name, *_CHAT[column])]
-        if profile.kind == "list" and column in ("reasoning", "output"):
-            if normalized_name(name) in GENERATION_NAMES or profile.marker:
-                how: Extraction = "best_answer" if column == "output" else "best_think"
-                return [
-                    ColumnPick(name, how, _BEST if self.marked_generations else "the first complete generation"),
-                    unchanged,
-                ]
-            first = ColumnPick(
-                name,
-                "first",
-                f"named {name}, the first of a list" if self._is_known(name, column) else "the first of a list",
-            )
-            return [unchanged, first] if profile.several else [first, unchanged]
-        if column == "output" and (
-            profile.marker or (self._switched and self._is_known(name, column) and profile.kind in ("text", "flag"))
-        ):
-            return [
-                ColumnPick(
-                    name,
-                    "answer",
-                    f"{unchanged.why}; the text after {profile.marker or 'its reasoning, where it has any'}",
-                ),
-                unchanged,
-            ]
+        if profile.kind == "list":
+            return self._list_picks(name, column)
+        if profile.kind == "nested" and profile.inner:
+            return nested_picks(name, column, profile, unchanged.why)
+        if column == "output":
+            return [*self._answer_picks(name, unchanged.why), self._whole_answer(name, unchanged)]
         if column == "reasoning" and profile.marker:
             think = ColumnPick(name, "think", f"between {profile.marker} and its end")
-            return [unchanged, think] if self._is_known(name, column) else [think, unchanged]
+            unmarked = ColumnPick(name, "unmarked", f"{unchanged.why}; what {profile.marker} and its end enclose")
+            return [unmarked, think, unchanged] if self._is_known(name, column) else [think, unchanged]
+        if column == "reasoning" and profile.heading and not self._is_known(name, column):
+            return [heading_pick(name, profile, "think"), unchanged]
         return [unchanged]
+
+    def _list_picks(self, name: str, column: str) -> list[ColumnPick]:
+        profile = self._profiles[name]
+        known = self._is_known(name, column)
+        picks = list_picks(name, column, profile, f"named {name}, " if known else "")
+        if column in ("reasoning", "output") and (normalized_name(name) in GENERATION_NAMES or profile.marker):
+            how: Extraction = "best_answer" if column == "output" else "best_think"
+            why = _BEST if self.marked_generations else "the first complete generation"
+            return [ColumnPick(name, how, why), *picks]
+        return picks
+
+    def _answer_picks(self, name: str, why: str) -> list[ColumnPick]:
+        """The ways to take only the answer of the text `name`."""
+        profile = self._profiles[name]
+        if profile.marker or (self._switched and self._is_known(name, "output") and profile.kind in ("text", "flag")):
+            marker = profile.marker or "its reasoning, where it has any"
+            return [ColumnPick(name, "answer", f"{why}; the text after {marker}")]
+        return [heading_pick(name, profile, "answer", why)] if profile.heading in ("hash", "heading") else []
+
+    def _whole_answer(self, name: str, unchanged: ColumnPick) -> ColumnPick:
+        codes = self._profiles[name].codes and normalized_name(name) in LABEL_NAMES
+        return ColumnPick(name, "text", f"{unchanged.why}; a number without names") if codes else unchanged
 
     def _is_known(self, name: str, column: str) -> bool:
         return (
@@ -204,6 +218,11 @@ class ColumnCandidates:
             return ColumnPick(output.column, "best_think", f"the reasoning of {_BEST}")
         if output.how == "assistant":
             return ColumnPick(output.column, "assistant_think", _CHAT["reasoning"][1])
+        profile = self._profiles[output.column]
+        if output.how == "inner":
+            return ColumnPick(output.column, "inner_think", f"the reasoning with {profile.inner}")
+        if profile.heading and output.how == f"{profile.heading}_answer":
+            return heading_pick(output.column, profile, "think")
         marker, flag = self._profiles[output.column].marker, self.flag_reason("reasoning")
         why = (
             f"between {marker} and its end in {output.column}"

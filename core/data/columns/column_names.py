@@ -19,12 +19,17 @@ NAME_TIERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("reasoning",),
         (
             "reasoningcontent", "thinking", "think", "thought", "thoughts", "chainofthought", "cot", "rationale",
-            "reason", "explanation",
+            "reason", "explanation", "thinkcontent", "thinkingcontent", "thoughtcontent", "reasoningsteps",
         ),
         (
             "complexcot", "thinkingtrajectories", "thinkingtrajectory", "reasoningtrace", "reasoningtext",
             "thoughtprocess", "thinkingprocess", "analysis", "trace", "monologue", "推論", "思考", "推理", "思维链",
+            "reasoningprocess", "reasoningpath", "reasoningpaths", "reasoningchain", "reasonings", "thinkingtrace",
+            "thinkingtext", "thinktext", "cotja", "cotzh", "coten", "cots", "rationales", "explanations", "scratchpad",
+            "solutionsteps", "thinkingsteps", "思考過程", "推論過程", "思考プロセス", "推論プロセス",
+            "推論内容", "思考内容", "思考过程", "推理过程", "推理步骤", "思维过程",
         ),
+        ("解説", "解析", "考え方", "解题过程", "解答過程"),
     ),
     "output": (
         ("output",),
@@ -34,6 +39,7 @@ NAME_TIERS: dict[str, tuple[tuple[str, ...], ...]] = {
             "modelresponse", "出力", "回答", "答え", "输出", "答案",
         ),
         ("solution", "chosen"),
+        ("generation", "generations", "generatedtext", "samples", "candidates", "solutions"),
         (
             "finalanswer", "groundtruth", "groundtruthanswer", "groundtruthsolution", "referenceanswer",
             "expectedanswer", "goldanswer",
@@ -48,6 +54,23 @@ two names of one tier the user should decide."""
 GENERATION_NAMES = (
     "generations", "generation", "samples", "candidates", "responses", "completions", "solutions", "outputs",
 )  # fmt: skip
+ALTERNATIVE_NAMES = frozenset(
+    (
+        "rationales", "explanations", "reasonings", "cots", "reasoningpaths", "thinkingtrajectories", "reasoningtraces",
+        "answers", "solutions", "responses", "completions", "outputs", "generations", "samples", "candidates",
+    )
+)  # fmt: skip
+"""Names of lists whose items are several texts for the same question, not parts of one."""
+LABEL_NAMES = frozenset(("label", "labels", "class", "category", "target", "intent", "sentiment", "emotion", "answer"))
+"""Names of columns whose few small numbers may stand for classes."""
+NOT_REASONING_NAMES = frozenset(
+    (
+        "system", "systemprompt", "systemmessage", "developer", "text", "source", "url", "title", "id", "metadata",
+        "tags", "history", "tools", "functions", "document", "passage", "abstract", "article", "code", "tests",
+        "testcases", "startercode", "prompttemplate", "rejected", "negative", "chosen",
+    )
+)  # fmt: skip
+"""Names of texts that are known to be no reasoning."""
 CHAT_NAMES = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog", "turns")
 REJECTED_NAMES = frozenset(("rejected", "negative"))
 _LAST_PARTS = {

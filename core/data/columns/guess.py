@@ -16,8 +16,10 @@ from core.data.columns.candidates import ColumnCandidates, is_same_pick
 from core.data.columns.column_names import CHAT_NAMES, NAME_TIERS, REJECTED_NAMES, normalized_name
 from core.data.columns.column_values import ColumnProfile
 from core.data.columns.mapping import ColumnMapping, ColumnPick
+from core.data.columns.offers import offer_other_lists, offer_reasoning
 
 _SHORT_ANSWER = 40  # characters of an answer that is only there for checking, at most
+_HOWS_BESIDE = ("answer", "assistant", "hash_answer", "heading_answer")  # of an output that has reasoning beside it
 _TIMES_LONGER = 3  # times as long as such an answer, a worked solution is at least
 
 
@@ -63,7 +65,8 @@ def pick_candidates(column: str, names: Sequence[str], sample_rows: Sequence[Rec
     mapping = guess_mapping(names, sample_rows)
     first = mapping.picks.get(column)
     picks = [first] if first is not None and first.column else []
-    for pick in (*mapping.unclear.get(column, ()), *ColumnCandidates(names, sample_rows).every_pick(column)):
+    unclear = [pick for pick in mapping.unclear.get(column, ()) if pick.column]
+    for pick in (*unclear, *ColumnCandidates(names, sample_rows).every_pick(column)):
         if not any(is_same_pick(pick, known) for known in picks):
             picks.append(pick)
     return [*picks, ColumnPick("", why="left empty")]
@@ -101,9 +104,11 @@ def _by_names(sources: ColumnCandidates) -> _Guess:
             candidates = sorted(candidates, key=lambda pick: not sources.share_prefix(pick.column, output.column))
         take("reasoning", candidates)
         strong = "reasoning" in picks
-        if output is not None and output.how in ("answer", "assistant"):
+        if output is not None and (output.how in _HOWS_BESIDE or output.how == "inner"):
             beside = sources.reasoning_beside(output)
-            if "reasoning" not in picks:
+            if output.how == "inner" and not sources.thinks(output.column):
+                pass  # no object holds reasoning
+            elif "reasoning" not in picks:
                 picks["reasoning"] = beside
                 strong = sources.thinks(output.column)
             elif sources.thinks(output.column):
@@ -125,6 +130,9 @@ def _by_names(sources: ColumnCandidates) -> _Guess:
         take("input", sources.by_name("input"))
     if "reasoning" not in picks and (flag := sources.flag_reason("reasoning")):
         picks["reasoning"] = ColumnPick("", why=flag)
+    if not picks.get("reasoning", ColumnPick("")).column and output is not None:
+        offer_reasoning(sources, picks, unclear)
+    offer_other_lists(sources, picks, unclear)
     complete = "instruction" in picks and "output" in picks
     known = "instruction" in picks and normalized_name(picks["instruction"].column) in {
         name for tier in NAME_TIERS["instruction"][:2] for name in tier

@@ -15,21 +15,33 @@ import msgspec
 
 from core.base import files
 from core.base.errors import DataError
-from core.base.row import FIELDS, OPTIONAL, is_blank
+from core.base.row import COLUMNS, CONTEXT, FIELDS, OPTIONAL, is_blank
 from core.data.cell_text import cell_text
-from core.data.columns.generations import as_list, best_generation, mark_columns
-from core.data.columns.thinking import split_thinking
+from core.data.columns.generations import best_generation, mark_columns
+from core.data.columns.headings import HEADING_SPLITS
+from core.data.columns.inner_text import InnerText, as_nested, first_text, inner_text, joined_text, plain_text
+from core.data.columns.reasoning_beside import CutText, ReasoningBeside
+from core.data.columns.thinking import ThinkingSplit, split_thinking
 from core.data.columns.turns import UnreadableTurns, read_chat
 
 Extraction = Literal[
-    "text", "first", "think", "answer", "user", "earlier", "assistant", "assistant_think", "best_think", "best_answer"
-]
+    "text", "first", "think", "answer", "user", "earlier", "assistant", "assistant_think", "best_think", "best_answer",
+    "unmarked", "joined", "inner", "inner_think", "json",
+    "hash_think", "hash_answer", "heading_think", "heading_answer", "final_think", "final_answer",
+]  # fmt: skip
 """How a column's value becomes text.
 
-text: unchanged (`cells.cell_text`); first: the first element of a list; think, answer: the reasoning between the
-markers of a text, and the rest; user, earlier, assistant, assistant_think: from a list of chat turns, the last
-question, the turns before it, the reply to it, and the reasoning of the reply; best_think, best_answer: reasoning and
-answer of the first generation that is marked as correct and complete.
+text: unchanged (`cells.cell_text`), no list or object; first: the first element of a list; think, answer: the reasoning
+between the markers of a text, and the rest; user, earlier, assistant, assistant_think: from a list of chat turns, the
+last question, the turns before it, the reply to it, and the reasoning of the reply; best_think, best_answer: reasoning
+and answer of the first generation that is marked as correct and complete.
+
+unmarked: the reasoning between the markers of a text, or all of a text that has none; joined: the texts of a list, a
+line each; inner, inner_think: the text inside an object or the best object of a list (`inner_text.inner_text`), and its
+reasoning; json: lists and objects as their JSON text; hash_think, hash_answer: the steps before the line `#### RESULT`
+and the result, where a text ends with one; heading_think, heading_answer: the texts under a heading of reasoning and
+one of an answer (`headings.split_at_headings`); final_think, final_answer: the texts before and after `Final Answer:`.
+A text that cannot be split is an answer without reasoning.
 """
 
 
@@ -59,6 +71,15 @@ class ColumnMapping(msgspec.Struct, frozen=True):
     def plain(self) -> bool:
         """Whether every column is taken unchanged, so that readers need not look at single records."""
         return all(pick.how == "text" for pick in self.picks.values())
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Those of reasoning and output that are taken as text by a guess from the first rows. Where a later row has
+        reasoning between markers in one, it is taken apart."""
+        if self.by_hand or all(self.source(column) == column for column in COLUMNS):  # or Suiron's own file
+            return ()
+        picks = ((column, self.picks.get(column)) for column in ("reasoning", "output"))
+        return tuple(column for column, pick in picks if pick is not None and pick.column and pick.how == "text")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -111,7 +132,11 @@ _View = Callable[[Sequence[Any]], Sequence[str | None]]
 _NO_QUESTION = _NoValue("its chat turns have no question of a user")
 _NO_REPLY = _NoValue("its chat turns have no reply")
 _UNCLOSED = _NoValue("its reasoning never ends, so there is no answer")
+_WATCHED = {"reasoning": ("unmarked", 0), "output": ("cut", 1)}
 _PARTS: dict[Extraction, tuple[str, int]] = {
+    "unmarked": ("unmarked", 0), "joined": ("joined", 0), "inner": ("inner", 0), "inner_think": ("inner", 1),
+    "json": ("json", 0), "hash_think": ("hash", 0), "hash_answer": ("hash", 1), "heading_think": ("heading", 0),
+    "heading_answer": ("heading", 1), "final_think": ("final", 0), "final_answer": ("final", 1),
     "text": ("text", 0), "first": ("first", 0), "think": ("cut", 0), "answer": ("cut", 1),
     "user": ("chat", 0), "earlier": ("chat", 1), "assistant": ("chat", 2), "assistant_think": ("chat", 3),
     "best_think": ("best", 0), "best_answer": ("best", 1),
@@ -139,12 +164,18 @@ class RowReader:
             if pick is None or not pick.column:
                 self._parts.append((-1, 0))
                 continue
-            kind, part = _PARTS[pick.how]
+            kind, part = _WATCHED[column] if column in mapping.watched else _PARTS[pick.how]
+            if kind == "text" and column in CONTEXT:
+                kind = "json"
             if (kind, pick.column) not in known:
                 known[kind, pick.column] = len(self._views)
                 self._views.append(self._view(kind, pick.column, names, pick.column in replied))
             self._parts.append((known[kind, pick.column], part))
         self._required = [(FIELDS.index(column), column) for column in FIELDS if column not in OPTIONAL]
+        self._beside = _reasoning_beside(mapping, known)
+        self._watches = bool(mapping.watched)
+        self.met_markers: set[str] = set()
+        """The watched columns in which a row read so far had markers."""
 
     def _position(self, name: str) -> int:
         if name not in self.sources:
@@ -154,9 +185,17 @@ class RowReader:
     def _view(self, kind: str, name: str, names: Sequence[str], replied: bool) -> _View:
         position = self._position(name)
         if kind == "cut":
-            return lambda values: _cut(values[position])
-        if kind == "first":
-            return lambda values: (_first(values[position]),)
+            return _naming(name, lambda values: _cut(values[position]))
+        if kind in HEADING_SPLITS:
+            split = HEADING_SPLITS[kind]
+            return _naming(name, lambda values: _cut(values[position], split))
+        if kind in _SINGLE_TEXTS:
+            read = _SINGLE_TEXTS[kind]
+            return _naming(name, lambda values: (read(values[position]),))
+        if kind == "inner":
+            return _naming(name, lambda values: _inner(values[position]))
+        if kind == "unmarked":
+            return _naming(name, lambda values: _unmarked(values[position]))
         if kind == "chat":
             return lambda values: _chat(values[position], replied)
         if kind == "best":
@@ -164,7 +203,7 @@ class RowReader:
             return lambda values: _cut(
                 best_generation(values[position], [values[i] for i in correct], [values[i] for i in complete])
             )
-        return lambda values: (_text(values[position]),)
+        return lambda values: (_json(values[position]),)
 
     def read(self, values: Sequence[Any]) -> list[str] | str:
         """The texts, in the order of `FIELDS`, made of the values of `sources`, or the row's fault: a `LeftOut`
@@ -181,6 +220,9 @@ class RowReader:
             if type(row[index]) is not str or self._parts[index][0] < 0:
                 return self._explain(row)
         texts = [value if type(value) is str else "" for value in row]
+        self._beside.complete(texts, views, self.unused_parts)
+        if self._watches:
+            self.met_markers.update(self._beside.met(views))
         return explain_missing([]) if is_blank_row(texts[0], texts[3]) else texts
 
     def _explain(self, row: Sequence[str | None]) -> str:
@@ -191,25 +233,60 @@ class RowReader:
         return next(str(row[index]) for index, _ in self._required if type(row[index]) is _NoValue)
 
 
+def _naming(name: str, view: _View) -> _View:
+    """The view, whose faults name the source's column."""
+
+    def named(values: Sequence[Any]) -> Sequence[str | None]:
+        try:
+            return view(values)
+        except UnreadableTurns as error:
+            raise UnreadableTurns(f"{name}: {error}") from error
+
+    return named
+
+
 def _text(value: Any) -> str | None:
+    return None if value is None else plain_text(value)
+
+
+def _json(value: Any) -> str | None:
     return None if value is None else cell_text(value)
 
 
-def _first(value: Any) -> str | None:
-    items = as_list(value)
-    if items is None:
-        return _text(value)
-    return _text(items[0]) if items else None
+_SINGLE_TEXTS: dict[str, Callable[[Any], str | None]] = {"text": _text, "first": first_text, "joined": joined_text}
 
 
-def _cut(value: Any) -> tuple[str | None, str | None]:
+def _cut(value: Any, split: Callable[[str], ThinkingSplit | None] = split_thinking) -> CutText:
     if value is None:
-        return None, None
-    text = cell_text(value)
-    sides = split_thinking(text)
+        return CutText(None, None)
+    text = plain_text(value)
+    sides = split(text)
     if sides is None:
-        return "", text
-    return sides.reasoning, sides.answer if sides.answer is not None else _UNCLOSED
+        return CutText("", text)
+    return CutText(sides.reasoning, sides.answer if sides.answer is not None else _UNCLOSED, sides.marker)
+
+
+def _unmarked(value: Any) -> CutText:
+    """The reasoning of a text between its markers, or all of a text without markers."""
+    text = joined_text(value)
+    sides = split_thinking(text) if text is not None else None
+    return CutText(text, "") if sides is None else CutText(sides.reasoning, sides.answer, sides.marker)
+
+
+def _reasoning_beside(mapping: ColumnMapping, views: dict[tuple[str, str], int]) -> ReasoningBeside:
+    output, reasoning = (mapping.picks.get(column, ColumnPick("")) for column in ("output", "reasoning"))
+    cut = views.get(("cut", output.column), -1) if output.how in ("text", "answer") else -1
+    if reasoning.how == "think" and reasoning.column == output.column:
+        cut = -1
+    unmarked = views.get(("unmarked", reasoning.column), -1)
+    return ReasoningBeside(cut, unmarked, fills=bool(reasoning.column) or not mapping.by_hand)
+
+
+def _inner(value: Any) -> tuple[str | None, str]:
+    if value is None:
+        return None, ""
+    found = inner_text(value) if isinstance(as_nested(value), list | dict) else InnerText(plain_text(value))
+    return found.text if found.closed else _UNCLOSED, found.reasoning
 
 
 def _chat(value: Any, replied: bool) -> tuple[str | None, str, str | None, str]:

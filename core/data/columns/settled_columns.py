@@ -13,6 +13,7 @@ from core.base.errors import DataError
 from core.base.row import COLUMNS, OPTIONAL
 from core.data.columns.column_names import RELEVANT_NAMES, name_prefix, normalized_name
 from core.data.columns.guess import extend_mapping, guess_mapping
+from core.data.columns.late_markers import taken_apart
 from core.data.columns.mapping import ColumnMapping, RowReader
 
 REQUIRED_COLUMNS = tuple(column for column in COLUMNS if column not in OPTIONAL)
@@ -54,6 +55,11 @@ class SourceColumns:
         elif new:
             self._reader = None  # the reader looks for marks of generations among all names
         return bool(new)
+
+    def take_apart(self, columns: Iterable[str]) -> None:
+        """Later rows have reasoning between markers in these of the mapping's watched columns."""
+        self.mapping = taken_apart(self.mapping, columns)
+        self._reader = None
 
     @property
     def reader(self) -> RowReader:

@@ -5,7 +5,6 @@ Changes an `EditTable`; knows no journal.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import msgspec
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
-from core.data.columns.thinking import THINKING_MARKERS, split_thinking
+from core.data.columns.thinking import MARKER_PATTERN, split_thinking
 from core.data.storage.arrow_arrays import bool_array, bool_values, int64_array, string_array
 from core.data.storage.edit_overlay import ReplacedColumn
 from core.data.storage.edit_table import EditTable, UndoRecord
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 SPLIT_SEED = 3442  # of a split into test and train rows, where the user gives none
 FEW_ROWS = 2000  # up to this number, rows of a large source are edited one by one
 _COLUMN_BYTES = 1 << 30  # of one column in one batch, half of what Arrow's offsets can address
-_ANY_MARKER = "|".join(re.escape(marker) for pair in THINKING_MARKERS for marker in pair)
 
 
 def delete_rows(table: EditTable, indices: Sequence[int], undo: UndoRecord) -> int:
@@ -139,7 +137,7 @@ def extract_reasoning(table: EditTable, indices: Sequence[int], undo: UndoRecord
 
     def new_output(batch: int, chosen: RowMask, outputs: pa.Array) -> pa.Array:
         nonlocal changed
-        marked = np.nonzero(chosen & bool_values(pc.match_substring_regex(outputs, _ANY_MARKER)))[0]
+        marked = np.nonzero(chosen & bool_values(pc.match_substring_regex(outputs, MARKER_PATTERN)))[0]
         if replaced is not None:
             reasonings = replaced.arrays[batch]
         else:

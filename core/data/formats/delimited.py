@@ -16,6 +16,7 @@ from core.base.row import COLUMNS, FIELDS
 from core.data.columns.mapping import ColumnMapping, explain_missing, is_blank_row
 from core.data.columns.settled_columns import SAMPLE_CHARS, SAMPLE_ROWS
 from core.data.formats.early_rows import EarlyRows
+from core.data.formats.marker_search import texts_have_markers
 from core.data.formats.row_collector import BATCH_CHARS, BATCH_ROWS, RowCollector, SourceFacts
 from core.data.formats.text_decoding import ByteSource, explain_encoding, open_utf8, split_blocks
 from core.data.formats.text_files import open_head, read_text_files, write_text_batches
@@ -173,17 +174,23 @@ def _take_as_is(collector: RowCollector, header: list[str]) -> _TakeRows:
     """For a mapping that takes every column unchanged."""
     names = [collector.columns.mapping.source(column) for column in FIELDS]
     positions = [header.index(name) if name in header else -1 for name in names]
+    watched = collector.columns.mapping.watched
+    take_apart = _take_by_reader(collector, header)
 
     def take_rows(batch: list[_NumberedRow]) -> None:
-        good = []
+        good, good_rows = [], []
         for number, fields in batch:
             row = [fields[position] if position >= 0 else "" for position in positions]
             if is_blank_row(row[0], row[3]):
                 collector.problems.add(number, explain_missing([]))
             else:
                 good.append(row)
-        if good:
-            collector.put(list(zip(*good, strict=True)))
+                good_rows.append((number, fields))
+        columns = list(zip(*good, strict=True))
+        if good and texts_have_markers(columns, watched):
+            take_apart(good_rows)
+        elif good:
+            collector.put(columns)
 
     return take_rows
 

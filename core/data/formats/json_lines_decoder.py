@@ -15,6 +15,7 @@ from core.base.row import FIELDS
 from core.data.cell_text import NumberText, cell_text
 from core.data.columns.mapping import is_blank_row
 from core.data.formats.json_lines_blocks import Arrays, ArrowBlockReader, count_object_lines
+from core.data.formats.marker_search import texts_have_markers
 from core.data.formats.row_collector import RowCollector
 
 _Value = str | int | bool | None | msgspec.UnsetType
@@ -31,6 +32,7 @@ class BlockDecoder:
         columns = collector.columns
         self.names = list(columns.names)
         self._collector = collector
+        self._watched = columns.mapping.watched
         self._fields = {
             column: f"c{self.names.index(source)}"
             for column in FIELDS
@@ -45,7 +47,7 @@ class BlockDecoder:
             self._text_decoder = self._decoder(set(self._fields.values()), _Value, msgspec.UNSET)
             if collector.arrays is not None:
                 sources = [columns.mapping.source(column) if column in self._fields else "" for column in FIELDS]
-                self._arrow_reader = ArrowBlockReader(self.names, sources)
+                self._arrow_reader = ArrowBlockReader(self.names, sources, self._watched)
         fields = [f"c{self.names.index(name)}" if name in self.names else "none" for name in columns.reader.sources]
         self._any_decoder = self._decoder(set(fields), Any, None)
         self._values = _getter(fields)
@@ -90,6 +92,8 @@ class BlockDecoder:
                 return False
             columns.append([value if type(value) is str else _text(value) for value in values])
         if any(is_blank_row(instruction, output) for instruction, output in zip(columns[0], columns[3], strict=True)):
+            return False
+        if texts_have_markers(columns, self._watched):
             return False
         self._collector.put(columns)
         return True

@@ -15,6 +15,7 @@ from core.data.cell_text import cell_text
 from core.data.columns.guess import guess_mapping
 from core.data.columns.mapping import ColumnMapping, explain_missing
 from core.data.columns.settled_columns import REQUIRED_COLUMNS, SAMPLE_ROWS, SourceColumns
+from core.data.formats.marker_search import column_has_markers
 from core.data.formats.row_collector import RowCollector, SourceFacts
 from core.data.formats.text_decoding import explain_encoding
 
@@ -112,15 +113,25 @@ class BatchReader:
         """Pass every row to the collector; yields the number of rows read so far after each batch."""
         mapping = self._collector.columns.mapping
         names = [source if (source := mapping.source(column)) in self.wanted else None for column in FIELDS]
+        watched = [source for column in mapping.watched if (source := mapping.source(column)) in self.wanted]
         for batch in self.until_damage(batches):
             self._collector.problems.file = "" if self._alone else self._path.name
-            if mapping.plain:
+            if mapping.plain and not self._must_be_read_by_row(batch, watched):
                 self._take_arrays(batch, names)
             else:
                 self._take_values(batch)
             self._collector.problems.file = ""
             self._done += len(batch)
             yield self._done
+
+    def _must_be_read_by_row(self, batch: Any, watched: list[str]) -> bool:
+        """Whether a column has lists or objects, or one of the source's `watched` columns has reasoning markers."""
+        import pyarrow as pa
+
+        columns = {name: batch.column(batch.schema.names.index(name)) for name in self.wanted}
+        if any(pa.types.is_nested(column.type) for column in columns.values()):
+            return True
+        return any(column_has_markers(columns[name]) for name in watched)
 
     def _take_arrays(self, batch: Any, names: list[str | None]) -> None:
         import pyarrow as pa

@@ -110,6 +110,8 @@ class RowCollector:
                 good.append(row)
                 for part in unused_parts:
                     self.not_used.add_part(part, number)
+        if reader.met_markers:
+            self.columns.take_apart(reader.met_markers)
         if good:
             self.rows += len(good)
             self._put(list(zip(*good, strict=True)))

@@ -35,6 +35,17 @@ HOW = {
     "assistant_think": "reasoning of the last reply",
     "best_think": "reasoning of the best one",
     "best_answer": "answer of the best one",
+    "unmarked": "without its reasoning markers",
+    "joined": "all items of the list",
+    "inner": "the text inside the object",
+    "inner_think": "reasoning inside the object",
+    "json": "its JSON text",
+    "hash_think": "the steps before ####",
+    "hash_answer": "the result after ####",
+    "heading_think": "under the reasoning heading",
+    "heading_answer": "under the answer heading",
+    "final_think": "before Final Answer:",
+    "final_answer": "after Final Answer:",
 }
 Candidates = Callable[[str, Sequence[str], Sequence[Record[str, Any]]], list[ColumnPick]]
 

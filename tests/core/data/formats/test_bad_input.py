@@ -266,12 +266,14 @@ def test_duplicate_names(tmp_path: Path) -> None:
 
 
 def test_nested_values_where_text_is_expected(tmp_path: Path) -> None:
-    rows = [{"instruction": {"text": "q", "id": 1}, "output": ["a", {"b": None}]}, {"instruction": "q", "output": "a"}]
+    rows = [{"instruction": "q", "output": text} for text in ("a", ["a", {"b": None}], "c", {"d": 1, "e": 2}, *"fghi")]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
     data = open_data(str(tmp_path / "a.jsonl"))
-    assert (data.row(0).instruction, data.row(0).output) == ('{"text":"q","id":1}', '["a",{"b":null}]') and data.row(
-        1
-    ).output == "a"
+    assert [data.row(index).output for index in range(len(data))] == ["a", "c", *"fghi"]
+    assert [(problem.row, problem.what) for problem in data.problems] == [
+        (2, "output: it is a list of 2, not a text"),
+        (4, "output: it is an object (d, e), not a text"),
+    ]
 
 
 def test_a_stray_quote_in_csv(tmp_path: Path) -> None:

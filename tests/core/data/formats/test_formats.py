@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
 from core.data import source as source_module
+from core.data.columns.mapping import ColumnMapping, ColumnPick
 from core.data.dataset import DataSet
 from core.data.filters import RowFilters
 from core.data.source import open_data
@@ -126,7 +127,8 @@ def test_cells_keep_the_digits_of_the_source(tmp_path: Path, storage: str) -> No
         '{"instruction": "\\ud800 alone", "output": "\\ud83d\\ude00", "reasoning": NaN}',
     ]
     path.write_text("\n".join(lines), encoding="utf-8")
-    data = open_data(str(path))
+    columns = ("instruction", "input", "reasoning", "output")
+    data = open_data(str(path), mapping=ColumnMapping({column: ColumnPick(column, "json") for column in columns}))
     cells = [(r.instruction, r.output, r.input, r.reasoning) for r in rows_of(data)]
     assert cells == [
         ("72", "72.0", "", ""),
@@ -150,8 +152,8 @@ def test_a_column_of_numbers_in_parquet(tmp_path: Path) -> None:
     pq.write_table(pa.table(table), tmp_path / "n.parquet")
     data = open_data(str(tmp_path / "n.parquet"))
     assert [(r.instruction, r.output, r.reasoning, r.sysflag) for r in rows_of(data)] == [
-        ("1", "72", '["a"]', "x"),
-        ("3", "0.5", '["b","c"]', "x"),
+        ("1", "72", "a", "x"),
+        ("3", "0.5", "b\nc", "x"),
     ]
     assert [problem.row for problem in data.problems] == [2]
 
