@@ -6,8 +6,8 @@ A mapping is data: it is shown, changed column by column, and saved.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Record
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,13 +16,10 @@ import msgspec
 from core.base import files
 from core.base.errors import DataError
 from core.base.row import COLUMNS, CONTEXT, FIELDS, OPTIONAL, is_blank
-from core.data.cell_text import cell_text
 from core.data.columns.generations import best_generation, mark_columns
-from core.data.columns.headings import HEADING_SPLITS
-from core.data.columns.inner_text import InnerText, as_nested, first_text, inner_text, joined_text, plain_text
-from core.data.columns.reasoning_beside import CutText, ReasoningBeside
-from core.data.columns.thinking import ThinkingSplit, split_thinking
+from core.data.columns.reasoning_beside import ReasoningBeside
 from core.data.columns.turns import UnreadableTurns, read_chat
+from core.data.columns.value_views import UNCLOSED, VALUE_VIEWS, NoValue, View, cut_text, value_view
 
 Extraction = Literal[
     "text", "first", "think", "answer", "user", "earlier", "assistant", "assistant_think", "best_think", "best_answer",
@@ -122,16 +119,8 @@ class LeftOut(str):
     __slots__ = ()
 
 
-class _NoValue(str):
-    """Why there is no value: the problem of a row, or, in an optional column, an empty text."""
-
-    __slots__ = ()
-
-
-_View = Callable[[Sequence[Any]], Sequence[str | None]]
-_NO_QUESTION = _NoValue("its chat turns have no question of a user")
-_NO_REPLY = _NoValue("its chat turns have no reply")
-_UNCLOSED = _NoValue("its reasoning never ends, so there is no answer")
+_NO_QUESTION = NoValue("its chat turns have no question of a user")
+_NO_REPLY = NoValue("its chat turns have no reply")
 _WATCHED = {"reasoning": ("unmarked", 0), "output": ("cut", 1)}
 _PARTS: dict[Extraction, tuple[str, int]] = {
     "unmarked": ("unmarked", 0), "joined": ("joined", 0), "inner": ("inner", 0), "inner_think": ("inner", 1),
@@ -154,7 +143,7 @@ class RowReader:
         self.sources: list[str] = []
         self.unused_parts: list[str] = []
         """Parts of the row read last that no text holds, such as `turns after the answer`."""
-        self._views: list[_View] = []
+        self._views: list[View] = []
         # for each canonical column, its view and the part of that; -1 for an empty text
         self._parts: list[tuple[int, int]] = []
         known: dict[tuple[str, str], int] = {}
@@ -182,28 +171,16 @@ class RowReader:
             self.sources.append(name)
         return self.sources.index(name)
 
-    def _view(self, kind: str, name: str, names: Sequence[str], replied: bool) -> _View:
+    def _view(self, kind: str, name: str, names: Sequence[str], replied: bool) -> View:
         position = self._position(name)
-        if kind == "cut":
-            return _naming(name, lambda values: _cut(values[position]))
-        if kind in HEADING_SPLITS:
-            split = HEADING_SPLITS[kind]
-            return _naming(name, lambda values: _cut(values[position], split))
-        if kind in _SINGLE_TEXTS:
-            read = _SINGLE_TEXTS[kind]
-            return _naming(name, lambda values: (read(values[position]),))
-        if kind == "inner":
-            return _naming(name, lambda values: _inner(values[position]))
-        if kind == "unmarked":
-            return _naming(name, lambda values: _unmarked(values[position]))
+        if kind in VALUE_VIEWS:
+            return value_view(kind, position, name)
         if kind == "chat":
             return lambda values: _chat(values[position], replied)
-        if kind == "best":
-            correct, complete = ([self._position(mark) for mark in marks] for marks in mark_columns(names))
-            return lambda values: _cut(
-                best_generation(values[position], [values[i] for i in correct], [values[i] for i in complete])
-            )
-        return lambda values: (_json(values[position]),)
+        correct, complete = ([self._position(mark) for mark in marks] for marks in mark_columns(names))
+        return lambda values: cut_text(
+            best_generation(values[position], [values[i] for i in correct], [values[i] for i in complete])
+        )
 
     def read(self, values: Sequence[Any]) -> list[str] | str:
         """The texts, in the order of `FIELDS`, made of the values of `sources`, or the row's fault: a `LeftOut`
@@ -230,47 +207,7 @@ class RowReader:
         missing = [column for index, column in self._required if row[index] is None or self._parts[index][0] < 0]
         if missing:
             return explain_missing(missing)
-        return next(str(row[index]) for index, _ in self._required if type(row[index]) is _NoValue)
-
-
-def _naming(name: str, view: _View) -> _View:
-    """The view, whose faults name the source's column."""
-
-    def named(values: Sequence[Any]) -> Sequence[str | None]:
-        try:
-            return view(values)
-        except UnreadableTurns as error:
-            raise UnreadableTurns(f"{name}: {error}") from error
-
-    return named
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else plain_text(value)
-
-
-def _json(value: Any) -> str | None:
-    return None if value is None else cell_text(value)
-
-
-_SINGLE_TEXTS: dict[str, Callable[[Any], str | None]] = {"text": _text, "first": first_text, "joined": joined_text}
-
-
-def _cut(value: Any, split: Callable[[str], ThinkingSplit | None] = split_thinking) -> CutText:
-    if value is None:
-        return CutText(None, None)
-    text = plain_text(value)
-    sides = split(text)
-    if sides is None:
-        return CutText("", text)
-    return CutText(sides.reasoning, sides.answer if sides.answer is not None else _UNCLOSED, sides.marker)
-
-
-def _unmarked(value: Any) -> CutText:
-    """The reasoning of a text between its markers, or all of a text without markers."""
-    text = joined_text(value)
-    sides = split_thinking(text) if text is not None else None
-    return CutText(text, "") if sides is None else CutText(sides.reasoning, sides.answer, sides.marker)
+        return next(str(row[index]) for index, _ in self._required if type(row[index]) is NoValue)
 
 
 def _reasoning_beside(mapping: ColumnMapping, views: dict[tuple[str, str], int]) -> ReasoningBeside:
@@ -282,13 +219,6 @@ def _reasoning_beside(mapping: ColumnMapping, views: dict[tuple[str, str], int])
     return ReasoningBeside(cut, unmarked, fills=bool(reasoning.column) or not mapping.by_hand)
 
 
-def _inner(value: Any) -> tuple[str | None, str]:
-    if value is None:
-        return None, ""
-    found = inner_text(value) if isinstance(as_nested(value), list | dict) else InnerText(plain_text(value))
-    return found.text if found.closed else _UNCLOSED, found.reasoning
-
-
 def _chat(value: Any, replied: bool) -> tuple[str | None, str, str | None, str]:
     if value is None:
         return None, "", None, ""
@@ -296,7 +226,7 @@ def _chat(value: Any, replied: bool) -> tuple[str | None, str, str | None, str]:
     question = _NO_QUESTION if chat.question is None else chat.question
     reply = _NO_REPLY if chat.reply is None else chat.reply
     if not chat.closed:
-        reply = _UNCLOSED
+        reply = UNCLOSED
     return question, chat.earlier, reply, chat.reasoning
 
 
