@@ -15,6 +15,7 @@ from typing import Any
 from core.data.columns.mapping import ColumnMapping
 from core.data.columns.settled_columns import SAMPLE_ROWS
 from core.data.formats.arrow_validation import validated_batch
+from core.data.formats.class_labels import class_names, with_class_names
 from core.data.formats.early_rows import MAX_OPEN_FILES, EarlyRows, HeadRows
 from core.data.formats.record_batches import BatchReader, batch_rows, early_facts, first_line, report_damaged
 from core.data.formats.row_collector import RowCollector, SourceFacts
@@ -38,8 +39,10 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
                 continue
             reader = BatchReader(path, paths, collector)
             first = next(reader.until_damage(batches), None)
+            names = class_names(first.schema.metadata, path) if first is not None else {}
+            first = with_class_names(first, names) if first is not None else None
             if first is not None and reader.add_names(first.schema.names, partial(first.slice, 0, SAMPLE_ROWS)):
-                for _ in reader.read(_in_small_batches(first, batches)):
+                for _ in reader.read(_in_small_batches(first, batches, names)):
                     pass
         collector.progress(index + 1, len(paths))
 
@@ -72,9 +75,10 @@ def _open_batches(source: Any) -> Iterator[Any]:
     return map(validated_batch, pa.ipc.open_stream(source))
 
 
-def _in_small_batches(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    """The batches in pieces of some megabytes, since a writer may have put a million rows into one batch."""
-    for batch in chain((first,), rest):
+def _in_small_batches(first: Any, rest: Iterator[Any], names: dict[str, tuple[str, ...]]) -> Iterator[Any]:
+    """The batches in pieces of some megabytes, since a writer may have put a million rows into one batch. names: of the
+    classes, by column."""
+    for batch in chain((first,), (with_class_names(batch, names) for batch in rest)):
         rows = batch_rows(len(batch), batch.nbytes)
         for start in range(0, len(batch), rows):
             yield batch.slice(start, rows)

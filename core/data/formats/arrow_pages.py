@@ -20,6 +20,7 @@ from core.base.errors import DataError
 from core.base.row import Row
 from core.data.columns.mapping import ColumnMapping, RowReader
 from core.data.formats.arrow_validation import validated_batch
+from core.data.formats.class_labels import class_names, named_value
 from core.data.formats.early_rows import EarlyRows, read_across_files, row_or_problem
 
 LARGEST_MESSAGE = 64 << 20  # bytes of a record batch that are read for one page
@@ -68,6 +69,7 @@ class ArrowMessages:
         self._starts = [0, *accumulate(message.rows for message in self._batches)]
         self.rows = self._starts.pop()
         self.names: list[str] = self._schema.names
+        self._class_names = class_names(self._schema.metadata, path)
 
     def _bytes(self, message: _Message) -> bytes:
         return os.pread(self._descriptor, message.size, message.start)
@@ -87,10 +89,15 @@ class ArrowMessages:
                 raise self._damaged(str(error).splitlines()[0]) from error
             if len(batch) != self._batches[number].rows:
                 raise self._damaged("the length of a batch differs from its head")
-            values = [_values(piece.column(self.names.index(name))) for name in columns]
+            values = [self._values(piece, name) for name in columns]
             rows += map(list, zip(*values, strict=True)) if values else [[]] * len(piece)
             number += 1
         return rows
+
+    def _values(self, piece: Any, name: str) -> list[Any]:
+        values = _values(piece.column(self.names.index(name)))
+        labels = self._class_names.get(name)
+        return [named_value(value, labels) for value in values] if labels else values
 
     def _damaged(self, what: str) -> DataError:
         return DataError(f"the file is damaged: {what}", str(self._path), "Copy or write it again")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from core.base.row import COLUMNS
 from core.data.columns.mapping import ColumnMapping
 from core.data.columns.settled_columns import SAMPLE_ROWS
+from core.data.formats.class_labels import class_names, with_class_names
 from core.data.formats.early_rows import EarlyRows, HeadRows
 from core.data.formats.record_batches import BatchReader, batch_rows, early_facts, first_line, report_damaged
 from core.data.formats.row_collector import RowCollector, SourceFacts
@@ -48,10 +49,11 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
         with pq.ParquetFile(str(path)) as file:
             size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups))
             reader = BatchReader(path, paths, collector)
-            if reader.add_names(file.schema_arrow.names, partial(_head, file)):
+            names = class_names(file.schema_arrow.metadata, path)
+            if reader.add_names(file.schema_arrow.names, partial(_head, file, names)):
                 rows = batch_rows(count, size)
                 batches = file.iter_batches(batch_size=rows, columns=reader.wanted, use_threads=True)
-                for read in reader.read(_read_ahead(batches)):
+                for read in reader.read(with_class_names(batch, names) for batch in _read_ahead(batches)):
                     collector.progress(done + read, total)
         done += count
 
@@ -96,8 +98,9 @@ def open_writer(stream: Any) -> Iterator[Callable[[pa.RecordBatch], None]]:
         flush()
 
 
-def _head(file: Any) -> Any:
-    return next(file.iter_batches(batch_size=SAMPLE_ROWS), None)
+def _head(file: Any, names: dict[str, tuple[str, ...]]) -> Any:
+    first = next(file.iter_batches(batch_size=SAMPLE_ROWS), None)
+    return with_class_names(first, names) if first is not None else None
 
 
 def _read_ahead(batches: Iterator[Any]) -> Iterator[Any]:

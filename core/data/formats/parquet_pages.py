@@ -15,6 +15,7 @@ from typing import Any
 from core.base.errors import DataError
 from core.base.row import Row
 from core.data.columns.mapping import ColumnMapping, RowReader
+from core.data.formats.class_labels import class_names, named_value
 from core.data.formats.early_rows import EarlyRows, read_across_files, row_or_problem
 
 _OPTIONS = {
@@ -45,6 +46,11 @@ class ParquetFiles:
         self.counts = [int(by_name[path]) for path in self._paths]
         described = self._query(_NAMES, self._paths[0], self._paths[0])
         self.names = [str(row[0]) for row in described]
+        self._class_names = [self._names_of_classes(path) for path in paths]
+
+    def _names_of_classes(self, path: Path) -> dict[str, tuple[str, ...]]:
+        found = self._query("SELECT key, value FROM parquet_kv_metadata(?)", str(path), str(path))
+        return class_names({bytes(key): bytes(value) for key, value in found}, path)
 
     def _query(self, query: str, value: Any, where: str, *more: Any) -> list[tuple[Any, ...]]:
         try:
@@ -60,11 +66,18 @@ class ParquetFiles:
         selected = ", ".join('"' + column.replace('"', '""') + '"' for column in columns) or "NULL"
         query = f"SELECT {selected} FROM {_READ} WHERE file_row_number >= ? AND file_row_number < ?"  # noqa: S608  (quoted names; values are bound)
         try:
-            return self._query(query, self._paths[number], self._paths[number], first, first + limit)
+            rows = self._query(query, self._paths[number], self._paths[number], first, first + limit)
         except DataError as error:
             if isinstance(error.__cause__, self._binder):
                 return "the file lacks a column that the others have"
             raise
+        labels = [self._class_names[number].get(column, ()) for column in columns]
+        if not any(labels):
+            return rows
+        return [
+            tuple(named_value(value, names) if names else value for value, names in zip(row, labels, strict=True))
+            for row in rows
+        ]
 
 
 class EarlyParquet(EarlyRows):
