@@ -97,11 +97,12 @@ def _profile_lists(lists: list[list[Any]], literal: bool) -> ColumnProfile | Non
     """The profile of lists; None where they are texts that only look like lists."""
     items = [item for values in lists for item in values if item is not None]
     texts = [item for item in items if isinstance(item, str) and not isinstance(item, NumberText)]
-    if (items and len(texts) == len(items)) or (items and not literal and all(map(_is_text_or_number, items))):
+    plain = texts if literal else list(filter(_is_text_or_number, items))
+    if items and len(plain) >= (1 if literal else _MOST) * len(items):
         return ColumnProfile(
             "list",
             len(lists),
-            length=sum(len(cell_text(item)) for item in items) / len(items),
+            length=sum(len(cell_text(item)) for item in plain) / len(plain),
             marker=_first_marker(texts),
             several=any(len(values) > 1 for values in lists),
             literal=literal,

@@ -121,7 +121,7 @@ def describe(value: Any) -> str:
 def describe_inner(values: Sequence[Any]) -> str:
     """Where the texts inside `values` are taken from, for the reason of a pick; empty where most hold no text."""
     nested = [as_nested(value) for value in values]
-    found = [value for value in nested if isinstance(value, list | dict) and _holds_text(value)]
+    found = [value for value in nested if _holds_objects(value) and _holds_text(value)]
     if len(found) * 10 < 8 * len(nested):
         return ""
     lists = [value for value in found if isinstance(value, list)]
@@ -131,6 +131,13 @@ def describe_inner(values: Sequence[Any]) -> str:
         return "the text inside a list of one"
     marked = any(_score(item) is not None or _mark(item) is not None for items in lists for item in items)
     return f"the text inside the {'best marked' if marked else 'first'} object of a list"
+
+
+def _holds_objects(value: Any) -> bool:
+    if isinstance(value, dict):
+        return True
+    items = [item for item in value if item is not None] if isinstance(value, list) else []
+    return bool(items) and all(isinstance(item, dict) for item in items)
 
 
 def is_wrapped(value: Any) -> bool:
@@ -187,7 +194,7 @@ def _other_text(value: Mapping[str, Any], name: str) -> bool:
 def _find_in_list(items: Sequence[Any], depth: int) -> InnerText | None:
     if items and all(isinstance(item, dict) and isinstance(item.get("type"), str) for item in items):
         return _find_in_parts(items, depth)
-    present = [item for item in items if item is not None]
+    present = [item for item in items if item is not None and not isinstance(item, list)]
     good = [item for item in present if _mark(item) is not False]
     if present and not good:
         raise UnreadableTurns(f"none of its {len(present)} answers is marked as correct")

@@ -32,7 +32,7 @@ def offer_reasoning(sources: ColumnCandidates, picks: Picks, unclear: Unclear) -
     offers += [
         ColumnPick(name, why="long unused text")
         for name in sources.names
-        if name not in taken and _may_be_reasoning(sources, name, output.column)
+        if name not in taken and _may_be_reasoning(sources, name, picks)
     ]
     if offers:
         picks["reasoning"] = none
@@ -50,18 +50,18 @@ def offer_other_lists(sources: ColumnCandidates, picks: Picks, unclear: Unclear)
             unclear[column] = [pick, *(other for other in sources.picks_from(pick.column, column) if other != pick)]
 
 
-def _may_be_reasoning(sources: ColumnCandidates, name: str, output: str) -> bool:
-    profile, answer = sources.profile(name), sources.profile(output)
+def _may_be_reasoning(sources: ColumnCandidates, name: str, picks: Picks) -> bool:
+    profile, answer = sources.profile(name), sources.profile(picks["output"].column)
     plain = normalized_name(name)
     if profile.kind != "text" or plain in NOT_REASONING_NAMES or plain in RELEVANT_NAMES - _REASONING_NAMES:
         return False
     if profile.length < max(_LONG, answer.length) or profile.filled < _MOST * len(sources.rows):
         return False
-    texts = [cell_text(row.get(name)) for row in sources.rows]
-    if sum(_is_prose(text) for text in texts) < _MOST * len(texts):
+    question = picks.get("instruction", ColumnPick("")).column
+    texts = [(cell_text(row.get(name)), cell_text(row.get(question)).strip()) for row in sources.rows]
+    if sum(_is_prose(text) for text, _ in texts) < _MOST * len(texts):
         return False
-    # a prompt made of the other columns holds the answer, and begins alike in every row
-    return len({text[:_LONG] for text in texts}) > len(texts) / 2
+    return not any(asked and asked in text for text, asked in texts)  # a prompt made of the other columns
 
 
 def _is_prose(text: str) -> bool:
