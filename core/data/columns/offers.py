@@ -43,7 +43,7 @@ def offer_other_lists(sources: ColumnCandidates, picks: Picks, unclear: Unclear)
     """Where a list with several items is taken, offer the other ways to take it."""
     for column in ("reasoning", "output"):
         pick = picks.get(column)
-        if pick is None or pick.how not in ("first", "text") or column in unclear:
+        if pick is None or not pick.column or pick.how not in ("first", "text") or column in unclear:
             continue
         profile = sources.profile(pick.column)
         if profile.kind == "list" and (profile.several or profile.literal):
