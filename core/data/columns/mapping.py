@@ -6,7 +6,7 @@ A mapping is data: it is shown, changed column by column, and saved.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from collections.abc import Mapping as Record
 from pathlib import Path
 from typing import Any, Literal
@@ -69,6 +69,12 @@ class ColumnMapping(msgspec.Struct, frozen=True):
         """The source's column that the canonical `column` is taken from; empty where there is none."""
         pick = self.picks.get(column)
         return pick.column if pick is not None else ""
+
+    def source_in(self, column: str, names: Container[str]) -> str | None:
+        """As `source`, where that is among `names`; None where the canonical `column` has no source or the source is
+        not there. A column of `names` that has no name itself is never a source."""
+        source = self.source(column)
+        return source if source and source in names else None
 
     def with_pick(self, column: str, pick: ColumnPick) -> ColumnMapping:
         """The mapping after the user chose `pick` for the canonical `column`; `ColumnPick("")` leaves it empty."""

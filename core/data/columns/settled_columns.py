@@ -78,12 +78,12 @@ class SourceColumns:
         the name of its source."""
         for column in REQUIRED_COLUMNS:
             source = self.mapping.source(column)
-            if self.names.count(source) > 1:
+            if source and self.names.count(source) > 1:
                 several = ", ".join([source] * self.names.count(source))
                 raise DataError(
                     f"more than one column could be {column}: {several}", where, "Give each column a different name"
                 )
-        missing = [column for column in REQUIRED_COLUMNS if self.mapping.source(column) not in self._known]
+        missing = [column for column in REQUIRED_COLUMNS if self.mapping.source_in(column, self._known) is None]
         if not missing:
             return
         names = ", ".join(name if len(name) <= 60 else name[:60] + "…" for name in self.names[:30]) or "none"

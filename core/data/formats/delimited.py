@@ -171,8 +171,8 @@ def _read_source(source: ByteSource, total: int, collector: RowCollector, delimi
 
 def _take_as_is(collector: RowCollector, header: list[str]) -> _TakeRows:
     """For a mapping that takes every column unchanged."""
-    names = [collector.columns.mapping.source(column) for column in FIELDS]
-    positions = [header.index(name) if name in header else -1 for name in names]
+    names = [collector.columns.mapping.source_in(column, header) for column in FIELDS]
+    positions = [header.index(name) if name is not None else -1 for name in names]
 
     def take_rows(batch: list[_NumberedRow]) -> None:
         good = []

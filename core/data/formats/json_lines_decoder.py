@@ -34,7 +34,7 @@ class BlockDecoder:
         self._fields = {
             column: f"c{self.names.index(source)}"
             for column in FIELDS
-            if (source := columns.mapping.source(column)) in self.names
+            if (source := columns.mapping.source_in(column, self.names)) is not None
         }
         self._text_decoder: msgspec.json.Decoder[Any] | None = None
         self._any_decoder: msgspec.json.Decoder[Any] | None = None

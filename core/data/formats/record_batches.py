@@ -111,7 +111,7 @@ class BatchReader:
     def read(self, batches: Iterable[Any]) -> Iterator[int]:
         """Pass every row to the collector; yields the number of rows read so far after each batch."""
         mapping = self._collector.columns.mapping
-        names = [source if (source := mapping.source(column)) in self.wanted else None for column in FIELDS]
+        names = [mapping.source_in(column, self.wanted) for column in FIELDS]
         for batch in self.until_damage(batches):
             self._collector.problems.file = "" if self._alone else self._path.name
             if mapping.plain:
