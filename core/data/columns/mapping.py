@@ -6,7 +6,7 @@ A mapping is data: it is shown, changed column by column, and saved.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from collections.abc import Mapping as Record
 from pathlib import Path
 from typing import Any, Literal
@@ -17,19 +17,29 @@ from core.base import files
 from core.base.errors import DataError
 from core.base.row import FIELDS, OPTIONAL, is_blank
 from core.data.cell_text import cell_text
+from core.data.columns.answer_options import option_column
+from core.data.columns.column_paths import follow_path, split_path
 from core.data.columns.generations import as_list, best_generation, mark_columns
+from core.data.columns.marks import RowMark, mark_reason
+from core.data.columns.row_views import UNCLOSED, NotLearnt, NoValue, View, chat_view, option_view, tools_view
 from core.data.columns.thinking import split_thinking
-from core.data.columns.turns import UnreadableTurns, read_chat
+from core.data.columns.turn_messages import read_history
+from core.data.columns.turn_shapes import UnreadableTurns, holds_pairs
 
 Extraction = Literal[
-    "text", "first", "think", "answer", "user", "earlier", "assistant", "assistant_think", "best_think", "best_answer"
-]
+    "text", "first", "think", "answer", "user", "earlier", "assistant", "assistant_think", "best_think", "best_answer",
+    "system_turn", "chat_history", "history", "tools", "index", "option",
+]  # fmt: skip
 """How a column's value becomes text.
 
 text: unchanged (`cells.cell_text`); first: the first element of a list; think, answer: the reasoning between the
 markers of a text, and the rest; user, earlier, assistant, assistant_think: from a list of chat turns, the last
 question, the turns before it, the reply to it, and the reasoning of the reply; best_think, best_answer: reasoning and
 answer of the first generation that is marked as correct and complete.
+
+system_turn, chat_history: from a list of chat turns, the system turns at its beginning, and the other turns around the
+question as JSON; history, tools: a list of earlier turns, and one of tools, as JSON; index, option: an answer that
+names one of the options in another column, unchanged, and the option's text.
 """
 
 
@@ -54,11 +64,14 @@ class ColumnMapping(msgspec.Struct, frozen=True):
     `picks`."""
     by_hand: bool = False
     """Whether the user chose any of the picks."""
+    marks: tuple[RowMark, ...] = ()
+    """Columns that mark rows as not to be learnt; these rows are left out."""
 
     @property
     def plain(self) -> bool:
-        """Whether every column is taken unchanged, so that readers need not look at single records."""
-        return all(pick.how == "text" for pick in self.picks.values())
+        """Whether every column is taken unchanged and no row is left out, so that readers need not look at single
+        records, unless a pick is a path (see `SourceColumns.plain`)."""
+        return not self.marks and all(pick.how == "text" for pick in self.picks.values())
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -79,7 +92,15 @@ class ColumnMapping(msgspec.Struct, frozen=True):
     def with_pick(self, column: str, pick: ColumnPick) -> ColumnMapping:
         """The mapping after the user chose `pick` for the canonical `column`; `ColumnPick("")` leaves it empty."""
         unclear = {name: picks for name, picks in self.unclear.items() if name != column}
-        return ColumnMapping({**self.picks, column: pick}, unclear, by_hand=True)
+        return ColumnMapping({**self.picks, column: pick}, unclear, by_hand=True, marks=self.marks)
+
+    def with_marks(self, marks: Sequence[RowMark]) -> ColumnMapping:
+        """The mapping after the user chose which columns mark rows as not to be learnt; none: every row is learnt."""
+        return msgspec.structs.replace(self, marks=tuple(marks), by_hand=True)
+
+    def chosen(self) -> ColumnMapping:
+        """The mapping as the user's choice, with nothing unclear."""
+        return msgspec.structs.replace(self, unclear={}, by_hand=True)
 
 
 def explain_missing(missing: Sequence[str]) -> str:
@@ -107,20 +128,11 @@ class LeftOut(str):
     __slots__ = ()
 
 
-class _NoValue(str):
-    """Why there is no value: the problem of a row, or, in an optional column, an empty text."""
-
-    __slots__ = ()
-
-
-_View = Callable[[Sequence[Any]], Sequence[str | None]]
-_NO_QUESTION = _NoValue("its chat turns have no question of a user")
-_NO_REPLY = _NoValue("its chat turns have no reply")
-_UNCLOSED = _NoValue("its reasoning never ends, so there is no answer")
 _PARTS: dict[Extraction, tuple[str, int]] = {
     "text": ("text", 0), "first": ("first", 0), "think": ("cut", 0), "answer": ("cut", 1),
     "user": ("chat", 0), "earlier": ("chat", 1), "assistant": ("chat", 2), "assistant_think": ("chat", 3),
-    "best_think": ("best", 0), "best_answer": ("best", 1),
+    "best_think": ("best", 0), "best_answer": ("best", 1), "system_turn": ("chat", 4), "chat_history": ("chat", 5),
+    "history": ("history", 0), "tools": ("tools", 0), "index": ("index", 0), "option": ("option", 0),
 }  # fmt: skip
 
 
@@ -128,18 +140,24 @@ class RowReader:
     """Reads records with a mapping.
 
     `sources` are the columns whose values `read` takes, each once. names: all columns of the source, some of which may
-    mark generations as correct or complete.
+    mark generations as correct or complete, have the options of a question, or begin a path.
     """
 
     def __init__(self, mapping: ColumnMapping, names: Sequence[str]) -> None:
         self.sources: list[str] = []
         self.unused_parts: list[str] = []
         """Parts of the row read last that no text holds, such as `turns after the answer`."""
-        self._views: list[_View] = []
+        self._names = names
+        self._paths: list[tuple[int, tuple[str, ...]]] = []
+        self._views: list[View] = []
         # for each canonical column, its view and the part of that; -1 for an empty text
         self._parts: list[tuple[int, int]] = []
         known: dict[tuple[str, str], int] = {}
-        replied = {pick.column for pick in mapping.picks.values() if pick.how in ("assistant", "assistant_think")}
+        self._marks = [(self._position(mark.column), mark) for mark in mapping.marks if mark.kind != "reply"]
+        self._reply_marks = {mark.column for mark in mapping.marks if mark.kind == "reply"}
+        hows: dict[str, set[str]] = {}
+        for chosen in mapping.picks.values():
+            hows.setdefault(chosen.column, set()).add(chosen.how)
         for column in FIELDS:
             pick = mapping.picks.get(column)
             if pick is None or not pick.column:
@@ -148,23 +166,37 @@ class RowReader:
             kind, part = _PARTS[pick.how]
             if (kind, pick.column) not in known:
                 known[kind, pick.column] = len(self._views)
-                self._views.append(self._view(kind, pick.column, names, pick.column in replied))
+                self._views.append(self._view(kind, pick.column, names, hows[pick.column]))
             self._parts.append((known[kind, pick.column], part))
         self._required = [(FIELDS.index(column), column) for column in FIELDS if column not in OPTIONAL]
 
     def _position(self, name: str) -> int:
-        if name not in self.sources:
-            self.sources.append(name)
-        return self.sources.index(name)
+        """Where the value of a column stands among those of `sources`; of a path, counted from the end, where `read`
+        adds them."""
+        root, parts = split_path(name, self._names)
+        if root not in self.sources:
+            self.sources.append(root)
+        position = self.sources.index(root)
+        if not parts:
+            return position
+        if (position, parts) not in self._paths:
+            self._paths.append((position, parts))
+        return -1 - self._paths.index((position, parts))
 
-    def _view(self, kind: str, name: str, names: Sequence[str], replied: bool) -> _View:
+    def _view(self, kind: str, name: str, names: Sequence[str], hows: set[str]) -> View:
         position = self._position(name)
         if kind == "cut":
             return lambda values: _cut(values[position])
         if kind == "first":
             return lambda values: (_first(values[position]),)
         if kind == "chat":
-            return lambda values: _chat(values[position], replied)
+            return chat_view(position, hows, name in self._reply_marks, holds_pairs(name), self.unused_parts)
+        if kind == "history":
+            return lambda values: (read_history(values[position]),)
+        if kind == "tools":
+            return tools_view(position, self.unused_parts)
+        if kind in ("index", "option") and (options := option_column(names)):
+            return option_view(position, self._position(options), options, kind == "option", self.unused_parts)
         if kind == "best":
             correct, complete = ([self._position(mark) for mark in marks] for marks in mark_columns(names))
             return lambda values: _cut(
@@ -177,7 +209,15 @@ class RowReader:
         where the source marks it as not to be learnt. A missing or null value is None."""
         self.unused_parts.clear()
         try:
+            if self._paths:
+                ends = [follow_path(values[position], parts) for position, parts in self._paths]
+                values = [*values, *reversed(ends)]
+            for position, mark in self._marks:
+                if reason := mark_reason(mark, values[position]):
+                    return LeftOut(reason)
             views = [view(values) for view in self._views]
+        except NotLearnt as error:
+            return LeftOut(str(error))
         except UnreadableTurns as error:
             return str(error)
         except RecursionError:
@@ -194,7 +234,7 @@ class RowReader:
         missing = [column for index, column in self._required if row[index] is None or self._parts[index][0] < 0]
         if missing:
             return explain_missing(missing)
-        return next(str(row[index]) for index, _ in self._required if type(row[index]) is _NoValue)
+        return next(str(row[index]) for index, _ in self._required if type(row[index]) is NoValue)
 
 
 def _text(value: Any) -> str | None:
@@ -215,18 +255,7 @@ def _cut(value: Any) -> tuple[str | None, str | None]:
     sides = split_thinking(text)
     if sides is None:
         return "", text
-    return sides.reasoning, sides.answer if sides.answer is not None else _UNCLOSED
-
-
-def _chat(value: Any, replied: bool) -> tuple[str | None, str, str | None, str]:
-    if value is None:
-        return None, "", None, ""
-    chat = read_chat(value, replied)
-    question = _NO_QUESTION if chat.question is None else chat.question
-    reply = _NO_REPLY if chat.reply is None else chat.reply
-    if not chat.closed:
-        reply = _UNCLOSED
-    return question, chat.earlier, reply, chat.reasoning
+    return sides.reasoning, sides.answer if sides.answer is not None else UNCLOSED
 
 
 def save_mapping(mapping: ColumnMapping, path: Path) -> None:

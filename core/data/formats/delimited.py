@@ -154,9 +154,7 @@ def _read_source(source: ByteSource, total: int, collector: RowCollector, delimi
             break
     collector.columns.add_names(header, [dict(zip(header, fields, strict=True)) for _, fields in sample])
     collector.columns.check(collector.where)
-    take_rows = (
-        _take_as_is(collector, header) if collector.columns.mapping.plain else _take_by_reader(collector, header)
-    )
+    take_rows = _take_as_is(collector, header) if collector.columns.plain else _take_by_reader(collector, header)
     batch: list[_NumberedRow] = []
     chars = 0
     for number, fields in chain(sample, rows):
