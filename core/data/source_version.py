@@ -23,7 +23,8 @@ def source_hashes(paths: Sequence[Path], file_format: str, mapping: ColumnMappin
         version.update(f"{stat.st_size} {stat.st_mtime_ns} ".encode())
     if mapping is not None:
         picks = ((column, pick.column, pick.how) for column, pick in sorted(mapping.picks.items()) if pick.column)
-        version.update("\0".join("\1".join(pick) for pick in picks).encode("utf-8", "surrogateescape"))
+        marks = (("", mark.column, mark.kind) for mark in mapping.marks)
+        version.update("\0".join("\1".join(pick) for pick in (*picks, *marks)).encode("utf-8", "surrogateescape"))
     return source.hexdigest(), version.hexdigest()
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from core.base.errors import RunError, UsageError
 from core.base.paths import absolute_name
-from core.base.row import COLUMNS, OPTIONAL
+from core.base.row import COLUMNS, FIELDS, OPTIONAL
 from core.data.locate.source_name import resolve_source_name
 from core.tokens.loss_mask import LossOn, slot_weights
 from core.tokens.truncation import TooLong
@@ -265,9 +265,11 @@ def check_run_spec(spec: RunSpec, where: str = "") -> None:
 
 def _check_columns(columns: dict[str, str], where: str) -> None:
     for column in columns:
-        if column not in COLUMNS:
+        if column not in (*FIELDS, "marks"):
             raise RunError(
-                f"data.columns.{column} is not one of the six columns", where, f"Name one of {', '.join(COLUMNS)}"
+                f"data.columns.{column} is not one of the columns",
+                where,
+                f"Name one of {', '.join(FIELDS)}, or marks",
             )
     for column in COLUMNS:
         if column not in OPTIONAL and not columns.get(column):

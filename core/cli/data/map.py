@@ -10,7 +10,10 @@ from core.base.errors import UsageError
 from core.base.row import COLUMNS, FIELDS
 from core.base.safe_text import safe_line
 from core.cli.data import options
+from core.data.columns.column_paths import follow_path, paths_into, split_path
 from core.data.columns.mapping import ColumnMapping, ColumnPick, Extraction
+from core.data.columns.mapping_words import MARKS, marks_from_words
+from core.data.columns.marks import RowMark, mark_words
 from core.data.importing.column_choice import ColumnChoice, read_column_choice
 
 SHOWN = 3
@@ -20,8 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_source(parser)
     parser.add_argument(
         "--set", action="append", default=[], metavar="COLUMN=NAME[:HOW]", dest="chosen",
-        help=f"take COLUMN ({', '.join(COLUMNS)}) from the source's column NAME (empty: from none); "
-        f"HOW is one of {', '.join(get_args(Extraction))}",
+        help=f"take COLUMN ({', '.join(FIELDS)}) from the source's column NAME, or from a path into its objects "
+        f"such as extra.answer (empty: from none); HOW is one of {', '.join(get_args(Extraction))}. "
+        f"{MARKS}=NAME[:KIND],… names the columns that mark rows as not to be learnt (empty: every row is learnt); "
+        "KIND is false, true or reply, the value that leaves a row out",
     )  # fmt: skip
     parser.add_argument(
         "--save", action="store_true", help="save the mapping beside the data; the source is opened with it from now on"
@@ -32,7 +37,11 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     choice = read_column_choice(arguments.source, arguments.split)
     mapping = choice.mapping
     for words in arguments.chosen:
-        mapping = mapping.with_pick(*_pick(words, choice))
+        key, equals, value = words.partition("=")
+        if equals and key == MARKS:
+            mapping = mapping.with_marks(_marks(value, choice))
+        else:
+            mapping = mapping.with_pick(*_pick(words, choice))
     _print_columns(choice, mapping, output)
     for number, row in enumerate(choice.read(mapping, SHOWN), 1):
         if isinstance(row, str):
@@ -52,7 +61,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
 
 
 def _print_columns(choice: ColumnChoice, mapping: ColumnMapping, output: CommandOutput) -> None:
-    for column in COLUMNS:
+    for column in FIELDS:
         pick = mapping.picks.get(column, ColumnPick(""))
         others = [
             other
@@ -68,6 +77,9 @@ def _print_columns(choice: ColumnChoice, mapping: ColumnMapping, output: Command
             )
         elif others:
             output.text(f"{'':<14}or {', '.join(map(_name, others[:8]))}{', …' if len(others) > 8 else ''}")
+    output.record({"marks": mapping.marks})
+    for number, mark in enumerate(mapping.marks):
+        output.text(f"{'' if number else MARKS:<14}{safe_line(mark_words(mark), 120)}")
     if choice.saved:
         output.note("This is the saved mapping; `--set` and `--save` change it.")
 
@@ -79,21 +91,47 @@ def _name(pick: ColumnPick) -> str:
 
 def _pick(words: str, choice: ColumnChoice) -> tuple[str, ColumnPick]:
     column, equals, source = words.partition("=")
-    if not equals or column not in COLUMNS:
-        do = f"Write COLUMN=NAME[:HOW]; COLUMN is one of {', '.join(COLUMNS)}"
-        raise UsageError(f"--set {words} does not name one of the six columns", "data map", do)
+    if not equals or column not in FIELDS:
+        do = f"Write COLUMN=NAME[:HOW]; COLUMN is one of {', '.join(FIELDS)}, or {MARKS}"
+        raise UsageError(f"--set {words} does not name one of the columns of a row", "data map", do)
     if not source:
         return column, ColumnPick("", why="chosen by hand")
     name, colon, how = source.rpartition(":")
-    if colon and name in choice.names and source not in choice.names:
+    if colon and not _is_there(source, choice) and (_is_there(name, choice) or how in get_args(Extraction)):
+        _check_column(name, choice)
         if how not in get_args(Extraction):
             raise UsageError(
                 f"unknown way to read a column: {how}", "data map", f"Use one of {', '.join(get_args(Extraction))}"
             )
         return column, ColumnPick(name, how, "chosen by hand")  # type: ignore[arg-type]
-    if source not in choice.names:
-        raise UsageError(
-            f"the source has no column {source}", choice.files.where, f"Its columns are {', '.join(choice.names[:30])}"
-        )
+    _check_column(source, choice)
     likely = next((pick for pick in choice.candidates(column) if pick.column == source), ColumnPick(source))
     return column, ColumnPick(source, likely.how, "chosen by hand")
+
+
+def _marks(words: str, choice: ColumnChoice) -> tuple[RowMark, ...]:
+    marks = marks_from_words(words)
+    for mark in marks:
+        _check_column(mark.column, choice)
+    return marks
+
+
+def _is_there(column: str, choice: ColumnChoice) -> bool:
+    """Whether the source has the column, or its first rows a value at the end of the path."""
+    root, parts = split_path(column, choice.names)
+    if root not in choice.names:
+        return False
+    return not parts or any(follow_path(row.get(root), parts) is not None for row in choice.rows)
+
+
+def _check_column(column: str, choice: ColumnChoice) -> None:
+    if _is_there(column, choice):
+        return
+    root, parts = split_path(column, choice.names)
+    if parts:
+        known = [path for path in paths_into(root, choice.rows) if path.startswith(f"{root}.")]
+        do = f"In {root} are {', '.join(known[:30])}" if known else f"{root} holds no objects"
+        raise UsageError(f"the first rows have nothing at {column}", choice.files.where, do)
+    raise UsageError(
+        f"the source has no column {column}", choice.files.where, f"Its columns are {', '.join(choice.names[:30])}"
+    )

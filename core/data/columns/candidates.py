@@ -1,4 +1,4 @@
-"""The columns of a source that may serve as each of the six, in order of likelihood. Does not choose among them."""
+"""The columns of a source that may serve as each one of a row, in order of likelihood. Does not choose among them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.base.plural import counted
-from core.data.columns.column_names import GENERATION_NAMES, LABEL_NAMES, NAME_TIERS, name_prefix, normalized_name
-from core.data.columns.column_values import ENOUGH_ROWS, ColumnProfile, ValueKind, profile_column
+from core.data.columns.answer_options import name_options, option_column
+from core.data.columns.column_names import (
+    CHAT_NAMES,
+    GENERATION_NAMES,
+    HISTORY_NAMES,
+    LABEL_NAMES,
+    NAME_TIERS,
+    name_prefix,
+    normalized_name,
+)
+from core.data.columns.column_paths import follow_path, paths_into, split_path
+from core.data.columns.column_values import ENOUGH_ROWS, ColumnProfile, ValueKind, profile_column, profile_values
 from core.data.columns.generations import mark_columns
 from core.data.columns.mapping import ColumnPick, Extraction
+from core.data.columns.marks import truth_of
 from core.data.columns.value_picks import heading_pick, list_picks, nested_picks
 
 # the number of tiers whose names are a better sign than a prefix before a known name
@@ -25,14 +36,22 @@ _USABLE: dict[str, frozenset[ValueKind]] = {
     "output": _TEXTS | {"number", "nested", "flag", "mark"},
     "syslang": frozenset(("text", "flag", "unseen")),
     "sysflag": frozenset(("text", "flag", "number", "mark", "unseen")),
+    "system": frozenset(("text", "flag", "chat", "unseen")),
+    "history": frozenset(("chat", "unseen")),
+    "tools": frozenset(("nested", "unseen")),
 }
 _LONGEST_LABEL = 40  # characters of the name of a language, or of a flag
 _CHAT: dict[str, tuple[Extraction, str]] = {
-    "instruction": ("user", "the last question in a list of chat turns; the system turn is left out"),
+    "instruction": ("user", "the last question in a list of chat turns"),
     "input": ("earlier", "the turns before the last question, without the system turn"),
     "reasoning": ("assistant_think", "the reasoning of the last reply in a list of chat turns"),
     "output": ("assistant", "the last reply in a list of chat turns"),
+    "system": ("system_turn", "the system turn of a list of chat turns"),
+    "history": ("chat_history", "the turns around the last question in a list of chat turns"),
 }
+_CLASS_NAMES = frozenset(("label", "labels", "correct"))  # numbers and marks of these names are no answers
+_INNER_NAMES = ("text", "value", "answer", "answers", "aliases")
+_BY_PATH = frozenset(("instruction", "output", "system", "tools"))  # columns that are guessed inside of objects
 _BEST = "the first generation that is marked correct and complete"
 
 
@@ -42,13 +61,27 @@ def is_same_pick(pick: ColumnPick, other: ColumnPick) -> bool:
 
 
 class ColumnCandidates:
-    """The names of a source's columns, each once and in order, and a profile of their values in `rows`. Columns without
-    a name are left out."""
+    """The names of a source's columns, each once and in order, the paths into its objects, and a profile of their
+    values in `rows`. Columns without a name are left out."""
 
     def __init__(self, names: Sequence[str], rows: Sequence[Record[str, Any]]) -> None:
         self.names = [name for name in dict.fromkeys(names) if name]
         self.rows = rows
         self._profiles = {name: profile_column(name, rows) for name in self.names}
+        objects = [name for name in self.names if self._may_hold_objects(name, rows)]
+        self.paths = [path for name in objects for path in paths_into(name, rows) if path not in self._profiles]
+        for path in self.paths:
+            root, parts = split_path(path, self.names)
+            values = [follow_path(row[root], parts) for row in rows if row.get(root) is not None]
+            self._profiles[path] = profile_values(path, values)
+        self._options = option_column(self.names)
+        self._named_options = {
+            name
+            for name in self.names
+            if self._options
+            and self._profiles[name].kind in ("number", "flag", "text")
+            and name_options(name, rows, self._options)
+        }
         self.marked_generations = any(mark_columns(self.names))
         self._switched = self.flag_reason("reasoning") != ""
 
@@ -107,7 +140,7 @@ class ColumnCandidates:
         """Every way to fill `column`, those with a fitting name first."""
         named = [name for names in self._tiers(column) for name in names]
         picks: list[ColumnPick] = []
-        for name in dict.fromkeys([*named, *self.names]):
+        for name in dict.fromkeys([*named, *self.names, *self.paths]):
             if not self._fits(name, column) and not (name in named and self._profiles[name].kind == "empty"):
                 continue
             picks += self.picks_from(name, column)
@@ -119,6 +152,10 @@ class ColumnCandidates:
             by_normalized.setdefault(normalized_name(name), []).append(name)
         tiers = [[column] if column in self.names else []]
         tiers += [[name for alias in tier for name in by_normalized.get(alias, ())] for tier in NAME_TIERS[column]]
+        if column in _BY_PATH:
+            tiers = [[self._inside(name) for name in names] for names in tiers]
+        if column == "instruction":  # chat turns without a reply are a prompt, and come before `input`
+            tiers.insert(-1, [name for name in self.names if self._is_prompt(name)])
         if column in _TIERS_BEFORE_PREFIXES:
             aliases = {alias for tier in NAME_TIERS[column] for alias in tier}
             prefixed = [
@@ -134,7 +171,46 @@ class ColumnCandidates:
             ]
             if self.marked_generations or any(self._profiles[name].marker for name in lists):
                 tiers.insert(0, lists)
-        return tiers
+        return [*tiers, *self._path_tiers(column)] if column in _BY_PATH else tiers
+
+    def _may_hold_objects(self, name: str, rows: Sequence[Record[str, Any]]) -> bool:
+        if self._profiles[name].kind == "nested":
+            return True
+        value = next((row[name] for row in rows if row.get(name) is not None), None)
+        return self._profiles[name].kind == "text" and isinstance(value, str) and value.lstrip().startswith("{")
+
+    def _inside(self, name: str) -> str:
+        """The path to the list of texts inside a column of objects, as answers are often kept; the column itself where
+        there is none."""
+        if self._profiles[name].kind == "nested":
+            for inner in _INNER_NAMES:
+                path = f"{name}.{inner}"
+                if path in self._profiles and self._profiles[path].kind == "list":
+                    return path
+        return name
+
+    def _is_prompt(self, name: str) -> bool:
+        profile = self._profiles[name]
+        return normalized_name(name) in CHAT_NAMES and profile.kind == "chat" and profile.asks and not profile.replies
+
+    def _path_tiers(self, column: str) -> list[list[str]]:
+        """The paths that end in a known name, in the order of these names."""
+        by_normalized: dict[str, list[str]] = {}
+        for path in self.paths:
+            by_normalized.setdefault(normalized_name(path.rsplit(".", 1)[-1]), []).append(path)
+        return [[path for alias in tier for path in by_normalized.get(alias, ())] for tier in NAME_TIERS[column]]
+
+    def reasoning_near(self, output: str) -> list[ColumnPick]:
+        """The reasoning in the same object as the answer at the end of the path `output`."""
+        parent = output.rsplit(".", 1)[0]
+        near = [path for path in self.paths if path.rsplit(".", 1)[0] == parent and path != output]
+        by_normalized = {normalized_name(path.rsplit(".", 1)[-1]): path for path in reversed(near)}
+        names = [by_normalized[alias] for tier in NAME_TIERS["reasoning"] for alias in tier if alias in by_normalized]
+        return [self.best_pick(name, "reasoning") for name in names if self._fits(name, "reasoning")]
+
+    def chat_pick(self, name: str, column: str) -> ColumnPick:
+        """What of the chat turns in the column `name` serves as the canonical `column`."""
+        return ColumnPick(name, *_CHAT[column])
 
     def _fits(self, name: str, column: str) -> bool:
         profile = self._profiles[name]
@@ -146,8 +222,13 @@ class ColumnCandidates:
             "instruction": profile.asks,
             "output": profile.replies,
             "reasoning": profile.replies,
+            "system": profile.instructed,
+            "history": profile.asks or normalized_name(name) in HISTORY_NAMES,
         }.get(column, True):
             return False
+        if column == "output" and normalized_name(name) in _CLASS_NAMES:
+            words = profile.kind == "flag" and any(truth_of(value) is None for value in profile.values)
+            return words or profile.kind in ("text", "unseen")
         if column == "reasoning" and profile.kind in ("number", "mark") and profile.filled < ENOUGH_ROWS:
             return name == column
         return profile.kind in _USABLE[column] or (name == column == "instruction" and profile.kind in ("flag", "mark"))
@@ -165,10 +246,21 @@ class ColumnCandidates:
         """The likeliest way in which the column `name` serves as the canonical `column`."""
         return self.picks_from(name, column)[0]
 
+    def other_picks(self, pick: ColumnPick, column: str) -> list[ColumnPick]:
+        """The other ways in which the column of `pick` serves as the canonical `column`."""
+        return [other for other in self.picks_from(pick.column, column) if not is_same_pick(other, pick)]
+
     def picks_from(self, name: str, column: str) -> list[ColumnPick]:
         """The ways in which the column `name` serves as the canonical `column`, the likeliest first."""
         profile = self._profiles[name]
         unchanged = ColumnPick(name, why=f"named {name}" if self._is_known(name, column) else "as it is")
+        if column == "tools" or (column == "history" and (profile.kind != "chat" or self._is_known(name, column))):
+            return [ColumnPick(name, "tools" if column == "tools" else "history", unchanged.why)]
+        if column == "output" and name in self._named_options:
+            return [
+                ColumnPick(name, "index", f"{unchanged.why}; it only names one of {self._options}"),
+                ColumnPick(name, "option", f"the text of the one of {self._options} that it names"),
+            ]
         if profile.kind == "chat" and column in _CHAT:
             return [ColumnPick(name, *_CHAT[column])]
         if profile.kind == "list":
@@ -209,7 +301,8 @@ class ColumnCandidates:
 
     def _is_known(self, name: str, column: str) -> bool:
         return (
-            any(normalized_name(name) in tier for tier in NAME_TIERS[column]) or name_prefix(name, column) is not None
+            any(normalized_name(name.rsplit(".", 1)[-1]) in tier for tier in NAME_TIERS[column])
+            or name_prefix(name, column) is not None
         )
 
     def reasoning_beside(self, output: ColumnPick) -> ColumnPick:

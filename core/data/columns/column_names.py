@@ -1,20 +1,28 @@
-"""The names that public data sets give to the six columns. Knows only names, no values."""
+"""The names that public data sets give to the columns of a row and its context. Knows only names, no values."""
 
 from __future__ import annotations
 
 import re
 
+HISTORY_NAMES = (
+    "history", "chathistory", "conversationhistory", "dialoghistory", "dialoguehistory", "messagehistory", "pastturns",
+    "previousturns", "previousmessages", "履歴", "会話履歴", "历史", "对话历史",
+)  # fmt: skip
 NAME_TIERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "instruction": (
         ("instruction",),
         ("question", "prompt", "query", "problem", "task"),
         (
             "user", "userprompt", "usermessage", "instructions", "questions", "problemstatement", "human", "request",
-            "質問", "指示", "問題", "问题", "指令",
+            "questiontext", "q", "質問", "指示", "問題", "質問文", "問題文", "问题", "指令",
         ),
         ("input",),
     ),
-    "input": (("input",), ("context",), ("入力", "输入")),
+    "input": (
+        ("input",),
+        ("context",),
+        ("passage", "document", "paragraph", "article", "story", "入力", "输入", "文脈", "本文")
+    ),
     "reasoning": (
         ("reasoning",),
         (
@@ -36,17 +44,30 @@ NAME_TIERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("answer", "response", "completion"),
         (
             "attempt", "final", "reply", "assistant", "content", "outputs", "responses", "completions", "modelanswer",
-            "modelresponse", "出力", "回答", "答え", "输出", "答案",
+            "modelresponse", "target", "targets", "expectedoutput", "targettext", "outputtext", "answertext",
+            "responsetext", "bot", "gpt", "a", "出力", "回答", "答え", "解答", "応答", "回答文", "返答", "输出", "答案",
+            "回复",
         ),
         ("solution", "chosen"),
         ("generation", "generations", "generatedtext", "samples", "candidates", "solutions"),
         (
             "finalanswer", "groundtruth", "groundtruthanswer", "groundtruthsolution", "referenceanswer",
-            "expectedanswer", "goldanswer",
+            "expectedanswer", "goldanswer", "correctanswer", "bestanswer", "ideal", "idealanswer", "gold",
+            "goldstandard", "correct", "answers", "reference", "label", "labels", "正解", "模範解答", "标准答案",
         ),
     ),
     "syslang": (("syslang",), ("lang", "language"), ("reasoninglanguage", "languagecode", "locale", "言語", "语言")),
     "sysflag": (("sysflag",), ("split", "flag")),
+    "system": (
+        ("system",),
+        ("systemprompt", "systemmessage", "sysprompt", "systeminstruction", "systeminstructions", "systemtext"),
+        ("developer", "システム", "システムプロンプト", "系统", "系统提示", "系统提示词"),
+    ),
+    "history": (("history",), HISTORY_NAMES),
+    "tools": (
+        ("tools",),
+        ("functions", "availabletools", "tooldefinitions", "functiondefinitions", "toolslist", "toolschema"),
+    ),
 }  # fmt: skip
 """For each canonical column, its usual names in order of likelihood, spelled as by `normalized_name`, in tiers: between
 two names of one tier the user should decide."""

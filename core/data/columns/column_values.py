@@ -14,7 +14,8 @@ from core.data.columns.generations import as_list
 from core.data.columns.headings import HeadingKind, systematic_heading
 from core.data.columns.inner_text import describe_inner, inner_text, is_wrapped
 from core.data.columns.thinking import split_thinking
-from core.data.columns.turns import UnreadableTurns, as_turns, chat_traits
+from core.data.columns.turn_shapes import UnreadableTurns, as_turns, holds_pairs
+from core.data.columns.turns import chat_traits
 
 ValueKind = Literal["unseen", "empty", "text", "flag", "number", "mark", "list", "chat", "nested"]
 """unseen: no sample row has the column; empty: all its values are null or blank; flag: at most five distinct short
@@ -59,24 +60,33 @@ class ColumnProfile(msgspec.Struct, frozen=True):
     """For chat turns: whether most have a reply."""
     thinks: bool = False
     """For chat turns and nested values: whether any has reasoning."""
+    instructed: bool = False
+    """For chat turns: whether any begins with a system turn."""
 
 
 def profile_column(name: str, rows: Sequence[Mapping[str, Any]]) -> ColumnProfile:
     """The profile of the column `name` in `rows`."""
-    values = [row[name] for row in rows if name in row]
+    return profile_values(name, [row[name] for row in rows if name in row])
+
+
+def profile_values(name: str, values: Sequence[Any]) -> ColumnProfile:
+    """The profile of the values of a column, or at the end of a path, of this name."""
     if not values:
         return ColumnProfile("unseen")
     filled = [value for value in values if not _blank(value)]
     if not filled:
         return ColumnProfile("empty")
-    chats = [chat for value in filled if as_turns(value) is not None and (chat := chat_traits(value)) is not None]
-    if len(chats) >= _MOST * len(filled):
+    pairs = holds_pairs(name)
+    found = (chat_traits(value, pairs) for value in filled if as_turns(value, pairs) is not None)
+    chats = [chat for chat in found if chat is not None]
+    if len(chats) > len(filled) / 2:
         return ColumnProfile(
             "chat",
             len(filled),
             asks=sum(chat.asks for chat in chats) >= len(chats) / 2,
             replies=sum(chat.replies for chat in chats) >= len(chats) / 2,
             thinks=any(chat.thinks for chat in chats),
+            instructed=any(chat.instructed for chat in chats),
         )
     literal = _most_are(filled, lambda value: isinstance(value, str))
     lists = [items for value in filled if (items := as_list(value)) is not None]

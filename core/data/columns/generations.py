@@ -11,7 +11,7 @@ from typing import Any
 from core.data.cell_text import TOLERANT_JSON, cell_text
 from core.data.columns.column_names import normalized_name
 from core.data.columns.thinking import split_thinking
-from core.data.columns.turns import UnreadableTurns
+from core.data.columns.turn_shapes import UnreadableTurns
 
 _CORRECT = ("correctnessmathverify", "correctnessllama", "correctness", "correct", "iscorrect", "verified")
 _COMPLETE = ("isreasoningcomplete", "iscomplete", "complete", "finishreasons", "finishreason")

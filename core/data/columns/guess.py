@@ -1,4 +1,4 @@
-"""Guesses which column of a source is which of the six, from names and the values of a few rows. Pure; knows no files.
+"""Guesses which column of a source is which of a row, from names and the values of a few rows. Pure; knows no files.
 
 The better of two guesses is used: columns by their names, or one column of chat turns with everything. Where a column
 could be taken from several, they are listed in `unclear`, which blocks nothing: the likeliest is used until the user
@@ -7,15 +7,18 @@ decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Record
+from collections.abc import Sequence
 from typing import Any
 
-from core.base.row import COLUMNS
+from core.base.row import COLUMNS, CONTEXT, FIELDS
 from core.data.columns.candidates import ColumnCandidates, is_same_pick
 from core.data.columns.column_names import CHAT_NAMES, NAME_TIERS, REJECTED_NAMES, normalized_name
 from core.data.columns.column_values import ColumnProfile
+from core.data.columns.context_guess import context_picks
+from core.data.columns.input_guess import guess_input
 from core.data.columns.mapping import ColumnMapping, ColumnPick
+from core.data.columns.mark_guess import guess_marks, late_marks
 from core.data.columns.offers import offer_other_lists, offer_reasoning
 
 _SHORT_ANSWER = 40  # characters of an answer that is only there for checking, at most
@@ -27,9 +30,10 @@ def guess_mapping(names: Sequence[str], sample_rows: Sequence[Record[str, Any]])
     """The likeliest mapping of the columns `names`, judged by `sample_rows`, each with its reason. Columns without a
     source are not in `picks`."""
     if set(COLUMNS) <= set(names):  # Suiron's own files: columns are read back as they were saved, with any values
-        return ColumnMapping({column: ColumnPick(column, why=f"named {column}") for column in COLUMNS})
+        kept = (*COLUMNS, *(column for column in CONTEXT if _is_kept(column, names, sample_rows)))
+        return ColumnMapping({column: ColumnPick(column, why=f"named {column}") for column in kept})
     sources = ColumnCandidates(names, sample_rows)
-    guesses = [guess for guess in (_by_names(sources), _by_chat(sources)) if guess is not None]
+    guesses = [guess for guess in (_by_names(sources, sample_rows), _by_chat(sources)) if guess is not None]
     _, picks, unclear = max(guesses, key=lambda guess: guess[0])
     taken = {pick.column for pick in picks.values()}
     for column in ("syslang", "sysflag"):
@@ -38,17 +42,26 @@ def guess_mapping(names: Sequence[str], sample_rows: Sequence[Record[str, Any]])
             picks[column] = candidates[0]
             if len(candidates) > 1:
                 unclear[column] = candidates
-    ordered = {column: picks[column] for column in COLUMNS if column in picks}
-    return ColumnMapping(ordered, {column: tuple(unclear[column]) for column in COLUMNS if column in unclear})
+    picks.update(context_picks(sources, picks))
+    ordered = {column: picks[column] for column in FIELDS if column in picks}
+    marks = guess_marks(sources, ordered, sample_rows)
+    unclear_picks = {column: tuple(unclear[column]) for column in FIELDS if column in unclear}
+    return ColumnMapping(ordered, unclear_picks, marks=marks)
 
 
-def extend_mapping(mapping: ColumnMapping, names: Iterable[str]) -> ColumnMapping:
+def _is_kept(column: str, names: Sequence[str], rows: Sequence[Record[str, Any]]) -> bool:
+    """Whether the column of Suiron's own file has a context as it was saved: as text."""
+    return column in names and all(isinstance(row.get(column), str | None) for row in rows)
+
+
+def extend_mapping(mapping: ColumnMapping, names: Sequence[str]) -> ColumnMapping:
     """The mapping with its missing columns taken from `names`, which appeared after the rows it was guessed from; only
     the names are judged."""
     sources = ColumnCandidates(list(names), [])
     picks, unclear = dict(mapping.picks), dict(mapping.unclear)
-    for column in COLUMNS:
-        if mapping.source(column):
+    question = mapping.picks.get("instruction")
+    for column in FIELDS:
+        if mapping.source(column) or (column == "input" and question is not None and question.how == "user"):
             continue
         taken = {pick.column for pick in picks.values()}
         candidates = [pick for pick in sources.by_name(column) if pick.column not in taken]
@@ -56,7 +69,10 @@ def extend_mapping(mapping: ColumnMapping, names: Iterable[str]) -> ColumnMappin
             picks[column] = candidates[0]
             if len(candidates) > 1:
                 unclear[column] = tuple(candidates)
-    return ColumnMapping({column: picks[column] for column in COLUMNS if column in picks}, unclear, mapping.by_hand)
+    ordered = {column: picks[column] for column in FIELDS if column in picks}
+    taken = {*(pick.column for pick in picks.values()), *(mark.column for mark in mapping.marks)}
+    marks = (*mapping.marks, *late_marks(name for name in names if name not in taken))
+    return ColumnMapping(ordered, unclear, mapping.by_hand, marks)
 
 
 def pick_candidates(column: str, names: Sequence[str], sample_rows: Sequence[Record[str, Any]]) -> list[ColumnPick]:
@@ -65,9 +81,8 @@ def pick_candidates(column: str, names: Sequence[str], sample_rows: Sequence[Rec
     mapping = guess_mapping(names, sample_rows)
     first = mapping.picks.get(column)
     picks = [first] if first is not None and first.column else []
-    unclear = [pick for pick in mapping.unclear.get(column, ()) if pick.column]
-    for pick in (*unclear, *ColumnCandidates(names, sample_rows).every_pick(column)):
-        if not any(is_same_pick(pick, known) for known in picks):
+    for pick in (*mapping.unclear.get(column, ()), *ColumnCandidates(names, sample_rows).every_pick(column)):
+        if pick.column and not any(is_same_pick(pick, known) for known in picks):
             picks.append(pick)
     return [*picks, ColumnPick("", why="left empty")]
 
@@ -76,13 +91,13 @@ _Guess = tuple[float, dict[str, ColumnPick], dict[str, list[ColumnPick]]]
 """The likelihood, the pick of each column, and the candidates for unclear columns."""
 
 
-def _by_names(sources: ColumnCandidates) -> _Guess:
+def _by_names(sources: ColumnCandidates, rows: Sequence[Record[str, Any]]) -> _Guess:
     picks: dict[str, ColumnPick] = {}
     unclear: dict[str, list[ColumnPick]] = {}
 
     def take(column: str, candidates: list[ColumnPick]) -> None:
         taken = {pick.column for pick in picks.values()}
-        candidates = [pick for pick in candidates if pick.column not in taken]
+        candidates = [pick for pick in candidates if pick.column not in taken or not pick.column]
         if candidates:
             picks[column] = candidates[0]
             if len(candidates) > 1:
@@ -124,10 +139,13 @@ def _by_names(sources: ColumnCandidates) -> _Guess:
     elif worked:
         picks["output"] = ColumnPick(worked[0], why=f"long, next to a short {worked[1]} that only checks it")
         unclear["output"] = [picks["output"], sources.best_pick(worked[1], "output")]
-    if "instruction" in picks and sources.profile(picks["instruction"].column).kind == "chat":
-        picks["input"] = sources.best_pick(picks["instruction"].column, "input")
-    else:
-        take("input", sources.by_name("input"))
+    if "output" in picks and picks["output"].how == "index":
+        unclear["output"] = [picks["output"], *sources.other_picks(picks["output"], "output")]
+    if "reasoning" not in picks and output is not None and output.column in sources.paths:
+        take("reasoning", sources.reasoning_near(output.column))
+        strong = "reasoning" in picks
+    if "instruction" in picks and sources.profile(picks["instruction"].column).kind != "chat":
+        take("input", guess_input(sources, picks, rows))
     if "reasoning" not in picks and (flag := sources.flag_reason("reasoning")):
         picks["reasoning"] = ColumnPick("", why=flag)
     if not picks.get("reasoning", ColumnPick("")).column and output is not None:
@@ -163,18 +181,20 @@ def _worked_solution(sources: ColumnCandidates) -> tuple[str, str] | None:
 
 
 def _by_chat(sources: ColumnCandidates) -> _Guess | None:
-    def order(name: str) -> tuple[bool, bool, bool]:
+    def order(name: str) -> tuple[bool, bool, bool, bool]:
         return (
+            name in sources.paths,
             not sources.profile(name).thinks,
             normalized_name(name) in REJECTED_NAMES,
             normalized_name(name) not in CHAT_NAMES,
         )
 
-    chats = sorted((name for name in sources.names if _is_complete_chat(sources.profile(name))), key=order)
+    complete = [name for name in (*sources.names, *sources.paths) if _is_complete_chat(sources.profile(name))]
+    chats = sorted(complete, key=order)
     if not chats:
         return None
     equal = [name for name in chats if order(name) == order(chats[0])]
-    columns = ("instruction", "input", "reasoning", "output")
+    columns = ("instruction", "reasoning", "output")
     picks = {column: sources.best_pick(chats[0], column) for column in columns}
     unclear = {}
     if len(equal) > 1:

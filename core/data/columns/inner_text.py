@@ -13,7 +13,7 @@ from core.data.cell_text import TOLERANT_JSON, NumberText, cell_text
 from core.data.columns.column_names import normalized_name
 from core.data.columns.generations import as_list
 from core.data.columns.thinking import split_thinking
-from core.data.columns.turns import UnreadableTurns
+from core.data.columns.turn_shapes import UnreadableTurns
 
 _TEXTS = (
     "text", "content", "response", "answer", "output", "completion", "generated_text", "generation", "output_text",

@@ -6,8 +6,8 @@ A mapping is data: it is shown, changed column by column, and saved.
 from __future__ import annotations
 
 import errno
+from collections.abc import Container, Sequence
 from collections.abc import Mapping as Record
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,13 +16,19 @@ import msgspec
 from core.base import files
 from core.base.errors import DataError
 from core.base.row import COLUMNS, CONTEXT, FIELDS, OPTIONAL, is_blank
+from core.data.columns.answer_options import option_column
+from core.data.columns.column_paths import follow_path, split_path
 from core.data.columns.generations import best_generation, mark_columns
+from core.data.columns.marks import RowMark, mark_reason
 from core.data.columns.reasoning_beside import ReasoningBeside
-from core.data.columns.turns import UnreadableTurns, read_chat
-from core.data.columns.value_views import UNCLOSED, VALUE_VIEWS, NoValue, View, cut_text, value_view
+from core.data.columns.row_views import NotLearnt, NoValue, View, chat_view, option_view, tools_view
+from core.data.columns.turn_messages import read_history
+from core.data.columns.turn_shapes import UnreadableTurns, holds_pairs
+from core.data.columns.value_views import VALUE_VIEWS, cut_text, value_view
 
 Extraction = Literal[
     "text", "first", "think", "answer", "user", "earlier", "assistant", "assistant_think", "best_think", "best_answer",
+    "system_turn", "chat_history", "history", "tools", "index", "option",
     "unmarked", "joined", "inner", "inner_think", "json",
     "hash_think", "hash_answer", "heading_think", "heading_answer", "final_think", "final_answer",
 ]  # fmt: skip
@@ -32,6 +38,10 @@ text: unchanged (`cells.cell_text`), no list or object; first: the first element
 between the markers of a text, and the rest; user, earlier, assistant, assistant_think: from a list of chat turns, the
 last question, the turns before it, the reply to it, and the reasoning of the reply; best_think, best_answer: reasoning
 and answer of the first generation that is marked as correct and complete.
+
+system_turn, chat_history: from a list of chat turns, the system turns at its beginning, and the other turns around the
+question as JSON; history, tools: a list of earlier turns, and one of tools, as JSON; index, option: an answer that
+names one of the options in another column, unchanged, and the option's text.
 
 unmarked: the reasoning between the markers of a text, or all of a text that has none; joined: the texts of a list, a
 line each; inner, inner_think: the text inside an object or the best object of a list (`inner_text.inner_text`), and its
@@ -63,11 +73,14 @@ class ColumnMapping(msgspec.Struct, frozen=True):
     `picks`."""
     by_hand: bool = False
     """Whether the user chose any of the picks."""
+    marks: tuple[RowMark, ...] = ()
+    """Columns that mark rows as not to be learnt; these rows are left out."""
 
     @property
     def plain(self) -> bool:
-        """Whether every column is taken unchanged, so that readers need not look at single records."""
-        return all(pick.how == "text" for pick in self.picks.values())
+        """Whether every column is taken unchanged and no row is left out, so that readers need not look at single
+        records, unless a pick is a path (see `SourceColumns.plain`)."""
+        return not self.marks and all(pick.how == "text" for pick in self.picks.values())
 
     @property
     def watched(self) -> tuple[str, ...]:
@@ -88,10 +101,24 @@ class ColumnMapping(msgspec.Struct, frozen=True):
         pick = self.picks.get(column)
         return pick.column if pick is not None else ""
 
+    def source_in(self, column: str, names: Container[str]) -> str | None:
+        """As `source`, where that is among `names`; None where the canonical `column` has no source or the source is
+        not there. A column of `names` that has no name itself is never a source."""
+        source = self.source(column)
+        return source if source and source in names else None
+
     def with_pick(self, column: str, pick: ColumnPick) -> ColumnMapping:
         """The mapping after the user chose `pick` for the canonical `column`; `ColumnPick("")` leaves it empty."""
         unclear = {name: picks for name, picks in self.unclear.items() if name != column}
-        return ColumnMapping({**self.picks, column: pick}, unclear, by_hand=True)
+        return ColumnMapping({**self.picks, column: pick}, unclear, by_hand=True, marks=self.marks)
+
+    def with_marks(self, marks: Sequence[RowMark]) -> ColumnMapping:
+        """The mapping after the user chose which columns mark rows as not to be learnt; none: every row is learnt."""
+        return msgspec.structs.replace(self, marks=tuple(marks), by_hand=True)
+
+    def chosen(self) -> ColumnMapping:
+        """The mapping as the user's choice, with nothing unclear."""
+        return msgspec.structs.replace(self, unclear={}, by_hand=True)
 
 
 def explain_missing(missing: Sequence[str]) -> str:
@@ -119,8 +146,6 @@ class LeftOut(str):
     __slots__ = ()
 
 
-_NO_QUESTION = NoValue("its chat turns have no question of a user")
-_NO_REPLY = NoValue("its chat turns have no reply")
 _WATCHED = {"reasoning": ("unmarked", 0), "output": ("cut", 1)}
 _PARTS: dict[Extraction, tuple[str, int]] = {
     "unmarked": ("unmarked", 0), "joined": ("joined", 0), "inner": ("inner", 0), "inner_think": ("inner", 1),
@@ -128,7 +153,8 @@ _PARTS: dict[Extraction, tuple[str, int]] = {
     "heading_answer": ("heading", 1), "final_think": ("final", 0), "final_answer": ("final", 1),
     "text": ("text", 0), "first": ("first", 0), "think": ("cut", 0), "answer": ("cut", 1),
     "user": ("chat", 0), "earlier": ("chat", 1), "assistant": ("chat", 2), "assistant_think": ("chat", 3),
-    "best_think": ("best", 0), "best_answer": ("best", 1),
+    "best_think": ("best", 0), "best_answer": ("best", 1), "system_turn": ("chat", 4), "chat_history": ("chat", 5),
+    "history": ("history", 0), "tools": ("tools", 0), "index": ("index", 0), "option": ("option", 0),
 }  # fmt: skip
 
 
@@ -136,18 +162,24 @@ class RowReader:
     """Reads records with a mapping.
 
     `sources` are the columns whose values `read` takes, each once. names: all columns of the source, some of which may
-    mark generations as correct or complete.
+    mark generations as correct or complete, have the options of a question, or begin a path.
     """
 
     def __init__(self, mapping: ColumnMapping, names: Sequence[str]) -> None:
         self.sources: list[str] = []
         self.unused_parts: list[str] = []
         """Parts of the row read last that no text holds, such as `turns after the answer`."""
+        self._names = names
+        self._paths: list[tuple[int, tuple[str, ...]]] = []
         self._views: list[View] = []
         # for each canonical column, its view and the part of that; -1 for an empty text
         self._parts: list[tuple[int, int]] = []
         known: dict[tuple[str, str], int] = {}
-        replied = {pick.column for pick in mapping.picks.values() if pick.how in ("assistant", "assistant_think")}
+        self._marks = [(self._position(mark.column), mark) for mark in mapping.marks if mark.kind != "reply"]
+        self._reply_marks = {mark.column for mark in mapping.marks if mark.kind == "reply"}
+        hows: dict[str, set[str]] = {}
+        for chosen in mapping.picks.values():
+            hows.setdefault(chosen.column, set()).add(chosen.how)
         for column in FIELDS:
             pick = mapping.picks.get(column)
             if pick is None or not pick.column:
@@ -158,7 +190,7 @@ class RowReader:
                 kind = "json"
             if (kind, pick.column) not in known:
                 known[kind, pick.column] = len(self._views)
-                self._views.append(self._view(kind, pick.column, names, pick.column in replied))
+                self._views.append(self._view(kind, pick.column, names, hows[pick.column]))
             self._parts.append((known[kind, pick.column], part))
         self._required = [(FIELDS.index(column), column) for column in FIELDS if column not in OPTIONAL]
         self._beside = _reasoning_beside(mapping, known)
@@ -167,16 +199,32 @@ class RowReader:
         """The watched columns in which a row read so far had markers."""
 
     def _position(self, name: str) -> int:
-        if name not in self.sources:
-            self.sources.append(name)
-        return self.sources.index(name)
+        """Where the value of a column stands among those of `sources`; of a path, counted from the end, where `read`
+        adds them."""
+        root, parts = split_path(name, self._names)
+        if root not in self.sources:
+            self.sources.append(root)
+        position = self.sources.index(root)
+        if not parts:
+            return position
+        if (position, parts) not in self._paths:
+            self._paths.append((position, parts))
+        return -1 - self._paths.index((position, parts))
 
-    def _view(self, kind: str, name: str, names: Sequence[str], replied: bool) -> View:
+    def _view(self, kind: str, name: str, names: Sequence[str], hows: set[str]) -> View:
         position = self._position(name)
         if kind in VALUE_VIEWS:
             return value_view(kind, position, name)
         if kind == "chat":
-            return lambda values: _chat(values[position], replied)
+            return chat_view(position, hows, name in self._reply_marks, holds_pairs(name), self.unused_parts)
+        if kind == "history":
+            return lambda values: (read_history(values[position]),)
+        if kind == "tools":
+            return tools_view(position, self.unused_parts)
+        if kind in ("index", "option"):
+            if not (options := option_column(names)):
+                return value_view("text", position, name)
+            return option_view(position, self._position(options), options, kind == "option", self.unused_parts)
         correct, complete = ([self._position(mark) for mark in marks] for marks in mark_columns(names))
         return lambda values: cut_text(
             best_generation(values[position], [values[i] for i in correct], [values[i] for i in complete])
@@ -187,7 +235,15 @@ class RowReader:
         where the source marks it as not to be learnt. A missing or null value is None."""
         self.unused_parts.clear()
         try:
+            if self._paths:
+                ends = [follow_path(values[position], parts) for position, parts in self._paths]
+                values = [*values, *reversed(ends)]
+            for position, mark in self._marks:
+                if reason := mark_reason(mark, values[position]):
+                    return LeftOut(reason)
             views = [view(values) for view in self._views]
+        except NotLearnt as error:
+            return LeftOut(str(error))
         except UnreadableTurns as error:
             return str(error)
         except RecursionError:
@@ -217,17 +273,6 @@ def _reasoning_beside(mapping: ColumnMapping, views: dict[tuple[str, str], int])
         cut = -1
     unmarked = views.get(("unmarked", reasoning.column), -1)
     return ReasoningBeside(cut, unmarked, fills=bool(reasoning.column) or not mapping.by_hand)
-
-
-def _chat(value: Any, replied: bool) -> tuple[str | None, str, str | None, str]:
-    if value is None:
-        return None, "", None, ""
-    chat = read_chat(value, replied)
-    question = _NO_QUESTION if chat.question is None else chat.question
-    reply = _NO_REPLY if chat.reply is None else chat.reply
-    if not chat.closed:
-        reply = UNCLOSED
-    return question, chat.earlier, reply, chat.reasoning
 
 
 def save_mapping(mapping: ColumnMapping, path: Path) -> None:

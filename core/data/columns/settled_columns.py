@@ -12,9 +12,11 @@ from typing import Any
 from core.base.errors import DataError
 from core.base.row import COLUMNS, OPTIONAL
 from core.data.columns.column_names import RELEVANT_NAMES, name_prefix, normalized_name
+from core.data.columns.column_paths import split_path
 from core.data.columns.guess import extend_mapping, guess_mapping
 from core.data.columns.late_markers import taken_apart
 from core.data.columns.mapping import ColumnMapping, RowReader
+from core.data.columns.unmapped import explain_unmapped
 
 REQUIRED_COLUMNS = tuple(column for column in COLUMNS if column not in OPTIONAL)
 SAMPLE_ROWS, SAMPLE_CHARS = 200, 256 << 10  # the sample for a guess, whichever limit is reached first
@@ -33,6 +35,7 @@ class SourceColumns:
         self.mapping = mapping or ColumnMapping()
         self.settled = self._is_given = mapping is not None
         self._known: set[str] = set()
+        self._sample: Sequence[Record[str, Any]] = ()
         self._reader: RowReader | None = None
 
     def add_names(self, names: Iterable[str], sample: Sequence[Record[str, Any]] = (), free: bool = False) -> bool:
@@ -47,6 +50,7 @@ class SourceColumns:
         self._known.update(new)
         if not self.settled or (free and new and not self._is_given):
             self.mapping = guess_mapping(self.names, sample[:SAMPLE_ROWS])
+            self._sample = sample[:SAMPLE_ROWS]
             self.settled = bool(sample)
             self._reader = None
         elif new and not self.mapping.by_hand:
@@ -69,6 +73,17 @@ class SourceColumns:
         return self._reader
 
     @property
+    def plain(self) -> bool:
+        """Whether every column is one of the source's, taken unchanged, so that readers need not look at single
+        records."""
+        picked = {pick.column for pick in self.mapping.picks.values() if pick.column}
+        return self.mapping.plain and picked == {self.root(column) for column in picked}
+
+    def root(self, column: str) -> str:
+        """The source's column in which the value of a pick's `column` stands: that one, or the first part of a path."""
+        return split_path(column, self._known)[0]
+
+    @property
     def crowded(self) -> bool:
         """Whether there were more names than are kept."""
         return len(self.names) >= _MAX_NAMES
@@ -76,20 +91,21 @@ class SourceColumns:
     @property
     def extra(self) -> tuple[str, ...]:
         """The names of columns that are not used."""
-        taken = {pick.column for pick in self.mapping.picks.values()}
+        taken = frozenset(self.reader.sources)
         return tuple(name for name in self.names if name not in taken)
 
     def check(self, where: str) -> None:
         """Raises DataError where instruction or output has no source, with the columns found, or where two columns have
         the name of its source."""
         for column in REQUIRED_COLUMNS:
-            source = self.mapping.source(column)
-            if self.names.count(source) > 1:
+            source = self.root(self.mapping.source(column))
+            if source and self.names.count(source) > 1:
                 several = ", ".join([source] * self.names.count(source))
                 raise DataError(
                     f"more than one column could be {column}: {several}", where, "Give each column a different name"
                 )
-        missing = [column for column in REQUIRED_COLUMNS if self.mapping.source(column) not in self._known]
+        sources = {column: self.root(self.mapping.source(column)) for column in REQUIRED_COLUMNS}
+        missing = [column for column, source in sources.items() if not source or source not in self._known]
         if not missing:
             return
         names = ", ".join(name if len(name) <= 60 else name[:60] + "…" for name in self.names[:30]) or "none"
@@ -99,8 +115,9 @@ class SourceColumns:
             what = f"the mapping takes {missing[0]} from {absent[0]}, which does not exist; the columns are: {names}"
             raise DataError(what, where, "Choose another column for it, or remove the saved mapping")
         word = "columns" if len(missing) > 1 else "column"
+        why = f"; {reason}" if (reason := explain_unmapped(self.names, self._sample)) else ""
         raise DataError(
-            f"the {word} {' and '.join(missing)} cannot be found; its columns are: {names}",
+            f"the {word} {' and '.join(missing)} cannot be found; its columns are: {names}{why}",
             where,
             "Map the columns (python -m core data map), or rename them: "
             f"{' and '.join(REQUIRED_COLUMNS)} are required, {', '.join(OPTIONAL)} optional",

@@ -1,46 +1,51 @@
-"""Reads a list of chat turns: the last question, the turns before it, the reply and its reasoning.
+"""Reads a list of chat turns: the last question, the turns around it, the reply and its reasoning.
 
-Knows no columns and no files. Reads `role`/`content` and `from`/`value`, as a list, the JSON text of one, or an object
-of two lists; a content may be a list of parts. System turns are left out, since they are not part of a row.
+Knows no columns and no files.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from core.data.cell_text import TOLERANT_JSON, cell_text, replace_surrogates
+from core.base.row import is_blank
+from core.data.cell_text import cell_text
+from core.data.columns.marks import reply_reason
 from core.data.columns.thinking import split_thinking
-
-_ROLES = ("role", "from", "speaker")
-_CONTENTS = ("content", "value", "text")
-_THOUGHTS = ("reasoning_content", "thinking", "reasoning", "thought", "reasoning_text")
-_TURN_TEXTS = frozenset((*_CONTENTS, *_THOUGHTS))
-_SPEAKERS = {
-    **dict.fromkeys(("user", "human", "prompter"), "User"),
-    **dict.fromkeys(("assistant", "gpt", "model", "bot", "chatgpt", "bard", "bing", "ai"), "Assistant"),
-    **dict.fromkeys(("system", "developer"), ""),
-    **dict.fromkeys(("reasoning", "thinking", "thought", "thoughts", "analysis"), "Reasoning"),
-}
-_TEXTS = ("text", "input_text", "output_text")
-
-
-class UnreadableTurns(Exception):
-    """No row can be made from a value. The message is a sentence without its full stop."""
+from core.data.columns.turn_content import TurnContent, read_calls, read_content
+from core.data.columns.turn_shapes import (
+    CONTENTS,
+    ROLES,
+    SPEAKERS,
+    THOUGHTS,
+    UnreadableTurns,
+    as_turns,
+    explain_no_turns,
+    field_of,
+)
 
 
 class ChatTurn(NamedTuple):
     """One turn of a speaker."""
 
     speaker: str
-    """User, Assistant, or the role's own name with a capital (Tool)."""
+    """User, Assistant, System, Tool, or the role's own name with a capital."""
     text: str | None
     """The content; None where it is null."""
     reasoning: str = ""
     """The reasoning before the text; empty where there is none."""
     closed: bool = True
     """Whether the reasoning ends."""
+    calls: tuple[Any, ...] = ()
+    """Calls of tools, as chat templates take them."""
+    tool: tuple[tuple[str, str], ...] = ()
+    """Of a tool's result: the `name` of the tool and the `tool_call_id`, where they are known."""
+    foreign: str = ""
+    """The type of a part that is no text, such as `image`; empty where all parts are."""
+    unlearnt: str = ""
+    """Why the source says that this reply must not be learnt; empty where it does not."""
 
 
 class ChatParts(NamedTuple):
@@ -56,118 +61,138 @@ class ChatParts(NamedTuple):
     """The reasoning of the reply; empty where there is none."""
     closed: bool = True
     """Whether the reasoning ends, so that there is a reply after it."""
+    system: str = ""
+    """The system turns at the beginning, joined."""
+    before: Sequence[ChatTurn] = ()
+    """The turns between these and the question."""
+    between: Sequence[ChatTurn] = ()
+    """The turns between the question and the reply, such as a tool's call and its result."""
+    unused: tuple[str, ...] = ()
+    """What is in none of these parts, such as `turns after the answer`."""
+    only_calls: bool = False
+    """Whether the last reply calls a tool and says nothing, so that there is no reply to learn."""
+    unlearnt: str = ""
+    """Why the source says that the reply must not be learnt; empty where it does not."""
 
 
-def as_turns(value: Any) -> list[dict[str, Any]] | None:
-    """The value as a list of objects with a role and a content; None for anything else, also for an empty list."""
-    if isinstance(value, str):
-        if not value.lstrip().startswith(("[{", "[ {", "[\n")):
-            return None
-        try:
-            value = TOLERANT_JSON.decode(value.strip())
-        except (ValueError, RecursionError):
-            return None
-    elif isinstance(value, dict):
-        value = _objects_of_lists(value)
-    if not isinstance(value, list) or not value:
-        return None
-    for turn in value:
-        if not isinstance(turn, dict) or _field(turn, _ROLES) is None or _TURN_TEXTS.isdisjoint(turn):
-            return None
-    return value
-
-
-def _objects_of_lists(value: dict[str, Any]) -> list[dict[str, Any]]:
-    """`{"role": [...], "content": [...]}`, as a sequence of objects may be saved, as objects; none for any other
-    value."""
-    lists = {name: items for name, items in value.items() if isinstance(items, list)}
-    if len(lists) != len(value) or len({len(items) for items in lists.values()}) != 1:
-        return []
-    return [dict(zip(lists, items, strict=True)) for items in zip(*lists.values(), strict=True)]
-
-
-def _field(turn: dict[str, Any], names: tuple[str, ...]) -> Any:
-    for name in names:
-        if (value := turn.get(name)) is not None:
-            return value
-    return None
-
-
-def read_turns(value: Any) -> list[ChatTurn]:
-    """The turns without system turns; a turn with only reasoning is joined to the reply after it. Raises
+def read_turns(value: Any, pairs: bool = False) -> list[ChatTurn]:
+    """The turns; one with only reasoning is joined to the reply after it. pairs: see `as_turns`. Raises
     UnreadableTurns."""
-    turns = as_turns(value)
+    turns = as_turns(value, pairs)
     if turns is None:
-        raise UnreadableTurns("it has no chat turns" if value in ([], "", None) else "it is not a list of chat turns")
+        raise UnreadableTurns(explain_no_turns(value))
     joined: list[ChatTurn] = []
     pending: list[str] = []
     for turn in turns:
-        role = _field(turn, _ROLES)
-        speaker = _SPEAKERS.get(role) if type(role) is str else None
-        if speaker is None:
-            speaker = _SPEAKERS.get(str(role).strip().lower(), str(role).strip().capitalize())
-        if speaker == "":
+        speaker = _speaker(turn)
+        content = read_content(field_of(turn, CONTENTS))
+        if speaker in ("Assistant", "Reasoning", "Call"):
+            thought = _thought(turn, content)
+            if speaker == "Reasoning" or turn.get("channel") == "analysis":
+                pending.append(content.text or thought)
+                continue
+            if joined and _is_only_reasoning(joined[-1]):
+                pending.insert(0, joined.pop().reasoning)
+            joined.append(_reply(turn, speaker, content, [*pending, thought]))
+            pending = []
             continue
-        text, inner = _content(_field(turn, _CONTENTS))
-        if speaker not in ("Assistant", "Reasoning"):
-            joined.append(ChatTurn(speaker, text))
-            continue
-        thought = _field(turn, _THOUGHTS) if len(turn) > 2 or text is None else None
-        thought_text = _content(thought)[0] if thought is not None else ""
-        if speaker == "Reasoning" or turn.get("channel") == "analysis":
-            pending.append(text or thought_text or "")
-            continue
-        closed = True
-        if text and (sides := split_thinking(text)):
-            text, closed = sides.answer or "", sides.answer is not None
-            inner = inner or sides.reasoning
-        thoughts = [*pending, thought_text or inner]
-        pending = []
-        joined.append(ChatTurn(speaker, text, "\n\n".join(filter(None, thoughts)), closed))
+        if content.result_of is not None:
+            speaker = "Tool"
+        joined.append(
+            ChatTurn(speaker, content.text, tool=_tool_fields(turn, speaker, content), foreign=content.foreign)
+        )
+        if speaker == "User":
+            pending = []
     return joined
 
 
-def _content(value: Any) -> tuple[str | None, str]:
-    """A turn's content as text and, where it has parts, its parts that are reasoning."""
-    if value is None or type(value) is str:
-        return value if value is None else replace_surrogates(value), ""
-    if isinstance(value, dict):
-        value = [value]
-    if not isinstance(value, list):
-        return cell_text(value), ""
-    texts, thoughts = [], []
-    for part in value:
-        if isinstance(part, str):
-            texts.append(cell_text(part))
-            continue
-        kind = part.get("type", "text") if isinstance(part, dict) else None
-        if kind in ("thinking", "reasoning"):
-            thoughts.append(cell_text(_field(part, ("thinking", "reasoning", "text"))))
-        elif kind in _TEXTS and isinstance(part.get("text"), str):
-            texts.append(cell_text(part["text"]))
-        else:
-            part_type = kind if isinstance(kind, str) else "of no known type"
-            raise UnreadableTurns(f"a turn holds a part that is not text ({part_type})")
-    return "".join(texts), "\n\n".join(thoughts)
+def _speaker(turn: dict[str, Any]) -> str:
+    role = field_of(turn, ROLES)
+    speaker = SPEAKERS.get(role) if type(role) is str else None
+    return speaker or SPEAKERS.get(str(role).strip().lower(), str(role).strip().capitalize())
 
 
-def read_chat(value: Any, replied: bool = True) -> ChatParts:
+def _thought(turn: dict[str, Any], content: TurnContent) -> str:
+    """The reasoning in a field or a part of its own."""
+    thought = field_of(turn, THOUGHTS) if len(turn) > 2 or content.text is None else None
+    return (read_content(thought).text or "" if thought is not None else "") or content.reasoning
+
+
+def _reply(turn: dict[str, Any], speaker: str, content: TurnContent, thoughts: list[str]) -> ChatTurn:
+    text, closed = content.text, True
+    calls = [*content.calls, *read_calls(field_of(turn, ("tool_calls", "function_call")))]
+    if speaker == "Call" and (spoken := read_calls(text)):
+        text, calls = "", [*calls, *spoken]
+    if text and (sides := split_thinking(text)):
+        text, closed = sides.answer or "", sides.answer is not None
+        if not thoughts[-1]:
+            thoughts = [*thoughts[:-1], sides.reasoning]
+    reasoning = "\n\n".join(filter(None, thoughts))
+    return ChatTurn(
+        "Assistant", text, reasoning, closed, tuple(calls), foreign=content.foreign, unlearnt=reply_reason(turn)
+    )
+
+
+def _is_only_reasoning(turn: ChatTurn) -> bool:
+    """Whether a reply has nothing but the reasoning of the reply after it."""
+    return bool(turn.speaker == "Assistant" and turn.reasoning and is_blank(turn.text or "") and not turn.calls)
+
+
+def _tool_fields(turn: dict[str, Any], speaker: str, content: TurnContent) -> tuple[tuple[str, str], ...]:
+    if speaker != "Tool":
+        return ()
+    values = {"name": turn.get("name"), "tool_call_id": content.result_of or turn.get("tool_call_id")}
+    return tuple((name, cell_text(value)) for name, value in values.items() if value is not None)
+
+
+def read_chat(value: Any, replied: bool = True, pairs: bool = False) -> ChatParts:
     """The parts of a list of turns. With `replied`, the reply is the assistant's last and the question is the last one
-    before it. Without, the list is a prompt: the question is the user's last turn, and all turns before it are earlier.
-    Raises UnreadableTurns."""
-    turns = read_turns(value)
+    before it. Without, the list is a prompt: the question is the user's last turn. pairs: see `as_turns`. Raises
+    UnreadableTurns, also where a turn up to the reply has a part that is no text."""
+    turns = read_turns(value, pairs)
+    chat, end = _parts(turns, replied)
+    for turn in turns[:end]:
+        if turn.foreign:
+            raise UnreadableTurns(f"a turn holds a part that is not text ({turn.foreign})")
+    return chat
+
+
+def _parts(turns: list[ChatTurn], replied: bool) -> tuple[ChatParts, int]:
+    """The parts of the turns, and the number of the turns that they are made of."""
     reply = _last(turns, "Assistant", len(turns)) if replied else -1
-    before = reply if reply >= 0 else len(turns)
-    question = _last(turns, "User", before)
-    if reply < 0 <= question:
-        before = question
-    earlier_turns = [turn for index, turn in enumerate(turns[:before]) if index != question and turn.text]
-    earlier = "\n".join(f"{turn.speaker}: {turn.text}" for turn in earlier_turns)
-    question_text = turns[question].text if question >= 0 else None
+    end = reply if reply >= 0 else len(turns)
+    question = _last(turns, "User", end)
+    first = next((index for index, turn in enumerate(turns[:end]) if turn.speaker != "System"), end)
+    earlier_end = question if reply < 0 <= question else end
+    earlier = "\n".join(
+        f"{turn.speaker}: {turn.text}"
+        for index, turn in enumerate(turns[:earlier_end])
+        if index != question and turn.text and turn.speaker != "System"
+    )
+    chat = ChatParts(
+        turns[question].text if question >= 0 else None,
+        earlier,
+        system="\n\n".join(turn.text for turn in turns[:first] if turn.text),
+        before=turns[first : question if question >= 0 else end],
+        between=turns[question + 1 : end] if question >= 0 else (),
+    )
     if reply < 0:
-        return ChatParts(question_text, earlier)
-    last_reply = turns[reply]
-    return ChatParts(question_text, earlier, last_reply.text, last_reply.reasoning, last_reply.closed)
+        return chat, end
+    last = turns[reply]
+    unused = []
+    if any(turn.text or turn.calls or turn.foreign for turn in turns[reply + 1 :]):
+        unused.append("turns after the answer")
+    if last.calls:
+        unused.append("tool calls in the answer")
+    only_calls = bool(last.calls) and is_blank(last.text or "")
+    return chat._replace(
+        reply=None if only_calls else last.text,
+        reasoning=last.reasoning,
+        closed=last.closed,
+        unused=tuple(unused),
+        only_calls=only_calls,
+        unlearnt=last.unlearnt,
+    ), reply + 1
 
 
 def _last(turns: list[ChatTurn], speaker: str, end: int) -> int:
@@ -179,7 +204,7 @@ def _last(turns: list[ChatTurn], speaker: str, end: int) -> int:
 
 
 class ChatTraits(msgspec.Struct, frozen=True):
-    """Which turns a list has, for the guess of a mapping."""
+    """Which turns a list has, for the guess of a mapping; parts that are no texts do not matter."""
 
     asks: bool
     """Whether the user asks something."""
@@ -187,12 +212,16 @@ class ChatTraits(msgspec.Struct, frozen=True):
     """Whether there is a reply to it."""
     thinks: bool
     """Whether the reply has reasoning."""
+    instructed: bool = False
+    """Whether it begins with a system turn."""
 
 
-def chat_traits(value: Any) -> ChatTraits | None:
-    """Which turns the value has; None where it is not a list of turns that can be read."""
+def chat_traits(value: Any, pairs: bool = False) -> ChatTraits | None:
+    """Which turns the value has; None where it is not a list of turns. pairs: see `as_turns`."""
     try:
-        chat = read_chat(value)
+        turns = read_turns(value, pairs)
     except (UnreadableTurns, RecursionError):
         return None
-    return ChatTraits(chat.question is not None, chat.reply is not None, bool(chat.reasoning))
+    chat, _ = _parts(turns, True)
+    replies = chat.reply is not None or chat.only_calls
+    return ChatTraits(chat.question is not None, replies, bool(chat.reasoning), bool(chat.system))

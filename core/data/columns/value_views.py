@@ -13,20 +13,9 @@ from core.data.cell_text import cell_text
 from core.data.columns.headings import HEADING_SPLITS
 from core.data.columns.inner_text import InnerText, as_nested, first_text, inner_text, joined_text, plain_text
 from core.data.columns.reasoning_beside import CutText
+from core.data.columns.row_views import UNCLOSED, View
 from core.data.columns.thinking import ThinkingSplit, split_thinking
-from core.data.columns.turns import UnreadableTurns
-
-View = Callable[[Sequence[Any]], Sequence[str | None]]
-"""Takes the values of one record, and returns texts."""
-
-
-class NoValue(str):
-    """Why there is no value: the problem of a row, or, in an optional column, an empty text."""
-
-    __slots__ = ()
-
-
-UNCLOSED = NoValue("its reasoning never ends, so there is no answer")
+from core.data.columns.turn_shapes import UnreadableTurns
 
 
 def cut_text(value: Any, split: Callable[[str], ThinkingSplit | None] = split_thinking) -> CutText:

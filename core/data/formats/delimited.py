@@ -155,9 +155,7 @@ def _read_source(source: ByteSource, total: int, collector: RowCollector, delimi
             break
     collector.columns.add_names(header, [dict(zip(header, fields, strict=True)) for _, fields in sample])
     collector.columns.check(collector.where)
-    take_rows = (
-        _take_as_is(collector, header) if collector.columns.mapping.plain else _take_by_reader(collector, header)
-    )
+    take_rows = _take_as_is(collector, header) if collector.columns.plain else _take_by_reader(collector, header)
     batch: list[_NumberedRow] = []
     chars = 0
     for number, fields in chain(sample, rows):
@@ -172,8 +170,8 @@ def _read_source(source: ByteSource, total: int, collector: RowCollector, delimi
 
 def _take_as_is(collector: RowCollector, header: list[str]) -> _TakeRows:
     """For a mapping that takes every column unchanged."""
-    names = [collector.columns.mapping.source(column) for column in FIELDS]
-    positions = [header.index(name) if name in header else -1 for name in names]
+    names = [collector.columns.mapping.source_in(column, header) for column in FIELDS]
+    positions = [header.index(name) if name is not None else -1 for name in names]
     watched = collector.columns.mapping.watched
     take_apart = _take_by_reader(collector, header)
 

@@ -9,7 +9,7 @@ import msgspec
 
 from core.base.errors import DataError
 from core.data.cell_text import TOLERANT_JSON
-from core.data.columns.turns import as_turns
+from core.data.columns.turn_shapes import as_turns
 from core.data.formats.json_document_array import ArrayElements, read_array
 from core.data.formats.row_collector import RowCollector
 

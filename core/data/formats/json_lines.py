@@ -41,8 +41,7 @@ def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None)
         return head, facts
     from core.data.formats.json_lines_pages import EarlyLines
 
-    sources = [pick.column for pick in facts.mapping.picks.values() if pick.column]
-    lines = EarlyLines(where, paths, facts.mapping, [*facts.extra, *sources], _COUNTING)
+    lines = EarlyLines(where, paths, facts.mapping, facts.names, _COUNTING)
     return (lines, facts) if len(lines) else (head, facts)
 
 

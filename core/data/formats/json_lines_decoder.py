@@ -36,14 +36,14 @@ class BlockDecoder:
         self._fields = {
             column: f"c{self.names.index(source)}"
             for column in FIELDS
-            if (source := columns.mapping.source(column)) in self.names
+            if (source := columns.root(columns.mapping.source(column))) and source in self.names
         }
         self._text_decoder: msgspec.json.Decoder[Any] | None = None
         self._any_decoder: msgspec.json.Decoder[Any] | None = None
         self._arrow_reader: ArrowBlockReader | None = None
         if columns.crowded or not {"instruction", "output"} <= self._fields.keys():
             return
-        if columns.mapping.plain:
+        if columns.plain:
             self._text_decoder = self._decoder(set(self._fields.values()), _Value, msgspec.UNSET)
             if collector.arrays is not None:
                 sources = [columns.mapping.source(column) if column in self._fields else "" for column in FIELDS]

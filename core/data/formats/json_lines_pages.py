@@ -17,6 +17,7 @@ from core.data.cell_text import TOLERANT_JSON, explain_not_json
 from core.data.columns.mapping import ColumnMapping, RowReader
 from core.data.formats.early_rows import EarlyRows, read_across_files, row_or_problem
 from core.data.formats.line_index import LONGEST, LineIndex
+from core.data.formats.row_collector import record_of
 
 _LONG = 1 << 14  # bytes; where lines are longer on average, fewer are read for a page
 
@@ -74,7 +75,7 @@ class EarlyLines(EarlyRows):
         if not line:
             return "blank"
         try:
-            record: Any = TOLERANT_JSON.decode(line.decode())
+            record: Any = record_of(TOLERANT_JSON.decode(line.decode()))
         except UnicodeDecodeError as error:
             return f"not UTF-8 at byte {error.start + 1}"
         except JSONDecodeError as error:

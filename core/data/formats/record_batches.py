@@ -41,7 +41,7 @@ def early_facts(
     columns = SourceColumns(mapping)
     columns.add_names(names)
     columns.check(where)
-    return SourceFacts(columns.mapping, columns.extra, [], 0)
+    return SourceFacts(columns.mapping, columns.extra, [], 0, names=tuple(columns.names))
 
 
 def report_damaged(what: str, path: Path, paths: Sequence[Path], collector: RowCollector) -> None:
@@ -80,10 +80,11 @@ class BatchReader:
         columns.add_names(names, sample)
         if first_file:
             columns.check(self._collector.where)
-        missing = [column for column in columns.mapping.columns if columns.mapping.source(column) not in names]
+        sources = {column: columns.root(columns.mapping.source(column)) for column in columns.mapping.columns}
+        missing = [column for column, source in sources.items() if source not in names]
         required = [column for column in REQUIRED_COLUMNS if column in missing]
         if missing and not first_file:
-            lacked = ", ".join(columns.mapping.source(column) for column in required or missing)
+            lacked = ", ".join(sources[column] for column in required or missing)
             what = "its rows are left out" if required else "it is empty in its rows"
             self._problem(0, f"the file lacks a column that the others have ({lacked}): {what}")
         self.wanted = [name for name in columns.reader.sources if name in names]
@@ -111,12 +112,12 @@ class BatchReader:
 
     def read(self, batches: Iterable[Any]) -> Iterator[int]:
         """Pass every row to the collector; yields the number of rows read so far after each batch."""
-        mapping = self._collector.columns.mapping
-        names = [source if (source := mapping.source(column)) in self.wanted else None for column in FIELDS]
+        mapping, plain = self._collector.columns.mapping, self._collector.columns.plain
+        names = [mapping.source_in(column, self.wanted) for column in FIELDS]
         watched = [source for column in mapping.watched if (source := mapping.source(column)) in self.wanted]
         for batch in self.until_damage(batches):
             self._collector.problems.file = "" if self._alone else self._path.name
-            if mapping.plain and not self._must_be_read_by_row(batch, watched):
+            if plain and not self._must_be_read_by_row(batch, watched):
                 self._take_arrays(batch, names)
             else:
                 self._take_values(batch)

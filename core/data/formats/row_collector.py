@@ -16,6 +16,7 @@ from core.base.errors import DataError
 from core.data.cell_text import NumberText
 from core.data.columns.mapping import ColumnMapping, LeftOut
 from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
+from core.data.columns.turn_shapes import as_turns
 from core.data.not_used import NotUsed
 from core.data.problems import RowProblem, RowProblems
 
@@ -40,6 +41,8 @@ class SourceFacts(msgspec.Struct, frozen=True):
     """The number of all problems."""
     not_used: NotUsed = msgspec.field(default_factory=NotUsed)
     """What of the source is not used, in rows that could be read; nothing before the import."""
+    names: tuple[str, ...] = ()
+    """The columns of the source, used or not."""
 
 
 class RowCollector:
@@ -72,6 +75,7 @@ class RowCollector:
     def take(self, number: int, record: Any, size: int) -> None:
         """Take one record of any shape, of about `size` characters. number: as in `RowProblem.row`. Records are kept
         until there are enough for a batch."""
+        record = record_of(record)
         if not isinstance(record, dict):
             self.problems.add(number, f"not an object but {_json_type(record)}")
             return
@@ -156,7 +160,16 @@ class RowCollector:
             if first.row:
                 what = f"none of its {self.problems.count} rows can be used; the first, at {first.row}: {first.what}"
             raise DataError(what, self.where, self.problems.advice or "Fix the rows, or name another file")
-        return SourceFacts(self.columns.mapping, self.columns.extra, problems, self.problems.count, self.not_used)
+        columns = self.columns
+        return SourceFacts(
+            columns.mapping, columns.extra, problems, self.problems.count, self.not_used, tuple(columns.names)
+        )
+
+
+def record_of(record: Any) -> Any:
+    """A record as an object: a list of chat turns is one with a column `messages`. Any other value is returned as it
+    is."""
+    return {"messages": record} if isinstance(record, list) and as_turns(record) is not None else record
 
 
 def _json_type(value: Any) -> str:

@@ -58,7 +58,9 @@ def open_head(
         facts = collector.finish()
         is_complete = True
     except _EnoughRows:
-        facts = SourceFacts(collector.columns.mapping, collector.columns.extra, [], 0)
+        facts = SourceFacts(
+            collector.columns.mapping, collector.columns.extra, [], 0, names=tuple(collector.columns.names)
+        )
         is_complete = False
     return HeadRows(where, paths, rows, counted=is_complete), facts
 

@@ -51,7 +51,7 @@ class ColumnChoice:
         path = sidecar_of(self.files).mapping
         try:
             private_dir(path.parent)
-            save_mapping(ColumnMapping(mapping.picks, {}, by_hand=True), path)
+            save_mapping(mapping.chosen(), path)
         except OSError as error:
             do = "Free some space, or check who may write there"
             raise DataError(f"the column mapping cannot be saved ({error.strerror or error})", str(path), do) from error

@@ -228,7 +228,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
             choices.move_to(COLUMNS.index(missing[0]))
             self.trouble(f"Choose a source for {' and '.join(missing)}: no row can be used without it.")
             return
-        self.dismiss(ColumnsChoice(ColumnMapping(self._mapping.picks, {}, by_hand=True), self._keep))
+        self.dismiss(ColumnsChoice(self._mapping.chosen(), self._keep))
 
     def action_keep(self) -> None:
         if self._where:

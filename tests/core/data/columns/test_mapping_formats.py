@@ -41,7 +41,7 @@ def one(**columns: Any) -> dict[str, Any]:
     return columns
 
 
-CHAT = ("User: Hi.\nAssistant: Hello.", ("user", "Hi."), ("assistant", "Hello."), ("user", "What is 2+2?"))
+CHAT = (("user", "Hi."), ("assistant", "Hello."), ("user", "What is 2+2?"))
 
 FORMATS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "alpaca": (one(instruction="Add up.", input="2 2", output="It is 4."), ("Add up.", "2 2", "", "It is 4.", "", "")),
@@ -64,8 +64,8 @@ FORMATS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "conversations with roles": (one(conversations=asked(("user", "What is 2+2?"), ("assistant", OPEN))), ROW),
     "messages": (
-        one(messages=asked(*CHAT[1:], ("assistant", CUT))),
-        ("What is 2+2?", CHAT[0], THOUGHT, "It is 4.", "", ""),
+        one(messages=asked(*CHAT, ("assistant", CUT))),
+        ("What is 2+2?", "", THOUGHT, "It is 4.", "", ""),
     ),
     "messages with reasoning_content": (
         one(messages=asked(("user", "What is 2+2?"), ("assistant", "It is 4."), reasoning_content=THOUGHT)),
@@ -219,7 +219,7 @@ FORMATS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "Nemotron": (
         one(
-            input=asked(*CHAT[1:]),
+            input=asked(*CHAT),
             output=CUT,
             category="math",
             license="cc",
@@ -229,7 +229,7 @@ FORMATS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
             version="v1.1",
             system_prompt="detailed thinking on",
         ),
-        ("What is 2+2?", CHAT[0], THOUGHT, "It is 4.", "", ""),
+        ("What is 2+2?", "", THOUGHT, "It is 4.", "", ""),
     ),
     "Nemotron with a text": (
         one(input="What is 2+2?", output=CUT, category="math", reasoning="on", used_in_training="yes"),
@@ -260,10 +260,10 @@ FORMATS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "preferences between chats": (
         one(
             prompt="What is 2+2?",
-            chosen=asked(*CHAT[1:], ("assistant", CUT)),
+            chosen=asked(*CHAT, ("assistant", CUT)),
             rejected=asked(("user", "What is 2+2?"), ("assistant", "5")),
         ),
-        ("What is 2+2?", CHAT[0], THOUGHT, "It is 4.", "", ""),
+        ("What is 2+2?", "", THOUGHT, "It is 4.", "", ""),
     ),
     "names in Japanese": (
         one(質問="What is 2+2?", 推論=THOUGHT, 回答="It is 4.", 言語="日本語"),

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.base.errors import DataError
-from core.base.row import COLUMNS
+from core.base.row import FIELDS
 from core.cli import main
 from core.data.columns.mapping import ColumnPick
 from core.data.importing import column_choice
@@ -82,15 +82,18 @@ def test_the_command(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         assert left.value.code == (2 if words == ("--set", "output=gone") else 0)
         return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
 
-    columns, rows = said()[:6], said()[6:]
+    columns, marks, rows = said()[:9], said()[9], said()[10:]
     assert (
-        [line["column"] for line in columns] == list(COLUMNS)
+        [line["column"] for line in columns] == list(FIELDS)
+        and marks == {"marks": []}
         and columns[3]["unclear"]
         and columns[3]["source"]["column"] == "deepseek_attempt"
     )
     assert [row["output"] for row in rows] == ["It is 4."] * 3
     changed = said("--set", "output=gemini_attempt", "--set", "reasoning=steps:first", "--set", "input=", "--save")
-    assert changed[6]["output"] == "Four." and changed[6]["reasoning"] == "add" and Path(changed[-1]["saved"]).is_file()
+    assert (
+        changed[10]["output"] == "Four." and changed[10]["reasoning"] == "add" and Path(changed[-1]["saved"]).is_file()
+    )
     assert said()[3]["source"] == {"column": "gemini_attempt", "how": "text", "why": "chosen by hand"}
     assert "the source has no column gone" in said("--set", "output=gone")[0]["error"]["what"]
 

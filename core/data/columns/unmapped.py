@@ -1,0 +1,24 @@
+"""Says why no question or no answer was found in columns that look as if they had one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.base.safe_text import safe_line
+from core.data.columns.column_values import profile_column
+from core.data.columns.nested_text import looks_like_python, read_nested
+
+
+def explain_unmapped(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the first such column holds, such as `messages has chat turns without a reply`; empty where there is
+    none."""
+    for name in names:
+        values = [row[name] for row in rows if row.get(name) is not None]
+        if any(looks_like_python(value) and read_nested(value) is None for value in values):
+            return f"{safe_line(name, 60)} looks like Python lists or objects, not JSON"
+        profile = profile_column(name, rows)
+        if profile.kind == "chat" and not (profile.asks and profile.replies):
+            lacks = "a reply" if profile.asks else "a question of a user"
+            return f"{safe_line(name, 60)} has chat turns without {lacks}"
+    return ""
