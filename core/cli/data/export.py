@@ -10,8 +10,8 @@ from core.base.errors import DataError
 from core.base.plural import counted
 from core.base.safe_text import safe_line
 from core.cli.data import options
-from core.cli.data.source_record import source_record
 from core.data.export import save_rows
+from core.data.source_record import source_record
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

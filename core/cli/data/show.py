@@ -10,8 +10,8 @@ from core.base.plural import counted
 from core.base.row import COLUMNS, Row
 from core.base.safe_text import safe_line
 from core.cli.data import options
-from core.cli.data.source_record import source_record
 from core.data.dataset import DataSet
+from core.data.source_record import source_record
 
 SHOWN = 20  # distinct values of a column that are listed with their counts
 

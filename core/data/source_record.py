@@ -1,4 +1,4 @@
-"""What commands say of a source besides its rows, as a record: what is not used, left out, or could not be read."""
+"""What is said of a source besides its rows, as a record: what is not used, left out, or could not be read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ _PROBLEMS_SHOWN = 20
 
 
 def source_record(data: DataSet) -> dict[str, Any]:
-    """`not_used`, `left_out` and `problems` of an open data set, for --json: counts with reasons and row numbers."""
+    """`not_used`, `left_out` and `problems` of an open data set, for commands and the facts of a run: counts with reasons
+    and row numbers."""
     return {
         "not_used": {
             "columns": data.not_used.columns,
