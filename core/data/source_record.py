@@ -11,7 +11,7 @@ _PROBLEMS_SHOWN = 20
 
 
 def source_record(data: DataSet) -> dict[str, Any]:
-    """`not_used`, `left_out` and `problems` of an open data set, for commands and the facts of a run: counts with reasons
+    """`not_used`, `left_out` and `problems` of an open data set, for commands and a run's facts: counts with reasons
     and row numbers."""
     return {
         "not_used": {
