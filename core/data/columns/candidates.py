@@ -126,6 +126,7 @@ class ColumnCandidates:
                 return [self.best_pick(name, column) for name in self._ranked(filled, column)]
         if column in ("instruction", "output"):  # a few repeated questions are better than none
             short = [name for names in tiers for name in names if self._profiles[name].kind in ("flag", "mark")]
+            short = [name for name in short if self._profiles[name].kind == "flag" or not _is_class(name, column)]
             if short:
                 return [self.best_pick(short[0], column)]
         empty = [name for names in tiers for name in names if self._profiles[name].kind == "empty"]
@@ -219,7 +220,7 @@ class ColumnCandidates:
             "history": profile.asks or normalized_name(name) in HISTORY_NAMES,
         }.get(column, True):
             return False
-        if column == "output" and normalized_name(name) in _CLASS_NAMES:
+        if _is_class(name, column):
             words = profile.kind == "flag" and any(truth_of(value) is None for value in profile.values)
             return words or profile.kind in ("text", "unseen")
         if column == "reasoning" and profile.kind in ("number", "mark") and profile.filled < ENOUGH_ROWS:
@@ -303,3 +304,8 @@ class ColumnCandidates:
             else f"between its markers in {output.column}, where it has any"
         )
         return ColumnPick(output.column, "think", f"{why}; {flag}" if flag else why)
+
+
+def _is_class(name: str, column: str) -> bool:
+    """Whether a column of this name is an answer only where it has words."""
+    return column == "output" and normalized_name(name) in _CLASS_NAMES
