@@ -82,7 +82,7 @@ def _listed(counts: Mapping[str, int], unit: bool = True) -> str:
     words = []
     for index, (name, count) in enumerate(ordered[:_NAMES_SHOWN]):
         number = counted(count, "row") if unit and not index else f"{count:,}"
-        words.append(f"{safe_line(name, 60)} ({number})")
+        words.append(f"{safe_line(name, 60) or 'a column without a name'} ({number})")
     if len(ordered) > _NAMES_SHOWN:
         words.append(f"and {len(ordered) - _NAMES_SHOWN} more")
     return ", ".join(words)

@@ -131,6 +131,7 @@ class ColumnCandidates:
         if column in ("instruction", "output"):  # a few repeated questions are better than none
             kinds = ("flag", "mark", "nested")
             short = [name for names in tiers for name in names if self._profiles[name].kind in kinds]
+            short = [name for name in short if self._profiles[name].kind != "mark" or not _is_class(name, column)]
             if short:
                 return [self.best_pick(short[0], column)]
         empty = [name for names in tiers for name in names if self._profiles[name].kind == "empty"]
@@ -226,7 +227,7 @@ class ColumnCandidates:
             "history": profile.asks or normalized_name(name) in HISTORY_NAMES,
         }.get(column, True):
             return False
-        if column == "output" and normalized_name(name) in _CLASS_NAMES:
+        if _is_class(name, column):
             words = profile.kind == "flag" and any(truth_of(value) is None for value in profile.values)
             return words or profile.kind in ("text", "unseen")
         if column == "reasoning" and profile.kind in ("number", "mark") and profile.filled < ENOUGH_ROWS:
@@ -323,3 +324,8 @@ class ColumnCandidates:
             else f"between its markers in {output.column}, where it has any"
         )
         return ColumnPick(output.column, "think", f"{why}; {flag}" if flag else why)
+
+
+def _is_class(name: str, column: str) -> bool:
+    """Whether a column of this name is an answer only where it has words."""
+    return column == "output" and normalized_name(name) in _CLASS_NAMES

@@ -55,10 +55,10 @@ def _is_mark(name: str, values: Sequence[Any]) -> bool:
     if normalized not in (*_CORRECT, *_PASSED, *_LABELS, *_REJECTED):
         return False
     truths = [truth_of(value) for value in values]
-    if not truths or None in truths:
+    if None in truths:
         return False
-    if normalized in _CORRECT:
-        return True
+    if normalized in _CORRECT or not truths:
+        return normalized in _CORRECT
     if normalized in _LABELS and not all(isinstance(value, bool) for value in values):
         return len(set(truths)) == 2
     learnt = normalized not in _REJECTED

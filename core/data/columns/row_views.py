@@ -68,7 +68,7 @@ def option_view(position: int, options: int, name: str, replaced: bool, unused_p
         if option is not None and replaced:
             return (option,)
         if option is not None:
-            unused_parts.append(f"an answer that only names one of {name}")
+            unused_parts.append(f"an answer that only names one of {name}, which is not used")
         return (None if answer is None else cell_text(answer),)
 
     return view

@@ -91,8 +91,20 @@ class SourceColumns:
     @property
     def extra(self) -> tuple[str, ...]:
         """The names of columns that are not used."""
-        taken = frozenset(self.reader.sources)
-        return tuple(name for name in self.names if name not in taken)
+        used = self.taken | self.marks
+        return tuple(name for name in self.names if name not in used)
+
+    @property
+    def taken(self) -> frozenset[str]:
+        """The names of columns whose values are in a row. One whose value a path goes into is not among them."""
+        picked = {pick.column for pick in self.mapping.picks.values() if pick.column}
+        return frozenset(column for column in picked if self.root(column) == column)
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """The names of columns that are read and not taken as they are: to choose among generations, to leave rows out,
+        or since a path goes into their values."""
+        return frozenset(self.reader.sources) - self.taken
 
     def check(self, where: str) -> None:
         """Raises DataError where instruction or output has no source, with the columns found, or where two columns have

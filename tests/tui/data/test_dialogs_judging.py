@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.data.columns.mapping import ColumnMapping, ColumnPick
+from core.data.columns.marks import RowMark
 from core.data.problems import RowProblem
 from core.quality.report import DataSetStatistics, FindingGroup, LengthDistribution, QualityReport, pack_integers
 from tests.support.dialogs import HOSTILE, NARROW, SIZES, WIDE, shown
@@ -117,6 +118,22 @@ async def test_it_says_where_a_mapping_is_kept_and_s_keeps_it_out(size: tuple[in
         await person.press("s", "down", "down", "down", "enter")
         choice = await person.gives()
         assert choice is not None and not choice.keep
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_context_has_its_lines_and_the_marks_are_said_and_kept(size: tuple[int, int]) -> None:
+    marks = (RowMark("verdict"), RowMark("thrown", "true"))
+    mapping = ColumnMapping(
+        {"instruction": ColumnPick("problem"), "output": ColumnPick("reply"), "history": ColumnPick("past", "history")},
+        marks=marks,
+    )
+    async with shown(columns(mapping=mapping), size) as person:
+        await person.sees("verdict (false is left out)", "thrown:true (true is left out)")
+        await person.press("end")
+        await person.sees("tools", "history", "earlier turns")
+        await person.press("enter")
+        choice = await person.gives()
+    assert choice is not None and choice.mapping.marks == marks and choice.mapping.picks["history"].how == "history"
 
 
 def test_a_sample_fits_its_place_whatever_the_rows_hold() -> None:

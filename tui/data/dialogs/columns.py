@@ -1,4 +1,5 @@
-"""The dialog that shows what each of the six columns is taken from, and lets the user change it.
+"""The dialog that shows what each column of a row is taken from, and which rows are left out, and lets the user change
+it.
 
 Guesses nothing itself and reads no file.
 """
@@ -16,9 +17,10 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Static
 
-from core.base.row import COLUMNS, OPTIONAL
+from core.base.row import FIELDS, OPTIONAL
 from core.base.safe_text import safe_line
 from core.data.columns.mapping import ColumnMapping, ColumnPick, read_row
+from core.data.columns.marks import mark_words
 from tui.actions import key_bindings, key_hints
 from tui.data.dialogs.list_dialog import ListDialog
 from tui.data.widgets.choices import MUTED, STRONG, WARN, ChoiceLine, Choices, fit_end
@@ -35,6 +37,12 @@ HOW = {
     "assistant_think": "reasoning of the last reply",
     "best_think": "reasoning of the best one",
     "best_answer": "answer of the best one",
+    "system_turn": "system turn of the chat",
+    "chat_history": "chat around the question",
+    "history": "earlier turns",
+    "tools": "list of tools",
+    "index": "as it is, only names an option",
+    "option": "the option that it names",
     "unmarked": "without its reasoning markers",
     "joined": "all items of the list",
     "inner": "the text inside the object",
@@ -87,6 +95,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
     ColumnsDialog > #box { max-width: 116; }
     ColumnsDialog #why { height: 2; margin: 0 0 0 2; color: $text-muted; }
     ColumnsDialog #sample { height: 1fr; min-height: 3; }
+    ColumnsDialog #marks { height: auto; max-height: 2; color: $text-muted; }
     ColumnsDialog #kept { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
@@ -104,7 +113,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         self._mapping = mapping
         self._candidates = pick_candidates
         self._found: dict[str, list[ColumnPick]] = {}
-        self._unclear = [column for column in COLUMNS if column in mapping.unclear]
+        self._unclear = [column for column in FIELDS if column in mapping.unclear]
         self._keep = bool(where)
 
     def compose_dialog(self) -> ComposeResult:
@@ -112,12 +121,14 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         yield Static(id="why")
         yield Static(classes="trouble")
         yield Static(id="sample")
+        if self._mapping.marks:
+            yield Static(Content(f"Left out: {', '.join(map(mark_words, self._mapping.marks))}"), id="marks")
         yield Static(id="kept")
 
     def on_mount(self) -> None:
         self.title_words(f"Columns of {self._name}")
-        first = COLUMNS.index(self._unclear[0]) if self._unclear else 0
-        self.query_one("#columns", Choices).show(len(COLUMNS), self._draw, first)
+        first = FIELDS.index(self._unclear[0]) if self._unclear else 0
+        self.query_one("#columns", Choices).show(len(FIELDS), self._draw, first)
         self._show_column()
         self.call_after_refresh(self._show_sample)
         self.call_after_refresh(self._say_kept)
@@ -126,7 +137,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
 
     @property
     def _column(self) -> str:
-        return COLUMNS[max(0, self.query_one("#columns", Choices).cursor)]
+        return FIELDS[max(0, self.query_one("#columns", Choices).cursor)]
 
     def _pick(self, column: str) -> ColumnPick:
         return self._mapping.picks.get(column) or ColumnPick("")
@@ -142,7 +153,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         return self._found[column]
 
     def _draw(self, position: int, width: int) -> ChoiceLine:
-        column, pick = COLUMNS[position], self._pick(COLUMNS[position])
+        column, pick = FIELDS[position], self._pick(FIELDS[position])
         unclear = column in self._unclear
         mark = "? " if unclear else "  "
         source = max(10, min(30, (width - 16) // 2 - 3))
@@ -207,7 +218,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         position = _candidate_index(found, pick)
         self._mapping = self._mapping.with_pick(column, found[(position + by) % len(found)])
         self.trouble("")
-        self.query_one("#columns", Choices).redraw(COLUMNS.index(column))
+        self.query_one("#columns", Choices).redraw(FIELDS.index(column))
         self._show_column()
 
     @on(Choices.Chosen, "#columns")
@@ -218,14 +229,14 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
             choices.redraw(choices.cursor)
             self._show_column()
             if self._unclear:
-                choices.move_to(COLUMNS.index(self._unclear[0]))
+                choices.move_to(FIELDS.index(self._unclear[0]))
             return
         if self._unclear:
-            choices.move_to(COLUMNS.index(self._unclear[0]))
+            choices.move_to(FIELDS.index(self._unclear[0]))
             return
-        missing = [column for column in COLUMNS if column not in OPTIONAL and not self._mapping.source(column)]
+        missing = [column for column in FIELDS if column not in OPTIONAL and not self._mapping.source(column)]
         if missing:
-            choices.move_to(COLUMNS.index(missing[0]))
+            choices.move_to(FIELDS.index(missing[0]))
             self.trouble(f"Choose a source for {' and '.join(missing)}: no row can be used without it.")
             return
         self.dismiss(ColumnsChoice(self._mapping.chosen(), self._keep))
@@ -253,7 +264,7 @@ def sample_words(
     if not shown:
         return Content.styled("There are no rows to show.", "$text-muted")
     read = [read_row(mapping, record) for record in shown]
-    taken = [name for name in COLUMNS if mapping.source(name)]
+    taken = [name for name in FIELDS if mapping.source(name)]
     whole = height >= len(shown) * (1 + len(taken))
     each = max(1, height // len(shown))
     parts: list[Content] = []
@@ -263,12 +274,12 @@ def sample_words(
         elif whole:
             parts.append(Content.styled(fit_to_width(f"row {number}", width), "bold $primary"))
             for name in taken:
-                value = row[COLUMNS.index(name)]
+                value = row[FIELDS.index(name)]
                 style = "$reasoning" if name == "reasoning" else ""
                 style = f"bold {style}" if name == column else style
                 parts.append(_line(f"  {name:<12}", value, width, style))
         else:
-            value = row[COLUMNS.index(column)]
+            value = row[FIELDS.index(column)]
             lines = max(1, each)
             parts += _lines(f"row {number}  ", value, width, lines)
     return Content("\n").join(parts[:height])
