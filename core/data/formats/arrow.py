@@ -40,8 +40,8 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
             reader = BatchReader(path, paths, collector)
             first = next(reader.until_damage(batches), None)
             names = class_names(first.schema.metadata, path) if first is not None else {}
-            first = with_class_names(first, names) if first is not None else None
-            if first is not None and reader.add_names(first.schema.names, partial(first.slice, 0, SAMPLE_ROWS)):
+            if first is not None and reader.add_names(first.schema.names, partial(_head, first, names)):
+                names = {name: names[name] for name in reader.wanted if name in names}
                 for _ in reader.read(_in_small_batches(first, batches, names)):
                     pass
         collector.progress(index + 1, len(paths))
@@ -62,6 +62,10 @@ def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None)
     return EarlyArrow(where, paths, files, facts.mapping), facts
 
 
+def _head(first: Any, names: dict[str, tuple[str, ...]]) -> Any:
+    return with_class_names(first.slice(0, SAMPLE_ROWS), names)
+
+
 def _open_batches(source: Any) -> Iterator[Any]:
     """The batches of an Arrow file or stream; the first bytes tell which it is."""
     import pyarrow as pa
@@ -78,7 +82,7 @@ def _open_batches(source: Any) -> Iterator[Any]:
 def _in_small_batches(first: Any, rest: Iterator[Any], names: dict[str, tuple[str, ...]]) -> Iterator[Any]:
     """The batches in pieces of some megabytes, since a writer may have put a million rows into one batch. names: of the
     classes, by column."""
-    for batch in chain((first,), (with_class_names(batch, names) for batch in rest)):
+    for batch in (with_class_names(batch, names) for batch in chain((first,), rest)):
         rows = batch_rows(len(batch), batch.nbytes)
         for start in range(0, len(batch), rows):
             yield batch.slice(start, rows)
