@@ -82,7 +82,7 @@ def _open_batches(source: Any) -> Iterator[Any]:
 def _in_small_batches(first: Any, rest: Iterator[Any], names: dict[str, tuple[str, ...]]) -> Iterator[Any]:
     """The batches in pieces of some megabytes, since a writer may have put a million rows into one batch. names: of the
     classes, by column."""
-    for batch in (with_class_names(batch, names) for batch in chain((first,), rest)):
+    for batch in chain((first,), rest):
         rows = batch_rows(len(batch), batch.nbytes)
         for start in range(0, len(batch), rows):
-            yield batch.slice(start, rows)
+            yield with_class_names(batch.slice(start, rows), names)
