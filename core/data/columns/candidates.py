@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.base.plural import counted
+from core.base.row import TEXTS
 from core.data.columns.answer_options import name_options, option_column
 from core.data.columns.column_names import (
     CHAT_NAMES,
@@ -217,8 +218,8 @@ class ColumnCandidates:
         profile = self._profiles[name]
         if column in ("syslang", "sysflag") and profile.length > _LONGEST_LABEL and name != column:
             return False
-        if profile.kind == "nested":
-            return bool(profile.inner) and column in ("instruction", "input", "reasoning", "output")
+        if profile.kind == "nested" and not profile.inner and column in TEXTS:
+            return False
         if profile.kind == "chat" and not {
             "instruction": profile.asks,
             "output": profile.replies,

@@ -43,8 +43,8 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
             reader = BatchReader(path, paths, collector)
             first = next(reader.until_damage(batches), None)
             names = class_names(first.schema.metadata, path) if first is not None else {}
-            first = with_class_names(first, names) if first is not None else None
-            if first is not None and reader.add_names(first.schema.names, partial(first.slice, 0, SAMPLE_ROWS)):
+            if first is not None and reader.add_names(first.schema.names, partial(_head, first, names)):
+                names = {name: names[name] for name in reader.wanted if name in names}
                 for _ in reader.read(_in_small_batches(first, batches, names)):
                     pass
         collector.progress(index + 1, len(paths))
@@ -75,6 +75,10 @@ def open_writer(stream: Any, columns: tuple[WrittenColumn, ...]) -> Iterator[Cal
         yield lambda rows: file.write_batch(typed_batch(rows, schema))
 
 
+def _head(first: Any, names: dict[str, tuple[str, ...]]) -> Any:
+    return with_class_names(first.slice(0, SAMPLE_ROWS), names)
+
+
 def _open_batches(source: Any) -> Iterator[Any]:
     """The batches of an Arrow file or stream; the first bytes tell which it is."""
     import pyarrow as pa
@@ -91,7 +95,7 @@ def _open_batches(source: Any) -> Iterator[Any]:
 def _in_small_batches(first: Any, rest: Iterator[Any], names: dict[str, tuple[str, ...]]) -> Iterator[Any]:
     """The batches in pieces of some megabytes, since a writer may have put a million rows into one batch. names: of the
     classes, by column."""
-    for batch in chain((first,), (with_class_names(batch, names) for batch in rest)):
+    for batch in chain((first,), rest):
         rows = batch_rows(len(batch), batch.nbytes)
         for start in range(0, len(batch), rows):
-            yield batch.slice(start, rows)
+            yield with_class_names(batch.slice(start, rows), names)

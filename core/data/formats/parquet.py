@@ -53,6 +53,7 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
             names = class_names(file.schema_arrow.metadata, path)
             if reader.add_names(file.schema_arrow.names, partial(_head, file, names)):
                 rows = batch_rows(count, size)
+                names = {name: names[name] for name in reader.wanted if name in names}
                 batches = file.iter_batches(batch_size=rows, columns=reader.wanted, use_threads=True)
                 for read in reader.read(with_class_names(batch, names) for batch in _read_ahead(batches)):
                     collector.progress(done + read, total)
