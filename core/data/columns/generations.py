@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from core.data.cell_text import TOLERANT_JSON, cell_text
+from core.data.cell_text import cell_text
 from core.data.columns.column_names import normalized_name
+from core.data.columns.nested_text import read_nested
 from core.data.columns.thinking import split_thinking
 from core.data.columns.turn_shapes import UnreadableTurns
 
@@ -28,12 +29,9 @@ def mark_columns(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def as_list(value: Any) -> list[Any] | None:
-    """A list, or the JSON text of one; None for anything else."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = TOLERANT_JSON.decode(value.strip())
-        except (ValueError, RecursionError):
-            return None
+    """A list, or the one that a text holds; None for anything else."""
+    if isinstance(value, str):
+        value = read_nested(value) if value.lstrip().startswith("[") else None
     return value if isinstance(value, list) else None
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from core.data.cell_text import TOLERANT_JSON, NumberText, cell_text
+from core.data.cell_text import NumberText, cell_text
 from core.data.columns.column_names import normalized_name
 from core.data.columns.generations import as_list
+from core.data.columns.nested_text import read_nested
 from core.data.columns.thinking import split_thinking
 from core.data.columns.turn_shapes import UnreadableTurns
 
@@ -41,14 +42,8 @@ class InnerText(NamedTuple):
 
 def as_nested(value: Any) -> Any:
     """A list or an object, or the one whose JSON text `value` is; any other value unchanged."""
-    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
-        if (items := as_list(value)) is not None:
-            return items
-        try:
-            return TOLERANT_JSON.decode(value.strip())
-        except (ValueError, RecursionError):
-            return value
-    return value
+    nested = read_nested(value) if isinstance(value, str) else None
+    return value if nested is None else nested
 
 
 def inner_text(value: Any) -> InnerText:

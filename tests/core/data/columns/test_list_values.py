@@ -121,6 +121,9 @@ def test_alternatives_are_not_joined(tmp_path: Path) -> None:
 def test_lists_in_csv_are_read_as_lists(tmp_path: Path) -> None:
     with (tmp_path / "a.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("question", "reasoning", "answer"), *[(QUESTION, '["4","4"]', '["Eight."]')] * 3])
+    with (tmp_path / "b.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("question", "answer"), *[(QUESTION, "['Eight.']")] * 3])  # as pandas writes it
+    assert open_data(str(tmp_path / "b.csv")).row(0).output == "Eight."
     data = open_data(str(tmp_path / "a.csv"))
     assert (data.row(2).reasoning, data.row(2).output) == ("4\n4", "Eight.")
 
