@@ -198,9 +198,11 @@ class RowReader:
         if kind in ("index", "option") and (options := option_column(names)):
             return option_view(position, self._position(options), options, kind == "option", self.unused_parts)
         if kind == "best":
-            correct, complete = ([self._position(mark) for mark in marks] for marks in mark_columns(names))
+            correct, complete, scores = ([self._position(mark) for mark in marks] for marks in mark_columns(names))
             return lambda values: _cut(
-                best_generation(values[position], [values[i] for i in correct], [values[i] for i in complete])
+                best_generation(
+                    values[position], *([values[i] for i in marks] for marks in (correct, complete, scores))
+                )
             )
         return lambda values: (_text(values[position]),)
 
