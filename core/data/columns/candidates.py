@@ -199,7 +199,8 @@ class ColumnCandidates:
         """The paths that end in a known name, in the order of these names."""
         by_normalized: dict[str, list[str]] = {}
         for path in self.paths:
-            by_normalized.setdefault(normalized_name(path.rsplit(".", 1)[-1]), []).append(path)
+            if not _is_class(path.rsplit(".", 1)[-1], column):
+                by_normalized.setdefault(normalized_name(path.rsplit(".", 1)[-1]), []).append(path)
         return [[path for alias in tier for path in by_normalized.get(alias, ())] for tier in NAME_TIERS[column]]
 
     def reasoning_near(self, output: str) -> list[ColumnPick]:

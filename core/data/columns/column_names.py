@@ -53,7 +53,8 @@ NAME_TIERS: dict[str, tuple[tuple[str, ...], ...]] = {
         (
             "finalanswer", "groundtruth", "groundtruthanswer", "groundtruthsolution", "referenceanswer",
             "expectedanswer", "goldanswer", "correctanswer", "bestanswer", "ideal", "idealanswer", "gold",
-            "goldstandard", "correct", "answers", "reference", "label", "labels", "正解", "模範解答", "标准答案",
+            "goldstandard", "correct", "answers", "answerkey", "answeridx", "answerindex",
+            "correctoption", "reference", "label", "labels", "正解", "模範解答", "标准答案",
         ),
     ),
     "syslang": (("syslang",), ("lang", "language"), ("reasoninglanguage", "languagecode", "locale", "言語", "语言")),

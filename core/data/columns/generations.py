@@ -1,4 +1,4 @@
-"""Chooses among several generations for one question, by columns that mark them as correct or complete.
+"""Chooses among several generations for one question, by columns that mark them as correct or complete, or score them.
 
 Knows the names of such columns, no files.
 """
@@ -10,22 +10,24 @@ from typing import Any
 
 from core.data.cell_text import cell_text
 from core.data.columns.column_names import normalized_name
+from core.data.columns.marks import truth_of
 from core.data.columns.nested_text import read_nested
 from core.data.columns.thinking import split_thinking
 from core.data.columns.turn_shapes import UnreadableTurns
 
 _CORRECT = ("correctnessmathverify", "correctnessllama", "correctness", "correct", "iscorrect", "verified")
 _COMPLETE = ("isreasoningcomplete", "iscomplete", "complete", "finishreasons", "finishreason")
+_SCORES = ("rewards", "scores", "rewardscores", "generationscores")
 _ENDED = frozenset(("stop", "eos", "end_turn", "true"))
 
 
-def mark_columns(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The columns among `names` that mark generations as correct, and those that mark them as complete, each in order
-    of trust."""
+def mark_columns(names: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """The columns among `names` that mark generations as correct, those that mark them as complete, and those that
+    score them, each in order of trust."""
     by_normalized = {normalized_name(name): name for name in reversed(names)}
     correct = [by_normalized[mark] for mark in _CORRECT if mark in by_normalized]
     complete = [by_normalized[mark] for mark in _COMPLETE if mark in by_normalized]
-    return correct, complete
+    return correct, complete, [by_normalized[score] for score in _SCORES if score in by_normalized]
 
 
 def as_list(value: Any) -> list[Any] | None:
@@ -35,9 +37,12 @@ def as_list(value: Any) -> list[Any] | None:
     return value if isinstance(value, list) else None
 
 
-def best_generation(generations: Any, correct: Sequence[Any], complete: Sequence[Any]) -> str | None:
-    """The first generation that any value of `correct` marks as correct and every value of `complete` as complete;
-    missing marks are ignored.
+def best_generation(
+    generations: Any, correct: Sequence[Any], complete: Sequence[Any], scores: Sequence[Any] = ()
+) -> str | None:
+    """The first generation that any value of `correct` marks as correct and every value of `complete` as complete, or
+    of these the one with the highest of the first `scores`; missing marks are ignored. Scores that are only 0 and 1 are
+    marks.
 
     Without marks of completeness, a generation whose reasoning is closed is preferred. None where there is no
     generation. Raises UnreadableTurns where all are marked as wrong or truncated: a model must not be trained on text
@@ -48,6 +53,9 @@ def best_generation(generations: Any, correct: Sequence[Any], complete: Sequence
         return None if generations is None else cell_text(generations)
     correct_marks = [marks for value in correct if (marks := _marks(value, len(texts))) is not None]
     complete_marks = [marks for value in complete if (marks := _marks(value, len(texts))) is not None]
+    numbers = next((read for value in scores if (read := _numbers(value, len(texts))) is not None), [0.0] * len(texts))
+    if set(numbers) <= {0.0, 1.0} and any(_numbers(value, len(texts)) is not None for value in scores):
+        correct_marks.append([number == 1.0 for number in numbers])
     good = [
         index
         for index, text in enumerate(texts)
@@ -61,6 +69,7 @@ def best_generation(generations: Any, correct: Sequence[Any], complete: Sequence
         if len(texts) == 1:
             raise UnreadableTurns("its generation is marked as wrong or truncated")
         raise UnreadableTurns(f"none of its {len(texts)} generations is marked as correct and complete")
+    good.sort(key=lambda index: -numbers[index])
     if complete_marks:
         return cell_text(texts[good[0]])
     for index in good:
@@ -77,4 +86,15 @@ def _marks(value: Any, count: int) -> list[bool] | None:
         marks = [value]
     if marks is None or len(marks) != count or all(mark is None for mark in marks):
         return None
-    return [mark is True or (isinstance(mark, str) and mark.strip().lower() in _ENDED) for mark in marks]
+    return [truth_of(mark) is True or (isinstance(mark, str) and mark.strip().lower() in _ENDED) for mark in marks]
+
+
+def _numbers(value: Any, count: int) -> list[float] | None:
+    """The scores of the generations, or None where there are none; a generation without one has the lowest."""
+    numbers = as_list(value)
+    if numbers is None or len(numbers) != count or all(number is None for number in numbers):
+        return None
+    try:
+        return [float("-inf") if number is None else float(number) for number in numbers]
+    except (TypeError, ValueError):
+        return None

@@ -225,9 +225,9 @@ class RowReader:
             if not (options := option_column(names)):
                 return value_view("text", position, name)
             return option_view(position, self._position(options), options, kind == "option", self.unused_parts)
-        correct, complete = ([self._position(mark) for mark in marks] for marks in mark_columns(names))
+        correct, complete, scores = ([self._position(mark) for mark in marks] for marks in mark_columns(names))
         return lambda values: cut_text(
-            best_generation(values[position], [values[i] for i in correct], [values[i] for i in complete])
+            best_generation(values[position], *([values[i] for i in marks] for marks in (correct, complete, scores)))
         )
 
     def read(self, values: Sequence[Any]) -> list[str] | str:

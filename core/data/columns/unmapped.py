@@ -8,11 +8,14 @@ from typing import Any
 from core.base.safe_text import safe_line
 from core.data.columns.column_values import profile_column
 from core.data.columns.nested_text import looks_like_python, read_nested
+from core.data.columns.turn_shapes import as_turns
 
 
 def explain_unmapped(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     """What the first such column holds, such as `messages has chat turns without a reply`; empty where there is
     none."""
+    if rows and all(as_turns(dict(row)) is not None for row in rows):
+        return "its records are single chat turns; put those of one conversation into a list"
     for name in names:
         values = [row[name] for row in rows if row.get(name) is not None]
         if any(looks_like_python(value) and read_nested(value) is None for value in values):

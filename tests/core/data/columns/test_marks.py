@@ -198,3 +198,28 @@ def test_any_value_is_true_false_or_no_mark(value: Any) -> None:
 def test_a_mapping_with_marks_is_not_plain() -> None:
     mapping = guess_mapping(["prompt", "completion", "label"], pairs(label=[True, False]))
     assert not mapping.plain and mapping.with_marks(()).plain and isinstance(mapping, ColumnMapping)
+
+
+@pytest.mark.parametrize(
+    ("marks", "taken"),
+    [
+        ({"correctness": [0, 1, 1]}, "b"),
+        ({"rewards": [0.5, 0.1, 0.9]}, "c"),
+        ({"scores": ["1", "3", "2"]}, "b"),
+        ({"rewards": [0.0, 0.0, 1.0]}, "c"),
+        ({"correctness": [True, True, False], "scores": [1, 2, 3]}, "b"),
+        ({"rewards": [1.0, None, 2.5]}, "c"),
+        ({"rewards": [1.0]}, "a"),
+    ],
+)
+def test_the_best_of_several_completions_is_taken(tmp_path: Path, marks: dict[str, Any], taken: str) -> None:
+    record = {"prompt": "q", "completions": ["a", "b", "c"], **marks}
+    assert open_data(write(tmp_path / "a.jsonl", [record] * 3)).row(1).output == taken
+
+
+def test_completions_that_are_all_wrong_are_not_taken(tmp_path: Path) -> None:
+    good = {"prompt": "q", "completions": ["a", "b"], "rewards": [0, 1]}
+    data = open_data(write(tmp_path / "a.jsonl", [good, {**good, "rewards": [0, 0]}, good]))
+    assert [problem.what for problem in data.problems] == [
+        "none of its 2 generations is marked as correct and complete"
+    ]

@@ -136,6 +136,7 @@ def test_one_bad_row_never_refuses_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("record", "says"),
     [
+        (ASK, "its records are single chat turns"),
         ({"messages": [ASK]}, "messages has chat turns without a reply"),
         ({"messages": [SAY]}, "messages has chat turns without a question of a user"),
         ({"messages": "[{'role': 'user'} {'role': 'assistant'}]"}, "messages looks like Python lists or objects"),
@@ -197,6 +198,15 @@ def test_an_answer_that_is_a_number_of_an_option_is_said(tmp_path: Path) -> None
     assert data.not_used.parts["an answer that only names one of choices, which is not used"].count == 12
     texts_of = open_data(data.source, mapping=data.mapping.with_pick("output", ColumnPick("answer", "option")))
     assert [texts_of.row(i).output for i in (1, 3)] == ["yes 1", "no"] and not texts_of.not_used.parts
+
+
+def test_the_letters_of_options_are_no_answer(tmp_path: Path) -> None:
+    options = {"text": ["no", "yes", "maybe"], "label": ["A", "B", "C"]}
+    rows = [{"question": f"q{i}", "choices": options, "answerKey": "ABC"[i % 3]} for i in range(12)]
+    data = opened(tmp_path / "a.jsonl", *rows)
+    assert data.mapping.picks["output"].column == "answerKey" and data.row(1).output == "B"
+    without = [{"question": f"q{i}", "choices": options} for i in range(12)]
+    assert "output" not in guess_mapping(list(without[0]), without).picks
 
 
 # -- paths --
