@@ -31,8 +31,11 @@ _MIXED = re.compile(r"(\d+)\s+(\d+)/(\d+)")
 _LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf|left|right|displaystyle|,|!|;|\s)|\\[()\[\]]|[${}]|\*\*")
 _POWER = re.compile(r"10\s*(?:\^|\*\*)|[⁰¹²³⁴-⁹]|\d[eE][+-]?\d|!")
 _OPTION = re.compile(r"\(?([A-J])\)?[.:]?")
+# no option: a bracket behind a letter, as in P(A) or P (A), and one that is a part of a formula, as in (A) = 3
+_BRACKETED_OPTION = re.compile(r"(?<![^\W_])(?<!\b[A-Za-z] )(?<![)}\]'’^])\(([A-J])\)(?!\s*[=+<>|∪∩×^*/≤≥])")
 _CHOSEN_OPTION = re.compile(
-    r"\(([A-J])\)|(?:answer|option|choice|答え|答案|选项|選択肢)[^A-Za-z\n]{0,12}(?:is\s+)?\(?([A-J])\b", re.IGNORECASE
+    r"(?:(?i:\b(?:answer|option|choice)\b)|答え|正解|答案|选项|選択肢|故选|应选|选择|选)[^A-Za-z\n]{0,12}"
+    r"(?:(?i:is)\s+)?(?:(?i:option|choice)\s+)?[(（*]{0,3}([A-J])(?![A-Za-z'’(])(?! [a-z])"
 )
 _WORDS = re.compile(r"[^\W\d_]{3,}|[\u3040-\u9fff\uac00-\ud7af]{2,}")
 _NOT_SPELLED_OUT = frozenset(  # answers that reasoning need not contain
@@ -132,7 +135,9 @@ def _in_braces(text: str, start: int) -> str:
 def _conclusion(reasoning: str) -> str:
     lines = reasoning.rstrip().split("\n")
     size = sum(map(len, lines[-_LAST_LINES:])) + _LAST_LINES
-    return reasoning[-max(size, _LAST_CHARACTERS, len(reasoning) // _LAST_SHARE) :]
+    start = max(0, len(reasoning) - max(size, _LAST_CHARACTERS, len(reasoning) // _LAST_SHARE))
+    box = reasoning.rfind(r"\boxed")  # a figure or a long sentence may follow it
+    return reasoning[start if box < 0 else min(start, box) :]
 
 
 def _concludes(reasoning: str, answer: str) -> bool | None:
@@ -155,8 +160,21 @@ def _concludes(reasoning: str, answer: str) -> bool | None:
 
 
 def _chooses_option(conclusion: str, option: str) -> bool | None:
-    chosen = {(bracketed or named).upper() for bracketed, named in _CHOSEN_OPTION.findall(conclusion)}
-    return option in chosen if chosen else None
+    """Whether the conclusion chooses the option; None where it chooses none, or discusses several without a word for
+    the choice."""
+    boxes = [_in_braces(conclusion, match.end()).strip("() ") for match in _BOXED.finditer(conclusion)]
+    if boxes and _OPTION.fullmatch(boxes[-1]):
+        return option in boxes
+    alone = re.compile(rf"(?<![A-Za-z]){option}(?![A-Za-z])")
+    chosen = list(_CHOSEN_OPTION.finditer(conclusion))
+    if chosen:
+        if any(choice[1] == option for choice in chosen):
+            return True
+        return None if alone.search(conclusion, chosen[-1].end()) else False
+    bracketed = set(_BRACKETED_OPTION.findall(conclusion))
+    if option in bracketed:
+        return True
+    return None if len(bracketed) != 1 or alone.search(conclusion) else False
 
 
 def _contains_number(conclusion: str, answer: str, numbers: set[Decimal]) -> bool | None:
