@@ -74,10 +74,10 @@ def reaches_answer(reasoning: str, output: str) -> bool | None:
         return None
     if len(stripped) <= _SHORT and _contains_answer(reasoning[-_LAST_CHARACTERS:], stripped):
         return True
-    answer = _short_answer(_normalised(stripped))
+    answer = short_answer(normalised_answer(stripped))
     if not answer:
         return None
-    return _concludes(_normalised(reasoning), answer)
+    return _concludes(normalised_answer(reasoning), answer)
 
 
 def _contains_answer(text: str, answer: str) -> bool:
@@ -104,12 +104,13 @@ def _is_ascii_word(character: str) -> bool:
     return character.isascii() and character.isalnum()
 
 
-def _normalised(text: str) -> str:
+def normalised_answer(text: str) -> str:
+    """The text in the form in which answers are looked for: NFKC, with one kind of minus sign and space."""
     return unicodedata.normalize("NFKC", text).replace("−", "-").replace("\u2009", " ")
 
 
-def _short_answer(output: str) -> str:
-    """The short answer in an output, or nothing."""
+def short_answer(output: str) -> str:
+    """The short answer in an output that is normalised already, or nothing."""
     boxed = [_in_braces(output, match.end()) for match in _BOXED.finditer(output)]
     if boxed and boxed[-1]:
         return boxed[-1]
@@ -147,14 +148,14 @@ def _concludes(reasoning: str, answer: str) -> bool | None:
     conclusion = _conclusion(reasoning)
     if option := _OPTION.fullmatch(answer.strip()):
         return _chooses_option(conclusion, option[1])
-    numbers = _numbers(answer)
+    numbers = numbers_of(answer)
     if numbers:
         return _contains_number(conclusion, answer, numbers)
     without_spaces = "".join(folded.split())
     if without_spaces and without_spaces in "".join(_LATEX.sub("", conclusion).casefold().split()):
         return True
     spelled = _spelled_numbers(answer)
-    if spelled and spelled & (_numbers(conclusion) | _spelled_numbers(conclusion)):
+    if spelled and spelled & (numbers_of(conclusion) | _spelled_numbers(conclusion)):
         return True
     return _contains_words(reasoning.casefold(), folded)
 
@@ -181,7 +182,7 @@ def _contains_number(conclusion: str, answer: str, numbers: set[Decimal]) -> boo
     is_formula = any(character in answer for character in "=^_\\<>") and not _BOXED.search(answer)
     if is_formula and len(numbers) > 1:
         return None  # a formula has too many spellings
-    concluded = _numbers(conclusion) | _spelled_numbers(conclusion)
+    concluded = numbers_of(conclusion) | _spelled_numbers(conclusion)
     if any(_are_equal(number, other) for number in numbers for other in concluded):
         return True
     return None if _POWER.search(conclusion) else False
@@ -200,7 +201,7 @@ def _contains_words(reasoning: str, answer: str) -> bool | None:
     return False
 
 
-def _numbers(text: str) -> set[Decimal]:
+def numbers_of(text: str) -> set[Decimal]:
     """The numbers in digits: decimals, fractions, and numbers with a unit such as million or 万."""
     numbers: set[Decimal] = set()
     for integer, above, below in _MIXED.findall(text):

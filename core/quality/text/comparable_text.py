@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 SHINGLE, SHINGLE_CJK = 6, 3
 """Characters of a shingle; fewer in mostly Chinese, Japanese or Korean texts, where one character carries more."""
@@ -15,6 +16,8 @@ _NUMBER_WORDS = frozenset(  # words that make it another question, like other di
     | {"thrice", "first", "second", "third"}
     | {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
 )
+_FEWEST_WORDS, _FEWEST_CJK = 8, 16  # of texts that are compared word by word
+_WORD_OF_CJK = 4  # characters of a word, at most
 _WITHOUT_PUNCTUATION = str.maketrans(",.;:!?()-", "         ")
 
 
@@ -25,9 +28,10 @@ def normalise_text(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def normalise_question(instruction: str, input_text: str) -> str:
-    """The question of a row, normalised."""
-    return normalise_text(f"{instruction}\n{input_text}") if input_text else normalise_text(instruction)
+def normalise_question(instruction: str, input_text: str, history: str = "") -> str:
+    """The question of a row, normalised. history: the turns before it, without which it may be another question."""
+    question = f"{instruction}\n{input_text}" if input_text else instruction
+    return normalise_text(f"{history}\n{question}" if history else question)
 
 
 def join_row_text(question: str, reasoning: str, output: str) -> str:
@@ -45,6 +49,36 @@ def numbers_in_order(text: str) -> list[str]:
     are different questions."""
     words = text.translate(_WITHOUT_PUNCTUATION).split()
     return _DIGITS.findall(text) + [word for word in words if word in _NUMBER_WORDS]
+
+
+def without_numbers(text: str) -> str:
+    """A normalised text with 0 in place of every number in digits: equal for questions that differ in numbers only."""
+    return _DIGITS.sub("0", text)
+
+
+def words_of(text: str) -> Sequence[str]:
+    """The words of a normalised text; its characters where it is mostly Chinese, Japanese or Korean."""
+    return text if is_mostly_cjk(text) else text.split()
+
+
+def differ_in_one_word(text: str, other: str) -> bool:
+    """Whether two normalised texts are equal but for one word, or a few characters in a row where they are mostly
+    Chinese, Japanese or Korean. Short texts are not: one word is most of what they say."""
+    words, others = words_of(text), words_of(other)
+    is_cjk = isinstance(words, str)
+    if is_cjk != isinstance(others, str) or min(len(words), len(others)) < (_FEWEST_CJK if is_cjk else _FEWEST_WORDS):
+        return False
+    if not is_cjk and len(words) != len(others):
+        return False
+    if words == others:
+        return False
+    start = next((i for i, (word, same) in enumerate(zip(words, others, strict=False)) if word != same), 0)
+    most = min(len(words), len(others)) - start
+    end = 0
+    while end < most and words[-1 - end] == others[-1 - end]:
+        end += 1
+    changed = max(len(words), len(others)) - start - end
+    return changed <= (_WORD_OF_CJK if is_cjk else 1)
 
 
 def shingle_similarity(text: str, other: str) -> float:
