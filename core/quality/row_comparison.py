@@ -115,7 +115,7 @@ class RowComparison:
     def ask_with_one_other_word(self, position: int, other: int) -> bool:
         """Whether the questions of two rows differ in one word, which is no number, and the answers are equal."""
         first, second = self.texts(position), self.texts(other)
-        if first.output != second.output or _digits(first.question) != _digits(second.question):
+        if first.output != second.output or numbers_in_order(first.question) != numbers_in_order(second.question):
             return False
         return differ_in_one_word(first.question, second.question)
 
@@ -128,10 +128,6 @@ class RowComparison:
         if numbers_in_order(first.question) != numbers_in_order(second.question):
             return False
         return _are_similar(first.whole, second.whole)
-
-
-def _digits(text: str) -> list[str]:
-    return [letter for letter in text if letter.isdigit()]
 
 
 def _are_similar(text: str, other: str) -> bool:

@@ -88,8 +88,9 @@ class RowSignatures:
         contexts = [
             f"{system}\0{tool}\0" if system or tool else "" for system, tool in zip(systems, tools, strict=True)
         ]
-        numbers = np.fromiter(map(_number_key, questions), np.uint64, len(questions))
-        forms = list(map(without_numbers, questions))
+        numbers_of_questions = list(map(numbers_in_order, questions))
+        numbers = np.fromiter(map(_number_key, numbers_of_questions), np.uint64, len(questions))
+        forms = list(map(_form, questions, numbers_of_questions))
         values = {
             "row": block.indices,
             "flag": [self._flag_number(flag) for flag in block["sysflag"]],
@@ -133,8 +134,13 @@ class RowSignatures:
         return joined
 
 
-def _number_key(question: str) -> int:
-    return crc32(" ".join(numbers_in_order(question)).encode())
+def _number_key(numbers: list[str]) -> int:
+    return crc32(" ".join(numbers).encode())
+
+
+def _form(question: str, numbers: list[str]) -> str:
+    # the numbers in words are the last ones
+    return without_numbers(question, bool(numbers) and numbers[-1].isascii() and numbers[-1].isalpha())
 
 
 def _half_keys(form: str) -> tuple[int, int]:
