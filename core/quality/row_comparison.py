@@ -113,11 +113,11 @@ class RowComparison:
         return numbers_in_order(first) == numbers_in_order(second) and _are_similar(first, second)
 
     def ask_with_one_other_word(self, position: int, other: int) -> bool:
-        """Whether the questions of two rows differ in one word, which is no number, and the answers are equal."""
-        first, second = self.texts(position), self.texts(other)
-        if first.output != second.output or numbers_in_order(first.question) != numbers_in_order(second.question):
+        """Whether the questions of two rows differ in one word, not only in numbers, and the answers are equal."""
+        forms, outputs = self.signatures["form"], self.signatures["output"]
+        if forms[position] == forms[other] or outputs[position] != outputs[other]:
             return False
-        return differ_in_one_word(first.question, second.question)
+        return differ_in_one_word(self.texts(position).question, self.texts(other).question)
 
     def have_similar_texts(self, position: int, other: int) -> bool:
         """Whether all texts of two rows are almost the same, with the same system prompt and the same numbers in their

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _CANDIDATE = (
     r"(?i)\b(?:answer|ans|solution|result)\b[^\n]{0,12}?(?:\bis\b|[:：=])|(?:答え|解答|正解|答案|答)[^\n]{0,4}?[:：=は是为為]|"
-    r"(?:[?？]|か。)[^?？]{1,80}$|####"
+    r"(?:[?？]|か。)[^?？]{1,80}$|[.。]\s*[^\s.。?？!！]{1,20}$|####"
 )
 _ANNOUNCED = re.compile(
     r"(?:\b(?:answer|ans|solution|result)\b[ \t]*(?:is\b|[:=])|####|"
@@ -22,6 +22,7 @@ _ANNOUNCED = re.compile(
     re.IGNORECASE,
 )
 _LAST_QUESTION = re.compile(r"(?s).*(?:\?|か。)(.{1,80})\Z")
+_LAST_WORD = re.compile(r"(?:\. |。)\s*(\S{1,20})\s*\Z")
 _ORNAMENT = " \t\n()[]{}【】「」*#$\\:=>_\"'"
 # behind the answer: nothing, or one word such as a unit, and then the end of a line, a sentence or a bracket
 _END = re.compile(r"[ \t]*[^\W\d_]{0,12}[ \t]*(?:[)\]】」。!;*]|\.(?!\d)|\n|\Z)")
@@ -55,7 +56,10 @@ def gives_answer_away(question: str, output: str) -> bool:
     if any(_begins_with(text[found.end() : found.end() + 100], answer) for found in _ANNOUNCED.finditer(text)):
         return True
     behind = _LAST_QUESTION.match(text)
-    return behind is not None and _is_alone(behind[1], answer)
+    if behind is not None and _is_alone(behind[1], answer):
+        return True
+    last_word = _LAST_WORD.search(text)
+    return last_word is not None and last_word[1].casefold() == answer
 
 
 def _begins_with(text: str, answer: str) -> bool:

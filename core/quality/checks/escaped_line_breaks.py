@@ -25,7 +25,7 @@ _LATEX = (  # commands that begin with n, without the backslash and the n
 _BREAK = re.compile(
     rf"(?<!\\)\\n(?!(?:{_LATEX})(?![a-zA-Z]))(?:(?![a-zA-Z])|(?=[A-Z])|(?<=[\s\d.,:;!?)\]}}*$%。、，！？）」]\\n)(?=[a-z]))"
 )
-_QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'|[A-Za-z]:\\\S*|/[^/\n]*\\n[^/\n]*/")
+_QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'|\b[A-Za-z]:\\\S*|/[^/\n]*\\n[^/\n]*/")
 _ABOUT_BREAKS = re.compile(
     r"new ?-?line|line ?-?(?:break|feed)|escape|backslash|regex|regular expression|carriage return|改行|エスケープ|"
     r"正規表現|换行|換行|转义|正则",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core.quality.row_comparison import RowComparison
 
 _MOST_ROWS = 4  # rows that ask in the same form; a form with more is meant
-_FEW = 0.02  # the share of the trained rows that are so, at most; in more of them the forms are meant
+_FEW = 0.05  # the share of the trained rows that are so, at most; in more of them the forms are meant
 _FEWEST_WORDS, _FEWEST_CJK = 8, 16  # of a question that is no mere sum
 
 KINDS = (

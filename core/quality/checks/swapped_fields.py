@@ -37,8 +37,11 @@ KINDS = (
 def check_order(block: RowBlock, findings: Findings) -> None:
     instructions, reasonings, outputs = block["instruction"], block["reasoning"], block["output"]
     for position, (reasoning, output) in enumerate(zip(reasonings, outputs, strict=True)):
-        if len(reasoning) <= _BARE < len(output) and _is_swapped_answer(reasoning, output):
+        if len(reasoning) <= _BARE and len(output) > _LONGER * len(reasoning) and _is_swapped_answer(reasoning, output):
             findings.add("swapped_fields", block.indices[position], "reasoning")
+        instruction = instructions[position]
+        if len(instruction) <= _BARE and _is_answer_of(instruction, reasoning, output):
+            findings.add("swapped_fields", block.indices[position], "instruction")
     for position in block.positions_matching("output", _ASKS):
         if _is_swapped_question(instructions[position], reasonings[position], outputs[position]):
             findings.add("swapped_fields", block.indices[position], "output")
@@ -54,11 +57,20 @@ def _is_bare_answer(text: str) -> bool:
 
 def _is_swapped_answer(reasoning: str, output: str) -> bool:
     """Whether the reasoning is nothing but the answer to which the steps in the output lead."""
-    if not _is_bare_answer(reasoning) or len(output) < _LONGER * len(reasoning) or not _STEPS.search(output):
+    if not _is_bare_answer(reasoning) or not _STEPS.search(output):
         return False
     from core.quality.text.answer_in_reasoning import reaches_answer
 
     return reaches_answer(output, _ANNOUNCEMENT.sub("", reasoning.strip())) is True
+
+
+def _is_answer_of(instruction: str, reasoning: str, output: str) -> bool:
+    """Whether the instruction is nothing but the answer that the reasoning reaches, and the output is not."""
+    if len(output) <= _LONGER * len(instruction) or not _is_bare_answer(instruction):
+        return False
+    from core.quality.text.answer_in_reasoning import reaches_answer
+
+    return reaches_answer(reasoning, instruction) is True and reaches_answer(reasoning, output) is None
 
 
 def _is_swapped_question(instruction: str, reasoning: str, output: str) -> bool:

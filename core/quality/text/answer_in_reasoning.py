@@ -14,7 +14,7 @@ from core.base.row import is_blank
 
 _SHORT = 60  # characters of an output that is nothing but the answer, at most
 # The conclusion: the last lines, the last characters or the last share of the text, whichever is longest.
-_LAST_LINES, _LAST_CHARACTERS, _LAST_SHARE = 3, 400, 3
+_LAST_LINES, _LAST_CHARACTERS, _LAST_SHARE = 2, 250, 3
 _MOST_WORDS = 6  # of an answer that is looked for word by word
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _ANNOUNCED = re.compile(

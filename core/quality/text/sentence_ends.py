@@ -41,6 +41,7 @@ _CJK_LETTER = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _NO_PROSE = re.compile(
     r"\s*(?:[-*•·+>|#]|\(?[A-Za-z0-9]{1,3}[.)、:：]\s|[①-⑳]|```|\$\$|\\)|.*(?:https?://\S+|[|;{}\\]|\$[^$]*\$)\s*\Z"
 )
+_SENTENCE_END = re.compile(r"[.!?](?=\s)|[。！？]")
 _FEWEST_WORDS, _FEWEST_CJK = 4, 8  # of a last line that is a sentence
 _INFLECTION = re.compile(
     r"(?:'|’)?(?:s|es|d|ed|r|er|est|ing|ly|y|n|en|al|ally|'s|’s|men|man|ment|ful|less|th|teen|ty)?\Z"
@@ -65,13 +66,15 @@ def text_end(text: str, other_text: str = "") -> TextEnd:
         return TextEnd.OPEN if last.isalpha() and tail[-1] in "」』" else TextEnd.UNKNOWN
     if last in _BREAKING:
         return TextEnd.BROKEN
-    if last.isdigit():
-        return TextEnd.OPEN
-    return TextEnd.BROKEN if _is_cut_word(bare, f"{text} {other_text}") else TextEnd.OPEN
+    if not last.isdigit() and _is_cut_word(bare, f"{text} {other_text}"):
+        return TextEnd.BROKEN
+    # a number behind a full stop may be an answer
+    is_number = last.isdigit() and not _is_sentence(_SENTENCE_END.split(line)[-1], 3, 5)
+    return TextEnd.UNKNOWN if is_number else TextEnd.OPEN
 
 
-def _is_sentence(line: str) -> bool:
-    return len(_WORD.findall(line)) >= _FEWEST_WORDS or len(_CJK_LETTER.findall(line)) >= _FEWEST_CJK
+def _is_sentence(line: str, fewest_words: int = _FEWEST_WORDS, fewest_cjk: int = _FEWEST_CJK) -> bool:
+    return len(_WORD.findall(line)) >= fewest_words or len(_CJK_LETTER.findall(line)) >= fewest_cjk
 
 
 def _is_cut_word(tail: str, texts: str) -> bool:
