@@ -91,13 +91,19 @@ class RowComparison:
         for group in _equal_groups(self.signatures[name][positions]):
             yield positions[group].tolist()
 
-    def band_groups(self, name: str, band: int, positions: Any, key: Any = None) -> Iterator[list[int]]:
+    def band_groups(
+        self, name: str, band: int, positions: Any, key: Any = None, with_any: Any = None
+    ) -> Iterator[list[int]]:
         """Groups of `positions` (an array, ascending) with the same value of a band, or of a half, and the same `key`
-        where there is one; texts too short for bands are in no group."""
+        where there is one; texts too short for bands are in no group. with_any: only groups with one of these rows,
+        bool, shape (rows,)."""
         values = self.signatures[name][positions, band]
         long_enough = values != 0
         positions, values = positions[long_enough], values[long_enough]
         keys = values if key is None else _mixed(values, key[positions])
+        if with_any is not None:
+            is_wanted = np.isin(keys, keys[with_any[positions]])
+            positions, keys = positions[is_wanted], keys[is_wanted]
         for group in _equal_groups(keys):
             yield positions[group].tolist()
 
@@ -143,6 +149,8 @@ def _mixed(keys: Any, others: Any) -> Any:
 
 def _equal_groups(keys: Any) -> Iterator[list[int]]:
     """Groups of two or more positions with equal keys, each ascending."""
+    if not len(keys):
+        return
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     edges = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1

@@ -67,7 +67,7 @@ def find_leaked_rows(rows: RowComparison, findings: Findings) -> None:
 
     candidates = np.flatnonzero(rows.held_out | (rows.trained & ~is_leaked))
     for band in rows.bands("comparing with the test rows"):
-        for positions in rows.band_groups("question_bands", band, candidates):
+        for positions in rows.band_groups("question_bands", band, candidates, with_any=rows.held_out):
             tests = [position for position in positions if rows.held_out[position]][:MOST_COMPARED]
             for position in positions if tests else ():
                 if rows.trained[position] and not is_leaked[position]:
@@ -76,7 +76,7 @@ def find_leaked_rows(rows: RowComparison, findings: Findings) -> None:
                         add("near_leakage", position, test)
     candidates = np.flatnonzero(rows.held_out | (rows.trained & ~is_leaked))
     for half in (0, 1):
-        for positions in rows.band_groups("halves", half, candidates, rows.signatures["output"]):
+        for positions in rows.band_groups("halves", half, candidates, rows.signatures["output"], rows.held_out):
             tests = [position for position in positions if rows.held_out[position]][:MOST_COMPARED]
             for position in positions if tests else ():
                 if rows.trained[position] and not is_leaked[position]:

@@ -19,7 +19,7 @@ _CANDIDATE = rf"(?i)[<\[](?:{_MEDIA})(?:[ _-]?\d+|_?placeholder|_?here)?[>\]]|!\
 _PLACEHOLDER = re.compile(
     r"<(?P<name>image|audio|video|speech)(?:[ _-]?\d+|_?placeholder|_?here)?>|"
     r"<(?:img|picture|photo|figure|sound)(?:[ _-]?\d+|_?placeholder|_?here)>|"
-    r"\[(?:image|img|audio|video)(?:[ _-]?\d+|_placeholder)?\]",
+    r"(?<!!)\[(?:image|img|audio|video)(?:[ _-]?\d+|_placeholder)?\](?!\()",
     re.IGNORECASE,
 )
 _PICTURE_LINK = re.compile(r"!\[[^\]\n]*\]\([^)\s]+\)")

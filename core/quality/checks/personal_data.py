@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from core.quality.row_blocks import RowBlock
 
 _CANDIDATE = r"[\w.+-]@[\w-]+\.\w|[3-6]\d{3}[ -]?\d{4,6}[ -]?\d{4,5}"
-_ADDRESS = re.compile(r"(?<![\w.+/:@-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24}(?![\w@-])")
+_ADDRESS = re.compile(
+    r"(?<![\w.+/:@-])[A-Z0-9][\w.+-]{0,63}@(?:[A-Z0-9-]{1,63}\.)+[A-Z]{2,24}(?![\w@-])", re.ASCII | re.IGNORECASE
+)
 # the lengths and first digits of the usual cards, in groups of four or without a gap
 _CARD = re.compile(
     r"(?<![\d.,+=*/×^-])(?<![+=*/×^-] )(?:"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core.quality.row_comparison import RowComparison
 
 _MOST_ROWS = 4  # rows that ask in the same form; a form with more is meant
-_FEW = 0.05  # the share of the trained rows that are so, at most; in more of them the forms are meant
+_FEW, _FEWEST = 0.005, 10  # the share of the trained rows that are so, and rows; of more of them the forms are meant
 _FEWEST_WORDS, _FEWEST_CJK = 8, 16  # of a question that is no mere sum
 
 KINDS = (
@@ -46,7 +46,7 @@ def find_renumbered(rows: RowComparison, findings: Findings) -> None:
         known = {int(questions[position]) for position in tests}
         others = [position for position in group if rows.trained[position] and int(questions[position]) not in known]
         pairs += [(position, tests[0]) for position in others if _is_long(rows.texts(position).question)]
-    if len(pairs) <= max(_MOST_ROWS, _FEW * np.count_nonzero(rows.trained)):
+    if len(pairs) <= max(_FEWEST, _FEW * np.count_nonzero(rows.trained)):
         for position, test in pairs:
             findings.add("renumbered_leakage", rows.row_index(position), other=rows.row_index(test))
 

@@ -18,7 +18,8 @@ _LAST_LINES, _LAST_CHARACTERS, _LAST_SHARE = 2, 250, 3
 _MOST_WORDS = 6  # of an answer that is looked for word by word
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _ANNOUNCED = re.compile(
-    r"(?:####|\b(?:final |correct |right )?answer(?:\s+is\b|\s*:)\s*:?|(?:答え|解答|正解|最終的な答え)(?:は|：|:|=)|"
+    r"(?:####(?=[^\n]*\s*\Z)|\b(?:final |correct |right )?answer(?:\s+is\b|\s*:)\s*:?|"
+    r"(?:答え|解答|正解|最終的な答え)(?:は|：|:|=)|"
     r"(?:答案|结果|結果)(?:是|为|為|：|:)|答[：:])[ \t]*([^\n]{1,80})",
     re.IGNORECASE,
 )
@@ -43,6 +44,7 @@ _NOT_SPELLED_OUT = frozenset(  # answers that reasoning need not contain
     | {"positive", "negative", "neutral", "はい", "いいえ", "正しい", "誤り", "真", "偽"}
     | {"是", "否", "对", "错", "對", "錯", "正确", "错误"}
 )
+_IS_SAID_TO_SOMEONE = re.compile(r"\b(?:i|you|we|sorry|please|thanks?)\b|申し訳|すみません|抱歉|对不起|請|请")
 _TENS = "thirty forty fifty sixty seventy eighty ninety hundred"
 _NUMBER_NAMES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -192,6 +194,8 @@ def _contains_words(reasoning: str, answer: str) -> bool | None:
     """Whether the reasoning contains a word of the answer, or one with the same beginning. Both are case folded."""
     words = set(_WORDS.findall(answer))
     if not words or len(words) > _MOST_WORDS:
+        return None
+    if _IS_SAID_TO_SOMEONE.search(answer):
         return None
     if any(word in reasoning or word[: max(4, len(word) - 3)] in reasoning for word in words):
         return True

@@ -10,7 +10,8 @@ SHINGLE, SHINGLE_CJK = 6, 3
 """Characters of a shingle; fewer in mostly Chinese, Japanese or Korean texts, where one character carries more."""
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_DIGITS = re.compile(r"\d+|[〇一二三四五六七八九十百千万億兆两]+")
+_NUMBER = re.compile(r"[\d〇一二三四五六七八九十百千万億兆两]+")
+_ASCII_NUMBER = re.compile(r"[0-9]+")
 _NUMBER_WORDS = frozenset(  # words that make it another question, like other digits
     {"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "twice", "half"}
     | {"thrice", "first", "second", "third"}
@@ -48,14 +49,17 @@ def is_mostly_cjk(text: str) -> bool:
 def numbers_in_order(text: str) -> list[str]:
     """The numbers in a normalised text, first those in digits, then those in words. Questions with different numbers
     are different questions."""
+    numbers = (_ASCII_NUMBER if text.isascii() else _NUMBER).findall(text)
     words = text.translate(_WITHOUT_PUNCTUATION).split()
-    return _DIGITS.findall(text) + [word for word in words if word in _NUMBER_WORDS]
+    if not _NUMBER_WORDS.isdisjoint(words):
+        numbers += [word for word in words if word in _NUMBER_WORDS]
+    return numbers
 
 
 def without_numbers(text: str, has_number_words: bool = True) -> str:
     """A normalised text with 0 in place of every number: equal for questions that differ in numbers only.
     has_number_words: False saves time where `numbers_in_order` found none in words."""
-    form = _DIGITS.sub("0", text)
+    form = "0".join((_ASCII_NUMBER if text.isascii() else _NUMBER).split(text))
     return _NUMBER_WORD.sub("0", form) if has_number_words else form
 
 

@@ -62,7 +62,8 @@ _COMMON_WORDS = {
     "were would more each them has be",
     "de": "der und das ist nicht ein eine mit für wie auf dem den wird sind auch wenn hat zu",
     "fr": "le les et est des une pour dans qui que avec sur combien pas vous elle ont au du",
-    "es": "el los y es una para las con por cuántos más su cómo qué tiene del como está cada",
+    "es": "el los y es una para las con por cuántos más su cómo qué tiene del como está cada "
+    "porque pero sus hay son muy donde entre hasta fue",
     "it": "il di che è una per gli con quanti non sono della nel più come ha questo le",
     "pt": "o os e é uma para com não quantos mais seu como ele ela do da em são cada",
     "nl": "het een van en is dat niet met voor hoe zijn de op aan wordt hij zij heeft",

@@ -24,6 +24,7 @@ class TextEnd(IntEnum):
 _READ = 300  # characters at the end that are read
 _FULL_STOPS = ".!?。！？…．؟।"
 _MARKUP = re.compile(r"(?:\\[nr]|</?\w+\s*/?>|&nbsp;|\s)+\Z")  # left behind the last sentence
+_MARKUP_ENDS = ("\\n", "\\r", ">", ";")
 _CLOSING = "\"'”’)）」』】]*_~ \t"
 _CLOSING_QUOTES = "\"'”’)）」』】]"
 _BREAKING = ",，、;；+=×÷(（「『"
@@ -38,11 +39,11 @@ _NEVER_LAST_CJK = re.compile(
 _LAST_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*\Z")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _CJK_LETTER = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
-_NO_PROSE = re.compile(
-    r"\s*(?:[-*•·+>|#]|\(?[A-Za-z0-9]{1,3}[.)、:：]\s|[①-⑳]|```|\$\$|\\)|.*(?:https?://\S+|[|;{}\\]|\$[^$]*\$)\s*\Z"
-)
+_LIST_ITEM = re.compile(r"\s*(?:[-*•·+>|#]|\(?[A-Za-z0-9]{1,3}[.)、:：]\s|[①-⑳]|```|\$\$|\\)")
+_NO_WORD = re.compile(r"://|[|;{}\\$]\Z")  # in the last word of a line: an address, code or a formula
 _SENTENCE_END = re.compile(r"[.!?](?=\s)|[。！？]")
 _FEWEST_WORDS, _FEWEST_CJK = 4, 8  # of a last line that is a sentence
+_REST = re.compile(r"[^\W\d_]*(?:['’][^\W\d_]+)?")
 _INFLECTION = re.compile(
     r"(?:'|’)?(?:s|es|d|ed|r|er|est|ing|ly|y|n|en|al|ally|'s|’s|men|man|ment|ful|less|th|teen|ty)?\Z"
 )
@@ -50,7 +51,9 @@ _INFLECTION = re.compile(
 
 def text_end(text: str, other_text: str = "") -> TextEnd:
     """How `text` ends. other_text: of the same row; a last word that is the beginning of one of its words was cut."""
-    tail = _MARKUP.sub("", text[-_READ:]).rstrip()
+    tail = text[-_READ:].rstrip()
+    if tail.endswith(_MARKUP_ENDS):
+        tail = _MARKUP.sub("", tail).rstrip()
     bare = tail.rstrip(_CLOSING)
     if not bare:
         return TextEnd.UNKNOWN
@@ -60,7 +63,7 @@ def text_end(text: str, other_text: str = "") -> TextEnd:
     if not last.isalnum() and last not in _BREAKING:
         return TextEnd.UNKNOWN
     line = tail.rpartition("\n")[2]
-    if _NO_PROSE.match(line) or not _is_sentence(line):
+    if _LIST_ITEM.match(line) or _NO_WORD.search(line[line.rfind(" ") + 1 :]) or not _is_sentence(line):
         return TextEnd.UNKNOWN
     if tail[-1] in _CLOSING_QUOTES:
         return TextEnd.OPEN if last.isalpha() and tail[-1] in "」』" else TextEnd.UNKNOWN
@@ -88,8 +91,20 @@ def _is_cut_word(tail: str, texts: str) -> bool:
     word = found[0]
     if _NEVER_LAST.search(tail):
         return True
-    if len(word) < 2 or not word.isascii():
+    if len(word) < 2 or not word.isascii() or texts.count(word) < 2:
         return False
-    words = re.findall(rf"(?<![^\W\d_]){re.escape(word)}([^\W\d_]*(?:['’][^\W\d_]+)?)", texts)
+    rests = _rests_of_words(word, texts)
     # the text itself is among the texts: its own last word is the one without a rest
-    return words.count("") == 1 and any(not _INFLECTION.fullmatch(rest) for rest in words)
+    return rests.count("") == 1 and any(not _INFLECTION.fullmatch(rest) for rest in rests)
+
+
+def _rests_of_words(beginning: str, texts: str) -> list[str]:
+    """What follows `beginning` in each word of `texts` that begins so. A regular expression would try every letter."""
+    rests = []
+    start = texts.find(beginning)
+    while start >= 0:
+        end = start + len(beginning)
+        if not (start and texts[start - 1].isalpha()):
+            rests.append(_REST.match(texts, end)[0])  # type: ignore[index]  # it matches nothing too
+        start = texts.find(beginning, end)
+    return rests
