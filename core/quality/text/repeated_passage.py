@@ -10,7 +10,7 @@ import re
 from core.quality.text.code_in_text import looks_like_code, without_code
 
 _SHORTEST = 60  # characters of a text that is searched
-_PROBE, _PROBES = 12, 8  # characters of a probe; probes in a text. A loop of an eighth of the text meets one
+_PROBE, _STEP = 12, 32  # characters of a probe, and from one to the next: some are inside every long loop
 _FEWEST = 4  # times that a passage must occur in a row
 _LOOPED = 60  # characters that the repetitions must have together; half of them in Chinese and Japanese
 _LONGEST = 1000  # characters of a passage
@@ -24,27 +24,22 @@ def repeated_passage(text: str) -> str:
     """The passage that `text` repeats at least four times in a row, empty where there is none."""
     if len(text) < _SHORTEST // 2:
         return ""
-    step = max(1, len(text) // _PROBES)
-    for start in range(0, len(text) - _PROBE, step):
-        probe = text[start : start + _PROBE]
-        if text.count(probe) >= _FEWEST - 1 and (passage := _passage_at(text, start, probe)):
+    for start in range(0, len(text) - _PROBE, _STEP):
+        following = text.find(text[start : start + _PROBE], start + 1, start + _LONGEST + _PROBE)
+        if following >= 0 and (passage := _passage_between(text, start, following)):
             return passage
     return ""
 
 
-def _passage_at(text: str, start: int, probe: str) -> str:
-    """The repeated passage around position `start`, where `probe` stands, or empty."""
-    following = text.find(probe, start + 1, start + 1 + _LONGEST + _PROBE)
-    if following < 0:
-        return ""
-    period = following - start
+def _passage_between(text: str, start: int, following: int) -> str:
+    """The passage between two positions where it is repeated, or empty."""
+    period, passage = following - start, text[start:following]
     first, last = start, following
-    while first >= period and text.startswith(text[first : first + period], first - period):
+    while first >= period and text.startswith(passage, first - period):
         first -= period
-    while text.startswith(text[start:following], last):
+    while text.startswith(passage, last):
         last += period
     times = (last - first) // period
-    passage = text[start:following]
     looped = _LOOPED // 2 if len(_CJK.findall(passage)) * 2 > period else _LOOPED
     if times < _FEWEST or times * period < looped or not _is_of_words(passage):
         return ""
