@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core.quality.row_comparison import RowComparison
 
 _MOST_ENDED, _MANY_ENDED = 0.8, 0.5  # the share of texts with a full stop from which on open and broken ends count
-_FEW = 0.03  # open ends count where this share of the texts has them, at most
+_FEW = 0.02  # open ends count where this share of the texts has them, at most
 _FEW_BROKEN = 0.1  # the same for ends that surely break off
 
 KINDS = (
@@ -46,7 +46,7 @@ def find_unfinished(rows: RowComparison, findings: Findings) -> None:
         unfinished = np.zeros(len(ends), np.bool_)
         if share >= _MANY_ENDED and broken <= max(2, _FEW_BROKEN * known):
             unfinished |= is_broken
-        if share >= _MOST_ENDED and np.count_nonzero(is_open) <= max(1, _FEW * known):
+        if share >= _MOST_ENDED and np.count_nonzero(is_open) <= max(2, _FEW * known):
             unfinished |= is_open
         for position in np.flatnonzero(unfinished).tolist():
             findings.add("unfinished_text", rows.row_index(position), column)

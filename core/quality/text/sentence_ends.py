@@ -24,6 +24,7 @@ class TextEnd(IntEnum):
 _READ = 300  # characters at the end that are read
 _FULL_STOPS = ".!?。！？…．؟।"
 _MARKUP = re.compile(r"(?:\\[nr]|</?\w+\s*/?>|&nbsp;|\s)+\Z")  # left behind the last sentence
+_OPEN_LINE = re.compile(r"\w[ \t]*\n")  # an earlier line without a full stop: the text is written so
 _MARKUP_ENDS = ("\\n", "\\r", ">", ";")
 _CLOSING = "\"'”’)）」』】]*_~ \t"
 _CLOSING_QUOTES = "\"'”’)）」』】]"
@@ -73,7 +74,7 @@ def text_end(text: str, other_text: str = "") -> TextEnd:
         return TextEnd.BROKEN
     # a number behind a full stop may be an answer
     is_number = last.isdigit() and not _is_sentence(_SENTENCE_END.split(line)[-1], 3, 5)
-    return TextEnd.UNKNOWN if is_number else TextEnd.OPEN
+    return TextEnd.UNKNOWN if is_number or _OPEN_LINE.search(text) else TextEnd.OPEN
 
 
 def _is_sentence(line: str, fewest_words: int = _FEWEST_WORDS, fewest_cjk: int = _FEWEST_CJK) -> bool:

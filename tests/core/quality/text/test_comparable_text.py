@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from core.quality.text.comparable_text import (
     differ_in_one_word,
     normalise_question,
-    normalise_text,
     numbers_in_order,
     without_numbers,
 )
