@@ -158,6 +158,16 @@ def _spoilt(row: dict[str, str], earlier: list[dict[str, str]], draw: random.Ran
         lambda: {**row, "reasoning": "", "output": f"<think>{row['reasoning']}</think>{row['output']}"},
         lambda: {**row, "syslang": "Japanese" if row["syslang"] == "English" else "English"},
         lambda: {**earlier[-1], "instruction": "Well. " + earlier[-1]["instruction"]} if earlier else row,
+        lambda: {**row, "instruction": f"{row['instruction']} (Answer: {row['output']})"},
+        lambda: {**row, "instruction": row["output"], "output": row["instruction"]},
+        lambda: {**row, "instruction": "<image>\n" + row["instruction"]},
+        lambda: {**row, "reasoning": row["reasoning"].replace("\n", "\\n")},
+        lambda: {**row, "reasoning": row["reasoning"] + " Wait, let me check that again." * 12},
+        lambda: {**row, "reasoning": f"<p>{row['reasoning']}</p>"},
+        lambda: {**row, "reasoning": row["reasoning"][: len(row["reasoning"]) // 2]},
+        lambda: {**row, "output": row["output"] + "\n\nHuman: And tomorrow?"},
+        lambda: {**row, "output": "I'm sorry, but I can't help with that."},
+        lambda: {**row, "output": json.dumps([row["output"]])},
     )
     return draw.choice(ways)()
 

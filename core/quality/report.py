@@ -118,7 +118,7 @@ class MaxLengthEffect(msgspec.Struct, frozen=True):
     max_length: int
     """Tokens that a row may have."""
     rows: int
-    """Rows in all."""
+    """Trained rows in all."""
     lose_eos: int
     """Rows that are longer and so lose their EOS. Such a row is left out of training, unless the run truncates."""
     lose_answer: int
@@ -150,9 +150,9 @@ class DataSetStatistics(msgspec.Struct, frozen=True, tag=True):
     columns: dict[str, LengthDistribution]
     """The lengths of each text column."""
     whole: LengthDistribution
-    """The lengths of rows as they are trained, with the tokens at the beginning and end of the sequence."""
+    """The lengths of the trained rows as they are trained, with the tokens at the beginning and end of the sequence."""
     answer_start: LengthDistribution
-    """The positions of the first token of the answer in the row."""
+    """The positions of the first token of the answer in each trained row."""
     templates: dict[str, int]
     """Rows that are trained with each template of the mixture."""
     tokenizer: str = ""
@@ -162,13 +162,15 @@ class DataSetStatistics(msgspec.Struct, frozen=True, tag=True):
     max_length: int = 0
     """The initial maximum length, in tokens; 0 for none."""
     unreadable: int = 0
-    """Rows that the tokenizer cannot encode; they have no length."""
+    """Trained rows that the tokenizer cannot encode; they have no length."""
     without_reasoning: int = 0
-    """Rows that have no reasoning and so are trained with a template without it."""
+    """Trained rows that have no reasoning and so are trained with a template without it."""
     no_template: int = 0
-    """Rows that no template of the mixture fits; they have no length."""
+    """Rows of those to train on that no template of the mixture fits; they have no length."""
     seconds: float = 0.0
     """How long counting took."""
+    trained: int = 0
+    """Rows that a run would train on: those with its sysflag, all where the source has no flags."""
 
     def _rows_by(self, part: Literal[0, 1]) -> dict[str, int]:
         counts: dict[str, int] = {}

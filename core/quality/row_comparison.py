@@ -16,6 +16,7 @@ from core.examples.trained_rows import TrainedRows, is_held_out
 from core.quality.row_blocks import RowSource
 from core.quality.row_signatures import BANDS, LONGEST, RowSignatures
 from core.quality.text.comparable_text import (
+    differ_in_one_word,
     join_row_text,
     normalise_question,
     normalise_text,
@@ -32,11 +33,13 @@ class RowTexts(NamedTuple):
     """The normalised texts of a row."""
 
     question: str
-    """Its instruction and input."""
+    """The turns before it, its instruction and input."""
     whole: str
     """All its texts."""
     output: str
     """Its output."""
+    system: str
+    """Its system prompt."""
 
 
 class RowComparison:
@@ -67,8 +70,9 @@ class RowComparison:
 
     def _read_texts(self, position: int) -> RowTexts:
         row = self._data.row(self.row_index(position))
-        question, output = normalise_question(row.instruction, row.input), normalise_text(row.output)
-        return RowTexts(question, join_row_text(question, normalise_text(row.reasoning), output), output)
+        question, output = normalise_question(row.instruction, row.input, row.history), normalise_text(row.output)
+        whole = join_row_text(question, normalise_text(row.reasoning), output)
+        return RowTexts(question, whole, output, normalise_text(row.system))
 
     def within_flag(self, name: str) -> Any:
         """A key for each row that is equal where the signature `name` and the sysflag are, uint64, shape (rows,)."""
@@ -82,13 +86,24 @@ class RowComparison:
         """Groups of two or more positions with the same signature `name`, each ascending."""
         return _equal_groups(self.signatures[name])
 
-    def band_groups(self, name: str, band: int, positions: Any, key: Any = None) -> Iterator[list[int]]:
-        """Groups of `positions` (an array, ascending) with the same value of a band, and the same `key` where there is
-        one; texts too short for bands are in no group."""
+    def groups_among(self, name: str, positions: Any) -> Iterator[list[int]]:
+        """Groups of two or more of `positions` (an array, ascending) with the same signature `name`."""
+        for group in _equal_groups(self.signatures[name][positions]):
+            yield positions[group].tolist()
+
+    def band_groups(
+        self, name: str, band: int, positions: Any, key: Any = None, with_any: Any = None
+    ) -> Iterator[list[int]]:
+        """Groups of `positions` (an array, ascending) with the same value of a band, or of a half, and the same `key`
+        where there is one; texts too short for bands are in no group. with_any: only groups with one of these rows,
+        bool, shape (rows,)."""
         values = self.signatures[name][positions, band]
         long_enough = values != 0
         positions, values = positions[long_enough], values[long_enough]
         keys = values if key is None else _mixed(values, key[positions])
+        if with_any is not None:
+            is_wanted = np.isin(keys, keys[with_any[positions]])
+            positions, keys = positions[is_wanted], keys[is_wanted]
         for group in _equal_groups(keys):
             yield positions[group].tolist()
 
@@ -103,9 +118,19 @@ class RowComparison:
         first, second = self.texts(position).question, self.texts(other).question
         return numbers_in_order(first) == numbers_in_order(second) and _are_similar(first, second)
 
+    def ask_with_one_other_word(self, position: int, other: int) -> bool:
+        """Whether the questions of two rows differ in one word, not only in numbers, and the answers are equal."""
+        forms, outputs = self.signatures["form"], self.signatures["output"]
+        if forms[position] == forms[other] or outputs[position] != outputs[other]:
+            return False
+        return differ_in_one_word(self.texts(position).question, self.texts(other).question)
+
     def have_similar_texts(self, position: int, other: int) -> bool:
-        """Whether all texts of two rows are almost the same, with the same numbers in their questions."""
+        """Whether all texts of two rows are almost the same, with the same system prompt and the same numbers in their
+        questions."""
         first, second = self.texts(position), self.texts(other)
+        if first.system != second.system:
+            return False
         if numbers_in_order(first.question) != numbers_in_order(second.question):
             return False
         return _are_similar(first.whole, second.whole)
@@ -124,6 +149,8 @@ def _mixed(keys: Any, others: Any) -> Any:
 
 def _equal_groups(keys: Any) -> Iterator[list[int]]:
     """Groups of two or more positions with equal keys, each ascending."""
+    if not len(keys):
+        return
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     edges = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1

@@ -6,15 +6,15 @@ Chinese and Japanese have no spaces between words; NumPy hashes those of a whole
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 from rensa import RMinHash
 
-from core.base.row import TEXTS
+from core.base.row import IDENTITY_FIELDS
 from core.quality.row_blocks import RowBlock
 from core.quality.text.comparable_text import (
     SHINGLE,
@@ -24,7 +24,10 @@ from core.quality.text.comparable_text import (
     normalise_question,
     normalise_text,
     numbers_in_order,
+    without_numbers,
+    words_of,
 )
+from core.quality.text.sentence_ends import TextEnd, text_end
 
 # Two texts of similarity s share a band with probability 1 - (1 - s^5)^12: 0.99 at 0.8, 0.32 at 0.5.
 BANDS, DEPTH = 12, 5
@@ -32,6 +35,7 @@ LONGEST = 8_000
 """Characters of a text that are sketched and compared."""
 
 _FEWEST_SHINGLES = 20  # texts with fewer are only compared exactly
+_SHORTEST_HALF = 4  # words, or characters in Chinese, Japanese and Korean
 _AT_ONCE = 512  # texts sketched at once: their hashes are eight bytes a character
 _SEED = 3442
 _TYPES: dict[str, Any] = {
@@ -41,16 +45,24 @@ _TYPES: dict[str, Any] = {
     "normalised": np.uint64,
     "question": np.uint64,
     "output": np.uint64,
+    "form": np.uint64,
+    "halves": np.uint32,
+    "ends": np.uint8,
     "question_bands": np.uint32,
     "text_bands": np.uint32,
 }
+_WIDTHS = {"halves": 2, "question_bands": BANDS, "text_bands": BANDS}
+"""Values of a row, where it has several."""
 
 
 class RowSignatures:
     """The signatures of rows, collected block by block.
 
     row: indices into the data set. flag: the numbers of values of sysflag in `flag_numbers`. exact: digests of the four
-    texts, not normalised. normalised, question, output: digests of all texts, the question and the output, normalised.
+    texts and the context, not normalised. normalised, question, output: digests of all texts, the question with the
+    turns before it, and the output, normalised. form: a digest of the question without its numbers. halves: digests of
+    its first and its second half, shape (rows, 2); 0 where it is short. ends: how instruction, reasoning and output
+    end, two bits each from the lowest on, as in `TextEnd`.
     question_bands, text_bands: shape (rows, BANDS); two similar texts with the same numbers in their questions have at
     least one value in common; 0 where the text is too short.
     """
@@ -65,21 +77,30 @@ class RowSignatures:
         return sorted(self.flag_numbers, key=self.flag_numbers.__getitem__)
 
     def add_block(self, block: RowBlock) -> None:
-        instructions, inputs, reasonings, outputs = (block[column] for column in TEXTS)
-        questions = list(map(normalise_question, instructions, inputs))
+        fields = [block[column] for column in IDENTITY_FIELDS]
+        instructions, inputs, reasonings, outputs, systems, histories, tools = fields
+        questions = list(map(normalise_question, instructions, inputs, histories))
         normal_outputs = list(map(normalise_text, outputs))
         texts = [
             join_row_text(question, normalise_text(reasoning), output)
             for question, reasoning, output in zip(questions, reasonings, normal_outputs, strict=True)
         ]
-        numbers = np.fromiter(map(_number_key, questions), np.uint64, len(questions))
+        contexts = [
+            f"{system}\0{tool}\0" if system or tool else "" for system, tool in zip(systems, tools, strict=True)
+        ]
+        numbers_of_questions = list(map(numbers_in_order, questions))
+        numbers = np.fromiter(map(_number_key, numbers_of_questions), np.uint64, len(questions))
+        forms = list(map(_form, questions, numbers_of_questions))
         values = {
             "row": block.indices,
             "flag": [self._flag_number(flag) for flag in block["sysflag"]],
-            "exact": _digests(zip(instructions, inputs, reasonings, outputs, strict=True)),
-            "normalised": _digests((text,) for text in texts),
-            "question": _digests((question,) for question in questions),
-            "output": _digests((output,) for output in normal_outputs),
+            "exact": _digests(map(_joined, zip(*fields, strict=True))),
+            "normalised": _digests(map(str.__add__, contexts, texts)),
+            "question": _digests(questions),
+            "output": _digests(normal_outputs),
+            "form": _digests(forms),
+            "halves": list(map(_half_keys, forms)),
+            "ends": list(map(_ends, instructions, inputs, reasonings, outputs)),
             "question_bands": _bands(questions, numbers),
             "text_bands": _bands(texts, numbers),
         }
@@ -100,11 +121,11 @@ class RowSignatures:
             values = np.frombuffer(content, _TYPES[name])
             if name == "flag" and len(values):
                 values = own_numbers[values]
-            self._parts[name].append(values.reshape(-1, BANDS) if name.endswith("bands") else values)
+            self._parts[name].append(values.reshape(-1, _WIDTHS[name]) if name in _WIDTHS else values)
 
     def finish(self) -> dict[str, Any]:
         """Each signature as one array, in the order of the rows. Call it once: the parts are not kept."""
-        empty = {name: np.zeros((0, BANDS) if name.endswith("bands") else 0, kind) for name, kind in _TYPES.items()}
+        empty = {name: np.zeros((0, _WIDTHS[name]) if name in _WIDTHS else 0, kind) for name, kind in _TYPES.items()}
         joined = {name: np.concatenate([empty[name], *self._parts.pop(name)]) for name in _TYPES}
         order = np.argsort(joined["row"], kind="stable")
         if (order[1:] < order[:-1]).any():
@@ -113,21 +134,42 @@ class RowSignatures:
         return joined
 
 
-def _number_key(question: str) -> int:
-    return crc32(" ".join(numbers_in_order(question)).encode())
+def _number_key(numbers: list[str]) -> int:
+    return crc32(" ".join(numbers).encode())
 
 
-def _digests(rows: Iterable[tuple[str, ...]]) -> Any:
-    """A 64-bit digest for each tuple of texts. It includes the lengths, so that moving text from one to the next
-    changes it."""
-    digests = bytearray()
-    for row in rows:
-        digest = hashlib.blake2b(digest_size=8)
-        for text in row:
-            content = text.encode("utf-8", "surrogatepass")
-            digest.update(b"%d:" % len(content) + content)
-        digests += digest.digest()
-    return np.frombuffer(bytes(digests), np.uint64)
+def _form(question: str, numbers: list[str]) -> str:
+    # the numbers in words are the last ones
+    return without_numbers(question, bool(numbers) and numbers[-1].isascii() and numbers[-1].isalpha())
+
+
+def _half_keys(form: str) -> tuple[int, int]:
+    """Keys of the first and of the second half of a question without its numbers, so that a question with one other
+    word has one of them in common. The halves have a whole number of eighths, for words of other lengths."""
+    words = words_of(form)
+    unit = 8 if isinstance(words, str) else 1
+    size = len(words) // 2 // unit * unit
+    if size < _SHORTEST_HALF:
+        return 0, 0
+    joint = "" if isinstance(words, str) else " "
+    return tuple(crc32(joint.join(half).encode("utf-8", "surrogatepass")) for half in (words[:size], words[-size:]))  # type: ignore[return-value]
+
+
+def _ends(instruction: str, input_text: str, reasoning: str, output: str) -> int:
+    # an instruction with an input behind it goes on there
+    asked = TextEnd.UNKNOWN if input_text else text_end(instruction, output)
+    return asked | text_end(reasoning, instruction) << 2 | text_end(output, instruction) << 4
+
+
+def _joined(texts: tuple[str, ...]) -> str:
+    """The texts as one. It begins with the lengths, so that moving text from one to the next changes it."""
+    return f"{list(map(len, texts))}{''.join(texts)}"
+
+
+def _digests(texts: Iterable[str]) -> Any:
+    """A 64-bit digest of each text."""
+    digests = (blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
+    return np.frombuffer(b"".join(digests), np.uint64)
 
 
 def _bands(texts: Sequence[str], numbers: Any) -> Any:

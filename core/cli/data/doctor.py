@@ -114,6 +114,7 @@ def _print_group(group: FindingGroup, output: CommandOutput) -> None:
             "fix": group.fix,
             "count": group.count,
             "rows": list(group.indices),
+            "columns": [list(group.columns(position)) for position in range(group.count)] if group.fields else [],
             "others": [group.other(position) for position in range(group.count)] if group.others else [],
         }
     )

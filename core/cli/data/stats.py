@@ -51,6 +51,7 @@ def _record(statistics: DataSetStatistics, max_length: int) -> dict[str, object]
         "source": statistics.source,
         "split": statistics.split,
         "rows": statistics.rows,
+        "trained": statistics.trained,
         "languages": statistics.rows_by_syslang,
         "flags": statistics.rows_by_sysflag,
         "pairs": [{"syslang": lang, "sysflag": flag, "rows": count} for lang, flag, count in statistics.pairs],
@@ -115,7 +116,9 @@ def _print_lengths(statistics: DataSetStatistics, output: CommandOutput) -> None
 def _print_max_length(statistics: DataSetStatistics, max_length: int, output: CommandOutput) -> None:
     templates = ", ".join(f"{count:,} {name}" for name, count in statistics.templates.items())
     without = f" ({statistics.without_reasoning:,} of them have no reasoning)" if statistics.without_reasoning else ""
-    output.text(f"templates: {templates}{without}")
+    others = statistics.rows - statistics.trained
+    held_back = f"; {counted(others, 'row')} of another sysflag not trained" if others else ""
+    output.text(f"templates: {templates}{without}{held_back}")
     if statistics.no_template:
         rows = "1 row has" if statistics.no_template == 1 else f"{statistics.no_template:,} rows have"
         output.text(f"{rows} no reasoning, and every template of the mixture needs it: left out of training")

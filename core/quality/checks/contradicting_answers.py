@@ -31,9 +31,11 @@ def find_contradictions(rows: RowComparison, findings: Findings) -> None:
         first, *others = positions
         if (outputs[positions] == outputs[first]).all() or not rows.texts(first).question:
             continue
-        answer = rows.texts(first).output
+        answer, system = rows.texts(first).output, rows.texts(first).system
         for position in others:
-            if outputs[position] != outputs[first] and _contradict(answer, rows.texts(position).output):
+            if outputs[position] == outputs[first] or rows.texts(position).system != system:
+                continue
+            if _contradict(answer, rows.texts(position).output):
                 findings.add("other_answer", rows.row_index(position), "output", rows.row_index(first))
 
 

@@ -5,18 +5,20 @@ The scripts decide first; only texts for which they are not enough are read clos
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from core.base.row import TEXTS
+from core.base.row import TEXTS, is_blank
 from core.quality.check_interface import RowCheck
 from core.quality.finding_kind import FindingKind
 from core.quality.text.language_of_text import (
+    common_word_hits,
     is_about_languages,
     language_of_common_words,
-    language_of_script,
     language_of_syslang,
     language_of_text,
+    languages_of_scripts,
     surely_differ,
 )
 
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
     from core.quality.findings import Findings
     from core.quality.row_blocks import RowBlock
 
-_INPUT_READ = 1000  # characters of an input that are searched for words about languages
+_LONG_WORD = re.compile(r"\b[a-z]{4,}\b")
+_READ = 500  # characters in which words are sought that two texts share
+_EVIDENCE = 3  # common words and shared words; texts in two languages have fewer
+_CJK = {"ja", "zh", "han"}
 
 KINDS = (
     FindingKind(
@@ -58,31 +63,44 @@ class _Text:
         self.text, self.script = text, script
 
     @cached_property
+    def hits(self) -> dict[str, int]:
+        return common_word_hits(self.text) if self.script == "latin" else {}
+
+    @cached_property
     def common_language(self) -> str:
-        return language_of_common_words(self.text) if self.script == "latin" else ""
+        return language_of_common_words(self.hits)
 
     @cached_property
     def language(self) -> str:
         return language_of_text(self.text) if self.script else ""
 
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The words in lower case that are not short: names and most words that languages share are not among them."""
+        return frozenset(_LONG_WORD.findall(self.text[:_READ]))
+
+    def is_in(self, language: str) -> bool:
+        """Whether the text is surely in this language."""
+        return bool(language) and (language in (self.script, self.common_language) or language == self.language)
+
 
 def check_languages(block: RowBlock, findings: Findings) -> None:
-    scripts = {
-        column: [language_of_script(counts) for counts in block.character_counts[column].counts] for column in TEXTS
-    }
+    scripts = {column: languages_of_scripts(block.character_counts[column].counts) for column in TEXTS}
     for position, row in enumerate(block.indices):
         texts = {column: _Text(block[column][position], scripts[column][position]) for column in TEXTS}
         instruction, input_text = texts["instruction"], texts["input"]
         syslang = language_of_syslang(block["syslang"][position])
-        if syslang and _contradict(texts, syslang) and not _ask_about_languages(instruction, input_text):
+        if syslang and _contradict(texts, syslang) and not is_about_languages(block.request(position)):
             findings.add("wrong_syslang", row, "syslang")
         if not instruction.script:
             continue
         for column, kind in (("output", "answer_language"), ("reasoning", "reasoning_language")):
             is_other = _in_different_languages(texts[column], instruction) and (
-                not input_text.text.strip() or _in_different_languages(texts[column], input_text)
+                is_blank(input_text.text) or _in_different_languages(texts[column], input_text)
             )
-            if is_other and not _ask_about_languages(instruction, input_text):
+            if not is_other or (column == "reasoning" and texts[column].is_in(syslang)):
+                continue  # the language of the reasoning alone may be chosen by syslang
+            if not is_about_languages(block.request(position)):
                 findings.add(kind, row, column)
 
 
@@ -90,26 +108,34 @@ def _in_different_languages(text: _Text, other: _Text) -> bool:
     """Whether two texts are surely in different languages."""
     if not text.script or not other.script:
         return False
-    if text.script == other.script != "latin":
-        return False
-    if text.common_language and text.common_language == other.common_language:
+    if text.script == other.script == "latin":
+        if _surely_share_language(text, other):
+            return False
+    elif text.script == other.script or ("han" in (text.script, other.script) and {text.script, other.script} <= _CJK):
         return False
     return surely_differ(text.language, other.language)
 
 
+def _surely_share_language(text: _Text, other: _Text) -> bool:
+    """Whether two Latin texts are surely in one language, by cheap evidence: most rows need no more."""
+    language = other.common_language or text.common_language
+    if not language:
+        return len(text.words & other.words) > _EVIDENCE
+    if any(language_of_common_words(each.hits, fewest=1) not in ("", language) for each in (text, other)):
+        return False
+    hits = min(each.hits.get(language, 0) for each in (text, other))
+    return hits >= _EVIDENCE or hits + len(text.words & other.words) >= _EVIDENCE
+
+
 def _contradict(texts: dict[str, _Text], syslang: str) -> bool:
     """Whether the first text with a known script (question, answer or reasoning) is surely not in the language
-    `syslang`."""
-    text = next((texts[column] for column in ("instruction", "output", "reasoning") if texts[column].script), None)
-    if text is None or syslang in (text.script, text.common_language):
+    `syslang`, nor any other."""
+    known = [texts[column] for column in ("instruction", "output", "reasoning") if texts[column].script]
+    if not known or syslang in (known[0].script, known[0].common_language):
         return False
-    if text.script == "latin" and not text.common_language and syslang not in ("en", "ja", "zh", "ko"):
+    if known[0].script == "latin" and not known[0].common_language and syslang not in ("en", "ja", "zh", "ko"):
         return False  # a rarer language in Latin letters: the model decides only where it surely is not one of these
-    return surely_differ(text.language, syslang)
-
-
-def _ask_about_languages(instruction: _Text, input_text: _Text) -> bool:
-    return is_about_languages(instruction.text) or is_about_languages(input_text.text[:_INPUT_READ])
+    return surely_differ(known[0].language, syslang) and not any(text.is_in(syslang) for text in known[1:])
 
 
 CHECK = RowCheck(KINDS, lambda context: check_languages)

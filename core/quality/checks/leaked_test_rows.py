@@ -19,7 +19,11 @@ def _is_leaked(row: Row, test: Row) -> bool:
     """Whether a row that is not held out has the same question as the held-out row `test`."""
     if is_held_out(row.sysflag) or not is_held_out(test.sysflag):
         return False
-    return normalise_question(row.instruction, row.input) == normalise_question(test.instruction, test.input)
+    return _question(row) == _question(test)
+
+
+def _question(row: Row) -> str:
+    return normalise_question(row.instruction, row.input, row.history)
 
 
 KINDS = (
@@ -63,11 +67,20 @@ def find_leaked_rows(rows: RowComparison, findings: Findings) -> None:
 
     candidates = np.flatnonzero(rows.held_out | (rows.trained & ~is_leaked))
     for band in rows.bands("comparing with the test rows"):
-        for positions in rows.band_groups("question_bands", band, candidates):
+        for positions in rows.band_groups("question_bands", band, candidates, with_any=rows.held_out):
             tests = [position for position in positions if rows.held_out[position]][:MOST_COMPARED]
             for position in positions if tests else ():
                 if rows.trained[position] and not is_leaked[position]:
                     test = next((test for test in tests if rows.have_similar_questions(test, position)), None)
+                    if test is not None:
+                        add("near_leakage", position, test)
+    candidates = np.flatnonzero(rows.held_out | (rows.trained & ~is_leaked))
+    for half in (0, 1):
+        for positions in rows.band_groups("halves", half, candidates, rows.signatures["output"], rows.held_out):
+            tests = [position for position in positions if rows.held_out[position]][:MOST_COMPARED]
+            for position in positions if tests else ():
+                if rows.trained[position] and not is_leaked[position]:
+                    test = next((test for test in tests if rows.ask_with_one_other_word(test, position)), None)
                     if test is not None:
                         add("near_leakage", position, test)
 

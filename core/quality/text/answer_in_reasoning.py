@@ -14,11 +14,12 @@ from core.base.row import is_blank
 
 _SHORT = 60  # characters of an output that is nothing but the answer, at most
 # The conclusion: the last lines, the last characters or the last share of the text, whichever is longest.
-_LAST_LINES, _LAST_CHARACTERS, _LAST_SHARE = 3, 400, 3
+_LAST_LINES, _LAST_CHARACTERS, _LAST_SHARE = 2, 250, 3
 _MOST_WORDS = 6  # of an answer that is looked for word by word
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _ANNOUNCED = re.compile(
-    r"(?:####|\b(?:final |correct |right )?answer(?:\s+is\b|\s*:)\s*:?|(?:答え|解答|正解|最終的な答え)(?:は|：|:|=)|"
+    r"(?:####(?=[^\n]*\s*\Z)|\b(?:final |correct |right )?answer(?:\s+is\b|\s*:)\s*:?|"
+    r"(?:答え|解答|正解|最終的な答え)(?:は|：|:|=)|"
     r"(?:答案|结果|結果)(?:是|为|為|：|:)|答[：:])[ \t]*([^\n]{1,80})",
     re.IGNORECASE,
 )
@@ -31,8 +32,11 @@ _MIXED = re.compile(r"(\d+)\s+(\d+)/(\d+)")
 _LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf|left|right|displaystyle|,|!|;|\s)|\\[()\[\]]|[${}]|\*\*")
 _POWER = re.compile(r"10\s*(?:\^|\*\*)|[⁰¹²³⁴-⁹]|\d[eE][+-]?\d|!")
 _OPTION = re.compile(r"\(?([A-J])\)?[.:]?")
+# no option: a bracket behind a letter, as in P(A) or P (A), and one that is a part of a formula, as in (A) = 3
+_BRACKETED_OPTION = re.compile(r"(?<![^\W_])(?<!\b[A-Za-z] )(?<![)}\]'’^])\(([A-J])\)(?!\s*[=+<>|∪∩×^*/≤≥])")
 _CHOSEN_OPTION = re.compile(
-    r"\(([A-J])\)|(?:answer|option|choice|答え|答案|选项|選択肢)[^A-Za-z\n]{0,12}(?:is\s+)?\(?([A-J])\b", re.IGNORECASE
+    r"(?:(?i:\b(?:answer|option|choice)\b)|答え|正解|答案|选项|選択肢|故选|应选|选择|选)[^A-Za-z\n]{0,12}"
+    r"(?:(?i:is)\s+)?(?:(?i:option|choice)\s+)?[(（*]{0,3}([A-J])(?![A-Za-z'’(])(?! [a-z])"
 )
 _WORDS = re.compile(r"[^\W\d_]{3,}|[\u3040-\u9fff\uac00-\ud7af]{2,}")
 _NOT_SPELLED_OUT = frozenset(  # answers that reasoning need not contain
@@ -40,6 +44,7 @@ _NOT_SPELLED_OUT = frozenset(  # answers that reasoning need not contain
     | {"positive", "negative", "neutral", "はい", "いいえ", "正しい", "誤り", "真", "偽"}
     | {"是", "否", "对", "错", "對", "錯", "正确", "错误"}
 )
+_IS_SAID_TO_SOMEONE = re.compile(r"\b(?:i|you|we|sorry|please|thanks?)\b|申し訳|すみません|抱歉|对不起|請|请")
 _TENS = "thirty forty fifty sixty seventy eighty ninety hundred"
 _NUMBER_NAMES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -71,10 +76,10 @@ def reaches_answer(reasoning: str, output: str) -> bool | None:
         return None
     if len(stripped) <= _SHORT and _contains_answer(reasoning[-_LAST_CHARACTERS:], stripped):
         return True
-    answer = _short_answer(_normalised(stripped))
+    answer = short_answer(normalised_answer(stripped))
     if not answer:
         return None
-    return _concludes(_normalised(reasoning), answer)
+    return _concludes(normalised_answer(reasoning), answer)
 
 
 def _contains_answer(text: str, answer: str) -> bool:
@@ -101,12 +106,13 @@ def _is_ascii_word(character: str) -> bool:
     return character.isascii() and character.isalnum()
 
 
-def _normalised(text: str) -> str:
+def normalised_answer(text: str) -> str:
+    """The text in the form in which answers are looked for: NFKC, with one kind of minus sign and space."""
     return unicodedata.normalize("NFKC", text).replace("−", "-").replace("\u2009", " ")
 
 
-def _short_answer(output: str) -> str:
-    """The short answer in an output, or nothing."""
+def short_answer(output: str) -> str:
+    """The short answer in an output that is normalised already, or nothing."""
     boxed = [_in_braces(output, match.end()) for match in _BOXED.finditer(output)]
     if boxed and boxed[-1]:
         return boxed[-1]
@@ -132,7 +138,9 @@ def _in_braces(text: str, start: int) -> str:
 def _conclusion(reasoning: str) -> str:
     lines = reasoning.rstrip().split("\n")
     size = sum(map(len, lines[-_LAST_LINES:])) + _LAST_LINES
-    return reasoning[-max(size, _LAST_CHARACTERS, len(reasoning) // _LAST_SHARE) :]
+    start = max(0, len(reasoning) - max(size, _LAST_CHARACTERS, len(reasoning) // _LAST_SHARE))
+    box = reasoning.rfind(r"\boxed")  # a figure or a long sentence may follow it
+    return reasoning[start if box < 0 else min(start, box) :]
 
 
 def _concludes(reasoning: str, answer: str) -> bool | None:
@@ -142,28 +150,41 @@ def _concludes(reasoning: str, answer: str) -> bool | None:
     conclusion = _conclusion(reasoning)
     if option := _OPTION.fullmatch(answer.strip()):
         return _chooses_option(conclusion, option[1])
-    numbers = _numbers(answer)
+    numbers = numbers_of(answer)
     if numbers:
         return _contains_number(conclusion, answer, numbers)
     without_spaces = "".join(folded.split())
     if without_spaces and without_spaces in "".join(_LATEX.sub("", conclusion).casefold().split()):
         return True
     spelled = _spelled_numbers(answer)
-    if spelled and spelled & (_numbers(conclusion) | _spelled_numbers(conclusion)):
+    if spelled and spelled & (numbers_of(conclusion) | _spelled_numbers(conclusion)):
         return True
     return _contains_words(reasoning.casefold(), folded)
 
 
 def _chooses_option(conclusion: str, option: str) -> bool | None:
-    chosen = {(bracketed or named).upper() for bracketed, named in _CHOSEN_OPTION.findall(conclusion)}
-    return option in chosen if chosen else None
+    """Whether the conclusion chooses the option; None where it chooses none, or discusses several without a word for
+    the choice."""
+    boxes = [_in_braces(conclusion, match.end()).strip("() ") for match in _BOXED.finditer(conclusion)]
+    if boxes and _OPTION.fullmatch(boxes[-1]):
+        return option in boxes
+    alone = re.compile(rf"(?<![A-Za-z]){option}(?![A-Za-z])")
+    chosen = list(_CHOSEN_OPTION.finditer(conclusion))
+    if chosen:
+        if any(choice[1] == option for choice in chosen):
+            return True
+        return None if alone.search(conclusion, chosen[-1].end()) else False
+    bracketed = set(_BRACKETED_OPTION.findall(conclusion))
+    if option in bracketed:
+        return True
+    return None if len(bracketed) != 1 or alone.search(conclusion) else False
 
 
 def _contains_number(conclusion: str, answer: str, numbers: set[Decimal]) -> bool | None:
     is_formula = any(character in answer for character in "=^_\\<>") and not _BOXED.search(answer)
     if is_formula and len(numbers) > 1:
         return None  # a formula has too many spellings
-    concluded = _numbers(conclusion) | _spelled_numbers(conclusion)
+    concluded = numbers_of(conclusion) | _spelled_numbers(conclusion)
     if any(_are_equal(number, other) for number in numbers for other in concluded):
         return True
     return None if _POWER.search(conclusion) else False
@@ -174,6 +195,8 @@ def _contains_words(reasoning: str, answer: str) -> bool | None:
     words = set(_WORDS.findall(answer))
     if not words or len(words) > _MOST_WORDS:
         return None
+    if _IS_SAID_TO_SOMEONE.search(answer):
+        return None
     if any(word in reasoning or word[: max(4, len(word) - 3)] in reasoning for word in words):
         return True
     if any(ord(character) > 0x2FFF for character in answer):
@@ -182,7 +205,7 @@ def _contains_words(reasoning: str, answer: str) -> bool | None:
     return False
 
 
-def _numbers(text: str) -> set[Decimal]:
+def numbers_of(text: str) -> set[Decimal]:
     """The numbers in digits: decimals, fractions, and numbers with a unit such as million or 万."""
     numbers: set[Decimal] = set()
     for integer, above, below in _MIXED.findall(text):

@@ -58,15 +58,21 @@ _SIBLINGS = tuple(
 
 # Words that are in nearly every sentence of one language and not in the others.
 _COMMON_WORDS = {
-    "en": "the of and is to are for with that how she he this what have was from it than many",
+    "en": "the of and is to are for with that how she he this what have was from it than many there then they which "
+    "were would more each them has be",
     "de": "der und das ist nicht ein eine mit für wie auf dem den wird sind auch wenn hat zu",
     "fr": "le les et est des une pour dans qui que avec sur combien pas vous elle ont au du",
-    "es": "el los y es una para las con por cuántos más su cómo qué tiene del como está cada",
+    "es": "el los y es una para las con por cuántos más su cómo qué tiene del como está cada "
+    "porque pero sus hay son muy donde entre hasta fue",
     "it": "il di che è una per gli con quanti non sono della nel più come ha questo le",
     "pt": "o os e é uma para com não quantos mais seu como ele ela do da em são cada",
     "nl": "het een van en is dat niet met voor hoe zijn de op aan wordt hij zij heeft",
 }
-_COMMON_WORD_SETS = {language: frozenset(words.split()) for language, words in _COMMON_WORDS.items()}
+_LANGUAGES_OF_WORD = {
+    word: tuple(language for language, others in _COMMON_WORDS.items() if word in others.split())
+    for words in _COMMON_WORDS.values()
+    for word in words.split()
+}
 _NO_PROSE = re.compile(
     r"(?m:^\s*(?:>>>|\.\.\.).*$)|"  # an interactive session
     r"```.*?(?:```|\Z)|`[^`\n]+`|"  # code
@@ -105,50 +111,60 @@ def language_of_syslang(syslang: str) -> str:
     return "zh" if code == "zh-hant" else code
 
 
-def language_of_script(counts: Any) -> str:
-    """The language or script of a text by its characters.
+def languages_of_scripts(counts: Any) -> list[str]:
+    """The language or script of each text by its characters.
 
-    counts: of each class, shape (classes,), from `count_characters`. The result is a language, or the name of a script
-    that several languages share ("latin", "cyrillic", "arabic", "devanagari", or "han" where it may be Chinese or
-    Japanese), or empty where the text has too few letters or several scripts.
+    counts: of each class, shape (texts, classes), from `CharacterCounts`. A result is a language, or the name of a
+    script that several languages share ("latin", "cyrillic", "arabic", "devanagari", or "han" where it may be Chinese
+    or Japanese), or empty where the text has too few letters or several scripts.
     """
-    numbers = {script: int(counts[script]) for script in SCRIPT_CLASSES if counts[script]}
-    letters = sum(numbers.values())
-    if not letters:
-        return ""
-    latin = numbers.pop(CharacterClass.LATIN, 0) + numbers.pop(CharacterClass.ACCENTED, 0)
-    if latin >= _SURE * letters:
-        return "latin" if latin >= _FEW_LATIN else ""
-    kana, han = numbers.pop(CharacterClass.KANA, 0), numbers.pop(CharacterClass.HAN, 0)
+    import numpy as np
+
+    letters = counts[:, list(SCRIPT_CLASSES)].sum(axis=1)
+    latin = counts[:, CharacterClass.LATIN] + counts[:, CharacterClass.ACCENTED]
+    kana, han = counts[:, CharacterClass.KANA], counts[:, CharacterClass.HAN]
     # a Latin letter is a part of a word, a Chinese character a complete word: in a sentence with both they differ in
     # weight
-    weight = letters - latin + latin / 4
-    if kana + han >= _SURE * weight and kana + han >= _FEW:
-        if kana >= 0.1 * (kana + han):
-            return "ja"
-        return "zh" if kana == 0 and han >= 2 * _FEW else "han"
-    for script, number in numbers.items():
-        if number >= _SURE * weight and number >= _FEW:
-            return _SHARED_SCRIPTS.get(script) or _LANGUAGE_OF_SCRIPT.get(script, "")
-    return ""
+    least = np.maximum(_SURE * (letters - latin + latin / 4), _FEW)
+    is_latin = (letters > 0) & (latin >= _SURE * letters)
+    is_cjk = ~is_latin & (kana + han >= least)
+    is_japanese = is_cjk & (kana >= 0.1 * (kana + han))
+    is_chinese = is_cjk & (kana == 0) & (han >= 2 * _FEW)
+    conditions = [is_latin & (latin >= _FEW_LATIN), is_latin, is_japanese, is_chinese, is_cjk]
+    names = ["latin", "", "ja", "zh", "han"]
+    for script in SCRIPT_CLASSES[SCRIPT_CLASSES.index(CharacterClass.HANGUL) :]:
+        conditions.append(counts[:, script] >= least)
+        names.append(_SHARED_SCRIPTS.get(script) or _LANGUAGE_OF_SCRIPT[script])
+    chosen = np.select(conditions, range(len(names)), len(names))
+    return list(map([*names, ""].__getitem__, chosen.tolist()))
 
 
-def language_of_common_words(text: str) -> str:
-    """The language of a Latin text by its most common words; empty where they do not decide. Cheap: reads the first
-    few hundred characters."""
-    words = set(text[:_READ].lower().split())
-    hits = ((len(words & common), language) for language, common in _COMMON_WORD_SETS.items())
-    (best, language), (second, _), *_ = sorted(hits, reverse=True)
-    return language if best >= 3 and best >= 2 * second else ""
+def common_word_hits(text: str) -> dict[str, int]:
+    """How many of each language's most common words a Latin text has. Cheap: reads the first few hundred characters."""
+    hits: dict[str, int] = {}
+    for word in _LANGUAGES_OF_WORD.keys() & set(text[:_READ].lower().split()):
+        for language in _LANGUAGES_OF_WORD[word]:
+            hits[language] = hits.get(language, 0) + 1
+    return hits
+
+
+def language_of_common_words(hits: dict[str, int], fewest: int = 3) -> str:
+    """The language of a text with these hits of common words; empty where they do not decide, or where it has fewer
+    than `fewest`."""
+    if not hits:
+        return ""
+    best, language = max((count, language) for language, count in hits.items())
+    second = max((count for other, count in hits.items() if other != language), default=0)
+    return language if best >= fewest and best >= 2 * second else ""
 
 
 def language_of_text(text: str) -> str:
-    """The language of one text, or its script as in `language_of_script`; empty in doubt. Slow where a model has to
+    """The language of one text, or its script as in `languages_of_scripts`; empty in doubt. Slow where a model has to
     decide."""
     from core.quality.text.character_counts import count_characters
 
     prose = _NO_PROSE.sub(" ", text[:_PROSE_READ])
-    script = language_of_script(count_characters(prose))
+    (script,) = languages_of_scripts(count_characters(prose)[None])
     if script != "latin":
         return script
     words = _WORD.findall(prose)[:_WORDS_READ]
@@ -156,14 +172,14 @@ def language_of_text(text: str) -> str:
         return ""
     if sum(word.islower() for word in words) < 0.5 * len(words):
         return ""  # names and titles
-    if common := language_of_common_words(prose):
+    if common := language_of_common_words(common_word_hits(prose)):
         return common
     name, probability = _language_model().classify(" ".join(words))
     return str(name) if probability >= _CERTAIN and name not in _SCRIPT_OF_LANGUAGE else ""
 
 
 def surely_differ(language: str, other: str) -> bool:
-    """Whether two results of `language_of_text` or `language_of_script` cannot be the same language. False where one
+    """Whether two results of `language_of_text` or `languages_of_scripts` cannot be the same language. False where one
     is empty."""
     if not language or not other or language == other:
         return False

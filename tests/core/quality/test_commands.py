@@ -77,6 +77,17 @@ def test_findings_as_text_and_one_kind_alone(write: Write) -> None:
     )
 
 
+def test_findings_as_json_have_reasons_rows_and_fields(write: Write) -> None:
+    path = write(ROW, {**ROW, "instruction": " Another? ", "output": "", "reasoning": ROW["reasoning"] + " "})
+    status, out, _ = run("doctor", str(path), "--json")
+    found = {line["kind"]: line for line in lines(out)}
+    assert status == 7 and {"missing_output", "blank_edges"} <= set(found)
+    edges = found["blank_edges"]
+    assert (edges["severity"], edges["count"], edges["rows"]) == ("hint", 1, [1])
+    assert edges["columns"] == [["instruction", "reasoning"]]
+    assert all(line["title"] and line["why"] and line["do"] for line in found.values())
+
+
 def test_a_fix_is_an_edit(write: Write) -> None:
     path = write(ROW, ROW, {**ROW, "instruction": " Another? "}, ROW)
     source = path.read_bytes()

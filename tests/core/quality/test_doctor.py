@@ -178,8 +178,11 @@ def test_near_duplicates_in_any_script(examined: Examine, row: Row, word: str, o
     ("row", "number", "other"), [(ENGLISH, "48", "46"), (JAPANESE, "7個", "8個"), (CHINESE, "六支", "九支")]
 )
 def test_other_numbers_are_another_question(examined: Examine, row: Row, number: str, other: str) -> None:
-    changed = {**row, "instruction": row["instruction"].replace(number, other), "sysflag": "test"}
+    changed = {**row, "instruction": row["instruction"].replace(number, other)}
     assert kinds(examined(row, changed)) == {}
+    report = examined(row, {**changed, "sysflag": "test"})
+    assert kinds(report) == {"renumbered_leakage": [0]}
+    assert report.groups[0].other(0) == 1
 
 
 def test_many_reasonings_to_one_answer_are_meant(examined: Examine) -> None:

@@ -103,9 +103,12 @@ def test_as_a_plain_computation(
     whole: Counter[int] = Counter()
     start: Counter[int] = Counter()
     names: Counter[str] = Counter(dict.fromkeys(weights, 0))
-    blank = left = 0
+    trained = blank = left = 0
     for index, values in enumerate(made):
         row = Row(**values, index=index)
+        if row.sysflag != "train":
+            continue
+        trained += 1
         template = mixture.template_for(row)
         if template is None:
             left += 1
@@ -122,9 +125,10 @@ def test_as_a_plain_computation(
             start[len(said) - len(row.output)] += 1
     assert (counted(found.whole), counted(found.answer_start)) == (whole, start)
     assert (found.templates, found.without_reasoning, found.no_template) == (names, blank, left)
-    assert (found.unit, found.tokenizer, found.note) == (
-        ("tokens", "tiny", "") if tokens else ("characters", "", "no tokenizer")
-    )
+    assert found.trained == trained
+    assert (found.unit, found.tokenizer) == (("tokens", "tiny") if tokens else ("characters", ""))
+    assert found.note.startswith("" if tokens else "no tokenizer")
+    assert ("no row has the sysflag 'train'" in found.note) == (trained == 0)
     for limit in {0, 300, *whole, *start}:
         cut = found.effect_of_max_length(limit)
         assert cut.lose_eos == sum(count for length, count in whole.items() if length > limit)
@@ -173,3 +177,20 @@ def test_templates_beside_the_data_are_found_and_their_texts_count(
         (sizes[drop],) = counted(statistics(path, tokenizer, replace(options, drop_empty_input=drop)).whole)
         assert sizes[drop] == len(encode_row(row, mine, tokenizer, drop_empty_input=drop is None).ids)
     assert sizes[None] < sizes[False]
+
+
+def test_only_rows_that_are_trained_are_counted_by_template(write: Callable[..., Path]) -> None:
+    asked = {"instruction": "Why?", "output": "Yes.", "reasoning": "So."}
+    path = write(asked, {**asked, "reasoning": ""}, *[{**asked, "reasoning": "", "sysflag": "test"}] * 5)
+    found = statistics(path, None, QualityOptions())
+    assert (found.rows, found.trained, sum(found.templates.values()), found.whole.rows) == (7, 2, 2, 2)
+    assert (found.without_reasoning, found.columns["output"].rows) == (1, 7)
+    held_out = statistics(path, None, QualityOptions(train_flag="test"))
+    assert (held_out.trained, held_out.without_reasoning) == (5, 5)
+
+
+def test_without_flags_all_rows_are_trained(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"instruction": "Why?", "output": "Yes."}) + "\n")
+    found = statistics(path, None, QualityOptions())
+    assert (found.trained, found.note) == (1, "no tokenizer")

@@ -167,6 +167,7 @@ def statistics(unit: Any = "tokens", note: str = "") -> DataSetStatistics:
         note,
         512,
         2,
+        trained=90,
     )
 
 

@@ -177,8 +177,11 @@ def rows_table(statistics: DataSetStatistics) -> list[Content]:
         style = "$warning" if count and column in ("instruction", "output") else ""
         lines.append(Content.styled(f"{column:<12}{count:>12,} {share:6.1%} {share_bar(share, BAR)}", style))
     if statistics.templates:
-        lines += [Content(""), Content.styled("rows by template in training", "bold $primary")]
+        heading = f"rows by template, of the {counted(statistics.trained, 'row')} that would be trained"
+        lines += [Content(""), Content.styled(heading, "bold $primary")]
         lines += [Content(f"{fit_to_width(name, 24)}{count:>12,}") for name, count in statistics.templates.items()]
+        if statistics.no_template:
+            lines.append(Content(f"{fit_to_width('none fits: left out', 24)}{statistics.no_template:>12,}"))
     if statistics.unreadable:
         lines += [
             Content(""),
