@@ -37,7 +37,7 @@ DATA_ACTIONS: tuple[Action, ...] = (
         "toggle_row",
         footer=True,
     ),
-    Action("data.edit_field", "e", "Edit", "Edit the selected field.", "edit_field", footer=True),
+    Action("data.edit_field", "e", "Edit", "Edit the selected field.", "edit_field", footer=True, shared="edit"),
     Action(
         "data.show_doctor",
         "h",
@@ -55,7 +55,15 @@ DATA_ACTIONS: tuple[Action, ...] = (
         "clear_filters",
         footer=True,
     ),
-    Action("data.sort_rows", "t", "Sort", "Sort the rows by a column or by length.", "choose_sort", footer=True),
+    Action(
+        "data.sort_rows",
+        "t",
+        "Sort",
+        "Sort the rows by a column or by length.",
+        "choose_sort",
+        footer=True,
+        shared="sort",
+    ),
     Action(
         "data.save_rows",
         "S",
@@ -63,6 +71,7 @@ DATA_ACTIONS: tuple[Action, ...] = (
         "Save all rows, or only the rows shown, as a new file.",
         "save_as",
         footer=True,
+        shared="save",
     ),
     Action(
         "data.show_statistics",
@@ -73,13 +82,20 @@ DATA_ACTIONS: tuple[Action, ...] = (
         footer=True,
     ),
     Action("data.ask_row", "a", "Ask", "Take this row's instruction and input to the chat.", "ask_row", footer=True),
-    Action("data.undo", "u", "Undo", "Undo the last edit, even after a restart.", "undo", footer=True),
-    Action("data.redo", "r", "Redo", "Redo the last edit that was undone.", "redo"),
+    Action("data.undo", "u", "Undo", "Undo the last edit, even after a restart.", "undo", footer=True, shared="undo"),
+    Action("data.redo", "r", "Redo", "Redo the last edit that was undone.", "redo", shared="redo"),
     Action("data.delete_row", "d", "Delete", "Delete the row. Undo restores it.", "delete_row"),
     Action("data.new_row", "n", "New row", "Write a new row after this one.", "new_row"),
     Action("data.duplicate_row", "N", "Duplicate", "Insert a copy of the row after it.", "duplicate_row"),
     Action("data.edit_outside", "E", "$EDITOR", "Edit the field in your own editor.", "edit_outside"),
-    Action("data.show_difference", "D", "Difference", "Compare the row with its source.", "show_difference"),
+    Action(
+        "data.show_difference",
+        "D",
+        "Difference",
+        "Compare the row with its source.",
+        "show_difference",
+        shared="difference",
+    ),
     Action(
         "data.change_rows",
         "B",
@@ -103,6 +119,7 @@ DATA_ACTIONS: tuple[Action, ...] = (
         "Next finding",
         "Go to the next row with a finding of the doctor.",
         "finding_by(1)",
+        shared="next_finding",
     ),
     Action(
         "data.previous_finding",
@@ -110,6 +127,7 @@ DATA_ACTIONS: tuple[Action, ...] = (
         "Previous finding",
         "Go to the previous row with a finding.",
         "finding_by(-1)",
+        shared="previous_finding",
     ),
     Action(
         "data.show_prompt",
@@ -117,10 +135,18 @@ DATA_ACTIONS: tuple[Action, ...] = (
         "Template",
         "See this row as it is trained: its text and its tokens.",
         "app.switch_mode('prompts')",
+        shared="template",
     ),
     Action("data.show_problems", "p", "Problems", "List the rows that could not be read, and why.", "show_problems"),
-    Action("data.next_row", "down,j", "Next row", "Go down one row, even while a row or field is open.", "row_by(1)"),
-    Action("data.previous_row", "up,k", "Previous row", "Go up one row.", "row_by(-1)"),
+    Action(
+        "data.next_row",
+        "down,j",
+        "Next row",
+        "Go down one row, even while a row or field is open.",
+        "row_by(1)",
+        shared="down",
+    ),
+    Action("data.previous_row", "up,k", "Previous row", "Go up one row.", "row_by(-1)", shared="up"),
     Action(
         "data.page_down",
         "pagedown",
@@ -135,6 +161,7 @@ DATA_ACTIONS: tuple[Action, ...] = (
         "First row",
         "Go to the first row, or to the start of the field shown alone.",
         "row_at(0)",
+        shared="to_start",
     ),
     Action(
         "data.last_row",
@@ -142,9 +169,12 @@ DATA_ACTIONS: tuple[Action, ...] = (
         "Last row",
         "Go to the last row, or to the end of the field shown alone.",
         "row_at(-1)",
+        shared="to_end",
     ),
-    Action("data.scroll_down", "space", "Read on", "Scroll the open row down one page.", "pane_by(1)"),
-    Action("data.scroll_up", "b", "Read back", "Scroll the open row up one page.", "pane_by(-1)"),
+    Action(
+        "data.scroll_down", "space", "Read on", "Scroll the open row down one page.", "pane_by(1)", shared="read_on"
+    ),
+    Action("data.scroll_up", "b", "Read back", "Scroll the open row up one page.", "pane_by(-1)", shared="read_back"),
     Action("data.line_down", "shift+down", "Line down", "Scroll the open row down one line.", "pane_line_by(1)"),
     Action("data.line_up", "shift+up", "Line up", "Scroll the open row up one line.", "pane_line_by(-1)"),
     Action(

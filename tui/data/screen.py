@@ -25,13 +25,13 @@ from core.base.row import COLUMNS
 from core.base.safe_text import safe_line
 from core.data.filters import RowFilters
 from tui.actions import Scope, key_bindings, key_of
+from tui.common.message_line import MessageLine, ShowMessage
 from tui.common.room import Room
 from tui.data.edit_session import EditSession
 from tui.data.query_view import QueryView
 from tui.data.source_changes import source_change_words
 from tui.data.status_words import idle_words, open_failure_words
 from tui.data.widgets.condition_bar import ConditionBar
-from tui.data.widgets.message_line import MessageLine, ShowMessage
 from tui.data.widgets.rows_table import RowsTable
 from tui.data.widgets.rows_view import WIDE, RowsView
 from tui.data.widgets.search_bar import SearchBar

@@ -18,9 +18,9 @@ from textual.worker import get_current_worker
 from core.base.row import COLUMNS, Row
 from core.data.filters import RowFilters
 from tui.actions import key_of
+from tui.common.message_line import ShowMessage
 from tui.data.field_copier import FieldCopier
 from tui.data.field_token_counter import FieldTokenCounter
-from tui.data.widgets.message_line import ShowMessage
 from tui.data.widgets.row_pane import RowPane
 from tui.data.widgets.rows_table import ADDED, CHANGED, RowsTable
 from tui.data.widgets.search_matches import NO_MATCHES, SearchMatches
