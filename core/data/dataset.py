@@ -79,6 +79,10 @@ class DataSet:
         """Which columns of the source make which of the six."""
         self.extra = facts.extra
         """Columns of the source that are not used."""
+        self.not_used = facts.not_used
+        """What of the source is not used."""
+        self.not_used_words = facts.not_used.words()
+        """The same as a sentence without its full stop; empty where everything is used."""
         self.source_columns = frozenset(facts.mapping.columns)
         """Which of the six columns the source has."""
         filled = edits.columns if edits is not None else set()

@@ -95,6 +95,12 @@ def read_row(mapping: ColumnMapping, record: Record[str, Any]) -> list[str] | st
     return reader.read([record.get(name) for name in reader.sources])
 
 
+class LeftOut(str):
+    """Why a row is left out: a mark in the source says that it must not be learnt."""
+
+    __slots__ = ()
+
+
 class _NoValue(str):
     """Why there is no value: the problem of a row, or, in an optional column, an empty text."""
 
@@ -121,6 +127,8 @@ class RowReader:
 
     def __init__(self, mapping: ColumnMapping, names: Sequence[str]) -> None:
         self.sources: list[str] = []
+        self.unused_parts: list[str] = []
+        """Parts of the row read last that no text holds, such as `turns after the answer`."""
         self._views: list[_View] = []
         # for each canonical column, its view and the part of that; -1 for an empty text
         self._parts: list[tuple[int, int]] = []
@@ -159,8 +167,9 @@ class RowReader:
         return lambda values: (_text(values[position]),)
 
     def read(self, values: Sequence[Any]) -> list[str] | str:
-        """The texts, in the order of `FIELDS`, made of the values of `sources`, or the row's fault. A missing or null
-        value is None."""
+        """The texts, in the order of `FIELDS`, made of the values of `sources`, or the row's fault: a `LeftOut`
+        where the source marks it as not to be learnt. A missing or null value is None."""
+        self.unused_parts.clear()
         try:
             views = [view(values) for view in self._views]
         except UnreadableTurns as error:

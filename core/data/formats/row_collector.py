@@ -14,8 +14,9 @@ import msgspec
 
 from core.base.errors import DataError
 from core.data.cell_text import NumberText
-from core.data.columns.mapping import ColumnMapping
+from core.data.columns.mapping import ColumnMapping, LeftOut
 from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
+from core.data.not_used import NotUsed
 from core.data.problems import RowProblem, RowProblems
 
 ProgressCallback = Callable[[int, int], None]
@@ -37,6 +38,8 @@ class SourceFacts(msgspec.Struct, frozen=True):
     """The first problems, in the order of the files and rows."""
     problem_count: int
     """The number of all problems."""
+    not_used: NotUsed = msgspec.field(default_factory=NotUsed)
+    """What of the source is not used, in rows that could be read; nothing before the import."""
 
 
 class RowCollector:
@@ -56,6 +59,7 @@ class RowCollector:
         self.where = where
         self.columns = SourceColumns(mapping)
         self.problems = RowProblems()
+        self.not_used = NotUsed()
         self.rows = 0
         # set by a storage that takes six Arrow arrays
         self.arrays: Callable[[Sequence[Any]], None] | None = None
@@ -93,14 +97,19 @@ class RowCollector:
     def put_values(self, numbers: Sequence[int], values: Sequence[Sequence[Any]]) -> None:
         """Take records as lists of the values of `columns.reader.sources`. numbers: as in `RowProblem.row`."""
         self.flush()
-        read = self.columns.reader.read
+        reader = self.columns.reader
+        read, unused_parts = reader.read, reader.unused_parts
         good = []
         for number, record in zip(numbers, values, strict=True):
             row = read(record)
-            if isinstance(row, str):  # its fault
+            if isinstance(row, LeftOut):
+                self.not_used.leave_out(row, number)
+            elif isinstance(row, str):  # its fault
                 self.problems.add(number, row)
             else:
                 good.append(row)
+                for part in unused_parts:
+                    self.not_used.add_part(part, number)
         if good:
             self.rows += len(good)
             self._put(list(zip(*good, strict=True)))
@@ -135,6 +144,9 @@ class RowCollector:
         if self.columns.names:
             self.columns.check(self.where)
         if not self.rows:
+            if self.not_used.left_out:
+                do = "Map the columns (python -m core data map) without the mark, or name another file"
+                raise DataError(f"no row is left: {self.not_used.words()}", self.where, do)
             if not self.problems.count:
                 raise DataError("there are no rows in it", self.where, "Name a file with at least one row")
             first = problems[0]
@@ -142,7 +154,7 @@ class RowCollector:
             if first.row:
                 what = f"none of its {self.problems.count} rows can be used; the first, at {first.row}: {first.what}"
             raise DataError(what, self.where, self.problems.advice or "Fix the rows, or name another file")
-        return SourceFacts(self.columns.mapping, self.columns.extra, problems, self.problems.count)
+        return SourceFacts(self.columns.mapping, self.columns.extra, problems, self.problems.count, self.not_used)
 
 
 def _json_type(value: Any) -> str:

@@ -1,0 +1,88 @@
+"""What of a source is not used: columns, parts of rows, and rows that the source itself marks as not to be learnt.
+
+Nothing of a source is dropped in silence: readers count here, and every screen and command shows the same sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from core.base.plural import counted
+from core.base.safe_text import safe_line
+
+_ROWS_KEPT = 20  # row numbers kept of each kind
+_NAMES_SHOWN = 8
+
+
+class PartTally(msgspec.Struct):
+    """How many rows something happened to, and the first of them."""
+
+    count: int = 0
+    """Rows."""
+    rows: list[int] = []
+    """The first rows, numbered as in `RowProblem.row`."""
+
+    def add(self, row: int) -> None:
+        """Count one more row."""
+        self.count += 1
+        if len(self.rows) < _ROWS_KEPT:
+            self.rows.append(row)
+
+
+class NotUsed(msgspec.Struct):
+    """What readers found in a source and did not use."""
+
+    columns: dict[str, int] = {}
+    """For each column that is not used, how many rows have a value in it. Names are foreign text."""
+    parts: dict[str, PartTally] = {}
+    """Parts of the columns that are used, such as `turns after the answer`, and the rows that have them."""
+    left_out: dict[str, PartTally] = {}
+    """Why rows are left out that the source marks as not to be learnt, such as `label is false`, and those rows."""
+
+    def add_column(self, name: str, rows: int = 1) -> None:
+        """Count `rows` rows with a value in a column that is not used."""
+        if rows:
+            self.columns[name] = self.columns.get(name, 0) + rows
+
+    def add_part(self, part: str, row: int) -> None:
+        """Count a row of which `part` is not used. row: as in `RowProblem.row`."""
+        self.parts.setdefault(part, PartTally()).add(row)
+
+    def leave_out(self, reason: str, row: int) -> None:
+        """Count a row that is left out. row: as in `RowProblem.row`."""
+        self.left_out.setdefault(reason, PartTally()).add(row)
+
+    @property
+    def left_out_count(self) -> int:
+        """Rows that are left out."""
+        return sum(tally.count for tally in self.left_out.values())
+
+    def words(self) -> str:
+        """Such as `not used: choices (1,000 rows), images (12); 40 rows have turns after the answer; 12 rows are left
+        out: label is false (12)`; empty where everything is used."""
+        sentences = []
+        if self.columns:
+            sentences.append(f"not used: {_listed(self.columns)}")
+        sentences += [
+            f"{counted(tally.count, 'row')} {'has' if tally.count == 1 else 'have'} {part}"
+            for part, tally in self.parts.items()
+        ]
+        if self.left_out:
+            reasons = _listed({reason: tally.count for reason, tally in self.left_out.items()}, unit=False)
+            are = "is" if self.left_out_count == 1 else "are"
+            sentences.append(f"{counted(self.left_out_count, 'row')} {are} left out: {reasons}")
+        return "; ".join(sentences)
+
+
+def _listed(counts: Mapping[str, int], unit: bool = True) -> str:
+    """`choices (1,000 rows), images (12), …`: the most frequent first."""
+    ordered = sorted(counts.items(), key=lambda pair: -pair[1])
+    words = []
+    for index, (name, count) in enumerate(ordered[:_NAMES_SHOWN]):
+        number = counted(count, "row") if unit and not index else f"{count:,}"
+        words.append(f"{safe_line(name, 60)} ({number})")
+    if len(ordered) > _NAMES_SHOWN:
+        words.append(f"and {len(ordered) - _NAMES_SHOWN} more")
+    return ", ".join(words)
