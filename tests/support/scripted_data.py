@@ -63,6 +63,7 @@ class ScriptedData:
         self.steps: list[ScriptedSelection] = []
         self.gate = threading.Semaphore(0)
         self.interrupted = 0
+        self.not_used_words = ""
 
     def __len__(self) -> int:
         return self.rows

@@ -47,6 +47,8 @@ def _history_text(history: str) -> str:
 
 def _turn_text(message: Message) -> str:
     """`User: …`, `Assistant thinks: …`, `Assistant calls name(arguments)`, `Tool name: …`."""
+    if message.get("question") is True and message.get("content") is None:
+        return "User: (the instruction of this row)"  # turns stand between it and the answer
     role = str(message.get("role", ""))
     speaker = _SPEAKERS.get(role, role.capitalize())
     if name := message.get("name"):

@@ -325,3 +325,22 @@ async def test_problems_stand_with_their_rows_and_files_and_in_full(size: tuple[
         await person.sees("the archive ends too early.")
         await person.press("escape")
         assert await person.gives() is None
+
+
+async def test_what_is_not_used_is_said_first_even_without_a_problem() -> None:
+    words = "not used: 選択肢 (1,000 rows), images (12); 40 rows have turns after the answer"
+    async with shown(ProblemsDialog([RowProblem(3, "output is empty")], 1, words)) as person:
+        await person.sees("1 could not be read", "40 rows have turns after the answer", "output is empty")
+        assert person.text.index("選択肢 (1,000 rows)") < person.text.index("row 3")
+    async with shown(ProblemsDialog([], 0, words), NARROW) as person:
+        await person.sees("What is not used", "not used: 選択肢 (1,000 rows), images (12)")
+        await person.press("escape")
+        assert await person.gives() is None
+
+
+async def test_the_columns_say_what_the_mapping_leaves_out() -> None:
+    mapping = ColumnMapping({"instruction": ColumnPick(NAMES[0])})
+    async with shown(
+        ColumnsDialog("rows", mapping, NAMES, ROWS, not_used="not used: 画像 (12 rows)"), NARROW
+    ) as person:
+        await person.sees("Columns of rows", "not used: 画像 (12 rows)")

@@ -28,12 +28,14 @@ def test_turns_are_lines_with_their_speakers() -> None:
         {"role": "user", "content": "東京の\n天気は？"},
         {"role": "assistant", "reasoning_content": "道具を使う", "content": "", "tool_calls": [call]},
         {"role": "tool", "name": "天気", "content": "晴れ"},
+        {"role": "user", "content": None, "question": True},
         {"role": "developer", "content": [{"type": "text", "text": "x"}]},
     ]
     assert field_text(Row("a", history=history_to_json(messages)), "history") == (
         "User: 東京の\n天気は？\n\n"
         'Assistant thinks: 道具を使う\nAssistant calls 天気({"city":"東京"})\n\n'
         "Tool 天気: 晴れ\n\n"
+        "User: (the instruction of this row)\n\n"
         'System: [{"type":"text","text":"x"}]'
     )
 
