@@ -112,7 +112,7 @@ DATA_ACTIONS: tuple[Action, ...] = (
     ),
     Action("data.filter_by_sql", "w", "Where", "Show only rows that meet a condition in SQL.", "where"),
     Action("data.show_values", "F", "Values", "List every syslang and sysflag with its count.", "show_facets"),
-    Action("data.go_to_row", "J", "Go to", "Go to a row by its number.", "go_to_row"),
+    Action("data.go_to_row", "J", "Go to", "Go to a row by its number; lists the numbers near it.", "go_to_row"),
     Action(
         "data.next_finding",
         "right_square_bracket",

@@ -45,6 +45,7 @@ DIALOG_ACTIONS: tuple[Action, ...] = (
     Action("save.replace", "y", "Replace", "Replace the existing file.", "replace", shared="yes"),
     Action("save.keep", "n", "Keep", "Keep the existing file and return to the path.", "keep", shared="no"),
     Action("sort.choose", "t", "Choose", "Sort by the selected line.", "choose", shared="sort"),
+    Action("goto.go_to_list", "down", "List", "Go to the list of row numbers.", "to_list"),
     Action("values.next_column", "tab", "Next column", "Go to the values of the next column.", "column(1)"),
     Action(
         "values.previous_column",

@@ -101,6 +101,10 @@ async def test_a_value_is_chosen_from_all_there_are(rows_file: Path) -> None:
         assert user.app.session.filters.syslang
 
 
+def trouble(user: RoomUser) -> str:
+    return str(user.app.screen.query_one(".trouble", Static).visual)
+
+
 async def test_a_row_is_gone_to_by_its_number(rows_file: Path) -> None:
     async with opened(rows_file, (80, 24)) as user:
         await user.press("J")
@@ -109,8 +113,21 @@ async def test_a_row_is_gone_to_by_its_number(rows_file: Path) -> None:
         await user.until_on_row(401)
         await user.press("slash", *"plus", "enter")
         await user.until_shown(150)
-        await user.press("J", *"1", "enter")
-        await user.until_said("Row 1 is not among the rows shown", "x shows all")
+        await user.press("J", *"4", "enter")  # Japanese, which the search hides
+        await until(user.pilot, lambda: user.app.screen.query_one("#numbers").has_focus)
+        assert [(row.number, row.is_hidden) for row in user.app.screen._near][:3] == [(4, True), (0, False), (3, False)]
+        await user.press("down", "down", "enter")
+        await user.until_on_row(3)
+        await user.press("J", *"999", "enter")
+        await until(user.pilot, lambda: isinstance(user.app.screen, GotoDialog) and "0 to 449" in trouble(user))
+        await until(user.pilot, lambda: user.app.screen.query_one("#numbers").has_focus)
+        await user.press("enter")
+        await user.until_on_row(447)  # the nearest
+        await user.press("J", *"4", "enter")
+        await until(user.pilot, lambda: user.app.screen.query_one("#numbers").has_focus)
+        await user.press("enter")
+        await user.until_on_row(4)
+        await user.until_said("Row 4: all rows are shown again")
 
 
 def scripted(

@@ -173,7 +173,7 @@ class RowsView(Horizontal):
             last = self.table.row_count - 1
             if self._dataset is not None and not self._dataset.counted:
                 self._counted_end = last
-                self._say("This is the last row counted so far. The cursor will move on to the true last row.")
+                self._say("The last row counted so far. The cursor will move on to the true last row.")
             self.table.move_to(last)
         else:
             self.table.move_to(0)
