@@ -127,4 +127,5 @@ class OpenSource:
         self.close()
         self._room.say("")
         self._room.condition_bar.close()
+        self._room.condition_bar.forget_accepted()
         self._room.rows.show_notice(open_failure_words(source, error, way_back))

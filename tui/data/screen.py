@@ -184,6 +184,10 @@ class DataScreen(Room):
         if self.dataset is not None and not self.dataset.ready:
             self.condition_bar.close()
 
+    @on(ConditionBar.Cancelled)
+    def _drop_condition(self, message: ConditionBar.Cancelled) -> None:
+        self.query_view.select(msgspec.structs.replace(self.filters, where=message.condition))
+
     # -- words --
 
     @on(ShowMessage)
@@ -241,7 +245,9 @@ class DataScreen(Room):
     # -- keys whose meaning depends on what is open --
 
     def action_back(self) -> None:
-        if self.condition_bar.is_open:
+        if self.condition_bar.is_waiting:
+            self.condition_bar.cancel()
+        elif self.condition_bar.is_open:
             self.condition_bar.close()
         elif self.search_bar.is_open:
             self.search_bar.drop()

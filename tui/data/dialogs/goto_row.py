@@ -60,6 +60,7 @@ class GotoDialog(ListDialog[int]):
         self._has_row, self._read_near = has_row, read_near
         self._near: Sequence[NumberedRow] = ()
         self._asked = now  # the number whose neighbours are listed, or being read
+        self._offered: int | None = None  # the number that has no row: the list gets the focus
 
     def compose_dialog(self) -> ComposeResult:
         with Horizontal(classes="row"):
@@ -92,11 +93,13 @@ class GotoDialog(ListDialog[int]):
         else:
             where = "shown" if self._first <= number <= self._last else f"there: the numbers are {self._range}"
             self.trouble(f"Row {number:,} is not {where}.")
-            self._look(number, offer=True)
+            self._offered = number
+            self._look(number)
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         self.trouble("")
+        self._offered = None
         number = self.read(event.value) if event.value.strip() else self._now
         if isinstance(number, int):
             self._asked = number
@@ -119,16 +122,16 @@ class GotoDialog(ListDialog[int]):
     # -- the numbers near it --
 
     def _look_if_asked(self, number: int) -> None:
-        if number == self._asked:
+        if number == self._asked and number != self._offered:
             self._look(number)
 
-    def _look(self, number: int, offer: bool = False) -> None:
-        """Read the rows near a number. offer: then go to the list."""
+    def _look(self, number: int) -> None:
+        """Read the rows near a number."""
         self._asked = number
-        work = partial(self._read_in_thread, number, offer)
+        work = partial(self._read_in_thread, number)
         self.run_worker(work, thread=True, exclusive=True, group="near", exit_on_error=False)
 
-    def _read_in_thread(self, number: int, offer: bool) -> None:
+    def _read_in_thread(self, number: int) -> None:
         worker = get_current_worker()
         try:
             found = list(self._read_near(number))
@@ -137,15 +140,15 @@ class GotoDialog(ListDialog[int]):
                 self.app.call_from_thread(self.trouble, str(readable_error(error, "")))
             return
         if not worker.is_cancelled:
-            self.app.call_from_thread(self._show_near, number, found, offer)
+            self.app.call_from_thread(self._show_near, number, found)
 
-    def _show_near(self, number: int, found: Sequence[NumberedRow], offer: bool) -> None:
+    def _show_near(self, number: int, found: Sequence[NumberedRow]) -> None:
         if number != self._asked:
             return
         self._near = found
         nearest = min(range(len(found)), key=lambda place: abs(found[place].number - number), default=-1)
         self._choices.show(len(found), self._draw, nearest)
-        if offer and found:
+        if found and number == self._offered:
             self.set_focus(self._choices)
 
     def _draw(self, position: int, width: int) -> ChoiceLine:
