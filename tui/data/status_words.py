@@ -120,9 +120,11 @@ def idle_words(dataset: DataSet, source_change: str, journal_folder: Path | None
         if journal_folder is not None:
             folder = f", kept in {safe_line(journal_folder.name, 60)}; the source is unchanged"
         parts.append(Content.styled(f" edits: {counts}{folder} ", "$text-muted"))
+    words = not_used_words(dataset)
     if dataset.problem_count:
-        parts.append(_problem_words(dataset.problems, dataset.problem_count))
-    if words := not_used_words(dataset):
+        alone = not parts and not words
+        parts.append(_problem_words(dataset.problems[: 1 if alone else 0], dataset.problem_count))
+    if words:
         parts.append(Content.styled(f" {safe_line(words, 200)}; {key_of('data.show_problems')} lists it ", "$warning"))
     return Content("·").join(parts)
 
@@ -139,7 +141,7 @@ def _edit_counts(changed: int, added: int, deleted: int) -> str:
 
 
 def _problem_words(problems: Sequence[RowProblem], count: int) -> Content:
-    """How many rows could not be read, the key that lists them, and the first of them."""
+    """How many rows could not be read, the key that lists them, and the first of `problems` if there is any."""
     rows = counted(count, "row")
     head = Content.styled(f" {rows} could not be read; {key_of('data.show_problems')} shows why. ", "$warning")
     if not problems:
