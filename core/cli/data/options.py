@@ -84,6 +84,8 @@ def open_source(arguments: argparse.Namespace, output: CommandOutput) -> DataSet
             f"{data.name}: {rows} could not be read or {'is' if data.problem_count == 1 else 'are'} incomplete, "
             f"the first at {safe_line(where, 100)} ({safe_line(first.what, 200)}); `data show --problems` lists them."
         )
+    if data.not_used_words:
+        output.note(f"{data.name}: {data.not_used_words}.")
     if data.mapping.unclear:
         columns = " and ".join(data.mapping.unclear)
         output.note(f"{data.name}: several columns fit {columns}; `data map` shows and changes the choice.")

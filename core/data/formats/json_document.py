@@ -1,10 +1,15 @@
-"""A .json file: an array of records, an object of one list or of columns, one record, or JSON lines. Not written."""
+"""A .json file: an array of records, an object of one list or of columns, one record, or JSON lines.
+
+Written as an array.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from json import JSONDecodeError
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -17,6 +22,7 @@ from core.data.formats.json_lines import read_lines
 from core.data.formats.row_collector import RowCollector, SourceFacts
 from core.data.formats.text_decoding import BLOCK, ByteSource, open_utf8
 from core.data.formats.text_files import open_head, read_text_files
+from core.data.formats.written_rows import WrittenColumn, WrittenRows, json_objects
 
 _FIRST_LINE = 1 << 20  # bytes within which a first line must end to be judged before the import
 
@@ -32,6 +38,22 @@ def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None)
     if _is_object(paths[0]):
         return HeadRows(where, paths, []), SourceFacts(mapping or ColumnMapping(), (), [], 0)
     return open_head(paths, where, mapping, read_file)
+
+
+@contextmanager
+def open_writer(stream: Any, columns: tuple[WrittenColumn, ...]) -> Iterator[Callable[[WrittenRows], None]]:
+    """The function that writes one batch to the binary `stream`, as elements of one array, a row a line."""
+    encode = msgspec.json.Encoder().encode
+    before = b"[\n"
+
+    def write(rows: WrittenRows) -> None:
+        nonlocal before
+        for record in json_objects(rows):
+            stream.write(before + encode(record))
+            before = b",\n"
+
+    yield write
+    stream.write(b"\n]\n")
 
 
 def read_file(path: Path, collector: RowCollector) -> None:

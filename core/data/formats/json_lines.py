@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from json import JSONDecodeError
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from core.base.row import COLUMNS
 from core.data.cell_text import TOLERANT_JSON, explain_not_json
 from core.data.columns.mapping import ColumnMapping
 from core.data.columns.settled_columns import SAMPLE_CHARS
@@ -20,10 +19,8 @@ from core.data.formats.json_lines_blocks import read_blocks_ahead
 from core.data.formats.json_lines_decoder import BlockDecoder
 from core.data.formats.row_collector import RowCollector, SourceFacts
 from core.data.formats.text_decoding import ByteSource, explain_encoding, open_utf8, split_blocks
-from core.data.formats.text_files import open_head, read_text_files, write_text_batches
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from core.data.formats.text_files import open_head, read_text_files
+from core.data.formats.written_rows import WrittenColumn, WrittenRows, json_objects
 
 _COUNTING = 0.04  # seconds that counting lines may take before the first page is shown without the count
 _UNCOMPRESSED = (b"{", b" ", b"\t", b"\r", b"\n")  # first bytes of JSON lines that are neither compressed nor UTF-16
@@ -47,9 +44,10 @@ def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None)
 
 
 @contextmanager
-def open_writer(stream: Any) -> Iterator[Callable[[pa.RecordBatch], None]]:
-    """The function that writes one batch to the binary `stream`."""
-    yield write_text_batches(stream, b"", _encode_rows)
+def open_writer(stream: Any, columns: tuple[WrittenColumn, ...]) -> Iterator[Callable[[WrittenRows], None]]:
+    """The function that writes one batch to the binary `stream`, a line for each row."""
+    encode = msgspec.json.Encoder().encode_lines
+    yield lambda rows: stream.write(encode(json_objects(rows)))
 
 
 def read_file(path: Path, collector: RowCollector) -> None:
@@ -105,13 +103,3 @@ def _read_line_by_line(block: bytes, number: int, collector: RowCollector) -> No
 def _is_uncompressed(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(64).removeprefix(codecs.BOM_UTF8).startswith(_UNCOMPRESSED)
-
-
-def _encode_rows(columns: Sequence[Sequence[str]]) -> bytes:
-    encode = msgspec.json.Encoder().encode_into
-    out, line = bytearray(), bytearray()
-    for texts in zip(*columns, strict=True):
-        encode(dict(zip(COLUMNS, texts, strict=True)), line)
-        out += line
-        out += b"\n"
-    return bytes(out)
