@@ -10,6 +10,7 @@ from textual.widgets import TextArea
 
 from tui.actions import key_of
 from tui.common.readable_error import readable_error
+from tui.common.run_settings import session_spec
 from tui.common.safe_editing import editor_text
 from tui.prompts.template_area import TemplateArea
 
@@ -139,7 +140,11 @@ class DraftActions:
         name, path = saved
         self.drop()
         self._room.catalog.forget_templates()
-        self._room.say(f"Saved: {path}. {key_of('prompts.edit_mixture')} gives it a weight in the mixture.")
+        spec, _ = session_spec(self._room.suiron.session)
+        use = f"{key_of('prompts.edit_mixture')} gives it a weight in the mixture."
+        if any(part.template == name and part.weight for part in spec.prompt.mixture):
+            use = "The mixture of the run has this template: the next run trains with the new text."
+        self._room.say(f"Saved: {path}. {use}")
         self._room.choose_template(name)
 
 

@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from core.base import folders
+from core.base.chat_history import history_to_json
 from core.base.row import Row
 from core.base.safe_text import UNSAFE
 from core.examples.draw_template import Mixture
@@ -23,6 +24,7 @@ from core.templates.template_file import load_template
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.encoded_rows import encode_row
 from tests.support.rooms import row, until, write_rows
+from tests.support.scripted_data import ScriptedData
 from tests.support.tiny_tokenizer import END, make_tokenizer_folder
 from tui.app import SuironApp
 from tui.common.run_settings import session_spec
@@ -448,6 +450,12 @@ async def test_a_template_is_saved_as_ones_own_and_joins_the_mixture(rows: Path,
         await hands.press("escape")
         await hands.shows("mine as drawn", "mine 100 %")
         await until(hands.pilot, lambda: load_session().train.get("prompt.mixture") == "mine 1")
+        await hands.press("S")  # over the file that the run trains with
+        await until(hands.pilot, lambda: isinstance(hands.app.screen, SaveTemplateDialog))
+        await hands.press("enter")
+        await until(hands.pilot, lambda: "again" in str(hands.app.screen.query_one(".trouble", Static).visual))
+        await hands.press("enter")
+        await hands.says("Saved", "the next run trains with the new text")
 
 
 async def test_a_mixture_that_is_none_says_so_and_is_not_taken(rows: Path, model: Path) -> None:
@@ -522,3 +530,21 @@ async def test_markup_in_a_template_of_ones_own_is_text(rows: Path, model: Path)
         await hands.press("M")
         await until(hands.pilot, lambda: isinstance(hands.app.screen, MixtureDialog))
         assert any("[@click" in str(share.visual) for share in hands.app.screen.query(".share").results(Static))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_row_with_a_system_prompt_turns_and_tools_is_shown(
+    model: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = history_to_json([{"role": "user", "content": "東京は？"}, {"role": "assistant", "content": "晴れ"}])
+
+    def with_context(index: int) -> Row:
+        return Row("明日は？", "", "考え", "雨", "Japanese", "train", "助手です。", history, '[{"name":"天気"}]', index)
+
+    data = ScriptedData("chat.jsonl", 10, make_row=with_context)
+    monkeypatch.setattr("core.data.source.open_early", lambda source, split, mapping: data)
+    async with opened(Path("chat.jsonl"), model, size) as hands:
+        await hands.has("明日は？")
+        await hands.press("v", "v", "j")
+        await hands.shows("row 1", "[prompts]")
+        assert max(cell_len(line) for line in hands.seen()) <= hands.sheet.size.width
