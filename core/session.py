@@ -34,6 +34,8 @@ class Session(msgspec.Struct, frozen=True):
     """The theme's name."""
     template: str = "alpaca-reasoning"
     """The template of the chat's prompts."""
+    template_draft: str = ""
+    """The text of a template that is being written in the Prompts room and is in no file."""
     instruction: str = ""
     """The text in the chat's instruction field."""
     input: str = ""

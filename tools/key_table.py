@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tui.actions import ACTIONS, SECTIONS, key_words, use_keymap
+from tui.actions import ACTIONS, ANSWERS, MEANINGS, SECTIONS, key_words, keys_in_force, use_keymap
 from tui.actions.keymap import read_keymap
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "keys.md"
@@ -45,10 +45,14 @@ keys.
 Some keys are fixed: those of text fields, and `Tab` and `⇧Tab`, which move the focus where the tables do not list them.
 """
 
+LETTERS = """\
+A letter means the same wherever it is a key; elsewhere it does nothing. Only `y` and `n` also answer a question while
+it is asked. In Prompts, what changes the run has a capital letter, and `u` undoes it."""
+
 
 def key_page() -> str:
     """docs/keys.md, with the keys in force."""
-    parts = [HEAD]
+    parts = [HEAD, *_letter_table(), ""]
     for scope, section in SECTIONS.items():
         parts.append(f"## {section.name}\n")
         if section.purpose:
@@ -60,6 +64,21 @@ def key_page() -> str:
                 parts.append(f"| {keys} | {action.label} | {action.help} | `{action.id}` |".replace("<", "&lt;"))
         parts.append("")
     return "\n".join(parts)
+
+
+def _letter_table() -> list[str]:
+    """Every letter that is a key, what it means, and where it is bound."""
+    uses: dict[tuple[str, str], list[str]] = {}
+    for action in ACTIONS:
+        for key in keys_in_force(action):
+            if len(key) == 1 and key.isalpha() and action.meaning not in ANSWERS:
+                words = MEANINGS.get(action.meaning, action.label)
+                uses.setdefault((key, words), []).append(SECTIONS[action.scope].name)
+    lines = [
+        f"| `{letter}` | {words} | {', '.join(dict.fromkeys(scopes))} |"
+        for (letter, words), scopes in sorted(uses.items(), key=lambda use: (use[0][0].casefold(), use[0][0]))
+    ]
+    return ["## Letters\n", f"{LETTERS}\n", "| letter | meaning | where |", "| --- | --- | --- |", *lines]
 
 
 def main() -> None:

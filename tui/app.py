@@ -6,16 +6,13 @@ waits for a disk, a model or a network: such work runs in threads or other proce
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
+import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
@@ -31,11 +28,12 @@ from core.base.paths import absolute_name
 from core.base.safe_text import safe_line
 from core.data.filters import RowFilters
 from core.data.locate.source_name import resolve_source_name
-from core.session import Session, load_session, save_session
+from core.session import Session, load_session
 from tui import themes
 from tui.actions import Action, key_bindings, key_of, keymap_in_force
 from tui.common.readable_error import readable_error
 from tui.messages import AskRow, DataFailed, DataOpened, DataOpening, ModelChosen
+from tui.session_keeper import SessionKeeper
 from tui.typed_order import TypedOrder
 
 if TYPE_CHECKING:
@@ -51,9 +49,7 @@ ROOM_CLASSES = {
     "prompts": ("tui.prompts.screen", "PromptsScreen"),
 }
 PROGRESS_EVERY = 0.25  # seconds between two messages about a source that takes long to open
-LEAVE_WITHIN = 5.0  # seconds after SIGHUP or SIGTERM until the process ends in any case
 LEAVE_AGAIN = 3.0  # seconds in which a second press quits
-SAVE_AFTER = 1.0  # seconds from a change of the session until it is saved
 PROBLEMS_SHOWN = 8  # of keys.yaml, in one notification
 
 
@@ -89,10 +85,8 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         self.data_error: tuple[str, SuironError] | None = None  # the source that could not be opened, and why
         self.rooms: dict[str, Room] = {}
         self._theme_files: dict[str, Path] = {}
-        self._handlers_before: dict[signal.Signals, Any] = {}
+        self._keeper = SessionKeeper(self)
         self._leaving = -LEAVE_AGAIN  # time.monotonic() of the first press
-        self._unsaved = False
-        self._save_complained = False
         for name in ROOM_CLASSES:
             self.add_mode(name, partial(self._make_room, name))
         self._first_theme()
@@ -104,15 +98,11 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         return cast("Screen[Any]", room)
 
     def on_mount(self) -> None:
-        self._handlers_before = {
-            number: signal.signal(number, self._on_signal) for number in (signal.SIGHUP, signal.SIGTERM)
-        }
+        self._keeper.watch_signals()
         self.call_after_refresh(self._after_first_paint)
 
     def on_unmount(self) -> None:
-        for number, handler in self._handlers_before.items():
-            signal.signal(number, handler)
-        self._save_now()
+        self._keeper.stop()
 
     def _after_first_paint(self) -> None:
         self.open_data(self.session.data, self.session.split)
@@ -346,49 +336,12 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         if changed == self.session:
             return
         self.session = changed
-        if not self._unsaved:
-            self._unsaved = True
-            self.set_timer(SAVE_AFTER, self._save_later)
+        self._keeper.save_soon()
 
-    def _save_later(self) -> None:
-        self._unsaved = False
-        self.run_worker(partial(self._save_in_thread, self.session), thread=True, group="save", exit_on_error=False)
-
-    def _save_in_thread(self, session: Session) -> None:
-        try:
-            save_session(session)
-        except OSError as error:
-            self.call_from_thread(self._save_failed, error)
-
-    def _save_failed(self, error: OSError) -> None:
-        if not self._save_complained:  # once: a full disk stays full for a while
-            self._save_complained = True
-            words = (
-                f"The session cannot be saved ({error.strerror or error}). Free some disk space; you can keep working."
-            )
-            self.notify(safe_line(words), severity="warning", timeout=12, markup=False)
-
-    def _save_now(self) -> None:
-        try:
-            save_session(self.session)
-        except OSError as error:
-            self.log.error(f"the session could not be saved: {error}")
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        """The terminal is gone, or the app is asked to end: save the session, then quit.
-
-        A plain signal handler, since it runs even while the event loop waits on a terminal that nobody reads.
-        """
-        self._save_now()
-        if number == signal.SIGHUP:  # writing to the lost terminal would fail, and Textual's writer with it
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            for output in (1, 2):
-                os.dup2(nowhere, output)
-        last_resort = threading.Timer(LEAVE_WITHIN, os._exit, (128 + number,))
-        last_resort.daemon = True
-        last_resort.start()
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self.exit)
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop while the app runs."""
+        return self._loop
 
 
 def _remember_opened(source: str, split: str, rows: int) -> None:

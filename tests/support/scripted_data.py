@@ -4,7 +4,7 @@ bit."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
@@ -22,14 +22,16 @@ def scripted_row(index: int) -> Row:
 
 
 class ScriptedSelection:
-    def __init__(self, indices: Sequence[int], share: float = 1.0) -> None:
-        self.indices, self.share = indices, share
+    def __init__(
+        self, indices: Sequence[int], share: float = 1.0, make_row: Callable[[int], Row] = scripted_row
+    ) -> None:
+        self.indices, self.share, self._make_row = indices, share, make_row
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def page(self, offset: int, limit: int) -> list[Row]:
-        return [scripted_row(index) for index in self.indices[offset : offset + limit]]
+        return [self._make_row(index) for index in self.indices[offset : offset + limit]]
 
     def position(self, index: int) -> int | None:
         return self.indices.index(index) if index in self.indices else None
@@ -40,11 +42,19 @@ class ScriptedSelection:
 
 class ScriptedData:
     """ready, counted: as a DataSet has them. `steps`: the selections a search gives, each after `gate` was set once
-    more."""
+    more. make_row: its rows, by index."""
 
     columns, problems, problem_count, changes, origin, mapping = COLUMNS, (), 0, EditCounts(), None, ColumnMapping()
 
-    def __init__(self, source: str, rows: int = MILLION, ready: bool = True, counted: bool = True) -> None:
+    def __init__(
+        self,
+        source: str,
+        rows: int = MILLION,
+        ready: bool = True,
+        counted: bool = True,
+        make_row: Callable[[int], Row] = scripted_row,
+    ) -> None:
+        self._make_row = make_row
         self.name = self.source = source
         self.split = ""
         self.rows, self.ready, self.counted = rows, ready, counted
@@ -53,6 +63,7 @@ class ScriptedData:
         self.steps: list[ScriptedSelection] = []
         self.gate = threading.Semaphore(0)
         self.interrupted = 0
+        self.not_used_words = ""
 
     def __len__(self) -> int:
         return self.rows
@@ -64,8 +75,8 @@ class ScriptedData:
         self.asked.append(filters)
         if "wrong" in filters.where:
             raise DataError("there is no column wrong", filters.where, "Columns are instruction and others")
-        if not filters.text:
-            yield ScriptedSelection(range(self.rows))
+        if not filters.text and "slow" not in filters.where:
+            yield ScriptedSelection(range(self.rows), make_row=self._make_row)
             return
         before = self.interrupted
         for step in self.steps:
@@ -85,4 +96,7 @@ class ScriptedData:
         return False
 
     def before(self, index: int) -> Row | None:
-        return scripted_row(index)
+        return self._make_row(index)
+
+    def row(self, index: int) -> Row:
+        return self._make_row(index)

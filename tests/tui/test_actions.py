@@ -21,7 +21,7 @@ from textual.widgets import Input, TextArea
 
 import tui
 from tools.key_table import PAGE, key_page
-from tui.actions import ACTIONS, ROOMS, SECTIONS, Action, Scope, key_bindings, key_words
+from tui.actions import ACTIONS, ANSWERS, MEANINGS, ROOMS, SECTIONS, Action, Scope, key_bindings, key_words
 from tui.actions.all_actions import builtin_keys
 from tui.actions.key_names import FIELD_KEYS, TERMINAL_KEYS, parse_key
 from tui.app import SuironApp
@@ -70,6 +70,33 @@ def test_no_key_means_two_things_in_a_room(scope: Scope) -> None:
 def test_no_key_means_two_things_in_a_section(scope: Scope) -> None:
     keys = [key for action in ACTIONS if action.scope == scope for key in builtin_keys(action)]
     assert keys and len(keys) == len(set(keys))
+
+
+def is_letter(key: str) -> bool:
+    return len(key) == 1 and key.isalpha()
+
+
+def test_a_letter_means_the_same_in_every_room_and_dialog() -> None:
+    meanings: dict[str, set[str]] = {}
+    for action in ACTIONS:
+        for letter in filter(is_letter, builtin_keys(action)):
+            if action.meaning not in ANSWERS:  # a question on the screen says what its letters mean
+                meanings.setdefault(letter, set()).add(action.meaning)
+    assert meanings and not {letter: sorted(found) for letter, found in meanings.items() if len(found) > 1}
+
+
+def test_only_questions_answer_with_letters_of_rooms() -> None:
+    answers = {
+        letter for action in ACTIONS if action.meaning in ANSWERS for letter in filter(is_letter, builtin_keys(action))
+    }
+    assert answers == {"y", "n"}
+    assert not [action.id for action in ACTIONS if action.meaning in ANSWERS and action.scope in (*ROOMS, "app")]
+
+
+def test_every_shared_meaning_is_described_and_shared() -> None:
+    shared = [action.shared for action in ACTIONS if action.shared]
+    assert set(shared) == set(MEANINGS)
+    assert not [meaning for meaning in MEANINGS if shared.count(meaning) < 2]
 
 
 def test_ids_are_unique_and_every_scope_has_a_section() -> None:

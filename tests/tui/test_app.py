@@ -103,7 +103,7 @@ def test_an_unreadable_session_is_a_new_one() -> None:
 
 
 async def test_changes_are_saved_a_moment_later(rows_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.app.SAVE_AFTER", 0.01)
+    monkeypatch.setattr("tui.session_keeper.SAVE_AFTER", 0.01)
     app = SuironApp(str(rows_file))
     async with app.run_test() as pilot:
         app.remember(template="alpaca")
@@ -114,14 +114,14 @@ async def test_a_full_disk_is_told_once_and_ends_nothing(rows_file: Path, monkey
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tui.app.SAVE_AFTER", 0.01)
+    monkeypatch.setattr("tui.session_keeper.SAVE_AFTER", 0.01)
     monkeypatch.setattr(sessions.files, "replace_file", full)
     app = SuironApp(str(rows_file))
     async with app.run_test() as pilot:
         await until(pilot, lambda: app.dataset is not None)
         for template in ("a", "b", "c"):
             app.remember(template=template)
-            await until(pilot, lambda: not app._unsaved)
+            await until(pilot, lambda: app._keeper.is_saved)
         await until(pilot, lambda: len(app._notifications) == 1)
         [told] = app._notifications
         assert "No space left" in told.message and not told.markup
@@ -144,7 +144,7 @@ async def test_folders_that_cannot_be_made_end_nothing(
 async def test_a_signal_saves_and_ends(
     rows_file: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.app.LEAVE_WITHIN", 3600.0)
+    monkeypatch.setattr("tui.session_keeper.LEAVE_WITHIN", 3600.0)
     before = signal.getsignal(number)
     app = SuironApp(str(rows_file))
     async with app.run_test() as pilot:

@@ -97,7 +97,7 @@ def test_what_is_no_key_is_named_and_skipped(value: object) -> None:
         ({"app.model": "d"}, "app.model: d is already the key of data.delete_row."),
         ({"list.choose": "q"}, "list.choose: q is already the key of dialog.close."),
         ({"doctor.fix": "f9"}, "doctor.fix: F9 is already the key of app.quit."),
-        ({"preset.next_preset": "y"}, "preset.next_preset: y is already the key of train.toggle_log_scale."),
+        ({"preset.next_preset": "Y"}, "preset.next_preset: Y is already the key of train.toggle_log_scale."),
     ],
 )
 def test_a_key_that_would_mean_two_things_is_named_and_skipped(entries: dict[str, str], clash: str) -> None:

@@ -6,6 +6,8 @@ dialogs and widgets take their bindings from here, and messages take the names o
 a widget, and no other module makes a binding.
 """
 
+from tui.actions.action import ANSWERS as ANSWERS
+from tui.actions.action import MEANINGS as MEANINGS
 from tui.actions.action import ROOMS as ROOMS
 from tui.actions.action import SECTIONS as SECTIONS
 from tui.actions.action import Action as Action

@@ -22,6 +22,7 @@ Scope = Literal[
     "open",
     "save",
     "sort",
+    "goto",
     "values",
     "statistics",
     "doctor",
@@ -31,6 +32,7 @@ Scope = Literal[
     "editor",
     "mixture",
     "save_template",
+    "draft",
 ]
 
 
@@ -55,6 +57,13 @@ class Action(msgspec.Struct, frozen=True):
     """Whether the keys are handled before the focused widget sees them."""
     footer: bool = False
     """Whether the footer shows it."""
+    shared: str = ""
+    """A key of `MEANINGS` that it shares with actions of other scopes, so that they may have the same letter."""
+
+    @property
+    def meaning(self) -> str:
+        """What its letters mean: the same in every scope that binds them."""
+        return self.shared or self.id
 
     @property
     def scope(self) -> Scope:
@@ -77,6 +86,31 @@ class Section(msgspec.Struct, frozen=True):
     together: tuple[str, ...] = ()
     """Scopes, or ids of single actions, whose keys work at the same time. Among them no key may have two meanings."""
 
+
+MEANINGS: dict[str, str] = {
+    "down": "the next row or line",
+    "up": "the row or line before",
+    "to_start": "the first row, or the start of what is read",
+    "to_end": "the last row, or the end of what is read",
+    "read_on": "one page down in what is read",
+    "read_back": "one page up in what is read",
+    "next_finding": "the next row with something wrong",
+    "previous_finding": "the row with something wrong before",
+    "undo": "undoes the last change made in this room",
+    "redo": "makes the change again that was undone last",
+    "edit": "edits what is selected",
+    "save": "saves what is shown for later",
+    "sort": "orders the rows",
+    "template": "the row in its template, then in the next one",
+    "difference": "compares the row with its source; again closes",
+    "leave": "leaves: closes a dialog, quits from a room",
+    "yes": "yes, in answer to a question",
+    "no": "no, in answer to a question",
+}
+"""What a letter means that several scopes bind, by the `shared` of their actions."""
+
+ANSWERS = ("yes", "no")
+"""Meanings that exist only while a question is on the screen: its letters may mean something else in a room."""
 
 ROOMS: tuple[Scope, ...] = ("data", "train", "chat", "prompts")
 """The scopes that are rooms, in the order in which the help lists them."""
@@ -111,6 +145,7 @@ SECTIONS: dict[Scope, Section] = {
     "open": Section("Dialog: Open data", together=("dialog", "app.quit", "list", "path")),
     "save": Section("Dialog: Save as", together=("dialog", "app.quit", "list", "path")),
     "sort": Section("Dialog: Sort", together=("dialog", "app.quit", "list")),
+    "goto": Section("Dialog: Go to row", together=("dialog", "app.quit")),
     "values": Section("Dialog: Values and counts", together=("dialog", "app.quit", "list")),
     "statistics": Section("Dialog: Statistics", together=("dialog", "app.quit")),
     "doctor": Section("Dialog: Doctor", together=("dialog", "app.quit", "list")),
@@ -120,6 +155,7 @@ SECTIONS: dict[Scope, Section] = {
     "mixture": Section("Dialog: Mixture", together=("dialog", "app.quit", "value")),
     "value": Section("Dialog: Mixture, choice fields", together=("dialog", "app.quit")),
     "save_template": Section("Dialog: Save template", together=("dialog", "app.quit")),
+    "draft": Section("Question: a template that is not saved", together=("dialog", "app.quit")),
     "editor": Section("Field editor and new row"),
 }
 """Every scope with its heading, in the order in which the help and docs/keys.md list them."""

@@ -84,6 +84,6 @@ APP_ACTIONS: tuple[Action, ...] = (
         everywhere=True,
         footer=True,
     ),
-    Action("app.leave", "q", "Leave", "Quit. In the Chat room, press it twice.", "app.leave"),
+    Action("app.leave", "q", "Leave", "Quit. In the Chat room, press it twice.", "app.leave", shared="leave"),
     Action("app.copy", "ctrl+c", "Copy", "Copy the selected text.", "app.copy_selection"),
 )

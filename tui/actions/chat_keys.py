@@ -29,9 +29,10 @@ CHAT_ACTIONS: tuple[Action, ...] = (
         "Template",
         "Choose the next template, with reasoning or without.",
         "next_template",
-        plain="t",
+        plain="T",
         everywhere=True,
         footer=True,
+        shared="template",
     ),
     Action(
         "chat.next_adapter",

@@ -1,36 +1,53 @@
-"""The actions of the Prompts room, with their built-in keys."""
+"""The actions of the Prompts room, with their built-in keys. Those that change the run have capital letters."""
 
 from __future__ import annotations
 
 from tui.actions.action import Action
 
 PROMPT_ACTIONS: tuple[Action, ...] = (
-    Action("prompts.next_row", "n,j", "Row", "Go to the next of the rows shown in Data.", "row_by(1)", footer=True),
-    Action("prompts.previous_row", "p,k", "Previous row", "Go to the previous row.", "row_by(-1)"),
+    Action(
+        "prompts.next_row",
+        "j,right",
+        "Row",
+        "Go to the next of the rows shown in Data.",
+        "row_by(1)",
+        footer=True,
+        shared="down",
+    ),
+    Action("prompts.previous_row", "k,left", "Previous row", "Go to the previous row.", "row_by(-1)", shared="up"),
     Action(
         "prompts.next_problem",
-        "N,right_square_bracket",
+        "right_square_bracket",
         "Problem",
         "Go to the next row that is left out, truncated or has a warning.",
         "problem_by(1)",
         footer=True,
+        shared="next_finding",
     ),
     Action(
         "prompts.previous_problem",
-        "P,left_square_bracket",
+        "left_square_bracket",
         "Previous problem",
         "Go to the previous row that is left out, truncated or has a warning.",
         "problem_by(-1)",
+        shared="previous_finding",
     ),
     Action(
         "prompts.next_template",
-        "t",
+        "T,greater_than_sign,f8",
         "Template",
-        "Show the row with the template that the mixture draws, then with each of the others.",
+        "Show the row with the template that the mixture draws, then with each of the others. The run stays as it is.",
         "next_template",
         footer=True,
+        shared="template",
     ),
-    Action("prompts.previous_template", "T", "Previous template", "Go back by one template.", "next_template(-1)"),
+    Action(
+        "prompts.previous_template",
+        "less_than_sign",
+        "Previous template",
+        "Go back by one template.",
+        "next_template(-1)",
+    ),
     Action(
         "prompts.next_view",
         "v",
@@ -41,13 +58,21 @@ PROMPT_ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "prompts.edit_mixture",
-        "w",
+        "M",
         "Mixture",
-        "Set the templates, their weights and the loss; count the rows of each.",
+        "Set the templates of the run, their weights and the loss; count the rows of each.",
         "mixture",
         footer=True,
     ),
-    Action("prompts.edit_template", "e", "Edit", "Edit the template and watch the row change.", "edit", footer=True),
+    Action(
+        "prompts.edit_template",
+        "e",
+        "Edit",
+        "Edit the template and watch the row change.",
+        "edit",
+        footer=True,
+        shared="edit",
+    ),
     Action(
         "prompts.save_template",
         "ctrl+o",
@@ -56,24 +81,41 @@ PROMPT_ACTIONS: tuple[Action, ...] = (
         "save",
         plain="S",
         everywhere=True,
+        shared="save",
     ),
-    Action("prompts.toggle_ids", "i", "Ids", "Show or hide token ids.", "toggle_ids"),
+    Action("prompts.toggle_ids", "I", "Ids", "Show or hide token ids.", "toggle_ids"),
     Action(
-        "prompts.next_loss", "l", "Loss", "Choose what is trained: the completion, the response or all.", "next_loss"
+        "prompts.next_loss",
+        "L",
+        "Loss",
+        "Change what the run trains: the completion, the response or all.",
+        "next_loss",
     ),
     Action(
         "prompts.next_truncation",
-        "o",
+        "O",
         "Long rows",
-        "Choose what happens to long rows: drop them, cut their reasoning or cut their end.",
+        "Change what the run does with long rows: drop them, cut their reasoning or cut their end.",
         "next_too_long",
     ),
+    Action(
+        "prompts.undo",
+        "u",
+        "Undo",
+        "Undo the last change to the run that was made in this room.",
+        "undo",
+        footer=True,
+        shared="undo",
+    ),
+    Action("prompts.redo", "r", "Redo", "Redo the last change that was undone.", "redo", shared="redo"),
     Action("prompts.line_down", "down", "Line down", "Scroll down one line.", "lines_by(1)"),
     Action("prompts.line_up", "up", "Line up", "Scroll up one line.", "lines_by(-1)"),
-    Action("prompts.page_down", "pagedown,space", "Page down", "Scroll down one page.", "pages_by(1)"),
-    Action("prompts.page_up", "pageup,b", "Page up", "Scroll up one page.", "pages_by(-1)"),
-    Action("prompts.go_to_top", "home,g", "Top", "Go to the start of the row.", "to_end(-1)"),
-    Action("prompts.go_to_end", "end,G", "End", "Go to the end of the row.", "to_end(1)"),
+    Action(
+        "prompts.page_down", "pagedown,space", "Page down", "Scroll down one page.", "pages_by(1)", shared="read_on"
+    ),
+    Action("prompts.page_up", "pageup,b", "Page up", "Scroll up one page.", "pages_by(-1)", shared="read_back"),
+    Action("prompts.go_to_top", "home,g", "Top", "Go to the start of the row.", "to_end(-1)", shared="to_start"),
+    Action("prompts.go_to_end", "end,G", "End", "Go to the end of the row.", "to_end(1)", shared="to_end"),
     Action(
         "prompts.go_back",
         "escape",

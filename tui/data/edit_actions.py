@@ -19,6 +19,7 @@ from core.data.filters import RowFilters
 from tui.actions import key_of
 from tui.common.readable_error import readable_error
 from tui.data.edit_session import EditResult
+from tui.data.row_fields import HEADINGS, is_read_only
 from tui.data.widgets.rows_view import NO_ROW_WORDS
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ class EditActions:
             room.say(f"{key_of('data.next_field')} chooses the field; {key_of('data.edit_field')} edits it.")
             return None
         room.rows.show_in_pane(row)  # keys typed ahead may have moved the cursor since it was shown
+        field = room.rows.pane.field
+        if is_read_only(field):
+            room.say(f"{HEADINGS[field]} can be read and copied here, but not edited.")
+            return None
         return row
 
     def edit_field(self) -> None:

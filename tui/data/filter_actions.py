@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from core.data.filters import RowFilters
 from tui.data.query_runner import TOP
 
 if TYPE_CHECKING:
@@ -71,14 +72,30 @@ class FilterActions:
     def choose_row(self) -> None:
         """Go to a row by its number."""
         from tui.data.dialogs.goto_row import GotoDialog
+        from tui.data.row_numbers import rows_near
 
         room = self._room
-        if room.dataset is None or room.queries.selection is None:
+        dataset, selection = room.dataset, room.queries.selection
+        if dataset is None or selection is None:
             room.say("There are no rows.")
             return
-        last = max(room.dataset.highest, 0)
-        room.app.push_screen(GotoDialog(min(max(room.queries.anchor, 0), last), last), self._take_row)
+        last = max(dataset.highest, 0)
+        dialog = GotoDialog(
+            min(max(room.queries.anchor, 0), last),
+            last,
+            has_row=lambda number: selection.position(number) is not None,
+            read_near=partial(rows_near, dataset, selection),
+        )
+        room.app.push_screen(dialog, self._take_row)
 
     def _take_row(self, index: int | None) -> None:
-        if index is not None:
-            self._room.query_view.go_to(index)
+        room = self._room
+        selection = room.queries.selection
+        if index is None or selection is None:
+            return
+        if room.filters != RowFilters() and selection.position(index) is None:  # the user chose one that they hide
+            room.query_view.clear_filters()
+            room.query_view.select(room.filters, index)
+            room.say(f"Row {index:,}: all rows are shown again.")
+        else:
+            room.query_view.go_to(index)

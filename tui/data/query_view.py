@@ -80,6 +80,8 @@ class QueryView:
         self.queries.ask(filters, anchor, self._room.rows.waits_at_end)
         if not dataset.ready:
             self._show_status()
+        elif filters.where and filters.where != self._room.condition_bar.accepted:
+            self.show_search_progress(filters, 0.0)  # at once: a condition may take seconds to begin
 
     async def show_again(self, anchor: int | None = None) -> None:
         """Show the rows again after an edit, and wait until they are there."""
@@ -148,7 +150,8 @@ class QueryView:
         if self.queries.anchor != TOP:
             self._room.suiron.remember(row=self.queries.anchor)
         rows.show_rows(answer.dataset, answer.filters, count, answer.cursor, answer.pages)
-        self._room.condition_bar.accept(answer.filters.where)
+        if words := self._room.condition_bar.accept(answer.filters.where, count, answer.selection.share >= 1):
+            self._room.say(words)
         self._show_status()
         if count:
             rows.hide_notice()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from textual.app import App
 
 from core.base.errors import SuironError
+from tui.common.message_line import MessageLine
 from tui.data.query_view import QueryRoom
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ class DataRoom(QueryRoom, Protocol):
     edit_session: EditSession
     """The edits to the open source."""
 
+    message_line: MessageLine
+    """The last line: what a key did, else the state of the source."""
+
     @property
     def app(self) -> App[Any]: ...
 
@@ -37,6 +41,9 @@ class DataRoom(QueryRoom, Protocol):
     @property
     def dataset(self) -> DataSet | None:
         """The open data set, with all edits so far."""
+
+    def forget_source(self) -> None:
+        """Close the source, its findings and its journal."""
 
     def check_ready(self) -> bool:
         """Whether queries and edits can be answered now; if not, a message says why."""

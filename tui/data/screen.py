@@ -1,6 +1,7 @@
 """The screen of the Data room, which composes its parts and passes messages between them.
 
-Widgets: `RowsView`, `SearchBar`, `ConditionBar`, `MessageLine`. Without a widget: `QueryRunner`, `EditSession`.
+Widgets: `RowsView`, `SearchBar`, `ConditionBar`, `MessageLine`. Without a widget: `QueryRunner`, `EditSession`,
+`OpenSource`.
 `QueryView` shows answers in the widgets. What keys do, with their dialogs: `FilterActions`, `EditActions`,
 `QualityActions`, `SourceActions`.
 """
@@ -8,7 +9,7 @@ Widgets: `RowsView`, `SearchBar`, `ConditionBar`, `MessageLine`. Without a widge
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,17 +22,15 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from core.base.errors import SuironError
-from core.base.row import COLUMNS
 from core.base.safe_text import safe_line
 from core.data.filters import RowFilters
 from tui.actions import Scope, key_bindings, key_of
+from tui.common.message_line import MessageLine, ShowMessage
 from tui.common.room import Room
 from tui.data.edit_session import EditSession
+from tui.data.open_source import OpenSource
 from tui.data.query_view import QueryView
-from tui.data.source_changes import source_change_words
-from tui.data.status_words import idle_words, open_failure_words
 from tui.data.widgets.condition_bar import ConditionBar
-from tui.data.widgets.message_line import MessageLine, ShowMessage
 from tui.data.widgets.rows_table import RowsTable
 from tui.data.widgets.rows_view import WIDE, RowsView
 from tui.data.widgets.search_bar import SearchBar
@@ -67,7 +66,7 @@ class DataScreen(Room):
         self.query_view = QueryView(self)
         self.queries = self.query_view.queries
         self.edit_session = EditSession(self)
-        self._source_change = ""  # what happened to the files of the source since it was opened
+        self.open_source = OpenSource(self)
 
     def compose_room(self) -> ComposeResult:
         self.query_view.show_query(self.filters)
@@ -185,28 +184,20 @@ class DataScreen(Room):
         if self.dataset is not None and not self.dataset.ready:
             self.condition_bar.close()
 
+    @on(ConditionBar.Cancelled)
+    def _drop_condition(self, message: ConditionBar.Cancelled) -> None:
+        self.query_view.select(msgspec.structs.replace(self.filters, where=message.condition))
+
     # -- words --
 
     @on(ShowMessage)
     def _say(self, message: ShowMessage) -> None:
         self.say(message.words)
 
-    def _show_idle_words(self) -> None:
-        if self.dataset is not None:
-            folder = self.edit_session.journal_folder
-            self.message_line.set_idle_content(idle_words(self.dataset, self._source_change, folder))
-
     # -- edits --
 
     def show_edited(self, dataset: DataSet) -> None:
-        before = self.dataset
-        if before is None or dataset is before:
-            return
-        if dataset.columns != before.columns:
-            self.rows.table.leave_out(set(COLUMNS) - set(dataset.columns))
-        self.queries.replace_dataset(dataset)
-        self.suiron.replace_data(dataset)
-        self._show_idle_words()
+        self.open_source.replace(dataset)
 
     def show_journal_folder(self, folder: Path) -> None:
         words = f"Nothing can be written beside the data. Edits are kept in {safe_line(str(folder), 300)}."
@@ -216,13 +207,7 @@ class DataScreen(Room):
 
     @on(DataOpening)
     def _on_opening(self, message: DataOpening) -> None:
-        if message.early:
-            self.query_view.show_import(message.share)
-            return
-        if message.share is None:
-            self._close_source()
-        share = f" {message.share:.0%}" if message.share is not None else ""
-        self.rows.show_notice(Content(f"Opening {safe_line(message.source)} …{share}"))
+        self.open_source.show_opening(message)
 
     @on(DataOpened)
     def _on_opened(self, message: DataOpened) -> None:
@@ -230,59 +215,28 @@ class DataScreen(Room):
 
     @on(DataFailed)
     def _on_failed(self, message: DataFailed) -> None:
-        self._close_source()
+        self.forget_source()
         self.fail(message.source, message.error)
 
     def _open(self, dataset: DataSet) -> None:
-        """Show a data set; where it completes the source whose first rows are shown, cursor, scroll and pane stay."""
-        early = self.dataset
-        if dataset is early:
-            return
-        missing_columns = set(COLUMNS) - set(dataset.columns)
-        if self.queries.open_dataset(dataset, self.filters, self.suiron.session.row):
-            if early is not None and set(dataset.columns) != set(early.columns):
-                self.rows.table.leave_out(missing_columns)
-        else:
-            self._source_change = ""
-            self.condition_bar.forget_accepted()
-            self.rows.table.begin(missing_columns)
-            self.search_bar.set_typed_text(self.filters.text)
-        self._show_idle_words()
-        self.query_view.select(self.filters)
+        self.open_source.open(dataset)
         if "_source_actions" in vars(self):  # else the user has not chosen this source
             self._source_actions.ask_for_unclear_columns(dataset)
 
-    def _close_source(self) -> None:
-        """Close the source: another one is being opened."""
-        self._show_no_rows()
+    def forget_source(self) -> None:
+        """Close the source, its findings and its journal: another one is being opened."""
+        self.open_source.close()
         if "_quality_actions" in vars(self):  # else there are no findings yet
             self._quality_actions.forget_findings()
         if self.edit_session.is_open:
             self.run_worker(self.edit_session.close(), group="edit")
 
-    def _show_no_rows(self) -> None:
-        self.query_view.close()
-        self.message_line.set_idle_content(Content(""))
-
     def fail(self, source: str, error: SuironError) -> None:
-        self._show_no_rows()
-        self.rows.show_notice(open_failure_words(source, error, self._source_actions.way_back))
+        self.open_source.fail(source, error, self._source_actions.way_back)
 
     @on(events.ScreenResume)
     def _check_source(self) -> None:
-        """Check in a thread whether the source has changed."""
-        if self.dataset is not None and self.is_current:
-            self.run_in_thread("check source", partial(self._check_in_thread, self.dataset))
-
-    def _check_in_thread(self, dataset: DataSet, is_cancelled: IsCancelled) -> None:
-        words = source_change_words(dataset)
-        if words != self._source_change:
-            self.call_in_app(self._tell_source_change, dataset, words)
-
-    def _tell_source_change(self, dataset: DataSet, words: str) -> None:
-        if dataset is self.dataset:
-            self._source_change = words
-            self._show_idle_words()
+        self.open_source.check()
 
     @on(ModelChosen)
     def _use_model(self, message: ModelChosen) -> None:
@@ -291,7 +245,9 @@ class DataScreen(Room):
     # -- keys whose meaning depends on what is open --
 
     def action_back(self) -> None:
-        if self.condition_bar.is_open:
+        if self.condition_bar.is_waiting:
+            self.condition_bar.cancel()
+        elif self.condition_bar.is_open:
             self.condition_bar.close()
         elif self.search_bar.is_open:
             self.search_bar.drop()

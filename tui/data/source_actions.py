@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING
 from core.base.errors import SuironError
 from core.base.plural import counted
 from core.base.safe_text import safe_line
+from tui.actions import key_of
 from tui.common.readable_error import readable_error
+from tui.data.mapping_changes import mapping_change_words
 from tui.data.query_runner import IsCancelled
+from tui.data.source_splits import source_splits
+from tui.data.status_words import not_used_words
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
@@ -40,7 +44,11 @@ class SourceActions:
         session, failed = self._room.suiron.session, self._room.suiron.data_error
         # a path that failed stays in the line, to be corrected
         source, split = (failed[0], "") if failed is not None else (session.data, session.split)
-        self._room.app.push_screen(OpenDialog(source, split), self._take_source)
+        dataset = self._room.dataset
+        files = dataset.origin.files if dataset is not None and dataset.origin is not None else None
+        shown = files.split if files is not None else ""
+        dialog = OpenDialog(source, split, shown_split=shown, read_splits=partial(source_splits, source, files))
+        self._room.app.push_screen(dialog, self._take_source)
 
     def _take_source(self, choice: tuple[str, str] | None) -> None:
         if choice is not None:
@@ -66,14 +74,17 @@ class SourceActions:
             self._room.suiron.open_data(self.way_back, self._room.suiron.session.split)
 
     def show_problems(self) -> None:
-        """The rows that could not be read, and why."""
+        """What of the source is not used; the rows that could not be read, and why."""
         dataset = self._room.dataset
-        if dataset is None or not dataset.problem_count:
-            self._room.say("Every row could be read.")
-            return
-        from tui.data.dialogs.problems import ProblemsDialog
+        not_used = not_used_words(dataset) if dataset is not None else ""
+        if dataset is None:
+            self._room.say(f"No data is open; {key_of('data.open_source')} opens some.")
+        elif not dataset.problem_count and not not_used:
+            self._room.say("Every row could be read, and every column is used.")
+        else:
+            from tui.data.dialogs.problems import ProblemsDialog
 
-        self._room.app.push_screen(ProblemsDialog(dataset.problems, dataset.problem_count))
+            self._room.app.push_screen(ProblemsDialog(dataset.problems, dataset.problem_count, not_used))
 
     # -- columns --
 
@@ -111,8 +122,15 @@ class SourceActions:
             choice.rows,
             str(sidecar_of(choice.files).mapping),
             lambda column, names, rows: choice.candidates(column),
+            self._not_used_of(source, split),
         )
         self._room.app.push_screen(dialog, partial(self._take_columns, source, split, choice))
+
+    def _not_used_of(self, source: str, split: str) -> str:
+        """What the mapping in force leaves out of this source; empty where it is not open."""
+        dataset = self._room.dataset
+        is_open = dataset is not None and (dataset.source, dataset.split) == (source, split)
+        return not_used_words(dataset) if dataset is not None and is_open else ""
 
     def _take_columns(self, source: str, split: str, choice: ColumnChoice, chosen: ColumnsChoice | None) -> None:
         if chosen is None:
@@ -123,6 +141,7 @@ class SourceActions:
             except SuironError as error:
                 self._room.complain(error)
         self._room.suiron.open_data(source, split, chosen.mapping)
+        self._room.say(mapping_change_words(choice.mapping, chosen.mapping))
 
     # -- save --
 

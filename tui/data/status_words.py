@@ -102,24 +102,36 @@ def _filter_words(filters: RowFilters) -> list[str]:
     return words
 
 
-def idle_words(dataset: DataSet, source_change: str, journal_folder: Path | None) -> Content:
-    """The last line while there is no message: changes of the source, unclear columns, edits, and rows that could not
-    be read. journal_folder: where the edits are kept, None before the first edit."""
+def idle_words(dataset: DataSet, source_change: str, journal_folder: Path | None, splits: str = "") -> Content:
+    """The last lines while there is no message: changes of the source, unclear columns, which split is shown, edits,
+    what could not be read or is not used. journal_folder: where the edits are kept, None before the first edit; splits:
+    safe text, empty for none."""
     parts = []
     if source_change:
         parts.append(Content.styled(f" {source_change} ", "$warning"))
     if unclear := list(dataset.mapping.unclear):
         words = f" {' and '.join(unclear)} could be taken from several columns; {key_of('data.map_columns')} chooses "
         parts.append(Content.styled(words, "$warning"))
+    if splits:
+        parts.append(Content.styled(f" {splits} ", "$accent"))
     changes = dataset.changes
     if counts := _edit_counts(changes.changed, changes.added, changes.deleted):
         folder = ""
         if journal_folder is not None:
             folder = f", kept in {safe_line(journal_folder.name, 60)}; the source is unchanged"
         parts.append(Content.styled(f" edits: {counts}{folder} ", "$text-muted"))
+    words = not_used_words(dataset)
     if dataset.problem_count:
-        parts.append(_problem_words(dataset.problems, dataset.problem_count))
+        alone = not parts and not words
+        parts.append(_problem_words(dataset.problems[: 1 if alone else 0], dataset.problem_count))
+    if words:
+        parts.append(Content.styled(f" {safe_line(words, 200)}; {key_of('data.show_problems')} lists it ", "$warning"))
     return Content("·").join(parts)
+
+
+def not_used_words(dataset: DataSet) -> str:
+    """What of the source is not used, as clauses with `; ` between them; empty where everything is. Safe text."""
+    return safe_line(getattr(dataset, "not_used_words", ""), 2000)
 
 
 def _edit_counts(changed: int, added: int, deleted: int) -> str:
@@ -129,7 +141,7 @@ def _edit_counts(changed: int, added: int, deleted: int) -> str:
 
 
 def _problem_words(problems: Sequence[RowProblem], count: int) -> Content:
-    """How many rows could not be read, the key that lists them, and the first of them."""
+    """How many rows could not be read, the key that lists them, and the first of `problems` if there is any."""
     rows = counted(count, "row")
     head = Content.styled(f" {rows} could not be read; {key_of('data.show_problems')} shows why. ", "$warning")
     if not problems:
@@ -137,7 +149,7 @@ def _problem_words(problems: Sequence[RowProblem], count: int) -> Content:
     first = problems[0]
     row = f"row {first.row:,}" if first.row else ""
     location = ", ".join(part for part in (first.file, row) if part) or "the file"
-    return head + Content.styled(safe_line(f"{location}: {first.what}", 300), "$text-muted")
+    return head + Content.styled(safe_line(f"{location}: {first.what}", 120) + " ", "$text-muted")
 
 
 def open_failure_words(source: str, error: SuironError, before: str = "") -> Content:

@@ -6,9 +6,9 @@ thread. Knows neither tokens nor files.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -19,22 +19,26 @@ from textual.widgets import Static, TextArea
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
-from core.runs.prompt_texts import LOSS_KEY, LOSS_NAMES, TOO_LONG_CHOICES, TOO_LONG_KEY, loss_text
 from tui.actions import ACTIONS, Scope, key_bindings, key_of, room_name
-from tui.common.readable_error import readable_error
+from tui.common.message_line import MessageLine
 from tui.common.room import Room
-from tui.common.run_settings import session_spec, with_settings
-from tui.common.safe_editing import editor_text
+from tui.common.run_settings import session_spec
 from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen
 from tui.prompts.about_row import about_row
+from tui.prompts.draft_actions import EDITING, DraftActions
 from tui.prompts.problem_search import ProblemSearch
 from tui.prompts.row_view_data import AS_DRAWN, VIEW_MODES, RowView, RowViewRequest
 from tui.prompts.row_view_maker import RowViewMaker
 from tui.prompts.row_view_worker import RowViewWorker
+from tui.prompts.run_actions import RunActions
 from tui.prompts.sheet import Sheet
 from tui.prompts.sheet_lines import WordLines
 from tui.prompts.template_area import TemplateArea
 from tui.prompts.template_draft import TemplateDraft
+
+if TYPE_CHECKING:
+    from core.templates.template import Template
+    from tui.prompts.template_catalog import TemplateCatalog
 
 EDIT_PAUSE = 0.12  # seconds from the last key in the editor until the row is made again
 WIDE = 100  # columns from which the editor is beside the row
@@ -51,7 +55,7 @@ class PromptsScreen(Room):
     UNSAVED_WORDS: ClassVar[str] = (
         f"The template in the room {room_name('prompts')} ({key_of('app.prompts')}) is not saved:"
         f" {key_of('prompts.save_template')} saves it there;"
-        " {key} again leaves without it."
+        " {key} again quits, and it waits there."
     )
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - Textual's own declaration is no ClassVar
 
@@ -60,7 +64,10 @@ class PromptsScreen(Room):
         self._maker = RowViewMaker()
         self._worker = RowViewWorker(self, self._maker, self._request, self._take_view)
         self._problems = ProblemSearch(self)
-        self._draft = TemplateDraft()
+        self.draft = TemplateDraft()
+        self._draft_actions = DraftActions(self)
+        self._run_actions = RunActions(self)
+        self._message_line = MessageLine(id="message", hides=True)
         self._view: RowView | None = None  # what is shown
         self._template = AS_DRAWN
         self._mode = VIEW_MODES[0]
@@ -74,8 +81,10 @@ class PromptsScreen(Room):
             yield TemplateArea(id="editor")
             yield Sheet(id="sheet")
             yield Static(id="notice")
+        yield self._message_line
 
     def on_mount(self) -> None:
+        self._draft_actions.restore()
         self._show_row()
 
     @property
@@ -84,12 +93,12 @@ class PromptsScreen(Room):
 
     @property
     def editing(self) -> bool:
-        return self.has_class("-editing")
+        return self.has_class(EDITING)
 
     @property
     def unsaved(self) -> bool:
         """Whether the draft is not saved in a file."""
-        return self._draft.is_unsaved
+        return self.draft.is_unsaved
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The footer shows only keys that work: in the editor, letters are text."""
@@ -97,12 +106,44 @@ class PromptsScreen(Room):
             return True
         return not isinstance(self.focused, TemplateArea) or action in ("save", "back")
 
+    # -- what the parts ask of the screen --
+
+    @property
+    def view(self) -> RowView | None:
+        """What is shown; None while there is nothing."""
+        return self._view
+
+    @property
+    def catalog(self) -> TemplateCatalog:
+        """The templates there are."""
+        return self._maker.catalog
+
+    def template_to_save(self, view: RowView) -> Template | None:
+        return self._maker.template_to_save(view)
+
+    def read_in_thread(self, work: Callable[[], None]) -> None:
+        self.run_worker(work, thread=True, exclusive=True, group="read", exit_on_error=False)
+
+    def say(self, words: str) -> None:
+        self._message_line.say(safe_line(words, 300))
+
+    def show_again(self) -> None:
+        """A setting of the run, a template or its text has changed."""
+        if not self.draft.is_open:
+            self._maker.forget_draft()
+        self._problems.stop()
+        self._worker.ask()
+
+    def choose_template(self, name: str) -> None:
+        self._template = name
+        self._worker.ask()
+
     # -- what the app says --
 
     @on(events.ScreenResume)
     def _resumed(self) -> None:
-        self._maker.catalog.forget_missing_model()
-        self._maker.catalog.forget_templates()
+        self.catalog.forget_missing_model()
+        self.catalog.forget_templates()
         self._show_row()
 
     @on(DataOpened)
@@ -155,7 +196,7 @@ class PromptsScreen(Room):
             step,
             spec,
             self._template,
-            self._draft.text,
+            self.draft.text,
             self._mode,
             self._with_ids,
             self._sheet.width,
@@ -215,9 +256,6 @@ class PromptsScreen(Room):
         self.suiron.remember(row=row_index)
         self._worker.ask()
 
-    def say(self, words: str) -> None:
-        self.notify(safe_line(words, 300), markup=False, timeout=4)
-
     def action_lines_by(self, lines: int) -> None:
         self._sheet.lines_by(lines)
 
@@ -241,9 +279,8 @@ class PromptsScreen(Room):
         self._worker.ask()
 
     def action_next_template(self, by: int = 1) -> None:
-        if self._draft.is_open:
-            save, leave = key_of("prompts.save_template"), key_of("prompts.go_back")
-            self.say(f"A template is being edited: {save} saves it, {leave} in the editor leaves it.")
+        if self.draft.is_open:
+            self._draft_actions.say_what_is_open()
             return
         names = [AS_DRAWN, *(self._view.names if self._view is not None else ())]
         current = names.index(self._template) if self._template in names else 0
@@ -252,132 +289,51 @@ class PromptsScreen(Room):
 
     # -- settings of the run --
 
-    def _change_settings(self, **texts: str) -> None:
-        session = self.suiron.session
-        self.suiron.remember(train=with_settings(session, texts))
-        self._problems.stop()
-        self._worker.ask()
-
     def action_next_loss(self) -> None:
-        spec, _ = session_spec(self.suiron.session)
-        loss = loss_text(spec.prompt.loss_on)
-        following = LOSS_NAMES[(LOSS_NAMES.index(loss) + 1) % len(LOSS_NAMES)] if loss in LOSS_NAMES else LOSS_NAMES[0]
-        self._change_settings(**{LOSS_KEY: following})
+        self._run_actions.next_loss()
 
     def action_next_too_long(self) -> None:
-        spec, _ = session_spec(self.suiron.session)
-        following = TOO_LONG_CHOICES[(TOO_LONG_CHOICES.index(spec.prompt.too_long) + 1) % len(TOO_LONG_CHOICES)]
-        self._change_settings(**{TOO_LONG_KEY: following})
+        self._run_actions.next_too_long()
 
     def action_mixture(self) -> None:
-        from tui.prompts.dialogs.mixture import MixtureDialog
+        self._run_actions.choose_mixture()
 
-        if self._view is None:
-            return
-        spec, _ = session_spec(self.suiron.session)
-        catalog = self._maker.catalog
-        descriptions = {name: catalog.template_words(name) for name in self._view.names}
-        templates = [(name, words) for name, words in descriptions.items() if words is not None]
-        self.app.push_screen(
-            MixtureDialog(spec, templates, self.suiron.dataset, catalog.bound_template), self._mixture_chosen
-        )
+    def action_undo(self) -> None:
+        self._run_actions.undo()
 
-    def _mixture_chosen(self, texts: dict[str, str] | None) -> None:
-        if texts:
-            self._change_settings(**texts)
+    def action_redo(self) -> None:
+        self._run_actions.redo()
 
     # -- writing a template --
 
     def action_edit(self) -> None:
-        if self.editing:
-            self.set_focus(self.query_one(TemplateArea))
-        elif self._draft.is_open:
-            self._open_editor()
+        if self.draft.is_open:
+            self._draft_actions.open_editor()
         elif self._worker.is_settled(self.action_edit):
             template = self._view.template if self._view is not None else None
-            listed = self._maker.catalog.file_of(template.name if template is not None else self._template)
+            listed = self.catalog.file_of(template.name if template is not None else self._template)
             if listed is not None:
-                work = partial(self._read_in_thread, listed.path)
-                self.run_worker(work, thread=True, exclusive=True, group="read", exit_on_error=False)
-
-    def _read_in_thread(self, path: Path) -> None:
-        try:
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except OSError as error:
-            self.app.call_from_thread(self.say, str(readable_error(error, str(path))))
-        else:
-            self.app.call_from_thread(self._begin_draft, editor_text(text))
-
-    def _begin_draft(self, text: str) -> None:
-        self._draft.begin(text)
-        area = self.query_one(TemplateArea)
-        with area.prevent(TextArea.Changed):
-            area.load_text(text)
-        self._open_editor()
-
-    def _open_editor(self) -> None:
-        self.add_class("-editing")
-        self.set_focus(self.query_one(TemplateArea))
-        self._worker.ask()
-
-    def _close_editor(self) -> None:
-        self.remove_class("-editing")
-        self.set_focus(self._sheet)
+                self._draft_actions.open_file(listed.path)
 
     @on(TextArea.Changed, "#editor")
     def _draft_changed(self) -> None:
-        self._draft.text = self.query_one(TemplateArea).text
+        self._draft_actions.take_text()
         self._edits += 1
         self.set_timer(EDIT_PAUSE, partial(self._edit_rested, self._edits))
 
     def _edit_rested(self, edits: int) -> None:
         if edits == self._edits:
+            self._draft_actions.keep_text()
             self._worker.ask()
 
     def action_save(self) -> None:
-        """Save the draft, or a copy of the template that is shown."""
-        from core.templates.by_name import template_folders
-        from tui.prompts.dialogs.save_template import SaveTemplateDialog
-
-        view = self._view
-        if view is None:
-            return
-        if view.draft_error is not None:
-            self.say("Not saved: the text in the editor is not a valid template yet.")
-        elif view.request.draft != self._draft.text:
-            self.say("The text is still being read. Save again in a moment.")
-        elif (template := self._maker.template_to_save(view)) is None:
-            self.say("There is no template to save.")
-        else:
-            self.app.push_screen(
-                SaveTemplateDialog(template, template_folders(view.request.spec.data.source)), self._saved
-            )
-
-    def _saved(self, saved: tuple[str, Path] | None) -> None:
-        if saved is None:
-            return
-        name, path = saved
-        self._drop_draft()
-        self._template = name
-        self._maker.catalog.forget_templates()
-        self.say(f"Saved: {path}. {key_of('prompts.edit_mixture')} gives it a weight in the mixture.")
-        self._worker.ask()
-
-    def _drop_draft(self) -> None:
-        self._draft.drop()
-        self._maker.forget_draft()
-        self._close_editor()
+        self._draft_actions.save()
 
     async def action_back(self) -> None:
-        """Leave the editor (unsaved text is kept until a second press), the search or the template; then the room."""
-        if self.editing and self.unsaved:
-            self._close_editor()
-            save, edit = key_of("prompts.save_template"), key_of("prompts.edit_template")
-            drop = key_of("prompts.go_back")
-            self.say(f"Not saved yet: {save} saves it, {edit} continues writing, {drop} drops it.")
-        elif self._draft.is_open:
-            self._drop_draft()
-            self._worker.ask()
+        """Leave the editor (unsaved text is kept, and dropped only when asked), the search or the template; then the
+        room."""
+        if self.draft.is_open:
+            self._draft_actions.leave()
         elif self._problems.running:
             self._problems.stop()
         elif self._template != AS_DRAWN:

@@ -24,5 +24,9 @@ class TemplateDraft:
         """Begin with the text of the template's file."""
         self.text = self._original = text
 
+    def restore(self, text: str) -> None:
+        """Go on with a text that was never saved."""
+        self.text, self._original = text, ""
+
     def drop(self) -> None:
         self.text, self._original = None, ""

@@ -52,15 +52,56 @@ async def test_a_condition_in_sql_and_one_that_is_wrong(rows_file: Path, size: t
         await user.press("w", "end", *" and nonsense")
         assert user.room.condition_bar.size.height == 1  # the rows keep the rest of the screen
         await user.press("enter")
-        await until(user.pilot, lambda: user.room.query_one("#where-trouble", Static).display and where.has_focus)
+        await until(user.pilot, lambda: "nonsense" in user.reads("#where-state") and where.has_focus)
         assert user.room.condition_bar.is_open and where.value.endswith("nonsense")  # there to be corrected
-        assert "nonsense" in user.reads("#where-trouble") and user.app.session.filters.where == "output = '12'"
+        assert "nonsense" in user.reads("#where-state") and user.app.session.filters.where == "output = '12'"
         await user.press(*["backspace"] * len(" and nonsense"), "enter")
         await until(user.pilot, lambda: not user.room.condition_bar.is_open)
         await user.press("w", "up", "up")
         assert where.value == "output = '12'"  # those asked before come back
         await user.press("down", "down", "down", "enter")
         await until(user.pilot, lambda: "shown" not in user.reads("#status"))
+
+
+SEARCHING = "searching …  Esc cancels"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_condition_shows_that_it_is_searched_for_and_can_be_cancelled(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    data = ScriptedData("big.jsonl")
+    data.steps = [ScriptedSelection([7, 700_000, 800_000])]
+    monkeypatch.setattr("core.data.source.open_early", lambda source, split, mapping: data)
+    async with opened("big.jsonl", size) as user:
+        await user.press("w", *"slow", "enter")
+        assert user.reads("#where-state") == SEARCHING  # before any answer
+        assert "0% searched" in user.reads("#status") and user.table.row_count == MILLION
+        await user.press("escape")
+        await until(user.pilot, lambda: "where" not in user.reads("#status"))
+        bar = user.room.condition_bar
+        assert bar.is_open and user.room.query_one("#where", Input).value == "slow" and data.interrupted
+        assert "Cancelled" in user.reads("#where-state") and user.table.row_count == MILLION
+        data.gate = threading.Semaphore(0)  # the thread that was cancelled no longer waits at it
+        await user.press("enter")
+        assert user.reads("#where-state") == SEARCHING
+        data.gate.release()
+        await user.until_shown(3)
+        await user.until_said("3 rows meet the condition.")
+        assert not bar.is_open and user.table.has_focus
+        await user.press("w", "escape")  # nothing is searched for: Esc closes
+        assert not bar.is_open and user.app.session.filters.where == "slow"
+
+
+async def test_the_seconds_of_a_long_search_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = ScriptedData("big.jsonl")
+    data.steps = [ScriptedSelection([7])]
+    monkeypatch.setattr("core.data.source.open_early", lambda source, split, mapping: data)
+    async with opened("big.jsonl", (80, 24)) as user:
+        await user.press("w", *"slow", "enter")
+        await until(user.pilot, lambda: "searching … 1 s" in user.reads("#where-state"))
+        data.gate.release()
+        await user.until_said("1 row meets the condition.")
 
 
 async def test_where_and_search_do_not_stand_in_each_others_way(rows_file: Path) -> None:
@@ -101,6 +142,10 @@ async def test_a_value_is_chosen_from_all_there_are(rows_file: Path) -> None:
         assert user.app.session.filters.syslang
 
 
+def trouble(user: RoomUser) -> str:
+    return str(user.app.screen.query_one(".trouble", Static).visual)
+
+
 async def test_a_row_is_gone_to_by_its_number(rows_file: Path) -> None:
     async with opened(rows_file, (80, 24)) as user:
         await user.press("J")
@@ -109,8 +154,21 @@ async def test_a_row_is_gone_to_by_its_number(rows_file: Path) -> None:
         await user.until_on_row(401)
         await user.press("slash", *"plus", "enter")
         await user.until_shown(150)
-        await user.press("J", *"1", "enter")
-        await user.until_said("Row 1 is not among the rows shown", "x shows all")
+        await user.press("J", *"4", "enter")  # Japanese, which the search hides
+        await until(user.pilot, lambda: user.app.screen.query_one("#numbers").has_focus)
+        assert [(row.number, row.is_hidden) for row in user.app.screen._near][:3] == [(4, True), (0, False), (3, False)]
+        await user.press("down", "down", "enter")
+        await user.until_on_row(3)
+        await user.press("J", *"999", "enter")
+        await until(user.pilot, lambda: isinstance(user.app.screen, GotoDialog) and "0 to 449" in trouble(user))
+        await until(user.pilot, lambda: user.app.screen.query_one("#numbers").has_focus)
+        await user.press("enter")
+        await user.until_on_row(447)  # the nearest
+        await user.press("J", *"4", "enter")
+        await until(user.pilot, lambda: user.app.screen.query_one("#numbers").has_focus)
+        await user.press("enter")
+        await user.until_on_row(4)
+        await user.until_said("Row 4: all rows are shown again")
 
 
 def scripted(
@@ -258,7 +316,7 @@ async def test_a_newer_question_ends_the_one_before(monkeypatch: pytest.MonkeyPa
 async def test_what_is_written_while_a_condition_is_asked_is_kept(rows_file: Path) -> None:
     async with opened(rows_file) as user:
         await user.press("w", *"length(output) >", "enter", "enter", *" 1000")
-        await until(user.pilot, lambda: bool(user.room.query_one("#where-trouble").display))
+        await until(user.pilot, lambda: user.reads("#where-state") not in ("", SEARCHING))
         assert user.room.query_one("#where", Input).value == "length(output) > 1000"
         await user.press("enter")
         await until(user.pilot, lambda: not user.room.condition_bar.is_open and user.table.row_count == 0)

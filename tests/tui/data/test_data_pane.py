@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
 from core.base import folders
+from core.base.chat_history import history_to_json
+from core.base.row import Row
 from tests.support.data_room import SIZES, RoomUser, opened
 from tests.support.rooms import row, until, write_rows
+from tests.support.scripted_data import ScriptedData, scripted_row
 
 HOSTILE = {
     "instruction": "[/] [@click=app.quit]x[/] \x1b]52;c;aGFja2Vk\x07",
@@ -132,6 +136,56 @@ async def test_a_row_in_the_pane_is_text_and_never_markup(tmp_path: Path) -> Non
             assert not any(
                 "@click" in (segment.style.meta if segment.style else {}) for segment in user.pane.render_line(y)
             )
+
+
+def row_with_context(index: int) -> Row:
+    """Every second row has a system prompt, earlier turns and tools."""
+    if index % 2:
+        return scripted_row(index)
+    history = [
+        {"role": "user", "content": "東京の天気は？" * 20 + "\x1b[31m"},
+        {"role": "assistant", "content": f"晴れです {index}"},
+    ]
+    tools = json.dumps([{"name": "weather"}])
+    return Row(
+        "明日は？", output="雨", system="あなたは助手です。", history=history_to_json(history), tools=tools, index=index
+    )
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_context_of_a_row_is_read_and_copied_like_its_fields(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    data = ScriptedData("chat.jsonl", 10, make_row=row_with_context)
+    monkeypatch.setattr("core.data.source.open_early", lambda source, split, mapping: data)
+    async with opened("chat.jsonl", size) as user:
+        sent: list[str] = []
+        monkeypatch.setattr(user.app, "copy_to_clipboard", sent.append)
+        if not user.pane.display:
+            await user.press("enter")
+        await until(user.pilot, lambda: "System" in user.pane.content)
+        text = user.pane.content
+        assert text.index("output") < text.index("System") < text.index("Earlier turns") < text.index("Tools")
+        assert "User: 東京の天気は？" in text and "Assistant: 晴れです 0" in text and "\x1b" not in text
+        assert not any("System" in line for line in user.lines())  # the table is as it was
+        await user.press("shift+tab", "y")
+        assert user.pane.field == "tools" and json.loads(sent[-1]) == [{"name": "weather"}]
+        await user.press("comma", "y")
+        assert user.pane.field == "history" and sent[-1].startswith("User: 東京の天気は？")
+        await user.press("e")
+        await user.until_said("Earlier turns can be read and copied here, but not edited.")
+        await user.press("f")
+        await until(user.pilot, lambda: user.pane.alone and "Earlier turns" in seen(user))
+        assert max(cell_len(line) for line in seen(user).split("\n")) <= size[0]
+        await user.press("down")  # a row without turns
+        await until(user.pilot, lambda: "row 1" in seen(user) and "empty" in seen(user))
+        await user.press("down")
+        await until(user.pilot, lambda: "Assistant: 晴れです 2" in user.pane.content)
+        await user.press("down", "escape")
+        await until(user.pilot, lambda: "row 3" in seen(user))
+        assert user.pane.field == "instruction" and "Earlier turns" not in user.pane.content
+        await user.press("shift+tab")
+        assert user.pane.field == "sysflag"
 
 
 async def test_a_field_is_copied_and_a_long_one_goes_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ async def test_what_the_doctor_can_fix_is_fixed_and_undone(tmp_path: Path, monke
     )
     async with opened(write_rows(tmp_path / "ill.jsonl", rows)) as user:
         await dialog(user, DoctorDialog, "h")
-        await user.press("f", "y")
+        await user.press("f5", "y")
         await user.until_said("markers: 1 row fixed")
         await user.until_on_row(5)
         assert user.row is not None and (user.row.reasoning, user.row.output) == ("so it is", "six")

@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from core.data.filters import RowFilters
 from tests.support.data_room import SIZES, opened
 from tests.support.rooms import row, until, write_rows
+from tests.support.scripted_data import ScriptedData
 from tui.data.dialogs.open_data import OpenDialog
 from tui.data.dialogs.problems import ProblemsDialog
 from tui.data.row_pages import PAGE
@@ -266,3 +267,45 @@ async def test_the_text_searched_for_stands_before_the_counts(rows_file: Path) -
         await user.press("slash", *"plus", "enter")
         await user.until_shown(150)
         assert "· /plus" in user.reads("#status")[:60]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_after_a_failed_open_nothing_is_said_of_the_rows_before(rows_file: Path, size: tuple[int, int]) -> None:
+    async with opened(rows_file, size) as user:
+        await user.press("d")
+        await user.until_said("deleted")
+        user.app.open_data(str(rows_file.with_name("missing.jsonl")))
+        await until(user.pilot, lambda: user.room.query_one("#notice").display and user.app.data_error is not None)
+        await until(user.pilot, lambda: "missing.jsonl" in user.reads("#notice"))
+        assert user.reads("#message") == "" and user.reads("#status") == ""
+        await user.press("escape")
+        await until(user.pilot, lambda: user.table.display and user.table.row_count == 449)
+        await user.until_said("1 deleted")  # of the source that is open again
+
+
+async def test_a_folder_with_splits_says_which_is_shown_and_o_offers_the_others(tmp_path: Path) -> None:
+    folder = tmp_path / "データ"
+    folder.mkdir()
+    for index, name in enumerate(("train", "test", "validation")):
+        write_rows(folder / f"{name}.jsonl", [row(index) for _ in range(index + 1)])
+    async with opened(folder) as user:
+        await user.until_said("split train is shown; o chooses another: test or validation")
+        await user.press("o")
+        await until(user.pilot, lambda: isinstance(user.app.screen, OpenDialog) and user.app.screen._splits)
+        await user.press("down", "enter")
+        await user.until_said("split test is shown", "train or validation")
+        assert user.app.session.split == "test" and user.table.row_count == 2
+
+
+async def test_what_is_not_used_stands_in_the_last_line_and_is_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = ScriptedData("choices.jsonl", 30)
+    data.not_used_words = "not used: choices (30 rows), 選択肢 (12), images (7); 4 rows have turns after the answer"
+    monkeypatch.setattr("core.data.source.open_early", lambda source, split, mapping: data)
+    async with opened("choices.jsonl", (80, 24)) as user:
+        await user.until_said("not used: choices (30 rows), 選択肢 (12)", "p lists it")
+        await until(user.pilot, lambda: user.room.query_one("#message").size.height == 2)  # all of it is seen
+        await user.press("p")
+        await until(user.pilot, lambda: isinstance(user.app.screen, ProblemsDialog))
+        assert "4 rows have turns" in str(user.app.screen.query_one("#not-used", Static).visual)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.dialogs import HOSTILE, SIZES, shown
 from tests.support.rooms import until
+from tests.support.scripted_data import ScriptedData, ScriptedSelection
 from tui.common.field import Field
 from tui.data.dialogs.facets import FacetsDialog
 from tui.data.dialogs.goto_row import GotoDialog
 from tui.data.dialogs.sort import SortDialog
+from tui.data.row_numbers import OFFERED, NumberedRow, rows_near
 from tui.data.widgets.choices import Choices, fit_end, share_bar
 from tui.data.widgets.search_matches import fit_to_width
 
@@ -86,9 +90,9 @@ async def test_a_number_out_of_range_is_named_and_can_be_mended(size: tuple[int,
         field = person.stage.screen.query_one(Field)
         assert not field.cursor_blink
         mistakes = {
-            "450": "Enter a number from 0 to 449.",
+            "450": "the numbers are 0 to 449",
             "x": "not the number",
-            "": "Enter a number.",
+            "": "Enter a number: 0 to 449.",
             "9" * 40: "not the number",
             "200%": "not the number",
         }
@@ -100,6 +104,39 @@ async def test_a_number_out_of_range_is_named_and_can_be_mended(size: tuple[int,
         assert "Enter a number" not in person.text
         await person.press("enter")
         assert await person.gives() == 12
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_numbers_there_are_stand_below_and_are_chosen(size: tuple[int, int]) -> None:
+    shown_rows = (3, 8, 13_000)
+
+    def near(number: int) -> list[NumberedRow]:
+        return [NumberedRow(index, f"質問 {HOSTILE} {index}") for index in shown_rows]
+
+    goto = GotoDialog(8, 13_000, has_row=shown_rows.__contains__, read_near=near)
+    async with shown(goto, size) as person:
+        await person.sees("13,000", "質問", "▸ ")
+        await person.press(*"5", "enter")
+        await person.sees("Row 5 is not shown.")
+        choices = person.stage.screen.query_one(Choices)
+        await until(person.pilot, lambda: choices.has_focus and choices.cursor == 0)  # 3 is the nearest
+        await person.press("up")
+        await until(person.pilot, lambda: person.stage.screen.query_one(Field).has_focus)
+        await person.press("down", "down", "down", "enter")
+        assert await person.gives() == 13_000
+
+
+@given(st.sets(st.integers(0, 60)), st.integers(-5, 70), st.booleans())
+def test_the_nearest_of_the_rows_shown_are_offered(numbers: set[int], number: int, backwards: bool) -> None:
+    data = ScriptedData("rows", 61)
+    selection = ScriptedSelection(sorted(numbers, reverse=backwards))
+    found = rows_near(data, selection, number)  # type: ignore[arg-type]
+    here = [row.number for row in found if not row.is_hidden]
+    assert here == sorted(here) and set(here) <= numbers and len(here) == min(len(numbers), OFFERED)
+    left_out = [abs(index - number) for index in numbers - set(here)]
+    assert not left_out or max(abs(index - number) for index in here) <= min(left_out)
+    hidden = [row.number for row in found if row.is_hidden]
+    assert hidden == ([number] if number not in numbers and 0 <= number <= 60 else [])
 
 
 async def test_keys_typed_ahead_of_the_dialog_reach_it() -> None:

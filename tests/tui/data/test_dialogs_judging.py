@@ -104,7 +104,7 @@ async def test_it_says_where_a_mapping_is_kept_and_s_keeps_it_out(size: tuple[in
         size,
     ) as person:
         await person.sees("rows.jsonl.suiron/mapping.json", "the text after its reasoning")
-        await person.press("s")
+        await person.press("S")
         await person.sees("not saved")
         await person.press("enter")
         choice = await person.gives()
@@ -115,7 +115,7 @@ async def test_it_says_where_a_mapping_is_kept_and_s_keeps_it_out(size: tuple[in
         columns("", ColumnMapping({"instruction": ColumnPick("problem"), "output": ColumnPick("reply")})), size
     ) as person:
         await person.sees("not saved")
-        await person.press("s", "down", "down", "down", "enter")
+        await person.press("S", "down", "down", "down", "enter")
         choice = await person.gives()
         assert choice is not None and not choice.keep
 
@@ -200,7 +200,7 @@ async def test_lengths_are_paged_and_drawn(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_maximum_length_is_tried(size: tuple[int, int]) -> None:
     async with shown(StatisticsDialog(statistics()), size) as person:
-        await person.press("m")
+        await person.press("e")
         field = person.stage.screen.query_one("#maximum", Field)
         assert field.has_focus and field.value == "512" and not field.cursor_blink
         await person.sees("0.99% (1 row) would lose the end (EOS)", "0.99% (1 row) would lose the complete answer")
@@ -225,7 +225,7 @@ async def test_characters_are_no_tokens() -> None:
         StatisticsDialog(statistics("characters", f"the tokenizer {HOSTILE} cannot be read"), "whole prompt")
     ) as person:
         await person.sees("[whole prompt]", "in tokens only", "cannot be read")
-        await person.press("m")
+        await person.press("e")
         assert not person.stage.screen.query_one("#maximum").has_focus
     assert "tokens only" in cost_words(statistics("characters", "x"), 100).plain
 
@@ -283,7 +283,7 @@ async def test_findings_say_how_bad_they_are_in_words_and_lead_to_their_rows(siz
             "2 rows could not be",
         )
         await person.press("down")
-        await person.sees("rows 7, 8, 9", "f: delete all but the first", "Do this.")
+        await person.sees("rows 7, 8, 9", "F5: delete all but the first", "Do this.")
         await person.press("enter")
         chosen = await person.gives()
     assert isinstance(chosen, FindingChoice) and not chosen.fix and chosen.group.kind == "duplicate"
@@ -293,26 +293,26 @@ async def test_findings_say_how_bad_they_are_in_words_and_lead_to_their_rows(siz
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_fix_is_asked_with_its_count(size: tuple[int, int]) -> None:
     async with shown(DoctorDialog(report(), "duplicate"), size) as person:
-        await person.press("f")
+        await person.press("f5")
         await person.sees("12,345 rows: delete all but the first", "y confirms")
         await person.press("enter", "n")
         await until(person.pilot, lambda: "y confirms" not in person.text)
-        await person.press("f", "escape", "f", "down", "y")  # moving on takes the question back
+        await person.press("f5", "escape", "f5", "down", "y")  # moving on takes the question back
         assert person.stage.open
-        await person.press("up", "f", "y")
+        await person.press("up", "f5", "y")
         chosen = await person.gives()
     assert chosen is not None and chosen.fix and chosen.group.kind == "duplicate"
 
 
 async def test_what_has_no_safe_fix_is_not_fixed_and_healthy_data_say_so() -> None:
     async with shown(DoctorDialog(report())) as person:
-        await person.press("f", "y")
+        await person.press("f5", "y")
         assert person.stage.open
         await person.press("escape")
         assert await person.gives() is None
     async with shown(DoctorDialog(QualityReport("demo", "", "f", 554, ()))) as person:
         await person.sees("554 rows checked: nothing found.")
-        await person.press("enter", "f", "y", "down", "q")
+        await person.press("enter", "f5", "y", "down", "q")
         assert await person.gives() is None
 
 
@@ -343,3 +343,22 @@ async def test_problems_stand_with_their_rows_and_files_and_in_full(size: tuple[
         await person.sees("the archive ends too early.")
         await person.press("escape")
         assert await person.gives() is None
+
+
+async def test_what_is_not_used_is_said_first_even_without_a_problem() -> None:
+    words = "not used: 選択肢 (1,000 rows), images (12); 40 rows have turns after the answer"
+    async with shown(ProblemsDialog([RowProblem(3, "output is empty")], 1, words)) as person:
+        await person.sees("1 could not be read", "40 rows have turns after the answer", "output is empty")
+        assert person.text.index("選択肢 (1,000 rows)") < person.text.index("row 3")
+    async with shown(ProblemsDialog([], 0, words), NARROW) as person:
+        await person.sees("What is not used", "not used: 選択肢 (1,000 rows), images (12)")
+        await person.press("escape")
+        assert await person.gives() is None
+
+
+async def test_the_columns_say_what_the_mapping_leaves_out() -> None:
+    mapping = ColumnMapping({"instruction": ColumnPick(NAMES[0])})
+    async with shown(
+        ColumnsDialog("rows", mapping, NAMES, ROWS, not_used="not used: 画像 (12 rows)"), NARROW
+    ) as person:
+        await person.sees("Columns of rows", "not used: 画像 (12 rows)")

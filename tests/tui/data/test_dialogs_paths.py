@@ -73,6 +73,22 @@ async def test_enter_at_once_opens_what_is_open_and_typing_replaces_it(folder: P
         assert await person.gives() == ("demo", "")
 
 
+async def test_the_splits_of_what_is_open_are_offered(folder: Path) -> None:
+    saved = str(folder / "saved")
+
+    def with_splits() -> OpenDialog:
+        return OpenDialog(saved, "", list, print, "train", lambda: ("train", "検証"))
+
+    async with shown(with_splits()) as person:
+        await person.sees("Splits of", "train · shown now", "検証")
+        await person.press("down", "down", "enter")
+        assert await person.gives() == (saved, "検証")
+    async with shown(with_splits()) as person:
+        await person.sees("Splits of")
+        await person.press("x")  # typing asks for something else
+        await until(person.pilot, lambda: "Splits of" not in person.text)
+
+
 async def test_delete_forgets_and_leaves_the_file(folder: Path) -> None:
     forgotten: list[tuple[str, str]] = []
     async with shown(dialog("", "", RECENT, forgotten)) as person:

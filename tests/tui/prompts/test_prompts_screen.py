@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from core.base import folders
+from core.base.chat_history import history_to_json
 from core.base.row import Row
 from core.base.safe_text import UNSAFE
 from core.examples.draw_template import Mixture
@@ -23,11 +24,13 @@ from core.templates.template_file import load_template
 from core.tokens.tokenizer import TextTokenizer
 from tests.support.encoded_rows import encode_row
 from tests.support.rooms import row, until, write_rows
+from tests.support.scripted_data import ScriptedData
 from tests.support.tiny_tokenizer import END, make_tokenizer_folder
 from tui.app import SuironApp
 from tui.common.run_settings import session_spec
 from tui.prompts.dialogs.mixture import MixtureDialog
 from tui.prompts.dialogs.save_template import SaveTemplateDialog
+from tui.prompts.dialogs.unsaved_draft import UnsavedDraftDialog
 from tui.prompts.row_view_maker import RowViewMaker
 from tui.prompts.screen import PromptsScreen
 from tui.prompts.sheet import Sheet
@@ -51,6 +54,15 @@ class Hands:
     @property
     def about(self) -> str:
         return str(self.room.query_one("#about", Static).visual)
+
+    @property
+    def said(self) -> str:
+        """The message line."""
+        line = self.room.query_one("#message", Static)
+        return str(line.visual) if line.display else ""
+
+    async def says(self, *words: str) -> None:
+        await until(self.pilot, lambda: all(word in self.said for word in words))
 
     def lines(self) -> list[str]:
         """All of the sheet."""
@@ -118,7 +130,7 @@ async def test_text_tokens_and_prompts_of_a_row(rows: Path, model: Path, size: t
         await hands.shows("[tokens]")
         tokens = "".join(line[3:] for line in hands.lines())
         assert tokens.count("·") == len(trained_ids(0, model)) and "␣" in tokens and "⏎" in tokens
-        await hands.press("i")
+        await hands.press("I")
         await until(hands.pilot, lambda: "₁" in "".join(hands.lines()))
         await hands.press("v")
         await hands.shows("[prompts]")
@@ -129,9 +141,9 @@ async def test_text_tokens_and_prompts_of_a_row(rows: Path, model: Path, size: t
 
 async def test_rows_go_by_and_the_data_room_opens_on_its_row(rows: Path, model: Path) -> None:
     async with opened(rows, model) as hands:
-        await hands.press("n", "j", "p")
+        await hands.press("j", "j", "k")
         await hands.shows("row 1", "2 of 60")
-        await hands.press("k", "k", "p")
+        await hands.press("k", "k", "k")
         await hands.shows("row 0")
         await hands.press("escape")
         await until(hands.pilot, lambda: hands.app.session.screen == "data")
@@ -149,7 +161,7 @@ async def test_the_draw_is_that_of_training(rows: Path, model: Path) -> None:
             assert template is not None
             await hands.shows(f"row {index}", f"{template.name} as drawn", "alpaca 15 %, alpaca-reasoning 85 %")
             assert ("without reasoning" in hands.about) == (index % 10 == 9)
-            await hands.press("n")
+            await hands.press("j")
 
 
 async def test_cjk_and_hostile_rows_are_shown_safely(tmp_path: Path, model: Path) -> None:
@@ -175,7 +187,7 @@ async def test_cjk_and_hostile_rows_are_shown_safely(tmp_path: Path, model: Path
             await hands.pilot.pause()
         await hands.shows("[text]")
         await hands.has("漢字と仮名")
-        await hands.press("n", "v")
+        await hands.press("j", "v")
         await hands.shows("row 1", "[tokens]")
         joined = "".join(line[3:] for line in hands.lines())
         assert joined.count(f"⟨{END}⟩") == 1 and "<" in joined  # the row's own is letters
@@ -183,16 +195,16 @@ async def test_cjk_and_hostile_rows_are_shown_safely(tmp_path: Path, model: Path
 
 async def test_templates_losses_and_lengths_in_turn(rows: Path, model: Path) -> None:
     async with opened(rows, model) as hands:
-        await hands.press("t")
+        await hands.press("T")
         await hands.shows("alpaca chosen")
-        await hands.press("t", "t", "t", "t")
+        await hands.press("T", "T", "T", "T")
         await hands.shows("chat chosen", "no place for the reasoning")
-        await hands.press("T", "T", "T", "T", "T")
+        await hands.press("less_than_sign", "less_than_sign", "less_than_sign", "less_than_sign", "less_than_sign")
         await hands.shows("as drawn")
-        await hands.press("l")
+        await hands.press("L")
         await hands.shows("loss response")
         assert "R┆" in hands.about
-        await hands.press("l", "o")
+        await hands.press("L", "O")
         await hands.shows("loss all", "P┃", "cut reasoning")
         spec, trouble = session_spec(hands.app.session)
         assert (spec.prompt.loss_on, spec.prompt.too_long, trouble) == ("all", "cut_reasoning", None)
@@ -202,7 +214,7 @@ async def test_a_model_that_is_not_here_leaves_the_text(rows: Path) -> None:
     async with opened(rows, "demo") as hands:
         await hands.shows("is not on this disk yet", "only the text is shown")
         assert hands.lines()[0].startswith("P┆ Below")
-        await hands.press("t", "t", "t", "t", "t")
+        await hands.press("T", "T", "T", "T", "T")
         await until(hands.pilot, lambda: "Choose a model" in "".join(hands.lines()))
 
 
@@ -213,13 +225,13 @@ async def test_problem_rows_are_found_both_ways(tmp_path: Path, model: Path) -> 
     made[500]["reasoning"] = "long " * 3000
     made[500]["sysflag"] = "test"
     async with opened(write_rows(tmp_path / "rows.jsonl", made), model) as hands:
-        await hands.press("N")
+        await hands.press("right_square_bracket")
         await hands.shows("row 20", "### Response:")
-        await hands.press("N")
+        await hands.press("right_square_bracket")
         await hands.shows("row 400", "left out")
-        await hands.press("N")
-        await until(hands.pilot, lambda: any("No row after" in str(note.message) for note in hands.app._notifications))
-        await hands.press("P")
+        await hands.press("right_square_bracket")
+        await until(hands.pilot, lambda: "No row after" in hands.said)
+        await hands.press("left_square_bracket")
         await hands.shows("row 20")
 
 
@@ -248,7 +260,7 @@ async def test_a_row_of_very_many_tokens_does_not_hold_up_the_keys(
         await until(hands.pilot, lambda: any(line.startswith("E┃") for line in hands.seen()))
         assert len(set(made_lines)) < 100
         monkeypatch.setattr(RowViewMaker, "make_view", slow)
-        await hands.press("n", "v", "v", "f1")  # a job waits, the keys do not
+        await hands.press("j", "v", "v", "f1")  # a job waits, the keys do not
         await until(hands.pilot, lambda: hands.app.screen is not hands.room)
         await hands.press("escape")
         gate.set()
@@ -258,7 +270,7 @@ async def test_a_row_of_very_many_tokens_does_not_hold_up_the_keys(
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_template_is_written_with_the_row_beside_it(rows: Path, model: Path, size: tuple[int, int]) -> None:
     async with opened(rows, model, size) as hands:
-        await hands.press("t", "t", "e")
+        await hands.press("T", "T", "e")
         await hands.shows("being written")
         area = hands.room.query_one(TemplateArea)
         await until(hands.pilot, lambda: area.has_focus and "### Instruction:" in area.text)
@@ -280,13 +292,102 @@ async def test_a_template_is_written_with_the_row_beside_it(rows: Path, model: P
         await hands.press("escape")
         assert not area.has_focus and hands.room.unsaved
         await hands.press("escape")
+        await until(hands.pilot, lambda: isinstance(hands.app.screen, UnsavedDraftDialog))
+        await hands.press("y")
         await hands.shows("alpaca-reasoning chosen")
         assert not hands.room.unsaved
 
 
+async def test_what_changes_the_run_is_told_and_undone_step_by_step(rows: Path, model: Path) -> None:
+    async with opened(rows, model) as hands:
+        before = hands.app.session.train
+        await hands.press("L")
+        await hands.says("loss: completion → response (u undoes)")
+        await hands.press("O")
+        await hands.says("long rows: drop → cut reasoning (u undoes)")
+        await hands.press("M")
+        await until(hands.pilot, lambda: isinstance(hands.app.screen, MixtureDialog))
+        hands.app.screen.query_one("#weight-0", Input).value = "0.4"
+        await hands.press("enter")
+        await hands.says("mixture: alpaca 0.15, alpaca-reasoning 0.85 → alpaca 0.4, alpaca-reasoning 0.85")
+        await hands.press("u")
+        await hands.says("alpaca 0.4, alpaca-reasoning 0.85 → alpaca 0.15", "undone; r redoes")
+        await hands.press("u")
+        await hands.says("long rows: cut reasoning → drop")
+        await hands.press("r")
+        await hands.says("long rows: drop → cut reasoning")
+        await hands.press("u", "u")
+        await hands.says("loss: response → completion")
+        assert hands.app.session.train == before
+        await hands.press("u")
+        await hands.says("Nothing to undo")
+        await hands.shows("loss completion", "long rows drop")
+
+
+async def test_letters_of_the_data_room_change_nothing_in_prompts(rows: Path, model: Path) -> None:
+    async with opened(rows, model) as hands:
+        before = hands.app.session
+        await hands.press("o", "l", "w", "t", "n", "N", "p", "s", "h", "i", "x", "d", "y", "z")
+        await hands.pilot.pause()
+        assert hands.app.session == before and hands.app.screen is hands.room
+
+
+async def test_a_draft_is_dropped_only_when_asked_and_says_why_no_other_template_is_shown(
+    rows: Path, model: Path
+) -> None:
+    async with opened(rows, model) as hands:
+        await hands.press("T", "T", "e")
+        await hands.shows("being written")
+        area = hands.room.query_one(TemplateArea)
+        await until(hands.pilot, lambda: area.has_focus and "### Instruction:" in area.text)
+        await hands.press("x", "escape")
+        await hands.says("Not saved yet", "^o saves it")
+        await hands.press("T")
+        await hands.says("The template stays while one is being written", "e goes on")
+        for answer in ("escape", "n"):
+            await hands.press("escape")
+            await until(hands.pilot, lambda: isinstance(hands.app.screen, UnsavedDraftDialog))
+            await hands.press(answer)
+            await until(hands.pilot, lambda: hands.app.screen is hands.room)
+            assert hands.room.unsaved and area.text.startswith("x")
+        await hands.press("escape", "S")
+        await hands.says("not a valid template yet")
+        await hands.press("escape", "y")
+        await hands.says("discarded")
+        assert not hands.room.unsaved and not hands.app.session.template_draft
+
+
+async def test_a_draft_outlives_the_app(rows: Path, model: Path) -> None:
+    async with opened(rows, model) as hands:
+        await hands.press("e")
+        await hands.shows("being written")
+        area = hands.room.query_one(TemplateArea)
+        await until(hands.pilot, lambda: area.has_focus and "### Instruction:" in area.text)
+        await hands.press("#")
+        await until(hands.pilot, lambda: hands.app.session.template_draft.startswith("#"))
+    async with opened(rows, model) as hands:
+        await hands.shows("being written")
+        await hands.says("is here as it was")
+        assert hands.room.unsaved
+        await hands.press("e")
+        area = hands.room.query_one(TemplateArea)
+        await until(hands.pilot, lambda: area.has_focus and area.text.startswith("#"))
+
+
+async def test_a_fault_in_a_draft_is_shown_in_full_with_its_line(rows: Path, model: Path) -> None:
+    async with opened(rows, model) as hands:
+        await hands.press("e")
+        await hands.shows("being written")
+        area = hands.room.query_one(TemplateArea)
+        await until(hands.pilot, lambda: "### Instruction:" in area.text)
+        area.text = "name: 例\nversions: [\n"
+        await hands.shows("⚠ The template cannot be used", "line 3")
+        assert all(cell_len(line) <= 78 for line in hands.about.split("\n") if "⚠" in line)
+
+
 async def test_a_template_that_is_not_saved_is_not_left_by_one_key(rows: Path, model: Path) -> None:
     async with opened(rows, model) as hands:
-        await hands.press("t", "t", "v", "v", "e")
+        await hands.press("T", "T", "v", "v", "e")
         await hands.shows("being written")
         area = hands.room.query_one(TemplateArea)
         await until(hands.pilot, lambda: area.has_focus and "### Instruction:" in area.text)
@@ -307,14 +408,14 @@ async def test_a_template_that_is_not_saved_is_not_left_by_one_key(rows: Path, m
 
 async def test_the_prompts_of_the_chosen_template_come_first(rows: Path, model: Path) -> None:
     async with opened(rows, model) as hands:
-        await hands.press("v", "v", "t")
+        await hands.press("v", "v", "T")
         await hands.shows("alpaca chosen", "[prompts]")
         await until(hands.pilot, lambda: hands.lines()[0].startswith("1 answer without reasoning  alpaca,"))
 
 
 async def test_a_template_is_saved_as_ones_own_and_joins_the_mixture(rows: Path, model: Path) -> None:
     async with opened(rows, model) as hands:
-        await hands.press("t", "t", "e")
+        await hands.press("T", "T", "e")
         await hands.shows("being written")
         area = hands.room.query_one(TemplateArea)
         await until(hands.pilot, lambda: "### Instruction:" in area.text)
@@ -334,7 +435,7 @@ async def test_a_template_is_saved_as_ones_own_and_joins_the_mixture(rows: Path,
         saved = load_template(folders.config() / "templates" / "mine.yaml")
         assert saved.pattern.startswith("Here is an instruction") and saved.name == "mine"
 
-        await hands.press("w")
+        await hands.press("M")
         await until(hands.pilot, lambda: isinstance(hands.app.screen, MixtureDialog))
         dialog = hands.app.screen
         said = lambda: str(dialog.query_one("#counted", Static).visual)  # noqa: E731
@@ -349,11 +450,17 @@ async def test_a_template_is_saved_as_ones_own_and_joins_the_mixture(rows: Path,
         await hands.press("escape")
         await hands.shows("mine as drawn", "mine 100 %")
         await until(hands.pilot, lambda: load_session().train.get("prompt.mixture") == "mine 1")
+        await hands.press("S")  # over the file that the run trains with
+        await until(hands.pilot, lambda: isinstance(hands.app.screen, SaveTemplateDialog))
+        await hands.press("enter")
+        await until(hands.pilot, lambda: "again" in str(hands.app.screen.query_one(".trouble", Static).visual))
+        await hands.press("enter")
+        await hands.says("Saved", "the next run trains with the new text")
 
 
 async def test_a_mixture_that_is_none_says_so_and_is_not_taken(rows: Path, model: Path) -> None:
     async with opened(rows, model) as hands:
-        await hands.press("w")
+        await hands.press("M")
         await until(hands.pilot, lambda: isinstance(hands.app.screen, MixtureDialog))
         dialog = hands.app.screen
         for field in list(dialog.query("#templates WeightField").results(Input)):
@@ -367,7 +474,7 @@ async def test_a_mixture_that_is_none_says_so_and_is_not_taken(rows: Path, model
 
 async def test_sections_may_be_weighted_and_the_train_form_keeps_it(rows: Path, model: Path) -> None:
     async with opened(rows, model) as hands:
-        await hands.press("w")
+        await hands.press("M")
         await until(hands.pilot, lambda: isinstance(hands.app.screen, MixtureDialog))
         dialog = hands.app.screen
         await hands.press("up", "up")
@@ -420,6 +527,24 @@ async def test_markup_in_a_template_of_ones_own_is_text(rows: Path, model: Path)
             for note in hands.app._notifications
             if "bad.yaml: the template cannot be used" in str(note.message)
         ]
-        await hands.press("w")
+        await hands.press("M")
         await until(hands.pilot, lambda: isinstance(hands.app.screen, MixtureDialog))
         assert any("[@click" in str(share.visual) for share in hands.app.screen.query(".share").results(Static))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_row_with_a_system_prompt_turns_and_tools_is_shown(
+    model: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = history_to_json([{"role": "user", "content": "東京は？"}, {"role": "assistant", "content": "晴れ"}])
+
+    def with_context(index: int) -> Row:
+        return Row("明日は？", "", "考え", "雨", "Japanese", "train", "助手です。", history, '[{"name":"天気"}]', index)
+
+    data = ScriptedData("chat.jsonl", 10, make_row=with_context)
+    monkeypatch.setattr("core.data.source.open_early", lambda source, split, mapping: data)
+    async with opened(Path("chat.jsonl"), model, size) as hands:
+        await hands.has("明日は？")
+        await hands.press("v", "v", "j")
+        await hands.shows("row 1", "[prompts]")
+        assert max(cell_len(line) for line in hands.seen()) <= hands.sheet.size.width

@@ -372,7 +372,7 @@ async def test_the_scale_turns_while_a_field_has_the_focus(rows_file: Path) -> N
     async with opened(rows_file) as hands:
         await hands.sees("moving average")
         hands.field("train.steps").focus()
-        await hands.press("y")
+        await hands.press("Y")
         await hands.sees("log scale")
 
 

@@ -79,7 +79,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
 
     name: of the source; mapping: the current one, or a guess; names: the source's columns; rows: a few of its records
     as they were read, of which the first three are shown; where: the file that a kept mapping is saved in; candidates:
-    what a column can be taken from.
+    what a column can be taken from; not_used: what the mapping in force leaves out, safe text.
     """
 
     KEY_WORDS = key_hints(
@@ -96,6 +96,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
     ColumnsDialog #why { height: 2; margin: 0 0 0 2; color: $text-muted; }
     ColumnsDialog #sample { height: 1fr; min-height: 3; }
     ColumnsDialog #marks { height: auto; max-height: 2; color: $text-muted; }
+    ColumnsDialog #not-used { max-height: 3; color: $warning; }
     ColumnsDialog #kept { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
@@ -107,8 +108,10 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         rows: Sequence[Record[str, Any]],
         where: str = "",
         pick_candidates: Candidates = find_candidates,
+        not_used: str = "",
     ) -> None:
         super().__init__()
+        self._not_used = not_used
         self._name, self._names, self._rows, self._where = name, list(names), list(rows), where
         self._mapping = mapping
         self._candidates = pick_candidates
@@ -123,6 +126,8 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         yield Static(id="sample")
         if self._mapping.marks:
             yield Static(Content(f"Left out: {', '.join(map(mark_words, self._mapping.marks))}"), id="marks")
+        if self._not_used:
+            yield Static(Content(self._not_used), id="not-used")
         yield Static(id="kept")
 
     def on_mount(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -49,7 +50,8 @@ class OpenDialog(PathDialog[tuple[str, str]]):
     """Returns (source, split); split is empty where it does not matter.
 
     source, split: what is open, or was meant to be; the field shows it selected, so that typing replaces it. known:
-    returns the recent sources, in a thread; forget: removes one of them, also in a thread.
+    returns the recent sources, in a thread; forget: removes one of them, also in a thread. shown_split: the split that
+    is open; read_splits: returns all of them, in a thread.
     """
 
     TITLE_WORDS = "Open data"
@@ -72,11 +74,15 @@ class OpenDialog(PathDialog[tuple[str, str]]):
         split: str,
         known: Callable[[], Sequence[RecentSource]] = recent_sources,
         forget: Callable[[str, str], None] = forget_source,
+        shown_split: str = "",
+        read_splits: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         folder = os.path.dirname(source) if os.path.isabs(source) else ""
         super().__init__(folder)
         self._source, self._split = source, split
         self._known, self._forget = known, forget
+        self._shown_split, self._read_splits = shown_split, read_splits
+        self._splits: Sequence[str] = ()  # of the source that is open
         self._recent: list[RecentSource] | None = None
         # the source whose split is being asked for, and its splits
         self._splits_of: tuple[str, tuple[str, ...]] | None = None
@@ -97,11 +103,10 @@ class OpenDialog(PathDialog[tuple[str, str]]):
         self.run_worker(self._read_known, thread=True, group="known", exit_on_error=False)
 
     def _read_known(self) -> None:
-        found = list(self._known())
-        self.app.call_from_thread(self._show_known, found)
+        self.app.call_from_thread(self._show_known, list(self._known()), self._read_splits())
 
-    def _show_known(self, found: list[RecentSource]) -> None:
-        self._recent = found
+    def _show_known(self, found: list[RecentSource], splits: Sequence[str]) -> None:
+        self._recent, self._splits = found, splits
         self.lay_out()
 
     # -- the list --
@@ -163,7 +168,15 @@ class OpenDialog(PathDialog[tuple[str, str]]):
         items: list[ListItem] = [ListNote("recent", value=recent) for recent in fitting]
         if text in "demo" and not any(recent.source == "demo" for recent in fitting):
             items.append(ListNote("demo"))
-        return [ListNote("heading", "Recent" if fitting else "Built in"), *items] if items else []
+        recent = [ListNote("heading", "Recent" if fitting else "Built in"), *items] if items else []
+        return [*self._split_items(), *recent] if self._untouched else recent
+
+    def _split_items(self) -> list[ListItem]:
+        """The splits of the source that is open, so that another can be chosen."""
+        if not self._splits:
+            return []
+        heading = f"Splits of {safe_line(short_path(self._source), 200)}"
+        return [ListNote("heading", heading), *(ListNote("split", safe_line(name), name) for name in self._splits)]
 
     def items_instead(self, text: str) -> list[ListItem] | None:
         if self._splits_of is not None:
@@ -200,6 +213,9 @@ class OpenDialog(PathDialog[tuple[str, str]]):
             return [("demo", ""), ("  the embedded data set", MUTED)]
         if note.kind in ("whole", "pattern"):
             return [(fit_to_width(note.words, width), GOOD)]
+        if note.kind == "split" and self._splits_of is None and note.value == self._shown_split:
+            mark = " · shown now"
+            return [(fit_to_width(note.words, min(cell_len(note.words), width - len(mark))), STRONG), (mark, MUTED)]
         return [(fit_to_width(note.words, width), STRONG)]
 
     # -- choosing --
@@ -213,8 +229,8 @@ class OpenDialog(PathDialog[tuple[str, str]]):
             self.dismiss(("demo", ""))
         elif item.kind == "pattern":
             self.dismiss((item.value, ""))
-        elif item.kind == "split" and self._splits_of is not None:
-            self.dismiss((self._splits_of[0], item.value))
+        elif item.kind == "split":
+            self.dismiss((self._splits_of[0] if self._splits_of is not None else self._source, item.value))
         elif item.kind == "whole":
             self._open_folder(item.value)
 

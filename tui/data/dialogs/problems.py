@@ -1,4 +1,5 @@
-"""The dialog that lists rows that could not be read and edits that no longer apply.
+"""The dialog that says what of the source is not used, and lists rows that could not be read and edits that no longer
+apply.
 
 It shows the one under the cursor in full.
 """
@@ -15,7 +16,7 @@ from textual.widgets import Static
 
 from core.base.safe_text import safe_line
 from tui.actions import key_hints
-from tui.data.dialogs.list_dialog import ListDialog
+from tui.data.dialogs.list_dialog import CLOSE_HINT, ListDialog
 from tui.data.widgets.choices import HEADING, MUTED, ChoiceLine, Choices
 from tui.data.widgets.search_matches import fit_to_width
 
@@ -26,18 +27,21 @@ _EDITS = ("an edit", "this line of the edits")  # how the problem of an edit beg
 
 
 class ProblemsDialog(ListDialog[None]):
-    """Returns nothing. problems: those with a description, of `count` in all."""
+    """Returns nothing. problems: those with a description, of `count` in all; not_used: clauses with `; ` between them,
+    safe text."""
 
     TITLE_WORDS = "What could not be read"
     KEY_WORDS = key_hints(("in full below", "list.move_up", "list.move_down"), ("closes", "dialog.close"))
     AUTO_FOCUS = "#problems-list"
     DEFAULT_CSS = """
     ProblemsDialog.-tall #problems-list { height: 1fr; min-height: 3; }
+    ProblemsDialog #not-used { max-height: 8; color: $warning; }
     ProblemsDialog #full { height: auto; min-height: 2; max-height: 12; border-top: solid $panel; }
     """
 
-    def __init__(self, problems: Sequence[RowProblem], count: int) -> None:
+    def __init__(self, problems: Sequence[RowProblem], count: int, not_used: str = "") -> None:
         super().__init__()
+        self._not_used = not_used
         self._count, self._known = count, len(problems)
         edits = [problem for problem in problems if problem.what.startswith(_EDITS)]
         rows = [problem for problem in problems if not problem.what.startswith(_EDITS)]
@@ -55,10 +59,17 @@ class ProblemsDialog(ListDialog[None]):
         self.TALL = len(self._lines) > 8
 
     def compose_dialog(self) -> ComposeResult:
-        yield Choices(id="problems-list")
-        yield Static(id="full")
+        if self._not_used:
+            yield Static(Content("\n".join(self._not_used.split("; "))), id="not-used")
+        if self._lines:
+            yield Choices(id="problems-list")
+            yield Static(id="full")
 
     def on_mount(self) -> None:
+        if not self._lines:
+            self.title_words("What is not used")
+            self.keys(CLOSE_HINT)
+            return
         self.title_words(f"{self._count:,} could not be read" if self._count > 1 else "1 could not be read")
         self.query_one(Choices).show(
             len(self._lines), self._draw, 0, lambda position: not isinstance(self._lines[position], str)

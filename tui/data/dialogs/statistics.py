@@ -201,10 +201,10 @@ def _right(text: str, width: int) -> str:
 
 def counted_words(statistics: DataSetStatistics) -> str:
     """The unit of the lengths, and what counted them."""
-    by = safe_line(statistics.note, 200)
+    by = f": {safe_line(statistics.note, 200)}" if statistics.note else ""
     if statistics.tokenizer:
-        by = f"by the tokenizer of {safe_line(statistics.tokenizer, 60)}"
-    return f"Lengths are counted in {statistics.unit}" + (f" {by}." if by else ".")
+        by = f" by the tokenizer of {safe_line(statistics.tokenizer, 60)}"
+    return f"Lengths are counted in {statistics.unit}{by}."
 
 
 def numbers_words(lengths: LengthDistribution, statistics: DataSetStatistics, page: str) -> Content:

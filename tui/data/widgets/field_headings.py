@@ -6,6 +6,7 @@ from rich.cells import cell_len, set_cell_size
 
 from core.base.plural import counted
 from tui.actions import key_of
+from tui.data.row_fields import HEADINGS
 
 Piece = tuple[str, str]
 """Safe text, and the name of its style."""
@@ -42,7 +43,7 @@ def heading_pieces(
         pointer = "> "
     style = "cursor" if has_cursor else "dim"
     pieces = [
-        (pointer + column, "cursor" if has_cursor else "heading"),
+        (pointer + HEADINGS.get(column, column), "cursor" if has_cursor else "heading"),
         ("  ", style),
         ("● " if differs else "", style if has_cursor else "mark"),
         (" · ".join(words), style),

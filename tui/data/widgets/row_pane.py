@@ -1,15 +1,13 @@
 """One complete row: its fields under headings, wrapped, with a cursor on one of them.
 
 Fields fold, and one can be shown alone. Only lines in sight are drawn. Long fields are wrapped in the background, so a
-field of a megabyte delays no key, and the lines in sight do not move meanwhile. Knows no files: the caller also passes
-the row as it was before its changes, and the counts of its tokens.
+field of a megabyte delays no key, and the lines in sight do not move meanwhile. What the lines are, `PaneLines` knows.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -21,40 +19,19 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from core.base.row import COLUMNS, Row
-from core.base.safe_text import safe_line
+from core.base.row import FIELDS, Row
 from tui.common.selected_segments import highlight_selected
-from tui.data.widgets.field_headings import Piece, cut_pieces, heading_pieces
-from tui.data.widgets.field_lines import FieldLines
-from tui.data.widgets.search_matches import NO_MATCHES, SearchMatches
+from tui.data.row_fields import field_text, row_fields
+from tui.data.widgets.field_headings import Piece
+from tui.data.widgets.pane_lines import LABEL_FIELDS, FieldSection, PaneLines
+from tui.data.widgets.search_matches import SearchMatches
 
-TEXT_FIELDS = ("instruction", "input", "reasoning", "output")  # shown with their lines
-LABEL_FIELDS = ("syslang", "sysflag")  # shown in the first line
 WRAP_SLICE = 0.004  # seconds of wrapping until keys are handled again
 PLACE_EVERY = 0.1  # seconds until the lines wrapped meanwhile are shown
 WRAP_STEP = 2_000  # characters wrapped at a time
 MARGIN = 1  # cells left and right; drawn with the text and not as the widget's padding, which would be painted apart
 
 FILL_STYLES = ("cursor", "reasoning", "output", "dim")  # styles that blanks beside the text take too
-
-
-@dataclass
-class FieldSection:
-    """The part of the pane that shows one field."""
-
-    column: str
-    """The field."""
-    text: str
-    """As in the row, foreign."""
-    lines: FieldLines
-    """The text, wrapped."""
-    start: int = 0
-    """The line of the pane with its heading."""
-
-    def height(self, folded: bool, alone: bool) -> int:
-        """Lines of the pane; no heading where the field is shown alone."""
-        body = len(self.lines.lines) if self.text and not folded else 0
-        return body + (0 if alone else 1)
 
 
 class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
@@ -81,21 +58,7 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.row: Row | None = None
-        """The row that is shown."""
-        self.field = "instruction"
-        """The field the cursor is on."""
-        self.alone = False
-        """Whether only that field is shown."""
-        self.folded: set[str] = set()
-        """Fields that show only their heading, in every row."""
-        self._before: Row | None = None
-        self._added = False
-        self._tokens: dict[str, int] = {}
-        self._match_counts: dict[str, int] = {}
-        self._matches = NO_MATCHES
-        self._sections: list[FieldSection] = []
-        self._height = 1
+        self._lines = PaneLines()
         self._placed_at = 0.0
         self._drawn: list[list[Piece]] = []  # the lines in sight as they were painted last, from line `_drawn_at` on
         self._drawn_at = 0
@@ -103,33 +66,62 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
 
     # -- what is shown --
 
+    @property
+    def row(self) -> Row | None:
+        """The row that is shown."""
+        return self._lines.row
+
+    @property
+    def field(self) -> str:
+        """The field the cursor is on."""
+        return self._lines.field
+
+    @property
+    def alone(self) -> bool:
+        """Whether only that field is shown."""
+        return self._lines.alone
+
+    @property
+    def text(self) -> str:
+        """The field the cursor is on, as it is shown: foreign text."""
+        return field_text(self.row, self.field) if self.row is not None else ""
+
+    @property
+    def content(self) -> str:
+        """All lines laid out so far, as they are drawn."""
+        return self._lines.content
+
     def show(self, row: Row | None, before: Row | None = None, added: bool = False) -> None:
         """Show a row from the field the cursor is on. before: the row as in the source, where it was changed; added: it
         is not in the source. Showing the same row again changes nothing."""
-        if (row, before, added) == (self.row, self._before, self._added):
+        lines = self._lines
+        if (row, before, added) == (lines.row, lines.before, lines.added):
             return
-        stays = row is not None and self.row is not None and row.index == self.row.index
-        self.row, self._before, self._added = row, before, added
-        self._tokens, self._match_counts = {}, {}
+        stays = row is not None and lines.row is not None and row.index == lines.row.index
+        lines.row, lines.before, lines.added = row, before, added
+        lines.tokens, lines.match_counts = {}, {}
+        if row is not None and not lines.alone and lines.field not in row_fields(row):
+            lines.field = FIELDS[0]  # this row has no such context
         top = self.scroll_offset.y
         self._lay_out()
         self._move(top if stays else self._top_of_field())
 
     def highlight(self, matches: SearchMatches) -> None:
         """Highlight what is searched for."""
-        if matches != self._matches:
-            self._matches, self._match_counts, self._drawn = matches, {}, []
+        lines = self._lines
+        if matches != lines.matches:
+            lines.matches, lines.match_counts, self._drawn = matches, {}, []
             self.refresh()
 
     def show_counts(self, row: Row, tokens: dict[str, int], match_counts: dict[str, int]) -> None:
         """Show, by field, the tokens (where they could be counted) and the matches. Ignored for a row not shown now."""
         if row == self.row:
-            self._tokens, self._match_counts = tokens, match_counts
+            self._lines.tokens, self._lines.match_counts = tokens, match_counts
             self._repaint()
 
     def go_to_field(self, field: str) -> None:
         """Put the cursor on a field and bring it in sight."""
-        before, self.field = self.field, field
+        before, self._lines.field = self.field, field
         if self.alone:
             self._lay_out()
             self._move(self._top_of_field())
@@ -138,13 +130,18 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
             self._bring_in_sight()
 
     def field_by(self, by: int) -> None:
-        self.go_to_field(COLUMNS[(COLUMNS.index(self.field) + by) % len(COLUMNS)])
+        """Go to the next field that the row has (by 1) or the one before (by -1)."""
+        fields = row_fields(self.row)
+        if self.field in fields:
+            self.go_to_field(fields[(fields.index(self.field) + by) % len(fields)])
+        else:  # shown alone, from a row that has it
+            self.go_to_field(fields[0 if by > 0 else -1])
 
     def toggle_fold(self) -> bool:
         """Fold the field or unfold it. Returns False for one that cannot be folded."""
         if self.field in LABEL_FIELDS or self.alone:
             return False
-        self.folded ^= {self.field}
+        self._lines.folded ^= {self.field}
         self._place_fields()
         self._bring_in_sight()
         return True
@@ -152,7 +149,9 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
     def show_alone(self, alone: bool) -> None:
         """Show only the field the cursor is on, or all of them."""
         if alone != self.alone:
-            self.alone = self._resizing = alone
+            self._lines.alone = self._resizing = alone
+            if not alone and self.field not in row_fields(self.row):
+                self._lines.field = FIELDS[0]
             self._lay_out()
             self._move(self._top_of_field())
 
@@ -161,16 +160,6 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
 
     def line_by(self, lines: int) -> None:
         self._move(self.scroll_offset.y + lines)
-
-    @property
-    def text(self) -> str:
-        """The field the cursor is on, as in the row: foreign text."""
-        return getattr(self.row, self.field) if self.row is not None else ""
-
-    @property
-    def content(self) -> str:
-        """All lines laid out so far, as they are drawn."""
-        return "\n".join("".join(text for text, _ in self._line(y)).rstrip() for y in range(self._height))
 
     # -- layout --
 
@@ -181,16 +170,11 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
     def _lay_out(self) -> None:
         """Wrap the beginning of each field now, and the rest in the background."""
         self.workers.cancel_group(self, "wrap")
-        row, width = self.row, self._width
-        columns: tuple[str, ...] = (self.field,) if self.alone else TEXT_FIELDS
-        if row is None or not self.size.width:
-            columns = ()
-        self._sections = [
-            FieldSection(column, getattr(row, column), FieldLines(getattr(row, column), width)) for column in columns
-        ]
+        self._lines.lay_out(self._width, bool(self.size.width))
         self._place_fields()
-        if any(not section.lines.is_done for section in self._sections):
-            self.run_worker(self._wrap_rest(self._sections), group="wrap", exclusive=True)
+        sections = self._lines.sections
+        if any(not section.lines.is_done for section in sections):
+            self.run_worker(self._wrap_rest(sections), group="wrap", exclusive=True)
 
     async def _wrap_rest(self, sections: list[FieldSection]) -> None:
         for section in sorted(sections, key=lambda section: section.column != self.field):
@@ -204,24 +188,19 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self._place_fields()
 
     def _place_fields(self) -> None:
-        """Assign every field its lines of the pane. The lines in sight do not move, even if lines above them grew."""
-        top, before = self.scroll_offset.y, self._height
-        first_seen = next((section for section in reversed(self._sections) if section.start <= top), None)
-        offset = top - first_seen.start if first_seen is not None else top
-        height = 1
-        for section in self._sections:
-            section.start = height
-            height += section.height(section.column in self.folded, self.alone)
-        self._height = height
+        """Give every field its lines of the pane; the lines in sight do not move."""
+        lines = self._lines
+        top, before = self.scroll_offset.y, lines.height
+        target = lines.place_fields(top)
         self._placed_at = time.monotonic()
-        if height != before:
+        if lines.height != before:
             # setting the attribute itself would lay out the whole screen again
-            self.set_reactive(ScrollView.virtual_size, Size(self._width, height))
+            self.set_reactive(ScrollView.virtual_size, Size(self._width, lines.height))
             if self.show_vertical_scrollbar:
                 # the same for all rows that fit: nothing to paint
-                self.vertical_scrollbar.window_virtual_size = max(height, self.size.height)
-        if first_seen is not None and first_seen.start + offset != top and first_seen.start > 1:
-            self._move(first_seen.start + offset)
+                self.vertical_scrollbar.window_virtual_size = max(lines.height, self.size.height)
+        if target != top:
+            self._move(target)
         self._repaint()
 
     def _move(self, top: int) -> None:
@@ -230,7 +209,7 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
     def _repaint(self) -> None:
         """Repaint only lines that have changed: over SSH the blank half of a pane would cost as much as its text."""
         top, height = self.scroll_offset.y, self.size.height
-        lines = [self._line(top + y) if top + y < self._height else [] for y in range(height)]
+        lines = [self._lines.line(top + y) if top + y < self._lines.height else [] for y in range(height)]
         if top != self._drawn_at or len(self._drawn) != height:
             self.refresh()
         elif changed := [y for y in range(height) if lines[y] != self._drawn[y]]:
@@ -239,118 +218,36 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
         self._drawn, self._drawn_at = lines, top
 
     def _top_of_field(self) -> int:
-        """The line to scroll to: the first match if the field is shown alone, else its heading, or the first line."""
-        section = next((section for section in self._sections if section.column == self.field), None)
-        if section is None:
-            return 0
-        if self.alone:
-            line = section.lines.first_match_line(self._matches.in_columns(self.field))
-            return line if line is not None and line > self.size.height // 2 else 0
-        return section.start if section is not self._sections[0] else 0
+        return self._lines.top_of_field(self.size.height)
 
     def _bring_in_sight(self) -> None:
-        section = next((section for section in self._sections if section.column == self.field), None)
-        if section is None or section is self._sections[0]:
+        section = self._lines.section_of_field()
+        if section is None or section is self._lines.sections[0]:
             self._move(0)
             return
         top = self.scroll_offset.y
-        height = section.height(section.column in self.folded, False)
+        height = section.height(section.column in self._lines.folded, False)
         last = section.start + min(3, height) - 1
         if section.start < top or last >= top + self.size.height:
             self._move(section.start)
 
     def on_resize(self, event: events.Resize) -> None:
-        if self.row is not None and (
-            not self._sections or any(section.lines.width != self._width for section in self._sections)
-        ):
-            share = self.scroll_offset.y / max(1, self._height)
+        if self.row is not None and not self._lines.fits(self._width):
+            share = self.scroll_offset.y / max(1, self._lines.height)
             self._lay_out()
-            self._move(self._top_of_field() if self._resizing else round(share * self._height))
+            self._move(self._top_of_field() if self._resizing else round(share * self._lines.height))
         self._resizing = False
 
     # -- drawing --
 
     def render_line(self, y: int) -> Strip:
         base, row, width = self.rich_style, self.scroll_offset.y + y, self.scrollable_content_region.width
-        line = self._line(row) if row < self._height else []
+        line = self._lines.line(row) if row < self._lines.height else []
         # blanks take the style of the text beside them, so that a line of one style is sent as one piece
         styles = [style if style in FILL_STYLES else "" for _, style in line] or [""]
         fill = self._style(styles[-1], base)
         segments = [Segment(" " * MARGIN, self._style(styles[0], base)), *self._segments(line, row, base)]
         return Strip(segments).adjust_cell_length(width, fill).simplify().apply_offsets(-MARGIN, row)
-
-    def _line(self, row: int) -> list[Piece]:
-        """The pieces of a line of the pane."""
-        if self.row is None:
-            return [("This row is loading …", "dim")] if row == 0 else []
-        if row == 0:
-            return self._first_line(self.row)
-        section = next((section for section in reversed(self._sections) if section.start <= row), None)
-        if section is None:
-            return []
-        line_index = row - section.start - (0 if self.alone else 1)
-        if line_index < 0:
-            return self._heading(section)
-        return self._body(section.column, section.lines, line_index)
-
-    def _first_line(self, row: Row) -> list[Piece]:
-        if self.alone:
-            return [(f"row {row.index} ", "heading"), (" ", ""), *self._heading_of(self.field, self.text, alone=True)]
-        pieces: list[Piece] = [(f"row {row.index}", "heading")]
-        is_wide = self._width >= 60
-        mark = ""
-        if self._added:
-            mark = " + added" if is_wide else " +"
-        elif self._before is not None:
-            mark = " ● changed" if is_wide else " ●"
-        pieces.append((mark, "mark"))
-        for label in LABEL_FIELDS:
-            has_cursor, value = label == self.field, safe_line(getattr(row, label), 40)
-            style = "cursor" if has_cursor else ""
-            pieces += [
-                ("  ", ""),
-                (f"{'> ' if has_cursor else ''}{label} ", style or "dim"),
-                (value or "(empty)", style or ("" if value else "dim")),
-            ]
-            pieces += [("●", "mark")] if self._differs(label) else []
-        return cut_pieces([*pieces, (" ", "")], self._width)
-
-    def _heading(self, section: FieldSection) -> list[Piece]:
-        return self._heading_of(section.column, section.text, alone=False)
-
-    def _heading_of(self, column: str, text: str, alone: bool) -> list[Piece]:
-        return heading_pieces(
-            column,
-            text,
-            self._width,
-            has_cursor=column == self.field and not alone,
-            alone=alone,
-            folded=column in self.folded,
-            differs=self._differs(column),
-            tokens=self._tokens.get(column),
-            matches=self._match_counts.get(column, 0),
-        )
-
-    def _body(self, column: str, lines: FieldLines, index: int) -> list[Piece]:
-        line = lines.lines[index]
-        plain = column if column in ("reasoning", "output") else ""
-        pieces: list[Piece] = []
-        done = 0
-        for start, end in lines.spans(index, self._matches.in_columns(column)):
-            pieces += [(line[done:start], plain), (line[start:end], "match")]
-            done = end
-        rest = line[done:]
-        blank = (
-            len(rest) - len(rest.rstrip(" ")) if lines.is_hard(index) else 0
-        )  # made visible, since the model is trained on it
-        return [*pieces, (rest[: len(rest) - blank], plain), *([("·" * blank, "dim")] if blank else [])]
-
-    def _differs(self, column: str) -> bool:
-        return (
-            self.row is not None
-            and self._before is not None
-            and getattr(self.row, column) != getattr(self._before, column)
-        )
 
     def _segments(self, line: list[Piece], row: int, base: Style) -> list[Segment]:
         segments = [Segment(text, self._style(style, base)) for text, style in line if text]
@@ -369,16 +266,15 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
-        section = next(
-            (section for section in self._sections if offset and section.start == self.scroll_offset.y + offset.y), None
-        )
+        line = self.scroll_offset.y + offset.y if offset is not None else -1
+        section = next((section for section in self._lines.sections if section.start == line), None)
         if section is not None and not self.alone:
             self.go_to_field(section.column)
             self.post_message(self.FieldClicked())
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected text, without the line breaks that wrapping made."""
-        last = self._height - 1
+        last = self._lines.height - 1
         first, left = 0, 0
         if selection.start is not None:
             first, left = min(selection.start.y, last), max(0, selection.start.x)
@@ -388,18 +284,10 @@ class RowPane(ScrollView, can_focus=True, inherit_bindings=False):
             end, right = min(selection.end.y, last), max(0, selection.end.x)
         parts = []
         for row in range(first, end + 1):
-            text = "".join(piece for piece, _ in self._line(row))
+            text = "".join(piece for piece, _ in self._lines.line(row))
             text = text[left if row == first else 0 : right if row == end else None]
-            parts.append(text + ("" if row == end or self._goes_on(row) else "\n"))
+            parts.append(text + ("" if row == end or self._lines.goes_on(row) else "\n"))
         return "".join(parts), "\n"
-
-    def _goes_on(self, row: int) -> bool:
-        """Whether the row below continues the same line of the text."""
-        section = next((section for section in reversed(self._sections) if section.start <= row), None)
-        if section is None:
-            return False
-        index = row - section.start - (0 if self.alone else 1)
-        return 0 <= index < len(section.lines.lines) - 1 and not section.lines.is_hard(index)
 
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()

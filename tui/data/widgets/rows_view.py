@@ -18,9 +18,9 @@ from textual.worker import get_current_worker
 from core.base.row import COLUMNS, Row
 from core.data.filters import RowFilters
 from tui.actions import key_of
+from tui.common.message_line import ShowMessage
 from tui.data.field_copier import FieldCopier
 from tui.data.field_token_counter import FieldTokenCounter
-from tui.data.widgets.message_line import ShowMessage
 from tui.data.widgets.row_pane import RowPane
 from tui.data.widgets.rows_table import ADDED, CHANGED, RowsTable
 from tui.data.widgets.search_matches import NO_MATCHES, SearchMatches
@@ -173,7 +173,7 @@ class RowsView(Horizontal):
             last = self.table.row_count - 1
             if self._dataset is not None and not self._dataset.counted:
                 self._counted_end = last
-                self._say("This is the last row counted so far. The cursor will move on to the true last row.")
+                self._say("The last row counted so far. The cursor will move on to the true last row.")
             self.table.move_to(last)
         else:
             self.table.move_to(0)
