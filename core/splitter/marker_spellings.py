@@ -1,4 +1,4 @@
-"""The markers that separate reasoning from response: two built-in families, and a user's own."""
+"""The markers that separate reasoning from response: one set for a template, in any number of spellings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from core.base.errors import UsageError
 
-MarkerKind = Literal["reasoning", "response", "runaway"]
+MarkerKind = Literal["reasoning", "response", "runaway", "end"]
 
 
 class Markers(msgspec.Struct, frozen=True):
@@ -26,15 +26,19 @@ class Markers(msgspec.Struct, frozen=True):
     """Spellings that a model writes only after the end of its answer."""
     line_start: bool = True
     """True for headings, which count at the start of a line and outside code fences; False for tags, which count
-    anywhere."""
+    anywhere before the answer has text."""
+    end: tuple[str, ...] = ()
+    """Tags that a model writes after its response; they count only as the last of its answer, white space aside."""
 
     def __post_init__(self) -> None:
-        for name in ("reasoning", "response", "runaway"):
+        for name in ("reasoning", "response", "runaway", "end"):
             value = getattr(self, name)
             spellings = (value,) if isinstance(value, str) else tuple(value)
             msgspec.structs.force_setattr(self, name, spellings)
         if not self.response:
             raise UsageError("no marker opens the response", "markers", "Give the response at least one marker")
+        if self.end and self.line_start:
+            raise UsageError("a heading cannot end the response", repr(self.end[0]), "Use `runaway` for headings")
         spellings = self.all()
         for index, spelling in enumerate(spellings):
             if not spelling or "\n" in spelling or "\r" in spelling:
@@ -58,12 +62,16 @@ class Markers(msgspec.Struct, frozen=True):
 
     def all(self) -> tuple[str, ...]:
         """Every spelling of every kind."""
-        return (*self.reasoning, *self.response, *self.runaway)
+        return (*self.reasoning, *self.response, *self.runaway, *self.end)
 
     def kinds(self) -> dict[str, MarkerKind]:
         """The kind of every spelling."""
-        by_kind: tuple[tuple[MarkerKind, tuple[str, ...]], ...]
-        by_kind = (("reasoning", self.reasoning), ("response", self.response), ("runaway", self.runaway))
+        by_kind: tuple[tuple[MarkerKind, tuple[str, ...]], ...] = (
+            ("reasoning", self.reasoning),
+            ("response", self.response),
+            ("runaway", self.runaway),
+            ("end", self.end),
+        )
         return {spelling: kind for kind, spellings in by_kind for spelling in spellings}
 
 
