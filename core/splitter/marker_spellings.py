@@ -16,7 +16,8 @@ MarkerKind = Literal["reasoning", "response", "runaway", "end"]
 class Markers(msgspec.Struct, frozen=True):
     """The markers of one template, each kind in any number of spellings. A plain string is one spelling.
 
-    Raises UsageError for a spelling that is empty, contains a line break, or cannot be distinguished from another one
+    Raises UsageError for a spelling that is empty, contains a line break, is a tag with outer blanks, or cannot be
+    distinguished from another one
     while the text arrives: a heading with which another heading begins, or a tag inside another tag, except at its end.
     """
 
@@ -45,8 +46,13 @@ class Markers(msgspec.Struct, frozen=True):
         if self.line_start and (self.end or self.wraps):
             raise UsageError("a heading cannot enclose or end the response", "markers", "Use `runaway` for headings")
         spellings = tuple(self.kinds())
-        if len(spellings) < len(self.all()):
-            raise UsageError("a marker is listed twice", "markers", "List it once")
+        if len(self.all()) > len({*self.all()}):
+            twice = next(spelling for spelling in self.all() if self.all().count(spelling) > 1)
+            raise UsageError(
+                "one marker is inside another, or is listed twice",
+                repr(twice),
+                "Choose markers that do not contain each other",
+            )
         for index, spelling in enumerate(spellings):
             if not spelling or "\n" in spelling or "\r" in spelling:
                 raise UsageError(
@@ -54,6 +60,8 @@ class Markers(msgspec.Struct, frozen=True):
                     repr(spelling),
                     "Give every marker at least one character and no line break",
                 )
+            if not self.line_start and spelling != spelling.strip():
+                raise UsageError("a tag begins or ends with a blank", repr(spelling), "Remove the blank")
             others = spellings[:index] + spellings[index + 1 :]
             if any(self._hides(spelling, other) for other in others):
                 raise UsageError(

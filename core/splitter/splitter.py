@@ -120,10 +120,12 @@ class _MarkerPatterns:
         # by the closing tag of the wrap around the response, empty where there is none
         self.before_answer: dict[str, _SpellingPatterns] = {}
         self.in_answer: dict[str, _SpellingPatterns] = {}
+        self.ends: dict[str, _SpellingPatterns] = {}
         for closer in ("", *self.closers.values()):
             ends = dict.fromkeys([*markers.end, *([closer] if closer else [])])
             self.before_answer[closer] = _SpellingPatterns([*dict.fromkeys([*markers.all(), *self.closers]), *ends])
             self.in_answer[closer] = _SpellingPatterns([*markers.runaway, *ends])
+            self.ends[closer] = _SpellingPatterns(ends)
 
 
 class Splitter:
@@ -284,12 +286,12 @@ class Splitter:
     def _read_after_end(self, text: str, position: int, first: int) -> int:
         """Read after a tag that ended the answer; it is text where more text follows. first: offset of the first letter
         that is no white space."""
-        state, patterns = self._state, self._tag_patterns()
+        state, patterns = self._state, self._patterns.ends[self._closer]
         state.hold_end(text[position:first])
         if first == len(text):
             return first
         match = patterns.any_marker.match(text, first)
-        if match is not None and self._patterns.kinds[match.group()] == "end":
+        if match is not None:
             state.hold_end(match.group())
             return match.end()
         if text[first:] in patterns.proper_prefixes:

@@ -250,8 +250,10 @@ def joined_markers(several: Iterable[Markers]) -> Markers:
             "markers",
             "Give all versions the same `line_start`",
         )
-    spellings: dict[str, tuple[str, ...]] = {}
-    for kind in ("reasoning", "response", "runaway"):
-        all_spellings = [spelling for markers in distinct for spelling in getattr(markers, kind)]
-        spellings[kind] = tuple(dict.fromkeys(all_spellings))
-    return Markers(**spellings, line_start=distinct[0].line_start)
+
+    def each_once(kind: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(spelling for markers in distinct for spelling in getattr(markers, kind)))
+
+    return Markers(
+        each_once("reasoning"), each_once("response"), each_once("runaway"), line_start=distinct[0].line_start
+    )
