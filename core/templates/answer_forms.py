@@ -18,7 +18,7 @@ from core.templates.context_prompt import PromptWay
 from core.templates.thinking_switches import Switches, thinking_switches
 from core.templates.thought_marks import (
     ThoughtMarks,
-    after_opener,
+    closing_after,
     empty_marks,
     families_in,
     markers_for,
@@ -206,7 +206,7 @@ def _in_text(renderer: ChatRenderer, switches: Switches, forced: bool) -> BoundT
         return None
     prompt, before, _ = plain
     program = renderer.source.template
-    opened = open_thought(prompt)
+    opened = open_thought(prompt.rpartition(QUESTION)[2])
     families = [opened] if opened is not None else families_in(program)
     empty = empty_marks(before.rpartition(QUESTION)[2])
     if opened is None and empty is not None:
@@ -216,9 +216,12 @@ def _in_text(renderer: ChatRenderer, switches: Switches, forced: bool) -> BoundT
     for family in families:
         usual = usual_marks(family, program)
         texts: BoundTexts | None = None
-        if empty is not None and empty[1].family is family and _continues_alike(prompt, empty[1], opened):
+        if opened is not None:
+            closing = closing_after(prompt, before, opened) or usual.closing
+            texts = _spliced(renderer, switches, plain, ThoughtMarks("", closing, opened), "think")
+        elif empty is not None and empty[1].family is family:
             texts = _spliced(renderer, switches, plain, empty[1], "think")
-        elif opened is None:
+        else:
             texts = _by_message(renderer, switches, _in_marks(usual), "think")
         if texts is None:
             texts = _spliced(renderer, switches, plain, usual, "think")
@@ -232,14 +235,6 @@ def _in_marks(marks: ThoughtMarks) -> _MakeAnswer:
     return lambda reasoning, answer: plain_answer("", f"{marks.opening}{reasoning}{marks.closing}{answer}")
 
 
-def _continues_alike(prompt: str, empty: ThoughtMarks, opened: MarkerFamily | None) -> bool:
-    """Whether the white space after the opener is the same in the prompt and in an empty thought."""
-    if opened is None:
-        return True
-    in_prompt = prompt[after_opener(prompt, opened)[1] :]
-    return in_prompt == empty.opening[after_opener(empty.opening, opened)[1] :]
-
-
 def _spliced(
     renderer: ChatRenderer,
     switches: Switches,
@@ -249,7 +244,7 @@ def _spliced(
 ) -> BoundTexts | None:
     """The texts of an answer without reasoning, with a thought between `marks` before the answer."""
     prompt, before, after = plain
-    opened = open_thought(prompt)
+    opened = open_thought(prompt.rpartition(QUESTION)[2])
     opening, closing = marks.opening, marks.closing
     if opened is not None:
         opening = ""
@@ -284,7 +279,7 @@ def _texts(
 
 def _opens_twice(begin: str, opening: str) -> bool:
     """Whether the model's text opens a thought again that the prompt opens, or after an empty one."""
-    opened = open_thought(begin)
+    opened = open_thought(begin.rpartition(QUESTION)[2])
     return (opened is not None and open_thought(opening) is not None) or empty_marks(opening) is not None
 
 
@@ -335,9 +330,9 @@ def texts_without_reasoning(renderer: ChatRenderer, switches: Switches) -> Bound
         return None
     prompt, turn, after = plain
     way = PromptWay(switches)
-    opened = open_thought(prompt)
+    opened = open_thought(prompt.rpartition(QUESTION)[2])
     if opened is not None:  # a prompt that opens the reasoning cannot ask for an answer without one
-        if open_thought(turn) is None:
+        if open_thought(turn.rpartition(QUESTION)[2]) is None:
             way, prompt = PromptWay(switches, plain_answer("", ANSWER), ANSWER), turn
         else:
             closing = usual_marks(opened, renderer.source.template).closing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -12,6 +13,7 @@ from core.splitter.marker_spellings import THINK, Markers
 from core.splitter.splitter import Splitter, StartSection
 
 _THINK = THINKING_FAMILIES[0]
+_ONLY_TAGS = re.compile(r"\s*(?:<[^<>\s]+>\s*)*")
 
 
 class ThoughtMarks(msgspec.Struct, frozen=True):
@@ -26,9 +28,14 @@ class ThoughtMarks(msgspec.Struct, frozen=True):
 
 
 def open_thought(text: str) -> MarkerFamily | None:
-    """The family whose thought is open where `text` ends; None where none is."""
-    bare = text.rstrip()
-    return next((family for family in THINKING_FAMILIES if bare.endswith(family.openers)), None)
+    """The family whose thought is open where `text` ends: nothing but tags follows its opener, and none closes it. None
+    where none is."""
+    for family in THINKING_FAMILIES:
+        begin, end = after_opener(text, family)
+        rest = text[end:]
+        if begin >= 0 and _ONLY_TAGS.fullmatch(rest) and not any(closer in rest for _, closer in family.pairs):
+            return family
+    return None
 
 
 def after_opener(text: str, family: MarkerFamily) -> tuple[int, int]:
@@ -44,17 +51,21 @@ def usual_marks(family: MarkerFamily, program: str) -> ThoughtMarks:
     opener, closer = family.pairs[0]
     if family is _THINK:
         return ThoughtMarks(f"{opener}\n", f"\n{closer}\n\n", family)
+    if family.is_prose:
+        return ThoughtMarks(f"{opener}\n", f"\n{closer}\n", family)
     line_end = "\n" if f"{opener}\\n" in program or f"{opener}\n" in program else ""
     return ThoughtMarks(f"{opener}{line_end}", f"{line_end}{closer}", family)
 
 
 def families_in(program: str) -> list[MarkerFamily]:
-    """The families that a chat template's program knows, `<think>` last: others are more certain."""
+    """The families that a chat template's program knows: first those in words, whose close alone is certain, `<think>`
+    last."""
     known = [
         family
         for family in THINKING_FAMILIES[1:]
-        if any(opener in program and closer in program for opener, closer in family.pairs)
+        if any(closer in program and (family.is_prose or opener in program) for opener, closer in family.pairs)
     ]
+    known.sort(key=lambda family: not family.is_prose)
     opener, closer = _THINK.pairs[0]
     return [*known, _THINK] if opener in program or closer in program else known
 
@@ -87,6 +98,26 @@ def marks_around(before: str, after: str, answer: str) -> ThoughtMarks | None:
     if rest[len(blanks) :].startswith(answer):
         closing += blanks
     return ThoughtMarks(before[offset:], closing, family)
+
+
+def closing_after(prompt: str, turn: str, family: MarkerFamily) -> str:
+    """The text that closes an empty thought in `turn`, the text up to an answer, where `prompt` opens it; empty where
+    the turn has none."""
+    begin, end = after_opener(prompt, family)
+    if turn.startswith(prompt):
+        rest = turn.removeprefix(prompt)
+    elif turn.startswith(prompt[:begin]):
+        rest = turn[begin:]
+        in_prompt, opener = prompt[end:], prompt[begin:end]
+        if rest.startswith(opener):
+            rest = rest.removeprefix(opener)
+            blanks = rest[: len(rest) - len(rest.lstrip())]
+            if blanks != in_prompt:
+                return ""  # the white space of an empty thought says nothing about one with text
+            rest = rest.removeprefix(blanks)
+    else:
+        return ""
+    return rest if any(rest.lstrip().startswith(closer) for _, closer in family.pairs) else ""
 
 
 def markers_for(opening: str, closing: str, shown_tail: str, start: StartSection, direct: str = "") -> Markers | None:
