@@ -3,6 +3,7 @@ once. Knows chat templates and families of markers; knows no rows and no tokeniz
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ QUESTION, REASONING, ANSWER = "qSuironAsk7f3q", "qSuironThought5c9q", "qSuironAn
 ReasoningPlace = Literal["field", "think", "none"]
 # The names of a message's reasoning in chat templates; the first that a template mentions and writes is used.
 _FIELDS = ("reasoning_content", "thinking", "reasoning")
+_SPELT_PART = re.compile(r"""['"]text['"]\s*:""")
 _MakeAnswer = Callable[[str, str], Message]  # the assistant's message, of a reasoning and an answer
 
 
@@ -164,6 +166,8 @@ def _by_message(
         return None
     before, _, rest = whole.partition(REASONING)
     closing, _, after = rest.partition(ANSWER)
+    if _SPELT_PART.search(closing):
+        return None  # the parts of the content were written as Python or JSON spell them
     kept = before.startswith(prompt)
     if not kept and (place == "think" or "<think>" in renderer.source.template):
         return None  # a thought in the text continues the generation prompt, which is better

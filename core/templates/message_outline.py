@@ -23,7 +23,7 @@ _STAND_IN = "qSuironSaid{}x5b1q"
 _ANY_STAND_IN = re.compile(r"qSuironSaid(\d+)x5b1q")
 _KEPT_KEYS = frozenset({"role", "type"})  # whose values decide what a template does
 _MOST_MATCHES = 20_000  # tries to find the texts in one rendering
-_encode = msgspec.json.Encoder(order="deterministic").encode
+_encode = msgspec.json.Encoder().encode  # keeps the order of keys
 
 
 class MessageOutline(msgspec.Struct, frozen=True):
