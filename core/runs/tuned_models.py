@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -55,9 +56,9 @@ def run_chat_date(adapter: str | Path) -> str:
     none, or the run does not say."""
     try:
         day = RunFolder(Path(adapter).parent).status().facts.get("chat_template_date")
-    except SuironError:
+        return date.fromisoformat(day).isoformat() if isinstance(day, str) else ""
+    except (SuironError, ValueError):
         return ""
-    return day if isinstance(day, str) else ""
 
 
 def askable_templates(data: str, adapter: str = "") -> dict[str, Template]:
