@@ -55,7 +55,7 @@ class Verdict(IntEnum):
     NO_TEMPLATE = 2
     """Without reasoning, where every template of the mixture needs one."""
     UNREADABLE = 3
-    """The tokenizer cannot encode it."""
+    """The tokenizer cannot encode it, or its template does not take its context."""
     TOO_LONG = 4
     """Too long, and either the run drops such rows or there is too little to cut."""
     NOTHING_TRAINED = 5

@@ -32,6 +32,11 @@ from core.templates.turn_ends import TurnEnds
 
 QUESTION, REASONING, ANSWER = "qSuironAsk7f3q", "qSuironThought5c9q", "qSuironAnswer2e8q"
 ReasoningPlace = Literal["field", "think", "none"]
+"""The place of the reasoning in a chat template. field: where it writes a message's reasoning (in a field such as
+`reasoning_content`, or as a part of the content), with its own markers. think: between the markers that the model
+knows, `<think>\\n...\\n</think>\\n\\n` mostly, in the assistant's text, even for chat templates that drop this from a
+message (as they do in earlier turns); where the generation prompt opens the thought, the reasoning continues it. none:
+the reasoning is left out."""
 # The names of a message's reasoning in chat templates; the first that a template mentions and writes is used.
 _FIELDS = ("reasoning_content", "thinking", "reasoning")
 _SPELT_PART = re.compile(r"""['"]text['"]\s*:""")

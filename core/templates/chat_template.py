@@ -13,24 +13,17 @@ encoding or models.
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
 
 import msgspec
 
 from core.base.errors import UsageError
 from core.base.row import Row
 from core.splitter.splitter import Markers, StartSection
+from core.templates.answer_forms import ReasoningPlace
 from core.templates.context_prompt import ContextPrompts
 from core.templates.template import Template
 from core.templates.trimming import NOT_TRIMMED, Trimming
 from core.tokens.segments import Segment
-
-ReasoningPlace = Literal["field", "think", "none"]
-"""The place of the reasoning in a chat template. field: where it writes a message's reasoning (in a field such as
-`reasoning_content`, or as a part of the content), with its own markers. think: between the markers that the model
-knows, `<think>\\n...\\n</think>\\n\\n` mostly, in the assistant's text, even for chat templates that drop this from a
-message (as they do in earlier turns); where the generation prompt opens the thought, the reasoning continues it. none:
-the reasoning is left out."""
 
 
 class ChatTemplate(msgspec.Struct, frozen=True):

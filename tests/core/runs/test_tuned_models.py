@@ -13,7 +13,7 @@ from core.runs.tuned_models import run_chat_date
 
 @pytest.mark.parametrize(("fact", "day"), [("2026-03-04", "2026-03-04"), ("", ""), (4, ""), ("yesterday", "")])
 def test_the_date_is_that_of_the_run(tmp_path: Path, fact: object, day: str) -> None:
-    RunFolder(tmp_path).write_status(RunStatus(state="done", facts={"chat_template_date": fact}))
+    RunFolder(tmp_path).write_status(RunStatus(state="finished", facts={"chat_template_date": fact}))
     assert run_chat_date(tmp_path / "adapter") == day
 
 
