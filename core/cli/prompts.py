@@ -14,9 +14,11 @@ from core.base.errors import DataError, RunError, SuironError, UsageError, error
 from core.base.row import Row
 from core.base.safe_text import safe_line
 from core.examples.example import AnyTemplate, Verdict, drops_empty_input, joined_text
+from core.examples.example_checks import RowTally
 from core.examples.preview import RowPreview, RowPreviewer
 from core.examples.run_mixture import bound_mixture
 from core.examples.run_rows import data_facts, open_rows
+from core.examples.template_notes import template_notes
 from core.runs.prompt_texts import TOO_LONG_CHOICES
 from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, check_run_spec, load_run_spec
 from core.session import load_session
@@ -31,6 +33,7 @@ from core.tokens.tokenizer import TextTokenizer
 if TYPE_CHECKING:
     from core.examples.build import TrainingSetBuilder
 
+_MOST_REASONS = 12
 END_WARNING = (
     "the end of these rows is cut off: they lose their end of sequence and the part of their answer that does not fit,"
     " and teach a model to think without ever answering or ending; `cut_reasoning` keeps both"
@@ -120,6 +123,7 @@ def _show(arguments: argparse.Namespace, output: CommandOutput) -> int:
     template = _template_to_show(requested, row, spec, tokenizer)
     preview = RowPreviewer(tokenizer).preview(row, template, spec.prompt)
     prompts = _inference_segments(template, row, drops_empty_input(spec.prompt, template))
+    notes = template_notes(template)
     text = "".join(text for _, text in preview.texts)
     record: dict[str, Any] = {
         "row": row.index,
@@ -128,6 +132,7 @@ def _show(arguments: argparse.Namespace, output: CommandOutput) -> int:
         "fate": preview.outcome,
         "why": preview.why,
         "warnings": preview.warnings,
+        "notes": notes,
         "prompts": {name: joined_text(segments) for name, segments in prompts.items()},
     }
     output.text(text)
@@ -151,6 +156,8 @@ def _show(arguments: argparse.Namespace, output: CommandOutput) -> int:
         output.note(f"This row is {preview.outcome}: {preview.why}.")
     for warning in preview.warnings:
         output.note(f"Warning: {warning}.")
+    for note in notes:
+        output.note(f"Note: {note}.")
     output.record(record)
     return 0
 
@@ -219,13 +226,16 @@ def _encoded_row(preview: RowPreview, text: str, weighted: bool) -> EncodedRow:
 
 
 def _inference_segments(template: AnyTemplate, row: Row, drop: bool) -> dict[str, Sequence[Segment]]:
-    """The prompts of inference: up to where the model writes, with half of the reasoning, and with all of it."""
-    question = (row.instruction, row.input)
-    prompts: dict[str, Sequence[Segment]] = {"without_more": template.prompt_segments(*question, drop, row.syslang)}
-    if template.has_reasoning:
-        half = row.reasoning[: len(row.reasoning) // 2]
-        prompts["with_a_reasoning_begun"] = template.continue_segments(*question, half, drop, row.syslang)
-        prompts["with_its_reasoning"] = template.answer_segments(*question, row.reasoning, drop, row.syslang)
+    """The prompts of inference: up to where the model writes, with half of the reasoning, and with all of it. None
+    where the template refuses the row."""
+    try:
+        prompts: dict[str, Sequence[Segment]] = {"without_more": template.row_prompt_segments(row, drop)}
+        if template.has_reasoning:
+            half = row.reasoning[: len(row.reasoning) // 2]
+            prompts["with_a_reasoning_begun"] = template.row_continue_segments(row, half, drop)
+            prompts["with_its_reasoning"] = template.row_answer_segments(row, drop)
+    except DataError:  # the template refuses the row's context, which the preview says
+        return {}
     return prompts
 
 
@@ -253,7 +263,8 @@ def _check(arguments: argparse.Namespace, output: CommandOutput) -> int:
     if training_set is None:
         raise builder.no_rows_error()
     facts, faults = training_set.facts(), report.faults()
-    warnings = _spec_warnings(facts, spec)
+    warnings = [*_spec_warnings(facts, spec), *report.warnings(), *builder.context.warnings()]
+    notes = [note for template in builder.mixture.templates for note in template_notes(template)]
     output.record(
         {
             **data_facts(data),
@@ -261,6 +272,9 @@ def _check(arguments: argparse.Namespace, output: CommandOutput) -> int:
             "checks": report,
             "faults": faults,
             "warnings": warnings,
+            "notes": notes,
+            "context": builder.context,
+            "left_out": [{"row": index, "why": why} for index, why in builder.unreadable],
             "rows_encoded_now": training_set.store.encoded,
         }
     )
@@ -274,6 +288,8 @@ def _check(arguments: argparse.Namespace, output: CommandOutput) -> int:
     output.text(f"hash      {training_set.hash}")
     for warning in warnings:
         output.note(f"Warning: {warning}.")
+    for note in notes:
+        output.note(f"Note: {note}.")
     if faults:
         what = "training would not start: " + "; ".join(faults)
         raise RunError(what, str(arguments.spec), "Fix those rows, or the template, and check again")
@@ -288,9 +304,17 @@ def _print_left_out(builder: TrainingSetBuilder, output: CommandOutput) -> None:
     ):
         if builder.tallies[verdict].count:
             output.text(f"          {words}: {builder.tallies[verdict].words()}")
-    if builder.unreadable:
-        index, why = builder.unreadable[0]
-        output.text(f"          cannot be encoded: {len(builder.unreadable):,}, the first {index} because {why}")
+    for why, tally in _by_reason(builder.unreadable).items():
+        output.text(f"          left out: {tally.words()}: {safe_line(why, 200)}")
+
+
+def _by_reason(unreadable: Sequence[tuple[int, str]]) -> dict[str, RowTally]:
+    """The rows that were left out, by the reason; as many reasons as fit on a screen, the others as one."""
+    tallies: dict[str, RowTally] = {}
+    for index, why in unreadable:
+        key = why if why in tallies or len(tallies) < _MOST_REASONS else "other reasons; --json lists them"
+        tallies.setdefault(key, RowTally()).add(index)
+    return tallies
 
 
 def _spec_warnings(facts: dict[str, Any], spec: RunSpec) -> list[str]:
@@ -300,8 +324,6 @@ def _spec_warnings(facts: dict[str, Any], spec: RunSpec) -> list[str]:
         warnings.append(f"{facts['rows_cut_end']:,} rows: {END_WARNING}")
     if names := facts["templates_without_place_for_reasoning"]:
         warnings.append(f"the model's chat template has no place for the reasoning: {', '.join(names)} leaves it out")
-    if changed := facts["rows_reasoning_changed_by_tokenizer"]:
-        warnings.append(f"{changed:,} reasonings contain characters that the tokenizer changes")
     if spec.prompt.loss_on == "all":
         warnings.append("the prompt is trained too, because loss_on is all")
     return warnings

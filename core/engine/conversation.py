@@ -1,25 +1,23 @@
 """Renders a conversation with the model's own chat template, and finds the markers of its answers.
 
-`core.templates.chat_template_source` renders it, like the rows in training. Knows conversations; knows nothing of
-decoding.
+`core.templates` renders it, like the rows in training. Knows conversations; knows nothing of decoding.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
+from core.base.chat_history import Message
 from core.base.errors import UsageError
 from core.splitter.splitter import THINK, Markers, StartSection
 from core.templates.bind_chat_template import bind_source
 from core.templates.chat_template_source import ChatTemplateSource, read_chat_template
+from core.templates.message_outline import MessageRenderer
 from core.templates.template import ChatTemplateSettings
 from core.tokens.special_tokens import PartText
 from core.tokens.tokenizer import TextTokenizer
-
-_STAND_IN = "qSuironSaid{}x5b1q"
-_ANY_STAND_IN = re.compile(r"qSuironSaid(\d+)x5b1q")
 
 
 class ConversationTemplate:
@@ -27,42 +25,26 @@ class ConversationTemplate:
 
     def __init__(self, source: ChatTemplateSource) -> None:
         self._source = source
+        self._renderer = MessageRenderer(self._render, special=())
 
-    def render(self, messages: Sequence[dict[str, str]]) -> str:
+    def _render(self, messages: Sequence[Message], tools: Sequence[Any] | None) -> str:
+        return self._source.render(messages, generate=True, tools=tools)
+
+    def render(self, messages: Sequence[Message]) -> str:
         """The conversation up to where the assistant begins to write. Raises UsageError with the chat template's own
         message where it refuses the conversation."""
-        return self._source.render(messages, generate=True)
+        return self._render(messages, None)
 
-    def parts(self, messages: Sequence[dict[str, str]]) -> list[PartText]:
+    def parts(self, messages: Sequence[Message]) -> list[PartText]:
         """`render` in parts, with the messages as plain text: a special token that a message spells stays letters.
 
-        Where the chat template changes a message in other ways than trimming (it removes an earlier reasoning), its
-        text cannot be distinguished from the template's. Then a special token that a message spells becomes that token,
-        as in other servers of this API.
+        Where the chat template changes a message in other ways than trimming or quoting it (it removes an earlier
+        reasoning), its text cannot be distinguished from the template's. Then a special token that a message spells
+        becomes that token, as in other servers of this API.
         """
-        rendered = self.render(messages)
-        contents = [message["content"] for message in messages]
-        if any(_ANY_STAND_IN.search(content) for content in contents):
-            return [(rendered, True)]
-        outline = self.render(
-            [dict(message, content=_STAND_IN.format(index)) for index, message in enumerate(messages)]
-        )
-        pieces = _ANY_STAND_IN.split(outline)  # texts of the template, with the numbers of messages between them
-        template_texts = pieces[::2]
-        numbers = [int(number) for number in pieces[1::2]]
-        if any(number >= len(contents) for number in numbers):
-            return [(rendered, True)]
-        for texts in (contents, [content.strip() for content in contents]):
-            parts: list[PartText] = [(template_texts[0], True)]
-            for number, after in zip(numbers, template_texts[1:], strict=True):
-                parts += [(texts[number], False), (after, True)]
-            if "".join(text for text, _ in parts) == rendered:
-                return parts
-        return [(rendered, True)]
+        return list(self._renderer.rendered(messages).parts)
 
-    def prompt(
-        self, messages: Sequence[dict[str, str]], tokenizer: TextTokenizer
-    ) -> tuple[list[int], Markers, StartSection]:
+    def prompt(self, messages: Sequence[Message], tokenizer: TextTokenizer) -> tuple[list[int], Markers, StartSection]:
         """The ids of the prompt (with the beginning of sequence where the chat template writes it), and the markers and
         first section of the answer."""
         parts, markers = self.parts(messages), self.markers(tokenizer)

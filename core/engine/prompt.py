@@ -8,7 +8,7 @@ from core.base.errors import UsageError
 from core.engine.conversation import conversation_template
 from core.engine.openai_api import ChatRequest
 from core.engine.protocol import ChatQuestion
-from core.runs.tuned_models import run_template_folder
+from core.runs.tuned_models import run_chat_date, run_template_folder
 from core.splitter.splitter import Splitter
 from core.templates.bind_chat_template import bind_chat_template
 from core.templates.by_name import get_template, template_folders
@@ -40,7 +40,9 @@ def chat_prompt(loaded: LoadedModel, request: ChatRequest) -> tuple[list[int], S
         )
     if name is not None:
         kept = () if loaded.adapter is None else (run_template_folder(loaded.adapter),)
-        template = bind_chat_template(get_template(name, (*template_folders(extension.data), *kept)), loaded.tokenizer)
+        day = "" if loaded.adapter is None else run_chat_date(loaded.adapter)
+        named = get_template(name, (*template_folders(extension.data), *kept))
+        template = bind_chat_template(named, loaded.tokenizer, day)
         segments = template.prompt_segments(
             messages[0].text, extension.input, extension.drop_empty_input, extension.language
         )

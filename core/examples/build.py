@@ -13,14 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core.base.errors import RunError
+from core.base.errors import DataError, RunError
 from core.base.row import FIELDS, Row
+from core.examples.context_notes import ContextCounts
 from core.examples.counts import TemplateCounts
 from core.examples.encoded_store import EncodedStore, hash_text, key_salt
 from core.examples.example import ExampleMaker, Examples, RowEncoder, StartedExamples, Verdict, joined_text
 from core.examples.example_checks import CheckReport, ExampleChecker, RowTally
 from core.examples.run_mixture import bound_mixture
 from core.examples.stored_encoder import StoredEncoder, identity_numbers
+from core.examples.template_notes import template_notes
 from core.examples.trained_rows import TrainedRows
 from core.examples.training_set import TrainingSet
 from core.runs.spec import RunSpec
@@ -60,14 +62,17 @@ def build_training_set(
     tokenizer: TextTokenizer,
     progress: Callable[[int], None] = lambda rows: None,
     store: EncodedStore | None = None,
+    day: str = "",
 ) -> TrainingSet:
     """The rows of `source` that the run trains on, encoded and checked: those whose sysflag is `data.train_flag`.
 
     Rows are left out, and listed in the facts, where they cannot be encoded, where no template of the mixture fits
-    them, and where they have more than `prompt.max_seq_length` tokens and the run does not cut such rows. `progress` is
-    called with the number of rows done. Raises RunError where no row is left, and where a check fails.
+    them, where their template refuses their context, and where they have more than `prompt.max_seq_length` tokens and
+    the run does not cut such rows. `progress` is called with the number of rows done. day: the date that chat templates
+    write as today's, as `2026-11-28`; empty for the present day. Raises RunError where no row is left, and where a
+    check fails.
     """
-    training_set, report, builder = examine_training_set(source, spec, tokenizer, progress, store)
+    training_set, report, builder = examine_training_set(source, spec, tokenizer, progress, store, day)
     if faults := report.faults():
         more = f" (and {len(faults) - 1} more: see `python -m core prompts check`)" if len(faults) > 1 else ""
         only_leaks = report.leaks and len(faults) == 1
@@ -86,10 +91,11 @@ def examine_training_set(
     tokenizer: TextTokenizer,
     progress: Callable[[int], None] = lambda rows: None,
     store: EncodedStore | None = None,
+    day: str = "",
 ) -> tuple[TrainingSet | None, CheckReport, TrainingSetBuilder]:
     """`build_training_set`, but returns the checks' report instead of raising an error. The set is None where no row is
     left."""
-    builder = TrainingSetBuilder(source, spec, tokenizer, EncodedStore(tokenizer) if store is None else store)
+    builder = TrainingSetBuilder(source, spec, tokenizer, EncodedStore(tokenizer) if store is None else store, day)
     training_set = builder.run(source, progress)
     return training_set, builder.checker.report, builder
 
@@ -97,15 +103,18 @@ def examine_training_set(
 class TrainingSetBuilder:
     """The pass over the source, and what it counts."""
 
-    def __init__(self, source: TrainingSource, spec: RunSpec, tokenizer: TextTokenizer, store: EncodedStore) -> None:
+    def __init__(
+        self, source: TrainingSource, spec: RunSpec, tokenizer: TextTokenizer, store: EncodedStore, day: str = ""
+    ) -> None:
         self.spec, self.tokenizer, self.store = spec, tokenizer, store
         self.trained_rows = TrainedRows.of_source(spec.data.train_flag, source.columns)
-        self.mixture = bound_mixture(spec.prompt, spec.data.source, tokenizer)
+        self.mixture = bound_mixture(spec.prompt, spec.data.source, tokenizer, day)
         self.encoder = RowEncoder(self.mixture.templates, spec.prompt, tokenizer)
         self.weights = slot_weights(spec.prompt.loss_on)
         self.checker = ExampleChecker(tokenizer, self.weights)
         self.tallies = {verdict: RowTally() for verdict in Verdict}
         self.unreadable: list[tuple[int, str]] = []  # row index, and why
+        self.context = ContextCounts()
         self.without_reasoning = self.done = 0
         self._cut_salt = key_salt("cut", spec.prompt.too_long, spec.prompt.max_seq_length)
         self._hash = TrainingHash(self.weights, is_weighted(spec.prompt.loss_on))
@@ -158,6 +167,9 @@ class TrainingSetBuilder:
         rows = [examples.rows[position] for position in kept.tolist()]
         ids, ends = examples.kept_ids(), examples.ends[kept]
         self.without_reasoning += sum(not row.has_reasoning for row in rows)
+        for row, index in zip(rows, examples.template_indices[kept].tolist(), strict=True):
+            if row.has_context:
+                self.context.add(row, self.mixture.templates[index])
         self.checker.check(rows, ids, ends, examples.present[kept], cut[kept])
         self._hash.add(ids, ends)
         row_indices = np.array([row.index for row in rows], np.int64)
@@ -188,11 +200,16 @@ class TrainingSetBuilder:
 
         row_indices = np.array([row.index for row in rows], np.int64)
         every_template = range(len(self.mixture.templates))
-        texts = [
-            [hash_text(joined_text(self.encoder.segments(row, index))) for index in every_template] for row in rows
-        ]
+        texts = [[self._text_hash(row, index) for index in every_template] for row in rows]
         identities = identity_numbers([row.identity() for row in rows])
         self._held_out.append((row_indices, identities, np.array(texts, np.uint64)))
+
+    def _text_hash(self, row: Row, template_index: int) -> int:
+        """The hash of the row's training text; of its identity where the template does not take its context."""
+        try:
+            return hash_text(joined_text(self.encoder.segments(row, template_index)))
+        except DataError:
+            return hash_text(row.identity())
 
     # -- result --
 
@@ -253,6 +270,15 @@ class TrainingSetBuilder:
             "rows_by_template": counts.rows,
             "templates": {template.name: template.content_hash() for template in templates},
             "templates_without_place_for_reasoning": without_reasoning_slot,
+            "templates_notes": [note for template in templates for note in template_notes(template)],
+            "chat_template_date": next(
+                (template.day for template in templates if isinstance(template, ChatTemplate) and template.day), ""
+            ),
+            "rows_with_context": self.context.rows,
+            "rows_context_in_input": self.context.in_input.count,
+            "rows_context_dropped": {lost: tally.count for lost, tally in self.context.dropped.items()},
+            "rows_prompt_differs": report.prompt_differs.count,
+            "rows_answer_changed_by_tokenizer": report.response_changed.count,
             "rows_checked": report.rows,
             "rows_with_trained_reasoning": report.reasonings,
             "rows_reasoning_changed_by_tokenizer": report.reasoning_changed.count,

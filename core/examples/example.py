@@ -18,7 +18,7 @@ from core.examples.draw_template import DrawableTemplate, Mixture
 from core.runs.spec import PromptSection
 from core.templates.chat_template import ChatTemplate
 from core.templates.template import Template
-from core.tokens.encode import encode_batch
+from core.tokens.encode import EncodedBatch, encode_batch
 from core.tokens.loss_mask import slot_weights
 from core.tokens.segments import EOS, OPENING, REASONING, SLOT_COUNT, Segment
 from core.tokens.truncation import cut_end, cut_reasoning
@@ -55,7 +55,7 @@ class Verdict(IntEnum):
     NO_TEMPLATE = 2
     """Without reasoning, where every template of the mixture needs one."""
     UNREADABLE = 3
-    """The tokenizer cannot encode it."""
+    """The tokenizer cannot encode it, or its template does not take its context."""
     TOO_LONG = 4
     """Too long, and either the run drops such rows or there is too little to cut."""
     NOTHING_TRAINED = 5
@@ -167,16 +167,30 @@ class RowEncoder(Generic[ExampleTemplate]):
         self.drops_empty_input = [drops_empty_input(prompt, template) for template in templates]
 
     def segments(self, row: Row, template_index: int) -> list[Segment]:
-        """The row's training text without its end of sequence, as segments."""
+        """The row's training text without its end of sequence, as segments. Raises DataError where the template does
+        not take the row's context."""
         return self.templates[template_index].segments(row, self.drops_empty_input[template_index])
 
     def encode(self, rows: Sequence[Row], template_indices: Sequence[int]) -> tuple[EncodedRows, list[list[Segment]]]:
-        """The ids of rows, and the segments that were encoded."""
+        """The ids of rows, and the segments that were encoded; none of a row that its template does not take."""
         if self.tokenizer is None:
             raise ValueError("rows cannot be encoded without a tokenizer")
-        segments = [self.segments(row, index) for row, index in zip(rows, template_indices, strict=True)]
-        batch = encode_batch(segments, self.tokenizer, [row.index for row in rows])
-        return EncodedRows(batch.ids, batch.ends, batch.present, batch.errors), segments
+        segments: list[list[Segment]] = []
+        refused: dict[int, DataError] = {}
+        for position, (row, index) in enumerate(zip(rows, template_indices, strict=True)):
+            try:
+                segments.append(self.segments(row, index))
+            except DataError as error:
+                refused[position] = error
+                segments.append([])
+        if not refused:
+            batch = encode_batch(segments, self.tokenizer, [row.index for row in rows])
+            return EncodedRows(batch.ids, batch.ends, batch.present, batch.errors), segments
+        taken = [position for position in range(len(rows)) if position not in refused]
+        batch = encode_batch(
+            [segments[position] for position in taken], self.tokenizer, [rows[position].index for position in taken]
+        )
+        return _with_refused(batch, taken, refused), segments
 
     def start(self, rows: Sequence[Row], template_indices: Array, _: Sequence[str]) -> Callable[[], EncodedRows]:
         return lambda: self.encode(rows, template_indices.tolist())[0]
@@ -293,6 +307,17 @@ class ExampleMaker(Generic[ExampleTemplate]):
         if prompt.too_long == "cut_reasoning" and ends[REASONING] > ends[OPENING] and self.tokenizer is not None:
             return cut_reasoning(ids, ends, prompt.max_seq_length, self.tokenizer)
         return None
+
+
+def _with_refused(batch: EncodedBatch, taken: Sequence[int], refused: dict[int, DataError]) -> EncodedRows:
+    """A batch together with the rows that were not encoded. taken: the positions of the batch's rows among all."""
+    import numpy as np
+
+    count = len(taken) + len(refused)
+    ends, present = np.zeros((count, SLOT_COUNT), np.int32), np.zeros(count, np.uint8)
+    ends[taken], present[taken] = batch.ends, batch.present
+    errors = {taken[position]: error for position, error in batch.errors.items()}
+    return EncodedRows(batch.ids, ends, present, errors | refused)
 
 
 def drops_empty_input(prompt: PromptSection, template: SegmentTemplate) -> bool:

@@ -5,6 +5,8 @@
 - The last token is the end of sequence and is trained. Only truncation at the end may break this; such rows are counted
   elsewhere.
 - At least one token is trained.
+- No thought is opened twice, and no answer is trained inside an opened thought.
+- The ids of the inference prompt are the first ids of the row; a row where they are not is counted, and trained.
 - No held-out row is in the training text: neither the row itself, nor its text as the run would train it.
 
 Knows ids, spans and rows; knows neither templates nor where rows come from.
@@ -18,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from core.base.plural import counted
 from core.base.row import Row
 from core.examples.example import trained_tokens
-from core.tokens.segments import EOS, MARKER, OPENING, REASONING, RESPONSE
+from core.splitter.marker_families import THINKING_PAIRS
+from core.tokens.segments import EOS, MARKER, OPENING, PROMPT_DIFFERS, REASONING, RESPONSE
 from core.tokens.truncation import ELLIPSIS
 
 if TYPE_CHECKING:
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
 
 EXAMPLES_KEPT = 20  # row indices kept as examples of a fault
 _EXAMPLES_SHOWN = 5
+_OPENERS = tuple(opener.encode() for opener, _ in THINKING_PAIRS)
+_CLOSERS = tuple(closer.encode() for _, closer in THINKING_PAIRS)
+_OPENER_TOKENS = 48  # tokens before a section in which the openers of a thought are looked for
 _SHORT = 64  # bytes of a reasoning that may also be words of the template
 
 
@@ -45,6 +52,14 @@ class ExampleFault(IntFlag):
     """The tokenizer itself changes the reasoning, because it cannot represent it. Does not forbid training."""
     NO_END = 8
     NOTHING_TRAINED = 16
+    PROMPT_DIFFERS = 32
+    """Inference asks with other ids than the row begins with. Does not forbid training."""
+    RESPONSE_CHANGED = 64
+    """The tokenizer itself changes the answer. Does not forbid training."""
+    OPENED_TWICE = 128
+    """A thought is opened where one is open, or follows an empty one."""
+    IN_OPEN_THOUGHT = 256
+    """A row without reasoning has its answer inside an opened thought."""
 
 
 class RowTally(msgspec.Struct):
@@ -59,6 +74,10 @@ class RowTally(msgspec.Struct):
         self.count += 1
         if len(self.rows) < EXAMPLES_KEPT:
             self.rows.append(row_index)
+
+    def row_words(self) -> str:
+        """`12 rows (0, 4, 5, 9, 11, …)`."""
+        return f"{counted(self.count, 'row')}{self.words().removeprefix(f'{self.count:,}')}"
 
     def words(self) -> str:
         """`12 (0, 4, 5, 9, 11, …)`."""
@@ -97,6 +116,14 @@ class CheckReport(msgspec.Struct, rename=_JSON_NAMES):
     """Rows that do not end with a trained end of sequence."""
     nothing_trained: RowTally = msgspec.field(default_factory=RowTally)
     """Rows without a trained token."""
+    prompt_differs: RowTally = msgspec.field(default_factory=RowTally)
+    """Rows whose first ids are not those of their inference prompt."""
+    response_changed: RowTally = msgspec.field(default_factory=RowTally)
+    """Rows whose answer the tokenizer cannot represent as written."""
+    opened_twice: RowTally = msgspec.field(default_factory=RowTally)
+    """Rows in which a thought is opened twice."""
+    in_open_thought: RowTally = msgspec.field(default_factory=RowTally)
+    """Rows without reasoning whose answer is inside an opened thought."""
     leaks: int = 0
     """Held-out rows that are in the training text."""
     leaked: list[HeldOutLeak] = []
@@ -109,6 +136,10 @@ class CheckReport(msgspec.Struct, rename=_JSON_NAMES):
             ExampleFault.REASONING_CHANGED: self.reasoning_changed,
             ExampleFault.NO_END: self.no_end,
             ExampleFault.NOTHING_TRAINED: self.nothing_trained,
+            ExampleFault.PROMPT_DIFFERS: self.prompt_differs,
+            ExampleFault.RESPONSE_CHANGED: self.response_changed,
+            ExampleFault.OPENED_TWICE: self.opened_twice,
+            ExampleFault.IN_OPEN_THOUGHT: self.in_open_thought,
         }
         tallies[fault].add(row_index)
 
@@ -120,6 +151,8 @@ class CheckReport(msgspec.Struct, rename=_JSON_NAMES):
             (self.reasoning_repeated, "rows have their reasoning more than once in the trained text"),
             (self.no_end, "rows do not end with a trained end of sequence"),
             (self.nothing_trained, "rows have no trained token"),
+            (self.opened_twice, "rows open a thought twice"),
+            (self.in_open_thought, "rows have their answer inside an opened thought"),
         ):
             if tally.count:
                 faults.append(f"{tally.count:,} {words}: {tally.words()}")
@@ -128,6 +161,21 @@ class CheckReport(msgspec.Struct, rename=_JSON_NAMES):
             more = ", …" if self.leaks > _EXAMPLES_SHOWN else ""
             faults.append(f"{self.leaks:,} held-out rows are in the training text: {first_leaks}{more}")
         return faults
+
+    def warnings(self) -> list[str]:
+        """What the checks found that does not forbid training, a sentence each."""
+        warnings = []
+        for tally, words in (
+            (
+                self.prompt_differs,
+                "the prompt's last token merges with the first of the answer, so inference asks with other ids",
+            ),
+            (self.reasoning_changed, "the reasoning has characters that the tokenizer changes"),
+            (self.response_changed, "the answer has characters that the tokenizer changes"),
+        ):
+            if tally.count:
+                warnings.append(f"{words}: {tally.row_words()}")
+        return warnings
 
 
 class JoinedTokenBytes:
@@ -152,6 +200,43 @@ class JoinedTokenBytes:
         return self._bytes[offsets].tobytes(), np.concatenate(([0], ends))
 
 
+class _RowBytes:
+    """The decoded bytes of a batch of rows, and of their sections."""
+
+    def __init__(
+        self, tokenizer: TextTokenizer, joined: JoinedTokenBytes | None, ids: Int32Array, starts: Array, ends: Array
+    ) -> None:
+        self._tokenizer, self._ids = tokenizer, ids
+        self._data, offsets = joined.of_ids(ids) if joined is not None else (b"", None)
+        self._offsets: list[int] | None = None if offsets is None else offsets.tolist()
+        self._starts, self._ends = starts.tolist(), ends.tolist()
+
+    def whole(self, position: int) -> bytes:
+        """The row's text."""
+        return self._between(self._starts[position], self._starts[position] + self._ends[position][EOS])
+
+    def reasoning(self, position: int) -> bytes:
+        """Its reasoning; a token across the end of the section counts to the next one, but may hold the last of it."""
+        first, ends = self._starts[position], self._ends[position]
+        after = max(ends[REASONING], min(ends[REASONING] + 1, ends[MARKER]))
+        return self._between(first + ends[OPENING], first + after)
+
+    def answer(self, position: int) -> bytes:
+        """Its answer, with the text of the template after it and the token before it, which may hold its first."""
+        first, ends = self._starts[position], self._ends[position]
+        return self._between(first + ends[MARKER], first + ends[RESPONSE])
+
+    def before(self, position: int, slot: int) -> bytes:
+        """The last of the text before the end of a slot, without white space at its end."""
+        first, end = self._starts[position], self._ends[position][slot]
+        return self._between(first + max(0, end - _OPENER_TOKENS), first + end).rstrip()
+
+    def _between(self, begin: int, end: int) -> bytes:
+        if self._offsets is not None:
+            return self._data[self._offsets[begin] : self._offsets[end]]
+        return self._tokenizer.decode(self._ids[begin:end].tolist()).encode()
+
+
 class ExampleChecker:
     """One pass over the rows of a training set; `report` grows with every `check`. weights: of the six sections."""
 
@@ -161,14 +246,14 @@ class ExampleChecker:
         self._bytes = JoinedTokenBytes(tokenizer) if tokenizer.token_bytes.byte_level else None
 
     def check(self, rows: Sequence[Row], ids: Int32Array, ends: Array, present: Array, cut: Array) -> Array:
-        """The faults of each row as `ExampleFault` bits, uint8, shape (rows,).
+        """The faults of each row as `ExampleFault` bits, uint16, shape (rows,).
 
         ids: of all rows, one row after the other; ends: shape (rows, 6); present: sections as bits; cut: rows that were
         truncated.
         """
         import numpy as np
 
-        faults = np.zeros(len(rows), np.uint8)
+        faults = np.zeros(len(rows), np.uint16)
         if not len(rows):
             return faults
         starts = np.concatenate(([0], np.cumsum(ends[:, EOS], dtype=np.int64)))
@@ -180,8 +265,11 @@ class ExampleChecker:
         end_cut_off = cut & (ends[:, EOS] == ends[:, RESPONSE])  # as the run asks for
         faults[~(ends_in_eos | end_cut_off)] |= int(ExampleFault.NO_END)
         faults[trained_tokens(ends, self._weights) == 0] |= int(ExampleFault.NOTHING_TRAINED)
+        faults[(present & PROMPT_DIFFERS).astype(bool)] |= int(ExampleFault.PROMPT_DIFFERS)
         has_reasoning = (present >> REASONING & 1).astype(bool) & ~end_cut_off
-        self._check_reasonings(rows, ids, starts, ends, np.nonzero(has_reasoning)[0].tolist(), cut, faults)
+        texts = _RowBytes(self._tokenizer, self._bytes, ids, starts, ends)
+        self._check_reasonings(rows, texts, np.nonzero(has_reasoning)[0].tolist(), cut, faults)
+        self._check_answers(rows, texts, has_reasoning.tolist(), end_cut_off.tolist(), faults)
         self.report.rows += len(rows)
         for position in np.nonzero(faults)[0].tolist():
             for fault in ExampleFault(int(faults[position])):
@@ -189,32 +277,40 @@ class ExampleChecker:
         return faults
 
     def _check_reasonings(
-        self,
-        rows: Sequence[Row],
-        ids: Int32Array,
-        starts: Array,
-        ends: Array,
-        positions: Sequence[int],
-        cut: Array,
-        faults: Array,
+        self, rows: Sequence[Row], texts: _RowBytes, positions: Sequence[int], cut: Array, faults: Array
     ) -> None:
         """Adds to `faults` what is wrong with the reasonings of the rows at `positions`."""
-        data, offsets = self._bytes.of_ids(ids) if self._bytes is not None else (b"", None)
         for position in positions:
-            row, first = rows[position], int(starts[position])
+            row = rows[position]
             if not row.has_reasoning:
                 continue
             self.report.reasonings += 1
-            begin, end = first + int(ends[position, OPENING]), first + int(ends[position, REASONING])
-            row_end = first + int(ends[position, EOS])
-            # a token across the end of the span counts to the next section, but may hold the last of the reasoning
-            after = max(end, min(end + 1, first + int(ends[position, MARKER])))
-            if offsets is not None:
-                whole, inside = data[offsets[first] : offsets[row_end]], data[offsets[begin] : offsets[after]]
-            else:
-                whole = self._tokenizer.decode(ids[first:row_end].tolist()).encode()
-                inside = self._tokenizer.decode(ids[begin:after].tolist()).encode()
+            whole, inside = texts.whole(position), texts.reasoning(position)
             faults[position] |= int(self._reasoning_fault(row, whole, inside, bool(cut[position])))
+
+    def _check_answers(
+        self,
+        rows: Sequence[Row],
+        texts: _RowBytes,
+        has_reasoning: Sequence[bool],
+        end_cut_off: Sequence[bool],
+        faults: Array,
+    ) -> None:
+        """Adds to `faults` what is wrong with the answers, and with the thoughts that are opened before them."""
+        for position, row in enumerate(rows):
+            before = texts.before(position, OPENING if has_reasoning[position] else MARKER)
+            if before.endswith(_OPENERS):
+                if not has_reasoning[position]:
+                    faults[position] |= int(ExampleFault.IN_OPEN_THOUGHT)
+                elif _is_opened_twice(before):
+                    faults[position] |= int(ExampleFault.OPENED_TWICE)
+            if end_cut_off[position]:
+                continue
+            answer = row.output.strip()
+            if answer.encode("utf-8", "replace") not in texts.answer(position):
+                represented = self._tokenizer.decode(self._tokenizer.encode(answer)[0])
+                if represented != answer:
+                    faults[position] |= int(ExampleFault.RESPONSE_CHANGED)
 
     def _reasoning_fault(self, row: Row, whole: bytes, inside: bytes, cut: bool) -> int:
         """whole: the decoded ids of the row; inside: those of its reasoning. 0 where nothing is wrong."""
@@ -259,6 +355,15 @@ class ExampleChecker:
             HeldOutLeak(int(held_indices[position]), int(indices[same_text[position]]), bool(same_row[position] >= 0))
             for position in leaked[:EXAMPLES_KEPT]
         ]
+
+
+def _is_opened_twice(before: bytes) -> bool:
+    """Whether the opener at the end of `before` follows another one, or an empty thought."""
+    earlier = before.removesuffix(next(one for one in _OPENERS if before.endswith(one))).rstrip()
+    if earlier.endswith(_OPENERS):
+        return True
+    closer = next((one for one in _CLOSERS if earlier.endswith(one)), None)
+    return closer is not None and earlier.removesuffix(closer).rstrip().endswith(_OPENERS)
 
 
 def _holds_both_ends(inside: bytes, reasoning: bytes) -> bool:

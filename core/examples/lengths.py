@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 import msgspec
 
+from core.base.errors import DataError
 from core.base.row import Row
 from core.examples.draw_template import Mixture
 from core.examples.example import AnyTemplate, ExampleMaker, joined_text
 from core.examples.run_mixture import bound_mixture, named_templates
 from core.runs.spec import PromptSection
 from core.splitter.marker_spellings import THINK, Markers
-from core.templates.chat_template import ChatTemplate
-from core.templates.template import Template
+from core.templates.chat_template import ChatTemplate, question_text
+from core.templates.template import Template, input_with_context
 from core.tokens.segments import MARKER, Segment
 from core.tokens.tokenizer import TextTokenizer
 
@@ -46,9 +47,8 @@ class UnboundChatTemplate:
         self.name, self.has_reasoning = template.name, template.has_reasoning
 
     def segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
-        question = f"{row.instruction}\n\n{row.input}" if row.input else row.instruction
         return [
-            Segment("prompt", question),
+            Segment("prompt", question_text(row.instruction, input_with_context(row))),
             Segment("reasoning", row.reasoning if self.has_reasoning else ""),
             Segment("response", row.output),
         ]
@@ -112,7 +112,10 @@ class RowLengths:
         index = self._maker.mixture.template_index(row)
         if index is None:
             return RowLength(None)
-        segments = self._maker.encoder.segments(row, index)
+        try:
+            segments = self._maker.encoder.segments(row, index)
+        except DataError:
+            return RowLength(index, readable=False)
         answer = next(position for position, segment in enumerate(segments) if segment.kind == "response")
         return RowLength(index, len(joined_text(segments)), len(joined_text(segments[:answer])))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from core.base.errors import DataError
 from core.base.row import Row
 from core.examples.example import AnyTemplate, ExampleMaker, Verdict
 from core.examples.example_checks import ExampleChecker
@@ -56,7 +57,10 @@ class ProblemFinder:
     def _has_text_problem(self, row: Row, template_index: int | None) -> bool:
         if template_index is None:
             return True
-        segments = self._maker.encoder.segments(row, template_index)
+        try:
+            segments = self._maker.encoder.segments(row, template_index)
+        except DataError:
+            return True
         return bool(row_warnings(row, self._maker.mixture.templates[template_index], segments))
 
 

@@ -6,19 +6,19 @@ runs, files or screens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from core.base.errors import DataError
 from core.base.row import Row
+from core.examples.context_notes import context_note
 from core.examples.draw_template import Mixture
 from core.examples.example import AnyTemplate, EncodedRows, ExampleMaker, Examples, Verdict
 from core.examples.example_checks import ExampleChecker, ExampleFault
 from core.examples.row_warnings import row_warnings
 from core.runs.spec import PromptSection
-from core.tokens.encode import encode_prompt
-from core.tokens.segments import REASONING, Segment, segment_slots
+from core.tokens.segments import REASONING, segment_slots
 from core.tokens.truncation import TooLong
 
 if TYPE_CHECKING:
@@ -32,7 +32,12 @@ _FAULT_WORDS = {
     ExampleFault.REASONING_REPEATED: "its reasoning is in the trained text more than once",
     ExampleFault.NO_END: "it does not end with a trained end of sequence",
     ExampleFault.NOTHING_TRAINED: "no token of it is trained",
+    ExampleFault.OPENED_TWICE: "a thought is opened twice before its reasoning",
+    ExampleFault.IN_OPEN_THOUGHT: "its answer is inside an opened thought",
     ExampleFault.REASONING_CHANGED: "the tokenizer changes its reasoning: not every character of it comes back",
+    ExampleFault.RESPONSE_CHANGED: "the tokenizer changes its answer: not every character of it comes back",
+    ExampleFault.PROMPT_DIFFERS: "a token reaches over the end of the prompt: training and inference differ in their "
+    "first token",
 }
 
 
@@ -81,10 +86,15 @@ class RowPreviewer:
         Raises UsageError for a template that has no text without a model, and for invalid weights.
         """
         maker = ExampleMaker(Mixture([(template, 1.0)], prompt.seed), prompt, self.tokenizer)
-        segments = maker.encoder.segments(row, 0)
+        try:
+            segments = maker.encoder.segments(row, 0)
+        except DataError as error:
+            return RowPreview([], 0, maker.weights, outcome="left out", why=error.what, fits=False)
         layout = segment_slots(tuple(segment.kind for segment in segments))
         texts = [(slot, segment.text) for slot, segment in zip(layout.slots, segments, strict=True)]
         warnings = row_warnings(row, template, segments)
+        if note := context_note(row, template):
+            warnings.append(note)
         text_only = RowPreview(texts, layout.present, maker.weights, warnings=warnings)
         if self.tokenizer is None:
             return text_only
@@ -92,12 +102,11 @@ class RowPreviewer:
         encoded = started.encoded()
         if encoded.errors:
             return msgspec.structs.replace(text_only, outcome="left out", why=encoded.errors[0].what, fits=False)
-        return self._with_tokens(text_only, segments, encoded, maker.judge(started, encoded), prompt, self.tokenizer)
+        return self._with_tokens(text_only, encoded, maker.judge(started, encoded), prompt, self.tokenizer)
 
     def _with_tokens(
         self,
         text_only: RowPreview,
-        segments: Sequence[Segment],
         encoded: EncodedRows,
         examples: Examples,
         prompt: PromptSection,
@@ -107,11 +116,6 @@ class RowPreviewer:
         ids, ends = examples.row_ids(0), examples.ends[0]
         faults = self._fault_words(examples, text_only.weights, tokenizer) if verdict.is_kept else []
         warnings = [*faults, *text_only.warnings]
-        prompt_ids = encode_prompt([segment for segment in segments if segment.kind == "prompt"], tokenizer)
-        if encoded.ids[: len(prompt_ids)].tolist() != prompt_ids:
-            warnings.append(
-                "a token reaches over the end of the prompt: training and inference differ in their first token"
-            )
         outcome, why = _outcome(verdict, len(encoded.ids), prompt)
         return RowPreview(
             _texts_after_cut(text_only.texts, encoded.ends[0], ids, ends, prompt.too_long, tokenizer),

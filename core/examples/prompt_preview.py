@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -40,13 +40,12 @@ def inference_prompts(
     follows the row's own reasoning. Each is made with the first of `templates` that has such a prompt."""
     with_reasoning = next((template for template in templates if template.has_reasoning), None)
     plain = next((template for template in templates if not template.has_reasoning), None)
-    question = (row.instruction, row.input)
 
     def question_segments(template: AnyTemplate) -> Sequence[Segment]:
-        return template.prompt_segments(*question, drops_empty_input(prompt, template), row.syslang)
+        return template.row_prompt_segments(row, drops_empty_input(prompt, template))
 
     def answer_segments(template: AnyTemplate) -> Sequence[Segment]:
-        return template.answer_segments(*question, row.reasoning, drops_empty_input(prompt, template), row.syslang)
+        return template.row_answer_segments(row, drops_empty_input(prompt, template))
 
     prompts = []
     for purpose, template, make_segments, missing in (
@@ -57,15 +56,19 @@ def inference_prompts(
         if template is None:
             prompts.append(InferencePrompt(purpose, why=missing))
         else:
-            prompts.append(_prompt_of(purpose, template.name, make_segments(template), tokenizer))
+            prompts.append(_prompt_of(purpose, template, make_segments, tokenizer))
     return prompts
 
 
 def _prompt_of(
-    purpose: str, template: str, segments: Sequence[Segment], tokenizer: TextTokenizer | None
+    purpose: str,
+    template: AnyTemplate,
+    make_segments: Callable[[AnyTemplate], Sequence[Segment]],
+    tokenizer: TextTokenizer | None,
 ) -> InferencePrompt:
     try:
+        segments = make_segments(template)
         tokens = len(encode_prompt(segments, tokenizer)) if tokenizer is not None else None
     except DataError as error:
-        return InferencePrompt(purpose, template, why=error.what)
-    return InferencePrompt(purpose, template, joined_text(segments), tokens)
+        return InferencePrompt(purpose, template.name, why=error.what)
+    return InferencePrompt(purpose, template.name, joined_text(segments), tokens)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.base.row import Row, is_blank
+from core.examples.context_notes import context_losses, loss_words
 from core.examples.example import AnyTemplate, joined_text
 from core.splitter.splitter import Splitter
 from core.templates.chat_template import ChatTemplate
@@ -18,6 +19,7 @@ def row_warnings(row: Row, template: AnyTemplate, segments: Sequence[Segment]) -
         warnings.append("the row has no reasoning, so no mixture trains it with this template")
     if isinstance(template, ChatTemplate) and template.leaves_out_reasoning and row.has_reasoning:
         warnings.append("the model's chat template has no place for the reasoning: it is left out")
+    warnings += [loss_words(lost, template) for lost in context_losses(row, template)]
     warnings += _prompt_markers(row, template)
     warnings += _answer_markers(row, template, segments)
     if is_blank(row.output):
@@ -40,7 +42,7 @@ def _answer_markers(row: Row, template: AnyTemplate, segments: Sequence[Segment]
     """A marker in the reasoning or the output with which a splitter does not read the row's own sections back."""
     reasoning = row.reasoning if template.has_reasoning else ""
     texts = f"{reasoning}\n{row.output}"
-    marker = next((marker for marker in template.markers.all() if marker in texts), None)
+    marker = next((marker for marker in template.markers.kinds() if marker in texts), None)
     if marker is None:
         return []
     splitter = Splitter(template.markers, template.start)

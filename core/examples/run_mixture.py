@@ -20,9 +20,10 @@ def named_templates(parts: Sequence[MixturePart], source: str) -> list[Template]
     return [get_template(part.template, folders) for part in parts]
 
 
-def bound_mixture(prompt: PromptSection, source: str, tokenizer: TextTokenizer) -> Mixture[AnyTemplate]:
-    """The run's mixture, with chat templates bound to the tokenizer's model. Raises UsageError for a template that does
+def bound_mixture(prompt: PromptSection, source: str, tokenizer: TextTokenizer, day: str = "") -> Mixture[AnyTemplate]:
+    """The run's mixture, with chat templates bound to the tokenizer's model. day: the date that chat templates write as
+    today's, as `2026-11-28`; empty for the present day. Raises UsageError for a template that does
     not exist, or that does not work with the model."""
-    templates = [bind_chat_template(template, tokenizer) for template in named_templates(prompt.mixture, source)]
+    templates = [bind_chat_template(template, tokenizer, day) for template in named_templates(prompt.mixture, source)]
     weights = [part.weight for part in prompt.mixture]
     return Mixture(list(zip(templates, weights, strict=True)), prompt.seed)

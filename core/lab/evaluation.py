@@ -134,7 +134,7 @@ class _AskedRow:
         self._reason: StopReason = "length"
         self._tokens = 0
         self.done = False
-        segments = template.prompt_segments(row.instruction, row.input, drop_empty_input, row.syslang)
+        segments = template.row_prompt_segments(row, drop_empty_input)
         self.prompt = encode_prompt(segments, tokenizer)
 
     def add_token(self, token: int) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import msgspec
 
 from core.base.errors import SuironError
-from core.runs.run_folder import list_runs
+from core.runs.run_folder import RunFolder, list_runs
 from core.runs.spec import RunSpec
 from core.templates.by_name import TEXT_TEMPLATES, get_template, list_templates, template_folders
 from core.templates.template import Template
@@ -48,6 +49,16 @@ def run_template_folder(adapter: str | Path) -> Path:
     """The folder with the run's copies of its templates, as used in training; they take precedence over later
     versions."""
     return Path(adapter).parent / "templates"
+
+
+def run_chat_date(adapter: str | Path) -> str:
+    """The date that the chat templates of the adapter's run wrote as today's, as `2026-11-28`; empty where they wrote
+    none, or the run does not say."""
+    try:
+        day = RunFolder(Path(adapter).parent).status().facts.get("chat_template_date")
+        return date.fromisoformat(day).isoformat() if isinstance(day, str) else ""
+    except (SuironError, ValueError):
+        return ""
 
 
 def askable_templates(data: str, adapter: str = "") -> dict[str, Template]:

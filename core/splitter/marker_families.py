@@ -10,10 +10,7 @@ from functools import lru_cache
 
 import msgspec
 
-from core.splitter.marker_spellings import Markers
-
-Pair = tuple[str, str]
-"""An opening spelling and the closing one that belongs to it."""
+from core.splitter.marker_spellings import THINK, Markers, Pair
 
 
 class MarkerFamily(msgspec.Struct, frozen=True):
@@ -45,7 +42,7 @@ class MarkerFamily(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys([*pairs, *self.continues, *self.finals, *self.ends]))
 
 
-_ANSWER: tuple[Pair, ...] = (("<answer>", "</answer>"), ("<response>", "</response>"), ("<output>", "</output>"))
+_ANSWER = (*THINK.wraps, ("<output>", "</output>"))
 _NEXT = "<|end|><|start|>assistant"  # between two messages of one turn
 _FINALS = tuple(
     f"<|channel|>final{constraint}<|message|>"
@@ -54,11 +51,12 @@ _FINALS = tuple(
 _THOUGHTS = ("<|channel|>analysis<|message|>", "<|channel|>commentary<|message|>")
 
 THINKING_FAMILIES = (
-    MarkerFamily("think", (("<think>", "</think>"),), _ANSWER),
+    MarkerFamily("think", (("<think>", "</think>"),), THINK.wraps),
     MarkerFamily(
         "begin_of_thought",
         (("<|begin_of_thought|>", "<|end_of_thought|>"),),
         (("<|begin_of_solution|>", "<|end_of_solution|>"),),
+        finals=("<|begin_of_solution|>",),
     ),
     MarkerFamily("thinking", (("<thinking>", "</thinking>"),), _ANSWER),
     MarkerFamily(
@@ -73,6 +71,7 @@ THINKING_FAMILIES = (
         "start_thinking",
         (("<|START_THINKING|>", "<|END_THINKING|>"),),
         (("<|START_RESPONSE|>", "<|END_RESPONSE|>"), ("<|START_TEXT|>", "<|END_TEXT|>")),
+        finals=("<|START_RESPONSE|>", "<|START_TEXT|>"),
     ),
     MarkerFamily("inner_prefix", (("<|inner_prefix|>", "<|inner_suffix|>"),)),
     MarkerFamily("working_out", (("<start_working_out>", "<end_working_out>"),), (("<SOLUTION>", "</SOLUTION>"),)),
@@ -107,14 +106,19 @@ ALL_SPELLINGS = tuple(dict.fromkeys(spelling for family in THINKING_FAMILIES for
 def family_markers(family: MarkerFamily) -> Markers:
     """The markers with which a splitter reads an answer of this family."""
     closers = (closer for _, closer in family.pairs)
-    wrap_openers = (opener for opener, _ in family.wraps)
-    wrap_closers = (closer for _, closer in family.wraps)
     return Markers(
         (*family.openers, *family.continues),
-        (*closers, *wrap_openers, *family.finals),
+        (*closers, *family.finals),
         line_start=False,
-        end=(*wrap_closers, *family.ends),
+        wraps=family.wraps,
+        end=family.ends,
     )
+
+
+OPENER_PREFIXES = frozenset(
+    opener[:length] for family in THINKING_FAMILIES for opener in family.openers for length in range(1, len(opener))
+)
+"""Every proper beginning of an opener of any family."""
 
 
 def family_opened_by(text: str) -> MarkerFamily | None:

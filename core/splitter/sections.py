@@ -51,6 +51,7 @@ class SectionState:
         # Line ends that were dropped at the end of a section; they are text again if that section continues.
         self._dropped_line_ends: dict[Section, str] = {"reasoning": "", "response": ""}
         self.held_line_ends = ""  # dropped if a marker follows
+        self.held_end = ""  # a tag that ends the answer and the white space after it; text if more text follows
         self._nothing_since_marker = True
         self._new_texts: list[tuple[Section, list[str]]] = []
         self.ran_away = False  # no more text is returned
@@ -71,9 +72,25 @@ class SectionState:
         return texts[0] if texts else ""
 
     @property
+    def is_tag_text(self) -> bool:
+        """Whether the answer has text, so that tags in it are text too; never for headings."""
+        return self._answered and not self._headings
+
+    @property
+    def in_preamble(self) -> bool:
+        """Whether no marker has been met in a stream that began undecided."""
+        return self._preamble
+
+    @property
     def takes_plain_text(self) -> bool:
         """Whether another character that is not a line end is returned at once and only changes the section's text."""
-        if self.held_line_ends or self._nothing_since_marker or self.ran_away or not self._has_text[self.section]:
+        if (
+            self.held_line_ends
+            or self.held_end
+            or self._nothing_since_marker
+            or self.ran_away
+            or not self._has_text[self.section]
+        ):
             return False
         return self._answered or self._preamble or self.section == "reasoning"
 
@@ -108,9 +125,19 @@ class SectionState:
         text, self.held_line_ends = self.held_line_ends, ""
         self._add_new_text(text)
 
+    def hold_end(self, text: str) -> None:
+        """Hold a tag that ends the answer, or white space after it."""
+        self.held_end += text
+
+    def release_end(self) -> None:
+        """Make a held tag text, because more text follows it."""
+        text, self.held_end = self.held_end, ""
+        if text:
+            self.add_text(text)
+
     def close(self) -> None:
-        """End the stream: held line ends become text, unless there is no text since the last marker."""
-        if not self._nothing_since_marker:
+        """End the stream: held line ends become text, unless a marker is on either side of them."""
+        if not (self._nothing_since_marker or self.held_end):
             self.release_line_ends()
         self.held_line_ends = ""
 
@@ -175,6 +202,4 @@ class SectionState:
         repeated = self._answered
         if kind == "reasoning":
             repeated = repeated and self.section == "response" and self._has_text["reasoning"]
-        if not repeated:
-            return kind
-        return None if self._headings else "response"
+        return None if repeated else ("reasoning" if kind == "reasoning" else "response")

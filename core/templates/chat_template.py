@@ -1,8 +1,9 @@
 """A model's own chat template as a template for rows: the text that it adds around a row, with the row's texts.
 
-`bind_chat_template` finds that text once, with stand-ins, so that row text never reaches the chat template's program:
-it cannot change the program's result, and special tokens in it stay letters. Values are not trimmed, even where the
-chat template would trim them.
+`bind_chat_template` finds that text once, with stand-ins, so that the text of a plain row never reaches the chat
+template's program: it cannot change the program's result, and special tokens in it stay letters. A row with a system
+prompt, earlier turns or tools is rendered by `core.templates.context_prompt`. Texts are trimmed where the chat template
+trims them, and only there.
 
 The training text is the chat template's generation prompt, then the model's text up to the end of its turn. The end of
 sequence and the text after it are left out, because the encoder adds the end once. Knows only text; knows nothing of
@@ -12,21 +13,17 @@ encoding or models.
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
 
 import msgspec
 
 from core.base.errors import UsageError
 from core.base.row import Row
 from core.splitter.splitter import Markers, StartSection
+from core.templates.answer_forms import ReasoningPlace
+from core.templates.context_prompt import ContextPrompts
 from core.templates.template import Template
+from core.templates.trimming import NOT_TRIMMED, Trimming
 from core.tokens.segments import Segment
-
-ReasoningPlace = Literal["field", "think", "none"]
-"""The place of the reasoning in a chat template. field: where it writes a message's `reasoning_content` (or `thinking`,
-`reasoning`), with its own markers. think: as `<think>\\n...\\n</think>\\n\\n` in the assistant's text, even for chat
-templates that drop this from a message (as they do in earlier turns); where the generation prompt opens `<think>`, the
-reasoning continues it. none: the reasoning is left out."""
 
 
 class ChatTemplate(msgspec.Struct, frozen=True):
@@ -59,6 +56,18 @@ class ChatTemplate(msgspec.Struct, frozen=True):
     """Has no effect here: an empty input is always left out."""
     leaves_out_reasoning: bool = False
     """Whether the reasoning was wanted and the chat template has no place for it."""
+    question_trim: Trimming = NOT_TRIMMED
+    """The white space that the chat template takes from the question."""
+    reasoning_trim: Trimming = NOT_TRIMMED
+    """The white space that it takes from the reasoning."""
+    answer_trim: Trimming = NOT_TRIMMED
+    """The white space that it takes from the answer."""
+    switches: str = ""
+    """The switches of the chat template with which it is rendered, as `enable_thinking=True`; empty for none."""
+    day: str = ""
+    """The date that the chat template writes as today's, as `2026-11-28`; empty where it writes none."""
+    context: ContextPrompts | None = None
+    """Renders the prompts of rows with context; None only for templates made by hand."""
 
     @property
     def has_reasoning(self) -> bool:
@@ -72,8 +81,12 @@ class ChatTemplate(msgspec.Struct, frozen=True):
     def content_hash(self, language: str = "") -> str:
         """A hash of everything besides the row that decides its training text, 64 hex digits; part of the key of
         encoded rows."""
-        decisive = (self.before, self.after, self.opening, self.closing, self.tail, self.reasoning_place)
-        return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()
+        trims = (self.question_trim, self.reasoning_trim, self.answer_trim)
+        texts = (self.before, self.after, self.opening, self.closing, self.tail, self.reasoning_place)
+        program = "" if self.context is None else self.context.content_hash()
+        return hashlib.sha256(msgspec.json.encode((*texts, *trims, self.day, program))).hexdigest()
+
+    # for a question
 
     def prompt(self, instruction: str, input: str, drop_empty_input: bool = False, language: str = "") -> str:
         """The prompt for inference: the text up to where the model writes."""
@@ -96,41 +109,82 @@ class ChatTemplate(msgspec.Struct, frozen=True):
         self, instruction: str, input: str, drop_empty_input: bool = False, language: str = ""
     ) -> list[Segment]:
         """`prompt` for `encode_prompt`."""
-        question = f"{instruction}\n\n{input}" if input else instruction
+        question = self.question_trim.apply(question_text(instruction, input))
         return [Segment("prompt", self.before, True), Segment("prompt", question), Segment("prompt", self.after, True)]
 
     def continue_segments(
         self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = ""
     ) -> list[Segment]:
         """`continue_prompt` for `encode_prompt`."""
+        return self._continued(self.prompt_segments(instruction, input), reasoning)
+
+    def answer_segments(
+        self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = ""
+    ) -> list[Segment]:
+        """`answer_prompt` for `encode_prompt`."""
+        return self._to_answer(self.prompt_segments(instruction, input), reasoning)
+
+    # for a row, with its context
+
+    def row_prompt_segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
+        """The prompt for inference with a row's question and context. Raises DataError where the chat template refuses
+        the conversation."""
+        if not row.has_context or self.context is None:
+            return self.prompt_segments(row.instruction, row.input)
+        parts = self.context.prompt(row, question_text(row.instruction, row.input)).parts
+        return [Segment("prompt", text, special) for text, special in parts]
+
+    def row_continue_segments(self, row: Row, reasoning: str, drop_empty_input: bool = False) -> list[Segment]:
+        """The prompt for inference that continues the beginning of a reasoning of the row. Raises UsageError for a chat
+        template without reasoning; DataError as `row_prompt_segments`."""
+        return self._continued(self.row_prompt_segments(row), reasoning)
+
+    def row_answer_segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
+        """The text up to the row's answer, including its reasoning. Raises DataError as `row_prompt_segments`."""
+        return self._to_answer(self.row_prompt_segments(row), row.reasoning)
+
+    def segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
+        """The training text without its EOS, as segments; joined they are exactly the text. Raises DataError as
+        `row_prompt_segments`."""
+        return [
+            *self.row_answer_segments(row),
+            Segment("response", self.answer_trim.apply(row.output)),
+            *_marker_segments(self.tail),
+        ]
+
+    def context_losses(self, row: Row) -> tuple[str, ...]:
+        """What of a row's context the chat template silently drops: `system prompt`, `earlier turns`, `tools`. Raises
+        DataError as `row_prompt_segments`."""
+        if not row.has_context or self.context is None:
+            return ()
+        return self.context.prompt(row, question_text(row.instruction, row.input)).dropped
+
+    # the parts of an answer
+
+    def _continued(self, prompt: list[Segment], reasoning: str) -> list[Segment]:
         if not self.has_reasoning:
             raise UsageError(
                 "the model's chat template has no reasoning to continue",
                 self.name,
                 "Choose a template with a {reasoning}",
             )
-        opening = _marker_segments(self.opening)
-        return [*self.prompt_segments(instruction, input), *opening, Segment("reasoning", reasoning)]
+        begun = self.reasoning_trim.apply_left(reasoning)
+        return [*prompt, *_marker_segments(self.opening), Segment("reasoning", begun)]
 
-    def answer_segments(
-        self, instruction: str, input: str, reasoning: str, drop_empty_input: bool = False, language: str = ""
-    ) -> list[Segment]:
-        """`answer_prompt` for `encode_prompt`."""
-        if self.has_reasoning:
-            return [*self.continue_segments(instruction, input, reasoning), *_marker_segments(self.closing)]
-        return [*self.prompt_segments(instruction, input), *_marker_segments(self.opening)]
-
-    def segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
-        """The training text without its EOS, as segments; joined they are exactly the text."""
-        return [
-            *self.answer_segments(row.instruction, row.input, row.reasoning),
-            Segment("response", row.output),
-            *_marker_segments(self.tail),
-        ]
+    def _to_answer(self, prompt: list[Segment], reasoning: str) -> list[Segment]:
+        if not self.has_reasoning:
+            return [*prompt, *_marker_segments(self.opening)]
+        complete = Segment("reasoning", self.reasoning_trim.apply(reasoning))
+        return [*prompt, *_marker_segments(self.opening), complete, *_marker_segments(self.closing)]
 
 
 AnyTemplate = Template | ChatTemplate
 """A template that rows can be drawn for: of text, or a model's own chat template."""
+
+
+def question_text(instruction: str, input: str) -> str:
+    """The user's message of a row: the instruction and, after a blank line, the input if there is one."""
+    return f"{instruction}\n\n{input}" if input else instruction
 
 
 def _marker_segments(text: str) -> list[Segment]:

@@ -1,26 +1,20 @@
-"""Reads a model's own chat template from its folder, and renders it in a sandbox. Knows nothing of rows or tokens.
-
-The template is a program by the model's author. It runs in jinja2's immutable sandbox, with the same names as in
-transformers and no others.
-"""
+"""A model's own chat template, found in its folder as transformers finds it. Knows files; `chat_program` runs it."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from datetime import datetime
-from functools import lru_cache
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from core.base.errors import ModelError, UsageError
-
-if TYPE_CHECKING:
-    from jinja2 import Environment, Template
+from core.templates.chat_program import render_program, template_variables
 
 _MOST_CHARACTERS = 1 << 20
+_FOR_TOOLS = "tool_use"  # the name under which transformers looks for a template that takes tools
+_DO_FIX = "Fix the file, or download the model folder again"
 
 
 class ChatTemplateSource(msgspec.Struct, frozen=True):
@@ -31,58 +25,116 @@ class ChatTemplateSource(msgspec.Struct, frozen=True):
     tokens: dict[str, str]
     """The special tokens that it may use, by role (`eos_token`)."""
     where: str
-    """The model's folder."""
+    """The file with the program."""
+    tool_template: str = ""
+    """The program for conversations with tools, where that is another one."""
+    day: str = ""
+    """The date that it writes as today's, as `2026-11-28`; empty for the present day."""
 
-    def render(self, messages: Sequence[dict[str, str]], *, generate: bool, **variables: Any) -> str:
+    def render(
+        self,
+        messages: Sequence[dict[str, Any]],
+        *,
+        generate: bool,
+        tools: Sequence[Any] | None = None,
+        **variables: Any,
+    ) -> str:
         """The conversation as text; with `generate` up to where the assistant begins to write. Raises UsageError with
-        the chat template's own message where it refuses the conversation."""
-        context = {"messages": list(messages), "tools": None, "documents": None, "add_generation_prompt": generate}
-        try:
-            return str(_compiled(self.template).render(self.tokens | context | variables))
-        except Exception as error:  # a model author's program may raise any exception
-            what = f"the model's chat template does not take this conversation: {error}"
-            raise UsageError(what, "messages", "Reorder the messages or change their roles") from error
+        the chat template's own message where it refuses the conversation, and with the fault where it fails."""
+        program = self.tool_template if tools and self.tool_template else self.template
+        context = {
+            "messages": list(messages),
+            "tools": list(tools) if tools else None,
+            "documents": None,
+            "add_generation_prompt": generate,
+        }
+        return render_program(program, self.tokens | context | variables, self.where, self.day)
+
+    def variables(self) -> frozenset[str]:
+        """The names that the program reads and does not set, such as `enable_thinking`. Raises UsageError where it
+        cannot be read."""
+        return template_variables(self.template, self.where)
+
+    @property
+    def writes_date(self) -> bool:
+        """Whether it may write today's date."""
+        return "strftime_now" in self.template or "strftime_now" in self.tool_template
 
 
-def read_chat_template(folder: str | Path) -> ChatTemplateSource | None:
-    """The chat template of the model in `folder`; None where it has none. Raises ModelError where one of its files
-    cannot be read."""
+def read_chat_template(folder: str | Path, day: str = "") -> ChatTemplateSource | None:
+    """The chat template of the model in `folder`; None where it has none. day: the date that it writes as today's.
+    Raises ModelError where one of its files cannot be read, or there are several templates and none is the default."""
     path = Path(folder)
     try:
         config = _read_object(path / "tokenizer_config.json")
         token_map = _read_object(path / "special_tokens_map.json")
-        template = _find_template(path, config)
+        programs, file = _find_programs(path, config)
     except (OSError, ValueError) as error:
-        what = f"the model's chat template cannot be read ({error})"
-        raise ModelError(what, str(folder), "Fix the file, or download the model folder again") from error
-    if not template:
+        raise ModelError(f"the model's chat template cannot be read ({error})", str(folder), _DO_FIX) from error
+    if not programs:
         return None
-    if len(template) > _MOST_CHARACTERS:
-        raise ModelError(
-            f"the model's chat template has {len(template):,} characters",
-            str(folder),
-            "Use the model's folder as its author published it",
-        )
+    if "default" not in programs:
+        names = ", ".join(sorted(programs))
+        what = f"the model has several chat templates ({names}), and none is called default"
+        raise ModelError(what, str(file), "Rename the one to use to default, or name it chat_template.jinja")
+    longest = max(len(programs["default"]), len(programs.get(_FOR_TOOLS, "")))
+    if longest > _MOST_CHARACTERS:
+        what = f"the model's chat template has {longest:,} characters"
+        raise ModelError(what, str(file), "Use the model's folder as its author published it")
     texts = {name: _token_text(value) for name, value in (token_map | config).items() if name.endswith("_token")}
     tokens = {name: text for name, text in texts.items() if text}
-    return ChatTemplateSource(template, tokens, str(folder))
+    return ChatTemplateSource(programs["default"], tokens, str(file), programs.get(_FOR_TOOLS, ""), day)
 
 
-def _find_template(path: Path, config: dict[str, Any]) -> str:
-    """The template of the folder `path`; a separate file takes precedence over the configuration."""
-    own_file = path / "chat_template.jinja"
+def today() -> str:
+    """The present date as `2026-11-28`."""
+    return date.today().isoformat()
+
+
+def needs_tools(source: ChatTemplateSource) -> bool:
+    """Whether the chat template fails without tools and renders with them."""
+    question = [{"role": "user", "content": "a"}]
+    tool = {"type": "function", "function": {"name": "f", "description": "", "parameters": {}}, "name": "f"}
+    try:
+        source.render(question, generate=True)
+    except UsageError:
+        try:
+            source.render(question, generate=True, tools=[tool])
+        except UsageError:
+            return False
+        return True
+    return False
+
+
+def _find_programs(path: Path, config: dict[str, Any]) -> tuple[dict[str, str], Path]:
+    """The programs by name and the file or folder that has them. Files of their own take precedence over the
+    configuration, and both over the file that only transformers' processors read."""
+    programs: dict[str, str] = {}
+    own_file, more = path / "chat_template.jinja", path / "additional_chat_templates"
     if own_file.is_file():
-        return own_file.read_text("utf-8")
-    in_json = _default_template(_read_object(path / "chat_template.json").get("chat_template"))
-    return in_json or _default_template(config.get("chat_template"))
+        programs["default"] = own_file.read_text("utf-8")
+    for file in sorted(more.glob("*.jinja")):
+        programs[file.stem] = file.read_text("utf-8")
+    if programs:
+        return _not_empty(programs), own_file if "default" in programs else more
+    for place in (path / "tokenizer_config.json", path / "chat_template.json"):
+        value = (config if place.name == "tokenizer_config.json" else _read_object(place)).get("chat_template")
+        if found := _not_empty(_named(value)):
+            return found, place
+    return {}, path
 
 
-def _default_template(value: Any) -> str:
-    """The only template, or the default among several with names."""
-    if isinstance(value, list):
-        by_name = {str(entry.get("name")): entry.get("template") for entry in value if isinstance(entry, dict)}
-        value = by_name.get("default") or next(iter(by_name.values()), None)
-    return value if isinstance(value, str) else ""
+def _named(value: Any) -> dict[str, str]:
+    """The programs by name, of one program or a list of named ones."""
+    if isinstance(value, str):
+        return {"default": value}
+    entries = value if isinstance(value, list) else []
+    named = ((entry.get("name"), entry.get("template")) for entry in entries if isinstance(entry, dict))
+    return {name: program for name, program in named if isinstance(name, str) and isinstance(program, str)}
+
+
+def _not_empty(programs: dict[str, str]) -> dict[str, str]:
+    return {name: program for name, program in programs.items() if program}
 
 
 def _token_text(value: Any) -> str:
@@ -92,42 +144,3 @@ def _token_text(value: Any) -> str:
 
 def _read_object(path: Path) -> dict[str, Any]:
     return msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) if path.is_file() else {}
-
-
-@lru_cache(maxsize=8)
-def _compiled(template: str) -> Template:
-    return _environment().from_string(template)
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    """The environment of transformers for chat templates: its white space rules, its `tojson`, and its extra names."""
-    from jinja2 import TemplateError, nodes
-    from jinja2.ext import Extension, loopcontrols
-    from jinja2.parser import Parser
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Generation(Extension):
-        """`{% generation %}...{% endgeneration %}` marks the assistant's text; here it only has to be parsed."""
-
-        tags = {"generation"}  # noqa: RUF012  # as jinja2 declares it
-
-        def parse(self, parser: Parser) -> nodes.Node:
-            line = next(parser.stream).lineno
-            return nodes.Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
-
-    def raise_exception(message: str) -> None:
-        raise TemplateError(message)
-
-    def tojson(
-        value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False
-    ) -> str:
-        return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
-    )
-    environment.filters["tojson"] = tojson
-    environment.globals["raise_exception"] = raise_exception
-    environment.globals["strftime_now"] = lambda pattern: datetime.now().strftime(pattern)
-    return environment

@@ -14,7 +14,8 @@ from typing import Literal
 
 import msgspec
 
-from core.base.errors import UsageError
+from core.base.chat_history import context_text, text_after_question
+from core.base.errors import DataError, UsageError
 from core.base.languages import language_code
 from core.base.row import Row
 from core.splitter.splitter import Markers, Splitter, StartSection
@@ -230,13 +231,46 @@ class Template(msgspec.Struct, frozen=True):
         """`answer_prompt` for `encode_prompt`."""
         return [Segment("prompt", self.answer_prompt(instruction, input, reasoning, drop_empty_input, language))]
 
+    def row_prompt_segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
+        """`prompt_segments` with a row's question and context. Raises DataError for a context that cannot be read."""
+        return self.prompt_segments(row.instruction, input_with_context(row), drop_empty_input, row.syslang)
+
+    def row_continue_segments(self, row: Row, reasoning: str, drop_empty_input: bool = False) -> list[Segment]:
+        """`continue_segments` with a row's question and context. Raises DataError as `row_prompt_segments`."""
+        input = input_with_context(row)
+        return self.continue_segments(row.instruction, input, reasoning, drop_empty_input, row.syslang)
+
+    def row_answer_segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
+        """`answer_segments` with a row's question, context and reasoning. Raises DataError as `row_prompt_segments`."""
+        input = input_with_context(row)
+        return self.answer_segments(row.instruction, input, row.reasoning, drop_empty_input, row.syslang)
+
+    def context_losses(self, row: Row) -> tuple[str, ...]:
+        """What of a row's context is left out of its text: the `tools`, which have no form in a text."""
+        return ("tools",) if row.tools else ()
+
     def segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
-        """The training text without its EOS, as segments; joined they are exactly the text. A segment may be empty."""
+        """The training text without its EOS, as segments; joined they are exactly the text. A segment may be empty.
+        Raises DataError as `row_prompt_segments`."""
         version = self.version(row.syslang)
-        segments = [Segment("prompt", version.prompt(row.instruction, row.input, drop_empty_input))]
+        input = input_with_context(row) if row.has_context else row.input
+        segments = [Segment("prompt", version.prompt(row.instruction, input, drop_empty_input))]
         if version.has_reasoning:
             segments += [Segment("reasoning", row.reasoning), Segment("marker", version.response_marker)]
         return [*segments, Segment("response", row.output)]
+
+
+def input_with_context(row: Row) -> str:
+    """The input of a row in a template of text: its system prompt and earlier turns, then its own input, then the turns
+    that follow the question, with a blank line between them. Raises DataError for a context that cannot be read."""
+    if not row.has_context:
+        return row.input
+    try:
+        texts = (context_text(row), row.input, text_after_question(row))
+    except ValueError as error:
+        what = f"its earlier turns cannot be read ({error})"
+        raise DataError(what, f"row {row.index}", "Fix that row, or leave out its context") from error
+    return "\n\n".join(filter(None, texts))
 
 
 def joined_markers(several: Iterable[Markers]) -> Markers:
@@ -250,8 +284,10 @@ def joined_markers(several: Iterable[Markers]) -> Markers:
             "markers",
             "Give all versions the same `line_start`",
         )
-    spellings: dict[str, tuple[str, ...]] = {}
-    for kind in ("reasoning", "response", "runaway"):
-        all_spellings = [spelling for markers in distinct for spelling in getattr(markers, kind)]
-        spellings[kind] = tuple(dict.fromkeys(all_spellings))
-    return Markers(**spellings, line_start=distinct[0].line_start)
+
+    def each_once(kind: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(spelling for markers in distinct for spelling in getattr(markers, kind)))
+
+    return Markers(
+        each_once("reasoning"), each_once("response"), each_once("runaway"), line_start=distinct[0].line_start
+    )

@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from core.base.errors import DataError
-from core.tokens.encode_spans import TokenByteLengths, bos_before, encode_by_bytes, encode_by_characters
+from core.tokens.encode_spans import TokenByteLengths, encode_by_bytes, encode_by_characters
 from core.tokens.loss_mask import loss_labels, token_weights
-from core.tokens.segments import SLOT_COUNT, Segment, SegmentKind, SegmentSlots, segment_slots
+from core.tokens.prompt_ids import encode_prompt, rows_with_other_prompt
+from core.tokens.segments import PROMPT_DIFFERS, SLOT_COUNT, Segment, SegmentKind, SegmentSlots, segment_slots
 from core.tokens.tokenizer import NOT_UNICODE, TextTokenizer, is_unicode
 
 if TYPE_CHECKING:
     from core.tokens.encode_spans import Int32Array
+
+__all__ = ["EncodedBatch", "EncodedRow", "TokenSpan", "encode_batch", "encode_prompt", "encoded_row"]
 
 SpanKind = Literal[SegmentKind, "eos"]
 _SLOT_KINDS: tuple[SpanKind, ...] = ("prompt", "marker", "reasoning", "marker", "response", "eos")
@@ -65,19 +68,10 @@ class EncodedBatch(msgspec.Struct, frozen=True):
     """The end of each slot (see `segments`), in tokens from the row's first one, int32, shape (rows, 6). The last is
     the row's length."""
     present: Any
-    """The slots that the row's template has, as bits, uint8, shape (rows,). A section may be present and empty."""
+    """The slots that the row's template has, as bits, uint8, shape (rows,). A section may be present and empty. The bit
+    PROMPT_DIFFERS is set where inference would ask with other ids than the row's first ones."""
     errors: dict[int, DataError]
     """Why a row was not encoded, by its index in the batch."""
-
-
-def encode_prompt(text: str | Sequence[Segment], tokenizer: TextTokenizer) -> list[int]:
-    """The token ids that inference feeds: the beginning of sequence where there is one, and the text. Segments may
-    contain special tokens, see `Segment`. Raises DataError for text that is not Unicode."""
-    if isinstance(text, str):
-        return tokenizer.bos_ids + tokenizer.encode_batch([text])[0].ids
-    parts = [(segment.text, segment.special) for segment in text]
-    encoding = tokenizer.encode_parts([parts])[0]
-    return bos_before(text, tokenizer) + encoding.ids
 
 
 def encoded_row(
@@ -103,6 +97,16 @@ def encode_batch(
     A row that is not Unicode, or whose text is encoded to an end of sequence, gets an error; the other rows are
     encoded. Raises UsageError for segments in an order that no answer has.
     """
+    batch = _encode_rows(rows, tokenizer, row_numbers)
+    for index in rows_with_other_prompt(rows, batch.ids, batch.starts, batch.ends, tokenizer):
+        batch.present[index] |= PROMPT_DIFFERS
+    return batch
+
+
+def _encode_rows(
+    rows: Sequence[Sequence[Segment]], tokenizer: TextTokenizer, row_numbers: Sequence[int]
+) -> EncodedBatch:
+    """`encode_batch` without the comparison with the prompts."""
     import numpy as np
 
     slots = [segment_slots(tuple([segment.kind for segment in segments])) for segments in rows]

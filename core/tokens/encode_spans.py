@@ -143,7 +143,7 @@ def encode_by_characters(
     parts = [[(segment.text, segment.special) for segment in segments] for segments in rows]
     encodings = tokenizer.encode_parts(parts)
     for segments, layout, encoding, number in zip(rows, slots, encodings, row_numbers, strict=True):
-        meant = set(encoding.special_positions)
+        meant = encoding.special_ends
         if any(id in tokenizer.stop_ids and position not in meant for position, id in enumerate(encoding.ids)):
             results.append(_stray_end_error(tokenizer, number))
             continue
@@ -174,11 +174,12 @@ def _stray_end_error(tokenizer: TextTokenizer, number: int) -> DataError:
 
 
 def _token_at(encoding: PartsEncoding, character: int, length: int) -> int:
-    """The first token whose last character is at offset `character` or later, in a text of `length` characters."""
+    """The first token whose last character is at offset `character` or later, in a text of `length` characters. White
+    space that a special token takes after its own letters does not count as its characters."""
     if character < length:
         token = encoding.char_to_token(character)
         if token is not None:
-            return int(token)
+            return int(token) + (encoding.special_ends.get(token, length) <= character)
     # No token has that character (the tokenizer dropped it), or the text ends there.
     later = (token for token, (_, end) in enumerate(encoding.offsets) if end > character)
     return next(later, len(encoding.ids))

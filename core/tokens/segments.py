@@ -16,6 +16,8 @@ from core.base.errors import UsageError
 
 PROMPT, OPENING, REASONING, MARKER, RESPONSE, EOS = range(6)
 SLOT_COUNT = 6
+PROMPT_DIFFERS = 1 << SLOT_COUNT
+"""A bit beside those of the slots: the ids of the row's prompt alone are not the first ids of the row."""
 
 SegmentKind = Literal["prompt", "reasoning", "marker", "response"]
 

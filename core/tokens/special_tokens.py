@@ -32,18 +32,24 @@ _LONGEST_CACHED = 4096
 class PartsEncoding:
     """The tokens of one text, with the methods of the library's Encoding."""
 
-    __slots__ = ("_encoding", "_offsets", "ids", "special_positions")
+    __slots__ = ("_encoding", "_offsets", "ids", "special_ends")
 
     def __init__(
         self,
         ids: list[int],
-        special_positions: list[int],
+        special_ends: dict[int, int],
         encoding: Encoding | None,
         offsets: list[tuple[int, int]] | None,
     ) -> None:
-        """special_positions: the indices in `ids` of the special tokens that the template wrote. One of `encoding` and
-        `offsets` is None."""
-        self.ids, self.special_positions, self._encoding, self._offsets = ids, special_positions, encoding, offsets
+        """special_ends: the indices in `ids` of the special tokens that the template wrote, with the offset after the
+        letters of each; white space that a token takes beside them is not counted. One of `encoding` and `offsets` is
+        None."""
+        self.ids, self.special_ends, self._encoding, self._offsets = ids, special_ends, encoding, offsets
+
+    @property
+    def special_positions(self) -> list[int]:
+        """The indices in `ids` of the special tokens that the template wrote."""
+        return list(self.special_ends)
 
     @property
     def offsets(self) -> list[tuple[int, int]]:
@@ -97,7 +103,7 @@ class PartsEncoder:
         if without_template:
             encodings = self._encode_texts(self._plain, [texts[index] for index in without_template])
             for index, encoding in zip(without_template, encodings, strict=True):
-                encoded[index] = PartsEncoding(encoding.ids, [], encoding, None)
+                encoded[index] = PartsEncoding(encoding.ids, {}, encoding, None)
         if at_once:
             encodings = self._encode_texts(self._seeing_tokenizer(), [texts[index] for index in at_once])
             for index, encoding in zip(at_once, encodings, strict=True):
@@ -148,22 +154,23 @@ class PartsEncoder:
     def encode_around(self, text: str, meant: list[_Occurrence]) -> PartsEncoding:
         """Encodes the text between the meant special tokens with a tokenizer that does not know them."""
         between: list[tuple[int, str]] = []  # offset and text
-        special: list[tuple[int, int, int]] = []  # start, end, id
+        special: list[tuple[int, int, int, int]] = []  # start, end with and without white space, id
         offset = 0
-        for start, end, added in meant:
+        for start, letters_end, added in meant:
+            end = letters_end
             if added.lstrip:
                 start -= len(text[offset:start]) - len(text[offset:start].rstrip())
             if added.rstrip:
                 end += len(text[end:]) - len(text[end:].lstrip())
             start = max(start, offset)
             between.append((offset, text[offset:start]))
-            special.append((start, end, added.id))
+            special.append((start, end, letters_end, added.id))
             offset = max(offset, end)
         between.append((offset, text[offset:]))
         at_start, later = self._blind_tokenizers(self._special_in(meant))
         ids: list[int] = []
         offsets: list[tuple[int, int]] = []
-        special_positions: list[int] = []
+        special_ends: dict[int, int] = {}
         for index, (shift, piece) in enumerate(between):
             if piece:
                 tokenizer = at_start if shift == 0 else later
@@ -171,11 +178,11 @@ class PartsEncoder:
                 ids += encoding.ids
                 offsets += [(start + shift, end + shift) for start, end in encoding.offsets]
             if index < len(special):
-                start, end, id = special[index]
-                special_positions.append(len(ids))
+                start, end, letters_end, id = special[index]
+                special_ends[len(ids)] = letters_end
                 ids.append(id)
                 offsets.append((start, end))
-        return PartsEncoding(ids, special_positions, None, offsets)
+        return PartsEncoding(ids, special_ends, None, offsets)
 
     # the tokenizers, made when first needed
 
@@ -204,9 +211,9 @@ class PartsEncoder:
 def _with_positions(encoding: Encoding, meant: list[_Occurrence]) -> PartsEncoding:
     """The encoding of a text that spells special tokens only where they are meant."""
     ids = encoding.ids
-    tokens = [(encoding.char_to_token(start), added.id) for start, _, added in meant]
-    positions = [token for token, id in tokens if token is not None and ids[token] == id]
-    return PartsEncoding(ids, positions, encoding, None)
+    tokens = [(encoding.char_to_token(start), end, added.id) for start, end, added in meant]
+    ends = {token: end for token, end, id in tokens if token is not None and ids[token] == id}
+    return PartsEncoding(ids, ends, encoding, None)
 
 
 def _make_tokenizer(definition: dict[str, Any], *, blind: bool = False) -> Tokenizer:

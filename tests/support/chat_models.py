@@ -18,6 +18,7 @@ class Chat(NamedTuple):
     bos: str = ""
     added: tuple[str, ...] = ()  # added words that are not special
     writes_bos: bool = False  # the tokenizer's post-processor, beside the template
+    rstrip: tuple[str, ...] = ()  # special tokens that take the white space after them
 
 
 CHATML = """\
@@ -171,7 +172,12 @@ MODELS = {
 def write_model(folder: Path, name: str) -> Path:
     """A byte-level tokenizer with the model's special tokens and its template; `inst` has a sentencepiece-like one."""
     chat = MODELS[name]
-    definition = _sentencepiece(chat) if name == "inst" else _byte_level(chat)
+    return write_chat(folder, chat, _sentencepiece(chat) if name == "inst" else None)
+
+
+def write_chat(folder: Path, chat: Chat, definition: dict[str, Any] | None = None) -> Path:
+    """A folder with a tokenizer (a byte-level one unless `definition` is given) and a chat template."""
+    definition = _byte_level(chat) if definition is None else definition
     folder.mkdir(parents=True, exist_ok=True)
     ids = {token["content"]: token["id"] for token in definition["added_tokens"]}
     (folder / "tokenizer.json").write_text(json.dumps(definition), encoding="utf-8")
@@ -191,7 +197,7 @@ def _byte_level(chat: Chat) -> dict[str, Any]:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    special = [AddedToken(token, special=True) for token in chat.special]
+    special = [AddedToken(token, special=True, rstrip=token in chat.rstrip) for token in chat.special]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     tokenizer.train_from_iterator(
         LINES * 3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -14,12 +15,18 @@ from msgspec.structs import replace
 
 import core
 from core.base import folders
+from core.base.chat_history import history_to_json
+from core.base.command_output import CommandOutput
+from core.base.row import Row
+from core.cli import prompts
 from core.examples.preview import RowPreviewer
 from core.examples.run_mixture import bound_mixture
 from core.examples.run_rows import open_rows
-from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, dump_run_spec
+from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec, dump_run_spec
 from core.templates.by_name import TEXT_TEMPLATES
 from core.tokens.tokenizer import TextTokenizer
+from tests.support.chat_models import write_model
+from tests.support.listed_rows import ListedRows
 from tests.support.tiny_model import END, make_tiny_model
 
 ROWS = [
@@ -148,3 +155,61 @@ def test_check_counts_hashes_and_refuses(tmp_path: Path, model: Path) -> None:
         and "1 held-out rows are in the training text: 10 as 3" in said
         and json.loads(out.splitlines()[0])["checks"]["leaks"] == 1
     )
+
+
+class ContextRows(ListedRows):
+    """Rows with context, as an open data set."""
+
+    name = "rows"
+
+    def __init__(self, rows: list[Row]) -> None:
+        super().__init__(rows)
+        self.rows, self.highest = rows, len(rows) - 1
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def row(self, index: int) -> Row:
+        return self.rows[index]
+
+
+def run_here(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
+    """The JSON record and the notes of a `prompts` command in this process."""
+    parser = argparse.ArgumentParser()
+    prompts.add_arguments(parser)
+    arguments = parser.parse_args([*words, "--json"])
+    assert prompts.run(arguments, CommandOutput(json=True)) == 0
+    printed = capsys.readouterr()
+    return json.loads(printed.out.splitlines()[0]), printed.err
+
+
+def test_check_and_show_say_what_becomes_of_a_context(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history = history_to_json([{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Yes?"}])
+    rows = [
+        Row("What is 1 + 1?", output="2", index=0),
+        Row("What is 2 + 1?", output="3", system="Be brief.", index=1),
+        Row("What is 3 + 1?", output="4", history=history, index=2),
+    ]
+    monkeypatch.setattr(prompts, "open_rows", lambda data: ContextRows(rows))
+    monkeypatch.setattr(prompts, "data_facts", lambda data: {})
+    gemma = str(write_model(tmp_path / "model", "gemma"))
+    spec = RunSpec(
+        data=DataSection(source="rows", train_flag=""),
+        model=ModelSection(name=gemma),
+        prompt=PromptSection(mixture=(MixturePart("chat-plain", 1.0),)),
+    )
+    path = tmp_path / "run.toml"
+    path.write_bytes(dump_run_spec(spec))
+    record, _ = run_here("check", str(path), capsys=capsys)
+    assert [left["row"] for left in record["left_out"]] == [1] and record["rows_trained"] == 2
+    assert "System role not supported" in record["left_out"][0]["why"] and record["context"]["rows"] == 1
+    record, notes = run_here("show", "rows", "--row", "1", "--model", gemma, "--template", "chat-plain", capsys=capsys)
+    assert (record["fate"], record["prompts"]) == ("left out", {}) and "System role not supported" in notes
+    record, _ = run_here("show", "rows", "--row", "2", "--model", gemma, "--template", "chat-plain", capsys=capsys)
+    assert record["ids"][: len(record["prompt_ids"]["without_more"])] == record["prompt_ids"]["without_more"]
+    assert record["prompts"]["without_more"].startswith("<bos><start_of_turn>user\nHello.<end_of_turn>\n")
+    record, _ = run_here("show", "rows", "--row", "1", "--template", "alpaca", capsys=capsys)
+    assert "the system prompt is put into the Input" in record["warnings"]
+    assert record["text"].startswith(record["prompts"]["without_more"]) and "System: Be brief." in record["text"]

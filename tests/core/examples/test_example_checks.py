@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -158,3 +159,44 @@ def test_a_held_out_row_in_the_training_text_is_found(byte_level: TextTokenizer)
     none = ExampleChecker(byte_level, slot_weights("all"))
     none.compare_held_out(told(ROWS, 1), told(held[:1], 2))
     assert none.report.leaks == 0
+
+
+def framed(before: str, row: Row, *, with_reasoning: bool) -> list[Segment]:
+    reasoning = [Segment("reasoning", row.reasoning), Segment("marker", "</think>")] if with_reasoning else []
+    return [Segment("prompt", f"Q: {row.instruction}\n{before}"), *reasoning, Segment("response", row.output)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("before", "with_reasoning", "fault"),
+    [
+        ("<think>\n", True, ""),
+        ("<think>\n<think>\n", True, "open a thought twice"),
+        ("<think></think><think>", True, "open a thought twice"),
+        ("[THINK]<think>", True, "open a thought twice"),
+        ("<think>\n", False, "answer inside an opened thought"),
+        ("<think>\n\n</think>\n\n", False, ""),
+        ("A <think> B: ", False, ""),
+    ],
+)
+def test_an_opener_that_comes_twice_or_stays_open_is_a_fault(
+    before: str, with_reasoning: bool, fault: str, kind: str, request: pytest.FixtureRequest
+) -> None:
+    tokenizer = request.getfixturevalue(kind)
+    row = Row("What is it?", "", "Surely it is the one of these.", "It is 56.", index=4)
+    batch = encode_batch([framed(before, row, with_reasoning=with_reasoning)], tokenizer, [4])
+    faults = check(tokenizer, batch, [row]).report.faults()
+    assert faults == ([] if not fault else [f"1 rows {'have their ' if 'answer' in fault else ''}{fault}: 1 (4)"])
+
+
+def test_an_answer_that_the_tokenizer_changes_is_reported_and_trained(sentencepiece: TextTokenizer) -> None:
+    normalising = TextTokenizer(
+        {**json.loads(sentencepiece.raw.to_str()), "normalizer": {"type": "NFKC"}},
+        sentencepiece.eos,
+        frozenset(),
+        "here",
+    )
+    rows = [Row("Q", "", "So it is, as they say.", "Full width: ７", index=1), Row("Q", "", "So.", "7", index=2)]
+    report = check(normalising, encoded(rows, normalising), rows).report
+    assert report.faults() == [] and (report.response_changed.count, report.response_changed.rows) == (1, [1])
+    assert report.warnings() == ["the answer has characters that the tokenizer changes: 1 row (1)"]

@@ -6,23 +6,56 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from core.splitter.splitter import Markers
+from core.splitter.marker_families import family_markers, family_opened_by
+from core.splitter.splitter import THINK, Markers
 
 OPENING = re.compile(r" {0,3}(`{3,})[^`]*$| {0,3}(~{3,}).*$", re.DOTALL)
 BEFORE_HEADING = re.compile(r"(?:\r\n\r\n|\n\r\n|\n\n|\r\n|\n)\Z")
 BEFORE_TAG = re.compile(r"(?:\r\n|\n)\Z")
 
 
-def _tags(text: str, markers: Markers) -> Iterator[tuple[str, range]]:
-    position = 0
-    for found in re.finditer("|".join(map(re.escape, markers.all())), text):
-        yield "text", range(position, found.start())
-        yield "marker", range(*found.span())
-        position = found.end()
-    yield "text", range(position, len(text))
+def _tags(text: str, markers: Markers, start: str) -> Iterator[tuple[str, range]]:
+    """Text and tags in their order; "end" for the tags and white space that end an answer."""
+    kinds, closers, closer = markers.kinds(), dict(markers.wraps), ""
+    section, preamble, answered = "reasoning" if start == "reasoning" else "response", start == "undecided", False
+    begin = position = 0
+    while position < len(text):
+        ends = {*markers.end, closer} - {""} if section == "response" else set()
+        counting = {*markers.runaway, *ends}
+        if not answered:
+            counting |= {*markers.all()}
+        if not answered and not preamble and section == "response":
+            counting |= set(closers)
+        tag = next((one for one in counting if text.startswith(one, position)), None)
+        if tag is not None and kinds[tag] == "end" and _is_last(text[position:], ends):
+            yield "text", range(begin, position)
+            yield "end", range(position, len(text))
+            return
+        if tag is None or kinds[tag] == "end":
+            answered = answered or (section == "response" and not preamble and not text[position].isspace())
+            position += 1
+            continue
+        yield "text", range(begin, position)
+        begin = position + len(tag)
+        yield "marker", range(position, begin)
+        position, preamble, closer = begin, False, closers.get(tag, closer)
+        if kinds[tag] == "runaway":
+            break
+        section = "reasoning" if kinds[tag] == "reasoning" else "response"
+    yield "text", range(begin, len(text))
 
 
-def _headings(text: str, markers: Markers) -> Iterator[tuple[str, range]]:
+def _is_last(rest: str, ends: set[str]) -> bool:
+    """Whether nothing but tags that end an answer and white space is left."""
+    while rest:
+        tag = next((one for one in ends if rest.startswith(one)), "")
+        if not tag:
+            return False
+        rest = rest[len(tag) :].lstrip()
+    return True
+
+
+def _headings(text: str, markers: Markers, _: str) -> Iterator[tuple[str, range]]:
     fence = ""
     for found_line in re.finditer(r"[^\n]*\n|[^\n]+\Z", text):
         line, start, end = found_line.group(), *found_line.span()
@@ -48,8 +81,10 @@ def sort_whole(text: str, markers: Markers, start: str) -> tuple[list[str], str]
     """For each character what becomes of it (reasoning, response, marker, layout around one, or after the end of the
     answer), and the ending."""
     headings = markers.line_start
+    if markers == THINK and start == "undecided" and (family := family_opened_by(text)) is not None:
+        markers = family_markers(family)
     stream: list[tuple[str, list[int]]] = []  # stretches of the text, each as the positions of its characters
-    for sort, stretch in (_headings if headings else _tags)(text, markers):
+    for sort, stretch in (_headings if headings else _tags)(text, markers, start):
         if sort == "text" and stream and stream[-1][0] == "text":
             stream[-1][1].extend(stretch)
         else:
@@ -78,6 +113,10 @@ def sort_whole(text: str, markers: Markers, start: str) -> tuple[list[str], str]
             line_ends[section] = whole[kept:] if texts[section].strip() else []
             answer += whole_text[:kept] if section == "response" and not preamble else ""
             continue
+        if sort == "end":
+            for position in positions:
+                sorts[position] = "layout" if text[position].isspace() else "marker"
+            break
         for position in positions:
             sorts[position] = "marker"
         preamble, answered, reasoned = False, bool(answer.strip()), bool(texts["reasoning"].strip())

@@ -21,7 +21,7 @@ from core.splitter.marker_families import (
 @pytest.mark.parametrize("family", THINKING_FAMILIES, ids=lambda family: family.name)
 def test_each_family_can_be_told_apart_in_a_stream(family: MarkerFamily) -> None:
     markers = family_markers(family)
-    assert set(markers.all()) == set(family.spellings())
+    assert set(markers.kinds()) == set(family.spellings())
     for opener in family.openers:
         assert family_opened_by(f" \n{opener}x") is family is family_with(opener)
 

@@ -12,6 +12,14 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from core.base.errors import UsageError
+from core.splitter.marker_families import (
+    ALL_SPELLINGS,
+    HARMONY,
+    THINKING_FAMILIES,
+    MarkerFamily,
+    family_markers,
+    family_with,
+)
 from core.splitter.splitter import ALPACA, THINK, Markers, SectionText, Splitter
 from core.tokens.detokenizer import Detokenizer
 from core.tokens.tokenizer import TextTokenizer
@@ -25,10 +33,13 @@ split_whole, stretches = _slow.split_whole, _slow.stretches
 OWN_TAGS = Markers("[[R]]", "[[A]]", ("[[U]]",), line_start=False)
 OWN_HEADINGS = Markers("~~~~R", "  A:", ("U",), line_start=True)
 SPELLINGS = Markers(("### 推論:", "### Reasoning:"), ("### 応答:", "## 応答:", "### Response:"), ("### 指示:",))
+ENDED = Markers("[r]", "[a]", ("[u]",), False, wraps=(("[w]", "[/w]"), ("[a]", "[/a]")), end=("[e]",))
+OPENERS = [opener for family in THINKING_FAMILIES for opener in family.openers]
+CODE = "Use `re.sub(r'<think>.*?</think>', '', s)`"
 CHANNELS = Markers(
     ("<|c|>a<|m|>", "<t>"), ("<|e|><|c|>f<|m|>", "<|c|>f<|m|>", "</t>"), line_start=False
 )  # one ends as another one
-FAMILIES = [ALPACA, THINK, OWN_TAGS, OWN_HEADINGS, SPELLINGS, CHANNELS]
+FAMILIES = [ALPACA, THINK, OWN_TAGS, OWN_HEADINGS, SPELLINGS, CHANNELS, ENDED]
 STARTS = ["reasoning", "response", "undecided"]
 
 PIECES = {
@@ -39,8 +50,9 @@ PIECES = {
     ],
     THINK: [
         *("<think>", "</think>", "<", "</", "think>", "</thi", "<t", "\n", "\n\n", "\r", "\r\n", " ", "a", "あ"),
-        *("```\n", "<<", ">"),
+        *("```\n", "<<", ">", "<answer>", "</answer>", "<thought>", "</thought>", "[THINK]", "[/THI", "NK]", "</resp"),
     ],
+    ENDED: ["[r]", "[a]", "[u]", "[w]", "[/w]", "[/a]", "[e]", "[", "[/", "a]", "\n", "\r\n", "\r", " ", "x", "[e]\n"],
     OWN_TAGS: ["[[R]]", "[[A]]", "[[U]]", "[", "[[", "]]", "R", "\n", "\r", "a", " "],
     SPELLINGS: [
         *("### 推論:", "### Reasoning:", "### 応答:", "## 応答:", "### Response:", "### 指示:", "### 応", "##", "#"),
@@ -135,7 +147,7 @@ def test_any_text_with_any_markers_is_sorted_whatever_the_cut_and_nothing_is_los
 ) -> None:
     """Sections, markers and the layout around them, put together, are the input; what was given out is never taken
     back."""
-    marks = st.sampled_from(markers.all())
+    marks = st.sampled_from([*markers.kinds()])
     text = "".join(piece + data.draw(st.just("") | marks) for piece in pieces)
     start = data.draw(st.sampled_from(STARTS))
     cuts = [0, *sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6))), len(text)]
@@ -158,7 +170,8 @@ def test_any_text_with_any_markers_is_sorted_whatever_the_cut_and_nothing_is_los
     assert "".join(piece for _, piece in record) == text
     for section, expected in zip(("reasoning", "response"), result[:2], strict=True):
         assert "".join(piece for sort, piece in record if sort == section) == expected
-    any_mark = re.compile(f"(?:{'|'.join(map(re.escape, markers.all()))})+")
+    marks_of_families = ALL_SPELLINGS if markers == THINK else markers.kinds()
+    any_mark = re.compile(f"(?:{'|'.join(map(re.escape, marks_of_families))})+")
     for (before, _), (sort, piece), (after, _) in zip(
         [("", ""), *record], record, [*record[1:], ("", "")], strict=False
     ):
@@ -173,8 +186,9 @@ def test_what_is_held_back_is_what_a_marker_could_still_claim(case: tuple[Marker
     """After every letter, some way of going on must leave exactly what has been given out; otherwise text was late."""
     markers, text, start = case
     splitter = Splitter(markers, start)  # type: ignore[arg-type]
-    ways = {mark[cut:] for mark in markers.all() for cut in range(len(mark))} | {""}
-    ways |= {"\n" + mark for mark in markers.all()} | {"x"}
+    marks = (*markers.kinds(), *OPENERS) if markers == THINK else tuple(markers.kinds())
+    ways = {mark[cut:] for mark in marks for cut in range(len(mark))} | {""}
+    ways |= {"\n" + mark for mark in marks} | {"x"}
     for end in range(1, len(text) + 1):
         splitter.feed(text[end - 1])
         now = (splitter.reasoning, splitter.response)
@@ -285,15 +299,57 @@ def test_headings(text: str, start: str, expected: tuple[str, str, str]) -> None
         ("r</think>", "reasoning", ("r", "", "complete")),
         ("r</think>a", "undecided", ("", "ra", "complete")),  # what was given out as response stays there
         ("```\nr</think>a", "reasoning", ("```\nr", "a", "complete")),
-        ("<think>r<think>s</think>a</think>b", "undecided", ("rs", "ab", "complete")),
-        ("<think>r</think>a<think>s</think>b", "undecided", ("r", "asb", "complete")),
-        ("r</think>the tag <think> opens it\nand so", "reasoning", ("r", "the tag  opens it\nand so", "complete")),
+        ("<think>r<think>s</think>a</think>b", "undecided", ("rs", "a</think>b", "complete")),
+        ("<think>r</think>a<think>s</think>b", "undecided", ("r", "a<think>s</think>b", "complete")),
+        (
+            "r</think>the tag <think> opens it\nand so",
+            "reasoning",
+            ("r", "the tag <think> opens it\nand so", "complete"),
+        ),
+        ("r\n</think>\n\nUse `re.sub(r'<think>.*?</think>', '', s)`", "reasoning", ("r", CODE, "complete")),
+        ("<think>\n</think>\n<think>r</think>a", "undecided", ("r", "a", "complete")),
+        ("Use <think>", "response", ("", "Use <think>", "complete")),
+        ("<think>r</think><answer>42</answer>", "undecided", ("r", "42", "complete")),
+        ("<think>r</think>\n<response>\n42\n</response> \n", "undecided", ("r", "42", "complete")),
+        ("r</think><answer>42</answer> and more", "reasoning", ("r", "42</answer> and more", "complete")),
+        ("r</think><answer></answer>", "reasoning", ("r", "", "complete")),
+        ("an <answer> in it</think>a</answer>", "reasoning", ("an <answer> in it", "a</answer>", "complete")),
         ("r</think>a\n\n### Response:\nb", "reasoning", ("r", "a\n\n### Response:\nb", "complete")),
         ("a < b and </thin air", "response", ("", "a < b and </thin air", "complete")),
     ],
 )
 def test_tags(text: str, start: str, expected: tuple[str, str, str]) -> None:
     assert run([text], THINK, start)[0] == expected == split_whole(text, THINK, start)
+
+
+@pytest.mark.parametrize("family", THINKING_FAMILIES, ids=lambda family: family.name)
+def test_every_family_is_read_where_the_markers_are_not_known(family: MarkerFamily) -> None:
+    for (opener, closer), wraps in itertools.product(family.pairs, (("", ""), *family.wraps)):
+        for before in ("", "\n "):
+            text = f"{opener}x{closer}{wraps[0]}42 <think> {closer} it{wraps[1]}\n"
+            result = run(list(before + text), THINK, "undecided")[0]
+            assert (
+                result == run([before + text], THINK, "undecided")[0] == split_whole(before + text, THINK, "undecided")
+            )
+            answer = f"42 <think> {closer} it" + ("\n" if not wraps[1] else "")
+            assert (result[0], result[1].removeprefix(before)) == ("x", answer)
+
+
+def test_the_marks_of_further_analysis_messages_are_dropped() -> None:
+    markers, next_message = family_markers(HARMONY), "<|end|><|start|>assistant"
+    analysis, commentary = "<|channel|>analysis<|message|>", "<|channel|>commentary<|message|>"
+    for final in ("<|channel|>final<|message|>", "<|channel|>final <|constrain|>json<|message|>"):
+        text = f"{analysis}a{next_message}{analysis}b{next_message}{commentary}c{next_message}{final}11"
+        assert run(list(text), markers, "undecided")[0] == ("abc", "11", "complete")
+        assert run([final + "11"], markers, "undecided")[0] == ("", "11", "complete")
+
+
+def test_a_tag_that_ends_an_answer_is_shown_only_where_more_follows() -> None:
+    markers = family_markers(family_with("<|START_THINKING|>"))  # type: ignore[arg-type]
+    text = "<|START_THINKING|>t<|END_THINKING|><|START_RESPONSE|>a<|END_RESPONSE|>"
+    assert run(list(text), markers, "undecided")[0] == ("t", "a", "complete")
+    assert run([text, "b"], markers, "undecided")[0] == ("t", "a<|END_RESPONSE|>b", "complete")
+    assert run(["<|START_RESPONSE|>a\n<|END_RESPONSE|>\n"], markers, "undecided")[0] == ("", "a", "complete")
 
 
 def test_a_marker_may_be_one_special_token_or_many(byte_level: TextTokenizer) -> None:

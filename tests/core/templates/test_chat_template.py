@@ -29,6 +29,7 @@ from tests.support.encoded_rows import encode_row
 ROW = Row("How far is it?", "by train", "It takes 3 hours.\n\nSo 3 x 80.", "240 km, まで", index=3)
 ASKED = "How far is it?\n\nby train"
 FIELDS = {"qwen3": "reasoning_content", "qwen3-thinking": "reasoning_content", "channels": "thinking"}
+LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 WITHOUT = ["qwen2.5", "smollm2", "base", "llama3", "gemma", "zephyr", "inst"]
 
 
@@ -183,7 +184,7 @@ def test_a_splitter_reads_the_trained_answer_back(name: str, reasoning: str, mod
 
 def test_a_channel_model_that_answers_at_once_is_read_too(models: dict[str, TextTokenizer]) -> None:
     template = form(models["channels"])
-    assert template.markers.reasoning == ("<|channel|>analysis<|message|>",)
+    assert template.markers.reasoning[0] == "<|channel|>analysis<|message|>"
     splitter = Splitter(template.markers, template.start)
     splitter.feed("<|channel|>final<|message|>240")
     splitter.close()
@@ -256,9 +257,14 @@ def test_the_template_may_lie_in_a_file_of_its_own(tmp_path: Path, file: str) ->
         ("{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}", "drops or changes"),
         ("{% for m in messages | reverse %}{{ m.content }}{% endfor %}", "drops or changes"),
         ("{{ raise_exception('never') }}", "never"),
-        ("{% for m in messages %}", "does not take"),
-        ("{{ messages.append(1) }}", "does not take"),
-        ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "unsafe|does not take"),
+        ("{% for m in messages %}", "cannot be read .line 1"),
+        ("{{ messages.append(1) }}", "fails on this conversation .SecurityError"),
+        ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "unsafe"),
+        (
+            "{% for t in tools %}{{ t.name }}{% endfor %}{% for m in messages %}{{ m.content }}{% endfor %}",
+            "with tools",
+        ),
+        (LOOPS, "does not come to an end"),
     ],
 )
 def test_a_template_that_cannot_serve_is_an_error_in_words(tmp_path: Path, template: str, what: str) -> None:

@@ -125,7 +125,8 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         yield Static(classes="trouble")
         yield Static(id="sample")
         if self._mapping.marks:
-            yield Static(Content(f"Left out: {', '.join(map(mark_words, self._mapping.marks))}"), id="marks")
+            marks = safe_line(", ".join(map(mark_words, self._mapping.marks)), 300)
+            yield Static(Content(f"Left out: {marks}"), id="marks")
         if self._not_used:
             yield Static(Content(self._not_used), id="not-used")
         yield Static(id="kept")
