@@ -1,4 +1,7 @@
-"""The key of a source in its current state: its files, their sizes and times, and the mapping. Reads no file."""
+"""The key of a source in its current state: its files, their sizes and times, the mapping and the names of columns.
+
+Reads no file.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ from pathlib import Path
 
 from core.data.columns.mapping import ColumnMapping
 
-IMPORTER_VERSION = 4  # raise it whenever the same source would give other rows or facts
+IMPORTER_VERSION = 5  # raise it whenever the same source would give other rows or facts
 
 
-def source_hashes(paths: Sequence[Path], file_format: str, mapping: ColumnMapping | None = None) -> tuple[str, str]:
+def source_hashes(
+    paths: Sequence[Path], file_format: str, mapping: ColumnMapping | None = None, names: Sequence[str] = ()
+) -> tuple[str, str]:
     """The hash of the source (the format's name and the files' real paths) and the hash of its version (sizes, times,
-    importer and mapping), as hex digits. Raises OSError."""
+    importer, mapping and the user's names of columns), as hex digits. Raises OSError."""
     source = hashlib.blake2b(file_format.encode(), digest_size=12)
     version = hashlib.blake2b(str(IMPORTER_VERSION).encode(), digest_size=8)
     for path in paths:
@@ -24,9 +29,13 @@ def source_hashes(paths: Sequence[Path], file_format: str, mapping: ColumnMappin
     if mapping is not None:
         picks = ((column, pick.column, pick.how) for column, pick in sorted(mapping.picks.items()) if pick.column)
         version.update("\0".join("\1".join(pick) for pick in picks).encode("utf-8", "surrogateescape"))
+    if names:
+        version.update("\2".join(("names", *names)).encode("utf-8", "surrogateescape"))
     return source.hexdigest(), version.hexdigest()
 
 
-def source_key(paths: Sequence[Path], file_format: str, mapping: ColumnMapping | None = None) -> str:
+def source_key(
+    paths: Sequence[Path], file_format: str, mapping: ColumnMapping | None = None, names: Sequence[str] = ()
+) -> str:
     """One key of source and version. Raises OSError."""
-    return "-".join(source_hashes(paths, file_format, mapping))
+    return "-".join(source_hashes(paths, file_format, mapping, names))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tui.data.query_runner import ValueCounts
 
 VALUES_SHOWN = 4  # of a column, in the line above the table
+_NOTES_SHOWN = 2  # on how the source is read, in the last line
 
 
 def row_count_words(total: int, shown: int, share: float, filters: RowFilters, counts: ValueCounts) -> Content:
@@ -103,8 +104,9 @@ def _filter_words(filters: RowFilters) -> list[str]:
 
 
 def idle_words(dataset: DataSet, source_change: str, journal_folder: Path | None) -> Content:
-    """The last line while there is no message: changes of the source, unclear columns, edits, and rows that could not
-    be read. journal_folder: where the edits are kept, None before the first edit."""
+    """The last line while there is no message: changes of the source, unclear columns, edits, rows that could not be
+    read, and how the source is read where that is not plain. journal_folder: where the edits are kept, None before the
+    first edit."""
     parts = []
     if source_change:
         parts.append(Content.styled(f" {source_change} ", "$warning"))
@@ -119,6 +121,7 @@ def idle_words(dataset: DataSet, source_change: str, journal_folder: Path | None
         parts.append(Content.styled(f" edits: {counts}{folder} ", "$text-muted"))
     if dataset.problem_count:
         parts.append(_problem_words(dataset.problems, dataset.problem_count))
+    parts += [Content.styled(f" {safe_line(note, 200)} ", "$text-muted") for note in dataset.notes[:_NOTES_SHOWN]]
     return Content("·").join(parts)
 
 

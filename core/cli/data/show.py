@@ -1,4 +1,7 @@
-"""`data show SOURCE`: rows, counts, filters, order, and what could not be read."""
+"""`data show SOURCE`: rows, counts, filters, order, and what could not be read.
+
+With --json, the last record is `facts`: of the source, not of a row.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +54,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     for row in selection.page(max(0, arguments.offset), max(0, arguments.limit)):
         output.record(row.as_record())
         output.text(_line(row))
+    output.record({"facts": options.source_record(data)})
     return 0
 
 

@@ -17,7 +17,7 @@ from core.data.cell_text import NumberText
 from core.data.columns.mapping import ColumnMapping, LeftOut
 from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
 from core.data.not_used import NotUsed
-from core.data.problems import RowProblem, RowProblems
+from core.data.problems import ProblemKind, RowProblem, RowProblems
 
 ProgressCallback = Callable[[int, int], None]
 """Called with the amount done and the total, in bytes, rows or files; an exception that it raises ends the work."""
@@ -40,6 +40,10 @@ class SourceFacts(msgspec.Struct, frozen=True):
     """The number of all problems."""
     not_used: NotUsed = msgspec.field(default_factory=NotUsed)
     """What of the source is not used, in rows that could be read; nothing before the import."""
+    problem_kinds: list[ProblemKind] = []
+    """All problems by kind, the most frequent first."""
+    notes: list[str] = []
+    """How the source was read where that is not plain: sentences without full stops, which may quote foreign text."""
 
 
 class RowCollector:
@@ -154,7 +158,15 @@ class RowCollector:
             if first.row:
                 what = f"none of its {self.problems.count} rows can be used; the first, at {first.row}: {first.what}"
             raise DataError(what, self.where, self.problems.advice or "Fix the rows, or name another file")
-        return SourceFacts(self.columns.mapping, self.columns.extra, problems, self.problems.count, self.not_used)
+        return SourceFacts(
+            self.columns.mapping,
+            self.columns.extra,
+            problems,
+            self.problems.count,
+            self.not_used,
+            self.problems.kinds,
+            self.problems.notes,
+        )
 
 
 def _json_type(value: Any) -> str:

@@ -50,10 +50,12 @@ class ImportRequest:
     """The source's name in errors."""
     mapping: ColumnMapping | None = None
     """The user's mapping; None to guess."""
+    names: tuple[str, ...] = ()
+    """The user's names of the columns of a table without a header."""
 
     def hashes(self) -> tuple[str, str]:
         """The hash of the source, and the hash of its version. Raises OSError."""
-        return source_hashes(self.paths, self.format, self.mapping)
+        return source_hashes(self.paths, self.format, self.mapping, self.names)
 
 
 def find_cached(request: ImportRequest) -> tuple[ArrowRows, SourceFacts, str] | None:

@@ -34,13 +34,16 @@ class Runs:
     def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
         self._capfd = capfd
         self.said = ""
+        self.facts: dict[str, Any] = {}
 
     def __call__(self, *words: str, status: int = 0) -> list[dict[str, Any]]:
         with pytest.raises(SystemExit) as left:
             main(["data", *words, "--json"])
         out, self.said = self._capfd.readouterr()
         assert left.value.code == status, self.said
-        return [json.loads(line) for line in out.splitlines()]
+        records = [json.loads(line) for line in out.splitlines()]
+        self.facts = next((record["facts"] for record in records if "facts" in record), {})
+        return [record for record in records if "facts" not in record]
 
 
 @pytest.fixture
