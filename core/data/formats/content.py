@@ -7,7 +7,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.formats.compression import open_stream
+from core.data.formats.compression import FileStream, open_stream
 from core.data.formats.delimiters import DELIMITERS, likely_delimiter, looks_like_row
 from core.data.formats.foreign_files import ForeignFile, foreign_file
 from core.data.formats.json_shape import JsonShape, json_shape
@@ -28,6 +28,8 @@ class FileContent:
     """Its format; None where it cannot be told."""
     shape: JsonShape | None = None
     """The shape of JSON; None where it cannot be told, and for other formats."""
+    packed: bool = False
+    """Whether the file is compressed as a whole."""
     one_line: bool = False
     """Whether it is one object on one line, which is both a document and a line."""
     foreign: ForeignFile | None = None
@@ -37,6 +39,7 @@ class FileContent:
 def content_of(path: Path) -> FileContent:
     """What the file's first bytes say, decompressed where needed. Reads some kilobytes. Raises OSError."""
     stream = open_stream(path)
+    packed = type(stream) is not FileStream
     try:
         head = stream.read(_HEAD)
         complete = len(head) < _HEAD
@@ -50,9 +53,9 @@ def content_of(path: Path) -> FileContent:
     if foreign := foreign_file(path, head):
         return FileContent(foreign=foreign)
     if head.startswith(b"PAR1"):
-        return FileContent("parquet")
+        return FileContent("parquet", packed=packed)
     if head.startswith(_ARROW):
-        return FileContent("arrow")
+        return FileContent("arrow", packed=packed)
     if (encoding := encoding_by_mark(head)) is not None:
         text = codecs.getincrementaldecoder(encoding.codec)("replace").decode(head)
         head = text.encode("utf-8", "replace")
@@ -66,7 +69,7 @@ def _text_content(head: bytes, complete: bool) -> FileContent:
     shape = json_shape(start, complete)
     if shape is not None:
         one_line = shape == "object" and b"\n" not in start.rstrip()
-        return FileContent("lines" if shape == "lines" else "json", shape, one_line)
+        return FileContent("lines" if shape == "lines" else "json", shape, one_line=one_line)
     if start.startswith((b"{", b"[")):
         return FileContent()
     return FileContent(_table_format(head, complete))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from core.base.errors import DataError
 from core.data.formats.content import FileContent, content_of
-from core.data.formats.registry import COMPRESSIONS, FormatName, format_named, format_of_file, readable_formats
+from core.data.formats.registry import COMPRESSIONS, FormatName, format_of_file, readable_formats
 from core.data.problems import RowProblems
 
 _LISTED = 10  # names in a message
@@ -104,6 +104,9 @@ def _format_of(file: Path, content: FileContent) -> FormatName:
     """The format of one file. Raises DataError where neither its name nor its content tells, and where the content
     cannot be read."""
     named = format_of_file(file)
+    if content.packed and content.format in ("parquet", "arrow"):
+        what = f"it is {_FORMAT_WORDS[content.format]} that is compressed once more as a whole"
+        raise DataError(what, str(file), "Unpack it (gunzip or unzstd)")
     if named is None:
         if content.format is None:
             raise _unknown_format(file)
@@ -114,14 +117,7 @@ def _format_of(file: Path, content: FileContent) -> FormatName:
         return named.name
     if {named.name, content.format} <= {"csv", "tsv"} or (named.name == "lines" and content.one_line):
         return named.name  # the delimiter is judged when it is read
-    if not format_named(content.format).is_text and file.suffix.lower() in COMPRESSIONS:
-        words = _FORMAT_WORDS[content.format]
-        raise DataError(f"it is {words} compressed once more", str(file), f"Unpack it: {_unpacker(file)} FILE")
     return content.format
-
-
-def _unpacker(file: Path) -> str:
-    return "gunzip" if file.suffix.lower() == ".gz" else "unzstd"
 
 
 def _unknown_format(path: Path) -> DataError:
@@ -152,7 +148,9 @@ def _notes(files: Sequence[tuple[Path, FormatName]]) -> tuple[str, ...]:
     problems = RowProblems()
     for file, own in files:
         named = format_of_file(file)
-        if named is not None and named.name != own:
-            problems.file = file.name if len(files) > 1 else ""
+        problems.file = file.name if len(files) > 1 else ""
+        if named is None:
+            problems.note(f"read as {_FORMAT_WORDS[own]}, by its content")
+        elif named.name != own:
             problems.note(f"named {named.suffixes[0]}, but read as {_FORMAT_WORDS[own]}, which it is")
     return tuple(problems.notes)

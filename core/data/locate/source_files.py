@@ -172,7 +172,7 @@ def _locate_folder(path: Path, split: str, name: str) -> SourceFiles:
 
 
 def _others(splits: Sequence[str], split: str) -> tuple[str, ...]:
-    return tuple(other for other in splits if other and other != split)
+    return tuple(other for other in splits if other and other != split) if split else ()
 
 
 def _locate_split_folder(path: Path, folders: list[str], split: str, name: str) -> SourceFiles:
