@@ -15,7 +15,6 @@ from typing import Any
 from core.data.columns.mapping import ColumnMapping
 from core.data.columns.settled_columns import SAMPLE_ROWS
 from core.data.formats.arrow_validation import validated_batch
-from core.data.formats.class_labels import class_labels
 from core.data.formats.early_rows import MAX_OPEN_FILES, EarlyRows, HeadRows
 from core.data.formats.record_batches import BatchReader, batch_rows, early_facts, first_line, report_damaged
 from core.data.formats.row_collector import RowCollector, SourceFacts
@@ -33,11 +32,11 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
         # read, not mapped: a file that shrinks while it is mapped kills the process
         with pa.OSFile(str(path)) as source:
             try:
-                batches, metadata = _open_batches(source)
+                batches = _open_batches(source)
             except (pa.ArrowInvalid, UnicodeDecodeError) as error:
                 report_damaged(f"this is not a complete Arrow stream: {first_line(error)}", path, paths, collector)
                 continue
-            reader = BatchReader(path, paths, collector, class_labels(metadata, path))
+            reader = BatchReader(path, paths, collector)
             first = next(reader.until_damage(batches), None)
             if first is not None and reader.add_names(first.schema.names, partial(first.slice, 0, SAMPLE_ROWS)):
                 for _ in reader.read(_in_small_batches(first, batches)):
@@ -60,8 +59,8 @@ def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None)
     return EarlyArrow(where, paths, files, facts.mapping), facts
 
 
-def _open_batches(source: Any) -> tuple[Iterator[Any], Any]:
-    """The batches of an Arrow file or stream and the metadata of its schema; the first bytes tell which it is."""
+def _open_batches(source: Any) -> Iterator[Any]:
+    """The batches of an Arrow file or stream; the first bytes tell which it is."""
     import pyarrow as pa
 
     magic = source.read(6)
@@ -69,10 +68,8 @@ def _open_batches(source: Any) -> tuple[Iterator[Any], Any]:
     if magic == b"ARROW1":
         file = pa.ipc.open_file(source)
         # not a generator, since damage in one batch would end it
-        batches = map(lambda index: validated_batch(file.get_batch(index)), range(file.num_record_batches))
-        return batches, file.schema.metadata
-    stream = pa.ipc.open_stream(source)
-    return map(validated_batch, stream), stream.schema.metadata
+        return map(lambda index: validated_batch(file.get_batch(index)), range(file.num_record_batches))
+    return map(validated_batch, pa.ipc.open_stream(source))
 
 
 def _in_small_batches(first: Any, rest: Iterator[Any]) -> Iterator[Any]:

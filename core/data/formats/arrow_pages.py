@@ -20,7 +20,6 @@ from core.base.errors import DataError
 from core.base.row import Row
 from core.data.columns.mapping import ColumnMapping, RowReader
 from core.data.formats.arrow_validation import validated_batch
-from core.data.formats.class_labels import class_labels
 from core.data.formats.early_rows import EarlyRows, read_across_files, row_or_problem
 
 LARGEST_MESSAGE = 64 << 20  # bytes of a record batch that are read for one page
@@ -69,7 +68,6 @@ class ArrowMessages:
         self._starts = [0, *accumulate(message.rows for message in self._batches)]
         self.rows = self._starts.pop()
         self.names: list[str] = self._schema.names
-        self._labels = class_labels(self._schema.metadata, path)
 
     def _bytes(self, message: _Message) -> bytes:
         return os.pread(self._descriptor, message.size, message.start)
@@ -89,7 +87,6 @@ class ArrowMessages:
                 raise self._damaged(str(error).splitlines()[0]) from error
             if len(batch) != self._batches[number].rows:
                 raise self._damaged("the length of a batch differs from its head")
-            piece = self._labels.name_codes(piece)
             values = [_values(piece.column(self.names.index(name))) for name in columns]
             rows += map(list, zip(*values, strict=True)) if values else [[]] * len(piece)
             number += 1

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from core.base.row import COLUMNS
 from core.data.columns.mapping import ColumnMapping
 from core.data.columns.settled_columns import SAMPLE_ROWS
-from core.data.formats.class_labels import class_labels
 from core.data.formats.early_rows import EarlyRows, HeadRows
 from core.data.formats.record_batches import BatchReader, batch_rows, early_facts, first_line, report_damaged
 from core.data.formats.row_collector import RowCollector, SourceFacts
@@ -48,7 +47,7 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
     for path, count in files:
         with pq.ParquetFile(str(path)) as file:
             size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups))
-            reader = BatchReader(path, paths, collector, class_labels(file.schema_arrow.metadata, path))
+            reader = BatchReader(path, paths, collector)
             if reader.add_names(file.schema_arrow.names, partial(_head, file)):
                 rows = batch_rows(count, size)
                 batches = file.iter_batches(batch_size=rows, columns=reader.wanted, use_threads=True)

@@ -15,7 +15,6 @@ from typing import Any
 from core.base.errors import DataError
 from core.base.row import Row
 from core.data.columns.mapping import ColumnMapping, RowReader
-from core.data.formats.class_labels import ClassLabels, class_labels
 from core.data.formats.early_rows import EarlyRows, read_across_files, row_or_problem
 
 _OPTIONS = {
@@ -26,7 +25,6 @@ _OPTIONS = {
 }
 _READ = "read_parquet(?, file_row_number = true, hive_partitioning = false)"
 _NAMES = f"DESCRIBE SELECT * EXCLUDE file_row_number FROM {_READ}"  # noqa: S608  (a constant)
-_DESCRIPTION = "SELECT value FROM parquet_kv_metadata(?) WHERE key = 'huggingface'::BLOB"
 
 
 class ParquetFiles:
@@ -47,7 +45,6 @@ class ParquetFiles:
         self.counts = [int(by_name[path]) for path in self._paths]
         described = self._query(_NAMES, self._paths[0], self._paths[0])
         self.names = [str(row[0]) for row in described]
-        self._labels: dict[int, ClassLabels] = {}
 
     def _query(self, query: str, value: Any, where: str, *more: Any) -> list[tuple[Any, ...]]:
         try:
@@ -57,27 +54,17 @@ class ParquetFiles:
             reason = str(error).strip().split("\n")[0][:300].rstrip(".")
             raise DataError(f"it cannot be read as Parquet: {reason}", where, "Copy or write it again") from error
 
-    def read(self, columns: Sequence[str], number: int, first: int, limit: int) -> Sequence[Sequence[Any]] | str:
+    def read(self, columns: Sequence[str], number: int, first: int, limit: int) -> list[tuple[Any, ...]] | str:
         """The values of `columns` in at most `limit` rows of one file from its row `first` on; or the reason why there
         are none: a file may lack a column of the first file."""
         selected = ", ".join('"' + column.replace('"', '""') + '"' for column in columns) or "NULL"
         query = f"SELECT {selected} FROM {_READ} WHERE file_row_number >= ? AND file_row_number < ?"  # noqa: S608  (quoted names; values are bound)
         try:
-            rows = self._query(query, self._paths[number], self._paths[number], first, first + limit)
-            return self._labels_of(number).name_values(columns, rows)
+            return self._query(query, self._paths[number], self._paths[number], first, first + limit)
         except DataError as error:
             if isinstance(error.__cause__, self._binder):
                 return "the file lacks a column that the others have"
             raise
-
-    def _labels_of(self, number: int) -> ClassLabels:
-        """The class labels of one file."""
-        if number not in self._labels:
-            path = self._paths[number]
-            described = self._query(_DESCRIPTION, path, path)
-            metadata = {b"huggingface": bytes(described[0][0])} if described else None
-            self._labels[number] = class_labels(metadata, Path(path))
-        return self._labels[number]
 
 
 class EarlyParquet(EarlyRows):

@@ -15,7 +15,6 @@ from core.data.cell_text import cell_text
 from core.data.columns.guess import guess_mapping
 from core.data.columns.mapping import ColumnMapping, explain_missing
 from core.data.columns.settled_columns import REQUIRED_COLUMNS, SAMPLE_ROWS, SourceColumns
-from core.data.formats.class_labels import ClassLabels
 from core.data.formats.row_collector import RowCollector, SourceFacts
 from core.data.formats.text_encoding import explain_encoding
 
@@ -60,10 +59,10 @@ def first_line(error: Exception) -> str:
 
 class BatchReader:
     """Reads the batches of one file of `paths`. `wanted` has the columns that it needs. Rows are numbered from 1 in
-    each file. labels: the names of its class labels."""
+    each file."""
 
-    def __init__(self, path: Path, paths: Sequence[Path], collector: RowCollector, labels: ClassLabels) -> None:
-        self._path, self._alone, self._labels = path, len(paths) == 1, labels
+    def __init__(self, path: Path, paths: Sequence[Path], collector: RowCollector) -> None:
+        self._path, self._alone = path, len(paths) == 1
         self._collector = collector
         self.wanted: list[str] = []
         self._done = 0
@@ -75,7 +74,7 @@ class BatchReader:
         sample = []
         if not columns.settled:
             first = next(self.until_damage(read() for read in (head,)), None)
-            sample = _sample(self._labels.name_codes(first)) if first is not None else []
+            sample = _sample(first) if first is not None else []
         first_file = not columns.names
         columns.add_names(names, sample)
         if first_file:
@@ -115,7 +114,6 @@ class BatchReader:
         names = [source if (source := mapping.source(column)) in self.wanted else None for column in FIELDS]
         for batch in self.until_damage(batches):
             self._collector.problems.file = "" if self._alone else self._path.name
-            batch = self._labels.name_codes(batch)
             if mapping.plain:
                 self._take_arrays(batch, names)
             else:
