@@ -39,10 +39,11 @@ def cell_text(value: Any) -> str:
         return replace_surrogates(value)
     if isinstance(value, str):
         return replace_surrogates(str(value))
-    return "" if value is None else _compact_json(value)
+    return "" if value is None else json_text(value)
 
 
-def _compact_json(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """The JSON of one value, without spaces. Raises RecursionError where it is nested too deeply for Python."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "null"
     if isinstance(value, bool):
@@ -50,9 +51,9 @@ def _compact_json(value: Any) -> str:
     if isinstance(value, NumberText | int | float):
         return str(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{_quoted(str(key))}:{_compact_json(item)}" for key, item in value.items()) + "}"
+        return "{" + ",".join(f"{_quoted(str(key))}:{json_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_compact_json, value)) + "]"
+        return "[" + ",".join(map(json_text, value)) + "]"
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     return _quoted(str(value))

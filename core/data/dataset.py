@@ -220,6 +220,12 @@ class DataSet:
         `FIELDS`, and `row`, the index as int64."""
         return self._imported_rows().record_batches(indices)  # type: ignore[arg-type]  # an array is a sequence in every way used here
 
+    def extras(self, indices: Sequence[int]) -> list[str]:
+        """For each of the rows `indices`, the values of the source's other columns, see `extra_columns.extra_text`;
+        empty for a row that the user added."""
+        base: RowStore = self.base if self.ready else self._imported_rows()  # type: ignore[assignment]
+        return base.extras(indices)
+
     def empty_reasoning(self, sysflag: str = "") -> int:
         """How many rows of `batches(sysflag)` have no reasoning, or only white space."""
         return row_search.count_empty_reasoning(self._imported_rows(), self._present_sysflag(sysflag))

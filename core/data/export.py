@@ -1,8 +1,8 @@
 """Saves rows as a file, in the format of its suffix. The file is complete or absent even after a crash.
 
-Only the six columns are written, in the order shown; other columns of the source are not part of Suiron's rows. The new
-file is made beside the old one, flushed to disk and then renamed over it, so that a full disk or a kill leaves the old
-file unchanged.
+The six columns are written, the context of the rows, and the source's other columns as they are (see
+`export_columns`), in the order shown. The new file is made beside the old one, flushed to disk and then renamed over
+it, so that a full disk or a kill leaves the old file unchanged.
 """
 
 from __future__ import annotations
@@ -14,14 +14,24 @@ from pathlib import Path
 
 from core.base.errors import DataError
 from core.data.dataset import DataSet, RowSelection
+from core.data.export_columns import export_columns
+from core.data.extra_columns import read_extra
+from core.data.filters import RowFilters
 from core.data.formats.compression import compressed_stream
 from core.data.formats.registry import compression_of_file, format_of_file, writable_formats
 from core.data.formats.row_collector import ProgressCallback
+from core.data.formats.written_rows import written_rows
+
+_SAMPLE = 200  # rows by which a reader of the file guesses its columns
 
 
 class SavedRows(int):
     """The number of rows that were written."""
 
+    not_written: dict[str, int]
+    """Columns of the source that a file of rows cannot keep, such as pictures, with their rows."""
+    old_file: Path | None = None
+    """Where the source is now, when it was overwritten by a file that lacks some of its rows."""
     aside: Path | None = None
     """The new path of the journal of edits, when the source itself was overwritten: the file has the edits already, so
     that applying the journal would repeat them. An open editor must then open the data again."""
@@ -47,22 +57,32 @@ def save_rows(
     total = len(selection) if selection is not None else len(dataset)
     if not total:
         raise DataError("there are no rows to write", str(path), "Select at least one row")
+    chosen = selection if selection is not None else dataset.select(RowFilters())
+    written_columns = export_columns(dataset, chosen.page(0, _SAMPLE))
+    columns = written_columns.columns
+    fields = [column.field for column in columns if column.field]
+    has_others = len(fields) < len(columns)
     part, number = _open_part(target)
     try:
         written = 0
         with (
             os.fdopen(os.dup(number), "wb") as file,  # a copy: a stream that compresses closes its file
             compressed_stream(file, compression_of_file(path)) as stream,
-            file_format.load_writer().open_writer(stream) as write,
+            file_format.load_writer().open_writer(stream, columns) as write,
         ):
             for batch in dataset.record_batches(selection.indices if selection is not None else None):
-                write(batch)
+                texts = {field: batch.column(field).to_pylist() for field in fields}
+                extras = dataset.extras(batch.column("row").to_pylist()) if has_others else []
+                write(written_rows(columns, texts, list(map(read_extra, extras))))
                 written += len(batch)
                 if progress is not None:
                     progress(written, total)
         os.fsync(number)
         saved = SavedRows(written)
-        saved.aside = _put_journal_aside(dataset, target)
+        saved.not_written = written_columns.not_written
+        if _is_source(dataset, target):
+            saved.old_file = _keep_old_file(dataset, target, written)
+            saved.aside = _put_journal_aside(dataset)
         os.replace(part, target)
     except OSError as error:
         raise _not_writable(error, path) from error
@@ -84,15 +104,32 @@ def _open_part(target: Path) -> tuple[Path, int]:
         raise _not_writable(error, target) from error
 
 
-def _put_journal_aside(dataset: DataSet, target: Path) -> Path | None:
-    """Rename the journal where the target is the source: the written rows have the edits already."""
+def _is_source(dataset: DataSet, target: Path) -> bool:
+    """Whether the target is a file of the source."""
     if dataset.origin is None or not target.exists():
+        return False
+    return any(source.exists() and source.samefile(target) for source in dataset.origin.files.paths)
+
+
+def _keep_old_file(dataset: DataSet, target: Path, written: int) -> Path | None:
+    """Keep the source under another name where the new file lacks rows or values of it; None where it has them all."""
+    facts = dataset.facts
+    lost = facts.problem_count or facts.not_used.left_out or facts.not_used.parts or written < len(dataset.base)
+    if not lost:
         return None
-    if not any(source.exists() and source.samefile(target) for source in dataset.origin.files.paths):
-        return None
+    from core.data.editing.journal import backup_path
+
+    kept = backup_path(target)
+    os.link(target, kept)
+    return kept
+
+
+def _put_journal_aside(dataset: DataSet) -> Path | None:
+    """Rename the journal of a source that is overwritten: the written rows have the edits already."""
     from core.data.editing.journal import backup_path
     from core.data.sidecar import sidecar_of
 
+    assert dataset.origin is not None  # noqa: S101 - only a source has a journal
     journal = sidecar_of(dataset.origin.files).edits
     if not journal.exists():
         return None

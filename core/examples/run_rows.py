@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from core.data.locate.source_name import resolve_source_name
+from core.data.source_record import source_record
 from core.runs.spec import DataSection
 
 if TYPE_CHECKING:
@@ -38,17 +39,15 @@ def data_facts(dataset: DataSet) -> dict[str, Any]:
     """The facts in a run's status that tell these rows from all others.
 
     data_columns: for each canonical column, the source's column and how it is read; data_revision: the commit of a hub
-    data set, else empty; data_fingerprint: changes whenever a row might have changed; edits: edited rows by kind;
-    problems_in_source: what could not be read by kind, with the numbers of the first rows.
+    data set, else empty; source: what of it is not used, left out or cannot be read; data_fingerprint: changes whenever
+    a row might have changed; edits: edited rows by kind.
     """
     picks = ((column, pick) for column, pick in dataset.mapping.picks.items() if pick.column)
     return {
         "rows_in_source": len(dataset),
         "rows_unusable_in_source": dataset.problem_count,
-        "problems_in_source": [
-            {"what": kind.what, "count": kind.count, "rows": [place.row for place in kind.places]}
-            for kind in dataset.problem_kinds
-        ],
+        "rows_left_out_by_mark": dataset.not_used.left_out_count,
+        "source": source_record(dataset),
         "data_fingerprint": dataset.fingerprint,
         "data_revision": dataset.revision,
         "data_split": dataset.split,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.base.row import COLUMNS, FIELDS
+from core.base.row import COLUMNS
 from core.data.columns.mapping import ColumnMapping, ColumnPick
 from core.data.dataset import DataSet
+from core.data.extra_columns import STORED_COLUMNS
 from core.data.formats.row_collector import SourceFacts
 from core.data.locate.source_files import SourceFiles
 from core.data.origin import SourceOrigin
@@ -24,7 +25,8 @@ def made(
     origin = SourceOrigin(SourceFiles(root.name, str(root), (root,), "lines", root=root), key)
     if not mapped:
         held = MemoryRows()
-        held.put(list(zip(*rows, strict=True)) or [[]] * len(COLUMNS))
+        texts = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
+        held.put([*texts, *[[""] * len(rows)] * (len(STORED_COLUMNS) - len(COLUMNS))])
         return DataSet(root.name, str(root), "", held, facts, origin)
     import pyarrow as pa
 
@@ -35,6 +37,6 @@ def made(
     batches = []
     for part in parts:
         arrays = [string_array(column) for column in zip(*part, strict=True)]
-        arrays += [string_array([""] * len(part))] * (len(FIELDS) - len(COLUMNS))
-        batches.append(pa.record_batch(arrays, names=list(FIELDS)))
+        arrays += [string_array([""] * len(part))] * (len(STORED_COLUMNS) - len(COLUMNS))
+        batches.append(pa.record_batch(arrays, names=list(STORED_COLUMNS)))
     return DataSet(root.name, str(root), "", ArrowRows(batches), facts, origin)

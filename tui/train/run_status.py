@@ -30,6 +30,7 @@ _CUT_OR_LEFT_OUT = {
     "rows_left_out_nothing_learnt": "left out: nothing trained",
     "rows_left_out_unreadable": "left out: unreadable",
     "rows_unusable_in_source": "unusable in the source",
+    "rows_left_out_by_mark": "marked as not to be learnt",
 }
 _BAR = 40  # cells of the progress bar at most
 

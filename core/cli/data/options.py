@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
@@ -88,6 +87,8 @@ def open_source(arguments: argparse.Namespace, output: CommandOutput) -> DataSet
         output.progress_done()
     for note in source_notes(data):
         output.note(f"{data.name}: {note}.")
+    if data.not_used_words:
+        output.note(f"{data.name}: {data.not_used_words}.")
     if data.mapping.unclear:
         columns = " and ".join(data.mapping.unclear)
         output.note(f"{data.name}: several columns fit {columns}; `data map` shows and changes the choice.")
@@ -118,19 +119,6 @@ def source_notes(data: DataSet) -> list[str]:
         )
         notes.append(f"the split {safe_line(data.split, 60)} is open; --split opens another: {safe_line(others, 200)}")
     return notes
-
-
-def source_record(data: DataSet) -> dict[str, Any]:
-    """The facts of `source_notes` for programs."""
-    return {
-        "source": data.source,
-        "rows": len(data),
-        "split": data.split,
-        "other_splits": data.other_splits,
-        "notes": data.notes,
-        "problem_count": data.problem_count,
-        "problems": data.problem_kinds,
-    }
 
 
 def parse_assignment(words: str) -> tuple[str, str]:

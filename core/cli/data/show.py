@@ -1,7 +1,4 @@
-"""`data show SOURCE`: rows, counts, filters, order, and what could not be read.
-
-With --json, the last record is `facts`: of the source, not of a row.
-"""
+"""`data show SOURCE`: rows, counts, filters, order, and what could not be read."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ from core.base.row import COLUMNS, Row
 from core.base.safe_text import safe_line
 from core.cli.data import options
 from core.data.dataset import DataSet
+from core.data.source_record import source_record
 
 SHOWN = 20  # distinct values of a column that are listed with their counts
 
@@ -54,7 +52,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     for row in selection.page(max(0, arguments.offset), max(0, arguments.limit)):
         output.record(row.as_record())
         output.text(_line(row))
-    output.record({"facts": options.source_record(data)})
+    output.record({"rows": len(data), "selected": len(selection), **source_record(data)})
     return 0
 
 

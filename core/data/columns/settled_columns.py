@@ -70,8 +70,18 @@ class SourceColumns:
     @property
     def extra(self) -> tuple[str, ...]:
         """The names of columns that are not used."""
-        taken = {pick.column for pick in self.mapping.picks.values()}
-        return tuple(name for name in self.names if name not in taken)
+        used = self.taken | self.marks
+        return tuple(name for name in self.names if name not in used)
+
+    @property
+    def taken(self) -> frozenset[str]:
+        """The names of columns whose values are in a row."""
+        return frozenset(pick.column for pick in self.mapping.picks.values() if pick.column)
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """The names of columns that are only read to choose among generations, or to leave rows out."""
+        return frozenset(self.reader.sources) - self.taken
 
     def check(self, where: str) -> None:
         """Raises DataError where instruction or output has no source, with the columns found, or where two columns have

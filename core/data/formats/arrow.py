@@ -1,4 +1,4 @@
-"""Arrow IPC files, Feather files and streams: reading, and pages before the import. They are not written.
+"""Arrow IPC files, Feather files and streams: reading, and pages before the import, and writing.
 
 Also reads folders saved by `datasets`, without importing that library. pyarrow is imported inside functions: it takes a
 tenth of a second, which would delay the first paint.
@@ -6,7 +6,8 @@ tenth of a second, which would delay the first paint.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -18,6 +19,8 @@ from core.data.formats.arrow_validation import validated_batch
 from core.data.formats.early_rows import MAX_OPEN_FILES, EarlyRows, HeadRows
 from core.data.formats.record_batches import BatchReader, batch_rows, early_facts, first_line, report_damaged
 from core.data.formats.row_collector import RowCollector, SourceFacts
+from core.data.formats.typed_columns import typed_batch, written_schema
+from core.data.formats.written_rows import WrittenColumn, WrittenRows
 
 
 def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
@@ -57,6 +60,16 @@ def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None)
         return HeadRows(where, paths, []), early_facts(names, mapping, where, lambda: [])
     facts = early_facts(names, mapping, where, lambda: files[0].read(names, 0, SAMPLE_ROWS))
     return EarlyArrow(where, paths, files, facts.mapping), facts
+
+
+@contextmanager
+def open_writer(stream: Any, columns: tuple[WrittenColumn, ...]) -> Iterator[Callable[[WrittenRows], None]]:
+    """The function that writes one batch to the binary `stream`; the file is complete when the context ends."""
+    import pyarrow as pa
+
+    schema = written_schema(columns)
+    with pa.ipc.new_file(pa.PythonFile(stream, "w"), schema) as file:
+        yield lambda rows: file.write_batch(typed_batch(rows, schema))
 
 
 def _open_batches(source: Any) -> Iterator[Any]:

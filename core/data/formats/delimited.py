@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.base.errors import DataError
 from core.base.plural import counted
-from core.base.row import COLUMNS, FIELDS
+from core.base.row import FIELDS
 from core.data.columns.mapping import ColumnMapping, explain_missing, is_blank_row
 from core.data.columns.settled_columns import SAMPLE_CHARS, SAMPLE_ROWS
 from core.data.formats.delimiters import likely_delimiter, looks_like_row, separator_line
@@ -24,11 +24,9 @@ from core.data.formats.early_rows import EarlyRows
 from core.data.formats.row_collector import BATCH_CHARS, BATCH_ROWS, RowCollector, SourceFacts
 from core.data.formats.text_decoding import ByteSource, open_utf8, split_blocks
 from core.data.formats.text_encoding import explain_encoding
-from core.data.formats.text_files import open_head, read_text_files, write_text_batches
+from core.data.formats.text_files import open_head, read_text_files
+from core.data.formats.written_rows import WrittenColumn, WrittenRows, cell_texts
 from core.data.problems import RowProblems
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _JUDGED_LINES = 20  # lines by which the delimiter is judged
 _LONGEST_CELL = 64 << 20  # characters; limits how much a quote that is never closed can take into memory
@@ -61,9 +59,10 @@ class DelimitedFormat:
         return open_head(paths, where, mapping, self._read_file)
 
     @contextmanager
-    def open_writer(self, stream: Any) -> Iterator[Callable[[pa.RecordBatch], None]]:
+    def open_writer(self, stream: Any, columns: tuple[WrittenColumn, ...]) -> Iterator[Callable[[WrittenRows], None]]:
         """The function that writes one batch to the binary `stream`; every value is quoted."""
-        yield write_text_batches(stream, self._encode_rows([[column] for column in COLUMNS]), self._encode_rows)
+        stream.write(self._encode_rows([[column.name] for column in columns]))
+        yield lambda rows: stream.write(self._encode_rows(cell_texts(rows)))
 
     def _read_file(self, path: Path, collector: RowCollector) -> None:
         csv.field_size_limit(_LONGEST_CELL)
@@ -243,6 +242,7 @@ def _take_as_is(collector: RowCollector, header: list[str]) -> _TakeRows:
     """For a mapping that takes every column unchanged."""
     names = [collector.columns.mapping.source(column) for column in FIELDS]
     positions = [header.index(name) if name in header else -1 for name in names]
+    others = _other_columns(collector, header)
 
     def take_rows(batch: list[_NumberedRow]) -> None:
         good = []
@@ -251,6 +251,7 @@ def _take_as_is(collector: RowCollector, header: list[str]) -> _TakeRows:
             if is_blank_row(row[0], row[3]):
                 collector.problems.add(number, explain_missing([]))
             else:
+                row.append(collector.keep_extra({name: fields[position] for position, name in others}))
                 good.append(row)
         if good:
             collector.put(list(zip(*good, strict=True)))
@@ -260,12 +261,20 @@ def _take_as_is(collector: RowCollector, header: list[str]) -> _TakeRows:
 
 def _take_by_reader(collector: RowCollector, header: list[str]) -> _TakeRows:
     positions = [header.index(name) if name in header else -1 for name in collector.columns.reader.sources]
+    others = _other_columns(collector, header)
 
     def take_rows(batch: list[_NumberedRow]) -> None:
         values = [[fields[position] if position >= 0 else None for position in positions] for _, fields in batch]
-        collector.put_values([number for number, _ in batch], values)
+        extras = ({name: fields[position] for position, name in others} for _, fields in batch)
+        collector.put_values([number for number, _ in batch], values, extras)
 
     return take_rows
+
+
+def _other_columns(collector: RowCollector, header: list[str]) -> list[tuple[int, str]]:
+    """Position and name of the columns whose values are in no row."""
+    taken = collector.columns.taken
+    return [(position, name) for position, name in enumerate(header) if name not in taken]
 
 
 def _fitting_rows(

@@ -1,11 +1,16 @@
 """A JSON document: an array of records, an object of lists, of columns or of rows, objects one after the other, or JSON
-lines. Not written."""
+lines. Written as an array.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from json import JSONDecodeError
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from core.data.cell_text import TOLERANT_JSON
 from core.data.columns.mapping import ColumnMapping
@@ -17,6 +22,7 @@ from core.data.formats.json_shape import JsonShape, json_shape
 from core.data.formats.row_collector import RowCollector, SourceFacts
 from core.data.formats.text_decoding import open_utf8
 from core.data.formats.text_files import open_head, read_text_files
+from core.data.formats.written_rows import WrittenColumn, WrittenRows, json_objects
 
 _HEAD = 1 << 16  # bytes by which the shape is judged
 _FIRST_LINE = 1 << 20  # bytes within which a longer first line must end to be judged
@@ -33,6 +39,22 @@ def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None)
     if _shape_of(paths[0]) == "object":
         return HeadRows(where, paths, []), SourceFacts(mapping or ColumnMapping(), (), [], 0)
     return open_head(paths, where, mapping, read_file)
+
+
+@contextmanager
+def open_writer(stream: Any, columns: tuple[WrittenColumn, ...]) -> Iterator[Callable[[WrittenRows], None]]:
+    """The function that writes one batch to the binary `stream`, as elements of one array, a row a line."""
+    encode = msgspec.json.Encoder().encode
+    before = b"[\n"
+
+    def write(rows: WrittenRows) -> None:
+        nonlocal before
+        for record in json_objects(rows):
+            stream.write(before + encode(record))
+            before = b",\n"
+
+    yield write
+    stream.write(b"\n]\n")
 
 
 def read_file(path: Path, collector: RowCollector) -> None:

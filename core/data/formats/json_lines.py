@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from core.base.row import COLUMNS
 from core.data.columns.mapping import ColumnMapping
 from core.data.columns.settled_columns import SAMPLE_CHARS
 from core.data.formats.early_rows import MAX_OPEN_FILES, EarlyRows
@@ -19,10 +18,8 @@ from core.data.formats.json_lines_decoder import BlockDecoder
 from core.data.formats.row_collector import RowCollector, SourceFacts
 from core.data.formats.text_decoding import ByteSource, open_utf8, split_blocks
 from core.data.formats.text_encoding import explain_encoding
-from core.data.formats.text_files import open_head, read_text_files, write_text_batches
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from core.data.formats.text_files import open_head, read_text_files
+from core.data.formats.written_rows import WrittenColumn, WrittenRows, json_objects
 
 _COUNTING = 0.04  # seconds that counting lines may take before the first page is shown without the count
 
@@ -45,9 +42,10 @@ def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None)
 
 
 @contextmanager
-def open_writer(stream: Any) -> Iterator[Callable[[pa.RecordBatch], None]]:
-    """The function that writes one batch to the binary `stream`."""
-    yield write_text_batches(stream, b"", _encode_rows)
+def open_writer(stream: Any, columns: tuple[WrittenColumn, ...]) -> Iterator[Callable[[WrittenRows], None]]:
+    """The function that writes one batch to the binary `stream`, a line for each row."""
+    encode = msgspec.json.Encoder().encode_lines
+    yield lambda rows: stream.write(encode(json_objects(rows)))
 
 
 def read_file(path: Path, collector: RowCollector) -> None:
@@ -117,13 +115,3 @@ def _is_plain(path: Path) -> bool:
     source = open_utf8(path)
     source.close()
     return source.is_plain
-
-
-def _encode_rows(columns: Sequence[Sequence[str]]) -> bytes:
-    encode = msgspec.json.Encoder().encode_into
-    out, line = bytearray(), bytearray()
-    for texts in zip(*columns, strict=True):
-        encode(dict(zip(COLUMNS, texts, strict=True)), line)
-        out += line
-        out += b"\n"
-    return bytes(out)

@@ -39,13 +39,15 @@ class BlockDecoder:
         self._text_decoder: msgspec.json.Decoder[Any] | None = None
         self._any_decoder: msgspec.json.Decoder[Any] | None = None
         self._arrow_reader: ArrowBlockReader | None = None
+        self._others = [name for name in dict.fromkeys(self.names) if name not in columns.taken]
+        self._other_values = _getter([f"c{self.names.index(name)}" for name in self._others])
         if columns.crowded or not {"instruction", "output"} <= self._fields.keys():
             return
         if columns.mapping.plain:
             self._text_decoder = self._decoder(set(self._fields.values()), _Value, msgspec.UNSET)
-            if collector.arrays is not None:
+            if collector.arrays is not None and not self._others:
                 sources = [columns.mapping.source(column) if column in self._fields else "" for column in FIELDS]
-                self._arrow_reader = ArrowBlockReader(self.names, sources)
+                self._arrow_reader = ArrowBlockReader(sources)
         fields = [f"c{self.names.index(name)}" if name in self.names else "none" for name in columns.reader.sources]
         self._any_decoder = self._decoder(set(fields), Any, None)
         self._values = _getter(fields)
@@ -78,7 +80,8 @@ class BlockDecoder:
                 return True
         if self._any_decoder is None or (records := _decode_block(self._any_decoder, block)) is None:
             return False
-        self._collector.put_values(range(number, number + len(records)), list(map(self._values, records)))
+        extras = map(self._extra, records)
+        self._collector.put_values(range(number, number + len(records)), list(map(self._values, records)), extras)
         return True
 
     def _put_texts(self, records: list[Any]) -> bool:
@@ -91,8 +94,13 @@ class BlockDecoder:
             columns.append([value if type(value) is str else _text(value) for value in values])
         if any(is_blank_row(instruction, output) for instruction, output in zip(columns[0], columns[3], strict=True)):
             return False
+        columns.append([self._collector.keep_extra(extra) for extra in map(self._extra, records)])
         self._collector.put(columns)
         return True
+
+    def _extra(self, record: Any) -> dict[str, Any]:
+        """The values of the columns that are in no row; the JSON of those that no reader looked at."""
+        return dict(zip(self._others, self._other_values(record), strict=True)) if self._others else {}
 
 
 def _decode_block(decoder: msgspec.json.Decoder[Any], block: bytes) -> list[Any] | None:
@@ -108,6 +116,8 @@ def _decode_block(decoder: msgspec.json.Decoder[Any], block: bytes) -> list[Any]
 
 
 def _getter(fields: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
+    if not fields:
+        return lambda _: ()
     get = attrgetter(*fields)
     return get if len(fields) > 1 else lambda record: (get(record),)
 

@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.base.row import COLUMNS
 from core.data.columns.mapping import ColumnMapping
 from core.data.columns.settled_columns import SAMPLE_ROWS
 from core.data.formats.early_rows import EarlyRows, HeadRows
 from core.data.formats.record_batches import BatchReader, batch_rows, early_facts, first_line, report_damaged
 from core.data.formats.row_collector import RowCollector, SourceFacts
+from core.data.formats.typed_columns import typed_batch, written_schema
+from core.data.formats.written_rows import WrittenColumn, WrittenRows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,12 +74,12 @@ def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None)
 
 
 @contextmanager
-def open_writer(stream: Any) -> Iterator[Callable[[pa.RecordBatch], None]]:
+def open_writer(stream: Any, columns: tuple[WrittenColumn, ...]) -> Iterator[Callable[[WrittenRows], None]]:
     """The function that writes one batch to the binary `stream`; the file is complete when the context ends."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema([pa.field(column, pa.string(), nullable=False) for column in COLUMNS])
+    schema = written_schema(columns)
     waiting: list[pa.RecordBatch] = []
     with pq.ParquetWriter(stream, schema, compression="zstd") as parquet:
 
@@ -87,8 +88,8 @@ def open_writer(stream: Any) -> Iterator[Callable[[pa.RecordBatch], None]]:
                 parquet.write_table(pa.Table.from_batches(waiting, schema), row_group_size=_GROUP)
                 waiting.clear()
 
-        def write(batch: pa.RecordBatch) -> None:
-            waiting.append(pa.record_batch(batch.columns[: len(COLUMNS)], schema=schema))
+        def write(rows: WrittenRows) -> None:
+            waiting.append(typed_batch(rows, schema))
             if sum(map(len, waiting)) >= _GROUP:
                 flush()
 

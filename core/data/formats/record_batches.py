@@ -6,6 +6,7 @@ pyarrow is imported inside functions: it takes a tenth of a second, which would 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,10 @@ from core.data.cell_text import cell_text
 from core.data.columns.guess import guess_mapping
 from core.data.columns.mapping import ColumnMapping, explain_missing
 from core.data.columns.settled_columns import REQUIRED_COLUMNS, SAMPLE_ROWS, SourceColumns
+from core.data.extra_columns import BYTES
 from core.data.formats.row_collector import RowCollector, SourceFacts
 from core.data.formats.text_encoding import explain_encoding
+from core.data.formats.typed_columns import holds_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,6 +68,7 @@ class BatchReader:
         self._path, self._alone = path, len(paths) == 1
         self._collector = collector
         self.wanted: list[str] = []
+        self._others: list[str] = []
         self._done = 0
 
     def add_names(self, names: list[str], head: Callable[[], Any]) -> bool:
@@ -85,7 +89,8 @@ class BatchReader:
             lacked = ", ".join(columns.mapping.source(column) for column in required or missing)
             what = "its rows are left out" if required else "it is empty in its rows"
             self._problem(0, f"the file lacks a column that the others have ({lacked}): {what}")
-        self.wanted = [name for name in columns.reader.sources if name in names]
+        self._others = [name for name in dict.fromkeys(names) if name not in columns.taken]
+        self.wanted = [name for name in dict.fromkeys([*columns.reader.sources, *self._others]) if name in names]
         return not required
 
     def _problem(self, row: int, what: str, advice: str = "") -> None:
@@ -133,9 +138,14 @@ class BatchReader:
                 arrays.append(empty)
             else:
                 arrays.append(_texts(batch.column(positions.index(name)), self._done, self._collector))
-        arrays = _good_rows(arrays, self._done, self._collector)
-        if len(arrays[0]):
-            self._collector.put_arrays([arrays])
+        arrays, good = _good_rows(arrays, self._done, self._collector)
+        if not len(arrays[0]):
+            return
+        extras = pa.repeat(pa.scalar(""), len(arrays[0]))
+        if self._others:
+            kept = map(self._collector.keep_extra, compress(self._other_values(batch), good))
+            extras = pa.array(list(kept), pa.string())
+        self._collector.put_arrays([[*arrays, extras]])
 
     def _take_values(self, batch: Any) -> None:
         positions = batch.schema.names
@@ -145,7 +155,17 @@ class BatchReader:
                 lists.append(_values(batch.column(positions.index(name)), self._done, self._collector))
             else:
                 lists.append([None] * len(batch))
-        self._collector.put_values(range(self._done + 1, self._done + len(batch) + 1), list(zip(*lists, strict=True)))
+        numbers = range(self._done + 1, self._done + len(batch) + 1)
+        self._collector.put_values(numbers, list(zip(*lists, strict=True)), self._other_values(batch))
+
+    def _other_values(self, batch: Any) -> Iterator[dict[str, Any]]:
+        """For each row, the values of the columns that are in no row, by name."""
+        positions = batch.schema.names
+        columns = {name: batch.column(positions.index(name)) for name in self._others if name in positions}
+        self._collector.note_types({name: column.type for name, column in columns.items()})
+        lists = [_json_values(column, self._done) for column in columns.values()]
+        for values in zip(*lists, strict=True) if lists else repeat((), len(batch)):
+            yield dict(zip(columns, values, strict=True))
 
 
 def _sample(batch: Any) -> list[dict[str, Any]]:
@@ -221,17 +241,32 @@ def _texts(column: Any, before: int, collector: RowCollector | None) -> pa.Array
     return pa.array(values, pa.string())
 
 
-def _good_rows(arrays: list[Any], before: int, collector: RowCollector) -> list[Any]:
-    """The rows that have instruction and output, at least one of them not blank; the others become problems."""
+def _json_values(column: Any, before: int) -> list[Any]:
+    """A column as values that JSON can hold; bytes become null. before: the number of rows of the file before these."""
+    import pyarrow as pa
+
+    if holds_bytes(column.type):
+        return [BYTES if valid else None for valid in column.is_valid().to_pylist()]
+    try:
+        return column.to_pylist()  # type: ignore[no-any-return]
+    except (UnicodeDecodeError, pa.ArrowInvalid):
+        return [_value(column[index], before + index + 1, None) for index in range(len(column))]
+
+
+def _good_rows(arrays: list[Any], before: int, collector: RowCollector) -> tuple[list[Any], Iterable[bool]]:
+    """The rows that have instruction and output, at least one of them not blank, and which they are; the others become
+    problems."""
     import pyarrow.compute as pc
 
     required = [arrays[FIELDS.index(column)] for column in REQUIRED_COLUMNS]
     present = [array.is_valid() for array in required]
     not_blank = [pc.not_equal(pc.utf8_trim_whitespace(array), "") for array in required]
     good = pc.fill_null(pc.and_(pc.and_(*present), pc.or_kleene(*not_blank)), False)
+    selectors: Iterable[bool] = repeat(True)
     if not pc.all(good).as_py():
+        selectors = good.to_pylist()
         for index in pc.indices_nonzero(pc.invert(good)).to_pylist():
             missing = [name for name, valid in zip(REQUIRED_COLUMNS, present, strict=True) if not valid[index].as_py()]
             collector.problems.add(before + index + 1, explain_missing(missing))
         arrays = [array.filter(good) for array in arrays]
-    return [array.fill_null("") for array in arrays]
+    return [array.fill_null("") for array in arrays], selectors

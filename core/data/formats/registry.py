@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from core.data.columns.mapping import ColumnMapping
     from core.data.formats.early_rows import EarlyRows
     from core.data.formats.row_collector import RowCollector, SourceFacts
+    from core.data.formats.written_rows import WrittenColumn, WrittenRows
 
 FormatName = Literal["lines", "json", "csv", "tsv", "parquet", "arrow"]
 """Part of the key of an imported source: after a name changes, every file of the format is imported again."""
@@ -45,9 +44,11 @@ class ReadableFormat(Protocol):
 class WritableFormat(ReadableFormat, Protocol):
     """A format that rows can also be saved in."""
 
-    def open_writer(self, stream: Any) -> AbstractContextManager[Callable[[pa.RecordBatch], None]]:
-        """A function that writes one batch, with the six columns first in it, to the binary `stream`. Raises
-        OSError."""
+    def open_writer(
+        self, stream: Any, columns: tuple[WrittenColumn, ...]
+    ) -> AbstractContextManager[Callable[[WrittenRows], None]]:
+        """A function that writes one batch with these columns to the binary `stream`; the file is complete when the
+        context ends. Raises OSError, DataError."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _json_lines() -> WritableFormat:
     return json_lines
 
 
-def _json_document() -> ReadableFormat:
+def _json_document() -> WritableFormat:
     from core.data.formats import json_document
 
     return json_document
@@ -98,7 +99,7 @@ def _parquet() -> WritableFormat:
     return parquet
 
 
-def _arrow() -> ReadableFormat:
+def _arrow() -> WritableFormat:
     from core.data.formats import arrow
 
     return arrow
@@ -106,11 +107,11 @@ def _arrow() -> ReadableFormat:
 
 FILE_FORMATS: tuple[FileFormat, ...] = (
     FileFormat("lines", (".jsonl", ".ndjson"), _json_lines, True, _json_lines, "JSON Lines: one row a line"),
-    FileFormat("json", (".json",), _json_document, True),
+    FileFormat("json", (".json",), _json_document, True, _json_document, "JSON: one array of all rows"),
     FileFormat("csv", (".csv",), _csv, True, _csv, "CSV: for spreadsheets"),
     FileFormat("tsv", (".tsv",), _tsv, True, _tsv, "TSV: columns between tabs"),
     FileFormat("parquet", (".parquet",), _parquet, False, _parquet, "Parquet: compact, quick to open"),
-    FileFormat("arrow", (".arrow", ".feather"), _arrow),
+    FileFormat("arrow", (".arrow", ".feather"), _arrow, False, _arrow, "Arrow: quick to open, large"),
 )
 
 _BY_SUFFIX = {suffix: file_format for file_format in FILE_FORMATS for suffix in file_format.suffixes}

@@ -6,7 +6,7 @@ Knows no format and no storage.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -16,13 +16,14 @@ from core.base.errors import DataError
 from core.data.cell_text import NumberText
 from core.data.columns.mapping import ColumnMapping, LeftOut
 from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
+from core.data.extra_columns import extra_text, has_value
 from core.data.not_used import NotUsed
 from core.data.problems import ProblemKind, RowProblem, RowProblems
 
 ProgressCallback = Callable[[int, int], None]
 """Called with the amount done and the total, in bytes, rows or files; an exception that it raises ends the work."""
 PutColumns = Callable[[Sequence[Sequence[str]]], None]
-"""Takes six columns of equal length, in the order of `COLUMNS`."""
+"""Takes columns of equal length, one for each of `STORED_COLUMNS`."""
 BATCH_ROWS, BATCH_CHARS = 16_384, 4 << 20  # the size of a batch of records, whichever limit is reached first
 _PROGRESS_EVERY = 0.1  # seconds
 
@@ -38,6 +39,10 @@ class SourceFacts(msgspec.Struct, frozen=True):
     """The first problems, in the order of the files and rows."""
     problem_count: int
     """The number of all problems."""
+    names: tuple[str, ...] = ()
+    """All columns of the source, in its order."""
+    types: dict[str, bytes] = {}
+    """For Parquet and Arrow, the type of each column that no field takes, as a serialised schema of one field."""
     not_used: NotUsed = msgspec.field(default_factory=NotUsed)
     """What of the source is not used, in rows that could be read; nothing before the import."""
     problem_kinds: list[ProblemKind] = []
@@ -64,8 +69,9 @@ class RowCollector:
         self.columns = SourceColumns(mapping)
         self.problems = RowProblems()
         self.not_used = NotUsed()
+        self._types: dict[str, bytes] = {}
         self.rows = 0
-        # set by a storage that takes six Arrow arrays
+        # set by a storage that takes Arrow arrays
         self.arrays: Callable[[Sequence[Any]], None] | None = None
         self._put = put
         self._progress = progress
@@ -85,38 +91,63 @@ class RowCollector:
             self.flush()
 
     def put(self, columns: Sequence[Sequence[str]]) -> None:
-        """Take six columns of good rows."""
+        """Take columns of good rows, one for each of `STORED_COLUMNS`."""
         self.flush()
         self.rows += len(columns[0])
         self._put(columns)
 
     def put_arrays(self, batches: Sequence[Sequence[Any]]) -> None:
-        """Take batches of six Arrow arrays of good rows, for a storage that takes arrays."""
+        """Take batches of Arrow arrays of good rows, one for each of `STORED_COLUMNS`, for a storage that takes
+        arrays."""
         self.flush()
         assert self.arrays is not None  # noqa: S101  (readers check `arrays` first)
         for batch in batches:
             self.rows += len(batch[0])
             self.arrays(batch)
 
-    def put_values(self, numbers: Sequence[int], values: Sequence[Sequence[Any]]) -> None:
-        """Take records as lists of the values of `columns.reader.sources`. numbers: as in `RowProblem.row`."""
+    def put_values(
+        self, numbers: Sequence[int], values: Sequence[Sequence[Any]], extras: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Take records as lists of the values of `columns.reader.sources`. numbers: as in `RowProblem.row`; extras: for
+        each record, the values of the columns that are not used, see `extra_text`."""
         self.flush()
         reader = self.columns.reader
         read, unused_parts = reader.read, reader.unused_parts
         good = []
-        for number, record in zip(numbers, values, strict=True):
+        for number, record, extra in zip(numbers, values, extras, strict=True):
             row = read(record)
             if isinstance(row, LeftOut):
                 self.not_used.leave_out(row, number)
             elif isinstance(row, str):  # its fault
                 self.problems.add(number, row)
             else:
-                good.append(row)
+                good.append([*row, self.keep_extra(extra)])
                 for part in unused_parts:
                     self.not_used.add_part(part, number)
         if good:
             self.rows += len(good)
             self._put(list(zip(*good, strict=True)))
+
+    def note_types(self, types: Mapping[str, Any]) -> None:
+        """Keep the Arrow types of columns that no field takes, so that an export can write them again."""
+        from core.data.formats.typed_columns import type_to_bytes
+
+        for name, data_type in types.items():
+            if name not in self._types:
+                self._types[name] = type_to_bytes(data_type)
+
+    def _names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.columns.names))
+
+    def keep_extra(self, extra: Mapping[str, Any]) -> str:
+        """The text that keeps the values of a good row's other columns, which are counted here. extra: by column."""
+        if not extra:
+            return ""
+        marks = self.columns.marks
+        for name, value in extra.items():
+            if name not in marks and has_value(value):
+                self.not_used.add_column(name)
+        return extra_text(extra)
 
     def flush(self) -> None:
         """Pass the waiting records on; the first ones settle the columns."""
@@ -130,7 +161,12 @@ class RowCollector:
             names.update(dict.fromkeys(record))
         self.columns.add_names(names, [record for _, record in islice(waiting, SAMPLE_ROWS)], free=not self.rows)
         sources = self.columns.reader.sources
-        self.put_values([number for number, _ in waiting], [list(map(record.get, sources)) for _, record in waiting])
+        taken = self.columns.taken
+        self.put_values(
+            [number for number, _ in waiting],
+            [list(map(record.get, sources)) for _, record in waiting],
+            ({name: value for name, value in record.items() if name not in taken} for _, record in waiting),
+        )
 
     def progress(self, done: int, total: int) -> None:
         """Pass progress on, at most ten times a second."""
@@ -163,6 +199,8 @@ class RowCollector:
             self.columns.extra,
             problems,
             self.problems.count,
+            self._names(),
+            self._types,
             self.not_used,
             self.problems.kinds,
             self.problems.notes,

@@ -1,19 +1,15 @@
-"""Code shared by the text formats: reading files in order, their first rows, and writing rows. Knows no format."""
+"""Code shared by the text formats: reading files in order, and their first rows. Knows no format."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from core.base.errors import DataError
-from core.base.row import COLUMNS, Row
+from core.base.row import FIELDS, Row
 from core.data.columns.mapping import ColumnMapping
 from core.data.formats.early_rows import HeadRows
 from core.data.formats.row_collector import RowCollector, SourceFacts
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 ReadFile = Callable[[Path, RowCollector], None]
 
@@ -49,7 +45,8 @@ def open_head(
     rows: list[Row] = []
 
     def put(columns: Sequence[Sequence[str]]) -> None:
-        rows.extend(Row(*texts, index=index) for index, texts in enumerate(zip(*columns, strict=True)))  # type: ignore[misc]
+        fields = zip(*columns[: len(FIELDS)], strict=True)
+        rows.extend(Row(*texts, index=index) for index, texts in enumerate(fields))  # type: ignore[misc]
         raise _EnoughRows
 
     collector = RowCollector(where, put, None, mapping)
@@ -61,16 +58,3 @@ def open_head(
         facts = SourceFacts(collector.columns.mapping, collector.columns.extra, [], 0)
         is_complete = False
     return HeadRows(where, paths, rows, counted=is_complete), facts
-
-
-def write_text_batches(
-    stream: Any, header: bytes, encode_rows: Callable[[Sequence[Sequence[str]]], bytes]
-) -> Callable[[pa.RecordBatch], None]:
-    """Write `header` to the binary `stream`; returns the function that writes one batch. `encode_rows` makes the bytes
-    of six columns of equal length."""
-    stream.write(header)
-
-    def write(batch: pa.RecordBatch) -> None:
-        stream.write(encode_rows([batch.column(index).to_pylist() for index in range(len(COLUMNS))]))
-
-    return write

@@ -23,8 +23,8 @@ import msgspec
 from core.base import folders
 from core.base.errors import DataError
 from core.base.files import private_dir
-from core.base.row import FIELDS
 from core.data.columns.mapping import ColumnMapping
+from core.data.extra_columns import STORED_COLUMNS
 from core.data.formats.row_collector import ProgressCallback, RowCollector, SourceFacts
 from core.data.source_version import source_hashes
 
@@ -111,19 +111,19 @@ def changing_source_error(where: str) -> DataError:
 
 
 class CacheWriter:
-    """Writes batches of text columns, one for each of `FIELDS`, as an Arrow file, and the facts as metadata of a last,
-    empty batch."""
+    """Writes batches of text columns, one for each of `STORED_COLUMNS`, as an Arrow file, and the facts as metadata of
+    a last, empty batch."""
 
     def __init__(self, file: BinaryIO, where: Path) -> None:
         import pyarrow as pa
 
         self._where = where
         self._file = file
-        self._schema = pa.schema([pa.field(column, pa.string(), nullable=False) for column in FIELDS])
+        self._schema = pa.schema([pa.field(column, pa.string(), nullable=False) for column in STORED_COLUMNS])
         self._stream: Any = None
 
     def put(self, columns: Sequence[Sequence[str]]) -> None:
-        """Write columns of texts, one for each of `FIELDS`. Raises DataError where they cannot be written."""
+        """Write columns of texts, one for each of `STORED_COLUMNS`. Raises DataError where they cannot be written."""
         import pyarrow as pa
 
         self.put_arrays([pa.array(column, pa.string()) for column in columns])
@@ -138,7 +138,7 @@ class CacheWriter:
         """Write the facts and flush the file to disk. Raises DataError."""
         import pyarrow as pa
 
-        empty = pa.record_batch([pa.array([], pa.string()) for _ in FIELDS], schema=self._schema)
+        empty = pa.record_batch([pa.array([], pa.string()) for _ in STORED_COLUMNS], schema=self._schema)
         self._write(empty, {"facts": msgspec.json.encode(facts)})
         try:
             self._stream.close()

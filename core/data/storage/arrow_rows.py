@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.base.row import FIELDS, Row
+from core.data.extra_columns import EXTRA
 from core.data.storage.arrow_arrays import bool_array, int64_array, row_batch
 from core.data.storage.column_files import FileDescriptor
 
@@ -78,6 +79,18 @@ class ArrowRows:
         if self.overlay is not None and (replaced := self.overlay.columns.get(FIELDS[column])) is not None:
             return replaced.arrays[batch]
         return self.batches[batch].column(column)
+
+    def extras(self, indices: Sequence[int]) -> list[str]:
+        import numpy as np
+
+        index_array = np.asarray(indices, dtype=np.int64)
+        texts = np.full(len(index_array), "", dtype=object)
+        batches = np.searchsorted(np.asarray(self.starts), index_array, side="right") - 1
+        for batch in np.unique(batches[(index_array >= 0) & (batches < len(self.batches))]).tolist():
+            positions = np.nonzero(batches == batch)[0]
+            offsets = int64_array(index_array[positions] - self.starts[batch])
+            texts[positions] = self.batches[batch].column(EXTRA).take(offsets).to_pylist()
+        return texts.tolist()
 
     def order(self) -> Sequence[int]:
         if self.overlay is None or self.overlay.keeps_source_rows:

@@ -22,14 +22,17 @@ class MemoryRows:
         self._rows = list(rows)
         self._highest = highest
         self._positions: dict[int, int] | None = None
+        self._extras: list[str] = []
         if highest is not None:
             self._positions = {row.index: position for position, row in enumerate(self._rows)}
 
     def put(self, columns: Sequence[Sequence[str]]) -> None:
-        """Append rows. columns: the texts of the six columns."""
+        """Append rows. columns: texts, one for each of `STORED_COLUMNS`."""
         first = len(self._rows)
-        for index, texts in enumerate(zip(*columns, strict=True), first):
+        *fields, extras = columns
+        for index, texts in enumerate(zip(*fields, strict=True), first):
             self._rows.append(Row(*texts, index=index))  # type: ignore[misc]
+        self._extras += extras
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -49,6 +52,9 @@ class MemoryRows:
 
     def take(self, indices: Sequence[int]) -> list[Row]:
         return [self.row(int(index)) for index in indices]
+
+    def extras(self, indices: Sequence[int]) -> list[str]:
+        return [self._extras[index] if 0 <= index < len(self._extras) else "" for index in indices]
 
     def order(self) -> Sequence[int]:
         return range(len(self._rows)) if self._positions is None else [row.index for row in self._rows]

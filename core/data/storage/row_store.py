@@ -47,6 +47,11 @@ class RowStore(RowPages, Protocol):
         index as int64."""
         ...
 
+    def extras(self, indices: Sequence[int]) -> list[str]:
+        """For each of the rows `indices` of the source, the text that keeps its other columns, see
+        `extra_columns.extra_text`; empty for a row that is not in the source."""
+        ...
+
 
 class EditCounts(msgspec.Struct, frozen=True):
     """How far the edited rows differ from the source. False if they are equal."""

@@ -34,16 +34,19 @@ class Runs:
     def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
         self._capfd = capfd
         self.said = ""
-        self.facts: dict[str, Any] = {}
 
     def __call__(self, *words: str, status: int = 0) -> list[dict[str, Any]]:
         with pytest.raises(SystemExit) as left:
             main(["data", *words, "--json"])
         out, self.said = self._capfd.readouterr()
         assert left.value.code == status, self.said
-        records = [json.loads(line) for line in out.splitlines()]
-        self.facts = next((record["facts"] for record in records if "facts" in record), {})
-        return [record for record in records if "facts" not in record]
+        return [json.loads(line) for line in out.splitlines()]
+
+    def rows(self, *words: str) -> list[dict[str, Any]]:
+        """The rows that `data show` lists; what it says of the source is its last record."""
+        *rows, about = self(*words)
+        assert {"rows", "selected", "split", "other_splits", "notes", "not_used", "left_out", "problems"} == set(about)
+        return rows
 
 
 @pytest.fixture
@@ -62,10 +65,10 @@ def test_the_short_form_shows() -> None:
 
 
 def test_show(data: Runs, source: str) -> None:
-    assert [row["index"] for row in data(source, "--limit", "3")] == [0, 1, 2]
+    assert [row["index"] for row in data.rows(source, "--limit", "3")] == [0, 1, 2]
     assert [
         row["index"]
-        for row in data(
+        for row in data.rows(
             "show", source, "--where", "row > 4", "--sort", "length", "--desc", "--offset", "1", "--limit", "2"
         )
     ] == [
@@ -74,7 +77,7 @@ def test_show(data: Runs, source: str) -> None:
     ]
     assert data("show", source, "--row", "7")[0]["instruction"] == "q7"
     assert [
-        row["index"] for row in data("show", source, "--search", "Q1", "--columns", "instruction", "--limit", "99")
+        row["index"] for row in data.rows("show", source, "--search", "Q1", "--columns", "instruction", "--limit", "99")
     ] == [1, *range(10, 20)]
     assert data("show", source, "--row", "20", status=3)[0]["error"]["what"] == "there is no row 20"
     assert "Columns are" in data("show", source, "--where", "nothing = 1", status=3)[0]["error"]["do"]
@@ -97,7 +100,7 @@ def test_edits_are_kept_and_can_be_undone(data: Runs, source: str) -> None:
     assert data("edit", source, "--add", '{"instruction": "by hand"}', "--row", "3")[0]["index"] == 20
     assert data("edit", source, "--duplicate", "--row", "20")[0]["index"] == 21
     assert data("edit", source, "--delete", "--row", "0")[0]["rows"] == 1
-    assert [row["index"] for row in data(source, "--limit", "5")] == [1, 2, 3, 20, 21]
+    assert [row["index"] for row in data.rows(source, "--limit", "5")] == [1, 2, 3, 20, 21]
     assert (
         data(source, "--row", "3")[0]["output"] == "new = old" and "edited: 1 changed, 2 added, 1 deleted" in data.said
     )
@@ -122,7 +125,7 @@ def test_edits_of_all_rows_that_pass(data: Runs, source: str) -> None:
     }
     split = data("edit", source, "--all", "--split-share", "0.25", "--seed", "7")[0]
     assert (split["test"], split["train"]) == (5, 15)
-    assert len(data(source, "--sysflag", "test", "--limit", "99")) == 5
+    assert len(data.rows(source, "--sysflag", "test", "--limit", "99")) == 5
     assert data("edit", source, "--search", "t1", "--drop")[0]["rows"] == 6
 
 
@@ -148,11 +151,9 @@ def test_words_that_do_not_fit(data: Runs, source: str, words: tuple[str, ...]) 
 def test_export(data: Runs, source: str, tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
     data("edit", source, "--row", "19", "--set", "output=a much longer answer than any other")
-    assert data("export", source, str(out), "--sort", "length(output)", "--desc", "--where", "row > 9")[0] == {
-        "saved": str(out),
-        "rows": 10,
-    }
-    assert [row["output"] for row in data(str(out), "--limit", "1")] == ["a much longer answer than any other"]
+    saved = data("export", source, str(out), "--sort", "length(output)", "--desc", "--where", "row > 9")[0]
+    assert (saved["saved"], saved["rows"], saved["not_written"]) == (str(out), 10, {})
+    assert [row["output"] for row in data.rows(str(out), "--limit", "1")] == ["a much longer answer than any other"]
     assert data("export", source, str(out), status=3)[0]["error"]["what"] == "the file already exists"
     aside = data("export", source, source, "--overwrite")[0]["journal"]
     assert (

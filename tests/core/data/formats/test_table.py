@@ -41,7 +41,7 @@ def test_no_suffix_is_claimed_twice_and_messages_name_them_all() -> None:
     suffixes = [suffix for file_format in FILE_FORMATS for suffix in file_format.suffixes]
     assert len(suffixes) == len(set(suffixes))
     assert all(file_format.suffixes[0][1:] in readable_formats() for file_format in FILE_FORMATS)
-    assert writable_formats() == "jsonl, csv and tsv (each also as .gz or .zst), parquet"
+    assert writable_formats() == "jsonl, json, csv and tsv (each also as .gz or .zst), parquet, arrow, feather"
 
 
 def test_the_table_imports_no_format() -> None:
