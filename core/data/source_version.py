@@ -22,9 +22,10 @@ def source_hashes(
     importer, mapping and the user's names of columns), as hex digits. Raises OSError."""
     source = hashlib.blake2b(file_format.encode(), digest_size=12)
     version = hashlib.blake2b(str(IMPORTER_VERSION).encode(), digest_size=8)
+    folders: dict[Path, Path] = {}
     for path in paths:
         stat = path.stat()
-        source.update(os.fsencode(path.resolve()) + b"\0")
+        source.update(os.fsencode(_real_path(path, folders)) + b"\0")
         version.update(f"{stat.st_size} {stat.st_mtime_ns} ".encode())
     if mapping is not None:
         picks = ((column, pick.column, pick.how) for column, pick in sorted(mapping.picks.items()) if pick.column)
@@ -32,6 +33,17 @@ def source_hashes(
     if names:
         version.update("\2".join(("names", *names)).encode("utf-8", "surrogateescape"))
     return source.hexdigest(), version.hexdigest()
+
+
+def _real_path(path: Path, folders: dict[Path, Path]) -> Path:
+    """The path without links. folders: the real paths of folders seen so far, since a source may have thousands of
+    files in one."""
+    if path.is_symlink():
+        return path.resolve()
+    folder = folders.get(path.parent)
+    if folder is None:
+        folder = folders[path.parent] = path.parent.resolve()
+    return folder / path.name
 
 
 def source_key(
