@@ -15,7 +15,7 @@ from core.base.plural import counted
 from core.base.row import Row
 from core.base.safe_text import safe_line
 from core.data.column_names_file import parse_names
-from core.data.problems import problem_words
+from core.data.problems import problem_words, unread_words
 from core.examples.example import AnyTemplate, Verdict, drops_empty_input, joined_text
 from core.examples.preview import RowPreview, RowPreviewer
 from core.examples.run_mixture import bound_mixture
@@ -294,9 +294,8 @@ def _check(arguments: argparse.Namespace, output: CommandOutput) -> int:
 
 def _unreadable_words(data: DataSet) -> str:
     """How much of the source cannot be read, and why."""
-    whole = len(data) + data.problem_count
     why = safe_line(problem_words(data.problem_kinds), 500)
-    return f"{data.problem_count:,} of {counted(whole, 'row')} of the source cannot be read: {why}"
+    return f"{unread_words(data.problem_kinds)} cannot be read, beside {counted(len(data), 'row')} that can: {why}"
 
 
 def _print_left_out(builder: TrainingSetBuilder, output: CommandOutput) -> None:

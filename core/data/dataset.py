@@ -13,7 +13,7 @@ from core.base.row import COLUMNS, CONTEXT, Row
 from core.data.filters import RowFilters
 from core.data.formats.row_collector import SourceFacts
 from core.data.origin import SourceOrigin
-from core.data.problems import ProblemKind, RowProblem
+from core.data.problems import ProblemKind, RowProblem, kinds_of
 from core.data.search import row_search
 from core.data.search.filter_rules import checked_filters
 from core.data.search.running_queries import QueryTicket, RunningQueries
@@ -97,8 +97,8 @@ class DataSet:
         """The first thousand bad rows of the source, and edits that no longer fit."""
         self.problem_count: int = facts.problem_count + len(edit_problems)
         """How many problems there are, in rows and edits."""
-        self.problem_kinds: list[ProblemKind] = facts.problem_kinds
-        """All problems of the source by kind, the most frequent first."""
+        self.problem_kinds: list[ProblemKind] = [*facts.problem_kinds, *kinds_of(edit_problems)]
+        """All problems by kind: of the source, the most frequent first, then of the edits."""
         self.notes: list[str] = facts.notes
         """How the source was read where that is not plain: sentences without full stops, foreign text."""
         self.base = rows

@@ -6,9 +6,11 @@ Also keeps what a reader has to say about the source that is no problem, such as
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
+
+from core.base.plural import counted
 
 MAX_KEPT = 1000  # problems kept with their text; a file with a million bad lines must not fill memory
 _MAX_KINDS = 50  # kinds counted by themselves; quoted text may make every problem another kind
@@ -100,6 +102,23 @@ class RowProblems:
         """What was said about the files, each sentence once, with the name of the first file where there are
         several."""
         return [joined_note(words, [file for file in files if file]) for words, files in self._notes.items()]
+
+
+def kinds_of(problems: Iterable[RowProblem]) -> list[ProblemKind]:
+    """The problems by kind, the most frequent first."""
+    counted_problems = RowProblems()
+    for problem in problems:
+        counted_problems.file = problem.file
+        counted_problems.add(problem.row, problem.what)
+    return counted_problems.kinds
+
+
+def unread_words(kinds: Sequence[ProblemKind]) -> str:
+    """Such as `3 rows and 1 file`: what has problems; empty where nothing has."""
+    files = sum(kind.count for kind in kinds if not kind.places[0].row)
+    rows = sum(kind.count for kind in kinds) - files
+    parts = [counted(number, noun) for number, noun in ((rows, "row"), (files, "file")) if number]
+    return " and ".join(parts)
 
 
 def joined_note(words: str, files: list[str]) -> str:

@@ -15,11 +15,12 @@ from core.base.errors import SuironError, error_sentences
 from core.base.plural import counted
 from core.base.safe_text import safe_line
 from core.data.filters import RowFilters
+from core.data.problems import unread_words
 from tui.actions import key_of
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
-    from core.data.problems import RowProblem
+    from core.data.problems import ProblemKind, RowProblem
     from tui.data.query_runner import ValueCounts
 
 VALUES_SHOWN = 4  # of a column, in the line above the table
@@ -120,7 +121,7 @@ def idle_words(dataset: DataSet, source_change: str, journal_folder: Path | None
             folder = f", kept in {safe_line(journal_folder.name, 60)}; the source is unchanged"
         parts.append(Content.styled(f" edits: {counts}{folder} ", "$text-muted"))
     if dataset.problem_count:
-        parts.append(_problem_words(dataset.problems, dataset.problem_count))
+        parts.append(_problem_words(dataset.problems, dataset.problem_kinds))
     parts += [Content.styled(f" {safe_line(note, 200)} ", "$text-muted") for note in dataset.notes[:_NOTES_SHOWN]]
     return Content("·").join(parts)
 
@@ -131,9 +132,9 @@ def _edit_counts(changed: int, added: int, deleted: int) -> str:
     return ", ".join(f"{count:,} {words}" for count, words in counts if count)
 
 
-def _problem_words(problems: Sequence[RowProblem], count: int) -> Content:
-    """How many rows could not be read, the key that lists them, and the first of them."""
-    rows = counted(count, "row")
+def _problem_words(problems: Sequence[RowProblem], kinds: Sequence[ProblemKind]) -> Content:
+    """How many rows and files could not be read, the key that lists them, and the first of them."""
+    rows = unread_words(kinds)
     head = Content.styled(f" {rows} could not be read; {key_of('data.show_problems')} shows why. ", "$warning")
     if not problems:
         return head

@@ -14,7 +14,7 @@ from core.base.plural import counted
 from core.base.safe_text import safe_line
 from core.cli.data import options
 from core.cli.data.training_options import add_training_arguments, training_options
-from core.data.problems import problem_words
+from core.data.problems import problem_words, unread_words
 from core.quality import quality_job
 from core.quality.quality_job import ChildProgress, QualityOptions
 from core.quality.registry import FINDING_KINDS
@@ -112,9 +112,8 @@ def _print_problems(report: QualityReport, output: CommandOutput) -> None:
     if not report.skipped:
         return
     output.record({"unreadable": report.skipped, "problems": report.problems})
-    rows = counted(report.skipped, "row")
     why = safe_line(problem_words(report.problems), 500)
-    output.text(f"{rows} of the source could not be read: {why}")
+    output.text(f"{unread_words(report.problems)} of the source could not be read: {why}")
     output.text("`data show --problems` lists them.\n")
 
 
@@ -155,7 +154,7 @@ def _row_words(group: FindingGroup) -> str:
 def _print_summary(report: QualityReport, groups: Sequence[FindingGroup], output: CommandOutput) -> None:
     for note in report.notes:
         output.note(safe_line(note, 300))
-    counts = [f"{report.skipped:,} not read"] if report.skipped else []
+    counts = [f"{unread_words(report.problems)} not read"] if report.skipped else []
     for severity in SEVERITIES:
         count = sum(group.count for group in groups if group.severity == severity)
         if count:

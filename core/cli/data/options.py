@@ -6,12 +6,12 @@ import argparse
 
 from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
-from core.base.plural import counted
 from core.base.row import COLUMNS
 from core.base.safe_text import safe_line
 from core.data.column_names_file import parse_names
 from core.data.dataset import DataSet
 from core.data.filters import RowFilters
+from core.data.problems import unread_words
 from core.data.source import open_data
 
 _SPLITS_SHOWN = 20
@@ -106,7 +106,7 @@ def source_notes(data: DataSet) -> list[str]:
     notes = []
     if data.problem_count:
         first = data.problems[0]
-        rows = counted(data.problem_count, "row")
+        rows = unread_words(data.problem_kinds)
         where = f"{first.file}{':' if first.file and first.row else ''}{first.row or ''}" or "the complete file"
         notes.append(
             f"{rows} could not be read or {'is' if data.problem_count == 1 else 'are'} incomplete, the first at "

@@ -126,8 +126,8 @@ def _reads_like_its_language(text: str, codec: str) -> bool:
         return False
     if codec in ("cp932", "euc_jp"):
         half_width = sum("\uff61" <= char <= "\uff9f" for char in chars) / len(chars)
-        private = any("\ue000" <= char <= "\uf8ff" for char in chars)
-        return _kana_share(chars) > 0.15 and half_width < 0.1 and not private
+        private = sum("\ue000" <= char <= "\uf8ff" for char in chars) / len(chars)
+        return _kana_share(chars) > 0.15 and half_width < 0.1 and private <= _MAX_BAD
     return _plausible(chars, codec) > 0.75 and _common_share(chars, codec) >= _COMMON_SHARE[codec]
 
 
