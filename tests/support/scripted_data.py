@@ -43,6 +43,7 @@ class ScriptedData:
     more."""
 
     columns, problems, problem_count, changes, origin, mapping = COLUMNS, (), 0, EditCounts(), None, ColumnMapping()
+    problem_kinds, notes, other_splits = (), (), ()
 
     def __init__(self, source: str, rows: int = MILLION, ready: bool = True, counted: bool = True) -> None:
         self.name = self.source = source
