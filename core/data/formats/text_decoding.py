@@ -161,7 +161,7 @@ def split_blocks(source: ByteSource, first: int = 1 << 16) -> Iterator[bytes]:
         length += len(block)
         if length > LONGEST:
             raise DataError(
-                f"a line is longer than {LONGEST >> 20} MB", "", "Is it a JSON array? Then its name should end in .json"
+                f"a line is longer than {LONGEST >> 20} MB", "", "Save it with one object a line, or as Parquet"
             )
     if rest := b"".join(pending):
         yield rest
