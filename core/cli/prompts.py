@@ -11,8 +11,11 @@ import msgspec
 
 from core.base.command_output import CommandOutput
 from core.base.errors import DataError, RunError, SuironError, UsageError, error_record
+from core.base.plural import counted
 from core.base.row import Row
 from core.base.safe_text import safe_line
+from core.data.column_names_file import parse_names
+from core.data.problems import problem_words, unread_words
 from core.examples.example import AnyTemplate, Verdict, drops_empty_input, joined_text
 from core.examples.example_checks import RowTally
 from core.examples.preview import RowPreview, RowPreviewer
@@ -31,6 +34,7 @@ from core.tokens.segments import Segment
 from core.tokens.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
+    from core.data.dataset import DataSet
     from core.examples.build import TrainingSetBuilder
 
 _MOST_REASONS = 12
@@ -63,6 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_show_arguments(show: argparse.ArgumentParser) -> None:
     show.add_argument("source", help="as for `data`")
     show.add_argument("--split", default="", help="split of a hub data set or saved directory")
+    names = "the columns of a CSV or TSV file that has no header"
+    show.add_argument("--names", default="", metavar="A,B", help=names)
     show.add_argument("--row", type=int, default=0, help="the row's index, from 0")
     show.add_argument(
         "--spec", type=Path, metavar="SPEC.toml", help="as this run would train it; the other options override it"
@@ -181,7 +187,8 @@ def _spec_to_show(arguments: argparse.Namespace) -> RunSpec:
             data=DataSection(source=arguments.source), model=ModelSection(name=arguments.model), prompt=PromptSection()
         )
     columns = spec.data.columns if arguments.source == spec.data.source else None  # they belong to the run's source
-    data = DataSection(source=arguments.source, split=arguments.split, columns=columns)
+    names = parse_names(arguments.names) or (spec.data.names if arguments.source == spec.data.source else ())
+    data = DataSection(source=arguments.source, split=arguments.split, columns=columns, names=names)
     options = {key: getattr(arguments, key) for key in ("loss_on", "drop_empty_input", "max_seq_length", "too_long")}
     overrides = {key: value for key, value in options.items() if value is not None}
     prompt = msgspec.structs.replace(spec.prompt, **overrides)
@@ -279,7 +286,9 @@ def _check(arguments: argparse.Namespace, output: CommandOutput) -> int:
         }
     )
     tokens = f"{training_set.tokens:,} a pass, {training_set.trained_tokens:,} of them trained"
-    verdict = "no fault" if not faults else "FAULTS"
+    verdict = "FAULTS" if faults else "no fault in these" if data.problem_count else "no fault"
+    if data.problem_count:
+        output.text(f"CANNOT BE READ: {_unreadable_words(data)}")
     output.text(f"{data.name}: {len(data):,} rows, {len(training_set):,} to train on")
     output.text(f"mixture   {builder.template_counts(training_set.template_indices).words()}")
     output.text(f"tokens    {tokens}; the longest row has {training_set.longest:,}")
@@ -293,7 +302,16 @@ def _check(arguments: argparse.Namespace, output: CommandOutput) -> int:
     if faults:
         what = "training would not start: " + "; ".join(faults)
         raise RunError(what, str(arguments.spec), "Fix those rows, or the template, and check again")
+    if data.problem_count:
+        do = "Fix them, or take them out; `python -m core data show --problems` lists them"
+        raise DataError(_unreadable_words(data), spec.data.source, do)
     return 0
+
+
+def _unreadable_words(data: DataSet) -> str:
+    """How much of the source cannot be read, and why."""
+    why = safe_line(problem_words(data.problem_kinds), 500)
+    return f"{unread_words(data.problem_kinds)} cannot be read, beside {counted(len(data), 'row')} that can: {why}"
 
 
 def _print_left_out(builder: TrainingSetBuilder, output: CommandOutput) -> None:

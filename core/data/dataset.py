@@ -13,7 +13,7 @@ from core.base.row import COLUMNS, CONTEXT, Row
 from core.data.filters import RowFilters
 from core.data.formats.row_collector import SourceFacts
 from core.data.origin import SourceOrigin
-from core.data.problems import RowProblem
+from core.data.problems import ProblemKind, RowProblem, kinds_of
 from core.data.search import row_search
 from core.data.search.filter_rules import checked_filters
 from core.data.search.running_queries import QueryTicket, RunningQueries
@@ -70,7 +70,7 @@ class DataSet:
         self.source = source
         """The source as the user named it, foreign text."""
         self.split = split
-        """The split of a hub data set, empty for anything else."""
+        """The split that is open; empty where the source has none."""
         self.origin = origin
         """The files, and how far they are read; None for rows that are from no file."""
         self.facts = facts
@@ -97,6 +97,10 @@ class DataSet:
         """The first thousand bad rows of the source, and edits that no longer fit."""
         self.problem_count: int = facts.problem_count + len(edit_problems)
         """How many problems there are, in rows and edits."""
+        self.problem_kinds: list[ProblemKind] = [*facts.problem_kinds, *kinds_of(edit_problems)]
+        """All problems by kind: of the source, the most frequent first, then of the edits."""
+        self.notes: list[str] = facts.notes
+        """How the source was read where that is not plain: sentences without full stops, foreign text."""
         self.base = rows
         """The rows of the source without edits."""
         self.edits = edits
@@ -120,6 +124,11 @@ class DataSet:
     def revision(self) -> str:
         """The commit of a hub data set, empty for anything else."""
         return self.origin.files.revision if self.origin is not None else ""
+
+    @property
+    def other_splits(self) -> tuple[str, ...]:
+        """The splits of the source that could be opened instead of `split`."""
+        return self.origin.files.other_splits if self.origin is not None else ()
 
     @property
     def fingerprint(self) -> str:

@@ -1,4 +1,4 @@
-"""The folder for the user's additions to a data set: the mapping and the journal of edits.
+"""The folder for the user's additions to a data set: the mapping, the names of columns and the journal of edits.
 
 It is beside the data as `NAME.suiron/` (with one folder per split), so that it moves with them; in `<home>/data/` where
 nothing can be written there, and for the demo, patterns and hub names. A folder that already exists stays in use, even
@@ -18,6 +18,7 @@ from core.base import folders
 from core.data.locate.source_files import SIDECAR_SUFFIX, SourceFiles
 
 _MAPPING_FILE = "mapping.json"
+_NAMES_FILE = "names.json"
 EDITS_FILE = "edits.jsonl"
 
 
@@ -34,6 +35,11 @@ class SidecarFolder:
     def mapping(self) -> Path:
         """The file of the user's mapping."""
         return self.folder / _MAPPING_FILE
+
+    @property
+    def names(self) -> Path:
+        """The file of the user's names of the columns of a table without a header."""
+        return self.folder / _NAMES_FILE
 
     @property
     def edits(self) -> Path:

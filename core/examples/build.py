@@ -8,7 +8,7 @@ memory.
 from __future__ import annotations
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from core.base.errors import DataError, RunError
 from core.base.row import FIELDS, Row
 from core.examples.context_notes import ContextCounts
-from core.examples.counts import TemplateCounts
+from core.examples.counts import TemplateCounts, flag_counts_words
 from core.examples.encoded_store import EncodedStore, hash_text, key_salt
 from core.examples.example import ExampleMaker, Examples, RowEncoder, StartedExamples, Verdict, joined_text
 from core.examples.example_checks import CheckReport, ExampleChecker, RowTally
@@ -116,6 +116,7 @@ class TrainingSetBuilder:
         self.unreadable: list[tuple[int, str]] = []  # row index, and why
         self.context = ContextCounts()
         self.without_reasoning = self.done = 0
+        self.other_flags: Counter[str] = Counter()  # rows that are not trained, by sysflag
         self._cut_salt = key_salt("cut", spec.prompt.too_long, spec.prompt.max_seq_length)
         self._hash = TrainingHash(self.weights, is_weighted(spec.prompt.loss_on))
         # of the trained rows: row indices, template indices, store keys, ends, identities
@@ -138,6 +139,7 @@ class TrainingSetBuilder:
                 for rows in _row_batches(source):
                     trained, held_out = self.trained_rows.part(rows)
                     if held_out:
+                        self.other_flags.update(row.sysflag for row in held_out)
                         self._put_aside(held_out)
                     if trained:
                         waiting.append(maker.start(trained))
@@ -302,9 +304,12 @@ class TrainingSetBuilder:
         if tallies[Verdict.NOTHING_TRAINED].count:
             what = f"{none_left}: at {limit} tokens, none of them has a token to train"
             return RunError(what, source, "Raise prompt.max_seq_length")
-        if self.trained_rows.flag:
+        if flag := self.trained_rows.flag:
+            what = f"no row has the sysflag {flag!r}; {flag_counts_words(self.other_flags)}"
             do = "Change data.train_flag, or leave it empty to train on all rows"
-            return RunError(f"no row has the sysflag {self.trained_rows.flag!r}", source, do)
+            if likely := next((other for other in self.other_flags if other.strip().lower() == flag.lower()), ""):
+                do = f"Set data.train_flag to {likely!r}, or leave it empty to train on all rows"
+            return RunError(what, source, do)
         return RunError("there are no rows to train on", source, "Name a source with rows")
 
 

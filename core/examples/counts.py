@@ -9,8 +9,11 @@ from typing import Protocol
 import msgspec
 
 from core.base.row import Row
+from core.base.safe_text import safe_line
 from core.examples.draw_template import DrawableTemplate, Mixture
 from core.examples.trained_rows import TrainedRows
+
+_FLAGS_SHOWN = 10
 
 
 class TemplateCounts(msgspec.Struct, frozen=True):
@@ -71,3 +74,12 @@ def count_templates(
 def count_without_reasoning(rows: Sequence[Row], template_indices: Sequence[int | None]) -> int:
     """How many of the rows that have a template have no reasoning."""
     return sum(index is not None and not row.has_reasoning for row, index in zip(rows, template_indices, strict=True))
+
+
+def flag_counts_words(flags: Counter[str]) -> str:
+    """`its rows have Train (90), TEST (10)`: the values of sysflag with their rows, the most frequent first."""
+    if not flags:
+        return "it has no rows"
+    shown = ", ".join(f"{safe_line(flag, 40) or 'none'} ({count:,})" for flag, count in flags.most_common(_FLAGS_SHOWN))
+    more = f" and {len(flags) - _FLAGS_SHOWN:,} others" if len(flags) > _FLAGS_SHOWN else ""
+    return f"its rows have {shown}{more}"

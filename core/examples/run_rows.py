@@ -20,18 +20,19 @@ def open_rows(data: DataSection, progress: ProgressCallback | None = None) -> Da
     from core.data.source import open_data
 
     mapping = mapping_from_words(data.columns) if data.columns is not None else None
-    return open_data(data.source, data.split, progress, mapping)
+    return open_data(data.source, data.split, progress, mapping, data.names)
 
 
 def data_section(dataset: DataSet) -> DataSection:
-    """The specification of the open source: an address that any process finds, and the column mapping where the user
-    chose it, so that it is the same wherever the source is opened again."""
+    """The specification of the open source: an address that any process finds, and the column mapping and the names of
+    columns where the user chose them, so that they are the same wherever the source is opened again."""
     from core.data.columns.mapping_words import mapping_to_words
 
     mapping = dataset.origin.mapping if dataset.origin is not None else None
+    names = dataset.origin.files.names if dataset.origin is not None else ()
     columns = mapping_to_words(mapping) if mapping is not None else None
     source = resolve_source_name(dataset.source).address
-    return DataSection(source=source, split=dataset.split, columns=columns)
+    return DataSection(source=source, split=dataset.split, columns=columns, names=names)
 
 
 def data_facts(dataset: DataSet) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def examine_rows(
         groups=findings.groups(FINDING_KINDS, milder),
         notes=tuple(notes),
         skipped=data.problem_count,
+        problems=tuple(data.problem_kinds),
         tokenizer=options.model if tokenizer is not None else "",
         max_length=options.max_length if tokenizer is not None else 0,
     )

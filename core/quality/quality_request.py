@@ -34,6 +34,8 @@ class QualityOptions(msgspec.Struct, frozen=True):
     """The sysflag of the rows that are trained."""
     columns: dict[str, str] | None = None
     """The column mapping in words; None where the user has not chosen any."""
+    names: tuple[str, ...] = ()
+    """The columns of a table without a header; empty for those that the user saved."""
 
     @property
     def prompt(self) -> PromptSection:
@@ -51,6 +53,7 @@ class QualityOptions(msgspec.Struct, frozen=True):
             drop_empty_input=spec.prompt.drop_empty_input,
             train_flag=spec.data.train_flag,
             columns=spec.data.columns,
+            names=spec.data.names,
         )
 
 
@@ -71,7 +74,7 @@ class QualityRequest(msgspec.Struct, frozen=True):
     @property
     def data(self) -> DataSection:
         """The data set to open."""
-        return DataSection(source=self.source, split=self.split, columns=self.options.columns)
+        return DataSection(source=self.source, split=self.split, columns=self.options.columns, names=self.options.names)
 
 
 def results_folder() -> Path:
@@ -90,7 +93,7 @@ def result_file_name(what: QualityTask, source: str, fingerprint: str, options: 
 
     encoded_templates = msgspec.json.encode(named_templates(options.mixture, source))
     templates = hashlib.blake2b(encoded_templates, digest_size=16).hexdigest()
-    options = msgspec.structs.replace(options, columns=None)
+    options = msgspec.structs.replace(options, columns=None, names=())
     if what == "statistics" or not tokenizer:
         options = msgspec.structs.replace(options, max_length=0)
     options = msgspec.structs.replace(options, model=options.model if tokenizer else "")

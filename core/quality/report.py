@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from core.base.row import COLUMNS
+from core.data.problems import ProblemKind
 
 Severity = Literal["error", "warning", "hint"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "hint")
@@ -256,6 +257,8 @@ class QualityReport(msgspec.Struct, frozen=True, tag=True):
     """Checks that were not made, and why."""
     skipped: int = 0
     """Rows of the source that could not be read; `DataSet.problems` lists them."""
+    problems: tuple[ProblemKind, ...] = ()
+    """Why they could not be read, the most frequent kind first."""
     tokenizer: str = ""
     """The name of the model whose tokenizer measured rows, empty for none."""
     max_length: int = 0

@@ -35,6 +35,9 @@ class DataSection(_Section, frozen=True):
     columns: dict[str, str] | None = None
     """The source column for each of the six, as `NAME` or `NAME:HOW`; a column that is not listed stays empty. None:
     the mapping that the user saved beside the data, or a guess."""
+    names: tuple[str, ...] = ()
+    """The columns of a CSV or TSV file that has no header. Empty: those that the user saved beside the data, or the
+    header."""
 
 
 class ModelSection(_Section, frozen=True):

@@ -45,6 +45,7 @@ class ScriptedData:
     more. make_row: its rows, by index."""
 
     columns, problems, problem_count, changes, origin, mapping = COLUMNS, (), 0, EditCounts(), None, ColumnMapping()
+    problem_kinds, notes, other_splits = (), (), ()
 
     def __init__(
         self,

@@ -48,13 +48,12 @@ def preset_spec(session: Session, preset: str) -> RunSpec:
 
 def base_spec(session: Session, preset: str, dataset: DataSet | None = None) -> tuple[RunSpec, RunError | None]:
     """`preset_spec` with the session's prompt settings, and the error of the first that cannot be read. dataset: the
-    open one; a column mapping that the user chose for it also applies to the run."""
+    open one; a column mapping and names of columns that the user chose for it also apply to the run."""
     spec, trouble = preset_spec(session, preset), None
-    columns = None
     if dataset is not None and dataset.source == session.data:
-        columns = data_section(dataset).columns
-    if columns is not None:
-        spec = msgspec.structs.replace(spec, data=msgspec.structs.replace(spec.data, columns=columns))
+        found = data_section(dataset)
+        data = msgspec.structs.replace(spec.data, columns=found.columns, names=found.names)
+        spec = msgspec.structs.replace(spec, data=data)
     for key, text in prompt_settings(session).items():
         try:
             spec = with_prompt_texts(spec, {key: text})

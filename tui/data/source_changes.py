@@ -23,7 +23,7 @@ def source_change_words(dataset: DataSet) -> str:
     from core.data.source_version import source_key
 
     try:
-        current_key = source_key(origin.files.paths, origin.files.format, origin.mapping)
+        current_key = source_key(origin.files.paths, origin.files.format, origin.mapping, origin.files.names)
     except OSError as error:
         is_missing = isinstance(error, FileNotFoundError)
         name = safe_line(PurePath(str(error.filename or dataset.name)).name, 60)

@@ -15,14 +15,16 @@ from core.base.errors import SuironError, error_sentences
 from core.base.plural import counted
 from core.base.safe_text import safe_line
 from core.data.filters import RowFilters
+from core.data.problems import unread_words
 from tui.actions import key_of
 
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
-    from core.data.problems import RowProblem
+    from core.data.problems import ProblemKind, RowProblem
     from tui.data.query_runner import ValueCounts
 
 VALUES_SHOWN = 4  # of a column, in the line above the table
+_NOTES_SHOWN = 2  # on how the source is read, in the last line
 
 
 def row_count_words(total: int, shown: int, share: float, filters: RowFilters, counts: ValueCounts) -> Content:
@@ -104,8 +106,8 @@ def _filter_words(filters: RowFilters) -> list[str]:
 
 def idle_words(dataset: DataSet, source_change: str, journal_folder: Path | None, splits: str = "") -> Content:
     """The last lines while there is no message: changes of the source, unclear columns, which split is shown, edits,
-    what could not be read or is not used. journal_folder: where the edits are kept, None before the first edit; splits:
-    safe text, empty for none."""
+    what could not be read or is not used, and how the source is read where that is not plain. journal_folder: where the
+    edits are kept, None before the first edit; splits: safe text, empty for none."""
     parts = []
     if source_change:
         parts.append(Content.styled(f" {source_change} ", "$warning"))
@@ -123,9 +125,10 @@ def idle_words(dataset: DataSet, source_change: str, journal_folder: Path | None
     words = not_used_words(dataset)
     if dataset.problem_count:
         alone = not parts and not words
-        parts.append(_problem_words(dataset.problems[: 1 if alone else 0], dataset.problem_count))
+        parts.append(_problem_words(dataset.problems[: 1 if alone else 0], dataset.problem_kinds))
     if words:
         parts.append(Content.styled(f" {safe_line(words, 200)}; {key_of('data.show_problems')} lists it ", "$warning"))
+    parts += [Content.styled(f" {safe_line(note, 200)} ", "$text-muted") for note in dataset.notes[:_NOTES_SHOWN]]
     return Content("·").join(parts)
 
 
@@ -140,9 +143,10 @@ def _edit_counts(changed: int, added: int, deleted: int) -> str:
     return ", ".join(f"{count:,} {words}" for count, words in counts if count)
 
 
-def _problem_words(problems: Sequence[RowProblem], count: int) -> Content:
-    """How many rows could not be read, the key that lists them, and the first of `problems` if there is any."""
-    rows = counted(count, "row")
+def _problem_words(problems: Sequence[RowProblem], kinds: Sequence[ProblemKind]) -> Content:
+    """How many rows and files could not be read, the key that lists them, and the first of `problems` if there is
+    any."""
+    rows = unread_words(kinds)
     head = Content.styled(f" {rows} could not be read; {key_of('data.show_problems')} shows why. ", "$warning")
     if not problems:
         return head

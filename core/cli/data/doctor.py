@@ -1,7 +1,7 @@
 """`data doctor SOURCE`: checks every row, lists findings by kind, and applies safe fixes as edits on request.
 
-Exit codes for scripts: 0 where no finding is worse than a hint, 7 where there are errors, 8 where there are warnings
-and no errors.
+Exit codes for scripts: 0 where no finding is worse than a hint, 7 where there are errors or rows that cannot be read, 8
+where there are warnings and neither of these.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from core.base.plural import counted
 from core.base.safe_text import safe_line
 from core.cli.data import options
 from core.cli.data.training_options import add_training_arguments, training_options
+from core.data.problems import problem_words, unread_words
 from core.quality import quality_job
 from core.quality.quality_job import ChildProgress, QualityOptions
 from core.quality.registry import FINDING_KINDS
@@ -28,7 +29,8 @@ _FIXABLE = [kind.name for kind in FINDING_KINDS.values() if kind.fix]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "Exit codes: 0 nothing worse than hints, 7 errors were found, 8 warnings were found, else as for every command."
+        "Exit codes: 0 nothing worse than hints, 7 errors were found or rows cannot be read, 8 warnings were found, "
+        "else as for every command."
     )
     options.add_source(parser)
     add_training_arguments(parser, "check lengths and special tokens with this model's tokenizer")
@@ -58,12 +60,13 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         if group is not None and _fix(arguments, quality_options, group, output):
             # a fix can resolve or cause other findings: a deleted row has none
             report = _examine(arguments, quality_options, output)
+    _print_problems(report, output)
     groups = [group for group in report.groups if not arguments.only or group.kind in arguments.only]
     for group in groups:
         _print_group(group, output)
     _print_summary(report, groups, output)
     severities = {group.severity for group in groups}
-    if "error" in severities:
+    if "error" in severities or report.skipped:
         return ERRORS
     return WARNINGS if "warning" in severities else 0
 
@@ -93,7 +96,8 @@ def _fix(
     from core.quality.fixes import apply_fix, plan_fix
     from core.runs.spec import DataSection
 
-    data = DataSection(source=arguments.source, split=arguments.split, columns=quality_options.columns)
+    columns, names = quality_options.columns, quality_options.names
+    data = DataSection(source=arguments.source, split=arguments.split, columns=columns, names=names)
     with open_editor(open_rows(data)) as editor:
         fix = plan_fix(editor.dataset, group)
         changed = apply_fix(editor, fix)
@@ -101,6 +105,16 @@ def _fix(
         rows = counted(changed, "row")
         output.note(f"{group.kind}: {fix.words}: {rows}{left}. Edits are in {editor.where} and can be undone.")
     return changed > 0
+
+
+def _print_problems(report: QualityReport, output: CommandOutput) -> None:
+    """What of the source cannot be read, before what is wrong with the rest."""
+    if not report.skipped:
+        return
+    output.record({"unreadable": report.skipped, "problems": report.problems})
+    why = safe_line(problem_words(report.problems), 500)
+    output.text(f"{unread_words(report.problems)} of the source could not be read: {why}")
+    output.text("`data show --problems` lists them.\n")
 
 
 def _print_group(group: FindingGroup, output: CommandOutput) -> None:
@@ -141,11 +155,7 @@ def _row_words(group: FindingGroup) -> str:
 def _print_summary(report: QualityReport, groups: Sequence[FindingGroup], output: CommandOutput) -> None:
     for note in report.notes:
         output.note(safe_line(note, 300))
-    if report.skipped:
-        output.note(
-            f"{counted(report.skipped, 'row')} of the source could not be read; `data show --problems` lists them"
-        )
-    counts = []
+    counts = [f"{unread_words(report.problems)} not read"] if report.skipped else []
     for severity in SEVERITIES:
         count = sum(group.count for group in groups if group.severity == severity)
         if count:

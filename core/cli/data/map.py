@@ -10,6 +10,7 @@ from core.base.errors import UsageError
 from core.base.row import COLUMNS, FIELDS
 from core.base.safe_text import safe_line
 from core.cli.data import options
+from core.data.column_names_file import parse_names
 from core.data.columns.column_paths import follow_path, paths_into, split_path
 from core.data.columns.mapping import ColumnMapping, ColumnPick, Extraction
 from core.data.columns.mapping_words import MARKS, marks_from_words
@@ -34,7 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
-    choice = read_column_choice(arguments.source, arguments.split)
+    choice = read_column_choice(arguments.source, arguments.split, parse_names(arguments.names))
+    if choice.lacks_names:
+        output.note(
+            "The first line looks like a row, not names: --names A,B names the columns, --save keeps the names."
+        )
     mapping = choice.mapping
     for words in arguments.chosen:
         key, equals, value = words.partition("=")

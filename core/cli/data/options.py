@@ -6,12 +6,15 @@ import argparse
 
 from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
-from core.base.plural import counted
 from core.base.row import COLUMNS
 from core.base.safe_text import safe_line
+from core.data.column_names_file import parse_names
 from core.data.dataset import DataSet
 from core.data.filters import RowFilters
+from core.data.problems import unread_words
 from core.data.source import open_data
+
+_SPLITS_SHOWN = 20
 
 
 def add_source(parser: argparse.ArgumentParser, optional: bool = False) -> None:
@@ -21,6 +24,12 @@ def add_source(parser: argparse.ArgumentParser, optional: bool = False) -> None:
     else:
         parser.add_argument("source", help=words)
     parser.add_argument("--split", default="", help="split of a hub data set or saved directory")
+    add_names(parser)
+
+
+def add_names(parser: argparse.ArgumentParser) -> None:
+    words = "the columns of a CSV or TSV file that has no header; `data map` with --save keeps them"
+    parser.add_argument("--names", default="", metavar="A,B", help=words)
 
 
 def add_filters(parser: argparse.ArgumentParser, text: bool = True) -> None:
@@ -73,17 +82,11 @@ def open_source(arguments: argparse.Namespace, output: CommandOutput) -> DataSet
         )
 
     try:
-        data = open_data(arguments.source, arguments.split, progress)
+        data = open_data(arguments.source, arguments.split, progress, names=parse_names(arguments.names))
     finally:
         output.progress_done()
-    if data.problem_count:
-        first = data.problems[0]
-        rows = counted(data.problem_count, "row")
-        where = f"{first.file}{':' if first.file and first.row else ''}{first.row or ''}" or "the complete file"
-        output.note(
-            f"{data.name}: {rows} could not be read or {'is' if data.problem_count == 1 else 'are'} incomplete, "
-            f"the first at {safe_line(where, 100)} ({safe_line(first.what, 200)}); `data show --problems` lists them."
-        )
+    for note in source_notes(data):
+        output.note(f"{data.name}: {note}.")
     if data.not_used_words:
         output.note(f"{data.name}: {data.not_used_words}.")
     if data.mapping.unclear:
@@ -95,6 +98,27 @@ def open_source(arguments: argparse.Namespace, output: CommandOutput) -> DataSet
             f"{data.changes.deleted:,} deleted"
         )
     return data
+
+
+def source_notes(data: DataSet) -> list[str]:
+    """What the user should know about a source before its rows: what cannot be read, how the rest is read, and which
+    splits are not open. Safe sentences without full stops."""
+    notes = []
+    if data.problem_count:
+        first = data.problems[0]
+        rows = unread_words(data.problem_kinds)
+        where = f"{first.file}{':' if first.file and first.row else ''}{first.row or ''}" or "the complete file"
+        notes.append(
+            f"{rows} could not be read or {'is' if data.problem_count == 1 else 'are'} incomplete, the first at "
+            f"{safe_line(where, 100)} ({safe_line(first.what, 200)}); `data show --problems` lists them"
+        )
+    notes += [safe_line(note, 300) for note in data.notes]
+    if data.other_splits:
+        others = ", ".join(data.other_splits[:_SPLITS_SHOWN]) + (
+            ", …" if len(data.other_splits) > _SPLITS_SHOWN else ""
+        )
+        notes.append(f"the split {safe_line(data.split, 60)} is open; --split opens another: {safe_line(others, 200)}")
+    return notes
 
 
 def parse_assignment(words: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from core.base.errors import RunError, UsageError
+from core.data.column_names_file import parse_names
 from core.quality.quality_job import QualityOptions
 from core.runs.prompt_texts import mixture_text, parse_mixture
 from core.runs.spec import load_run_spec
@@ -46,6 +47,8 @@ def training_options(arguments: argparse.Namespace) -> QualityOptions:
             raise UsageError(error.what, "--mixture", error.do) from error
     values = {key: getattr(arguments, key) for key in ("model", "max_length", "seed", "drop_empty_input", "train_flag")}
     overrides = {key: value for key, value in values.items() if value is not None}
+    if names := parse_names(arguments.names):
+        overrides["names"] = names
     options = msgspec.structs.replace(base, mixture=mixture, **overrides)
     if options.max_length < 1:
         what = f"a maximum of {options.max_length} tokens leaves no row"

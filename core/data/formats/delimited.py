@@ -1,4 +1,7 @@
-"""CSV and TSV with a header: reading, the first rows before the import, and writing. Keeps one batch in memory."""
+"""CSV and TSV with a header, or with the user's names: reading, the first rows before the import, and writing.
+
+Keeps one batch in memory.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from core.base.errors import DataError
+from core.base.plural import counted
 from core.base.row import FIELDS
 from core.data.columns.mapping import ColumnMapping, explain_missing, is_blank_row
 from core.data.columns.settled_columns import SAMPLE_CHARS, SAMPLE_ROWS
+from core.data.formats.delimiters import likely_delimiter, looks_like_row, separator_line
 from core.data.formats.early_rows import EarlyRows
 from core.data.formats.marker_search import texts_have_markers
 from core.data.formats.row_collector import BATCH_CHARS, BATCH_ROWS, RowCollector, SourceFacts
-from core.data.formats.text_decoding import ByteSource, explain_encoding, open_utf8, split_blocks
+from core.data.formats.text_decoding import ByteSource, open_utf8, split_blocks
+from core.data.formats.text_encoding import explain_encoding
 from core.data.formats.text_files import open_head, read_text_files
 from core.data.formats.written_rows import WrittenColumn, WrittenRows, cell_texts
+from core.data.problems import RowProblems
 
+_JUDGED_LINES = 20  # lines by which the delimiter is judged
 _LONGEST_CELL = 64 << 20  # characters; limits how much a quote that is never closed can take into memory
 _LONGEST_ROW = 50_000  # lines, for the same reason
 
@@ -34,8 +42,12 @@ class DelimitedFormat:
     """Values separated by `delimiter`, or by the delimiter in a file's header: Excel writes semicolons in many
     countries."""
 
-    def __init__(self, delimiter: str) -> None:
-        self._delimiter = delimiter
+    def __init__(self, delimiter: str, names: Sequence[str] = ()) -> None:
+        self._delimiter, self._names = delimiter, names
+
+    def with_names(self, names: Sequence[str]) -> DelimitedFormat:
+        """The same format for files whose first line is a row, with the user's names for the columns."""
+        return DelimitedFormat(self._delimiter, names)
 
     def read_files(self, paths: Sequence[Path], collector: RowCollector) -> None:
         """Pass every row to `collector`. A row that does not fit the header becomes a problem; the others are read."""
@@ -57,7 +69,7 @@ class DelimitedFormat:
         csv.field_size_limit(_LONGEST_CELL)
         source = open_utf8(path, collector.problems)
         try:
-            _read_source(source, path.stat().st_size, collector, self._delimiter)
+            _read_source(source, path.stat().st_size, collector, self._delimiter, self._names)
         finally:
             source.close()
 
@@ -80,7 +92,8 @@ class _NumberedLines:
     again, as rows.
     """
 
-    def __init__(self, source: ByteSource) -> None:
+    def __init__(self, source: ByteSource, problems: RowProblems) -> None:
+        self._problems = problems
         self._fresh = self._decoded(source)
         self._again: deque[str] = deque()
         self._row: list[str] = []
@@ -95,7 +108,7 @@ class _NumberedLines:
                 try:
                     yield line.decode() + "\n"
                 except UnicodeDecodeError as error:
-                    self.undecoded[number] = explain_encoding(line, error.start)
+                    self.undecoded[number] = explain_encoding(line, error.start, self._problems.encoding)
                     yield line.decode("utf-8", "replace") + "\n"
 
     def __iter__(self) -> Iterator[str]:
@@ -128,22 +141,26 @@ class _NumberedLines:
         return passed
 
 
-def _read_source(source: ByteSource, total: int, collector: RowCollector, delimiter: str) -> None:
-    lines = _NumberedLines(source)
-    first = next((line for line in lines if line.strip()), "")
-    if lines.undecoded:
-        what, advice = lines.undecoded[lines.number]
-        raise DataError(f"the header, line {lines.number}: {what}", collector.where, advice)
-    if delimiter not in first:
-        delimiter = next((other for other in ("\t", ";", ",") if other in first), delimiter)
-    lines.go_back(lines.number - 1)
+def _read_source(source: ByteSource, total: int, collector: RowCollector, delimiter: str, names: Sequence[str]) -> None:
+    lines = _NumberedLines(source, collector.problems)
+    first = _first_line(lines)
+    if mark := separator_line(first):
+        first = _first_line(lines)
+    header_line = lines.number
+    if header_line in lines.undecoded and not names:
+        what, advice = lines.undecoded[header_line]
+        raise DataError(f"the header, line {header_line}: {what}", collector.where, advice)
+    beginning = _beginning(lines, first)
+    delimiter = mark or likely_delimiter(beginning, delimiter, len(names))
+    lines.go_back(header_line - 1)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    try:
-        header = next(reader, [])
-    except (csv.Error, _UnclosedQuote) as error:
-        what = _quote_problem(str(error)) or "a quote is not closed"
-        do = "Save it with line feeds (LF) between rows"
-        raise DataError(f"the header, line {lines.number}: {what}", collector.where, do) from error
+    if names:
+        header = list(names)
+        _check_names(beginning, delimiter, header, collector.where)
+        if _is_header(next(csv.reader(beginning, delimiter=delimiter), []), names):
+            next(reader, None)
+    else:
+        header = _header(reader, lines, collector.where)
     rows = _fitting_rows(reader, lines, len(header), collector)
     sample: list[_NumberedRow] = []
     chars = 0
@@ -153,7 +170,10 @@ def _read_source(source: ByteSource, total: int, collector: RowCollector, delimi
         if len(sample) >= SAMPLE_ROWS or chars >= SAMPLE_CHARS:
             break
     collector.columns.add_names(header, [dict(zip(header, fields, strict=True)) for _, fields in sample])
-    collector.columns.check(collector.where)
+    try:
+        collector.columns.check(collector.where)
+    except DataError as error:
+        raise _without_names(error, header) if looks_like_row(header) and not names else error from None
     take_rows = _take_as_is(collector, header) if collector.columns.plain else _take_by_reader(collector, header)
     batch: list[_NumberedRow] = []
     chars = 0
@@ -165,6 +185,56 @@ def _read_source(source: ByteSource, total: int, collector: RowCollector, delimi
             collector.progress(source.done, total)
             batch, chars = [], 0
     take_rows(batch)
+
+
+def _first_line(lines: _NumberedLines) -> str:
+    """The next line that is not blank; empty at the end."""
+    return next((line for line in lines if line.strip()), "")
+
+
+def _beginning(lines: _NumberedLines, first: str) -> list[str]:
+    """`first` and some lines after it, by which the delimiter is judged."""
+    beginning, chars = [first], len(first)
+    while len(beginning) < _JUDGED_LINES and chars < SAMPLE_CHARS and (line := next(lines, "")):
+        beginning.append(line)
+        chars += len(line)
+    return beginning
+
+
+def _header(reader: Iterator[list[str]], lines: _NumberedLines, where: str) -> list[str]:
+    """The names in the first line. Raises DataError where it cannot be read."""
+    try:
+        return next(reader, [])
+    except (csv.Error, _UnclosedQuote) as error:
+        what = _quote_problem(str(error)) or "a quote is not closed"
+        do = "Save it with line feeds (LF) between rows"
+        raise DataError(f"the header, line {lines.number}: {what}", where, do) from error
+
+
+def _check_names(beginning: Sequence[str], delimiter: str, names: Sequence[str], where: str) -> None:
+    """Raises DataError where most rows have more or fewer fields than there are names."""
+    try:
+        widths = [len(row) for row in csv.reader(beginning, delimiter=delimiter) if row]
+    except csv.Error:
+        return
+    usual = max(set(widths), key=widths.count, default=len(names))
+    if usual != len(names):
+        what = f"{counted(len(names), 'name')} for its columns, but its rows have {counted(usual, 'field')}"
+        raise DataError(what, where, "Give one name for each field, as in --names instruction,output")
+
+
+def _is_header(row: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether the first row only repeats the names, or numbers the columns as pandas does."""
+    cells = [cell.strip().lower() for cell in row]
+    return cells == [name.lower() for name in names] or cells == [str(number) for number in range(len(names))]
+
+
+def _without_names(error: DataError, header: Sequence[str]) -> DataError:
+    """The error of a table whose first line is a row."""
+    shown = ", ".join(cell if len(cell) <= 40 else cell[:40] + "…" for cell in header[:5])
+    example = ",".join(["instruction", "output", *(f"column{number}" for number in range(3, len(header) + 1))])
+    do = f"Name its columns: --names {example if len(header) > 1 else 'NAME,NAME'}; `data map` with --save keeps them"
+    return DataError(f"the first line looks like a row, not names: {shown}", error.where, do)
 
 
 def _take_as_is(collector: RowCollector, header: list[str]) -> _TakeRows:

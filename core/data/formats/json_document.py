@@ -1,6 +1,5 @@
-"""A .json file: an array of records, an object of one list or of columns, one record, or JSON lines.
-
-Written as an array.
+"""A JSON document: an array of records, an object of lists, of columns or of rows, objects one after the other, or JSON
+lines. Written as an array.
 """
 
 from __future__ import annotations
@@ -16,15 +15,17 @@ import msgspec
 from core.data.cell_text import TOLERANT_JSON
 from core.data.columns.mapping import ColumnMapping
 from core.data.formats.early_rows import EarlyRows, HeadRows
-from core.data.formats.json_document_array import read_array
+from core.data.formats.json_document_array import read_array, read_values
 from core.data.formats.json_document_object import read_object
 from core.data.formats.json_lines import read_lines
+from core.data.formats.json_shape import JsonShape, json_shape
 from core.data.formats.row_collector import RowCollector, SourceFacts
-from core.data.formats.text_decoding import BLOCK, ByteSource, open_utf8
+from core.data.formats.text_decoding import open_utf8
 from core.data.formats.text_files import open_head, read_text_files
 from core.data.formats.written_rows import WrittenColumn, WrittenRows, json_objects
 
-_FIRST_LINE = 1 << 20  # bytes within which a first line must end to be judged before the import
+_HEAD = 1 << 16  # bytes by which the shape is judged
+_FIRST_LINE = 1 << 20  # bytes within which a longer first line must end to be judged
 
 
 def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
@@ -35,7 +36,7 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
 def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None) -> tuple[EarlyRows, SourceFacts]:
     """The first rows; none of an object, since it can only be read completely, which the terminal's process must not
     do. Raises DataError, OSError."""
-    if _is_object(paths[0]):
+    if _shape_of(paths[0]) == "object":
         return HeadRows(where, paths, []), SourceFacts(mapping or ColumnMapping(), (), [], 0)
     return open_head(paths, where, mapping, read_file)
 
@@ -58,47 +59,44 @@ def open_writer(stream: Any, columns: tuple[WrittenColumn, ...]) -> Iterator[Cal
 
 def read_file(path: Path, collector: RowCollector) -> None:
     """Pass every row of one file to `collector`."""
-    source = open_utf8(path)
-    try:
-        shape = _shape(source)
-    finally:
-        source.close()
+    shape = _shape_of(path)
     source = open_utf8(path, collector.problems)
+    size = path.stat().st_size
     try:
-        if shape == "lines":
-            read_lines(source, path.stat().st_size, collector)
-        elif shape == "array":
-            read_array(source, path.stat().st_size, collector)
-        else:
+        if shape == "array":
+            read_array(source, size, collector)
+        elif shape == "values":
+            read_values(source, size, collector)
+        elif shape == "object":
             read_object(source.read(), collector)
+        else:
+            read_lines(source, size, collector)
     finally:
         source.close()
 
 
-def _shape(source: ByteSource) -> str:
-    head = source.read(1 << 16).lstrip()
-    if not head.startswith(b"{"):
-        return "array" if head.startswith(b"[") else "lines"
-    pieces = [head]
-    while b"\n" not in pieces[-1] and (piece := source.read(BLOCK)):
-        pieces.append(piece)
-    line, _, rest = b"".join(pieces).partition(b"\n")
-    try:
-        TOLERANT_JSON.decode(line.decode("utf-8", "replace"))
-    except (JSONDecodeError, RecursionError):
-        return "object"  # pretty-printed over several lines
-    return "lines" if rest.strip() or source.read(BLOCK).strip() else "object"
-
-
-def _is_object(path: Path) -> bool:
-    """Whether the file is probably one object, judged by its beginning."""
+def _shape_of(path: Path) -> JsonShape:
+    """The shape of a file, judged by its beginning. Lines where it is no JSON, so that each is reported."""
     source = open_utf8(path)
     try:
-        head = source.read(_FIRST_LINE).lstrip()
+        head = source.read(_HEAD).lstrip()
+        if head and b"\n" not in head:
+            head += source.read(_FIRST_LINE - len(head))
+        complete = not source.read(1)
     finally:
         source.close()
-    line, end, _ = head.partition(b"\n")
+    shape = json_shape(head, complete)
+    if shape == "object" or (shape is None and head.startswith(b"{")):
+        return "values" if _another_follows(head) else "object"
+    return shape or ("array" if head.startswith(b"[") else "lines")
+
+
+def _another_follows(head: bytes) -> bool:
+    """Whether the first object ends and another begins after it, as where objects are written over several lines each
+    without a list around them."""
+    text = head.decode("utf-8", "replace")
     try:
-        return head.startswith(b"{") and not (end and msgspec.json.decode(line) is not None)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return True
+        _, end = TOLERANT_JSON.raw_decode(text)
+    except (JSONDecodeError, RecursionError):
+        return False
+    return text[end:].lstrip(" \t\r\n,").startswith("{")

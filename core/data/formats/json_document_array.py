@@ -1,4 +1,7 @@
-"""Reads the records of a JSON array from a stream. Keeps a block and the longest record in memory."""
+"""Reads the records of a JSON array, or objects one after the other, from a stream.
+
+Keeps a block and the longest record in memory.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from typing import Any
 
 from core.data.cell_text import TOLERANT_JSON
 from core.data.formats.row_collector import RowCollector
-from core.data.formats.text_decoding import BLOCK, ByteSource, explain_encoding
+from core.data.formats.text_decoding import BLOCK, ByteSource
+from core.data.formats.text_encoding import explain_encoding
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that were not UTF-8, as surrogateescape carries them
@@ -19,19 +23,32 @@ _ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that were not UTF-8, as surrog
 _NEAR = 16
 
 
-def read_array(source: ByteSource, total: int, collector: RowCollector) -> None:
+def read_array(source: ByteSource, total: int, collector: RowCollector, flag: str = "") -> None:
     """Pass every record of the array to `collector`. A syntax error becomes a problem, and the text after it is not
-    read. total: bytes of the file, for the progress."""
+    read. total: bytes of the file, for the progress; flag: the sysflag of records that have none."""
+    _read_elements(ArrayElements(source), source, total, collector, flag)
+
+
+def read_values(source: ByteSource, total: int, collector: RowCollector) -> None:
+    """Pass every object of a text with objects one after the other to `collector`, with or without commas between
+    them. total: as for `read_array`."""
+    collector.problems.note("its objects stand one after the other, not one to a line; each is a row")
+    _read_elements(ArrayElements(source, brackets=False), source, total, collector, "")
+
+
+def _read_elements(elements: ArrayElements, source: ByteSource, total: int, collector: RowCollector, flag: str) -> None:
     number = 0
-    elements = ArrayElements(source)
     try:
         for text, record in elements:
             number += 1
             if elements.not_utf8 and (bad := _ESCAPED.search(text)):
                 start = len(text[: bad.start()].encode("utf-8", "surrogateescape"))
-                what, advice = explain_encoding(text.encode("utf-8", "surrogateescape"), start)
+                content = text.encode("utf-8", "surrogateescape")
+                what, advice = explain_encoding(content, start, collector.problems.encoding)
                 collector.problems.add(number, what.replace("of the line", "of the record"), advice)
             else:
+                if flag and isinstance(record, dict):
+                    record.setdefault("sysflag", flag)
                 collector.take(number, record, len(text))
             collector.progress(source.done, total)
     except JSONDecodeError as error:
@@ -46,14 +63,15 @@ def read_array(source: ByteSource, total: int, collector: RowCollector) -> None:
 
 
 class ArrayElements:
-    """The elements of a JSON array, each with its own text, from a stream of bytes.
+    """The elements of a JSON array, each with its own text, from a stream of bytes; of several arrays where they stand
+    one after the other. brackets: False where the values stand in no array.
 
     `text` is unread from `position` on; `lines` counts the line ends before `text`; `not_utf8` has some bytes from the
     first one on that is not UTF-8.
     """
 
-    def __init__(self, source: ByteSource) -> None:
-        self._source = source
+    def __init__(self, source: ByteSource, brackets: bool = True) -> None:
+        self._source, self._brackets = source, brackets
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self.text = ""
         self.position = 0
@@ -81,8 +99,23 @@ class ArrayElements:
             self._more()
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
-        self._next()
-        self.position += 1  # the bracket that made this an array
+        if not self._brackets:
+            yield from self._bare_values()
+            return
+        while self._next() == "[":
+            yield from self._in_brackets()
+        if self._next():
+            raise JSONDecodeError("text follows the end of the list", self.text, self.position)
+
+    def _bare_values(self) -> Iterator[tuple[str, Any]]:
+        while char := self._next():
+            if char in ",\x1e":
+                self.position += 1
+            else:
+                yield from self._element()
+
+    def _in_brackets(self) -> Iterator[tuple[str, Any]]:
+        self.position += 1
         first = True
         while (char := self._next()) != "]":
             if not first:
@@ -93,11 +126,16 @@ class ArrayElements:
                         self.position,
                     )
                 self.position += 1
-                self._next()
+                if self._next() == "]":  # a comma after the last record
+                    break
             first = False
-            end, value = self._value()
-            yield self.text[self.position : end], value
-            self.position = end
+            yield from self._element()
+        self.position += 1
+
+    def _element(self) -> Iterator[tuple[str, Any]]:
+        end, value = self._value()
+        yield self.text[self.position : end], value
+        self.position = end
 
     def _value(self) -> tuple[int, Any]:
         while True:

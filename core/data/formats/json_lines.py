@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from core.data.cell_text import TOLERANT_JSON, explain_not_json
 from core.data.columns.mapping import ColumnMapping
 from core.data.columns.settled_columns import SAMPLE_CHARS
 from core.data.formats.early_rows import MAX_OPEN_FILES, EarlyRows
+from core.data.formats.json_line import COMMAS, read_line, without_commas
 from core.data.formats.json_lines_blocks import read_blocks_ahead
 from core.data.formats.json_lines_decoder import BlockDecoder
 from core.data.formats.row_collector import RowCollector, SourceFacts
-from core.data.formats.text_decoding import ByteSource, explain_encoding, open_utf8, split_blocks
+from core.data.formats.text_decoding import ByteSource, open_utf8, split_blocks
+from core.data.formats.text_encoding import explain_encoding
 from core.data.formats.text_files import open_head, read_text_files
 from core.data.formats.written_rows import WrittenColumn, WrittenRows, json_objects
 
 _COUNTING = 0.04  # seconds that counting lines may take before the first page is shown without the count
-_UNCOMPRESSED = (b"{", b" ", b"\t", b"\r", b"\n")  # first bytes of JSON lines that are neither compressed nor UTF-16
 
 
 def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
@@ -34,7 +32,7 @@ def read_files(paths: Sequence[Path], collector: RowCollector) -> None:
 def open_early(paths: Sequence[Path], where: str, mapping: ColumnMapping | None) -> tuple[EarlyRows, SourceFacts]:
     """All lines by number where the files are uncompressed UTF-8, else the first rows. Raises DataError, OSError."""
     head, facts = open_head(paths, where, mapping, read_file)
-    if head.counted or len(paths) > MAX_OPEN_FILES or not all(map(_is_uncompressed, paths)):
+    if head.counted or len(paths) > MAX_OPEN_FILES or not all(map(_is_plain, paths)):
         return head, facts
     from core.data.formats.json_lines_pages import EarlyLines
 
@@ -66,7 +64,7 @@ def read_lines(source: ByteSource, total: int, collector: RowCollector) -> None:
     def read_arrays(block: bytes) -> list[Sequence[Any]] | None:
         return decoder.read_arrays(block) if decoder is not None else None
 
-    blocks = split_blocks(source, SAMPLE_CHARS)
+    blocks = _tidied(split_blocks(source, SAMPLE_CHARS), collector)
     for block, arrays in read_blocks_ahead(blocks, read_arrays, collector.arrays is not None):
         if decoder is None and collector.columns.settled and collector.columns.names:
             decoder = BlockDecoder(collector)  # for the second file and later ones
@@ -88,17 +86,31 @@ def _read_line_by_line(block: bytes, number: int, collector: RowCollector) -> No
         if not line:
             continue
         try:
-            record = TOLERANT_JSON.decode(line.decode())
+            text = line.decode()
         except UnicodeDecodeError as error:
-            collector.problems.add(number + offset, *explain_encoding(line, error.start))
-        except JSONDecodeError as error:
-            collector.problems.add(number + offset, explain_not_json(error))
-        except RecursionError:
-            collector.problems.add(number + offset, "nested too deeply")
-        else:
+            what, advice = explain_encoding(line, error.start, collector.problems.encoding)
+            collector.problems.add(number + offset, what, advice)
+            continue
+        content = read_line(text)
+        if content.note:
+            collector.problems.note(content.note)
+        if content.fault:
+            collector.problems.add(number + offset, content.fault, content.advice)
+        for record in content.records:
             collector.take(number + offset, record, len(line))
 
 
-def _is_uncompressed(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(64).removeprefix(codecs.BOM_UTF8).startswith(_UNCOMPRESSED)
+def _tidied(blocks: Iterator[bytes], collector: RowCollector) -> Iterator[bytes]:
+    """The blocks without commas at the ends of lines, so that they are read as fast as others."""
+    for block in blocks:
+        tidy = without_commas(block)
+        if tidy is not block:
+            collector.problems.note(COMMAS)
+        yield tidy
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether the bytes of the file are UTF-8: neither compressed nor in another encoding."""
+    source = open_utf8(path)
+    source.close()
+    return source.is_plain

@@ -8,14 +8,12 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, zip_longest
-from json import JSONDecodeError
 from pathlib import Path
-from typing import Any
 
 from core.base.row import Row
-from core.data.cell_text import TOLERANT_JSON, explain_not_json
 from core.data.columns.mapping import ColumnMapping, RowReader
 from core.data.formats.early_rows import EarlyRows, read_across_files, row_or_problem
+from core.data.formats.json_line import read_line
 from core.data.formats.line_index import LONGEST, LineIndex
 from core.data.formats.row_collector import record_of
 
@@ -75,13 +73,14 @@ class EarlyLines(EarlyRows):
         if not line:
             return "blank"
         try:
-            record: Any = record_of(TOLERANT_JSON.decode(line.decode()))
+            content = read_line(line.decode())
         except UnicodeDecodeError as error:
             return f"not UTF-8 at byte {error.start + 1}"
-        except JSONDecodeError as error:
-            return explain_not_json(error)
-        except RecursionError:
-            return "nested too deeply"
+        if content.fault:
+            return content.fault
+        if len(content.records) != 1:
+            return "several objects; shown once the data set is imported" if content.records else "a comment"
+        record = record_of(content.records[0])
         if not isinstance(record, dict):
             return "not an object"
         return self._reader.read([record.get(name) for name in self._reader.sources])

@@ -19,7 +19,7 @@ from core.data.columns.settled_columns import REQUIRED_COLUMNS, SAMPLE_ROWS, Sou
 from core.data.extra_columns import BYTES
 from core.data.formats.marker_search import column_has_markers
 from core.data.formats.row_collector import RowCollector, SourceFacts
-from core.data.formats.text_decoding import explain_encoding
+from core.data.formats.text_encoding import explain_encoding
 from core.data.formats.typed_columns import holds_bytes
 
 if TYPE_CHECKING:

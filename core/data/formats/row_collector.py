@@ -19,7 +19,7 @@ from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
 from core.data.columns.turn_shapes import as_turns
 from core.data.extra_columns import extra_text, has_value
 from core.data.not_used import NotUsed
-from core.data.problems import RowProblem, RowProblems
+from core.data.problems import ProblemKind, RowProblem, RowProblems
 
 ProgressCallback = Callable[[int, int], None]
 """Called with the amount done and the total, in bytes, rows or files; an exception that it raises ends the work."""
@@ -46,6 +46,10 @@ class SourceFacts(msgspec.Struct, frozen=True):
     """For Parquet and Arrow, the type of each column that no field takes, as a serialised schema of one field."""
     not_used: NotUsed = msgspec.field(default_factory=NotUsed)
     """What of the source is not used, in rows that could be read; nothing before the import."""
+    problem_kinds: list[ProblemKind] = []
+    """All problems by kind, the most frequent first."""
+    notes: list[str] = []
+    """How the source was read where that is not plain: sentences without full stops, which may quote foreign text."""
 
 
 class RowCollector:
@@ -202,6 +206,8 @@ class RowCollector:
             self._names(),
             self._types,
             self.not_used,
+            self.problems.kinds,
+            self.problems.notes,
         )
 
 

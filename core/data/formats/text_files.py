@@ -17,9 +17,10 @@ ReadFile = Callable[[Path, RowCollector], None]
 def read_text_files(paths: Sequence[Path], collector: RowCollector, read_file: ReadFile) -> None:
     """Pass every row of the files to `collector`. A file that cannot be read becomes a problem; raises DataError where
     it is the only file."""
+    in_folders = len({path.parent for path in paths}) > 1
     for path in paths:
         if len(paths) > 1:
-            collector.problems.file = path.name
+            collector.problems.file = f"{path.parent.name}/{path.name}" if in_folders else path.name
         try:
             read_file(path, collector)
             collector.flush()

@@ -10,9 +10,11 @@ from typing import Any
 
 from core.base.errors import DataError
 from core.base.files import private_dir
+from core.data.column_names_file import TABLES, save_names, with_names
 from core.data.columns import guess as column_guess
 from core.data.columns.mapping import ColumnMapping, ColumnPick, load_mapping, read_row, save_mapping
 from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
+from core.data.formats.delimiters import looks_like_row
 from core.data.formats.row_collector import RowCollector
 from core.data.importing.import_source import naming_source, read_source
 from core.data.locate.source_files import SourceFiles, locate_source
@@ -34,6 +36,11 @@ class ColumnChoice:
     saved: bool
     """Whether `mapping` is the saved one."""
 
+    @property
+    def lacks_names(self) -> bool:
+        """Whether the file seems to be a table whose first line is a row and not the names of its columns."""
+        return self.files.format in TABLES and not self.files.names and looks_like_row(self.names)
+
     def candidates(self, column: str) -> list[ColumnPick]:
         """The possible picks for the canonical `column`: the current one first, nothing last."""
         picks = column_guess.pick_candidates(column, self.names, self.rows)
@@ -46,11 +53,13 @@ class ColumnChoice:
         return [read_row(mapping, record) for record in self.rows[:limit]]
 
     def keep(self, mapping: ColumnMapping) -> Path:
-        """Save `mapping` as the user's choice, with which the source is opened from now on; returns the file. Raises
-        DataError."""
+        """Save `mapping`, and names that the user gave, as the user's choice, with which the source is opened from now
+        on; returns the file. Raises DataError."""
         path = sidecar_of(self.files).mapping
         try:
             private_dir(path.parent)
+            if self.files.names:
+                save_names(self.files.names, sidecar_of(self.files).names)
             save_mapping(mapping.chosen(), path)
         except OSError as error:
             do = "Free some space, or check who may write there"
@@ -58,13 +67,14 @@ class ColumnChoice:
         return path
 
 
-def read_column_choice(source: str, split: str = "") -> ColumnChoice:
-    """The columns of a source, named as for `open_data`; reads only its beginning. Raises DataError."""
-    with naming_source(locate_source(source, split)) as located:
+def read_column_choice(source: str, split: str = "", names: Sequence[str] = ()) -> ColumnChoice:
+    """The columns of a source, named as for `open_data`; reads only its beginning. names: of the columns of a table
+    without a header. Raises DataError."""
+    with naming_source(with_names(locate_source(source, split), names)) as located:
         saved = load_mapping(sidecar_of(located).mapping)
-        names, rows = _beginning(located)
-    mapping = saved if saved is not None else column_guess.guess_mapping(names, rows)
-    return ColumnChoice(located, tuple(names), tuple(rows), mapping, saved is not None)
+        found, rows = _beginning(located)
+    mapping = saved if saved is not None else column_guess.guess_mapping(found, rows)
+    return ColumnChoice(located, tuple(found), tuple(rows), mapping, saved is not None)
 
 
 class _EnoughRows(Exception):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from core.data.storage.arrow_rows import ArrowRows
 
+_FEW = 256  # rows that are written together
 _YOUNG = 60.0  # seconds within which another importer may not yet have locked its new file
 
 ReadSource = Callable[[RowCollector], None]
@@ -50,10 +51,12 @@ class ImportRequest:
     """The source's name in errors."""
     mapping: ColumnMapping | None = None
     """The user's mapping; None to guess."""
+    names: tuple[str, ...] = ()
+    """The user's names of the columns of a table without a header."""
 
     def hashes(self) -> tuple[str, str]:
         """The hash of the source, and the hash of its version. Raises OSError."""
-        return source_hashes(self.paths, self.format, self.mapping)
+        return source_hashes(self.paths, self.format, self.mapping, self.names)
 
 
 def find_cached(request: ImportRequest) -> tuple[ArrowRows, SourceFacts, str] | None:
@@ -119,23 +122,37 @@ class CacheWriter:
         self._file = file
         self._schema = pa.schema([pa.field(column, pa.string(), nullable=False) for column in STORED_COLUMNS])
         self._stream: Any = None
+        self._few: list[list[str]] = [[] for _ in STORED_COLUMNS]
 
     def put(self, columns: Sequence[Sequence[str]]) -> None:
-        """Write columns of texts, one for each of `STORED_COLUMNS`. Raises DataError where they cannot be written."""
+        """Write columns of texts, one for each of `STORED_COLUMNS`; a few rows wait for more, since a source may be
+        thousands of files with one row each. Raises DataError where they cannot be written."""
+        for few, column in zip(self._few, columns, strict=True):
+            few += column
+        if len(self._few[0]) >= _FEW:
+            self._write_few()
+
+    def _write_few(self) -> None:
         import pyarrow as pa
 
-        self.put_arrays([pa.array(column, pa.string()) for column in columns])
+        columns, self._few = self._few, [[] for _ in STORED_COLUMNS]
+        arrays = [pa.array(column, pa.string()) for column in columns]
+        self._write(pa.record_batch(arrays, schema=self._schema), None)
 
     def put_arrays(self, arrays: Sequence[pa.Array]) -> None:
         """Write string arrays without nulls. Raises DataError where they cannot be written."""
         import pyarrow as pa
 
+        if self._few[0]:
+            self._write_few()
         self._write(pa.record_batch(list(arrays), schema=self._schema), None)
 
     def close(self, facts: SourceFacts) -> None:
         """Write the facts and flush the file to disk. Raises DataError."""
         import pyarrow as pa
 
+        if self._few[0]:
+            self._write_few()
         empty = pa.record_batch([pa.array([], pa.string()) for _ in STORED_COLUMNS], schema=self._schema)
         self._write(empty, {"facts": msgspec.json.encode(facts)})
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -17,9 +19,15 @@ _NICE = 5
 
 
 def import_in_child(
-    source: str, split: str, mapping: ColumnMapping | None, where: str, progress: ProgressCallback | None
+    source: str,
+    split: str,
+    mapping: ColumnMapping | None,
+    where: str,
+    progress: ProgressCallback | None,
+    names: Sequence[str] = (),
 ) -> None:
-    """Import the data set `source` into the cache, in a child process. where: its name in an error.
+    """Import the data set `source` into the cache, in a child process. where: its name in an error; names: of the
+    columns of a table without a header.
 
     `progress(done, total)` is called a few times a second, even without news, so that it can stop the import: an
     exception that it raises ends the child and is raised here. Raises DataError, OSError.
@@ -34,7 +42,7 @@ def import_in_child(
         if progress is not None:
             progress(latest.done, latest.total)
 
-    request = {"source": source, "split": split, "mapping": msgspec.to_builtins(mapping)}
+    request = {"source": source, "split": split, "mapping": msgspec.to_builtins(mapping), "names": list(names)}
     with Child("core.data.importing.import_child", request) as child:
         try:
             child.answer(remember, check)
@@ -50,6 +58,7 @@ def import_for_parent(request: dict[str, Any], progress: ReportProgress) -> None
     os.nice(_NICE)
     mapping = msgspec.convert(request["mapping"], ColumnMapping | None)
     with naming_source(locate_source(request["source"], request["split"])) as located:
+        located = replace(located, names=tuple(request["names"]))
         import_into_cache(located, mapping, lambda done, total: progress("", done, total))
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from core.base.errors import DataError
 from core.data.columns.mapping import ColumnMapping
-from core.data.formats.registry import format_named
+from core.data.formats.registry import ReadableFormat, format_named
 from core.data.formats.row_collector import ProgressCallback, RowCollector, SourceFacts
 from core.data.locate.source_files import SourceFiles
+from core.data.problems import RowProblems
 from core.data.storage.memory_rows import MemoryRows
 
 if TYPE_CHECKING:
@@ -64,8 +65,34 @@ def read_into_memory(
 
 
 def read_source(located: SourceFiles, collector: RowCollector) -> None:
-    """Pass every row of a source to `collector`, file by file. Raises DataError, OSError."""
-    format_named(located.format).load().read_files(located.paths, collector)
+    """Pass every row of a source to `collector`, file by file, and what is known to be wrong with its files. Raises
+    DataError, OSError."""
+    add_faults(located, collector.problems)
+    reader_of(located).read_files(located.paths, collector)
+
+
+def reader_of(located: SourceFiles) -> ReadableFormat:
+    """The reader of the source's format, with the user's names of its columns. Raises DataError where the format has
+    names of its own."""
+    reader = format_named(located.format).load()
+    if not located.names:
+        return reader
+    from core.data.formats.delimited import DelimitedFormat
+
+    if not isinstance(reader, DelimitedFormat):
+        what = "names of columns are given, but only a CSV or TSV file can lack them"
+        raise DataError(what, located.where, "Leave --names out")
+    return reader.with_names(located.names)
+
+
+def add_faults(located: SourceFiles, problems: RowProblems) -> None:
+    """Add the files that are not read, and how the others are read where their names say otherwise."""
+    for note in located.notes:
+        problems.note(note)
+    for fault in located.faults:
+        problems.file = fault.file
+        problems.add(0, fault.what, fault.do)
+    problems.file = ""
 
 
 def import_into_cache(located: SourceFiles, mapping: ColumnMapping | None, progress: ProgressCallback | None) -> None:
@@ -96,4 +123,4 @@ def import_request(located: SourceFiles, mapping: ColumnMapping | None) -> Impor
     """The request to the import cache for a source."""
     from core.data.importing.import_cache import ImportRequest
 
-    return ImportRequest(located.paths, located.format, located.where, mapping)
+    return ImportRequest(located.paths, located.format, located.where, mapping, located.names)

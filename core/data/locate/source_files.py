@@ -1,17 +1,20 @@
-"""The files behind the name of a source, and their format. Looks at names and folders; reads no rows."""
+"""The files behind the name of a source, and their format. Looks at names, folders and first bytes; reads no rows."""
 
 from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from core.base.errors import DataError
-from core.data.formats.registry import COMPRESSIONS, FormatName, format_of_file, readable_formats
-from core.data.locate.shards import group_by_split, in_natural_order
+from core.data.formats.registry import FormatName, format_of_file, readable_formats
+from core.data.locate.judged_files import FileFault, judge_files
+from core.data.locate.shards import are_single_records, group_by_split, in_natural_order, missing_shards
 from core.data.locate.source_name import resolve_source_name
+from core.data.split_names import SPLIT_NAMES
 
 SIDECAR_SUFFIX = ".suiron"
 """The suffix of folders beside the data that contain the user's edits and mappings."""
@@ -21,6 +24,8 @@ _LISTED = 10  # names in a message
 _LISTED_SPLITS = 20
 _NO_SPLITS_ADVICE = "Leave the split out; rows are chosen by their sysflag"
 _SAVE_AGAIN = "Save it again with save_to_disk"
+_ABOUT_DATA = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "hub.json"})
+"""Files beside data sets that describe them and have no rows."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,14 @@ class SourceFiles:
     """The file or folder in the name; None where nothing may be written beside it: demo, pattern, hub name."""
     revision: str = ""
     """The commit of a hub data set; empty for anything else, and where it is not known."""
+    other_splits: tuple[str, ...] = ()
+    """The splits that could be opened instead."""
+    faults: tuple[FileFault, ...] = ()
+    """Files that are not read, and shards that are missing."""
+    notes: tuple[str, ...] = ()
+    """How files are read where their names say otherwise: sentences without full stops."""
+    names: tuple[str, ...] = ()
+    """The names of the columns that the user gave to tables without a header; empty where there is a header."""
 
 
 def locate_source(source: str, split: str = "") -> SourceFiles:
@@ -64,15 +77,17 @@ def locate_source(source: str, split: str = "") -> SourceFiles:
 
         folder, revision = hub.fetch_data_set(source, split)
         files = _locate_folder(folder, "", source.partition("@")[0])
-        return SourceFiles(source, source, files.paths, files.format, split or files.split, None, revision)
+        return replace(files, name=source, where=source, split=split or files.split, root=None, revision=revision)
     what = "there is no such file or folder" if "\0" not in source else "a name cannot contain a null byte"
     do = "Check the path; a hub data set is owner/name, owner/name:configuration or owner/name@revision"
     raise DataError(what, source or "the data set's name is empty", do)
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether an entry of a folder is a file with a known suffix."""
-    return format_of_file(path) is not None and not path.name.startswith(".") and path.is_file()
+    """Whether an entry of a folder is a file with a known suffix, or a link to one that does not exist."""
+    if format_of_file(path) is None or path.name.startswith(".") or path.name in _ABOUT_DATA:
+        return False
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _is_folder(path: Path) -> bool:
@@ -86,33 +101,14 @@ def _is_folder(path: Path) -> bool:
 def _locate_file(path: Path, split: str, name: str) -> SourceFiles:
     if split:
         raise DataError(f"a single file has no split {split}", str(path), _NO_SPLITS_ADVICE)
-    file_format = format_of_file(path)
-    if file_format is None:
-        suffix = path.suffix.lower()
-        if suffix in COMPRESSIONS:
-            what = f"its name does not say which text format is compressed in this {suffix} file"
-        elif suffix:
-            what = f"files ending in {path.suffix} are not known"
-        else:
-            what = "its name has no suffix, so its format is not known"
-        do = f"Use one of {readable_formats()}, a folder saved by datasets, or a hub name"
-        raise DataError(what, str(path), do)
-    _check_file(path)
-    return SourceFiles(name, str(path), (path,), file_format.name)
+    return _judged(name, str(path), (path,), "")
 
 
-def _check_file(path: Path) -> None:
-    """Raises DataError unless `path` is a regular file that can be read and is not empty."""
-    try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            raise DataError("it is not a regular file", str(path), f"Use one of {readable_formats()}")
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        raise DataError(f"it cannot be read ({error.strerror})", str(path), "Check who may read it") from error
-    if about.st_size == 0:
-        raise DataError("the file is empty", str(path), "Name a file with at least one row")
+def _judged(name: str, where: str, files: Sequence[Path], do: str) -> SourceFiles:
+    """The source of these files. do: of the error where their names have several formats. Raises DataError where none
+    of them can be read."""
+    judged = judge_files(files, where, do)
+    return SourceFiles(name, where, judged.paths, judged.format, faults=judged.faults, notes=judged.notes)
 
 
 def _locate_pattern(path: Path, split: str) -> SourceFiles:
@@ -128,23 +124,11 @@ def _locate_pattern(path: Path, split: str) -> SourceFiles:
         if matches:
             what = f"none of the {len(matches)} files that match this pattern has a known format"
         raise DataError(what, where, f"Check the pattern. The known formats are {readable_formats()}")
-    file_format = _common_format(files, where, "Narrow the pattern, as in *.jsonl")
-    return SourceFiles(path.name, where, files, file_format)
+    return _judged(path.name, where, files, "Narrow the pattern, as in *.jsonl")
 
 
 def _is_in_sidecar(path: Path) -> bool:
     return any(part.endswith(SIDECAR_SUFFIX) for part in path.parts)
-
-
-def _common_format(files: tuple[Path, ...], where: str, do: str) -> FormatName:
-    """The format that all files have. Raises DataError where they differ, or one cannot be read."""
-    formats = {file_format.name for file in files if (file_format := format_of_file(file)) is not None}
-    if len(formats) > 1:
-        names = ", ".join(file.name for file in files[:_LISTED])
-        raise DataError(f"there are data files of several formats ({names})", where, do)
-    for file in files:
-        _check_file(file)
-    return formats.pop()
 
 
 def _locate_folder(path: Path, split: str, name: str) -> SourceFiles:
@@ -153,7 +137,8 @@ def _locate_folder(path: Path, split: str, name: str) -> SourceFiles:
             splits = _read_json(path / "dataset_dict.json").get("splits")
             known_splits = [str(name) for name in splits] if isinstance(splits, list) else []
             split = _choose_split(known_splits, split, path)
-            return _locate_saved(path / split, split, f"{name} [{split}]")
+            saved = _locate_saved(path / split, split, f"{name} [{split}]")
+            return replace(saved, other_splits=_others(known_splits, split))
         if (path / "state.json").is_file():
             if split:
                 raise DataError(f"this saved data set has no split {split}", str(path), _NO_SPLITS_ADVICE)
@@ -162,6 +147,10 @@ def _locate_folder(path: Path, split: str, name: str) -> SourceFiles:
         if not files and (path / "data").is_dir():  # a downloaded hub repository
             return _locate_folder(path / "data", split, name)
         folders = [] if files else _visible_folders(path)
+        if folders and any(folder.lower() in SPLIT_NAMES for folder in folders):
+            return _locate_split_folder(path, folders, split, name)
+        if folders:
+            files = _single_records(path, folders)
     except OSError as error:
         raise DataError(f"the folder cannot be read ({error.strerror})", str(path), "Check who may read it") from error
     if not files:
@@ -174,8 +163,31 @@ def _locate_folder(path: Path, split: str, name: str) -> SourceFiles:
     if split or len(groups) > 1:
         split = _choose_split(sorted(groups), split, path)
         chosen = groups[split]
-    file_format = _common_format(chosen, str(path), "Name one of them")
-    return SourceFiles(f"{name} [{split}]" if split else name, str(path), chosen, file_format, split)
+    found = _judged(f"{name} [{split}]" if split else name, str(path), chosen, "Name one of them")
+    missing = tuple(
+        FileFault(shard, "this shard is missing, by the names of the others", "Copy or download it")
+        for shard in missing_shards(chosen)
+    )
+    return replace(found, split=split, other_splits=_others(sorted(groups), split), faults=(*found.faults, *missing))
+
+
+def _others(splits: Sequence[str], split: str) -> tuple[str, ...]:
+    return tuple(other for other in splits if other and other != split) if split else ()
+
+
+def _locate_split_folder(path: Path, folders: list[str], split: str, name: str) -> SourceFiles:
+    """One of the folders that are named like splits, such as `train/`."""
+    splits = [folder for folder in folders if folder.lower() in SPLIT_NAMES]
+    split = _choose_split(splits, split, path)
+    inside = _locate_folder(path / split, "", f"{name} [{split}]")
+    return replace(inside, where=str(path), split=split, other_splits=_others(splits, split))
+
+
+def _single_records(path: Path, folders: list[str]) -> tuple[Path, ...]:
+    """The files in the folders of a folder, where each keeps one record under a number, as in `algebra/1.json`: the
+    folders are categories and the files parts of one set. None for any other files."""
+    files = [file for folder in folders for file in (path / folder).iterdir() if is_data_file(file)]
+    return in_natural_order(files) if are_single_records(files) else ()
 
 
 def _visible_folders(path: Path) -> list[str]:
@@ -187,7 +199,7 @@ def _visible_folders(path: Path) -> list[str]:
 
 
 def _choose_split(splits: list[str], split: str, path: Path) -> str:
-    """The requested split, else the only one, else `train`. Raises DataError."""
+    """The requested split, else the only one, else `train` in any case. Raises DataError."""
     if split:
         if split not in splits:
             names = ", ".join(filter(None, splits)) or "none"
@@ -195,8 +207,9 @@ def _choose_split(splits: list[str], split: str, path: Path) -> str:
         return split
     if len(splits) == 1:
         return splits[0]
-    if "train" in splits:
-        return "train"
+    for usual in ("train", "training"):
+        if train := next((name for name in splits if name.lower() == usual), ""):
+            return train
     what = "it lists no splits"
     if splits:
         what = f"it has several splits ({', '.join(splits[:_LISTED_SPLITS])})"
@@ -215,8 +228,7 @@ def _locate_saved(path: Path, split: str, name: str) -> SourceFiles:
         if file.parent != path:
             what = f"the saved data set names a file outside its folder ({file.name})"
             raise DataError(what, where, _SAVE_AGAIN)
-        _check_file(file)
-    return SourceFiles(name, str(path), tuple(files), "arrow", split)
+    return replace(_judged(name, str(path), files, _SAVE_AGAIN), split=split)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

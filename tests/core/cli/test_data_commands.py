@@ -45,7 +45,7 @@ class Runs:
     def rows(self, *words: str) -> list[dict[str, Any]]:
         """The rows that `data show` lists; what it says of the source is its last record."""
         *rows, about = self(*words)
-        assert {"rows", "selected", "not_used", "left_out", "problems"} == set(about)
+        assert {"rows", "selected", "split", "other_splits", "notes", "not_used", "left_out", "problems"} == set(about)
         return rows
 
 
@@ -161,3 +161,34 @@ def test_export(data: Runs, source: str, tmp_path: Path) -> None:
         and data(source, "--row", "19")[0]["output"] == "a much longer answer than any other"
         and "edited" not in data.said
     )
+
+
+def test_names_of_columns(data: Runs, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("What is 3 + 4?,7\nWhat is 4 + 4?,8\n")
+    assert "looks like a row" in data("show", str(path), status=3)[0]["error"]["what"]
+    assert data("show", str(path), "--names", "a,a", status=2)[0]["error"]["where"] == "--names"
+    named = ("--names", "instruction,output")
+    assert [row["output"] for row in data.rows("show", str(path), *named)] == ["7", "8"]
+    assert data("stats", str(path), *named)[0]["rows"] == 2
+    data("doctor", str(path), *named, "--only", "too_long")
+    assert data("export", str(path), str(tmp_path / "out.jsonl"), *named)[0]["rows"] == 2
+    data("map", str(path))
+    assert "looks like a row" in data.said
+    data("map", str(path), *named, "--save")
+    assert [row["output"] for row in data.rows(str(path))] == ["7", "8"]
+    assert data("stats", str(path))[0]["rows"] == 2
+
+
+def test_what_is_said_of_a_source(data: Runs, tmp_path: Path) -> None:
+    rows = [{"instruction": f"q{i}", "output": "a"} for i in range(3)]
+    (tmp_path / "train-00000-of-00002.jsonl").write_text("".join(json.dumps(row) + ",\n" for row in rows) + "no\n")
+    (tmp_path / "test-00000-of-00001.jsonl").write_text(json.dumps(rows))
+    *shown, about = data("show", str(tmp_path))
+    assert len(shown) == 3 and (about["split"], about["other_splits"]) == ("train", ["test"])
+    assert about["notes"] == ["the commas after its lines are read over"]
+    assert [(kind["count"], kind["places"]) for kind in about["problems"]["kinds"]] == [
+        (1, [{"row": 0, "file": "train-00001-of-00002"}]),
+        (1, [{"row": 4, "file": ""}]),
+    ]
+    assert "1 row and 1 file could not be read" in data.said and "--split opens another: test" in data.said

@@ -213,3 +213,34 @@ def test_check_and_show_say_what_becomes_of_a_context(
     record, _ = run_here("show", "rows", "--row", "1", "--template", "alpaca", capsys=capsys)
     assert "the system prompt is put into the Input" in record["warnings"]
     assert record["text"].startswith(record["prompts"]["without_more"]) and "System: Be brief." in record["text"]
+
+
+def test_check_of_a_source_that_is_mostly_unreadable_says_so_first(tmp_path: Path, model: Path) -> None:
+    source = rows_file(tmp_path, ROWS[:2])
+    source.write_text(source.read_text() + "\nno\n{\n'a'")
+    path = tmp_path / "run.toml"
+    spec = RunSpec(data=DataSection(source=str(source)), model=ModelSection(name=str(model)))
+    path.write_bytes(dump_run_spec(spec))
+    status, out, said = run("check", str(path))
+    assert status == 3 and out.startswith("CANNOT BE READ: 3 rows cannot be read, beside 2 rows that can: ")
+    assert "(3, 5)" in out and "no fault in these" in out and "data show --problems" in said
+    status, out, _ = run("check", str(path), "--json")
+    facts, error = map(json.loads, out.splitlines())
+    assert status == 3 and error["error"]["exit_code"] == 3 and facts["rows_unusable_in_source"] == 3
+    assert sum(kind["count"] for kind in facts["source"]["problems"]["kinds"]) == 3
+
+
+def test_names_of_a_table_without_a_header(tmp_path: Path, model: Path) -> None:
+    source = tmp_path / "rows.tsv"
+    source.write_text("What is 1 + 1?\t2\nWhat is 2 + 2?\t4\n")
+    status, out, _ = run("show", str(source), "--names", "instruction,output", "--row", "1", "--template", "alpaca")
+    assert status == 0 and "What is 2 + 2?" in out
+    data = DataSection(source=str(source), names=("instruction", "output"))
+    path = tmp_path / "run.toml"
+    path.write_bytes(dump_run_spec(RunSpec(data=data, model=ModelSection(name=str(model)))))
+    status, out, _ = run("check", str(path))
+    assert status == 0 and "2 rows, 2 to train on" in out
+    status, out, _ = run("show", str(source), "--spec", str(path), "--row", "0", "--template", "alpaca")
+    assert status == 0 and "What is 1 + 1?" in out
+    status, _, said = run("show", str(source), "--template", "alpaca")
+    assert status == 3 and "looks like a row, not names" in said

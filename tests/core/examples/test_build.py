@@ -266,3 +266,20 @@ def test_the_batches_of_a_source_make_no_difference(tokenizer: TextTokenizer) ->
     )
     assert in_one.hash == in_two.hash == in_many.hash
     assert in_two.row_indices.tolist() == in_many.row_indices.tolist() == list(range(2500))
+
+
+@pytest.mark.parametrize(
+    ("flags", "has", "do"),
+    [
+        (["Train"] * 3 + ["TEST"], "its rows have Train (3), TEST (1)", "Set data.train_flag to 'Train'"),
+        (["train "] * 2 + [""], "its rows have train (2), none (1)", "Set data.train_flag to 'train '"),
+        (["a"] * 2, "its rows have a (2)", "Change data.train_flag"),
+    ],
+)
+def test_the_flags_that_are_there_are_named_where_none_is_the_run_s(
+    tokenizer: TextTokenizer, flags: list[str], has: str, do: str
+) -> None:
+    rows = [replace(row, sysflag=flag) for row, flag in zip(some(len(flags)), flags, strict=True)]
+    with pytest.raises(RunError) as caught:
+        build_training_set(ListedRows(rows), make_spec("rows", "unused"), tokenizer)
+    assert caught.value.what == f"no row has the sysflag 'train'; {has}" and do in caught.value.do

@@ -165,3 +165,15 @@ def test_the_help_tells_the_exit_codes() -> None:
     assert status == 0
     assert "7 errors were found" in out and "8 warnings" in out
     assert os.linesep in out
+
+
+def test_rows_that_cannot_be_read_come_first_and_fail_the_check(write: Write) -> None:
+    path = write(ROW, ROW)
+    path.write_text(path.read_text().replace("\n", "\nno\n", 1) + "neither")
+    status, out, note = run("doctor", str(path))
+    assert status == 7 and out.startswith("2 rows of the source could not be read: 2 × not JSON")
+    assert "2 rows not read" in note
+    status, out, _ = run("doctor", str(path), "--json", "--only", "too_long")
+    (first,) = lines(out)
+    assert status == 7 and first["unreadable"] == 2
+    assert first["problems"][0]["count"] == 2 and [place["row"] for place in first["problems"][0]["places"]] == [2, 4]

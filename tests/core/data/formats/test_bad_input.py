@@ -14,7 +14,7 @@ import pytest
 from core.base.errors import DataError
 from core.data import source as source_module
 from core.data.filters import RowFilters
-from core.data.formats.text_decoding import guess_encoding
+from core.data.formats.text_encoding import guess_encoding
 from core.data.problems import MAX_KEPT
 from core.data.source import finish_import, open_data, open_early
 
@@ -134,24 +134,37 @@ def test_marked_encodings_are_read(tmp_path: Path, ending: str, encoding: str) -
         (JAPANESE, "cp932", "CP932"),
         (JAPANESE, "euc_jp", "EUC-JP"),
         (CHINESE, "gb18030", "GB18030"),
-        ("Le café d'à côté, là", "cp1252", "CP1252"),
+        ("Le café d'à côté et la gare sont là", "cp1252", "CP1252"),
     ],
 )
 def test_other_encodings_are_recognised(tmp_path: Path, text: str, encoding: str, name: str) -> None:
     assert guess_encoding(text.encode(encoding)) == name
     line = json.dumps({"instruction": text, "output": text}, ensure_ascii=False).encode(encoding)
     (tmp_path / "a.jsonl").write_bytes(line + b"\n" + line)
-    error = failure(tmp_path / "a.jsonl")
-    assert "0x" in error.what and name in error.what and f"iconv -f {name} -t UTF-8" in error.do
     (tmp_path / "b.jsonl").write_bytes(line + b"\n" + GOOD.encode())
-    assert problems(tmp_path / "b.jsonl")[0][0] == 1 and len(open_data(str(tmp_path / "b.jsonl"))) == 1
-    (tmp_path / "a.csv").write_bytes(f"instruction,output,{text}\n1,2,3\n".encode(encoding))
+    (tmp_path / "a.csv").write_bytes(f"instruction,output,{text}\n{text},2,3\n".encode(encoding))
+    for file, rows in (("a.jsonl", 2), ("b.jsonl", 2), ("a.csv", 1)):
+        data = open_data(str(tmp_path / file))
+        assert len(data) == rows and data.row(0).instruction == text and not data.problems
+        assert data.notes == [f"read as {name}, in which it is written instead of UTF-8"]
+
+
+def test_an_encoding_that_is_not_certain_is_named_and_not_read(tmp_path: Path) -> None:
+    polish = "Zażółć gęślą jaźń, nie wiem co to jest"
+    line = json.dumps({"instruction": polish, "output": polish}, ensure_ascii=False).encode("cp1250")
+    (tmp_path / "a.jsonl").write_bytes(line + b"\n" + line)
+    error = failure(tmp_path / "a.jsonl")
+    assert "0x" in error.what and "iconv -f" in error.do
+    (tmp_path / "a.csv").write_bytes(f"instruction,output,{polish}\n1,2,3\n".encode("cp1250"))
     assert "header" in failure(tmp_path / "a.csv").what
 
 
-def test_utf_16_without_a_mark(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_bytes(GOOD.encode("utf-16-le"))
-    assert "UTF-16LE" in failure(tmp_path / "a.jsonl").do
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])
+def test_utf_16_without_a_mark(tmp_path: Path, encoding: str) -> None:
+    row = json.dumps({"instruction": JAPANESE, "output": "a"}, ensure_ascii=False)
+    (tmp_path / "a.jsonl").write_bytes(row.encode(encoding))
+    data = open_data(str(tmp_path / "a.jsonl"))
+    assert data.row(0).instruction == JAPANESE and "UTF-" in data.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -212,11 +225,11 @@ def test_saved_data_set_that_points_elsewhere(tmp_path: Path) -> None:
 
 def test_a_shard_that_cannot_be_read_leaves_the_others(tmp_path: Path) -> None:
     (tmp_path / "part-01.jsonl").write_text(GOOD)
-    (tmp_path / "part-02.jsonl").write_bytes(GOOD.encode("utf-16-le"))
+    (tmp_path / "part-02.jsonl").write_bytes(pa.Codec("zstd").compress(GOOD.encode() * 99, asbytes=True)[:12])
     (tmp_path / "part-03.jsonl").write_text(GOOD)
     data = open_data(str(tmp_path))
     assert len(data) == 2 and [(problem.file, problem.row) for problem in data.problems] == [("part-02.jsonl", 0)]
-    assert "UTF-16LE" in data.problems[0].what
+    assert "zstd" in data.problems[0].what
 
 
 def test_a_csv_shard_with_another_header(tmp_path: Path) -> None:
