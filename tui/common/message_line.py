@@ -23,7 +23,9 @@ class MessageLine(Static):
     """Shows its idle content whenever it has no message; as many lines as the words need, up to `MOST_LINES`."""
 
     DEFAULT_CSS = f"""
-    MessageLine {{ height: auto; min-height: 1; max-height: {MOST_LINES}; width: 1fr; background: $background; }}
+    MessageLine {{
+        height: auto; min-height: 1; max-height: {MOST_LINES}; width: 1fr; padding: 0 1; background: $background;
+    }}
     """
 
     def __init__(self, id: str | None = None, hides: bool = False) -> None:
@@ -49,7 +51,7 @@ class MessageLine(Static):
         if self._message_timer is not None:
             self._message_timer.stop()
         self._message_timer = self.set_timer(MESSAGE_SECONDS, self._end_message) if words else None
-        self._show(Content.styled(f" {words}", "$accent") if words else self._idle)
+        self._show(Content.styled(words, "$accent") if words else self._idle)
 
     def _end_message(self) -> None:
         self._message_timer = None

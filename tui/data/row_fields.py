@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from core.base.chat_history import Message, history_from_json
+from core.base.chat_history import Message, history_from_json, is_question_place
 from core.base.row import COLUMNS, CONTEXT, Row
 
 HEADINGS = {"system": "System", "history": "Earlier turns", "tools": "Tools"}
@@ -47,7 +47,7 @@ def _history_text(history: str) -> str:
 
 def _turn_text(message: Message) -> str:
     """`User: …`, `Assistant thinks: …`, `Assistant calls name(arguments)`, `Tool name: …`."""
-    if message.get("question") is True and message.get("content") is None:
+    if is_question_place(message):
         return "User: (the instruction of this row)"  # turns stand between it and the answer
     role = str(message.get("role", ""))
     speaker = _SPEAKERS.get(role, role.capitalize())

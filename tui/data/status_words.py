@@ -110,31 +110,31 @@ def idle_words(dataset: DataSet, source_change: str, journal_folder: Path | None
     edits are kept, None before the first edit; splits: safe text, empty for none."""
     parts = []
     if source_change:
-        parts.append(Content.styled(f" {source_change} ", "$warning"))
+        parts.append(Content.styled(source_change, "$warning"))
     if unclear := list(dataset.mapping.unclear):
-        words = f" {' and '.join(unclear)} could be taken from several columns; {key_of('data.map_columns')} chooses "
+        words = f"{' and '.join(unclear)} could be taken from several columns; {key_of('data.map_columns')} chooses"
         parts.append(Content.styled(words, "$warning"))
     if splits:
-        parts.append(Content.styled(f" {splits} ", "$accent"))
+        parts.append(Content.styled(splits, "$accent"))
     changes = dataset.changes
     if counts := _edit_counts(changes.changed, changes.added, changes.deleted):
         folder = ""
         if journal_folder is not None:
             folder = f", kept in {safe_line(journal_folder.name, 60)}; the source is unchanged"
-        parts.append(Content.styled(f" edits: {counts}{folder} ", "$text-muted"))
+        parts.append(Content.styled(f"edits: {counts}{folder}", "$text-muted"))
     words = not_used_words(dataset)
     if dataset.problem_count:
         alone = not parts and not words
         parts.append(_problem_words(dataset.problems[: 1 if alone else 0], dataset.problem_kinds))
     if words:
-        parts.append(Content.styled(f" {safe_line(words, 200)}; {key_of('data.show_problems')} lists it ", "$warning"))
-    parts += [Content.styled(f" {safe_line(note, 200)} ", "$text-muted") for note in dataset.notes[:_NOTES_SHOWN]]
-    return Content("·").join(parts)
+        parts.append(Content.styled(f"{safe_line(words, 200)}; {key_of('data.show_problems')} lists it", "$warning"))
+    parts += [Content.styled(safe_line(note, 200), "$text-muted") for note in dataset.notes[:_NOTES_SHOWN]]
+    return Content(" · ").join(parts)
 
 
 def not_used_words(dataset: DataSet) -> str:
     """What of the source is not used, as clauses with `; ` between them; empty where everything is. Safe text."""
-    return safe_line(getattr(dataset, "not_used_words", ""), 2000)
+    return safe_line(dataset.not_used_words, 2000)
 
 
 def _edit_counts(changed: int, added: int, deleted: int) -> str:
@@ -147,13 +147,13 @@ def _problem_words(problems: Sequence[RowProblem], kinds: Sequence[ProblemKind])
     """How many rows and files could not be read, the key that lists them, and the first of `problems` if there is
     any."""
     rows = unread_words(kinds)
-    head = Content.styled(f" {rows} could not be read; {key_of('data.show_problems')} shows why. ", "$warning")
+    head = Content.styled(f"{rows} could not be read; {key_of('data.show_problems')} shows why", "$warning")
     if not problems:
         return head
     first = problems[0]
     row = f"row {first.row:,}" if first.row else ""
     location = ", ".join(part for part in (first.file, row) if part) or "the file"
-    return head + Content.styled(safe_line(f"{location}: {first.what}", 120) + " ", "$text-muted")
+    return head + Content.styled(". " + safe_line(f"{location}: {first.what}", 120), "$text-muted")
 
 
 def open_failure_words(source: str, error: SuironError, before: str = "") -> Content:

@@ -161,6 +161,7 @@ class ContextRows(ListedRows):
     """Rows with context, as an open data set."""
 
     name = "rows"
+    problem_count = 0
 
     def __init__(self, rows: list[Row]) -> None:
         super().__init__(rows)

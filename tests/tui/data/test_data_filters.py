@@ -88,7 +88,7 @@ async def test_a_condition_shows_that_it_is_searched_for_and_can_be_cancelled(
         data.gate.release()
         await user.until_shown(3)
         await user.until_said("3 rows meet the condition.")
-        assert not bar.is_open and user.table.has_focus
+        await until(user.pilot, lambda: not bar.is_open and user.table.has_focus)
         await user.press("w", "escape")  # nothing is searched for: Esc closes
         assert not bar.is_open and user.app.session.filters.where == "slow"
 

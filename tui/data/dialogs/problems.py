@@ -68,7 +68,7 @@ class ProblemsDialog(ListDialog[None]):
     def on_mount(self) -> None:
         if not self._lines:
             self.title_words("What is not used")
-            self.keys(CLOSE_HINT)
+            self.call_after_refresh(self.keys, CLOSE_HINT)
             return
         self.title_words(f"{self._count:,} could not be read" if self._count > 1 else "1 could not be read")
         self.query_one(Choices).show(
