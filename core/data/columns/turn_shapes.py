@@ -46,10 +46,10 @@ def as_turns(value: Any, pairs: bool = False) -> list[dict[str, Any]] | None:
     if isinstance(value, str):
         value = read_nested(value)
     if isinstance(value, dict):
-        value = [value] if _is_turn(value) else _objects_of_lists(value)
+        value = [value] if is_turn(value) else _objects_of_lists(value)
     if not isinstance(value, list) or not value:
         return None
-    if all(map(_is_turn, value)):
+    if all(map(is_turn, value)):
         return value
     return _turns_of_speakers(value) or (_turns_of_pairs(value) if pairs else None)
 
@@ -71,7 +71,8 @@ def explain_no_turns(value: Any) -> str:
     return "it is not a list of chat turns"
 
 
-def _is_turn(turn: Any) -> bool:
+def is_turn(turn: Any) -> bool:
+    """Whether a value is an object with a role and a content."""
     return (
         isinstance(turn, dict)
         and (role := field_of(turn, ROLES)) is not None

@@ -13,7 +13,7 @@ import msgspec
 from core.base.errors import DataError
 from core.data.cell_text import TOLERANT_JSON, NumberText
 from core.data.columns.column_names import RELEVANT_NAMES, normalized_name
-from core.data.columns.turn_shapes import as_turns
+from core.data.columns.turn_shapes import is_turn
 from core.data.formats.json_document_array import ArrayElements, read_array, read_values
 from core.data.formats.row_collector import RowCollector
 from core.data.split_names import SPLIT_NAMES
@@ -144,7 +144,7 @@ def _are_turns(text: msgspec.Raw) -> bool:
         _, first = next(iter(ArrayElements(_MemorySource(memoryview(text)))))
     except (JSONDecodeError, RecursionError):
         return False
-    return as_turns([first]) is not None
+    return is_turn(first)
 
 
 def _is_table(heads: dict[str, bytes]) -> bool:

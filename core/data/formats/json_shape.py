@@ -7,7 +7,7 @@ from json import JSONDecodeError
 from typing import Any, Literal
 
 from core.data.cell_text import TOLERANT_JSON
-from core.data.columns.turn_shapes import as_turns
+from core.data.columns.turn_shapes import is_turn
 
 JsonShape = Literal["lines", "array", "object", "values"]
 """lines: a value on each line; array: a list of records; object: one object; values: objects one after the other, not
@@ -37,7 +37,7 @@ def _list_shape(head: bytes, complete: bool) -> JsonShape | None:
     """Of a text that begins with a bracket. A list of chat turns on each line is a row on each line."""
     line, _, rest = head.partition(b"\n")
     value, after = _first_value(line)
-    if isinstance(value, list) and not after.strip() and (as_turns(value) is not None or _has_object_line(rest)):
+    if isinstance(value, list) and value and not after.strip() and (all(map(is_turn, value)) or _has_object_line(rest)):
         return "lines"
     if re.match(rb"\[\s*[\[{\"\]]", head) or value is not None:
         return "array"
