@@ -6,6 +6,7 @@ Nothing of a source is dropped in silence: readers count here, and every screen 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -74,6 +75,24 @@ class NotUsed(msgspec.Struct):
             are = "is" if self.left_out_count == 1 else "are"
             sentences.append(f"{counted(self.left_out_count, 'row')} {are} left out: {reasons}")
         return "; ".join(sentences)
+
+
+def not_used_record(not_used: NotUsed) -> dict[str, Any]:
+    """`not_used` and `left_out` for --json and for the facts of a run: counts with reasons and row numbers."""
+    return {
+        "not_used": {
+            "columns": not_used.columns,
+            "parts": {part: _tally_record(tally) for part, tally in not_used.parts.items()},
+        },
+        "left_out": {
+            "count": not_used.left_out_count,
+            "reasons": {reason: _tally_record(tally) for reason, tally in not_used.left_out.items()},
+        },
+    }
+
+
+def _tally_record(tally: PartTally) -> dict[str, Any]:
+    return {"count": tally.count, "rows": tally.rows}
 
 
 def _listed(counts: Mapping[str, int], unit: bool = True) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -140,3 +141,18 @@ def problem_words(kinds: Sequence[ProblemKind], limit: int = 3) -> str:
     if len(kinds) > limit:
         parts.append(f"and {sum(kind.count for kind in kinds[limit:]):,} of other kinds")
     return "; ".join(parts)
+
+
+def problems_record(kinds: Sequence[ProblemKind]) -> dict[str, Any]:
+    """All problems for --json and for the facts of a run: counts with reasons and places."""
+    return {
+        "count": sum(kind.count for kind in kinds),
+        "kinds": [
+            {
+                "what": kind.what,
+                "count": kind.count,
+                "places": [{"row": place.row, "file": place.file} for place in kind.places],
+            }
+            for kind in kinds
+        ],
+    }

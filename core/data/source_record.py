@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from core.data.dataset import DataSet
-from core.data.not_used import PartTally
+from core.data.not_used import not_used_record
+from core.data.problems import problems_record
 
 _PROBLEMS_SHOWN = 20
 
@@ -13,35 +14,13 @@ _PROBLEMS_SHOWN = 20
 def source_record(data: DataSet) -> dict[str, Any]:
     """`not_used`, `left_out` and `problems` of an open data set, for commands and a run's facts: counts with reasons
     and row numbers; how it was read, and which splits are open and could be."""
+    first = [
+        {"row": problem.row, "what": problem.what, "file": problem.file} for problem in data.problems[:_PROBLEMS_SHOWN]
+    ]
     return {
         "split": data.split,
         "other_splits": list(data.other_splits),
         "notes": data.notes,
-        "not_used": {
-            "columns": data.not_used.columns,
-            "parts": {part: _tally(tally) for part, tally in data.not_used.parts.items()},
-        },
-        "left_out": {
-            "count": data.not_used.left_out_count,
-            "reasons": {reason: _tally(tally) for reason, tally in data.not_used.left_out.items()},
-        },
-        "problems": {
-            "count": data.problem_count,
-            "kinds": [
-                {
-                    "what": kind.what,
-                    "count": kind.count,
-                    "places": [{"row": place.row, "file": place.file} for place in kind.places],
-                }
-                for kind in data.problem_kinds
-            ],
-            "first": [
-                {"row": problem.row, "what": problem.what, "file": problem.file}
-                for problem in data.problems[:_PROBLEMS_SHOWN]
-            ],
-        },
+        **not_used_record(data.not_used),
+        "problems": {**problems_record(data.problem_kinds), "first": first},
     }
-
-
-def _tally(tally: PartTally) -> dict[str, Any]:
-    return {"count": tally.count, "rows": tally.rows}

@@ -14,6 +14,7 @@ import msgspec
 from core.base import files
 from core.base.child_main import ReportProgress, answer_parent
 from core.base.errors import DataError, SuironError
+from core.data.source_record import source_record
 from core.quality import doctor, model_tokenizer, quality_request, statistics
 from core.quality.quality_request import QualityRequest
 from core.quality.report import decode_result, encode_result
@@ -57,7 +58,10 @@ def _write_result(request: QualityRequest, progress: ReportProgress) -> Path:
     start = time.perf_counter()
     work = statistics.compute_statistics if request.what == "statistics" else doctor.examine_rows
     result = work(data, request.options, tokenizer, why, progress)
-    files.replace_file(path, encode_result(msgspec.structs.replace(result, seconds=time.perf_counter() - start)))
+    about, seconds = source_record(data), time.perf_counter() - start
+    words = data.not_used_words
+    result = msgspec.structs.replace(result, seconds=seconds, about_source=about, not_used_words=words)
+    files.replace_file(path, encode_result(result))
     _prune(path.parent)
     return path
 

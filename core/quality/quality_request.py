@@ -14,7 +14,7 @@ from core.base.files import private_dir
 from core.runs.spec import DataSection, MixturePart, PromptSection, RunSpec
 
 QualityTask = Literal["statistics", "doctor"]
-RESULTS_VERSION = 5  # raise it whenever the same rows give another result
+RESULTS_VERSION = 6  # raise it whenever the same rows give another result
 
 
 class QualityOptions(msgspec.Struct, frozen=True):

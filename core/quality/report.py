@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -172,6 +172,10 @@ class DataSetStatistics(msgspec.Struct, frozen=True, tag=True):
     """How long counting took."""
     trained: int = 0
     """Rows that a run would train on: those with its sysflag, all where the source has no flags."""
+    about_source: dict[str, Any] = {}
+    """What of the source is not used, left out or cannot be read: `source_record`."""
+    not_used_words: str = ""
+    """The same as `DataSet.not_used_words`."""
 
     def _rows_by(self, part: Literal[0, 1]) -> dict[str, int]:
         counts: dict[str, int] = {}
@@ -265,6 +269,10 @@ class QualityReport(msgspec.Struct, frozen=True, tag=True):
     """Tokens that a row may have; 0 where this was not checked."""
     seconds: float = 0.0
     """How long checking took."""
+    about_source: dict[str, Any] = {}
+    """What of the source is not used, left out or cannot be read: `source_record`."""
+    not_used_words: str = ""
+    """The same as `DataSet.not_used_words`."""
 
     def group(self, kind: str) -> FindingGroup | None:
         """The findings of one kind, or None where there are none."""

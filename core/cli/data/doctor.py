@@ -153,6 +153,9 @@ def _row_words(group: FindingGroup) -> str:
 
 
 def _print_summary(report: QualityReport, groups: Sequence[FindingGroup], output: CommandOutput) -> None:
+    output.record({"rows": report.rows, **report.about_source})
+    if report.not_used_words:
+        output.note(f"{safe_line(report.not_used_words, 500)}.")
     for note in report.notes:
         output.note(safe_line(note, 300))
     counts = [f"{unread_words(report.problems)} not read"] if report.skipped else []

@@ -7,12 +7,13 @@ from typing import get_args
 
 from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
+from core.base.plural import counted
 from core.base.row import COLUMNS, FIELDS
 from core.base.safe_text import safe_line
 from core.cli.data import options
 from core.data.column_names_file import parse_names
 from core.data.columns.column_paths import follow_path, paths_into, split_path
-from core.data.columns.mapping import ColumnMapping, ColumnPick, Extraction
+from core.data.columns.mapping import ColumnMapping, ColumnPick, Extraction, LeftOut
 from core.data.columns.mapping_words import MARKS, marks_from_words
 from core.data.columns.marks import RowMark, mark_words
 from core.data.importing.column_choice import ColumnChoice, read_column_choice
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     _print_columns(choice, mapping, output)
     for number, row in enumerate(choice.read(mapping, SHOWN), 1):
         if isinstance(row, str):
-            output.record({"row": number, "problem": row})
+            output.record({"row": number, "left_out" if isinstance(row, LeftOut) else "problem": str(row)})
             output.text(f"row {number}: {row}")
             continue
         output.record({"row": number, **dict(zip(FIELDS, row, strict=True))})
@@ -58,6 +59,10 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         for column, text in zip(FIELDS, row, strict=True):
             if text or column in COLUMNS:
                 output.text(f"  {column:<12}{safe_line(text, 100)}")
+    about = choice.sample_record(mapping)
+    output.record({"sample_rows": len(choice.rows), **about})
+    if about["words"]:
+        output.note(f"Of its first {counted(len(choice.rows), 'row')}: {safe_line(about['words'], 500)}.")
     if arguments.save:
         path = choice.keep(mapping)
         output.record({"saved": str(path)})

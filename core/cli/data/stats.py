@@ -40,6 +40,8 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     _print_rows(statistics, output)
     _print_lengths(statistics, output)
     _print_max_length(statistics, quality_options.max_length, output)
+    if statistics.not_used_words:
+        output.note(f"{safe_line(statistics.not_used_words, 500)}.")
     if statistics.note:
         output.note(safe_line(statistics.note, 300))
     return 0
@@ -66,6 +68,7 @@ def _record(statistics: DataSetStatistics, max_length: int) -> dict[str, object]
         "no_template": statistics.no_template,
         "keeps": {f"{share:.0%}": whole.length_keeping(share) for share in _SHARES},
         "max_length": _max_length_record(statistics, max_length) if statistics.tokenizer else None,
+        **{name: statistics.about_source.get(name, {}) for name in ("not_used", "left_out", "problems")},
     }
 
 

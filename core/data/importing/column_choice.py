@@ -18,6 +18,8 @@ from core.data.formats.delimiters import looks_like_row
 from core.data.formats.row_collector import RowCollector
 from core.data.importing.import_source import naming_source, read_source
 from core.data.locate.source_files import SourceFiles, locate_source
+from core.data.not_used import not_used_record
+from core.data.problems import problem_words, problems_record, unread_words
 from core.data.sidecar import sidecar_of
 
 
@@ -51,6 +53,22 @@ class ColumnChoice:
     def read(self, mapping: ColumnMapping, limit: int = 3) -> list[list[str] | str]:
         """The first `limit` rows, read with `mapping`: the six texts of each, or its fault."""
         return [read_row(mapping, record) for record in self.rows[:limit]]
+
+    def sample_record(self, mapping: ColumnMapping) -> dict[str, Any]:
+        """What of `rows` is not used, left out or cannot be read with `mapping`: `not_used`, `left_out` and `problems`
+        as in `source_record`, and `words`, the same as a sentence without its full stop."""
+        collector = RowCollector(self.files.where, lambda _: None, None, mapping)
+        for number, record in enumerate(self.rows, 1):
+            collector.take(number, record, 0)
+        collector.flush()
+        words = [collector.not_used.words()]
+        if kinds := collector.problems.kinds:
+            words.append(f"{unread_words(kinds)} cannot be read: {problem_words(kinds)}")
+        return {
+            **not_used_record(collector.not_used),
+            "problems": problems_record(collector.problems.kinds),
+            "words": "; ".join(filter(None, words)),
+        }
 
     def keep(self, mapping: ColumnMapping) -> Path:
         """Save `mapping`, and names that the user gave, as the user's choice, with which the source is opened from now

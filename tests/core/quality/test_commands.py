@@ -39,6 +39,13 @@ def lines(out: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
+def findings(out: str) -> list[dict[str, Any]]:
+    """The kinds of findings that the doctor prints; its last record is about the source."""
+    *kinds, about = lines(out)
+    assert {"rows", "not_used", "left_out", "problems"} <= set(about)
+    return [line for line in kinds if "kind" in line]
+
+
 @pytest.mark.parametrize(
     ("rows", "code", "kinds"),
     [
@@ -61,7 +68,7 @@ def test_the_exit_code_says_how_bad_it_is(
 ) -> None:
     status, out, note = run("doctor", str(write(*rows)), "--json")
     assert status == code, note
-    assert [line["kind"] for line in lines(out)] == kinds
+    assert [line["kind"] for line in findings(out)] == kinds
     assert f"{counted(len(rows), 'row')} checked" in note
 
 
@@ -71,7 +78,7 @@ def test_findings_as_text_and_one_kind_alone(write: Write) -> None:
     assert status == 7
     assert "missing_output" in out and "rows 1 like 0" in out and "\x1b" not in out
     status, out, _ = run("doctor", path, "--json", "--only", "duplicate")
-    assert (status, [(line["kind"], line["rows"], line["others"], line["count"]) for line in lines(out)]) == (
+    assert (status, [(line["kind"], line["rows"], line["others"], line["count"]) for line in findings(out)]) == (
         8,
         [("duplicate", [1], [0], 1)],
     )
@@ -80,7 +87,7 @@ def test_findings_as_text_and_one_kind_alone(write: Write) -> None:
 def test_findings_as_json_have_reasons_rows_and_fields(write: Write) -> None:
     path = write(ROW, {**ROW, "instruction": " Another? ", "output": "", "reasoning": ROW["reasoning"] + " "})
     status, out, _ = run("doctor", str(path), "--json")
-    found = {line["kind"]: line for line in lines(out)}
+    found = {line["kind"]: line for line in findings(out)}
     assert status == 7 and {"missing_output", "blank_edges"} <= set(found)
     edges = found["blank_edges"]
     assert (edges["severity"], edges["count"], edges["rows"]) == ("hint", 1, [1])
@@ -106,7 +113,7 @@ def test_a_fix_is_an_edit(write: Write) -> None:
 def test_lengths_with_a_model(write: Write, tokenizer_folder: Path) -> None:
     path = str(write(ROW, {**ROW, "instruction": "Why?!" * 100}))
     status, out, note = run("doctor", path, "--json", "--model", str(tokenizer_folder), "--max-length", "800")
-    assert (status, [(line["kind"], line["rows"]) for line in lines(out)]) == (7, [("too_long", [1])]), note
+    assert (status, [(line["kind"], line["rows"]) for line in findings(out)]) == (7, [("too_long", [1])]), note
     status, out, _ = run("stats", path, "--json", "--model", str(tokenizer_folder), "--max-length", "800")
     (found,) = lines(out)
     assert (status, found["rows"], found["unit"], found["max_length"]["rows_left_out"]) == (0, 2, "tokens", 1)
@@ -174,6 +181,7 @@ def test_rows_that_cannot_be_read_come_first_and_fail_the_check(write: Write) ->
     assert status == 7 and out.startswith("2 rows of the source could not be read: 2 × not JSON")
     assert "2 rows not read" in note
     status, out, _ = run("doctor", str(path), "--json", "--only", "too_long")
-    (first,) = lines(out)
+    first, about = lines(out)
+    assert about["problems"]["count"] == 2 and about["rows"] == 2
     assert status == 7 and first["unreadable"] == 2
     assert first["problems"][0]["count"] == 2 and [place["row"] for place in first["problems"][0]["places"]] == [2, 4]

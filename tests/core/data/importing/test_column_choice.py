@@ -82,7 +82,7 @@ def test_the_command(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         assert left.value.code == (2 if words == ("--set", "output=gone") else 0)
         return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
 
-    columns, marks, rows = said()[:9], said()[9], said()[10:]
+    columns, marks, (*rows, about) = said()[:9], said()[9], said()[10:]
     assert (
         [line["column"] for line in columns] == list(FIELDS)
         and marks == {"marks": []}
@@ -90,6 +90,7 @@ def test_the_command(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         and columns[3]["source"]["column"] == "deepseek_attempt"
     )
     assert [row["output"] for row in rows] == ["It is 4."] * 3
+    assert about["sample_rows"] == 5 and about["not_used"]["columns"] == {"gemini_attempt": 5, "id": 5, "steps": 5}
     changed = said("--set", "output=gemini_attempt", "--set", "reasoning=steps:first", "--set", "input=", "--save")
     assert (
         changed[10]["output"] == "Four." and changed[10]["reasoning"] == "add" and Path(changed[-1]["saved"]).is_file()
