@@ -32,7 +32,7 @@ def extra_text(values: Mapping[str, Any]) -> str:
     parts = []
     for name, value in values.items():
         if type(value) is msgspec.Raw:
-            if text := bytes(value).decode("utf-8", "replace").strip():
+            if text := str(value, "utf-8", "replace").strip():  # Raw is a buffer
                 parts.append(f"{_quoted_name(name)}:{text}")
         elif value is not BYTES:
             parts.append(f"{_quoted_name(name)}:{json_text(value)}")

@@ -259,7 +259,7 @@ def _take_as_is(collector: RowCollector, header: list[str]) -> _TakeRows:
             take_apart(good_rows)
         elif good:
             extras = [{name: fields[position] for position, name in others} for _, fields in good_rows]
-            collector.put([*columns, list(map(collector.keep_extra, extras))])
+            collector.put([*columns, list(map(collector.extra_keeper(), extras))])
 
     return take_rows
 

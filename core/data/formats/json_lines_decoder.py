@@ -98,7 +98,7 @@ class BlockDecoder:
             return False
         if texts_have_markers(columns, self._watched):
             return False
-        columns.append([self._collector.keep_extra(extra) for extra in map(self._extra, records)])
+        columns.append(list(map(self._collector.extra_keeper(), map(self._extra, records))))
         self._collector.put(columns)
         return True
 

@@ -155,7 +155,7 @@ class BatchReader:
             return
         extras = pa.repeat(pa.scalar(""), len(arrays[0]))
         if self._others:
-            kept = map(self._collector.keep_extra, compress(self._other_values(batch), good))
+            kept = map(self._collector.extra_keeper(), compress(self._other_values(batch), good))
             extras = pa.array(list(kept), pa.string())
         self._collector.put_arrays([[*arrays, extras]])
 

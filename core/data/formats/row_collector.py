@@ -115,6 +115,7 @@ class RowCollector:
         self.flush()
         reader = self.columns.reader
         read, unused_parts = reader.read, reader.unused_parts
+        keep_extra = self.extra_keeper()
         good = []
         for number, record, extra in zip(numbers, values, extras, strict=True):
             row = read(record)
@@ -123,7 +124,7 @@ class RowCollector:
             elif isinstance(row, str):  # its fault
                 self.problems.add(number, row)
             else:
-                good.append([*row, self.keep_extra(extra)])
+                good.append([*row, keep_extra(extra)])
                 for part in unused_parts:
                     self.not_used.add_part(part, number)
         if reader.met_markers:
@@ -143,15 +144,18 @@ class RowCollector:
     def _names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self.columns.names))
 
-    def keep_extra(self, extra: Mapping[str, Any]) -> str:
-        """The text that keeps the values of a good row's other columns, which are counted here. extra: by column."""
-        if not extra:
-            return ""
-        marks = self.columns.marks
-        for name, value in extra.items():
-            if name not in marks and has_value(value):
-                self.not_used.add_column(name)
-        return extra_text(extra)
+    def extra_keeper(self) -> Callable[[Mapping[str, Any]], str]:
+        """A function for one batch of good rows: makes the text that keeps the values of a row's other columns, by
+        name, and counts them."""
+        marks, add_column = self.columns.marks, self.not_used.add_column
+
+        def keep(extra: Mapping[str, Any]) -> str:
+            for name, value in extra.items():
+                if name not in marks and has_value(value):
+                    add_column(name)
+            return extra_text(extra) if extra else ""
+
+        return keep
 
     def flush(self) -> None:
         """Pass the waiting records on; the first ones settle the columns."""
