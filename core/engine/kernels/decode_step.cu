@@ -3,8 +3,8 @@
 // memory, and while they wait, the next phase's weights are already on their way into shared memory.
 //
 // A phase is a product y = W x with W [N][K] row-major and up to COLS columns of x. Its work is cut into units of 32 rows
-// by one block of K (64 weights in NF4, 32 in bfloat16); every block takes an equal run of units, every warp an equal run
-// of its block's. A warp streams its units through a ring of its own (cp.async) into mma.m16n8k16 with the weights as
+// by 64 bytes (128 weights in NF4, 32 in bfloat16); every block takes an equal run of units, every warp an equal run of
+// its block's. A warp streams its units through a ring of its own (cp.async) into mma.m16n8k16 with the weights as
 // the 16-row operand, so 1 and 8 columns cost the same and a column's bits do not depend on its neighbours. Partial sums
 // meet in shared memory, and where two blocks share a tile, in device memory; always in the same order.
 //
@@ -12,7 +12,7 @@
 // values through a table with one copy a bank. Operands for NF4 are fp16 scaled by 2^-6, so that 65504 is 4.2e6.
 //
 // Macros come from core/engine/kernels/plan.py: LAYERS HIDDEN INNER HEADS KV_HEADS HEAD_DIM VOCAB COLS NF4 QK_NORM RANK
-// SLOTS EPS DEPTH DEPTH_STREAMED DEPTH_HEAD STREAM_DOWN TILES X_BYTES RING_BYTES.
+// SLOTS EPS DEPTH DEPTH_HEAD STREAM_DOWN TILES X_BYTES RING_BYTES.
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
@@ -89,14 +89,24 @@ struct Params {
 };
 
 extern __shared__ __align__(128) u8 shared[];
-#define LUT_BYTES (NF4 ? 32768 : 0)
-#define CODE_AT LUT_BYTES
+#if NF4
+__shared__ __align__(128) u32 pair_table[8192];  // static: its address is then a constant of each load
+#endif
+#define LAYER_BYTES ((sizeof(Layer) + 127) / 128 * 128)
+#define CODE_AT 0
 #define RED_AT (CODE_AT + 1024)
-#define T_AT (RED_AT + 1024)
+#define ROWS_AT (RED_AT + 1024)
+#define LAYERS_AT (ROWS_AT + 128)
+#define T_AT (LAYERS_AT + 2 * LAYER_BYTES)
 #define T_BYTES (3 * (RANK > 0 ? RANK : 4) * COLS * 4)
 #define PARTS_AT (T_AT + T_BYTES)
 #define X_AT (PARTS_AT + (TILES + WARPS) * TILE_VALUES * 4)
 #define RING_AT (X_AT + X_BYTES)
+
+struct Rows {  // of the batch, in shared memory
+  int slots[8], live[8], lengths[8];
+};
+__device__ __forceinline__ const Rows& rows() { return *(const Rows*)(shared + ROWS_AT); }
 
 // ---- small pieces -------------------------------------------------------------------------------------------------
 
@@ -184,17 +194,15 @@ __device__ __forceinline__ void store_release(u32* pointer, u32 value) {
 // Counters only grow, and count launches too, so every block knows the value to wait for.
 __device__ __forceinline__ void arrive(u32* counter) {
   __syncthreads();
-  if (threadIdx.x == 0) {
-    __threadfence();
-    asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
-  }
+  if (threadIdx.x == 0) asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
+}
+__device__ __forceinline__ void spin(const u32* counter, u32 target) {
+  long long start = clock64();
+  while ((int)(load_acquire(counter) - target) < 0)
+    if (clock64() - start > 8000000000ll) __trap();  // seconds: the device is lost rather than hung for ever
 }
 __device__ __forceinline__ void await_value(const u32* counter, u32 target) {
-  if (threadIdx.x == 0) {
-    long long start = clock64();
-    while ((int)(load_acquire(counter) - target) < 0)
-      if (clock64() - start > 8000000000ll) __trap();  // seconds: the device is lost rather than hung for ever
-  }
+  if (threadIdx.x == 0) spin(counter, target);
   __syncthreads();
 }
 
@@ -205,16 +213,20 @@ struct Shape {
   static const bool IS_NF4 = NF4 && KIND != HEAD;
   static const int K = KIND == OUT ? Q_ROWS : KIND == DOWN ? INNER : HIDDEN;
   static const int ROWS = KIND == QKV ? QKV_ROWS : KIND == GATE_UP ? 2 * INNER : KIND == HEAD ? VOCAB : HIDDEN;
-  static const int BLOCK = IS_NF4 ? 64 : 32;
-  static const int BLOCKS = K / BLOCK;
+  static const int STEP = IS_NF4 ? 128 : 32;           // of K, a unit
+  static const int PARTS = STEP / 32;
+  static const int UNITS = (K + STEP - 1) / STEP;      // a tile
+  static const bool ODD = K % STEP != 0;               // NF4: the last unit of a tile is half as long
+  static const int SCALES = IS_NF4 ? K / 64 : 0;       // blocks of 64 weights a row
   static const int ALL_TILES = (ROWS + 31) / 32;
   static const bool WHOLE = ROWS % 32 == 0;
   static const bool STREAMED = KIND == DOWN && STREAM_DOWN;
-  static const int WEIGHT_BYTES = IS_NF4 ? 1280 : 2048;  // NF4: 1024 of weights, 32 words of absmax, 32 of its scale
-  static const int X_SLOT = STREAMED ? BLOCK * 2 * COLS : 0;
-  static const int SLOT = WEIGHT_BYTES + X_SLOT;
-  static const int RING = KIND == HEAD ? DEPTH_HEAD : STREAMED ? DEPTH_STREAMED : DEPTH;
+  // NF4: four chunks of 16 bytes by 32 rows, each 32 bytes apart for the banks, then words of absmax and of its scale
+  static const int SLOT = IS_NF4 ? 4 * 544 + (ODD ? 512 : 256) : 2048;
+  static const int RING = KIND == HEAD ? DEPTH_HEAD : DEPTH;
   static const int PROJECTIONS = KIND == QKV ? 3 : KIND == GATE_UP ? 2 : 1;
+  static const int PIECES = (K + 511) / 512;           // of K, in the product with LoRA's A
+  static const int ITEMS = SLOTS * PROJECTIONS * RANK * PIECES;
 };
 
 // The matrix and row behind row `row` (0..31) of tile `tile`. A tile of gate and up holds 16 rows of each.
@@ -246,8 +258,8 @@ __device__ __forceinline__ const Matrix* matrix_of(const Layer* layer, int tile,
 struct Stream {
   int next, end;     // units to consume
   int issue;         // next unit to issue
-  int tile, block;   // of `issue`
-  const u8* weight0; // this lane's weights in the tile's first half, block 0
+  int tile, unit;    // of `issue`
+  const u8* weight0; // this lane's weights in the tile's first half, unit 0
   const u8* weight1; // and in its second half
   const u8* absmax;  // of the matrix of the row `lane`
   const float* absmax2;
@@ -265,14 +277,14 @@ struct Span {  // the units of one block in one chunk of tiles
 template <int KIND>
 __device__ __forceinline__ Span span_of(int chunk) {
   typedef Shape<KIND> S;
-  const long long total = (long long)S::ALL_TILES * S::BLOCKS;
+  const long long total = (long long)S::ALL_TILES * S::UNITS;
   Span s;
   s.all_first = (int)(total * blockIdx.x / gridDim.x);
   s.all_last = (int)(total * (blockIdx.x + 1) / gridDim.x);
-  int tile0 = s.all_first / S::BLOCKS;
+  int tile0 = s.all_first / S::UNITS;
   s.tile = tile0 + chunk * TILES;
-  s.first = chunk == 0 ? s.all_first : s.tile * S::BLOCKS;
-  s.last = min(s.all_last, (s.tile + TILES) * S::BLOCKS);
+  s.first = chunk == 0 ? s.all_first : s.tile * S::UNITS;
+  s.last = min(s.all_last, (s.tile + TILES) * S::UNITS);
   s.is_last = s.last == s.all_last;
   s.each = max(1, (s.last - s.first + WARPS - 1) / WARPS);
   return s;
@@ -288,61 +300,57 @@ __device__ __forceinline__ void enter_tile(Stream& st, const Params& p, const La
     return;
   }
   int row;
+  const int row_bytes = S::IS_NF4 ? S::K / 2 : S::K * 2;
+  const Matrix* m = matrix_of<KIND>(layer, st.tile, lane >> 2, &row);
+  st.weight0 = m->weight + (u64)row * row_bytes + (lane & 3) * 16;
+  m = matrix_of<KIND>(layer, st.tile, 16 + (lane >> 2), &row);
+  st.weight1 = m->weight + (u64)row * row_bytes + (lane & 3) * 16;
   if (S::IS_NF4) {
-    const Matrix* m = matrix_of<KIND>(layer, st.tile, lane >> 1, &row);
-    st.weight0 = m->weight + (u64)row * (S::K / 2) + (lane & 1) * 16;
-    m = matrix_of<KIND>(layer, st.tile, 16 + (lane >> 1), &row);
-    st.weight1 = m->weight + (u64)row * (S::K / 2) + (lane & 1) * 16;
     m = matrix_of<KIND>(layer, st.tile, lane, &row);
     st.absmax = m->absmax;
     st.absmax2 = m->absmax2;
-    st.scale_base = m->first_block + row * S::BLOCKS;
-  } else {
-    const Matrix* m = matrix_of<KIND>(layer, st.tile, lane >> 2, &row);
-    st.weight0 = m->weight + (u64)row * S::K * 2 + (lane & 3) * 16;
-    m = matrix_of<KIND>(layer, st.tile, 16 + (lane >> 2), &row);
-    st.weight1 = m->weight + (u64)row * S::K * 2 + (lane & 3) * 16;
+    st.scale_base = m->first_block + row * S::SCALES;
   }
 }
 
 template <int KIND>
-__device__ __forceinline__ void issue_x(const Params& p, int block, u32 slot) {
-  typedef Shape<KIND> S;
-  const int lane = threadIdx.x & 31;
-  const u8* x = (const u8*)p.inner + (u64)block * S::X_SLOT;
-#pragma unroll
-  for (int at = 0; at < S::X_SLOT; at += 512)
-    if (at + lane * 16 < S::X_SLOT) copy16(slot + S::WEIGHT_BYTES + at + lane * 16, x + at + lane * 16);
-}
-
-template <int KIND>
-__device__ __forceinline__ void issue_unit(Stream& st, const Params& p, const Layer* layer, u32 slot, bool with_x) {
+__device__ __forceinline__ void issue_unit(Stream& st, const Params& p, const Layer* layer, u32 slot) {
   typedef Shape<KIND> S;
   if (st.issue >= st.end) return;
   const int lane = threadIdx.x & 31;
-  if (st.block == S::BLOCKS) {
-    st.block = 0;
+  if (st.unit == S::UNITS) {
+    st.unit = 0;
     st.tile++;
     enter_tile<KIND>(st, p, layer);
   }
   if (S::IS_NF4) {
-    u32 to = slot + (lane & 1) * 512 + (lane >> 1) * 16;
-    copy16(to, st.weight0 + st.block * 32);
-    copy16(to + 256, st.weight1 + st.block * 32);
-    int at = st.scale_base + st.block;
-    copy4(slot + 1024 + lane * 4, st.absmax + (at & ~3));
-    copy4(slot + 1152 + lane * 4, st.absmax2 + (at >> 8));
+    u32 to = slot + (lane & 3) * 544 + (lane >> 2) * 16;
+    const u8* w0 = st.weight0 + st.unit * 64;
+    const u8* w1 = st.weight1 + st.unit * 64;
+    if (!S::ODD || st.unit < S::UNITS - 1 || (lane & 3) < 2) {
+      copy16(to, w0);
+      copy16(to + 128, w0 + 8 * (S::K / 2));
+      copy16(to + 256, w1);
+      copy16(to + 384, w1 + 8 * (S::K / 2));
+    }
+    int at = st.scale_base + st.unit * 2;
+    copy4(slot + 2176 + lane * 4, st.absmax + (at & ~3));
+    copy4(slot + 2304 + lane * 4, st.absmax2 + (at >> 8));
+    if (S::ODD && st.unit < S::UNITS - 1) {  // the second block may lie in another word
+      at++;
+      copy4(slot + 2432 + lane * 4, st.absmax + (at & ~3));
+      copy4(slot + 2560 + lane * 4, st.absmax2 + (at >> 8));
+    }
   } else {
     u32 to = slot + (lane >> 2) * 64 + (lane & 3) * 16;
     const int left = S::ROWS - st.tile * 32 - (lane >> 2);  // rows beyond the matrix are zeros
-    copy_row(to, st.weight0 + st.block * 64, S::WHOLE || left > 0);
-    copy_row(to + 512, st.weight0 + (u64)8 * S::K * 2 + st.block * 64, S::WHOLE || left > 8);
-    copy_row(to + 1024, st.weight1 + st.block * 64, S::WHOLE || left > 16);
-    copy_row(to + 1536, st.weight1 + (u64)8 * S::K * 2 + st.block * 64, S::WHOLE || left > 24);
+    copy_row(to, st.weight0 + st.unit * 64, S::WHOLE || left > 0);
+    copy_row(to + 512, st.weight0 + (u64)8 * S::K * 2 + st.unit * 64, S::WHOLE || left > 8);
+    copy_row(to + 1024, st.weight1 + st.unit * 64, S::WHOLE || left > 16);
+    copy_row(to + 1536, st.weight1 + (u64)8 * S::K * 2 + st.unit * 64, S::WHOLE || left > 24);
   }
-  if (S::STREAMED && with_x) issue_x<KIND>(p, st.block, slot);
   st.issue++;
-  st.block++;
+  st.unit++;
 }
 
 template <int KIND>
@@ -358,88 +366,124 @@ __device__ __forceinline__ void begin(Stream& st, const Params& p, const Layer* 
   const int warp = threadIdx.x >> 5;
   st.next = st.issue = min(span.first + warp * span.each, span.last);
   st.end = min(st.next + span.each, span.last);
-  st.tile = st.next / S::BLOCKS;
-  st.block = st.next - st.tile * S::BLOCKS;
+  st.tile = st.next / S::UNITS;
+  st.unit = st.next - st.tile * S::UNITS;
   if (st.next < st.end) enter_tile<KIND>(st, p, layer);
   const u32 ring = ring_of<KIND>();
 #pragma unroll
   for (int i = 0; i < S::RING; i++) {
-    issue_unit<KIND>(st, p, layer, ring + i * S::SLOT, false);
+    issue_unit<KIND>(st, p, layer, ring + i * S::SLOT);
     commit();
   }
 }
 
-__device__ __forceinline__ u32 pair_of(u32 shifted, u32 lane4) { return *(const u32*)(shared + ((shifted & 0x7f80u) | lane4)); }
+#if NF4
+__device__ __forceinline__ u32 pair_of(u32 shifted, u32 lane4) {
+  return *(const u32*)((const u8*)pair_table + ((shifted & 0x7f80u) | lane4));
+}
+
+// 32 rows by 64 weights: acc += scale * (W x). w: this lane's words of the block's two chunks; x: its two operands.
+__device__ __forceinline__ void multiply_block(float (*acc)[4], const u8* w, const uint4* x, float scale, u32 lane4, int g) {
+  float c[2][4] = {};
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const u8* from = w + half * 544;
+    u32 w0 = *(const u32*)from, w1 = *(const u32*)(from + 128);
+    u32 w2 = *(const u32*)(from + 256), w3 = *(const u32*)(from + 384);
+    uint4 xv = x[half];
+    multiply<true>(c[0], pair_of(w0 << 7, lane4), pair_of(w1 << 7, lane4), pair_of(w0 >> 1, lane4),
+                   pair_of(w1 >> 1, lane4), xv.x, xv.y);
+    multiply<true>(c[1], pair_of(w2 << 7, lane4), pair_of(w3 << 7, lane4), pair_of(w2 >> 1, lane4),
+                   pair_of(w3 >> 1, lane4), xv.x, xv.y);
+    multiply<true>(c[0], pair_of(w0 >> 9, lane4), pair_of(w1 >> 9, lane4), pair_of(w0 >> 17, lane4),
+                   pair_of(w1 >> 17, lane4), xv.z, xv.w);
+    multiply<true>(c[1], pair_of(w2 >> 9, lane4), pair_of(w3 >> 9, lane4), pair_of(w2 >> 17, lane4),
+                   pair_of(w3 >> 17, lane4), xv.z, xv.w);
+  }
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    float low = __shfl_sync(0xffffffffu, scale, half * 16 + g), high = __shfl_sync(0xffffffffu, scale, half * 16 + g + 8);
+    acc[half][0] += c[half][0] * low;
+    acc[half][1] += c[half][1] * low;
+    acc[half][2] += c[half][2] * high;
+    acc[half][3] += c[half][3] * high;
+  }
+}
+#endif
+
+// A lane's operands of one unit: 8 values of its column from each block of 32.
+template <int KIND>
+struct Operands {
+  uint4 part[Shape<KIND>::PARTS];
+};
+
+// Where the operands of all columns do not fit into shared memory, they come from L2, one unit ahead.
+template <int KIND>
+__device__ __forceinline__ void load_operands(Operands<KIND>& x, const Params& p, int unit) {
+  typedef Shape<KIND> S;
+  const int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
+  const uint4* from = (const uint4*)(p.inner + ((u64)unit * S::PARTS * COLS + g) * 32 + t * 8);
+#pragma unroll
+  for (int i = 0; i < S::PARTS; i++)
+    x.part[i] = g < COLS && (!S::ODD || unit * S::PARTS + i < S::K / 32) ? __ldcg(from + i * COLS * 4)
+                                                                        : make_uint4(0, 0, 0, 0);
+}
 
 // Multiplies all units of the stream; each tile's sums go into the parts of this warp.
 template <int KIND>
 __device__ __forceinline__ void consume(Stream& st, const Params& p, const Layer* layer, const Span& span) {
   typedef Shape<KIND> S;
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
-  const u32 lane4 = lane * 4;
   const u32 ring = ring_of<KIND>();
   const u8* ring_bytes = shared + RING_AT + warp * (RING_BYTES / WARPS);
-  const float* code = (const float*)(shared + CODE_AT);
   float* parts = (float*)(shared + PARTS_AT);
-  if (S::STREAMED) {  // the operands of the units that `begin` issued
-    int block = st.next % S::BLOCKS;
-    for (int i = 0; i < S::RING && st.next + i < st.end; i++) {
-      issue_x<KIND>(p, block, ring + i * S::SLOT);
-      if (++block == S::BLOCKS) block = 0;
-    }
-    commit();
-    wait_copies<0>();
-  }
-  int tile = st.next / S::BLOCKS, block = st.next - tile * S::BLOCKS, slot = 0;
+  int tile = st.next / S::UNITS, unit = st.next - tile * S::UNITS, slot = 0;
   float acc[2][4] = {};
   int scale_base = 0;
   float offset = 0;
   bool entered = false;
+  Operands<KIND> ahead;
+  if (S::STREAMED && st.next < st.end) load_operands<KIND>(ahead, p, unit);
   while (st.next < st.end) {
     if (S::IS_NF4 && !entered) {
       int row;
       const Matrix* m = matrix_of<KIND>(layer, tile, lane, &row);
-      scale_base = m->first_block + row * S::BLOCKS;
+      scale_base = m->first_block + row * S::SCALES;
       offset = m->offset;
       entered = true;
     }
     wait_copies<S::RING - 1>();
     __syncwarp();
-    const u8* unit = ring_bytes + slot * S::SLOT;
-    const u8* x = S::STREAMED ? unit + S::WEIGHT_BYTES : shared + X_AT + block * (S::BLOCK * 2 * COLS);
-    if (S::IS_NF4) {
-      float c[2][4] = {};
-      float scale = __fadd_rn(
-          __fmul_rn(code[unit[1024 + lane4 + ((scale_base + block) & 3)]], *(const float*)(unit + 1152 + lane4)), offset);
-#pragma unroll
-      for (int half = 0; half < 2; half++) {
-        uint4 xv = make_uint4(0, 0, 0, 0);
-        if (g < COLS) xv = *(const uint4*)(x + (half * COLS + g) * 64 + t * 16);
-        const u8* w = unit + half * 512 + g * 16 + t * 4;
-        u32 w0 = *(const u32*)w, w1 = *(const u32*)(w + 128), w2 = *(const u32*)(w + 256), w3 = *(const u32*)(w + 384);
-        multiply<true>(c[0], pair_of(w0 << 7, lane4), pair_of(w1 << 7, lane4), pair_of(w0 >> 1, lane4),
-                       pair_of(w1 >> 1, lane4), xv.x, xv.y);
-        multiply<true>(c[1], pair_of(w2 << 7, lane4), pair_of(w3 << 7, lane4), pair_of(w2 >> 1, lane4),
-                       pair_of(w3 >> 1, lane4), xv.x, xv.y);
-        multiply<true>(c[0], pair_of(w0 >> 9, lane4), pair_of(w1 >> 9, lane4), pair_of(w0 >> 17, lane4),
-                       pair_of(w1 >> 17, lane4), xv.z, xv.w);
-        multiply<true>(c[1], pair_of(w2 >> 9, lane4), pair_of(w3 >> 9, lane4), pair_of(w2 >> 17, lane4),
-                       pair_of(w3 >> 17, lane4), xv.z, xv.w);
-      }
-      float s0 = __shfl_sync(0xffffffffu, scale, g), s1 = __shfl_sync(0xffffffffu, scale, g + 8);
-      float s2 = __shfl_sync(0xffffffffu, scale, g + 16), s3 = __shfl_sync(0xffffffffu, scale, g + 24);
-      acc[0][0] += c[0][0] * s0;
-      acc[0][1] += c[0][1] * s0;
-      acc[0][2] += c[0][2] * s1;
-      acc[0][3] += c[0][3] * s1;
-      acc[1][0] += c[1][0] * s2;
-      acc[1][1] += c[1][1] * s2;
-      acc[1][2] += c[1][2] * s3;
-      acc[1][3] += c[1][3] * s3;
+    const u8* from = ring_bytes + slot * S::SLOT;
+    Operands<KIND> x;
+    if (S::STREAMED) {
+      x = ahead;
+      if (st.next + 1 < st.end) load_operands<KIND>(ahead, p, unit + 1 == S::UNITS ? 0 : unit + 1);
     } else {
-      uint4 xv = make_uint4(0, 0, 0, 0);
-      if (g < COLS) xv = *(const uint4*)(x + g * 64 + t * 16);
-      const u8* w = unit + g * 64 + t * 16;
+      const u8* at = shared + X_AT + (unit * S::PARTS * COLS + g) * 64 + t * 16;
+#pragma unroll
+      for (int i = 0; i < S::PARTS; i++)
+        x.part[i] = g < COLS && (!S::ODD || unit * S::PARTS + i < S::K / 32) ? *(const uint4*)(at + i * COLS * 64)
+                                                                            : make_uint4(0, 0, 0, 0);
+    }
+#if NF4
+    if (S::IS_NF4) {
+      const float* code = (const float*)(shared + CODE_AT);
+      const int at = scale_base + unit * 2;
+#pragma unroll
+      for (int block = 0; block < 2; block++) {
+        if (S::ODD && block == 1 && unit == S::UNITS - 1) break;
+        const int word = S::ODD ? block * 256 : 0;
+        float scale = __fadd_rn(__fmul_rn(code[from[2176 + word + lane * 4 + ((at + block) & 3)]],
+                                          *(const float*)(from + 2304 + word + lane * 4)),
+                                offset);
+        multiply_block(acc, from + block * 1088 + g * 16 + t * 4, x.part + (S::IS_NF4 ? block * 2 : 0), scale, lane * 4, g);
+      }
+    }
+#endif
+    if (!S::IS_NF4) {
+      const uint4 xv = x.part[0];
+      const u8* w = from + g * 64 + t * 16;
       uint4 w0 = *(const uint4*)w, w1 = *(const uint4*)(w + 512);
       uint4 w2 = *(const uint4*)(w + 1024), w3 = *(const uint4*)(w + 1536);
       multiply<false>(acc[0], w0.x, w1.x, w0.y, w1.y, xv.x, xv.y);
@@ -448,12 +492,12 @@ __device__ __forceinline__ void consume(Stream& st, const Params& p, const Layer
       multiply<false>(acc[1], w2.z, w3.z, w2.w, w3.w, xv.z, xv.w);
     }
     __syncwarp();
-    issue_unit<KIND>(st, p, layer, ring + slot * S::SLOT, true);
+    issue_unit<KIND>(st, p, layer, ring + slot * S::SLOT);
     commit();
     slot = slot + 1 == S::RING ? 0 : slot + 1;
     st.next++;
-    block++;
-    if (block == S::BLOCKS || st.next == st.end) {
+    unit++;
+    if (unit == S::UNITS || st.next == st.end) {
       const float unscale = S::IS_NF4 ? 1.0f / X_UNIT : 1.0f;
       float* to = parts + (tile - span.tile + warp) * TILE_VALUES;
 #pragma unroll
@@ -463,7 +507,7 @@ __device__ __forceinline__ void consume(Stream& st, const Params& p, const Layer
         acc[i >> 2][i & 3] = 0;
       }
       tile++;
-      block = 0;
+      unit = 0;
       entered = false;
     }
   }
@@ -474,7 +518,7 @@ template <int KIND>
 __device__ __forceinline__ float part_sum(const Span& span, int tile, int at) {
   typedef Shape<KIND> S;
   const float* parts = (const float*)(shared + PARTS_AT);
-  int first = max(tile * S::BLOCKS, span.first) - span.first, last = min((tile + 1) * S::BLOCKS, span.last) - 1 - span.first;
+  int first = max(tile * S::UNITS, span.first) - span.first, last = min((tile + 1) * S::UNITS, span.last) - 1 - span.first;
   float sum = 0;
   for (int warp = first / span.each; warp <= last / span.each; warp++)
     sum += parts[(tile - span.tile + warp) * TILE_VALUES + at];
@@ -493,9 +537,10 @@ __device__ __forceinline__ float4 hidden4(const Params& p, int column, int k, bo
                      __uint_as_float(bits.y & 0xffff0000u));
 }
 
-// RMSNorm of every column into the shared operands.
+// RMSNorm of every column into the shared operands. The weights do not depend on the phase before: they are asked for
+// first, then the meeting is awaited.
 template <bool IS_NF4>
-__device__ __forceinline__ void stage_norm(const Params& p, const u16* weight, bool embedded) {
+__device__ __forceinline__ void stage_norm(const Params& p, const u16* weight, bool embedded, const u32* counter, u32 target) {
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
   const int PER = WARPS / COLS, STRIDE = PER * 32, COUNT = (HIDDEN / 4 + STRIDE - 1) / STRIDE;
   const bool KEEP = COUNT <= 4;
@@ -503,6 +548,16 @@ __device__ __forceinline__ void stage_norm(const Params& p, const u16* weight, b
   float* red = (float*)(shared + RED_AT);
   u16* x = (u16*)(shared + X_AT);
   float4 kept[KEEP ? COUNT : 1];
+  uint2 weights[KEEP ? COUNT : 1];
+  if (KEEP) {
+#pragma unroll(KEEP ? COUNT : 1)
+    for (int i = 0; i < COUNT; i++)
+      if (first + i * STRIDE < HIDDEN / 4) weights[i] = __ldg((const uint2*)(weight + (first + i * STRIDE) * 4));
+  } else {
+    for (int i = threadIdx.x; i < HIDDEN / 64; i += THREADS)
+      asm volatile("prefetch.global.L2 [%0];" ::"l"(weight + i * 64));
+  }
+  await_value(counter, target);
   float sum = 0;
 #pragma unroll(KEEP ? COUNT : 4)
   for (int i = 0; i < COUNT; i++) {
@@ -524,7 +579,7 @@ __device__ __forceinline__ void stage_norm(const Params& p, const u16* weight, b
     int k4 = first + i * STRIDE;
     if (k4 >= HIDDEN / 4) continue;
     float4 v = KEEP ? kept[i] : hidden4(p, column, k4 * 4, embedded);
-    uint2 w = *(const uint2*)(weight + k4 * 4);
+    uint2 w = KEEP ? weights[i] : __ldg((const uint2*)(weight + k4 * 4));
     u32 a = to_operand<IS_NF4>(v.x * scale * __uint_as_float(w.x << 16));
     u32 b = to_operand<IS_NF4>(v.y * scale * __uint_as_float(w.x & 0xffff0000u));
     u32 c = to_operand<IS_NF4>(v.z * scale * __uint_as_float(w.y << 16));
@@ -553,68 +608,87 @@ __device__ __forceinline__ const Matrix* projection(const Layer* layer, int inde
   return KIND == OUT ? &layer->o : &layer->down;
 }
 
-// A x, spread over all warps of the grid: an item is one row of A times one piece of K, for the columns of one slot.
+// A piece of a row of A, in a warp's registers. Items are spread over all warps of the grid.
+struct Piece {
+  float4 a[PIECE / 128];
+  int slot;  // NONE: nobody uses it
+};
+
 template <int KIND>
-__device__ __forceinline__ void lora_items(const Params& p, const Layer* layer, u32* counter) {
+__device__ __forceinline__ void lora_load(Piece& piece, const Params& p, const Layer* layer, int item) {
   typedef Shape<KIND> S;
-  const int PIECES = (S::K + PIECE - 1) / PIECE;
-  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-  const u16* x = S::STREAMED ? p.inner : (const u16*)(shared + X_AT);
-  for (int item = blockIdx.x + gridDim.x * warp; item < SLOTS * S::PROJECTIONS * RANK * PIECES; item += gridDim.x * WARPS) {
-    int piece = item % PIECES, row = item / PIECES % RANK, index = item / (PIECES * RANK);
-    int slot = index / S::PROJECTIONS;
-    const Matrix* m = projection<KIND>(layer, index % S::PROJECTIONS);
-    const float* a = m->a[slot];
-    if (a == 0 || row >= p.ranks[slot]) continue;
-    bool used = false;
-    for (int column = 0; column < COLS; column++) used |= p.slots[column] == slot;
-    if (!used) continue;
-    float4 av[PIECE / 128];
+  piece.slot = NONE;
+  if (item >= S::ITEMS) return;
+  const int lane = threadIdx.x & 31;
+  int part = item % S::PIECES, row = item / S::PIECES % RANK, index = item / (S::PIECES * RANK);
+  int slot = index / S::PROJECTIONS;
+  const float* a = projection<KIND>(layer, index % S::PROJECTIONS)->a[slot];
+  if (a == 0 || row >= p.ranks[slot]) return;
 #pragma unroll
-    for (int i = 0; i < PIECE / 128; i++) {
-      int k = piece * PIECE + i * 128 + lane * 4;
-      av[i] = k < S::K ? __ldg((const float4*)(a + (u64)row * S::K + k)) : make_float4(0, 0, 0, 0);
-    }
-    for (int column = 0; column < COLS; column++) {
-      if (p.slots[column] != slot) continue;
-      float sum = 0;
+  for (int column = 0; column < COLS; column++)
+    if (rows().slots[column] == slot) piece.slot = slot;
+  if (piece.slot == NONE) return;
 #pragma unroll
-      for (int i = 0; i < PIECE / 128; i++) {
-        int k = piece * PIECE + i * 128 + lane * 4;
-        if (k >= S::K) continue;
-        const uint2* at = (const uint2*)(x + operand_at(k, column));
-        uint2 v = S::STREAMED ? __ldcg(at) : *at;
-        sum += av[i].x * from_operand<S::IS_NF4>(v.x & 0xffff) + av[i].y * from_operand<S::IS_NF4>(v.x >> 16) +
-               av[i].z * from_operand<S::IS_NF4>(v.y & 0xffff) + av[i].w * from_operand<S::IS_NF4>(v.y >> 16);
-      }
-      sum = warp_sum(sum);
-      if (lane == 0) p.lora_parts[item * COLS + column] = sum * m->scale[slot];
-    }
+  for (int i = 0; i < PIECE / 128; i++) {
+    int k = part * PIECE + i * 128 + lane * 4;
+    piece.a[i] = k < S::K ? __ldg((const float4*)(a + (u64)row * S::K + k)) : make_float4(0, 0, 0, 0);
   }
-  arrive(counter);
 }
 
-// Sums the pieces of A x into shared memory: t[projection][rank][column].
+// A x. `piece` holds the warp's first item.
 template <int KIND>
-__device__ __forceinline__ void lora_gather(const Params& p, const Layer* layer) {
+__device__ __forceinline__ void lora_items(Piece& piece, const Params& p, const Layer* layer, u32* counter) {
   typedef Shape<KIND> S;
-  const int PIECES = (S::K + PIECE - 1) / PIECE;
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+  const u16* x = S::STREAMED ? p.inner : (const u16*)(shared + X_AT);
+  for (int item = blockIdx.x + gridDim.x * warp; item < S::ITEMS;) {
+    if (piece.slot != NONE) {
+      const int part = item % S::PIECES, index = item / (S::PIECES * RANK);
+      const float scale = projection<KIND>(layer, index % S::PROJECTIONS)->scale[piece.slot];
+      for (int column = 0; column < COLS; column++) {
+        if (rows().slots[column] != piece.slot) continue;
+        float sum = 0;
+#pragma unroll
+        for (int i = 0; i < PIECE / 128; i++) {
+          int k = part * PIECE + i * 128 + lane * 4;
+          if (k >= S::K) continue;
+          const uint2* at = (const uint2*)(x + operand_at(k, column));
+          uint2 v = S::STREAMED ? __ldcg(at) : *at;
+          float4 a = piece.a[i];
+          sum += a.x * from_operand<S::IS_NF4>(v.x & 0xffff) + a.y * from_operand<S::IS_NF4>(v.x >> 16) +
+                 a.z * from_operand<S::IS_NF4>(v.y & 0xffff) + a.w * from_operand<S::IS_NF4>(v.y >> 16);
+        }
+        sum = warp_sum(sum);
+        if (lane == 0) p.lora_parts[item * COLS + column] = sum * scale;
+      }
+    }
+    if (lane == 0) asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
+    item += gridDim.x * WARPS;
+    lora_load<KIND>(piece, p, layer, item);
+  }
+}
+
+// Sums the pieces of A x into shared memory, once all are there: t[projection][rank][column].
+template <int KIND>
+__device__ __forceinline__ void lora_gather(const Params& p, const u32* counter, u32 target) {
+  typedef Shape<KIND> S;
+  if ((threadIdx.x & 31) == 0) spin(counter, target);
+  __syncwarp();
   float* t = (float*)(shared + T_AT);
   for (int at = threadIdx.x; at < S::PROJECTIONS * RANK * COLS; at += THREADS) {
-    int column = at % COLS, row = at / COLS % RANK, index = at / (COLS * RANK), slot = p.slots[column];
+    int column = at % COLS, row = at / COLS % RANK, index = at / (COLS * RANK), slot = rows().slots[column];
     float sum = 0;
-    if (slot >= 0 && row < p.ranks[slot] && projection<KIND>(layer, index)->a[slot] != 0) {
-      const float* from = p.lora_parts + (u64)((slot * S::PROJECTIONS + index) * RANK + row) * PIECES * COLS + column;
+    if (slot >= 0 && row < p.ranks[slot]) {
+      const float* from = p.lora_parts + (u64)((slot * S::PROJECTIONS + index) * RANK + row) * S::PIECES * COLS + column;
 #pragma unroll 8
-      for (int piece = 0; piece < PIECES; piece++) sum += __ldcg(from + piece * COLS);
+      for (int part = 0; part < S::PIECES; part++) sum += __ldcg(from + part * COLS);
     }
     t[at] = sum;
   }
-  __syncthreads();
 }
 
 __device__ __forceinline__ float lora_sum(const Params& p, const Matrix* m, int row, int index, int column) {
-  int slot = p.slots[column];
+  int slot = rows().slots[column];
   if (slot < 0) return 0;
   const float* b = m->b[slot];
   if (b == 0) return 0;
@@ -635,10 +709,10 @@ template <int KIND>
 __device__ __forceinline__ void lora_prefetch(const Params& p, const Layer* layer) {
   typedef Shape<KIND> S;
   const Span span = span_of<KIND>(0);
-  int tile = (span.all_first + S::BLOCKS - 1) / S::BLOCKS, last = (span.all_last + S::BLOCKS - 1) / S::BLOCKS;
+  int tile = (span.all_first + S::UNITS - 1) / S::UNITS, last = (span.all_last + S::UNITS - 1) / S::UNITS;
   int asked = -1;
   for (int column = 0; column < COLS; column++) {
-    int slot = p.slots[column];
+    int slot = rows().slots[column];
     if (slot < 0 || slot == asked) continue;
     asked = slot;
     for (int at = threadIdx.x; at < (last - tile) * 32; at += THREADS) {
@@ -661,9 +735,54 @@ __device__ __forceinline__ int chunk_positions(int length) {
   return positions;
 }
 
-__device__ __forceinline__ void attention(const Params& p, const Layer* layer) {
+struct AttentionItem {
+  int column, head, chunk, chunks, first, last, newest;
+  u64 cache;  // offset of the row's keys of this head
+};
+
+// The item of this number; false beyond the last.
+__device__ __forceinline__ bool find_item(AttentionItem& it, const Params& p, int item) {
+  for (int column = 0; column < COLS; column++) {
+    if (!rows().live[column]) continue;
+    const int length = rows().lengths[column] + 1, positions = chunk_positions(length);
+    it.chunks = (length + positions - 1) / positions;
+    if (item < KV_HEADS * it.chunks) {
+      it.column = column;
+      it.head = item / it.chunks;
+      it.chunk = item - it.head * it.chunks;
+      it.first = it.chunk * positions;
+      it.last = min(it.first + positions, length);
+      it.newest = length - 1;
+      it.cache = ((u64)column * KV_HEADS + it.head) * p.capacity * HEAD_DIM;
+      return true;
+    }
+    item -= KV_HEADS * it.chunks;
+  }
+  return false;
+}
+
+#define CELLS (BLOCK_POSITIONS * HEAD_DIM / 8)     // of 8 values, in a block of keys
+#define CELLS_EACH ((CELLS + THREADS - 1) / THREADS)
+struct CacheBlock {
+  uint4 keys[CELLS_EACH], values[CELLS_EACH];
+};
+
+// Older positions' keys and values, 64 at a time; they do not depend on this step.
+__device__ __forceinline__ void load_block(CacheBlock& b, const Layer* layer, const AttentionItem& it, int start) {
+#pragma unroll
+  for (int i = 0; i < CELLS_EACH; i++) {
+    const int cell = i * THREADS + threadIdx.x, position = start + cell / (HEAD_DIM / 8), d = cell % (HEAD_DIM / 8) * 8;
+    b.keys[i] = b.values[i] = make_uint4(0, 0, 0, 0);
+    if (cell < CELLS && position < min(it.last, it.newest)) {
+      b.keys[i] = *(const uint4*)(layer->keys + it.cache + (u64)position * HEAD_DIM + d);
+      b.values[i] = *(const uint4*)(layer->values + it.cache + (u64)position * HEAD_DIM + d);
+    }
+  }
+}
+
+__device__ __forceinline__ void attention(const Params& p, const Layer* layer, const u32* counter, u32 target) {
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, tid = threadIdx.x;
-  const int PAIRS = HEAD_DIM / 2, GROUPS = THREADS / PAIRS;
+  const int PAIRS = HEAD_DIM / 2, GROUPS = THREADS / PAIRS, STEPS = (PAIRS + 31) / 32;
   float* q = (float*)(shared + X_AT);                      // [8][HEAD_DIM]
   float* scores = q + 8 * HEAD_DIM;                        // [8][64]
   float* chances = scores + 8 * BLOCK_POSITIONS;           // [64][8]
@@ -673,34 +792,31 @@ __device__ __forceinline__ void attention(const Params& p, const Layer* layer) {
   u16* values = keys + BLOCK_POSITIONS * (HEAD_DIM + 8);   // [64][HEAD_DIM]
   float* sums = (float*)keys;                              // [GROUPS][GROUP][HEAD_DIM], afterwards
   int* is_last = (int*)(shared + RED_AT);
-  int items = 0;
-  for (int column = 0; column < COLS; column++)
-    if (p.live[column]) {
-      int length = __ldcg(p.lengths + column) + 1, positions = chunk_positions(length);
-      items += KV_HEADS * ((length + positions - 1) / positions);
+  AttentionItem it;
+  CacheBlock block;
+  float cosines[STEPS], sines[STEPS];
+  bool met = false;
+  for (int item = blockIdx.x; find_item(it, p, item); item += gridDim.x) {
+    const int column = it.column, head = it.head, chunk = it.chunk, chunks = it.chunks;
+    const int first = it.first, last = it.last, newest = it.newest;
+    const u64 cache = it.cache;
+    load_block(block, layer, it, first);
+#pragma unroll
+    for (int i = 0; i < STEPS; i++) {
+      int d = min(i * 32 + lane, PAIRS - 1);
+      cosines[i] = __ldg(p.cosines + (u64)newest * PAIRS + d);
+      sines[i] = __ldg(p.sines + (u64)newest * PAIRS + d);
     }
-  for (int item = blockIdx.x; item < items; item += gridDim.x) {
-    int column = 0, rest = item, length, positions, chunks;
-    for (;; column++) {
-      if (!p.live[column]) continue;
-      length = __ldcg(p.lengths + column) + 1;
-      positions = chunk_positions(length);
-      chunks = (length + positions - 1) / positions;
-      if (rest < KV_HEADS * chunks) break;
-      rest -= KV_HEADS * chunks;
-    }
-    const int head = rest / chunks, chunk = rest - head * chunks;
-    const int first = chunk * positions, last = min(first + positions, length), newest = length - 1;
-    const u64 cache = ((u64)column * KV_HEADS + head) * p.capacity * HEAD_DIM;
+    if (!met) await_value(counter, target);
+    met = true;
     if (tid < 8) {
       state[tid] = NEGATIVE_INFINITY;
       state[8 + tid] = 0;
     }
-    if (warp < GROUP || (last == length && warp < GROUP + 2)) {
+    if (warp < GROUP || (last == newest + 1 && warp < GROUP + 2)) {
       const int at = warp < GROUP ? (head * GROUP + warp) * HEAD_DIM
                                   : Q_ROWS + (warp - GROUP) * KV_ROWS + head * HEAD_DIM;
       const float* from = p.qkv + column * QKV_ROWS + at;
-      const int STEPS = (PAIRS + 31) / 32;
       float low[STEPS], high[STEPS];
 #pragma unroll
       for (int i = 0; i < STEPS; i++) {
@@ -724,9 +840,7 @@ __device__ __forceinline__ void attention(const Params& p, const Layer* layer) {
 #endif
 #pragma unroll
         for (int i = 0; i < STEPS; i++) {
-          int d = min(i * 32 + lane, PAIRS - 1);
-          float cosine = p.cosines[(u64)newest * PAIRS + d], sine = p.sines[(u64)newest * PAIRS + d];
-          float a = low[i] * cosine - high[i] * sine, b = high[i] * cosine + low[i] * sine;
+          float a = low[i] * cosines[i] - high[i] * sines[i], b = high[i] * cosines[i] + low[i] * sines[i];
           low[i] = a;
           high[i] = b;
         }
@@ -751,20 +865,15 @@ __device__ __forceinline__ void attention(const Params& p, const Layer* layer) {
     float acc[GROUP][2] = {};
     const int group = tid / PAIRS, pair = tid - group * PAIRS;
     for (int start = first; start < last; start += BLOCK_POSITIONS) {
-#pragma unroll 2
-      for (int i = tid; i < BLOCK_POSITIONS * HEAD_DIM / 8; i += THREADS) {
-        int row = i / (HEAD_DIM / 8), d = i % (HEAD_DIM / 8) * 8, position = start + row;
-        uint4 k = make_uint4(0, 0, 0, 0), v = k;
-        if (position < min(last, newest)) {
-          k = *(const uint4*)(layer->keys + cache + (u64)position * HEAD_DIM + d);
-          v = *(const uint4*)(layer->values + cache + (u64)position * HEAD_DIM + d);
-        } else if (position == newest) {
-          k = *(const uint4*)(fresh + d);
-          v = *(const uint4*)(fresh + HEAD_DIM + d);
-        }
-        *(uint4*)(keys + row * (HEAD_DIM + 8) + d) = k;
-        *(uint4*)(values + row * HEAD_DIM + d) = v;
+#pragma unroll
+      for (int i = 0; i < CELLS_EACH; i++) {
+        const int cell = i * THREADS + tid, row = cell / (HEAD_DIM / 8), d = cell % (HEAD_DIM / 8) * 8;
+        if (cell >= CELLS) continue;
+        const bool is_fresh = start + row == newest;
+        *(uint4*)(keys + row * (HEAD_DIM + 8) + d) = is_fresh ? *(const uint4*)(fresh + d) : block.keys[i];
+        *(uint4*)(values + row * HEAD_DIM + d) = is_fresh ? *(const uint4*)(fresh + HEAD_DIM + d) : block.values[i];
       }
+      if (start + BLOCK_POSITIONS < last) load_block(block, layer, it, start + BLOCK_POSITIONS);
       __syncthreads();
       {
         const int h = warp >> 1, row = (warp & 1) * 32 + lane;
@@ -842,12 +951,14 @@ __device__ __forceinline__ void attention(const Params& p, const Layer* layer) {
         p.chunk_norms[((row * MAX_CHUNKS + chunk) * GROUP + tid) * 2] = state[tid];
         p.chunk_norms[((row * MAX_CHUNKS + chunk) * GROUP + tid) * 2 + 1] = state[8 + tid];
       }
-      __threadfence();
       __syncthreads();
-      if (tid == 0) *is_last = atomicAdd(p.chunk_counts + row, 1u) == (u32)chunks - 1;
+      if (tid == 0) {
+        u32 before;
+        asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(p.chunk_counts + row) : "memory");
+        *is_last = before == (u32)chunks - 1;
+      }
       __syncthreads();
       if (*is_last) {
-        __threadfence();
         for (int at = tid; at < GROUP * HEAD_DIM; at += THREADS) {
           const float* norms = p.chunk_norms + (row * MAX_CHUNKS * GROUP + at / HEAD_DIM) * 2;
           float most = NEGATIVE_INFINITY, sum = 0, total = 0;
@@ -867,6 +978,7 @@ __device__ __forceinline__ void attention(const Params& p, const Layer* layer) {
     }
     __syncthreads();
   }
+  if (!met) await_value(counter, target);
 }
 
 // ---- a product with what follows it ------------------------------------------------------------------------------
@@ -881,10 +993,10 @@ __device__ __forceinline__ float finished(const Params& p, const Span& span, int
   typedef Shape<KIND> S;
   float value = part_sum<KIND>(span, tile, at);
   if (is_split) {
-    const long long total = (long long)S::ALL_TILES * S::BLOCKS;
+    const long long total = (long long)S::ALL_TILES * S::UNITS;
     for (int block = blockIdx.x + 1;; block++) {
       value += __ldcg(p.tails + block * TILE_VALUES + at);
-      if (total * (block + 1) / gridDim.x >= (long long)(tile + 1) * S::BLOCKS) break;
+      if (total * (block + 1) / gridDim.x >= (long long)(tile + 1) * S::UNITS) break;
     }
   }
   return value;
@@ -893,12 +1005,12 @@ __device__ __forceinline__ float finished(const Params& p, const Span& span, int
 template <int KIND>
 __device__ __forceinline__ void epilogue(const Params& p, const Layer* layer, const Span& span, bool embedded, Best* best) {
   typedef Shape<KIND> S;
-  const int first = (span.first + S::BLOCKS - 1) / S::BLOCKS;      // tiles that begin in this chunk
-  const int count = (span.last + S::BLOCKS - 1) / S::BLOCKS - first;
+  const int first = (span.first + S::UNITS - 1) / S::UNITS;      // tiles that begin in this chunk
+  const int count = (span.last + S::UNITS - 1) / S::UNITS - first;
   const int EACH = KIND == GATE_UP ? 16 * COLS : 32 * COLS;
   for (int i = threadIdx.x; i < count * EACH; i += THREADS) {
     const int tile = first + i / EACH, at = i % EACH, column = at % COLS, row = at / COLS;
-    const bool is_split = (tile + 1) * S::BLOCKS > span.last;
+    const bool is_split = (tile + 1) * S::UNITS > span.last;
     float value = finished<KIND>(p, span, tile, at, is_split);
     if (KIND == HEAD) {
       int n = tile * 32 + row;
@@ -942,19 +1054,23 @@ __device__ __forceinline__ void epilogue(const Params& p, const Layer* layer, co
   }
 }
 
+// Where the counters lie: meetings, LoRA items, launches, LoRA items before this launch; each in a line of its own.
+#define MEETINGS (p.counters)
+#define LORA_ITEMS (p.counters + 32)
+#define LAUNCHES (p.counters + 64)
+#define LORA_BEFORE (p.counters + 96)
+
 // One phase after its operands are staged. Begins the stream of the next phase as soon as a warp has done its own part.
-template <int KIND, int NEXT>
+template <int KIND, int NEXT, typename PieceType>
 __device__ __forceinline__ void product(Stream& st, const Params& p, const Layer* layer, const Layer* next_layer, u32 epoch,
-                                        u32 lora_target, bool embedded, Best* best) {
+                                        PieceType& piece, u32 lora_target, bool embedded, Best* best) {
   typedef Shape<KIND> S;
 #if RANK > 0
   const bool lora = KIND != HEAD && p.use_lora;
   if (KIND != HEAD && lora) {
+    lora_items<KIND>(piece, p, layer, LORA_ITEMS);
     lora_prefetch<KIND>(p, layer);
-    lora_items<KIND>(p, layer, p.counters + 32);
   }
-#else
-  const bool lora = false;
 #endif
   for (int chunk = 0;; chunk++) {
     const Span span = span_of<KIND>(chunk);
@@ -965,30 +1081,26 @@ __device__ __forceinline__ void product(Stream& st, const Params& p, const Layer
       begin<HEAD>(st, p, 0, 0);
     else if (NEXT != NONE)
       begin<NEXT == NONE ? 0 : NEXT>(st, p, next_layer, 0);
+#if RANK > 0
+    if (KIND != HEAD && lora && chunk == 0) lora_gather<KIND>(p, LORA_ITEMS, lora_target);
+#endif
     __syncthreads();
-    if (chunk == 0 && span.first % S::BLOCKS != 0) {
+    if (chunk == 0 && span.first % S::UNITS != 0) {
       if (threadIdx.x < TILE_VALUES)
         p.tails[blockIdx.x * TILE_VALUES + threadIdx.x] = part_sum<KIND>(span, span.tile, threadIdx.x);
-      __threadfence();
       __syncthreads();
       if (threadIdx.x == 0) store_release(p.tail_flags + blockIdx.x, epoch);
     }
-#if RANK > 0
-    if (KIND != HEAD && lora && chunk == 0) {
-      await_value(p.counters + 32, lora_target);
-      lora_gather<KIND>(p, layer);
-    }
-#endif
-    if (span.is_last && span.last % S::BLOCKS != 0 && span.last > span.first) {
-      const long long total = (long long)S::ALL_TILES * S::BLOCKS;
-      const int tile = span.last / S::BLOCKS;
-      if (tile * S::BLOCKS >= span.all_first) {  // it begins here, so this block finishes it
+    if (span.is_last && span.last % S::UNITS != 0 && span.last > span.first) {
+      const long long total = (long long)S::ALL_TILES * S::UNITS;
+      const int tile = span.last / S::UNITS;
+      if (tile * S::UNITS >= span.all_first) {  // it begins here, so this block finishes it
         if (threadIdx.x == 0) {
           for (int block = blockIdx.x + 1;; block++) {
             long long start = clock64();
             while (load_acquire(p.tail_flags + block) != epoch)
               if (clock64() - start > 8000000000ll) __trap();
-            if (total * (block + 1) / gridDim.x >= (long long)(tile + 1) * S::BLOCKS) break;
+            if (total * (block + 1) / gridDim.x >= (long long)(tile + 1) * S::UNITS) break;
           }
         }
         __syncthreads();
@@ -1000,80 +1112,112 @@ __device__ __forceinline__ void product(Stream& st, const Params& p, const Layer
   }
 }
 
+// Copies a layer's table into shared memory, so that nobody waits for pointers to pointers.
+__device__ __forceinline__ void fetch_layer(const Params& p, int at) {
+  const u32* from = (const u32*)(p.layers + at);
+  u32* to = (u32*)(shared + LAYERS_AT + (at & 1) * LAYER_BYTES);
+  for (int i = threadIdx.x; i < sizeof(Layer) / 4; i += THREADS) to[i] = __ldg(from + i);
+}
+__device__ __forceinline__ const Layer* fetched(int at) {
+  return (const Layer*)(shared + LAYERS_AT + (at & 1) * LAYER_BYTES);
+}
+
+__device__ __forceinline__ void prepare(const Params& p) {
+  fetch_layer(p, 0);
+  if (threadIdx.x < 8) {
+    Rows* to = (Rows*)(shared + ROWS_AT);
+    const int column = threadIdx.x;
+    to->slots[column] = column < COLS ? p.slots[column] : NONE;
+    to->live[column] = column < COLS ? p.live[column] : 0;
+    to->lengths[column] = column < COLS ? p.lengths[column] : 0;
+  }
+  __syncthreads();
+}
+__device__ __forceinline__ void fill_tables(const Params& p) {
+#if NF4
+  for (int i = threadIdx.x; i < 8192; i += THREADS) pair_table[i] = p.pairs[i >> 5];
+  if (threadIdx.x < 256) ((float*)(shared + CODE_AT))[threadIdx.x] = p.code[threadIdx.x];
+#endif
+}
+
+#if RANK > 0
+#define COUNT(KIND)                                                               \
+  epoch++;                                                                   \
+  if (p.use_lora) {                                                          \
+    lora_target += Shape<KIND>::ITEMS;                                       \
+    lora_load<KIND>(piece, p, layer, blockIdx.x + gridDim.x * (threadIdx.x >> 5)); \
+  }
+#else
+struct Piece {};
+#define COUNT(KIND) epoch++
+#endif
+
 extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __grid_constant__ Params p) {
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
   const u32 blocks = gridDim.x;
-  const u32 launches = p.counters[64];
+  const u32 launches = *LAUNCHES;
   u32 meet = launches * (5 * LAYERS + 1);  // meetings before this launch
   u32 epoch = launches * (4 * LAYERS + 1);
-  u32 lora_target = p.counters[96] * blocks;
+  u32 lora_target = *LORA_BEFORE;
   Stream st;
-  begin<QKV>(st, p, p.layers, 0);
-#if NF4
-  {
-    u32* lut = (u32*)shared;
-    for (int i = threadIdx.x; i < 8192; i += THREADS) lut[i] = p.pairs[i >> 5];
-    if (threadIdx.x < 256) ((float*)(shared + CODE_AT))[threadIdx.x] = p.code[threadIdx.x];
-  }
-#endif
+  Piece piece;
+  prepare(p);
+  begin<QKV>(st, p, fetched(0), 0);
+  fill_tables(p);
   Best best;
   best.score = NEGATIVE_INFINITY;
   best.token = -1;
-#ifdef TIMED  // block 0 notes when it passes each meeting and each product's end
-#define NOTE()                                                                  \
-  if (blockIdx.x == 0 && threadIdx.x == 0) {                                    \
-    u64 now;                                                                    \
-    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));                     \
-    p.times[noted++] = now;                                                     \
+#ifdef TIMED  // block 0 notes when it leaves each phase, before it arrives and after it has met the others
+#define NOTE()                                                                        \
+  if (blockIdx.x == 0 && threadIdx.x == 0) {                                          \
+    u64 now;                                                                          \
+    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now)::"memory");                 \
+    p.times[noted++] = now;                                                           \
   }
   int noted = 0;
 #else
 #define NOTE()
 #endif
-#define MEET()                            \
-  await_value(p.counters, meet * blocks); \
-  NOTE()
-#define LEAVE()       \
-  NOTE()              \
-  arrive(p.counters); \
+#define LEAVE()     \
+  NOTE()            \
+  arrive(MEETINGS); \
   meet++
-#define COUNT()                                \
-  epoch++;                                     \
-  if (p.use_lora) lora_target += blocks
 #pragma unroll 1
   for (int at = 0; at < LAYERS; at++) {
-    const Layer* layer = p.layers + at;
-    const Layer* next = at + 1 < LAYERS ? layer + 1 : 0;
-    if (at > 0) MEET();
-    stage_norm<NF4>(p, layer->norm1, at == 0);
-    COUNT();
-    product<QKV, OUT>(st, p, layer, layer, epoch, lora_target, false, &best);
+    const Layer* layer = fetched(at);
+    const Layer* next = at + 1 < LAYERS ? fetched(at + 1) : 0;
+    if (next != 0) fetch_layer(p, at + 1);
+    COUNT(QKV);
+    stage_norm<NF4>(p, layer->norm1, at == 0, MEETINGS, meet * blocks);
+    NOTE()
+    product<QKV, OUT>(st, p, layer, layer, epoch, piece, lora_target, false, &best);
     LEAVE();
-    MEET();
-    attention(p, layer);
+    attention(p, layer, MEETINGS, meet * blocks);
     LEAVE();
-    MEET();
+    COUNT(OUT);
+    await_value(MEETINGS, meet * blocks);
     stage_copy<Q_ROWS>(p.mixed);
-    COUNT();
-    product<OUT, GATE_UP>(st, p, layer, layer, epoch, lora_target, at == 0, &best);
+    NOTE()
+    product<OUT, GATE_UP>(st, p, layer, layer, epoch, piece, lora_target, at == 0, &best);
     LEAVE();
-    MEET();
-    stage_norm<NF4>(p, layer->norm2, false);
-    COUNT();
-    product<GATE_UP, DOWN>(st, p, layer, layer, epoch, lora_target, false, &best);
+    COUNT(GATE_UP);
+    stage_norm<NF4>(p, layer->norm2, false, MEETINGS, meet * blocks);
+    NOTE()
+    product<GATE_UP, DOWN>(st, p, layer, layer, epoch, piece, lora_target, false, &best);
     LEAVE();
-    MEET();
+    COUNT(DOWN);
+    await_value(MEETINGS, meet * blocks);
     if (!STREAM_DOWN) stage_copy<INNER>(p.inner);
-    COUNT();
-    product<DOWN, QKV>(st, p, layer, next, epoch, lora_target, false, &best);
+    NOTE()
+    product<DOWN, QKV>(st, p, layer, next, epoch, piece, lora_target, false, &best);
     LEAVE();
   }
-  MEET();
-  stage_norm<false>(p, p.final_norm, false);
+  stage_norm<false>(p, p.final_norm, false, MEETINGS, meet * blocks);
+  NOTE()
   epoch++;
-  product<HEAD, NONE>(st, p, 0, 0, epoch, 0, false, &best);
-  // the block's best token of each column: threads of one column are COLS apart
+  product<HEAD, NONE>(st, p, 0, 0, epoch, piece, 0, false, &best);
   {
+    // the block's best token of each column: threads of one column are COLS apart
     Best* found = (Best*)(shared + RED_AT);  // [WARPS][COLS]
 #pragma unroll
     for (int offset = 16; offset >= COLS; offset >>= 1) {
@@ -1098,7 +1242,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __gri
   }
   LEAVE();
   if (blockIdx.x != 0) return;
-  MEET();
+  await_value(MEETINGS, meet * blocks);
+  NOTE()
   if (warp < COLS) {
     best.score = NEGATIVE_INFINITY;
     best.token = -1;
@@ -1125,33 +1270,31 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __gri
     }
   }
   if (threadIdx.x == 0) {
-    p.counters[64] = launches + 1;
-    if (p.use_lora) p.counters[96] += 4 * LAYERS;
+    *LAUNCHES = launches + 1;
+    *LORA_BEFORE = lora_target;
   }
 }
 
 #ifdef PRODUCT_ONLY  // for the bench: gate and up of every layer, with their norm and the meeting after them
 extern "C" __global__ void __launch_bounds__(THREADS, 1) gate_up_only(const __grid_constant__ Params p) {
-  const u32 blocks = gridDim.x, launches = p.counters[64];
+  const u32 blocks = gridDim.x, launches = *LAUNCHES;
   u32 meet = launches * LAYERS, epoch = launches * LAYERS;
   Stream st;
-  begin<GATE_UP>(st, p, p.layers, 0);
-#if NF4
-  u32* lut = (u32*)shared;
-  for (int i = threadIdx.x; i < 8192; i += THREADS) lut[i] = p.pairs[i >> 5];
-  if (threadIdx.x < 256) ((float*)(shared + CODE_AT))[threadIdx.x] = p.code[threadIdx.x];
-#endif
+  Piece piece;
+  prepare(p);
+  begin<GATE_UP>(st, p, fetched(0), 0);
+  fill_tables(p);
   Best best;
 #pragma unroll 1
   for (int at = 0; at < LAYERS; at++) {
-    const Layer* layer = p.layers + at;
-    if (at > 0) await_value(p.counters, meet * blocks);
-    stage_norm<NF4>(p, layer->norm2, false);
-    product<GATE_UP, GATE_UP>(st, p, layer, at + 1 < LAYERS ? layer + 1 : p.layers, ++epoch, 0, false, &best);
-    arrive(p.counters);
+    const Layer* layer = fetched(at);
+    if (at + 1 < LAYERS) fetch_layer(p, at + 1);
+    stage_norm<NF4>(p, layer->norm2, false, MEETINGS, meet * blocks);
+    product<GATE_UP, GATE_UP>(st, p, layer, fetched(at + 1), ++epoch, piece, 0, false, &best);
+    arrive(MEETINGS);
     meet++;
   }
-  await_value(p.counters, meet * blocks);
-  if (blockIdx.x == 0 && threadIdx.x == 0) p.counters[64] = launches + 1;
+  await_value(MEETINGS, meet * blocks);
+  if (blockIdx.x == 0 && threadIdx.x == 0) *LAUNCHES = launches + 1;
 }
 #endif

@@ -5,7 +5,11 @@ Pure arithmetic, no torch. `decode_step.cu` is the other side: sizes and names h
 
 from __future__ import annotations
 
+import ctypes
+
 import msgspec
+
+from core.engine.kernels.decode_tables import layer_struct
 
 WARPS = 16
 """Warps of a block."""
@@ -18,8 +22,11 @@ BLOCK_POSITIONS = 64
 LORA_PIECE = 512
 """Elements of K in one item of the product with LoRA's A."""
 
-_NF4_UNIT = 1280  # 32 rows of 64 weights, their absmax and its scale
+_NF4_UNIT = 4 * 544 + 256  # 32 rows of 128 weights, a word of absmax and one of its scale
+_NF4_ODD_UNIT = 4 * 544 + 512  # where rows have an odd number of blocks: two words each
 _BF16_UNIT = 2048  # 32 rows of 32 weights
+_ROWS_BYTES = 128
+_PAIR_TABLE = 32768  # static shared memory: 256 pairs of values, one copy a bank
 _DEEPEST = 6  # units in flight a warp; more no longer pays
 _TILES = (48, 32, 16, 12, 8, 6, 4)
 
@@ -88,28 +95,27 @@ def make_plan(shape: DecodeShape, columns: int, shared_limit: int) -> KernelPlan
     """The plan with the deepest streams that fits into `shared_limit` bytes of shared memory a block; None where none
     does. columns: 1 or 8."""
     staged_x = 2 * columns * max(shape.hidden, shape.heads * shape.head_dim)
+    table = _PAIR_TABLE if shape.nf4 else 0
+    odd = any(width % 128 for width in (shape.hidden, shape.inner, shape.heads * shape.head_dim))
+    unit = (_NF4_ODD_UNIT if odd else _NF4_UNIT) if shape.nf4 else _BF16_UNIT
     best: tuple[tuple[int, ...], KernelPlan] | None = None
     for streams_down in (False, True):
         if streams_down and columns == 1:
             continue  # a column of one is small
         x_bytes = max(attention_bytes(shape), staged_x, 0 if streams_down else 2 * columns * shape.inner)
         for tiles in _TILES:
-            fixed = (32768 if shape.nf4 else 0) + 2048 + _lora_bytes(shape, columns)
-            fixed += (tiles + WARPS) * 32 * columns * 4 + _round_up(x_bytes, 128)
-            per_warp = (shared_limit - fixed) // WARPS // 128 * 128
-            unit = _NF4_UNIT if shape.nf4 else _BF16_UNIT
-            streamed_unit = unit + (128 if shape.nf4 else 64) * columns
+            fixed = 2048 + _ROWS_BYTES + 2 * _round_up(ctypes.sizeof(layer_struct(shape.slots)), 128)
+            fixed += _lora_bytes(shape, columns) + (tiles + WARPS) * 32 * columns * 4 + _round_up(x_bytes, 128)
+            per_warp = (shared_limit - table - fixed) // WARPS // 128 * 128
             depth = min(_DEEPEST, per_warp // unit)
-            depth_streamed = min(_DEEPEST, per_warp // streamed_unit) if streams_down else depth
             depth_head = min(_DEEPEST, per_warp // _BF16_UNIT)
-            if min(depth, depth_streamed, depth_head) < 2:
+            if min(depth, depth_head) < 2:
                 continue
-            rank = (min(depth, depth_streamed, depth_head, 4), depth, not streams_down, tiles)
+            rank = (min(depth, depth_head, 4), depth, not streams_down, tiles)
             if best is None or rank > best[0]:
-                ring = max(depth * unit, depth_streamed * streamed_unit if streams_down else 0, depth_head * _BF16_UNIT)
+                ring = max(depth * unit, depth_head * _BF16_UNIT)
                 macros = _macros(shape, columns) | {
                     "DEPTH": depth,
-                    "DEPTH_STREAMED": depth_streamed,
                     "DEPTH_HEAD": depth_head,
                     "STREAM_DOWN": int(streams_down),
                     "TILES": tiles,
