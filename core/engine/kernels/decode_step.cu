@@ -99,7 +99,8 @@ __shared__ __align__(128) u32 pair_table[8192];  // static: its address is then 
 #define LAYERS_AT (ROWS_AT + 128)
 #define T_AT (LAYERS_AT + 2 * LAYER_BYTES)
 #define T_BYTES (3 * (RANK > 0 ? RANK : 4) * COLS * 4)
-#define PARTS_AT (T_AT + T_BYTES)
+#define B_AT (T_AT + T_BYTES)
+#define PARTS_AT (B_AT + 48 * RANK * 4)
 #define X_AT (PARTS_AT + (TILES + WARPS) * TILE_VALUES * 4)
 #define RING_AT (X_AT + X_BYTES)
 
@@ -107,6 +108,18 @@ struct Rows {  // of the batch, in shared memory
   int slots[8], live[8], lengths[8];
 };
 __device__ __forceinline__ const Rows& rows() { return *(const Rows*)(shared + ROWS_AT); }
+
+#ifdef TIMED  // for the bench: block 0 notes the times of its steps
+__shared__ int noted;
+#define NOTE()                                                            \
+  if (blockIdx.x == 0 && threadIdx.x == 0) {                              \
+    u64 now;                                                              \
+    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now)::"memory");     \
+    p.times[noted++] = now;                                               \
+  }
+#else
+#define NOTE()
+#endif
 
 // ---- small pieces -------------------------------------------------------------------------------------------------
 
@@ -182,9 +195,11 @@ __device__ __forceinline__ float warp_max(float value) {
   return value;
 }
 
-__device__ __forceinline__ u32 load_acquire(const u32* pointer) {
+// What other blocks write in this launch is read past L1 (__ldcg, cp.async.cg) and only after the wait, so the wait need
+// not empty L1, which an acquire does each time.
+__device__ __forceinline__ u32 load_strong(const u32* pointer) {
   u32 value;
-  asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(pointer) : "memory");
+  asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(pointer) : "memory");
   return value;
 }
 __device__ __forceinline__ void store_release(u32* pointer, u32 value) {
@@ -198,7 +213,7 @@ __device__ __forceinline__ void arrive(u32* counter) {
 }
 __device__ __forceinline__ void spin(const u32* counter, u32 target) {
   long long start = clock64();
-  while ((int)(load_acquire(counter) - target) < 0)
+  while ((int)(load_strong(counter) - target) < 0)
     if (clock64() - start > 8000000000ll) __trap();  // seconds: the device is lost rather than hung for ever
 }
 __device__ __forceinline__ void await_value(const u32* counter, u32 target) {
@@ -221,8 +236,7 @@ struct Shape {
   static const int ALL_TILES = (ROWS + 31) / 32;
   static const bool WHOLE = ROWS % 32 == 0;
   static const bool STREAMED = KIND == DOWN && STREAM_DOWN;
-  // NF4: four chunks of 16 bytes by 32 rows, each 32 bytes apart for the banks, then words of absmax and of its scale
-  static const int SLOT = IS_NF4 ? 4 * 544 + (ODD ? 512 : 256) : 2048;
+  static const int SLOT = IS_NF4 ? 2048 + (ODD ? 512 : 256) : 2048;  // NF4: words of absmax and of its scale behind it
   static const int RING = KIND == HEAD ? DEPTH_HEAD : DEPTH;
   static const int PROJECTIONS = KIND == QKV ? 3 : KIND == GATE_UP ? 2 : 1;
   static const int PIECES = (K + 511) / 512;           // of K, in the product with LoRA's A
@@ -324,22 +338,23 @@ __device__ __forceinline__ void issue_unit(Stream& st, const Params& p, const La
     enter_tile<KIND>(st, p, layer);
   }
   if (S::IS_NF4) {
-    u32 to = slot + (lane & 3) * 544 + (lane >> 2) * 16;
+    // 16-byte chunk c of row r lies at place c ^ (r / 2 % 4) of its row: whole lines to write, all banks to read
+    u32 to = slot + (lane >> 2) * 64 + ((lane & 3) ^ (lane >> 3)) * 16;
     const u8* w0 = st.weight0 + st.unit * 64;
     const u8* w1 = st.weight1 + st.unit * 64;
     if (!S::ODD || st.unit < S::UNITS - 1 || (lane & 3) < 2) {
       copy16(to, w0);
-      copy16(to + 128, w0 + 8 * (S::K / 2));
-      copy16(to + 256, w1);
-      copy16(to + 384, w1 + 8 * (S::K / 2));
+      copy16(to + 512, w0 + 8 * (S::K / 2));
+      copy16(to + 1024, w1);
+      copy16(to + 1536, w1 + 8 * (S::K / 2));
     }
     int at = st.scale_base + st.unit * 2;
-    copy4(slot + 2176 + lane * 4, st.absmax + (at & ~3));
-    copy4(slot + 2304 + lane * 4, st.absmax2 + (at >> 8));
+    copy4(slot + 2048 + lane * 4, st.absmax + (at & ~3));
+    copy4(slot + 2176 + lane * 4, st.absmax2 + (at >> 8));
     if (S::ODD && st.unit < S::UNITS - 1) {  // the second block may lie in another word
       at++;
-      copy4(slot + 2432 + lane * 4, st.absmax + (at & ~3));
-      copy4(slot + 2560 + lane * 4, st.absmax2 + (at >> 8));
+      copy4(slot + 2304 + lane * 4, st.absmax + (at & ~3));
+      copy4(slot + 2432 + lane * 4, st.absmax2 + (at >> 8));
     }
   } else {
     u32 to = slot + (lane >> 2) * 64 + (lane & 3) * 16;
@@ -382,14 +397,16 @@ __device__ __forceinline__ u32 pair_of(u32 shifted, u32 lane4) {
   return *(const u32*)((const u8*)pair_table + ((shifted & 0x7f80u) | lane4));
 }
 
-// 32 rows by 64 weights: acc += scale * (W x). w: this lane's words of the block's two chunks; x: its two operands.
-__device__ __forceinline__ void multiply_block(float (*acc)[4], const u8* w, const uint4* x, float scale, u32 lane4, int g) {
+// 32 rows by 64 weights: acc += scale * (W x). w: the unit's word of this lane in its row; first: the block's first chunk,
+// already in its row's order; x: the lane's two operands.
+__device__ __forceinline__ void multiply_block(float (*acc)[4], const u8* w, int first, const uint4* x, float scale, u32 lane4,
+                                               int g) {
   float c[2][4] = {};
 #pragma unroll
   for (int half = 0; half < 2; half++) {
-    const u8* from = w + half * 544;
-    u32 w0 = *(const u32*)from, w1 = *(const u32*)(from + 128);
-    u32 w2 = *(const u32*)(from + 256), w3 = *(const u32*)(from + 384);
+    const u8* from = w + (first ^ (half * 16));
+    u32 w0 = *(const u32*)from, w1 = *(const u32*)(from + 512);
+    u32 w2 = *(const u32*)(from + 1024), w3 = *(const u32*)(from + 1536);
     uint4 xv = x[half];
     multiply<true>(c[0], pair_of(w0 << 7, lane4), pair_of(w1 << 7, lane4), pair_of(w0 >> 1, lane4),
                    pair_of(w1 >> 1, lane4), xv.x, xv.y);
@@ -434,6 +451,8 @@ template <int KIND>
 __device__ __forceinline__ void consume(Stream& st, const Params& p, const Layer* layer, const Span& span) {
   typedef Shape<KIND> S;
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
+  u32 lane4;  // opaque, or it is computed again for every weight
+  asm volatile("shl.b32 %0, %1, 2;" : "=r"(lane4) : "r"(lane));
   const u32 ring = ring_of<KIND>();
   const u8* ring_bytes = shared + RING_AT + warp * (RING_BYTES / WARPS);
   float* parts = (float*)(shared + PARTS_AT);
@@ -474,10 +493,11 @@ __device__ __forceinline__ void consume(Stream& st, const Params& p, const Layer
       for (int block = 0; block < 2; block++) {
         if (S::ODD && block == 1 && unit == S::UNITS - 1) break;
         const int word = S::ODD ? block * 256 : 0;
-        float scale = __fadd_rn(__fmul_rn(code[from[2176 + word + lane * 4 + ((at + block) & 3)]],
-                                          *(const float*)(from + 2304 + word + lane * 4)),
+        float scale = __fadd_rn(__fmul_rn(code[from[2048 + word + lane * 4 + ((at + block) & 3)]],
+                                          *(const float*)(from + 2176 + word + lane * 4)),
                                 offset);
-        multiply_block(acc, from + block * 1088 + g * 16 + t * 4, x.part + (S::IS_NF4 ? block * 2 : 0), scale, lane * 4, g);
+        multiply_block(acc, from + g * 64 + t * 4, (g >> 1) * 16 ^ block * 32, x.part + (S::IS_NF4 ? block * 2 : 0), scale,
+                       lane4, g);
       }
     }
 #endif
@@ -687,42 +707,53 @@ __device__ __forceinline__ void lora_gather(const Params& p, const u32* counter,
   }
 }
 
-__device__ __forceinline__ float lora_sum(const Params& p, const Matrix* m, int row, int index, int column) {
-  int slot = rows().slots[column];
-  if (slot < 0) return 0;
-  const float* b = m->b[slot];
-  if (b == 0) return 0;
+// The rows of B that this block will need, of each slot in use: the first into shared memory, the others into L2. They do
+// not depend on the phase before.
+#define B_ROWS 48
+template <int KIND>
+__device__ __forceinline__ void lora_rows(const Params& p, const Layer* layer) {
+  typedef Shape<KIND> S;
+  const Span span = span_of<KIND>(0);
+  const int tile = (span.all_first + S::UNITS - 1) / S::UNITS, last = (span.all_last + S::UNITS - 1) / S::UNITS;
+  float4* kept = (float4*)(shared + B_AT);
+  int asked = NONE;
+  for (int column = 0; column < COLS; column++) {
+    const int slot = rows().slots[column];
+    if (slot < 0 || slot == asked) continue;
+    const int rank = p.ranks[slot];
+    const bool keep = asked == NONE;  // the first slot in use
+    asked = slot;
+    for (int i = threadIdx.x; i < (last - tile) * 32 * (RANK / 4); i += THREADS) {
+      const int at = i / (RANK / 4), r = i % (RANK / 4) * 4;
+      int row;
+      const Matrix* m = matrix_of<KIND>(layer, tile + (at >> 5), at & 31, &row);
+      if (m->b[slot] == 0 || r >= rank) continue;
+      const float* b = m->b[slot] + (u64)row * rank + r;
+      if (keep && at < B_ROWS)
+        kept[i] = __ldg((const float4*)b);
+      else if (r % 32 == 0)
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(b));
+    }
+  }
+}
+
+// What the adapter adds to row `row` of a matrix, which is the block's `at`-th.
+__device__ __forceinline__ float lora_sum(const Params& p, const Matrix* m, int row, int at, int index, int column) {
+  const int slot = rows().slots[column];
+  if (slot < 0 || m->b[slot] == 0) return 0;
   const int rank = p.ranks[slot];
   const float* t = (const float*)(shared + T_AT) + index * RANK * COLS + column;
-  b += (u64)row * rank;
+  int first = 0;
+  while (rows().slots[first] < 0) first++;
+  const bool kept = at < B_ROWS && rows().slots[first] == slot;
+  const float4* b = kept ? (const float4*)(shared + B_AT) + at * (RANK / 4) : (const float4*)(m->b[slot] + (u64)row * rank);
   float sum = 0;
 #pragma unroll 4
   for (int r = 0; r < rank; r += 4) {
-    float4 v = __ldg((const float4*)(b + r));
+    float4 v = b[r / 4];
     sum += v.x * t[r * COLS] + v.y * t[(r + 1) * COLS] + v.z * t[(r + 2) * COLS] + v.w * t[(r + 3) * COLS];
   }
   return sum;
-}
-
-// Asks for the rows of B that this block will need, so that they are in L2 by then.
-template <int KIND>
-__device__ __forceinline__ void lora_prefetch(const Params& p, const Layer* layer) {
-  typedef Shape<KIND> S;
-  const Span span = span_of<KIND>(0);
-  int tile = (span.all_first + S::UNITS - 1) / S::UNITS, last = (span.all_last + S::UNITS - 1) / S::UNITS;
-  int asked = -1;
-  for (int column = 0; column < COLS; column++) {
-    int slot = rows().slots[column];
-    if (slot < 0 || slot == asked) continue;
-    asked = slot;
-    for (int at = threadIdx.x; at < (last - tile) * 32; at += THREADS) {
-      int row;
-      const Matrix* m = matrix_of<KIND>(layer, tile + (at >> 5), at & 31, &row);
-      if (m->b[slot] == 0) continue;
-      const float* b = m->b[slot] + (u64)row * p.ranks[slot];
-      for (int r = 0; r < p.ranks[slot]; r += 32) asm volatile("prefetch.global.L2 [%0];" ::"l"(b + r));
-    }
-  }
 }
 #endif
 
@@ -1006,6 +1037,7 @@ template <int KIND>
 __device__ __forceinline__ void epilogue(const Params& p, const Layer* layer, const Span& span, bool embedded, Best* best) {
   typedef Shape<KIND> S;
   const int first = (span.first + S::UNITS - 1) / S::UNITS;      // tiles that begin in this chunk
+  const int first_tile = (span.all_first + S::UNITS - 1) / S::UNITS;
   const int count = (span.last + S::UNITS - 1) / S::UNITS - first;
   const int EACH = KIND == GATE_UP ? 16 * COLS : 32 * COLS;
   for (int i = threadIdx.x; i < count * EACH; i += THREADS) {
@@ -1024,12 +1056,13 @@ __device__ __forceinline__ void epilogue(const Params& p, const Layer* layer, co
       continue;
     }
     int n;
+    const int place = (tile - first_tile) * 32 + row;  // among this block's rows
     const Matrix* m = matrix_of<KIND>(layer, tile, row, &n);
     if (m->bias != 0) value += from_bf16(m->bias[n]);
     if (KIND == QKV) {
       int index = m == &layer->q ? 0 : m == &layer->k ? 1 : 2;
 #if RANK > 0
-      if (p.use_lora) value += lora_sum(p, m, n, index, column);
+      if (p.use_lora) value += lora_sum(p, m, n, place, index, column);
 #endif
       p.qkv[column * QKV_ROWS + tile * 32 + row] = value;
     } else if (KIND == GATE_UP) {
@@ -1037,15 +1070,15 @@ __device__ __forceinline__ void epilogue(const Params& p, const Layer* layer, co
       if (layer->up.bias != 0) up += from_bf16(layer->up.bias[n]);
 #if RANK > 0
       if (p.use_lora) {
-        value += lora_sum(p, m, n, 0, column);
-        up += lora_sum(p, &layer->up, n, 1, column);
+        value += lora_sum(p, m, n, place, 0, column);
+        up += lora_sum(p, &layer->up, n, place + 16, 1, column);
       }
 #endif
       value = value / (1.0f + __expf(-value)) * up;
       p.inner[operand_at(n, column)] = to_operand<NF4>(value);
     } else {
 #if RANK > 0
-      if (p.use_lora) value += lora_sum(p, m, n, 0, column);
+      if (p.use_lora) value += lora_sum(p, m, n, place, 0, column);
 #endif
       float* to = p.hidden + column * HIDDEN + n;
       float before = embedded ? from_bf16(p.embedding[(u64)token_of(p, column) * HIDDEN + n]) : __ldcg(to);
@@ -1069,7 +1102,6 @@ __device__ __forceinline__ void product(Stream& st, const Params& p, const Layer
   const bool lora = KIND != HEAD && p.use_lora;
   if (KIND != HEAD && lora) {
     lora_items<KIND>(piece, p, layer, LORA_ITEMS);
-    lora_prefetch<KIND>(p, layer);
   }
 #endif
   for (int chunk = 0;; chunk++) {
@@ -1082,9 +1114,12 @@ __device__ __forceinline__ void product(Stream& st, const Params& p, const Layer
     else if (NEXT != NONE)
       begin<NEXT == NONE ? 0 : NEXT>(st, p, next_layer, 0);
 #if RANK > 0
+    if (chunk == 0) NOTE()
     if (KIND != HEAD && lora && chunk == 0) lora_gather<KIND>(p, LORA_ITEMS, lora_target);
 #endif
+    if (chunk == 0) NOTE()
     __syncthreads();
+    if (chunk == 0) NOTE()
     if (chunk == 0 && span.first % S::UNITS != 0) {
       if (threadIdx.x < TILE_VALUES)
         p.tails[blockIdx.x * TILE_VALUES + threadIdx.x] = part_sum<KIND>(span, span.tile, threadIdx.x);
@@ -1098,7 +1133,7 @@ __device__ __forceinline__ void product(Stream& st, const Params& p, const Layer
         if (threadIdx.x == 0) {
           for (int block = blockIdx.x + 1;; block++) {
             long long start = clock64();
-            while (load_acquire(p.tail_flags + block) != epoch)
+            while (load_strong(p.tail_flags + block) != epoch)
               if (clock64() - start > 8000000000ll) __trap();
             if (total * (block + 1) / gridDim.x >= (long long)(tile + 1) * S::UNITS) break;
           }
@@ -1106,6 +1141,7 @@ __device__ __forceinline__ void product(Stream& st, const Params& p, const Layer
         __syncthreads();
       }
     }
+    if (chunk == 0) NOTE()
     epilogue<KIND>(p, layer, span, embedded, best);
     if (span.is_last) break;
     __syncthreads();
@@ -1146,6 +1182,7 @@ __device__ __forceinline__ void fill_tables(const Params& p) {
   if (p.use_lora) {                                                          \
     lora_target += Shape<KIND>::ITEMS;                                       \
     lora_load<KIND>(piece, p, layer, blockIdx.x + gridDim.x * (threadIdx.x >> 5)); \
+    lora_rows<KIND>(p, layer);                                                     \
   }
 #else
 struct Piece {};
@@ -1161,23 +1198,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __gri
   u32 lora_target = *LORA_BEFORE;
   Stream st;
   Piece piece;
+#ifdef TIMED
+  if (threadIdx.x == 0) noted = 0;
+#endif
   prepare(p);
   begin<QKV>(st, p, fetched(0), 0);
   fill_tables(p);
   Best best;
   best.score = NEGATIVE_INFINITY;
   best.token = -1;
-#ifdef TIMED  // block 0 notes when it leaves each phase, before it arrives and after it has met the others
-#define NOTE()                                                                        \
-  if (blockIdx.x == 0 && threadIdx.x == 0) {                                          \
-    u64 now;                                                                          \
-    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now)::"memory");                 \
-    p.times[noted++] = now;                                                           \
-  }
-  int noted = 0;
-#else
-#define NOTE()
-#endif
 #define LEAVE()     \
   NOTE()            \
   arrive(MEETINGS); \

@@ -22,13 +22,14 @@ BLOCK_POSITIONS = 64
 LORA_PIECE = 512
 """Elements of K in one item of the product with LoRA's A."""
 
-_NF4_UNIT = 4 * 544 + 256  # 32 rows of 128 weights, a word of absmax and one of its scale
-_NF4_ODD_UNIT = 4 * 544 + 512  # where rows have an odd number of blocks: two words each
+_NF4_UNIT = 2048 + 256  # 32 rows of 128 weights, a word of absmax and one of its scale
+_NF4_ODD_UNIT = 2048 + 512  # where rows have an odd number of blocks: two words each
 _BF16_UNIT = 2048  # 32 rows of 32 weights
 _ROWS_BYTES = 128
+_KEPT_ROWS = 48  # of LoRA's B in shared memory
 _PAIR_TABLE = 32768  # static shared memory: 256 pairs of values, one copy a bank
 _DEEPEST = 6  # units in flight a warp; more no longer pays
-_TILES = (48, 32, 16, 12, 8, 6, 4)
+_TILES = (16, 12, 8, 4)  # of 32 rows, whose sums meet in shared memory at once
 
 
 class DecodeShape(msgspec.Struct, frozen=True):
@@ -92,38 +93,45 @@ def shape_problem(shape: DecodeShape) -> str:
 
 
 def make_plan(shape: DecodeShape, columns: int, shared_limit: int) -> KernelPlan | None:
-    """The plan with the deepest streams that fits into `shared_limit` bytes of shared memory a block; None where none
-    does. columns: 1 or 8."""
-    staged_x = 2 * columns * max(shape.hidden, shape.heads * shape.head_dim)
+    """The plan for 1 or 8 columns that fits into `shared_limit` bytes of shared memory a block; None where none does.
+
+    Both have the same tiles a chunk, which decides the order of sums: a row has the same bits alone and beside others.
+    """
+    for tiles in _TILES:
+        plans = {count: _plan(shape, count, shared_limit, tiles) for count in (1, MOST_COLUMNS)}
+        if plans[MOST_COLUMNS] is not None:
+            return plans[columns]
+    return _plan(shape, columns, shared_limit, _TILES[-1]) if columns == 1 else None
+
+
+def _plan(shape: DecodeShape, columns: int, shared_limit: int, tiles: int) -> KernelPlan | None:
+    """The plan with the deepest streams for this many tiles a chunk."""
     table = _PAIR_TABLE if shape.nf4 else 0
     odd = any(width % 128 for width in (shape.hidden, shape.inner, shape.heads * shape.head_dim))
     unit = (_NF4_ODD_UNIT if odd else _NF4_UNIT) if shape.nf4 else _BF16_UNIT
-    best: tuple[tuple[int, ...], KernelPlan] | None = None
+    staged_x = 2 * columns * max(shape.hidden, shape.heads * shape.head_dim)
+    fixed = 2048 + _ROWS_BYTES + 2 * _round_up(ctypes.sizeof(layer_struct(shape.slots)), 128)
+    fixed += _lora_bytes(shape, columns) + (tiles + WARPS) * 32 * columns * 4
     for streams_down in (False, True):
-        if streams_down and columns == 1:
-            continue  # a column of one is small
-        x_bytes = max(attention_bytes(shape), staged_x, 0 if streams_down else 2 * columns * shape.inner)
-        for tiles in _TILES:
-            fixed = 2048 + _ROWS_BYTES + 2 * _round_up(ctypes.sizeof(layer_struct(shape.slots)), 128)
-            fixed += _lora_bytes(shape, columns) + (tiles + WARPS) * 32 * columns * 4 + _round_up(x_bytes, 128)
-            per_warp = (shared_limit - table - fixed) // WARPS // 128 * 128
-            depth = min(_DEEPEST, per_warp // unit)
-            depth_head = min(_DEEPEST, per_warp // _BF16_UNIT)
-            if min(depth, depth_head) < 2:
-                continue
-            rank = (min(depth, depth_head, 4), depth, not streams_down, tiles)
-            if best is None or rank > best[0]:
-                ring = max(depth * unit, depth_head * _BF16_UNIT)
-                macros = _macros(shape, columns) | {
-                    "DEPTH": depth,
-                    "DEPTH_HEAD": depth_head,
-                    "STREAM_DOWN": int(streams_down),
-                    "TILES": tiles,
-                    "X_BYTES": _round_up(x_bytes, 128),
-                    "RING_BYTES": ring * WARPS,
-                }
-                best = rank, KernelPlan(macros, fixed + ring * WARPS)
-    return None if best is None else best[1]
+        x_bytes = _round_up(
+            max(attention_bytes(shape), staged_x, 0 if streams_down else 2 * columns * shape.inner), 128
+        )
+        per_warp = (shared_limit - table - fixed - x_bytes) // WARPS // 128 * 128
+        depth = min(_DEEPEST, per_warp // unit)
+        depth_head = min(_DEEPEST, per_warp // _BF16_UNIT)
+        if min(depth, depth_head) < (2 if streams_down else 3):
+            continue
+        ring = max(depth * unit, depth_head * _BF16_UNIT) * WARPS
+        macros = _macros(shape, columns) | {
+            "DEPTH": depth,
+            "DEPTH_HEAD": depth_head,
+            "STREAM_DOWN": int(streams_down),
+            "TILES": tiles,
+            "X_BYTES": x_bytes,
+            "RING_BYTES": ring,
+        }
+        return KernelPlan(macros, fixed + x_bytes + ring)
+    return None
 
 
 def attention_bytes(shape: DecodeShape) -> int:
@@ -185,7 +193,7 @@ def _macros(shape: DecodeShape, columns: int) -> dict[str, int | float]:
 
 
 def _lora_bytes(shape: DecodeShape, columns: int) -> int:
-    return 3 * max(4, shape.rank) * columns * 4
+    return 3 * max(4, shape.rank) * columns * 4 + _KEPT_ROWS * shape.rank * 4
 
 
 def _pieces(width: int) -> int:
