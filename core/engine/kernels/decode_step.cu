@@ -31,6 +31,10 @@ typedef unsigned long long u64;
 #define X_UNIT 0.015625f
 #define NONE -1
 
+#ifndef AHEAD
+#define AHEAD 0
+#endif
+
 enum Kind { QKV = 0, OUT = 1, GATE_UP = 2, DOWN = 3, HEAD = 4 };
 
 struct Matrix {
@@ -69,9 +73,8 @@ struct Params {
   u16* mixed;
   u16* inner;
   float* logits;
-  float* tails;
-  u32* tail_flags;
-  float* lora_parts;
+  u64* tails;
+  u64* lora_parts;
   float* chunk_sums;
   float* chunk_norms;
   u32* chunk_counts;
@@ -202,8 +205,21 @@ __device__ __forceinline__ u32 load_strong(const u32* pointer) {
   asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(pointer) : "memory");
   return value;
 }
-__device__ __forceinline__ void store_release(u32* pointer, u32 value) {
-  asm volatile("st.release.gpu.global.u32 [%0], %1;" ::"l"(pointer), "r"(value) : "memory");
+
+// A value that carries the number of the phase it belongs to: written and read in one piece, so neither side needs a
+// fence, which would also wait for all weights on their way.
+__device__ __forceinline__ void store_tagged(u64* pointer, float value, u32 epoch) {
+  u64 word = (u64)epoch << 32 | __float_as_uint(value);
+  asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(pointer), "l"(word) : "memory");
+}
+__device__ __forceinline__ float await_tagged(const u64* pointer, u32 epoch) {
+  u64 word;
+  u32 tries = 0;
+  do {
+    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(word) : "l"(pointer) : "memory");
+    if (++tries == 1u << 26) __trap();
+  } while ((u32)(word >> 32) != epoch);
+  return __uint_as_float((u32)word);
 }
 
 // Counters only grow, and count launches too, so every block knows the value to wait for.
@@ -578,21 +594,28 @@ __device__ __forceinline__ void stage_norm(const Params& p, const u16* weight, b
       asm volatile("prefetch.global.L2 [%0];" ::"l"(weight + i * 64));
   }
   await_value(counter, target);
-  float sum = 0;
-#pragma unroll(KEEP ? COUNT : 4)
-  for (int i = 0; i < COUNT; i++) {
-    int k4 = first + i * STRIDE;
-    float4 v = make_float4(0, 0, 0, 0);
-    if (k4 < HIDDEN / 4) v = hidden4(p, column, k4 * 4, embedded);
-    if (KEEP) kept[i] = v;
-    sum += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
-  }
-  sum = warp_sum(sum);
-  if (lane == 0) red[warp] = sum;
-  __syncthreads();
-  sum = 0;
+  // Sixteen partial sums a column, whatever the number of columns: the same bits alone and beside others.
+  const int SUMS = WARPS / PER;
+  float sums[SUMS] = {};
+#pragma unroll(KEEP ? COUNT : 1)
+  for (int from = 0; from < COUNT; from += SUMS)
 #pragma unroll
-  for (int i = 0; i < PER; i++) sum += red[column * PER + i];
+    for (int j = 0; j < SUMS; j++) {
+      const int i = from + j, k4 = first + i * STRIDE;
+      float4 v = make_float4(0, 0, 0, 0);
+      if (i < COUNT && k4 < HIDDEN / 4) v = hidden4(p, column, k4 * 4, embedded);
+      if (KEEP && i < COUNT) kept[KEEP ? i : 0] = v;
+      sums[j] += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
+    }
+#pragma unroll
+  for (int j = 0; j < SUMS; j++) {
+    float sum = warp_sum(sums[j]);
+    if (lane == 0) red[column * WARPS + j * PER + part] = sum;
+  }
+  __syncthreads();
+  float sum = 0;
+#pragma unroll
+  for (int j = 0; j < WARPS; j++) sum += red[column * WARPS + j];
   const float scale = rsqrtf(sum / HIDDEN + EPS);
 #pragma unroll(KEEP ? COUNT : 4)
   for (int i = 0; i < COUNT; i++) {
@@ -657,7 +680,7 @@ __device__ __forceinline__ void lora_load(Piece& piece, const Params& p, const L
 
 // A x. `piece` holds the warp's first item.
 template <int KIND>
-__device__ __forceinline__ void lora_items(Piece& piece, const Params& p, const Layer* layer, u32* counter) {
+__device__ __forceinline__ void lora_items(Piece& piece, const Params& p, const Layer* layer, u32 epoch) {
   typedef Shape<KIND> S;
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
   const u16* x = S::STREAMED ? p.inner : (const u16*)(shared + X_AT);
@@ -679,31 +702,32 @@ __device__ __forceinline__ void lora_items(Piece& piece, const Params& p, const 
                  a.z * from_operand<S::IS_NF4>(v.y & 0xffff) + a.w * from_operand<S::IS_NF4>(v.y >> 16);
         }
         sum = warp_sum(sum);
-        if (lane == 0) p.lora_parts[item * COLS + column] = sum * scale;
+        if (lane == 0) store_tagged(p.lora_parts + item * COLS + column, sum * scale, epoch);
       }
     }
-    if (lane == 0) asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
     item += gridDim.x * WARPS;
     lora_load<KIND>(piece, p, layer, item);
   }
 }
 
-// Sums the pieces of A x into shared memory, once all are there: t[projection][rank][column].
+// Sums the pieces of A x into shared memory as they come: t[projection][rank][column]. Eight lanes share a sum.
 template <int KIND>
-__device__ __forceinline__ void lora_gather(const Params& p, const u32* counter, u32 target) {
+__device__ __forceinline__ void lora_gather(const Params& p, const Layer* layer, u32 epoch) {
   typedef Shape<KIND> S;
-  if ((threadIdx.x & 31) == 0) spin(counter, target);
-  __syncwarp();
   float* t = (float*)(shared + T_AT);
-  for (int at = threadIdx.x; at < S::PROJECTIONS * RANK * COLS; at += THREADS) {
+  const int part = threadIdx.x & 7;
+  for (int at = threadIdx.x >> 3; at < S::PROJECTIONS * RANK * COLS; at += THREADS / 8) {
     int column = at % COLS, row = at / COLS % RANK, index = at / (COLS * RANK), slot = rows().slots[column];
     float sum = 0;
-    if (slot >= 0 && row < p.ranks[slot]) {
-      const float* from = p.lora_parts + (u64)((slot * S::PROJECTIONS + index) * RANK + row) * S::PIECES * COLS + column;
-#pragma unroll 8
-      for (int part = 0; part < S::PIECES; part++) sum += __ldcg(from + part * COLS);
+    if (slot >= 0 && row < p.ranks[slot] && projection<KIND>(layer, index)->a[slot] != 0) {
+      const u64* from = p.lora_parts + (u64)((slot * S::PROJECTIONS + index) * RANK + row) * S::PIECES * COLS + column;
+#pragma unroll
+      for (int i = 0; i < S::PIECES; i += 8)
+        if (i + part < S::PIECES) sum += await_tagged(from + (i + part) * COLS, epoch);
     }
-    t[at] = sum;
+#pragma unroll
+    for (int offset = 4; offset > 0; offset >>= 1) sum += __shfl_xor_sync(0xffffffffu, sum, offset);
+    if (part == 0) t[at] = sum;
   }
 }
 
@@ -1020,21 +1044,27 @@ struct Best {
 };
 
 template <int KIND>
-__device__ __forceinline__ float finished(const Params& p, const Span& span, int tile, int at, bool is_split) {
+__device__ __forceinline__ float finished(const Params& p, const Span& span, int tile, int at, bool is_split, u32 epoch) {
   typedef Shape<KIND> S;
   float value = part_sum<KIND>(span, tile, at);
   if (is_split) {
     const long long total = (long long)S::ALL_TILES * S::UNITS;
     for (int block = blockIdx.x + 1;; block++) {
-      value += __ldcg(p.tails + block * TILE_VALUES + at);
+      value += await_tagged(p.tails + block * TILE_VALUES + at, epoch);
       if (total * (block + 1) / gridDim.x >= (long long)(tile + 1) * S::UNITS) break;
     }
   }
   return value;
 }
 
+__device__ __forceinline__ float residual(const Params& p, int column, int n, bool embedded) {
+  return embedded ? from_bf16(p.embedding[(u64)token_of(p, column) * HIDDEN + n]) : __ldcg(p.hidden + column * HIDDEN + n);
+}
+
+// before: the residual of the thread's first value.
 template <int KIND>
-__device__ __forceinline__ void epilogue(const Params& p, const Layer* layer, const Span& span, bool embedded, Best* best) {
+__device__ __forceinline__ void epilogue(const Params& p, const Layer* layer, const Span& span, u32 epoch, float before,
+                                         bool embedded, Best* best) {
   typedef Shape<KIND> S;
   const int first = (span.first + S::UNITS - 1) / S::UNITS;      // tiles that begin in this chunk
   const int first_tile = (span.all_first + S::UNITS - 1) / S::UNITS;
@@ -1043,7 +1073,7 @@ __device__ __forceinline__ void epilogue(const Params& p, const Layer* layer, co
   for (int i = threadIdx.x; i < count * EACH; i += THREADS) {
     const int tile = first + i / EACH, at = i % EACH, column = at % COLS, row = at / COLS;
     const bool is_split = (tile + 1) * S::UNITS > span.last;
-    float value = finished<KIND>(p, span, tile, at, is_split);
+    float value = finished<KIND>(p, span, tile, at, is_split, epoch);
     if (KIND == HEAD) {
       int n = tile * 32 + row;
       if (n < VOCAB) {
@@ -1066,7 +1096,7 @@ __device__ __forceinline__ void epilogue(const Params& p, const Layer* layer, co
 #endif
       p.qkv[column * QKV_ROWS + tile * 32 + row] = value;
     } else if (KIND == GATE_UP) {
-      float up = finished<KIND>(p, span, tile, at + 16 * COLS, is_split);
+      float up = finished<KIND>(p, span, tile, at + 16 * COLS, is_split, epoch);
       if (layer->up.bias != 0) up += from_bf16(layer->up.bias[n]);
 #if RANK > 0
       if (p.use_lora) {
@@ -1080,69 +1110,74 @@ __device__ __forceinline__ void epilogue(const Params& p, const Layer* layer, co
 #if RANK > 0
       if (p.use_lora) value += lora_sum(p, m, n, place, 0, column);
 #endif
-      float* to = p.hidden + column * HIDDEN + n;
-      float before = embedded ? from_bf16(p.embedding[(u64)token_of(p, column) * HIDDEN + n]) : __ldcg(to);
-      *to = before + value;
+      if (i >= THREADS) before = residual(p, column, n, embedded);
+      p.hidden[column * HIDDEN + n] = before + value;
     }
   }
 }
 
-// Where the counters lie: meetings, LoRA items, launches, LoRA items before this launch; each in a line of its own.
+// Where the counters lie: meetings and launches, each in a line of its own.
 #define MEETINGS (p.counters)
-#define LORA_ITEMS (p.counters + 32)
 #define LAUNCHES (p.counters + 64)
-#define LORA_BEFORE (p.counters + 96)
 
-// One phase after its operands are staged. Begins the stream of the next phase as soon as a warp has done its own part.
+// Starts the stream of the next phase. The first warp does so only after its block has arrived at the meeting: arriving
+// waits for the copies of the thread that arrives.
+template <int NEXT>
+__device__ __forceinline__ void begin_next(Stream& st, const Params& p, const Layer* next_layer, bool first_warp) {
+  if (((threadIdx.x >> 5) == 0) != first_warp) return;
+  if (NEXT == QKV && next_layer == 0)
+    begin<HEAD>(st, p, 0, 0);
+  else if (NEXT != NONE)
+    begin<NEXT == NONE ? 0 : NEXT>(st, p, next_layer, 0);
+}
+
+// Asks L2 for the weights behind those that `begin` asks for: `count` units of each warp's run.
+template <int KIND>
+__device__ __forceinline__ void ask_ahead(const Params& p, const Layer* layer, int count) {
+  typedef Shape<KIND> S;
+  const Span span = span_of<KIND>(0);
+  const int lane = threadIdx.x & 31, first = span.first + (threadIdx.x >> 5) * span.each;
+  const int row_bytes = S::IS_NF4 ? S::K / 2 : S::K * 2;
+  for (int unit = first + S::RING; unit < min(first + S::RING + count, min(first + span.each, span.last)); unit += 2) {
+    int row, tile = unit / S::UNITS;
+    const Matrix* m = matrix_of<KIND>(layer, tile, lane, &row);
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(m->weight + (u64)row * row_bytes + (unit - tile * S::UNITS) * 64));
+  }
+}
+
+// One phase after its operands are staged, up to where the block arrives at the meeting. Begins the stream of the next
+// phase as soon as a warp has done its own part.
 template <int KIND, int NEXT, typename PieceType>
 __device__ __forceinline__ void product(Stream& st, const Params& p, const Layer* layer, const Layer* next_layer, u32 epoch,
-                                        PieceType& piece, u32 lora_target, bool embedded, Best* best) {
+                                        PieceType& piece, bool embedded, Best* best) {
   typedef Shape<KIND> S;
+  float before = 0;
+  if (KIND == OUT || KIND == DOWN) {
+    const Span span = span_of<KIND>(0);
+    const int n = (span.all_first + S::UNITS - 1) / S::UNITS * 32 + threadIdx.x / COLS;
+    if (n < HIDDEN) before = residual(p, threadIdx.x % COLS, n, embedded);
+  }
 #if RANK > 0
   const bool lora = KIND != HEAD && p.use_lora;
-  if (KIND != HEAD && lora) {
-    lora_items<KIND>(piece, p, layer, LORA_ITEMS);
-  }
+  if (KIND != HEAD && lora) lora_items<KIND>(piece, p, layer, epoch);
 #endif
   for (int chunk = 0;; chunk++) {
     const Span span = span_of<KIND>(chunk);
     consume<KIND>(st, p, layer, span);
     if (!span.is_last)
       begin<KIND>(st, p, layer, chunk + 1);
-    else if (NEXT == QKV && next_layer == 0)
-      begin<HEAD>(st, p, 0, 0);
-    else if (NEXT != NONE)
-      begin<NEXT == NONE ? 0 : NEXT>(st, p, next_layer, 0);
-#if RANK > 0
+    else
+      begin_next<NEXT>(st, p, next_layer, false);
     if (chunk == 0) NOTE()
-    if (KIND != HEAD && lora && chunk == 0) lora_gather<KIND>(p, LORA_ITEMS, lora_target);
+#if RANK > 0
+    if (KIND != HEAD && lora && chunk == 0) lora_gather<KIND>(p, layer, epoch);
 #endif
     if (chunk == 0) NOTE()
     __syncthreads();
     if (chunk == 0) NOTE()
-    if (chunk == 0 && span.first % S::UNITS != 0) {
-      if (threadIdx.x < TILE_VALUES)
-        p.tails[blockIdx.x * TILE_VALUES + threadIdx.x] = part_sum<KIND>(span, span.tile, threadIdx.x);
-      __syncthreads();
-      if (threadIdx.x == 0) store_release(p.tail_flags + blockIdx.x, epoch);
-    }
-    if (span.is_last && span.last % S::UNITS != 0 && span.last > span.first) {
-      const long long total = (long long)S::ALL_TILES * S::UNITS;
-      const int tile = span.last / S::UNITS;
-      if (tile * S::UNITS >= span.all_first) {  // it begins here, so this block finishes it
-        if (threadIdx.x == 0) {
-          for (int block = blockIdx.x + 1;; block++) {
-            long long start = clock64();
-            while (load_strong(p.tail_flags + block) != epoch)
-              if (clock64() - start > 8000000000ll) __trap();
-            if (total * (block + 1) / gridDim.x >= (long long)(tile + 1) * S::UNITS) break;
-          }
-        }
-        __syncthreads();
-      }
-    }
-    if (chunk == 0) NOTE()
-    epilogue<KIND>(p, layer, span, embedded, best);
+    if (chunk == 0 && span.first % S::UNITS != 0 && threadIdx.x < TILE_VALUES)
+      store_tagged(p.tails + blockIdx.x * TILE_VALUES + threadIdx.x, part_sum<KIND>(span, span.tile, threadIdx.x), epoch);
+    epilogue<KIND>(p, layer, span, epoch, before, embedded, best);
     if (span.is_last) break;
     __syncthreads();
   }
@@ -1177,10 +1212,9 @@ __device__ __forceinline__ void fill_tables(const Params& p) {
 }
 
 #if RANK > 0
-#define COUNT(KIND)                                                               \
-  epoch++;                                                                   \
-  if (p.use_lora) {                                                          \
-    lora_target += Shape<KIND>::ITEMS;                                       \
+#define COUNT(KIND)                                                                \
+  epoch++;                                                                         \
+  if (p.use_lora) {                                                                \
     lora_load<KIND>(piece, p, layer, blockIdx.x + gridDim.x * (threadIdx.x >> 5)); \
     lora_rows<KIND>(p, layer);                                                     \
   }
@@ -1195,7 +1229,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __gri
   const u32 launches = *LAUNCHES;
   u32 meet = launches * (5 * LAYERS + 1);  // meetings before this launch
   u32 epoch = launches * (4 * LAYERS + 1);
-  u32 lora_target = *LORA_BEFORE;
   Stream st;
   Piece piece;
 #ifdef TIMED
@@ -1219,32 +1252,38 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __gri
     COUNT(QKV);
     stage_norm<NF4>(p, layer->norm1, at == 0, MEETINGS, meet * blocks);
     NOTE()
-    product<QKV, OUT>(st, p, layer, layer, epoch, piece, lora_target, false, &best);
+    product<QKV, OUT>(st, p, layer, layer, epoch, piece, false, &best);
     LEAVE();
     attention(p, layer, MEETINGS, meet * blocks);
     LEAVE();
+    begin_next<OUT>(st, p, layer, true);
+    ask_ahead<GATE_UP>(p, layer, AHEAD);
     COUNT(OUT);
     await_value(MEETINGS, meet * blocks);
     stage_copy<Q_ROWS>(p.mixed);
     NOTE()
-    product<OUT, GATE_UP>(st, p, layer, layer, epoch, piece, lora_target, at == 0, &best);
+    product<OUT, GATE_UP>(st, p, layer, layer, epoch, piece, at == 0, &best);
     LEAVE();
+    begin_next<GATE_UP>(st, p, layer, true);
     COUNT(GATE_UP);
     stage_norm<NF4>(p, layer->norm2, false, MEETINGS, meet * blocks);
     NOTE()
-    product<GATE_UP, DOWN>(st, p, layer, layer, epoch, piece, lora_target, false, &best);
+    product<GATE_UP, DOWN>(st, p, layer, layer, epoch, piece, false, &best);
     LEAVE();
+    begin_next<DOWN>(st, p, layer, true);
+    ask_ahead<DOWN>(p, layer, AHEAD);
     COUNT(DOWN);
     await_value(MEETINGS, meet * blocks);
     if (!STREAM_DOWN) stage_copy<INNER>(p.inner);
     NOTE()
-    product<DOWN, QKV>(st, p, layer, next, epoch, piece, lora_target, false, &best);
+    product<DOWN, QKV>(st, p, layer, next, epoch, piece, false, &best);
     LEAVE();
+    begin_next<QKV>(st, p, next, true);
   }
   stage_norm<false>(p, p.final_norm, false, MEETINGS, meet * blocks);
   NOTE()
   epoch++;
-  product<HEAD, NONE>(st, p, 0, 0, epoch, piece, 0, false, &best);
+  product<HEAD, NONE>(st, p, 0, 0, epoch, piece, false, &best);
   {
     // the block's best token of each column: threads of one column are COLS apart
     Best* found = (Best*)(shared + RED_AT);  // [WARPS][COLS]
@@ -1300,7 +1339,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __gri
   }
   if (threadIdx.x == 0) {
     *LAUNCHES = launches + 1;
-    *LORA_BEFORE = lora_target;
   }
 }
 
@@ -1319,9 +1357,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) gate_up_only(const __gr
     const Layer* layer = fetched(at);
     if (at + 1 < LAYERS) fetch_layer(p, at + 1);
     stage_norm<NF4>(p, layer->norm2, false, MEETINGS, meet * blocks);
-    product<GATE_UP, GATE_UP>(st, p, layer, fetched(at + 1), ++epoch, piece, 0, false, &best);
+    product<GATE_UP, GATE_UP>(st, p, layer, fetched(at + 1), ++epoch, piece, false, &best);
     arrive(MEETINGS);
     meet++;
+    begin_next<GATE_UP>(st, p, fetched(at + 1), true);
   }
   await_value(MEETINGS, meet * blocks);
   if (blockIdx.x == 0 && threadIdx.x == 0) *LAUNCHES = launches + 1;

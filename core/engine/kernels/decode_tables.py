@@ -21,7 +21,6 @@ POINTERS = (
     "inner",
     "logits",
     "tails",
-    "tail_flags",
     "lora_parts",
     "chunk_sums",
     "chunk_norms",

@@ -145,7 +145,7 @@ def attention_bytes(shape: DecodeShape) -> int:
 
 
 def lora_part_values(shape: DecodeShape, columns: int) -> int:
-    """Floats of the buffer in which pieces of A x meet."""
+    """Tagged values of the buffer in which pieces of A x meet."""
     widest = max(
         3 * _pieces(shape.hidden),
         _pieces(shape.heads * shape.head_dim),
