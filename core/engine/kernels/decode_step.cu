@@ -30,9 +30,12 @@ typedef unsigned long long u64;
 #define NEGATIVE_INFINITY __int_as_float(0xff800000)
 #define X_UNIT 0.015625f
 #define NONE -1
+// The warp that arrives at meetings for its block. It is the last, which has the smallest share of the units, because
+// arriving waits for the copies of the thread that arrives: its own streams begin later.
+#define HERALD (WARPS - 1)
 
-#ifndef AHEAD
-#define AHEAD 0
+#ifndef EARLY
+#define EARLY 8
 #endif
 
 enum Kind { QKV = 0, OUT = 1, GATE_UP = 2, DOWN = 3, HEAD = 4 };
@@ -103,7 +106,8 @@ __shared__ __align__(128) u32 pair_table[8192];  // static: its address is then 
 #define T_AT (LAYERS_AT + 2 * LAYER_BYTES)
 #define T_BYTES (3 * (RANK > 0 ? RANK : 4) * COLS * 4)
 #define B_AT (T_AT + T_BYTES)
-#define PARTS_AT (B_AT + 48 * RANK * 4)
+#define B_BYTES (48 * RANK * 4)
+#define PARTS_AT (B_AT + 2 * B_BYTES)
 #define X_AT (PARTS_AT + (TILES + WARPS) * TILE_VALUES * 4)
 #define RING_AT (X_AT + X_BYTES)
 
@@ -225,7 +229,7 @@ __device__ __forceinline__ float await_tagged(const u64* pointer, u32 epoch) {
 // Counters only grow, and count launches too, so every block knows the value to wait for.
 __device__ __forceinline__ void arrive(u32* counter) {
   __syncthreads();
-  if (threadIdx.x == 0) asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
+  if (threadIdx.x == HERALD * 32) asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
 }
 __device__ __forceinline__ void spin(const u32* counter, u32 target) {
   long long start = clock64();
@@ -254,6 +258,7 @@ struct Shape {
   static const bool STREAMED = KIND == DOWN && STREAM_DOWN;
   static const int SLOT = IS_NF4 ? 2048 + (ODD ? 512 : 256) : 2048;  // NF4: words of absmax and of its scale behind it
   static const int RING = KIND == HEAD ? DEPTH_HEAD : DEPTH;
+  static const int FIRST = RING < EARLY ? RING : EARLY;  // units on their way before the meeting
   static const int PROJECTIONS = KIND == QKV ? 3 : KIND == GATE_UP ? 2 : 1;
   static const int PIECES = (K + 511) / 512;           // of K, in the product with LoRA's A
   static const int ITEMS = SLOTS * PROJECTIONS * RANK * PIECES;
@@ -402,7 +407,7 @@ __device__ __forceinline__ void begin(Stream& st, const Params& p, const Layer* 
   if (st.next < st.end) enter_tile<KIND>(st, p, layer);
   const u32 ring = ring_of<KIND>();
 #pragma unroll
-  for (int i = 0; i < S::RING; i++) {
+  for (int i = 0; i < S::FIRST; i++) {
     issue_unit<KIND>(st, p, layer, ring + i * S::SLOT);
     commit();
   }
@@ -472,6 +477,11 @@ __device__ __forceinline__ void consume(Stream& st, const Params& p, const Layer
   const u32 ring = ring_of<KIND>();
   const u8* ring_bytes = shared + RING_AT + warp * (RING_BYTES / WARPS);
   float* parts = (float*)(shared + PARTS_AT);
+#pragma unroll
+  for (int i = S::FIRST; i < S::RING; i++) {
+    issue_unit<KIND>(st, p, layer, ring + i * S::SLOT);
+    commit();
+  }
   int tile = st.next / S::UNITS, unit = st.next - tile * S::UNITS, slot = 0;
   float acc[2][4] = {};
   int scale_base = 0;
@@ -579,14 +589,14 @@ template <bool IS_NF4>
 __device__ __forceinline__ void stage_norm(const Params& p, const u16* weight, bool embedded, const u32* counter, u32 target) {
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
   const int PER = WARPS / COLS, STRIDE = PER * 32, COUNT = (HIDDEN / 4 + STRIDE - 1) / STRIDE;
-  const bool KEEP = COUNT <= 4;
+  const bool KEEP = COUNT <= 16, KEEP_WEIGHTS = COUNT <= 4;
   const int column = warp / PER, part = warp % PER, first = part * 32 + lane;
   float* red = (float*)(shared + RED_AT);
   u16* x = (u16*)(shared + X_AT);
   float4 kept[KEEP ? COUNT : 1];
-  uint2 weights[KEEP ? COUNT : 1];
-  if (KEEP) {
-#pragma unroll(KEEP ? COUNT : 1)
+  uint2 weights[KEEP_WEIGHTS ? COUNT : 1];
+  if (KEEP_WEIGHTS) {
+#pragma unroll(KEEP_WEIGHTS ? COUNT : 1)
     for (int i = 0; i < COUNT; i++)
       if (first + i * STRIDE < HIDDEN / 4) weights[i] = __ldg((const uint2*)(weight + (first + i * STRIDE) * 4));
   } else {
@@ -621,8 +631,8 @@ __device__ __forceinline__ void stage_norm(const Params& p, const u16* weight, b
   for (int i = 0; i < COUNT; i++) {
     int k4 = first + i * STRIDE;
     if (k4 >= HIDDEN / 4) continue;
-    float4 v = KEEP ? kept[i] : hidden4(p, column, k4 * 4, embedded);
-    uint2 w = KEEP ? weights[i] : __ldg((const uint2*)(weight + k4 * 4));
+    float4 v = KEEP ? kept[KEEP ? i : 0] : hidden4(p, column, k4 * 4, embedded);
+    uint2 w = KEEP_WEIGHTS ? weights[KEEP_WEIGHTS ? i : 0] : __ldg((const uint2*)(weight + k4 * 4));
     u32 a = to_operand<IS_NF4>(v.x * scale * __uint_as_float(w.x << 16));
     u32 b = to_operand<IS_NF4>(v.y * scale * __uint_as_float(w.x & 0xffff0000u));
     u32 c = to_operand<IS_NF4>(v.z * scale * __uint_as_float(w.y << 16));
@@ -651,7 +661,9 @@ __device__ __forceinline__ const Matrix* projection(const Layer* layer, int inde
   return KIND == OUT ? &layer->o : &layer->down;
 }
 
-// A piece of a row of A, in a warp's registers. Items are spread over all warps of the grid.
+// A piece of a row of A, in a warp's registers. Items are spread over all warps of the grid, those with the fewest units
+// first, but for the herald.
+__device__ __forceinline__ int item_rank() { return (2 * WARPS - 2 - (threadIdx.x >> 5)) % WARPS; }
 struct Piece {
   float4 a[PIECE / 128];
   int slot;  // NONE: nobody uses it
@@ -682,9 +694,9 @@ __device__ __forceinline__ void lora_load(Piece& piece, const Params& p, const L
 template <int KIND>
 __device__ __forceinline__ void lora_items(Piece& piece, const Params& p, const Layer* layer, u32 epoch) {
   typedef Shape<KIND> S;
-  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+  const int lane = threadIdx.x & 31;
   const u16* x = S::STREAMED ? p.inner : (const u16*)(shared + X_AT);
-  for (int item = blockIdx.x + gridDim.x * warp; item < S::ITEMS;) {
+  for (int item = blockIdx.x + gridDim.x * item_rank(); item < S::ITEMS;) {
     if (piece.slot != NONE) {
       const int part = item % S::PIECES, index = item / (S::PIECES * RANK);
       const float scale = projection<KIND>(layer, index % S::PROJECTIONS)->scale[piece.slot];
@@ -736,10 +748,11 @@ __device__ __forceinline__ void lora_gather(const Params& p, const Layer* layer,
 #define B_ROWS 48
 template <int KIND>
 __device__ __forceinline__ void lora_rows(const Params& p, const Layer* layer) {
+  // (two buffers: the phase before may still need its own)
   typedef Shape<KIND> S;
   const Span span = span_of<KIND>(0);
   const int tile = (span.all_first + S::UNITS - 1) / S::UNITS, last = (span.all_last + S::UNITS - 1) / S::UNITS;
-  float4* kept = (float4*)(shared + B_AT);
+  const u32 kept = shared_address(shared) + B_AT + (KIND & 1) * B_BYTES;
   int asked = NONE;
   for (int column = 0; column < COLS; column++) {
     const int slot = rows().slots[column];
@@ -754,7 +767,7 @@ __device__ __forceinline__ void lora_rows(const Params& p, const Layer* layer) {
       if (m->b[slot] == 0 || r >= rank) continue;
       const float* b = m->b[slot] + (u64)row * rank + r;
       if (keep && at < B_ROWS)
-        kept[i] = __ldg((const float4*)b);
+        copy16(kept + i * 16, b);
       else if (r % 32 == 0)
         asm volatile("prefetch.global.L2 [%0];" ::"l"(b));
     }
@@ -762,7 +775,7 @@ __device__ __forceinline__ void lora_rows(const Params& p, const Layer* layer) {
 }
 
 // What the adapter adds to row `row` of a matrix, which is the block's `at`-th.
-__device__ __forceinline__ float lora_sum(const Params& p, const Matrix* m, int row, int at, int index, int column) {
+__device__ __forceinline__ float lora_sum(const Params& p, const Matrix* m, int row, int at, int kind, int index, int column) {
   const int slot = rows().slots[column];
   if (slot < 0 || m->b[slot] == 0) return 0;
   const int rank = p.ranks[slot];
@@ -770,7 +783,7 @@ __device__ __forceinline__ float lora_sum(const Params& p, const Matrix* m, int 
   int first = 0;
   while (rows().slots[first] < 0) first++;
   const bool kept = at < B_ROWS && rows().slots[first] == slot;
-  const float4* b = kept ? (const float4*)(shared + B_AT) + at * (RANK / 4) : (const float4*)(m->b[slot] + (u64)row * rank);
+  const float4* b = kept ? (const float4*)(shared + B_AT + (kind & 1) * B_BYTES) + at * (RANK / 4) : (const float4*)(m->b[slot] + (u64)row * rank);
   float sum = 0;
 #pragma unroll 4
   for (int r = 0; r < rank; r += 4) {
@@ -1007,7 +1020,7 @@ __device__ __forceinline__ void attention(const Params& p, const Layer* layer, c
         p.chunk_norms[((row * MAX_CHUNKS + chunk) * GROUP + tid) * 2 + 1] = state[8 + tid];
       }
       __syncthreads();
-      if (tid == 0) {
+      if (tid == HERALD * 32) {
         u32 before;
         asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(p.chunk_counts + row) : "memory");
         *is_last = before == (u32)chunks - 1;
@@ -1092,7 +1105,7 @@ __device__ __forceinline__ void epilogue(const Params& p, const Layer* layer, co
     if (KIND == QKV) {
       int index = m == &layer->q ? 0 : m == &layer->k ? 1 : 2;
 #if RANK > 0
-      if (p.use_lora) value += lora_sum(p, m, n, place, index, column);
+      if (p.use_lora) value += lora_sum(p, m, n, place, KIND, index, column);
 #endif
       p.qkv[column * QKV_ROWS + tile * 32 + row] = value;
     } else if (KIND == GATE_UP) {
@@ -1100,15 +1113,15 @@ __device__ __forceinline__ void epilogue(const Params& p, const Layer* layer, co
       if (layer->up.bias != 0) up += from_bf16(layer->up.bias[n]);
 #if RANK > 0
       if (p.use_lora) {
-        value += lora_sum(p, m, n, place, 0, column);
-        up += lora_sum(p, &layer->up, n, place + 16, 1, column);
+        value += lora_sum(p, m, n, place, KIND, 0, column);
+        up += lora_sum(p, &layer->up, n, place + 16, KIND, 1, column);
       }
 #endif
       value = value / (1.0f + __expf(-value)) * up;
       p.inner[operand_at(n, column)] = to_operand<NF4>(value);
     } else {
 #if RANK > 0
-      if (p.use_lora) value += lora_sum(p, m, n, place, 0, column);
+      if (p.use_lora) value += lora_sum(p, m, n, place, KIND, 0, column);
 #endif
       if (i >= THREADS) before = residual(p, column, n, embedded);
       p.hidden[column * HIDDEN + n] = before + value;
@@ -1120,29 +1133,28 @@ __device__ __forceinline__ void epilogue(const Params& p, const Layer* layer, co
 #define MEETINGS (p.counters)
 #define LAUNCHES (p.counters + 64)
 
-// Starts the stream of the next phase. The first warp does so only after its block has arrived at the meeting: arriving
-// waits for the copies of the thread that arrives.
-template <int NEXT>
-__device__ __forceinline__ void begin_next(Stream& st, const Params& p, const Layer* next_layer, bool first_warp) {
-  if (((threadIdx.x >> 5) == 0) != first_warp) return;
-  if (NEXT == QKV && next_layer == 0)
-    begin<HEAD>(st, p, 0, 0);
-  else if (NEXT != NONE)
-    begin<NEXT == NONE ? 0 : NEXT>(st, p, next_layer, 0);
+// What a phase can ask for before its meeting, in order of need: its share of the adapter, then its first weights.
+template <int KIND, typename PieceType>
+__device__ __forceinline__ void begin_phase(Stream& st, const Params& p, const Layer* layer, PieceType& piece) {
+#if RANK > 0
+  if (KIND != HEAD && p.use_lora) {
+    if (KIND != OUT) lora_load<KIND>(piece, p, layer, blockIdx.x + gridDim.x * item_rank());
+    lora_rows<KIND>(p, layer);
+    commit();
+  }
+#endif
+  begin<KIND>(st, p, layer, 0);
 }
 
-// Asks L2 for the weights behind those that `begin` asks for: `count` units of each warp's run.
-template <int KIND>
-__device__ __forceinline__ void ask_ahead(const Params& p, const Layer* layer, int count) {
-  typedef Shape<KIND> S;
-  const Span span = span_of<KIND>(0);
-  const int lane = threadIdx.x & 31, first = span.first + (threadIdx.x >> 5) * span.each;
-  const int row_bytes = S::IS_NF4 ? S::K / 2 : S::K * 2;
-  for (int unit = first + S::RING; unit < min(first + S::RING + count, min(first + span.each, span.last)); unit += 2) {
-    int row, tile = unit / S::UNITS;
-    const Matrix* m = matrix_of<KIND>(layer, tile, lane, &row);
-    asm volatile("prefetch.global.L2 [%0];" ::"l"(m->weight + (u64)row * row_bytes + (unit - tile * S::UNITS) * 64));
-  }
+// The next phase's part of this: by the herald after it has arrived, by the others as soon as they are done.
+template <int NEXT, typename PieceType>
+__device__ __forceinline__ void begin_next(Stream& st, const Params& p, const Layer* next_layer, PieceType& piece,
+                                           bool herald) {
+  if (((threadIdx.x >> 5) == HERALD) != herald) return;
+  if (NEXT == QKV && next_layer == 0)
+    begin_phase<HEAD>(st, p, 0, piece);
+  else if (NEXT != NONE)
+    begin_phase<NEXT == NONE ? 0 : NEXT>(st, p, next_layer, piece);
 }
 
 // One phase after its operands are staged, up to where the block arrives at the meeting. Begins the stream of the next
@@ -1164,10 +1176,11 @@ __device__ __forceinline__ void product(Stream& st, const Params& p, const Layer
   for (int chunk = 0;; chunk++) {
     const Span span = span_of<KIND>(chunk);
     consume<KIND>(st, p, layer, span);
-    if (!span.is_last)
-      begin<KIND>(st, p, layer, chunk + 1);
+    if (RANK > 0) wait_copies<S::RING>();  // the rows of B, in a warp without units
+    if (span.is_last)
+      begin_next<NEXT>(st, p, next_layer, piece, false);
     else
-      begin_next<NEXT>(st, p, next_layer, false);
+      begin<KIND>(st, p, layer, chunk + 1);
     if (chunk == 0) NOTE()
 #if RANK > 0
     if (KIND != HEAD && lora && chunk == 0) lora_gather<KIND>(p, layer, epoch);
@@ -1211,16 +1224,8 @@ __device__ __forceinline__ void fill_tables(const Params& p) {
 #endif
 }
 
-#if RANK > 0
-#define COUNT(KIND)                                                                \
-  epoch++;                                                                         \
-  if (p.use_lora) {                                                                \
-    lora_load<KIND>(piece, p, layer, blockIdx.x + gridDim.x * (threadIdx.x >> 5)); \
-    lora_rows<KIND>(p, layer);                                                     \
-  }
-#else
+#if RANK == 0
 struct Piece {};
-#define COUNT(KIND) epoch++
 #endif
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __grid_constant__ Params p) {
@@ -1235,7 +1240,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __gri
   if (threadIdx.x == 0) noted = 0;
 #endif
   prepare(p);
-  begin<QKV>(st, p, fetched(0), 0);
+  begin_phase<QKV>(st, p, fetched(0), piece);
   fill_tables(p);
   Best best;
   best.score = NEGATIVE_INFINITY;
@@ -1249,36 +1254,37 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __gri
     const Layer* layer = fetched(at);
     const Layer* next = at + 1 < LAYERS ? fetched(at + 1) : 0;
     if (next != 0) fetch_layer(p, at + 1);
-    COUNT(QKV);
+    epoch++;
     stage_norm<NF4>(p, layer->norm1, at == 0, MEETINGS, meet * blocks);
     NOTE()
     product<QKV, OUT>(st, p, layer, layer, epoch, piece, false, &best);
     LEAVE();
     attention(p, layer, MEETINGS, meet * blocks);
     LEAVE();
-    begin_next<OUT>(st, p, layer, true);
-    ask_ahead<GATE_UP>(p, layer, AHEAD);
-    COUNT(OUT);
+#if RANK > 0
+    if (p.use_lora) lora_load<OUT>(piece, p, layer, blockIdx.x + gridDim.x * item_rank());  // its registers are free now
+#endif
+    begin_next<OUT>(st, p, layer, piece, true);
+    epoch++;
     await_value(MEETINGS, meet * blocks);
     stage_copy<Q_ROWS>(p.mixed);
     NOTE()
     product<OUT, GATE_UP>(st, p, layer, layer, epoch, piece, at == 0, &best);
     LEAVE();
-    begin_next<GATE_UP>(st, p, layer, true);
-    COUNT(GATE_UP);
+    begin_next<GATE_UP>(st, p, layer, piece, true);
+    epoch++;
     stage_norm<NF4>(p, layer->norm2, false, MEETINGS, meet * blocks);
     NOTE()
     product<GATE_UP, DOWN>(st, p, layer, layer, epoch, piece, false, &best);
     LEAVE();
-    begin_next<DOWN>(st, p, layer, true);
-    ask_ahead<DOWN>(p, layer, AHEAD);
-    COUNT(DOWN);
+    begin_next<DOWN>(st, p, layer, piece, true);
+    epoch++;
     await_value(MEETINGS, meet * blocks);
     if (!STREAM_DOWN) stage_copy<INNER>(p.inner);
     NOTE()
     product<DOWN, QKV>(st, p, layer, next, epoch, piece, false, &best);
     LEAVE();
-    begin_next<QKV>(st, p, next, true);
+    begin_next<QKV>(st, p, next, piece, true);
   }
   stage_norm<false>(p, p.final_norm, false, MEETINGS, meet * blocks);
   NOTE()
@@ -1360,7 +1366,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) gate_up_only(const __gr
     product<GATE_UP, GATE_UP>(st, p, layer, fetched(at + 1), ++epoch, piece, false, &best);
     arrive(MEETINGS);
     meet++;
-    begin_next<GATE_UP>(st, p, fetched(at + 1), true);
+    begin_next<GATE_UP>(st, p, fetched(at + 1), piece, true);
   }
   await_value(MEETINGS, meet * blocks);
   if (blockIdx.x == 0 && threadIdx.x == 0) *LAUNCHES = launches + 1;

@@ -193,7 +193,7 @@ def _macros(shape: DecodeShape, columns: int) -> dict[str, int | float]:
 
 
 def _lora_bytes(shape: DecodeShape, columns: int) -> int:
-    return 3 * max(4, shape.rank) * columns * 4 + _KEPT_ROWS * shape.rank * 4
+    return 3 * max(4, shape.rank) * columns * 4 + 2 * _KEPT_ROWS * shape.rank * 4
 
 
 def _pieces(width: int) -> int:
