@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from core.base import folders
@@ -18,9 +18,20 @@ from core.base.files import private_dir, replace_file
 _OPTIONS = ("--std=c++17", "--extra-device-vectorization")
 
 
-def kernel_source(name: str) -> str:
-    """The source of the kernel file `name`, which lies beside this module."""
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+DECODE_STEP = (
+    "decode_common.cu",
+    "decode_stream.cu",
+    "decode_operands.cu",
+    "decode_lora.cu",
+    "decode_attention.cu",
+    "decode_step.cu",
+)
+"""The parts of the decode kernel, in order."""
+
+
+def kernel_source(parts: Sequence[str]) -> str:
+    """The source of a kernel: its files, which lie beside this module, one after the other."""
+    return "\n".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in parts)
 
 
 def with_macros(source: str, macros: Mapping[str, int | float]) -> str:

@@ -14,7 +14,7 @@ import torch
 from core.base.errors import EngineError
 from core.engine.kernels.decode_tables import nf4_pairs, parameter_struct
 from core.engine.kernels.launcher import CooperativeKernel
-from core.engine.kernels.nvrtc import compile_cached, kernel_source, with_macros
+from core.engine.kernels.nvrtc import DECODE_STEP, compile_cached, kernel_source, with_macros
 from core.engine.kernels.plan import (
     MAX_CHUNKS,
     MOST_COLUMNS,
@@ -47,7 +47,7 @@ class FusedKernel:
             raise EngineError(f"the kernel cannot serve {rows} rows of this shape here", "", "Ask with fewer at once")
         self.plan: KernelPlan = plan
         self.blocks: int = device.multi_processor_count
-        source = with_macros(kernel_source("decode_step.cu"), plan.macros)
+        source = with_macros(kernel_source(DECODE_STEP), plan.macros)
         self.cubin = compile_cached(source, f"sm_{device.major}{device.minor}")
 
 
