@@ -118,15 +118,17 @@ def float32_reference(model: Any) -> Any:
 
 
 def _plain_weight(module: Any) -> Any:
-    from bitsandbytes.functional import dequantize_4bit
+    import copy
 
-    state = getattr(module.weight, "quant_state", None)
-    if state is None:
-        return module.weight
-    state = __import__("copy").copy(state)
     import torch
 
-    state.dtype = torch.float32
+    quantised = getattr(module.weight, "quant_state", None)
+    if quantised is None:
+        return module.weight
+    from bitsandbytes.functional import dequantize_4bit
+
+    state = copy.copy(quantised)
+    state.dtype = torch.float32  # else the exact values are rounded to bfloat16
     return dequantize_4bit(module.weight.data, state)
 
 

@@ -30,8 +30,9 @@ typedef unsigned long long u64;
 #define NEGATIVE_INFINITY __int_as_float(0xff800000)
 #define X_UNIT 0.015625f
 #define NONE -1
-// The warp that arrives at meetings for its block. It is the last, which has the smallest share of the units, because
-// arriving waits for the copies of the thread that arrives: its own streams begin later.
+// The warp that speaks for its block at meetings. It is the last, which has the smallest share of the units: arriving waits
+// for the copies of the thread that arrives, and asking whether all are there queues behind them, so its own stream begins
+// when the meeting is over.
 #define HERALD (WARPS - 1)
 
 
@@ -217,11 +218,16 @@ __device__ __forceinline__ void store_tagged(u64* pointer, float value, u32 epoc
   u64 word = (u64)epoch << 32 | __float_as_uint(value);
   asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(pointer), "l"(word) : "memory");
 }
+__device__ __forceinline__ u64 load_word(const u64* pointer) {
+  u64 word;
+  asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(word) : "l"(pointer) : "memory");
+  return word;
+}
 __device__ __forceinline__ float await_tagged(const u64* pointer, u32 epoch) {
   u64 word;
   u32 tries = 0;
   do {
-    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(word) : "l"(pointer) : "memory");
+    word = load_word(pointer);
     if (++tries == 1u << 26) __trap();
   } while ((u32)(word >> 32) != epoch);
   return __uint_as_float((u32)word);
@@ -238,7 +244,7 @@ __device__ __forceinline__ void spin(const u32* counter, u32 target) {
     if (clock64() - start > 8000000000ll) __trap();  // seconds: the device is lost rather than hung for ever
 }
 __device__ __forceinline__ void await_value(const u32* counter, u32 target) {
-  if (threadIdx.x == 0) spin(counter, target);
+  if (threadIdx.x == HERALD * 32) spin(counter, target);
   __syncthreads();
 }
 

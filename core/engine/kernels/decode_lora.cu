@@ -68,21 +68,40 @@ __device__ __forceinline__ void lora_items(Piece& piece, const Form& f, int kind
   }
 }
 
-// Sums the pieces of A x into shared memory as they come: t[projection][rank][column]. Eight lanes share a sum.
+// Sums the pieces of A x into shared memory as they come: t[projection][rank][column]. Eight lanes share a sum; a thread
+// asks for six pieces at once, because each answer takes most of a microsecond.
+#define AT_ONCE 6
 __device__ __forceinline__ void lora_gather(const Form& f, int kind, const Params& p, const Layer* layer, u32 epoch) {
   float* t = (float*)(shared + T_AT);
-  const int part = threadIdx.x & 7;
-  for (int at = threadIdx.x >> 3; at < f.projections * RANK * COLS; at += THREADS / 8) {
-    int column = at % COLS, row = at / COLS % RANK, index = at / (COLS * RANK), slot = rows().slots[column];
-    float sum = 0;
-    if (slot >= 0 && row < p.ranks[slot] && projection(kind, layer, index)->a[slot] != 0) {
-      const u64* from = p.lora_parts + (u64)((slot * f.projections + index) * RANK + row) * f.pieces * COLS + column;
-      for (int i = 0; i < f.pieces; i += 8)
-        if (i + part < f.pieces) sum += await_tagged(from + (i + part) * COLS, epoch);
+  const int lane = threadIdx.x & 7, group = threadIdx.x >> 3, each = (f.pieces + 7) / 8;
+  const int sums = f.projections * RANK * COLS, jobs = (sums - group + THREADS / 8 - 1) / (THREADS / 8) * each;
+  float sum = 0;
+#pragma unroll 1
+  for (int from = 0; from < jobs; from += AT_ONCE) {
+    const u64* place[AT_ONCE];
+    u64 word[AT_ONCE];
+#pragma unroll
+    for (int i = 0; i < AT_ONCE; i++) {
+      const int job = from + i, at = group + job / each * (THREADS / 8), part = job % each * 8 + lane;
+      const int column = at % COLS, row = at / COLS % RANK, index = at / (COLS * RANK);
+      place[i] = 0;
+      if (job >= jobs || part >= f.pieces) continue;
+      const int slot = rows().slots[column];
+      if (slot < 0 || row >= p.ranks[slot] || projection(kind, layer, index)->a[slot] == 0) continue;
+      place[i] = p.lora_parts + (((slot * f.projections + index) * RANK + row) * f.pieces + part) * COLS + column;
+      word[i] = load_word(place[i]);
     }
 #pragma unroll
-    for (int offset = 4; offset > 0; offset >>= 1) sum += __shfl_xor_sync(0xffffffffu, sum, offset);
-    if (part == 0) t[at] = sum;
+    for (int i = 0; i < AT_ONCE; i++) {
+      const int job = from + i;
+      if (job >= jobs) break;
+      if (place[i] != 0) sum += (u32)(word[i] >> 32) == epoch ? __uint_as_float((u32)word[i]) : await_tagged(place[i], epoch);
+      if ((job + 1) % each != 0) continue;
+#pragma unroll
+      for (int offset = 4; offset > 0; offset >>= 1) sum += __shfl_xor_sync(0xffffffffu, sum, offset);
+      if (lane == 0) t[group + job / each * (THREADS / 8)] = sum;
+      sum = 0;
+    }
   }
 }
 

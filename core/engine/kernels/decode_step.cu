@@ -69,7 +69,9 @@ __device__ __forceinline__ void epilogue(const Form& f, int kind, const Params& 
   }
 }
 
-// What a phase can ask for before its meeting, in order of need: its share of the adapter, then its first weights.
+// What a phase can ask for before its operands are there, in order of need: its share of the adapter, then its first
+// weights. The block has arrived at the meeting by then: memory serves requests in turn, and what the others wait for must
+// not queue behind weights that nobody waits for yet.
 template <bool IS_HEAD>
 __device__ __forceinline__ void begin_phase(Stream& st, int kind, const Params& p, const Layer* layer, Piece& piece) {
   const Form& f = FORMS[kind];
@@ -84,21 +86,19 @@ __device__ __forceinline__ void begin_phase(Stream& st, int kind, const Params& 
   begin<IS_HEAD>(st, f, kind, p, layer, 0);
 }
 
-// The phase after `kind`, NONE after the last: by the herald once it has arrived, by the others as soon as they are done.
+// The phase after `kind`. next: the next layer, 0 after the last.
 __device__ __forceinline__ void begin_next(Stream& st, int kind, const Params& p, const Layer* layer, const Layer* next,
-                                           Piece& piece, bool herald) {
-  if (((threadIdx.x >> 5) == HERALD) != herald) return;
+                                           Piece& piece) {
   if (kind == DOWN && next == 0)
     begin_phase<true>(st, HEAD, p, 0, piece);
   else
     begin_phase<false>(st, (kind + 1) & 3, p, kind == DOWN ? next : layer, piece);
 }
 
-// One phase after its operands are staged, up to where the block arrives at the meeting. Begins the stream of the next
-// phase as soon as a warp has done its own part.
+// One phase after its operands are staged, up to where the block arrives at the meeting.
 template <bool IS_HEAD>
-__device__ __forceinline__ void product(Stream& st, int kind, const Params& p, const Layer* layer, const Layer* next, u32 epoch,
-                                        Piece& piece, bool embedded, Best* best) {
+__device__ __forceinline__ void product(Stream& st, int kind, const Params& p, const Layer* layer, u32 epoch, Piece& piece,
+                                        bool embedded, Best* best) {
   const Form& f = FORMS[kind];
   float before = 0;
   if (kind == OUT || kind == DOWN) {
@@ -114,10 +114,7 @@ __device__ __forceinline__ void product(Stream& st, int kind, const Params& p, c
     const Span span = span_of(f, kind, chunk);
     consume<IS_HEAD>(st, f, kind, p, layer, span);
     if (RANK > 0) wait_copies<Format<IS_HEAD>::RING>();  // the rows of B, in a warp without units
-    if (!span.is_last)
-      begin<IS_HEAD>(st, f, kind, p, layer, chunk + 1);
-    else if (!IS_HEAD)
-      begin_next(st, kind, p, layer, next, piece, false);
+    if (!span.is_last) begin<IS_HEAD>(st, f, kind, p, layer, chunk + 1);
     if (chunk == 0) NOTE()
 #if RANK > 0
     if (lora && chunk == 0) lora_gather(f, kind, p, layer, epoch);
@@ -208,9 +205,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __gri
         await_value(MEETINGS, meet * blocks);
         if (kind == OUT || !STREAM_DOWN) stage_copy(kind == OUT ? p.mixed : p.inner, FORMS[kind].k);
       }
+      if (at + kind > 0 && warp == HERALD) begin_phase<false>(st, kind, p, layer, piece);
       NOTE()
-      product<false>(st, kind, p, layer, next, epoch, piece, at == 0 && kind == OUT, &best);
+      product<false>(st, kind, p, layer, epoch, piece, at == 0 && kind == OUT, &best);
       LEAVE();
+      if (warp != HERALD) begin_next(st, kind, p, layer, next, piece);
       if (kind == QKV) {
         attention(p, layer, MEETINGS, meet * blocks);
         LEAVE();
@@ -218,13 +217,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __gri
         if (p.use_lora) lora_load(piece, FORMS[OUT], OUT, p, layer, blockIdx.x + gridDim.x * item_rank());
 #endif
       }
-      begin_next(st, kind, p, layer, next, piece, true);
     }
   }
   stage_norm<false>(p, p.final_norm, false, MEETINGS, meet * blocks);
+  if (warp == HERALD) begin_phase<true>(st, HEAD, p, 0, piece);
   NOTE()
   epoch++;
-  product<true>(st, HEAD, p, 0, 0, epoch, piece, false, &best);
+  product<true>(st, HEAD, p, 0, epoch, piece, false, &best);
   {
     // the block's best token of each column: threads of one column are COLS apart
     Best* found = (Best*)(shared + RED_AT);  // [WARPS][COLS]
@@ -299,9 +298,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) gate_up_only(const __gr
     if (at + 1 < LAYERS) fetch_layer(p, at + 1);
     stage_norm<NF4>(p, layer->norm2, false, MEETINGS, meet * blocks);
     const Form& f = FORMS[GATE_UP];
+    if (at > 0 && (threadIdx.x >> 5) == HERALD) begin<false>(st, f, GATE_UP, p, layer, 0);
     const Span span = span_of(f, GATE_UP, 0);
     consume<false>(st, f, GATE_UP, p, layer, span);
-    if ((threadIdx.x >> 5) != HERALD) begin<false>(st, f, GATE_UP, p, fetched(at + 1), 0);
     __syncthreads();
     epoch++;
     if (span.first % f.units != 0 && threadIdx.x < TILE_VALUES)
@@ -309,7 +308,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) gate_up_only(const __gr
     epilogue<false>(f, GATE_UP, p, layer, span, epoch, 0, false, &best);
     arrive(MEETINGS);
     meet++;
-    if ((threadIdx.x >> 5) == HERALD) begin<false>(st, f, GATE_UP, p, fetched(at + 1), 0);
+    if ((threadIdx.x >> 5) != HERALD) begin<false>(st, f, GATE_UP, p, fetched(at + 1), 0);
   }
   await_value(MEETINGS, meet * blocks);
   if (blockIdx.x == 0 && threadIdx.x == 0) *LAUNCHES = launches + 1;

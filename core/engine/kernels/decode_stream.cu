@@ -150,7 +150,7 @@ __device__ __forceinline__ void issue_unit(Stream& st, const Form& f, int kind, 
 
 __device__ __forceinline__ u32 ring() { return shared_address(shared) + RING_AT + (threadIdx.x >> 5) * (RING_BYTES / WARPS); }
 
-// Starts the stream of a chunk: its first weights. They depend on no other phase, so this runs before the wait.
+// Starts the stream of a chunk: its first weights, as many as its ring holds.
 template <bool IS_HEAD>
 __device__ __forceinline__ void begin(Stream& st, const Form& f, int kind, const Params& p, const Layer* layer, int chunk) {
   const Span span = span_of(f, kind, chunk);

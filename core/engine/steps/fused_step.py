@@ -48,7 +48,8 @@ class FusedKernel:
         self.plan: KernelPlan = plan
         self.blocks: int = device.multi_processor_count
         source = with_macros(kernel_source(DECODE_STEP), plan.macros)
-        self.cubin = compile_cached(source, f"sm_{device.major}{device.minor}")
+        self.architecture = f"sm_{device.major}{device.minor}"
+        self.cubin = compile_cached(source, self.architecture)
 
 
 class FusedStep(RowStep):
@@ -109,6 +110,10 @@ class FusedStep(RowStep):
         super().check_room(length)
         if self.cache.grow(length):
             self._address()
+
+    def launch_other(self, kernel: CooperativeKernel) -> None:
+        """Launch another kernel over this step's model and buffers, for the bench."""
+        kernel.launch(self._parameters, torch.cuda.current_stream(self.device))
 
     def buffer(self, name: str) -> torch.Tensor:
         """One of the kernel's buffers by its name in the parameter, for a look at what a launch left there."""
