@@ -4,8 +4,8 @@
 
 Prompt of 200 tokens, 256 new ones, greedy. `plain` and transformers' `generate` make 64. Rates are those of the whole
 loop with every token read by the host, after the first token. The yardstick is the best rate at which cuBLAS reads
-bfloat16 weights in this run. `truth` compares scores with the same model in float32 on dequantised weights, fed the same
-tokens. Each line is one JSON object. Needs an NVIDIA GPU; `bench.decode_unsloth` is the same with Unsloth.
+bfloat16 weights in this run. `truth` compares scores with the same model in float32 on dequantised weights, fed the
+same tokens. Each line is one JSON object. Needs an NVIDIA GPU; `bench.decode_unsloth` is the same with Unsloth.
 """
 # ruff: noqa: E402  (the environment is prepared before torch is imported)
 
@@ -34,7 +34,7 @@ from bench.decode_model import SHAPES, float32_reference, random_decoder
 from core.engine.kernels.launcher import CooperativeKernel
 from core.engine.kernels.nvrtc import DECODE_STEP, compile_cached, kernel_source, with_macros
 from core.engine.steps.captured_step import CapturedStep
-from core.engine.steps.fused_step import FusedKernel, FusedStep
+from core.engine.steps.fused_step import NO_ADAPTER, FusedKernel, FusedStep
 from core.engine.steps.plain_step import PlainStep
 from core.engine.steps.rows import RowStep
 from core.engine.steps.trial import try_step
@@ -239,6 +239,7 @@ def truth(name: str, model: Any) -> None:
     )
     del reference
     same_bits(name, model, paths["fused"])
+    base_and_tuned(name, model, paths["fused"])
     greedy_ids(name, paths)
 
 
@@ -258,6 +259,35 @@ def same_bits(name: str, model: Any, alone: RowStep) -> None:
     say(model=name, truth="a row's scores have the same bits alone and beside seven", rows=seen)
 
 
+def base_and_tuned(name: str, model: Any, alone: RowStep) -> None:
+    """The base model and its adapter side by side in one batch: each must have the bits that it has alone."""
+    together = FusedStep(model, FusedKernel(base_of(model), 8), 8)
+    with model.disable_adapter():
+        together.prefill(0, PROMPT, slot=NO_ADAPTER)
+        plain = PlainStep(model)
+        plain.prefill(0, PROMPT)
+    together.prefill(1, PROMPT)
+    alone.release(0)
+    alone.prefill(0, PROMPT)
+    for _ in range(4):
+        with model.disable_adapter():
+            plain.tokens[0] = together.tokens[0]
+            plain.advance()
+        alone.advance()
+        together.advance()
+    base, tuned = together.scores(0), together.scores(1)
+    error = float((base - plain.scores(0)).norm() / plain.scores(0).norm())
+    apart = float((base - tuned).norm() / tuned.norm())
+    same = torch.equal(tuned, alone.scores(0))
+    say(
+        model=name,
+        truth="base and tuned in one batch",
+        base_to_plain=round(error, 4),
+        apart=round(apart, 3),
+        tuned=same,
+    )
+
+
 def greedy_ids(name: str, paths: dict[str, RowStep]) -> None:
     """200 ids of each path after the plain step's own: where one differs, the plain step's scores say by how much, in
     standard deviations of all scores; then it is fed the plain step's id."""
@@ -273,11 +303,12 @@ def greedy_ids(name: str, paths: dict[str, RowStep]) -> None:
                 continue
             other = int(step.tokens[0])
             if other != chosen:
-                gaps[path].append(round(float((scores[chosen] - scores[other]) / scores.std()), 4))
+                gaps[path].append(round(float((scores[chosen] - scores[other]) / scores.std()), 3))
                 step.tokens[0] = chosen
         for step in paths.values():
             step.advance()
-    say(model=name, truth="greedy ids that differ of 200, and by how many standard deviations", **gaps)
+    found = {path: {"differ": len(gap), "largest": max(gap, default=0.0)} for path, gap in gaps.items()}
+    say(model=name, truth="greedy ids that differ of 200, and the largest gap in standard deviations", **found)
 
 
 def microseconds(work: Callable[[], Any], times: int = 20) -> float:

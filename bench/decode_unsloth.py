@@ -1,4 +1,4 @@
-"""The rate at which Unsloth's for_inference decodes NF4 with a LoRA: the peer of `bench.decode`, in a process of its own.
+"""How fast Unsloth's for_inference decodes NF4 with a LoRA: the peer of `bench.decode`, in a process of its own.
 
     python -m bench.decode_unsloth SHAPE TOKENIZER_FOLDER
 

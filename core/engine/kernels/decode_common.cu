@@ -120,14 +120,18 @@ __device__ __forceinline__ const int (*bounds())[3] { return (const int (*)[3])(
 
 #ifdef TIMED  // for the bench: block 0 notes the times of its steps
 __shared__ int noted;
-#define NOTE()                                                            \
-  if (blockIdx.x == 0 && threadIdx.x == 0) {                              \
-    u64 now;                                                              \
-    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now)::"memory");     \
-    p.times[noted++] = now;                                               \
-  }
+#define NOTE()                                                              \
+  do {                                                                      \
+    if (blockIdx.x == 0 && threadIdx.x == 0) {                              \
+      u64 now;                                                              \
+      asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now)::"memory");     \
+      p.times[noted++] = now;                                               \
+    }                                                                       \
+  } while (0)
 #else
-#define NOTE()
+#define NOTE() \
+  do {         \
+  } while (0)
 #endif
 
 // ---- small pieces -------------------------------------------------------------------------------------------------

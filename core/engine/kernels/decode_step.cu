@@ -115,13 +115,13 @@ __device__ __forceinline__ void product(Stream& st, int kind, const Params& p, c
     consume<IS_HEAD>(st, f, kind, p, layer, span);
     if (RANK > 0) wait_copies<Format<IS_HEAD>::RING>();  // the rows of B, in a warp without units
     if (!span.is_last) begin<IS_HEAD>(st, f, kind, p, layer, chunk + 1);
-    if (chunk == 0) NOTE()
+    if (chunk == 0) NOTE();
 #if RANK > 0
     if (lora && chunk == 0) lora_gather(f, kind, p, layer, epoch);
 #endif
-    if (chunk == 0) NOTE()
+    if (chunk == 0) NOTE();
     __syncthreads();
-    if (chunk == 0) NOTE()
+    if (chunk == 0) NOTE();
     if (chunk == 0 && span.first % f.units != 0 && threadIdx.x < TILE_VALUES)
       store_tagged(p.tails + blockIdx.x * TILE_VALUES + threadIdx.x, part_sum(f, span, span.tile, threadIdx.x), epoch);
     epilogue<IS_HEAD>(f, kind, p, layer, span, epoch, before, embedded, best);
@@ -188,7 +188,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __gri
   best.score = NEGATIVE_INFINITY;
   best.token = -1;
 #define LEAVE()     \
-  NOTE()            \
+  NOTE();          \
   arrive(MEETINGS); \
   meet++
 #pragma unroll 1
@@ -206,7 +206,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __gri
         if (kind == OUT || !STREAM_DOWN) stage_copy(kind == OUT ? p.mixed : p.inner, FORMS[kind].k);
       }
       if (at + kind > 0 && warp == HERALD) begin_phase<false>(st, kind, p, layer, piece);
-      NOTE()
+      NOTE();
       product<false>(st, kind, p, layer, epoch, piece, at == 0 && kind == OUT, &best);
       LEAVE();
       if (warp != HERALD) begin_next(st, kind, p, layer, next, piece);
@@ -221,7 +221,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __gri
   }
   stage_norm<false>(p, p.final_norm, false, MEETINGS, meet * blocks);
   if (warp == HERALD) begin_phase<true>(st, HEAD, p, 0, piece);
-  NOTE()
+  NOTE();
   epoch++;
   product<true>(st, HEAD, p, 0, epoch, piece, false, &best);
   {
@@ -251,7 +251,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __gri
   LEAVE();
   if (blockIdx.x != 0) return;
   await_value(MEETINGS, meet * blocks);
-  NOTE()
+  NOTE();
   if (warp < COLS) {
     best.score = NEGATIVE_INFINITY;
     best.token = -1;
@@ -298,9 +298,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) gate_up_only(const __gr
     if (at + 1 < LAYERS) fetch_layer(p, at + 1);
     stage_norm<NF4>(p, layer->norm2, false, MEETINGS, meet * blocks);
     const Form& f = FORMS[GATE_UP];
-    if (at > 0 && (threadIdx.x >> 5) == HERALD) begin<false>(st, f, GATE_UP, p, layer, 0);
     const Span span = span_of(f, GATE_UP, 0);
     consume<false>(st, f, GATE_UP, p, layer, span);
+    if ((threadIdx.x >> 5) != HERALD) begin<false>(st, f, GATE_UP, p, fetched(at + 1), 0);
     __syncthreads();
     epoch++;
     if (span.first % f.units != 0 && threadIdx.x < TILE_VALUES)
@@ -308,7 +308,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) gate_up_only(const __gr
     epilogue<false>(f, GATE_UP, p, layer, span, epoch, 0, false, &best);
     arrive(MEETINGS);
     meet++;
-    if ((threadIdx.x >> 5) != HERALD) begin<false>(st, f, GATE_UP, p, fetched(at + 1), 0);
+    if ((threadIdx.x >> 5) == HERALD) begin<false>(st, f, GATE_UP, p, fetched(at + 1), 0);
   }
   await_value(MEETINGS, meet * blocks);
   if (blockIdx.x == 0 && threadIdx.x == 0) *LAUNCHES = launches + 1;

@@ -111,6 +111,12 @@ class FusedStep(RowStep):
         if self.cache.grow(length):
             self._address()
 
+    def load_slot(self, slot: int, adapter: str | None) -> None:
+        """Put the model's adapter of this name into a slot, in place; None empties it. Rows that answer through the slot
+        go on with the new one."""
+        self.weights.fill_slot(slot, adapter)
+        self._address()
+
     def launch_other(self, kernel: CooperativeKernel) -> None:
         """Launch another kernel over this step's model and buffers, for the bench."""
         kernel.launch(self._parameters, torch.cuda.current_stream(self.device))
