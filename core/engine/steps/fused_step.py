@@ -112,7 +112,7 @@ class FusedStep(RowStep):
             self._address()
 
     def load_slot(self, slot: int, adapter: str | None) -> None:
-        """Put the model's adapter of this name into a slot, in place; None empties it. Rows that answer through the slot
+        """Put the model's adapter of this name into a slot, in place; None empties it. Rows that answer through it
         go on with the new one."""
         self.weights.fill_slot(slot, adapter)
         self._address()

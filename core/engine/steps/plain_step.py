@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 import torch
+from transformers.cache_utils import DynamicLayer
 
 from core.engine.steps.choose_tokens import best_tokens
 from core.engine.steps.rows import RowStep
@@ -41,9 +42,7 @@ class PlainStep(RowStep):
         """See `RowStep`. Sliding windows and recurrent states cannot be cut: they have forgotten what they need."""
         cache = self._caches[row]
         layers = getattr(cache, "layers", [])
-        croppable = bool(layers) and all(
-            layer.is_croppable and not getattr(layer, "is_sliding", False) for layer in layers
-        )
+        croppable = bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
         if length and croppable:
             cache.crop(length - self.lengths[row])
             return length
