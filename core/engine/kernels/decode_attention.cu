@@ -33,7 +33,7 @@ __device__ __forceinline__ bool find_item(AttentionItem& it, const Params& p, in
   return false;
 }
 
-#define CELLS (BLOCK_POSITIONS * HEAD_DIM / 8)     // of 8 values, in a block of keys
+#define CELLS (BLOCK_POSITIONS * HEAD_DIM / 8)  // of 8 values, in a block of keys
 #define CELLS_EACH ((CELLS + THREADS - 1) / THREADS)
 struct CacheBlock {
   uint4 keys[CELLS_EACH], values[CELLS_EACH];
@@ -55,14 +55,14 @@ __device__ __forceinline__ void load_block(CacheBlock& b, const Layer* layer, co
 __device__ __forceinline__ void attention(const Params& p, const Layer* layer, const u32* counter, u32 target) {
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, tid = threadIdx.x;
   const int PAIRS = HEAD_DIM / 2, GROUPS = THREADS / PAIRS, STEPS = (PAIRS + 31) / 32;
-  float* q = (float*)(shared + X_AT);                      // [8][HEAD_DIM]
-  float* scores = q + 8 * HEAD_DIM;                        // [8][64]
-  float* chances = scores + 8 * BLOCK_POSITIONS;           // [64][8]
-  float* state = chances + 8 * BLOCK_POSITIONS;            // maximum, sum, correction: [3][8]
-  u16* fresh = (u16*)(state + 24);                         // key and value of this token
-  u16* keys = fresh + 2 * HEAD_DIM;                        // [64][HEAD_DIM + 8]
-  u16* values = keys + BLOCK_POSITIONS * (HEAD_DIM + 8);   // [64][HEAD_DIM]
-  float* sums = (float*)keys;                              // [GROUPS][GROUP][HEAD_DIM], afterwards
+  float* q = (float*)(shared + X_AT);                     // [8][HEAD_DIM]
+  float* scores = q + 8 * HEAD_DIM;                       // [8][64]
+  float* chances = scores + 8 * BLOCK_POSITIONS;          // [64][8]
+  float* state = chances + 8 * BLOCK_POSITIONS;           // maximum, sum, correction: [3][8]
+  u16* fresh = (u16*)(state + 24);                        // key and value of this token
+  u16* keys = fresh + 2 * HEAD_DIM;                       // [64][HEAD_DIM + 8]
+  u16* values = keys + BLOCK_POSITIONS * (HEAD_DIM + 8);  // [64][HEAD_DIM]
+  float* sums = (float*)keys;                             // [GROUPS][GROUP][HEAD_DIM], afterwards
   int* is_last = (int*)(shared + RED_AT);
   AttentionItem it;
   CacheBlock block;
@@ -86,8 +86,8 @@ __device__ __forceinline__ void attention(const Params& p, const Layer* layer, c
       state[8 + tid] = 0;
     }
     if (warp < GROUP || (last == newest + 1 && warp < GROUP + 2)) {
-      const int at = warp < GROUP ? (head * GROUP + warp) * HEAD_DIM
-                                  : Q_ROWS + (warp - GROUP) * KV_ROWS + head * HEAD_DIM;
+      const int at =
+          warp < GROUP ? (head * GROUP + warp) * HEAD_DIM : Q_ROWS + (warp - GROUP) * KV_ROWS + head * HEAD_DIM;
       const float* from = p.qkv + column * QKV_ROWS + at;
       float low[STEPS], high[STEPS];
 #pragma unroll
@@ -226,7 +226,10 @@ __device__ __forceinline__ void attention(const Params& p, const Layer* layer, c
       __syncthreads();
       if (tid == HERALD * 32) {
         u32 before;
-        asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(p.chunk_counts + row) : "memory");
+        asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;"
+                     : "=r"(before)
+                     : "l"(p.chunk_counts + row)
+                     : "memory");
         *is_last = before == (u32)chunks - 1;
       }
       __syncthreads();
@@ -252,4 +255,3 @@ __device__ __forceinline__ void attention(const Params& p, const Layer* layer, c
   }
   if (!met) await_value(counter, target);
 }
-

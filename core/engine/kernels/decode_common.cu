@@ -2,11 +2,11 @@
 // token. All blocks stay resident and walk through the layers together; between phases they meet at a counter in device
 // memory, and while they wait, the next phase's weights are already on their way into shared memory.
 //
-// A phase is a product y = W x with W [N][K] row-major and up to COLS columns of x. Its work is cut into units of 32 rows
-// by 64 bytes (128 weights in NF4, 32 in bfloat16); every block takes an equal run of units, every warp an equal run of
-// its block's. A warp streams its units through a ring of its own (cp.async) into mma.m16n8k16 with the weights as
-// the 16-row operand, so 1 and 8 columns cost the same and a column's bits do not depend on its neighbours. Partial sums
-// meet in shared memory, and where two blocks share a tile, in device memory; always in the same order.
+// A phase is a product y = W x with W [N][K] row-major and up to COLS columns of x. Its work is cut into units of 32
+// rows by 64 bytes (128 weights in NF4, 32 in bfloat16); every block takes an equal run of units, every warp an equal
+// run of its block's. A warp streams its units through a ring of its own (cp.async) into mma.m16n8k16 with the weights
+// as the 16-row operand, so 1 and 8 columns cost the same and a column's bits do not depend on its neighbours. Partial
+// sums meet in shared memory, and where two blocks share a tile, in device memory; always in the same order.
 //
 // NF4 weights are read as bitsandbytes packs them: the high nibble is the earlier element; a byte becomes two fp16
 // values through a table with one copy a bank. Operands for NF4 are fp16 scaled by 2^-6, so that 65504 is 4.2e6.
@@ -30,11 +30,10 @@ typedef unsigned long long u64;
 #define NEGATIVE_INFINITY __int_as_float(0xff800000)
 #define X_UNIT 0.015625f
 #define NONE -1
-// The warp that speaks for its block at meetings. It is the last, which has the smallest share of the units: arriving waits
-// for the copies of the thread that arrives, and asking whether all are there queues behind them, so its own stream begins
-// when the meeting is over.
+// The warp that speaks for its block at meetings. It is the last, which has the smallest share of the units: arriving
+// waits for the copies of the thread that arrives, and asking whether all are there queues behind them, so its own
+// stream begins when the meeting is over.
 #define HERALD (WARPS - 1)
-
 
 enum Kind { QKV = 0, OUT = 1, GATE_UP = 2, DOWN = 3, HEAD = 4 };  // the products of a layer, and the last one
 
@@ -120,13 +119,13 @@ __device__ __forceinline__ const int (*bounds())[3] { return (const int (*)[3])(
 
 #ifdef TIMED  // for the bench: block 0 notes the times of its steps
 __shared__ int noted;
-#define NOTE()                                                              \
-  do {                                                                      \
-    if (blockIdx.x == 0 && threadIdx.x == 0) {                              \
-      u64 now;                                                              \
-      asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now)::"memory");     \
-      p.times[noted++] = now;                                               \
-    }                                                                       \
+#define NOTE()                                                         \
+  do {                                                                 \
+    if (blockIdx.x == 0 && threadIdx.x == 0) {                         \
+      u64 now;                                                         \
+      asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now)::"memory"); \
+      p.times[noted++] = now;                                          \
+    }                                                                  \
   } while (0)
 #else
 #define NOTE() \
@@ -143,7 +142,8 @@ __device__ __forceinline__ void copy16(u32 to, const void* from) {
 }
 // Zeros where the row is not `there`; nothing is read then.
 __device__ __forceinline__ void copy_row(u32 to, const void* from, bool there) {
-  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(there ? 16 : 0) : "memory");
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(there ? 16 : 0)
+               : "memory");
 }
 __device__ __forceinline__ void copy4(u32 to, const void* from) {
   asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(to), "l"(from) : "memory");
@@ -186,10 +186,9 @@ __device__ __forceinline__ int operand_at(int k, int column) { return ((k >> 5) 
 template <bool IS_NF4>
 __device__ __forceinline__ void multiply(float* c, u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {
   if (IS_NF4)
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
-        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
   else
     asm volatile(
         "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
@@ -208,8 +207,8 @@ __device__ __forceinline__ float warp_max(float value) {
   return value;
 }
 
-// What other blocks write in this launch is read past L1 (__ldcg, cp.async.cg) and only after the wait, so the wait need
-// not empty L1, which an acquire does each time.
+// What other blocks write in this launch is read past L1 (__ldcg, cp.async.cg) and only after the wait, so the wait
+// need not empty L1, which an acquire does each time.
 __device__ __forceinline__ u32 load_strong(const u32* pointer) {
   u32 value;
   asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(pointer) : "memory");
@@ -251,4 +250,3 @@ __device__ __forceinline__ void await_value(const u32* counter, u32 target) {
   if (threadIdx.x == HERALD * 32) spin(counter, target);
   __syncthreads();
 }
-

@@ -9,8 +9,8 @@ __device__ __forceinline__ const Matrix* projection(int kind, const Layer* layer
 }
 __device__ __forceinline__ int items_of(const Form& f) { return SLOTS * f.projections * RANK * f.pieces; }
 
-// A piece of a row of A, in a warp's registers. Items are spread over all warps of the grid, those with the fewest units
-// first, but for the herald.
+// A piece of a row of A, in a warp's registers. Items are spread over all warps of the grid, those with the fewest
+// units first, but for the herald.
 __device__ __forceinline__ int item_rank() { return (2 * WARPS - 2 - (threadIdx.x >> 5)) % WARPS; }
 struct Piece {
   float4 a[PIECE / 128];
@@ -68,8 +68,8 @@ __device__ __forceinline__ void lora_items(Piece& piece, const Form& f, int kind
   }
 }
 
-// Sums the pieces of A x into shared memory as they come: t[projection][rank][column]. Eight lanes share a sum; a thread
-// asks for six pieces at once, because each answer takes most of a microsecond.
+// Sums the pieces of A x into shared memory as they come: t[projection][rank][column]. Eight lanes share a sum; a
+// thread asks for six pieces at once, because each answer takes most of a microsecond.
 #define AT_ONCE 6
 __device__ __forceinline__ void lora_gather(const Form& f, int kind, const Params& p, const Layer* layer, u32 epoch) {
   float* t = (float*)(shared + T_AT);
@@ -95,7 +95,8 @@ __device__ __forceinline__ void lora_gather(const Form& f, int kind, const Param
     for (int i = 0; i < AT_ONCE; i++) {
       const int job = from + i;
       if (job >= jobs) break;
-      if (place[i] != 0) sum += (u32)(word[i] >> 32) == epoch ? __uint_as_float((u32)word[i]) : await_tagged(place[i], epoch);
+      if (place[i] != 0)
+        sum += (u32)(word[i] >> 32) == epoch ? __uint_as_float((u32)word[i]) : await_tagged(place[i], epoch);
       if ((job + 1) % each != 0) continue;
 #pragma unroll
       for (int offset = 4; offset > 0; offset >>= 1) sum += __shfl_xor_sync(0xffffffffu, sum, offset);
@@ -105,8 +106,8 @@ __device__ __forceinline__ void lora_gather(const Form& f, int kind, const Param
   }
 }
 
-// The rows of B that this block will need, of each slot in use: the first into shared memory, the others into L2. They do
-// not depend on the phase before.
+// The rows of B that this block will need, of each slot in use: the first into shared memory, the others into L2. They
+// do not depend on the phase before.
 #define B_ROWS 48
 __device__ __forceinline__ void lora_rows(const Form& f, int kind, const Params& p, const Layer* layer) {
   // (two buffers: the phase before may still need its own)
@@ -144,7 +145,8 @@ __device__ __forceinline__ float lora_sum(const Params& p, int kind, const Matri
   int first = 0;
   while (rows().slots[first] < 0) first++;
   const bool kept = at < B_ROWS && rows().slots[first] == slot;
-  const float4* b = kept ? (const float4*)(shared + B_AT + (kind & 1) * B_BYTES) + at * (RANK / 4) : (const float4*)(m->b[slot] + (u64)row * rank);
+  const float4* b = kept ? (const float4*)(shared + B_AT + (kind & 1) * B_BYTES) + at * (RANK / 4)
+                         : (const float4*)(m->b[slot] + (u64)row * rank);
   float sum = 0;
 #pragma unroll 4
   for (int r = 0; r < rank; r += 4) {
@@ -156,4 +158,3 @@ __device__ __forceinline__ float lora_sum(const Params& p, int kind, const Matri
 #else
 struct Piece {};
 #endif
-

@@ -6,14 +6,15 @@ __device__ __forceinline__ int token_of(const Params& p, int column) { return ma
 __device__ __forceinline__ float4 hidden4(const Params& p, int column, int k, bool embedded) {
   if (!embedded) return __ldcg((const float4*)(p.hidden + column * HIDDEN + k));
   uint2 bits = *(const uint2*)(p.embedding + (u64)token_of(p, column) * HIDDEN + k);
-  return make_float4(__uint_as_float(bits.x << 16), __uint_as_float(bits.x & 0xffff0000u), __uint_as_float(bits.y << 16),
-                     __uint_as_float(bits.y & 0xffff0000u));
+  return make_float4(__uint_as_float(bits.x << 16), __uint_as_float(bits.x & 0xffff0000u),
+                     __uint_as_float(bits.y << 16), __uint_as_float(bits.y & 0xffff0000u));
 }
 
 // RMSNorm of every column into the shared operands. The weights do not depend on the phase before: they are asked for
 // first, then the meeting is awaited.
 template <bool IS_NF4>
-__device__ __forceinline__ void stage_norm(const Params& p, const u16* weight, bool embedded, const u32* counter, u32 target) {
+__device__ __forceinline__ void stage_norm(const Params& p, const u16* weight, bool embedded, const u32* counter,
+                                           u32 target) {
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
   const int PER = WARPS / COLS, STRIDE = PER * 32, COUNT = (HIDDEN / 4 + STRIDE - 1) / STRIDE;
   const bool KEEP = COUNT <= 16, KEEP_WEIGHTS = COUNT <= 4;
@@ -75,4 +76,3 @@ __device__ __forceinline__ void stage_copy(const u16* from, int k) {
   for (int i = threadIdx.x; i < k * COLS / 8; i += THREADS) x[i] = __ldcg((const uint4*)from + i);
   __syncthreads();
 }
-

@@ -6,7 +6,8 @@ struct Best {
 };
 
 // The sum of all blocks' parts of a value of a tile that begins in this block.
-__device__ __forceinline__ float finished(const Form& f, const Params& p, const Span& span, int tile, int at, u32 epoch) {
+__device__ __forceinline__ float finished(const Form& f, const Params& p, const Span& span, int tile, int at,
+                                          u32 epoch) {
   float value = part_sum(f, span, tile, at);
   const int end = (tile + 1) * f.units;
   if (end > span.last)
@@ -18,7 +19,8 @@ __device__ __forceinline__ float finished(const Form& f, const Params& p, const 
 }
 
 __device__ __forceinline__ float residual(const Params& p, int column, int n, bool embedded) {
-  return embedded ? from_bf16(p.embedding[(u64)token_of(p, column) * HIDDEN + n]) : __ldcg(p.hidden + column * HIDDEN + n);
+  return embedded ? from_bf16(p.embedding[(u64)token_of(p, column) * HIDDEN + n])
+                  : __ldcg(p.hidden + column * HIDDEN + n);
 }
 
 // What becomes of the sums. before: the residual of the thread's first value.
@@ -70,8 +72,8 @@ __device__ __forceinline__ void epilogue(const Form& f, int kind, const Params& 
 }
 
 // What a phase can ask for before its operands are there, in order of need: its share of the adapter, then its first
-// weights. The block has arrived at the meeting by then: memory serves requests in turn, and what the others wait for must
-// not queue behind weights that nobody waits for yet.
+// weights. The block has arrived at the meeting by then: memory serves requests in turn, and what the others wait for
+// must not queue behind weights that nobody waits for yet.
 template <bool IS_HEAD>
 __device__ __forceinline__ void begin_phase(Stream& st, int kind, const Params& p, const Layer* layer, Piece& piece) {
   const Form& f = FORMS[kind];
@@ -97,8 +99,8 @@ __device__ __forceinline__ void begin_next(Stream& st, int kind, const Params& p
 
 // One phase after its operands are staged, up to where the block arrives at the meeting.
 template <bool IS_HEAD>
-__device__ __forceinline__ void product(Stream& st, int kind, const Params& p, const Layer* layer, u32 epoch, Piece& piece,
-                                        bool embedded, Best* best) {
+__device__ __forceinline__ void product(Stream& st, int kind, const Params& p, const Layer* layer, u32 epoch,
+                                        Piece& piece, bool embedded, Best* best) {
   const Form& f = FORMS[kind];
   float before = 0;
   if (kind == OUT || kind == DOWN) {
@@ -188,7 +190,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode_step(const __gri
   best.score = NEGATIVE_INFINITY;
   best.token = -1;
 #define LEAVE()     \
-  NOTE();          \
+  NOTE();           \
   arrive(MEETINGS); \
   meet++
 #pragma unroll 1

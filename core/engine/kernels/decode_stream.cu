@@ -3,19 +3,19 @@
 // The products of a layer share their code, because five copies of it would not fit into the instruction cache: a layer
 // would then wait for its instructions longer than for its weights. What differs stands here.
 struct Form {
-  int k;            // columns of W
-  int units;        // a tile
-  int scales;       // blocks of 64 weights a row
-  int tiles;        // of 32 rows
+  int k;       // columns of W
+  int units;   // a tile
+  int scales;  // blocks of 64 weights a row
+  int tiles;   // of 32 rows
   int row_bytes;
   int projections;  // with an adapter of their own
   int pieces;       // of K, in the product with LoRA's A
   bool odd;         // NF4: the last unit of a tile is half as long
   bool streamed;    // operands come from L2
 };
-#define FORM(K, ROWS, PROJECTIONS, STREAMED)                                                                            \
-  {K, (K + STEP - 1) / STEP, K / 64, (ROWS + 31) / 32, NF4 ? K / 2 : K * 2, PROJECTIONS, (K + 511) / 512, K % STEP != 0, \
-   STREAMED}
+#define FORM(K, ROWS, PROJECTIONS, STREAMED)                                                 \
+  {K,           (K + STEP - 1) / STEP, K / 64,        (ROWS + 31) / 32, NF4 ? K / 2 : K * 2, \
+   PROJECTIONS, (K + 511) / 512,       K % STEP != 0, STREAMED}
 #define STEP (NF4 ? 128 : 32)
 #define ANY_ODD (NF4 && (HIDDEN % 128 != 0 || INNER % 128 != 0 || Q_ROWS % 128 != 0))
 __constant__ Form FORMS[5] = {
@@ -29,7 +29,7 @@ __constant__ Form FORMS[5] = {
 template <bool IS_HEAD>
 struct Format {
   static const bool IS_NF4 = NF4 && !IS_HEAD;
-  static const int PARTS = IS_NF4 ? 4 : 1;  // blocks of 32 operands a unit
+  static const int PARTS = IS_NF4 ? 4 : 1;                               // blocks of 32 operands a unit
   static const int SLOT = IS_NF4 ? 2048 + (ANY_ODD ? 512 : 256) : 2048;  // NF4: absmax and its scale behind the weights
   static const int RING = IS_HEAD ? DEPTH_HEAD : DEPTH;
 };
@@ -61,10 +61,10 @@ struct Stream {
   const u8* weight1;  // and in its second half
   const u8* absmax;   // of the matrix of the row `lane`
   const float* absmax2;
-  int scale_base;     // index of this lane's row in absmax
+  int scale_base;  // index of this lane's row in absmax
 };
 
-struct Span {  // the units of one block in one chunk of tiles
+struct Span {               // the units of one block in one chunk of tiles
   int all_first, all_last;  // of the block
   int first, last;          // of the chunk
   int tile;                 // the chunk's first tile
@@ -72,7 +72,9 @@ struct Span {  // the units of one block in one chunk of tiles
   bool is_last;             // the block has no further chunk
 };
 
-__device__ __forceinline__ int first_unit(const Form& f, u32 block) { return (u32)(f.tiles * f.units) * block / gridDim.x; }
+__device__ __forceinline__ int first_unit(const Form& f, u32 block) {
+  return (u32)(f.tiles * f.units) * block / gridDim.x;
+}
 
 __device__ __forceinline__ Span span_of(const Form& f, int kind, int chunk) {
   Span s;
@@ -108,7 +110,8 @@ __device__ __forceinline__ void enter_tile(Stream& st, const Form& f, int kind, 
 }
 
 template <bool IS_HEAD>
-__device__ __forceinline__ void issue_unit(Stream& st, const Form& f, int kind, const Params& p, const Layer* layer, u32 slot) {
+__device__ __forceinline__ void issue_unit(Stream& st, const Form& f, int kind, const Params& p, const Layer* layer,
+                                           u32 slot) {
   if (st.issue >= st.end) return;
   const int lane = threadIdx.x & 31;
   if (st.unit == f.units) {
@@ -148,11 +151,14 @@ __device__ __forceinline__ void issue_unit(Stream& st, const Form& f, int kind, 
   st.unit++;
 }
 
-__device__ __forceinline__ u32 ring() { return shared_address(shared) + RING_AT + (threadIdx.x >> 5) * (RING_BYTES / WARPS); }
+__device__ __forceinline__ u32 ring() {
+  return shared_address(shared) + RING_AT + (threadIdx.x >> 5) * (RING_BYTES / WARPS);
+}
 
 // Starts the stream of a chunk: its first weights, as many as its ring holds.
 template <bool IS_HEAD>
-__device__ __forceinline__ void begin(Stream& st, const Form& f, int kind, const Params& p, const Layer* layer, int chunk) {
+__device__ __forceinline__ void begin(Stream& st, const Form& f, int kind, const Params& p, const Layer* layer,
+                                      int chunk) {
   const Span span = span_of(f, kind, chunk);
   const int warp = threadIdx.x >> 5;
   st.next = st.issue = min(span.first + warp * span.each, span.last);
@@ -172,10 +178,10 @@ __device__ __forceinline__ u32 pair_of(u32 shifted, u32 lane4) {
   return *(const u32*)((const u8*)pair_table + ((shifted & 0x7f80u) | lane4));
 }
 
-// 32 rows by 64 weights: acc += scale * (W x). w: the unit's word of this lane in its row; first: the block's first chunk,
-// already in its row's order; x: the lane's two operands.
-__device__ __forceinline__ void multiply_block(float (*acc)[4], const u8* w, int first, const uint4* x, float scale, u32 lane4,
-                                               int g) {
+// 32 rows by 64 weights: acc += scale * (W x). w: the unit's word of this lane in its row; first: the block's first
+// chunk, already in its row's order; x: the lane's two operands.
+__device__ __forceinline__ void multiply_block(float (*acc)[4], const u8* w, int first, const uint4* x, float scale,
+                                               u32 lane4, int g) {
   float c[2][4] = {};
 #pragma unroll
   for (int half = 0; half < 2; half++) {
@@ -194,7 +200,8 @@ __device__ __forceinline__ void multiply_block(float (*acc)[4], const u8* w, int
   }
 #pragma unroll
   for (int half = 0; half < 2; half++) {
-    float low = __shfl_sync(0xffffffffu, scale, half * 16 + g), high = __shfl_sync(0xffffffffu, scale, half * 16 + g + 8);
+    float low = __shfl_sync(0xffffffffu, scale, half * 16 + g),
+          high = __shfl_sync(0xffffffffu, scale, half * 16 + g + 8);
     acc[half][0] += c[half][0] * low;
     acc[half][1] += c[half][1] * low;
     acc[half][2] += c[half][2] * high;
@@ -211,19 +218,22 @@ struct Operands {
 
 // Where the operands of all columns do not fit into shared memory, they come from L2, one unit ahead.
 template <bool IS_HEAD>
-__device__ __forceinline__ void load_operands(Operands<IS_HEAD>& x, const Form& f, const u16* from, int unit, bool is_shared) {
+__device__ __forceinline__ void load_operands(Operands<IS_HEAD>& x, const Form& f, const u16* from, int unit,
+                                              bool is_shared) {
   const int PARTS = Format<IS_HEAD>::PARTS, lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
   const uint4* at = (const uint4*)(from + (unit * PARTS * COLS + g) * 32 + t * 8);
 #pragma unroll
   for (int i = 0; i < PARTS; i++) {
     x.part[i] = make_uint4(0, 0, 0, 0);
-    if (g < COLS && (!ANY_ODD || (unit * PARTS + i) * 32 < f.k)) x.part[i] = is_shared ? at[i * COLS * 4] : __ldcg(at + i * COLS * 4);
+    if (g < COLS && (!ANY_ODD || (unit * PARTS + i) * 32 < f.k))
+      x.part[i] = is_shared ? at[i * COLS * 4] : __ldcg(at + i * COLS * 4);
   }
 }
 
 // Multiplies all units of the stream; each tile's sums go into the parts of this warp.
 template <bool IS_HEAD>
-__device__ __forceinline__ void consume(Stream& st, const Form& f, int kind, const Params& p, const Layer* layer, const Span& span) {
+__device__ __forceinline__ void consume(Stream& st, const Form& f, int kind, const Params& p, const Layer* layer,
+                                        const Span& span) {
   typedef Format<IS_HEAD> S;
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
   u32 lane4;  // opaque, or it is computed again for every weight
@@ -268,8 +278,8 @@ __device__ __forceinline__ void consume(Stream& st, const Form& f, int kind, con
         float scale = __fadd_rn(__fmul_rn(code[from[2048 + word + lane * 4 + ((at + block) & 3)]],
                                           *(const float*)(from + 2176 + word + lane * 4)),
                                 offset);
-        multiply_block(acc, from + g * 64 + t * 4, (g >> 1) * 16 ^ block * 32, x.part + (S::IS_NF4 ? block * 2 : 0), scale,
-                       lane4, g);
+        multiply_block(acc, from + g * 64 + t * 4, (g >> 1) * 16 ^ block * 32, x.part + (S::IS_NF4 ? block * 2 : 0),
+                       scale, lane4, g);
       }
     }
 #endif
@@ -308,7 +318,8 @@ __device__ __forceinline__ void consume(Stream& st, const Form& f, int kind, con
 // The sum of this block's parts of value `at` (row * COLS + column) of a tile.
 __device__ __forceinline__ float part_sum(const Form& f, const Span& span, int tile, int at) {
   const float* parts = (const float*)(shared + PARTS_AT) + (tile - span.tile) * TILE_VALUES + at;
-  int first = max(tile * f.units, span.first) - span.first, last = min((tile + 1) * f.units, span.last) - 1 - span.first;
+  int first = max(tile * f.units, span.first) - span.first,
+      last = min((tile + 1) * f.units, span.last) - 1 - span.first;
   float sum = 0;
   if (last >= 0)
     for (int warp = (u32)first / span.each; warp <= (u32)last / span.each; warp++) sum += parts[warp * TILE_VALUES];

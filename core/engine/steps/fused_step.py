@@ -43,8 +43,12 @@ class FusedKernel:
         self.shape: DecodeShape = decode_shape(model, highest_rank(model), slots)
         self.columns = 1 if rows == 1 else MOST_COLUMNS
         plan = make_plan(self.shape, self.columns, device.shared_memory_per_block_optin)
-        if plan is None or rows > MOST_COLUMNS:
-            raise EngineError(f"the kernel cannot serve {rows} rows of this shape here", "", "Ask with fewer at once")
+        if rows > MOST_COLUMNS:
+            raise EngineError(f"{rows} sequences at once are more than the kernel's {MOST_COLUMNS}", "", "Ask fewer")
+        if plan is None:
+            raise EngineError(
+                "the card has too little shared memory for this shape", device.name, "Another path answers"
+            )
         self.plan: KernelPlan = plan
         self.blocks: int = device.multi_processor_count
         source = with_macros(kernel_source(DECODE_STEP), plan.macros)
