@@ -1,0 +1,50 @@
+"""The plain step: a forward pass of Transformers for each row, over the cache that the model makes."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from transformers.cache_utils import DynamicLayer
+
+from core.engine.steps.choose_tokens import best_tokens
+from core.engine.steps.rows import RowStep
+
+
+class PlainStep(RowStep):
+    """Rows take turns, because caches of all kinds must work, and most kinds cannot hold rows of different lengths."""
+
+    path = "plain"
+
+    def __init__(self, model: Any, rows: int = 1) -> None:
+        super().__init__(model, rows)
+        self._caches: list[Any] = [None] * rows
+        self._options: dict[str, Any] = {"use_cache": True, "return_dict": True}
+        if "logits_to_keep" in inspect.signature(self.model.forward).parameters:
+            # else a prompt of n tokens makes n rows of scores, and only one is used
+            self._options["logits_to_keep"] = 1
+
+    def feed_prompt(self, row: int, ids: torch.Tensor) -> torch.Tensor:
+        """See `RowStep`."""
+        out = self.model(input_ids=ids, past_key_values=self._caches[row], **self._options)
+        self._caches[row] = out.past_key_values
+        scores: torch.Tensor = out.logits[0, -1]
+        return scores
+
+    def feed_tokens(self, live: list[int]) -> None:
+        """See `RowStep`."""
+        for row in live:
+            self.logits[row].copy_(self.feed_prompt(row, self.tokens[row : row + 1, None].clamp_min(0)))
+            self.tokens[row : row + 1] = best_tokens(self.logits[row : row + 1])
+
+    def cut_cache(self, row: int, length: int) -> int:
+        """See `RowStep`. Sliding windows and recurrent states cannot be cut: they have forgotten what they need."""
+        cache = self._caches[row]
+        layers = getattr(cache, "layers", [])
+        croppable = bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+        if length and croppable:
+            cache.crop(length - self.lengths[row])
+            return length
+        self._caches[row] = None
+        return 0

@@ -1,0 +1,138 @@
+"""What all steps share: the rows' lengths and chosen tokens, and the way of a token from the device to the host."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from core.base.errors import EngineError
+from core.engine.steps.choose_tokens import NOT_A_TOKEN, ChoiceRows
+from core.engine.steps.step import GREEDY, StepPath, TokenChoice
+
+# Prompt tokens per forward pass: on a CPU one pass takes about a second.
+CHUNK_CPU = 256
+CHUNK_CUDA = 2048
+
+
+class RowStep(ABC):
+    """The common part of a step: see `Step` for its promises."""
+
+    path: StepPath
+
+    def __init__(self, model: Any, rows: int) -> None:
+        """model: a causal language model of Transformers, or a PeftModel around one."""
+        # PEFT's outermost wrapper only adds per-call work: the adapter's layers sit inside the base model.
+        self.model = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self.device: torch.device = self.model.device
+        self.context: int | None = getattr(self.model.config, "max_position_embeddings", None)
+        self.vocabulary: int = self.model.config.vocab_size
+        self.rows = rows
+        self.choices = ChoiceRows(rows, self.device)
+        self.tokens = torch.zeros(rows, dtype=torch.int32, device=self.device)
+        """The token that each row is fed next."""
+        self.logits = torch.zeros(rows, self.vocabulary, dtype=torch.float32, device=self.device)
+        """The scores from which it was chosen."""
+        self.lengths = [0] * rows
+        self.live = [False] * rows
+        self.chunk = CHUNK_CUDA if self.device.type == "cuda" else CHUNK_CPU
+        on_gpu = self.device.type == "cuda"
+        self._host = torch.zeros(rows, dtype=torch.int32, pin_memory=on_gpu)
+        self._copied: Any = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
+
+    def length(self, row: int) -> int:
+        """See `Step`."""
+        return self.lengths[row]
+
+    def scores(self, row: int) -> torch.Tensor:
+        """See `Step`."""
+        return self.logits[row]
+
+    def prefill(self, row: int, ids: Sequence[int], choice: TokenChoice = GREEDY) -> None:
+        """See `Step`."""
+        if not 0 <= row < self.rows:
+            raise EngineError(f"there is no row {row}", f"{self.rows} rows", "Wait until an answer ends")
+        if not ids:
+            raise EngineError("the prompt has no tokens", "", "Write an instruction")
+        self.check_room(self.lengths[row] + len(ids))
+        with torch.inference_mode():
+            self.choices.set(row, choice)
+            for first in range(0, len(ids), self.chunk):
+                part = torch.tensor([ids[first : first + self.chunk]], device=self.device)
+                scores = self.feed_prompt(row, part)
+                self.lengths[row] += part.shape[1]
+            self.logits[row].copy_(scores)
+            self.tokens[row : row + 1] = self._choose(slice(row, row + 1))
+            self.live[row] = True
+            self.row_changed(row)
+
+    def advance(self) -> list[int | None]:
+        """See `Step`."""
+        live = [row for row in range(self.rows) if self.live[row]]
+        if not live:
+            return [None] * self.rows
+        for row in live:
+            self.check_room(self.lengths[row] + 1)
+        with torch.inference_mode():
+            self._host.copy_(self.tokens, non_blocking=True)
+            if self._copied is not None:
+                self._copied.record()
+            self.feed_tokens(live)
+            for row in live:
+                self.lengths[row] += 1
+            if not self.choices.is_greedy(live):
+                self.tokens.copy_(self._choose(slice(0, self.rows)))
+        if self._copied is not None:
+            self._copied.synchronize()
+        fed = self._host.tolist()
+        for row in live:
+            if fed[row] == NOT_A_TOKEN:
+                self.live[row] = False
+                self.row_changed(row)
+                raise EngineError(
+                    "the model's scores are not numbers",
+                    "",
+                    "Its weights are damaged or its training diverged: load another model",
+                )
+        return [fed[row] if row in live else None for row in range(self.rows)]
+
+    def cut(self, row: int, length: int) -> int:
+        """See `Step`."""
+        kept = self.cut_cache(row, length) if length < self.lengths[row] else self.lengths[row]
+        self.lengths[row], self.live[row] = kept, False
+        self.row_changed(row)
+        return kept
+
+    def release(self, row: int) -> None:
+        """See `Step`."""
+        self.cut(row, 0)
+
+    def check_room(self, length: int) -> None:
+        """Make room for `length` tokens in a row. Raises EngineError beyond the model's context."""
+        if self.context is not None and length > self.context:
+            raise EngineError(
+                f"the model's context of {self.context:,} tokens is full", "", "Shorten the prompt or the answer"
+            )
+
+    def _choose(self, rows: slice) -> torch.Tensor:
+        positions = torch.tensor(self.lengths[rows], device=self.device)
+        return self.choices.choose(self.logits[rows], rows, positions)
+
+    @abstractmethod
+    def feed_prompt(self, row: int, ids: torch.Tensor) -> torch.Tensor:
+        """Append `ids`, shape (1, n), to the row's cache, which holds `lengths[row]` tokens; returns the scores of the
+        next token, shape (vocabulary,)."""
+
+    @abstractmethod
+    def feed_tokens(self, live: list[int]) -> None:
+        """Append each live row's token to its cache, write the next scores to `logits` and the best next token to
+        `tokens`."""
+
+    @abstractmethod
+    def cut_cache(self, row: int, length: int) -> int:
+        """Keep the first `length` tokens of the row's cache; returns how many it kept."""
+
+    def row_changed(self, row: int) -> None:  # noqa: B027 (not every step keeps state of its own)
+        """Called when a row's length or life changed other than by a step."""

@@ -1,0 +1,80 @@
+"""What every decoding step offers: rows of their own lengths, prompts fed in, and one token a row at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+StepPath = Literal["plain", "captured", "fused"]
+"""plain: a forward pass of Transformers. captured: the same pass as a CUDA graph. fused: the kernel of our own."""
+
+
+class TokenChoice(msgspec.Struct, frozen=True):
+    """How a row's tokens are chosen from the scores."""
+
+    temperature: float = 0.0
+    """Divides the scores; 0 takes the best token."""
+    top_p: float = 1.0
+    """Only the most likely tokens that together have this probability are drawn from."""
+    seed: int = 0
+    """With the same seed, a position draws the same noise, on every path."""
+
+
+GREEDY = TokenChoice()
+
+
+class StepVerdict(msgspec.Struct, frozen=True):
+    """Whether a path can serve a model, with the reason in words."""
+
+    path: StepPath
+    """The path."""
+    possible: bool
+    """Whether it can be used."""
+    why: str = ""
+    """Why not, as a clause ("it attends to a sliding window"); empty where it can."""
+
+
+class Step(Protocol):
+    """Advances up to `rows` sequences. Row b never reads another row's cache. Not safe for several threads."""
+
+    @property
+    def path(self) -> StepPath:
+        """The path that this step takes."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """The most sequences at once."""
+        ...
+
+    def length(self, row: int) -> int:
+        """Tokens that row `row` has been fed, those of queued steps included."""
+        ...
+
+    def prefill(self, row: int, ids: Sequence[int], choice: TokenChoice = GREEDY) -> None:
+        """Feed `ids` (at least one) behind what the row holds and choose its next token; the row is live from now on.
+        Raises EngineError for no ids, a row out of range, or more tokens than the model's context."""
+        ...
+
+    def advance(self) -> list[int | None]:
+        """Feed each live row the token chosen for it and queue the choice of the next; returns the fed tokens by row,
+        None for a row that is not live. On a GPU the host waits for the tokens it returns, not for the queued step.
+
+        Raises EngineError where a row's scores were no numbers; that row is not live any more.
+        """
+        ...
+
+    def scores(self, row: int) -> Any:
+        """The scores of the row's next token, a float32 tensor of shape (vocabulary,) that later calls overwrite."""
+        ...
+
+    def cut(self, row: int, length: int) -> int:
+        """Keep the row's first `length` tokens at most; it is not live until it is fed again. Returns how many it kept:
+        0 where this model's cache cannot be cut."""
+        ...
+
+    def release(self, row: int) -> None:
+        """Forget the row."""
+        ...
