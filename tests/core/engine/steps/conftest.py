@@ -52,6 +52,12 @@ def llama(make_model: Make) -> Any:
 
 
 @pytest.fixture(scope="session")
+def exact_llama(make_model: Make) -> Any:
+    """In float64, where two scores of random weights are never so close that the order of a sum decides."""
+    return make_model("llama", dtype="float64")
+
+
+@pytest.fixture(scope="session")
 def sliding(make_model: Make) -> Any:
     return make_model("mistral", sliding_window=16)
 

@@ -64,14 +64,14 @@ def test_a_row_joins_and_leaves_while_another_goes_on(llama: Any, path: type[Row
 @given(keep=st.integers(0, 37), more=st.lists(st.integers(1, 319), min_size=1, max_size=20))
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_cut_row_goes_on_as_if_it_had_been_fed_anew(
-    llama: Any, path: type[RowStep], keep: int, more: list[int]
+    exact_llama: Any, path: type[RowStep], keep: int, more: list[int]
 ) -> None:
-    step = path(llama)
+    step = path(exact_llama)
     step.prefill(0, PROMPTS[0])
     advance(step, 6)
     assert step.cut(0, keep) == keep
     step.prefill(0, more)
-    assert [tokens[0] for tokens in advance(step, 8)] == greedy(llama, [*PROMPTS[0][:keep], *more], 8)
+    assert [tokens[0] for tokens in advance(step, 8)] == greedy(exact_llama, [*PROMPTS[0][:keep], *more], 8)
 
 
 @pytest.mark.parametrize("kind", ["sliding", "hybrid"])
