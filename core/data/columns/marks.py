@@ -18,8 +18,8 @@ list of chat turns, has a weight of 0, or is not to be trained.
 """
 LEARN_KEYS = ("weight", "loss_weight", "train", "training", "loss")
 """Keys of a chat turn that say whether it is learnt."""
-_TRUE = frozenset(("true", "yes", "1", "1.0", "correct", "right"))
-_FALSE = frozenset(("false", "no", "0", "0.0", "incorrect", "wrong"))
+_TRUE = frozenset(("true", "yes", "1", "1.0", "correct", "right", "accepted", "approved"))
+_FALSE = frozenset(("false", "no", "0", "0.0", "incorrect", "wrong", "rejected", "discarded", "deleted"))
 
 
 class RowMark(msgspec.Struct, frozen=True):
