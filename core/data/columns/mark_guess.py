@@ -13,7 +13,7 @@ from core.data.columns.candidates import ColumnCandidates
 from core.data.columns.column_names import normalized_name
 from core.data.columns.generations import mark_columns
 from core.data.columns.mapping import ColumnMapping, ColumnPick, RowReader
-from core.data.columns.marks import RowMark, truth_of
+from core.data.columns.marks import RowMark, holds_false, truth_of
 from core.data.columns.row_views import REPLY_HOWS
 
 _CORRECT = (
@@ -69,6 +69,8 @@ def _is_mark(name: str, values: Sequence[Any]) -> bool:
     normalized = normalized_name(name)
     if normalized not in (*_CORRECT, *_PASSED, *_LABELS, *_REJECTED, *_STATES):
         return False
+    if normalized == "labels" and values and all(isinstance(value, list) for value in values):
+        return any(map(holds_false, values))
     truths = [truth_of(value) for value in values]
     if normalized in _STATES:  # any other word says nothing
         return False in truths and set(truths) != {False} and not any(isinstance(value, bool) for value in values)

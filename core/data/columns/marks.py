@@ -43,8 +43,15 @@ def truth_of(value: Any) -> bool | None:
     return None
 
 
+def holds_false(value: Any) -> bool:
+    """Whether a value is a list of true and false, a mark for each step, of which one is false."""
+    return isinstance(value, list) and all(isinstance(item, bool) for item in value) and False in value
+
+
 def mark_reason(mark: RowMark, value: Any) -> str:
     """Why the row whose `mark` has this value is left out, such as `label is false`; empty where it is not."""
+    if mark.kind == "false" and holds_false(value):
+        return f"{mark.column} has a step that is false"
     truth = truth_of(value)
     if truth is None or truth != (mark.kind == "true"):
         return ""

@@ -65,8 +65,14 @@ def read_content(value: Any) -> TurnContent:
             others += [*inner.others, *names_besides(part, ("type", "content", "tool_use_id"))]
             result_of, foreign = cell_text(part.get("tool_use_id")), foreign or inner.foreign
         else:
-            foreign = foreign or (kind if isinstance(kind, str) else "of no known type")
+            foreign = foreign or _kind_of(part)
     return TurnContent("".join(texts), "\n\n".join(thoughts), tuple(calls), result_of, foreign, tuple(others))
+
+
+def _kind_of(part: Any) -> str:
+    """What a part is that is no text: its type, or the name of what it holds."""
+    kind = part.get("type") or next(iter(part), "") if isinstance(part, dict) else None
+    return kind if kind and isinstance(kind, str) else "of no known type"
 
 
 def read_calls(value: Any) -> list[Any]:

@@ -11,12 +11,12 @@ from core.data.columns.nested_text import looks_like_python, read_nested
 from core.data.extra_columns import has_value
 
 ROLES = ("role", "from", "speaker")
-CONTENTS = ("content", "value", "text")
+CONTENTS = ("content", "value", "text", "parts", "message")
 THOUGHTS = ("reasoning_content", "thinking", "reasoning", "thought", "reasoning_text")
 _TURN_TEXTS = frozenset((*CONTENTS, *THOUGHTS, "tool_calls", "function_call"))
 SPEAKERS = {
     **dict.fromkeys(("user", "human", "prompter"), "User"),
-    **dict.fromkeys(("assistant", "gpt", "model", "bot", "chatgpt", "bard", "bing", "ai"), "Assistant"),
+    **dict.fromkeys(("assistant", "gpt", "model", "bot", "chatgpt", "chatbot", "bard", "bing", "ai"), "Assistant"),
     **dict.fromkeys(("system", "developer"), "System"),
     **dict.fromkeys(("reasoning", "thinking", "thought", "thoughts", "analysis"), "Reasoning"),
     **dict.fromkeys(

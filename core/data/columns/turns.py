@@ -265,6 +265,8 @@ class ChatTraits(msgspec.Struct, frozen=True):
     """Whether the reply has reasoning."""
     instructed: bool = False
     """Whether it begins with a system turn."""
+    earlier: bool = False
+    """Whether there are turns before the last question."""
 
 
 def chat_traits(value: Any, pairs: bool = False) -> ChatTraits | None:
@@ -275,4 +277,4 @@ def chat_traits(value: Any, pairs: bool = False) -> ChatTraits | None:
         return None
     chat, _ = _parts(turns, True)
     replies = chat.reply is not None or chat.only_calls
-    return ChatTraits(chat.question is not None, replies, bool(chat.reasoning), bool(chat.system))
+    return ChatTraits(chat.question is not None, replies, bool(chat.reasoning), bool(chat.system), bool(chat.before))
