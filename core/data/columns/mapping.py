@@ -141,6 +141,9 @@ def read_row(mapping: ColumnMapping, record: Record[str, Any]) -> list[str] | st
     return reader.read([record.get(name) for name in reader.sources])
 
 
+OTHER_QUESTION = "another question before the answer in its turns"
+
+
 class LeftOut(str):
     """Why a row is left out: a mark in the source says that it must not be learnt."""
 
@@ -194,6 +197,8 @@ class RowReader:
                 known[kind, pick.column] = len(self._views)
                 self._views.append(self._view(kind, pick.column, names, hows[pick.column]))
             self._parts.append((known[kind, pick.column], part))
+        # chats of which only the reply is taken
+        self._replies = [view for (kind, name), view in known.items() if kind == "chat" and "user" not in hows[name]]
         self._roots = self._values_with_paths()
         self._required = [(FIELDS.index(column), column) for column in FIELDS if column not in OPTIONAL]
         self._beside = _reasoning_beside(mapping, known)
@@ -269,6 +274,10 @@ class RowReader:
                 return self._explain(row)
         texts = [value if type(value) is str else "" for value in row]
         self._beside.complete(texts, views, self.unused_parts)
+        for view in self._replies:
+            question = views[view][0]
+            if type(question) is str and not any(question.strip() in text for text in texts):
+                self.unused_parts.append(OTHER_QUESTION)
         if self._watches:
             self.met_markers.update(self._beside.met(views))
         return explain_missing([]) if is_blank_row(texts[0], texts[3]) else texts

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.data.columns.column_names import CHAT_NAMES, HISTORY_NAMES, normalized_name
 from core.data.columns.nested_text import looks_like_python, read_nested
+from core.data.columns.transcripts import read_transcript
 from core.data.extra_columns import has_value
 
 ROLES = ("role", "from", "speaker")
@@ -43,11 +44,11 @@ def as_turns(value: Any, pairs: bool = False) -> list[dict[str, Any]] | None:
     """The value as a list of objects with a role and a content; None for anything else, also for an empty list.
 
     Reads a list of such objects, a single one, an object of lists, objects of a speaker and a text
-    (`{"human": …, "assistant": …}`), and the JSON text or Python text of these. `pairs`: whether a list of pairs
-    (`["question", "answer"]`, or objects with an input and an output) is one too.
+    (`{"human": …, "assistant": …}`), the JSON text or Python text of these, and a conversation written into one text.
+    `pairs`: whether a list of pairs (`["question", "answer"]`, or objects with an input and an output) is one too.
     """
     if isinstance(value, str):
-        value = read_nested(value)
+        value = read_nested(value) or read_transcript(value)
     if isinstance(value, dict):
         value = [value] if is_turn(value) else _objects_of_lists(value)
     if not isinstance(value, list) or not value:

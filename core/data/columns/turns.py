@@ -14,7 +14,7 @@ from core.base.chat_history import is_question_place
 from core.base.row import is_blank
 from core.base.safe_text import safe_line
 from core.data.cell_text import cell_text
-from core.data.columns.marks import LEARN_KEYS, reply_reason
+from core.data.columns.marks import LEARN_KEYS, reply_reason, truth_of
 from core.data.columns.thinking import split_thinking
 from core.data.columns.turn_content import TurnContent, read_calls, read_content
 from core.data.columns.turn_shapes import (
@@ -129,21 +129,31 @@ def read_turns(value: Any, pairs: bool = False) -> list[ChatTurn]:
     return joined
 
 
+def _learn_keys(turn: dict[str, Any]) -> list[str]:
+    """The keys of a turn that say whether it is learnt; a weight between 0 and 1 does not."""
+    return [key for key in LEARN_KEYS if truth_of(turn.get(key)) is not None]
+
+
 def _others(turn: dict[str, Any], speaker: str, content: TurnContent) -> tuple[str, ...]:
     """What of a turn of `speaker` is not read, besides parts that are no text."""
-    if len(turn) == 2 and not content.others:
+    if len(turn) == 2 and content.text is not None and not content.others:
         return ()
-    used = {first_key(turn, ROLES), first_key(turn, CONTENTS), *LEARN_KEYS}
+    others: tuple[str, ...] = ()
+    used = {first_key(turn, ROLES), first_key(turn, CONTENTS), *_learn_keys(turn)}
     if is_question_place(turn):
         used.add("question")
     if speaker in ("Assistant", "Reasoning", "Call"):
-        used |= {first_key(turn, _CALLS), "channel"}
-        if len(turn) > 2 or content.text is None:
+        used.add("channel")
+        if read_calls(field_of(turn, _CALLS)):
+            used.add(first_key(turn, _CALLS))
+        if _own_thought(turn, content):
             used.add(first_key(turn, THOUGHTS))
+        if content.reasoning and _own_thought(turn, content):
+            others = _OTHER_REASONING
     if speaker == "Tool":
         used |= {"name"} if content.result_of else {"name", "tool_call_id"}
     names = dict.fromkeys((*names_besides(turn, used), *content.others))
-    return tuple(f"{safe_line(name, 60)} in its turns" for name in names)
+    return (*others, *(f"{safe_line(name, 60)} in its turns" for name in names))
 
 
 def _speaker(turn: dict[str, Any]) -> str:
@@ -154,8 +164,13 @@ def _speaker(turn: dict[str, Any]) -> str:
 
 def _thought(turn: dict[str, Any], content: TurnContent) -> str:
     """The reasoning in a field or a part of its own."""
+    return _own_thought(turn, content) or content.reasoning
+
+
+def _own_thought(turn: dict[str, Any], content: TurnContent) -> str:
+    """The reasoning in a field of its own."""
     thought = field_of(turn, THOUGHTS) if len(turn) > 2 or content.text is None else None
-    return (read_content(thought).text or "" if thought is not None else "") or content.reasoning
+    return read_content(thought).text or "" if thought is not None else ""
 
 
 def _reply(turn: dict[str, Any], speaker: str, content: TurnContent, thoughts: list[str]) -> ChatTurn:

@@ -107,7 +107,11 @@ def tables(draw: st.DrawFn) -> list[dict[str, Any]]:
     names |= set(
         draw(st.lists(st.one_of(st.sampled_from(OTHERS), st.text("abc_", min_size=1, max_size=4)), max_size=4))
     )
-    columns = {name: draw(shapes()) for name in draw(st.permutations(sorted(names)))}
+    simple = st.just(Words.text)
+    columns = {
+        name: draw(st.one_of(simple, shapes()) if name in (*QUESTIONS, *ANSWERS) else shapes())
+        for name in draw(st.permutations(sorted(names)))
+    }
     words = Words()
     rows = []
     for _ in range(draw(st.integers(1, 5))):
