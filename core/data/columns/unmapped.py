@@ -27,6 +27,10 @@ def explain_unmapped(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) ->
             return f"{safe_line(name, 60)} has chat turns without {lacks}"
         if profile.kind == "list" and profile.several and normalized_name(name) in (*CHAT_NAMES, "data"):
             return f"{safe_line(name, 60)} has lists of texts that do not say who speaks"
+        if profile.kind == "nested" and normalized_name(name) == "segments":
+            return (
+                f"{safe_line(name, 60)} has pieces of text with marks, in which question and answer are not told apart"
+            )
     filled = [name for name in names if profile_column(name, rows).kind not in ("empty", "unseen")]
     if rows and len(filled) == 1 and profile_column(filled[0], rows).kind == "text":
         return f"{safe_line(filled[0], 60)} has whole texts, in which question and answer are not told apart"

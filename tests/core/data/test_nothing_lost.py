@@ -191,7 +191,7 @@ def check(data: DataSet, rows: dict[int, dict[str, Any]]) -> None:
     assert counts == data.not_used.columns
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables(), st.sampled_from([".jsonl", ".jsonl", ".json", ".csv", ".parquet"]))
 def test_every_word_is_shown_or_its_place_is_counted(rows: list[dict[str, Any]], suffix: str) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -64,6 +64,7 @@ def test_a_preference_in_transcripts(tmp_path: Path, kind: str) -> None:
     ("row", "why"),
     [
         ({"text": "It rains today."}, "text has whole texts, in which question and answer are not told apart"),
+        ({"segments": [{"label": False, "text": "Why?"}]}, "segments has pieces of text with marks"),
         ({"id": 1, "data": ["Why?", "So."]}, "data has lists of texts that do not say who speaks"),
     ],
 )
