@@ -17,9 +17,11 @@ class NumberText(str):
     __slots__ = ()
 
 
-TOLERANT_JSON = json.JSONDecoder(parse_int=NumberText, parse_float=NumberText, parse_constant=lambda _: None)
-"""The tolerant decoder: numbers become `NumberText`; NaN and Infinity, which Python writes and JSON does not have,
-become None."""
+TOLERANT_JSON = json.JSONDecoder(
+    parse_int=NumberText, parse_float=NumberText, parse_constant=lambda name: None if name == "NaN" else name
+)
+"""The tolerant decoder: numbers become `NumberText`; of what Python writes and JSON does not have, NaN becomes
+None and Infinity a text."""
 
 
 def replace_surrogates(text: str) -> str:
@@ -43,11 +45,14 @@ def cell_text(value: Any) -> str:
 
 
 def json_text(value: Any) -> str:
-    """The JSON of one value, without spaces. Raises RecursionError where it is nested too deeply for Python."""
+    """The JSON of one value, without spaces; infinity, which JSON does not have, is a string. Raises RecursionError
+    where it is nested too deeply for Python."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and math.isinf(value):
+        return '"Infinity"' if value > 0 else '"-Infinity"'
     if isinstance(value, NumberText | int | float):
         return str(value)
     if isinstance(value, dict):

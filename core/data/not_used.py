@@ -5,7 +5,7 @@ Nothing of a source is dropped in silence: readers count here, and every screen 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -15,6 +15,8 @@ from core.base.safe_text import safe_line
 
 _ROWS_KEPT = 20  # row numbers kept of each kind
 _NAMES_SHOWN = 8
+_MOST_PARTS = 50  # kinds counted by themselves; every turn may have a value of another name
+OTHER_PARTS = "other parts"
 
 
 class PartTally(msgspec.Struct):
@@ -47,9 +49,16 @@ class NotUsed(msgspec.Struct):
         if rows:
             self.columns[name] = self.columns.get(name, 0) + rows
 
-    def add_part(self, part: str, row: int) -> None:
-        """Count a row of which `part` is not used. row: as in `RowProblem.row`."""
-        self.parts.setdefault(part, PartTally()).add(row)
+    def add_parts(self, parts: Iterable[str], row: int) -> None:
+        """Count a row of which `parts` are not used, each once. row: as in `RowProblem.row`."""
+        found: dict[str, None] = {}
+        for part in parts:
+            is_counted = part in self.parts or len(self.parts) < _MOST_PARTS
+            found[part if is_counted else OTHER_PARTS] = None
+            if is_counted:
+                self.parts.setdefault(part, PartTally())
+        for part in found:
+            self.parts.setdefault(part, PartTally()).add(row)
 
     def leave_out(self, reason: str, row: int) -> None:
         """Count a row that is left out. row: as in `RowProblem.row`."""
@@ -68,8 +77,10 @@ class NotUsed(msgspec.Struct):
             sentences.append(f"not used: {_listed(self.columns)}")
         sentences += [
             f"{counted(tally.count, 'row')} {'has' if tally.count == 1 else 'have'} {part}"
-            for part, tally in self.parts.items()
+            for part, tally in list(self.parts.items())[:_NAMES_SHOWN]
         ]
+        if len(self.parts) > _NAMES_SHOWN:
+            sentences.append(f"{len(self.parts) - _NAMES_SHOWN} other kinds of parts are not used")
         if self.left_out:
             reasons = _listed({reason: tally.count for reason, tally in self.left_out.items()}, unit=False)
             are = "is" if self.left_out_count == 1 else "are"

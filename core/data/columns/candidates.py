@@ -23,6 +23,7 @@ from core.data.columns.column_values import ENOUGH_ROWS, ColumnProfile, ValueKin
 from core.data.columns.generations import mark_columns
 from core.data.columns.mapping import ColumnPick, Extraction
 from core.data.columns.marks import truth_of
+from core.data.columns.tool_definitions import read_tools
 from core.data.columns.value_picks import heading_pick, list_picks, nested_picks
 
 # the number of tiers whose names are a better sign than a prefix before a known name
@@ -157,7 +158,7 @@ class ColumnCandidates:
         if column in _BY_PATH:
             tiers = [[self._inside(name) for name in names] for names in tiers]
         if column == "instruction":  # chat turns without a reply are a prompt, and come before `input`
-            tiers.insert(-1, [name for name in self.names if self._is_prompt(name)])
+            tiers.insert(-1, [name for name in (*self.names, *self.paths) if self._is_prompt(name)])
         if column in _TIERS_BEFORE_PREFIXES:
             aliases = {alias for tier in NAME_TIERS[column] for alias in tier}
             prefixed = [
@@ -193,7 +194,12 @@ class ColumnCandidates:
 
     def _is_prompt(self, name: str) -> bool:
         profile = self._profiles[name]
-        return normalized_name(name) in CHAT_NAMES and profile.kind == "chat" and profile.asks and not profile.replies
+        return (
+            normalized_name(name.rsplit(".", 1)[-1]) in CHAT_NAMES
+            and profile.kind == "chat"
+            and profile.asks
+            and not profile.replies
+        )
 
     def _path_tiers(self, column: str) -> list[list[str]]:
         """The paths that end in a known name, in the order of these names."""
@@ -221,6 +227,10 @@ class ColumnCandidates:
             return False
         if profile.kind == "nested" and not profile.inner and column in TEXTS:
             return False
+        if column == "tools" and profile.kind in ("text", "flag"):
+            return self._hold_tools(name)
+        if column == "system" and profile.kind == "nested":
+            return bool(profile.inner)
         if profile.kind == "chat" and not {
             "instruction": profile.asks,
             "output": profile.replies,
@@ -235,6 +245,11 @@ class ColumnCandidates:
         if column == "reasoning" and profile.kind in ("number", "mark") and profile.filled < ENOUGH_ROWS:
             return name == column
         return profile.kind in _USABLE[column] or (name == column == "instruction" and profile.kind in ("flag", "mark"))
+
+    def _hold_tools(self, name: str) -> bool:
+        """Whether the texts of a column hold lists of tools."""
+        texts = [row[name] for row in self.rows if isinstance(row.get(name), str) and row[name].strip()]
+        return bool(texts) and all(text.lstrip().startswith(("[", "{")) and read_tools(text) for text in texts)
 
     def _ranked(self, names: list[str], column: str) -> list[str]:
         """The names of one tier, the likeliest first; a name whose values do not fit is left out where another is
@@ -268,6 +283,9 @@ class ColumnCandidates:
             return [ColumnPick(name, *_CHAT[column])]
         if profile.kind == "list":
             return self._list_picks(name, column)
+        if profile.kind == "nested" and profile.inner and column == "system":
+            how: Extraction = "joined" if profile.several else "inner"
+            return [ColumnPick(name, how, f"{unchanged.why}; {profile.inner}")]
         if profile.kind == "nested" and profile.inner:
             return nested_picks(name, column, profile, unchanged.why)
         if column == "output":
@@ -285,10 +303,18 @@ class ColumnCandidates:
         known = self._is_known(name, column)
         picks = list_picks(name, column, profile, f"named {name}, " if known else "")
         if column in ("reasoning", "output") and (normalized_name(name) in GENERATION_NAMES or profile.marker):
+            if self._is_marked_step_by_step():
+                return sorted(picks, key=lambda pick: pick.how != "joined")
             how: Extraction = "best_answer" if column == "output" else "best_think"
             why = _BEST if self.marked_generations else "the first complete generation"
             return [ColumnPick(name, how, why), *picks]
         return picks
+
+    def _is_marked_step_by_step(self) -> bool:
+        """Whether the source has a mark for each step of an answer, so that its completions are one answer."""
+        return not self.marked_generations and any(
+            normalized_name(name) == "labels" and self._profiles[name].kind == "mark" for name in self.names
+        )
 
     def _answer_picks(self, name: str, why: str) -> list[ColumnPick]:
         """The ways to take only the answer of the text `name`."""

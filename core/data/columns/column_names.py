@@ -16,7 +16,7 @@ NAME_TIERS: dict[str, tuple[tuple[str, ...], ...]] = {
             "user", "userprompt", "usermessage", "instructions", "questions", "problemstatement", "human", "request",
             "questiontext", "q", "質問", "指示", "問題", "質問文", "問題文", "问题", "指令",
         ),
-        ("input",),
+        ("input", "inputs", "textinput", "inputtext", "message"),
     ),
     "input": (
         ("input",),
@@ -48,7 +48,7 @@ NAME_TIERS: dict[str, tuple[tuple[str, ...], ...]] = {
             "responsetext", "bot", "gpt", "a", "出力", "回答", "答え", "解答", "応答", "回答文", "返答", "输出", "答案",
             "回复",
         ),
-        ("solution", "chosen"),
+        ("solution", "chosen", "preferredoutput"),
         ("generation", "generations", "generatedtext", "samples", "candidates", "solutions"),
         (
             "finalanswer", "groundtruth", "groundtruthanswer", "groundtruthsolution", "referenceanswer",
@@ -93,7 +93,7 @@ NOT_REASONING_NAMES = frozenset(
     )
 )  # fmt: skip
 """Names of texts that are known to be no reasoning."""
-CHAT_NAMES = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog", "turns")
+CHAT_NAMES = ("messages", "contents", "conversations", "conversation", "chat", "dialogue", "dialog", "turns")
 REJECTED_NAMES = frozenset(("rejected", "negative"))
 _LAST_PARTS = {
     "instruction": ("question", "prompt", "problem", "instruction", "query"),

@@ -62,6 +62,8 @@ class ColumnProfile(msgspec.Struct, frozen=True):
     """For chat turns and nested values: whether any has reasoning."""
     instructed: bool = False
     """For chat turns: whether any begins with a system turn."""
+    earlier: bool = False
+    """For chat turns: whether any has turns before its last question."""
 
 
 def profile_column(name: str, rows: Sequence[Mapping[str, Any]]) -> ColumnProfile:
@@ -87,6 +89,7 @@ def profile_values(name: str, values: Sequence[Any]) -> ColumnProfile:
             replies=sum(chat.replies for chat in chats) >= len(chats) / 2,
             thinks=any(chat.thinks for chat in chats),
             instructed=any(chat.instructed for chat in chats),
+            earlier=any(chat.earlier for chat in chats),
         )
     literal = _most_are(filled, lambda value: isinstance(value, str))
     lists = [items for value in filled if (items := as_list(value)) is not None]

@@ -16,7 +16,7 @@ from core.data.columns.candidates import ColumnCandidates, is_same_pick
 from core.data.columns.column_names import CHAT_NAMES, NAME_TIERS, REJECTED_NAMES, normalized_name
 from core.data.columns.column_values import ColumnProfile
 from core.data.columns.context_guess import context_picks
-from core.data.columns.input_guess import guess_input
+from core.data.columns.input_guess import guess_input, guess_question
 from core.data.columns.mapping import ColumnMapping, ColumnPick
 from core.data.columns.mark_guess import guess_marks, late_marks
 from core.data.columns.offers import offer_other_lists, offer_reasoning
@@ -107,6 +107,8 @@ def _by_names(sources: ColumnCandidates, rows: Sequence[Record[str, Any]]) -> _G
     take("instruction", sources.by_name("instruction"))
     take("output", [sources.best_pick(worked[1], "output")] if worked else sources.by_name("output"))
     output = picks.get("output")
+    if output is not None and (plain := guess_question(sources, picks.get("instruction"), output.column, rows)):
+        picks["instruction"] = plain
     strong = False
     if output is not None and output.how == "best_answer":
         picks["reasoning"] = sources.reasoning_beside(output)
@@ -159,8 +161,9 @@ def _by_names(sources: ColumnCandidates, rows: Sequence[Record[str, Any]]) -> _G
     weak = "reasoning" in picks and bool(picks["reasoning"].column)
     # only the reply is taken from a complete chat, so that its question and earlier turns are lost
     torn = output is not None and output.how == "assistant" and _is_complete_chat(sources.profile(output.column))
+    wrong = torn and output is not None and sources.profile(output.column).earlier  # the reply to another question
     reasoning_points = 10 if strong else 4 if weak else 0
-    likelihood = 100 * complete + 20 * marked + reasoning_points + 2 * known + 1 - 4 * torn
+    likelihood = 100 * complete + 20 * marked + reasoning_points + 2 * known + 1 - 4 * torn - 20 * wrong
     return likelihood, picks, unclear
 
 

@@ -49,14 +49,20 @@ def as_nested(value: Any) -> Any:
 def inner_text(value: Any) -> InnerText:
     """The text inside an object, or inside the best object of a list: of those not marked as wrong the one with the
     highest score, else the first. Raises UnreadableTurns where there is none."""
-    found = _find(as_nested(value), 0)
-    if found is None:
-        raise UnreadableTurns(f"it is {describe(value)}, in which no text can be found")
+    found = found_text(value)
     sides = split_thinking(found.text)
     if sides is None:
         return found
     reasoning = found.reasoning or sides.reasoning
     return InnerText(sides.answer or "", reasoning, sides.answer is not None)
+
+
+def found_text(value: Any) -> InnerText:
+    """As `inner_text`, with the reasoning between the markers of the text still in it."""
+    found = _find(as_nested(value), 0)
+    if found is None:
+        raise UnreadableTurns(f"it is {describe(value)}, in which no text can be found")
+    return found
 
 
 def joined_text(value: Any) -> str | None:

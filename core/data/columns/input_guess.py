@@ -13,6 +13,10 @@ from core.data.columns.column_names import normalized_name
 from core.data.columns.mapping import ColumnPick
 
 _PASSAGES = ("text", "body")  # these may also hold all of a row, as an example for training
+_PLAIN_QUESTIONS = (
+    (("text",), ("output", "response", "answer", "completion")),
+    (("source", "sourcetext", "src"), ("target", "targets", "targettext", "tgt")),
+)
 _QUESTIONS = ("question", "query", "problem", "request", "prompt", "usermessage", "質問", "問題", "问题")
 
 
@@ -40,6 +44,21 @@ def guess_input(
         and not _repeats(name, (instruction.column, output.column), rows)
     ]
     return named or passages
+
+
+def guess_question(
+    sources: ColumnCandidates, found: ColumnPick | None, output: str, rows: Sequence[Record[str, Any]]
+) -> ColumnPick | None:
+    """The question in a column whose name alone says nothing: `text` beside `output`, `source` beside `target`; None
+    where there is none, or where a better one was `found`. rows: records to judge by."""
+    if found is not None and sources.profile(found.column).kind != "flag":
+        return None
+    names = next((names for names, outputs in _PLAIN_QUESTIONS if normalized_name(output) in outputs), ())
+    for name in sources.names:
+        profile = sources.profile(name)
+        if normalized_name(name) in names and profile.kind == "text" and not _repeats(name, (output,), rows):
+            return ColumnPick(name, why=f"named {name}, beside {output}")
+    return None
 
 
 def _question_beside(

@@ -25,4 +25,5 @@ def taken_apart(mapping: ColumnMapping, columns: Iterable[str]) -> ColumnMapping
         pick = picks["reasoning"]
         picks["reasoning"] = ColumnPick(pick.column, "unmarked", f"{pick.why}; without the markers of later rows")
     unclear = {column: several for column, several in unclear.items() if column not in met}
-    return ColumnMapping({column: picks[column] for column in FIELDS if column in picks}, unclear, mapping.by_hand)
+    ordered = {column: picks[column] for column in FIELDS if column in picks}
+    return ColumnMapping(ordered, unclear, mapping.by_hand, mapping.marks)

@@ -18,13 +18,14 @@ from core.base.errors import DataError
 from core.base.row import COLUMNS, CONTEXT, FIELDS, OPTIONAL, is_blank
 from core.data.columns.answer_options import option_column
 from core.data.columns.column_paths import follow_path, split_path
-from core.data.columns.generations import best_generation, mark_columns
+from core.data.columns.generations import mark_columns
 from core.data.columns.marks import RowMark, mark_reason
+from core.data.columns.other_values import members_besides, values_part
 from core.data.columns.reasoning_beside import ReasoningBeside
 from core.data.columns.row_views import NotLearnt, NoValue, View, chat_view, option_view, tools_view
 from core.data.columns.turn_messages import read_history
 from core.data.columns.turn_shapes import UnreadableTurns, holds_pairs
-from core.data.columns.value_views import VALUE_VIEWS, cut_text, value_view
+from core.data.columns.value_views import VALUE_VIEWS, best_view, value_view
 
 Extraction = Literal[
     "text", "first", "think", "answer", "user", "earlier", "assistant", "assistant_think", "best_think", "best_answer",
@@ -140,6 +141,9 @@ def read_row(mapping: ColumnMapping, record: Record[str, Any]) -> list[str] | st
     return reader.read([record.get(name) for name in reader.sources])
 
 
+OTHER_QUESTION = "another question before the answer in its turns"
+
+
 class LeftOut(str):
     """Why a row is left out: a mark in the source says that it must not be learnt."""
 
@@ -180,6 +184,7 @@ class RowReader:
         hows: dict[str, set[str]] = {}
         for chosen in mapping.picks.values():
             hows.setdefault(chosen.column, set()).add(chosen.how)
+        self._whole = set(hows)
         for column in FIELDS:
             pick = mapping.picks.get(column)
             if pick is None or not pick.column:
@@ -192,6 +197,9 @@ class RowReader:
                 known[kind, pick.column] = len(self._views)
                 self._views.append(self._view(kind, pick.column, names, hows[pick.column]))
             self._parts.append((known[kind, pick.column], part))
+        # chats of which only the reply is taken
+        self._replies = [view for (kind, name), view in known.items() if kind == "chat" and "user" not in hows[name]]
+        self._roots = self._values_with_paths()
         self._required = [(FIELDS.index(column), column) for column in FIELDS if column not in OPTIONAL]
         self._beside = _reasoning_beside(mapping, known)
         self._watches = bool(mapping.watched)
@@ -211,24 +219,33 @@ class RowReader:
             self._paths.append((position, parts))
         return -1 - self._paths.index((position, parts))
 
+    def _values_with_paths(self) -> list[tuple[str, int, list[tuple[str, ...]]]]:
+        """The columns of which only what stands at the end of paths is taken: their names, positions and paths."""
+        roots: dict[int, list[tuple[str, ...]]] = {}
+        for position, parts in self._paths:
+            roots.setdefault(position, []).append(parts)
+        return [
+            (self.sources[position], position, parts)
+            for position, parts in roots.items()
+            if self.sources[position] not in self._whole
+        ]
+
     def _view(self, kind: str, name: str, names: Sequence[str], hows: set[str]) -> View:
         position = self._position(name)
         if kind in VALUE_VIEWS:
-            return value_view(kind, position, name)
+            return value_view(kind, position, name, self.unused_parts)
         if kind == "chat":
             return chat_view(position, hows, name in self._reply_marks, holds_pairs(name), self.unused_parts)
         if kind == "history":
-            return lambda values: (read_history(values[position]),)
+            return lambda values: (read_history(values[position], self.unused_parts),)
         if kind == "tools":
             return tools_view(position, self.unused_parts)
         if kind in ("index", "option"):
             if not (options := option_column(names)):
-                return value_view("text", position, name)
+                return value_view("text", position, name, self.unused_parts)
             return option_view(position, self._position(options), options, kind == "option", self.unused_parts)
-        correct, complete, scores = ([self._position(mark) for mark in marks] for marks in mark_columns(names))
-        return lambda values: cut_text(
-            best_generation(values[position], *([values[i] for i in marks] for marks in (correct, complete, scores)))
-        )
+        marks = [[self._position(mark) for mark in several] for several in mark_columns(names)]
+        return best_view(position, name, marks, self.unused_parts)
 
     def read(self, values: Sequence[Any]) -> list[str] | str:
         """The texts, in the order of `FIELDS`, made of the values of `sources`, or the row's fault: a `LeftOut`
@@ -242,6 +259,9 @@ class RowReader:
                 if reason := mark_reason(mark, values[position]):
                     return LeftOut(reason)
             views = [view(values) for view in self._views]
+            for name, position, parts in self._roots:
+                if members_besides(values[position], parts):
+                    self.unused_parts.append(values_part(name))
         except NotLearnt as error:
             return LeftOut(str(error))
         except UnreadableTurns as error:
@@ -254,6 +274,10 @@ class RowReader:
                 return self._explain(row)
         texts = [value if type(value) is str else "" for value in row]
         self._beside.complete(texts, views, self.unused_parts)
+        for view in self._replies:
+            question = views[view][0]
+            if type(question) is str and not any(question.strip() in text for text in texts):
+                self.unused_parts.append(OTHER_QUESTION)
         if self._watches:
             self.met_markers.update(self._beside.met(views))
         return explain_missing([]) if is_blank_row(texts[0], texts[3]) else texts

@@ -13,17 +13,28 @@ from core.data.columns.candidates import ColumnCandidates
 from core.data.columns.column_names import normalized_name
 from core.data.columns.generations import mark_columns
 from core.data.columns.mapping import ColumnMapping, ColumnPick, RowReader
-from core.data.columns.marks import RowMark, truth_of
+from core.data.columns.marks import RowMark, holds_false, truth_of
 from core.data.columns.row_views import REPLY_HOWS
 
 _CORRECT = (
     "iscorrect", "correctness", "correctnessmathverify", "correctnessllama", "iscorrectanswer", "answercorrect",
     "answeriscorrect",
 )  # fmt: skip
-_PASSED = ("correct", "verified", "isverified", "passed", "success", "reward", "score", "accuracy", "acc")
+_PASSED = (
+    "correct", "verified", "isverified", "passed", "success", "reward", "score", "accuracy", "acc", "keep", "accepted",
+    "isaccepted", "approved", "isapproved", "valid", "isvalid", "train", "istrain", "trainable", "usefortraining",
+    "include", "included",
+)  # fmt: skip
 _LABELS = ("label", "labels", "ktotag")
-_REJECTED = ("rejected", "isrejected", "discard", "discarded", "excluded", "exclude", "flagged", "isbad", "iswrong")
+_REJECTED = (
+    "rejected", "isrejected", "discard", "discarded", "excluded", "exclude", "flagged", "isbad", "iswrong", "deleted",
+    "isdeleted", "removed", "isremoved", "ignore", "ignored", "skip", "skipped", "cancelled", "wascancelled",
+    "donottrain",
+)  # fmt: skip
+_STATES = ("status", "state", "reviewstatus", "decision", "verdict", "annotationstatus")
+"""Names of columns with words, some of which may say that a row was rejected."""
 _FEW_ROWS = 4  # fewer tell nothing about classes
+_SORTED_ROWS = 100  # as many rows that are not to be learnt are the beginning of a sorted file
 
 
 def guess_marks(
@@ -47,14 +58,22 @@ def guess_marks(
 
 def late_marks(names: Iterable[str]) -> tuple[RowMark, ...]:
     """The marks among columns that appeared late, by their names alone."""
-    return tuple(RowMark(name) for name in names if normalized_name(name) in _CORRECT)
+    return tuple(
+        RowMark(name, "true" if normalized_name(name) in _REJECTED else "false")
+        for name in names
+        if normalized_name(name) in (*_CORRECT, *_REJECTED)
+    )
 
 
 def _is_mark(name: str, values: Sequence[Any]) -> bool:
     normalized = normalized_name(name)
-    if normalized not in (*_CORRECT, *_PASSED, *_LABELS, *_REJECTED):
+    if normalized not in (*_CORRECT, *_PASSED, *_LABELS, *_REJECTED, *_STATES):
         return False
+    if normalized == "labels" and values and all(isinstance(value, list) for value in values):
+        return any(map(holds_false, values))
     truths = [truth_of(value) for value in values]
+    if normalized in _STATES:  # any other word says nothing
+        return False in truths and set(truths) != {False} and not any(isinstance(value, bool) for value in values)
     if None in truths:
         return False
     if normalized in _CORRECT or not truths:
@@ -62,7 +81,8 @@ def _is_mark(name: str, values: Sequence[Any]) -> bool:
     if normalized in _LABELS and not all(isinstance(value, bool) for value in values):
         return len(set(truths)) == 2
     learnt = normalized not in _REJECTED
-    return learnt in truths  # or no row would be left
+    is_sorted = len(values) >= _SORTED_ROWS and all(isinstance(value, bool) for value in values)
+    return learnt in truths or is_sorted  # or no row would be left
 
 
 def _is_class(mark: RowMark, picks: Record[str, ColumnPick], rows: Sequence[Record[str, Any]]) -> bool:

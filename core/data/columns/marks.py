@@ -18,8 +18,8 @@ list of chat turns, has a weight of 0, or is not to be trained.
 """
 LEARN_KEYS = ("weight", "loss_weight", "train", "training", "loss")
 """Keys of a chat turn that say whether it is learnt."""
-_TRUE = frozenset(("true", "yes", "1", "1.0", "correct", "right"))
-_FALSE = frozenset(("false", "no", "0", "0.0", "incorrect", "wrong"))
+_TRUE = frozenset(("true", "yes", "1", "1.0", "correct", "right", "accepted", "approved"))
+_FALSE = frozenset(("false", "no", "0", "0.0", "incorrect", "wrong", "rejected", "discarded", "deleted"))
 
 
 class RowMark(msgspec.Struct, frozen=True):
@@ -43,8 +43,15 @@ def truth_of(value: Any) -> bool | None:
     return None
 
 
+def holds_false(value: Any) -> bool:
+    """Whether a value is a list of true and false, a mark for each step, of which one is false."""
+    return isinstance(value, list) and all(isinstance(item, bool) for item in value) and False in value
+
+
 def mark_reason(mark: RowMark, value: Any) -> str:
     """Why the row whose `mark` has this value is left out, such as `label is false`; empty where it is not."""
+    if mark.kind == "false" and holds_false(value):
+        return f"{mark.column} has a step that is false"
     truth = truth_of(value)
     if truth is None or truth != (mark.kind == "true"):
         return ""

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from core.base.safe_text import safe_line
 from core.data.cell_text import cell_text
 from core.data.columns.answer_options import named_option
 from core.data.columns.tool_definitions import read_tools
 from core.data.columns.turn_messages import history_text
 from core.data.columns.turns import ChatParts, read_chat
+from core.data.extra_columns import has_value
 
 View = Callable[[Sequence[Any]], Sequence[str | None]]
 """Takes the values of one record, and returns texts."""
@@ -65,10 +67,16 @@ def option_view(position: int, options: int, name: str, replaced: bool, unused_p
     def view(values: Sequence[Any]) -> Sequence[str | None]:
         answer = values[position]
         option = named_option(answer, values[options])
+        if (option is None or replaced) and has_value(values[options]):
+            unused_parts.append(
+                f"other {safe_line(name, 60)}"
+                if replaced and option is not None
+                else f"{safe_line(name, 60)} that are not used"
+            )
         if option is not None and replaced:
             return (option,)
         if option is not None:
-            unused_parts.append(f"an answer that only names one of {name}, which is not used")
+            unused_parts.append(f"an answer that only names one of {safe_line(name, 60)}, which is not used")
         return (None if answer is None else cell_text(answer),)
 
     return view

@@ -19,9 +19,10 @@ def history_text(before: Iterable[ChatTurn], after: Iterable[ChatTurn] = ()) -> 
     return _json_text([*first, QUESTION_PLACE, *last] if last else first)
 
 
-def read_history(value: Any) -> str:
+def read_history(value: Any, unused_parts: list[str]) -> str:
     """The text for `Row.history` of a column with the earlier turns of each row: turns, pairs of a question and its
-    answer, the JSON text of these, or nothing. Raises UnreadableTurns."""
+    answer, the JSON text of these, or nothing. What no message holds is added to `unused_parts`. Raises
+    UnreadableTurns."""
     if value is None or value == [] or (isinstance(value, str) and value.strip() in ("", "[]", "null")):
         return ""
     turns = as_turns(value, pairs=True)
@@ -30,6 +31,7 @@ def read_history(value: Any) -> str:
     read = read_turns(turns)
     if foreign := next((turn.foreign for turn in read if turn.foreign), ""):
         raise UnreadableTurns(f"its history holds a part that is not text ({foreign})")
+    unused_parts.extend(dict.fromkeys(other for turn in read for other in turn.others))
     places = [index for index, turn in enumerate(turns) if is_question_place(turn)]
     if not places:
         return history_text(read)

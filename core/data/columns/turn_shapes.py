@@ -3,18 +3,21 @@ them. Reads no content."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from core.data.columns.column_names import CHAT_NAMES, HISTORY_NAMES, normalized_name
 from core.data.columns.nested_text import looks_like_python, read_nested
+from core.data.columns.transcripts import read_transcript
+from core.data.extra_columns import has_value
 
 ROLES = ("role", "from", "speaker")
-CONTENTS = ("content", "value", "text")
+CONTENTS = ("content", "value", "text", "parts", "message")
 THOUGHTS = ("reasoning_content", "thinking", "reasoning", "thought", "reasoning_text")
 _TURN_TEXTS = frozenset((*CONTENTS, *THOUGHTS, "tool_calls", "function_call"))
 SPEAKERS = {
     **dict.fromkeys(("user", "human", "prompter"), "User"),
-    **dict.fromkeys(("assistant", "gpt", "model", "bot", "chatgpt", "bard", "bing", "ai"), "Assistant"),
+    **dict.fromkeys(("assistant", "gpt", "model", "bot", "chatgpt", "chatbot", "bard", "bing", "ai"), "Assistant"),
     **dict.fromkeys(("system", "developer"), "System"),
     **dict.fromkeys(("reasoning", "thinking", "thought", "thoughts", "analysis"), "Reasoning"),
     **dict.fromkeys(
@@ -23,6 +26,7 @@ SPEAKERS = {
     **dict.fromkeys(("function_call", "tool_call"), "Call"),
 }
 """The speaker of each role; any other role is a speaker of its own."""
+_TURN_KEYS = frozenset((*ROLES, *CONTENTS))
 _ASKING = ("input", "question", "instruction", "prompt", "query")
 _ANSWERING = ("output", "answer", "response", "completion")
 
@@ -40,11 +44,11 @@ def as_turns(value: Any, pairs: bool = False) -> list[dict[str, Any]] | None:
     """The value as a list of objects with a role and a content; None for anything else, also for an empty list.
 
     Reads a list of such objects, a single one, an object of lists, objects of a speaker and a text
-    (`{"human": …, "assistant": …}`), and the JSON text or Python text of these. `pairs`: whether a list of pairs
-    (`["question", "answer"]`, or objects with an input and an output) is one too.
+    (`{"human": …, "assistant": …}`), the JSON text or Python text of these, and a conversation written into one text.
+    `pairs`: whether a list of pairs (`["question", "answer"]`, or objects with an input and an output) is one too.
     """
     if isinstance(value, str):
-        value = read_nested(value)
+        value = read_nested(value) or read_transcript(value)
     if isinstance(value, dict):
         value = [value] if is_turn(value) else _objects_of_lists(value)
     if not isinstance(value, list) or not value:
@@ -60,6 +64,16 @@ def field_of(record: dict[str, Any], names: tuple[str, ...]) -> Any:
         if (value := record.get(name)) is not None:
             return value
     return None
+
+
+def first_key(record: dict[str, Any], names: tuple[str, ...]) -> str:
+    """The name of the value of `field_of`; empty where there is none."""
+    return next((name for name in names if record.get(name) is not None), "")
+
+
+def names_besides(record: dict[str, Any], used: Iterable[str]) -> list[str]:
+    """The names of the values of an object that are there, and not among `used`."""
+    return [name for name in record.keys() - set(used) if has_value(record[name])]
 
 
 def explain_no_turns(value: Any) -> str:
@@ -108,15 +122,21 @@ def _turns_of_pairs(value: list[Any]) -> list[dict[str, Any]] | None:
     """`[["q", "a"]]` or `[{"input": "q", "output": "a"}]` as turns; None for any other list."""
     turns = []
     for item in value:
+        others: dict[str, Any] = {}
         if isinstance(item, dict):
+            used = ("system", first_key(item, _ASKING), first_key(item, _ANSWERING))
+            others = {name: item[name] for name in names_besides(item, used) if name not in _TURN_KEYS}
             system, item = item.get("system"), [field_of(item, _ASKING), field_of(item, _ANSWERING)]
             if system:
                 turns.append({"role": "system", "content": system})
         if not isinstance(item, list) or len(item) != 2 or not all(isinstance(text, str | None) for text in item):
             return None
-        turns += [
+        pair = [
             {"role": role, "content": text}
             for role, text in zip(("user", "assistant"), item, strict=True)
             if text is not None
         ]
+        if pair:
+            pair[-1] = {**others, **pair[-1]}
+        turns += pair
     return turns or None

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from core.base.chat_history import is_question_place
 from core.base.row import is_blank
+from core.base.safe_text import safe_line
 from core.data.cell_text import cell_text
-from core.data.columns.marks import reply_reason
+from core.data.columns.marks import LEARN_KEYS, reply_reason, truth_of
 from core.data.columns.thinking import split_thinking
 from core.data.columns.turn_content import TurnContent, read_calls, read_content
 from core.data.columns.turn_shapes import (
@@ -24,7 +26,13 @@ from core.data.columns.turn_shapes import (
     as_turns,
     explain_no_turns,
     field_of,
+    first_key,
+    names_besides,
 )
+
+_CALLS = ("tool_calls", "function_call")
+_LOST_REASONING = ("reasoning without a reply",)
+_OTHER_REASONING = ("other reasoning between markers than in its own field",)
 
 
 class ChatTurn(NamedTuple):
@@ -46,6 +54,8 @@ class ChatTurn(NamedTuple):
     """The type of a part that is no text, such as `image`; empty where all parts are."""
     unlearnt: str = ""
     """Why the source says that this reply must not be learnt; empty where it does not."""
+    others: tuple[str, ...] = ()
+    """What of the turn is in none of these, such as `info in its turns`."""
 
 
 class ChatParts(NamedTuple):
@@ -83,6 +93,7 @@ def read_turns(value: Any, pairs: bool = False) -> list[ChatTurn]:
         raise UnreadableTurns(explain_no_turns(value))
     joined: list[ChatTurn] = []
     pending: list[str] = []
+    lost: tuple[str, ...] = ()
     for turn in turns:
         speaker = _speaker(turn)
         content = read_content(field_of(turn, CONTENTS))
@@ -90,20 +101,59 @@ def read_turns(value: Any, pairs: bool = False) -> list[ChatTurn]:
             thought = _thought(turn, content)
             if speaker == "Reasoning" or turn.get("channel") == "analysis":
                 pending.append(content.text or thought)
+                lost = (*lost, *_others(turn, speaker, content))
                 continue
             if joined and _is_only_reasoning(joined[-1]):
-                pending.insert(0, joined.pop().reasoning)
-            joined.append(_reply(turn, speaker, content, [*pending, thought]))
-            pending = []
+                pending.insert(0, joined[-1].reasoning)
+                lost = (*joined.pop().others, *lost)
+            reply = _reply(turn, speaker, content, [*pending, thought])
+            joined.append(reply._replace(others=(*lost, *reply.others, *_others(turn, speaker, content))))
+            pending, lost = [], ()
             continue
         if content.result_of is not None:
             speaker = "Tool"
+        if speaker == "User" and pending:
+            pending, lost = [], _LOST_REASONING
         joined.append(
-            ChatTurn(speaker, content.text, tool=_tool_fields(turn, speaker, content), foreign=content.foreign)
+            ChatTurn(
+                speaker,
+                content.text,
+                tool=_tool_fields(turn, speaker, content),
+                foreign=content.foreign,
+                others=(*lost, *_others(turn, speaker, content)),
+            )
         )
-        if speaker == "User":
-            pending = []
+        lost = ()
+    if pending and joined:
+        joined[-1] = joined[-1]._replace(others=(*joined[-1].others, *_LOST_REASONING))
     return joined
+
+
+def _learn_keys(turn: dict[str, Any]) -> list[str]:
+    """The keys of a turn that say whether it is learnt; a weight between 0 and 1 does not."""
+    return [key for key in LEARN_KEYS if truth_of(turn.get(key)) is not None]
+
+
+def _others(turn: dict[str, Any], speaker: str, content: TurnContent) -> tuple[str, ...]:
+    """What of a turn of `speaker` is not read, besides parts that are no text."""
+    if len(turn) == 2 and content.text is not None and not content.others:
+        return ()
+    others: tuple[str, ...] = ()
+    used = {first_key(turn, ROLES), first_key(turn, CONTENTS), *_learn_keys(turn)}
+    if is_question_place(turn):
+        used.add("question")
+    if speaker in ("Assistant", "Reasoning", "Call"):
+        used.add("channel")
+        if read_calls(field_of(turn, _CALLS)):
+            used.add(first_key(turn, _CALLS))
+        if _own_thought(turn, content):
+            used.add(first_key(turn, THOUGHTS))
+        if content.reasoning and _own_thought(turn, content):
+            others = _OTHER_REASONING
+    if speaker == "Tool":
+        used |= {"name"} if content.result_of else {"name", "tool_call_id"}
+    names = dict.fromkeys((*names_besides(turn, used), *content.others))
+    return (*others, *(f"{safe_line(name, 60)} in its turns" for name in names))
 
 
 def _speaker(turn: dict[str, Any]) -> str:
@@ -114,22 +164,37 @@ def _speaker(turn: dict[str, Any]) -> str:
 
 def _thought(turn: dict[str, Any], content: TurnContent) -> str:
     """The reasoning in a field or a part of its own."""
+    return _own_thought(turn, content) or content.reasoning
+
+
+def _own_thought(turn: dict[str, Any], content: TurnContent) -> str:
+    """The reasoning in a field of its own."""
     thought = field_of(turn, THOUGHTS) if len(turn) > 2 or content.text is None else None
-    return (read_content(thought).text or "" if thought is not None else "") or content.reasoning
+    return read_content(thought).text or "" if thought is not None else ""
 
 
 def _reply(turn: dict[str, Any], speaker: str, content: TurnContent, thoughts: list[str]) -> ChatTurn:
     text, closed = content.text, True
-    calls = [*content.calls, *read_calls(field_of(turn, ("tool_calls", "function_call")))]
+    others: tuple[str, ...] = ()
+    calls = [*content.calls, *read_calls(field_of(turn, _CALLS))]
     if speaker == "Call" and (spoken := read_calls(text)):
         text, calls = "", [*calls, *spoken]
     if text and (sides := split_thinking(text)):
         text, closed = sides.answer or "", sides.answer is not None
         if not thoughts[-1]:
             thoughts = [*thoughts[:-1], sides.reasoning]
+        elif sides.reasoning.strip() != thoughts[-1].strip():
+            others = _OTHER_REASONING
     reasoning = "\n\n".join(filter(None, thoughts))
     return ChatTurn(
-        "Assistant", text, reasoning, closed, tuple(calls), foreign=content.foreign, unlearnt=reply_reason(turn)
+        "Assistant",
+        text,
+        reasoning,
+        closed,
+        tuple(calls),
+        foreign=content.foreign,
+        unlearnt=reply_reason(turn),
+        others=others,
     )
 
 
@@ -175,11 +240,12 @@ def _parts(turns: list[ChatTurn], replied: bool) -> tuple[ChatParts, int]:
         system="\n\n".join(turn.text for turn in turns[:first] if turn.text),
         before=turns[first : question if question >= 0 else end],
         between=turns[question + 1 : end] if question >= 0 else (),
+        unused=tuple(dict.fromkeys(other for turn in turns for other in turn.others)),
     )
     if reply < 0:
         return chat, end
     last = turns[reply]
-    unused = []
+    unused = [*chat.unused]
     if any(turn.text or turn.calls or turn.foreign for turn in turns[reply + 1 :]):
         unused.append("turns after the answer")
     if last.calls:
@@ -214,6 +280,8 @@ class ChatTraits(msgspec.Struct, frozen=True):
     """Whether the reply has reasoning."""
     instructed: bool = False
     """Whether it begins with a system turn."""
+    earlier: bool = False
+    """Whether there are turns before the last question."""
 
 
 def chat_traits(value: Any, pairs: bool = False) -> ChatTraits | None:
@@ -224,4 +292,4 @@ def chat_traits(value: Any, pairs: bool = False) -> ChatTraits | None:
         return None
     chat, _ = _parts(turns, True)
     replies = chat.reply is not None or chat.only_calls
-    return ChatTraits(chat.question is not None, replies, bool(chat.reasoning), bool(chat.system))
+    return ChatTraits(chat.question is not None, replies, bool(chat.reasoning), bool(chat.system), bool(chat.before))

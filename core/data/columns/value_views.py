@@ -10,8 +10,18 @@ from functools import partial
 from typing import Any
 
 from core.data.cell_text import cell_text
+from core.data.columns.generations import best_generation
 from core.data.columns.headings import HEADING_SPLITS
-from core.data.columns.inner_text import InnerText, as_nested, first_text, inner_text, joined_text, plain_text
+from core.data.columns.inner_text import (
+    InnerText,
+    as_nested,
+    first_text,
+    found_text,
+    inner_text,
+    joined_text,
+    plain_text,
+)
+from core.data.columns.other_values import items_part, other_items, other_leaves, values_part
 from core.data.columns.reasoning_beside import CutText
 from core.data.columns.row_views import UNCLOSED, View
 from core.data.columns.thinking import ThinkingSplit, split_thinking
@@ -64,14 +74,55 @@ VALUE_VIEWS: dict[str, Callable[[Any], Sequence[str | None]]] = {
 """What each kind of view makes of one value."""
 
 
-def value_view(kind: str, position: int, name: str) -> View:
-    """The view of the kind, of the values at `position`. Its faults (UnreadableTurns) name the source's column."""
+def _unused_items(name: str, value: Any, taken: Sequence[str | None]) -> str:
+    return items_part(name) if other_items(value, taken[0]) else ""
+
+
+def _unused_values(name: str, value: Any, taken: Sequence[str | None]) -> str:
+    return values_part(name) if other_leaves(value, [text for text in taken if isinstance(text, str)]) else ""
+
+
+def _unused_inner(name: str, value: Any, taken: Sequence[str | None]) -> str:
+    found = found_text(nested) if isinstance(nested := as_nested(value), list | dict) else None
+    return _unused_values(name, nested, (found.text, found.reasoning)) if found is not None else ""
+
+
+_UNUSED: dict[str, Callable[[str, Any, Sequence[str | None]], str]] = {
+    "first": _unused_items,
+    "joined": _unused_values,
+    "inner": _unused_inner,
+}
+"""What no text of a view holds, from the column's name, the value and the texts: a part of the row, or nothing."""
+
+
+def value_view(kind: str, position: int, name: str, unused_parts: list[str]) -> View:
+    """The view of the kind, of the values at `position`. Its faults (UnreadableTurns) name the source's column; what
+    it takes of no value is added to `unused_parts`."""
     read = VALUE_VIEWS[kind]
+    unused = _UNUSED.get(kind)
 
     def view(values: Sequence[Any]) -> Sequence[str | None]:
         try:
-            return read(values[position])
+            taken = read(values[position])
         except UnreadableTurns as error:
             raise UnreadableTurns(f"{name}: {error}") from error
+        if unused is not None and (part := unused(name, values[position], taken)):
+            unused_parts.append(part)
+        return taken
+
+    return view
+
+
+def best_view(position: int, name: str, marks: Sequence[Sequence[int]], unused_parts: list[str]) -> View:
+    """The best of the generations at `position`, taken apart at its markers. marks: the positions of the marks of
+    correctness and completeness, and of the scores (see `best_generation`); unused_parts: the other generations are
+    added to it. Raises UnreadableTurns."""
+
+    def view(values: Sequence[Any]) -> CutText:
+        best = best_generation(values[position], *([values[at] for at in several] for several in marks))
+        taken = cut_text(best)
+        if other_items(values[position], best):
+            unused_parts.append(items_part(name))
+        return taken
 
     return view

@@ -125,8 +125,8 @@ class RowCollector:
                 self.problems.add(number, row)
             else:
                 good.append([*row, keep_extra(extra)])
-                for part in unused_parts:
-                    self.not_used.add_part(part, number)
+                if unused_parts:
+                    self.not_used.add_parts(unused_parts, number)
         if reader.met_markers:
             self.columns.take_apart(reader.met_markers)
         if good:

@@ -117,4 +117,6 @@ def _typed_array(values: list[Any], data_type: Any) -> pa.Array:
     decoded = [None if value is None else msgspec.json.decode(bytes(value)) for value in values]
     if pa.types.is_temporal(data_type) or pa.types.is_decimal(data_type):
         return pa.array([None if value is None else str(value) for value in decoded], pa.string()).cast(data_type)
+    if pa.types.is_floating(data_type):
+        decoded = [float(value) if isinstance(value, str) else value for value in decoded]  # infinity
     return pa.array(decoded, data_type)

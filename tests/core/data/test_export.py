@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from itertools import count
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -151,3 +154,16 @@ def test_saving_onto_the_source_puts_its_journal_aside(tmp_path: Path) -> None:
     )
     assert not again.changes and not again.problems
     assert save_rows(again, path).aside is None
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_infinite_numbers_are_saved(tmp_path: Path, suffix: str) -> None:
+    table = pa.table({"instruction": ["q", "r"], "output": ["a", "b"], "score": [float("inf"), float("-inf")]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    saved = save_rows(open_data(str(tmp_path / "a.parquet")), tmp_path / f"out{suffix}")
+    assert saved is not None
+    if suffix == ".parquet":
+        assert pq.read_table(tmp_path / "out.parquet").column("score").to_pylist() == [float("inf"), float("-inf")]
+    else:
+        lines = (tmp_path / "out.jsonl").read_text().splitlines()
+        assert [json.loads(line)["score"] for line in lines] == ["Infinity", "-Infinity"]

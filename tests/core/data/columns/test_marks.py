@@ -17,7 +17,7 @@ from core.data.columns.guess import extend_mapping, guess_mapping
 from core.data.columns.mapping import ColumnMapping, load_mapping
 from core.data.columns.mapping_words import mapping_from_words, mapping_to_words
 from core.data.columns.marks import RowMark, truth_of
-from core.data.formats import json_lines
+from core.data.formats import json_lines, row_collector
 from core.data.source import open_data
 
 
@@ -223,3 +223,44 @@ def test_completions_that_are_all_wrong_are_not_taken(tmp_path: Path) -> None:
     assert [problem.what for problem in data.problems] == [
         "none of its 2 generations is marked as correct and complete"
     ]
+
+
+def test_marks_stay_where_later_rows_turn_out_to_think(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_collector, "BATCH_ROWS", 250)
+    records = [
+        {
+            "prompt": f"q{i}",
+            "completion": f"<think>t</think>answer {i}" if i >= 200 else f"answer {i}",
+            "label": i % 2 == 0,
+        }
+        for i in range(600)
+    ]
+    data = open_data(write(tmp_path / "a.jsonl", records))
+    assert len(data) == 300 and data.not_used.left_out_count == 300
+    assert data.mapping.marks == (RowMark("label"),) and data.row(299).reasoning == "t"
+
+
+def test_a_sorted_file_may_begin_with_rows_that_are_not_learnt(tmp_path: Path) -> None:
+    records = [{"prompt": f"q{i}", "completion": f"answer {i}", "label": i >= 300} for i in range(400)]
+    data = open_data(write(tmp_path / "a.jsonl", records))
+    assert len(data) == 100 and data.row(0).instruction == "q300"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "left_out"),
+    [
+        ("deleted", [False, True], "deleted is true"),
+        ("was_cancelled", [False, True], "was_cancelled is true"),
+        ("keep", [True, False], "keep is false"),
+        ("is_train", [1, 0], "is_train is 0"),
+        ("status", ["completed", "discarded"], "status is discarded"),
+        ("review_status", ["approved", "rejected"], "review_status is rejected"),
+    ],
+)
+def test_words_of_tools_that_label_rows_are_marks(tmp_path: Path, name: str, values: list[Any], left_out: str) -> None:
+    data = open_data(write(tmp_path / "a.jsonl", pairs(**{name: values})))
+    assert {reason: tally.count for reason, tally in data.not_used.left_out.items()} == {left_out: 6}
+
+
+def test_other_states_are_no_marks() -> None:
+    assert marks_of(pairs(status=["tie", "swapped"])) == [] == marks_of(pairs(state=["rejected"]))
