@@ -13,6 +13,7 @@ encoding or models.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 
@@ -22,6 +23,7 @@ from core.splitter.splitter import Markers, StartSection
 from core.templates.answer_forms import ReasoningPlace
 from core.templates.context_prompt import ContextPrompts
 from core.templates.template import Template
+from core.templates.thought_marks import opening_after
 from core.templates.trimming import NOT_TRIMMED, Trimming
 from core.tokens.segments import Segment
 
@@ -159,6 +161,11 @@ class ChatTemplate(msgspec.Struct, frozen=True):
             return ()
         return self.context.prompt(row, question_text(row.instruction, row.input)).dropped
 
+    def start_after(self, prompt: Sequence[Segment]) -> StartSection:
+        """The section in which the model begins to write after a prompt of a row."""
+        opens_earlier = self.has_reasoning and self.opening and not self._opening_after(prompt)
+        return "reasoning" if opens_earlier else self.start
+
     # the parts of an answer
 
     def _continued(self, prompt: list[Segment], reasoning: str) -> list[Segment]:
@@ -169,13 +176,20 @@ class ChatTemplate(msgspec.Struct, frozen=True):
                 "Choose a template with a {reasoning}",
             )
         begun = self.reasoning_trim.apply_left(reasoning)
-        return [*prompt, *_marker_segments(self.opening), Segment("reasoning", begun)]
+        return [*prompt, *_marker_segments(self._opening_after(prompt)), Segment("reasoning", begun)]
 
     def _to_answer(self, prompt: list[Segment], reasoning: str) -> list[Segment]:
         if not self.has_reasoning:
             return [*prompt, *_marker_segments(self.opening)]
         complete = Segment("reasoning", self.reasoning_trim.apply(reasoning))
-        return [*prompt, *_marker_segments(self.opening), complete, *_marker_segments(self.closing)]
+        opening = self._opening_after(prompt)
+        return [*prompt, *_marker_segments(opening), complete, *_marker_segments(self.closing)]
+
+    def _opening_after(self, prompt: Sequence[Segment]) -> str:
+        """The model's text before its reasoning: another one after a prompt that ends in an unusual way, as some do
+        after the result of a tool."""
+        last = prompt[-1]
+        return opening_after(last.text if last.special else "", self.after, self.opening)
 
 
 AnyTemplate = Template | ChatTemplate

@@ -18,6 +18,7 @@ from core.base.row import Row
 from core.templates.chat_template_source import ChatTemplateSource
 from core.templates.message_outline import MessageRenderer, RenderedMessages, texts_of
 from core.templates.thinking_switches import Switches
+from core.templates.thought_marks import open_thought
 from core.tokens.special_tokens import PartText
 
 _KEPT = 8192  # prompts of the last rows
@@ -35,7 +36,7 @@ class PromptWay(msgspec.Struct, frozen=True):
     stand_in: str = ""
     """The text in `answer` before which the prompt ends."""
     suffix: str = ""
-    """Text that is added after it."""
+    """Text that is added after it where a thought is open there: what closes an empty thought."""
 
     def prompt(self, source: ChatTemplateSource, messages: Sequence[Message], tools: Sequence[Any] | None) -> str:
         """The prompt for `messages`. Raises UsageError where the chat template refuses them."""
@@ -48,7 +49,7 @@ class PromptWay(msgspec.Struct, frozen=True):
             if not found:
                 what = "the model's chat template drops the answer after these messages"
                 raise UsageError(what, source.where, "Choose a template of text, such as alpaca-reasoning")
-        return text + self.suffix
+        return text + self.suffix if open_thought(text) is not None else text
 
 
 class ContextPrompt(msgspec.Struct, frozen=True):
