@@ -14,7 +14,7 @@ from core.base.errors import UsageError
 from core.splitter.marker_spellings import Markers
 from core.splitter.splitter import StartSection
 from core.templates.chat_template_source import ChatTemplateSource
-from core.templates.context_prompt import PromptWay
+from core.templates.context_prompt import REASONING_FIELDS, PromptWay
 from core.templates.response_marks import (
     opened_response,
     opener_after_empty_thought,
@@ -42,8 +42,6 @@ ReasoningPlace = Literal["field", "think", "none"]
 knows, `<think>\\n...\\n</think>\\n\\n` mostly, in the assistant's text, even for chat templates that drop this from a
 message (as they do in earlier turns); where the generation prompt opens the thought, the reasoning continues it. none:
 the reasoning is left out."""
-# The names of a message's reasoning in chat templates; the first that a template mentions and writes is used.
-_FIELDS = ("reasoning_content", "thinking", "reasoning")
 _SPELT_PART = re.compile(r"""['"]text['"]\s*:""")
 _MakeAnswer = Callable[[str, str], Message]  # the assistant's message, of a reasoning and an answer
 
@@ -148,7 +146,7 @@ def _answer_makers(program: str) -> Iterator[_MakeAnswer]:
 
         return make
 
-    for field in _FIELDS:
+    for field in REASONING_FIELDS:
         if field in program:
             yield with_field(field)
     if "thinking" in program:
@@ -206,7 +204,7 @@ def _beside_calls(renderer: ChatRenderer, switches: Switches) -> BoundTexts | No
     if prompt is None or plain is None:
         return None
     empty_arguments: tuple[Any, ...] = ({}, "{}")
-    for field in _FIELDS:
+    for field in REASONING_FIELDS:
         for arguments in empty_arguments if field in program else ():
             call = {"id": "callqa1b2", "type": "function", "function": {"name": "qSuironCall", "arguments": arguments}}
             answer = {"role": "assistant", "content": ANSWER, field: REASONING, "tool_calls": [call]}

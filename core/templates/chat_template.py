@@ -155,8 +155,8 @@ class ChatTemplate(msgspec.Struct, frozen=True):
         ]
 
     def context_losses(self, row: Row) -> tuple[str, ...]:
-        """What of a row's context the chat template silently drops: `system prompt`, `earlier turns`, `tools`. Raises
-        DataError as `row_prompt_segments`."""
+        """What of a row's context the chat template silently drops, as `dropped_context` names it. Raises DataError as
+        `row_prompt_segments`."""
         if not row.has_context or self.context is None:
             return ()
         return self.context.prompt(row, question_text(row.instruction, row.input)).dropped
