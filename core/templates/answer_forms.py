@@ -91,6 +91,11 @@ class ChatRenderer:
         except UsageError:
             return None
 
+    def rewrites(self, switches: Switches) -> bool:
+        """Whether the generation prompt has another text inside a question than the question has."""
+        question = f"{QUESTION}\n\n a  \"b\"\r\n'c' & <d>\t\\n # {ANSWER}"
+        return question not in self.prompt(switches, question)
+
     def plain_turn(self, switches: Switches) -> tuple[str, str, str] | None:
         """For an answer without reasoning: the generation prompt, and the texts before and after the answer; None where
         the chat template drops, repeats or reorders the texts."""

@@ -68,6 +68,8 @@ class ChatTemplate(msgspec.Struct, frozen=True):
     """The switches of the chat template with which it is rendered, as `enable_thinking=True`; empty for none."""
     day: str = ""
     """The date that the chat template writes as today's, as `2026-11-28`; empty where it writes none."""
+    rewrites_question: bool = False
+    """Whether it changes white space or signs inside a question, so that the prompt of every question is rendered."""
     context: ContextPrompts | None = None
     """Renders the prompts of rows with context; None only for templates made by hand."""
 
@@ -111,6 +113,8 @@ class ChatTemplate(msgspec.Struct, frozen=True):
         self, instruction: str, input: str, drop_empty_input: bool = False, language: str = ""
     ) -> list[Segment]:
         """`prompt` for `encode_prompt`."""
+        if self.rewrites_question and self.context is not None:
+            return self._rendered_prompt(self.context, Row(instruction, input))
         question = self.question_trim.apply(question_text(instruction, input))
         return [Segment("prompt", self.before, True), Segment("prompt", question), Segment("prompt", self.after, True)]
 
@@ -131,10 +135,9 @@ class ChatTemplate(msgspec.Struct, frozen=True):
     def row_prompt_segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
         """The prompt for inference with a row's question and context. Raises DataError where the chat template refuses
         the conversation."""
-        if not row.has_context or self.context is None:
+        if self.context is None or not (row.has_context or self.rewrites_question):
             return self.prompt_segments(row.instruction, row.input)
-        parts = self.context.prompt(row, question_text(row.instruction, row.input)).parts
-        return [Segment("prompt", text, special) for text, special in parts]
+        return self._rendered_prompt(self.context, row)
 
     def row_continue_segments(self, row: Row, reasoning: str, drop_empty_input: bool = False) -> list[Segment]:
         """The prompt for inference that continues the beginning of a reasoning of the row. Raises UsageError for a chat
@@ -167,6 +170,10 @@ class ChatTemplate(msgspec.Struct, frozen=True):
         return "reasoning" if opens_earlier else self.start
 
     # the parts of an answer
+
+    def _rendered_prompt(self, context: ContextPrompts, row: Row) -> list[Segment]:
+        parts = context.prompt(row, question_text(row.instruction, row.input)).parts
+        return [Segment("prompt", text, special) for text, special in parts]
 
     def _continued(self, prompt: list[Segment], reasoning: str) -> list[Segment]:
         if not self.has_reasoning:

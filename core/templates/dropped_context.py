@@ -14,18 +14,20 @@ _REASONINGS = ("reasoning_content", "thinking", "reasoning")
 def dropped_context(
     rendered: RenderedMessages, messages: Sequence[Message], tools: Sequence[Any], *, has_system: bool, question: int
 ) -> tuple[str, ...]:
-    """What is not in the rendering: `system prompt`, `question`, `earlier turns`, `tool calls`, `reasoning before a tool
-    call`, `tools`, in this order. has_system: the first message is the row's system prompt. question: the index of the
-    row's question; a reasoning in an earlier turn is not looked for, because a model does not read it again.
+    """What is not in the rendering: `system prompt`, `question`, `earlier turns`, `tool calls`,
+    `reasoning before a tool call`, `tools`, in this order.
+
+    has_system: the first message is the row's system prompt. question: the index of the row's question; a reasoning in
+    an earlier turn is not looked for, because a model does not read it again.
     """
-    texts, text = texts_of(messages, tools), rendered.text
+    texts, text = texts_of(messages, tools), _one_line(rendered.text)
 
     def is_written(numbers: Sequence[int]) -> bool:
         """Whether any of these texts is in the rendering; of texts that cannot be told apart, the longest."""
         if rendered.written is not None:
             return any(number in rendered.written for number in numbers)
         longest = max((texts[number] for number in numbers), key=len)
-        return any(variant in text for variant in text_variants(longest) if variant)
+        return any(_one_line(variant) in text for variant in text_variants(longest) if variant)
 
     lost: set[str] = set()
     for index, key, numbers in _numbers(messages):
@@ -46,6 +48,11 @@ def dropped_context(
 
 _TURNS = "earlier turns"
 _ORDER = ("system prompt", "question", _TURNS, "tool calls", "reasoning before a tool call", "tools")
+
+
+def _one_line(text: str) -> str:
+    """`text` with one blank for any white space, which a chat template may change inside a text."""
+    return " ".join(text.split())
 
 
 def _numbers(messages: Sequence[Message]) -> Iterator[tuple[int, str, range]]:
