@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-ENCODER = 2  # raise it whenever the same row, template and tokenizer would give other ids or spans
+ENCODER = 3  # raise it whenever the same row, template and tokenizer would give other ids or spans
 PART_TOKENS = 32 << 20  # ids after which a part is closed: a killed writer keeps what it has done so far
 LIMIT_BYTES = 20 << 30  # of all parts; beyond it the least recently used are removed
 _MERGE_FROM = 24  # small parts that are merged into one

@@ -45,7 +45,8 @@ def _answer_markers(row: Row, template: AnyTemplate, segments: Sequence[Segment]
     marker = next((marker for marker in template.markers.kinds() if marker in texts), None)
     if marker is None:
         return []
-    splitter = Splitter(template.markers, template.start)
+    prompt = [segment for segment in segments if segment.kind == "prompt"]
+    splitter = Splitter(template.markers, template.start_after(prompt))
     splitter.feed(joined_text([segment for segment in segments if segment.kind != "prompt"]))
     splitter.close()
     if (splitter.reasoning.strip(), splitter.response.strip()) == (reasoning.strip(), row.output.strip()):

@@ -129,12 +129,12 @@ class _AskedRow:
         self._row = row
         self._stop_ids = tokenizer.stop_ids
         self._detokenizer = Detokenizer(tokenizer, at_start=False)
-        self._splitter = Splitter(template.markers, template.start)
         self._sections: list[str] = []  # in the order in which they first had text
         self._reason: StopReason = "length"
         self._tokens = 0
         self.done = False
         segments = template.row_prompt_segments(row, drop_empty_input)
+        self._splitter = Splitter(template.markers, template.start_after(segments))
         self.prompt = encode_prompt(segments, tokenizer)
 
     def add_token(self, token: int) -> bool:

@@ -11,11 +11,16 @@ import msgspec
 
 from core.base.chat_history import Message
 from core.base.errors import UsageError
-from core.splitter.marker_families import THINKING_FAMILIES, MarkerFamily, family_markers
-from core.splitter.marker_spellings import THINK, Markers
+from core.splitter.marker_spellings import Markers
 from core.splitter.splitter import StartSection
 from core.templates.chat_template_source import ChatTemplateSource
-from core.templates.context_prompt import PromptWay
+from core.templates.context_prompt import REASONING_FIELDS, PromptWay
+from core.templates.response_marks import (
+    opened_response,
+    opener_after_empty_thought,
+    plain_markers,
+    response_after_thought,
+)
 from core.templates.thinking_switches import Switches, thinking_switches
 from core.templates.thought_marks import (
     ThoughtMarks,
@@ -37,8 +42,6 @@ ReasoningPlace = Literal["field", "think", "none"]
 knows, `<think>\\n...\\n</think>\\n\\n` mostly, in the assistant's text, even for chat templates that drop this from a
 message (as they do in earlier turns); where the generation prompt opens the thought, the reasoning continues it. none:
 the reasoning is left out."""
-# The names of a message's reasoning in chat templates; the first that a template mentions and writes is used.
-_FIELDS = ("reasoning_content", "thinking", "reasoning")
 _SPELT_PART = re.compile(r"""['"]text['"]\s*:""")
 _MakeAnswer = Callable[[str, str], Message]  # the assistant's message, of a reasoning and an answer
 
@@ -88,6 +91,11 @@ class ChatRenderer:
         except UsageError:
             return None
 
+    def rewrites(self, switches: Switches) -> bool:
+        """Whether the generation prompt has another text inside a question than the question has."""
+        question = f"{QUESTION}\n\n a  \"b\"\r\n'c' & <d>\t\\n # {ANSWER}"
+        return question not in self.prompt(switches, question)
+
     def plain_turn(self, switches: Switches) -> tuple[str, str, str] | None:
         """For an answer without reasoning: the generation prompt, and the texts before and after the answer; None where
         the chat template drops, repeats or reorders the texts."""
@@ -110,10 +118,15 @@ def texts_with_reasoning(renderer: ChatRenderer, place: Literal["auto", "field",
     program, names = renderer.source.template, renderer.source.variables()
     renderer.prompt(())  # the template's own words where it refuses a question
     if place in ("auto", "field"):
+        with_other_prompt: BoundTexts | None = None
         for switches in thinking_switches(names):
             for make_answer in _answer_makers(program):
-                if (texts := _by_message(renderer, switches, make_answer)) is not None:
+                texts = _by_message(renderer, switches, make_answer)
+                if texts is not None and texts.way.answer is None:
                     return texts
+                with_other_prompt = with_other_prompt or texts
+        if with_other_prompt is not None:
+            return with_other_prompt
         for switches in thinking_switches(names):
             if (texts := _beside_calls(renderer, switches)) is not None:
                 return texts
@@ -138,7 +151,7 @@ def _answer_makers(program: str) -> Iterator[_MakeAnswer]:
 
         return make
 
-    for field in _FIELDS:
+    for field in REASONING_FIELDS:
         if field in program:
             yield with_field(field)
     if "thinking" in program:
@@ -179,6 +192,8 @@ def _by_message(
     way = PromptWay(switches) if kept else PromptWay(switches, make_answer(REASONING, ANSWER), REASONING)
     begin = prompt if kept else before
     opening = before.removeprefix(begin)
+    if place == "think":
+        opening, closing = response_after_thought(opening, closing)
     if _opens_twice(begin, opening):
         return None
     texts = _texts(renderer, way, begin, opening, closing, after, place)
@@ -194,7 +209,7 @@ def _beside_calls(renderer: ChatRenderer, switches: Switches) -> BoundTexts | No
     if prompt is None or plain is None:
         return None
     empty_arguments: tuple[Any, ...] = ({}, "{}")
-    for field in _FIELDS:
+    for field in REASONING_FIELDS:
         for arguments in empty_arguments if field in program else ():
             call = {"id": "callqa1b2", "type": "function", "function": {"name": "qSuironCall", "arguments": arguments}}
             answer = {"role": "assistant", "content": ANSWER, field: REASONING, "tool_calls": [call]}
@@ -214,6 +229,8 @@ def _in_text(renderer: ChatRenderer, switches: Switches, forced: bool) -> BoundT
     if _prompt_of(renderer, switches) is None or (plain := renderer.plain_turn(switches)) is None:
         return None
     prompt, before, _ = plain
+    if opened_response(prompt) is not None and not forced:
+        return None  # a thought does not stand inside a response
     program = renderer.source.template
     opened = open_thought(prompt.rpartition(QUESTION)[2])
     families = [opened] if opened is not None else families_in(program)
@@ -346,27 +363,11 @@ def texts_without_reasoning(renderer: ChatRenderer, switches: Switches) -> Bound
         else:
             closing = usual_marks(opened, renderer.source.template).closing
             way, prompt = PromptWay(switches, suffix=closing), prompt + closing
-    opening = turn.removeprefix(prompt) if turn.startswith(prompt) else ""
+    if turn.startswith(prompt):
+        opening = turn.removeprefix(prompt)
+    else:
+        opening = opener_after_empty_thought(*(text.rpartition(QUESTION)[2] for text in (prompt, turn)))
     tail = renderer.ends.cut(after)
-    markers, start = _plain_markers(opening, renderer.ends.shown(tail))
+    markers, start = plain_markers(opening, renderer.ends.shown(tail))
     texts = BoundTexts(prompt, opening, "", tail, "none", markers, start, way)
     return _with_trims_of_plain(texts, renderer)
-
-
-def _plain_markers(opening: str, shown_tail: str) -> tuple[Markers, StartSection]:
-    """The markers that read an answer without reasoning, and where it begins. opening: the model's text before it."""
-    direct = opening.strip()
-    family = next(
-        (known for known in THINKING_FAMILIES if direct and direct in (*known.finals, *_wrap_openers(known))), None
-    )
-    if family is None:
-        family = next((known for known in THINKING_FAMILIES if shown_tail.strip() in known.spellings()), None)
-    if family is not None:
-        return family_markers(family), "undecided" if direct else "response"
-    if not direct or "\n" in direct or open_thought(direct) is not None or empty_marks(direct) is not None:
-        return THINK, "undecided" if direct else "response"
-    return Markers((), (direct,), line_start=False), "undecided"
-
-
-def _wrap_openers(family: MarkerFamily) -> list[str]:
-    return [opener for opener, _ in family.wraps]

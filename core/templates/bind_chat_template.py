@@ -95,6 +95,7 @@ def bind_source(settings: ChatTemplateSettings, source: ChatTemplateSource, toke
         answer_trim=texts.answer_trim,
         switches=switch_words(texts.way.switches, source.variables()),
         day=source.day if source.writes_date else "",
+        rewrites_question=renderer.rewrites(texts.way.switches),
         context=ContextPrompts(source, texts.way, special),
     )
 

@@ -13,6 +13,7 @@ encoding or models.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 
@@ -22,6 +23,7 @@ from core.splitter.splitter import Markers, StartSection
 from core.templates.answer_forms import ReasoningPlace
 from core.templates.context_prompt import ContextPrompts
 from core.templates.template import Template
+from core.templates.thought_marks import opening_after
 from core.templates.trimming import NOT_TRIMMED, Trimming
 from core.tokens.segments import Segment
 
@@ -66,6 +68,8 @@ class ChatTemplate(msgspec.Struct, frozen=True):
     """The switches of the chat template with which it is rendered, as `enable_thinking=True`; empty for none."""
     day: str = ""
     """The date that the chat template writes as today's, as `2026-11-28`; empty where it writes none."""
+    rewrites_question: bool = False
+    """Whether it changes white space or signs inside a question, so that the prompt of every question is rendered."""
     context: ContextPrompts | None = None
     """Renders the prompts of rows with context; None only for templates made by hand."""
 
@@ -109,6 +113,8 @@ class ChatTemplate(msgspec.Struct, frozen=True):
         self, instruction: str, input: str, drop_empty_input: bool = False, language: str = ""
     ) -> list[Segment]:
         """`prompt` for `encode_prompt`."""
+        if self.rewrites_question and self.context is not None:
+            return self._rendered_prompt(self.context, Row(instruction, input))
         question = self.question_trim.apply(question_text(instruction, input))
         return [Segment("prompt", self.before, True), Segment("prompt", question), Segment("prompt", self.after, True)]
 
@@ -129,10 +135,9 @@ class ChatTemplate(msgspec.Struct, frozen=True):
     def row_prompt_segments(self, row: Row, drop_empty_input: bool = False) -> list[Segment]:
         """The prompt for inference with a row's question and context. Raises DataError where the chat template refuses
         the conversation."""
-        if not row.has_context or self.context is None:
+        if self.context is None or not (row.has_context or self.rewrites_question):
             return self.prompt_segments(row.instruction, row.input)
-        parts = self.context.prompt(row, question_text(row.instruction, row.input)).parts
-        return [Segment("prompt", text, special) for text, special in parts]
+        return self._rendered_prompt(self.context, row)
 
     def row_continue_segments(self, row: Row, reasoning: str, drop_empty_input: bool = False) -> list[Segment]:
         """The prompt for inference that continues the beginning of a reasoning of the row. Raises UsageError for a chat
@@ -153,13 +158,22 @@ class ChatTemplate(msgspec.Struct, frozen=True):
         ]
 
     def context_losses(self, row: Row) -> tuple[str, ...]:
-        """What of a row's context the chat template silently drops: `system prompt`, `earlier turns`, `tools`. Raises
-        DataError as `row_prompt_segments`."""
+        """What of a row's context the chat template silently drops, as `dropped_context` names it. Raises DataError as
+        `row_prompt_segments`."""
         if not row.has_context or self.context is None:
             return ()
         return self.context.prompt(row, question_text(row.instruction, row.input)).dropped
 
+    def start_after(self, prompt: Sequence[Segment]) -> StartSection:
+        """The section in which the model begins to write after a prompt of a row."""
+        opens_earlier = self.has_reasoning and self.opening and not self._opening_after(prompt)
+        return "reasoning" if opens_earlier else self.start
+
     # the parts of an answer
+
+    def _rendered_prompt(self, context: ContextPrompts, row: Row) -> list[Segment]:
+        parts = context.prompt(row, question_text(row.instruction, row.input)).parts
+        return [Segment("prompt", text, special) for text, special in parts]
 
     def _continued(self, prompt: list[Segment], reasoning: str) -> list[Segment]:
         if not self.has_reasoning:
@@ -169,13 +183,20 @@ class ChatTemplate(msgspec.Struct, frozen=True):
                 "Choose a template with a {reasoning}",
             )
         begun = self.reasoning_trim.apply_left(reasoning)
-        return [*prompt, *_marker_segments(self.opening), Segment("reasoning", begun)]
+        return [*prompt, *_marker_segments(self._opening_after(prompt)), Segment("reasoning", begun)]
 
     def _to_answer(self, prompt: list[Segment], reasoning: str) -> list[Segment]:
         if not self.has_reasoning:
             return [*prompt, *_marker_segments(self.opening)]
         complete = Segment("reasoning", self.reasoning_trim.apply(reasoning))
-        return [*prompt, *_marker_segments(self.opening), complete, *_marker_segments(self.closing)]
+        opening = self._opening_after(prompt)
+        return [*prompt, *_marker_segments(opening), complete, *_marker_segments(self.closing)]
+
+    def _opening_after(self, prompt: Sequence[Segment]) -> str:
+        """The model's text before its reasoning: another one after a prompt that ends in an unusual way, as some do
+        after the result of a tool."""
+        last = prompt[-1]
+        return opening_after(last.text if last.special else "", self.after, self.opening)
 
 
 AnyTemplate = Template | ChatTemplate

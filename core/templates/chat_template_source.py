@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -14,6 +15,8 @@ from core.templates.chat_program import render_program, template_variables
 
 _MOST_CHARACTERS = 1 << 20
 _FOR_TOOLS = "tool_use"  # the name under which transformers looks for a template that takes tools
+_READS_PARTS = re.compile(r"""['"]type['"]|\.type\b""")
+_QUESTION = "qSuironAsked4d8q"
 _DO_FIX = "Fix the file, or download the model folder again"
 
 
@@ -30,6 +33,8 @@ class ChatTemplateSource(msgspec.Struct, frozen=True):
     """The program for conversations with tools, where that is another one."""
     day: str = ""
     """The date that it writes as today's, as `2026-11-28`; empty for the present day."""
+    takes_parts: bool = False
+    """Whether it takes a message's text only as a list of parts, as templates of models that also see images do."""
 
     def render(
         self,
@@ -43,7 +48,7 @@ class ChatTemplateSource(msgspec.Struct, frozen=True):
         the chat template's own message where it refuses the conversation, and with the fault where it fails."""
         program = self.tool_template if tools and self.tool_template else self.template
         context = {
-            "messages": list(messages),
+            "messages": [_in_parts(message) for message in messages] if self.takes_parts else list(messages),
             "tools": list(tools) if tools else None,
             "documents": None,
             "add_generation_prompt": generate,
@@ -83,7 +88,23 @@ def read_chat_template(folder: str | Path, day: str = "") -> ChatTemplateSource 
         raise ModelError(what, str(file), "Use the model's folder as its author published it")
     texts = {name: _token_text(value) for name, value in (token_map | config).items() if name.endswith("_token")}
     tokens = {name: text for name, text in texts.items() if text}
-    return ChatTemplateSource(programs["default"], tokens, str(file), programs.get(_FOR_TOOLS, ""), day)
+    source = ChatTemplateSource(programs["default"], tokens, str(file), programs.get(_FOR_TOOLS, ""), day)
+    parted = msgspec.structs.replace(source, takes_parts=True)
+    only_parts = _READS_PARTS.search(source.template) and not _writes_question(source) and _writes_question(parted)
+    return parted if only_parts else source
+
+
+def _in_parts(message: dict[str, Any]) -> dict[str, Any]:
+    """The message with its text as a list of one part."""
+    content = message.get("content")
+    return {**message, "content": [{"type": "text", "text": content}]} if isinstance(content, str) else message
+
+
+def _writes_question(source: ChatTemplateSource) -> bool:
+    try:
+        return _QUESTION in source.render([{"role": "user", "content": _QUESTION}], generate=True)
+    except UsageError:
+        return False
 
 
 def today() -> str:

@@ -16,13 +16,20 @@ from core.base.chat_history import Message, context_messages, messages_after_que
 from core.base.errors import DataError, UsageError
 from core.base.row import Row
 from core.templates.chat_template_source import ChatTemplateSource
-from core.templates.message_outline import MessageRenderer, RenderedMessages, texts_of
+from core.templates.dropped_context import dropped_context
+from core.templates.message_outline import MessageRenderer, RenderedMessages
 from core.templates.thinking_switches import Switches
+from core.templates.thought_marks import open_thought
 from core.tokens.special_tokens import PartText
 
 _KEPT = 8192  # prompts of the last rows
 _WRITES_OBJECT = re.compile(r"arguments['\"\]]*\s*\|\s*(tojson|items|dictsort)")
 _ASKS_FOR_TEXT = re.compile(r"arguments['\"\]]*\s+is\s+(not\s+)?(string|mapping)")
+
+
+REASONING_FIELDS = ("reasoning_content", "thinking", "reasoning")
+"""The names of a message's reasoning in chat templates."""
+_ROW_FIELD = REASONING_FIELDS[0]  # its name in `Row.history`
 
 
 class PromptWay(msgspec.Struct, frozen=True):
@@ -35,7 +42,7 @@ class PromptWay(msgspec.Struct, frozen=True):
     stand_in: str = ""
     """The text in `answer` before which the prompt ends."""
     suffix: str = ""
-    """Text that is added after it."""
+    """Text that is added after it where a thought is open there: what closes an empty thought."""
 
     def prompt(self, source: ChatTemplateSource, messages: Sequence[Message], tools: Sequence[Any] | None) -> str:
         """The prompt for `messages`. Raises UsageError where the chat template refuses them."""
@@ -48,7 +55,7 @@ class PromptWay(msgspec.Struct, frozen=True):
             if not found:
                 what = "the model's chat template drops the answer after these messages"
                 raise UsageError(what, source.where, "Choose a template of text, such as alpaca-reasoning")
-        return text + self.suffix
+        return text + self.suffix if open_thought(text) is not None else text
 
 
 class ContextPrompt(msgspec.Struct, frozen=True):
@@ -57,7 +64,7 @@ class ContextPrompt(msgspec.Struct, frozen=True):
     parts: tuple[PartText, ...]
     """The text in parts; True for the template's text, in which special tokens count."""
     dropped: tuple[str, ...]
-    """What of the context is not in it: `system prompt`, `earlier turns`, `tools`."""
+    """What of the context is not in it, as `dropped_context` names it."""
 
 
 class ContextPrompts:
@@ -69,6 +76,7 @@ class ContextPrompts:
         self._renderer = MessageRenderer(self._prompt_text, special)
         program = f"{source.template}\n{source.tool_template}"
         self._wants_objects = bool(_WRITES_OBJECT.search(program)) and not _ASKS_FOR_TEXT.search(program)
+        self._field = next((field for field in REASONING_FIELDS if _reads_field(program, field)), _ROW_FIELD)
         self._made: OrderedDict[tuple[str, str, str, str], ContextPrompt] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -106,16 +114,24 @@ class ContextPrompts:
         except ValueError as error:
             what = f"its earlier turns or tools cannot be read ({error})"
             raise DataError(what, where, "Fix that row, or leave out its context") from error
-        messages = [*before, {"role": "user", "content": question}, *behind]
+        messages = [
+            *map(self._with_field, before),
+            {"role": "user", "content": question},
+            *map(self._with_field, behind),
+        ]
         try:
             rendered, messages = self._rendered(messages, tools)
         except UsageError as error:
             raise DataError(error.what, where, error.do) from error
-        dropped = _dropped(rendered, messages, tools, bool(row.system), len(before))
+        dropped = dropped_context(rendered, messages, tools, has_system=bool(row.system), question=len(before))
         if "question" in dropped:
             what = "the model's chat template drops its question"
             raise DataError(what, where, "Choose a template of text, such as alpaca-reasoning")
         return ContextPrompt(rendered.parts, dropped)
+
+    def _with_field(self, message: Message) -> Message:
+        """The message with its reasoning in the field that the chat template reads."""
+        return {self._field if key == _ROW_FIELD else key: value for key, value in message.items()}
 
     def _rendered(self, messages: list[Message], tools: list[Any]) -> tuple[RenderedMessages, list[Message]]:
         """The conversation, with the arguments of tool calls as the template takes them: as the messages have them, or
@@ -132,6 +148,11 @@ class ContextPrompts:
 
     def _prompt_text(self, messages: Sequence[Message], tools: Sequence[Any] | None) -> str:
         return self._way.prompt(self._source, messages, tools)
+
+
+def _reads_field(program: str, field: str) -> bool:
+    """Whether a chat template reads this field of a message."""
+    return re.search(rf"""(\.|\[\s*['"]|get\(\s*['"]){field}\b""", program) is not None
 
 
 def _with_arguments(messages: Sequence[Message]) -> list[Message]:
@@ -156,44 +177,3 @@ def _with_object(call: Any) -> Any:
         return {**call, "arguments": msgspec.json.decode(arguments, type=dict[str, Any])}
     except msgspec.DecodeError:
         return call
-
-
-def _dropped(
-    rendered: RenderedMessages, messages: Sequence[Message], tools: Sequence[Any], has_system: bool, before: int
-) -> tuple[str, ...]:
-    """What of the context is not in the rendering. before: messages before the question, with the system prompt."""
-    texts, text = texts_of(messages, tools), rendered.text
-    dropped: list[str] = []
-
-    def is_written(number: int) -> bool:
-        return number in rendered.written if rendered.written is not None else texts[number].strip() in text
-
-    first = 0
-    missing_turns = False
-    for index, message in enumerate(messages):
-        contents = len(texts_of([{"content": message.get("content")}]))
-        own = _content_numbers(message, first)
-        if contents and not any(is_written(number) for number in own):
-            if index == 0 and has_system:
-                dropped.append("system prompt")
-            elif index == before:
-                dropped.append("question")
-            else:
-                missing_turns = True
-        first += len(texts_of([message]))
-    if missing_turns:
-        dropped.append("earlier turns")
-    if tools and first < len(texts) and not any(is_written(number) for number in range(first, len(texts))):
-        dropped.append("tools")
-    return tuple(dropped)
-
-
-def _content_numbers(message: Message, first: int) -> list[int]:
-    """The numbers of the texts in a message's content. first: the number of the message's first text."""
-    numbers: list[int] = []
-    for key, value in message.items():
-        count = len(texts_of([{key: value}]))
-        if key == "content":
-            numbers = list(range(first, first + count))
-        first += count
-    return numbers

@@ -169,7 +169,7 @@ def _matched(text: str, outline: MessageOutline, texts: Sequence[str]) -> list[P
         if index == len(outline.numbers):
             return position == len(text)
         after = outline.template_texts[index + 1]
-        for variant in _variants(texts[outline.numbers[index]]):
+        for variant in text_variants(texts[outline.numbers[index]]):
             tries += 1
             end = position + len(variant)
             if tries < _MOST_MATCHES and text.startswith(variant, position) and text.startswith(after, end):
@@ -188,7 +188,7 @@ def _matched(text: str, outline: MessageOutline, texts: Sequence[str]) -> list[P
 
 
 @lru_cache(maxsize=4096)
-def _variants(text: str) -> tuple[str, ...]:
+def text_variants(text: str) -> tuple[str, ...]:
     """The ways in which templates write a text: as it is, trimmed, and as JSON or Python spell it."""
     trimmed = (text, text.strip(), text.strip("\n"), text.lstrip("\n"), text.rstrip("\n"), text.lstrip(), text.rstrip())
     json_text = json.dumps(text, ensure_ascii=False)[1:-1]

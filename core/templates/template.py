@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -244,6 +244,10 @@ class Template(msgspec.Struct, frozen=True):
         """`answer_segments` with a row's question, context and reasoning. Raises DataError as `row_prompt_segments`."""
         input = input_with_context(row)
         return self.answer_segments(row.instruction, input, row.reasoning, drop_empty_input, row.syslang)
+
+    def start_after(self, prompt: Sequence[Segment]) -> StartSection:
+        """The section in which the model begins to write: the same after every prompt."""
+        return self.start
 
     def context_losses(self, row: Row) -> tuple[str, ...]:
         """What of a row's context is left out of its text: the `tools`, which have no form in a text."""

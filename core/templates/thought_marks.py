@@ -120,6 +120,19 @@ def closing_after(prompt: str, turn: str, family: MarkerFamily) -> str:
     return rest if any(rest.lstrip().startswith(closer) for _, closer in family.pairs) else ""
 
 
+def opening_after(prompt_end: str, usual_end: str, opening: str) -> str:
+    """The model's text before its reasoning, after a prompt that ends with `prompt_end`, so that the thought is opened
+    once. usual_end, opening: the end of a prompt without context, and the text after that."""
+    if prompt_end == usual_end:
+        return opening
+    opened, usually_opened = open_thought(prompt_end), open_thought(usual_end)
+    if opened is None and usually_opened is not None:
+        return usual_end[after_opener(usual_end, usually_opened)[0] :] + opening
+    if opened is not None and usually_opened is None and open_thought(opening) is opened:
+        return ""
+    return opening
+
+
 def markers_for(opening: str, closing: str, shown_tail: str, start: StartSection, direct: str = "") -> Markers | None:
     """The markers with which a splitter reads a reasoning and an answer between these texts; None where no markers do.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from core.base.errors import UsageError
 from core.tokens.tokenizer import TextTokenizer
+
+_LONGEST_TAIL = 100  # characters between an answer and its end; longer ones are a text of their own
 
 
 class TurnEnds:
@@ -21,7 +24,17 @@ class TurnEnds:
         the text before it, such as the close of the response. Where the text holds no token that ends answers, a
         special token is removed with all text after it, because the model would write it and not stop there; then white
         space at the end is removed too.
+
+        Raises UsageError where a text of its own follows the answer, as in the templates of models that judge one: the
+        model would learn to write that text.
         """
+        tail = self._tail(text)
+        if len(tail.strip()) > _LONGEST_TAIL:
+            what = f"the model's chat template writes {len(tail):,} characters of its own after an answer"
+            raise UsageError(what, "chat template", "Choose a template of text, such as alpaca-reasoning")
+        return tail
+
+    def _tail(self, text: str) -> str:
         end = _first(text, {self._eos, *self._stops})
         if end is not None:
             offset, token = end
