@@ -126,7 +126,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         yield Static(id="sample")
         if self._mapping.marks:
             marks = safe_line(", ".join(map(mark_words, self._mapping.marks)), 300)
-            yield Static(Content(f"Left out: {marks}"), id="marks")
+            yield Static(Content(f"Marks: {marks}"), id="marks")
         if self._not_used:
             yield Static(Content(self._not_used), id="not-used")
         yield Static(id="kept")
@@ -164,7 +164,9 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         mark = "? " if unclear else "  "
         source = max(10, min(30, (width - 16) // 2 - 3))
         if not pick.column:
-            words, role = ("nothing", MUTED if column in OPTIONAL else WARN)
+            words, role = ("nothing", MUTED if column in OPTIONAL and not unclear else WARN)
+            if unclear:
+                words += f" · unclear: {_others_words(len(self._candidates_of(column)) - 1)}"
             return [
                 (mark, WARN),
                 (fit_to_width(column, 12), STRONG),
@@ -188,7 +190,9 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         position = _candidate_index(found, pick)
         count = f"◂ {position + 1} of {len(found)} ▸ " if len(found) > 1 else "the only candidate: "
         why = safe_line(pick.why or ("nothing fits" if not pick.column else "chosen by hand"), 300)
-        question = " Is it this one?" if column in self._unclear else ""
+        question = ""
+        if column in self._unclear:
+            question = " Is it this one?" if pick.column else f" Is it {_others_words(len(found) - 1)}?"
         self.say("#why", Content(f"{count}{why}{'.' if question else ''}{question}"))
         self.keys(
             key_hints(
@@ -251,6 +255,10 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         if self._where:
             self._keep = not self._keep
             self._say_kept()
+
+
+def _others_words(count: int) -> str:
+    return f"one of {count} others" if count > 1 else "the other one"
 
 
 def _is_same_source(pick: ColumnPick, other: ColumnPick) -> bool:
