@@ -118,6 +118,7 @@ class SourceActions:
             self._room.call_in_app(self._ask_columns, source, split, choice)
 
     def _ask_columns(self, source: str, split: str, choice: ColumnChoice) -> None:
+        from core.data.column_names_file import TABLES
         from core.data.sidecar import sidecar_of
         from tui.data.dialogs.columns import ColumnsDialog
 
@@ -134,6 +135,7 @@ class SourceActions:
             str(sidecar_of(choice.files).mapping),
             lambda column, names, rows: choice.candidates(column),
             self._not_used_of(source, split),
+            choice.files.format in TABLES,
         )
         self._room.app.push_screen(dialog, partial(self._take_columns, source, split, choice))
 
@@ -170,6 +172,9 @@ class SourceActions:
 
     def _take_columns(self, source: str, split: str, choice: ColumnChoice, chosen: ColumnsChoice | None) -> None:
         if chosen is None:
+            return
+        if chosen.wants_names:
+            self._ask_names(source, split, choice)
             return
         if chosen.keep:
             try:

@@ -72,6 +72,8 @@ class ColumnsChoice(msgspec.Struct, frozen=True):
     """What each column is taken from, `by_hand`."""
     keep: bool = True
     """Whether it is saved for next time."""
+    wants_names: bool = False
+    """Whether the user wants to name the source's columns instead, because its first line is a row."""
 
 
 class ColumnsDialog(ListDialog[ColumnsChoice]):
@@ -79,7 +81,8 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
 
     name: of the source; mapping: the current one, or a guess; names: the source's columns; rows: a few of its records
     as they were read, of which the first three are shown; where: the file that a kept mapping is saved in; candidates:
-    what a column can be taken from; not_used: what the mapping in force leaves out, safe text.
+    what a column can be taken from; not_used: what the mapping in force leaves out, safe text; is_table: whether the
+    first line of the source could be a row.
     """
 
     KEY_WORDS = key_hints(
@@ -109,9 +112,10 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         where: str = "",
         pick_candidates: Candidates = find_candidates,
         not_used: str = "",
+        is_table: bool = False,
     ) -> None:
         super().__init__()
-        self._not_used = not_used
+        self._not_used, self._is_table = not_used, is_table
         self._name, self._names, self._rows, self._where = name, list(names), list(rows), where
         self._mapping = mapping
         self._candidates = pick_candidates
@@ -166,7 +170,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         if not pick.column:
             words, role = ("nothing", MUTED if column in OPTIONAL and not unclear else WARN)
             if unclear:
-                words += f" · unclear: {_others_words(len(self._candidates_of(column)) - 1)}"
+                words += " · unclear"
             return [
                 (mark, WARN),
                 (fit_to_width(column, 12), STRONG),
@@ -192,13 +196,14 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         why = safe_line(pick.why or ("nothing fits" if not pick.column else "chosen by hand"), 300)
         question = ""
         if column in self._unclear:
-            question = " Is it this one?" if pick.column else f" Is it {_others_words(len(found) - 1)}?"
+            question = " Is it this one?" if pick.column else " Is it another?"
         self.say("#why", Content(f"{count}{why}{'.' if question else ''}{question}"))
         self.keys(
             key_hints(
                 ("candidates", "columns.previous_source", "columns.next_source"),
                 ("confirms" if self._unclear else "applies", "list.choose"),
-                ("keep or not", "columns.toggle_keep"),
+                ("keep" if self._is_table else "keep or not", "columns.toggle_keep"),
+                *([("no header", "columns.name_columns")] if self._is_table else []),
                 ("closes", "dialog.close"),
             )
         )
@@ -251,14 +256,14 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
             return
         self.dismiss(ColumnsChoice(self._mapping.chosen(), self._keep))
 
+    def action_name_columns(self) -> None:
+        if self._is_table:
+            self.dismiss(ColumnsChoice(self._mapping, wants_names=True))
+
     def action_keep(self) -> None:
         if self._where:
             self._keep = not self._keep
             self._say_kept()
-
-
-def _others_words(count: int) -> str:
-    return f"one of {count} others" if count > 1 else "the other one"
 
 
 def _is_same_source(pick: ColumnPick, other: ColumnPick) -> bool:
