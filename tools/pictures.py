@@ -43,6 +43,7 @@ async def draw() -> None:
     app = SuironApp(data="demo", model="demo")
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: app.dataset is not None)
+        app.remember(adapter="")  # which the session may have from an earlier drawing
         await pilot.press("f2", "g", *["down"] * ROW)
         await pilot.pause(1.0)
         save(app, "data")

@@ -16,7 +16,10 @@ from textual import events
 from textual.app import App
 from textual.message_pump import MessagePump
 
-PATIENCE = 0.5  # seconds after which a key counts as handled: a widget removed meanwhile never reports it
+# A key counts as handled after so many waits of so many seconds: a widget removed meanwhile never reports it. Many
+# short waits, because an app that is held up, such as by a first import on a busy machine, gets through one only.
+WAITS = 10
+WAIT = 0.05
 
 
 class TypedOrder(App[None], inherit_bindings=False):
@@ -38,13 +41,24 @@ class TypedOrder(App[None], inherit_bindings=False):
             await super().on_event(event)
 
     async def _hand_on(self, event: events.Key | events.Paste) -> None:
+        if not self.screen_stack:  # the app is closing
+            return
         self._turns += 1
         self._turn = turn = self._turns
         screen = self.screen
-        asyncio.get_running_loop().call_later(PATIENCE, self._handled, turn)
+        self._wait_for(turn, WAITS)
         target = self.focused or screen
         await super().on_event(event)
         self._pass_on(target, [target, screen], turn)
+
+    def _wait_for(self, turn: int, waits: int) -> None:
+        """Count the key of this turn as handled after so many waits."""
+        if turn != self._turn:
+            return
+        if waits:
+            asyncio.get_running_loop().call_later(WAIT, self._wait_for, turn, waits - 1)
+        else:
+            self._handled(turn)
 
     def _pass_on(self, node: MessagePump, then: list[MessagePump], turn: int) -> None:
         """Queue behind the key at `node`, then at its parents up to the app, which is the key's own way; then a second

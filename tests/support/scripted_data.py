@@ -10,6 +10,7 @@ from core.base.errors import DataError
 from core.base.row import COLUMNS, Row
 from core.data.columns.mapping import ColumnMapping
 from core.data.filters import RowFilters
+from core.data.not_used import NotUsed
 from core.data.search.running_queries import QueryInterrupted
 from core.data.storage.row_store import EditCounts
 
@@ -64,7 +65,7 @@ class ScriptedData:
         self.steps: list[ScriptedSelection] = []
         self.gate = threading.Semaphore(0)
         self.interrupted = 0
-        self.not_used_words = ""
+        self.not_used, self.not_used_words = NotUsed(), ""
 
     def __len__(self) -> int:
         return self.rows

@@ -79,6 +79,13 @@ DIALOG_ACTIONS: tuple[Action, ...] = (
         "keep",
         shared="save",
     ),
+    Action(
+        "columns.name_columns",
+        "H",
+        "No header",
+        "Name the columns of a CSV or TSV file yourself, because its first line is a row.",
+        "name_columns",
+    ),
     Action("difference.close", "D", "Close", "Close the comparison.", "close", shared="difference"),
     Action("mixture.next_field", "down", "Next field", "Go to the next field.", "field(1)", priority=True),
     Action("mixture.previous_field", "up", "Previous field", "Go to the previous field.", "field(-1)", priority=True),

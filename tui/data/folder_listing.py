@@ -12,19 +12,22 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from core.base.paths import absolute_path
 from core.data.formats.registry import format_of_file
-from core.data.locate.shards import group_by_split, in_natural_order
+from core.data.locate.shards import are_single_records, group_by_split, in_natural_order
 from core.data.locate.source_files import SIDECAR_SUFFIX
+from core.data.split_names import SPLIT_NAMES
 
 MOST_MATCHES = 200  # files of a glob that are listed
 LARGE_FOLDER = 5000  # entries above which a folder is read without sizes, natural order and splits: within a second
 FOLDER_SIZE = -1  # in place of a size
 UNKNOWN_SIZE = -2
 SAVED_DATA_SET = "a saved data set"
-_METADATA = frozenset({"dataset_dict.json", "dataset_info.json", "state.json"})  # written by datasets; no rows
+_METADATA = frozenset({"dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json", "hub.json"})
+_BY_CONTENT = (".txt", ".txt.gz", ".txt.zst")  # files that are read as what their content is
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,9 @@ class FolderListing:
 
 
 def is_openable(name: str) -> bool:
-    """Whether a file of this name is of a kind that can be opened."""
-    return format_of_file(name) is not None
+    """Whether a file of this name is of a kind that can be opened; files that only describe data sets are not."""
+    base = os.path.basename(name)
+    return base not in _METADATA and (format_of_file(base) is not None or base.lower().endswith(_BY_CONTENT))
 
 
 def split_path(text: str) -> tuple[str, str]:
@@ -137,8 +141,6 @@ def read_folder(
         folders.sort(key=natural_key)
         files.sort(key=lambda entry: natural_key(entry.name))
     whole, splits = _whole(path, folders, [entry.name for entry in files])
-    if whole == SAVED_DATA_SET:
-        files = [entry for entry in files if entry.name not in _METADATA]
     entries = (*(FolderEntry(name) for name in folders), *files)
     return FolderListing(path, entries, whole, splits, left_out, "", tuple(entry.name.casefold() for entry in entries))
 
@@ -203,36 +205,80 @@ def _trouble(error: OSError) -> str:
 
 
 def _whole(path: str, folders: list[str], files: list[str]) -> tuple[str, tuple[str, ...]]:
-    """What the folder is as one data set, in words, and its splits where there are several: the rules by which
+    """What the folder is as one data set, in words, and its splits where it has some: the rules by which
     `core.data.locate.source_files` opens it."""
     if os.path.isfile(os.path.join(path, "dataset_dict.json")):
         return SAVED_DATA_SET, _saved_splits(path)
     if os.path.isfile(os.path.join(path, "state.json")):
         return SAVED_DATA_SET, ()
-    names = [name for name in files if not name.startswith(".")]
+    names = _with_format(files)
     if not names and "data" in folders:
-        try:
-            names = [
-                name
-                for name in os.listdir(os.path.join(path, "data"))
-                if is_openable(name) and not name.startswith(".")
-            ]
-        except OSError:
-            names = []
-        if len(names) == 1:
-            return "a data set as the hub keeps it", ()
+        return _hub_data(os.path.join(path, "data"))
+    if not names:
+        return _whole_of_folders(path, [name for name in folders if not name.startswith(".")])
+    return _whole_of_files(names)
+
+
+def _with_format(names: list[str]) -> list[str]:
+    """The files that belong to a folder that is opened as one data set: others are opened by themselves."""
+    return [name for name in names if not name.startswith(".") and format_of_file(name) and name not in _METADATA]
+
+
+def _hub_data(path: str) -> tuple[str, tuple[str, ...]]:
+    """The folder `data` of a data set as the hub keeps it."""
+    folders, files = _names_in(path)
+    names = _with_format(files)
+    if len(names) == 1:
+        return "a data set as the hub keeps it", ()
+    return _whole_of_files(names) if names else _whole_of_folders(path, folders)
+
+
+def _whole_of_folders(path: str, folders: list[str]) -> tuple[str, tuple[str, ...]]:
+    """Folders named like splits, or categories whose files keep one record each."""
+    splits = tuple(name for name in folders if name.lower() in SPLIT_NAMES)
+    if splits:
+        return ("a data set of its splits" if len(splits) > 1 else f"the data set in {splits[0]}/"), splits
+    if folders:
+        first = _with_format(_names_in(os.path.join(path, folders[0]))[1])
+        if first and are_single_records(map(Path, first)):
+            return f"the records in its {len(folders):,} folders as one data set", ()
+    return "", ()
+
+
+def _whole_of_files(names: list[str]) -> tuple[str, tuple[str, ...]]:
     if len(names) < 2:
         return "", ()
     if len(names) > LARGE_FOLDER:
         return f"its {len(names):,} files as one data set", ()
     groups = group_by_split(in_natural_order(map(Path, names)), whole=True)
-    if any(len({format_of_file(file) for file in files}) > 1 for files in groups.values()):
+    if any(len(_formats(files)) > 1 for files in groups.values()):
         return "", ()
     if len(groups) == 1:
         return f"its {len(names):,} files as one data set", ()
     if "train" in groups or len(groups) < len(names):
         return f"a data set of {len(groups)} splits", tuple(groups)
     return "", ()  # data sets of their own
+
+
+def _formats(files: tuple[Path, ...]) -> set[str]:
+    """The formats of the files by their names; a document and lines are one, because they are read together."""
+    names = {file_format.name for file in files if (file_format := format_of_file(file)) is not None}
+    return {"json"} if names == {"lines", "json"} else {str(name) for name in names}
+
+
+def _names_in(path: str) -> tuple[list[str], list[str]]:
+    """The names of the visible folders and of the files in a folder, at most `LARGE_FOLDER` of them, sorted; none where
+    it cannot be read."""
+    folders: list[str] = []
+    files: list[str] = []
+    try:
+        with os.scandir(path) as found:
+            for entry in islice(found, LARGE_FOLDER):
+                if not entry.name.startswith("."):
+                    (folders if _is_folder(entry) else files).append(entry.name)
+    except OSError:
+        return [], []
+    return sorted(folders, key=natural_key), sorted(files, key=natural_key)
 
 
 def _saved_splits(path: str) -> tuple[str, ...]:

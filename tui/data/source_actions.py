@@ -79,12 +79,20 @@ class SourceActions:
         not_used = not_used_words(dataset) if dataset is not None else ""
         if dataset is None:
             self._room.say(f"No data is open; {key_of('data.open_source')} opens some.")
-        elif not dataset.problem_count and not not_used:
+        elif not dataset.problem_count and not not_used and not dataset.notes:
             self._room.say("Every row could be read, and every column is used.")
         else:
             from tui.data.dialogs.problems import ProblemsDialog
 
-            self._room.app.push_screen(ProblemsDialog(dataset.problems, dataset.problem_count, not_used))
+            dialog = ProblemsDialog(
+                dataset.problems,
+                dataset.problem_count,
+                not_used,
+                dataset.problem_kinds,
+                dataset.not_used,
+                dataset.notes,
+            )
+            self._room.app.push_screen(dialog)
 
     # -- columns --
 
@@ -110,11 +118,15 @@ class SourceActions:
             self._room.call_in_app(self._ask_columns, source, split, choice)
 
     def _ask_columns(self, source: str, split: str, choice: ColumnChoice) -> None:
+        from core.data.column_names_file import TABLES
         from core.data.sidecar import sidecar_of
         from tui.data.dialogs.columns import ColumnsDialog
 
         if not self._room.is_current:
             return  # the user went on to something else
+        if choice.lacks_names:
+            self._ask_names(source, split, choice)
+            return
         dialog = ColumnsDialog(
             choice.files.name,
             choice.mapping,
@@ -123,8 +135,34 @@ class SourceActions:
             str(sidecar_of(choice.files).mapping),
             lambda column, names, rows: choice.candidates(column),
             self._not_used_of(source, split),
+            choice.files.format in TABLES,
         )
         self._room.app.push_screen(dialog, partial(self._take_columns, source, split, choice))
+
+    def _ask_names(self, source: str, split: str, choice: ColumnChoice) -> None:
+        """Ask for the names of the columns of a table whose first line is a row."""
+        from core.data.sidecar import sidecar_of
+        from tui.data.dialogs.column_names import ColumnNamesDialog
+
+        dialog = ColumnNamesDialog(choice.files.name, choice.names, str(sidecar_of(choice.files).names))
+        self._room.app.push_screen(dialog, partial(self._take_names, source, split, choice))
+
+    def _take_names(self, source: str, split: str, choice: ColumnChoice, names: tuple[str, ...] | None) -> None:
+        from core.base.files import private_dir
+        from core.data.column_names_file import save_names
+        from core.data.sidecar import sidecar_of
+
+        if names is None:
+            return
+        path = sidecar_of(choice.files).names
+        try:
+            private_dir(path.parent)
+            save_names(names, path)  # a small file, once
+        except OSError as error:
+            self._room.complain(readable_error(error, str(path)))
+            return
+        self._is_chosen = True
+        self._room.suiron.open_data(source, split)
 
     def _not_used_of(self, source: str, split: str) -> str:
         """What the mapping in force leaves out of this source; empty where it is not open."""
@@ -134,6 +172,9 @@ class SourceActions:
 
     def _take_columns(self, source: str, split: str, choice: ColumnChoice, chosen: ColumnsChoice | None) -> None:
         if chosen is None:
+            return
+        if chosen.wants_names:
+            self._ask_names(source, split, choice)
             return
         if chosen.keep:
             try:

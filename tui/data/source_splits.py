@@ -28,6 +28,8 @@ def source_splits(source: str, files: SourceFiles | None) -> tuple[str, ...]:
     """
     folder = _folder_of(source, files)
     splits = read_folder(str(folder)).splits if folder is not None else ()
+    if len(splits) < 2 and files is not None and files.split:
+        splits = (files.split, *files.other_splits)
     return splits if len(splits) > 1 else ()
 
 

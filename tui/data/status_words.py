@@ -125,9 +125,10 @@ def idle_words(dataset: DataSet, source_change: str, journal_folder: Path | None
     words = not_used_words(dataset)
     if dataset.problem_count:
         alone = not parts and not words
-        parts.append(_problem_words(dataset.problems[: 1 if alone else 0], dataset.problem_kinds))
+        parts.append(_problem_words(dataset.problems[: 1 if alone else 0], dataset.problem_kinds, len(dataset)))
     if words:
-        parts.append(Content.styled(f"{safe_line(words, 200)}; {key_of('data.show_problems')} lists it", "$warning"))
+        lists = "" if dataset.problem_count else f"; {key_of('data.show_problems')} lists it"
+        parts.append(Content.styled(f"{safe_line(words, 200)}{lists}", "$warning"))
     parts += [Content.styled(safe_line(note, 200), "$text-muted") for note in dataset.notes[:_NOTES_SHOWN]]
     return Content(" · ").join(parts)
 
@@ -143,11 +144,13 @@ def _edit_counts(changed: int, added: int, deleted: int) -> str:
     return ", ".join(f"{count:,} {words}" for count, words in counts if count)
 
 
-def _problem_words(problems: Sequence[RowProblem], kinds: Sequence[ProblemKind]) -> Content:
+def _problem_words(problems: Sequence[RowProblem], kinds: Sequence[ProblemKind], good_rows: int) -> Content:
     """How many rows and files could not be read, the key that lists them, and the first of `problems` if there is
-    any."""
-    rows = unread_words(kinds)
-    head = Content.styled(f"{rows} could not be read; {key_of('data.show_problems')} shows why", "$warning")
+    any. good_rows: the rows that could be read, which are named where they are fewer."""
+    words, style = f"{unread_words(kinds)} could not be read", "$warning"
+    if sum(kind.count for kind in kinds) > good_rows:
+        words, style = f"{words}, only {good_rows:,} could", "bold $error"
+    head = Content.styled(f"{words}; {key_of('data.show_problems')} shows why", style)
     if not problems:
         return head
     first = problems[0]
@@ -165,7 +168,8 @@ def open_failure_words(source: str, error: SuironError, before: str = "") -> Con
     ]
     if sentences.do:
         parts.append(Content(f"\n\n{safe_line(sentences.do, 1000)}"))
-    ways = f"{key_of('data.open_source')} opens another source; {key_of('data.map_columns')} chooses its columns."
+    columns = "names" if "--names" in sentences.do else "chooses"
+    ways = f"{key_of('data.map_columns')} {columns} its columns; {key_of('data.open_source')} opens another source."
     if before:
         ways += f" {key_of('data.go_back')} goes back to {safe_line(before, 200)}."
     parts.append(Content.styled(f"\n\n{ways}", "$text-muted"))

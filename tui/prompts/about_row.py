@@ -5,32 +5,40 @@ from __future__ import annotations
 from textual.content import Content
 
 from core.base.errors import error_sentences
+from core.base.plural import counted
 from core.base.row import Row
 from core.base.safe_text import safe_line
 from core.examples.preview import RowPreview
 from core.runs.prompt_texts import loss_text
 from core.tokens.loss_mask import SectionWeights
 from core.tokens.segments import SLOT_COUNT
+from tui.actions import key_of
+from tui.prompts.row_remarks import is_refused, row_remarks
 from tui.prompts.row_view_data import VIEW_MODES, RowView
 from tui.prompts.sheet_lines import SECTION_LETTERS, SECTION_WORDS, TRAINED, UNTRAINED, wrap_text
 from tui.prompts.template_catalog import MixtureChoice
 
 _SECTION_STYLES = ("", "$accent", "$reasoning", "$accent", "$success", "$warning")
-_MOST_WARNINGS = 5  # lines of warnings above a row
+_REMARK_STYLES = {
+    ("warning", True): "bold $warning",
+    ("warning", False): "$warning",
+    ("muted", False): "$text-muted",
+}
+_LEAST_REMARKS = 5  # lines above a row, on a screen of any height
 
 
-def about_row(view: RowView, width: int, editor_keys: str = "") -> list[Content]:
-    """The lines above the sheet, in `width` cells. editor_keys: a line about the editor's keys while a template is
-    being written."""
+def about_row(view: RowView, width: int, height: int, editor_keys: str = "") -> list[Content]:
+    """The lines above the sheet, in `width` cells. height: of the screen, in rows, of which warnings and notes take a
+    third at most; editor_keys: a line about the editor's keys while a template is being written."""
     if view.row is None:
         return [Content.styled("There are no rows to show.", "$text-muted")]
     lines = [_row_line(view, view.row)]
-    if view.preview is not None:
+    if view.preview is not None and not is_refused(view.preview):
         lines += _token_lines(view, view.preview)
     lines.append(_draw_line(view, view.row))
     if editor_keys:
         lines.append(Content.styled(editor_keys, "$text-muted"))
-    return lines + _warning_lines(view, width)
+    return lines + _remark_lines(view, width, max(_LEAST_REMARKS, height // 3))
 
 
 def draw_words(draw: float, draw_range: tuple[float, float]) -> str:
@@ -116,15 +124,18 @@ def _draw_line(view: RowView, row: Row) -> Content:
     return Content(f"{how}: ") + name + Content.styled(f"  of {shares_words(view.choice)}", "$text-muted")
 
 
-def _warning_lines(view: RowView, width: int) -> list[Content]:
-    warnings: list[tuple[str, str]] = []  # words, style
+def _remark_lines(view: RowView, width: int, most: int) -> list[Content]:
+    """Warnings, then notes on the template, in at most `most` lines. In the view of the prompts, the sheet has them."""
+    remarks = row_remarks(view.preview, view.notes) if view.request.mode != "prompts" else []
+    lines = [
+        Content.styled(line, _REMARK_STYLES[remark.role, remark.strong])
+        for remark in remarks
+        for line in remark.lines(width)
+    ]
     if view.draft_error is not None:
-        warnings.append((error_sentences(view.draft_error).line, "bold $error"))
-    if view.preview is not None:
-        if view.preview.outcome != "trained":
-            warnings.append((f"{view.preview.outcome}: {view.preview.why}", "bold $warning"))
-        warnings += [(warning, "$warning") for warning in view.preview.warnings]
-    lines = [(line, style) for words, style in warnings for line, _ in wrap_text(f"⚠ {safe_line(words, 300)}", width)]
-    if len(lines) > _MOST_WARNINGS:
-        lines = [*lines[: _MOST_WARNINGS - 1], (f"⚠ … {len(warnings)} warnings in all", "$warning")]
-    return [Content.styled(line, style) for line, style in lines]
+        trouble = wrap_text(f"⚠ {safe_line(error_sentences(view.draft_error).line, 300)}", width)
+        lines = [*(Content.styled(line, "bold $error") for line, _ in trouble), *lines]
+    if len(lines) > most:
+        rest = f"… {counted(len(remarks), 'remark')} in all; {key_of('prompts.next_view')} shows them with the prompts"
+        lines = [*lines[: most - 1], Content.styled(rest, "$warning")]
+    return lines

@@ -75,6 +75,8 @@ class RowView:
     """The template that the row is shown with."""
     preview: RowPreview | None = None
     """The row as it is trained with `template`."""
+    notes: tuple[str, ...] = ()
+    """What is to be known of `template`, a sentence each without its full stop."""
     lines: SheetLines = field(default_factory=lambda: WordLines("", 1))
     """What the sheet shows."""
     names: tuple[str, ...] = ()

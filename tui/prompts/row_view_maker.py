@@ -16,13 +16,15 @@ from core.examples.draw_template import draw_number
 from core.examples.example import AnyTemplate
 from core.examples.preview import RowPreview, RowPreviewer
 from core.examples.prompt_preview import InferencePrompt, inference_prompts
+from core.examples.template_notes import template_notes
 from core.examples.trained_rows import TrainedRows
 from core.templates.by_name import template_folders
 from core.templates.chat_template import ChatTemplate
 from core.templates.template_file import parse_template
 from tui.actions import key_of
+from tui.prompts.row_remarks import RemarkLines, is_refused, refused_words, row_remarks
 from tui.prompts.row_view_data import AS_DRAWN, RowView, RowViewRequest
-from tui.prompts.sheet_lines import PromptLines, SheetLines, TextLines, TokenLines, WordLines
+from tui.prompts.sheet_lines import JoinedLines, PromptLines, SheetLines, TextLines, TokenLines, WordLines
 from tui.prompts.template_catalog import TemplateCatalog
 
 if TYPE_CHECKING:
@@ -108,8 +110,9 @@ class RowViewMaker:
         if self._last_preview is None or self._last_preview[0] != key:
             self._last_preview = (key, self._previewer.preview(row, template, prompt))
         preview = self._last_preview[1]
-        lines = self._lines(view, row, template, preview)
-        return replace(view, template=template, preview=preview, lines=lines, draft_error=draft_error)
+        view = replace(view, template=template, preview=preview, draft_error=draft_error)
+        view = replace(view, notes=tuple(template_notes(template)))
+        return replace(view, lines=self._lines(view, row, template, preview))
 
     def _template_of(self, view: RowView) -> tuple[AnyTemplate | None, SuironError | None, SuironError | None]:
         """The template, why there is none, and what is wrong with a draft."""
@@ -135,7 +138,11 @@ class RowViewMaker:
     def _lines(self, view: RowView, row: Row, template: AnyTemplate, preview: RowPreview) -> SheetLines:
         request, catalog = view.request, self.catalog
         if request.mode == "prompts":
-            return PromptLines(self._inference_prompts(row, template, view), request.width)
+            remarks = RemarkLines(row_remarks(preview, view.notes), request.width)
+            prompts = PromptLines(self._inference_prompts(row, template, view), request.width)
+            return JoinedLines([remarks, prompts])
+        if is_refused(preview):
+            return WordLines(refused_words(preview), request.width, "warning")
         if request.mode == "tokens" and preview.ids and catalog.token_texts is not None:
             return TokenLines(
                 preview.ids, preview.ends, preview.weights, catalog.token_texts, request.width, request.with_ids

@@ -219,7 +219,7 @@ class PromptsScreen(Room):
         if self.editing:
             save, leave = key_of("prompts.save_template"), key_of("prompts.go_back")
             keys = f"{save} saves it as your own, Tab goes to the row and back, {leave} leaves"
-        about = about_row(view, max(10, self.app.size.width - 2), keys)
+        about = about_row(view, max(10, self.app.size.width - 2), self.app.size.height, keys)
         self.query_one("#about", Static).update(Content("\n").join(about))
         is_same_row = before is not None and before.row == view.row and before.request.mode == view.request.mode
         changed = self._sheet.first_change(view.lines) if is_same_row and self.editing else None

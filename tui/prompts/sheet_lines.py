@@ -178,7 +178,8 @@ class PromptLines:
             template += f", {prompt.tokens:,} tokens"
         self._lines.append([(f"{number} {prompt.purpose}", "heading", False), (f"  {template}", "muted", False)])
         if prompt.why:
-            self._lines.append([("   ", "muted", False), (safe_line(f"none: {prompt.why}", 400), "warning", False)])
+            for line, _ in wrap_text(safe_line(f"none: {prompt.why}", 1000), width):
+                self._lines.append([("   ", "muted", False), (line, "warning", False)])
             return
         for line, has_line_end in wrap_text(prompt.text, width):
             mark: list[Piece] = [(NEWLINE, "mark", True)] if has_line_end else []
@@ -193,7 +194,7 @@ class PromptLines:
 
 
 class WordLines:
-    """Words in place of a row."""
+    """Words in place of a row, or about it."""
 
     def __init__(self, words: str, width: int, role: Role = "muted") -> None:
         self._lines: list[list[Piece]] = [[(line, role, False)] for line, _ in wrap_text(words, max(1, width))]
@@ -203,6 +204,26 @@ class WordLines:
 
     def pieces(self, index: int) -> list[Piece]:
         return self._lines[index]
+
+
+class JoinedLines:
+    """Lines below each other, with an empty line between two parts."""
+
+    def __init__(self, parts: Sequence[SheetLines]) -> None:
+        self._parts = [part for part in parts if len(part)]
+        self._length = sum(map(len, self._parts)) + max(0, len(self._parts) - 1)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def pieces(self, index: int) -> list[Piece]:
+        for part in self._parts:
+            if index < len(part):
+                return part.pieces(index)
+            index -= len(part) + 1
+            if index == -1:
+                break
+        return []
 
 
 def wrap_text(text: str, width: int) -> list[tuple[str, bool]]:

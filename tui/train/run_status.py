@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
 from textual import events
@@ -19,20 +18,13 @@ from core.runs.status_file import FailureCause
 from core.runs.watch_run import duration_words
 from tui.actions import key_of
 from tui.common.styled_cells import CellLines, CellRow, StyledText
+from tui.train.run_facts import run_facts, wrap_facts
 
 STRONG, MUTED, GOOD, BAD, NOTICE = "status--strong", "status--muted", "status--good", "status--bad", "status--notice"
 _STATES = {"finished": GOOD, "failed": BAD, "lost": BAD}
-_CUT_OR_LEFT_OUT = {
-    "rows_cut_end": "with their end cut off",
-    "rows_cut_reasoning": "with their reasoning cut",
-    "rows_left_out_too_long": "left out: too long",
-    "rows_left_out_no_template": "left out: no reasoning",
-    "rows_left_out_nothing_learnt": "left out: nothing trained",
-    "rows_left_out_unreadable": "left out: unreadable",
-    "rows_unusable_in_source": "unusable in the source",
-    "rows_left_out_by_mark": "marked as not to be learnt",
-}
 _BAR = 40  # cells of the progress bar at most
+_FACT_LINES = ((32, 8), (20, 4), (0, 1))  # rows of the terminal, and lines of facts at most
+_SMALL = 76  # columns below which the form takes two lines of them
 
 
 class StatusRows(CellLines):
@@ -86,13 +78,24 @@ class RunStatusPanel(Vertical):
     def on_resize(self, event: events.Resize) -> None:
         self._draw()
 
+    @property
+    def _most_fact_lines(self) -> int:
+        """More on a high terminal: the curve keeps its place."""
+        columns, rows = self.app.size
+        lines = next(lines for least, lines in _FACT_LINES if rows >= least)
+        return lines if columns >= _SMALL else min(lines, 2)
+
     def _draw(self) -> None:
         if not self.is_mounted:
             return
-        rows = self.query_one(StatusRows)
-        rows.show(status_rows(self._reader, self._position, self._notice, rows.content_size.width))
         reader = self._reader
         trouble = self._own_trouble or (reader and (reader.trouble or reader.status.error)) or None
+        drawn = self.query_one(StatusRows)
+        fact_lines = 1 if trouble is not None else self._most_fact_lines
+        rows = status_rows(reader, self._position, self._notice, drawn.content_size.width, fact_lines)
+        if drawn.size.height and drawn.size.height != len(rows):
+            drawn.styles.height = len(rows)
+        drawn.show(rows)
         if trouble != self._trouble:
             self._trouble = trouble
             panel = self.query_one("#trouble", Static)
@@ -100,8 +103,10 @@ class RunStatusPanel(Vertical):
             panel.set_class(trouble is not None, "-shown")
 
 
-def status_rows(reader: RunReader | None, position: str, notice: StyledText, width: int) -> list[CellRow]:
-    """The five rows of a run: progress, numbers, backend, facts, and the notice or the run's own message."""
+def status_rows(
+    reader: RunReader | None, position: str, notice: StyledText, width: int, fact_lines: int = 1
+) -> list[CellRow]:
+    """The rows of a run: progress, numbers, backend, `facts`, and the notice or the run's own message."""
     if reader is None:
         return [
             [("no run yet", STRONG), (f"  {key_of('train.start_run')} starts one with these settings", MUTED)],
@@ -133,7 +138,7 @@ def status_rows(reader: RunReader | None, position: str, notice: StyledText, wid
         head,
         _numbers(reader),
         [(_cut(safe_line(status.backend), width), MUTED)],
-        [(_cut(_facts(status.facts), width), MUTED)],
+        *([(line, MUTED)] for line in wrap_facts(run_facts(status.facts), width, fact_lines)),
         last_row,
     ]
 
@@ -171,50 +176,6 @@ def _numbers(reader: RunReader) -> list[StyledText]:
         (f"{memory:>6}", ""),
         (" GiB", MUTED),
     ]
-
-
-def _facts(facts: Mapping[str, Any]) -> str:
-    """The rows that are trained, what was cut or left out, and the mixture. Other facts are shown as they come."""
-    rows = facts.get("rows_trained")
-    mixture = _mixture(facts, rows) if isinstance(rows, int) else ""
-    if not mixture:
-        return _joined(*(f"{safe_line(str(name).replace('_', ' '))} {_fact(value)}" for name, value in facts.items()))
-    parts = [f"{rows:,} rows"]
-    parts += [f"{facts[key]:,} {words}" for key, words in _CUT_OR_LEFT_OUT.items() if facts.get(key)]
-    parts.append(mixture)
-    if facts.get("rows_empty_reasoning"):
-        parts.append(f"{_fact(facts['rows_empty_reasoning'])} with empty reasoning")
-    if "tokens_per_epoch" in facts:
-        parts.append(f"{_fact(facts['tokens_per_epoch'])} tokens an epoch")
-    return _joined(*parts)
-
-
-def _mixture(facts: Mapping[str, Any], rows: int) -> str:
-    """How many rows each template got; for old runs, rows without and with reasoning. Empty where that is not known."""
-    by_template, vanilla, reasoning = (
-        facts.get("rows_by_template"),
-        facts.get("rows_vanilla"),
-        facts.get("rows_reasoning"),
-    )
-    if (
-        isinstance(by_template, Mapping)
-        and by_template
-        and all(isinstance(count, int) for count in by_template.values())
-    ):
-        return ", ".join(
-            f"{safe_line(str(name), 40)} {count:,} ({count / max(1, rows):.0%})" for name, count in by_template.items()
-        )
-    if isinstance(vanilla, int) and isinstance(reasoning, int):
-        return f"{vanilla:,} vanilla ({vanilla / max(1, rows):.0%}), {reasoning:,} with reasoning"
-    return ""
-
-
-def _fact(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{safe_line(str(name))} {_fact(inner)}" for name, inner in value.items())
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else safe_line(str(value))
 
 
 def _joined(*parts: str) -> str:

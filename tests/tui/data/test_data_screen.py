@@ -14,6 +14,7 @@ from core.data.filters import RowFilters
 from tests.support.data_room import SIZES, opened
 from tests.support.rooms import row, until, write_rows
 from tests.support.scripted_data import ScriptedData
+from tui.data.dialogs.column_names import ColumnNamesDialog
 from tui.data.dialogs.open_data import OpenDialog
 from tui.data.dialogs.problems import ProblemsDialog
 from tui.data.row_pages import PAGE
@@ -309,3 +310,35 @@ async def test_what_is_not_used_stands_in_the_last_line_and_is_listed(
         await user.press("p")
         await until(user.pilot, lambda: isinstance(user.app.screen, ProblemsDialog))
         assert "4 rows have turns" in str(user.app.screen.query_one("#not-used", Static).visual)
+
+
+async def test_a_table_without_names_is_opened_with_the_ones_that_are_typed(tmp_path: Path) -> None:
+    path = tmp_path / "plain.csv"
+    path.write_bytes(
+        "".join(f"問題{n}:首都はどこですか,都市{n}を考えます。東京、東京です,東京です\r\n" for n in range(20)).encode(
+            "cp932"
+        )
+    )
+    async with opened(path, (80, 24)) as user:
+        await until(user.pilot, lambda: user.app.data_error is not None)
+        await until(user.pilot, lambda: "c names its columns" in user.app.export_screenshot().replace("&#160;", " "))
+        await user.press("c")
+        await until(user.pilot, lambda: isinstance(user.app.screen, ColumnNamesDialog))
+        await user.press("enter")
+        await until(user.pilot, lambda: user.app.dataset is not None)
+        await user.until_on_row(0)
+        assert user.row is not None and (user.row.instruction, user.row.output) == (
+            "問題0:首都はどこですか",
+            "東京です",
+        )
+        await user.until_said("read as CP932")
+        await user.press("p")
+        await until(user.pilot, lambda: isinstance(user.app.screen, ProblemsDialog))
+    assert (tmp_path / "plain.csv.suiron" / "names.json").exists()
+
+
+async def test_more_bad_rows_than_good_ones_are_said_so(tmp_path: Path) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text(json.dumps(row(0)) + "\n" + "no json\n" * 3, encoding="utf-8")
+    async with opened(path, (80, 24)) as user:
+        await user.until_said("3 rows could not be read, only 1 could; p shows why")

@@ -10,12 +10,14 @@ import pytest
 
 from core.data.columns.mapping import ColumnMapping, ColumnPick
 from core.data.columns.marks import RowMark
-from core.data.problems import RowProblem
+from core.data.not_used import NotUsed
+from core.data.problems import RowProblem, RowProblems
 from core.quality.report import DataSetStatistics, FindingGroup, LengthDistribution, QualityReport, pack_integers
 from tests.support.dialogs import HOSTILE, NARROW, SIZES, WIDE, shown
 from tests.support.rooms import until
 from tui.common.draw_loss_chart import import_plotext
 from tui.common.field import Field
+from tui.data.dialogs.column_names import ColumnNamesDialog
 from tui.data.dialogs.columns import ColumnsChoice, ColumnsDialog, sample_words
 from tui.data.dialogs.doctor import DoctorDialog, FindingChoice
 from tui.data.dialogs.problems import ProblemsDialog
@@ -362,3 +364,69 @@ async def test_the_columns_say_what_the_mapping_leaves_out() -> None:
         ColumnsDialog("rows", mapping, NAMES, ROWS, not_used="not used: 画像 (12 rows)"), NARROW
     ) as person:
         await person.sees("Columns of rows", "not used: 画像 (12 rows)")
+
+
+async def test_an_offer_behind_nothing_is_asked_as_one_of_the_others() -> None:
+    nothing = ColumnPick("", why="nothing is named or marked as reasoning")
+    offers = (nothing, ColumnPick("thoughts", why="long unused text"), ColumnPick("trace", why="long unused text"))
+    mapping = ColumnMapping({**GUESS.picks, "reasoning": nothing}, {"reasoning": offers})
+    dialog = ColumnsDialog("rows", mapping, NAMES, ROWS, "", lambda column, names, rows: list(offers))
+    async with shown(dialog, NARROW) as person:
+        await person.sees("? reasoning", "nothing · unclear", "Is it another?")
+        await person.press("right", "enter", "enter")
+        chosen = await person.gives()
+    assert chosen.mapping.source("reasoning") == "thoughts"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_problems_stand_by_reason_with_notes_and_rows_left_out(size: tuple[int, int]) -> None:
+    found = RowProblems()
+    for number in range(1, 31):
+        found.add(number, "not JSON: Expecting value" if number % 3 else f"output: it is an object {HOSTILE}")
+    not_used = NotUsed(columns={"id": 30})
+    not_used.leave_out("label is false", 31)
+    not_used.leave_out("label is false", 34)
+    dialog = ProblemsDialog(
+        found.kept, found.count, not_used.words(), found.kinds, not_used, [f"read as CP932 {HOSTILE}"]
+    )
+    async with shown(dialog, size) as person:
+        await person.sees("30 rows could not be read", "not used: id (30 rows)", "read as CP932", "20 ×  not JSON")
+        await person.sees("row 1, row 2, row 4")
+        await person.press("down")
+        await person.sees("row 3, row 6, row 9")
+        await person.press("end")
+        await person.sees("left out: label is false", "2 rows: 31, 34")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_table_without_names_is_given_them(size: tuple[int, int]) -> None:
+    cells = ["東京はどこ？", f"考え {HOSTILE}", "日本", "x" * 300]
+    async with shown(ColumnNamesDialog(f"rows {HOSTILE}", cells, "/データ/names.json"), size) as person:
+        await person.sees("instruction", "reasoning", "output", "column4", "東京はどこ？", "/データ/names.json")
+        field = person.stage.screen.query_one(Field)
+        for text, trouble in (
+            ("instruction,output", "There are 2 names for 4 columns."),
+            ("instruction,output,,x", "Each column needs a name of its own"),
+            ("a,a,b,c", "Each column needs a name of its own"),
+        ):
+            field.put(text)
+            await person.press("enter")
+            await person.sees(trouble)
+        field.put("instruction,reasoning,output,number")
+        await person.press("enter")
+        assert await person.gives() == ("instruction", "reasoning", "output", "number")
+
+
+async def test_a_table_whose_first_line_is_taken_for_names_is_named_too() -> None:
+    async with shown(ColumnsDialog("rows", GUESS, NAMES, ROWS, "", candidates, is_table=True), NARROW) as person:
+        await person.sees("H no header", "Esc closes")
+        await person.press("H")
+        assert (await person.gives()).wants_names
+    async with shown(columns(), NARROW) as person:
+        await person.press("H", "escape")
+        assert await person.gives() is None
+
+
+async def test_many_columns_without_names_fit() -> None:
+    async with shown(ColumnNamesDialog("rows", [str(number) for number in range(40)], "x"), NARROW) as person:
+        await person.sees("and 31 more columns", "Esc closes")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
+from core.data.locate.source_files import locate_source
 from core.data.recent import RecentSource
 from tests.support.dialogs import HOSTILE, NARROW, SIZES, Person, shown
 from tests.support.rooms import until
@@ -250,6 +251,33 @@ def test_a_folder_is_read_with_what_can_be_opened_first_folders(folder: Path) ->
     assert set(shards.splits) == {"train", "test"} and "2 splits" in shards.whole
 
 
+@pytest.mark.parametrize(
+    ("files", "words", "splits"),
+    [
+        (("train/a.jsonl", "test/a.jsonl"), "a data set of its splits", ("test", "train")),
+        (("train/a.jsonl", "scripts/a.py"), "the data set in train/", ("train",)),
+        (("data/train.jsonl", "data/test.jsonl", "README.md"), "a data set of 2 splits", ("test", "train")),
+        (("data/train/part-0.jsonl",), "the data set in train/", ("train",)),
+        (("algebra/1.json", "algebra/2.json", "geometry/1.json"), "the records in its 2 folders as one data set", ()),
+        (("a.jsonl", "b.json", "train.txt"), "", ()),
+        (("train.jsonl", "test.json", "notes.txt"), "a data set of 2 splits", ("test", "train")),
+        (("train_10.jsonl", "train_11.json"), "its 2 files as one data set", ()),
+        (("train_10.jsonl", "train_11.csv"), "", ()),
+        (("notes.txt", "more.txt"), "", ()),
+    ],
+)
+def test_a_folder_is_offered_whole_as_it_is_opened(
+    tmp_path: Path, files: tuple[str, ...], words: str, splits: tuple[str, ...]
+) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('{"instruction": "q", "output": "a"}\n')
+    listing = read_folder(str(tmp_path))
+    assert (listing.whole, listing.splits) == (words, splits)
+    for split in splits or ([""] if words else []):
+        assert locate_source(str(tmp_path), split).split == split
+
+
 def test_a_folder_of_many_files_is_read_quickly_and_without_sizes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,7 +294,8 @@ def test_a_folder_of_many_files_is_read_quickly_and_without_sizes(
 
 def test_names_of_files_are_judged_and_cut() -> None:
     assert all(map(is_openable, ("a.jsonl", "A.CSV", "b.json.zst", "c.parquet", "d.tsv.gz", "e.arrow")))
-    assert not any(map(is_openable, ("a.txt", "b.parquet.gz", "c.gz", ".jsonl.zip", "jsonl")))
+    assert all(map(is_openable, ("notes.txt", "A.TXT", "b.txt.gz")))  # read as what their content is
+    assert not any(map(is_openable, ("a.md", "b.parquet.gz", "c.gz", ".jsonl.zip", "jsonl", "x/dataset_infos.json")))
     assert (
         split_path("~/da") == ("~/", "da")
         and split_path("~") == ("~/", "")

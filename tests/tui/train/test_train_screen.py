@@ -27,7 +27,6 @@ from tui.app import SuironApp
 from tui.train import screen
 from tui.train.loss_chart_widget import LossChart
 from tui.train.run_form import RunForm, field_id
-from tui.train.run_status import _facts as run_facts
 from tui.train.screen import TrainScreen
 
 SIZES = [(80, 24), (120, 40)]
@@ -415,26 +414,3 @@ async def test_a_low_terminal_keeps_the_curve_and_scrolls_the_settings(rows_file
         await until(
             hands.pilot, lambda: last.has_focus and hands.room.query_one("#fields").region.contains_region(last.region)
         )
-
-
-def test_what_was_cut_and_every_template_of_the_mixture_is_told() -> None:
-    facts = {
-        "rows_trained": 6,
-        "rows_vanilla": 1,
-        "rows_reasoning": 5,
-        "rows_by_template": {"alpaca": 1, "mine": 5},
-        "tokens_per_epoch": 1200,
-    }
-    assert run_facts(facts) == "6 rows · alpaca 1 (17%), mine 5 (83%) · 1,200 tokens an epoch"
-    cut = {
-        **facts,
-        "rows_cut_reasoning": 4,
-        "rows_cut_end": 2,
-        "rows_left_out_no_template": 3,
-        "rows_left_out_nothing_learnt": 1,
-    }
-    said = run_facts(cut)
-    words = (
-        "2 with their end cut off · 4 with their reasoning cut · 3 left out: no reasoning · 1 left out: nothing trained"
-    )
-    assert said.startswith(f"6 rows · {words} · alpaca 1")

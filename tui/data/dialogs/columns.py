@@ -72,6 +72,8 @@ class ColumnsChoice(msgspec.Struct, frozen=True):
     """What each column is taken from, `by_hand`."""
     keep: bool = True
     """Whether it is saved for next time."""
+    wants_names: bool = False
+    """Whether the user wants to name the source's columns instead, because its first line is a row."""
 
 
 class ColumnsDialog(ListDialog[ColumnsChoice]):
@@ -79,7 +81,8 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
 
     name: of the source; mapping: the current one, or a guess; names: the source's columns; rows: a few of its records
     as they were read, of which the first three are shown; where: the file that a kept mapping is saved in; candidates:
-    what a column can be taken from; not_used: what the mapping in force leaves out, safe text.
+    what a column can be taken from; not_used: what the mapping in force leaves out, safe text; is_table: whether the
+    first line of the source could be a row.
     """
 
     KEY_WORDS = key_hints(
@@ -109,9 +112,10 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         where: str = "",
         pick_candidates: Candidates = find_candidates,
         not_used: str = "",
+        is_table: bool = False,
     ) -> None:
         super().__init__()
-        self._not_used = not_used
+        self._not_used, self._is_table = not_used, is_table
         self._name, self._names, self._rows, self._where = name, list(names), list(rows), where
         self._mapping = mapping
         self._candidates = pick_candidates
@@ -126,7 +130,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         yield Static(id="sample")
         if self._mapping.marks:
             marks = safe_line(", ".join(map(mark_words, self._mapping.marks)), 300)
-            yield Static(Content(f"Left out: {marks}"), id="marks")
+            yield Static(Content(f"Marks: {marks}"), id="marks")
         if self._not_used:
             yield Static(Content(self._not_used), id="not-used")
         yield Static(id="kept")
@@ -164,7 +168,9 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         mark = "? " if unclear else "  "
         source = max(10, min(30, (width - 16) // 2 - 3))
         if not pick.column:
-            words, role = ("nothing", MUTED if column in OPTIONAL else WARN)
+            words, role = ("nothing", MUTED if column in OPTIONAL and not unclear else WARN)
+            if unclear:
+                words += " · unclear"
             return [
                 (mark, WARN),
                 (fit_to_width(column, 12), STRONG),
@@ -188,13 +194,16 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         position = _candidate_index(found, pick)
         count = f"◂ {position + 1} of {len(found)} ▸ " if len(found) > 1 else "the only candidate: "
         why = safe_line(pick.why or ("nothing fits" if not pick.column else "chosen by hand"), 300)
-        question = " Is it this one?" if column in self._unclear else ""
+        question = ""
+        if column in self._unclear:
+            question = " Is it this one?" if pick.column else " Is it another?"
         self.say("#why", Content(f"{count}{why}{'.' if question else ''}{question}"))
         self.keys(
             key_hints(
                 ("candidates", "columns.previous_source", "columns.next_source"),
                 ("confirms" if self._unclear else "applies", "list.choose"),
-                ("keep or not", "columns.toggle_keep"),
+                ("keep" if self._is_table else "keep or not", "columns.toggle_keep"),
+                *([("no header", "columns.name_columns")] if self._is_table else []),
                 ("closes", "dialog.close"),
             )
         )
@@ -246,6 +255,10 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
             self.trouble(f"Choose a source for {' and '.join(missing)}: no row can be used without it.")
             return
         self.dismiss(ColumnsChoice(self._mapping.chosen(), self._keep))
+
+    def action_name_columns(self) -> None:
+        if self._is_table:
+            self.dismiss(ColumnsChoice(self._mapping, wants_names=True))
 
     def action_keep(self) -> None:
         if self._where:

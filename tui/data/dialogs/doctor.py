@@ -88,8 +88,8 @@ class DoctorDialog(ListDialog[FindingChoice]):
 
     def _draw(self, position: int, width: int) -> ChoiceLine:
         group = self._report.groups[position]
-        fix = key_hints(("fixes", "doctor.fix"))
-        tail = f"  {fix}" if group.fix and fix else ""
+        key = key_of("doctor.fix")
+        tail = f"  {key}" if group.fix and key else ""
         digits = max(len(f"{listed.count:,}") for listed in self._report.groups)
         count = f"{group.count:>{digits},} row{'s' if group.count != 1 else ' '}  "
         return [
