@@ -16,6 +16,7 @@ from core.base.row import Row
 from core.base.safe_text import safe_line
 from core.data.column_names_file import parse_names
 from core.data.problems import problem_words, unread_words
+from core.data.source_record import source_record
 from core.examples.example import AnyTemplate, Verdict, drops_empty_input, joined_text
 from core.examples.example_checks import RowTally
 from core.examples.preview import RowPreview, RowPreviewer
@@ -118,7 +119,10 @@ def _list(arguments: argparse.Namespace, output: CommandOutput) -> int:
 
 def _show(arguments: argparse.Namespace, output: CommandOutput) -> int:
     spec = _spec_to_show(arguments)
-    row = _row_to_show(arguments, spec)
+    data = open_rows(spec.data)
+    row = _row_to_show(arguments, data)
+    if data.not_used_words:
+        output.note(f"{data.name}: {safe_line(data.not_used_words, 500)}.")
     requested: Template | None = None
     if arguments.template or not arguments.spec:
         requested = get_template(arguments.template or "alpaca-reasoning", template_folders(spec.data.source))
@@ -140,6 +144,7 @@ def _show(arguments: argparse.Namespace, output: CommandOutput) -> int:
         "warnings": preview.warnings,
         "notes": notes,
         "prompts": {name: joined_text(segments) for name, segments in prompts.items()},
+        **{name: part for name, part in source_record(data).items() if name in ("not_used", "left_out", "problems")},
     }
     output.text(text)
     if tokenizer is not None and preview.ids:
@@ -198,9 +203,8 @@ def _spec_to_show(arguments: argparse.Namespace) -> RunSpec:
     return spec
 
 
-def _row_to_show(arguments: argparse.Namespace, spec: RunSpec) -> Row:
+def _row_to_show(arguments: argparse.Namespace, data: DataSet) -> Row:
     """The row to show. Raises DataError where there is no such row."""
-    data = open_rows(spec.data)
     if not 0 <= arguments.row <= data.highest:
         raise DataError(f"there is no row {arguments.row}", data.name, f"Rows run from 0 to {data.highest}")
     try:
@@ -272,6 +276,7 @@ def _check(arguments: argparse.Namespace, output: CommandOutput) -> int:
     facts, faults = training_set.facts(), report.faults()
     warnings = [*_spec_warnings(facts, spec), *report.warnings(), *builder.context.warnings()]
     notes = [note for template in builder.mixture.templates for note in template_notes(template)]
+    about = source_record(data)
     output.record(
         {
             **data_facts(data),
@@ -281,7 +286,8 @@ def _check(arguments: argparse.Namespace, output: CommandOutput) -> int:
             "warnings": warnings,
             "notes": notes,
             "context": builder.context,
-            "left_out": [{"row": index, "why": why} for index, why in builder.unreadable],
+            **{name: about[name] for name in ("not_used", "problems")},
+            "left_out": _left_out_record(builder, about["left_out"]["reasons"]),
             "rows_encoded_now": training_set.store.encoded,
         }
     )
@@ -295,6 +301,8 @@ def _check(arguments: argparse.Namespace, output: CommandOutput) -> int:
     _print_left_out(builder, output)
     output.text(f"checked   {report.rows:,} rows, {report.reasonings:,} with a trained reasoning: {verdict}")
     output.text(f"hash      {training_set.hash}")
+    if data.not_used_words:
+        output.note(f"Note: {safe_line(data.not_used_words, 500)}.")
     for warning in warnings:
         output.note(f"Warning: {warning}.")
     for note in notes:
@@ -314,6 +322,22 @@ def _unreadable_words(data: DataSet) -> str:
     return f"{unread_words(data.problem_kinds)} cannot be read, beside {counted(len(data), 'row')} that can: {why}"
 
 
+def _left_out_record(builder: TrainingSetBuilder, marked: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Rows that are not trained, by reason. marked: those that the source marks as not to be learnt, numbered as in the
+    source; the others by their index."""
+    reasons = {reason: {**tally, "numbered": "in the source, from 1"} for reason, tally in marked.items()}
+    tallies = {
+        "too long": builder.tallies[Verdict.TOO_LONG],
+        "no template for them": builder.tallies[Verdict.NO_TEMPLATE],
+        "no token of them is trained": builder.tallies[Verdict.NOTHING_TRAINED],
+        **_by_reason(builder.unreadable),
+    }
+    for reason, tally in tallies.items():
+        if tally.count:
+            reasons[reason] = {"count": tally.count, "rows": tally.rows, "numbered": "by index, from 0"}
+    return {"count": sum(tally["count"] for tally in reasons.values()), "reasons": reasons}
+
+
 def _print_left_out(builder: TrainingSetBuilder, output: CommandOutput) -> None:
     for verdict, words in (
         (Verdict.TOO_LONG, "too long, left out"),
@@ -330,7 +354,7 @@ def _by_reason(unreadable: Sequence[tuple[int, str]]) -> dict[str, RowTally]:
     """The rows that were left out, by the reason; as many reasons as fit on a screen, the others as one."""
     tallies: dict[str, RowTally] = {}
     for index, why in unreadable:
-        key = why if why in tallies or len(tallies) < _MOST_REASONS else "other reasons; --json lists them"
+        key = why if why in tallies or len(tallies) < _MOST_REASONS else "other reasons"
         tallies.setdefault(key, RowTally()).add(index)
     return tallies
 

@@ -19,6 +19,7 @@ from core.base.chat_history import history_to_json
 from core.base.command_output import CommandOutput
 from core.base.row import Row
 from core.cli import prompts
+from core.data.not_used import NotUsed
 from core.examples.preview import RowPreviewer
 from core.examples.run_mixture import bound_mixture
 from core.examples.run_rows import open_rows
@@ -160,8 +161,9 @@ def test_check_counts_hashes_and_refuses(tmp_path: Path, model: Path) -> None:
 class ContextRows(ListedRows):
     """Rows with context, as an open data set."""
 
-    name = "rows"
-    problem_count = 0
+    name, split, other_splits = "rows", "", ()
+    problem_count, problems, problem_kinds, notes = 0, (), (), ()
+    not_used, not_used_words = NotUsed(), ""
 
     def __init__(self, rows: list[Row]) -> None:
         super().__init__(rows)
@@ -204,8 +206,9 @@ def test_check_and_show_say_what_becomes_of_a_context(
     path = tmp_path / "run.toml"
     path.write_bytes(dump_run_spec(spec))
     record, _ = run_here("check", str(path), capsys=capsys)
-    assert [left["row"] for left in record["left_out"]] == [1] and record["rows_trained"] == 2
-    assert "System role not supported" in record["left_out"][0]["why"] and record["context"]["rows"] == 1
+    [(why, tally)] = record["left_out"]["reasons"].items()
+    assert tally["rows"] == [1] and record["rows_trained"] == 2
+    assert "System role not supported" in why and record["context"]["rows"] == 1
     record, notes = run_here("show", "rows", "--row", "1", "--model", gemma, "--template", "chat-plain", capsys=capsys)
     assert (record["fate"], record["prompts"]) == ("left out", {}) and "System role not supported" in notes
     record, _ = run_here("show", "rows", "--row", "2", "--model", gemma, "--template", "chat-plain", capsys=capsys)
