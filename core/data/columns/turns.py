@@ -101,7 +101,7 @@ def read_turns(value: Any, pairs: bool = False) -> list[ChatTurn]:
             thought = _thought(turn, content)
             if speaker == "Reasoning" or turn.get("channel") == "analysis":
                 pending.append(content.text or thought)
-                lost = (*lost, *_others(turn, speaker, content))
+                lost = (*lost, *_others(turn, speaker, content), *_lost_with_reasoning(turn, content, thought))
                 continue
             if joined and _is_only_reasoning(joined[-1]):
                 pending.insert(0, joined[-1].reasoning)
@@ -127,6 +127,13 @@ def read_turns(value: Any, pairs: bool = False) -> list[ChatTurn]:
     if pending and joined:
         joined[-1] = joined[-1]._replace(others=(*joined[-1].others, *_LOST_REASONING))
     return joined
+
+
+def _lost_with_reasoning(turn: dict[str, Any], content: TurnContent, thought: str) -> tuple[str, ...]:
+    """What of a turn that is only reasoning is not read, besides its other values."""
+    found = _OTHER_REASONING if content.text and thought else ()
+    is_more = content.foreign or content.calls or read_calls(field_of(turn, _CALLS))
+    return (*found, "a part of its reasoning that is not text") if is_more else found
 
 
 def _learn_keys(turn: dict[str, Any]) -> list[str]:

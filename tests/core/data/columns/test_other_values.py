@@ -68,12 +68,14 @@ def test_other_values_of_turns_are_counted_by_name(tmp_path: Path) -> None:
         {"messages": parted},
         with_reply(content="<think>a</think>So.", reasoning_content="b"),
         {"messages": [*TURNS, {"role": "reasoning", "content": "Hm."}]},
+        {"messages": [TURNS[0], {"role": "reasoning", "content": [{"type": "image", "url": "x"}]}, TURNS[1]]},
     )
     assert parts_of(data) == {
         "info in its turns": [1],
         "cache_control in its turns": [3],
         "other reasoning between markers than in its own field": [4],
         "reasoning without a reply": [5],
+        "a part of its reasoning that is not text": [6],
     }
 
 
