@@ -17,7 +17,7 @@ from core.data.columns.column_names import CHAT_NAMES, NAME_TIERS, REJECTED_NAME
 from core.data.columns.column_values import ColumnProfile
 from core.data.columns.context_guess import context_picks
 from core.data.columns.input_guess import guess_input, guess_question
-from core.data.columns.mapping import ColumnMapping, ColumnPick
+from core.data.columns.mapping import ColumnMapping, ColumnPick, Extraction
 from core.data.columns.mark_guess import guess_marks, late_marks
 from core.data.columns.offers import offer_other_lists, offer_reasoning
 
@@ -30,8 +30,10 @@ def guess_mapping(names: Sequence[str], sample_rows: Sequence[Record[str, Any]])
     """The likeliest mapping of the columns `names`, judged by `sample_rows`, each with its reason. Columns without a
     source are not in `picks`."""
     if set(COLUMNS) <= set(names):  # Suiron's own files: columns are read back as they were saved, with any values
-        kept = (*COLUMNS, *(column for column in CONTEXT if _is_kept(column, names, sample_rows)))
-        return ColumnMapping({column: ColumnPick(column, why=f"named {column}") for column in kept})
+        own = {column: ColumnPick(column, why=f"named {column}") for column in COLUMNS}
+        own |= {column: _own_context(column, sample_rows) for column in CONTEXT if column in names}
+        marks = guess_marks(ColumnCandidates(names, sample_rows), own, sample_rows)
+        return ColumnMapping(own, marks=marks)
     sources = ColumnCandidates(names, sample_rows)
     guesses = [guess for guess in (_by_names(sources, sample_rows), _by_chat(sources)) if guess is not None]
     _, picks, unclear = max(guesses, key=lambda guess: guess[0])
@@ -49,9 +51,11 @@ def guess_mapping(names: Sequence[str], sample_rows: Sequence[Record[str, Any]])
     return ColumnMapping(ordered, unclear_picks, marks=marks)
 
 
-def _is_kept(column: str, names: Sequence[str], rows: Sequence[Record[str, Any]]) -> bool:
-    """Whether the column of Suiron's own file has a context as it was saved: as text."""
-    return column in names and all(isinstance(row.get(column), str | None) for row in rows)
+def _own_context(column: str, rows: Sequence[Record[str, Any]]) -> ColumnPick:
+    """The pick for a context in a file of Suiron's own, which has it as text or as the JSON that the text holds."""
+    is_text = column == "system" or all(isinstance(row.get(column), str | None) for row in rows)
+    how: Extraction = "text" if is_text else "history" if column == "history" else "tools"
+    return ColumnPick(column, how, f"named {column}")
 
 
 def extend_mapping(mapping: ColumnMapping, names: Sequence[str]) -> ColumnMapping:
