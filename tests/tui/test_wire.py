@@ -44,7 +44,7 @@ def test_nothing_in_a_row_is_written_to_the_terminal_as_a_command(tmp_path: Path
         terminal.wait_for("shown 1")
         terminal.send("x", "p")
         terminal.wait_for(
-            "2 could not be read", "row 4", "Esc closes"
+            "2 rows could not be read", "row 4", "Esc closes"
         )  # else Escape and q come in one packet, which is Alt+Q
         terminal.send("Escape")
         terminal.wait(lambda text: "Esc closes" not in text)
