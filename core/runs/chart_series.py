@@ -35,10 +35,7 @@ class StepSeries:
     def add(self, step: int, value: float | None) -> None:
         """Add one point; None, an infinity or a NaN is a gap. A step that was added before is replaced, and all steps
         after it are dropped."""
-        if step <= self.last_step:
-            keep = bisect_left(self.steps, step)
-            del self.steps[keep:], self.values[keep:], self.smooth[keep:]
-            del self.gaps[bisect_left(self.gaps, step) :]
+        self.drop_after(step - 1)
         if value is None or not math.isfinite(value):
             self.gaps.append(step)
             return
@@ -48,6 +45,14 @@ class StepSeries:
         self.steps.append(step)
         self.values.append(value)
         self.smooth.append(total / (1 - self._weight ** (count + 1)))
+
+    def drop_after(self, step: int) -> None:
+        """Drop all points after `step`: the run has resumed from there."""
+        if step >= self.last_step:
+            return
+        keep = bisect_right(self.steps, step)
+        del self.steps[keep:], self.values[keep:], self.smooth[keep:]
+        del self.gaps[bisect_right(self.gaps, step) :]
 
 
 def decimate_min_max(

@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
 from core.runs.chart_series import StepSeries
-from core.runs.metrics_file import StepMetric
+from core.runs.checkpoint_folders import checkpoint_step
+from core.runs.facts_file import FACTS_FILE
+from core.runs.launch import why_not_resumable
+from core.runs.metrics_file import ResumedAt, StepMetric
 from core.runs.run_folder import RunFolder
 from core.runs.status_file import FailureCause, RunStatus
 
@@ -35,6 +39,11 @@ class RunReader:
         """The newest metric."""
         self.console: list[str] = []
         """The last lines of the console, as safe text."""
+        self.facts: dict[str, Any] = {}
+        """What the run found out about its rows, model and machine."""
+        self.resumable_from: int | None = None
+        """The step of the checkpoint from which an ended run can go on, 0 for its first step; None where it cannot, or
+        has not ended."""
         self.trouble: FailureCause | None = None
         """Why the folder could not be read the last time."""
         self._offset = 0
@@ -45,7 +54,7 @@ class RunReader:
         before, self.trouble = self.trouble, None
         changed = False
         # The status first, so that the metrics that it counts exist already.
-        for read in (self._read_status, self._read_metrics, self._read_console):
+        for read in (self._read_status, self._read_facts, self._read_metrics, self._read_console):
             try:
                 changed |= read()
             except SuironError as error:
@@ -64,7 +73,23 @@ class RunReader:
             return False
         status = self.folder.status()
         changed, self.status = status != self.status, status
+        if changed:
+            self.resumable_from = self._find_resumable()
         return changed
+
+    def _find_resumable(self) -> int | None:
+        if not self.status.ended or why_not_resumable(self.folder, self.status) is not None:
+            return None
+        checkpoint = self.folder.checkpoint()
+        return 0 if checkpoint is None else checkpoint_step(checkpoint)
+
+    def _read_facts(self) -> bool:
+        path = self.folder.path / FACTS_FILE
+        # Folders of earlier versions have their facts in the status.
+        if not self._changed(path) and (path.exists() or self.facts == self.status.facts):
+            return False
+        self.facts = self.folder.facts()
+        return True
 
     def _read_metrics(self) -> bool:
         path = self.folder.path / "metrics.jsonl"
@@ -74,11 +99,14 @@ class RunReader:
             self.loss = StepSeries()
             self.last = None
             self._offset = 0
-        metrics, self._offset = self.folder.metrics(self._offset)
-        for metric in metrics:
-            self.loss.add(metric.step, metric.loss)
-            self.last = metric
-        return bool(metrics)
+        lines, self._offset = self.folder.metric_lines(self._offset)
+        for line in lines:
+            if isinstance(line, ResumedAt):
+                self.loss.drop_after(line.resumed)
+            else:
+                self.loss.add(line.step, line.loss)
+                self.last = line
+        return bool(lines)
 
     def _read_console(self) -> bool:
         if not self._changed(self.folder.console):

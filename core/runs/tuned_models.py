@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from core.base.errors import SuironError
+from core.runs.checkpoint_folders import CHECKPOINTS_FOLDER
 from core.runs.run_folder import list_runs
 from core.runs.spec import RunSpec
 from core.templates.by_name import TEXT_TEMPLATES, get_template, list_templates, template_folders
@@ -27,10 +28,12 @@ class TunedModel(msgspec.Struct, frozen=True):
 
 
 def list_tuned_models(model: str) -> list[TunedModel]:
-    """The runs on `model` with a complete adapter, newest first. Reads the disk."""
+    """The runs on `model` with an adapter, newest first: the final one, or that of the newest whole checkpoint. Reads
+    the disk."""
     tuned_models: list[TunedModel] = []
     for run in list_runs():
-        if not (run.adapter / "adapter_config.json").is_file():
+        adapter = run.newest_adapter()
+        if adapter is None:
             continue
         try:
             spec = run.spec()
@@ -40,14 +43,15 @@ def list_tuned_models(model: str) -> list[TunedModel]:
         if spec.model.name == model:
             mixture = sorted(spec.prompt.mixture, key=lambda part: -part.weight)
             names = tuple(part.template for part in mixture)
-            tuned_models.append(TunedModel(run.id, str(run.adapter), run_drops_empty_input(spec), names))
+            tuned_models.append(TunedModel(run.id, str(adapter), run_drops_empty_input(spec), names))
     return tuned_models
 
 
 def run_template_folder(adapter: str | Path) -> Path:
     """The folder with the run's copies of its templates, as used in training; they take precedence over later
     versions."""
-    return Path(adapter).parent / "templates"
+    run = Path(adapter).parent
+    return (run.parent if run.name == CHECKPOINTS_FOLDER else run) / "templates"
 
 
 def askable_templates(data: str, adapter: str = "") -> dict[str, Template]:

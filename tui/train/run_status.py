@@ -133,7 +133,7 @@ def status_rows(reader: RunReader | None, position: str, notice: StyledText, wid
         head,
         _numbers(reader),
         [(_cut(safe_line(status.backend), width), MUTED)],
-        [(_cut(_facts(status.facts), width), MUTED)],
+        [(_cut(_facts(reader.facts), width), MUTED)],
         last_row,
     ]
 

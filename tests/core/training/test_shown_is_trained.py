@@ -70,7 +70,7 @@ def assert_trained_as_shown(data: DataSet, spec: RunSpec, tokenizer: TextTokeniz
 def test_of_a_mapped_source_with_edits(spec: RunSpec, tokenizer: TextTokenizer) -> None:
     data = open_rows(spec.data)
     assert isinstance(data.base, ArrowRows) and data.row(3) == Row(
-        "What is 3 + 1?", "", "One more than 3.", "4", "", "train", 3
+        "What is 3 + 1?", "", "One more than 3.", "4", "", "train", index=3
     )
     hashes = [assert_trained_as_shown(data, spec, tokenizer)]
     with open_editor(data) as editor:
