@@ -234,6 +234,7 @@ def scale_learning_rate(trainer: Any, factor: float) -> None:
     """Multiply the rate of the next steps by `factor`: the schedule goes on, scaled."""
     scheduler = trainer.lr_scheduler
     scheduler.base_lrs = [rate * factor for rate in scheduler.base_lrs]
+    scheduler._last_lr = [rate * factor for rate in scheduler.get_last_lr()]  # what is logged for the next step
     for group in trainer.optimizer.param_groups:
         group["lr"] *= factor
         if "initial_lr" in group:

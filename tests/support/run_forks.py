@@ -7,6 +7,7 @@ The server is this module run by itself; it reads a line of JSON for each proces
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import os
 import signal
@@ -20,6 +21,8 @@ from typing import Any
 import core
 from core.runs.run_folder import RunFolder
 from core.runs.spec import RunSpec, dump_run_spec
+
+STEPS, EVERY = 12, 3  # of the runs that are disturbed, and between their checkpoints
 
 
 class ForkServer:
@@ -95,6 +98,15 @@ class ForkedRun:
         return self.run.console.read_text(errors="replace")[-3000:]
 
 
+def losses(run: RunFolder) -> list[tuple[int, str]]:
+    """The losses by step, to the last bit."""
+    return [(metric.step, "none" if metric.loss is None else metric.loss.hex()) for metric in run.metrics()[0]]
+
+
+def adapter_hash(run: RunFolder) -> str:
+    return hashlib.sha256((run.adapter / "adapter_model.safetensors").read_bytes()).hexdigest()
+
+
 def _exists(process: int) -> bool:
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -154,10 +166,12 @@ def _become(command: dict[str, Any], main: Callable[[list[str]], int]) -> None:
         os._exit(status)
 
 
-def _suffer(kill_at: str = "", full_at: Sequence[str] = (), after: int = 0, file_bytes: int = 0) -> None:
+def _suffer(
+    kill_at: str = "", full_at: Sequence[str] = (), after: int = 0, file_bytes: int = 0, not_finite_at: int = 0
+) -> None:
     """kill_at: a phase of a save at which the process is killed, after that many times without. full_at: phases at
     which it finds the disk full, each once and in this order, the last one for ever where it is followed by `...`.
-    file_bytes: no file may grow larger."""
+    file_bytes: no file may grow larger. not_finite_at: the step whose loss is no number."""
     from core.runs import checkpoint_folders
 
     seen, full = 0, list(full_at)
@@ -175,6 +189,16 @@ def _suffer(kill_at: str = "", full_at: Sequence[str] = (), after: int = 0, file
 
     if kill_at or full:
         checkpoint_folders.reached = reached
+    if not_finite_at:
+        from core.training.trainer import RunTrainer
+
+        original = RunTrainer.compute_loss
+
+        def compute_loss(trainer: Any, *args: Any, **kwargs: Any) -> Any:
+            loss = original(trainer, *args, **kwargs)
+            return loss * float("nan") if trainer.state.global_step == not_finite_at - 1 else loss
+
+        RunTrainer.compute_loss = compute_loss  # type: ignore[method-assign]
     if file_bytes:
         import resource
 

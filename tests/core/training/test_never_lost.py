@@ -6,12 +6,11 @@ end between two checkpoints.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,60 +26,18 @@ from core.runs.checkpoint_folders import (
 from core.runs.metrics_file import ResumedAt
 from core.runs.run_folder import RunFolder
 from core.runs.spec import RunSpec
-from tests.support.run_forks import ForkedRun, ForkServer
-from tests.support.training_process import make_spec
+from tests.support.run_forks import EVERY, STEPS, ForkedRun, ForkServer, adapter_hash, losses
 
-STEPS, EVERY = 12, 3
 NewRun = Callable[..., ForkedRun]
 SAVE_PHASES = ("begun", "adapter", "optimizer.pt", "rng_state.pth", "filled", "on disk", "marked", "renamed", "done")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    started = ForkServer(tmp_path_factory.mktemp("server"))
-    yield started
-    started.close()
-
-
-@pytest.fixture(scope="module")
-def spec(rows_file: Path, model_folder: Path) -> RunSpec:
-    """8 rows in batches of 3, two batches a step: an epoch has a step of two batches and one of one."""
-    made = make_spec(
-        rows_file,
-        model_folder,
-        steps=STEPS,
-        batch_size=3,
-        gradient_accumulation=2,
-        learning_rate=2e-3,
-        save_steps=EVERY,
-        dtype="float32",
-        threads=1,
-    )
-    return replace(made, lora=replace(made.lora, dropout=0.1))
-
-
 @pytest.fixture
-def new_run(server: ForkServer, spec: RunSpec, tmp_path: Path) -> NewRun:
+def new_run(server: ForkServer, forked_spec: RunSpec, tmp_path: Path) -> NewRun:
     def make(name: str = "run", **train: object) -> ForkedRun:
-        return ForkedRun(server, tmp_path / name, replace(spec, train=replace(spec.train, **train)))
+        return ForkedRun(server, tmp_path / name, replace(forked_spec, train=replace(forked_spec.train, **train)))
 
     return make
-
-
-@pytest.fixture(scope="module")
-def undisturbed(server: ForkServer, spec: RunSpec, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    run = ForkedRun(server, tmp_path_factory.mktemp("runs") / "undisturbed", spec)
-    assert run.go() == 0, run.log()
-    return run.run
-
-
-def losses(run: RunFolder) -> list[tuple[int, str]]:
-    """The losses to the last bit."""
-    return [(metric.step, "none" if metric.loss is None else metric.loss.hex()) for metric in run.metrics()[0]]
-
-
-def adapter_hash(run: RunFolder) -> str:
-    return hashlib.sha256((run.adapter / "adapter_model.safetensors").read_bytes()).hexdigest()
 
 
 def assert_as_undisturbed(run: ForkedRun, undisturbed: RunFolder) -> None:
@@ -187,7 +144,7 @@ def test_where_nothing_can_be_saved_at_the_end_the_cause_is_written_and_the_run_
     assert_as_undisturbed(run, undisturbed)
 
 
-def test_files_that_may_not_grow_are_a_full_disk(new_run: NewRun, undisturbed: RunFolder, spec: RunSpec) -> None:
+def test_files_that_may_not_grow_are_a_full_disk(new_run: NewRun, undisturbed: RunFolder) -> None:
     """A limit of the operating system, not an exception of ours: it strikes in the libraries' own writing."""
     largest = (checkpoint_folder(undisturbed.path, STEPS) / "optimizer.pt").stat().st_size
     run = new_run()
@@ -236,11 +193,11 @@ def test_rotation_keeps_as_many_as_were_asked_for(new_run: NewRun) -> None:
 
 
 def test_changed_rows_are_refused_and_accepted_where_that_is_said(
-    server: ForkServer, spec: RunSpec, rows_file: Path, tmp_path: Path
+    server: ForkServer, forked_spec: RunSpec, rows_file: Path, tmp_path: Path
 ) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_bytes(rows_file.read_bytes())
-    run = ForkedRun(server, tmp_path / "run", replace(spec, data=replace(spec.data, source=str(rows))))
+    run = ForkedRun(server, tmp_path / "run", replace(forked_spec, data=replace(forked_spec.data, source=str(rows))))
     assert run.go(kill_at="checkpoint: done") == -signal.SIGKILL
     rows.write_text(rows.read_text().replace("What is 3", "How much is 3"))
     assert run.go() == 5
@@ -253,13 +210,13 @@ def test_changed_rows_are_refused_and_accepted_where_that_is_said(
 
 
 def test_a_checkpoint_of_another_model_is_refused(
-    server: ForkServer, spec: RunSpec, model_folder: Path, tmp_path: Path
+    server: ForkServer, forked_spec: RunSpec, model_folder: Path, tmp_path: Path
 ) -> None:
     from tests.support.tiny_model import make_tiny_model
 
     model = tmp_path / "model"
     shutil.copytree(model_folder, model)
-    run = ForkedRun(server, tmp_path / "run", replace(spec, model=replace(spec.model, name=str(model))))
+    run = ForkedRun(server, tmp_path / "run", replace(forked_spec, model=replace(forked_spec.model, name=str(model))))
     assert run.go(kill_at="checkpoint: done") == -signal.SIGKILL
     shutil.rmtree(model)
     make_tiny_model(model, seed=5)
