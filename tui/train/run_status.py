@@ -21,7 +21,7 @@ from tui.actions import key_of
 from tui.common.styled_cells import CellLines, CellRow, StyledText
 
 STRONG, MUTED, GOOD, BAD, NOTICE = "status--strong", "status--muted", "status--good", "status--bad", "status--notice"
-_STATES = {"finished": GOOD, "failed": BAD, "lost": BAD}
+_STATES = {"finished": GOOD, "paused": NOTICE, "failed": BAD, "lost": BAD}
 _CUT_OR_LEFT_OUT = {
     "rows_cut_end": "with their end cut off",
     "rows_cut_reasoning": "with their reasoning cut",
@@ -127,7 +127,8 @@ def status_rows(reader: RunReader | None, position: str, notice: StyledText, wid
         room = width - sum(len(text) for text, _ in head) - max(len(tail), 22)
         head += [*_bar(step / status.total, min(_BAR, room)), (tail, MUTED)]
     # the id last: it is what may be cut
-    about = _joined(position and f"run {position}", safe_line(status.message), safe_line(reader.folder.id))
+    resumes = f"{key_of('train.resume_run')} goes on" if reader.resumable_from is not None else ""
+    about = _joined(position and f"run {position}", resumes, safe_line(status.message), safe_line(reader.folder.id))
     last_row: CellRow = [notice] if notice[0] else [(_cut(about, width), MUTED)]
     return [
         head,
