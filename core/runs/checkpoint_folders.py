@@ -16,6 +16,8 @@ from pathlib import Path
 import msgspec
 
 from core.base import files
+from core.runs.events_file import EVENTS_FILE
+from core.runs.metrics_file import METRICS_FILE
 
 CHECKPOINTS_FOLDER = "checkpoints"
 MARK_FILE = "suiron.json"
@@ -180,6 +182,14 @@ def _force_to_disk(path: Path) -> int:
     with open(path, "rb") as file:
         os.fsync(file.fileno())
         return file.seek(0, os.SEEK_END)
+
+
+def force_story_to_disk(job: Path) -> None:
+    """Force what the job has written so far to the disk, so that no checkpoint outlives the lines of its steps. Raises
+    OSError."""
+    for name in (METRICS_FILE, EVENTS_FILE):
+        with contextlib.suppress(FileNotFoundError):
+            _force_to_disk(job / name)
 
 
 def _force_folder_to_disk(folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import msgspec
 
 from core.base.files import replace_file
 from core.runs.job_lock import lock_is_held
-from core.runs.metrics_file import METRICS_FILE, ResumedAt, StepMetric, metric_line, read_metric_lines
+from core.runs.metrics_file import METRICS_FILE, ResumedAt, StepMetric, all_metric_lines, metric_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -151,13 +152,15 @@ def _rebuild(folder: Path) -> None:
 
 
 def _records_of_metrics(folder: Path) -> bytes:
-    lines, _ = read_metric_lines(folder)
-    return b"".join(map(_record, lines))
+    return b"".join(map(_record, all_metric_lines(folder)))
+
+
+_numbers_of = attrgetter(*CURVE_VALUES)
+_NAN = float("nan")
 
 
 def _record(line: StepMetric | ResumedAt) -> bytes:
-    nan = float("nan")
     if isinstance(line, ResumedAt):
-        return _RECORD.pack(-1 - line.resumed, line.time, *(nan,) * len(CURVE_VALUES))
-    numbers = (getattr(line, name) for name in CURVE_VALUES)
-    return _RECORD.pack(line.step, line.time, *(nan if number is None else number for number in numbers))
+        return _RECORD.pack(-1 - line.resumed, line.time, *(_NAN,) * len(CURVE_VALUES))
+    numbers = [_NAN if number is None else number for number in _numbers_of(line)]
+    return _RECORD.pack(line.step, line.time, *numbers)

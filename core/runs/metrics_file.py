@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from core.base.files import append_json, read_json_lines
 METRICS_FILE = "metrics.jsonl"
 
 
-class StepMetric(msgspec.Struct, frozen=True):
+class StepMetric(msgspec.Struct, frozen=True, gc=False):
     """A line of metrics.jsonl: one optimizer step."""
 
     step: int
@@ -74,6 +75,27 @@ def read_metric_lines(folder: Path, offset: int = 0) -> tuple[list[StepMetric | 
         except msgspec.ValidationError:
             continue  # a line of a later version, or two torn lines that happen to form JSON
     return found, offset
+
+
+def all_metric_lines(folder: Path) -> Iterator[StepMetric | ResumedAt]:
+    """All lines, one after the other and several times as fast as `read_metric_lines`: a file may have a million.
+    Raises OSError."""
+    decode = msgspec.json.Decoder(StepMetric).decode
+    try:
+        file = open(folder / METRICS_FILE, "rb")  # noqa: SIM115 - closed below
+    except FileNotFoundError:
+        return
+    with file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                return  # torn
+            try:
+                yield decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                try:
+                    yield metric_line(msgspec.json.decode(line, type=dict[str, Any]))
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    continue  # a line of a later version, or torn lines
 
 
 def read_step_metrics(folder: Path, offset: int = 0) -> tuple[list[StepMetric], int]:

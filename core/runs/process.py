@@ -110,6 +110,9 @@ def run_job(
     except SuironError as error:
         print(error, file=sys.stderr, flush=True)
         return error.exit_code  # nothing is written: the folder belongs to the other process
+    except OSError as error:
+        print(f"{run.path}: the folder cannot be written ({error.strerror}). Check the disk it is on.", file=sys.stderr)
+        return RunError.exit_code
     with contextlib.suppress(OSError, ValueError):
         faulthandler.enable(sys.__stderr__)  # type: ignore[arg-type]
     keep_disk_reserve(run.path)

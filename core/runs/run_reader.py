@@ -23,6 +23,8 @@ from core.runs.status_file import FailureCause, RunStatus
 
 TAIL_BYTES = 32 * 1024  # of console.log, from its end
 TAIL_LINES = 200
+LONG_BYTES = 1 << 20  # of metrics.jsonl, from which on its steps are taken from curve.bin
+_LAST_BYTES = 8 * 1024  # of metrics.jsonl that are read all the same: more than two lines
 # Colours and cursor moves of progress bars, which mean nothing in a log.
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
@@ -99,6 +101,8 @@ class RunReader:
             self.loss = StepSeries()
             self.last = None
             self._offset = 0
+        if self._offset == 0 and self._seen[path][1] > LONG_BYTES:
+            self._read_history(path)
         lines, self._offset = self.folder.metric_lines(self._offset)
         for line in lines:
             if isinstance(line, ResumedAt):
@@ -107,6 +111,19 @@ class RunReader:
                 self.loss.add(line.step, line.loss)
                 self.last = line
         return bool(lines)
+
+    def _read_history(self, path: Path) -> None:
+        """Take all steps but the last ones from curve.bin. The last lines of the metrics are read as any new ones are;
+        a step that comes twice replaces itself."""
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            start = max(0, size - _LAST_BYTES)
+            file.seek(start)
+            block = file.read()
+        curve = self.folder.curve()
+        self.loss = StepSeries()
+        self.loss.add_many(curve.steps.tolist(), curve.values["loss"].tolist())
+        self._offset = start + block.find(b"\n") + 1
 
     def _read_console(self) -> bool:
         if not self._changed(self.folder.console):

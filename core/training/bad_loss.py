@@ -43,7 +43,9 @@ def bad_loss_error(
     named = ", ".join(map(str, rows[:_SHOWN])) + (f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else "")
     before = ", ".join("not finite" if norm is None else f"{norm:.3g}" for norm in norms[-_SHOWN:])
     what = f"{words} at step {step} ({dtype}; {counted(len(rows), 'row')}: {named}; gradient norms up to it: {before})"
-    return BadLoss(what, where, f"{_what_to_try(dtype, spec)}. Look at these rows too")
+    go_on = f"`python -m core runs control {where} rate 0.25`, then `runs resume {where}`"
+    do = f"{_what_to_try(dtype, spec)}, and look at these rows; {go_on} goes on from the newest checkpoint"
+    return BadLoss(what, where, do)
 
 
 def _what_to_try(dtype: str, spec: RunSpec) -> str:

@@ -22,6 +22,7 @@ from core.runs.checkpoint_folders import (
     AdapterOrigin,
     checkpoint_folder,
     folder_is_whole,
+    force_story_to_disk,
     rotate_checkpoints,
     write_folder_whole,
 )
@@ -89,6 +90,7 @@ class Saver:
 
         def write() -> None:
             private_dir(target.parent)
+            force_story_to_disk(self._job.run.path)
             if target.exists() and not target.is_dir():
                 raise FileExistsError(17, "a file is in the way", str(target))
             write_folder_whole(

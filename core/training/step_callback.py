@@ -55,9 +55,9 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._tokens = int(state.num_input_tokens_seen)
         step = state.global_step
+        self._curve = self._open_curve()
         if self._resumed_from is not None:
             self._append(ResumedAt(step, time.time()))
-        self._curve = self._open_curve()
         self._job.status.update(
             state="training", step=step, total=state.max_steps, message="training: the first step takes longer"
         )

@@ -124,6 +124,9 @@ class TrainJob:
 
         Called before torch is imported: torch reads the variable once, and its threads inherit the priority.
         """
+        # Where the programs of train.report_to write, unless the user says otherwise.
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(self._run.path / "results" / "tensorboard"))
+        os.environ.setdefault("WANDB_DIR", str(files.private_dir(self._run.path / "results")))
         os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
         from core.base.cpu_cores import available_cores
         from core.models.backend import prepare_imports

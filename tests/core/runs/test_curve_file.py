@@ -92,7 +92,7 @@ def test_one_step_more_in_the_metrics_is_no_reason_to_read_them_all(
     write(tmp_path, *map(metric, range(1, 5)))
     lock = take_job_lock(tmp_path)
     append_step_metric(tmp_path, metric(5))  # the process is between its two writes
-    monkeypatch.setattr("core.runs.curve_file.read_metric_lines", lambda folder: pytest.fail("read all"))
+    monkeypatch.setattr("core.runs.curve_file.all_metric_lines", lambda folder: pytest.fail("read all"))
     assert open_curve(tmp_path).steps.tolist() == [1, 2, 3, 4]
     lock.release()
 
