@@ -25,26 +25,28 @@ class ExampleCollator:
     """Makes tensors of shape (rows, longest) of examples, padded on the right. Padding has no label, no weight and no
     attention, so that its id does not matter.
 
-    An item of the data set is the example's ids and its index in `prepared`, which has its labels. `sections` has the
-    index in `SECTIONS` of each token; `rows`, of shape (rows,), the row's index in its source.
+    An item of the data set is the example's ids and its index in `prepared`, which has its labels. `rows`, of shape
+    (rows,), has the row's index in its source, and `sections`, where they are wanted, the index in `SECTIONS` of each
+    token.
     """
 
-    def __init__(self, pad_id: int, prepared: TrainingSet) -> None:
-        self._pad_id, self._prepared = pad_id, prepared
+    def __init__(self, pad_id: int, prepared: TrainingSet, sections: bool = True) -> None:
+        self._pad_id, self._prepared, self._sections = pad_id, prepared, sections
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         ids = [np.asarray(row["input_ids"], np.int64) for row in rows]
         numbers = [row["row"] for row in rows]
         labels = [self._prepared.labels(number) for number in numbers]
         attention = [np.ones_like(row_ids) for row_ids in ids]
-        sections = [np.repeat(_SECTION_OF_SLOT, np.diff(self._prepared.ends[number], prepend=0)) for number in numbers]
         batch = {
             "input_ids": _padded(ids, self._pad_id),
             "labels": _padded(labels, IGNORED_LABEL),
             "attention_mask": _padded(attention, 0),
-            "sections": _padded(sections, 0),
             "rows": torch.from_numpy(np.asarray(self._prepared.row_indices[numbers], np.int64)),
         }
+        if self._sections:
+            lengths = [np.diff(self._prepared.ends[number], prepend=0) for number in numbers]
+            batch["sections"] = _padded([np.repeat(_SECTION_OF_SLOT, of_row) for of_row in lengths], 0)
         if self._prepared.weighted:
             weights = [self._prepared.token_weights(number) for number in numbers]
             batch["weights"] = _padded(weights, 0.0)

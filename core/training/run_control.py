@@ -221,6 +221,11 @@ class RunControl:
             "bad_loss", f"{words}: the update is left out and the learning rate halved", step=step, rate_factor=0.5
         )
 
+    def refuse_rest(self, step: int) -> None:
+        """After the last step: say of everything that was asked and not done that it was not."""
+        for request in (*self._take_waiting("checkpoint", "evaluate", "pause"), *self._job.new_requests()):
+            self._job.refused(request, "the run has ended", step)
+
     def _take_waiting(self, *kinds: str) -> list[JobRequest]:
         taken = [request for request in self._waiting if request.kind in kinds]
         self._waiting = [request for request in self._waiting if request.kind not in kinds]

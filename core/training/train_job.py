@@ -272,6 +272,8 @@ class TrainJob:
         of = f"{done} of {planned} steps"
         losses = f", loss {loss:.4f}" if loss is not None else (", no finite loss" if progress.not_finite else "")
         self._write_results(progress, ending, done, loss)
+        if ending in ("finished", "patience", "stop", "discard"):  # after the others, the run may go on and obey
+            control.refuse_rest(done)
         if ending == "discard":
             for folder in (self._run.adapter, self._run.path / CHECKPOINTS_FOLDER):
                 shutil.rmtree(folder, ignore_errors=True)

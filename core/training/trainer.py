@@ -136,11 +136,13 @@ def make_trainer(
     hf_tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer.raw, eos_token=tokenizer.eos, pad_token=tokenizer.eos
     )
+    # TRL's own loss, which trains unweighted rows on a GPU, does not tell the sections apart.
+    tells_sections = loaded.backend.device == "cpu" or prepared.weighted
     trainer = RunTrainer(
         model=loaded.model,
         args=_settings(spec, output, loaded),
         train_dataset=trainer_dataset(prepared, rows),
-        data_collator=ExampleCollator(tokenizer.eos_id, prepared),
+        data_collator=ExampleCollator(tokenizer.eos_id, prepared, tells_sections),
         processing_class=hf_tokenizer,
         callbacks=[callback],
         record=record,
