@@ -190,10 +190,10 @@ class RunControl:
                 self._waiting.append(request)
         elif kind == "stop":
             self.ending = "stop"
-            job.obeyed(request, f"stops after step {step} and saves", step)
+            job.obeyed(request, "stops and saves", step)
         else:
             self.ending = "discard"
-            job.obeyed(request, f"stops after step {step} without saving", step)
+            job.obeyed(request, "stops without saving", step)
 
     def _change(self, trainer: RunTrainer, request: JobRequest, step: int, again: bool = False) -> None:
         """Change the rate or a setting. again: after a resumption, at the step where it was changed before."""

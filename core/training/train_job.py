@@ -136,7 +136,8 @@ class TrainJob:
 
         has_cuda = torch.cuda.is_available()
         for words in check_for_device(self._spec, has_cuda, self._run.id):
-            self._job.event("note", words)
+            if not self._job.started_before:
+                self._job.event("note", words)
         if not has_cuda:
             os.nice(_NICE)
             torch.set_num_threads(self._spec.train.threads or available_cores())
