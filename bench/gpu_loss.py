@@ -119,7 +119,7 @@ def our_trainer(loaded: Any, spec: Any, prepared: Any, output: str, losses: list
 
     from core.training.trainer import make_trainer
 
-    return make_trainer(loaded, spec, prepared, Path(output), losses, TrainerCallback())
+    return make_trainer(loaded, spec, prepared, Path(output), _record_of(losses), TrainerCallback())
 
 
 def packing_trainer(loaded: Any, spec: Any, prepared: Any, output: Path, losses: list[Any]) -> Any:
@@ -142,8 +142,17 @@ def packing_trainer(loaded: Any, spec: Any, prepared: Any, output: Path, losses:
         processing_class=PreTrainedTokenizerFast(
             tokenizer_object=tokenizer.raw, eos_token=tokenizer.eos, pad_token=tokenizer.eos
         ),
-        losses=losses,
+        record=_record_of(losses),
+        owner=None,
     )
+
+
+def _record_of(losses: list[Any]) -> Any:
+    from core.training.step_record import StepRecord
+
+    record = StepRecord()
+    record.losses = losses
+    return record
 
 
 def main() -> None:

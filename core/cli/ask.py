@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         path = Path(absolute_path(arguments.adapter))
         if not os.path.isdir(path):
             run = find_run(arguments.adapter)
-            path = run.adapter
+            path = run.newest_adapter() or run.adapter
             model = arguments.model or run.spec().model.name
             drops_empty_input = run_drops_empty_input(run.spec())
         if not (path / "adapter_config.json").is_file():

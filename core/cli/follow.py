@@ -32,4 +32,6 @@ def follow_run(run: RunFolder, output: CommandOutput) -> int:
     output.record({"run": run.id, "status": status})
     raise_if_failed(run, status)
     output.text(f"{run.id} {status.state} at step {status.step} of {status.total}")
+    if status.state == "paused":
+        output.note(f"`python -m core runs resume {run.id}` goes on.")
     return 0

@@ -1,44 +1,115 @@
-"""`runs`: lists all runs, newest first; `runs ID`: shows one; `--follow`, `--stop` and `--metrics` for one."""
+"""`runs`: lists all runs, newest first. `runs ID` shows one; `runs control ID ...` steers it while it works; `runs
+resume ID` goes on with one that has ended."""
 
 from __future__ import annotations
 
 import argparse
 
+import msgspec
+
 from core.base.command_output import CommandOutput
 from core.base.errors import RunError, UsageError, error_record, error_sentences
 from core.cli.follow import follow_run
+from core.runs.checkpoint_folders import checkpoint_step
+from core.runs.job_requests import JobRequest
+from core.runs.launch import resume_run
 from core.runs.run_folder import RunFolder, find_run, list_runs
-from core.runs.spec import dump_run_spec
+from core.runs.steering import REQUEST_KINDS, check_request
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", nargs="?", help="a run's id, the start or end of one, or `last`")
+    kinds = "; ".join(f"{kind}: {words}" for kind, words in REQUEST_KINDS.items())
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = (
+        "runs                                 list all runs, newest first\n"
+        "runs ID                              show one: an id, the start or end of one, or `last`\n"
+        "runs control ID pause|checkpoint|evaluate|stop|discard\n"
+        "runs control ID rate FACTOR\n"
+        "runs control ID set KEY VALUE        ask a run that works, at its next step\n"
+        "runs resume ID [--accept-changes]    go on with a run that has ended"
+    )
+    parser.epilog = kinds
+    parser.add_argument("words", nargs="*", metavar="ID | control ID ... | resume ID")
     parser.add_argument("--follow", action="store_true", help="watch it until it ends")
     parser.add_argument("--stop", action="store_true", help="ask it to stop at its next step; its adapter is saved")
     parser.add_argument("--metrics", action="store_true", help="every logged step")
+    parser.add_argument("--events", action="store_true", help="what happened to it")
+    parser.add_argument(
+        "--accept-changes", action="store_true", help="resume although its rows or its model have changed"
+    )
 
 
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
-    if arguments.run is None:
-        if arguments.follow or arguments.stop or arguments.metrics:
+    words = arguments.words
+    if not words:
+        if arguments.follow or arguments.stop or arguments.metrics or arguments.events:
             raise UsageError("no run given", "runs", "Name one: an id, or `last`")
         return _list(output)
-    run = find_run(arguments.run)
+    if words[0] == "control":
+        return _control(words[1:], arguments.follow, output)
+    if words[0] == "resume":
+        return _resume(words[1:], arguments, output)
+    if len(words) > 1:
+        raise UsageError(f"one run at a time, not {len(words)}", " ".join(words), "See `python -m core runs --help`")
+    run = find_run(words[0])
     if arguments.stop:
-        if run.status().ended:
-            output.note(f"{run.id} has already ended ({run.status().state}).")
-        else:
-            run.request("stop")
-            output.note(f"{run.id} will stop at its next step.")
+        _ask(run, JobRequest("stop"), output)
     if arguments.follow:
         return follow_run(run, output)
     if arguments.metrics:
         for metric in run.metrics()[0]:
             output.record(metric)
             output.text(f"{metric.step}\t{metric.loss}\t{metric.learning_rate}\t{metric.tokens_per_second}")
-    elif not arguments.stop:
+    if arguments.events:
+        for event in run.events()[0]:
+            output.record(event)
+            output.text(f"{event.step}\t{event.kind}\t{event.words}")
+    elif not arguments.stop and not arguments.metrics:
         _show(run, output)
     return 0
+
+
+def _control(words: list[str], follow: bool, output: CommandOutput) -> int:
+    if len(words) < 2:
+        raise UsageError("a run and a request are needed", "runs control", "Say `runs control ID pause`, for example")
+    run = find_run(words[0])
+    kind, values = words[1], words[2:]
+    expected = {"rate": 1, "set": 2}.get(kind, 0)
+    if kind in REQUEST_KINDS and len(values) != expected:
+        what = f"{kind} takes {expected} more, not {len(values)}"
+        raise UsageError(what, "runs control", "See `python -m core runs --help`")
+    key = values[0] if kind == "set" else ""
+    _ask(run, JobRequest(kind, values[-1] if values else None, key), output)
+    return follow_run(run, output) if follow else 0
+
+
+def _ask(run: RunFolder, request: JobRequest, output: CommandOutput) -> None:
+    """Write a request that makes sense. A run that has ended hears only what it can do when it goes on."""
+    try:
+        request = check_request(request, run.spec())
+    except RunError as error:
+        raise UsageError(error.what, f"runs control {run.id}", error.do) from error
+    status = run.status()
+    if status.ended and request.kind not in ("rate", "set"):
+        output.note(f"{run.id} has already ended ({status.state}).")
+        return
+    name = run.request(request.kind, request.value, request.key)
+    output.record({"run": run.id, "request": name, "kind": request.kind, "key": request.key, "value": request.value})
+    when = "when it is resumed" if status.ended else "at its next step"
+    output.note(f"{run.id}: {REQUEST_KINDS[request.kind]}; {when}.")
+
+
+def _resume(words: list[str], arguments: argparse.Namespace, output: CommandOutput) -> int:
+    if len(words) != 1:
+        raise UsageError("one run is needed", "runs resume", "Say `runs resume ID`, or `runs resume last`")
+    run = find_run(words[0])
+    checkpoint = run.checkpoint()
+    resume_run(run, arguments.accept_changes)
+    start = f"step {checkpoint_step(checkpoint)}" if checkpoint is not None else "its first step"
+    output.text(run.id)
+    output.record({"run": run.id, "folder": str(run.path), "from": start})
+    output.note(f"It goes on from {start}.")
+    return follow_run(run, output) if arguments.follow else 0
 
 
 def _list(output: CommandOutput) -> int:
@@ -50,29 +121,41 @@ def _list(output: CommandOutput) -> int:
             output.record({"run": run.id, "error": error_record(error)})
             output.text(f"{run.id}  {error.what}")
             continue
-        output.record({"run": run.id, "status": status})
-        output.text(f"{run.id}  {status.state:<9} {status.step}/{status.total}")
+        kind = run.kind()
+        output.record({"run": run.id, "kind": kind, "status": status})
+        about = "" if kind == "train" else f"  {kind or 'of an unknown kind'}"
+        output.text(f"{run.id}  {status.state:<9} {status.step}/{status.total}{about}")
     if not runs:
         output.note("There are no runs yet. Start one with `python -m core demo` or `python -m core train SPEC.toml`.")
     return 0
 
 
 def _show(run: RunFolder, output: CommandOutput) -> None:
-    status, spec = run.status(), run.spec()
+    status, facts = run.status(), run.facts()
     metrics, _ = run.metrics()
-    output.record(
-        {"run": run.id, "folder": str(run.path), "spec": spec, "status": status, "steps_logged": len(metrics)}
-    )
+    written = (run.path / "run.toml").read_text(encoding="utf-8", errors="replace")
+    record = {"run": run.id, "folder": str(run.path), "kind": run.kind(), "status": status, "facts": facts}
+    try:
+        record["spec"] = msgspec.toml.decode(written)
+    except msgspec.DecodeError:
+        record["spec"] = None
+    checkpoint = run.checkpoint()
+    step = None if checkpoint is None else checkpoint_step(checkpoint)
+    output.record({**record, "steps_logged": len(metrics), "checkpoint": step})
     output.text(
         f"{run.id}: {status.state}, step {status.step} of {status.total}\n"
         f"folder   {run.path}\nbackend  {status.backend}"
     )
+    if status.message:
+        output.text(f"message  {status.message}")
+    if step is not None:
+        output.text(f"checkpoint of step {step}")
     if metrics:
         output.text(
             f"loss     {metrics[0].loss} at step {metrics[0].step}, {metrics[-1].loss} at step {metrics[-1].step}"
         )
-    for name, fact in status.facts.items():
+    for name, fact in facts.items():
         output.text(f"{name}: {fact}")
     if status.error:
         output.text(f"error    {status.error.where}: {error_sentences(status.error).line}")
-    output.text("\n" + dump_run_spec(spec).decode(), end="")
+    output.text("\n" + written, end="")

@@ -1,4 +1,6 @@
-"""`train SPEC.toml`: start a detached run; `--follow` watches it, and leaving does not harm it."""
+"""`train SPEC.toml`: start a detached run; `--follow` watches it, and leaving does not harm it.
+
+With `--resume auto` the same command may be given again and again, as batch systems do."""
 
 from __future__ import annotations
 
@@ -8,8 +10,10 @@ from pathlib import Path
 from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
 from core.cli.follow import follow_run
-from core.runs.launch import start_run
+from core.runs.cuda_devices import cuda_is_visible
+from core.runs.launch import start_or_resume_run, start_run
 from core.runs.spec import DataSection, ModelSection, RunSpec, dump_run_spec, load_run_spec
+from core.runs.spec_checks import check_for_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--follow", action="store_true", help="watch the run until it ends; leaving (Ctrl-C) does not stop it"
+    )
+    parser.add_argument(
+        "--resume",
+        choices=["auto"],
+        help="where a run of exactly this specification exists: leave it alone while it works or has ended as it "
+        "should, else go on with it; start one where there is none",
     )
     parser.add_argument(
         "--example", action="store_true", help="print a complete specification with its defaults; starts nothing"
@@ -41,7 +51,15 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
             "train",
             "Run `python -m core train SPEC.toml`; `--example` prints one to start from",
         )
-    run = start_run(load_run_spec(arguments.spec))
+    spec = load_run_spec(arguments.spec)
+    for words in check_for_device(spec, cuda_is_visible(), str(arguments.spec)):
+        output.note(f"Note: {words}.")
+    if arguments.resume:
+        run, done = start_or_resume_run(spec)
+    else:
+        run, done = start_run(spec), "started"
     output.text(run.id)
-    output.record({"run": run.id, "folder": str(run.path)})
+    output.record({"run": run.id, "folder": str(run.path), "done": done})
+    if done != "started":
+        output.note({"resumed": "It goes on.", "running": "It is running."}.get(done, f"It is {run.status().state}."))
     return follow_run(run, output) if arguments.follow else 0

@@ -85,7 +85,8 @@ def _adapter_folder(name: str) -> str:
         return folder
     from core.runs.run_folder import find_run
 
-    return str(find_run(name).adapter)
+    run = find_run(name)
+    return str(run.newest_adapter() or run.adapter)
 
 
 async def _serve(listener: socket.socket, first: tuple[str, str] | None, idle: float) -> bool:

@@ -108,13 +108,13 @@ def dtype_name(device: str) -> Literal["bfloat16", "float16", "float32"]:
     return "bfloat16" if fast else "float32"
 
 
-def choose_backend(load_in_4bit: bool) -> Backend:
+def choose_backend(load_in_4bit: bool, dtype: str = "auto") -> Backend:
     """The backend for training: Unsloth on CUDA; Transformers + PEFT elsewhere, and where Unsloth cannot be imported.
-    On CUDA this imports Unsloth."""
+    On CUDA this imports Unsloth. dtype: the number format of the weights; `auto`: see `dtype_name`."""
     import torch
 
     if not torch.cuda.is_available():
-        return _on_cpu()
+        return _on_cpu(dtype)
     machine = torch.cuda.get_device_name(0)
     try:
         import unsloth  # noqa: F401  (before trl, transformers and peft: it replaces parts of them)
@@ -135,9 +135,9 @@ def choose_inference_backend(load_in_4bit: bool) -> Backend:
     return _with_bitsandbytes(load_in_4bit, torch.cuda.get_device_name(0), "CUDA is available")
 
 
-def _on_cpu() -> Backend:
+def _on_cpu(dtype: str = "auto") -> Backend:
     cores = available_cores()
-    machine = f"the CPU ({counted(cores, 'core')}, {dtype_name('cpu')})"
+    machine = f"the CPU ({counted(cores, 'core')}, {dtype_name('cpu') if dtype == 'auto' else dtype})"
     return Backend("transformers", "cpu", "no CUDA device is visible", machine)
 
 

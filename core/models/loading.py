@@ -68,6 +68,8 @@ class LoraSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The most tokens that a row may have."""
     gradient_checkpointing: bool
     """Whether activations are recomputed in the backward pass, which saves memory and costs time."""
+    dtype: str = "auto"
+    """The number format of weights that are not quantised (`bfloat16`); `auto`: see `dtype_name`."""
 
 
 def load_for_inference(
@@ -136,7 +138,7 @@ def load_for_training(
     folder = local_model_folder(name, progress, trust_remote_code=trust_remote_code)
     tokenizer = TextTokenizer.from_folder(folder)
     prepare_imports()
-    backend = choose_backend(four_bit)
+    backend = choose_backend(four_bit, lora.dtype)
     lora = _check_fits_training(folder, backend, lora)
     progress(f"loading {folder.name}: {backend.line}")
     load = _with_unsloth if backend.kind == "unsloth" else _with_peft
@@ -163,7 +165,8 @@ def _check_fits_training(folder: Path, backend: Backend, lora: LoraSettings) -> 
             target_modules=lora.target_modules,
             gradient_checkpointing=checkpointing,
         )
-        check_fits(folder, backend.device, four_bit=backend.four_bit, width=_width(backend.device), training=shape)
+        width = _width(backend.device, lora.dtype)
+        check_fits(folder, backend.device, four_bit=backend.four_bit, width=width, training=shape)
         return msgspec.structs.replace(lora, gradient_checkpointing=checkpointing)
 
     if lora.gradient_checkpointing and backend.device == "cpu":
@@ -180,7 +183,7 @@ def _with_unsloth(folder: Path, backend: Backend, lora: LoraSettings, trust_remo
     model, _ = FastLanguageModel.from_pretrained(
         model_name=str(folder),
         max_seq_length=lora.max_seq_length,
-        dtype=None,
+        dtype=None if lora.dtype == "auto" else _torch_dtype(lora.dtype, backend),
         load_in_4bit=backend.four_bit,
         load_in_8bit=False,
         load_in_16bit=not backend.four_bit,
@@ -214,7 +217,7 @@ def _with_peft(folder: Path, backend: Backend, lora: LoraSettings, trust_remote_
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
     from transformers import set_seed
 
-    model = _from_pretrained(folder, backend, trust_remote_code)
+    model = _from_pretrained(folder, backend, trust_remote_code, lora.dtype)
     model.config.use_cache = False
     if backend.four_bit:
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=lora.gradient_checkpointing)
@@ -233,12 +236,11 @@ def _with_peft(folder: Path, backend: Backend, lora: LoraSettings, trust_remote_
     )
 
 
-def _from_pretrained(folder: Path, backend: Backend, trust_remote_code: bool) -> Any:
-    import torch
+def _from_pretrained(folder: Path, backend: Backend, trust_remote_code: bool, dtype_or_auto: str = "auto") -> Any:
     from transformers import AutoModelForCausalLM
 
     options: dict[str, Any] = {}
-    dtype = getattr(torch, dtype_name(backend.device))
+    dtype = _torch_dtype(dtype_or_auto, backend)
     if backend.four_bit:
         from transformers import BitsAndBytesConfig
 
@@ -257,9 +259,15 @@ def _from_pretrained(folder: Path, backend: Backend, trust_remote_code: bool) ->
     )
 
 
-def _width(device: str) -> int:
+def _torch_dtype(name: str, backend: Backend) -> Any:
+    import torch
+
+    return getattr(torch, dtype_name(backend.device) if name == "auto" else name)
+
+
+def _width(device: str, dtype: str = "auto") -> int:
     """Bytes of an unquantised weight on `device`."""
-    return 4 if dtype_name(device) == "float32" else 2
+    return 4 if (dtype_name(device) if dtype == "auto" else dtype) == "float32" else 2
 
 
 def _loading_error(error: Exception, folder: Path) -> SuironError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 SMOOTHING = 0.9  # the weight of the past in the moving average: about the last ten steps
 
@@ -35,10 +35,7 @@ class StepSeries:
     def add(self, step: int, value: float | None) -> None:
         """Add one point; None, an infinity or a NaN is a gap. A step that was added before is replaced, and all steps
         after it are dropped."""
-        if step <= self.last_step:
-            keep = bisect_left(self.steps, step)
-            del self.steps[keep:], self.values[keep:], self.smooth[keep:]
-            del self.gaps[bisect_left(self.gaps, step) :]
+        self.drop_after(step - 1)
         if value is None or not math.isfinite(value):
             self.gaps.append(step)
             return
@@ -48,6 +45,30 @@ class StepSeries:
         self.steps.append(step)
         self.values.append(value)
         self.smooth.append(total / (1 - self._weight ** (count + 1)))
+
+    def add_many(self, steps: Iterable[int], values: Iterable[float]) -> None:
+        """Add points after all others, in ascending order: as `add` does, and faster for a million."""
+        weight, rest, smooth = self._weight, 1 - self._weight, self.smooth
+        count = len(self.values)
+        total = smooth[-1] * (1 - weight**count) if count else 0.0
+        power = weight**count
+        for step, value in zip(steps, values, strict=True):
+            if not math.isfinite(value):
+                self.gaps.append(step)
+                continue
+            power *= weight
+            total = weight * total + rest * value
+            self.steps.append(step)
+            self.values.append(value)
+            smooth.append(total / (1 - power))
+
+    def drop_after(self, step: int) -> None:
+        """Drop all points after `step`: the run has resumed from there."""
+        if step >= self.last_step:
+            return
+        keep = bisect_right(self.steps, step)
+        del self.steps[keep:], self.values[keep:], self.smooth[keep:]
+        del self.gaps[bisect_right(self.gaps, step) :]
 
 
 def decimate_min_max(

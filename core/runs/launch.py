@@ -1,17 +1,33 @@
-"""Starts a run as a detached process with its own session and log and no pipes, independent of the terminal."""
+"""Starts a job as a detached process with its own session and log and no pipes, independent of the terminal; resumes
+one in the same folder."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from typing import Literal
 
+import msgspec
+
+from core.base import folders
 from core.base.child import environment
 from core.base.errors import RunError
-from core.runs.run_folder import RunFolder, create_run_folder
+from core.runs.cuda_devices import cuda_is_visible
+from core.runs.run_folder import RunFolder, create_run_folder, list_runs
 from core.runs.spec import RunSpec, check_run_spec
+from core.runs.spec_checks import check_for_device
 from core.runs.status_file import FailureCause, RunStatus
+
+JOB_MODULES = {"train": "core.training"}
+"""The module that does the work of each kind of job: `python -m MODULE FOLDER`."""
+RESUMED_BY_ITSELF = frozenset({"paused", "lost", "failed"})
+"""How a run has ended that `--resume auto` goes on with. Others have ended as they should, or as a person wished."""
 
 
 def start_run(spec: RunSpec) -> RunFolder:
@@ -20,6 +36,7 @@ def start_run(spec: RunSpec) -> RunFolder:
     Raises RunError where a setting is out of range, the folder cannot be created or the process cannot be started.
     """
     check_run_spec(spec)
+    check_for_device(spec, cuda_is_visible())
     try:
         run = create_run_folder(spec)
     except OSError as error:
@@ -28,10 +45,97 @@ def start_run(spec: RunSpec) -> RunFolder:
             error.filename or "",
             "Free some space, or set SUIRON_HOME to another folder",
         ) from error
+    _start_process(run)
+    return run
+
+
+def why_not_resumable(run: RunFolder, status: RunStatus) -> RunError | None:
+    """Why the run cannot be resumed; None where it can. Reads the disk."""
+    kind = run.kind()
+    if kind != "train":
+        return RunError(f"a job of kind {kind!r} cannot be resumed", run.id, "Start a new one")
+    if not status.ended:
+        return RunError(f"the run is {status.state}", run.id, f"Watch it with `python -m core runs {run.id} --follow`")
+    if status.state == "finished":
+        return RunError("the run has finished: there is nothing to go on with", run.id, "Start a new one")
+    if status.state == "discarded":
+        return RunError("the run was discarded: nothing of it is left", run.id, "Start a new one")
+    if not (run.path / "lock").exists():
+        return RunError("the run was made by an earlier version, which kept less", run.id, "Start a new one")
+    return None
+
+
+def resume_run(run: RunFolder, accept_changes: bool = False) -> RunFolder:
+    """Start a process that goes on in the run's folder, from its newest whole checkpoint, or from the beginning where
+    there is none. accept_changes: also where its rows or its model are not what they were.
+
+    Raises RunError where the run cannot be resumed, or the process cannot be started.
+    """
+    status = run.status()
+    if reason := why_not_resumable(run, status):
+        raise reason
+    run.spec()  # its errors are seen here, not in a process
+    waiting = msgspec.structs.replace(
+        status, state="starting", pid=0, host=socket.gethostname(), started=time.time(), over=False, error=None
+    )
+    try:
+        run.write_status(msgspec.structs.replace(waiting, beats=status.beats + 1, message="resuming"))
+    except OSError as error:
+        what = f"the run's folder cannot be written ({error.strerror})"
+        raise RunError(what, str(run.path), "Free some space, then resume it again") from error
+    _start_process(run, *(["--accept-changes"] if accept_changes else []))
+    return run
+
+
+def start_or_resume_run(spec: RunSpec) -> tuple[RunFolder, Literal["started", "resumed", "running", "ended"]]:
+    """What `train SPEC --resume auto` does, as often as it is called: the newest run of exactly this specification is
+    left alone while it works and where it has ended as it should, and resumed otherwise; without one, a new run is
+    started. Returns the run and what was done. Raises RunError."""
+    check_run_spec(spec)
+    with _one_at_a_time():
+        for run in list_runs():
+            if not _has_spec(run, spec):
+                continue
+            status = run.status()
+            if not status.ended:
+                return run, "running"
+            if status.state not in RESUMED_BY_ITSELF:
+                return run, "ended"
+            return resume_run(run), "resumed"
+        return start_run(spec), "started"
+
+
+def _has_spec(run: RunFolder, spec: RunSpec) -> bool:
+    if run.kind() != "train" or not (run.path / "lock").exists():
+        return False
+    try:
+        return run.spec() == spec
+    except RunError:
+        return False
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Of several callers on this host, the second one sees the run that the first one starts. Raises RunError."""
+    path = folders.runs() / ".launch"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        what = f"the folder of the runs cannot be written ({error.strerror})"
+        raise RunError(what, str(path.parent), "Free some space, or set SUIRON_HOME to another folder") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _start_process(run: RunFolder, *options: str) -> None:
+    """Start the process that works in the folder. Raises RunError."""
     try:
         with open(run.console, "ab") as console:
             process = subprocess.Popen(
-                [sys.executable, "-m", "core.training", str(run.path)],
+                [sys.executable, "-m", JOB_MODULES[run.kind()], str(run.path), *options],
                 cwd=run.path,  # libraries that write into the working directory write here
                 env=environment(PYTHONUNBUFFERED="1"),
                 stdin=subprocess.DEVNULL,
@@ -47,10 +151,9 @@ def start_run(spec: RunSpec) -> RunFolder:
             "Free some memory or disk space and start it again",
         )
         with contextlib.suppress(OSError):  # a full disk: then the run counts as lost
-            run.write_status(RunStatus(state="failed", started=time.time(), error=trouble))
+            run.write_status(RunStatus(state="failed", started=time.time(), error=trouble, over=True))
         raise RunError(trouble.what, trouble.where, trouble.do) from error
     _reap(process)
-    return run
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:

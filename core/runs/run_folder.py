@@ -1,7 +1,6 @@
-"""The run folder: its files, the requests to the run, and all runs there are.
+"""The folder of a job, which may be a training run: its files, the requests to it, and all jobs there are.
 
-Every file has one writer. The run's own process writes through `write_status` and `append_metric`; everybody else only
-reads, and asks the run for something by appending to control.jsonl.
+Every file has one writer. The job's own process writes; everybody else only reads, and drops requests into `requests/`.
 """
 
 from __future__ import annotations
@@ -11,17 +10,25 @@ import secrets
 import socket
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Any
+
+import msgspec
 
 from core.base import files, folders
 from core.base.errors import RunError
-from core.runs.metrics_file import StepMetric, append_step_metric, read_step_metrics
+from core.runs.checkpoint_folders import newest_adapter, newest_whole_checkpoint
+from core.runs.curve_file import Curve, open_curve
+from core.runs.events_file import JobEvent, read_events
+from core.runs.facts_file import read_facts
+from core.runs.job_lock import lock_is_held, make_lock_file
+from core.runs.job_requests import JobRequest, list_requests, write_request
+from core.runs.metrics_file import ResumedAt, StepMetric, append_step_metric, read_metric_lines, read_step_metrics
 from core.runs.spec import RunSpec, dump_run_spec, load_run_spec
 from core.runs.status_file import RunStatus, read_run_status, write_run_status
 
 
 class RunFolder:
-    """One run on the disk. Cheap to make; every call reads the disk."""
+    """One job on the disk. Cheap to make; every call reads the disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,39 +39,77 @@ class RunFolder:
 
     @property
     def adapter(self) -> Path:
-        """Folder of the trained LoRA adapter, once the run has saved it (adapter_config.json is written last)."""
+        """Folder of the trained LoRA adapter, once the run has saved it."""
         return self.path / "adapter"
 
     @property
     def console(self) -> Path:
         return self.path / "console.log"
 
+    def kind(self) -> str:
+        """The kind of job, as in its run.toml: `train` in folders of earlier versions, empty where it cannot be
+        read."""
+        try:
+            head = msgspec.toml.decode((self.path / "run.toml").read_bytes())
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return ""
+        kind = head.get("kind", "train") if isinstance(head, dict) else ""
+        return kind if isinstance(kind, str) else ""
+
     def spec(self) -> RunSpec:
+        """The specification of a training run. Raises RunError."""
         return load_run_spec(self.path / "run.toml")
 
     def status(self) -> RunStatus:
         """See `read_run_status`."""
         return read_run_status(self.path)
 
+    def facts(self) -> dict[str, Any]:
+        """What the job found out about its rows, model and machine; empty before that."""
+        return read_facts(self.path)
+
     def metrics(self, offset: int = 0) -> tuple[list[StepMetric], int]:
         """See `read_step_metrics`."""
         return read_step_metrics(self.path, offset)
 
-    def request(self, kind: Literal["stop", "checkpoint"]) -> None:
-        """Ask the run to stop or to save a checkpoint; it does so at its next step."""
-        files.append_json(self.path / "control.jsonl", {"request": kind, "time": time.time()})
+    def metric_lines(self, offset: int = 0) -> tuple[list[StepMetric | ResumedAt], int]:
+        """See `read_metric_lines`."""
+        return read_metric_lines(self.path, offset)
 
-    def requests(self, offset: int = 0) -> tuple[list[str], int]:
-        """The requests from byte `offset` of control.jsonl on, and the offset to go on from."""
-        lines, offset = files.read_json_lines(self.path / "control.jsonl", offset)
-        return [line["request"] for line in lines if isinstance(line.get("request"), str)], offset
+    def curve(self) -> Curve:
+        """See `open_curve`."""
+        return open_curve(self.path)
 
-    # -- the run's own side --
+    def events(self, offset: int = 0) -> tuple[list[JobEvent], int]:
+        """See `read_events`."""
+        return read_events(self.path, offset)
+
+    def request(self, kind: str, value: Any = None, key: str = "") -> str:
+        """Ask the job for something; it does so at its next step. See `write_request`."""
+        return write_request(self.path, kind, value, key)
+
+    def requests(self) -> list[JobRequest]:
+        """All requests so far, in order."""
+        return list_requests(self.path)
+
+    def works(self) -> bool:
+        """Whether a process of this host works in the folder."""
+        return bool(lock_is_held(self.path))
+
+    def checkpoint(self) -> Path | None:
+        """The newest whole checkpoint."""
+        return newest_whole_checkpoint(self.path)
+
+    def newest_adapter(self) -> Path | None:
+        """See `newest_adapter`."""
+        return newest_adapter(self.path)
+
+    # -- the job's own side --
 
     def write_status(self, status: RunStatus) -> None:
         write_run_status(self.path, status)
 
-    def append_metric(self, metric: StepMetric) -> None:
+    def append_metric(self, metric: StepMetric | ResumedAt) -> None:
         append_step_metric(self.path, metric)
 
 
@@ -72,9 +117,10 @@ def create_run_folder(spec: RunSpec) -> RunFolder:
     """A new run folder with its `run.toml`. Its id sorts by time and holds the run's name. Raises OSError, RunError."""
     content = dump_run_spec(spec)
     word = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:32] or "run"
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    path = folders.runs() / f"{stamp}-{word}-{secrets.token_hex(2)}"
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    path = folders.runs() / f"{stamp}-{word}-{secrets.token_hex(4)}"
     path.mkdir(mode=0o700)
+    make_lock_file(path)
     run = RunFolder(path)
     run.write_status(RunStatus(state="starting", host=socket.gethostname(), started=time.time()))
     files.replace_file(path / "run.toml", content)  # last: a folder without it is not a run
@@ -82,7 +128,7 @@ def create_run_folder(spec: RunSpec) -> RunFolder:
 
 
 def list_runs() -> list[RunFolder]:
-    """All runs, newest first."""
+    """All jobs of any kind and version, newest first."""
     return [RunFolder(path) for path in sorted(folders.runs().iterdir(), reverse=True) if (path / "run.toml").is_file()]
 
 

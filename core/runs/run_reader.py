@@ -9,16 +9,22 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
 from core.runs.chart_series import StepSeries
-from core.runs.metrics_file import StepMetric
+from core.runs.checkpoint_folders import checkpoint_step
+from core.runs.facts_file import FACTS_FILE
+from core.runs.launch import why_not_resumable
+from core.runs.metrics_file import ResumedAt, StepMetric
 from core.runs.run_folder import RunFolder
 from core.runs.status_file import FailureCause, RunStatus
 
 TAIL_BYTES = 32 * 1024  # of console.log, from its end
 TAIL_LINES = 200
+LONG_BYTES = 1 << 20  # of metrics.jsonl, from which on its steps are taken from curve.bin
+_LAST_BYTES = 8 * 1024  # of metrics.jsonl that are read all the same: more than two lines
 # Colours and cursor moves of progress bars, which mean nothing in a log.
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
@@ -35,6 +41,11 @@ class RunReader:
         """The newest metric."""
         self.console: list[str] = []
         """The last lines of the console, as safe text."""
+        self.facts: dict[str, Any] = {}
+        """What the run found out about its rows, model and machine."""
+        self.resumable_from: int | None = None
+        """The step of the checkpoint from which an ended run can go on, 0 for its first step; None where it cannot, or
+        has not ended."""
         self.trouble: FailureCause | None = None
         """Why the folder could not be read the last time."""
         self._offset = 0
@@ -45,7 +56,7 @@ class RunReader:
         before, self.trouble = self.trouble, None
         changed = False
         # The status first, so that the metrics that it counts exist already.
-        for read in (self._read_status, self._read_metrics, self._read_console):
+        for read in (self._read_status, self._read_facts, self._read_metrics, self._read_console):
             try:
                 changed |= read()
             except SuironError as error:
@@ -64,7 +75,23 @@ class RunReader:
             return False
         status = self.folder.status()
         changed, self.status = status != self.status, status
+        if changed:
+            self.resumable_from = self._find_resumable()
         return changed
+
+    def _find_resumable(self) -> int | None:
+        if not self.status.ended or why_not_resumable(self.folder, self.status) is not None:
+            return None
+        checkpoint = self.folder.checkpoint()
+        return 0 if checkpoint is None else checkpoint_step(checkpoint)
+
+    def _read_facts(self) -> bool:
+        path = self.folder.path / FACTS_FILE
+        # Folders of earlier versions have their facts in the status.
+        if not self._changed(path) and (path.exists() or self.facts == self.status.facts):
+            return False
+        self.facts = self.folder.facts()
+        return True
 
     def _read_metrics(self) -> bool:
         path = self.folder.path / "metrics.jsonl"
@@ -74,11 +101,29 @@ class RunReader:
             self.loss = StepSeries()
             self.last = None
             self._offset = 0
-        metrics, self._offset = self.folder.metrics(self._offset)
-        for metric in metrics:
-            self.loss.add(metric.step, metric.loss)
-            self.last = metric
-        return bool(metrics)
+        if self._offset == 0 and self._seen[path][1] > LONG_BYTES:
+            self._read_history(path)
+        lines, self._offset = self.folder.metric_lines(self._offset)
+        for line in lines:
+            if isinstance(line, ResumedAt):
+                self.loss.drop_after(line.resumed)
+            else:
+                self.loss.add(line.step, line.loss)
+                self.last = line
+        return bool(lines)
+
+    def _read_history(self, path: Path) -> None:
+        """Take all steps but the last ones from curve.bin. The last lines of the metrics are read as any new ones are;
+        a step that comes twice replaces itself."""
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            start = max(0, size - _LAST_BYTES)
+            file.seek(start)
+            block = file.read()
+        curve = self.folder.curve()
+        self.loss = StepSeries()
+        self.loss.add_many(curve.steps.tolist(), curve.values["loss"].tolist())
+        self._offset = start + block.find(b"\n") + 1
 
     def _read_console(self) -> bool:
         if not self._changed(self.folder.console):

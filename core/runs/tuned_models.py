@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from core.base.errors import SuironError
+from core.runs.checkpoint_folders import CHECKPOINTS_FOLDER
 from core.runs.run_folder import RunFolder, list_runs
 from core.runs.spec import RunSpec
 from core.templates.by_name import TEXT_TEMPLATES, get_template, list_templates, template_folders
@@ -28,10 +29,12 @@ class TunedModel(msgspec.Struct, frozen=True):
 
 
 def list_tuned_models(model: str) -> list[TunedModel]:
-    """The runs on `model` with a complete adapter, newest first. Reads the disk."""
+    """The runs on `model` with an adapter, newest first: the final one, or that of the newest whole checkpoint. Reads
+    the disk."""
     tuned_models: list[TunedModel] = []
     for run in list_runs():
-        if not (run.adapter / "adapter_config.json").is_file():
+        adapter = run.newest_adapter()
+        if adapter is None:
             continue
         try:
             spec = run.spec()
@@ -41,21 +44,27 @@ def list_tuned_models(model: str) -> list[TunedModel]:
         if spec.model.name == model:
             mixture = sorted(spec.prompt.mixture, key=lambda part: -part.weight)
             names = tuple(part.template for part in mixture)
-            tuned_models.append(TunedModel(run.id, str(run.adapter), run_drops_empty_input(spec), names))
+            tuned_models.append(TunedModel(run.id, str(adapter), run_drops_empty_input(spec), names))
     return tuned_models
 
 
 def run_template_folder(adapter: str | Path) -> Path:
     """The folder with the run's copies of its templates, as used in training; they take precedence over later
     versions."""
-    return Path(adapter).parent / "templates"
+    return _run_of(adapter) / "templates"
+
+
+def _run_of(adapter: str | Path) -> Path:
+    """The folder of the run that an adapter, or a checkpoint, belongs to."""
+    folder = Path(adapter).parent
+    return folder.parent if folder.name == CHECKPOINTS_FOLDER else folder
 
 
 def run_chat_date(adapter: str | Path) -> str:
     """The date that the chat templates of the adapter's run wrote as today's, as `2026-11-28`; empty where they wrote
     none, or the run does not say."""
     try:
-        day = RunFolder(Path(adapter).parent).status().facts.get("chat_template_date")
+        day = RunFolder(_run_of(adapter)).facts().get("chat_template_date")
         return date.fromisoformat(day).isoformat() if isinstance(day, str) else ""
     except (SuironError, ValueError):
         return ""

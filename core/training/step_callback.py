@@ -1,4 +1,5 @@
-"""The trainer's callback at every optimizer step: writes metric and status, handles requests, marks checkpoints.
+"""The trainer's callback at every optimizer step: writes metric, curve and status, and looks at the loss before it is
+used.
 
 Imports transformers: import it only after `prepare_imports`, and after Unsloth where that trains.
 """
@@ -8,104 +9,147 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections import deque
 from typing import Any
 
 import torch
 from transformers import TrainerCallback
 
-from core.runs.metrics_file import StepMetric
-from core.runs.run_folder import RunFolder
-from core.training.checkpoints import AdapterOrigin, mark_checkpoint_complete
-from core.training.heartbeat import StatusReporter
-from core.training.requests import RunRequests
+from core.runs.curve_file import CurveWriter
+from core.runs.metrics_file import ResumedAt, StepMetric
+from core.runs.process import JobProcess
+from core.runs.spec import RunSpec
+from core.training.bad_loss import MOST_BACK_OFFS, bad_loss_error, bad_loss_words
+from core.training.run_control import RunControl
+from core.training.step_record import StepRecord
 
 _GIB = 1 << 30
+_NORMS = 6  # of the steps before, which are named with a bad loss
 
 
 class StepCallback(TrainerCallback):  # type: ignore[misc]
-    """The trainer's callback.
-
-    losses: the trainer adds the loss of every forward pass of the step here. (Its own running sum stays NaN after one
-    NaN.) save_steps: as in the specification. keep: saves the adapter of a step; called after the last step and before
-    its checkpoint, which is larger and may not fit on the disk.
-    """
+    """record: the trainer fills it. control: decides about requests, checkpoints and evaluations. dtype: of the weights
+    that are trained through, for messages. resumed_from: the step of the checkpoint; None where the run starts."""
 
     def __init__(
         self,
-        run: RunFolder,
-        reporter: StatusReporter,
-        requests: RunRequests,
-        losses: list[torch.Tensor],
-        save_steps: int,
-        about: Callable[[int], AdapterOrigin],
-        keep: Callable[[int], None],
+        job: JobProcess,
+        spec: RunSpec,
+        record: StepRecord,
+        control: RunControl,
+        dtype: str,
+        resumed_from: int | None,
     ) -> None:
-        self._run, self._reporter, self._requests = run, reporter, requests
-        self._losses, self._save_steps, self._about, self._keep = losses, save_steps, about, keep
+        self._job, self._spec, self._record, self._control = job, spec, record, control
+        self._dtype, self._resumed_from = dtype, resumed_from
+        self.trainer: Any = None
+        """Set once the trainer exists, which needs the callback first."""
+        self._curve: CurveWriter | None = None
         self._began = self._first_ended = 0.0
         self._steps_here = self._tokens = 0
-        self.not_finite: list[int] = []
+        self._norms: deque[float | None] = deque(maxlen=_NORMS)
+        self._step_loss = math.nan
         self.loss: float | None = None
+        """The loss of the last step."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._reporter.update(state="training", total=state.max_steps, message="training: the first step takes longer")
+        self._tokens = int(state.num_input_tokens_seen)
+        step = state.global_step
+        self._curve = self._open_curve()
+        if self._resumed_from is not None:
+            self._append(ResumedAt(step, time.time()))
+        self._job.status.update(
+            state="training", step=step, total=state.max_steps, message="training: the first step takes longer"
+        )
+        self._control.begin(self.trainer)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._losses.clear()
+        self._record.clear()
         self._began = time.monotonic()
 
+    def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        self._control.part_of_step_ends(control)
+        return control
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Waits for the device: a loss that is no number must not reach the weights."""
+        self._step_loss = self._record.loss()
+        progress, step = self._control.progress, state.global_step + 1
+        words = bad_loss_words(self._step_loss, progress)
+        if not math.isfinite(self._step_loss):
+            progress.not_finite += 1
+            progress.first_not_finite = progress.first_not_finite or step
+        if not words:
+            return
+        policy = progress.settings.on_bad_loss
+        if policy == "back_off" and progress.back_offs < MOST_BACK_OFFS:
+            self._control.back_off(self.trainer, words, step)
+        elif policy == "go_on":
+            if progress.not_finite == 1 or math.isfinite(self._step_loss):
+                self._job.event("bad_loss", words, step=step)
+                progress.recent_losses = []
+        else:
+            norms = [*self._norms, _finite(self._record.grad_norm)]
+            rows = self._record.row_numbers()
+            error = bad_loss_error(words, step, rows, norms, self._dtype, self._spec, self._job.run.id)
+            self._job.event("bad_loss", error.what, step=step, rows=rows[:100], grad_norms=norms, dtype=self._dtype)
+            raise error
+
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        self._requests.read_new()
-        last = state.global_step >= state.max_steps
-        due = self._save_steps > 0 and state.global_step % self._save_steps == 0
-        if self._requests.stop:
-            control.should_training_stop = True
-        if self._requests.take_checkpoint() or self._requests.stop or last or due:
-            control.should_save = True
-        control.should_log = True
+        self._control.step_ends(self.trainer, control)
         return control
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if not logs or "loss" not in logs:
             return  # the summary at the end
         step, tokens = state.global_step, int(state.num_input_tokens_seen)
-        # Waits for the GPU, so the clock is read afterwards.
-        self.loss = _finite(float(sum(loss.double().item() for loss in self._losses)))
+        state.log_history.clear()  # it would grow with every step, and every checkpoint with it
+        self.loss = _finite(self._step_loss)
+        grad_norm = _finite(logs.get("grad_norm"))
+        self._norms.append(grad_norm)
+        prompt, reasoning, response = self._record.section_means()
         now = time.monotonic()
-        if self.loss is None:
-            self.not_finite.append(step)
-        metric = StepMetric(
-            step=step,
-            time=time.time(),
-            loss=self.loss,
-            learning_rate=_finite(logs.get("learning_rate")),
-            grad_norm=_finite(logs.get("grad_norm")),
-            tokens_per_second=(tokens - self._tokens) / max(now - self._began, 1e-9),
-            tokens=tokens,
-            epoch=float(state.epoch or 0.0),
-            memory=peak_memory(),
+        self._append(
+            StepMetric(
+                step=step,
+                time=time.time(),
+                loss=self.loss,
+                learning_rate=_finite(logs.get("learning_rate")),
+                grad_norm=grad_norm,
+                tokens_per_second=(tokens - self._tokens) / max(now - self._began, 1e-9),
+                tokens=tokens,
+                epoch=float(state.epoch or 0.0),
+                memory=peak_memory(),
+                loss_prompt=prompt,
+                loss_reasoning=reasoning,
+                loss_response=response,
+            )
         )
         self._tokens = tokens
-        try:
-            self._run.append_metric(metric)
-        except OSError as error:  # a full disk: the run continues with a gap in its curve, and the log has the reason
-            print(f"metrics.jsonl cannot be written at step {step}: {error}", file=sys.stderr, flush=True)
         self._steps_here += 1
         if self._steps_here == 1:
             self._first_ended = now
-        self._reporter.update_later(
+        self._job.status.update_later(
             step=step, seconds_left=self._seconds_left(now, state.max_steps - step), message=self._message()
         )
         if self._steps_here == 1:
-            self._reporter.update()
-        if self._requests.stop or step >= state.max_steps:
-            self._keep(step)
+            self._job.status.update()
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        mark_checkpoint_complete(checkpoint, self._about(state.global_step))
+    def _append(self, line: StepMetric | ResumedAt) -> None:
+        try:
+            self._job.run.append_metric(line)
+        except OSError as error:  # a full disk: the run continues with a gap in its curve, and the log has the reason
+            print(f"metrics.jsonl cannot be written: {error}", file=sys.stderr, flush=True)
+            return
+        if self._curve is not None:
+            self._curve.append(line)
+
+    def _open_curve(self) -> CurveWriter | None:
+        try:
+            return CurveWriter(self._job.run.path)
+        except OSError as error:
+            print(f"curve.bin cannot be written: {error}", file=sys.stderr, flush=True)
+            return None
 
     def _seconds_left(self, now: float, steps_left: int) -> float:
         """The estimate in seconds, from the steps of this process without its first, which compiles and allocates."""
@@ -114,13 +158,13 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
         return (now - self._first_ended) / (self._steps_here - 1) * steps_left
 
     def _message(self) -> str:
-        if self._requests.stop:
-            return "stopping: saving the adapter as trained so far"
-        if self.not_finite:
-            count, first = len(self.not_finite), self.not_finite[0]
+        progress = self._control.progress
+        if self._control.ending:
+            return "ending after this step"
+        if progress.not_finite:
             return (
-                f"training; the loss was not a finite number in {count} steps, first at step {first}: "
-                "lower the learning rate"
+                f"training; the loss was not a finite number in {progress.not_finite} steps, first at step "
+                f"{progress.first_not_finite}: lower the learning rate"
             )
         return "training"
 

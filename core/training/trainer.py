@@ -6,16 +6,13 @@ replaces SFTTrainer: import this module only once the model is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import pyarrow as pa
 import torch
-from datasets import Dataset
-from datasets.table import InMemoryTable
 from transformers import PreTrainedTokenizerFast, TrainerCallback
+from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from core.examples.build import TrainingSet
@@ -23,69 +20,83 @@ from core.models.backend import dtype_name
 from core.models.loading import LoadedModel
 from core.runs.spec import RunSpec
 from core.tokens.loss_mask import IGNORED_LABEL
-from core.training.loss import labelled_cross_entropy
+from core.training.collator import ExampleCollator, trainer_dataset
+from core.training.loss import SECTION_COUNT, token_losses
+from core.training.step_record import StepRecord
+
+__all__ = ["ExampleCollator", "RunTrainer", "StepOwner", "make_trainer", "trainer_dataset"]
+
+_NOT_FOR_THE_MODEL = ("sections", "rows")
+_EVERY_LOGIT_BYTES = 1 << 30  # a batch whose logits take more is evaluated without the prompt's
 
 
-class ExampleCollator:
-    """Makes tensors of shape (rows, longest) of examples, padded on the right. Padding has no label, no weight and no
-    attention, so that its id does not matter.
+class EvaluationPart(NamedTuple):
+    """The losses of one batch."""
 
-    An item of the data set is the example's ids and its index in `prepared`, which has its labels.
-    """
-
-    def __init__(self, pad_id: int, prepared: TrainingSet) -> None:
-        self._pad_id, self._prepared = pad_id, prepared
-
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        ids = [np.asarray(row["input_ids"], np.int64) for row in rows]
-        labels = [self._prepared.labels(row["row"]) for row in rows]
-        attention = [np.ones_like(row_ids) for row_ids in ids]
-        batch = {
-            "input_ids": _padded(ids, self._pad_id),
-            "labels": _padded(labels, IGNORED_LABEL),
-            "attention_mask": _padded(attention, 0),
-        }
-        if self._prepared.weighted:
-            weights = [self._prepared.token_weights(row["row"]) for row in rows]
-            batch["weights"] = _padded(weights, 0.0)
-        return batch
+    total: float
+    """Weighted sum of the losses of the trained tokens, in nats."""
+    weight: float
+    """Sum of their weights."""
+    sections: torch.Tensor
+    """Sum and count of all losses by section, float64, shape (2, 3)."""
 
 
-def _padded(rows: Sequence[np.ndarray[Any, Any]], filler: float) -> torch.Tensor:
-    """Rows as one tensor of shape (rows, longest): int64, or float32 where the filler is a float."""
-    dtype = np.float32 if isinstance(filler, float) else np.int64
-    out = np.full((len(rows), max(map(len, rows))), filler, dtype)
-    for index, row in enumerate(rows):
-        out[index, : len(row)] = row
-    return torch.from_numpy(out)
+class StepOwner(Protocol):
+    """Decides what happens at the end of a step, beside the callback."""
+
+    def save(self, trainer: RunTrainer) -> None:
+        """Save a checkpoint of the steps done."""
+
+    def evaluate(self, trainer: RunTrainer) -> dict[str, float]:
+        """Evaluate on the rows kept out; their losses by name."""
 
 
 class RunTrainer(SFTTrainer):  # type: ignore[misc]
-    """TRL's trainer with Suiron's loss. losses: gets the loss of every forward pass of the current step."""
+    """TRL's trainer with Suiron's loss, checkpoints and evaluation. record: gets what the step leaves. owner: saves and
+    evaluates; without one, neither happens."""
 
-    def __init__(self, *args: Any, losses: list[torch.Tensor], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, record: StepRecord, owner: StepOwner | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._losses = losses
+        self._record, self._owner = record, owner
 
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        loss: torch.Tensor = super().training_step(*args, **kwargs)
-        self._losses.append(loss.detach())
+    def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
+        self._record.losses.append(loss.detach())
         return loss
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Suiron's loss on a CPU, because TRL's is a Triton kernel, and where sections are weighted, which TRL does not
-        support; otherwise TRL's."""
+        support; otherwise TRL's, which does not tell the sections apart."""
         if self.args.device.type != "cpu" and "weights" not in inputs:
+            inputs = {name: value for name, value in inputs.items() if name not in _NOT_FOR_THE_MODEL}
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch=num_items_in_batch)
-        loss = labelled_cross_entropy(model, inputs, num_items_in_batch)
+        each = token_losses(model, inputs)
+        self._record.sections.append(each.by_section())
+        loss = each.mean(num_items_in_batch)
         return (loss, None) if return_outputs else loss
+
+    def evaluation_part(self, batch: dict[str, torch.Tensor]) -> EvaluationPart:
+        """The losses of one batch that is not trained on. The caller sets the model's mode."""
+        inputs = self._prepare_inputs(batch)
+        labels = inputs["labels"][:, 1:]
+        if self.args.device.type != "cpu" and "weights" not in inputs:
+            inputs = {name: value for name, value in inputs.items() if name not in _NOT_FOR_THE_MODEL}
+            weight = int((labels != IGNORED_LABEL).sum())
+            loss = float(super().compute_loss(self.model, inputs)) * weight
+            return EvaluationPart(loss, weight, torch.zeros(2, SECTION_COUNT, dtype=torch.float64))
+        logits = inputs["input_ids"].numel() * self.model.config.vocab_size * 4
+        each = token_losses(self.model, inputs, every_token=logits < _EVERY_LOGIT_BYTES)
+        count = len(each.losses) if each.trained is None else int(each.trained.sum())
+        divisor = float(count) if each.weights is None else float(each.weights.sum())
+        return EvaluationPart(float(each.mean()) * divisor, divisor, each.by_section())
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
         """The batches of a step and the divisor of its loss. With weighted sections that is the sum of the weights, so
         that gradient accumulation does not change the loss."""
         batches, items = super().get_batch_samples(*args, **kwargs)
+        self._record.rows = [batch["rows"] for batch in batches if "rows" in batch]
         if items is not None and batches and "weights" in batches[0]:
             batch_weights = (
                 (batch["weights"][:, 1:] * (batch["labels"][:, 1:] != IGNORED_LABEL)).sum() for batch in batches
@@ -93,29 +104,20 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
             items = sum(batch_weights).to(self.args.device)
         return batches, items
 
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        self._record.grad_norm = super()._get_grad_norm(model, grad_norm)
+        return self._record.grad_norm
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        if self._owner is not None:
+            self._owner.save(self)
+
+    def _evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        self.control.should_evaluate = False
+        return self._owner.evaluate(self) if self._owner is not None else {}
+
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Writes no card: TRL would put one full of placeholders into every checkpoint."""
-
-
-def trainer_dataset(prepared: TrainingSet) -> Dataset:
-    """The examples as columns `input_ids` and `row`, their index in `prepared`.
-
-    The ids stay memory-mapped, in the order of the store, with an index table. A training set of any size takes the
-    same memory, except for a few numbers per row.
-    """
-    positions = prepared.store_positions
-    row_by_position = np.zeros(len(prepared.store), np.int64)
-    row_by_position[positions] = np.arange(len(positions))
-    chunks = []
-    for tokens, starts, first in prepared.store.chunks():
-        ids = pa.Array.from_buffers(pa.int32(), len(tokens), [None, pa.py_buffer(tokens)])
-        rows = row_by_position[first : first + len(starts) - 1]
-        chunks.append(
-            pa.record_batch({"input_ids": pa.LargeListArray.from_arrays(pa.array(starts), ids), "row": pa.array(rows)})
-        )
-    # Rows with equal text share one entry of the store; for the trainer they are the same example.
-    index = pa.table({"indices": pa.array(positions.astype(np.uint64))})
-    return Dataset(pa.Table.from_batches(chunks), indices_table=InMemoryTable(index), fingerprint=prepared.hash)
 
 
 def make_trainer(
@@ -123,29 +125,38 @@ def make_trainer(
     spec: RunSpec,
     prepared: TrainingSet,
     output: Path,
-    losses: list[torch.Tensor],
+    record: StepRecord,
     callback: TrainerCallback,
+    owner: StepOwner | None = None,
+    rows: np.ndarray[Any, Any] | None = None,
 ) -> RunTrainer:
-    """The run's trainer, ready to start. Checkpoints go into `output` when `callback` asks for them."""
+    """The run's trainer, ready to start. rows: those of `prepared` that are trained, by their index in it; all where
+    None."""
     tokenizer = loaded.tokenizer
     hf_tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer.raw, eos_token=tokenizer.eos, pad_token=tokenizer.eos
     )
-    return RunTrainer(
+    # TRL's own loss, which trains unweighted rows on a GPU, does not tell the sections apart.
+    tells_sections = loaded.backend.device == "cpu" or prepared.weighted
+    trainer = RunTrainer(
         model=loaded.model,
         args=_settings(spec, output, loaded),
-        train_dataset=trainer_dataset(prepared),
-        data_collator=ExampleCollator(tokenizer.eos_id, prepared),
+        train_dataset=trainer_dataset(prepared, rows),
+        data_collator=ExampleCollator(tokenizer.eos_id, prepared, tells_sections),
         processing_class=hf_tokenizer,
         callbacks=[callback],
-        losses=losses,
+        record=record,
+        owner=owner,
     )
+    trainer.remove_callback(PrinterCallback)  # a line a step
+    return trainer
 
 
 def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
     """The trainer's settings, all explicit, because TRL, transformers and Unsloth have different defaults."""
     train, on_cpu = spec.train, loaded.backend.device == "cpu"
-    dtype, checkpointing = dtype_name(loaded.backend.device), loaded.gradient_checkpointing
+    dtype = dtype_name(loaded.backend.device) if train.dtype == "auto" else train.dtype
+    checkpointing = loaded.gradient_checkpointing
     non_reentrant = checkpointing and loaded.backend.kind == "transformers"
     checkpointing_options = {"use_reentrant": False} if non_reentrant else None
     return SFTConfig(
@@ -203,7 +214,7 @@ def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
         save_only_model=False,
         eval_strategy="no",
         load_best_model_at_end=False,
-        report_to="none",
+        report_to=list(train.report_to) or "none",
         push_to_hub=False,
         disable_tqdm=True,
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import core
+from core.runs.job_lock import make_lock_file
 from core.runs.run_folder import RunFolder
 from core.runs.spec import (
     DataSection,
@@ -33,7 +34,7 @@ def make_spec(rows: Path | str, model: Path | str, **train: object) -> RunSpec:
         "batch_size": ROWS,
         "gradient_accumulation": 1,
         "learning_rate": 0.01,
-        "warmup_steps": 2,
+        "warmup_steps": min(2, int(train.get("steps", 3))),  # type: ignore[call-overload]
     }
     return RunSpec(
         name="test",
@@ -50,6 +51,7 @@ class Process:
 
     def __init__(self, folder: Path, spec: RunSpec | bytes) -> None:
         folder.mkdir()
+        make_lock_file(folder)
         (folder / "run.toml").write_bytes(spec if isinstance(spec, bytes) else dump_run_spec(spec))
         self.run = RunFolder(folder)
         variables = {f"SUIRON_{name}": str(folder / name.lower()) for name in ("HOME", "CACHE", "CONFIG")}

@@ -25,6 +25,14 @@ TRAIN_ACTIONS: tuple[Action, ...] = (
         footer=True,
     ),
     Action(
+        "train.resume_run",
+        "C",
+        "Resume",
+        "Go on with this run where it was paused, killed or stopped, from its newest checkpoint.",
+        "resume_run",
+        everywhere=True,
+    ),
+    Action(
         "train.next_run",
         "f8",
         "Next run",

@@ -21,7 +21,7 @@ from tui.common.styled_cells import CellLines, CellRow, StyledText
 from tui.train.run_facts import run_facts, wrap_facts
 
 STRONG, MUTED, GOOD, BAD, NOTICE = "status--strong", "status--muted", "status--good", "status--bad", "status--notice"
-_STATES = {"finished": GOOD, "failed": BAD, "lost": BAD}
+_STATES = {"finished": GOOD, "paused": NOTICE, "failed": BAD, "lost": BAD}
 _BAR = 40  # cells of the progress bar at most
 _FACT_LINES = ((32, 8), (20, 4), (0, 1))  # rows of the terminal, and lines of facts at most
 _SMALL = 76  # columns below which the form takes two lines of them
@@ -132,13 +132,14 @@ def status_rows(
         room = width - sum(len(text) for text, _ in head) - max(len(tail), 22)
         head += [*_bar(step / status.total, min(_BAR, room)), (tail, MUTED)]
     # the id last: it is what may be cut
-    about = _joined(position and f"run {position}", safe_line(status.message), safe_line(reader.folder.id))
+    resumes = f"{key_of('train.resume_run')} goes on" if reader.resumable_from is not None else ""
+    about = _joined(position and f"run {position}", resumes, safe_line(status.message), safe_line(reader.folder.id))
     last_row: CellRow = [notice] if notice[0] else [(_cut(about, width), MUTED)]
     return [
         head,
         _numbers(reader),
         [(_cut(safe_line(status.backend), width), MUTED)],
-        *([(line, MUTED)] for line in wrap_facts(run_facts(status.facts), width, fact_lines)),
+        *([(line, MUTED)] for line in wrap_facts(run_facts(reader.facts), width, fact_lines)),
         last_row,
     ]
 

@@ -234,6 +234,27 @@ class TrainScreen(Room):
             what = f"the run could not be asked to stop ({error.strerror or error})"
             self._fail(RunError(what, str(folder.path), "Free some disk space, or end its process yourself"))
 
+    def action_resume_run(self) -> None:
+        reader = self._reader
+        if reader is None:
+            self._say_briefly("There is no run to go on with.")
+        elif not self._starting:
+            self._starting = True
+            self.query_one(RunStatusPanel).show_own_trouble(None)
+            self._say("Resuming…")
+            self.run_worker(self._resume(reader.folder), group="start")
+
+    async def _resume(self, folder: RunFolder) -> None:
+        try:
+            await asyncio.to_thread(launch.resume_run, folder)
+        except SuironError as error:
+            self._fail(error)
+        else:
+            self._say("")
+            self._wake.set()
+        finally:
+            self._starting = False
+
     def action_next_run(self) -> None:
         self.run_worker(self._next_run(), group="next", exclusive=True)
 

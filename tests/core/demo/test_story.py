@@ -173,7 +173,7 @@ def test_ctrl_c_leaves_the_run_going(monkeypatch: pytest.MonkeyPatch, finished_r
     told = Told()
     assert story.run_story(False, told.output, answers) == 130
     assert f"The run continues. `python -m core runs {finished_run[0].id}" in told.err.getvalue()
-    assert finished_run[0].requests() == ([], 0)
+    assert finished_run[0].requests() == []
 
 
 def answer(both: bool, exact: bool) -> EvaluatedAnswer:

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from core.base import folders
+from core.base.child import environment
 from core.base.errors import RunError
 from core.runs import status_file as run_status
+from core.runs.job_lock import take_job_lock
+from core.runs.job_requests import RequestInbox
 from core.runs.metrics_file import StepMetric
 from core.runs.run_folder import RunFolder, create_run_folder, find_run, list_runs
 from core.runs.spec import DataSection, ModelSection, RunSpec
@@ -53,19 +56,60 @@ def status(run: RunFolder, **changes: object) -> RunStatus:
     return run.status()
 
 
+HOLDER = """
+import sys
+from pathlib import Path
+from core.runs.job_lock import take_job_lock
+lock = take_job_lock(Path(sys.argv[1]))
+print("has it", flush=True)
+sys.stdin.read()
+"""
+
+
 def test_a_run_whose_process_is_gone_is_lost() -> None:
     run = create_run_folder(SPEC)
-    process = subprocess.Popen([sys.executable, "-c", "input()", run.id], stdin=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(run.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+    )
+    assert process.stdout is not None and process.stdout.readline() == b"has it\n"
     assert status(run, pid=process.pid).state == "training"
+    with pytest.raises(RunError, match="another process already works"):
+        take_job_lock(run.path)
     process.kill()
     process.wait()
     assert status(run, pid=process.pid).state == "lost"
     assert status(run, pid=process.pid).error is not None
     assert status(run, pid=process.pid, state="finished").state == "finished"
+    take_job_lock(run.path).release()
 
 
-def test_another_process_with_its_number_is_not_the_run() -> None:
-    assert status(create_run_folder(SPEC), pid=os.getpid()).state == "lost"
+def test_folders_of_earlier_versions_have_no_lock_and_are_read_by_their_process() -> None:
+    run = create_run_folder(SPEC)
+    (run.path / "lock").unlink()
+    process = subprocess.Popen([sys.executable, "-c", "input()", run.id], stdin=subprocess.PIPE)
+    assert status(run, pid=process.pid, facts={"rows_trained": 3}).state == "training"
+    assert run.facts() == {"rows_trained": 3}
+    process.kill()
+    process.wait()
+    assert status(run, pid=process.pid).state == "lost"
+    assert status(run, pid=os.getpid()).state == "lost"  # another process with its number
+
+
+def test_states_kinds_and_fields_of_later_versions_are_tolerated() -> None:
+    run = create_run_folder(SPEC)
+    (run.path / "status.json").write_bytes(b'{"state": "distilling", "over": true, "step": 3, "colour": "red"}')
+    assert (run.status().state, run.status().ended) == ("distilling", True)
+    lock = take_job_lock(run.path)
+    (run.path / "status.json").write_bytes(b'{"state": "distilling", "pid": 1, "colour": "red"}')
+    assert (run.status().state, run.status().ended) == ("distilling", False)
+    lock.release()
+    (run.path / "run.toml").write_bytes(b'format = 3\nkind = "distil"\n')
+    assert run.kind() == "distil" and [listed.id for listed in list_runs()] == [run.id]
+    with pytest.raises(RunError, match="another version"):
+        run.spec()
 
 
 def test_a_process_that_never_spoke_is_lost_after_a_while() -> None:
@@ -78,6 +122,17 @@ def test_on_another_host_the_heartbeat_decides() -> None:
     run = create_run_folder(SPEC)
     assert status(run, host="elsewhere").state == "training"
     assert status(run, host="elsewhere", heartbeat=time.time() - SILENCE_SECONDS - 1).state == "lost"
+
+
+def test_the_beats_of_another_host_are_timed_by_the_clock_of_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create_run_folder(SPEC)
+    late = {"host": "elsewhere", "heartbeat": time.time() - 10_000}  # its clock is hours behind
+    assert status(run, **late, beats=5).state == "lost"  # at the first look nothing else can be known
+    assert status(run, **late, beats=6).state == "training"
+    now = time.monotonic()
+    monkeypatch.setattr(run_status.time, "monotonic", lambda: now + SILENCE_SECONDS + 1)
+    assert status(run, **late, beats=6).state == "lost"
+    assert status(run, **late, beats=7).state == "training"
 
 
 def test_metrics_are_read_on_from_where_one_was() -> None:
@@ -95,9 +150,14 @@ def test_metrics_are_read_on_from_where_one_was() -> None:
 def test_requests_reach_the_run() -> None:
     run = create_run_folder(SPEC)
     run.request("checkpoint")
-    requests, offset = run.requests()
-    run.request("stop")
-    assert (requests, run.requests(offset)[0]) == (["checkpoint"], ["stop"])
+    inbox = RequestInbox(run.path)
+    assert [request.kind for request in inbox.take_new()] == ["checkpoint"]
+    run.request("rate", 0.5)
+    (run.path / "requests" / "20200101T000000.000000Z-nonsense.json").write_bytes(b"[1")
+    (run.path / "requests" / ".half.json.x").write_bytes(b"{")  # being written
+    assert [(request.kind, request.value) for request in inbox.take_new()][1:] == [("rate", 0.5)]
+    assert inbox.take_new() == []
+    assert [request.kind for request in run.requests()] == ["unreadable", "checkpoint", "rate"]
 
 
 def test_a_status_that_is_no_status_is_said(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from core.runs.metrics_file import StepMetric
+from core.runs import run_reader
+from core.runs.facts_file import write_facts
+from core.runs.metrics_file import ResumedAt, StepMetric
 from core.runs.run_folder import RunFolder, create_run_folder
 from core.runs.run_reader import TAIL_BYTES, RunReader, console_tail
 from core.runs.setting_texts import seeds_spec
@@ -52,6 +54,40 @@ def test_a_file_that_was_replaced_is_read_anew(run: RunFolder) -> None:
     (run.path / "metrics.jsonl").write_bytes(b'{"step":1,"time":0,"loss":9.0}\n')
     reader.read_changes()
     assert reader.loss.values == [9.0]
+
+
+def test_a_long_history_comes_from_the_curve_and_is_the_same(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[StepMetric | ResumedAt] = [StepMetric(step, 0.0, 9.0 / step) for step in range(1, 300)]
+    lines[100:100] = [ResumedAt(70, 1.0), *(StepMetric(step, 2.0, 5.0) for step in range(71, 101))]
+    lines += [StepMetric(300, 0.0, None), StepMetric(301, 0.0, 1.5)]
+    for line in lines:
+        run.append_metric(line)
+    plain, quick = RunReader(run), RunReader(run)
+    plain.read_changes()
+    monkeypatch.setattr(run_reader, "LONG_BYTES", 100)
+    quick.read_changes()
+    assert (run.path / "curve.bin").exists()
+    for reader in (plain, quick):
+        assert reader.loss.steps == [*range(1, 300), 301] and reader.loss.gaps == [300]
+        assert reader.loss.values[70:100] == [5.0] * 30
+        assert reader.last == lines[-1]
+    assert quick.loss.smooth == pytest.approx(plain.loss.smooth, rel=1e-9)
+    run.append_metric(ResumedAt(200, 3.0))
+    quick.read_changes()
+    assert quick.loss.last_step == 200
+
+
+def test_facts_and_where_a_run_can_go_on_are_read(run: RunFolder) -> None:
+    reader = RunReader(run)
+    reader.read_changes()
+    assert (reader.facts, reader.resumable_from) == ({}, None)
+    write_facts(run.path, {"rows_trained": 3})
+    run.write_status(RunStatus(state="paused", step=4, over=True))
+    assert reader.read_changes()
+    assert (reader.facts, reader.resumable_from) == ({"rows_trained": 3}, 0)
+    run.write_status(RunStatus(state="finished", step=4, over=True))
+    reader.read_changes()
+    assert reader.resumable_from is None and not reader.read_changes()
 
 
 def test_a_status_that_cannot_be_read_is_told_and_forgotten_once_it_can(run: RunFolder) -> None:

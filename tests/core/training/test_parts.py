@@ -1,15 +1,12 @@
-"""The parts of a run alone: the loss, the callback, the status, and the causes of failure."""
+"""The parts of a run alone: the loss, the status, and the causes of failure."""
 
 from __future__ import annotations
 
 import errno
 import io
 import math
-import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,12 +14,11 @@ import pytest
 from msgspec.structs import replace
 
 from core.base.errors import ModelError
+from core.runs import status_reporter as module
+from core.runs.console_stream import DiskFullSafeStream
 from core.runs.run_folder import RunFolder
-from core.training import heartbeat as module
-from core.training.console import DiskFullSafeStream
+from core.runs.status_reporter import StatusReporter
 from core.training.failure_causes import failure_cause, smaller_setting
-from core.training.heartbeat import StatusReporter
-from core.training.requests import RunRequests, StoppedBeforeFirstStep
 from tests.support.training_process import make_spec
 
 
@@ -36,6 +32,15 @@ class Given:
 
     def __init__(self, rows: list[list[int]], weights: list[list[float]] | None = None) -> None:
         self._rows, self._weights, self.weighted = rows, weights, weights is not None
+        self.row_indices = np.arange(len(rows))
+        # the prompt as far as the first label, three tokens of reasoning, the rest of response
+        firsts = [next(at for at, label in enumerate(row) if label != -100) for row in rows]
+        self.ends = np.array(
+            [
+                [first, first, min(first + 3, len(row)), min(first + 3, len(row)), len(row), len(row)]
+                for first, row in zip(firsts, rows, strict=True)
+            ]
+        )
 
     def labels(self, row: int) -> np.ndarray[Any, Any]:
         return np.array(self._rows[row])
@@ -110,30 +115,39 @@ def test_padding_equal_to_the_end_never_hides_it() -> None:
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
 
 
-def test_a_loss_that_is_no_number_is_written_as_none_and_said(run: RunFolder) -> None:
+def test_the_losses_of_the_sections_are_those_of_their_tokens_alone(model_folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from core.training.collator import ExampleCollator
+    from core.training.loss import token_losses
+
+    model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
+    with torch.inference_mode():
+        alone = losses_alone(model)
+        batch = ExampleCollator(3, Given(LABELS))(ROWS)  # type: ignore[arg-type]
+        each = token_losses(model, batch)
+        sums, counts = each.by_section().tolist()
+        wanted_sums, wanted_counts = [0.0, 0.0, 0.0], [0, 0, 0]
+        for losses, (length, given) in zip(alone, SIZES, strict=True):
+            for at in range(given, length):
+                section = 1 if at < given + 3 else 2
+                wanted_sums[section] += float(losses[at - 1])
+                wanted_counts[section] += 1
+        assert counts == wanted_counts and sums == pytest.approx(wanted_sums, abs=1e-4)
+        assert math.isclose(float(each.mean()), float(labelled_mean(model, batch)), abs_tol=1e-6)
+        every = token_losses(model, batch, every_token=True)
+        assert len(every.losses) == sum(length - 1 for length, _ in SIZES)
+        assert math.isclose(float(every.mean()), float(each.mean()), abs_tol=1e-6)
+        assert every.by_section()[1].tolist() == [sum(given - 1 for _, given in SIZES), *counts[1:]]
+
+
+def labelled_mean(model: Any, batch: dict[str, Any]) -> Any:
+    """The mean in one call of the library, as it was before sections were told apart."""
     import torch
 
-    from core.training.checkpoints import AdapterOrigin
-    from core.training.step_callback import StepCallback
-
-    with StatusReporter(run) as reporter:
-        losses: list[torch.Tensor] = []
-        kept: list[int] = []
-        steps = StepCallback(
-            run, reporter, RunRequests(run), losses, 0, lambda step: AdapterOrigin("m", "f", "r", step), kept.append
-        )
-        state = SimpleNamespace(global_step=0, max_steps=3, num_input_tokens_seen=0, epoch=0.0)
-        for step, loss in enumerate((2.0, math.nan, 1.5), 1):
-            steps.on_step_begin(None, state, None)
-            losses.append(torch.tensor(loss))
-            state.global_step, state.num_input_tokens_seen = step, step * 100
-            steps.on_log(None, state, None, {"loss": math.nan, "learning_rate": 1e-3, "grad_norm": math.inf})
-        assert "at step 2" in reporter.status.message and reporter.status.seconds_left == 0.0
-    metrics, _ = run.metrics()
-    assert [metric.loss for metric in metrics] == [2.0, None, 1.5]  # one bad step does not spoil those after it
-    assert metrics[0].grad_norm is None and metrics[2].tokens == 300
-    assert steps.not_finite == [2]
-    assert kept == [3]  # the adapter, after the last step alone
+    scores = model(batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, :-1].float()
+    return torch.nn.functional.cross_entropy(scores.flatten(0, 1), batch["labels"][:, 1:].flatten())
 
 
 def test_the_heart_beats_until_the_end_and_the_end_is_the_last_word(
@@ -166,32 +180,6 @@ def test_a_full_disk_does_not_end_the_run(
         reporter.update(step=3)
     assert run.status().step == 3
     assert capsys.readouterr().err.count("status.json cannot be written") == 1
-
-
-@pytest.fixture
-def own_signals() -> Iterator[None]:
-    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-    yield
-    for number, handler in kept.items():
-        signal.signal(number, handler)
-
-
-def test_signals_and_requests_are_heeded_at_the_next_look(run: RunFolder, own_signals: None) -> None:
-    wishes = RunRequests(run)
-    wishes.catch_signals()
-    signal.raise_signal(signal.SIGHUP)
-    signal.raise_signal(signal.SIGINT)
-    wishes.raise_if_stopped()
-    run.request("checkpoint")
-    wishes.read_new()
-    assert wishes.take_checkpoint() and not wishes.take_checkpoint() and not wishes.stop
-    signal.raise_signal(signal.SIGTERM)
-    with pytest.raises(StoppedBeforeFirstStep):
-        wishes.raise_if_stopped()
-    asked = RunRequests(run)
-    run.request("stop")
-    asked.read_new()
-    assert asked.stop
 
 
 class OutOfMemoryError(RuntimeError):

@@ -17,13 +17,14 @@ from core.base.child import environment
 from core.data.source import open_data
 from core.examples.build import build_training_set
 from core.examples.run_rows import data_facts, open_rows
+from core.runs.checkpoint_folders import folder_is_whole
+from core.runs.launch import why_not_resumable
 from core.runs.metrics_file import StepMetric
 from core.runs.spec import RunSpec, dump_run_spec
 from core.templates.by_name import TEXT_TEMPLATES
 from core.templates.template_file import load_template
 from core.tokens.loss_mask import SectionWeights
 from core.tokens.tokenizer import TextTokenizer
-from core.training.checkpoints import checkpoint_is_complete
 from tests.support.training_process import ROWS, Process, at_step, make_spec
 
 
@@ -47,13 +48,15 @@ def test_a_run_writes_its_metrics_status_and_facts(trained: Process, model_folde
         for metric in metrics
     )
     assert metrics[2].loss is not None and metrics[0].loss is not None and metrics[2].loss < metrics[0].loss
-    facts = status.facts
+    facts = trained.run.facts()
     assert facts["rows_trained"] == ROWS and facts["rows_in_source"] == 2 * ROWS
     assert (
         facts["rows_empty_reasoning"] == 1
         and facts["rows_empty_reasoning"] + facts["rows_vanilla"] + facts["rows_reasoning"] == ROWS
     )
-    assert facts["last_token_is_eos"] is True and facts["seed"] == 3442 and facts["steps_without_finite_loss"] == 0
+    assert facts["last_token_is_eos"] is True and facts["seed"] == 3442
+    results = json.loads((trained.run.path / "results" / "train.json").read_bytes())
+    assert (results["ended"], results["steps"], results["steps_without_finite_loss"]) == ("finished", 3, 0)
     data = open_rows(trained.run.spec().data)
     again = build_training_set(data, trained.run.spec(), TextTokenizer.from_folder(model_folder))
     assert (
@@ -122,7 +125,7 @@ def test_a_weighted_run_reports_the_weighted_mean_over_all_batches_of_a_step(
     assert (
         prepared.weighted and first is not None and math.isclose(first, total / weight, abs_tol=1e-3)
     )  # bfloat16, other shapes of a batch
-    assert process.run.status().facts["encoded_hash"] == prepared.hash
+    assert process.run.facts()["encoded_hash"] == prepared.hash
 
 
 def test_the_adapter_loads_back_and_has_learnt(trained: Process, model_folder: Path) -> None:
@@ -132,7 +135,7 @@ def test_the_adapter_loads_back_and_has_learnt(trained: Process, model_folder: P
 
     about = json.loads((trained.run.adapter / "suiron.json").read_bytes())
     assert (about["base_model"], about["run"], about["step"]) == (str(model_folder), "trained", 3)
-    assert not (trained.run.path / "adapter.tmp").exists()
+    assert not list(trained.run.path.glob("adapter.*"))
     loaded = load_for_inference(str(model_folder), trained.run.adapter, progress=lambda message: None)
     prepared = build_training_set(open_data(trained.run.spec().data.source), trained.run.spec(), loaded.tokenizer)
     ids, labels = torch.tensor([prepared.ids(0).tolist()]), torch.tensor([prepared.labels(0).tolist()])
@@ -144,13 +147,13 @@ def test_the_adapter_loads_back_and_has_learnt(trained: Process, model_folder: P
 
 
 def test_the_last_checkpoint_is_whole_until_a_file_is_cut(trained: Process, tmp_path: Path) -> None:
-    checkpoint = trained.run.path / "checkpoints" / "checkpoint-3"
-    assert checkpoint_is_complete(checkpoint)
+    checkpoint = trained.run.path / "checkpoints" / "step-3"
+    assert folder_is_whole(checkpoint)
     for file in checkpoint.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    assert checkpoint_is_complete(tmp_path)
+    assert folder_is_whole(tmp_path)
     (tmp_path / "optimizer.pt").write_bytes(b"")
-    assert not checkpoint_is_complete(tmp_path)
+    assert not folder_is_whole(tmp_path)
 
 
 def losses(metrics: list[StepMetric]) -> list[float | None]:
@@ -162,11 +165,9 @@ def test_a_run_obeys_checkpoint_and_stop_at_its_next_step(trained: Process, long
     run = process.run
     process.until(at_step(4))
     run.request("checkpoint")
-    process.until(
-        lambda run: any(checkpoint_is_complete(path) for path in (run.path / "checkpoints").glob("checkpoint-*"))
-    )
+    process.until(lambda run: run.checkpoint() is not None and run.status().state == "training")
     status = run.status()
-    assert status.state == "training" and status.total == 100_000 and status.seconds_left
+    assert status.total == 100_000 and status.seconds_left
     run.request("stop")
     before = len(run.metrics()[0])  # the step in progress may or may not be in it; it is the one that obeys
     assert process.end() == 0, process.log()
@@ -181,22 +182,24 @@ def test_a_run_obeys_checkpoint_and_stop_at_its_next_step(trained: Process, long
 def test_a_checkpoint_that_cannot_be_written_costs_neither_the_run_nor_its_adapter(
     long_spec: RunSpec, tmp_path: Path
 ) -> None:
-    spec = msgspec.structs.replace(long_spec, train=msgspec.structs.replace(long_spec.train, steps=1))
+    spec = msgspec.structs.replace(long_spec, train=msgspec.structs.replace(long_spec.train, steps=1, warmup_steps=0))
     process = Process(tmp_path / "blocked", spec)
     (process.run.path / "checkpoints").mkdir()
-    (process.run.path / "checkpoints" / "checkpoint-1").write_text("in the way")
+    (process.run.path / "checkpoints" / "step-1").write_text("in the way")
     assert process.end() == 0, process.log()
     status = process.run.status()
     assert status.state == "finished" and "the last checkpoint was not saved" in status.message
     assert (process.run.adapter / "adapter_config.json").is_file()
 
 
-def test_a_termination_stops_the_run_before_its_first_step(long_spec: RunSpec, tmp_path: Path) -> None:
+def test_a_termination_while_loading_ends_the_run_at_once(long_spec: RunSpec, tmp_path: Path) -> None:
     process = Process(tmp_path / "terminated", long_spec)
     process.until(lambda run: run.status().state == "loading")
     process.process.terminate()
     assert process.end() == 0, process.log()
-    assert process.run.status().state == "stopped"
+    status = process.run.status()
+    assert status.state == "paused" and "SIGTERM" in status.message
+    assert why_not_resumable(process.run, status) is None
 
 
 @pytest.mark.parametrize("kind", ["no data", "no weights", "corrupt", "no such flag", "too long", "bad key"])

@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from core.base.errors import RunError
 from core.demo.spec import demo_spec
 from core.runs import launch
-from core.runs.metrics_file import StepMetric
+from core.runs.metrics_file import ResumedAt, StepMetric
 from core.runs.run_folder import RunFolder, create_run_folder
 from core.runs.setting_texts import seeds_spec, setting_texts_of
 from core.runs.spec import DataSection, ModelSection, RunSpec
@@ -311,13 +311,39 @@ async def test_stopping_asks_first(rows_file: Path) -> None:
         await hands.sees("training")
         await hands.press("f6")
         await hands.sees("Press F6 again to stop this run.")
-        assert run.folder.requests()[0] == []
+        assert run.folder.requests() == []
         await hands.press("f6")
         await hands.sees("Stop requested")
-        await until(hands.pilot, lambda: run.folder.requests()[0] == ["stop"])
+        await until(hands.pilot, lambda: [asked.kind for asked in run.folder.requests()] == ["stop"])
         run.state("stopped", 3)
         await hands.sees("stopped")
         await until(hands.pilot, lambda: "Stop requested" not in hands.shown())
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_paused_run_names_the_key_that_goes_on_with_it(
+    rows_file: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run()
+    run.steps(1, 6)
+    run.state("paused", 6)
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(launch, "_start_process", lambda folder, *options: asked.append((folder.id, *options)))
+    async with opened(rows_file, size) as hands:
+        await hands.sees("paused", "r goes on")
+        await hands.press("C")
+        await until(hands.pilot, lambda: asked == [(run.folder.id,)])
+        await hands.sees("starting")
+        run.folder.append_metric(ResumedAt(4, time.time()))
+        run.steps(5, 5)
+        run.state("training", 5)
+        await until(hands.pilot, lambda: hands.steps == [1, 2, 3, 4, 5])
+        run.state("finished", 20)
+        await hands.sees("finished")
+        assert "r goes on" not in hands.shown()
+        await hands.press("C")
+        await hands.sees("The run has finished: there is nothing to go on with.")
+        assert len(asked) == 1
 
 
 # -- the form --

@@ -1,0 +1,43 @@
+"""What the forward passes of the current optimizer step leave for its line in the metrics. Imports torch."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+
+class StepRecord:
+    """Filled by the trainer, read and cleared by the callback. Holds tensors of the device: reading them waits for
+    it."""
+
+    def __init__(self) -> None:
+        self.losses: list[torch.Tensor] = []
+        """The loss of each forward pass; their sum is that of the step."""
+        self.sections: list[torch.Tensor] = []
+        """Sum and count of the losses by section, of each forward pass whose loss tells: shape (2, 3)."""
+        self.rows: list[torch.Tensor] = []
+        """The rows of each batch, by their index in the source."""
+        self.grad_norm: torch.Tensor | float | None = None
+        """Norm of the gradients before clipping."""
+
+    def clear(self) -> None:
+        self.losses.clear()
+        self.sections.clear()
+        self.grad_norm = None
+
+    def loss(self) -> float:
+        """The loss of the step. Its parts are added in 64 bit: a running sum would stay NaN after one NaN."""
+        return float(sum(loss.double().item() for loss in self.losses))
+
+    def section_means(self) -> list[float | None]:
+        """Mean loss of prompt, reasoning and response tokens, each None where it has none or it is not known."""
+        if not self.sections:
+            return [None, None, None]
+        sums, counts = torch.stack(self.sections).sum(0).tolist()
+        means = [total / count if count else math.nan for total, count in zip(sums, counts, strict=True)]
+        return [mean if math.isfinite(mean) else None for mean in means]
+
+    def row_numbers(self) -> list[int]:
+        """The rows of the step, by their index in the source, ascending."""
+        return sorted({row for rows in self.rows for row in rows.tolist()})

@@ -1,0 +1,103 @@
+"""Evaluation on training rows that are kept out: which rows they are, and their loss. Imports torch late."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from core.base.errors import RunError
+from core.base.row import Row
+from core.examples.build import TrainingSet
+from core.examples.trained_rows import is_held_out
+from core.runs.spec import ValidationSection
+
+if TYPE_CHECKING:
+    from core.training.trainer import RunTrainer
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class RowSplit(msgspec.Struct, frozen=True):
+    """The rows of a training set that are trained, and those kept out, by their index in it: int64, ascending."""
+
+    trained: Any
+    """Trained on."""
+    kept_out: Any
+    """Kept out for evaluation."""
+
+
+def is_kept_out(row: Row, section: ValidationSection) -> bool:
+    """Whether the row is kept out. Rows of the same texts are on the same side, in any source and order. A row that is
+    marked as held out never is: it must not choose anything."""
+    if is_held_out(row.sysflag):
+        return False
+    digest = hashlib.blake2b(f"{section.seed} {row.identity()}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") < section.share * 2**64
+
+
+def split_rows(prepared: TrainingSet, rows: Iterable[Row], section: ValidationSection, where: str) -> RowSplit:
+    """rows: all rows of the source. Raises RunError where nothing would be left on one of the two sides."""
+    chosen = np.fromiter((row.index for row in rows if is_kept_out(row, section)), np.int64)
+    kept_out = np.isin(prepared.row_indices, chosen)
+    split = RowSplit(np.nonzero(~kept_out)[0], np.nonzero(kept_out)[0])
+    if not len(split.kept_out):
+        what = f"none of the {len(prepared)} training rows is kept out with validation.share = {section.share}"
+        raise RunError(what, where, "Raise validation.share, or add rows")
+    if not len(split.trained):
+        raise RunError("all training rows would be kept out for evaluation", where, "Add rows of other texts")
+    return split
+
+
+class EvaluationLosses(msgspec.Struct, frozen=True):
+    """The mean losses over the rows kept out, in nats."""
+
+    loss: float
+    """Of the trained tokens, weighted as in training: what is compared."""
+    loss_prompt: float | None
+    """Of the prompt's tokens, each counted once; None where it is not known."""
+    loss_reasoning: float | None
+    """Of the reasoning's tokens, its markers included."""
+    loss_response: float | None
+    """Of the response's tokens, its end included."""
+    rows: int
+    """How many rows."""
+
+
+class Evaluator:
+    """Evaluates one run's model on the rows kept out. Draws no random number and changes nothing of the model."""
+
+    def __init__(self, prepared: TrainingSet, kept_out: Array, batch_size: int) -> None:
+        by_length = kept_out[np.argsort(prepared.ends[kept_out, -1], kind="stable")]
+        self._batches = [by_length[first : first + batch_size] for first in range(0, len(by_length), batch_size)]
+        self._prepared, self._count = prepared, len(kept_out)
+
+    def evaluate(self, trainer: RunTrainer, stopped: Callable[[], bool]) -> EvaluationLosses | None:
+        """None where `stopped` turned true between two batches."""
+        import torch
+
+        total = weight = 0.0
+        sections = torch.zeros(2, 3, dtype=torch.float64)
+        model = trainer.model
+        was_training = model.training
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices), torch.no_grad():
+            model.eval()
+            try:
+                for batch in self._batches:
+                    if stopped():
+                        return None
+                    items = [{"input_ids": self._prepared.ids(row), "row": int(row)} for row in batch]
+                    part = trainer.evaluation_part(trainer.data_collator(items))
+                    total, weight = total + part.total, weight + part.weight
+                    sections += part.sections.cpu()
+            finally:
+                model.train(was_training)
+        sums, counts = sections.tolist()
+        prompt, reasoning, response = (
+            section_sum / count if count else None for section_sum, count in zip(sums, counts, strict=True)
+        )
+        return EvaluationLosses(total / weight, prompt, reasoning, response, self._count)
