@@ -93,8 +93,13 @@ class TrainJob:
             trust_remote_code=spec.model.trust_remote_code,
         )
         tokenizer = TextTokenizer.from_folder(folder)
+        day = str(self._run.facts().get("chat_template_date") or "")  # of a run that goes on: its rows stay the same
         prepared = build_training_set(
-            self._data, spec, tokenizer, lambda rows: status.update_later(message=f"encoding the rows: {rows} done")
+            self._data,
+            spec,
+            tokenizer,
+            lambda rows: status.update_later(message=f"encoding the rows: {rows} done"),
+            day=day,
         )
         self._facts |= {**data_facts(self._data), **prepared.facts(), "model_folder": str(folder)}
         self._facts["model_fingerprint"] = model_fingerprint(folder)
