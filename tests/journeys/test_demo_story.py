@@ -20,7 +20,8 @@ pytestmark = pytest.mark.journey
 
 def test_the_story_is_real(demo_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = demo_spec()
-    short = msgspec.structs.replace(spec, train=msgspec.structs.replace(spec.train, steps=3, batch_size=2))
+    train = msgspec.structs.replace(spec.train, steps=3, warmup_steps=0, batch_size=2)
+    short = msgspec.structs.replace(spec, train=train)
     monkeypatch.setattr(story, "demo_spec", lambda: short)
     out, err = io.StringIO(), io.StringIO()
     assert story.run_story(False, CommandOutput(False, out, err)) == 0

@@ -16,6 +16,7 @@ from textual.widgets import Input, Static, TextArea
 
 from core.base.errors import EngineError, ModelError
 from core.engine.protocol import EngineStatus
+from core.runs.checkpoint_folders import ADAPTER_NEEDED
 from core.runs.run_folder import RunFolder, create_run_folder
 from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec, dump_run_spec
 from core.runs.status_file import RunStatus
@@ -428,7 +429,8 @@ def finished_run(name: str, model: str = "demo", drop_empty_input: bool = False)
         RunSpec(name=name, data=DataSection(source="demo"), model=ModelSection(name=model), prompt=prompt)
     )
     run.adapter.mkdir()
-    (run.adapter / "adapter_config.json").write_text("{}")
+    for name in ADAPTER_NEEDED:
+        (run.adapter / name).write_text("{}")
     return run
 
 
@@ -536,7 +538,8 @@ async def test_a_run_that_ends_while_the_chat_is_in_front_is_told(monkeypatch: p
     async with chat(ScriptedEngine()) as c:
         assert "tuned" not in c.line
         run.adapter.mkdir(exist_ok=True)
-        (run.adapter / "adapter_config.json").write_text("{}")
+        for name in ADAPTER_NEEDED:
+            (run.adapter / name).write_text("{}")
         run.write_status(RunStatus(state="finished"))
         await c.until(lambda: run.id in c.line)
         await c.pilot.press("ctrl+o")

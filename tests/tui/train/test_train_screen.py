@@ -330,7 +330,7 @@ async def test_a_paused_run_names_the_key_that_goes_on_with_it(
     asked: list[tuple[str, ...]] = []
     monkeypatch.setattr(launch, "_start_process", lambda folder, *options: asked.append((folder.id, *options)))
     async with opened(rows_file, size) as hands:
-        await hands.sees("paused", "r goes on")
+        await hands.sees("paused", "C goes on")
         await hands.press("C")
         await until(hands.pilot, lambda: asked == [(run.folder.id,)])
         await hands.sees("starting")
@@ -340,7 +340,7 @@ async def test_a_paused_run_names_the_key_that_goes_on_with_it(
         await until(hands.pilot, lambda: hands.steps == [1, 2, 3, 4, 5])
         run.state("finished", 20)
         await hands.sees("finished")
-        assert "r goes on" not in hands.shown()
+        assert "C goes on" not in hands.shown()
         await hands.press("C")
         await hands.sees("The run has finished: there is nothing to go on with.")
         assert len(asked) == 1

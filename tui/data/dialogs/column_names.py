@@ -57,9 +57,12 @@ class ColumnNamesDialog(ListDialog[tuple[str, ...]]):
         self._show_cells()
 
     @on(Input.Changed)
+    def _typed(self) -> None:
+        self.trouble("")
+        self._show_cells()
+
     def _show_cells(self) -> None:
         """Show which name stands for which cell of the first line."""
-        self.trouble("")
         width = self.query_one("#cells").size.width or 60
         names = [name.strip() for name in self.query_one(Field).value.split(",")]
         lines = []
