@@ -14,7 +14,6 @@ from core.base.errors import SuironError
 from core.base.row import COLUMNS
 from core.base.safe_text import safe_line
 from tui.data.source_changes import source_change_words
-from tui.data.source_splits import source_splits, split_words
 from tui.data.status_words import idle_words, open_failure_words
 from tui.messages import DataOpening
 
@@ -68,6 +67,8 @@ class OpenSource:
     def _read_splits(self, dataset: DataSet, is_cancelled: IsCancelled) -> None:
         if dataset.origin is None:
             return
+        from tui.data.source_splits import source_splits, split_words  # not needed for the first paint
+
         words = split_words(dataset.origin.files.split, source_splits(dataset.source, dataset.origin.files))
         if words and not is_cancelled():
             self._room.call_in_app(self._tell_splits, dataset.source, words)

@@ -15,7 +15,6 @@ from tui.actions import key_of
 from tui.common.readable_error import readable_error
 from tui.data.mapping_changes import mapping_change_words
 from tui.data.query_runner import IsCancelled
-from tui.data.source_splits import source_splits
 from tui.data.status_words import not_used_words
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ class SourceActions:
     def open_data(self) -> None:
         """Choose another source."""
         from tui.data.dialogs.open_data import OpenDialog
+        from tui.data.source_splits import source_splits
 
         session, failed = self._room.suiron.session, self._room.suiron.data_error
         # a path that failed stays in the line, to be corrected
