@@ -207,8 +207,9 @@ class _RowBytes:
         self, tokenizer: TextTokenizer, joined: JoinedTokenBytes | None, ids: Int32Array, starts: Array, ends: Array
     ) -> None:
         self._tokenizer, self._ids = tokenizer, ids
-        self._data, offsets = joined.of_ids(ids) if joined is not None else (b"", None)
-        self._offsets: list[int] | None = None if offsets is None else offsets.tolist()
+        self._offsets: Array | None
+        # offsets stay an array: a batch has a hundred times as many tokens as places that are looked up
+        self._data, self._offsets = joined.of_ids(ids) if joined is not None else (b"", None)
         self._starts, self._ends = starts.tolist(), ends.tolist()
 
     def whole(self, position: int) -> bytes:
