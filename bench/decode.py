@@ -31,6 +31,7 @@ prepare_imports()
 import torch
 
 from bench.decode_model import SHAPES, float32_reference, random_decoder
+from bench.generate_rate import generate_rate
 from core.engine.kernels.launcher import CooperativeKernel
 from core.engine.kernels.nvrtc import DECODE_STEP, compile_cached, kernel_source, with_macros
 from core.engine.steps.captured_step import CapturedStep
@@ -139,7 +140,7 @@ def base_of(model: Any) -> Any:
 def speeds(name: str, model: Any) -> None:
     has_peers = name in _OWN_PEERS
     if has_peers:
-        say(model=name, path="generate", tok_s=round(generate_rate(model), 1))
+        say(model=name, path="generate", tok_s=round(generate_rate(model, PROMPT, FEW), 1))
         say(model=name, path="plain", **rate(PlainStep(model), FEW))
     start = time.perf_counter()
     kernel = FusedKernel(base_of(model), 1)
@@ -173,22 +174,6 @@ def rate(step: RowStep, count: int, rows: int = 1, prompt: list[int] | None = No
         "prefill_s": round((fed - start) / rows, 3),
         "first_step_s": round(first - fed, 3),
     }
-
-
-def generate_rate(model: Any) -> float:
-    ids = torch.tensor([PROMPT], device="cuda")
-    options = {"attention_mask": torch.ones_like(ids), "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
-
-    def timed(count: int) -> float:
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        model.generate(input_ids=ids, max_new_tokens=count, min_new_tokens=count, **options)
-        torch.cuda.synchronize()
-        return time.perf_counter() - start
-
-    timed(4)
-    first = timed(1)
-    return (FEW - 1) / (timed(FEW) - first)
 
 
 def eight_rows(name: str, model: Any) -> None:

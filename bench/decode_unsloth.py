@@ -10,9 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Any
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 NEW = 64
@@ -24,6 +22,7 @@ def main(shape: str, tokenizer: Path) -> None:
     prepare_imports()
     from unsloth import FastLanguageModel
 
+    from bench.generate_rate import generate_rate
     from bench.random_model import make
 
     with tempfile.TemporaryDirectory() as folder:
@@ -32,26 +31,8 @@ def main(shape: str, tokenizer: Path) -> None:
         model, _ = FastLanguageModel.from_pretrained(model_name=str(path), **options)
     model = FastLanguageModel.get_peft_model(model, r=16, lora_alpha=16, target_modules=TARGETS)
     FastLanguageModel.for_inference(model)
-    print(json.dumps({"model": f"{shape}-nf4-lora", "path": "unsloth for_inference", "tok_s": round(rate(model), 1)}))
-
-
-def rate(model: Any) -> float:
-    """tok/s after the first token."""
-    import torch
-
-    ids = torch.arange(100, 300, device="cuda")[None] % model.config.vocab_size
-    options = {"attention_mask": torch.ones_like(ids), "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
-
-    def timed(count: int) -> float:
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        model.generate(input_ids=ids, max_new_tokens=count, min_new_tokens=count, **options)
-        torch.cuda.synchronize()
-        return time.perf_counter() - start
-
-    timed(4)
-    first = timed(1)
-    return (NEW - 1) / (timed(NEW) - first)
+    rate = generate_rate(model, range(100, 300), NEW)
+    print(json.dumps({"model": f"{shape}-nf4-lora", "path": "unsloth for_inference", "tok_s": round(rate, 1)}))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,6 @@
 room (`data`, `train`, `chat`, `prompts`) has a folder and knows no other room: they exchange `messages` through the
 app. `common` is what two rooms share. `actions` is the table of all keys.
 
-Screens show what `core` knows and pass on what the user does. They hold no logic of data, models or runs, and never
-import torch.
+Screens show what `core` knows and pass on what the user does. They hold no logic of data, models or runs, and torch is
+never imported.
 """

@@ -42,23 +42,23 @@ class RunChanges:
     def undo(self, session: Session) -> Settings | None:
         """The session's settings without the last change that is still in force; None where there is none. What
         another room has set since stays."""
-        while self._done:
-            change = self._done.pop()
-            settings = _replaced(session.train, change.after, change.before)
-            if settings != session.train:
-                self._undone.append(change)
-                return settings
-        return None
+        return _take_back(session, self._done, self._undone)
 
     def redo(self, session: Session) -> Settings | None:
         """The session's settings with the change that was undone last; None where there is none."""
-        while self._undone:
-            change = self._undone.pop()
-            settings = _replaced(session.train, change.before, change.after)
-            if settings != session.train:
-                self._done.append(change)
-                return settings
-        return None
+        return _take_back(session, self._undone, self._done)
+
+
+def _take_back(session: Session, changes: list[_Change], reversed_changes: list[_Change]) -> Settings | None:
+    """The session's settings without the last of `changes` that is still in force, which goes to `reversed_changes`
+    the other way round; None where there is none."""
+    while changes:
+        change = changes.pop()
+        settings = _replaced(session.train, change.after, change.before)
+        if settings != session.train:
+            reversed_changes.append(_Change(change.after, change.before))
+            return settings
+    return None
 
 
 def change_words(before: Session, after: Session) -> str:
