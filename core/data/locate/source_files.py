@@ -14,7 +14,7 @@ from core.data.formats.registry import FormatName, format_of_file, readable_form
 from core.data.locate.judged_files import FileFault, judge_files
 from core.data.locate.shards import are_single_records, group_by_split, in_natural_order, missing_shards
 from core.data.locate.source_name import resolve_source_name
-from core.data.split_names import SPLIT_NAMES
+from core.data.split_names import SPLIT_NAMES, usual_split
 
 SIDECAR_SUFFIX = ".suiron"
 """The suffix of folders beside the data that contain the user's edits and mappings."""
@@ -207,9 +207,8 @@ def _choose_split(splits: list[str], split: str, path: Path) -> str:
         return split
     if len(splits) == 1:
         return splits[0]
-    for usual in ("train", "training"):
-        if train := next((name for name in splits if name.lower() == usual), ""):
-            return train
+    if usual := usual_split(splits):
+        return usual
     what = "it lists no splits"
     if splits:
         what = f"it has several splits ({', '.join(splits[:_LISTED_SPLITS])})"

@@ -157,6 +157,29 @@ async def test_a_saved_data_set_asks_for_its_split(folder: Path, size: tuple[int
         await person.sees("open this folder")
 
 
+async def test_the_usual_split_of_a_folder_is_under_the_cursor(folder: Path) -> None:
+    (folder / "parts").mkdir()
+    for name in ("test", "train"):
+        (folder / "parts" / f"{name}.jsonl").write_text('{"instruction": "q", "output": "a"}\n')
+    async with shown(dialog()) as person:
+        field(person).put(str(folder / "parts"))
+        await person.press("enter")
+        await person.sees("Which split of", "test", "train")
+        await person.press("enter")
+        assert await person.gives() == (str(folder / "parts"), "train")
+
+
+async def test_a_split_is_not_taken_along_to_another_source(folder: Path) -> None:
+    async with shown(dialog(str(folder / "saved"), "test")) as person:
+        await person.sees("Split", "test")
+        await person.press("enter")
+        assert await person.gives() == (str(folder / "saved"), "test")
+    async with shown(dialog(str(folder / "saved"), "test")) as person:
+        field(person).put(str(folder / "rows.jsonl"))
+        await person.press("enter")
+        assert await person.gives() == (str(folder / "rows.jsonl"), "")
+
+
 async def test_a_split_is_typed_for_a_hub_name(folder: Path) -> None:
     async with shown(dialog()) as person:
         await person.press(*"owner/name:config@main")

@@ -20,6 +20,7 @@ from textual.worker import get_current_worker
 
 from core.base.safe_text import safe_line
 from core.data.locate.source_name import is_hub_name, is_pattern, resolve_source_name
+from core.data.split_names import usual_split
 from tui.actions import key_bindings, key_hints
 from tui.common.field import Field
 from tui.data.dialogs.path_dialog import ListItem, ListNote, PathDialog, when_words
@@ -115,9 +116,18 @@ class OpenDialog(PathDialog[tuple[str, str]]):
         self._splits_of = None
         super().text_changed()
         text = self.text.strip()
+        if self._split and not self._untouched and text != self._source:
+            self._forget_split()
         if is_pattern(text) and text != self._matches[0]:
             self.run_worker(partial(self._match, text), thread=True, exclusive=True, group="match", exit_on_error=False)
         self._show_split_row()
+
+    def _forget_split(self) -> None:
+        """The split of the source that was open is not one of another source."""
+        field = self.query_one("#split", Field)
+        if field.value == self._split:
+            field.value = ""
+        self._split = ""
 
     def _show_split_row(self) -> None:
         listing = self._listing
@@ -128,7 +138,7 @@ class OpenDialog(PathDialog[tuple[str, str]]):
             and not self._parts[1]
             and not self._untouched
         )
-        needed = is_hub_name(self.text.strip()) or folder or bool(self._split)
+        needed = is_hub_name(self.text.strip()) or folder or bool(self.query_one("#split", Field).value)
         self.query_one("#split-row").set_class(needed, "-needed")
         self.query_one("#split").can_focus = needed
         if folder and listing is not None:
@@ -235,17 +245,20 @@ class OpenDialog(PathDialog[tuple[str, str]]):
             self._open_folder(item.value)
 
     def _open_folder(self, listing: FolderListing) -> None:
-        split = self.query_one("#split", Input).value.strip() if self._typed_split else ""
+        split = self._chosen_split
         if len(listing.splits) > 1 and not split:
-            self._splits_of = (listing.path, listing.splits)
+            usual = usual_split(listing.splits)  # under the cursor, so that Enter opens what no name would open
+            self._splits_of = (listing.path, tuple(sorted(listing.splits, key=lambda name: name != usual)))
             self.set_focus(self.choices)
             self.lay_out()
         else:
             self.dismiss((listing.path, split))
 
     @property
-    def _typed_split(self) -> bool:
-        return self.query_one("#split-row").has_class("-needed")
+    def _chosen_split(self) -> str:
+        """The text of the split's field; empty where it is hidden."""
+        shown = self.query_one("#split-row").has_class("-needed")
+        return self.query_one("#split", Field).value.strip() if shown else ""
 
     @on(Input.Submitted)
     async def _submitted(self, event: Input.Submitted) -> None:
@@ -253,7 +266,7 @@ class OpenDialog(PathDialog[tuple[str, str]]):
         text = self.text.strip()
         if not text or self._deciding:
             return
-        split = self.query_one("#split", Input).value.strip() if self._typed_split else ""
+        split = self._chosen_split
         path = absolute_folder(text, self._cwd)
         if text == "demo" or is_pattern(text) or is_openable(text.rstrip("/")):
             self.dismiss((text, split))  # the app says if it cannot be opened
