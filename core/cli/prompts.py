@@ -13,12 +13,12 @@ from core.base.command_output import CommandOutput
 from core.base.errors import DataError, RunError, SuironError, UsageError, error_record
 from core.base.plural import counted
 from core.base.row import Row
+from core.base.row_tally import RowTally
 from core.base.safe_text import safe_line
 from core.data.column_names_file import parse_names
 from core.data.problems import problem_words, unread_words
 from core.data.source_record import source_record
 from core.examples.example import AnyTemplate, Verdict, drops_empty_input, joined_text
-from core.examples.example_checks import RowTally
 from core.examples.preview import RowPreview, RowPreviewer
 from core.examples.run_mixture import bound_mixture
 from core.examples.run_rows import data_facts, open_rows

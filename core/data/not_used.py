@@ -11,37 +11,22 @@ from typing import Any
 import msgspec
 
 from core.base.plural import counted
+from core.base.row_tally import RowTally
 from core.base.safe_text import safe_line
 
-_ROWS_KEPT = 20  # row numbers kept of each kind
 _NAMES_SHOWN = 8
 _MOST_PARTS = 50  # kinds counted by themselves; every turn may have a value of another name
 OTHER_PARTS = "other parts"
 
 
-class PartTally(msgspec.Struct):
-    """How many rows something happened to, and the first of them."""
-
-    count: int = 0
-    """Rows."""
-    rows: list[int] = []
-    """The first rows, numbered as in `RowProblem.row`."""
-
-    def add(self, row: int) -> None:
-        """Count one more row."""
-        self.count += 1
-        if len(self.rows) < _ROWS_KEPT:
-            self.rows.append(row)
-
-
 class NotUsed(msgspec.Struct):
-    """What readers found in a source and did not use."""
+    """What readers found in a source and did not use. Rows are numbered as in `RowProblem.row`."""
 
     columns: dict[str, int] = {}
     """For each column that is not used, how many rows have a value in it. Names are foreign text."""
-    parts: dict[str, PartTally] = {}
+    parts: dict[str, RowTally] = {}
     """Parts of the columns that are used, such as `turns after the answer`, and the rows that have them."""
-    left_out: dict[str, PartTally] = {}
+    left_out: dict[str, RowTally] = {}
     """Why rows are left out that the source marks as not to be learnt, such as `label is false`, and those rows."""
 
     def add_column(self, name: str, rows: int = 1) -> None:
@@ -56,13 +41,13 @@ class NotUsed(msgspec.Struct):
             is_counted = part in self.parts or len(self.parts) < _MOST_PARTS
             found[part if is_counted else OTHER_PARTS] = None
             if is_counted:
-                self.parts.setdefault(part, PartTally())
+                self.parts.setdefault(part, RowTally())
         for part in found:
-            self.parts.setdefault(part, PartTally()).add(row)
+            self.parts.setdefault(part, RowTally()).add(row)
 
     def leave_out(self, reason: str, row: int) -> None:
         """Count a row that is left out. row: as in `RowProblem.row`."""
-        self.left_out.setdefault(reason, PartTally()).add(row)
+        self.left_out.setdefault(reason, RowTally()).add(row)
 
     @property
     def left_out_count(self) -> int:
@@ -102,7 +87,7 @@ def not_used_record(not_used: NotUsed) -> dict[str, Any]:
     }
 
 
-def _tally_record(tally: PartTally) -> dict[str, Any]:
+def _tally_record(tally: RowTally) -> dict[str, Any]:
     return {"count": tally.count, "rows": tally.rows}
 
 

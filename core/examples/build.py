@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from core.base.errors import DataError, RunError
 from core.base.row import FIELDS, Row
+from core.base.row_tally import RowTally
 from core.examples.context_notes import ContextCounts
 from core.examples.counts import TemplateCounts, flag_counts_words
 from core.examples.encoded_store import EncodedStore, hash_text, key_salt
 from core.examples.example import ExampleMaker, Examples, RowEncoder, StartedExamples, Verdict, joined_text
-from core.examples.example_checks import CheckReport, ExampleChecker, RowTally
+from core.examples.example_checks import CheckReport, ExampleChecker
 from core.examples.run_mixture import bound_mixture
 from core.examples.stored_encoder import StoredEncoder, identity_numbers
 from core.examples.template_notes import template_notes

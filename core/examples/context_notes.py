@@ -8,8 +8,8 @@ from core.base.chat_history import history_from_json, is_question_place
 from core.base.errors import DataError
 from core.base.plural import counted
 from core.base.row import Row
+from core.base.row_tally import RowTally
 from core.examples.example import AnyTemplate
-from core.examples.example_checks import RowTally
 from core.templates.chat_template import ChatTemplate
 
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from core.base.plural import counted
 from core.base.row import Row
+from core.base.row_tally import ROWS_KEPT, RowTally
 from core.examples.example import trained_tokens
 from core.splitter.marker_families import THINKING_PAIRS
 from core.tokens.segments import EOS, MARKER, OPENING, PROMPT_DIFFERS, REASONING, RESPONSE
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-EXAMPLES_KEPT = 20  # row indices kept as examples of a fault
 _EXAMPLES_SHOWN = 5
 _OPENERS = tuple(opener.encode() for opener, _ in THINKING_PAIRS)
 _CLOSERS = tuple(closer.encode() for _, closer in THINKING_PAIRS)
@@ -60,29 +59,6 @@ class ExampleFault(IntFlag):
     """A thought is opened where one is open, or follows an empty one."""
     IN_OPEN_THOUGHT = 256
     """A row without reasoning has its answer inside an opened thought."""
-
-
-class RowTally(msgspec.Struct):
-    """How many rows have a fault, and the first of them."""
-
-    count: int = 0
-    """Rows."""
-    rows: list[int] = []
-    """Indices of the first rows in their source, at most `EXAMPLES_KEPT`."""
-
-    def add(self, row_index: int) -> None:
-        self.count += 1
-        if len(self.rows) < EXAMPLES_KEPT:
-            self.rows.append(row_index)
-
-    def row_words(self) -> str:
-        """`12 rows (0, 4, 5, 9, 11, …)`."""
-        return f"{counted(self.count, 'row')}{self.words().removeprefix(f'{self.count:,}')}"
-
-    def words(self) -> str:
-        """`12 (0, 4, 5, 9, 11, …)`."""
-        first_rows = ", ".join(map(str, self.rows[:_EXAMPLES_SHOWN]))
-        return f"{self.count:,} ({first_rows}{', …' if self.count > _EXAMPLES_SHOWN else ''})"
 
 
 class HeldOutLeak(msgspec.Struct, frozen=True):
@@ -127,7 +103,7 @@ class CheckReport(msgspec.Struct, rename=_JSON_NAMES):
     leaks: int = 0
     """Held-out rows that are in the training text."""
     leaked: list[HeldOutLeak] = []
-    """The first of these, at most `EXAMPLES_KEPT`."""
+    """The first of these, at most `ROWS_KEPT`."""
 
     def add_fault(self, fault: ExampleFault, row_index: int) -> None:
         tallies = {
@@ -354,7 +330,7 @@ class ExampleChecker:
         self.report.leaks += len(leaked)
         self.report.leaked += [
             HeldOutLeak(int(held_indices[position]), int(indices[same_text[position]]), bool(same_row[position] >= 0))
-            for position in leaked[:EXAMPLES_KEPT]
+            for position in leaked[:ROWS_KEPT]
         ]
 
 
