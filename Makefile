@@ -1,9 +1,11 @@
 # make run   the app on the embedded demo (where standard output is no terminal: the same story in plain text)
 # make test  every check: lint, types, import contracts, tests
 # make clean removes the environment; the cache and your runs stay
+# TEST_PROCESSES=1 runs the tests one after the other; else one process a core, eight at most
 # PYTHON=python3.12 chooses the interpreter the environment is made with (3.11 to 3.13)
 
 PYTHON ?= python3
+TEST_PROCESSES ?= logical
 VENV := .venv
 BIN := $(VENV)/bin/python
 RUN_READY := $(VENV)/ready-requirements.txt
@@ -24,7 +26,7 @@ $(TEST_READY): requirements-dev.txt $(RUN_READY)
 	@$(BIN) tools/environment.py $(VENV) requirements-dev.txt
 
 test: lint types contracts
-	@$(BIN) -m pytest
+	@$(BIN) -m pytest -n $(TEST_PROCESSES) --maxprocesses 8 --dist loadfile
 
 lint: $(TEST_READY)
 	@$(BIN) -m ruff check .

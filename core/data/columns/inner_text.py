@@ -20,6 +20,7 @@ _TEXTS = (
     "text", "content", "response", "answer", "output", "completion", "generated_text", "generation", "output_text",
     "message", "solution", "reply", "value", "step", "thought", "reasoning", "thinking",
 )  # fmt: skip
+_KINDS = ("type", "role")  # say what an object is: no text of it
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thought", "think", "reasoning_text")
 _NESTED = ("choices", "candidates")  # lists in the answers of APIs
 _CORRECT = frozenset(("correct", "iscorrect", "correctness", "verified", "isverified"))
@@ -182,7 +183,9 @@ def _find_in_object(value: Mapping[str, Any], depth: int) -> InnerText | None:
             own = next((cell_text(value[thought]) for thought in thoughts if thought != name), "")
             return InnerText(found.text, found.reasoning or own)
     if len(value) == 1:
-        only = next(iter(value.values()))
+        name, only = next(iter(value.items()))
+        if name in _KINDS:
+            return None
         return InnerText(cell_text(only)) if isinstance(only, str) and not isinstance(only, NumberText) else None
     return None
 

@@ -171,3 +171,8 @@ def test_joined_texts_are_all_there(texts: list[str]) -> None:
     joined = joined_text(texts)
     assert joined is not None and joined.replace("\n", "") == "".join(texts).replace("\n", "")
     assert first_text(texts) == texts[0] and as_list(json.dumps(texts)) == texts
+
+
+def test_a_part_without_its_text_does_not_give_its_type() -> None:
+    with pytest.raises(UnreadableTurns, match="a list of 2"):
+        inner_text([{"type": "text"}, {"type": "text"}])
