@@ -27,6 +27,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FETCHED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt"]
 _NOT_FETCHED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.gguf", "*.onnx", "original/*", "consolidated*", "onnx/*"]
 _OFFLINE = "Check the network, HF_ENDPOINT and HF_HUB_OFFLINE, or name a local folder"
+_LONGEST_CONFIG = 32_000_000  # bytes
 _COPY_AGAIN = "Copy or download the model folder again"
 
 
@@ -113,10 +114,13 @@ def read_model_config(path: Path) -> dict[str, Any]:
     """The object in config.json of the folder `path`. Raises ModelError."""
     file = path / "config.json"
     try:
+        if file.stat().st_size > _LONGEST_CONFIG:
+            what = f"the file has {file.stat().st_size:,} bytes, far more than a config"
+            raise ModelError(what, str(file), _COPY_AGAIN)
         config = msgspec.json.decode(file.read_bytes())
     except OSError as error:
         raise ModelError(f"the file cannot be read ({error.strerror})", str(file), "Check who may read it") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelError(f"the file is not JSON ({error})", str(file), _COPY_AGAIN) from error
     if not isinstance(config, dict):
         raise ModelError("the file does not contain a JSON object", str(file), _COPY_AGAIN)
