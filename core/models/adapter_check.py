@@ -38,12 +38,17 @@ class CheckedAdapter(msgspec.Struct, frozen=True):
     """Its folder."""
     version: str
     """See `fingerprint.adapter_version`: the state that was checked."""
+    note: str = ""
+    """What the user should know of it, as a clause; empty for nothing."""
 
 
 class _AdapterConfig(msgspec.Struct, frozen=True):
     """The fields of adapter_config.json that are checked before PEFT reads the folder."""
 
-    peft_type: str
+    base_model_name_or_path: str | None = None
+    """The base model's name or folder where it was trained."""
+
+    peft_type: str = ""
     """LORA for a LoRA adapter."""
     bias: str = "none"
     """Which of the base model's biases the adapter changes."""
@@ -55,15 +60,20 @@ def check_adapter(
     """The adapter in the folder `adapter`, where it fits the base model `model` in `folder` in every tensor and was
     trained on that one. trained_on: what its training recorded; None where nothing is known. Raises ModelError."""
     version = adapter_version(adapter)
-    check_adapter_files(adapter)
+    named = check_adapter_files(adapter)
+    note = ""
     if trained_on is not None and trained_on.fingerprint:
         _check_base(adapter, model, folder, trained_on)
+    elif named and _last_word(named) not in (_last_word(model), folder.name):
+        note = f"the adapter names {safe_line(named, 200)} as its base; whether {safe_line(model, 200)} is the same "
+        note += "model is not known, only that all shapes fit"
     _check_tensors(adapter, model, model_without_weights(folder, trust_remote_code=trust_remote_code))
-    return CheckedAdapter(adapter, version)
+    return CheckedAdapter(adapter, version, note)
 
 
-def check_adapter_files(adapter: Path) -> None:
-    """Raise ModelError unless `adapter` is the folder of a complete LoRA adapter that can be switched off again."""
+def check_adapter_files(adapter: Path) -> str:
+    """The name or folder that the adapter in the folder `adapter` gives for its base model; empty for none. Raises
+    ModelError unless it is a complete LoRA adapter that can be switched off again."""
     where = str(adapter)
     missing = [file for file in ADAPTER_FILES if not (adapter / file).is_file()]
     if missing:
@@ -80,6 +90,13 @@ def check_adapter_files(adapter: Path) -> None:
         what = "the adapter also changes the base model's biases, so the base model could not be used without it"
         raise ModelError(what, where, 'Train it with bias = "none"')
     read_header(adapter / ADAPTER_FILES[1])
+    return config.base_model_name_or_path or ""
+
+
+def _last_word(name: str) -> str:
+    """The name of a model without its owner or its parent folders; of a snapshot in the hub's cache, the model's."""
+    path = Path(name)
+    return path.parents[1].name.rpartition("--")[2] if path.parent.name == "snapshots" else path.name
 
 
 def _check_base(adapter: Path, model: str, folder: Path, trained_on: TrainedBase) -> None:

@@ -54,7 +54,7 @@ class LoadedModel(msgspec.Struct, frozen=True):
     adapter_version: str = ""
     """The state of the active adapter, see `adapter_version`."""
     notes: tuple[str, ...] = ()
-    """What the user should know of its files, as clauses."""
+    """What the user should know of its files and its adapters, as clauses."""
 
 
 class LoraSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,7 +165,8 @@ def attach_adapter(
         what = "the adapter was written anew while it was being loaded"
         raise ModelError(what, str(folder), "Load it again once its training has saved it")
     model.eval()
-    return msgspec.structs.replace(loaded, model=model, adapter=folder, adapter_version=checked.version)
+    notes = (*loaded.notes, checked.note) if checked.note and checked.note not in loaded.notes else loaded.notes
+    return msgspec.structs.replace(loaded, model=model, adapter=folder, adapter_version=checked.version, notes=notes)
 
 
 def _check(loaded: LoadedModel, adapter: Path, trained_on: TrainedBase | None) -> CheckedAdapter:

@@ -116,7 +116,12 @@ def test_a_model_of_another_width(adapter: Path, tmp_path: Path, tiny: Path) -> 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"peft_type": "IA3"}, "IA3, not LORA"), ({"bias": "all"}, "biases"), ({"peft_type": 3}, "cannot be read")],
+    [
+        ({"peft_type": "IA3"}, "IA3, not LORA"),
+        ({"bias": "all"}, "biases"),
+        ({"peft_type": 3}, "cannot be read"),
+        ({"peft_type": ""}, "not LORA"),
+    ],
 )
 def test_settings_that_cannot_be_asked(adapter: Path, changes: dict[str, object], words: str) -> None:
     with pytest.raises(ModelError, match=words):
@@ -148,6 +153,17 @@ def test_an_adapter_of_another_base_of_the_same_shapes(adapter: Path, tiny: Path
     other = make_tiny_model(tmp_path / "other", seed=5)
     what = refusal(adapter, tiny, TrainedBase("other/base", model_fingerprint(other)))
     assert what == "this adapter was trained on other/base, and tiny is another model"
+
+
+def test_an_adapter_from_elsewhere_says_what_is_not_known(adapter: Path, tiny: Path) -> None:
+    assert check_adapter(with_config(adapter, CONFIG, base_model_name_or_path="owner/tiny"), "tiny", tiny).note == ""
+    snapshot = "/hub/models--owner--tiny/snapshots/abc"
+    assert check_adapter(with_config(adapter, CONFIG, base_model_name_or_path=snapshot), "tiny", tiny).note == ""
+    with_config(adapter, CONFIG, base_model_name_or_path="owner/an\x1bother")
+    note = check_adapter(adapter, "tiny", tiny).note
+    assert note.startswith("the adapter names owner/an") and "\x1b" not in note
+    loaded = load_for_inference(str(tiny), adapter, progress=lambda _: None)
+    assert loaded.notes == (note.replace("tiny", str(tiny)),)
 
 
 def test_a_refused_adapter_leaves_the_model_as_it_was(adapter: Path, tiny: Path) -> None:
