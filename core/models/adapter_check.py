@@ -15,6 +15,7 @@ import msgspec
 from core.base.errors import ModelError
 from core.base.plural import counted
 from core.base.safe_text import safe_line
+from core.models.backend import MAKING_MODULES
 from core.models.config_bounds import layers_in_file
 from core.models.expected_tensors import empty_tensors, model_without_weights
 from core.models.fingerprint import adapter_version, model_fingerprint
@@ -121,6 +122,7 @@ def _check_base(adapter: Path, model: str, folder: Path, trained_on: TrainedBase
 def _check_tensors(adapter: Path, model: str, base: Any) -> None:
     """Raise ModelError unless the adapter fills exactly the places that its settings make in `base`, a model on the
     device `meta`."""
+    import torch
     from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
 
     tensors = read_header(adapter / ADAPTER_FILES[1])
@@ -129,8 +131,10 @@ def _check_tensors(adapter: Path, model: str, base: Any) -> None:
         settings = LoraConfig.from_pretrained(str(adapter))
         settings.init_lora_weights = False  # some first weights are computed from those of the base
         settings.inference_mode = True
-        empty = get_peft_model(base, settings, autocast_adapter_dtype=False, low_cpu_mem_usage=True)
-        found = set_peft_model_state_dict(empty, empty_tensors(tensors), low_cpu_mem_usage=True)
+        # not by peft's low_cpu_mem_usage, which changes the making of parameters in every thread
+        with MAKING_MODULES, torch.device("meta"):
+            empty = get_peft_model(base, settings, autocast_adapter_dtype=False)
+            found = set_peft_model_state_dict(empty, empty_tensors(tensors))
     except Exception as error:  # the library raises many kinds: unknown modules, shapes, names it cannot map
         raise _does_not_fit(adapter, model, _failure_words(error)) from error
     missing = tuple(sorted(name for name in found.missing_keys if "lora_" in name))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,10 @@ from core.base.plural import counted
 BackendKind = Literal["unsloth", "transformers"]
 DTYPES = ("bfloat16", "float16", "float32")
 """The number formats for weights that are not quantised."""
+MAKING_MODULES = threading.RLock()
+"""Held while torch modules are made or loaded. transformers and peft change the default number format and the making of
+parameters for the whole process meanwhile: two threads at once would make each other's modules. Decoding needs no lock:
+a check leaves both as they are."""
 _NAMES: dict[BackendKind, str] = {"unsloth": "Unsloth", "transformers": "Transformers + PEFT"}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from core.base.errors import ModelError
 from core.base.safe_text import safe_line
-from core.models.backend import prepare_imports
+from core.models.backend import MAKING_MODULES, prepare_imports
 from core.models.config_bounds import check_config_bounds, layers_in_file
 from core.models.resolve import read_model_config
 from core.models.tensor_comparison import TensorComparison, WrongShape, count_missing_layers
@@ -51,7 +51,7 @@ def model_without_weights(folder: Path, *, trust_remote_code: bool = False) -> A
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=trust_remote_code, local_files_only=True)
-    with torch.device("meta"):
+    with MAKING_MODULES, torch.device("meta"):
         return AutoModelForCausalLM.from_config(
             config, dtype=torch.get_default_dtype(), trust_remote_code=trust_remote_code
         )
@@ -69,16 +69,14 @@ def compare_with_config(folder: Path, *, trust_remote_code: bool = False) -> Ten
     check_config_bounds(config, tensors, folder)
     method = _quantisation(config)
     try:
-        model = model_without_weights(folder, trust_remote_code=trust_remote_code)
+        with MAKING_MODULES:
+            model = model_without_weights(folder, trust_remote_code=trust_remote_code)
+            if method not in ("", "bitsandbytes"):
+                return _compare_layers(model, tensors)
+            if method:
+                tensors = _unpacked(tensors, model.state_dict())
+            return _dry_load(model, tensors)
     except Exception as error:  # each architecture raises its own kinds on a config that does not suit it
-        raise _no_model(error, folder) from error
-    if method not in ("", "bitsandbytes"):
-        return _compare_layers(model, tensors)
-    if method:
-        tensors = _unpacked(tensors, model.state_dict())
-    try:
-        return _dry_load(model, tensors)
-    except Exception as error:
         raise _no_model(error, folder) from error
 
 
@@ -93,10 +91,10 @@ def empty_tensors(tensors: Mapping[str, TensorHeader]) -> dict[str, Any]:
 
 
 def _no_model(error: Exception, folder: Path) -> ModelError:
-    lines = str(error).strip().splitlines() or ["no message"]
+    words = " ".join(str(error).split()) or "no message"
     what = f"the model cannot be loaded: config.json cannot be made into one ({type(error).__name__}: "
     do = "Check that transformers knows this architecture, and that config.json is the one of these weights"
-    return ModelError(f"{what}{safe_line(lines[0], 200)})", str(folder), do)
+    return ModelError(f"{what}{safe_line(words, 200)})", str(folder), do)
 
 
 def _quantisation(config: Mapping[str, Any]) -> str:

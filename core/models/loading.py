@@ -15,7 +15,7 @@ import msgspec
 
 from core.base.errors import ModelError, SuironError
 from core.models.adapter_check import ADAPTER_FILES, CheckedAdapter, check_adapter, check_adapter_files
-from core.models.backend import Backend, choose_backend, dtype_name, prepare_imports
+from core.models.backend import MAKING_MODULES, Backend, choose_backend, dtype_name, prepare_imports
 from core.models.checked_model import CheckedModel, check_weights, resolve_and_check, weight_bytes
 from core.models.fingerprint import adapter_version
 from core.models.fit.memory import TrainingShape, check_fits
@@ -112,7 +112,8 @@ def load_checked(checked: CheckedModel, progress: OnProgress) -> LoadedModel:
     prepare_imports()
     progress(f"loading {folder.name}: {checked.backend.line}")
     try:
-        model = _from_pretrained(folder, checked.backend, checked.form.trust_remote_code, checked.form.dtype)
+        with MAKING_MODULES:
+            model = _from_pretrained(folder, checked.backend, checked.form.trust_remote_code, checked.form.dtype)
     except Exception as error:
         refused = _loading_error(error, folder)
         error.__traceback__ = None  # its frames hold the weights read so far
@@ -146,17 +147,16 @@ def attach_adapter(
     folder = checked.folder
     from peft import PeftModel
 
+    # Only training needs factors in float32 on a bfloat16 base. Here they would cost two conversions a layer and token.
+    options = {"adapter_name": label, "is_trainable": False, "autocast_adapter_dtype": False}
     try:
-        if isinstance(loaded.model, PeftModel):
-            model = loaded.model
-            model.load_adapter(str(folder), adapter_name=label, is_trainable=False, autocast_adapter_dtype=False)
-            model.set_adapter(label)
-        else:
-            # Only training needs factors in float32 on a bfloat16 base. Here they would cost two conversions per layer
-            # and token.
-            model = PeftModel.from_pretrained(
-                loaded.model, str(folder), adapter_name=label, is_trainable=False, autocast_adapter_dtype=False
-            )
+        with MAKING_MODULES:
+            if isinstance(loaded.model, PeftModel):
+                model = loaded.model
+                model.load_adapter(str(folder), **options)
+                model.set_adapter(label)
+            else:
+                model = PeftModel.from_pretrained(loaded.model, str(folder), **options)
     except Exception as error:
         what = f"the adapter does not fit {loaded.name or 'this model'}: {_first_line(error)}"
         do = "Choose the model it was trained on; if it is that one, the adapter's files are damaged"
