@@ -110,7 +110,7 @@ def _check_base(adapter: Path, model: str, folder: Path, trained_on: TrainedBase
     if same:
         return
     name, trained_name = safe_line(model, 200), safe_line(trained_on.name, 200)
-    if model == trained_on.name:
+    if _last_word(model) == _last_word(trained_on.name):  # the path to it may be written in several ways
         what = f"the model {name} is not the one that this adapter was trained on: its files were replaced since"
         do = "Bring the files of the training back, or train again on the new ones"
     else:

@@ -41,7 +41,7 @@ _BNB_COMPANIONS = (
 
 def model_without_weights(folder: Path, *, trust_remote_code: bool = False) -> Any:
     """The model that config.json in `folder` describes, on the device `meta`: modules and shapes, no memory. Not
-    quantised. Raises what transformers raises.
+    quantised. Raises ModelError where no model can be made of it.
 
     Its number format is torch's default one: another would be set for the whole process while the model is made, and
     another thread may be decoding.
@@ -50,11 +50,14 @@ def model_without_weights(folder: Path, *, trust_remote_code: bool = False) -> A
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    config = AutoConfig.from_pretrained(str(folder), trust_remote_code=trust_remote_code, local_files_only=True)
-    with MAKING_MODULES, torch.device("meta"):
-        return AutoModelForCausalLM.from_config(
-            config, dtype=torch.get_default_dtype(), trust_remote_code=trust_remote_code
-        )
+    try:
+        config = AutoConfig.from_pretrained(str(folder), trust_remote_code=trust_remote_code, local_files_only=True)
+        with MAKING_MODULES, torch.device("meta"):
+            return AutoModelForCausalLM.from_config(
+                config, dtype=torch.get_default_dtype(), trust_remote_code=trust_remote_code
+            )
+    except Exception as error:  # each architecture raises its own kinds on a config that does not suit it
+        raise _no_model(error, folder) from error
 
 
 def compare_with_config(folder: Path, *, trust_remote_code: bool = False) -> TensorComparison:
@@ -68,16 +71,16 @@ def compare_with_config(folder: Path, *, trust_remote_code: bool = False) -> Ten
     tensors = read_tensors(folder)
     check_config_bounds(config, tensors, folder)
     method = _quantisation(config)
-    try:
-        with MAKING_MODULES:
-            model = model_without_weights(folder, trust_remote_code=trust_remote_code)
-            if method not in ("", "bitsandbytes"):
-                return _compare_layers(model, tensors)
-            if method:
-                tensors = _unpacked(tensors, model.state_dict())
+    with MAKING_MODULES:
+        model = model_without_weights(folder, trust_remote_code=trust_remote_code)
+        if method not in ("", "bitsandbytes"):
+            return _compare_layers(model, tensors)
+        if method:
+            tensors = _unpacked(tensors, model.state_dict())
+        try:
             return _dry_load(model, tensors)
-    except Exception as error:  # each architecture raises its own kinds on a config that does not suit it
-        raise _no_model(error, folder) from error
+        except Exception as error:  # as many kinds as the library has conversions
+            raise _no_model(error, folder) from error
 
 
 def empty_tensors(tensors: Mapping[str, TensorHeader]) -> dict[str, Any]:

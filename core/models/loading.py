@@ -141,7 +141,8 @@ def attach_adapter(
     first, before the model is touched (see `check_adapter`, also for `trained_on`).
 
     `loaded.model.set_adapter(label)` switches between them; `with loaded.model.disable_adapter()` uses the base model.
-    Raises ModelError.
+    Raises ModelError: from the check, with the model as it was; later (a disk that fails, an adapter that is written
+    anew meanwhile), with the adapter's layers possibly in it.
     """
     checked = adapter if isinstance(adapter, CheckedAdapter) else _check(loaded, adapter, trained_on)
     folder = checked.folder
