@@ -9,7 +9,7 @@ import sys
 
 from core.base.command_output import CommandOutput
 from core.engine.client import EngineClient
-from core.engine.launch import socket_path
+from core.engine.launch import lock_holder, socket_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,17 +22,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stop", action="store_true", help="stop the running server")
 
 
+_ENDED = {
+    "asked": "has stopped",
+    "terminated": "did not answer, and was ended by SIGTERM",
+    "killed": "did not answer, nor end by SIGTERM, and was killed",
+}
+
+
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     client = EngineClient()
-    if arguments.status or arguments.stop:
+    if arguments.stop:
+        return _stop(client, output)
+    if arguments.status:
         status = asyncio.run(client.status())
         if status is None:
             output.record({"running": False})
             output.text("No server is running.")
-        elif arguments.stop:
-            asyncio.run(client.shutdown())
-            output.record({"running": False, "stopped_pid": status.pid})
-            output.text(f"The server (process {status.pid}) was asked to stop.")
         else:
             output.record({"running": True, "socket": str(socket_path()), "status": status})
             output.text(f"{status.state}  model {status.model or '(none)'}  adapter {status.adapter or '(none)'}")
@@ -48,3 +53,15 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         if getattr(arguments, name):
             command += [f"--{name}", getattr(arguments, name)]
     os.execv(sys.executable, command)  # the server replaces this process, so that signals reach it directly
+
+
+def _stop(client: EngineClient, output: CommandOutput) -> int:
+    pid = lock_holder()
+    how = asyncio.run(client.end())
+    if pid is None or how == "none":
+        output.record({"running": False})
+        output.text("No server is running.")
+    else:
+        output.record({"running": False, "stopped_pid": pid, "how": how})
+        output.text(f"The server (process {pid}) {_ENDED[how]}.")
+    return 0

@@ -16,6 +16,7 @@ from core.base.child_main import ReportProgress, answer_parent
 from core.demo.make_rows import demo_rows
 from core.lab.evaluation import EvaluationReport, evaluate_rows
 from core.models.embedded_model import DEMO_MODEL
+from core.runs.tuned_models import run_trained_base
 from core.templates.by_name import get_template
 
 QUESTIONS = 40
@@ -41,7 +42,12 @@ def measure_adapter(adapter: Path, report_progress: ReportProgress, questions: i
     from core.models.loading import load_for_inference
 
     started = time.perf_counter()
-    loaded = load_for_inference(DEMO_MODEL, adapter, progress=lambda words: report_progress(words, 0, 0))
+    loaded = load_for_inference(
+        DEMO_MODEL,
+        adapter,
+        trained_on=run_trained_base(adapter),
+        progress=lambda words: report_progress(words, 0, 0),
+    )
     load_seconds = time.perf_counter() - started
     rows, template = demo_rows("test")[:questions], get_template(TEMPLATE)
 

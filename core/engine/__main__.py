@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import faulthandler
 import logging
 import os
 import signal
@@ -17,7 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from core.base.errors import SuironError
 from core.base.paths import absolute_name, existing_path
+from core.base.without_tokens import without_tokens
 from core.engine import launch
+from core.engine.engine_process import DUMP_SIGNAL
+from core.runs.console_stream import DiskFullSafeStream
 
 if TYPE_CHECKING:
     import uvicorn
@@ -52,13 +56,17 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.adapter and not options.model:
         parser.error("--adapter needs --model")
+    # A crash of the interpreter itself, and a stack on demand, go into the log too.
+    faulthandler.enable(sys.__stderr__ or sys.stderr)
+    faulthandler.register(DUMP_SIGNAL, sys.__stderr__ or sys.stderr)
+    sys.stderr = DiskFullSafeStream(sys.stderr)  # a full disk must not end an answer
     # Until the server installs its handlers, so that an end during the imports also releases lock and socket.
     for number in _ENDING_SIGNALS:
         signal.signal(number, lambda *_: sys.exit(0))
     # OpenMP's threads spin while they wait for each other, unless this is set before torch is loaded. Beside a training
     # run that keeps every core busy, spinning turned 16 tokens a second into 0.7 (SmolLM2-135M, 2 cores).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _log_to(sys.stderr)
     for noisy in ("httpx", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
@@ -66,7 +74,7 @@ def main(arguments: list[str]) -> int:
         with launch.claim_engine(options.socket) as listener:
             unfinished = asyncio.run(_serve(listener, first, options.idle))
     except SuironError as error:
-        print(error, file=sys.stderr)
+        print(without_tokens(str(error)), file=sys.stderr)
         return error.exit_code
     _log.info("ended")
     if unfinished:
@@ -75,6 +83,19 @@ def main(arguments: list[str]) -> int:
         logging.shutdown()
         os._exit(0)
     return 0
+
+
+class _LogFormatter(logging.Formatter):
+    """Keeps tokens of the hub out of the log, also those in the text of a library's error."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_tokens(super().format(record))
+
+
+def _log_to(stream: Any) -> None:
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_LogFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
 
 
 def _adapter_folder(name: str) -> str:

@@ -1,7 +1,7 @@
 """The engine's client, for the chat screen and the command line. Light: no torch, and httpx is imported late.
 
-It belongs to one event loop. It polls only while a server starts, five times a second, and never while a model loads or
-an answer streams.
+It belongs to one event loop. It polls only while a server starts, five times a second; while a model loads or an answer
+streams, it asks for the status once a second where nothing else is heard, so that a server that hangs is noticed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ import msgspec
 
 from core.base.errors import EngineError, ModelError, SuironError, UsageError
 from core.base.paths import absolute_name
+from core.base.safe_text import safe_line
 from core.engine import launch
+from core.engine.engine_process import EngineEnd, EngineMovement, end_by_force, hangs
+from core.engine.hang_watch import QuietWatch, answer_unless_hung, wait_unless_hung
 from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ class EngineClient:
     async def status(self) -> EngineStatus | None:
         socket = await asyncio.to_thread(launch.find_engine)
         if socket is None:
+            await self._check_hidden()
             return None
         try:
             reply = await self._send(socket, "GET", "/suiron/status")
@@ -105,14 +109,23 @@ class EngineClient:
             await self._send(socket, "POST", "/suiron/stop", {"id": answer_id})
 
     async def shutdown(self) -> None:
-        socket = await asyncio.to_thread(launch.find_engine)
-        if socket is not None:
-            await self._send(socket, "POST", "/suiron/shutdown", {})
-            for _ in range(int(_END / _POLL)):  # it replies first and then ends
-                if await asyncio.to_thread(launch.find_engine) != socket:
-                    break
-                await asyncio.sleep(_POLL)
-        await self.close()
+        await self.end()
+
+    async def end(self) -> EngineEnd:
+        """End the server, if one is running: it is asked to, and ended by force where it does not answer or does not
+        end. Returns how it was ended."""
+        pid = await asyncio.to_thread(launch.lock_holder)
+        if pid is None:
+            await self.close()
+            return "none"
+        try:
+            if await self._ask_to_end(pid):
+                return "asked"
+        except EngineError:
+            pass  # it hangs, or its socket is gone
+        finally:
+            await self.close()
+        return await asyncio.to_thread(end_by_force)
 
     async def close(self) -> None:
         """Close the connections; the server keeps running. The client can be used again."""
@@ -121,6 +134,32 @@ class EngineClient:
             self._http = None
 
     # -- inside --
+
+    async def _ask_to_end(self, pid: int) -> bool:
+        """Whether the server ended by itself after it was asked. Raises EngineError where it cannot be asked."""
+        socket = await asyncio.to_thread(launch.find_engine)
+        if socket is None:
+            return False
+        await self._send(socket, "POST", "/suiron/shutdown", {})
+        for _ in range(int(_END / _POLL)):  # it replies first and then ends
+            if await asyncio.to_thread(launch.lock_holder) != pid:
+                return True
+            await asyncio.sleep(_POLL)
+        return False
+
+    async def _check_hidden(self) -> None:
+        """Nothing listens. Raises EngineError where a server has the lock all the same, and does not move."""
+        pid = await asyncio.to_thread(launch.lock_holder)
+        if pid is None:
+            return
+        movement = await asyncio.to_thread(EngineMovement, pid)
+        await asyncio.sleep(_POLL)
+        if await asyncio.to_thread(movement.since_last) == "stopped":
+            raise hangs(pid)
+
+    async def _check_alive(self, socket: Path) -> None:
+        """Raises EngineError where the server does not answer any more."""
+        await self._send(socket, "GET", "/suiron/status")
 
     async def _start(self) -> Path:
         pid = await asyncio.to_thread(launch.start_engine, self._idle)
@@ -132,6 +171,8 @@ class EngineClient:
             if socket is not None:
                 return socket
             status = launch.exit_status(pid)
+            if status == launch.AlreadyRunning.exit_code:
+                await self._check_hidden()
             if status not in (None, launch.AlreadyRunning.exit_code):
                 how = f"signal {-status}" if status < 0 else f"status {status}"
                 log_line = await asyncio.to_thread(launch.last_log_line)
@@ -165,7 +206,8 @@ class EngineClient:
         import httpx
 
         try:
-            reply = await client.request(method, path, content=None if body is None else _encode(body))
+            request = client.request(method, path, content=None if body is None else _encode(body))
+            reply = await answer_unless_hung(request)
         except httpx.TimeoutException as error:
             what = f"the inference server did not answer within {_ANSWER:g} seconds"
             raise EngineError(what, str(socket), "Wait, or end it and ask again") from error
@@ -185,17 +227,31 @@ class EngineClient:
 
         # No limit on waiting for the next line: a long prompt or the queue may take any time.
         timeout = httpx.Timeout(_ANSWER, read=None)
+        request = client.build_request("POST", path, content=_encode(body), timeout=timeout)
+
+        async def check() -> None:
+            await self._check_alive(socket)
+
+        watch: QuietWatch | None = None
         try:
-            async with client.stream("POST", path, content=_encode(body), timeout=timeout) as reply:
+            reply = await wait_unless_hung(client.send(request, stream=True), check)
+            watch = QuietWatch(check, reply.aclose)
+            try:
                 if reply.is_error:
                     raise _error(await reply.aread())
-                yield _lines(reply.aiter_raw())
-        except httpx.TransportError:
+                yield _lines(reply.aiter_raw(), watch.heard)
+            finally:
+                await watch.close()
+                await reply.aclose()
+        except (httpx.TransportError, httpx.StreamError):
+            if watch is not None and watch.failure is not None:
+                raise watch.failure from None
             self._died(when)
 
     def _died(self, when: str) -> NoReturn:
+        crash = safe_line(launch.last_crash(), 200)
         raise EngineError(
-            f"the inference server ended {when}",
+            f"the inference server ended {when}{f' ({crash})' if crash else ''}",
             str(launch.log_path()),
             "Ask again: a new server starts; the log may say why the old one ended",
         )
@@ -207,11 +263,12 @@ def _import_httpx() -> Any:
     return httpx
 
 
-async def _lines(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The lines without their newline and without empty ones. (httpx's own method also breaks at U+2028 and U+0085,
-    which JSON may contain.)"""
+async def _lines(blocks: AsyncIterator[bytes], heard: Callable[[], None]) -> AsyncIterator[bytes]:
+    """The lines without their newline and without empty ones. heard: called for every block. (httpx's own method also
+    breaks at U+2028 and U+0085, which JSON may contain.)"""
     rest = b""
     async for block in blocks:
+        heard()
         *lines, rest = (rest + block).split(b"\n")
         for line in lines:
             if line:

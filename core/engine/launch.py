@@ -2,11 +2,12 @@
 
 There is one engine per home and host. It keeps a lock on `<home>/engine/<host>.lock` and writes its socket's path into
 that file, so that it is found from any environment. The kernel drops the lock when the process ends, even by `kill -9`;
-the next owner of the lock may remove the file that is left.
+the next owner of the lock may remove the file that is left. `engine_process` sees whether it still moves, and ends it.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -16,6 +17,8 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +33,7 @@ from core.base.files import private_dir
 IDLE_SECONDS = 1800.0  # seconds without a request after which the engine ends
 PATH_LIMIT = 103 if sys.platform == "darwin" else 107  # bytes of a Unix socket's path, without its closing NUL
 _LOG_LIMIT = 1_000_000  # bytes; a larger log is removed when an engine is started
+_LOCK_PATIENCE = 0.2  # seconds; whoever looks at the lock has it for some microseconds
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -43,8 +47,11 @@ class EngineAddress(msgspec.Struct, frozen=True):
 
 
 def engine_folder() -> Path:
-    """The private folder of this home's engine, created where it is missing."""
-    return private_dir(folders.home() / "engine")
+    """The private folder of this home's engine, created where it is missing. Raises EngineError."""
+    try:
+        return private_dir(folders.home() / "engine")
+    except OSError as error:
+        raise _unusable_home(error) from error
 
 
 def log_path() -> Path:
@@ -93,6 +100,25 @@ def engine_running() -> bool:
     return find_engine() is not None
 
 
+def lock_holder() -> int | None:
+    """The id of the process that has this home's lock on this host, whether it answers or not; None where no process
+    has it, or it has not said yet which it is. Raises EngineError."""
+    try:
+        lock = os.open(_lock_path(), os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unusable_home(error) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        address = _read_address()
+        return None if address is None else address.pid
+    finally:
+        os.close(lock)
+    return None
+
+
 def start_engine(idle: float = IDLE_SECONDS) -> int:
     """Start an engine as a detached process (own session, own log, no pipes) and return its process id, without waiting
     for it. idle: seconds without a request after which it ends.
@@ -119,6 +145,8 @@ def start_engine(idle: float = IDLE_SECONDS) -> int:
         what = f"the inference server cannot be started ({error.strerror or error})"
         raise EngineError(what, str(error.filename or ""), "Free some memory or disk space and try again") from error
     _children[process.pid] = process
+    # Collected as soon as it ends: a terminal that stays open would keep it as a zombie.
+    threading.Thread(target=process.wait, name="engine's end", daemon=True).start()
     return process.pid
 
 
@@ -130,13 +158,16 @@ def exit_status(pid: int) -> int | None:
 
 def last_log_line() -> str:
     """The last line of the engine's log that is not empty. Foreign text."""
-    try:
-        with open(log_path(), "rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
-            lines = log.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return next((line.strip() for line in reversed(_log_end()) if line.strip()), "")
+
+
+def last_crash() -> str:
+    """The line with which the engine's log says that the interpreter crashed (a segmentation fault), where that is the
+    last thing in it; else empty. Foreign text."""
+    lines = _log_end()
+    crashes = [at for at, line in enumerate(lines) if line.startswith("Fatal Python error: ")]
+    started = [at for at, line in enumerate(lines) if ": listening on " in line]
+    return lines[crashes[-1]] if crashes and (not started or started[-1] < crashes[-1]) else ""
 
 
 def is_private(folder: Path) -> bool:
@@ -165,17 +196,18 @@ def claim_engine(path: Path | None = None) -> Iterator[socket.socket]:
     Both are released at the end of the block. Raises AlreadyRunning, or EngineError where the socket cannot be created.
     """
     path = (path or socket_path()).absolute()
-    lock = os.open(_lock_path(), os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise AlreadyRunning(
-                "an inference server is already running for this home", str(folders.home()), "Use it, or end it first"
-            ) from error
+        lock = os.open(_lock_path(), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise _unusable_home(error) from error
+    try:
+        _take(lock)
         with _listener(path) as listener:
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, msgspec.json.encode(EngineAddress(pid=os.getpid(), socket=str(path))), 0)
+            try:
+                os.pwrite(lock, msgspec.json.encode(EngineAddress(pid=os.getpid(), socket=str(path))), 0)
+            except OSError as error:  # a full disk: unwritten, nobody could find this engine
+                path.unlink(missing_ok=True)
+                raise _unusable_home(error) from error
             try:
                 yield listener
             finally:
@@ -183,6 +215,38 @@ def claim_engine(path: Path | None = None) -> Iterator[socket.socket]:
                 path.unlink(missing_ok=True)
     finally:
         os.close(lock)
+
+
+def _take(lock: int) -> None:
+    """Take the lock and remove what its last owner has written: until the new one has said its own, its process id must
+    not be found there."""
+    end = time.monotonic() + _LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(lock, 0)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() < end:
+                time.sleep(0.01)
+                continue
+            raise AlreadyRunning(
+                "an inference server is already running for this home", str(folders.home()), "Use it, or end it first"
+            ) from error
+        except OSError as error:
+            raise _unusable_home(error) from error
+
+
+def _unusable_home(error: OSError) -> EngineError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    what = "the disk is full" if full else f"the inference server's folder cannot be used ({error.strerror or error})"
+    do = "Free some space, or set SUIRON_HOME to a folder that you may write to"
+    return EngineError(what, str(error.filename or _home_word()), do)
+
+
+def _home_word() -> str:
+    """The home as a word for an error, which must not fail for the same reason."""
+    return os.environ.get("SUIRON_HOME", "the home")
 
 
 def _listener(path: Path) -> socket.socket:
@@ -229,6 +293,16 @@ def _answers(path: Path) -> bool:
         except OSError:
             return False
     return True
+
+
+def _log_end() -> list[str]:
+    """The last lines of the engine's log."""
+    try:
+        with open(log_path(), "rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 16_384))
+            return log.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
 
 
 def _read_address() -> EngineAddress | None:

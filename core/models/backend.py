@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,12 @@ from core.base.cpu_cores import available_cores
 from core.base.plural import counted
 
 BackendKind = Literal["unsloth", "transformers"]
+DTYPES = ("bfloat16", "float16", "float32")
+"""The number formats for weights that are not quantised."""
+MAKING_MODULES = threading.RLock()
+"""Held while torch modules are made or loaded. transformers and peft change the default number format and the making of
+parameters for the whole process meanwhile: two threads at once would make each other's modules. Decoding needs no lock:
+a check leaves both as they are."""
 _NAMES: dict[BackendKind, str] = {"unsloth": "Unsloth", "transformers": "Transformers + PEFT"}
 
 
@@ -125,13 +132,13 @@ def choose_backend(load_in_4bit: bool, dtype: str = "auto") -> Backend:
     return Backend("unsloth", "cuda:0", "CUDA is available", machine, load_in_4bit)
 
 
-def choose_inference_backend(load_in_4bit: bool) -> Backend:
+def choose_inference_backend(load_in_4bit: bool, dtype: str = "auto") -> Backend:
     """The backend for answers: always Transformers. Unsloth's decoding leaves an external cache empty, so it cannot
-    serve a chat."""
+    serve a chat. dtype: see `choose_backend`."""
     import torch
 
     if not torch.cuda.is_available():
-        return _on_cpu()
+        return _on_cpu(dtype)
     return _with_bitsandbytes(load_in_4bit, torch.cuda.get_device_name(0), "CUDA is available")
 
 

@@ -14,12 +14,18 @@ from typing import Any
 import msgspec
 
 from core.base.errors import ModelError, SuironError
-from core.models.backend import Backend, choose_backend, choose_inference_backend, dtype_name, prepare_imports
+from core.models.adapter_check import ADAPTER_FILES, CheckedAdapter, check_adapter, check_adapter_files
+from core.models.backend import MAKING_MODULES, Backend, choose_backend, dtype_name, prepare_imports
+from core.models.checked_model import CheckedModel, check_weights, resolve_and_check, weight_bytes
+from core.models.fingerprint import adapter_version
 from core.models.fit.memory import TrainingShape, check_fits
+from core.models.give_memory_back import give_memory_back
+from core.models.load_form import LoadForm, TrainedBase
 from core.models.resolve import OnProgress, local_model_folder
+from core.models.tensor_comparison import some_names
 from core.tokens.tokenizer import TextTokenizer
 
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+__all__ = ["ADAPTER_FILES", "LoadedModel", "LoraSettings", "attach_adapter", "load_checked", "load_for_inference"]
 
 
 class LoadedModel(msgspec.Struct, frozen=True):
@@ -41,6 +47,14 @@ class LoadedModel(msgspec.Struct, frozen=True):
     """The folder of the active adapter."""
     gradient_checkpointing: bool = False
     """Whether activations are recomputed in training."""
+    form: LoadForm = LoadForm()
+    """The form in which it was loaded."""
+    fingerprint: str = ""
+    """See `model_fingerprint`; empty where it was not loaded for answers."""
+    adapter_version: str = ""
+    """The state of the active adapter, see `adapter_version`."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of its files and its adapters, as clauses."""
 
 
 class LoraSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,58 +87,100 @@ class LoraSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_for_inference(
-    name: str, adapter: Path | None, *, trust_remote_code: bool = False, four_bit: bool = True, progress: OnProgress
+    name: str,
+    adapter: Path | None,
+    *,
+    trust_remote_code: bool = False,
+    four_bit: bool = True,
+    dtype: str = "auto",
+    trained_on: TrainedBase | None = None,
+    progress: OnProgress,
 ) -> LoadedModel:
     """The model `name` (see `resolve`) in evaluation mode, with the adapter in the folder `adapter` active. Its weights
-    are NF4 on CUDA where `four_bit`.
+    are NF4 on CUDA where `four_bit`. Both halves of loading in one call, see `checked_model`.
 
     Raises ModelError where it does not fit, before a weight is read, and where memory runs out later.
     """
-    folder = local_model_folder(name, progress, trust_remote_code=trust_remote_code)
-    tokenizer = TextTokenizer.from_folder(folder)
+    form = LoadForm(four_bit=four_bit, dtype=dtype, trust_remote_code=trust_remote_code)
+    return load_checked(resolve_and_check(name, adapter, form=form, trained_on=trained_on, progress=progress), progress)
+
+
+def load_checked(checked: CheckedModel, progress: OnProgress) -> LoadedModel:
+    """The second half of loading: read the weights of a model that was checked, in evaluation mode, with its adapter
+    active under the name `default`. Raises ModelError; what was read of it is given back then."""
+    folder = checked.folder
     prepare_imports()
-    backend = choose_inference_backend(four_bit)
-    check_fits(folder, backend.device, four_bit=backend.four_bit, width=_width(backend.device))
-    progress(f"loading {folder.name}: {backend.line}")
+    progress(f"loading {folder.name}: {checked.backend.line}")
     try:
-        model = _from_pretrained(folder, backend, trust_remote_code)
+        with MAKING_MODULES:
+            model = _from_pretrained(folder, checked.backend, checked.form.trust_remote_code, checked.form.dtype)
     except Exception as error:
-        raise _loading_error(error, folder) from error
+        refused = _loading_error(error, folder)
+        error.__traceback__ = None  # its frames hold the weights read so far
+        give_memory_back()
+        raise refused from error
     model.eval()
-    loaded = LoadedModel(model, tokenizer, backend, name, folder, str(folder))
-    return attach_adapter(loaded, adapter, "default") if adapter is not None else loaded
+    loaded = LoadedModel(
+        model,
+        checked.tokenizer,
+        checked.backend,
+        checked.name,
+        folder,
+        str(folder),
+        form=checked.form,
+        fingerprint=checked.fingerprint,
+        notes=checked.notes,
+    )
+    return attach_adapter(loaded, checked.adapter, "default") if checked.adapter is not None else loaded
 
 
-def attach_adapter(loaded: LoadedModel, adapter: Path, label: str) -> LoadedModel:
-    """The same model with the LoRA adapter in the folder `adapter` active under the name `label`. Other adapters stay
-    loaded.
+def attach_adapter(
+    loaded: LoadedModel, adapter: Path | CheckedAdapter, label: str, *, trained_on: TrainedBase | None = None
+) -> LoadedModel:
+    """The same model with a LoRA adapter active under the name `label`. Other adapters stay loaded. A folder is checked
+    first, before the model is touched (see `check_adapter`, also for `trained_on`).
 
     `loaded.model.set_adapter(label)` switches between them; `with loaded.model.disable_adapter()` uses the base model.
-    Raises ModelError.
+    Raises ModelError: from the check, with the model as it was; later (a disk that fails, an adapter that is written
+    anew meanwhile), with the adapter's layers possibly in it.
     """
-    missing = [file for file in ADAPTER_FILES if not (adapter / file).is_file()]
-    if missing:
-        what = f"there is no complete adapter here: {' and '.join(missing)} missing"
-        raise ModelError(what, str(adapter), "Name a run that has saved its adapter")
+    checked = adapter if isinstance(adapter, CheckedAdapter) else _check(loaded, adapter, trained_on)
+    folder = checked.folder
     from peft import PeftModel
 
+    # Only training needs factors in float32 on a bfloat16 base. Here they would cost two conversions a layer and token.
+    options = {"adapter_name": label, "is_trainable": False, "autocast_adapter_dtype": False}
     try:
-        if isinstance(loaded.model, PeftModel):
-            model = loaded.model
-            model.load_adapter(str(adapter), adapter_name=label, is_trainable=False, autocast_adapter_dtype=False)
-            model.set_adapter(label)
-        else:
-            # Only training needs factors in float32 on a bfloat16 base. Here they would cost two conversions per layer
-            # and token.
-            model = PeftModel.from_pretrained(
-                loaded.model, str(adapter), adapter_name=label, is_trainable=False, autocast_adapter_dtype=False
-            )
+        with MAKING_MODULES:
+            if isinstance(loaded.model, PeftModel):
+                model = loaded.model
+                model.load_adapter(str(folder), **options)
+                model.set_adapter(label)
+            else:
+                model = PeftModel.from_pretrained(loaded.model, str(folder), **options)
     except Exception as error:
         what = f"the adapter does not fit {loaded.name or 'this model'}: {_first_line(error)}"
         do = "Choose the model it was trained on; if it is that one, the adapter's files are damaged"
-        raise ModelError(what, str(adapter), do) from error
+        raise ModelError(what, str(folder), do) from error
+    if adapter_version(folder) != checked.version:
+        what = "the adapter was written anew while it was being loaded"
+        raise ModelError(what, str(folder), "Load it again once its training has saved it")
     model.eval()
-    return msgspec.structs.replace(loaded, model=model, adapter=adapter)
+    notes = (*loaded.notes, checked.note) if checked.note and checked.note not in loaded.notes else loaded.notes
+    return msgspec.structs.replace(loaded, model=model, adapter=folder, adapter_version=checked.version, notes=notes)
+
+
+def _check(loaded: LoadedModel, adapter: Path, trained_on: TrainedBase | None) -> CheckedAdapter:
+    if loaded.folder is None:  # made in memory: there is no config to compare with
+        check_adapter_files(adapter)
+        return CheckedAdapter(adapter, adapter_version(adapter))
+    return check_adapter(
+        adapter,
+        loaded.name,
+        loaded.folder,
+        trained_on=trained_on,
+        trust_remote_code=loaded.form.trust_remote_code,
+    )
 
 
 def load_for_training(
@@ -139,6 +195,8 @@ def load_for_training(
     tokenizer = TextTokenizer.from_folder(folder)
     prepare_imports()
     backend = choose_backend(four_bit, lora.dtype)
+    progress(f"checking {folder.name}")
+    notes = check_weights(folder, trust_remote_code=trust_remote_code)
     lora = _check_fits_training(folder, backend, lora)
     progress(f"loading {folder.name}: {backend.line}")
     load = _with_unsloth if backend.kind == "unsloth" else _with_peft
@@ -149,7 +207,15 @@ def load_for_training(
     model.train()
     resolved = str(getattr(model.config, "_name_or_path", "") or folder)
     return LoadedModel(
-        model, tokenizer, backend, name, folder, resolved, gradient_checkpointing=lora.gradient_checkpointing
+        model,
+        tokenizer,
+        backend,
+        name,
+        folder,
+        resolved,
+        gradient_checkpointing=lora.gradient_checkpointing,
+        form=LoadForm(four_bit=four_bit, dtype=lora.dtype, trust_remote_code=trust_remote_code),
+        notes=notes,
     )
 
 
@@ -165,7 +231,7 @@ def _check_fits_training(folder: Path, backend: Backend, lora: LoraSettings) -> 
             target_modules=lora.target_modules,
             gradient_checkpointing=checkpointing,
         )
-        width = _width(backend.device, lora.dtype)
+        width = weight_bytes(backend.device, lora.dtype)
         check_fits(folder, backend.device, four_bit=backend.four_bit, width=width, training=shape)
         return msgspec.structs.replace(lora, gradient_checkpointing=checkpointing)
 
@@ -249,25 +315,26 @@ def _from_pretrained(folder: Path, backend: Backend, trust_remote_code: bool, dt
         )
     if backend.device.startswith("cuda"):
         options["device_map"] = {"": backend.device}
-    return AutoModelForCausalLM.from_pretrained(
+    model, info = AutoModelForCausalLM.from_pretrained(
         str(folder),
         dtype=dtype,
         use_safetensors=True,
         trust_remote_code=trust_remote_code,
         local_files_only=True,
+        output_loading_info=True,
         **options,
     )
+    invented = tuple(sorted(info["missing_keys"]))
+    if invented:  # a second net: what the headers could not tell
+        what = f"{len(invented)} tensors were not in the weights, and would be drawn at random: {some_names(invented)}"
+        raise ModelError(what, str(folder), "Copy or download the model folder again")
+    return model
 
 
 def _torch_dtype(name: str, backend: Backend) -> Any:
     import torch
 
     return getattr(torch, dtype_name(backend.device) if name == "auto" else name)
-
-
-def _width(device: str, dtype: str = "auto") -> int:
-    """Bytes of an unquantised weight on `device`."""
-    return 4 if (dtype_name(device) if dtype == "auto" else dtype) == "float32" else 2
 
 
 def _loading_error(error: Exception, folder: Path) -> SuironError:

@@ -27,6 +27,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FETCHED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt"]
 _NOT_FETCHED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.gguf", "*.onnx", "original/*", "consolidated*", "onnx/*"]
 _OFFLINE = "Check the network, HF_ENDPOINT and HF_HUB_OFFLINE, or name a local folder"
+_LONGEST_CONFIG = 32_000_000  # bytes
 _COPY_AGAIN = "Copy or download the model folder again"
 
 
@@ -113,10 +114,13 @@ def read_model_config(path: Path) -> dict[str, Any]:
     """The object in config.json of the folder `path`. Raises ModelError."""
     file = path / "config.json"
     try:
+        if file.stat().st_size > _LONGEST_CONFIG:
+            what = f"the file has {file.stat().st_size:,} bytes, far more than a config"
+            raise ModelError(what, str(file), _COPY_AGAIN)
         config = msgspec.json.decode(file.read_bytes())
     except OSError as error:
         raise ModelError(f"the file cannot be read ({error.strerror})", str(file), "Check who may read it") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelError(f"the file is not JSON ({error})", str(file), _COPY_AGAIN) from error
     if not isinstance(config, dict):
         raise ModelError("the file does not contain a JSON object", str(file), _COPY_AGAIN)
@@ -127,7 +131,8 @@ def fetch_from_hub(name: str, progress: OnProgress) -> Path:
     """The folder of the hub model `name`, downloaded where it is not in the hub's cache: safetensors, configs and
     tokenizer, never a pickle.
 
-    Raises ModelError where the hub cannot be reached, has no such model, or refuses access.
+    Raises ModelError where the hub cannot be reached, has no such model, or refuses access. It shows no error of the
+    hub's library behind it: their texts may quote the request with its token.
     """
     from huggingface_hub import errors as hub
     from huggingface_hub import snapshot_download
@@ -135,20 +140,26 @@ def fetch_from_hub(name: str, progress: OnProgress) -> Path:
     progress(f"fetching {safe_line(name, 100)} from the hub")
     try:
         return Path(snapshot_download(name, allow_patterns=_FETCHED, ignore_patterns=_NOT_FETCHED))
-    except hub.GatedRepoError as error:
+    except hub.GatedRepoError:
         do = f"Accept its terms at https://huggingface.co/{name}, then log in on this machine with `hf auth login`"
-        raise ModelError("the hub gives this model only to users who have accepted its terms", name, do) from error
-    except hub.RepositoryNotFoundError as error:
+        raise ModelError("the hub gives this model only to users who have accepted its terms", name, do) from None
+    except hub.RepositoryNotFoundError:
         do = "Check the spelling; a private model needs `hf auth login` on this machine"
-        raise ModelError("the hub has no such model, or it is private", name, do) from error
-    except (hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled, ConnectionError, TimeoutError) as error:
-        raise ModelError("the hub cannot be reached, and the model is not in its cache", name, _OFFLINE) from error
+        raise ModelError("the hub has no such model, or it is private", name, do) from None
+    except hub.LocalTokenNotFoundError:
+        what, do = "this model needs a login to the hub, and there is none on this machine", "Log in: `hf auth login`"
+        raise ModelError(what, name, do) from None
+    except (hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled, ConnectionError, TimeoutError):
+        raise ModelError("the hub cannot be reached, and the model is not in its cache", name, _OFFLINE) from None
     except hub.HfHubHTTPError as error:  # before OSError, which it is too
+        if _http_status(error) in ("401", "403"):
+            do = "Log in anew: `hf auth login`; a token in HF_TOKEN goes before it"
+            raise ModelError("the hub does not accept the token of this machine", name, do) from None
         what = f"the hub refused the download (status {_http_status(error)})"
-        raise ModelError(what, name, "Try again later") from None  # the error's text may quote the request's headers
+        raise ModelError(what, name, "Try again later") from None
     except OSError as error:
         what = f"the download could not be saved ({error.strerror or type(error).__name__})"
-        raise ModelError(what, name, "Free some space, or set HF_HOME") from error
+        raise ModelError(what, name, "Free some space, or set HF_HOME") from None
     except Exception as error:  # errors of the HTTP libraries underneath, of which there are several
         if any(kind.__name__ in ("TransportError", "ProxyError") for kind in type(error).__mro__):
             raise ModelError("the hub cannot be reached", name, _OFFLINE) from None

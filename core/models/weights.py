@@ -23,6 +23,7 @@ _DTYPES_BY_BITS = {
 }
 _BITS = {dtype: bits for bits, dtypes in _DTYPES_BY_BITS.items() for dtype in dtypes}  # of one element
 _LONGEST_HEADER = 100_000_000  # the format's own limit
+_MOST_DIMENSIONS = 16
 _AGAIN = "Copy or download the file again"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
@@ -64,7 +65,7 @@ def read_header(path: Path) -> dict[str, TensorHeader]:
         entries: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any])
         entries.pop("__metadata__", None)
         tensors = msgspec.convert(entries, dict[str, TensorHeader])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what = "the header of this safetensors file cannot be read: the file is corrupt"
         raise ModelError(what, str(path), _AGAIN) from error
     _check_layout(path, tensors, size - 8 - length)
@@ -80,6 +81,9 @@ def _check_layout(path: Path, tensors: dict[str, TensorHeader], data_bytes: int)
         bits = _BITS.get(tensor.dtype)
         if bits is None:
             what = f"the tensor {safe_line(name, 80)} has the unknown type {safe_line(tensor.dtype, 20)}"
+            raise ModelError(what, str(path), _AGAIN)
+        if len(tensor.shape) > _MOST_DIMENSIONS:  # the product of a million sizes takes minutes
+            what = f"the tensor {safe_line(name, 80)} has {len(tensor.shape)} dimensions: the file is corrupt"
             raise ModelError(what, str(path), _AGAIN)
         right_size = (end - begin) * 8 == tensor.elements * bits
         if begin != offset or not right_size or any(size < 0 for size in tensor.shape):
@@ -134,7 +138,7 @@ def _read_index(index: Path) -> dict[str, str]:
         shard_names = msgspec.convert(msgspec.json.decode(index.read_bytes())["weight_map"], dict[str, str])
     except OSError as error:
         raise ModelError(f"the file cannot be read ({error.strerror})", str(index), "Check who may read it") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError, RecursionError) as error:
         raise ModelError("the index of the weights cannot be read", str(index), _AGAIN) from error
     # `..` must not leave the folder
     outside = any(not name or Path(name).name != name for name in shard_names.values())

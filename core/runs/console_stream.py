@@ -1,9 +1,11 @@
-"""The run's console.log as a stream that survives a full disk: lost text does not end the run."""
+"""A log as a stream that survives a full disk, where lost text does not end the process, and that keeps no token."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import Any, TextIO
+
+from core.base.without_tokens import without_tokens
 
 
 class DiskFullSafeStream:
@@ -14,7 +16,7 @@ class DiskFullSafeStream:
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError):
-            self._stream.write(text)
+            self._stream.write(without_tokens(text))
         return len(text)
 
     def flush(self) -> None:

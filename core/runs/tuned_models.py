@@ -7,8 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from core.base import folders
 from core.base.errors import SuironError
-from core.runs.checkpoint_folders import CHECKPOINTS_FOLDER
+from core.models.load_form import OWN_FORM, LoadForm, TrainedBase
+from core.runs.checkpoint_folders import CHECKPOINTS_FOLDER, read_mark
 from core.runs.run_folder import RunFolder, list_runs
 from core.runs.spec import RunSpec
 from core.templates.by_name import TEXT_TEMPLATES, get_template, list_templates, template_folders
@@ -70,11 +72,44 @@ def run_chat_date(adapter: str | Path) -> str:
         return ""
 
 
+def run_load_form(adapter: str | Path) -> LoadForm:
+    """The form of the base model that the adapter's run was trained on: its quantisation, number format and trust. Of
+    an adapter that is of no run, the form of a base model that is asked alone.
+
+    Only a run of this home is believed that the model's own code may run: a folder from elsewhere may say anything.
+    """
+    run = RunFolder(_run_of(adapter))
+    try:
+        spec = run.spec()
+        is_own = run.path.parent.resolve() == folders.runs().resolve()
+    except (SuironError, OSError):
+        return OWN_FORM
+    four_bit = run.facts().get("four_bit")  # without CUDA, a run that asks for 4 bits has all of them
+    return LoadForm(
+        four_bit=four_bit if isinstance(four_bit, bool) else spec.model.load_in_4bit,
+        dtype=spec.train.dtype,
+        trust_remote_code=spec.model.trust_remote_code and is_own,
+    )
+
+
+def run_trained_base(adapter: str | Path) -> TrainedBase | None:
+    """The base model that the adapter in this folder was trained on, from the mark beside it, else from the facts of
+    its run; None where neither says one."""
+    mark = read_mark(Path(adapter))
+    if mark is not None and mark.base_fingerprint:
+        return TrainedBase(mark.base_model, mark.base_fingerprint)
+    facts = RunFolder(_run_of(adapter)).facts()
+    name, fingerprint = facts.get("model"), facts.get("model_fingerprint")
+    if isinstance(name, str) and isinstance(fingerprint, str) and fingerprint:
+        return TrainedBase(name, fingerprint)
+    return None
+
+
 def askable_templates(data: str, adapter: str = "") -> dict[str, Template]:
     """The templates for questions, by name: the built-in ones, the user's own, those beside the data set `data`, and
     the copies of the run of `adapter` (a folder). Reads the disk."""
-    folders = (*template_folders(data), run_template_folder(adapter)) if adapter else template_folders(data)
-    by_name = {listed.name: listed.template for listed in list_templates(folders) if listed.template is not None}
+    places = (*template_folders(data), run_template_folder(adapter)) if adapter else template_folders(data)
+    by_name = {listed.name: listed.template for listed in list_templates(places) if listed.template is not None}
     return dict(TEXT_TEMPLATES) | {name: template for name, template in by_name.items() if name not in TEXT_TEMPLATES}
 
 

@@ -8,14 +8,16 @@ from typing import Any
 import msgspec
 
 from core.base.errors import RunError
+from core.base.safe_text import safe_line
+from core.models.fingerprint import model_fingerprint
 from core.runs.checkpoint_folders import ADAPTER_NEEDED, read_mark
 from core.runs.run_folder import find_run
 from core.runs.spec import LoraSection
 
 
-def find_first_weights(lora: LoraSection, fingerprint: str) -> Path | None:
-    """The folder of the adapter that `lora.init_from` names, checked against the adapter to train and the base model's
-    `fingerprint`; None where the training starts from new weights. Raises RunError."""
+def find_first_weights(lora: LoraSection, base: Path) -> Path | None:
+    """The folder of the adapter that `lora.init_from` names, checked against the adapter to train and the base model in
+    the folder `base`; None where the training starts from new weights. Raises RunError, OSError."""
     name = lora.init_from
     if not name:
         return None
@@ -36,19 +38,29 @@ def find_first_weights(lora: LoraSection, fingerprint: str) -> Path | None:
         what = f"the adapter of lora.init_from is for other layers: {', '.join(sorted(map(str, modules)))}"
         raise RunError(what, str(folder), "Set lora.target_modules to these")
     mark = read_mark(folder)
-    if mark is not None and mark.base_fingerprint not in ("", fingerprint):
+    recorded = mark.base_fingerprint if mark is not None else ""
+    if mark is not None and recorded and model_fingerprint(base, like=recorded) != recorded:
         what = f"the adapter of lora.init_from was trained on another model: {mark.base_model}"
         raise RunError(what, str(folder), "Choose that model, or another adapter")
     return folder
 
 
 def load_first_weights(model: Any, folder: Path) -> None:
-    """Put the weights of the adapter in `folder` into the PeftModel `model`. Raises RunError where some are missing."""
+    """Put the weights of the adapter in `folder` into the PeftModel `model`. Raises RunError where some are missing,
+    have no place in it, or are of other shapes."""
     from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
 
-    found = set_peft_model_state_dict(model, load_file(str(folder / "adapter_model.safetensors")))
-    missing = [name for name in getattr(found, "missing_keys", ()) if "lora_" in name]
-    if missing:
-        what = f"the adapter of lora.init_from lacks {len(missing)} weights, the first {missing[0]}"
-        raise RunError(what, str(folder), "Name an adapter of this model")
+    do = "Name an adapter of this model"
+    try:
+        found = set_peft_model_state_dict(model, load_file(str(folder / "adapter_model.safetensors")))
+    except (RuntimeError, ValueError, KeyError) as error:  # shapes, or names that the library cannot map
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        what = f"the adapter of lora.init_from does not fit: {safe_line(lines[min(1, len(lines) - 1)].strip(), 200)}"
+        raise RunError(what, str(folder), do) from error
+    missing = [name for name in found.missing_keys if "lora_" in name]
+    for words, names in (("are missing", missing), ("have no place in this model", list(found.unexpected_keys))):
+        if names:
+            first = safe_line(names[0], 120)
+            what = f"of the adapter of lora.init_from {len(names)} weights {words}, the first {first}"
+            raise RunError(what, str(folder), do)

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from core.base import files
 from core.base.errors import RunError
 from core.examples.build import TrainingSet, build_training_set
+from core.models.fingerprint import model_fingerprint
 from core.runs.checkpoint_folders import CHECKPOINTS_FOLDER, AdapterOrigin
 from core.runs.facts_file import write_facts
 from core.runs.process import JobProcess
 from core.runs.spec import RunSpec
 from core.runs.spec_checks import check_for_device, check_warmup
-from core.training.model_facts import library_versions, model_fingerprint, model_revision
+from core.training.model_facts import library_versions, model_revision
 from core.training.resume_point import ResumePoint, check_same, find_resume_point
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class TrainJob:
         self._prepare_machine()
         from core.training.first_weights import find_first_weights, load_first_weights
 
-        first_weights = find_first_weights(spec.lora, self._facts["model_fingerprint"])
+        first_weights = find_first_weights(spec.lora, folder)
         loaded = self._load(prepared.longest)
         if first_weights is not None and self._point.checkpoint is None:
             load_first_weights(loaded.model, first_weights)
@@ -102,7 +103,8 @@ class TrainJob:
             day=day,
         )
         self._facts |= {**data_facts(self._data), **prepared.facts(), "model_folder": str(folder)}
-        self._facts["model_fingerprint"] = model_fingerprint(folder)
+        before = str(self._run.facts().get("model_fingerprint") or "")
+        self._facts["model_fingerprint"] = model_fingerprint(folder, like=before)
         # Copies, because a template may be edited after this run.
         for template in named_templates(spec.prompt.mixture, spec.data.source):
             copies = files.private_dir(self._run.path / "templates")
@@ -184,6 +186,8 @@ class TrainJob:
             "parameters": total,
             "trainable_parameters": trainable,
             "gradient_checkpointing": loaded.gradient_checkpointing,
+            "model_notes": list(loaded.notes),
+            "four_bit": loaded.backend.four_bit,
             "dtype": base_dtype(loaded.model),
             "backend": loaded.backend.line,
             "seed": self._spec.train.seed,
@@ -193,6 +197,8 @@ class TrainJob:
         before = self._run.facts()
         if not before or changed:
             write_facts(self._run.path, self._facts)
+            for note in loaded.notes:
+                self._job.event("note", note)
         for what in changed:
             self._job.event("note", f"goes on with another {what} than before, as was asked for")
         for key in ("versions", "threads", "dtype", "backend"):

@@ -124,12 +124,12 @@ def available_bytes(device: str) -> int:
 
 
 def check_fits(
-    folder: Path, device: str, *, four_bit: bool, width: int, training: TrainingShape | None = None
+    folder: Path, device: str, *, four_bit: bool, width: int, training: TrainingShape | None = None, freed: int = 0
 ) -> MemoryNeed:
-    """The needed memory, where `device` has it free. Raises ModelError with both numbers and a smaller setting to
-    try."""
+    """The needed memory, where `device` has it free. freed: bytes that are given back before. Raises ModelError with
+    both numbers and a smaller setting to try."""
     need = needed_bytes(folder, four_bit=four_bit, width=width, training=training)
-    free = available_bytes(device)
+    free = available_bytes(device) + freed
     if need.total <= free:
         return need
     memory = "on the GPU" if device.startswith("cuda") else "of main memory"

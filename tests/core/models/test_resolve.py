@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,34 @@ def test_a_missing_shard_and_a_shard_that_lacks_a_tensor_are_named(folder: Path)
     assert [path.name[:11] for path in weight_files(folder)] == ["model-00001", "model-00002"]
 
 
+def with_header(raw: bytes, length: int | None = None) -> bytes:
+    return struct.pack("<Q", len(raw) if length is None else length) + raw
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (with_header(b"{}", 2**63), "not a safetensors file"),
+        (with_header(b"{}", 99_999_999), "cut short"),
+        (with_header(b'{"a":' * 100_000), "corrupt"),
+        (
+            with_header(json.dumps({"a": {"dtype": "F32", "shape": [1] * 99, "data_offsets": [0, 4]}}).encode()),
+            "99 dim",
+        ),
+        (with_header(b'{"a": {"dtype": "F32", "shape": [99999999999999999999], "data_offsets": [0, 4]}}'), "corrupt"),
+    ],
+)
+def test_a_header_that_claims_more_than_there_is_is_refused(folder: Path, content: bytes, word: str) -> None:
+    (folder / "model.safetensors").write_bytes(content)
+    assert word in refusal(folder).what
+
+
+@pytest.mark.parametrize("config", ["[" * 200_000, "{" + " " * 33_000_000 + "}"])
+def test_a_config_that_is_no_config_is_refused(folder: Path, config: str) -> None:
+    (folder / "config.json").write_text(config)
+    assert refusal(folder).where.endswith("config.json")
+
+
 def test_an_index_may_not_lead_out_of_the_folder(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "../secret.safetensors"}}')
@@ -158,6 +187,8 @@ def hub_errors() -> list[tuple[Exception, str]]:
         (with_status(errors.GatedRepoError, 403), "accepted its terms"),
         (with_status(errors.RepositoryNotFoundError, 404), "no such model"),
         (with_status(errors.HfHubHTTPError, 500), "status 500"),
+        (with_status(errors.HfHubHTTPError, 401), "does not accept the token"),
+        (errors.LocalTokenNotFoundError("hf_secret"), "needs a login"),
         (errors.LocalEntryNotFoundError("hf_secret"), "cannot be reached"),
         (httpx.ConnectError("hf_secret"), "cannot be reached"),
         (OSError(28, "No space left on device"), "No space left"),
@@ -165,7 +196,7 @@ def hub_errors() -> list[tuple[Exception, str]]:
     ]
 
 
-@pytest.mark.parametrize("place", range(7))
+@pytest.mark.parametrize("place", range(9))
 def test_hub_failures_say_what_to_do_and_no_token(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
     error, word = hub_errors()[place]
 
@@ -177,7 +208,7 @@ def test_hub_failures_say_what_to_do_and_no_token(place: int, monkeypatch: pytes
     with pytest.raises(ModelError) as caught:
         fetch_from_hub("owner/name", lambda message: None)
     assert word in caught.value.what and caught.value.do
-    assert "hf_secret" not in str(caught.value)
+    assert "hf_secret" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_without_a_network_the_hub_is_said_to_be_out_of_reach(tmp_path: Path) -> None:

@@ -1,0 +1,90 @@
+"""Notices, while a client waits for the engine, that the engine does not move any more. Light: no HTTP, no torch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from core.engine import launch
+from core.engine.engine_process import EngineMovement, hangs
+
+T = TypeVar("T")
+
+QUIET = 1.0  # seconds without a byte after which a client asks whether the engine is still there
+_LOOK = 1.5  # seconds between two looks at a process that does not answer
+_STILL = 2  # looks in a row without any movement: then it hangs
+
+
+async def answer_unless_hung(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which waits for a short answer of the engine. Raises EngineError where the engine is
+    stopped, or does nothing at all instead of answering; a busy one is waited for."""
+    task = asyncio.ensure_future(work)
+    movement: EngineMovement | None = None
+    still = 0
+    try:
+        while not (await asyncio.wait({task}, timeout=_LOOK))[0]:
+            if movement is None:
+                pid = await asyncio.to_thread(launch.lock_holder)
+                if pid is None:
+                    continue
+                movement = await asyncio.to_thread(EngineMovement, pid)
+                did = await asyncio.to_thread(movement.since_last)
+                did = "moves" if did == "still" else did  # no time has passed yet
+            else:
+                did = await asyncio.to_thread(movement.since_last)
+            still = still + 1 if did == "still" else 0
+            if did == "stopped" or still >= _STILL:
+                raise hangs(movement.pid)
+        return task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def wait_unless_hung(work: Coroutine[Any, Any, T], check: Callable[[], Awaitable[None]]) -> T:
+    """The result of `work`, which may take any time. `check` is called whenever it has taken a while longer, and raises
+    where nothing will come."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=QUIET))[0]:
+            await check()
+        return task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+class QuietWatch:
+    """Watches a stream from beside it, so that its pieces cost nothing more than a time. check: called after each
+    second without a piece; raises where nothing will come. give_up: ends the stream then."""
+
+    def __init__(self, check: Callable[[], Awaitable[None]], give_up: Callable[[], Awaitable[None]]) -> None:
+        self._check, self._give_up = check, give_up
+        self._last = asyncio.get_running_loop().time()
+        self.failure: Exception | None = None
+        """What `check` raised."""
+        self._task = asyncio.create_task(self._watch())
+
+    def heard(self) -> None:
+        """A piece came."""
+        self._last = self._task.get_loop().time()
+
+    async def close(self) -> None:
+        """End the watch."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        while True:
+            quiet = self._task.get_loop().time() - self._last
+            if quiet < QUIET:
+                await asyncio.sleep(QUIET - quiet)
+                continue
+            try:
+                await self._check()
+            except Exception as error:  # said by whoever reads the stream, which ends now
+                self.failure = error
+                await self._give_up()
+                return
+            await asyncio.sleep(QUIET)
