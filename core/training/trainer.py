@@ -22,6 +22,8 @@ from core.runs.spec import RunSpec
 from core.tokens.loss_mask import IGNORED_LABEL
 from core.training.collator import ExampleCollator, trainer_dataset
 from core.training.loss import SECTION_COUNT, token_losses
+from core.training.packed_rows import PackedCollator, PackedRows, join_rows
+from core.training.packed_step import UpdateStep
 from core.training.step_record import StepRecord
 
 __all__ = ["ExampleCollator", "RunTrainer", "StepOwner", "make_trainer", "trainer_dataset"]
@@ -53,16 +55,55 @@ class StepOwner(Protocol):
 
 class RunTrainer(SFTTrainer):  # type: ignore[misc]
     """TRL's trainer with Suiron's loss, checkpoints and evaluation. record: gets what the step leaves. owner: saves and
-    evaluates; without one, neither happens."""
+    evaluates; without one, neither happens. packed_collator: makes the batches of packed steps."""
 
-    def __init__(self, *args: Any, record: StepRecord, owner: StepOwner | None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        record: StepRecord,
+        owner: StepOwner | None,
+        packed_collator: PackedCollator | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._record, self._owner = record, owner
+        self.padded_collator, self.packed_collator = self.data_collator, packed_collator
+        self.data_collator = self._collate
+        self._packed_step: UpdateStep | None = None
+        self._waiting: list[PackedRows] = []
+        self._divisor = 1.0
+        self._nothing = torch.zeros((), device=self.args.device)
+
+    def pack_rows(self, step: UpdateStep | None) -> None:
+        """From the next batch on, run each optimizer step by `step`, over packed rows; by padded batches where None."""
+        self._packed_step = step
+
+    def _collate(self, items: list[dict[str, Any]]) -> Any:
+        if self._packed_step is not None and self.packed_collator is not None:
+            return self.packed_collator(items)
+        return self.padded_collator(items)
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
-        self._record.losses.append(loss.detach())
-        return loss
+        """The loss of a batch, after its backward pass. The batches of a packed step wait for its last one, which
+        brings the loss of all."""
+        if "packed" not in inputs:
+            loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
+            self._record.losses.append(loss.detach())
+            return loss
+        self._waiting.append(inputs["packed"])
+        if not self.accelerator.sync_gradients:
+            return self._nothing
+        if not model.training:
+            model.train()
+        return self._run_packed()
+
+    def _run_packed(self) -> torch.Tensor:
+        assert self._packed_step is not None  # noqa: S101 - batches are packed for it alone
+        rows, self._waiting = join_rows(self._waiting), []
+        parts = self._packed_step.run(rows, self._divisor)
+        self._record.losses += [part.total for part in parts]
+        self._record.sections += [part.by_section for part in parts]
+        return torch.stack([part.total for part in parts]).sum()
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -96,6 +137,11 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         """The batches of a step and the divisor of its loss. With weighted sections that is the sum of the weights, so
         that gradient accumulation does not change the loss."""
         batches, items = super().get_batch_samples(*args, **kwargs)
+        if batches and "packed" in batches[0]:
+            parts = [batch["packed"] for batch in batches]
+            self._waiting, self._divisor = [], sum(part.weight for part in parts)
+            self._record.rows = [torch.from_numpy(part.rows) for part in parts]
+            return batches, None
         self._record.rows = [batch["rows"] for batch in batches if "rows" in batch]
         if items is not None and batches and "weights" in batches[0]:
             batch_weights = (
@@ -103,6 +149,16 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
             )
             items = sum(batch_weights).to(self.args.device)
         return batches, items
+
+    def _track_num_input_tokens(self, inputs: dict[str, Any]) -> None:
+        if "packed" in inputs:  # known without waiting for the device
+            self.state.num_input_tokens_seen += inputs["packed"].tokens
+        else:
+            super()._track_num_input_tokens(inputs)
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Is not counted: the trainer would go through all parameters at each batch, for a number that nobody reads."""
+        return 0
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         self._record.grad_norm = super()._get_grad_norm(model, grad_norm)
@@ -147,6 +203,7 @@ def make_trainer(
         callbacks=[callback],
         record=record,
         owner=owner,
+        packed_collator=PackedCollator(prepared),
     )
     trainer.remove_callback(PrinterCallback)  # a line a step
     return trainer
