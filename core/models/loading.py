@@ -15,10 +15,13 @@ import msgspec
 
 from core.base.errors import ModelError, SuironError
 from core.models.backend import Backend, choose_backend, choose_inference_backend, dtype_name, prepare_imports
-from core.models.fit.memory import TrainingShape, check_fits
-from core.models.resolve import OnProgress, local_model_folder
+from core.models.dequantised import dequantise_weights, dequantised_bytes
+from core.models.fit.memory import TrainingShape, available_bytes, check_fits
+from core.models.packable import why_not_packable
+from core.models.resolve import OnProgress, local_model_folder, read_model_config
 from core.tokens.tokenizer import TextTokenizer
 
+_DEQUANTISED_SHARE = 0.4  # of the free memory that 4-bit weights may take in 16 bit; the rest is for activations
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -70,6 +73,9 @@ class LoraSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether activations are recomputed in the backward pass, which saves memory and costs time."""
     dtype: str = "auto"
     """The number format of weights that are not quantised (`bfloat16`); `auto`: see `dtype_name`."""
+    packed: bool = False
+    """Whether rows are packed where the model allows it. On CUDA that needs the model as transformers has it, without
+    Unsloth's changes."""
 
 
 def load_for_inference(
@@ -138,7 +144,9 @@ def load_for_training(
     folder = local_model_folder(name, progress, trust_remote_code=trust_remote_code)
     tokenizer = TextTokenizer.from_folder(folder)
     prepare_imports()
-    backend = choose_backend(four_bit, lora.dtype)
+    packed = lora.packed and not why_not_packable(read_model_config(folder))
+    lora = msgspec.structs.replace(lora, packed=packed)
+    backend = choose_backend(four_bit, lora.dtype, packed)
     lora = _check_fits_training(folder, backend, lora)
     progress(f"loading {folder.name}: {backend.line}")
     load = _with_unsloth if backend.kind == "unsloth" else _with_peft
@@ -154,8 +162,8 @@ def load_for_training(
 
 
 def _check_fits_training(folder: Path, backend: Backend, lora: LoraSettings) -> LoraSettings:
-    """`lora`, without gradient checkpointing where the model is on a CPU and fits without it: there it takes a third
-    more time, and memory is mostly sufficient. Raises ModelError where the model does not fit."""
+    """`lora`, without gradient checkpointing, which takes a third more time, where the model fits without it; with
+    Unsloth, which has its own, as it is. Raises ModelError where the model does not fit."""
 
     def check(checkpointing: bool) -> LoraSettings:
         shape = TrainingShape(
@@ -169,7 +177,7 @@ def _check_fits_training(folder: Path, backend: Backend, lora: LoraSettings) -> 
         check_fits(folder, backend.device, four_bit=backend.four_bit, width=width, training=shape)
         return msgspec.structs.replace(lora, gradient_checkpointing=checkpointing)
 
-    if lora.gradient_checkpointing and backend.device == "cpu":
+    if lora.gradient_checkpointing and (backend.device == "cpu" or lora.packed):
         with contextlib.suppress(ModelError):
             return check(False)
     return check(lora.gradient_checkpointing)
@@ -219,7 +227,11 @@ def _with_peft(folder: Path, backend: Backend, lora: LoraSettings, trust_remote_
 
     model = _from_pretrained(folder, backend, trust_remote_code, lora.dtype)
     model.config.use_cache = False
-    if backend.four_bit:
+    if backend.four_bit and lora.packed:
+        # The library's preparation would put head and embeddings into 32 bit, and every layer's input with them.
+        if dequantised_bytes(model) < _DEQUANTISED_SHARE * available_bytes(backend.device):
+            dequantise_weights(model)
+    elif backend.four_bit:
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=lora.gradient_checkpointing)
     set_seed(lora.seed)  # for the adapter's first weights, drawn next
     return get_peft_model(

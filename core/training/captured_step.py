@@ -88,7 +88,7 @@ class _RecordedPass:
         """Record the pass. The passes that warm up have weights of zero, so that they add nothing to the gradients."""
         self._weights.zero_()
         with _same_random_numbers():
-            stream = torch.cuda.Stream()
+            stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
                 for _ in range(_WARM_UPS):
@@ -100,7 +100,7 @@ class _RecordedPass:
         self._graph = graph
 
     def _compute(self, lengths: list[int]) -> PassLosses:
-        ids, positions, sources, targets, sections, ends = self._integers.split(self._sizes)
+        ids, positions, sources, targets, sections, ends = torch.split(self._integers, self._sizes)
         tensors = PassTensors(
             ids[None], positions[None], sources, targets, sections, self._weights, ends.to(torch.int32)
         )

@@ -30,7 +30,7 @@ def attend_packed(
     packed_longest: int = 0,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """An attention function of transformers. query: shape (1, heads, tokens, width); key and value may have fewer heads.
+    """An attention function of transformers. query: shape (1, heads, tokens, width); key and value may have less heads.
 
     packed_ends: 0 and the end of each row, int32 on the device, shape (rows + 1,). packed_lengths: the tokens of each
     row; not needed on CUDA. packed_longest: of the longest row. Returns shape (1, tokens, heads, width).
@@ -55,8 +55,8 @@ def attend_packed(
         return out.unsqueeze(0), None
     assert packed_lengths is not None  # noqa: S101 - given to the model with the rows
     parts = [
-        scaled_dot_product_attention(*row, dropout_p=dropout, is_causal=True, scale=scaling, enable_gqa=True)
-        for row in zip(*(part.split(packed_lengths, dim=2) for part in (query, key, value)), strict=True)
+        scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True, scale=scaling, enable_gqa=True)
+        for q, k, v in zip(*(torch.split(part, packed_lengths, dim=2) for part in (query, key, value)), strict=True)
     ]
     return torch.cat(parts, dim=2).transpose(1, 2), None
 

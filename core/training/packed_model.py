@@ -10,21 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from core.models.packable import why_not_packable
 from core.training.chunked_loss import chunked_cross_entropy
 from core.training.loss import SECTION_COUNT
 from core.training.packed_attention import packed_attention
 from core.training.packed_rows import PackedRows
-
-_SCORE_SCALES = (
-    "final_logit_softcapping",
-    "logit_scale",
-    "logits_scaling",
-    "lm_head_multiplier",
-    "attn_logit_softcapping",
-)
-"""Settings of models whose scores are not just the head times the hidden states."""
-_TESTED = ("llama", "qwen2", "qwen3", "mistral", "smollm3")
-"""Types of models whose attention takes packed rows as `packed_attention` gives them."""
 
 
 class PassTensors(NamedTuple):
@@ -59,31 +49,17 @@ def why_not_packed(model: Any, device: str, dtype: str) -> str:
     """Why rows of this model, a PeftModel on `device` computing in `dtype`, cannot be packed, as a clause; empty where
     they can."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    config, head = base.config, base.get_output_embeddings()
-    kind = str(getattr(config, "model_type", ""))
-    layers = getattr(config, "layer_types", None) or ()
-    scales = [name for name in _SCORE_SCALES if getattr(config, name, None) not in (None, 1, 1.0)]
-    if kind not in _TESTED:
-        return f"packed rows are not tested with models of type {kind or 'unknown'}"
-    if any(layer != "full_attention" for layer in layers) or _slides(config):
-        return "its attention slides over the row or is mixed with other layers"
-    if scales:
-        return f"its scores are scaled ({scales[0]})"
+    head = base.get_output_embeddings()
+    why = why_not_packable(base.config.to_dict())
+    if why:
+        return why
     if type(head) is not torch.nn.Linear:
         return "its head has an adapter or is quantised"
     if head.weight.requires_grad or (head.bias is not None and head.bias.requires_grad):
         return "its head is trained"
-    if not hasattr(base, "get_decoder") or not hasattr(base.get_decoder(), "layers"):
-        return "its decoder is not known"
     if device.startswith("cuda") and dtype not in ("bfloat16", "float16"):
         return f"the attention of packed rows does not compute in {dtype} on CUDA"
     return ""
-
-
-def _slides(config: Any) -> bool:
-    if getattr(config, "layer_types", None):
-        return False
-    return bool(getattr(config, "sliding_window", None)) and bool(getattr(config, "use_sliding_window", True))
 
 
 class PackedModel:
@@ -99,7 +75,7 @@ class PackedModel:
         """The tensors of a pass. divisor: of the step's mean loss."""
         whole = [rows.ids, rows.positions(), rows.sources, rows.targets, rows.sections]
         sizes = [len(part) for part in whole]
-        ids, positions, sources, targets, sections = self._to_device(np.concatenate(whole)).split(sizes)
+        ids, positions, sources, targets, sections = torch.split(self._to_device(np.concatenate(whole)), sizes)
         weights = self._to_device(rows.weights / np.float32(divisor))
         return PassTensors(
             ids[None], positions[None], sources, targets, sections, weights, self._to_device(rows.ends())

@@ -47,7 +47,8 @@ class PackedRows(msgspec.Struct, frozen=True):
     def positions(self) -> Array:
         """The position of each token in its row, int64, shape (tokens,)."""
         starts = np.cumsum(self.lengths) - self.lengths
-        return np.arange(len(self.ids)) - np.repeat(starts, self.lengths)
+        positions: Array = np.arange(len(self.ids)) - np.repeat(starts, self.lengths)
+        return positions
 
     def ends(self) -> Array:
         """0 and the end of each row, int32, shape (rows + 1,)."""

@@ -6,6 +6,7 @@ replaces SFTTrainer: import this module only once the model is loaded.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -67,12 +68,29 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
     ) -> None:
         super().__init__(*args, **kwargs)
         self._record, self._owner = record, owner
-        self.padded_collator, self.packed_collator = self.data_collator, packed_collator
+        self.padded_collator: Any = kwargs["data_collator"]
+        self.packed_collator = packed_collator
         self.data_collator = self._collate
         self._packed_step: UpdateStep | None = None
         self._waiting: list[PackedRows] = []
         self._divisor = 1.0
         self._nothing = torch.zeros((), device=self.args.device)
+
+    def loss_divisor(self, batches: list[dict[str, Any]]) -> Any:
+        """The divisor of the loss of padded batches on the device: the number of their trained tokens, or the sum of
+        the weights where sections are weighted, so that gradient accumulation does not change the loss."""
+        items = self._get_num_items_in_batch(batches, self.args.device)
+        if items is not None and batches and "weights" in batches[0]:
+            batch_weights = (
+                (batch["weights"][:, 1:] * (batch["labels"][:, 1:] != IGNORED_LABEL)).sum() for batch in batches
+            )
+            items = sum(batch_weights).to(self.args.device)
+        return items
+
+    def forget_step(self) -> None:
+        """Drop what a step has left that was only measured."""
+        self._record.clear()
+        self._waiting.clear()
 
     def pack_rows(self, step: UpdateStep | None) -> None:
         """From the next batch on, run each optimizer step by `step`, over packed rows; by padded batches where None."""
@@ -134,21 +152,15 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         return EvaluationPart(float(each.mean()) * divisor, divisor, each.by_section())
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
-        """The batches of a step and the divisor of its loss. With weighted sections that is the sum of the weights, so
-        that gradient accumulation does not change the loss."""
-        batches, items = super().get_batch_samples(*args, **kwargs)
+        """The batches of a step and the divisor of its loss; see `loss_divisor`."""
+        batches, _ = super().get_batch_samples(*args, **kwargs)
         if batches and "packed" in batches[0]:
             parts = [batch["packed"] for batch in batches]
             self._waiting, self._divisor = [], sum(part.weight for part in parts)
             self._record.rows = [torch.from_numpy(part.rows) for part in parts]
             return batches, None
         self._record.rows = [batch["rows"] for batch in batches if "rows" in batch]
-        if items is not None and batches and "weights" in batches[0]:
-            batch_weights = (
-                (batch["weights"][:, 1:] * (batch["labels"][:, 1:] != IGNORED_LABEL)).sum() for batch in batches
-            )
-            items = sum(batch_weights).to(self.args.device)
-        return batches, items
+        return batches, self.loss_divisor(batches)
 
     def _track_num_input_tokens(self, inputs: dict[str, Any]) -> None:
         if "packed" in inputs:  # known without waiting for the device
@@ -182,7 +194,7 @@ def make_trainer(
     prepared: TrainingSet,
     output: Path,
     record: StepRecord,
-    callback: TrainerCallback,
+    callbacks: Sequence[TrainerCallback],
     owner: StepOwner | None = None,
     rows: np.ndarray[Any, Any] | None = None,
 ) -> RunTrainer:
@@ -200,13 +212,21 @@ def make_trainer(
         train_dataset=trainer_dataset(prepared, rows),
         data_collator=ExampleCollator(tokenizer.eos_id, prepared, tells_sections),
         processing_class=hf_tokenizer,
-        callbacks=[callback],
+        callbacks=list(callbacks),
         record=record,
         owner=owner,
         packed_collator=PackedCollator(prepared),
     )
     trainer.remove_callback(PrinterCallback)  # a line a step
     return trainer
+
+
+def _automatic_optimizer(loaded: LoadedModel) -> str:
+    """AdamW in one kernel on CUDA: the state of an adapter is small, and 8-bit AdamW takes a kernel for each matrix.
+    With Unsloth 8-bit AdamW, as in its own recipes."""
+    if loaded.backend.device == "cpu":
+        return "adamw_torch"
+    return "adamw_8bit" if loaded.backend.kind == "unsloth" else "adamw_torch_fused"
 
 
 def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
@@ -241,7 +261,7 @@ def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
         learning_rate=train.learning_rate,
         warmup_steps=train.warmup_steps,
         lr_scheduler_type=train.scheduler,
-        optim=("adamw_torch" if on_cpu else "adamw_8bit") if train.optim == "auto" else train.optim,
+        optim=_automatic_optimizer(loaded) if train.optim == "auto" else train.optim,
         weight_decay=train.weight_decay,
         adam_beta1=0.9,
         adam_beta2=0.999,
