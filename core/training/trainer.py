@@ -68,9 +68,10 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
     ) -> None:
         super().__init__(*args, **kwargs)
         self._record, self._owner = record, owner
-        self.padded_collator: Any = kwargs["data_collator"]
+        self.padded_collator: Any = kwargs.get("data_collator")
         self.packed_collator = packed_collator
-        self.data_collator = self._collate
+        if packed_collator is not None:
+            self.data_collator = self._collate
         self._packed_step: UpdateStep | None = None
         self._waiting: list[PackedRows] = []
         self._divisor = 1.0

@@ -190,19 +190,39 @@ def _suffer(
     if kill_at or full:
         checkpoint_folders.reached = reached
     if not_finite_at:
-        from core.training.trainer import RunTrainer
-
-        original = RunTrainer.compute_loss
-
-        def compute_loss(trainer: Any, *args: Any, **kwargs: Any) -> Any:
-            loss = original(trainer, *args, **kwargs)
-            return loss * float("nan") if trainer.state.global_step == not_finite_at - 1 else loss
-
-        RunTrainer.compute_loss = compute_loss  # type: ignore[method-assign]
+        _spoil_loss(not_finite_at)
     if file_bytes:
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+
+
+def _spoil_loss(step: int) -> None:
+    """The loss of `step` is no number, whether its rows are padded or packed."""
+    from core.training.packed_model import PackedModel
+    from core.training.trainer import RunTrainer
+
+    compute_loss, run_packed, losses = RunTrainer.compute_loss, RunTrainer._run_packed, PackedModel.losses
+    factor = 1.0
+
+    def of_step(trainer: Any) -> float:
+        return float("nan") if trainer.state.global_step == step - 1 else 1.0
+
+    def spoilt_loss(trainer: Any, *args: Any, **kwargs: Any) -> Any:
+        return compute_loss(trainer, *args, **kwargs) * of_step(trainer)
+
+    def spoilt_packed(trainer: Any) -> Any:
+        nonlocal factor
+        factor = of_step(trainer)
+        return run_packed(trainer)
+
+    def spoilt_losses(model: Any, *args: Any, **kwargs: Any) -> Any:
+        found = losses(model, *args, **kwargs)
+        return found._replace(total=found.total * factor)
+
+    RunTrainer.compute_loss = spoilt_loss  # type: ignore[method-assign]
+    RunTrainer._run_packed = spoilt_packed  # type: ignore[method-assign]
+    PackedModel.losses = spoilt_losses  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
