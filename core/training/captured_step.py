@@ -7,7 +7,7 @@ The gradients stay where they are, so that the recorded passes add to them. With
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -23,11 +23,21 @@ _WARM_UPS = 2
 
 
 class CapturedStep:
-    """Replays recorded passes. otherwise: runs passes that no recording fits. parameters: those that are trained."""
+    """Replays recorded passes. otherwise: runs passes that no recording fits. parameters: those that are trained. tell:
+    gets why recording failed, as a sentence."""
+
+    failure = ""
+    """Why recording failed, after which passes run as they come; empty where it did not."""
 
     def __init__(
-        self, model: PackedModel, otherwise: PackedStep, parameters: list[torch.Tensor], grid: ShapeGrid
+        self,
+        model: PackedModel,
+        otherwise: PackedStep,
+        parameters: list[torch.Tensor],
+        grid: ShapeGrid,
+        tell: Callable[[str], None],
     ) -> None:
+        self._tell = tell
         self._model, self._otherwise, self._grid = model, otherwise, grid
         self._parameters = parameters
         self._gradients = [torch.zeros_like(parameter) for parameter in parameters]
@@ -46,9 +56,16 @@ class CapturedStep:
     def _run_pass(self, rows: PackedRows, divisor: float) -> PassLosses:
         shape = self._grid.shape(rows)
         recording = self._recording(shape) if shape is not None else None
-        if recording is None:
-            return self._otherwise.run(rows, divisor)[0]
-        return recording.replay(fill_pass(rows, recording.shape, divisor, SECTION_COUNT))
+        if recording is not None and not self.failure:
+            try:
+                return recording.replay(fill_pass(rows, recording.shape, divisor, SECTION_COUNT))
+            except RuntimeError as error:  # memory ran out, or an operation cannot be recorded
+                if recording.recorded:
+                    raise
+                self.failure = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+                self._recordings.clear()
+                self._tell(f"steps are no longer captured: {self.failure}")
+        return self._otherwise.run(rows, divisor)[0]
 
     def _recording(self, shape: PassShape) -> _RecordedPass | None:
         """The recording of this shape. Once there are many, the smallest one that is large enough; None without one."""
@@ -71,6 +88,11 @@ class _RecordedPass:
         self._losses: PassLosses | None = None
         self._graph: Any = None
         self._pool = pool
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it is recorded already; always without CUDA."""
+        return self._graph is not None or self._model.device.type != "cuda"
 
     def replay(self, filled: FilledPass) -> PassLosses:
         _copy(self._integers, filled.integers)

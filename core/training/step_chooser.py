@@ -24,9 +24,10 @@ from core.runs.facts_file import write_facts
 from core.runs.process import JobProcess
 from core.runs.spec import RunSpec
 from core.training.captured_step import CapturedStep
+from core.training.lean_layers import use_lean_layers, use_own_layers
 from core.training.loss import token_losses
 from core.training.packed_model import PackedModel, why_not_packed
-from core.training.packed_rows import PackedRows
+from core.training.packed_rows import PackedRows, split_passes
 from core.training.packed_step import PackedStep, UpdateStep
 from core.training.pass_shapes import shape_grid
 
@@ -62,12 +63,17 @@ class StepChooser(TrainerCallback):  # type: ignore[misc]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         facts = self._job.run.facts()
-        steps = _Steps(self.trainer, self._loaded, self._spec, self._longest)
+        steps = _Steps(
+            self.trainer, self._loaded, self._spec, self._longest, lambda words: self._job.event("note", words)
+        )
+        self._job.status.update(message="choosing how to compute a step")
         before = facts.get("step_kind") or ("padded" if self._resumed_from else "")
-        if before:
+        if before and not (why := steps.why_not()[before]):
             chosen = ChosenStep(before, int(facts.get("step_pass_tokens") or 0), str(facts.get("step") or before))
+        elif before:
+            chosen = ChosenStep("padded", 0, f"padded: {why}")
+            self._job.event("note", f"steps were {before}, which is not possible here: {why}")
         else:
-            self._job.status.update(message="choosing how to compute a step")
             chosen = choose_step(steps, self._spec.train.step)
             self._job.event("step", chosen.words, step=0, step_kind=chosen.kind)
             more = {"step_kind": chosen.kind, "step_pass_tokens": chosen.pass_tokens, "step": chosen.words}
@@ -119,16 +125,21 @@ class _Steps:
     """Makes and measures the steps of a trainer that is ready to begin. Nothing of weights, gradients or random numbers
     changes."""
 
-    def __init__(self, trainer: RunTrainer, loaded: LoadedModel, spec: RunSpec, longest: int) -> None:
+    def __init__(
+        self, trainer: RunTrainer, loaded: LoadedModel, spec: RunSpec, longest: int, tell: Callable[[str], None]
+    ) -> None:
+        self._tell = tell
         self._trainer, self._loaded, self._train, self._longest = trainer, loaded, spec.train, longest
         args = trainer.args
         self.device: torch.device = args.device
         autocast = torch.bfloat16 if args.bf16 else torch.float16 if args.fp16 else None
         self._model = PackedModel(trainer.model, self.device, autocast) if self._packable() == "" else None
         self._rows = self._train.batch_size * self._train.gradient_accumulation
+        self._captured: CapturedStep | None = None
 
     def why_not(self) -> dict[str, str]:
-        """Why each kind cannot be, empty where it can."""
+        """Why each kind cannot be, empty where it can. On CUDA the model computes with lean layers afterwards, if rows
+        can be packed."""
         packed = self._packable() or self._why_not_equal()
         captured = packed
         if not packed and self.device.type == "cuda":
@@ -147,9 +158,13 @@ class _Steps:
         packed = PackedStep(self._model, self._trainer.accelerator.backward, pass_tokens)
         if kind == "packed":
             return packed
-        parameters = [parameter for parameter in self._trainer.model.parameters() if parameter.requires_grad]
-        updates = [self._packed(items) for items in self._updates()]
-        return CapturedStep(self._model, packed, parameters, shape_grid(updates, self._rows, self._longest))
+        if self._captured is None:  # what was recorded while it was measured is used again
+            parameters = [parameter for parameter in self._trainer.model.parameters() if parameter.requires_grad]
+            passes = [part for items in self._updates() for part in split_passes(self._packed(items), pass_tokens)]
+            self._captured = CapturedStep(
+                self._model, packed, parameters, shape_grid(passes, self._rows, self._longest), self._tell
+            )
+        return self._captured
 
     def pass_tokens(self) -> int:
         """The most tokens of a pass: on CUDA as many as fit into the free memory, elsewhere those of a padded batch of
@@ -186,6 +201,8 @@ class _Steps:
                     if turn:
                         times.append(time.perf_counter() - began)
                     self._forget()
+        if kind == "captured" and self._captured is not None and self._captured.failure:
+            raise RuntimeError(self._captured.failure)
         return statistics.median(times)
 
     def saved_words(self) -> str:
@@ -234,12 +251,14 @@ class _Steps:
                 batch = {name: value.to(self.device) for name, value in self._trainer.padded_collator(items).items()}
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=self._trainer.args.bf16):
                     padded = float(token_losses(model, batch).mean())
+                lean = use_lean_layers(model) if self.device.type == "cuda" else []
                 tensors = self._model.tensors(rows, rows.weight)
                 packed = float(self._model.losses(tensors, rows.lengths.tolist(), int(rows.lengths.max())).total)
             finally:
                 model.train(was_training)
         if abs(packed - padded) <= _TOLERANCE * max(1.0, abs(padded)):
             return ""
+        use_own_layers(lean)
         return f"packed rows have another loss than padded ones ({packed:.4f} instead of {padded:.4f})"
 
     def _packable(self) -> str:

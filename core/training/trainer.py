@@ -207,6 +207,7 @@ def make_trainer(
     )
     # TRL's own loss, which trains unweighted rows on a GPU, does not tell the sections apart.
     tells_sections = loaded.backend.device == "cpu" or prepared.weighted
+    adapter = [(parameter, parameter.data) for parameter in loaded.model.parameters() if parameter.requires_grad]
     trainer = RunTrainer(
         model=loaded.model,
         args=_settings(spec, output, loaded),
@@ -218,6 +219,9 @@ def make_trainer(
         owner=owner,
         packed_collator=PackedCollator(prepared),
     )
+    # TRL rounds the adapter of a 4-bit model to bfloat16, in which small updates are lost.
+    for parameter, values in adapter:
+        parameter.data = values
     trainer.remove_callback(PrinterCallback)  # a line a step
     return trainer
 
