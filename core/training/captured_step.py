@@ -54,9 +54,9 @@ class CapturedStep:
         return [self._run_pass(part, divisor) for part in parts]
 
     def _run_pass(self, rows: PackedRows, divisor: float) -> PassLosses:
-        shape = self._grid.shape(rows)
+        shape = None if self.failure else self._grid.shape(rows)
         recording = self._recording(shape) if shape is not None else None
-        if recording is not None and not self.failure:
+        if recording is not None:
             try:
                 return recording.replay(fill_pass(rows, recording.shape, divisor, SECTION_COUNT))
             except RuntimeError as error:  # memory ran out, or an operation cannot be recorded

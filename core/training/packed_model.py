@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from core.models.packable import why_not_packable
+from core.tokens.loss_mask import IGNORED_LABEL
 from core.training.chunked_loss import chunked_cross_entropy
 from core.training.loss import SECTION_COUNT
 from core.training.packed_attention import packed_attention
@@ -102,6 +103,27 @@ class PackedModel:
             trained, self._head.weight, tensors.targets, tensors.weights, self._head.bias
         )
         return PassLosses(total, sums_by_section(each, tensors.sections))
+
+    def padded_losses(
+        self, inputs: dict[str, torch.Tensor], divisor: Any = None, every_token: bool = False
+    ) -> PassLosses:
+        """The losses of a padded batch (see `ExampleCollator`), with the model's own attention. divisor: of the mean;
+        the batch's own number or weight of trained tokens where None. every_token: tell the sections of all tokens
+        apart, not only of the trained ones."""
+        labels, mask = inputs["labels"][:, 1:], inputs["attention_mask"]
+        trained = labels != IGNORED_LABEL
+        rows, columns = (mask[:, 1:] > 0 if every_token else trained).nonzero(as_tuple=True)
+        weights = trained.float() if "weights" not in inputs else inputs["weights"][:, 1:] * trained
+        divisor = weights.sum() if divisor is None else divisor
+        enabled = self._autocast is not None
+        with torch.autocast(self.device.type, self._autocast, enabled=enabled):
+            hidden = self._decoder(input_ids=inputs["input_ids"], attention_mask=mask, use_cache=False)
+        chosen = hidden.last_hidden_state[rows, columns].to(self._head.weight.dtype)
+        targets = inputs["input_ids"][:, 1:][rows, columns]
+        total, each = chunked_cross_entropy(
+            chosen, self._head.weight, targets, weights[rows, columns] / divisor, self._head.bias
+        )
+        return PassLosses(total, sums_by_section(each, inputs["sections"][:, 1:][rows, columns]))
 
     def _to_device(self, values: Any) -> torch.Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(values))

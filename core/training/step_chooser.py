@@ -136,6 +136,10 @@ class _Steps:
         self._model = PackedModel(trainer.model, self.device, autocast) if self._packable() == "" else None
         self._rows = self._train.batch_size * self._train.gradient_accumulation
         self._captured: CapturedStep | None = None
+        if (
+            self.device.type == "cuda"
+        ):  # a chunked loss, and sections told apart; on a CPU scores are few and loss exact
+            trainer.head_model = self._model
 
     def why_not(self) -> dict[str, str]:
         """Why each kind cannot be, empty where it can. On CUDA the model computes with lean layers afterwards, if rows

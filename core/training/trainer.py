@@ -23,6 +23,7 @@ from core.runs.spec import RunSpec
 from core.tokens.loss_mask import IGNORED_LABEL
 from core.training.collator import ExampleCollator, trainer_dataset
 from core.training.loss import SECTION_COUNT, token_losses
+from core.training.packed_model import PackedModel
 from core.training.packed_rows import PackedCollator, PackedRows, join_rows
 from core.training.packed_step import UpdateStep
 from core.training.step_record import StepRecord
@@ -72,6 +73,8 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         self.packed_collator = packed_collator
         if packed_collator is not None:
             self.data_collator = self._collate
+        self.head_model: PackedModel | None = None
+        """Computes the losses of padded batches too, where set."""
         self._packed_step: UpdateStep | None = None
         self._waiting: list[PackedRows] = []
         self._divisor = 1.0
@@ -127,8 +130,12 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Suiron's loss on a CPU, because TRL's is a Triton kernel, and where sections are weighted, which TRL does not
-        support; otherwise TRL's, which does not tell the sections apart."""
+        """Suiron's loss, which tells the sections apart, except where Unsloth has changed the model: there TRL's, which
+        does not, and which cannot weight sections."""
+        if self.head_model is not None:
+            losses = self.head_model.padded_losses(inputs, num_items_in_batch)
+            self._record.sections.append(losses.by_section)
+            return (losses.total, None) if return_outputs else losses.total
         if self.args.device.type != "cpu" and "weights" not in inputs:
             inputs = {name: value for name, value in inputs.items() if name not in _NOT_FOR_THE_MODEL}
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch=num_items_in_batch)
@@ -141,11 +148,16 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         """The losses of one batch that is not trained on. The caller sets the model's mode."""
         inputs = self._prepare_inputs(batch)
         labels = inputs["labels"][:, 1:]
+        if self.head_model is not None:
+            whole = self.head_model.padded_losses(inputs, 1.0, every_token=True)
+            trained = labels != IGNORED_LABEL
+            weight = float((inputs["weights"][:, 1:] * trained).sum() if "weights" in inputs else trained.sum())
+            return EvaluationPart(float(whole.total), weight, whole.by_section)
         if self.args.device.type != "cpu" and "weights" not in inputs:
             inputs = {name: value for name, value in inputs.items() if name not in _NOT_FOR_THE_MODEL}
-            weight = int((labels != IGNORED_LABEL).sum())
-            loss = float(super().compute_loss(self.model, inputs)) * weight
-            return EvaluationPart(loss, weight, torch.zeros(2, SECTION_COUNT, dtype=torch.float64))
+            count = int((labels != IGNORED_LABEL).sum())
+            loss = float(super().compute_loss(self.model, inputs)) * count
+            return EvaluationPart(loss, count, torch.zeros(2, SECTION_COUNT, dtype=torch.float64))
         logits = inputs["input_ids"].numel() * self.model.config.vocab_size * 4
         each = token_losses(self.model, inputs, every_token=logits < _EVERY_LOGIT_BYTES)
         count = len(each.losses) if each.trained is None else int(each.trained.sum())
@@ -205,8 +217,8 @@ def make_trainer(
     hf_tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer.raw, eos_token=tokenizer.eos, pad_token=tokenizer.eos
     )
-    # TRL's own loss, which trains unweighted rows on a GPU, does not tell the sections apart.
-    tells_sections = loaded.backend.device == "cpu" or prepared.weighted
+    # TRL's own loss, which trains unweighted rows with Unsloth, does not tell the sections apart.
+    tells_sections = loaded.backend.kind != "unsloth" or prepared.weighted
     adapter = [(parameter, parameter.data) for parameter in loaded.model.parameters() if parameter.requires_grad]
     trainer = RunTrainer(
         model=loaded.model,

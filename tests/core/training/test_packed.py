@@ -92,6 +92,26 @@ def test_thirty_packed_steps_have_the_losses_of_thirty_padded_ones(kind: str, we
         assert torch.allclose(ours, theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize("every", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_chunked_losses_of_a_padded_batch_are_those_of_its_scores(weighted: bool, every: bool) -> None:
+    import torch
+
+    from core.training.collator import ExampleCollator
+    from core.training.loss import token_losses
+
+    model = make_packable_model("qwen3")
+    packed, _ = make_step(model, 100)
+    rows = UnevenRows(weighted=weighted)
+    batch = ExampleCollator(0, rows)(rows.items(range(5)))  # type: ignore[arg-type]
+    with torch.no_grad():
+        wanted = token_losses(model, batch, every_token=every)
+        for divisor in (None, 7.0):
+            found = packed.padded_losses(batch, divisor, every_token=every)
+            assert found.total.item() == pytest.approx(token_losses(model, batch).mean(divisor).item(), abs=1e-6)
+        assert torch.allclose(found.by_section, wanted.by_section(), atol=1e-4)
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 50), st.booleans(), st.integers(0, 2**31))
 def test_a_chunked_loss_is_the_cross_entropy(count: int, chunk: int, has_bias: bool, seed: int) -> None:
