@@ -8,7 +8,8 @@ Cases, each a shape of random weights, a kind of rows, and rows an optimizer ste
     0.5b-short              batches of 8, none accumulated; rows of about 140 tokens
     7b-long                 batches of 2, 4 accumulated; rows of 1,500 tokens (median)
 
-Paths: `unsloth`: the seeds' own script; `plain`: TRL, PEFT and bitsandbytes as their documentation has them; `padded`,
+Paths: `unsloth`: the seeds' own script; `unsloth-packed`: the same with the rows of a step as one packed batch, as
+Unsloth packs them; `plain`: TRL, PEFT and bitsandbytes as their documentation has them; `padded`,
 `packed`, `captured`, `auto`: a run of Suiron with that `train.step`. All train QLoRA with rank 16 on all seven
 projections and every token of the rows. A run of Suiron is the whole process, with its metrics, status and control.
 
@@ -43,7 +44,7 @@ from core.tokens.tokenizer import TextTokenizer
 
 WARM_UP = 3  # steps left out: compiling, allocating, tuning, recording
 OURS = ("padded", "packed", "captured", "auto")
-PEERS = ("unsloth", "plain")
+PEERS = ("unsloth", "unsloth-packed", "plain")
 _TEMPLATE = "alpaca-reasoning"
 _LIMIT = 150.0  # seconds for one path
 
@@ -68,10 +69,12 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "0.5b-gsm8k": Case("0.5b", 230, 0.3, 2, 4, 30, ("unsloth", "packed", "captured", "padded", "auto")),
+    "0.5b-gsm8k": Case(
+        "0.5b", 230, 0.3, 2, 4, 30, ("unsloth", "captured", "packed", "auto", "padded", "unsloth-packed")
+    ),
     "0.5b-short": Case("0.5b", 140, 0.1, 8, 1, 30, ("unsloth", "captured")),
     "7b-gsm8k": Case("7b", 230, 0.3, 2, 4, 16, ("unsloth", "captured", "packed")),
-    "7b-long": Case("7b", 1500, 0.25, 2, 4, 9, ("unsloth", "plain", "captured", "packed")),
+    "7b-long": Case("7b", 1500, 0.25, 2, 4, 9, ("unsloth", "captured", "packed", "plain", "unsloth-packed")),
 }
 TINY = {"tiny": Case("tiny", 140, 0.3, 2, 4, 8, ("plain", "padded", "packed", "captured", "auto"))}
 
@@ -184,7 +187,8 @@ def _train_peer(path: str, spec: RunSpec) -> None:
     import torch
 
     cuda = torch.cuda.is_available()
-    model = _unsloth_model(spec) if path == "unsloth" else _plain_model(spec, cuda)
+    packed = path == "unsloth-packed"
+    model = _plain_model(spec, cuda) if path == "plain" else _unsloth_model(spec)
     from datasets import Dataset
     from transformers import PreTrainedTokenizerFast, Trainer, TrainerCallback, TrainingArguments
     from trl import SFTConfig, SFTTrainer
@@ -210,7 +214,8 @@ def _train_peer(path: str, spec: RunSpec) -> None:
 
     class Clock(TrainerCallback):  # type: ignore[misc]
         def on_step_begin(self, *_: Any, **__: Any) -> None:
-            tokens.append(seen)  # all batches of the step are collected by now, and one of the next
+            # All batches of the step are collected by now, and one of the next.
+            tokens.append(mean * len(tokens) if packed else seen)
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
             if cuda:
@@ -218,11 +223,13 @@ def _train_peer(path: str, spec: RunSpec) -> None:
             times.append(time.time())
 
     train = spec.train
+    rows_a_step = train.batch_size * train.gradient_accumulation
+    mean = rows.tokens * rows_a_step // len(rows)
     settings: dict[str, Any] = {
         "output_dir": "out",
         "remove_unused_columns": False,
-        "per_device_train_batch_size": train.batch_size,
-        "gradient_accumulation_steps": train.gradient_accumulation,
+        "per_device_train_batch_size": rows_a_step if packed else train.batch_size,
+        "gradient_accumulation_steps": 1 if packed else train.gradient_accumulation,
         "max_steps": train.steps,
         "warmup_steps": 5,
         "learning_rate": train.learning_rate,
@@ -234,20 +241,23 @@ def _train_peer(path: str, spec: RunSpec) -> None:
         "seed": train.seed,
         "disable_tqdm": True,
     }
+    columns: dict[str, Any] = {"input_ids": [rows.ids(row).tolist() for row in range(len(rows))]}
+    columns |= {"labels": columns["input_ids"]} if packed else {"row": list(range(len(rows)))}
     rest: dict[str, Any] = {
         "model": model,
-        "train_dataset": Dataset.from_dict(
-            {"input_ids": [rows.ids(row).tolist() for row in range(len(rows))], "row": list(range(len(rows)))}
-        ),
-        "data_collator": counting,
+        "train_dataset": Dataset.from_dict(columns),
         "processing_class": PreTrainedTokenizerFast(
             tokenizer_object=tokenizer.raw, eos_token=tokenizer.eos, pad_token=tokenizer.eos
         ),
         "callbacks": [Clock()],
     }
+    if not packed:  # its own collator packs
+        rest["data_collator"] = counting
     if cuda:
-        ready = {"dataset_kwargs": {"skip_prepare_dataset": True}, "max_length": None, "bf16": True}
-        more = {} if path == "unsloth" else {"gradient_checkpointing": True}
+        ready: dict[str, Any] = {"dataset_kwargs": {"skip_prepare_dataset": True}, "max_length": None, "bf16": True}
+        more: dict[str, Any] = {"gradient_checkpointing": True} if path == "plain" else {}
+        if packed:
+            ready["packing"], ready["max_length"] = True, 2048
         trainer = SFTTrainer(args=SFTConfig(**settings, **ready, **more, optim="adamw_8bit"), **rest)
     else:  # TRL's loss is a Triton kernel, which runs only on GPUs
         trainer = Trainer(args=TrainingArguments(**settings, use_cpu=True), **rest)
