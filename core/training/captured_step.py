@@ -44,28 +44,29 @@ class CapturedStep:
         self._recordings: dict[PassShape, _RecordedPass] = {}
         self._pool: Any = torch.cuda.graph_pool_handle() if model.device.type == "cuda" else None
 
-    def run(self, rows: PackedRows, divisor: float) -> list[PassLosses]:
+    def run(self, rows: PackedRows, divisor: float) -> Iterator[PassLosses]:
         """See `UpdateStep.run`. The gradients of before are dropped: they were used."""
         if self._parameters[0].grad is not self._gradients[0]:
             torch._foreach_zero_(self._gradients)
             for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
                 parameter.grad = gradient
-        parts = split_passes(rows, self._otherwise.most_tokens)
-        return [self._run_pass(part, divisor) for part in parts]
+        for part in split_passes(rows, self._otherwise.most_tokens):
+            yield self._run_pass(part, divisor)
 
     def _run_pass(self, rows: PackedRows, divisor: float) -> PassLosses:
         shape = None if self.failure else self._grid.shape(rows)
         recording = self._recording(shape) if shape is not None else None
         if recording is not None:
             try:
-                return recording.replay(fill_pass(rows, recording.shape, divisor, SECTION_COUNT))
+                losses = recording.replay(fill_pass(rows, recording.shape, divisor, SECTION_COUNT))
+                return losses._replace(tokens=rows.tokens)
             except RuntimeError as error:  # memory ran out, or an operation cannot be recorded
                 if recording.recorded:
                     raise
                 self.failure = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
                 self._recordings.clear()
                 self._tell(f"steps are no longer captured: {self.failure}")
-        return self._otherwise.run(rows, divisor)[0]
+        return self._otherwise.run_pass(rows, divisor)
 
     def _recording(self, shape: PassShape) -> _RecordedPass | None:
         """The recording of this shape. Once there are many, the smallest one that is large enough; None without one."""

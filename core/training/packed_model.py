@@ -44,6 +44,8 @@ class PassLosses(NamedTuple):
     """Its part of the step's loss, in nats, with a gradient."""
     by_section: torch.Tensor
     """Sum and count of the losses of each section, float64, shape (2, 3)."""
+    tokens: int = 0
+    """Tokens of the pass, once it is done; those that fill up not counted."""
 
 
 def why_not_packed(model: Any, device: str, dtype: str) -> str:

@@ -180,11 +180,11 @@ class _Steps:
         step = self.make("packed", rows.tokens)
         assert step is not None  # noqa: S101 - asked for only where packed steps are possible
         with self._unchanged():
-            step.run(rows, rows.weight)  # allocates what stays
+            list(step.run(rows, rows.weight))  # allocates what stays
             self._forget()
             torch.cuda.reset_peak_memory_stats()
             before = torch.cuda.memory_allocated()
-            step.run(rows, rows.weight)
+            list(step.run(rows, rows.weight))
             a_token = (torch.cuda.max_memory_allocated() - before) / rows.tokens
         torch.cuda.empty_cache()
         free = torch.cuda.mem_get_info(self.device)[0]
@@ -229,7 +229,7 @@ class _Steps:
         def packed(items: list[dict[str, Any]]) -> None:
             assert step is not None  # noqa: S101 - this is called for steps that are packed
             rows = self._packed(items)
-            step.run(rows, rows.weight)
+            list(step.run(rows, rows.weight))
 
         def padded(items: list[dict[str, Any]]) -> None:
             parts = [items[at : at + size] for at in range(0, len(items), size)]

@@ -223,7 +223,7 @@ class TrainJob:
         from core.training.step_callback import StepCallback
         from core.training.step_chooser import StepChooser
         from core.training.step_record import StepRecord
-        from core.training.trainer import make_trainer
+        from core.training.trainer import StepInterrupted, make_trainer
         from core.training.validation import Evaluator
 
         job, spec, point = self._job, self._spec, self._point
@@ -245,7 +245,10 @@ class TrainJob:
         if point.step >= self._facts["steps_planned"]:  # it ended between its last checkpoint and its last word
             self._adapter_of_checkpoint(saver, control)
         else:
-            trainer.train(resume_from_checkpoint=str(point.checkpoint) if point.checkpoint is not None else None)
+            try:
+                trainer.train(resume_from_checkpoint=str(point.checkpoint) if point.checkpoint is not None else None)
+            except StepInterrupted:
+                control.save(trainer)
         done = max(trainer.state.global_step, point.step)
         self._say_end(control, steps.loss, done, self._facts["steps_planned"])
 

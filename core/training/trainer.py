@@ -45,6 +45,10 @@ class EvaluationPart(NamedTuple):
     """Sum and count of all losses by section, float64, shape (2, 3)."""
 
 
+class StepInterrupted(Exception):
+    """The process was asked to end between two passes of a packed step. Their gradients are dropped."""
+
+
 class StepOwner(Protocol):
     """Decides what happens at the end of a step, beside the callback."""
 
@@ -53,6 +57,9 @@ class StepOwner(Protocol):
 
     def evaluate(self, trainer: RunTrainer) -> dict[str, float]:
         """Evaluate on the rows kept out; their losses by name."""
+
+    def ends_in_step(self) -> bool:
+        """Whether the process must not go on to the end of the step that it computes."""
 
 
 class RunTrainer(SFTTrainer):  # type: ignore[misc]
@@ -122,7 +129,13 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
     def _run_packed(self) -> torch.Tensor:
         assert self._packed_step is not None  # noqa: S101 - batches are packed for it alone
         rows, self._waiting = join_rows(self._waiting), []
-        parts = self._packed_step.run(rows, self._divisor)
+        parts, tokens = [], 0
+        for part in self._packed_step.run(rows, self._divisor):
+            parts.append(part)
+            tokens += part.tokens
+            if tokens < rows.tokens and self._owner is not None and self._owner.ends_in_step():
+                self.model.zero_grad()
+                raise StepInterrupted
         self._record.losses += [part.total for part in parts]
         self._record.sections += [part.by_section for part in parts]
         return torch.stack([part.total for part in parts]).sum()

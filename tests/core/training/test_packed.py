@@ -78,7 +78,7 @@ def test_thirty_packed_steps_have_the_losses_of_thirty_padded_ones(kind: str, we
         numbers = order.choice(len(rows), UPDATE, replace=False)
         loss, sections = padded_update(models[0], rows, numbers)
         update = packed_rows(rows, numbers)
-        parts = step.run(update, update.weight)
+        parts = list(step.run(update, update.weight))
         assert len(parts) > 1
         assert float(sum(part.total for part in parts)) == pytest.approx(loss, abs=1e-6)
         of_parts = torch.stack([part.by_section for part in parts]).sum(0)
