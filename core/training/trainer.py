@@ -85,6 +85,7 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         self._packed_step: UpdateStep | None = None
         self._waiting: list[PackedRows] = []
         self._divisor = 1.0
+        self._trained: list[torch.nn.Parameter] = []
         self._nothing = torch.zeros((), device=self.args.device)
 
     def loss_divisor(self, batches: list[dict[str, Any]]) -> Any:
@@ -197,6 +198,13 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Is not counted: the trainer would go through all parameters at each batch, for a number that nobody reads."""
         return 0
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        if self._packed_step is None or self.args.fp16:  # gradients in float16 are scaled
+            return super()._clip_grad_norm(model)
+        if not self._trained:  # going through all parameters of a large model takes milliseconds
+            self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        return torch.nn.utils.clip_grad_norm_(self._trained, self.args.max_grad_norm)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         self._record.grad_norm = super()._get_grad_norm(model, grad_norm)
