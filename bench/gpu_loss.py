@@ -119,7 +119,7 @@ def our_trainer(loaded: Any, spec: Any, prepared: Any, output: str, losses: list
 
     from core.training.trainer import make_trainer
 
-    return make_trainer(loaded, spec, prepared, Path(output), _record_of(losses), TrainerCallback())
+    return make_trainer(loaded, spec, prepared, Path(output), _record_of(losses), [TrainerCallback()])
 
 
 def packing_trainer(loaded: Any, spec: Any, prepared: Any, output: Path, losses: list[Any]) -> Any:

@@ -115,14 +115,17 @@ def dtype_name(device: str) -> Literal["bfloat16", "float16", "float32"]:
     return "bfloat16" if fast else "float32"
 
 
-def choose_backend(load_in_4bit: bool, dtype: str = "auto") -> Backend:
-    """The backend for training: Unsloth on CUDA; Transformers + PEFT elsewhere, and where Unsloth cannot be imported.
-    On CUDA this imports Unsloth. dtype: the number format of the weights; `auto`: see `dtype_name`."""
+def choose_backend(load_in_4bit: bool, dtype: str = "auto", packed: bool = False) -> Backend:
+    """The backend for training: Unsloth on CUDA; Transformers + PEFT elsewhere, where Unsloth cannot be imported, and
+    for packed rows. Except for those this imports Unsloth on CUDA. dtype: the number format of the weights; `auto`: see
+    `dtype_name`."""
     import torch
 
     if not torch.cuda.is_available():
         return _on_cpu(dtype)
     machine = torch.cuda.get_device_name(0)
+    if packed:
+        return _with_bitsandbytes(load_in_4bit, machine, "rows can be packed")
     try:
         import unsloth  # noqa: F401  (before trl, transformers and peft: it replaces parts of them)
     except Exception as error:  # an old GPU, a wrong driver or unsuitable versions raise many kinds of errors

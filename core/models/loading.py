@@ -17,15 +17,19 @@ from core.base.errors import ModelError, SuironError
 from core.models.adapter_check import ADAPTER_FILES, CheckedAdapter, check_adapter, check_adapter_files
 from core.models.backend import MAKING_MODULES, Backend, choose_backend, dtype_name, prepare_imports
 from core.models.checked_model import CheckedModel, check_weights, resolve_and_check, weight_bytes
+from core.models.dequantised import dequantise_weights, dequantised_bytes
 from core.models.fingerprint import adapter_version
-from core.models.fit.memory import TrainingShape, check_fits
+from core.models.fit.memory import TrainingShape, available_bytes, check_fits
 from core.models.give_memory_back import give_memory_back
 from core.models.load_form import LoadForm, TrainedBase
-from core.models.resolve import OnProgress, local_model_folder
+from core.models.packable import why_not_packable
+from core.models.resolve import OnProgress, local_model_folder, read_model_config
 from core.models.tensor_comparison import some_names
 from core.tokens.tokenizer import TextTokenizer
 
 __all__ = ["ADAPTER_FILES", "LoadedModel", "LoraSettings", "attach_adapter", "load_checked", "load_for_inference"]
+
+_DEQUANTISED_SHARE = 0.4  # of the free memory that 4-bit weights may take in 16 bit; the rest is for activations
 
 
 class LoadedModel(msgspec.Struct, frozen=True):
@@ -84,6 +88,9 @@ class LoraSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether activations are recomputed in the backward pass, which saves memory and costs time."""
     dtype: str = "auto"
     """The number format of weights that are not quantised (`bfloat16`); `auto`: see `dtype_name`."""
+    packed: bool = False
+    """Whether rows are packed where the model allows it. On CUDA that needs the model as transformers has it, without
+    Unsloth's changes."""
 
 
 def load_for_inference(
@@ -194,7 +201,9 @@ def load_for_training(
     folder = local_model_folder(name, progress, trust_remote_code=trust_remote_code)
     tokenizer = TextTokenizer.from_folder(folder)
     prepare_imports()
-    backend = choose_backend(four_bit, lora.dtype)
+    packed = lora.packed and not why_not_packable(read_model_config(folder))
+    lora = msgspec.structs.replace(lora, packed=packed)
+    backend = choose_backend(four_bit, lora.dtype, packed)
     progress(f"checking {folder.name}")
     notes = check_weights(folder, trust_remote_code=trust_remote_code)
     lora = _check_fits_training(folder, backend, lora)
@@ -220,8 +229,8 @@ def load_for_training(
 
 
 def _check_fits_training(folder: Path, backend: Backend, lora: LoraSettings) -> LoraSettings:
-    """`lora`, without gradient checkpointing where the model is on a CPU and fits without it: there it takes a third
-    more time, and memory is mostly sufficient. Raises ModelError where the model does not fit."""
+    """`lora`, without gradient checkpointing, which takes a third more time, where the model fits without it; with
+    Unsloth, which has its own, as it is. Raises ModelError where the model does not fit."""
 
     def check(checkpointing: bool) -> LoraSettings:
         shape = TrainingShape(
@@ -235,7 +244,7 @@ def _check_fits_training(folder: Path, backend: Backend, lora: LoraSettings) -> 
         check_fits(folder, backend.device, four_bit=backend.four_bit, width=width, training=shape)
         return msgspec.structs.replace(lora, gradient_checkpointing=checkpointing)
 
-    if lora.gradient_checkpointing and backend.device == "cpu":
+    if lora.gradient_checkpointing and (backend.device == "cpu" or lora.packed):
         with contextlib.suppress(ModelError):
             return check(False)
     return check(lora.gradient_checkpointing)
@@ -285,7 +294,11 @@ def _with_peft(folder: Path, backend: Backend, lora: LoraSettings, trust_remote_
 
     model = _from_pretrained(folder, backend, trust_remote_code, lora.dtype)
     model.config.use_cache = False
-    if backend.four_bit:
+    if backend.four_bit and lora.packed:
+        # The library's preparation would put head and embeddings into 32 bit, and every layer's input with them.
+        if dequantised_bytes(model) < _DEQUANTISED_SHARE * available_bytes(backend.device):
+            dequantise_weights(model)
+    elif backend.four_bit:
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=lora.gradient_checkpointing)
     set_seed(lora.seed)  # for the adapter's first weights, drawn next
     return get_peft_model(

@@ -133,7 +133,7 @@ class TrainSection(_Section, frozen=True):
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm."""
     optim: str = "auto"
-    """An optimizer of transformers, by name; `auto`: 8-bit AdamW on CUDA, AdamW elsewhere."""
+    """An optimizer of transformers, by name; `auto`: AdamW, in 8 bit with Unsloth."""
     seed: int = 3442
     """Seed of the row order, the first adapter weights and dropout."""
     gradient_checkpointing: bool = True
@@ -146,6 +146,10 @@ class TrainSection(_Section, frozen=True):
     """The number format of weights that are not quantised; `auto`: what the device computes fastest in."""
     threads: int = 0
     """Threads of a training on the CPU; 0: one for each core. With another number the sums round differently."""
+    step: Literal["auto", "padded", "packed", "captured"] = "auto"
+    """How an optimizer step is computed: `padded`: in batches padded to their longest row; `packed`: its rows one after
+    the other, without padding, in as few passes as fit; `captured`: the same, recorded as a CUDA graph; `auto`: what is
+    fastest on the run's own rows. The loss is the same. What the model does not allow falls back."""
     on_bad_loss: Literal["stop", "back_off", "go_on"] = "stop"
     """What a loss does that is not a finite number, or far above the first ones: `stop` the run; `back_off`: leave out
     the update and halve the learning rate, three times at most; `go_on`."""

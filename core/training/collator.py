@@ -45,12 +45,16 @@ class ExampleCollator:
             "rows": torch.from_numpy(np.asarray(self._prepared.row_indices[numbers], np.int64)),
         }
         if self._sections:
-            lengths = [np.diff(self._prepared.ends[number], prepend=0) for number in numbers]
-            batch["sections"] = _padded([np.repeat(_SECTION_OF_SLOT, of_row) for of_row in lengths], 0)
+            batch["sections"] = _padded([section_of_slots(self._prepared.ends[number]) for number in numbers], 0)
         if self._prepared.weighted:
             weights = [self._prepared.token_weights(number) for number in numbers]
             batch["weights"] = _padded(weights, 0.0)
         return batch
+
+
+def section_of_slots(ends: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The index in `SECTIONS` of each token of a row, int8, shape (tokens,). ends: of the row's slots, shape (6,)."""
+    return np.repeat(_SECTION_OF_SLOT, np.diff(ends, prepend=0))
 
 
 def _padded(rows: Sequence[np.ndarray[Any, Any]], filler: float) -> torch.Tensor:

@@ -94,6 +94,12 @@ class RunControl:
             self.ending, self._in_step = "signal", True
             control.should_training_stop = control.should_save = True
 
+    def ends_in_step(self) -> bool:
+        """Between two passes of a packed step: as `part_of_step_ends`, for a signal."""
+        if self._job.termination.asked and not self.ending:
+            self.ending, self._in_step = "signal", True
+        return self._in_step
+
     # -- called by the trainer --
 
     def save(self, trainer: RunTrainer) -> None:

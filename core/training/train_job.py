@@ -167,6 +167,7 @@ class TrainJob:
             max_seq_length=self._spec.prompt.max_seq_length,
             gradient_checkpointing=train.gradient_checkpointing,
             dtype=train.dtype,
+            packed=train.step != "padded",
         )
         return load_for_training(
             self._spec.model.name,
@@ -226,8 +227,9 @@ class TrainJob:
         from core.training.run_control import RunControl
         from core.training.saving import Saver
         from core.training.step_callback import StepCallback
+        from core.training.step_chooser import StepChooser
         from core.training.step_record import StepRecord
-        from core.training.trainer import make_trainer
+        from core.training.trainer import StepInterrupted, make_trainer
         from core.training.validation import Evaluator
 
         job, spec, point = self._job, self._spec, self._point
@@ -239,8 +241,9 @@ class TrainJob:
         steps = StepCallback(job, spec, record, control, self._facts["dtype"], point.step if went_before else None)
         output = self._run.path / CHECKPOINTS_FOLDER
         rows = None if split is None else split.trained
-        trainer = make_trainer(loaded, spec, prepared, output, record, steps, control, rows)
-        steps.trainer = trainer
+        chooser = StepChooser(job, spec, loaded, prepared.longest, point.step)
+        trainer = make_trainer(loaded, spec, prepared, output, record, (chooser, steps), control, rows)
+        steps.trainer = chooser.trainer = trainer
         if went_before:
             job.event("resumed", f"goes on from step {point.step}", step=point.step)
         else:
@@ -248,7 +251,10 @@ class TrainJob:
         if point.step >= self._facts["steps_planned"]:  # it ended between its last checkpoint and its last word
             self._adapter_of_checkpoint(saver, control)
         else:
-            trainer.train(resume_from_checkpoint=str(point.checkpoint) if point.checkpoint is not None else None)
+            try:
+                trainer.train(resume_from_checkpoint=str(point.checkpoint) if point.checkpoint is not None else None)
+            except StepInterrupted:
+                control.save(trainer)
         done = max(trainer.state.global_step, point.step)
         self._say_end(control, steps.loss, done, self._facts["steps_planned"])
 

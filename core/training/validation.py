@@ -91,7 +91,7 @@ class Evaluator:
                     if stopped():
                         return None
                     items = [{"input_ids": self._prepared.ids(row), "row": int(row)} for row in batch]
-                    part = trainer.evaluation_part(trainer.data_collator(items))
+                    part = trainer.evaluation_part(trainer.padded_collator(items))
                     total, weight = total + part.total, weight + part.weight
                     sections += part.sections.cpu()
             finally:

@@ -167,11 +167,17 @@ def _become(command: dict[str, Any], main: Callable[[list[str]], int]) -> None:
 
 
 def _suffer(
-    kill_at: str = "", full_at: Sequence[str] = (), after: int = 0, file_bytes: int = 0, not_finite_at: int = 0
+    kill_at: str = "",
+    full_at: Sequence[str] = (),
+    after: int = 0,
+    file_bytes: int = 0,
+    not_finite_at: int = 0,
+    term_in_step: int = 0,
 ) -> None:
     """kill_at: a phase of a save at which the process is killed, after that many times without. full_at: phases at
     which it finds the disk full, each once and in this order, the last one for ever where it is followed by `...`.
-    file_bytes: no file may grow larger. not_finite_at: the step whose loss is no number."""
+    file_bytes: no file may grow larger. not_finite_at: the step whose loss is no number.
+    term_in_step: the step in which SIGTERM comes, before its first pass."""
     from core.runs import checkpoint_folders
 
     seen, full = 0, list(full_at)
@@ -190,19 +196,55 @@ def _suffer(
     if kill_at or full:
         checkpoint_folders.reached = reached
     if not_finite_at:
-        from core.training.trainer import RunTrainer
-
-        original = RunTrainer.compute_loss
-
-        def compute_loss(trainer: Any, *args: Any, **kwargs: Any) -> Any:
-            loss = original(trainer, *args, **kwargs)
-            return loss * float("nan") if trainer.state.global_step == not_finite_at - 1 else loss
-
-        RunTrainer.compute_loss = compute_loss  # type: ignore[method-assign]
+        _spoil_loss(not_finite_at)
+    if term_in_step:
+        _end_in_step(term_in_step)
     if file_bytes:
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+
+
+def _end_in_step(step: int) -> None:
+    """SIGTERM comes in `step`, when its rows are packed."""
+    from core.training.trainer import RunTrainer
+
+    run_packed = RunTrainer._run_packed
+
+    def ended(trainer: Any) -> Any:
+        if trainer.state.global_step == step - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return run_packed(trainer)
+
+    RunTrainer._run_packed = ended  # type: ignore[method-assign]
+
+
+def _spoil_loss(step: int) -> None:
+    """The loss of `step` is no number, whether its rows are padded or packed."""
+    from core.training.packed_model import PackedModel
+    from core.training.trainer import RunTrainer
+
+    compute_loss, run_packed, losses = RunTrainer.compute_loss, RunTrainer._run_packed, PackedModel.losses
+    factor = 1.0
+
+    def of_step(trainer: Any) -> float:
+        return float("nan") if trainer.state.global_step == step - 1 else 1.0
+
+    def spoilt_loss(trainer: Any, *args: Any, **kwargs: Any) -> Any:
+        return compute_loss(trainer, *args, **kwargs) * of_step(trainer)
+
+    def spoilt_packed(trainer: Any) -> Any:
+        nonlocal factor
+        factor = of_step(trainer)
+        return run_packed(trainer)
+
+    def spoilt_losses(model: Any, *args: Any, **kwargs: Any) -> Any:
+        found = losses(model, *args, **kwargs)
+        return found._replace(total=found.total * factor)
+
+    RunTrainer.compute_loss = spoilt_loss  # type: ignore[method-assign]
+    RunTrainer._run_packed = spoilt_packed  # type: ignore[method-assign]
+    PackedModel.losses = spoilt_losses  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -54,6 +54,21 @@ def assert_as_undisturbed(run: ForkedRun, undisturbed: RunFolder) -> None:
     assert left_over == []
 
 
+def test_a_signal_between_two_passes_of_a_step_ends_it_before_its_update(
+    new_run: NewRun, undisturbed: RunFolder
+) -> None:
+    run = new_run()
+    assert run.go(term_in_step=5) == 0
+    assert (run.run.status().state, run.run.status().step) == ("paused", 4), run.log()
+    assert newest_whole_step(run) == 4
+    assert run.go() == 0
+    assert_as_undisturbed(run, undisturbed)
+
+
+def newest_whole_step(run: ForkedRun) -> int:
+    return max(checkpoint_step(folder) for folder in whole_checkpoints(run.run.path))
+
+
 def test_killed_at_random_steps_it_goes_on_as_if_nothing_had_been(new_run: NewRun, undisturbed: RunFolder) -> None:
     run = new_run()
     pick = random.Random(7)
