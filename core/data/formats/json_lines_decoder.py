@@ -70,12 +70,12 @@ class BlockDecoder:
     def read(self, block: bytes, number: int) -> bool:
         """Pass the rows of `block`, whose first line has this number, to the collector; False where the block is
         refused and no row was passed."""
-        decoder = self._text_decoder or self._any_decoder
-        decoded = decoder.decode(block) if decoder is not None else None
-        if decoded is None and decoder is self._text_decoder is not None and self._any_decoder is not None:
-            decoder = self._any_decoder
-            decoded = decoder.decode(block)
-        if decoded is None or block_repeats_keys(block, decoder.present(decoded)):
+        for decoder in filter(None, (self._text_decoder, self._any_decoder)):
+            if (decoded := decoder.decode(block)) is not None:
+                break
+        else:
+            return False
+        if block_repeats_keys(block, decoder.present(decoded)):
             return False
         if decoder is self._text_decoder:
             if self._put_texts(decoded):
