@@ -25,6 +25,7 @@ from core.data.columns.other_values import items_part, other_items, other_leaves
 from core.data.columns.reasoning_beside import CutText
 from core.data.columns.row_views import UNCLOSED, View
 from core.data.columns.thinking import ThinkingSplit, split_thinking
+from core.data.columns.transcripts import SYSTEM_PREFIX
 from core.data.columns.turn_shapes import UnreadableTurns
 
 
@@ -61,11 +62,16 @@ def _inner(value: Any) -> tuple[str | None, str]:
     return found.text if found.closed else UNCLOSED, found.reasoning
 
 
+def _unprefixed(value: Any) -> tuple[str | None]:
+    return (None if value is None else SYSTEM_PREFIX.sub("", plain_text(value)),)
+
+
 VALUE_VIEWS: dict[str, Callable[[Any], Sequence[str | None]]] = {
     "text": _text,
     "json": _json,
     "cut": cut_text,
     "unmarked": _unmarked,
+    "unprefixed": _unprefixed,
     "first": lambda value: (first_text(value),),
     "joined": lambda value: (joined_text(value),),
     "inner": _inner,

@@ -44,6 +44,7 @@ HOW = {
     "index": "as it is, only names an option",
     "option": "the option that it names",
     "unmarked": "without its reasoning markers",
+    "unprefixed": "without SYSTEM: before it",
     "joined": "all items of the list",
     "inner": "the text inside the object",
     "inner_think": "reasoning inside the object",
