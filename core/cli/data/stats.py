@@ -7,6 +7,7 @@ import argparse
 from core.base.command_output import CommandOutput
 from core.base.plural import counted
 from core.base.safe_text import safe_line
+from core.base.sentences import with_full_stop
 from core.cli.data import options
 from core.cli.data.doctor import progress_words
 from core.cli.data.training_options import add_training_arguments, training_options
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     _print_lengths(statistics, output)
     _print_max_length(statistics, quality_options.max_length, output)
     if statistics.not_used_words:
-        output.note(f"{safe_line(statistics.not_used_words, 500)}.")
+        output.note(with_full_stop(safe_line(statistics.not_used_words, 500)))
     if statistics.note:
         output.note(safe_line(statistics.note, 300))
     return 0
