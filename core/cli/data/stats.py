@@ -133,8 +133,8 @@ def _print_max_length(statistics: DataSetStatistics, max_length: int, output: Co
     if statistics.tokenizer:
         effect = statistics.effect_of_max_length(max_length)
         output.text(
-            f"at {max_length:,} tokens {effect.lose_eos:,} rows ({1 - effect.kept:.2%}) would lose their end and are "
-            f"left out of training; {effect.lose_answer:,} of them would lose the whole answer"
+            f"at {counted(max_length, 'token')} {counted(effect.lose_eos, 'row')} ({1 - effect.kept:.2%}) would lose "
+            f"their end and be left out of training; {effect.lose_answer:,} of them would lose the whole answer"
         )
     if statistics.unreadable:
         output.text(f"{counted(statistics.unreadable, 'row')} cannot be encoded")

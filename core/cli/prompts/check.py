@@ -97,7 +97,7 @@ def _spec_warnings(facts: dict[str, Any], spec: RunSpec) -> list[str]:
     """Effects of the run that its user may not expect, a sentence each."""
     warnings = []
     if facts["rows_cut_end"]:
-        warnings.append(f"{facts['rows_cut_end']:,} rows: {END_WARNING}")
+        warnings.append(f"{counted(facts['rows_cut_end'], 'row')}: {END_WARNING}")
     if names := facts["templates_without_place_for_reasoning"]:
         warnings.append(f"the model's chat template has no place for the reasoning: {', '.join(names)} leaves it out")
     if spec.prompt.loss_on == "all":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.base.command_output import CommandOutput
+from core.base.plural import counted
 from core.examples.preview import RowPreview
 from core.tokens.encode import EncodedRow, encoded_row
 from core.tokens.loss_mask import IGNORED_LABEL
@@ -36,7 +37,7 @@ def print_tokens(encoded: EncodedRow, tokens: list[dict[str, Any]], output: Comm
         output.text(f"{index:7} {token['id']:7}  {token['section']:9}  {trained:7}  {_visible(token['text'])}")
     counts = ", ".join(f"{span.kind} {span.end - span.start}" for span in encoded.spans)
     trained_tokens = sum(label != IGNORED_LABEL for label in encoded.labels)
-    output.text(f"\n{len(encoded.ids)} tokens ({counts}), {trained_tokens} trained")
+    output.text(f"\n{counted(len(encoded.ids), 'token')} ({counts}), {trained_tokens} trained")
 
 
 def _visible(text: str) -> str:

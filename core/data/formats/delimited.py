@@ -316,7 +316,7 @@ def _fitting_rows(
         if fields is None:
             return
         if not what and fields and len(fields) != width:
-            what = f"{len(fields)} fields where the header has {width}"
+            what = f"{counted(len(fields), 'field')} where the header has {width}"
         several = lines.number > start
         if what and several:
             lines.go_back(1)

@@ -206,7 +206,9 @@ class RowCollector:
             first = problems[0]
             what = first.what
             if first.row:
-                what = f"none of its {self.problems.count} rows can be used; the first, at {first.row}: {first.what}"
+                what = f"none of its {self.problems.count:,} rows can be used; the first, at {first.row}: {first.what}"
+                if self.problems.count == 1:
+                    what = f"its only row, at {first.row}, cannot be used: {first.what}"
             raise DataError(what, self.where, self.problems.advice or "Fix the rows, or name another file")
         return SourceFacts(
             self.columns.mapping,

@@ -154,7 +154,7 @@ def test_check_counts_hashes_and_refuses(tmp_path: Path, model: Path) -> None:
     status, out, said = run("check", str(path), "--json")
     assert (
         status == 5
-        and "1 held-out rows are in the training text: 10 as 3" in said
+        and "held-out rows are in the training text: 1, 10 as 3" in said
         and json.loads(out.splitlines()[0])["checks"]["leaks"] == 1
     )
 
