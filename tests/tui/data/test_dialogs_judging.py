@@ -444,7 +444,9 @@ async def test_marks_are_switched_off_and_on() -> None:
         await person.press("enter")
         choice = await person.gives()
         assert choice is not None and choice.mapping.marks == () and choice.mapping.by_hand
-    known = ColumnsDialog("rows", ColumnMapping(GUESS.picks), NAMES, ROWS, "", candidates, known_marks=(RowMark("label"),))
+    known = ColumnsDialog(
+        "rows", ColumnMapping(GUESS.picks), NAMES, ROWS, "", candidates, known_marks=(RowMark("label"),)
+    )
     async with shown(known, NARROW) as person:
         await person.sees("not obeyed: label")
         await person.press("A", "enter")
