@@ -235,7 +235,7 @@ class RowReader:
     def _view(self, kind: str, name: str, names: Sequence[str], hows: set[str]) -> View:
         position = self._position(name)
         if kind in VALUE_VIEWS:
-            return value_view(kind, position, name, self.unused_parts)
+            return value_view(kind, position, name, self.unused_parts, hows)
         if kind == "chat":
             return chat_view(position, hows, name in self._reply_marks, holds_pairs(name), self.unused_parts)
         if kind == "history":

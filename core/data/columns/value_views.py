@@ -5,7 +5,7 @@ A view takes the values of a reader's source columns and returns the texts that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -93,6 +93,11 @@ def _unused_inner(name: str, value: Any, taken: Sequence[str | None]) -> str:
     return _unused_values(name, nested, (found.text, found.reasoning)) if found is not None else ""
 
 
+def _unused_beside_inner_text(name: str, value: Any, taken: Sequence[str | None]) -> str:
+    """The same where no column takes the reasoning."""
+    return values_part(name) if taken[1] else _unused_inner(name, value, taken)
+
+
 _UNUSED: dict[str, Callable[[str, Any, Sequence[str | None]], str]] = {
     "first": _unused_items,
     "joined": _unused_values,
@@ -101,11 +106,15 @@ _UNUSED: dict[str, Callable[[str, Any, Sequence[str | None]], str]] = {
 """What no text of a view holds, from the column's name, the value and the texts: a part of the row, or nothing."""
 
 
-def value_view(kind: str, position: int, name: str, unused_parts: list[str]) -> View:
+def value_view(
+    kind: str, position: int, name: str, unused_parts: list[str], hows: Collection[str] = ("inner_think",)
+) -> View:
     """The view of the kind, of the values at `position`. Its faults (UnreadableTurns) name the source's column; what
-    it takes of no value is added to `unused_parts`."""
+    it takes of no value is added to `unused_parts`. hows: everything that is taken of the column."""
     read = VALUE_VIEWS[kind]
     unused = _UNUSED.get(kind)
+    if kind == "inner" and "inner_think" not in hows:
+        unused = _unused_beside_inner_text
 
     def view(values: Sequence[Any]) -> Sequence[str | None]:
         try:

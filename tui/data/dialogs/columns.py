@@ -19,7 +19,7 @@ from textual.widgets import Static
 
 from core.base.row import FIELDS, OPTIONAL
 from core.base.safe_text import safe_line
-from core.data.columns.mapping import ColumnMapping, ColumnPick, read_row
+from core.data.columns.mapping import ColumnMapping, ColumnPick, LeftOut, read_row
 from core.data.columns.marks import RowMark, mark_words
 from tui.actions import key_bindings, key_hints, key_of
 from tui.data.dialogs.list_dialog import ListDialog
@@ -205,7 +205,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
             key_hints(
                 ("candidates", "columns.previous_source", "columns.next_source"),
                 ("confirms" if self._unclear else "applies", "list.choose"),
-                ("keep" if self._is_table else "keep or not", "columns.toggle_keep"),
+                ("keep" if self._is_table or self._known_marks else "keep or not", "columns.toggle_keep"),
                 *([(self._marks_word, "columns.toggle_marks")] if self._known_marks else []),
                 *([("no header", "columns.name_columns")] if self._is_table else []),
                 ("closes", "dialog.close"),
@@ -232,9 +232,11 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         """Say which rows are left out since the source marks them, or that none are."""
         if not self._known_marks:
             return
-        marks = safe_line(", ".join(map(mark_words, self._known_marks)), 300)
-        words = f"Marks: {marks}" if self._mapping.marks else f"Every row is learnt; marks that are not obeyed: {marks}"
-        self.query_one("#marks", Static).update(Content(words))
+        words = f"Marks: {', '.join(map(mark_words, self._known_marks))}"
+        if not self._mapping.marks:
+            names = ", ".join(mark.column for mark in self._known_marks)
+            words = f"Every row is learnt; marks that are not obeyed: {names}"
+        self.query_one("#marks", Static).update(Content(safe_line(words, 300)))
 
     def _say_kept(self) -> None:
         enter = key_of("list.choose")
@@ -312,7 +314,8 @@ def sample_words(
     parts: list[Content] = []
     for number, row in enumerate(read):
         if isinstance(row, str):
-            parts.append(Content.styled(fit_to_width(f"row {number} cannot be used: {row}", width), "$warning"))
+            fate = "is left out" if isinstance(row, LeftOut) else "cannot be used"
+            parts.append(Content.styled(fit_to_width(f"row {number} {fate}: {row}", width), "$warning"))
         elif whole:
             parts.append(Content.styled(fit_to_width(f"row {number}", width), "bold $primary"))
             for name in taken:

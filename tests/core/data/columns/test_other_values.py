@@ -101,3 +101,10 @@ def test_options_that_an_answer_does_not_name_are_counted(tmp_path: Path) -> Non
         "other choices": list(range(1, 12)),
         "choices that are not used": [12],
     }
+
+
+def test_reasoning_in_an_object_of_which_only_the_text_is_taken(tmp_path: Path) -> None:
+    record = {"question": "Why?", "output": "So.", "system": {"text": "<think>Hm.</think>Be kind."}}
+    data = opened(tmp_path, record, {**record, "system": {"text": "Be kind."}})
+    assert [data.row(i).system for i in (0, 1)] == ["Be kind."] * 2
+    assert parts_of(data) == {"other values in system": [1]}
