@@ -93,9 +93,13 @@ def _unused_inner(name: str, value: Any, taken: Sequence[str | None]) -> str:
     return _unused_values(name, nested, (found.text, found.reasoning)) if found is not None else ""
 
 
-def _unused_beside_inner_text(name: str, value: Any, taken: Sequence[str | None]) -> str:
-    """The same where no column takes the reasoning."""
-    return values_part(name) if taken[1] else _unused_inner(name, value, taken)
+def _unused_half(half: int) -> Callable[[str, Any, Sequence[str | None]], str]:
+    """The same where no column takes the text (half 0) or the reasoning (half 1)."""
+
+    def unused(name: str, value: Any, taken: Sequence[str | None]) -> str:
+        return values_part(name) if taken[half] else _unused_inner(name, value, taken)
+
+    return unused
 
 
 _UNUSED: dict[str, Callable[[str, Any, Sequence[str | None]], str]] = {
@@ -107,14 +111,14 @@ _UNUSED: dict[str, Callable[[str, Any, Sequence[str | None]], str]] = {
 
 
 def value_view(
-    kind: str, position: int, name: str, unused_parts: list[str], hows: Collection[str] = ("inner_think",)
+    kind: str, position: int, name: str, unused_parts: list[str], hows: Collection[str] = ("inner", "inner_think")
 ) -> View:
     """The view of the kind, of the values at `position`. Its faults (UnreadableTurns) name the source's column; what
     it takes of no value is added to `unused_parts`. hows: everything that is taken of the column."""
     read = VALUE_VIEWS[kind]
     unused = _UNUSED.get(kind)
-    if kind == "inner" and "inner_think" not in hows:
-        unused = _unused_beside_inner_text
+    if kind == "inner" and not {"inner", "inner_think"} <= set(hows):
+        unused = _unused_half(0 if "inner" not in hows else 1)
 
     def view(values: Sequence[Any]) -> Sequence[str | None]:
         try:
