@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from core.base.sentences import with_full_stop
+
 
 class ThreeParts(Protocol):
     """Anything with the three parts of an error: a SuironError, or a record of one."""
@@ -44,8 +46,8 @@ def error_record(error: ThreeParts) -> dict[str, str]:
 
 
 def _sentence(words: str) -> str:
-    words = words.strip().rstrip(".")
-    return f"{words[:1].upper()}{words[1:]}." if words else ""
+    words = with_full_stop(words)
+    return f"{words[:1].upper()}{words[1:]}"
 
 
 class SuironError(Exception):
@@ -68,7 +70,7 @@ class SuironError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head}. {self.do}." if self.do else f"{head}."
+        return f"{with_full_stop(head)} {with_full_stop(self.do)}".rstrip()
 
 
 class UsageError(SuironError):

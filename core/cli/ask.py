@@ -14,6 +14,7 @@ from core.base.command_output import CommandOutput
 from core.base.errors import ModelError
 from core.base.languages import east_asian_language
 from core.base.paths import absolute_path
+from core.base.plural import counted
 from core.data.locate.source_name import resolve_source_name
 from core.engine.client import EngineClient
 from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
@@ -125,7 +126,7 @@ async def _ask(
 def finish_line(finish: AnswerFinish) -> str:
     """`end · 58 tokens · prefill 0.31 s · first token 0.35 s · 3.20 s total · 20.1 tok/s`."""
     return (
-        f"{finish.reason} · {finish.tokens} tokens · prefill {finish.prefill_seconds:.2f} s"
+        f"{finish.reason} · {counted(finish.tokens, 'token')} · prefill {finish.prefill_seconds:.2f} s"
         f" · first token {finish.first_token_seconds:.2f} s · {finish.total_seconds:.2f} s total"
         f" · {finish.tokens_per_second:.1f} tok/s"
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
+from core.base.sentences import with_full_stop
 from core.cli.follow import follow_run
 from core.runs.cuda_devices import cuda_is_visible
 from core.runs.launch import start_or_resume_run, start_run
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         )
     spec = load_run_spec(arguments.spec)
     for words in check_for_device(spec, cuda_is_visible(), str(arguments.spec)):
-        output.note(f"Note: {words}.")
+        output.note(with_full_stop(f"Note: {words}"))
     if arguments.resume:
         run, done = start_or_resume_run(spec)
     else:

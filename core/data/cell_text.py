@@ -35,6 +35,15 @@ def replace_surrogates(text: str) -> str:
     return text
 
 
+def holds_lone_surrogate(value: Any) -> bool:
+    """Whether a text in a JSON value holds a lone surrogate, half of a character."""
+    if isinstance(value, str):
+        return replace_surrogates(value) is not value
+    if isinstance(value, dict):
+        return any(holds_lone_surrogate(name) or holds_lone_surrogate(item) for name, item in value.items())
+    return isinstance(value, list) and any(map(holds_lone_surrogate, value))
+
+
 def cell_text(value: Any) -> str:
     """The text of one value. Raises RecursionError where it is nested too deeply for Python."""
     if type(value) is str:

@@ -123,19 +123,19 @@ class CheckReport(msgspec.Struct, rename=_JSON_NAMES):
         """The faults that forbid training, a sentence each."""
         faults = []
         for tally, words in (
-            (self.reasoning_missing, "rows lose their reasoning in the trained text"),
-            (self.reasoning_repeated, "rows have their reasoning more than once in the trained text"),
-            (self.no_end, "rows do not end with a trained end of sequence"),
-            (self.nothing_trained, "rows have no trained token"),
-            (self.opened_twice, "rows open a thought twice"),
-            (self.in_open_thought, "rows have their answer inside an opened thought"),
+            (self.reasoning_missing, "the reasoning is missing in the trained text"),
+            (self.reasoning_repeated, "the reasoning is more than once in the trained text"),
+            (self.no_end, "the last trained token is not the end of sequence"),
+            (self.nothing_trained, "no token is trained"),
+            (self.opened_twice, "a thought is opened twice"),
+            (self.in_open_thought, "the answer is inside an opened thought"),
         ):
             if tally.count:
-                faults.append(f"{tally.count:,} {words}: {tally.words()}")
+                faults.append(f"{words}: {tally.row_words()}")
         if self.leaks:
             first_leaks = ", ".join(f"{leak.held_out} as {leak.trained}" for leak in self.leaked[:_EXAMPLES_SHOWN])
             more = ", …" if self.leaks > _EXAMPLES_SHOWN else ""
-            faults.append(f"{self.leaks:,} held-out rows are in the training text: {first_leaks}{more}")
+            faults.append(f"held-out rows are in the training text: {self.leaks:,}, {first_leaks}{more}")
         return faults
 
     def warnings(self) -> list[str]:

@@ -28,6 +28,8 @@ from core.tokens.tokenizer import TextTokenizer
 
 _MANY = 30_000  # rows; from here on a second process is worth its start
 _MOST = 4  # processes; each needs some hundred MB
+_HEADROOM = 1 << 20  # bytes of a dumped result besides its signatures, mostly
+_Dumped = tuple[dict[str, tuple[bytes, bytes, bytes]], tuple[list[str], dict[str, memoryview]], int, int]
 
 
 class PassResult(msgspec.Struct):
@@ -42,11 +44,16 @@ class PassResult(msgspec.Struct):
     reasoned: int = 0
     """Checked rows that have reasoning."""
 
-    def dump(self) -> bytes:
-        return msgspec.msgpack.encode((self.findings.dump(), self.signatures.dump(), self.done, self.reasoned))
+    def dump(self) -> bytearray:
+        """For another process; `add` reads it. Call it once: the signatures are not kept."""
+        findings, (flags, columns) = self.findings.dump(), self.signatures.dump()
+        # as long as what is put into it, so that it is not copied while it grows
+        dumped = bytearray(sum(map(len, columns.values())) + _HEADROOM)
+        msgspec.msgpack.Encoder().encode_into((findings, (flags, columns), self.done, self.reasoned), dumped)
+        return dumped
 
     def add(self, dumped: bytes | bytearray) -> None:
-        findings, signatures, done, reasoned = msgspec.msgpack.decode(dumped)
+        findings, signatures, done, reasoned = msgspec.msgpack.decode(dumped, type=_Dumped)
         self.findings.add_dumped(findings)
         self.signatures.add_dumped(signatures)
         self.done += done
@@ -117,7 +124,7 @@ def _helpers(data: Any, options: QualityOptions, parts: int) -> Iterator[Iterato
                 helper.kill()  # all at once; they have nothing to clean up
 
 
-def main(message: dict[str, Any], _: ReportProgress) -> bytes:
+def main(message: dict[str, Any], _: ReportProgress) -> bytearray:
     """The helper's work: the dumped result for its share of the blocks."""
     from core.examples.run_rows import open_rows
     from core.quality import model_tokenizer

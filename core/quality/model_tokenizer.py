@@ -44,10 +44,10 @@ def load_model_tokenizer(model: str) -> tuple[TextTokenizer | None, str]:
     """The tokenizer of `model`, or None and the reason, as a phrase. Raises ModelError where the tokenizer cannot be
     used."""
     if not model:
-        return None, "no model is chosen, so lengths are in characters"
+        return None, "no model is chosen"
     folder = tokenizer_folder(model)
     if folder is None:
-        return None, f"the model {model} is not on this disk yet, so lengths are in characters"
+        return None, f"the model {model} is not on this disk yet"
     from core.tokens.tokenizer import TextTokenizer
 
     return TextTokenizer.from_folder(folder), ""

@@ -111,10 +111,11 @@ class RowSignatures:
         return self.flag_numbers.setdefault(flag, len(self.flag_numbers))
 
     def dump(self) -> tuple[list[str], dict[str, bytes]]:
-        """For another process; `add_dumped` reads it."""
-        return self.flags, {name: b"".join(part.tobytes() for part in parts) for name, parts in self._parts.items()}
+        """For another process; `add_dumped` reads it. Call it once: the parts are not kept."""
+        return self.flags, {name: b"".join(self._parts.pop(name)) for name in _TYPES}
 
-    def add_dumped(self, dumped: tuple[list[str], dict[str, bytes]]) -> None:
+    def add_dumped(self, dumped: tuple[list[str], dict[str, memoryview]]) -> None:
+        """Adds what another process dumped, without copies: its memory is kept until `finish`."""
         flags, contents = dumped
         own_numbers = np.array([self._flag_number(flag) for flag in flags], np.int32)
         for name, content in contents.items():

@@ -1,11 +1,12 @@
 """The one table of the markers with which public models and data sets separate a thought from an answer.
 
 A stream is sorted with `family_markers`, complete texts are split at `THINKING_PAIRS`, and a check looks for
-`ALL_SPELLINGS`. Knows spellings only: no tokens, templates or columns.
+`TELLING_SPELLINGS`. Knows spellings only: no tokens, templates or columns.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 import msgspec
@@ -100,6 +101,22 @@ ANSWER_WRAPS = tuple(dict.fromkeys(pair for family in THINKING_FAMILIES for pair
 """What may stand around the answer after a thought, of all families."""
 ALL_SPELLINGS = tuple(dict.fromkeys(spelling for family in THINKING_FAMILIES for spelling in family.spellings()))
 """Every spelling of every family, each once."""
+_ORDINARY_TAG = re.compile(r"</?\w+>")
+
+
+def _telling_spellings(family: MarkerFamily) -> list[str]:
+    if family.is_prose:
+        return []
+    around = [spelling for pair in family.pairs for spelling in pair]
+    others = [*(spelling for pair in family.wraps for spelling in pair), *family.continues, *family.finals]
+    return around + [spelling for spelling in others if not _ORDINARY_TAG.fullmatch(spelling)]
+
+
+TELLING_SPELLINGS = tuple(
+    dict.fromkeys(spelling for family in THINKING_FAMILIES for spelling in _telling_spellings(family))
+)
+"""Every spelling that has no meaning but in a model's answer, each once: without prose, tags around an answer that
+other texts use too (`<output>`), and what ends any turn."""
 
 
 @lru_cache(maxsize=64)

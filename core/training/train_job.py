@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.base import files
 from core.base.errors import RunError
+from core.base.plural import counted
 from core.examples.build import TrainingSet, build_training_set
 from core.models.fingerprint import model_fingerprint
 from core.runs.checkpoint_folders import CHECKPOINTS_FOLDER, AdapterOrigin
@@ -287,7 +288,7 @@ class TrainJob:
 
     def _say_end(self, control: RunControl, loss: float | None, done: int, planned: int) -> None:
         job, ending, progress = self._job, control.ending, control.progress
-        of = f"{done} of {planned} steps"
+        of = f"{done} of {counted(planned, 'step')}"
         losses = f", loss {loss:.4f}" if loss is not None else (", no finite loss" if progress.not_finite else "")
         self._write_results(progress, ending, done, loss)
         if ending in ("finished", "patience", "stop", "discard"):  # after the others, the run may go on and obey
@@ -314,7 +315,7 @@ class TrainJob:
                 without = f"no better evaluation in {progress.worse_evaluations}"
                 state, words = "finished", f"finished early after {of}{losses}: {without}{failed}"
             else:
-                state, words = "finished", f"finished after {done} steps{losses}{failed}"
+                state, words = "finished", f"finished after {counted(done, 'step')}{losses}{failed}"
         job.event("ended", words, step=done)
         job.status.update_later(step=done)
         job.status.end(state, words)

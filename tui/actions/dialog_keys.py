@@ -80,6 +80,13 @@ DIALOG_ACTIONS: tuple[Action, ...] = (
         shared="save",
     ),
     Action(
+        "columns.toggle_marks",
+        "A",
+        "Marks",
+        "Learn all rows, also those that the source marks as not to be learnt, or leave these out again.",
+        "marks",
+    ),
+    Action(
         "columns.name_columns",
         "H",
         "No header",

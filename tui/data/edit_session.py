@@ -199,7 +199,7 @@ def _change_rows(editor: RowEditor, bulk: BulkChange, indices: np.ndarray[Any, n
         return f"{rows} dropped"
     if bulk.kind == "split":
         test, train = editor.split(indices, bulk.share, bulk.seed)
-        return f"{test:,} rows are test now, {train:,} train"
+        return f"{counted(test, 'row')} {'is' if test == 1 else 'are'} test now, {train:,} train"
     if bulk.kind == "extract":
         return f"Reasoning moved out of <think> in {editor.extract_reasoning(indices):,} of {rows}"
     editor.fill(indices, bulk.column, bulk.value)

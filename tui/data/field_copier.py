@@ -11,6 +11,7 @@ from textual.app import App
 
 from core.base import folders
 from core.base.files import private_dir, replace_file
+from core.base.plural import counted
 from core.base.safe_text import safe_line
 from tui.actions import key_of
 
@@ -37,7 +38,7 @@ class FieldCopier:
         if size * 4 // 3 <= CLIPBOARD_LIMIT and len(b64encode(text.encode("utf-8", "replace"))) <= CLIPBOARD_LIMIT:
             app.copy_to_clipboard(text)
             tmux = _TMUX_WORDS if os.environ.get("TMUX") else ""
-            return f"Sent {len(text):,} characters to the clipboard of your terminal{tmux}."
+            return f"Sent {counted(len(text), 'character')} to the clipboard of your terminal{tmux}."
         path = folders.home() / "copied" / f"{name}.txt"
         is_confirmed = self._offered == (name, text) and time.monotonic() - self._offered_at <= CONFIRM_WITHIN
         if is_confirmed:

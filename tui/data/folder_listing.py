@@ -255,7 +255,8 @@ def _whole_of_files(names: list[str]) -> tuple[str, tuple[str, ...]]:
         return "", ()
     if len(groups) == 1:
         return f"its {len(names):,} files as one data set", ()
-    if "train" in groups or len(groups) < len(names):
+    are_splits = "train" in groups or all(name.lower() in SPLIT_NAMES for name in groups)
+    if are_splits or len(groups) < len(names):
         return f"a data set of {len(groups)} splits", tuple(groups)
     return "", ()  # data sets of their own
 

@@ -15,9 +15,15 @@ def mapping_change_words(before: ColumnMapping, after: ColumnMapping) -> str:
         old, new = (mapping.picks.get(column) or ColumnPick("") for mapping in (before, after))
         if (old.column, old.how) != (new.column, new.how):
             changes.append(f"{column}: {_pick_words(old)} → {_pick_words(new)}")
+    if before.marks != after.marks:
+        changes.append(f"marks: {_mark_names(before)} → {_mark_names(after)}")
     if not changes:
         return "The columns are taken from where they were."
     return f"{'; '.join(changes)} ({key_of('data.map_columns')} changes it again)"
+
+
+def _mark_names(mapping: ColumnMapping) -> str:
+    return ", ".join(safe_line(mark.column, 30) for mark in mapping.marks) or "nothing"
 
 
 def _pick_words(pick: ColumnPick) -> str:

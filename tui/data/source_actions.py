@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from core.base.errors import SuironError
 from core.base.plural import counted
 from core.base.safe_text import safe_line
+from core.base.sentences import with_full_stop
 from tui.actions import key_of
 from tui.common.readable_error import readable_error
 from tui.data.mapping_changes import mapping_change_words
@@ -136,6 +137,7 @@ class SourceActions:
             lambda column, names, rows: choice.candidates(column),
             self._not_used_of(source, split),
             choice.files.format in TABLES,
+            choice.known_marks,
         )
         self._room.app.push_screen(dialog, partial(self._take_columns, source, split, choice))
 
@@ -176,13 +178,18 @@ class SourceActions:
         if chosen.wants_names:
             self._ask_names(source, split, choice)
             return
+        failure: SuironError | None = None
         if chosen.keep:
             try:
                 choice.keep(chosen.mapping)  # a small file, once
             except SuironError as error:
-                self._room.complain(error)
+                failure = error
         self._room.suiron.open_data(source, split, chosen.mapping)
-        self._room.say(mapping_change_words(choice.mapping, chosen.mapping))
+        if failure is not None:
+            self._room.complain(failure)
+            return
+        kept = " Saved for next time." if chosen.keep else ""
+        self._room.say(with_full_stop(mapping_change_words(choice.mapping, chosen.mapping)) + kept)
 
     # -- save --
 

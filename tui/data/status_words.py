@@ -169,7 +169,10 @@ def open_failure_words(source: str, error: SuironError, before: str = "") -> Con
     if sentences.do:
         parts.append(Content(f"\n\n{safe_line(sentences.do, 1000)}"))
     columns = "names" if "--names" in sentences.do else "chooses"
-    ways = f"{key_of('data.map_columns')} {columns} its columns; {key_of('data.open_source')} opens another source."
+    opens = "opens one of its splits, or another source" if "--split" in sentences.do else "opens another source"
+    ways = f"{key_of('data.open_source')} {opens}."
+    if "--split" not in sentences.do:
+        ways = f"{key_of('data.map_columns')} {columns} its columns; {ways}"
     if before:
         ways += f" {key_of('data.go_back')} goes back to {safe_line(before, 200)}."
     parts.append(Content.styled(f"\n\n{ways}", "$text-muted"))

@@ -95,7 +95,7 @@ def _token_lines(view: RowView, preview: RowPreview) -> list[Content]:
     tokens = sum(count for count, _ in counts)
     trained = sum(count for _, count in counts)
     loss = "weights" if isinstance(prompt.loss_on, SectionWeights) else loss_text(prompt.loss_on)
-    sums = Content(f"{tokens:,} of {prompt.max_seq_length:,} tokens, {trained:,} trained")
+    sums = Content(f"{tokens:,} of {counted(prompt.max_seq_length, 'token')}, {trained:,} trained")
     settings = Content.styled(f"  loss {loss}  long rows {prompt.too_long.replace('_', ' ')}", "$text-muted")
     return [sections, sums + settings]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from rich.cells import cell_len, set_cell_size, split_graphemes
 
+from core.base.plural import counted
 from core.base.safe_text import safe_line, safe_text
 from core.tokens.segments import EOS, MARKER, OPENING, PROMPT, REASONING, RESPONSE
 from tui.common.wrapping import line_starts
@@ -175,7 +176,7 @@ class PromptLines:
     def _add(self, number: int, prompt: InferencePrompt, width: int) -> None:
         template = safe_line(prompt.template, 60)
         if template and prompt.tokens is not None:
-            template += f", {prompt.tokens:,} tokens"
+            template += f", {counted(prompt.tokens, 'token')}"
         self._lines.append([(f"{number} {prompt.purpose}", "heading", False), (f"  {template}", "muted", False)])
         if prompt.why:
             for line, _ in wrap_text(safe_line(f"none: {prompt.why}", 1000), width):

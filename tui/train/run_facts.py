@@ -38,9 +38,9 @@ def run_facts(facts: Mapping[str, Any]) -> list[str]:
     source is not used; the most important first. Other facts are said as they come. Safe text."""
     rows = facts.get("rows_trained")
     mixture = _mixture(facts, rows) if isinstance(rows, int) else ""
-    if not mixture:
+    if not isinstance(rows, int) or not mixture:
         return [f"{safe_line(str(name).replace('_', ' '))} {_fact(value)}" for name, value in facts.items()]
-    parts = [f"{rows:,} rows"]
+    parts = [counted(rows, "row")]
     parts += [f"{facts[key]:,} {words}" for key, words in _CUT_OR_LEFT_OUT.items() if facts.get(key)]
     parts += _left_out(facts)
     parts.append(mixture)

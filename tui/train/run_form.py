@@ -15,6 +15,7 @@ from textual.widgets import Input, Label, Static
 
 from core.base.errors import RunError
 from core.base.safe_text import safe_line
+from core.base.sentences import with_full_stop
 from core.runs.setting_texts import RUN_SETTINGS, RunSetting, setting_texts_of, with_setting_texts
 from core.runs.spec import RunSpec
 from tui.actions import ACTIONS, key_bindings, keys_in_force
@@ -185,7 +186,7 @@ class RunForm(Container):
         )
         help_words = [Content.styled(focused, "$text-muted")] if focused else []
         if self.error is not None:
-            note = Content.styled(f"{self.error.what}.", "bold $error")
+            note = Content.styled(with_full_stop(self.error.what), "bold $error")
         elif high:
             note = Content("\n").join([*self._about, *([Content(""), *help_words] if help_words else [])])
         else:

@@ -17,6 +17,7 @@ from textual.containers import Container, Vertical
 from textual.timer import Timer
 
 from core.base.errors import RunError, SuironError
+from core.base.sentences import with_full_stop
 from core.runs import launch
 from core.runs.prompt_texts import PROMPT_KEYS
 from core.runs.run_folder import RunFolder, list_runs
@@ -186,7 +187,7 @@ class TrainScreen(Room):
         try:
             spec = form.spec()
         except RunError as error:
-            self._say(f"Not started: {error.what}.", bad=True)
+            self._say(with_full_stop(f"Not started: {error.what}"), bad=True)
             return
         reader = self._reader
         if reader is not None and not reader.status.ended and self._asked != "start":

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from core.base.command_output import CommandOutput
 from core.base.plural import counted
 from core.base.safe_text import safe_line
+from core.base.sentences import with_full_stop
 from core.cli.data import options
 from core.cli.data.training_options import add_training_arguments, training_options
 from core.data.problems import problem_words, unread_words
@@ -155,7 +156,7 @@ def _row_words(group: FindingGroup) -> str:
 def _print_summary(report: QualityReport, groups: Sequence[FindingGroup], output: CommandOutput) -> None:
     output.record({"rows": report.rows, **report.about_source})
     if report.not_used_words:
-        output.note(f"{safe_line(report.not_used_words, 500)}.")
+        output.note(with_full_stop(safe_line(report.not_used_words, 500)))
     for note in report.notes:
         output.note(safe_line(note, 300))
     counts = [f"{unread_words(report.problems)} not read"] if report.skipped else []

@@ -8,6 +8,7 @@ from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
 from core.base.row import COLUMNS
 from core.base.safe_text import safe_line
+from core.base.sentences import with_full_stop
 from core.data.column_names_file import parse_names
 from core.data.dataset import DataSet
 from core.data.filters import RowFilters
@@ -86,9 +87,9 @@ def open_source(arguments: argparse.Namespace, output: CommandOutput) -> DataSet
     finally:
         output.progress_done()
     for note in source_notes(data):
-        output.note(f"{data.name}: {note}.")
+        output.note(with_full_stop(f"{data.name}: {note}"))
     if data.not_used_words:
-        output.note(f"{data.name}: {data.not_used_words}.")
+        output.note(with_full_stop(f"{data.name}: {data.not_used_words}"))
     if data.mapping.unclear:
         columns = " and ".join(data.mapping.unclear)
         output.note(f"{data.name}: several columns fit {columns}; `data map` shows and changes the choice.")

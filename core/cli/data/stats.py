@@ -7,6 +7,7 @@ import argparse
 from core.base.command_output import CommandOutput
 from core.base.plural import counted
 from core.base.safe_text import safe_line
+from core.base.sentences import with_full_stop
 from core.cli.data import options
 from core.cli.data.doctor import progress_words
 from core.cli.data.training_options import add_training_arguments, training_options
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     _print_lengths(statistics, output)
     _print_max_length(statistics, quality_options.max_length, output)
     if statistics.not_used_words:
-        output.note(f"{safe_line(statistics.not_used_words, 500)}.")
+        output.note(with_full_stop(safe_line(statistics.not_used_words, 500)))
     if statistics.note:
         output.note(safe_line(statistics.note, 300))
     return 0
@@ -132,8 +133,8 @@ def _print_max_length(statistics: DataSetStatistics, max_length: int, output: Co
     if statistics.tokenizer:
         effect = statistics.effect_of_max_length(max_length)
         output.text(
-            f"at {max_length:,} tokens {effect.lose_eos:,} rows ({1 - effect.kept:.2%}) would lose their end and are "
-            f"left out of training; {effect.lose_answer:,} of them would lose the whole answer"
+            f"at {counted(max_length, 'token')} {counted(effect.lose_eos, 'row')} ({1 - effect.kept:.2%}) would lose "
+            f"their end and be left out of training; {effect.lose_answer:,} of them would lose the whole answer"
         )
     if statistics.unreadable:
         output.text(f"{counted(statistics.unreadable, 'row')} cannot be encoded")

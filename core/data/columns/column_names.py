@@ -61,7 +61,8 @@ NAME_TIERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "sysflag": (("sysflag",), ("split", "flag")),
     "system": (
         ("system",),
-        ("systemprompt", "systemmessage", "sysprompt", "systeminstruction", "systeminstructions", "systemtext"),
+        ("systemprompt", "systemmessage", "sysprompt", "systeminstruction", "systeminstructions", "systemtext",
+         "metainstruction"),
         ("developer", "システム", "システムプロンプト", "系统", "系统提示", "系统提示词"),
     ),
     "history": (("history",), HISTORY_NAMES),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from core.data.columns.candidates import ColumnCandidates
 from core.data.columns.mapping import ColumnPick
+from core.data.columns.transcripts import SYSTEM_PREFIX
 
 
 def context_picks(sources: ColumnCandidates, picks: Mapping[str, ColumnPick]) -> dict[str, ColumnPick]:
@@ -24,6 +25,16 @@ def context_picks(sources: ColumnCandidates, picks: Mapping[str, ColumnPick]) ->
         if chat and (column == "history" or (column == "system" and (sources.profile(chat).instructed or not filled))):
             found[column] = sources.chat_pick(chat, column)
         elif named:
-            found[column] = named[0]
+            found[column] = _unprefixed(named[0], sources) if column == "system" else named[0]
             taken.add(named[0].column)
     return found
+
+
+def _unprefixed(pick: ColumnPick, sources: ColumnCandidates) -> ColumnPick:
+    """The pick of a system prompt, without the role before it where all that are there have one."""
+    values = [value for row in sources.rows if (value := row.get(pick.column)) not in (None, "")]
+    if pick.how != "text" or not values:
+        return pick
+    if not all(isinstance(value, str) and SYSTEM_PREFIX.match(value) for value in values):
+        return pick
+    return ColumnPick(pick.column, "unprefixed", f"{pick.why}; the text after SYSTEM:")

@@ -30,7 +30,7 @@ from core.data.columns.value_views import VALUE_VIEWS, best_view, value_view
 Extraction = Literal[
     "text", "first", "think", "answer", "user", "earlier", "assistant", "assistant_think", "best_think", "best_answer",
     "system_turn", "chat_history", "history", "tools", "index", "option",
-    "unmarked", "joined", "inner", "inner_think", "json",
+    "unmarked", "unprefixed", "joined", "inner", "inner_think", "json",
     "hash_think", "hash_answer", "heading_think", "heading_answer", "final_think", "final_answer",
 ]  # fmt: skip
 """How a column's value becomes text.
@@ -44,7 +44,8 @@ system_turn, chat_history: from a list of chat turns, the system turns at its be
 question as JSON; history, tools: a list of earlier turns, and one of tools, as JSON; index, option: an answer that
 names one of the options in another column, unchanged, and the option's text.
 
-unmarked: the reasoning between the markers of a text, or all of a text that has none; joined: the texts of a list, a
+unmarked: the reasoning between the markers of a text, or all of a text that has none; unprefixed: a text without the
+`SYSTEM:` that it may begin with; joined: the texts of a list, a
 line each; inner, inner_think: the text inside an object or the best object of a list (`inner_text.inner_text`), and its
 reasoning; json: lists and objects as their JSON text; hash_think, hash_answer: the steps before the line `#### RESULT`
 and the result, where a text ends with one; heading_think, heading_answer: the texts under a heading of reasoning and
@@ -152,7 +153,8 @@ class LeftOut(str):
 
 _WATCHED = {"reasoning": ("unmarked", 0), "output": ("cut", 1)}
 _PARTS: dict[Extraction, tuple[str, int]] = {
-    "unmarked": ("unmarked", 0), "joined": ("joined", 0), "inner": ("inner", 0), "inner_think": ("inner", 1),
+    "unmarked": ("unmarked", 0), "unprefixed": ("unprefixed", 0), "joined": ("joined", 0),
+    "inner": ("inner", 0), "inner_think": ("inner", 1),
     "json": ("json", 0), "hash_think": ("hash", 0), "hash_answer": ("hash", 1), "heading_think": ("heading", 0),
     "heading_answer": ("heading", 1), "final_think": ("final", 0), "final_answer": ("final", 1),
     "text": ("text", 0), "first": ("first", 0), "think": ("cut", 0), "answer": ("cut", 1),
@@ -233,7 +235,7 @@ class RowReader:
     def _view(self, kind: str, name: str, names: Sequence[str], hows: set[str]) -> View:
         position = self._position(name)
         if kind in VALUE_VIEWS:
-            return value_view(kind, position, name, self.unused_parts)
+            return value_view(kind, position, name, self.unused_parts, hows)
         if kind == "chat":
             return chat_view(position, hows, name in self._reply_marks, holds_pairs(name), self.unused_parts)
         if kind == "history":

@@ -16,7 +16,7 @@ MarkKind = Literal["false", "true", "reply"]
 false: those whose mark is false, 0 or `no`; true: those whose mark is true, 1 or `yes`; reply: those whose reply, in a
 list of chat turns, has a weight of 0, or is not to be trained.
 """
-LEARN_KEYS = ("weight", "loss_weight", "train", "training", "loss")
+LEARN_KEYS = ("weight", "loss_weight", "train", "training", "trainable", "train_on_turn", "loss")
 """Keys of a chat turn that say whether it is learnt."""
 _TRUE = frozenset(("true", "yes", "1", "1.0", "correct", "right", "accepted", "approved"))
 _FALSE = frozenset(("false", "no", "0", "0.0", "incorrect", "wrong", "rejected", "discarded", "deleted"))

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.data.columns.column_names import CHAT_NAMES, HISTORY_NAMES, normalized_name
+from core.data.columns.marks import LEARN_KEYS
+from core.data.columns.moss_turns import read_moss
 from core.data.columns.nested_text import looks_like_python, read_nested
 from core.data.columns.transcripts import read_transcript
 from core.data.extra_columns import has_value
@@ -44,16 +46,17 @@ def as_turns(value: Any, pairs: bool = False) -> list[dict[str, Any]] | None:
     """The value as a list of objects with a role and a content; None for anything else, also for an empty list.
 
     Reads a list of such objects, a single one, an object of lists, objects of a speaker and a text
-    (`{"human": …, "assistant": …}`), the JSON text or Python text of these, and a conversation written into one text.
+    (`{"human": …, "assistant": …}`), the turns of MOSS, the JSON text or Python text of these, and a
+    conversation written into one text.
     `pairs`: whether a list of pairs (`["question", "answer"]`, or objects with an input and an output) is one too.
     """
     if isinstance(value, str):
         value = read_nested(value) or read_transcript(value)
     if isinstance(value, dict):
-        value = [value] if is_turn(value) else _objects_of_lists(value)
+        value = [value] if is_turn(value) else read_moss(value) or _objects_of_lists(value)
     if not isinstance(value, list) or not value:
         return None
-    if all(map(is_turn, value)):
+    if all(map(is_turn, value)) and not (pairs and all(map(_is_pair, value))):
         return value
     return _turns_of_speakers(value) or (_turns_of_pairs(value) if pairs else None)
 
@@ -95,6 +98,11 @@ def is_turn(turn: Any) -> bool:
     )
 
 
+def _is_pair(item: dict[str, Any]) -> bool:
+    """Whether an object is a question and its answer, whatever else it has."""
+    return bool(first_key(item, _ASKING) and first_key(item, _ANSWERING)) and "content" not in item
+
+
 def _objects_of_lists(value: dict[str, Any]) -> list[dict[str, Any]]:
     """`{"role": [...], "content": [...]}`, as a sequence of objects may be saved, as objects; none for any other
     value."""
@@ -105,15 +113,20 @@ def _objects_of_lists(value: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _turns_of_speakers(value: list[Any]) -> list[dict[str, Any]] | None:
-    """`[{"human": "q", "assistant": "a"}]` as turns; None for any other list."""
-    turns = []
+    """`[{"human": "q", "assistant": "a"}]` as turns, the last of each object with its marks; None for any other
+    list."""
+    turns: list[dict[str, Any]] = []
     for item in value:
-        if not isinstance(item, dict) or not item:
+        if not isinstance(item, dict) or not item.keys() - set(LEARN_KEYS):
             return None
+        marks = {key: item[key] for key in LEARN_KEYS if key in item}
         for role, text in item.items():
+            if role in marks:
+                continue
             if SPEAKERS.get(role.lower()) not in ("User", "Assistant", "System") or not isinstance(text, str | None):
                 return None
             turns.append({"role": role, "content": text})
+        turns[-1] |= marks
     speakers = {SPEAKERS[turn["role"].lower()] for turn in turns}
     return [turn for turn in turns if turn["content"] is not None] if "User" in speakers else None
 
@@ -125,7 +138,9 @@ def _turns_of_pairs(value: list[Any]) -> list[dict[str, Any]] | None:
         others: dict[str, Any] = {}
         if isinstance(item, dict):
             used = ("system", first_key(item, _ASKING), first_key(item, _ANSWERING))
-            others = {name: item[name] for name in names_besides(item, used) if name not in _TURN_KEYS}
+            others = {
+                f"another {name}" if name in _TURN_KEYS else name: item[name] for name in names_besides(item, used)
+            }
             system, item = item.get("system"), [field_of(item, _ASKING), field_of(item, _ANSWERING)]
             if system:
                 turns.append({"role": "system", "content": system})

@@ -5,7 +5,7 @@ A view takes the values of a reader's source columns and returns the texts that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ from core.data.columns.other_values import items_part, other_items, other_leaves
 from core.data.columns.reasoning_beside import CutText
 from core.data.columns.row_views import UNCLOSED, View
 from core.data.columns.thinking import ThinkingSplit, split_thinking
+from core.data.columns.transcripts import SYSTEM_PREFIX
 from core.data.columns.turn_shapes import UnreadableTurns
 
 
@@ -61,11 +62,16 @@ def _inner(value: Any) -> tuple[str | None, str]:
     return found.text if found.closed else UNCLOSED, found.reasoning
 
 
+def _unprefixed(value: Any) -> tuple[str | None]:
+    return (None if value is None else SYSTEM_PREFIX.sub("", plain_text(value)),)
+
+
 VALUE_VIEWS: dict[str, Callable[[Any], Sequence[str | None]]] = {
     "text": _text,
     "json": _json,
     "cut": cut_text,
     "unmarked": _unmarked,
+    "unprefixed": _unprefixed,
     "first": lambda value: (first_text(value),),
     "joined": lambda value: (joined_text(value),),
     "inner": _inner,
@@ -87,6 +93,15 @@ def _unused_inner(name: str, value: Any, taken: Sequence[str | None]) -> str:
     return _unused_values(name, nested, (found.text, found.reasoning)) if found is not None else ""
 
 
+def _unused_half(half: int) -> Callable[[str, Any, Sequence[str | None]], str]:
+    """The same where no column takes the text (half 0) or the reasoning (half 1)."""
+
+    def unused(name: str, value: Any, taken: Sequence[str | None]) -> str:
+        return values_part(name) if taken[half] else _unused_inner(name, value, taken)
+
+    return unused
+
+
 _UNUSED: dict[str, Callable[[str, Any, Sequence[str | None]], str]] = {
     "first": _unused_items,
     "joined": _unused_values,
@@ -95,11 +110,15 @@ _UNUSED: dict[str, Callable[[str, Any, Sequence[str | None]], str]] = {
 """What no text of a view holds, from the column's name, the value and the texts: a part of the row, or nothing."""
 
 
-def value_view(kind: str, position: int, name: str, unused_parts: list[str]) -> View:
+def value_view(
+    kind: str, position: int, name: str, unused_parts: list[str], hows: Collection[str] = ("inner", "inner_think")
+) -> View:
     """The view of the kind, of the values at `position`. Its faults (UnreadableTurns) name the source's column; what
-    it takes of no value is added to `unused_parts`."""
+    it takes of no value is added to `unused_parts`. hows: everything that is taken of the column."""
     read = VALUE_VIEWS[kind]
     unused = _UNUSED.get(kind)
+    if kind == "inner" and not {"inner", "inner_think"} <= set(hows):
+        unused = _unused_half(0 if "inner" not in hows else 1)
 
     def view(values: Sequence[Any]) -> Sequence[str | None]:
         try:

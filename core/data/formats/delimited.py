@@ -17,6 +17,7 @@ from typing import Any
 from core.base.errors import DataError
 from core.base.plural import counted
 from core.base.row import FIELDS
+from core.data.columns.column_names import RELEVANT_NAMES, normalized_name
 from core.data.columns.mapping import ColumnMapping, explain_missing, is_blank_row
 from core.data.columns.settled_columns import SAMPLE_CHARS, SAMPLE_ROWS
 from core.data.formats.delimiters import likely_delimiter, looks_like_row, separator_line
@@ -173,7 +174,9 @@ def _read_source(source: ByteSource, total: int, collector: RowCollector, delimi
     try:
         collector.columns.check(collector.where)
     except DataError as error:
-        raise _without_names(error, header) if looks_like_row(header) and not names else error from None
+        if names:
+            raise
+        raise (_without_names if looks_like_row(header) else _perhaps_without_names)(error, header) from None
     take_rows = _take_as_is(collector, header) if collector.columns.plain else _take_by_reader(collector, header)
     batch: list[_NumberedRow] = []
     chars = 0
@@ -232,9 +235,22 @@ def _is_header(row: Sequence[str], names: Sequence[str]) -> bool:
 def _without_names(error: DataError, header: Sequence[str]) -> DataError:
     """The error of a table whose first line is a row."""
     shown = ", ".join(cell if len(cell) <= 40 else cell[:40] + "…" for cell in header[:5])
-    example = ",".join(["instruction", "output", *(f"column{number}" for number in range(3, len(header) + 1))])
-    do = f"Name its columns: --names {example if len(header) > 1 else 'NAME,NAME'}; `data map` with --save keeps them"
+    do = f"Name its columns: --names {_names_example(header)}; `data map` with --save keeps them"
     return DataError(f"the first line looks like a row, not names: {shown}", error.where, do)
+
+
+def _perhaps_without_names(error: DataError, header: Sequence[str]) -> DataError:
+    """The error of a table whose first line may be a row, since none of its cells is a known name."""
+    if any(normalized_name(cell) in RELEVANT_NAMES for cell in header):
+        return error
+    do = f"If the first line is a row, name the columns: --names {_names_example(header)}. {error.do}"
+    return DataError(error.what, error.where, do)
+
+
+def _names_example(header: Sequence[str]) -> str:
+    """Names for as many columns."""
+    names = ["instruction", "output", *(f"column{number}" for number in range(3, len(header) + 1))]
+    return ",".join(names) if len(header) > 1 else "NAME,NAME"
 
 
 def _take_as_is(collector: RowCollector, header: list[str]) -> _TakeRows:
@@ -300,7 +316,7 @@ def _fitting_rows(
         if fields is None:
             return
         if not what and fields and len(fields) != width:
-            what = f"{len(fields)} fields where the header has {width}"
+            what = f"{counted(len(fields), 'field')} where the header has {width}"
         several = lines.number > start
         if what and several:
             lines.go_back(1)

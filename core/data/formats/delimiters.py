@@ -6,10 +6,18 @@ import csv
 import re
 from collections.abc import Sequence
 
+from core.data.columns.column_names import RELEVANT_NAMES, normalized_name
+
 DELIMITERS = (",", "\t", ";", "|")
 _LONGEST_NAME = 60  # characters; longer ones are texts
 _MOST_WORDS = 6
 _SENTENCE = re.compile(r"[。？！?!\n…]|[^.\s]\.(\s|$)|://")
+_ASIAN = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+_ASIAN_SENTENCE = re.compile(
+    # a question word, an ending of sentences, or more characters than a name has
+    f"何|什么|怎么|如何|多少|谁|哪|どこ|いつ|だれ|誰|なぜ|どう|いくつ|"
+    f"{_ASIAN}(?:です|ます|ました|ません|ですか|ますか|でしょう|ください|なさい|だった|吗|呢|吧|了|요|니다|까)$|{_ASIAN}{{9}}"
+)
 _NUMBER = re.compile(r"[-+]?\d[\d,.]*(e[-+]?\d+)?%?", re.IGNORECASE)
 _SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
@@ -37,9 +45,15 @@ def likely_delimiter(lines: Sequence[str], default: str, width: int = 0) -> str:
     return chosen
 
 
+def _is_asian_sentence(cell: str) -> bool:
+    return _ASIAN_SENTENCE.search(cell.strip()) is not None
+
+
 def looks_like_row(cells: Sequence[str]) -> bool:
     """Whether the first line of a table is a row and not the names of its columns: it has a number, a sentence or a
-    long text."""
+    long text, and in Chinese, Japanese and Korean what only a sentence has, where no cell is a known name."""
+    if not any(normalized_name(cell) in RELEVANT_NAMES for cell in cells) and any(map(_is_asian_sentence, cells)):
+        return True
     return any(
         _NUMBER.fullmatch(cell.strip()) is not None
         or len(cell) > _LONGEST_NAME

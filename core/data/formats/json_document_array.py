@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from json import JSONDecodeError
 from typing import Any
 
-from core.data.cell_text import TOLERANT_JSON
+from core.data.formats.repeated_keys import RECORD_JSON
 from core.data.formats.row_collector import RowCollector
 from core.data.formats.text_decoding import BLOCK, ByteSource
 from core.data.formats.text_encoding import explain_encoding
@@ -140,7 +140,7 @@ class ArrayElements:
     def _value(self) -> tuple[int, Any]:
         while True:
             try:
-                value, end = TOLERANT_JSON.raw_decode(self.text, self.position)
+                value, end = RECORD_JSON.raw_decode(self.text, self.position)
                 if end < len(self.text) or self._ended:
                     return end, value
             except JSONDecodeError as error:

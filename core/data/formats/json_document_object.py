@@ -15,6 +15,7 @@ from core.data.cell_text import TOLERANT_JSON, NumberText
 from core.data.columns.column_names import RELEVANT_NAMES, normalized_name
 from core.data.columns.turn_shapes import is_turn
 from core.data.formats.json_document_array import ArrayElements, read_array, read_values
+from core.data.formats.repeated_keys import RECORD_JSON
 from core.data.formats.row_collector import RowCollector
 from core.data.split_names import SPLIT_NAMES
 
@@ -130,7 +131,7 @@ def _read_splits(members: dict[str, msgspec.Raw], heads: dict[str, bytes], colle
 
 def _decode(content: bytes, collector: RowCollector) -> Any:
     try:
-        return TOLERANT_JSON.decode(content.decode("utf-8", "replace"))
+        return RECORD_JSON.decode(content.decode("utf-8", "replace"))
     except (JSONDecodeError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise DataError(

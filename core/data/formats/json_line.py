@@ -9,7 +9,8 @@ import re
 from json import JSONDecodeError
 from typing import Any, NamedTuple
 
-from core.data.cell_text import TOLERANT_JSON, explain_not_json
+from core.data.cell_text import explain_not_json
+from core.data.formats.repeated_keys import RECORD_JSON
 
 COMMAS = "the commas after its lines are read over"
 COMMENTS = "lines that are comments are read over"
@@ -35,7 +36,7 @@ class LineContent(NamedTuple):
 def read_line(text: str) -> LineContent:
     """The values on one line without white space around it."""
     try:
-        return LineContent([TOLERANT_JSON.decode(text)])
+        return LineContent([RECORD_JSON.decode(text)])
     except JSONDecodeError as error:
         return _read_over(text, error)
     except RecursionError:
@@ -57,7 +58,7 @@ def _read_over(text: str, error: JSONDecodeError) -> LineContent:
     position = _end_of_gap(text, 0)
     try:
         while position < len(text):
-            value, end = TOLERANT_JSON.raw_decode(text, position)
+            value, end = RECORD_JSON.raw_decode(text, position)
             records.append(value)
             position = _end_of_gap(text, end)
     except (JSONDecodeError, RecursionError):

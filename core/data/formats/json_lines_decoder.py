@@ -16,6 +16,7 @@ from core.data.cell_text import NumberText, cell_text
 from core.data.columns.mapping import is_blank_row
 from core.data.formats.json_lines_blocks import Arrays, ArrowBlockReader, count_object_lines
 from core.data.formats.marker_search import texts_have_markers
+from core.data.formats.repeated_keys import block_repeats_keys
 from core.data.formats.row_collector import RowCollector
 
 _Value = str | int | bool | None | msgspec.UnsetType
@@ -38,8 +39,8 @@ class BlockDecoder:
             for column in FIELDS
             if (source := columns.root(columns.mapping.source(column))) and source in self.names
         }
-        self._text_decoder: msgspec.json.Decoder[Any] | None = None
-        self._any_decoder: msgspec.json.Decoder[Any] | None = None
+        self._text_decoder: _Decoder | None = None
+        self._any_decoder: _Decoder | None = None
         self._arrow_reader: ArrowBlockReader | None = None
         self._others = [name for name in dict.fromkeys(self.names) if name not in columns.taken]
         self._other_values = _getter([f"c{self.names.index(name)}" for name in self._others])
@@ -54,16 +55,9 @@ class BlockDecoder:
         self._any_decoder = self._decoder(set(fields), Any, None)
         self._values = _getter(fields)
 
-    def _decoder(self, needed: set[str], value_type: Any, default: Any) -> msgspec.json.Decoder[Any]:
-        fields: list[tuple[str, Any, Any]] = [
-            (f"c{i}", value_type, default) if f"c{i}" in needed else (f"c{i}", msgspec.Raw, msgspec.Raw())
-            for i in range(len(self.names))
-        ]
-        rename = {f"c{i}": name for i, name in enumerate(self.names)}
-        record = msgspec.defstruct(
-            "Record", fields, rename=rename, forbid_unknown_fields=True, gc=False, namespace={"none": None}
-        )
-        return msgspec.json.Decoder(record, float_hook=NumberText)
+    def _decoder(self, needed: set[str], value_type: Any, default: Any) -> _Decoder:
+        columns = {f"c{i}": name for i, name in enumerate(self.names)}
+        return _Decoder(columns, {field: (value_type, default) for field in columns if field in needed})
 
     def read_arrays(self, block: bytes) -> list[Arrays] | None:
         """The rows of `block` as Arrow arrays, None where it must be read another way. Called by several threads.
@@ -76,14 +70,20 @@ class BlockDecoder:
     def read(self, block: bytes, number: int) -> bool:
         """Pass the rows of `block`, whose first line has this number, to the collector; False where the block is
         refused and no row was passed."""
-        if self._text_decoder is not None:
-            records = _decode_block(self._text_decoder, block)
-            if records is not None and self._put_texts(records):
-                return True
-        if self._any_decoder is None or (records := _decode_block(self._any_decoder, block)) is None:
+        for decoder in filter(None, (self._text_decoder, self._any_decoder)):
+            if (decoded := decoder.decode(block)) is not None:
+                break
+        else:
             return False
-        extras = map(self._extra, records)
-        self._collector.put_values(range(number, number + len(records)), list(map(self._values, records)), extras)
+        if block_repeats_keys(block, decoder.present(decoded)):
+            return False
+        if decoder is self._text_decoder:
+            if self._put_texts(decoded):
+                return True
+            if self._any_decoder is None or (decoded := self._any_decoder.decode(block)) is None:
+                return False
+        extras = map(self._extra, decoded)
+        self._collector.put_values(range(number, number + len(decoded)), list(map(self._values, decoded)), extras)
         return True
 
     def _put_texts(self, records: list[Any]) -> bool:
@@ -107,11 +107,48 @@ class BlockDecoder:
         return dict(zip(self._others, self._other_values(record), strict=True)) if self._others else {}
 
 
-def _decode_block(decoder: msgspec.json.Decoder[Any], block: bytes) -> list[Any] | None:
-    """The objects of the lines, one per line; None where a line is not an object, is blank, or has several."""
-    lines = count_object_lines(block)
-    if not lines:
-        return None
+class _Decoder:
+    """Decodes lines that are objects whose names are all among the values of `columns`, to records with its keys as
+    fields. A field has the type and the default of `needed`, or is the JSON of its value.
+
+    As long as every object has every column, a decoder that requires them shows it without looking at any record.
+    """
+
+    def __init__(self, columns: dict[str, str], needed: dict[str, tuple[Any, Any]]) -> None:
+        def decoder(fields: Sequence[tuple[str, Any] | tuple[str, Any, Any]]) -> msgspec.json.Decoder[Any]:
+            record = msgspec.defstruct(
+                "Record", fields, rename=columns, forbid_unknown_fields=True, gc=False, namespace={"none": None}
+            )
+            return msgspec.json.Decoder(record, float_hook=NumberText)
+
+        self._columns = columns
+        typed = {field: needed.get(field, (msgspec.Raw, msgspec.Raw())) for field in columns}
+        self._defaults = {field: default for field, (_, default) in typed.items()}
+        self._tolerant = decoder([(field, *typed[field]) for field in columns])
+        self._complete: msgspec.json.Decoder[Any] | None = decoder([(field, typed[field][0]) for field in columns])
+
+    def decode(self, block: bytes) -> list[Any] | None:
+        """The objects of the lines; None where a line is not an object, is blank, or has several."""
+        lines = count_object_lines(block)
+        if not lines:
+            return None
+        if self._complete is not None and (records := _decode_lines(self._complete, block, lines)) is not None:
+            return records
+        if (records := _decode_lines(self._tolerant, block, lines)) is not None:
+            self._complete = None
+        return records
+
+    def present(self, records: Sequence[Any]) -> dict[str, int]:
+        """How many of the records decoded last have each column, at least: null may count as missing."""
+        if self._complete is not None:
+            return dict.fromkeys(self._columns.values(), len(records))
+        return {
+            name: len(records) - list(map(attrgetter(field), records)).count(self._defaults[field])
+            for field, name in self._columns.items()
+        }
+
+
+def _decode_lines(decoder: msgspec.json.Decoder[Any], block: bytes, lines: int) -> list[Any] | None:
     try:
         records = decoder.decode_lines(block)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

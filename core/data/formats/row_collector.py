@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from core.base.errors import DataError
-from core.data.cell_text import NumberText
+from core.data.cell_text import NumberText, holds_lone_surrogate
 from core.data.columns.mapping import ColumnMapping, LeftOut
 from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
 from core.data.columns.turn_shapes import as_turns
 from core.data.extra_columns import extra_text, has_value
+from core.data.formats.repeated_keys import repeated_parts
 from core.data.not_used import NotUsed
 from core.data.problems import ProblemKind, RowProblem, RowProblems
 
@@ -25,6 +26,7 @@ ProgressCallback = Callable[[int, int], None]
 """Called with the amount done and the total, in bytes, rows or files; an exception that it raises ends the work."""
 PutColumns = Callable[[Sequence[Sequence[str]]], None]
 """Takes columns of equal length, one for each of `STORED_COLUMNS`."""
+HALF_CHARACTER = "half of a character (a lone surrogate), which is read as U+FFFD"
 BATCH_ROWS, BATCH_CHARS = 16_384, 4 << 20  # the size of a batch of records, whichever limit is reached first
 _PROGRESS_EVERY = 0.1  # seconds
 
@@ -78,6 +80,7 @@ class RowCollector:
         self._progress = progress
         self._last_progress = time.monotonic()
         self._waiting: list[tuple[int, dict[str, Any]]] = []
+        self._unused_parts: dict[int, list[str]] = {}  # of waiting records, found before their columns are read
         self._chars = 0
 
     def take(self, number: int, record: Any, size: int) -> None:
@@ -87,6 +90,8 @@ class RowCollector:
         if not isinstance(record, dict):
             self.problems.add(number, f"not an object but {_json_type(record)}")
             return
+        if parts := _parts_not_read(record):
+            self._unused_parts.setdefault(number, []).extend(parts)
         self._waiting.append((number, record))
         self._chars += size
         if len(self._waiting) >= BATCH_ROWS or self._chars >= BATCH_CHARS:
@@ -116,6 +121,7 @@ class RowCollector:
         reader = self.columns.reader
         read, unused_parts = reader.read, reader.unused_parts
         keep_extra = self.extra_keeper()
+        before, self._unused_parts = self._unused_parts, {}
         good = []
         for number, record, extra in zip(numbers, values, extras, strict=True):
             row = read(record)
@@ -125,8 +131,8 @@ class RowCollector:
                 self.problems.add(number, row)
             else:
                 good.append([*row, keep_extra(extra)])
-                if unused_parts:
-                    self.not_used.add_parts(unused_parts, number)
+                if unused_parts or number in before:
+                    self.not_used.add_parts((*unused_parts, *before.get(number, ())), number)
         if reader.met_markers:
             self.columns.take_apart(reader.met_markers)
         if good:
@@ -200,7 +206,9 @@ class RowCollector:
             first = problems[0]
             what = first.what
             if first.row:
-                what = f"none of its {self.problems.count} rows can be used; the first, at {first.row}: {first.what}"
+                what = f"none of its {self.problems.count:,} rows can be used; the first, at {first.row}: {first.what}"
+                if self.problems.count == 1:
+                    what = f"its only row, at {first.row}, cannot be used: {first.what}"
             raise DataError(what, self.where, self.problems.advice or "Fix the rows, or name another file")
         return SourceFacts(
             self.columns.mapping,
@@ -213,6 +221,15 @@ class RowCollector:
             self.problems.kinds,
             self.problems.notes,
         )
+
+
+def _parts_not_read(record: dict[str, Any]) -> list[str]:
+    """What is lost of a record whatever its columns are."""
+    parts = repeated_parts(record)
+    try:
+        return [*parts, HALF_CHARACTER] if holds_lone_surrogate(record) else parts
+    except RecursionError:  # a problem of the row where its columns are read
+        return parts
 
 
 def record_of(record: Any) -> Any:

@@ -13,6 +13,7 @@ from core.base.files import private_dir
 from core.data.column_names_file import TABLES, save_names, with_names
 from core.data.columns import guess as column_guess
 from core.data.columns.mapping import ColumnMapping, ColumnPick, load_mapping, read_row, save_mapping
+from core.data.columns.marks import RowMark
 from core.data.columns.settled_columns import SAMPLE_ROWS, SourceColumns
 from core.data.formats.delimiters import looks_like_row
 from core.data.formats.row_collector import RowCollector
@@ -42,6 +43,11 @@ class ColumnChoice:
     def lacks_names(self) -> bool:
         """Whether the file seems to be a table whose first line is a row and not the names of its columns."""
         return self.files.format in TABLES and not self.files.names and looks_like_row(self.names)
+
+    @property
+    def known_marks(self) -> tuple[RowMark, ...]:
+        """The marks of the mapping; where it has none, because the user switched them off, those of a guess."""
+        return self.mapping.marks or column_guess.guess_mapping(self.names, self.rows).marks
 
     def candidates(self, column: str) -> list[ColumnPick]:
         """The possible picks for the canonical `column`: the current one first, nothing last."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -209,10 +210,12 @@ def _choose_split(splits: list[str], split: str, path: Path) -> str:
         return splits[0]
     if usual := usual_split(splits):
         return usual
-    what = "it lists no splits"
-    if splits:
-        what = f"it has several splits ({', '.join(splits[:_LISTED_SPLITS])})"
-    raise DataError(what, str(path), "Name the split to open")
+    if not any(splits):
+        raise DataError("it lists no splits", str(path), "Name the split to open")
+    named = [name for name in splits if name]
+    names = ", ".join(named[:_LISTED_SPLITS]) + (", …" if len(named) > _LISTED_SPLITS else "")
+    what = f"it has several splits and none is called train: {names}"
+    raise DataError(what, str(path), f"Choose one, as in --split {shlex.quote(named[0])}")
 
 
 def _locate_saved(path: Path, split: str, name: str) -> SourceFiles:

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from core.base.row import TEXTS, Row
-from core.data.columns.thinking import THINKING_MARKERS, split_thinking
+from core.data.columns.thinking import split_thinking
 from core.quality.check_interface import CheckBlock, CheckContext, RowCheck
 from core.quality.finding_kind import FindingKind, TextFix
+from core.splitter.marker_families import TELLING_SPELLINGS
 
 if TYPE_CHECKING:
     from core.quality.findings import Findings
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from core.tokens.tokenizer import TextTokenizer
 
 _WRITTEN = ("reasoning", "output")  # columns that the model writes; a tag in the others does no harm
-_TAGS = tuple(tag for pair in THINKING_MARKERS for tag in pair)  # of public data sets; the fix can split these
-_OTHER_TAGS = (r"<\|(?:begin|end)_of_solution\|>", "<｜(?:begin|end)▁of▁thinking｜>")
 _SPECIAL_TOKENS = (
     r"<\|[A-Za-z][A-Za-z0-9_]{1,40}\|>",
     r"<｜[^｜<>\n]{1,40}｜>",
@@ -72,7 +71,7 @@ KINDS = (
 
 
 class MarkerCheck:
-    """Finds the markers of the rows' templates, the tags of public data sets, and special tokens, including those of
+    """Finds the markers of the rows' templates, the markers of every family, and special tokens, including those of
     `tokenizer`.
 
     A heading counts at the start of a line, as in the splitter; a tag counts anywhere in columns that the model writes.
@@ -80,13 +79,13 @@ class MarkerCheck:
 
     def __init__(self, markers: Iterable[Markers], tokenizer: TextTokenizer | None = None) -> None:
         headings: set[str] = set()
-        tags = set(_TAGS)
+        tags = set(TELLING_SPELLINGS)
         for template_markers in markers:
             spellings = headings if template_markers.line_start else tags
             spellings.update(template_markers.all())
         own_tokens = _unmistakable_tokens(tokenizer) if tokenizer is not None else []
         self._heading = re.compile(f"(?m)^(?:{_alternatives(headings)})") if headings else None
-        self._tag = re.compile("|".join([_alternatives(tags), *_OTHER_TAGS]))
+        self._tag = re.compile(_alternatives(tags))
         self._special_token = re.compile("|".join([*map(re.escape, own_tokens), *_SPECIAL_TOKENS]))
         without_hint = {
             marker for marker in (*own_tokens, *headings, *tags) if not any(hint in marker for hint in _HINTS)

@@ -19,6 +19,7 @@ from core.base.chat_history import history_to_json
 from core.base.command_output import CommandOutput
 from core.base.row import Row
 from core.cli import prompts
+from core.cli.prompts import check, show
 from core.data.not_used import NotUsed
 from core.examples.preview import RowPreviewer
 from core.examples.run_mixture import bound_mixture
@@ -153,7 +154,7 @@ def test_check_counts_hashes_and_refuses(tmp_path: Path, model: Path) -> None:
     status, out, said = run("check", str(path), "--json")
     assert (
         status == 5
-        and "1 held-out rows are in the training text: 10 as 3" in said
+        and "held-out rows are in the training text: 1, 10 as 3" in said
         and json.loads(out.splitlines()[0])["checks"]["leaks"] == 1
     )
 
@@ -195,8 +196,9 @@ def test_check_and_show_say_what_becomes_of_a_context(
         Row("What is 2 + 1?", output="3", system="Be brief.", index=1),
         Row("What is 3 + 1?", output="4", history=history, index=2),
     ]
-    monkeypatch.setattr(prompts, "open_rows", lambda data: ContextRows(rows))
-    monkeypatch.setattr(prompts, "data_facts", lambda data: {})
+    for task in (show, check):
+        monkeypatch.setattr(task, "open_rows", lambda data: ContextRows(rows))
+    monkeypatch.setattr(check, "data_facts", lambda data: {})
     gemma = str(write_model(tmp_path / "model", "gemma"))
     spec = RunSpec(
         data=DataSection(source="rows", train_flag=""),

@@ -225,7 +225,7 @@ def test_a_held_out_row_among_the_trained_ones_forbids_the_start(tokenizer: Text
     ]
     assert len(build_training_set(ListedRows(rows), spec, tokenizer)) == 5
     leaked = [*rows, Row("What is 3 + 1?", "", "One more than 3, and that is it.", "4", sysflag="test", index=8)]
-    with pytest.raises(RunError, match="1 held-out rows are in the training text: 8 as 3") as caught:
+    with pytest.raises(RunError, match="held-out rows are in the training text: 1, 8 as 3") as caught:
         build_training_set(ListedRows(leaked), spec, tokenizer)
     assert "sysflag" in caught.value.do
     assert (

@@ -73,7 +73,7 @@ def test_a_reasoning_that_is_dropped_cut_or_elsewhere_is_found(kind: str, reques
         report = check(tokenizer, encoded([changed], tokenizer), [row]).report
         assert (
             report.reasoning_missing.rows == [10]
-            and "lose their reasoning" in report.faults()[0]
+            and "the reasoning is missing" in report.faults()[0]
             and "10" in report.faults()[0]
         )
 
@@ -143,7 +143,7 @@ def test_a_held_out_row_in_the_training_text_is_found(byte_level: TextTokenizer)
     checker = ExampleChecker(byte_level, slot_weights("all"))
     checker.compare_held_out(told(ROWS, 1), told(held, 2))
     assert [(leak.held_out, leak.trained, leak.whole) for leak in checker.report.leaked] == [(21, 10, True)]
-    assert "1 held-out rows are in the training text: 21 as 10" in checker.report.faults()
+    assert "held-out rows are in the training text: 1, 21 as 10" in checker.report.faults()
     vanilla = ExampleChecker(byte_level, slot_weights("all"))
     trained = [Row("Add.", "", "one reasoning", "7", index=1)]
     numbers, identities, _ = told(trained, 1)
@@ -171,10 +171,10 @@ def framed(before: str, row: Row, *, with_reasoning: bool) -> list[Segment]:
     ("before", "with_reasoning", "fault"),
     [
         ("<think>\n", True, ""),
-        ("<think>\n<think>\n", True, "open a thought twice"),
-        ("<think></think><think>", True, "open a thought twice"),
-        ("[THINK]<think>", True, "open a thought twice"),
-        ("<think>\n", False, "answer inside an opened thought"),
+        ("<think>\n<think>\n", True, "a thought is opened twice"),
+        ("<think></think><think>", True, "a thought is opened twice"),
+        ("[THINK]<think>", True, "a thought is opened twice"),
+        ("<think>\n", False, "the answer is inside an opened thought"),
         ("<think>\n\n</think>\n\n", False, ""),
         ("A <think> B: ", False, ""),
     ],
@@ -186,7 +186,7 @@ def test_an_opener_that_comes_twice_or_stays_open_is_a_fault(
     row = Row("What is it?", "", "Surely it is the one of these.", "It is 56.", index=4)
     batch = encode_batch([framed(before, row, with_reasoning=with_reasoning)], tokenizer, [4])
     faults = check(tokenizer, batch, [row]).report.faults()
-    assert faults == ([] if not fault else [f"1 rows {'have their ' if 'answer' in fault else ''}{fault}: 1 (4)"])
+    assert faults == ([] if not fault else [f"{fault}: 1 row (4)"])
 
 
 def test_an_answer_that_the_tokenizer_changes_is_reported_and_trained(sentencepiece: TextTokenizer) -> None:

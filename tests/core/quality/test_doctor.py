@@ -86,7 +86,12 @@ WRONG: tuple[tuple[str, Row, str], ...] = (
     ("template_marker", {"output": "72\n### Instruction:\nAnother one"}, "output"),
     ("template_marker", {"output": "<think>48 + 24</think>72"}, "output"),
     ("template_marker", {"reasoning": "48 + 24 = 72<|end_of_thought|>"}, "reasoning"),
+    ("template_marker", {"output": "◁/think▷72"}, "output"),
+    ("template_marker", {"output": "<|START_RESPONSE|>72"}, "output"),
+    ("template_marker", {"output": "<|channel|>analysis<|message|>48 + 24 = 72"}, "output"),
+    ("template_marker", {"reasoning": "48 + 24 = 72<channel|>"}, "reasoning"),
     ("special_token", {"output": "72<|im_end|>"}, "output"),
+    ("special_token", {"output": "72<|return|>"}, "output"),
     ("special_token", {"instruction": "[INST] " + ENGLISH["instruction"]}, "instruction"),
     ("special_token", {"instruction": "<think>" + ENGLISH["instruction"]}, "instruction"),
     ("blank_edges", {"output": "72 "}, "output"),
@@ -110,6 +115,8 @@ def test_a_wrong_row_is_found(examined: Examine, kind: str, change: Row, column:
 
 HARMLESS: tuple[Row, ...] = (
     {"output": "72 clips"},
+    {"output": "<answer>72</answer>"},
+    {"output": "Here are my reasoning steps: 72"},
     {
         "instruction": "Translate into Japanese how many clips these are, and write a whole sentence about them.",
         "output": "彼女は全部で72個のクリップを売りました。",

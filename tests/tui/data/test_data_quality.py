@@ -150,6 +150,7 @@ async def test_the_columns_are_chosen_anew_and_kept(tmp_path: Path) -> None:
         await user.press("down", "down", "down", "right", "enter")
         await until(user.pilot, lambda: user.row is not None and user.row.output != "a0")
         output = user.row.output
+        await user.until_said("Saved for next time.")
     assert open_data(str(path)).row(0).output == output
 
 

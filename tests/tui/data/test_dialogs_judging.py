@@ -105,7 +105,10 @@ async def test_it_says_where_a_mapping_is_kept_and_s_keeps_it_out(size: tuple[in
         columns(mapping=ColumnMapping({"instruction": ColumnPick("problem"), "output": ColumnPick("reply", "answer")})),
         size,
     ) as person:
-        await person.sees("rows.jsonl.suiron/mapping.json", "the text after its reasoning")
+        await person.sees(
+            "Enter saves it for next time", "rows.jsonl.suiron/mapping.json", "the text after its reasoning"
+        )
+        assert "Saved" not in person.text
         await person.press("S")
         await person.sees("not saved")
         await person.press("enter")
@@ -211,7 +214,7 @@ async def test_a_maximum_length_is_tried(size: tuple[int, int]) -> None:
         await person.sees("50.50% (51 rows) would lose the end", "1.98% (2 rows) would lose the complete answer")
         await until(person.pilot, lambda: "│" in _plot(person.stage.screen.query_one(Histogram)))
         await person.press("ctrl+u", *"3000")
-        await person.sees("All 101 rows fit into 3,000 tokens.")
+        await person.sees("Nothing is cut of all 101 rows: 3,000 tokens are enough.")
         await person.press("ctrl+u")
         await person.sees("Without a maximum")
         await person.press("escape", "escape")
@@ -430,3 +433,25 @@ async def test_a_table_whose_first_line_is_taken_for_names_is_named_too() -> Non
 async def test_many_columns_without_names_fit() -> None:
     async with shown(ColumnNamesDialog("rows", [str(number) for number in range(40)], "x"), NARROW) as person:
         await person.sees("and 31 more columns", "Esc closes")
+
+
+async def test_marks_are_switched_off_and_on() -> None:
+    marked = ColumnMapping(GUESS.picks, marks=(RowMark("label"),))
+    async with shown(columns(mapping=marked), WIDE) as person:
+        await person.sees("Marks: label (false is left out)", "learn all rows")
+        await person.press("A")
+        await person.sees("Every row is learnt; marks that are not obeyed: label", "obey the marks")
+        await person.press("enter")
+        choice = await person.gives()
+        assert choice is not None and choice.mapping.marks == () and choice.mapping.by_hand
+    known = ColumnsDialog(
+        "rows", ColumnMapping(GUESS.picks), NAMES, ROWS, "", candidates, known_marks=(RowMark("label"),)
+    )
+    async with shown(known, NARROW) as person:
+        await person.sees("not obeyed: label")
+        await person.press("A", "enter")
+        choice = await person.gives()
+        assert choice is not None and choice.mapping.marks == (RowMark("label"),)
+    async with shown(columns(), WIDE) as person:
+        await person.press("A")
+        assert "arks" not in person.text

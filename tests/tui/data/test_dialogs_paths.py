@@ -284,6 +284,7 @@ def test_a_folder_is_read_with_what_can_be_opened_first_folders(folder: Path) ->
         (("algebra/1.json", "algebra/2.json", "geometry/1.json"), "the records in its 2 folders as one data set", ()),
         (("a.jsonl", "b.json", "train.txt"), "", ()),
         (("train.jsonl", "test.json", "notes.txt"), "a data set of 2 splits", ("test", "train")),
+        (("dev.jsonl", "test.jsonl"), "a data set of 2 splits", ("dev", "test")),
         (("train_10.jsonl", "train_11.json"), "its 2 files as one data set", ()),
         (("train_10.jsonl", "train_11.csv"), "", ()),
         (("notes.txt", "more.txt"), "", ()),

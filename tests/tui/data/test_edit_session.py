@@ -86,7 +86,7 @@ async def test_rows_are_added_duplicated_and_deleted(session: EditSession, port:
         (BulkChange("set", "sysflag", "held-out"), "sysflag set in 2 rows"),
         (BulkChange("set", "sysflag", ""), "sysflag emptied in 2 rows"),
         (BulkChange("drop"), "2 rows dropped"),
-        (BulkChange("split", share=0.5, seed=1), "rows are test now"),
+        (BulkChange("split", share=0.5, seed=1), "1 row is test now, 1 train"),
         (BulkChange("extract"), "Reasoning moved out of <think> in 0 of 2 rows"),
     ],
 )

@@ -257,7 +257,7 @@ def bulk_words(bulk: BulkChange, count: int, split: tuple[int, int] | None = Non
         test = round(count * bulk.share)
         counts = f"about {test:,} of {rows} test and {count - test:,} train"
         if split:
-            counts = f"{split[0]:,} rows test and {split[1]:,} train"
+            counts = f"{counted(split[0], 'row')} test and {split[1]:,} train"
         return f"makes {counts}, chosen by seed {bulk.seed}; rows with the same question stay together"
     if bulk.value:
         return f"sets {bulk.column} to “{safe_line(bulk.value, 60)}” on {rows}"

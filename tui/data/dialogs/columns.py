@@ -19,9 +19,9 @@ from textual.widgets import Static
 
 from core.base.row import FIELDS, OPTIONAL
 from core.base.safe_text import safe_line
-from core.data.columns.mapping import ColumnMapping, ColumnPick, read_row
-from core.data.columns.marks import mark_words
-from tui.actions import key_bindings, key_hints
+from core.data.columns.mapping import ColumnMapping, ColumnPick, LeftOut, read_row
+from core.data.columns.marks import RowMark, mark_words
+from tui.actions import key_bindings, key_hints, key_of
 from tui.data.dialogs.list_dialog import ListDialog
 from tui.data.widgets.choices import MUTED, STRONG, WARN, ChoiceLine, Choices, fit_end
 from tui.data.widgets.search_matches import fit_to_width
@@ -44,6 +44,7 @@ HOW = {
     "index": "as it is, only names an option",
     "option": "the option that it names",
     "unmarked": "without its reasoning markers",
+    "unprefixed": "without SYSTEM: before it",
     "joined": "all items of the list",
     "inner": "the text inside the object",
     "inner_think": "reasoning inside the object",
@@ -82,7 +83,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
     name: of the source; mapping: the current one, or a guess; names: the source's columns; rows: a few of its records
     as they were read, of which the first three are shown; where: the file that a kept mapping is saved in; candidates:
     what a column can be taken from; not_used: what the mapping in force leaves out, safe text; is_table: whether the
-    first line of the source could be a row.
+    first line of the source could be a row; known_marks: the marks that can be switched on where the mapping has none.
     """
 
     KEY_WORDS = key_hints(
@@ -113,8 +114,10 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         pick_candidates: Candidates = find_candidates,
         not_used: str = "",
         is_table: bool = False,
+        known_marks: Sequence[RowMark] = (),
     ) -> None:
         super().__init__()
+        self._known_marks = mapping.marks or tuple(known_marks)
         self._not_used, self._is_table = not_used, is_table
         self._name, self._names, self._rows, self._where = name, list(names), list(rows), where
         self._mapping = mapping
@@ -128,9 +131,8 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         yield Static(id="why")
         yield Static(classes="trouble")
         yield Static(id="sample")
-        if self._mapping.marks:
-            marks = safe_line(", ".join(map(mark_words, self._mapping.marks)), 300)
-            yield Static(Content(f"Marks: {marks}"), id="marks")
+        if self._known_marks:
+            yield Static(id="marks")
         if self._not_used:
             yield Static(Content(self._not_used), id="not-used")
         yield Static(id="kept")
@@ -140,6 +142,7 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
         first = FIELDS.index(self._unclear[0]) if self._unclear else 0
         self.query_one("#columns", Choices).show(len(FIELDS), self._draw, first)
         self._show_column()
+        self._show_marks()
         self.call_after_refresh(self._show_sample)
         self.call_after_refresh(self._say_kept)
 
@@ -202,7 +205,8 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
             key_hints(
                 ("candidates", "columns.previous_source", "columns.next_source"),
                 ("confirms" if self._unclear else "applies", "list.choose"),
-                ("keep" if self._is_table else "keep or not", "columns.toggle_keep"),
+                ("keep" if self._is_table or self._known_marks else "keep or not", "columns.toggle_keep"),
+                *([(self._marks_word, "columns.toggle_marks")] if self._known_marks else []),
                 *([("no header", "columns.name_columns")] if self._is_table else []),
                 ("closes", "dialog.close"),
             )
@@ -220,8 +224,23 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
             return  # not laid out yet, or no room for it
         sample.update(sample_words(self._mapping, self._rows, self._column, width, height))
 
+    @property
+    def _marks_word(self) -> str:
+        return "learn all rows" if self._mapping.marks else "obey the marks"
+
+    def _show_marks(self) -> None:
+        """Say which rows are left out since the source marks them, or that none are."""
+        if not self._known_marks:
+            return
+        words = f"Marks: {', '.join(map(mark_words, self._known_marks))}"
+        if not self._mapping.marks:
+            names = ", ".join(mark.column for mark in self._known_marks)
+            words = f"Every row is learnt; marks that are not obeyed: {names}"
+        self.query_one("#marks", Static).update(Content(safe_line(words, 300)))
+
     def _say_kept(self) -> None:
-        words = "Saved for next time: " if self._keep else "For this time only; not saved."
+        enter = key_of("list.choose")
+        words = f"{enter} saves it for next time: " if self._keep else "For this time only; not saved."
         width = self.query_one("#kept").size.width
         self.say("#kept", words + fit_end(self._where, max(10, width - len(words))) if self._keep else words)
 
@@ -256,6 +275,12 @@ class ColumnsDialog(ListDialog[ColumnsChoice]):
             return
         self.dismiss(ColumnsChoice(self._mapping.chosen(), self._keep))
 
+    def action_marks(self) -> None:
+        if self._known_marks:
+            self._mapping = self._mapping.with_marks(() if self._mapping.marks else self._known_marks)
+            self._show_marks()
+            self._show_column()
+
     def action_name_columns(self) -> None:
         if self._is_table:
             self.dismiss(ColumnsChoice(self._mapping, wants_names=True))
@@ -289,7 +314,8 @@ def sample_words(
     parts: list[Content] = []
     for number, row in enumerate(read):
         if isinstance(row, str):
-            parts.append(Content.styled(fit_to_width(f"row {number} cannot be used: {row}", width), "$warning"))
+            fate = "is left out" if isinstance(row, LeftOut) else "cannot be used"
+            parts.append(Content.styled(fit_to_width(f"row {number} {fate}: {row}", width), "$warning"))
         elif whole:
             parts.append(Content.styled(fit_to_width(f"row {number}", width), "bold $primary"))
             for name in taken:

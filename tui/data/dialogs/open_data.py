@@ -19,6 +19,7 @@ from textual.widgets import Input, Label, Static
 from textual.worker import get_current_worker
 
 from core.base.safe_text import safe_line
+from core.base.sentences import with_full_stop
 from core.data.locate.source_name import is_hub_name, is_pattern, resolve_source_name
 from core.data.split_names import usual_split
 from tui.actions import key_bindings, key_hints
@@ -288,7 +289,7 @@ class OpenDialog(PathDialog[tuple[str, str]]):
             else:
                 self.dismiss((text, split))
         elif listing.trouble:
-            self.trouble(f"{short_path(listing.path)}: {listing.trouble}.")
+            self.trouble(with_full_stop(f"{short_path(listing.path)}: {listing.trouble}"))
         elif listing.whole and (split or self._untouched):
             self.dismiss((text, split))
         elif listing.whole:

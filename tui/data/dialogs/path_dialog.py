@@ -19,6 +19,7 @@ from textual import on
 from textual.binding import BindingType
 from textual.worker import get_current_worker
 
+from core.base.sentences import with_full_stop
 from tui.actions import key_bindings
 from tui.common.field import Field
 from tui.data.dialogs.list_dialog import ListDialog
@@ -209,7 +210,7 @@ class PathDialog(ListDialog[Result]):
         if listing is None or listing.path != self.folder:
             return [ListNote("note", "Reading the folder …")]
         if listing.trouble:
-            return [ListNote("note", f"{short_path(listing.path)}: {listing.trouble}.")]
+            return [ListNote("note", with_full_stop(f"{short_path(listing.path)}: {listing.trouble}"))]
         found = listing.matching(tail)
         head: list[ListItem] = [ListNote("heading", short_path(listing.path))]
         if listing.whole and not tail:

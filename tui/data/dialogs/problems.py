@@ -16,6 +16,7 @@ from textual.widgets import Static
 
 from core.base.plural import counted
 from core.base.safe_text import safe_line
+from core.base.sentences import with_full_stop
 from core.data.problems import unread_words
 from tui.actions import key_hints
 from tui.data.dialogs.list_dialog import CLOSE_HINT, ListDialog
@@ -125,7 +126,9 @@ class ProblemsDialog(ListDialog[None]):
         if isinstance(line, str):
             return
         self.say(
-            "#full", Content.styled(safe_line(line.where, 300), "bold") + Content(f"\n{safe_line(line.what, 500)}.")
+            "#full",
+            Content.styled(safe_line(line.where, 300), "bold")
+            + Content(f"\n{with_full_stop(safe_line(line.what, 500))}"),
         )
 
 

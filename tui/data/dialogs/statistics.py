@@ -216,7 +216,7 @@ def numbers_words(lengths: LengthDistribution, statistics: DataSetStatistics, pa
         ("longest", lengths.max),
     ]
     if not lengths.max:
-        return Content(f"{page} is empty in all {lengths.rows:,} rows.")
+        return Content(f"{page} is empty in {_all_rows(lengths.rows)}.")
     line = Content("   ").join(
         [Content.styled(f"{name} ", "$text-muted") + Content.styled(f"{value:,}", "bold") for name, value in parts]
     )
@@ -241,7 +241,10 @@ def cost_words(statistics: DataSetStatistics, limit: int) -> Content:
     cut = statistics.effect_of_max_length(limit)
     if not cut.lose_eos:
         return (
-            Content.styled(f"All {cut.rows:,} rows fit into {limit:,} tokens.", "$success")
+            Content.styled(
+                f"Nothing is cut of {_all_rows(cut.rows)}: {counted(limit, 'token')} are enough.",
+                "$success",
+            )
             + Content("\n")
             + keeping_words
         )
@@ -249,3 +252,7 @@ def cost_words(statistics: DataSetStatistics, limit: int) -> Content:
     words = f"{share:.2%} ({counted(cut.lose_eos, 'row')}) would lose the end (EOS): training leaves them out.\n"
     words += f"{none:.2%} ({counted(cut.lose_answer, 'row')}) would lose the complete answer.\n"
     return Content.styled(words, "$warning") + keeping_words
+
+
+def _all_rows(rows: int) -> str:
+    return "the only row" if rows == 1 else f"all {rows:,} rows"

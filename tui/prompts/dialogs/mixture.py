@@ -18,6 +18,7 @@ from textual.message import Message
 from textual.widgets import Input, Label, Static
 from textual.worker import get_current_worker
 
+from core.base import plural
 from core.base.errors import RunError, error_sentences
 from core.base.safe_text import safe_line
 from core.examples.counts import TemplateCounts, count_templates
@@ -209,7 +210,7 @@ class MixtureDialog(Dialog[dict[str, str]]):
             share = Content.styled(safe_line(words, 100), "$text-muted")
             if name in weights:
                 row_count = rows.get(name, 0)
-                drawn = f", {row_count:,} rows ({row_count / counted:.1%})" if rows else ""
+                drawn = f", {plural.counted(row_count, 'row')} ({row_count / counted:.1%})" if rows else ""
                 share = Content(f"{100 * weights[name] / total:.3g} %{drawn}")
             self.query_one(f"#share-{index}", Static).update(share)
 
@@ -258,11 +259,13 @@ class MixtureDialog(Dialog[dict[str, str]]):
             return
         self._show_shares(weights, counts.rows)
         with_flag = f" with sysflag {safe_line(flag, 30)}" if flag else ""
-        words = Content(f"{counts.total:,} rows{with_flag}, seed {self._spec.prompt.seed}")
+        words = Content(f"{plural.counted(counts.total, 'row')}{with_flag}, seed {self._spec.prompt.seed}")
         if counts.without_reasoning:
             words += Content(f"; {counts.without_reasoning:,} of them without reasoning")
         if counts.left_out:
-            left_out = f"\n⚠ {counts.left_out:,} rows without reasoning are left out: no template here fits them"
+            left_out = (
+                f"\n⚠ left out: {plural.counted(counts.left_out, 'row')} without reasoning, which no template here fits"
+            )
             words += Content.styled(left_out, "$warning")
         self._say_count(serial, words)
 

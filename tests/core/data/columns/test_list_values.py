@@ -71,7 +71,7 @@ def test_the_text_inside_an_answer(tmp_path: Path, answer: Any, reasoning: str, 
 )
 def test_what_holds_no_text_is_named(tmp_path: Path, answer: Any, said: str) -> None:
     (tmp_path / "a.jsonl").write_text(json.dumps({"question": QUESTION, "answer": answer}) + "\n")
-    with pytest.raises(DataError, match=r"none of its 1 rows can be used") as caught:
+    with pytest.raises(DataError, match="its only row, at 1, cannot be used") as caught:
         open_data(str(tmp_path / "a.jsonl"))
     assert said in str(caught.value)
     picks = {"instruction": ColumnPick("question"), "output": ColumnPick("answer", "json")}

@@ -264,3 +264,34 @@ def test_words_of_tools_that_label_rows_are_marks(tmp_path: Path, name: str, val
 
 def test_other_states_are_no_marks() -> None:
     assert marks_of(pairs(status=["tie", "swapped"])) == [] == marks_of(pairs(state=["rejected"]))
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        lambda early, late: [
+            {"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "weight": early},
+            {"role": "user", "content": "q2"}, {"role": "assistant", "content": "b", "weight": late},
+        ],
+        lambda early, late: {
+            "role": ["user", "assistant", "user", "assistant"], "content": ["q", "a", "q2", "b"],
+            "weight": [None, early, None, late],
+        },
+        lambda early, late: [
+            {"input": "q", "output": "a", "weight": early}, {"input": "q2", "output": "b", "weight": late},
+        ],
+        lambda early, late: [
+            {"human": "q", "assistant": "a", "weight": early}, {"human": "q2", "assistant": "b", "weight": late},
+        ],
+        lambda early, late: [
+            {"from": "human", "value": "q2"}, {"from": "gpt", "value": "<think>t</think>", "weight": early},
+            {"from": "gpt", "value": "b", "weight": late},
+        ],
+    ],
+)  # fmt: skip
+def test_the_mark_of_the_last_reply_decides(tmp_path: Path, turns: Any) -> None:
+    rows = [{"conversation": turns(*marks)} for marks in ((0, 1), (1, 0), (1, 1))]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = open_data(str(tmp_path / "a.jsonl"))
+    assert [data.row(i).output for i in range(len(data))] == ["b", "b"] and data.row(0).instruction == "q2"
+    assert data.not_used.words() == "1 row is left out: weight of the reply is 0 (1)"

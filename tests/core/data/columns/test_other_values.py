@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.data.columns.mapping import ColumnPick
+from core.data.columns.mapping import ColumnMapping, ColumnPick
 from core.data.dataset import DataSet
 from core.data.source import open_data
 
@@ -101,3 +101,20 @@ def test_options_that_an_answer_does_not_name_are_counted(tmp_path: Path) -> Non
         "other choices": list(range(1, 12)),
         "choices that are not used": [12],
     }
+
+
+def test_reasoning_in_an_object_of_which_only_the_text_is_taken(tmp_path: Path) -> None:
+    record = {"question": "Why?", "output": "So.", "system": {"text": "<think>Hm.</think>Be kind."}}
+    data = opened(tmp_path, record, {**record, "system": {"text": "Be kind."}})
+    assert [data.row(i).system for i in (0, 1)] == ["Be kind."] * 2
+    assert parts_of(data) == {"other values in system": [1]}
+
+
+def test_a_text_in_an_object_of_which_only_the_reasoning_is_taken(tmp_path: Path) -> None:
+    record = {"question": "Why?", "output": "So.", "r1_reasoning": {"answer": "<think>Hm.</think>Thus."}}
+    data = opened(tmp_path, record)
+    picks = {**data.mapping.picks, "output": ColumnPick("output")}
+    picks["reasoning"] = ColumnPick("r1_reasoning", "inner_think")
+    data = open_data(data.source, mapping=ColumnMapping(picks, by_hand=True))
+    assert (data.row(0).reasoning, data.row(0).output) == ("Hm.", "So.")
+    assert parts_of(data) == {"other values in r1_reasoning": [1]}

@@ -296,3 +296,34 @@ def test_a_fault_is_that_of_its_row() -> None:
     assert read_row(mapping, {"messages": "['a']"}) == (
         "it looks like a Python list, not JSON, and cannot be read as chat turns"
     )
+
+
+def test_a_pair_with_a_role_and_a_text_of_its_own(tmp_path: Path) -> None:
+    pair = {"input": "q", "output": "a", "role": "x", "text": "t", "id": 3}
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"conversation": [pair]}) + "\n" + json.dumps({"conversation": [pair, pair]}) + "\n")
+    data = open_data(str(path))
+    assert [(row.instruction, row.output) for row in map(data.row, range(2))] == [("q", "a")] * 2
+    assert set(data.not_used.parts) == {"another role in its turns", "another text in its turns", "id in its turns"}
+
+
+def test_conversations_of_moss(tmp_path: Path) -> None:
+    def turn(number: int, **parts: str) -> dict[str, str]:
+        return {
+            "Human": f"<|Human|>: q{number}<eoh>\n",
+            "Inner Thoughts": f"<|Inner Thoughts|>: {parts.get('thought', 'None')}<eot>\n",
+            "Commands": f"<|Commands|>: {parts.get('command', 'None')}<eoc>\n",
+            "Tool Responses": f"<|Results|>: {parts.get('result', 'None')}<eor>\n",
+            "MOSS": f"<|MOSS|>: a{number}<eom>\n",
+        }
+
+    chat = {f"turn_{n}": turn(n) for n in range(1, 11)}
+    chat["turn_2"] = turn(2, thought="t2", command='Search("x")', result="found")
+    chat["turn_10"] = turn(10, thought="t10")
+    record = {"conversation_id": "1", "meta_instruction": "Be MOSS.", "num_turns": 10, "chat": chat}
+    (tmp_path / "a.jsonl").write_text(json.dumps(record) + "\n")
+    row = open_data(str(tmp_path / "a.jsonl")).row(0)
+    assert (row.instruction, row.reasoning, row.output, row.system) == ("q10", "t10", "a10", "Be MOSS.")
+    messages = json.loads(row.history)
+    assert [message["content"] for message in messages[2:6]] == ["q2", 'Search("x")', "found", "a2"]
+    assert messages[3]["reasoning_content"] == "t2" and messages[4]["role"] == "tool" and len(messages) == 20

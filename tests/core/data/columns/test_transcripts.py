@@ -37,8 +37,12 @@ def test_a_prompt_ends_where_the_reply_begins() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "Why?", "Human: Why?", "He said:\n\nHuman: Why?\n\nAssistant: So.", "Humans and USER: all", "### Human"],
-)
+    [
+        "Human: Why?\nmore\nAssistant: So.", "Human: Why?\nHuman: So.", "Assistant: So.\nHuman: Why?",
+        "System: Be kind.\nHuman: Why?",
+        "", "Why?", "Human: Why?", "He said:\n\nHuman: Why?\n\nAssistant: So.", "Humans and USER: all", "### Human",
+    ],
+)  # fmt: skip
 def test_other_texts_stay_texts(text: str) -> None:
     assert read_transcript(text) is None
 
@@ -73,3 +77,32 @@ def test_why_no_question_is_found_is_said(tmp_path: Path, row: dict[str, object]
     path.write_text("".join(json.dumps(row) + "\n" for _ in range(2)))
     with pytest.raises(DataError, match=why):
         open_data(str(path))
+
+
+@pytest.mark.parametrize("column", ["instruction", "input"])
+def test_lines_of_two_who_take_turns(tmp_path: Path, column: str) -> None:
+    rows = [
+        {
+            "instruction": "",
+            "input": "",
+            column: f"Human:Hi {i}\nAssistant: Hello\nHuman：And?\nAssistant:",
+            "output": "No.",
+        }
+        for i in range(3)
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    row = open_data(str(path)).row(1)
+    assert (row.instruction, row.output, row.input) == ("And?", "No.", "")
+    assert json.loads(row.history) == [{"role": "user", "content": "Hi 1"}, {"role": "assistant", "content": "Hello"}]
+
+
+def test_the_role_before_a_system_prompt_is_not_part_of_it(tmp_path: Path) -> None:
+    rows = [{"system": f"SYSTEM: Be kind {i}.", "chat": WRITTEN["capitals"]} for i in range(3)]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = open_data(str(path))
+    assert data.row(1).system == "Be kind 1." and data.mapping.picks["system"].how == "unprefixed"
+    rows[2]["system"] = "Be kind, SYSTEM: 2"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert open_data(str(path)).row(1).system == "SYSTEM: Be kind 1."

@@ -93,7 +93,7 @@ def test_bad_csv_rows(tmp_path: Path) -> None:
     ]
     found = {problem.row: problem.what for problem in data.problems}
     assert list(found) == [4, 5, 7, 8, 10]
-    assert found[4] == "3 fields where the header has 2" and "1 fields" in found[5] and "both empty" in found[7]
+    assert found[4] == "3 fields where the header has 2" and "1 field where" in found[5] and "both empty" in found[7]
     assert "not UTF-8" in found[8] and "not closed" in found[10]
 
 

@@ -23,6 +23,8 @@ NO_HEADER = "3に4を足すと？\t7\n4に4を足すと？\t8\n5に4を足すと
         ["instruction", "output"],
         ["Question", "Model Answer (v2)"],
         ["質問", "思考過程", "回答"],
+        ["どの質問", "回答"],
+        ["分类", "备注", "难度"],
         ["", "instruction", "output"],
         ["id", "Unnamed: 0", "is_correct", "r1_solution_2"],
         ["prompt.text", "meta/source"],
@@ -40,6 +42,11 @@ def test_names_are_a_header(names: list[str]) -> None:
         ["instruction", "1,024"],
         ["0", "1"],
         ["富士山は高い。", "はい"],
+        ["日本の首都はどこ", "東京"],
+        ["中国的首都是哪里", "北京"],
+        ["今天下雨了", "是"],
+        ["犬を英語に訳してください", "dog"],
+        ["안녕하세요", "네"],
         ["Write a poem about the sea and the sky", "Blue"],
         ["q", "https://example.org"],
         ["x" * 61, "y"],
@@ -125,3 +132,9 @@ def test_names_that_do_not_fit(tmp_path: Path) -> None:
         with pytest.raises(UsageError):
             parse_names(words)
     assert parse_names("") == () and parse_names(" a , b") == ("a", "b")
+
+
+def test_a_short_table_without_known_names_may_lack_a_header(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("犬,dog\n猫,cat\n鳥,bird\n")
+    with pytest.raises(DataError, match="If the first line is a row, name the columns: --names instruction,output"):
+        open_data(str(tmp_path / "a.csv"))
