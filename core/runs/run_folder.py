@@ -115,8 +115,13 @@ class RunFolder:
 
 def create_run_folder(spec: RunSpec) -> RunFolder:
     """A new run folder with its `run.toml`. Its id sorts by time and holds the run's name. Raises OSError, RunError."""
-    content = dump_run_spec(spec)
-    word = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:32] or "run"
+    return create_job_folder(spec.name, dump_run_spec(spec))
+
+
+def create_job_folder(name: str, content: bytes) -> RunFolder:
+    """A new folder for a job of any kind. name: part of its id. content: of its `run.toml`, which names its kind.
+    Raises OSError."""
+    word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32] or "run"
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     path = folders.runs() / f"{stamp}-{word}-{secrets.token_hex(4)}"
     path.mkdir(mode=0o700)

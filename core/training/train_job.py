@@ -185,6 +185,7 @@ class TrainJob:
             "trainable_parameters": trainable,
             "gradient_checkpointing": loaded.gradient_checkpointing,
             "dtype": base_dtype(loaded.model),
+            "four_bit": loaded.backend.four_bit,
             "backend": loaded.backend.line,
             "seed": self._spec.train.seed,
             "versions": library_versions(),
