@@ -5,12 +5,12 @@ Written against transformers alone, so that it says the same of every model that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-BATCH = 8
+BATCH = 32
 TOP = 1024
 """How many of the run's likeliest tokens are compared one by one."""
 
@@ -31,10 +31,10 @@ def greedy_answers(
     prompts: Sequence[Sequence[int]],
     stops: frozenset[int],
     most: int,
-    on_batch: Callable[[int], None] = lambda done: None,
+    on_step: Callable[[int], None] = lambda done: None,
 ) -> list[list[int]]:
     """The ids that `model` continues each prompt with, always the likeliest, up to and with a stop, or `most` ids.
-    on_batch: gets how many are done; it may raise."""
+    on_step: gets how many answers are done, after each token; it may raise."""
     import torch
 
     answers: list[list[int]] = [[] for _ in prompts]
@@ -42,15 +42,18 @@ def greedy_answers(
     with torch.inference_mode():
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
-            _continue(model, [prompts[index] for index in chosen], [answers[index] for index in chosen], stops, most)
-            on_batch(start + len(chosen))
+            steps = _continue(
+                model, [prompts[index] for index in chosen], [answers[index] for index in chosen], stops, most
+            )
+            for done in steps:
+                on_step(start + done)
     return answers
 
 
 def _continue(
     model: Any, prompts: list[Sequence[int]], answers: list[list[int]], stops: frozenset[int], most: int
-) -> None:
-    """Append to `answers`. Prompts are padded on the left."""
+) -> Iterator[int]:
+    """Append to `answers`, and yield after each token how many are done. Prompts are padded on the left."""
     import torch
 
     longest = max(len(prompt) for prompt in prompts)
@@ -75,10 +78,12 @@ def _continue(
             if not done[index]:
                 answers[index].append(token)
                 done[index] = token in stops
+        yield sum(done)
         if all(done):
             return
         ids, positions = chosen[:, None], positions[:, -1:] + 1
         mask = torch.cat([mask, mask.new_ones((len(prompts), 1))], dim=-1)
+    yield len(prompts)
 
 
 def next_tokens(model: Any, prompt: Sequence[int], answer: Sequence[int]) -> NextTokens:

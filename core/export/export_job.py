@@ -3,8 +3,6 @@ agrees with the run."""
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +20,7 @@ from core.export.held_out_questions import Questions, held_out_questions, run_mi
 from core.export.model_card import base_licence, model_card
 from core.export.run_comparison import RunComparison
 from core.export.run_material import RunMaterial, run_material
+from core.models.export.disk_and_memory import peak_memory
 from core.models.export.merged_tensors import BaseWeights
 from core.models.export.model_tensors import open_model_tensors, total_weights
 from core.runs.checkpoint_folders import MARK_FILE, AdapterOrigin, read_mark, write_folder_whole
@@ -104,7 +103,7 @@ class ExportJob:
                 remarks=tuple(writing.remarks),
                 commands=tuple(writing.commands()),
                 write_seconds=round(time.monotonic() - began, 2),
-                peak_bytes=_peak_bytes(),
+                peak_bytes=peak_memory(),
             )
             results.append(result)
             self._write_card(part, material, result)
@@ -196,9 +195,3 @@ class ExportJob:
 def _sizes(folder: Path) -> dict[str, int]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.stat().st_size for path in paths}
-
-
-def _peak_bytes() -> int:
-    """The most memory that this process has had so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -31,10 +31,14 @@ class RunAnswers(msgspec.Struct, frozen=True):
 def answers_of_run(
     model: Any, questions: Sequence[Question], stops: frozenset[int], on_answers: Callable[[int], None]
 ) -> RunAnswers:
-    """Ask the run's own model. on_answers: gets how many questions are done; it may raise."""
+    """Ask the run's own model. on_answers: gets how many questions are done, often; it may
+    raise."""
     prompts = [question.ids for question in questions]
     answers = greedy_answers(model, prompts, stops, ANSWER_TOKENS, on_answers)
-    expected = [next_tokens(model, prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
+    expected = []
+    for prompt, answer in zip(prompts, answers, strict=True):
+        on_answers(len(prompts))
+        expected.append(next_tokens(model, prompt, answer))
     return RunAnswers(tuple(questions), answers, expected, stops)
 
 
@@ -44,6 +48,7 @@ def agreement_of_model(model: Any, run: RunAnswers, on_answers: Callable[[int], 
     answers = greedy_answers(model, prompts, run.stops, ANSWER_TOKENS, on_answers)
     apart: list[float] = []
     for prompt, answer, expected in zip(prompts, run.answers, run.expected, strict=True):
+        on_answers(len(prompts))
         apart += distances(model, prompt, answer, expected)
     agreement = agreement_of_answers(answers, run)
     if not apart:

@@ -1,8 +1,11 @@
-"""Checks, before anything is written, that an export fits on the disk and into memory."""
+"""Checks, before anything is written, that an export fits on the disk and into memory; measures what it took."""
 
 from __future__ import annotations
 
+import re
+import resource
 import shutil
+import sys
 from pathlib import Path
 
 from core.base.errors import ModelError
@@ -29,3 +32,15 @@ def check_memory(largest: int) -> None:
     if free < needed:
         what = f"the export needs {needed / _GIB:.1f} GiB of memory, and {free / _GIB:.1f} GiB are free"
         raise ModelError(what, "", "End other programs that use the memory, and start the export again")
+
+
+def peak_memory() -> int:
+    """The most memory that this process has had in use so far, in bytes."""
+    try:
+        found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    if found is not None:  # what follows may count the memory of the process that started this one
+        return int(found[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
