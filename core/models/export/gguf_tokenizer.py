@@ -118,7 +118,7 @@ def _candidates(
         raise ModelError(what, str(folder), _INSTEAD)
     merges = [tuple(merge) if isinstance(merge, list) else tuple(merge.split(" ", 1)) for merge in model["merges"]]
     written = msgspec.json.encode(definition.get("pre_tokenizer")).decode()
-    if model.get("byte_fallback"):
+    if _is_sentencepiece(definition):
         scores = sentencepiece_scores(tokens, merges)
         prefix = "▁" in msgspec.json.encode([definition.get("normalizer"), definition.get("pre_tokenizer")]).decode()
         for space_prefix in (prefix, not prefix):
@@ -140,7 +140,7 @@ def _tokens(definition: dict[str, Any], own: TextTokenizer, rows: int, folder: P
     types = [int(TokenType.UNUSED)] * count
     model = definition["model"]
     unknown = model.get("unk_token")
-    byte_fallback = bool(model.get("byte_fallback"))
+    byte_fallback = _is_sentencepiece(definition)
     vocabulary: dict[str, int] = model["vocab"] if isinstance(model["vocab"], dict) else {}
     for token, id in vocabulary.items():
         is_byte = byte_fallback and len(token) == 6 and token.startswith("<0x") and token.endswith(">")
@@ -153,6 +153,12 @@ def _tokens(definition: dict[str, Any], own: TextTokenizer, rows: int, folder: P
     if unknown in vocabulary:
         types[vocabulary[unknown]] = int(TokenType.UNKNOWN)
     return tokens, types
+
+
+def _is_sentencepiece(definition: dict[str, Any]) -> bool:
+    """Whether the vocabulary is of characters with bytes for the rest, not of bytes written as letters."""
+    steps = msgspec.json.encode([definition.get("pre_tokenizer"), definition.get("decoder")]).decode()
+    return bool(definition["model"].get("byte_fallback")) and '"ByteLevel"' not in steps
 
 
 def _role_ids(

@@ -179,6 +179,15 @@ def test_a_tokenizer_that_gguf_cannot_hold_is_refused(tuned: dict[str, Tuned], t
         gguf_tokenizer(folder, 1000)
 
 
+def test_bytes_written_as_letters_are_no_sentencepiece(tuned: dict[str, Tuned], tmp_path: Path) -> None:
+    """transformers' reader of GGUF files says `byte_fallback` of both kinds."""
+    folder = copied(tuned["qwen2"].model, tmp_path / "model")
+    definition = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    definition["model"]["byte_fallback"] = True
+    (folder / "tokenizer.json").write_text(json.dumps(definition), encoding="utf-8")
+    assert gguf_tokenizer(folder, 1000).vocabulary.model == "gpt2"
+
+
 def test_more_tokens_than_embeddings_are_refused(tuned: dict[str, Tuned]) -> None:
     with pytest.raises(ModelError, match="embeddings"):
         gguf_tokenizer(tuned["qwen2"].model, 10)
