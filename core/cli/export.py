@@ -6,19 +6,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 from typing import get_args
 
 from core.base.command_output import CommandOutput
 from core.base.errors import RunError, UsageError
 from core.base.paths import absolute_path
-from core.export.export_jobs import check_target, find_training_run, read_export, start_export, usual_folder
+from core.export.export_jobs import (
+    check_target,
+    find_training_run,
+    follow_export,
+    read_export,
+    start_export,
+    usual_folder,
+)
 from core.export.export_result import ExportResult
 from core.export.export_spec import QUESTIONS, ExportTarget, ExportType
 from core.models.export.hub_upload import plan_upload, upload
 from core.runs.run_folder import RunFolder
-from core.runs.watch_run import PAUSE_SECONDS, raise_if_failed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,8 +106,7 @@ def _follow(job: RunFolder, output: CommandOutput) -> int:
     """Show how far the export is until it ends; the exit code. Raises RunError where it failed."""
     last = ""
     try:
-        while True:
-            progress = read_export(job)
+        for progress in follow_export(job):
             status = progress.status
             stage = f"{status.state}: {status.message.partition(' model.')[0].partition(' blk.')[0]}"
             if stage != last and not status.ended:
@@ -110,8 +114,8 @@ def _follow(job: RunFolder, output: CommandOutput) -> int:
                 last = stage
             output.progress(progress.line)
             if status.ended:
-                break
-            time.sleep(PAUSE_SECONDS / 2)
+                output.progress_done()
+                output.record({"job": job.id, "status": status})
     except KeyboardInterrupt:
         output.progress_done()
         output.note(
@@ -119,9 +123,6 @@ def _follow(job: RunFolder, output: CommandOutput) -> int:
             "stop` ends it."
         )
         return 130
-    output.progress_done()
-    output.record({"job": job.id, "status": status})
-    raise_if_failed(job, status)
     if status.state != "finished":
         output.note(status.message)
         return RunError.exit_code

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,6 +24,7 @@ from core.export.export_spec import (
 from core.runs.launch import start_job
 from core.runs.run_folder import RunFolder, find_run, list_runs
 from core.runs.status_file import RunStatus
+from core.runs.watch_run import PAUSE_SECONDS, raise_if_failed
 
 
 class ExportProgress(msgspec.Struct, frozen=True):
@@ -126,6 +129,18 @@ def read_export(job: RunFolder) -> ExportProgress:
     """How far the export in the folder `job` is. Reads the disk. Raises RunError."""
     status = job.status()  # first: an export that has ended has written its result
     return ExportProgress(job.id, load_export_spec(job.path / "run.toml"), status, read_result(job.path))
+
+
+def follow_export(job: RunFolder) -> Iterator[ExportProgress]:
+    """How far the export is, several times a second, up to and with its end. Only reads, so it can be left at any
+    time. Raises RunError where the export failed, after its last progress."""
+    while True:
+        progress = read_export(job)
+        yield progress
+        if progress.status.ended:
+            raise_if_failed(job, progress.status)
+            return
+        time.sleep(PAUSE_SECONDS / 2)
 
 
 def exports_of(run: str) -> list[RunFolder]:
