@@ -139,6 +139,7 @@ def _tell(result: ExportResult, output: CommandOutput) -> None:
         "original": "merged into the original weights",
         "dequantised": "merged into the unpacked 4-bit weights",
         "llama-server": "asked through llama.cpp",
+        "ollama": "asked through Ollama (texts)",
     }
     for name, agreement in result.agreements.items():
         if name in names:

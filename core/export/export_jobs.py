@@ -22,7 +22,7 @@ from core.export.export_spec import (
     load_export_spec,
 )
 from core.runs.launch import start_job
-from core.runs.run_folder import RunFolder, find_run, list_runs
+from core.runs.run_folder import RunFolder, find_run, list_runs, list_training_runs
 from core.runs.status_file import RunStatus
 from core.runs.watch_run import PAUSE_SECONDS, raise_if_failed
 
@@ -52,8 +52,8 @@ def find_training_run(name: str) -> RunFolder:
     """The training run that `name` stands for, as `find_run`; `last` is the newest one with an adapter. Raises
     RunError."""
     if name == "last":
-        for run in list_runs():
-            if run.kind() == "train" and run.newest_adapter() is not None:
+        for run in list_training_runs():
+            if run.newest_adapter() is not None:
                 return run
         raise RunError("no run has saved an adapter yet", "last", "`python -m core runs` lists them")
     run = find_run(name)

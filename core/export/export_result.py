@@ -53,7 +53,8 @@ class ExportResult(msgspec.Struct, frozen=True, kw_only=True):
     """The weights into which the adapter was merged: `original` or `dequantised`."""
     agreements: dict[str, Agreement] = {}
     """How the answers agree with the run's, by who was asked: `exported` is what was written, loaded again; `original`
-    and `dequantised` are both ways of a 4-bit run; `llama-server` the program of that name."""
+    and `dequantised` are both ways of a 4-bit run; `llama-server` and `ollama` the
+    programs of these names."""
     texts: int = 0
     """Texts whose token ids were compared."""
     texts_equal: int = 0

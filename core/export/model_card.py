@@ -102,6 +102,7 @@ def _agreement(result: ExportResult) -> list[str]:
         "original": "merged into the original weights",
         "dequantised": "merged into the unpacked 4-bit weights",
         "llama-server": "the GGUF file in llama.cpp",
+        "ollama": "the folder in Ollama (texts)",
     }
     lines = [f"{result.words[:1].upper()}{result.words[1:]}.", ""]
     lines += ["| asked | equal answers | mean KL | largest KL |", "| --- | --- | --- | --- |"]

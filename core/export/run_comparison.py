@@ -11,7 +11,7 @@ import msgspec
 from core.base.errors import RunError
 from core.export.export_result import Agreement, ExportResult
 from core.export.export_spec import ExportSpec
-from core.export.export_writing import Writing
+from core.export.export_writing import MODELFILE, Writing
 from core.export.held_out_questions import Questions
 from core.export.proof import ANSWER_TOKENS, RunAnswers, agreement_of_answers, agreement_of_model, answers_of_run
 from core.export.run_material import RunMaterial
@@ -117,6 +117,8 @@ class RunComparison:
         remarks = list(result.remarks)
         if self._writing.is_gguf:
             remarks += self._ask_llama_server(run)
+        if self._spec.to == "ollama":
+            remarks += self._ask_ollama(run)
         return msgspec.structs.replace(
             result,
             agreements=self._agreements,
@@ -189,6 +191,33 @@ class RunComparison:
         except LlamaServerFailed as failure:
             return [str(failure)]
         self._agreements[PROGRAM] = agreement_of_answers(answers, run, without_stops=True)
+        return []
+
+    def _ask_ollama(self, run: RunAnswers) -> list[str]:
+        """Ask Ollama, where it runs; a remark where that failed."""
+        from core.export.ollama_server import PROGRAM, OllamaFailed, ollama_runs, texts_of_ollama
+
+        if not ollama_runs():
+            return []
+        tokenizer = self._material.tokenizer
+        answered = self._export.on_answers(f"asking {PROGRAM}")
+        # Ollama puts the beginning of sequence before a prompt itself.
+        begin = tokenizer.bos_ids
+        prompts = [
+            tokenizer.decode(question.ids[len(begin) :] if question.ids[: len(begin)] == begin else question.ids)
+            for question in run.questions
+        ]
+        try:
+            texts = texts_of_ollama(Path(self._spec.out), MODELFILE, prompts, ANSWER_TOKENS, answered)
+        except OllamaFailed as failure:
+            return [str(failure)]
+        own = [
+            tokenizer.decode([token for token in answer if token not in run.stops]).strip() for answer in run.answers
+        ]
+        answers = [
+            mine if text.strip() == words else [] for mine, words, text in zip(run.answers, own, texts, strict=True)
+        ]
+        self._agreements[PROGRAM] = agreement_of_answers(answers, run)
         return []
 
 

@@ -137,12 +137,17 @@ def list_runs() -> list[RunFolder]:
     return [RunFolder(path) for path in sorted(folders.runs().iterdir(), reverse=True) if (path / "run.toml").is_file()]
 
 
+def list_training_runs() -> list[RunFolder]:
+    """The jobs of kind `train`, newest first. Reads a file of each."""
+    return [run for run in list_runs() if run.kind() == "train"]
+
+
 def find_run(name: str) -> RunFolder:
-    """The run whose id is `name`, or the only one whose id starts or ends with it; `last` is the newest. Raises
-    RunError."""
+    """The run whose id is `name`, or the only one whose id starts or ends with it; `last` is the newest training run,
+    or the newest job where there is none. Raises RunError."""
     runs = list_runs()
     if name == "last" and runs:
-        return runs[0]
+        return next((run for run in runs if run.kind() == "train"), runs[0])
     matches = [run for run in runs if run.id == name] or [
         run for run in runs if run.id.startswith(name) or run.id.endswith(name)
     ]
