@@ -134,6 +134,8 @@ def _tell(result: ExportResult, output: CommandOutput) -> None:
     output.text(result.folder)
     for name, size in result.files.items():
         output.text(f"  {size:>15,}  {name}")
+    took = f"written in {result.write_seconds:.1f} s, with {result.peak_bytes / 1e6:,.0f} MB of memory at most"
+    output.text(took)
     output.text(result.words)
     names = {
         "original": "merged into the original weights",

@@ -4,6 +4,7 @@ agrees with the run."""
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from core.base import files
 from core.base.errors import RunError
 from core.export.export_jobs import check_target
 from core.export.export_result import ExportResult, write_result
-from core.export.export_spec import ExportSpec
+from core.export.export_spec import ADAPTER_TARGETS, ExportSpec
 from core.export.export_writing import Writing
 from core.export.held_out_questions import Questions, held_out_questions, run_mixture
 from core.export.model_card import base_licence, model_card
@@ -26,6 +27,7 @@ from core.models.export.model_tensors import open_model_tensors, total_weights
 from core.runs.checkpoint_folders import MARK_FILE, AdapterOrigin, read_mark, write_folder_whole
 from core.runs.facts_file import write_facts
 from core.runs.process import ENDING_REQUESTS, JobProcess
+from core.training.failure_causes import failure_cause
 from core.training.model_facts import library_versions
 
 CARD = "README.md"
@@ -62,7 +64,7 @@ class ExportJob:
         self._say("loading", "looking at the run and its base model")
         material = run_material(self._spec.run, lambda words: self._say("loading", words))
         check_target(self._out, self._spec.overwrite)
-        with open_model_tensors(material.base) as stored:
+        with open_model_tensors(material.base, packed=self._spec.to in ADAPTER_TARGETS) as stored:
             self._say("loading", "checking what would be written")
             writing = Writing(self._spec, material, stored)
             self._check_cancelled()
@@ -74,7 +76,7 @@ class ExportJob:
             self._job.event("started", f"exports {material.run.id} to {self._spec.to}")
             base = comparison.choose_base()
             result = self._write(material, writing, base)
-            result = comparison.prove(result)
+            result = self._prove(comparison, result)
         result = msgspec.structs.replace(result, seconds=round(time.monotonic() - began, 2))
         self._write_card(self._out, material, result)
         files_now = _sizes(self._out)
@@ -82,6 +84,18 @@ class ExportJob:
         write_result(self._job.run.path, result)
         self._job.event("ended", result.words)
         self._job.status.end("finished", result.words)
+
+    def _prove(self, comparison: RunComparison, result: ExportResult) -> ExportResult:
+        """The result with its agreements. What was written stays where asking it fails: the result says why."""
+        try:
+            return comparison.prove(result)
+        except ExportCancelled:
+            raise
+        except Exception as error:  # loading a model fails in many ways: memory, its own code, other versions
+            traceback.print_exc()
+            cause = failure_cause(error, None, self._job.run.id)
+            self._job.event("note", f"the export could not be asked: {cause.what}")
+            return msgspec.structs.replace(result, not_checked=f"asking it failed ({cause.what})")
 
     # -- writing --
 

@@ -25,6 +25,8 @@ TYPES_OF_TARGET: dict[str, tuple[str, ...]] = {
 }
 """The formats of each target, the usual one first. Merged weights stay in the base model's 16-bit format unless one is
 named."""
+ADAPTER_TARGETS: frozenset[str] = frozenset({"adapter", "vllm"})
+"""The targets that keep the adapter beside its base model."""
 QUESTIONS = 20
 """Held-out questions that are asked unless the specification says another number."""
 MOST_QUESTIONS = 1000

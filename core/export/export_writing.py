@@ -14,7 +14,7 @@ import msgspec
 
 from core.base.cpu_cores import available_cores
 from core.base.errors import ModelError
-from core.export.export_spec import TYPES_OF_TARGET, ExportSpec
+from core.export.export_spec import ADAPTER_TARGETS, TYPES_OF_TARGET, ExportSpec
 from core.export.held_out_questions import run_mixture
 from core.export.model_card import base_licence, licence_text
 from core.export.run_material import RunMaterial
@@ -82,7 +82,7 @@ class Writing:
 
     @property
     def is_adapter(self) -> bool:
-        return self._spec.to in ("adapter", "vllm")
+        return self._spec.to in ADAPTER_TARGETS
 
     @property
     def is_gguf(self) -> bool:

@@ -71,10 +71,12 @@ class StoredTensors:
         return self.rows(name, 0, shape[0] if shape else 1).reshape(shape)
 
 
-def open_model_tensors(folder: Path) -> StoredTensors:
-    """The tensors of the model in `folder`. Raises ModelError where there are none, or they are not plain floating
-    point numbers."""
+def open_model_tensors(folder: Path, *, packed: bool = False) -> StoredTensors:
+    """The tensors of the model in `folder`. packed: also those that are not plain floating point numbers, of which only
+    the headers can be used. Raises ModelError where there are none, or they are packed and may not be."""
     tensors = StoredTensors(weight_files(folder))
+    if packed:
+        return tensors
     other = next((name for name, header in tensors.headers.items() if header.dtype not in FLOAT_BYTES), None)
     if other is not None:
         dtype = tensors.headers[other].dtype

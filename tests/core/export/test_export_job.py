@@ -157,6 +157,48 @@ def test_q4_0_is_written_with_a_warning(run: RunFolder, tmp_path: Path) -> None:
     assert any("q4_0" in remark for remark in result.remarks)
 
 
+def test_what_was_written_stays_where_asking_fails(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr("core.export.exported_models.load_folder", fail)
+    job = export_here(run, tmp_path / "out", "merged")
+    assert job.status().state == "finished"
+    assert "written, not asked: asking it failed (the GPU ran out of memory)" in job.status().message
+    assert "was not asked" in (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert (tmp_path / "out" / "model.safetensors").is_file()
+
+
+def test_a_model_that_does_not_fit_is_written_and_not_asked(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.export.exported_models.available_bytes", lambda _: 1000)
+    result = result_of(export_here(run, tmp_path / "out", "gguf"))
+    assert "does not fit" in result.not_checked
+    assert result.texts_equal == 1000
+
+
+def test_an_adapter_on_packed_weights_is_exported_and_not_merged(base: Path, rows: Path, tmp_path: Path) -> None:
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
+
+    model = copied(base, tmp_path / "model")
+    run = make_run(model, rows)
+    save_file({"a.weight": np.zeros((4, 1), np.uint8)}, model / "model.safetensors")
+    facts = json.loads((run.path / "facts.json").read_text())
+    from core.training.model_facts import model_fingerprint
+
+    (run.path / "facts.json").write_text(json.dumps(facts | {"model_fingerprint": model_fingerprint(model)}))
+    mark = json.loads((run.adapter / "suiron.json").read_text())
+    (run.adapter / "suiron.json").write_text(json.dumps(mark | {"base_fingerprint": model_fingerprint(model)}))
+    result = result_of(export_here(run, tmp_path / "out", "vllm", check=0))
+    assert load_file(tmp_path / "out" / "adapter_model.safetensors")
+    assert result.files["adapter_model.safetensors"] > 0
+    assert "packed" in refused(run, tmp_path / "merged", "merged").what
+
+
 # -- what is refused --
 
 
