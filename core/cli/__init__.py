@@ -24,6 +24,7 @@ COMMANDS = {
     "prompts": "templates, the exact tokens of a row, and the checks before a run",
     "train": "start a run from a TOML file; it outlives this terminal",
     "runs": "list runs, show one, follow or stop it",
+    "export": "write a tuned model for other programs, and ask it there",
     "ask": "ask a base or tuned model; reasoning and response separately",
     "serve": "the inference server: start, status, stop",
     "doctor": "what is installed, which backend is used and why, GPU, memory, hub",

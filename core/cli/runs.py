@@ -13,6 +13,7 @@ from core.cli.follow import follow_run
 from core.runs.checkpoint_folders import checkpoint_step
 from core.runs.job_requests import JobRequest
 from core.runs.launch import resume_run
+from core.runs.process import ENDING_REQUESTS
 from core.runs.run_folder import RunFolder, find_run, list_runs
 from core.runs.steering import REQUEST_KINDS, check_request
 
@@ -85,10 +86,14 @@ def _control(words: list[str], follow: bool, output: CommandOutput) -> int:
 
 def _ask(run: RunFolder, request: JobRequest, output: CommandOutput) -> None:
     """Write a request that makes sense. A run that has ended hears only what it can do when it goes on."""
-    try:
-        request = check_request(request, run.spec())
-    except RunError as error:
-        raise UsageError(error.what, f"runs control {run.id}", error.do) from error
+    kind = run.kind()
+    if kind == "train":
+        try:
+            request = check_request(request, run.spec())
+        except RunError as error:
+            raise UsageError(error.what, f"runs control {run.id}", error.do) from error
+    elif request.kind not in ENDING_REQUESTS:
+        raise UsageError(f"a job of kind {kind!r} can only be ended", f"runs control {run.id}", "Ask it to stop")
     status = run.status()
     if status.ended and request.kind not in ("rate", "set"):
         output.note(f"{run.id} has already ended ({status.state}).")
@@ -96,7 +101,8 @@ def _ask(run: RunFolder, request: JobRequest, output: CommandOutput) -> None:
     name = run.request(request.kind, request.value, request.key)
     output.record({"run": run.id, "request": name, "kind": request.kind, "key": request.key, "value": request.value})
     when = "when it is resumed" if status.ended else "at its next step"
-    output.note(f"{run.id}: {REQUEST_KINDS[request.kind]}; {when}.")
+    words = REQUEST_KINDS[request.kind] if kind == "train" else "end"
+    output.note(f"{run.id}: {words}; {when}.")
 
 
 def _resume(words: list[str], arguments: argparse.Namespace, output: CommandOutput) -> int:

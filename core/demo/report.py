@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from core.base.cpu_cores import available_cores
+from core.export.export_result import ExportResult
 from core.lab.evaluation import EvaluationReport
 from core.models.embedded_model import DEMO_MODEL, REQUIREMENT
 from core.runs.metrics_file import StepMetric
@@ -49,6 +50,8 @@ class DemoFigures(msgspec.Struct, frozen=True):
     """Answers whose response is the row's output."""
     seconds: dict[str, float]
     """Wall time of each part."""
+    export: ExportResult
+    """The tuned model as a GGUF file, and how its answers agree with the run's."""
     evaluation: dict[str, dict[str, Any]]
     """The counts behind the shares, before and after."""
     answers: dict[str, list[dict[str, Any]]]
@@ -62,6 +65,7 @@ class DemoFigures(msgspec.Struct, frozen=True):
         before: EvaluationReport,
         after: EvaluationReport,
         seconds: dict[str, float],
+        export: ExportResult,
     ) -> DemoFigures:
         losses = [metric.loss for metric in metrics if metric.loss is not None]
         first, last = _mean(losses[:LOGGED]), _mean(losses[-LOGGED:])
@@ -80,6 +84,7 @@ class DemoFigures(msgspec.Struct, frozen=True):
             ),
             exact_match=BeforeAfter(counted["before"]["exact_match"], counted["after"]["exact_match"]),
             seconds={part: round(taken, 1) for part, taken in seconds.items()},
+            export=export,
             evaluation=counted,
             answers={"before": msgspec.to_builtins(before.answers), "after": msgspec.to_builtins(after.answers)},
         )
@@ -97,6 +102,7 @@ def figures_table(figures: DemoFigures) -> list[str]:
     ]
     lines = [f"{label:<34}{before:>8}{after:>8}" for label, before, after in rows]
     lines.append(f"{figures.model}; {figures.backend}; {figures.cores} cores; {figures.steps} steps")
+    lines.append(f"as GGUF ({figures.export.type}): {figures.export.words}")
     lines.append("seconds: " + ", ".join(f"{part} {taken:.0f}" for part, taken in figures.seconds.items()))
     return lines
 

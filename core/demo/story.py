@@ -24,6 +24,8 @@ from core.demo.spec import demo_spec
 from core.engine.client import EngineClient
 from core.engine.launch import engine_running
 from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, Engine, EngineStatus
+from core.export.export_jobs import follow_export, start_export
+from core.export.export_result import ExportResult
 from core.lab.evaluation import EvaluationReport
 from core.models.embedded_model import DEMO_MODEL
 from core.models.make_embedded_model import ensure_demo_model
@@ -36,6 +38,7 @@ from core.runs.watch_run import progress_line, raise_if_failed, watch_run
 INTERRUPTED = 130
 MEASURE_MODULE = "core.demo.measure"
 ANSWER_TOKENS = 200
+EXPORT_QUESTIONS = 6  # few: it only shows that the file answers as the run does
 ENGINE_IDLE = 600.0  # seconds until the inference server exits by itself where this process is killed
 
 
@@ -96,8 +99,9 @@ class _Story:
         self._timed("question_after", lambda: self._ask(question, str(run.adapter)))
         if self._report:
             measured = self._timed("evaluation", lambda: self._measure(run))
+            exported = self._timed("export", lambda: self._export(run))
             self._seconds["total"] = time.monotonic() - began
-            self._tell_figures(run.status(), metrics, measured)
+            self._tell_figures(run.status(), metrics, measured, exported)
 
     def _timed(self, part: str, work: Callable[[], Any]) -> Any:
         began = time.monotonic()
@@ -203,10 +207,25 @@ class _Story:
         if progress.total:
             self._output.progress(f"{progress.words}: {progress.done} of {progress.total} answers")
 
-    def _tell_figures(self, status: RunStatus, metrics: list[StepMetric], measured: Any) -> None:
+    def _export(self, run: RunFolder) -> ExportResult:
+        """The adapter as a GGUF file that was asked held-out questions."""
+        self._output.note("exporting the tuned model as GGUF, and asking it there")
+        job = start_export(run.id, "gguf", type="q8_0", check=EXPORT_QUESTIONS)
+        for progress in follow_export(job):
+            self._output.progress(progress.line)
+        self._output.progress_done()
+        result = progress.result
+        if result is None:
+            raise RunError(f"the export was {progress.status.state}", job.id, "Start the demo again")
+        self._output.note(result.words)
+        return result
+
+    def _tell_figures(
+        self, status: RunStatus, metrics: list[StepMetric], measured: Any, exported: ExportResult
+    ) -> None:
         before: EvaluationReport = measured.before
         after: EvaluationReport = measured.after
-        figures = DemoFigures.of(status, metrics, before, after, self._seconds)
+        figures = DemoFigures.of(status, metrics, before, after, self._seconds, exported)
         self._output.note("")
         for line in figures_table(figures):
             self._output.note(line)

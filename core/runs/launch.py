@@ -19,12 +19,12 @@ from core.base import folders
 from core.base.child import environment
 from core.base.errors import RunError
 from core.runs.cuda_devices import cuda_is_visible
-from core.runs.run_folder import RunFolder, create_run_folder, list_runs
-from core.runs.spec import RunSpec, check_run_spec
+from core.runs.run_folder import RunFolder, create_job_folder, list_runs
+from core.runs.spec import RunSpec, check_run_spec, dump_run_spec
 from core.runs.spec_checks import check_for_device
 from core.runs.status_file import FailureCause, RunStatus
 
-JOB_MODULES = {"train": "core.training"}
+JOB_MODULES = {"train": "core.training", "export": "core.export"}
 """The module that does the work of each kind of job: `python -m MODULE FOLDER`."""
 RESUMED_BY_ITSELF = frozenset({"paused", "lost", "failed"})
 """How a run has ended that `--resume auto` goes on with. Others have ended as they should, or as a person wished."""
@@ -37,8 +37,15 @@ def start_run(spec: RunSpec) -> RunFolder:
     """
     check_run_spec(spec)
     check_for_device(spec, cuda_is_visible())
+    return start_job(spec.name, dump_run_spec(spec))
+
+
+def start_job(name: str, content: bytes) -> RunFolder:
+    """Create the folder of a job of any kind and start its process, as `start_run` does. name: part of its id. content:
+    of its run.toml, already checked. Raises RunError where the folder cannot be created or the process cannot be
+    started."""
     try:
-        run = create_run_folder(spec)
+        run = create_job_folder(name, content)
     except OSError as error:
         raise RunError(
             f"the run's folder cannot be created ({error.strerror})",

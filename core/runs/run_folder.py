@@ -115,8 +115,13 @@ class RunFolder:
 
 def create_run_folder(spec: RunSpec) -> RunFolder:
     """A new run folder with its `run.toml`. Its id sorts by time and holds the run's name. Raises OSError, RunError."""
-    content = dump_run_spec(spec)
-    word = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:32] or "run"
+    return create_job_folder(spec.name, dump_run_spec(spec))
+
+
+def create_job_folder(name: str, content: bytes) -> RunFolder:
+    """A new folder for a job of any kind. name: part of its id. content: of its `run.toml`, which names its kind.
+    Raises OSError."""
+    word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32] or "run"
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     path = folders.runs() / f"{stamp}-{word}-{secrets.token_hex(4)}"
     path.mkdir(mode=0o700)
@@ -132,12 +137,17 @@ def list_runs() -> list[RunFolder]:
     return [RunFolder(path) for path in sorted(folders.runs().iterdir(), reverse=True) if (path / "run.toml").is_file()]
 
 
+def list_training_runs() -> list[RunFolder]:
+    """The jobs of kind `train`, newest first. Reads a file of each."""
+    return [run for run in list_runs() if run.kind() == "train"]
+
+
 def find_run(name: str) -> RunFolder:
-    """The run whose id is `name`, or the only one whose id starts or ends with it; `last` is the newest. Raises
-    RunError."""
+    """The run whose id is `name`, or the only one whose id starts or ends with it; `last` is the newest training run,
+    or the newest job where there is none. Raises RunError."""
     runs = list_runs()
     if name == "last" and runs:
-        return runs[0]
+        return next((run for run in runs if run.kind() == "train"), runs[0])
     matches = [run for run in runs if run.id == name] or [
         run for run in runs if run.id.startswith(name) or run.id.endswith(name)
     ]

@@ -24,6 +24,9 @@ from core.demo.make_rows import demo_rows
 from core.demo.measure import DemoEvaluation
 from core.demo.spec import demo_spec
 from core.engine.protocol import AnswerFinish, AnswerPiece
+from core.export.export_jobs import ExportProgress
+from core.export.export_result import Agreement, ExportResult
+from core.export.export_spec import ExportSpec
 from core.lab.evaluation import EvaluatedAnswer, EvaluationReport
 from core.runs.metrics_file import StepMetric
 from core.runs.run_folder import RunFolder, create_run_folder
@@ -209,7 +212,33 @@ def measuring(monkeypatch: pytest.MonkeyPatch, folder: Path, messages: list[Any]
     monkeypatch.setattr(story, "MEASURE_MODULE", "scripted_measure")
 
 
-def test_the_report_is_one_json_object_on_standard_output(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+EXPORTED = ExportResult(
+    run="demo", to="gguf", type="q8_0", folder="/out", files={}, agreements={"exported": Agreement(6, 5, 512)}
+)
+
+
+def exporting(monkeypatch: pytest.MonkeyPatch, finished_run: list[RunFolder]) -> list[tuple[str, str]]:
+    """The export is one that has ended; what was started."""
+    started: list[tuple[str, str]] = []
+
+    def start(run: str, to: str, **_: Any) -> RunFolder:
+        started.append((run, to))
+        return finished_run[0]
+
+    def follow(job: RunFolder) -> Iterator[ExportProgress]:
+        spec = ExportSpec(run=job.id, to="gguf", out="/out")
+        yield ExportProgress(job.id, spec, RunStatus(state="checking", step=1, total=9), None)
+        yield ExportProgress(job.id, spec, RunStatus(state="finished", over=True), EXPORTED)
+
+    monkeypatch.setattr(story, "start_export", start)
+    monkeypatch.setattr(story, "follow_export", follow)
+    return started
+
+
+def test_the_report_is_one_json_object_on_standard_output(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, finished_run: list[RunFolder]
+) -> None:
+    started = exporting(monkeypatch, finished_run)
     messages = [{"progress": ["loading", 0, 0]}, {"progress": ["before", 1, 4]}, {"result": MEASURED}]
     measuring(monkeypatch, tmp_path, messages)
     told = Told()
@@ -228,7 +257,18 @@ def test_the_report_is_one_json_object_on_standard_output(monkeypatch: pytest.Mo
     assert (report["questions"], report["backend"], report["steps"]) == (4, "a scripted trainer", 20) and report[
         "cores"
     ] >= 1
-    assert set(report["seconds"]) == {"model", "question_before", "training", "question_after", "evaluation", "total"}
+    assert set(report["seconds"]) == {
+        "model",
+        "question_before",
+        "training",
+        "question_after",
+        "evaluation",
+        "export",
+        "total",
+    }
+    assert started == [(finished_run[0].id, "gguf")]
+    assert report["export"]["agreements"]["exported"]["equal"] == 5
+    assert "as GGUF (q8_0): 5 of 6 answers equal; first difference in row 512" in told.err.getvalue()
     assert len(report["answers"]["after"]) == 4
     story_text = told.err.getvalue()
     assert "Reasoning\n1 + 1 = 2." in story_text and "0%    100%" in story_text  # the story and the table go beside it

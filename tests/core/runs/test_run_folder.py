@@ -17,7 +17,14 @@ from core.runs import status_file as run_status
 from core.runs.job_lock import take_job_lock
 from core.runs.job_requests import RequestInbox
 from core.runs.metrics_file import StepMetric
-from core.runs.run_folder import RunFolder, create_run_folder, find_run, list_runs
+from core.runs.run_folder import (
+    RunFolder,
+    create_job_folder,
+    create_run_folder,
+    find_run,
+    list_runs,
+    list_training_runs,
+)
 from core.runs.spec import DataSection, ModelSection, RunSpec
 from core.runs.status_file import SILENCE_SECONDS, START_SECONDS, RunStatus
 
@@ -30,6 +37,14 @@ def test_a_new_run_is_private_named_and_starting() -> None:
     assert "my-run" in run.id
     assert run.spec() == SPEC
     assert run.status().state == "starting"
+
+
+def test_the_last_one_is_a_training_run() -> None:
+    run = create_run_folder(SPEC)
+    job = create_job_folder("zz", b'kind = "export"\n')
+    assert {found.id for found in list_runs()} == {run.id, job.id}
+    assert [found.id for found in list_training_runs()] == [run.id]
+    assert find_run("last").id == run.id
 
 
 def test_runs_are_found_by_their_ends() -> None:

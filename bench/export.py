@@ -1,0 +1,122 @@
+"""How fast a 7B model is merged and written as GGUF, and in how much memory.
+
+    python -m bench.export [--tiny] [FOLDER]
+
+Makes a model of Qwen2.5-7B's shape with random weights and a random adapter (on the GPU where there is one), then, in a
+process of its own for each: merges it in 16 bit, and writes it as Q8_0. Prints time, weights a second and core, and the
+peak of memory beside its limit (twice the largest tensor and 300 MB). First, what one core writes of each number
+format. FOLDER needs 40 GB free; it is removed at the end. --tiny: a small shape, in seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from bench.random_model import SHAPES, make
+from core.base.cpu_cores import available_cores
+from core.models.export.adapter_weights import read_lora_updates
+from core.models.export.disk_and_memory import peak_memory
+from core.models.export.gguf_shapes import gguf_shape
+from core.models.export.gguf_tokenizer import gguf_tokenizer
+from core.models.export.gguf_writing import GGUF_TYPES, encode, write_gguf
+from core.models.export.merged_tensors import MergedTensors
+from core.models.export.model_tensors import largest_tensor_bytes, open_model_tensors, total_weights
+from core.models.export.safetensors_writing import write_safetensors_folder
+from core.models.resolve import read_model_config
+
+RANK = 16
+SECONDS_A_TYPE = 1.0
+LIMIT_EXTRA = 300 << 20
+
+
+def one_core() -> None:
+    """What one core writes of each format, in blocks that stay in its cache."""
+    block = np.random.default_rng(0).normal(0, 0.02, (256, 4096)).astype(np.float32)
+    for kind in GGUF_TYPES:
+        began, count = time.perf_counter(), 0
+        while time.perf_counter() - began < SECONDS_A_TYPE:
+            encode(block, kind)
+            count += block.size
+        print(f"one core, {kind}: {count / (time.perf_counter() - began) / 1e6:.0f} million weights a second")
+
+
+def make_adapter(model: Path, folder: Path) -> None:
+    """A random adapter of rank 16 on all seven projections."""
+    from safetensors.numpy import save_file
+
+    generator = np.random.default_rng(0)
+    factors: dict[str, object] = {}
+    with open_model_tensors(model) as stored:
+        for name, header in stored.headers.items():
+            if not name.endswith("_proj.weight"):
+                continue
+            key = f"base_model.model.{name.removesuffix('.weight')}"
+            rows, columns = header.shape
+            factors[f"{key}.lora_A.weight"] = generator.normal(0, 0.02, (RANK, columns)).astype(np.float32)
+            factors[f"{key}.lora_B.weight"] = generator.normal(0, 0.01, (rows, RANK)).astype(np.float32)
+    folder.mkdir()
+    save_file(factors, folder / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": RANK, "lora_alpha": RANK}
+    (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def write(to: str, model: Path, adapter: Path, out: Path) -> None:
+    """Write one export and print its figures: the work of a process of its own."""
+    began = time.perf_counter()
+    out.mkdir()
+    cores = available_cores()
+    with open_model_tensors(model) as stored:
+        tensors = MergedTensors(stored, read_lora_updates(adapter, stored.headers))
+        if to == "merged":
+            write_safetensors_folder(tensors, model, out, "BF16", lambda *_: None, cores)
+        else:
+            shape = gguf_shape(read_model_config(model), str(model))
+            tokenizer = gguf_tokenizer(model, shape.vocabulary)
+            write_gguf(tensors, shape, tokenizer, out / "m.gguf", "q8_0", {"name": "m"}, lambda *_: None, cores)
+        weights, largest = total_weights(stored.headers), largest_tensor_bytes(stored.headers)
+    seconds = time.perf_counter() - began
+    size = sum(path.stat().st_size for path in out.iterdir())
+    rate = weights / seconds / 1e6
+    print(
+        f"{to}: {weights / 1e9:.2f} billion weights in {seconds:.1f} s on {cores} cores ({rate:.0f} million a second), "
+        f"{size / 1e9:.1f} GB; peak memory {peak_memory() / 1e6:.0f} MB, limit {(2 * largest + LIMIT_EXTRA) / 1e6:.0f}",
+        flush=True,
+    )
+
+
+def main(arguments: list[str]) -> None:
+    if arguments[:1] == ["--write"]:
+        write(arguments[1], *(Path(word) for word in arguments[2:5]))
+        return
+    tiny = "--tiny" in arguments
+    named = [word for word in arguments if not word.startswith("--")]
+    from tests.support.export_models import QWEN_SPLIT, make_byte_level
+
+    one_core()
+    root = Path(tempfile.mkdtemp(prefix="export-", dir=named[0] if named else None))
+    try:
+        began = time.perf_counter()
+        shape = "tiny" if tiny else "7b"
+        assert shape in SHAPES
+        model = make(shape, root / "model", make_byte_level(root / "tokenizer", QWEN_SPLIT))
+        make_adapter(model, root / "adapter")
+        print(f"made the model in {time.perf_counter() - began:.1f} s", flush=True)
+        for to in ("merged", "q8_0"):
+            out = root / to
+            command = [sys.executable, "-m", "bench.export", "--write", to]
+            subprocess.run([*command, str(model), str(root / "adapter"), str(out)], check=True)
+            shutil.rmtree(out)
+    finally:
+        shutil.rmtree(root)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

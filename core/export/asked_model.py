@@ -1,0 +1,119 @@
+"""Asks a model: greedy answers, and how far another model's next tokens are from them. Imports torch late.
+
+Written against transformers alone, so that it says the same of every model that loads, whatever serves it later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+BATCH = 32
+TOP = 1024
+"""How many of the run's likeliest tokens are compared one by one."""
+
+
+class NextTokens(msgspec.Struct, frozen=True):
+    """The probabilities of the next token at each place of one answer."""
+
+    ids: Any
+    """The likeliest tokens, int64, shape (tokens, TOP or fewer)."""
+    logs: Any
+    """The natural logarithms of their probabilities, float32, same shape."""
+    rest: Any
+    """That of all others together, float32, shape (tokens,)."""
+
+
+def greedy_answers(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    stops: frozenset[int],
+    most: int,
+    on_step: Callable[[int], None] = lambda done: None,
+) -> list[list[int]]:
+    """The ids that `model` continues each prompt with, always the likeliest, up to and with a stop, or `most` ids.
+    on_step: gets how many answers are done, after each token; it may raise."""
+    import torch
+
+    answers: list[list[int]] = [[] for _ in prompts]
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    with torch.inference_mode():
+        for start in range(0, len(order), BATCH):
+            chosen = order[start : start + BATCH]
+            steps = _continue(
+                model, [prompts[index] for index in chosen], [answers[index] for index in chosen], stops, most
+            )
+            for done in steps:
+                on_step(start + done)
+    return answers
+
+
+def _continue(
+    model: Any, prompts: list[Sequence[int]], answers: list[list[int]], stops: frozenset[int], most: int
+) -> Iterator[int]:
+    """Append to `answers`, and yield after each token how many are done. Prompts are padded on the left."""
+    import torch
+
+    longest = max(len(prompt) for prompt in prompts)
+    device = model.device
+    ids = torch.tensor([[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    done = [False] * len(prompts)
+    cache: Any = None
+    for _ in range(most):
+        out = model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        cache = out.past_key_values
+        chosen = out.logits[:, -1].float().argmax(-1)
+        for index, token in enumerate(chosen.tolist()):
+            if not done[index]:
+                answers[index].append(token)
+                done[index] = token in stops
+        yield sum(done)
+        if all(done):
+            return
+        ids, positions = chosen[:, None], positions[:, -1:] + 1
+        mask = torch.cat([mask, mask.new_ones((len(prompts), 1))], dim=-1)
+    yield len(prompts)
+
+
+def next_tokens(model: Any, prompt: Sequence[int], answer: Sequence[int]) -> NextTokens:
+    """What `model` expects at each place of `answer`, after `prompt`."""
+    import torch
+
+    logs = _logs(model, prompt, answer)
+    top, ids = logs.topk(min(TOP, logs.shape[-1]), dim=-1)
+    rest = torch.log1p(-top.exp().sum(-1).clamp(max=1 - 1e-7))
+    return NextTokens(ids.cpu(), top.float().cpu(), rest.float().cpu())
+
+
+def distances(model: Any, prompt: Sequence[int], answer: Sequence[int], expected: NextTokens) -> list[float]:
+    """The Kullback-Leibler distance of `model` from `expected` at each place of `answer`, in nats: over the tokens of
+    `expected`, with all others as one."""
+    import torch
+
+    logs = _logs(model, prompt, answer)
+    mine = logs.gather(-1, expected.ids.to(logs.device))
+    rest = torch.log1p(-mine.exp().sum(-1).clamp(max=1 - 1e-7))
+    theirs, theirs_rest = expected.logs.to(mine), expected.rest.to(mine)
+    apart = (theirs.exp() * (theirs - mine)).sum(-1) + theirs_rest.exp() * (theirs_rest - rest)
+    return [max(0.0, distance) for distance in apart.tolist()]
+
+
+def _logs(model: Any, prompt: Sequence[int], answer: Sequence[int]) -> Any:
+    """Logarithms of probabilities in float64, shape (tokens of the answer, vocabulary)."""
+    import torch
+
+    with torch.inference_mode():
+        ids = torch.tensor([[*prompt, *answer[:-1]]], device=model.device)
+        logits = model(input_ids=ids, logits_to_keep=len(answer), use_cache=False).logits[0]
+        return torch.log_softmax(logits.double(), dim=-1)
