@@ -12,12 +12,12 @@ from core.base import folders
 from core.base.errors import ModelError, RunError
 from core.export.export_jobs import check_has_adapter
 from core.models.embedded_model import DEMO_MODEL, REQUIREMENT
+from core.models.fingerprint import model_fingerprint
 from core.models.resolve import local_model_folder, read_model_config
 from core.runs.checkpoint_folders import read_mark
 from core.runs.run_folder import RunFolder
 from core.runs.spec import RunSpec
 from core.tokens.tokenizer import TextTokenizer
-from core.training.model_facts import model_fingerprint
 
 
 class RunMaterial(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ def run_material(run_id: str, progress: Callable[[str], None]) -> RunMaterial:
     base = local_model_folder(spec.model.name, progress, trust_remote_code=trust)
     mark = read_mark(adapter)
     expected = (mark.base_fingerprint if mark is not None else "") or str(facts.get("model_fingerprint") or "")
-    if expected and expected != model_fingerprint(base):
+    if expected and expected != model_fingerprint(base, like=expected):
         revision = facts.get("model_revision")
         of = f" (revision {revision})" if revision else ""
         what = "the base model's files are not those that the run was trained on: another revision, or changed ones"

@@ -11,7 +11,7 @@ from core.base import folders
 from core.base.errors import SuironError
 from core.models.load_form import OWN_FORM, LoadForm, TrainedBase
 from core.runs.checkpoint_folders import CHECKPOINTS_FOLDER, read_mark
-from core.runs.run_folder import RunFolder, list_runs
+from core.runs.run_folder import RunFolder, list_training_runs
 from core.runs.spec import RunSpec
 from core.templates.by_name import TEXT_TEMPLATES, get_template, list_templates, template_folders
 from core.templates.template import Template
@@ -34,7 +34,7 @@ def list_tuned_models(model: str) -> list[TunedModel]:
     """The runs on `model` with an adapter, newest first: the final one, or that of the newest whole checkpoint. Reads
     the disk."""
     tuned_models: list[TunedModel] = []
-    for run in list_runs():
+    for run in list_training_runs():
         adapter = run.newest_adapter()
         if adapter is None:
             continue

@@ -191,7 +191,6 @@ class TrainJob:
             "model_notes": list(loaded.notes),
             "four_bit": loaded.backend.four_bit,
             "dtype": base_dtype(loaded.model),
-            "four_bit": loaded.backend.four_bit,
             "backend": loaded.backend.line,
             "seed": self._spec.train.seed,
             "versions": library_versions(),

@@ -25,7 +25,7 @@ from core.base.languages import east_asian_language
 from core.base.safe_text import safe_line
 from core.data.locate.source_name import resolve_source_name
 from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
-from core.runs.run_folder import list_runs
+from core.runs.run_folder import list_training_runs
 from core.runs.tuned_models import TunedModel, askable_templates, list_tuned_models
 from core.templates.by_name import TEXT_TEMPLATES
 from core.templates.template import Template
@@ -365,7 +365,7 @@ class ChatScreen(Room):
 def _look_at_runs(model: str) -> tuple[list[TunedModel], bool]:
     """The tuned models on `model`, and whether one of the newest runs is still training. Reads the disk."""
     training = False
-    for run in list_runs()[:RUNS_WATCHED]:
+    for run in list_training_runs()[:RUNS_WATCHED]:
         with suppress(SuironError):  # the train room says when a run cannot be read
             training = training or not run.status().ended
     return list_tuned_models(model), training

@@ -144,11 +144,11 @@ class ModelDialog(Dialog[tuple[str, str]]):
 def known_choices(current: str) -> list[KnownModel]:
     """The demo, the runs with an adapter, the models of runs, and the models in the cache. Reads the disk."""
     from core.base import folders
-    from core.runs.run_folder import list_runs
+    from core.runs.run_folder import list_training_runs
 
     adapters: list[KnownModel] = []
     used: list[str] = []
-    for run in list_runs()[:RUNS_LISTED]:
+    for run in list_training_runs()[:RUNS_LISTED]:
         try:
             name = run.spec().model.name
         except SuironError:
