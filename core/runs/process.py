@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from core.base.errors import RunError, SuironError
 from core.runs.console_stream import DiskFullSafeStream
@@ -30,6 +30,9 @@ ENDING_REQUESTS = frozenset({"pause", "stop", "discard"})
 
 class JobProcess:
     """A job's own view of its folder, while it has the lock."""
+
+    writes = True
+    """Whether it writes into the folder."""
 
     def __init__(self, run: RunFolder, status: StatusReporter) -> None:
         self.run = run
@@ -84,6 +87,15 @@ class JobProcess:
             else:
                 kept.append(request.name)
         self.inbox.handled.difference_update(kept)
+
+    def fail_now(self, cause: FailureCause, exit_code: int) -> NoReturn:
+        """The last word of a process that cannot go on while its main thread waits for something that will not come.
+        May be called in any thread."""
+        self.event("ended", cause.what, where=cause.where, do=cause.do)
+        self.status.end("failed", cause.what, cause)
+        give_up_disk_reserve(self.run.path)
+        sys.stderr.flush()
+        os._exit(exit_code)
 
     def _handled_before(self) -> set[str]:
         names = (event.facts.get("request") for event in self.run.events()[0] if event.kind in ("obeyed", "refused"))

@@ -12,10 +12,12 @@ import msgspec
 from core.base.errors import RunError, UsageError
 from core.base.plural import counted
 from core.base.row import COLUMNS, FIELDS, OPTIONAL
+from core.runs.cuda_devices import visible_gpus
 from core.runs.known_names import CUDA_OPTIMIZERS, OPTIMIZERS, SCHEDULERS, did_you_mean
 from core.runs.spec_sections import RunSpec
 from core.tokens.loss_mask import slot_weights
 
+MOST_GPUS = 64  # of one machine
 _MOST = 10**12  # above any number of steps, rows or tokens that can be meant
 
 
@@ -44,10 +46,14 @@ def check_warmup(spec: RunSpec, steps: int, where: str = "") -> None:
         raise RunError(what, where, f"Set train.warmup_steps to {steps // 10} or so, or train longer")
 
 
-def check_for_device(spec: RunSpec, has_cuda: bool, where: str = "") -> list[str]:
-    """What of the specification does nothing on this device, as clauses for the user. Raises RunError for what cannot
-    work there."""
+def check_for_device(spec: RunSpec, has_cuda: bool, where: str = "", gpus: int | None = None) -> list[str]:
+    """What of the specification does nothing on this device, as clauses for the user. gpus: how many can be seen, where
+    that is known already. Raises RunError for what cannot work there."""
     train = spec.train
+    there = visible_gpus() if gpus is None else gpus
+    if has_cuda and not train.machines and train.gpus > max(there, 1):
+        what = f"train.gpus = {train.gpus}, but {counted(there, 'GPU')} can be seen"
+        raise RunError(what, where, f"Set train.gpus to {max(there, 1)}, or look at CUDA_VISIBLE_DEVICES")
     if has_cuda:
         return [f"train.threads = {train.threads} does nothing with CUDA"] if train.threads else []
     if train.optim in CUDA_OPTIMIZERS:
@@ -57,7 +63,10 @@ def check_for_device(spec: RunSpec, has_cuda: bool, where: str = "") -> list[str
         raise RunError(
             "train.dtype = float16 needs CUDA, which is not there", where, "Set train.dtype to auto, or to float32"
         )
-    return ["model.load_in_4bit does nothing without CUDA"] if spec.model.load_in_4bit else []
+    notes = ["model.load_in_4bit does nothing without CUDA"] if spec.model.load_in_4bit else []
+    if train.gpus > 1:
+        notes.append(f"train.gpus = {train.gpus} starts as many processes on the CPU, which share its cores")
+    return notes
 
 
 def _ranges(spec: RunSpec) -> Iterator[tuple[bool, str, str]]:
@@ -91,6 +100,15 @@ def _ranges(spec: RunSpec) -> Iterator[tuple[bool, str, str]]:
     yield train.save_steps >= 0, "train.save_steps", "0 or more"
     yield train.keep_checkpoints >= 0, "train.keep_checkpoints", "0 (all) or more"
     yield 0 <= train.threads <= 1024, "train.threads", "from 0 to 1024"
+    yield 1 <= train.gpus <= MOST_GPUS, "train.gpus", f"from 1 to {MOST_GPUS}"
+    rows = train.batch_size * train.gradient_accumulation
+    yield train.gpus <= rows, "train.gpus", "at most the rows of an update (batch_size times gradient_accumulation)"
+    yield not train.machines or _is_address(train.machines), "train.machines", "host:port"
+    yield not train.machines or train.gpus == 1, "train.gpus", "1 where train.machines is set: its ranks are counted"
+    several = train.gpus > 1 or train.machines != ""
+    yield several or not train.sharded, "train.sharded", "false for one GPU"
+    yield not (train.sharded and spec.model.load_in_4bit), "model.load_in_4bit", "false where train.sharded is true"
+    yield not (train.sharded and train.step == "captured"), "train.step", "packed, padded or auto where sharded"
     yield 0 <= train.seed < 2**32, "train.seed", "from 0 to 4294967295"
     yield 0.0 <= validation.share <= 0.5, "validation.share", "from 0 to 0.5"
     yield 0 <= validation.seed < 2**32, "validation.seed", "from 0 to 4294967295"
@@ -100,6 +118,11 @@ def _ranges(spec: RunSpec) -> Iterator[tuple[bool, str, str]]:
     yield has_share or not validation.steps, "validation.share", "above 0 where validation.steps is"
     yield has_share or not validation.use_best, "validation.share", "above 0 where validation.use_best is true"
     yield not validation.patience or validation.steps > 0, "validation.steps", "above 0 where validation.patience is"
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host.strip()) and port.isascii() and port.isdecimal() and 0 < int(port) < 65536
 
 
 def _finite_numbers(spec: RunSpec) -> Iterator[tuple[bool, str, str]]:

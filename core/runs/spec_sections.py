@@ -153,6 +153,16 @@ class TrainSection(_Section, frozen=True):
     on_bad_loss: Literal["stop", "back_off", "go_on"] = "stop"
     """What a loss does that is not a finite number, or far above the first ones: `stop` the run; `back_off`: leave out
     the update and halve the learning rate, three times at most; `go_on`."""
+    gpus: int = 1
+    """GPUs of this machine that compute each update together, a process each. The rows of an update are shared out
+    among them, so that the run is the same with any number, only faster. Without CUDA they are processes on the CPU."""
+    machines: str = ""
+    """Where the processes of several machines find each other: `host:port` of the one with rank 0. Each process is
+    started with its rank in the environment (`RANK`, `WORLD_SIZE`, `LOCAL_RANK`, or those of Slurm), and `gpus` is not
+    used. Empty: this machine alone."""
+    sharded: bool = False
+    """Each GPU keeps a part of the weights and gets the others when it needs them (FSDP): for models in 16 bit that are
+    too large for one GPU. Takes time."""
     report_to: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
     """Programs that get a copy of the numbers, where they are installed."""
 

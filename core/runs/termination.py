@@ -32,6 +32,10 @@ class Termination:
         """Whether a signal came. Set in another thread, so that it is also seen in the middle of a step."""
         return self._asked.is_set()
 
+    def wait(self) -> None:
+        """Wait until a signal comes."""
+        self._asked.wait()
+
     def catch_signals(self) -> None:
         """Listen from now on. SIGHUP and SIGINT come from a terminal that may close, and are ignored. Only in the main
         thread."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
+from core.base.errors import SuironError
 from core.runs.process import JobProcess, run_job
 from core.runs.run_folder import RunFolder
 from core.runs.spec import RunSpec
 from core.runs.status_file import FailureCause
 from core.training.failure_causes import failure_cause
+from core.training.rank_job import run_rank
+from core.training.rank_place import RankPlace, find_rank_place, forget_launcher
+from core.training.rank_processes import RankProcesses, is_from_another
 from core.training.train_job import EndedBeforeFirstStep, TrainJob
 
 
@@ -21,19 +26,39 @@ def main(arguments: list[str]) -> int:
         return 2
     run = RunFolder(Path(arguments[0]).absolute())
     spec: RunSpec | None = None
+    processes: RankProcesses | None = None
+    place = _place(run)
 
     def work(job: JobProcess) -> None:
-        nonlocal spec
+        nonlocal spec, processes
         spec = run.spec()
+        if isinstance(place, SuironError):
+            raise place
+        processes = RankProcesses(job, place)
         try:
-            TrainJob(job, spec, accept_changes=bool(options)).run()
+            with processes:
+                TrainJob(job, spec, accept_changes=bool(options), place=place, processes=processes).run()
         except EndedBeforeFirstStep:
             return
 
     def explain(error: BaseException) -> FailureCause:
+        if processes is not None and processes.death is not None and is_from_another(error):
+            return processes.death
         return failure_cause(error, spec, run.id)
 
+    if isinstance(place, RankPlace) and place.rank:
+        return run_rank(run, work, explain)
     return run_job(run, work, explain)
+
+
+def _place(run: RunFolder) -> RankPlace | SuironError:
+    """Which rank this process is, or why that is not known."""
+    try:
+        return find_rank_place(run.spec().train, os.environ)
+    except SuironError as error:
+        return error
+    finally:
+        forget_launcher(os.environ)
 
 
 if __name__ == "__main__":

@@ -109,13 +109,13 @@ def split_passes(rows: PackedRows, most_tokens: int) -> list[PackedRows]:
     parts, first, tokens = [], 0, 0
     for index, length in enumerate(rows.lengths.tolist()):
         if tokens and tokens + length > most_tokens:
-            parts.append(_between(rows, first, index))
+            parts.append(rows_between(rows, first, index))
             first, tokens = index, 0
         tokens += length
-    return [*parts, _between(rows, first, len(rows.lengths))]
+    return [*parts, rows_between(rows, first, len(rows.lengths))]
 
 
-def _between(rows: PackedRows, first: int, end: int) -> PackedRows:
+def rows_between(rows: PackedRows, first: int, end: int) -> PackedRows:
     """The rows from `first` up to, not including, `end`."""
     ends = rows.ends()
     start, stop = int(ends[first]), int(ends[end])

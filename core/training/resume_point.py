@@ -25,14 +25,19 @@ SAME = {"encoded_hash": "rows", "model_fingerprint": "model"}
 class ResumePoint(msgspec.Struct, frozen=True):
     """Where the run begins in this process."""
 
-    checkpoint: Path | None
-    """The checkpoint; None where the run begins with its first step."""
+    folder: str
+    """The folder of the checkpoint; empty where the run begins with its first step."""
     step: int
     """Its step; 0 without one."""
     progress: RunProgress
     """What the run remembers."""
     replays: dict[int, list[JobRequest]]
     """Requests that changed a setting after the checkpoint, by the step at which they were obeyed."""
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The checkpoint; None where the run begins with its first step."""
+        return Path(self.folder) if self.folder else None
 
 
 def find_resume_point(run: RunFolder, spec: RunSpec) -> ResumePoint:
@@ -41,7 +46,9 @@ def find_resume_point(run: RunFolder, spec: RunSpec) -> ResumePoint:
     checkpoint = newest_whole_checkpoint(run.path)
     progress = RunProgress(settings=LiveSettings.of_spec(spec)) if checkpoint is None else read_progress(checkpoint)
     step = 0 if checkpoint is None else checkpoint_step(checkpoint)
-    return ResumePoint(checkpoint, step, progress, _replays(run.events()[0], progress))
+    return ResumePoint(
+        "" if checkpoint is None else str(checkpoint), step, progress, _replays(run.events()[0], progress)
+    )
 
 
 def check_same(run: RunFolder, point: ResumePoint, now: Mapping[str, Any], accepted: bool) -> list[str]:

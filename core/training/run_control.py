@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+import torch
 
 from core.base.errors import RunError
 from core.runs.job_requests import JobRequest
 from core.runs.process import JobProcess
 from core.runs.spec import RunSpec
 from core.runs.steering import LIVE_KEYS, check_request
+from core.training.ranks import Ranks
 from core.training.run_progress import BestEvaluation, RunProgress
 from core.training.saving import Saver, rng_states
 from core.training.validation import Evaluator
@@ -23,7 +25,8 @@ _KEEPS_ADAPTER: frozenset[Ending] = frozenset({"finished", "patience", "stop"})
 
 
 class RunControl:
-    """The owner of a run's steps. replays: requests that changed a setting after the checkpoint from which the run goes
+    """The owner of a run's steps. Every rank has one: rank 0 tells the others what it hears, and all decide the same.
+    replays: requests that changed a setting after the checkpoint from which the run goes
     on, by the step at which they were obeyed: they are done again there."""
 
     def __init__(
@@ -34,8 +37,10 @@ class RunControl:
         saver: Saver,
         evaluator: Evaluator | None,
         replays: dict[int, list[JobRequest]],
+        ranks: Ranks | None = None,
     ) -> None:
         self._job, self._spec, self._saver, self._evaluator = job, spec, saver, evaluator
+        self._ranks = ranks or Ranks()
         self._replays = replays
         self.progress = progress
         """What must be remembered to go on."""
@@ -57,6 +62,8 @@ class RunControl:
         """Before the first step of this process: what was asked while no process worked, and what the process before
         had left undone."""
         step = trainer.state.global_step
+        if self._ranks.rank:  # dropout differs between the ranks
+            torch.manual_seed(self._spec.train.seed + self._ranks.rank)
         trainer.args.max_grad_norm = self.progress.settings.max_grad_norm
         for asked_at in sorted(at for at in self._replays if at <= step):
             for request in self._replays.pop(asked_at):
@@ -72,12 +79,11 @@ class RunControl:
         self._in_step = False
         for request in self._replays.pop(step, ()):
             self._change(trainer, request, step, again=True)
-        self._obey_new(trainer, step)
-        if self._job.termination.asked and not self.ending:
+        if self._obey_new(trainer, step) and not self.ending:
             self.ending = "signal"
         if step >= total and self.ending not in ("stop", "discard"):
             self.ending = "finished"
-        if self._spec.train.gradient_accumulation > 1:
+        if self._spec.train.gradient_accumulation > 1 or self._ranks.count > 1:
             self._remember(trainer)
         settings = self.progress.settings
         asked = {request.kind for request in self._waiting}
@@ -90,9 +96,12 @@ class RunControl:
 
     def part_of_step_ends(self, control: Any) -> None:
         """Between two forward passes of a step: a signal does not wait for its end. What they have done is undone."""
-        if self._job.termination.asked and not self.ending:
-            self.ending, self._in_step = "signal", True
+        if self._ranks.count == 1 and self.ends_in_step():
             control.should_training_stop = control.should_save = True
+
+    def another_ends_in_step(self) -> None:
+        """A rank has seen a signal in the middle of a step, which none of them finishes."""
+        self.ending, self._in_step = "signal", True
 
     def ends_in_step(self) -> bool:
         """Between two passes of a packed step: as `part_of_step_ends`, for a signal."""
@@ -171,14 +180,18 @@ class RunControl:
     def _evaluation_is_due(self, step: int) -> bool:
         return self._evaluator is not None and _due(step, self.progress.settings.validation_steps)
 
-    def _obey_new(self, trainer: RunTrainer, step: int) -> None:
-        for request in self._job.new_requests():
+    def _obey_new(self, trainer: RunTrainer, step: int) -> bool:
+        """Whether a signal has come."""
+        heard = self._job.new_requests(), self._job.termination.asked
+        requests, asked_to_end = self._ranks.from_first(heard, tuple[list[JobRequest], bool])
+        for request in requests:
             try:
                 request = check_request(request, self._spec)
             except RunError as error:
                 self._job.refused(request, error.what, step)
                 continue
             self._obey(trainer, request, step)
+        return asked_to_end
 
     def _obey(self, trainer: RunTrainer, request: JobRequest, step: int) -> None:
         kind, job = request.kind, self._job

@@ -48,6 +48,9 @@ class RunProgress(msgspec.Struct, kw_only=True):
     evaluated_at: int = 0
     """The step of the last evaluation; 0 before the first."""
 
+    ranks: int = 1
+    """How many ranks have trained the run."""
+
     def write(self, folder: Path) -> None:
         """Raises OSError."""
         (folder / PROGRESS_FILE).write_bytes(msgspec.json.encode(self))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import shutil
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
+from transformers.trainer_pt_utils import safe_globals
 
 from core.base.files import private_dir
 from core.runs import checkpoint_folders
@@ -29,9 +31,11 @@ from core.runs.checkpoint_folders import (
 from core.runs.disk_reserve import give_up_disk_reserve
 from core.runs.process import JobProcess
 from core.training.failure_causes import failure_cause
+from core.training.ranks import Ranks
 from core.training.run_progress import RunProgress
 
 RNG_FILE = "rng_state.pth"  # the name that the trainer reads
+RNG_FILE_OF_RANK = "rng_state_{}.pth"  # of the others
 _ATTEMPTS = 3
 
 
@@ -53,9 +57,11 @@ def fill_adapter(model: Any, folder: Path) -> None:
     (folder / "README.md").unlink(missing_ok=True)  # a model card of placeholders
 
 
-def fill_checkpoint(trainer: Any, folder: Path, rng: dict[str, Any], progress: RunProgress) -> None:
-    """Write all that the trainer needs to go on into `folder`. Raises OSError, and the libraries' own errors on a full
-    disk."""
+def fill_checkpoint(
+    trainer: Any, folder: Path, rng: dict[str, Any], progress: RunProgress, rng_of_others: Sequence[bytes] = ()
+) -> None:
+    """Write all that the trainer needs to go on into `folder`. rng_of_others: the files of ranks 1, 2, and so on.
+    Raises OSError, and the libraries' own errors on a full disk."""
     fill_adapter(trainer.model, folder)
     checkpoint_folders.reached("checkpoint: adapter")
     for name, state in (
@@ -66,16 +72,33 @@ def fill_checkpoint(trainer: Any, folder: Path, rng: dict[str, Any], progress: R
         with open(folder / name, "wb") as file:
             torch.save(state, file)
         checkpoint_folders.reached(f"checkpoint: {name}")
+    for rank, content in enumerate(rng_of_others, start=1):
+        (folder / RNG_FILE_OF_RANK.format(rank)).write_bytes(content)
     trainer._save_scaler(str(folder))
     trainer.state.save_to_json(os.path.join(folder, TRAINER_STATE_NAME))
     progress.write(folder)
 
 
-class Saver:
-    """Saves for one run. about: the mark for a step."""
+def load_rng_of_rank(checkpoint: Path, rank: int) -> None:
+    """Go on with the random numbers of `rank`, one other than the first, where the checkpoint has them."""
+    path = checkpoint / RNG_FILE_OF_RANK.format(rank)
+    if not path.is_file():
+        return
+    with safe_globals():
+        states = torch.load(path, weights_only=True)
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])
+    torch.random.set_rng_state(states["cpu"])
+    if torch.cuda.is_available() and "cuda" in states:
+        torch.cuda.random.set_rng_state(states["cuda"])
 
-    def __init__(self, job: JobProcess, about: Callable[[int], AdapterOrigin]) -> None:
-        self._job, self._about = job, about
+
+class Saver:
+    """Saves for one run. about: the mark for a step. ranks: all of them call each method together; the first one
+    writes, and all get its result."""
+
+    def __init__(self, job: JobProcess, about: Callable[[int], AdapterOrigin], ranks: Ranks | None = None) -> None:
+        self._job, self._about, self._ranks = job, about, ranks or Ranks()
         self.failure = ""
         """Why the last attempt to save failed; empty after one that did not."""
 
@@ -85,8 +108,9 @@ class Saver:
         """Save a checkpoint; whether it was saved. A failure is an event. must: try again, with older checkpoints
         removed first; the newest whole one stays in any case."""
         target = checkpoint_folder(self._job.run.path, step)
-        if folder_is_whole(target):
+        if self._ranks.from_first(folder_is_whole(target), bool):
             return True
+        others = self._rng_of_others(rng)
 
         def write() -> None:
             private_dir(target.parent)
@@ -94,11 +118,16 @@ class Saver:
             if target.exists() and not target.is_dir():
                 raise FileExistsError(17, "a file is in the way", str(target))
             write_folder_whole(
-                target, lambda part: fill_checkpoint(trainer, part, rng, progress), self._about(step), "checkpoint"
+                target,
+                lambda part: fill_checkpoint(trainer, part, rng, progress, others),
+                self._about(step),
+                "checkpoint",
             )
 
         if not self._try(write, "checkpoint", step, must):
             return False
+        if not self._job.writes:
+            return True
         removed = rotate_checkpoints(self._job.run.path, progress.settings.keep_checkpoints)
         self._job.event("saved", f"checkpoint of step {step}", step=step, what="checkpoint", removed=removed)
         return True
@@ -124,7 +153,7 @@ class Saver:
     def adapter_of_best(self, step: int) -> bool:
         """Save the adapter of the best evaluation, of `step`, as the run's adapter."""
         best = self.best_folder
-        if not folder_is_whole(best, ADAPTER_NEEDED):
+        if not self._ranks.from_first(folder_is_whole(best, ADAPTER_NEEDED), bool):
             return False
 
         def copy(part: Path) -> None:
@@ -143,7 +172,19 @@ class Saver:
         private_dir(target.parent)
         write_folder_whole(target, fill, self._about(step), "adapter")
 
+    def _rng_of_others(self, rng: dict[str, Any]) -> list[bytes]:
+        if self._ranks.count == 1:
+            return []
+        file = io.BytesIO()
+        torch.save(rng, file)
+        return self._ranks.gather_bytes(file.getvalue())[1:]
+
     def _try(self, write: Callable[[], None], what: str, step: int, must: bool = False) -> bool:
+        saved = self._job.writes and self._attempt(write, what, step, must)
+        saved, self.failure = self._ranks.from_first((saved, self.failure), tuple[bool, str])
+        return saved
+
+    def _attempt(self, write: Callable[[], None], what: str, step: int, must: bool) -> bool:
         self.failure = ""
         for attempt in range(_ATTEMPTS if must else 1):
             try:

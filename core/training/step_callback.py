@@ -21,7 +21,7 @@ from core.runs.process import JobProcess
 from core.runs.spec import RunSpec
 from core.training.bad_loss import MOST_BACK_OFFS, bad_loss_error, bad_loss_words
 from core.training.run_control import RunControl
-from core.training.step_record import StepRecord
+from core.training.step_record import StepInterrupted, StepRecord
 
 _GIB = 1 << 30
 _NORMS = 6  # of the steps before, which are named with a bad loss
@@ -55,7 +55,7 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._tokens = int(state.num_input_tokens_seen)
         step = state.global_step
-        self._curve = self._open_curve()
+        self._curve = self._open_curve() if self._job.writes else None
         if self._resumed_from is not None:
             self._append(ResumedAt(step, time.time()))
         self._job.status.update(
@@ -73,6 +73,10 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Waits for the device: a loss that is no number must not reach the weights."""
+        if self._record.interrupted is not None and bool(self._record.interrupted > 0):
+            self._control.another_ends_in_step()
+            self.trainer.model.zero_grad()
+            raise StepInterrupted
         self._step_loss = self._record.loss()
         progress, step = self._control.progress, state.global_step + 1
         words = bad_loss_words(self._step_loss, progress)
@@ -136,6 +140,8 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
             self._job.status.update()
 
     def _append(self, line: StepMetric | ResumedAt) -> None:
+        if not self._job.writes:
+            return
         try:
             self._job.run.append_metric(line)
         except OSError as error:  # a full disk: the run continues with a gap in its curve, and the log has the reason

@@ -30,6 +30,7 @@ from core.training.packed_model import PackedModel, why_not_packed
 from core.training.packed_rows import PackedRows, split_passes
 from core.training.packed_step import PackedStep, UpdateStep
 from core.training.pass_shapes import shape_grid
+from core.training.ranks import Ranks
 
 if TYPE_CHECKING:
     from core.training.trainer import RunTrainer
@@ -55,29 +56,47 @@ class ChosenStep(msgspec.Struct, frozen=True):
 class StepChooser(TrainerCallback):  # type: ignore[misc]
     """Chooses when the training begins, once for a run: one that goes on keeps its choice. resumed_from: its step."""
 
-    def __init__(self, job: JobProcess, spec: RunSpec, loaded: LoadedModel, longest: int, resumed_from: int) -> None:
+    def __init__(
+        self,
+        job: JobProcess,
+        spec: RunSpec,
+        loaded: LoadedModel,
+        longest: int,
+        resumed_from: int,
+        ranks: Ranks | None = None,
+    ) -> None:
         self._job, self._spec, self._loaded, self._longest = job, spec, loaded, longest
+        self._ranks = ranks or Ranks()
         self._resumed_from = resumed_from
         self.trainer: Any = None
         """Set once the trainer exists, which needs the callback first."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        facts = self._job.run.facts()
+        facts = self._job.run.facts() if self._job.writes else {}
         steps = _Steps(
-            self.trainer, self._loaded, self._spec, self._longest, lambda words: self._job.event("note", words)
+            self.trainer,
+            self._loaded,
+            self._spec,
+            self._longest,
+            lambda words: self._job.event("note", words),
+            self._ranks.count,
         )
         self._job.status.update(message="choosing how to compute a step")
         before = facts.get("step_kind") or ("padded" if self._resumed_from else "")
-        if before and not (why := steps.why_not()[before]):
-            chosen = ChosenStep(before, int(facts.get("step_pass_tokens") or 0), str(facts.get("step") or before))
-        elif before:
-            chosen = ChosenStep("padded", 0, f"padded: {why}")
+        chosen = ChosenStep(before, int(facts.get("step_pass_tokens") or 0), str(facts.get("step") or before))
+        chosen = self._ranks.from_first(chosen, ChosenStep)
+        before = chosen.kind
+        why = steps.why_not()[before] if before else ""
+        if before and why:
+            chosen = ChosenStep("padded", 0, f"padded: {why}")  # why: of the model, the same on each rank
             self._job.event("note", f"steps were {before}, which is not possible here: {why}")
-        else:
-            chosen = choose_step(steps, self._spec.train.step)
+        elif not before:
+            chosen = choose_step(steps, self._spec.train.step)  # each measures at the same time
+            chosen = self._ranks.from_first(chosen, ChosenStep)
             self._job.event("step", chosen.words, step=0, step_kind=chosen.kind)
             more = {"step_kind": chosen.kind, "step_pass_tokens": chosen.pass_tokens, "step": chosen.words}
-            write_facts(self._job.run.path, {**facts, **more})
+            if self._job.writes:
+                write_facts(self._job.run.path, {**facts, **more})
         self.trainer.pack_rows(steps.make(chosen.kind, chosen.pass_tokens))
         self._job.status.update(backend=f"{self._loaded.backend.line}; {chosen.words}")
 
@@ -122,13 +141,19 @@ def _ms(seconds: float) -> str:
 
 
 class _Steps:
-    """Makes and measures the steps of a trainer that is ready to begin. Nothing of weights, gradients or random numbers
-    changes."""
+    """Makes and measures the steps of a trainer that is ready to begin, in one of `ranks` ranks. Nothing of weights,
+    gradients or random numbers changes."""
 
     def __init__(
-        self, trainer: RunTrainer, loaded: LoadedModel, spec: RunSpec, longest: int, tell: Callable[[str], None]
+        self,
+        trainer: RunTrainer,
+        loaded: LoadedModel,
+        spec: RunSpec,
+        longest: int,
+        tell: Callable[[str], None],
+        ranks: int = 1,
     ) -> None:
-        self._tell = tell
+        self._tell, self._ranks = tell, ranks
         self._trainer, self._loaded, self._train, self._longest = trainer, loaded, spec.train, longest
         args = trainer.args
         self.device: torch.device = args.device
@@ -275,7 +300,7 @@ class _Steps:
         """Items of a few updates, drawn from the rows that are trained, the same each time."""
         dataset = self._trainer.train_dataset
         pick = np.random.default_rng(self._train.seed)
-        count = min(self._rows, len(dataset))
+        count = min(-(-self._rows // self._ranks), len(dataset))  # the share of a rank
         chosen = [pick.choice(len(dataset), count, replace=False) for _ in range(_UPDATES)]
         return [[dataset[int(index)] for index in update] for update in chosen]
 

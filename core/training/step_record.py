@@ -7,6 +7,10 @@ import math
 import torch
 
 
+class StepInterrupted(Exception):
+    """The process was asked to end between two passes of a step. Their gradients are dropped."""
+
+
 class StepRecord:
     """Filled by the trainer, read and cleared by the callback. Holds tensors of the device: reading them waits for
     it."""
@@ -20,11 +24,24 @@ class StepRecord:
         """The rows of each batch, by their index in the source."""
         self.grad_norm: torch.Tensor | float | None = None
         """Norm of the gradients before clipping."""
+        self.interrupted: torch.Tensor | None = None
+        """How many ranks have left the step because of a signal; None where there is one rank."""
 
     def clear(self) -> None:
         self.losses.clear()
         self.sections.clear()
-        self.grad_norm = None
+        self.grad_norm = self.interrupted = None
+
+    def totals(self, interrupted: bool, device: torch.device) -> torch.Tensor:
+        """Loss, sections and whether the step was left, for adding them up over the ranks: float64, shape (8,)."""
+        parts = [torch.zeros((), dtype=torch.float64, device=device), *(loss.double() for loss in self.losses)]
+        sections = [torch.zeros(2, 3, dtype=torch.float64, device=device), *self.sections]
+        left = torch.tensor([float(interrupted)], dtype=torch.float64, device=device)
+        return torch.cat([torch.stack(parts).sum().view(1), torch.stack(sections).sum(0).flatten(), left])
+
+    def put_totals(self, totals: torch.Tensor) -> None:
+        """Take the sums over the ranks for this rank's own."""
+        self.losses, self.sections, self.interrupted = [totals[0]], [totals[1:7].view(2, 3)], totals[7]
 
     def loss(self) -> float:
         """The loss of the step. Its parts are added in 64 bit: a running sum would stay NaN after one NaN."""

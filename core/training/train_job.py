@@ -12,25 +12,42 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from core.base import files
 from core.base.errors import RunError
 from core.base.plural import counted
 from core.examples.build import TrainingSet, build_training_set
 from core.models.fingerprint import model_fingerprint
 from core.runs.checkpoint_folders import CHECKPOINTS_FOLDER, AdapterOrigin
+from core.runs.cuda_devices import visible_gpus
 from core.runs.facts_file import write_facts
 from core.runs.process import JobProcess
 from core.runs.spec import RunSpec
 from core.runs.spec_checks import check_for_device, check_warmup
 from core.training.model_facts import library_versions, model_revision
+from core.training.rank_place import RankPlace
+from core.training.rank_processes import RankProcesses
 from core.training.resume_point import ResumePoint, check_same, find_resume_point
 
 if TYPE_CHECKING:
     from core.models.loading import LoadedModel
+    from core.training.ranks import Ranks
     from core.training.run_control import RunControl
     from core.training.validation import RowSplit
 
 _NICE = 10  # on a CPU the run uses every core; the terminal has priority
+
+
+class StartWord(msgspec.Struct, frozen=True):
+    """What rank 0 knows of the run's folder, which it alone reads and writes."""
+
+    started_before: bool = False
+    """Whether an earlier process has worked in the folder."""
+    facts: dict[str, Any] = {}
+    """The facts about the rows."""
+    point: ResumePoint | None = None
+    """Where the run begins."""
 
 
 class EndedBeforeFirstStep(Exception):
@@ -38,15 +55,28 @@ class EndedBeforeFirstStep(Exception):
 
 
 class TrainJob:
-    """The stages of one run, in their order. accept_changes: go on although rows or model are not what they were."""
+    """The stages of one run, in their order, in one of its ranks. accept_changes: go on although rows or model are not
+    what they were. processes: the ranks that this one has started."""
 
-    def __init__(self, job: JobProcess, spec: RunSpec, accept_changes: bool) -> None:
+    def __init__(
+        self, job: JobProcess, spec: RunSpec, accept_changes: bool, place: RankPlace, processes: RankProcesses
+    ) -> None:
         self._job, self._run, self._spec, self._accept = job, job.run, spec, accept_changes
+        self._place, self._processes = place, processes
         self._facts: dict[str, Any] = {}
         self._point: ResumePoint
+        self._ranks: Ranks
 
     def run(self) -> None:
         """Raises what ends the run."""
+        if self._place.rank:
+            self._follow()
+        else:
+            self._lead()
+        self._ranks.close()
+
+    def _lead(self) -> None:
+        """As rank 0, and as the only one."""
         job, spec = self._job, self._spec
         if job.started_before:
             job.refuse_stale_requests(job.status.status.started)
@@ -54,33 +84,67 @@ class TrainJob:
         if self._point.step:
             job.resumable_words = f"it goes on from step {self._point.step}"
         job.status.update(state="loading", step=self._point.step, message="reading the rows")
-        prepared = self._prepare_rows()
+        prepared = self._prepare_rows(self._run.facts())
         split = self._split(prepared)
         planned = planned_steps(len(prepared) if split is None else len(split.trained), spec)
         check_warmup(spec, planned, self._run.id)
         self._facts["steps_planned"] = planned
-        folder = Path(self._facts["model_folder"])
         changed = check_same(self._run, self._point, self._facts, self._accept)
         self._end_if_asked()
 
         job.status.update(message="importing the libraries", total=planned)
+        self._prepare_machine()
+        if self._place.count > 1:
+            job.status.update(message=f"waiting for the other {counted(self._place.count - 1, 'rank')}")
+        self._join(StartWord(job.started_before, self._facts, self._point))
+        loaded = self._load_all(prepared)
+        self._note_facts(loaded, changed)
+        self._end_if_asked()
+        self._train(loaded, prepared, split)
+        self._processes.let_end()
+
+    def _follow(self) -> None:
+        """As one of the other ranks: what the folder says is told by rank 0."""
+        self._prepare_machine()
+        word = self._join(StartWord())
+        assert word.point is not None  # noqa: S101 - rank 0 has one
+        self._job.started_before, self._point = word.started_before, word.point
+        prepared = self._prepare_rows(word.facts)
+        if (rows := self._facts["encoded_hash"]) != word.facts["encoded_hash"]:
+            what = f"rank {self._place.rank} reads other rows than rank 0 ({rows[:12]})"
+            raise RunError(what, self._spec.data.source, "Bring the same files to all machines")
+        split = self._split(prepared)
+        self._facts = word.facts | {"model_folder": self._facts["model_folder"]}
+        loaded = self._load_all(prepared)
+        self._facts["dtype"] = base_dtype(loaded.model)
+        self._train(loaded, prepared, split)
+
+    def _join(self, word: StartWord) -> StartWord:
+        """Meet the other ranks, and tell them what this one knows where it is the first."""
+        import torch
+
+        from core.training.ranks import join_ranks
+
+        device = "cuda:0" if torch.cuda.is_available() else "cpu"
+        self._ranks = join_ranks(self._place, device, self._processes.listening)
+        return self._ranks.from_first(word, StartWord)
+
+    def _load_all(self, prepared: TrainingSet) -> LoadedModel:
+        from core.training.first_weights import find_first_weights, load_first_weights
+
         if prepared.weighted:
             # Read when Unsloth is imported. Without logits, only its own unweighted loss can be computed.
             os.environ["UNSLOTH_RETURN_LOGITS"] = "1"
-        self._prepare_machine()
-        from core.training.first_weights import find_first_weights, load_first_weights
-
-        first_weights = find_first_weights(spec.lora, folder)
+        first_weights = find_first_weights(self._spec.lora, Path(self._facts["model_folder"]))
         loaded = self._load(prepared.longest)
         if first_weights is not None and self._point.checkpoint is None:
             load_first_weights(loaded.model, first_weights)
-        self._note_facts(loaded, folder, changed)
-        self._end_if_asked()
-        self._train(loaded, prepared, split)
+        return loaded
 
     # -- before the first step --
 
-    def _prepare_rows(self) -> TrainingSet:
+    def _prepare_rows(self, before: dict[str, Any]) -> TrainingSet:
+        """before: the facts of the run so far, whose rows stay the same."""
         from core.examples.run_mixture import named_templates
         from core.examples.run_rows import data_facts, open_rows
         from core.models.resolve import local_model_folder
@@ -95,7 +159,7 @@ class TrainJob:
             trust_remote_code=spec.model.trust_remote_code,
         )
         tokenizer = TextTokenizer.from_folder(folder)
-        day = str(self._run.facts().get("chat_template_date") or "")  # of a run that goes on: its rows stay the same
+        day = str(before.get("chat_template_date") or "")
         prepared = build_training_set(
             self._data,
             spec,
@@ -104,8 +168,10 @@ class TrainJob:
             day=day,
         )
         self._facts |= {**data_facts(self._data), **prepared.facts(), "model_folder": str(folder)}
-        before = str(self._run.facts().get("model_fingerprint") or "")
-        self._facts["model_fingerprint"] = model_fingerprint(folder, like=before)
+        like = str(before.get("model_fingerprint") or "")
+        self._facts["model_fingerprint"] = model_fingerprint(folder, like=like)
+        if not self._job.writes:
+            return prepared
         # Copies, because a template may be edited after this run.
         for template in named_templates(spec.prompt.mixture, spec.data.source):
             copies = files.private_dir(self._run.path / "templates")
@@ -127,15 +193,18 @@ class TrainJob:
         return split
 
     def _prepare_machine(self) -> None:
-        """Use one GPU: with more of them visible, the trainer would split every batch. Without a GPU, use all cores at
-        a low priority.
+        """Use one GPU, that of this rank: with more of them visible, the trainer would split every batch. Without a
+        GPU, use all cores at a low priority.
 
         Called before torch is imported: torch reads the variable once, and its threads inherit the priority.
         """
         # Where the programs of train.report_to write, unless the user says otherwise.
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(self._run.path / "results" / "tensorboard"))
         os.environ.setdefault("WANDB_DIR", str(files.private_dir(self._run.path / "results")))
-        os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+        there = visible_gpus()
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        gpus = visible.split(",") if visible is not None else [str(gpu) for gpu in range(self._place.local + 1)]
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[self._place.local] if self._place.local < len(gpus) else gpus[0]
         from core.base.cpu_cores import available_cores
         from core.models.backend import prepare_imports
 
@@ -143,12 +212,13 @@ class TrainJob:
         import torch
 
         has_cuda = torch.cuda.is_available()
-        for words in check_for_device(self._spec, has_cuda, self._run.id):
+        for words in check_for_device(self._spec, has_cuda, self._run.id, there):
             if not self._job.started_before:
                 self._job.event("note", words)
         if not has_cuda:
             os.nice(_NICE)
-            torch.set_num_threads(self._spec.train.threads or available_cores())
+            cores = max(1, available_cores() // self._place.local_count)
+            torch.set_num_threads(self._spec.train.threads or cores)
         self._facts["threads"] = torch.get_num_threads()
 
     def _load(self, longest: int) -> LoadedModel:
@@ -178,13 +248,13 @@ class TrainJob:
             progress=lambda message: self._job.status.update(message=message),
         )
 
-    def _note_facts(self, loaded: LoadedModel, folder: Path, changed: list[str]) -> None:
+    def _note_facts(self, loaded: LoadedModel, changed: list[str]) -> None:
         """Write facts.json, once; where the run goes on with changed rows or another model, anew."""
         trainable, total = loaded.model.get_nb_trainable_parameters()
         self._facts |= {
             "model": loaded.name,
             "model_resolved": loaded.resolved_name,
-            "model_revision": model_revision(folder),
+            "model_revision": model_revision(Path(self._facts["model_folder"])),
             "parameters": total,
             "trainable_parameters": trainable,
             "gradient_checkpointing": loaded.gradient_checkpointing,
@@ -193,6 +263,7 @@ class TrainJob:
             "dtype": base_dtype(loaded.model),
             "backend": loaded.backend.line,
             "seed": self._spec.train.seed,
+            "ranks": self._ranks.count,
             "versions": library_versions(),
         }
         self._job.status.update(backend=loaded.backend.line)
@@ -206,6 +277,11 @@ class TrainJob:
         for key in ("versions", "threads", "dtype", "backend"):
             if before and before.get(key) != self._facts[key]:
                 self._job.event("note", f"{key} are not what they were: losses will differ in their last digits")
+        if self._point.checkpoint is not None and self._point.progress.ranks != self._ranks.count:
+            had = counted(self._point.progress.ranks, "rank")
+            words = f"goes on with {counted(self._ranks.count, 'rank')} instead of {had}: random numbers will differ"
+            self._job.event("note", words)
+        self._point.progress.ranks = self._ranks.count
 
     def _end_if_asked(self) -> None:
         """Obey a request to end that came while the run was loading. Raises EndedBeforeFirstStep."""
@@ -234,16 +310,17 @@ class TrainJob:
         from core.training.validation import Evaluator
 
         job, spec, point = self._job, self._spec, self._point
-        saver = Saver(job, lambda step: self._origin(loaded, step))
-        evaluator = Evaluator(prepared, split.kept_out, spec.train.batch_size) if split is not None else None
-        control = RunControl(job, spec, point.progress, saver, evaluator, point.replays)
+        ranks = self._ranks
+        saver = Saver(job, lambda step: self._origin(loaded, step), ranks)
+        evaluator = Evaluator(prepared, split.kept_out, spec.train.batch_size, ranks) if split is not None else None
+        control = RunControl(job, spec, point.progress, saver, evaluator, point.replays, ranks)
         record = StepRecord()
         went_before = job.started_before or point.checkpoint is not None
         steps = StepCallback(job, spec, record, control, self._facts["dtype"], point.step if went_before else None)
         output = self._run.path / CHECKPOINTS_FOLDER
         rows = None if split is None else split.trained
-        chooser = StepChooser(job, spec, loaded, prepared.longest, point.step)
-        trainer = make_trainer(loaded, spec, prepared, output, record, (chooser, steps), control, rows)
+        chooser = StepChooser(job, spec, loaded, prepared.longest, point.step, ranks)
+        trainer = make_trainer(loaded, spec, prepared, output, record, (chooser, steps), control, rows, ranks)
         steps.trainer = chooser.trainer = trainer
         if went_before:
             job.event("resumed", f"goes on from step {point.step}", step=point.step)
@@ -257,6 +334,8 @@ class TrainJob:
             except StepInterrupted:
                 control.save(trainer)
         done = max(trainer.state.global_step, point.step)
+        if not job.writes:
+            return
         self._say_end(control, steps.loss, done, self._facts["steps_planned"])
 
     def _origin(self, loaded: LoadedModel, step: int) -> AdapterOrigin:
@@ -322,8 +401,6 @@ class TrainJob:
 
     def _write_results(self, progress: Any, ending: str, done: int, loss: float | None) -> None:
         """results/train.json: how it ended, in numbers."""
-        import msgspec
-
         best = progress.best
         numbers = {
             "ended": ending,

@@ -26,9 +26,12 @@ from core.training.loss import SECTION_COUNT, token_losses
 from core.training.packed_model import PackedModel
 from core.training.packed_rows import PackedCollator, PackedRows, join_rows
 from core.training.packed_step import UpdateStep
-from core.training.step_record import StepRecord
+from core.training.rank_rows import equal_shares, take_rows
+from core.training.ranks import Ranks
+from core.training.saving import load_rng_of_rank
+from core.training.step_record import StepInterrupted, StepRecord
 
-__all__ = ["ExampleCollator", "RunTrainer", "StepOwner", "make_trainer", "trainer_dataset"]
+__all__ = ["ExampleCollator", "RunTrainer", "StepInterrupted", "StepOwner", "make_trainer", "trainer_dataset"]
 
 _NOT_FOR_THE_MODEL = ("sections", "rows")
 _EVERY_LOGIT_BYTES = 1 << 30  # a batch whose logits take more is evaluated without the prompt's
@@ -43,10 +46,6 @@ class EvaluationPart(NamedTuple):
     """Sum of their weights."""
     sections: torch.Tensor
     """Sum and count of all losses by section, float64, shape (2, 3)."""
-
-
-class StepInterrupted(Exception):
-    """The process was asked to end between two passes of a packed step. Their gradients are dropped."""
 
 
 class StepOwner(Protocol):
@@ -64,7 +63,8 @@ class StepOwner(Protocol):
 
 class RunTrainer(SFTTrainer):  # type: ignore[misc]
     """TRL's trainer with Suiron's loss, checkpoints and evaluation. record: gets what the step leaves. owner: saves and
-    evaluates; without one, neither happens. packed_collator: makes the batches of packed steps."""
+    evaluates; without one, neither happens. packed_collator: makes the batches of packed steps. ranks: each draws all
+    rows of an update and computes its share of them."""
 
     def __init__(
         self,
@@ -72,9 +72,13 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         record: StepRecord,
         owner: StepOwner | None,
         packed_collator: PackedCollator | None = None,
+        ranks: Ranks | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self._ranks = ranks or Ranks()
+        self._shares: list[dict[str, Any] | None] = []
+        """This rank's part of each padded batch of the step, in the order of the batches."""
         self._record, self._owner = record, owner
         self.padded_collator: Any = kwargs.get("data_collator")
         self.packed_collator = packed_collator
@@ -117,9 +121,9 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         """The loss of a batch, after its backward pass. The batches of a packed step wait for its last one, which
         brings the loss of all."""
         if "packed" not in inputs:
-            loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
-            self._record.losses.append(loss.detach())
-            return loss
+            if self._ranks.count > 1:
+                return self._share_of_padded(model, *args, **kwargs)
+            return self._padded(model, inputs, *args, **kwargs)
         self._waiting.append(inputs["packed"])
         if not self.accelerator.sync_gradients:
             return self._nothing
@@ -127,19 +131,53 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
             model.train()
         return self._run_packed()
 
+    def _padded(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
+        self._record.losses.append(loss.detach())
+        return loss
+
+    def _share_of_padded(self, model: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        mine = self._shares.pop(0)
+        ends = self._owner is not None and self._owner.ends_in_step()
+        if mine is not None and not ends:
+            self._padded(model, mine, *args, **kwargs)
+        return self._add_up(ends) if self.accelerator.sync_gradients else self._nothing
+
     def _run_packed(self) -> torch.Tensor:
         assert self._packed_step is not None  # noqa: S101 - batches are packed for it alone
         rows, self._waiting = join_rows(self._waiting), []
-        parts, tokens = [], 0
-        for part in self._packed_step.run(rows, self._divisor):
-            parts.append(part)
+        mine: PackedRows | None = rows
+        if self._ranks.count > 1:
+            shares = equal_shares(rows.lengths.tolist(), self._ranks.count)
+            mine = take_rows(rows, shares[self._ranks.rank])
+        tokens, ends = 0, False
+        for part in self._packed_step.run(mine, self._divisor) if mine is not None else ():
+            self._record.losses.append(part.total)
+            self._record.sections.append(part.by_section)
             tokens += part.tokens
-            if tokens < rows.tokens and self._owner is not None and self._owner.ends_in_step():
-                self.model.zero_grad()
-                raise StepInterrupted
-        self._record.losses += [part.total for part in parts]
-        self._record.sections += [part.by_section for part in parts]
-        return torch.stack([part.total for part in parts]).sum()
+            if mine is not None and tokens < mine.tokens and self._owner is not None and self._owner.ends_in_step():
+                ends = True
+                break
+        if self._ranks.count > 1:
+            return self._add_up(ends)
+        if ends:
+            self.model.zero_grad()
+            raise StepInterrupted
+        return torch.stack(self._record.losses).sum()
+
+    def _add_up(self, interrupted: bool) -> torch.Tensor:
+        """Add up gradients and losses of all ranks and return the step's loss. interrupted: whether this rank has
+        left the step, which the callback then ends on all."""
+        self._ranks.add_gradients(self._trained_parameters())
+        totals = self._record.totals(interrupted, self.args.device)
+        self._ranks.add_up(totals)
+        self._record.put_totals(totals)
+        return totals[0].to(self._nothing.dtype)
+
+    def _trained_parameters(self) -> list[torch.nn.Parameter]:
+        if not self._trained:  # going through all parameters of a large model takes milliseconds
+            self._trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        return self._trained
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -187,6 +225,8 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
             self._record.rows = [torch.from_numpy(part.rows) for part in parts]
             return batches, None
         self._record.rows = [batch["rows"] for batch in batches if "rows" in batch]
+        if self._ranks.count > 1:
+            self._shares = share_of_batches(batches, self._ranks.rank, self._ranks.count)
         return batches, self.loss_divisor(batches)
 
     def _track_num_input_tokens(self, inputs: dict[str, Any]) -> None:
@@ -202,13 +242,17 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
     def _clip_grad_norm(self, model: Any) -> Any:
         if self._packed_step is None or self.args.fp16:  # gradients in float16 are scaled
             return super()._clip_grad_norm(model)
-        if not self._trained:  # going through all parameters of a large model takes milliseconds
-            self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        return torch.nn.utils.clip_grad_norm_(self._trained, self.args.max_grad_norm)
+        return torch.nn.utils.clip_grad_norm_(self._trained_parameters(), self.args.max_grad_norm)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         self._record.grad_norm = super()._get_grad_norm(model, grad_norm)
         return self._record.grad_norm
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None and self._ranks.rank:
+            load_rng_of_rank(Path(checkpoint), self._ranks.rank)
+        else:
+            super()._load_rng_state(checkpoint)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         if self._owner is not None:
@@ -222,6 +266,19 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         """Writes no card: TRL would put one full of placeholders into every checkpoint."""
 
 
+def share_of_batches(batches: Sequence[dict[str, Any]], rank: int, count: int) -> list[dict[str, Any] | None]:
+    """The part of each padded batch that `rank` of `count` computes: whole batches of about as many tokens for each
+    rank, or rows of every batch where there are fewer batches than ranks; None for no part."""
+    if len(batches) >= count:
+        mine = equal_shares([batch["input_ids"].numel() for batch in batches], count)[rank]
+        return [batch if index in mine else None for index, batch in enumerate(batches)]
+    parts: list[dict[str, Any] | None] = []
+    for batch in batches:
+        rows = equal_shares(batch["attention_mask"].sum(1).tolist(), count)[rank]
+        parts.append({name: values[rows] for name, values in batch.items()} if rows else None)
+    return parts
+
+
 def make_trainer(
     loaded: LoadedModel,
     spec: RunSpec,
@@ -231,6 +288,7 @@ def make_trainer(
     callbacks: Sequence[TrainerCallback],
     owner: StepOwner | None = None,
     rows: np.ndarray[Any, Any] | None = None,
+    ranks: Ranks | None = None,
 ) -> RunTrainer:
     """The run's trainer, ready to start. rows: those of `prepared` that are trained, by their index in it; all where
     None."""
@@ -243,7 +301,7 @@ def make_trainer(
     adapter = [(parameter, parameter.data) for parameter in loaded.model.parameters() if parameter.requires_grad]
     trainer = RunTrainer(
         model=loaded.model,
-        args=_settings(spec, output, loaded),
+        args=_settings(spec, output, loaded, ranks is None or ranks.first),
         train_dataset=trainer_dataset(prepared, rows),
         data_collator=ExampleCollator(tokenizer.eos_id, prepared, tells_sections),
         processing_class=hf_tokenizer,
@@ -251,6 +309,7 @@ def make_trainer(
         record=record,
         owner=owner,
         packed_collator=PackedCollator(prepared),
+        ranks=ranks,
     )
     # TRL rounds the adapter of a 4-bit model to bfloat16, in which small updates are lost.
     for parameter, values in adapter:
@@ -267,8 +326,9 @@ def _automatic_optimizer(loaded: LoadedModel) -> str:
     return "adamw_8bit" if loaded.backend.kind == "unsloth" else "adamw_torch_fused"
 
 
-def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
-    """The trainer's settings, all explicit, because TRL, transformers and Unsloth have different defaults."""
+def _settings(spec: RunSpec, output: Path, loaded: LoadedModel, reports: bool = True) -> Any:
+    """The trainer's settings, all explicit, because TRL, transformers and Unsloth have different defaults. reports: to
+    the programs that get a copy of the numbers."""
     train, on_cpu = spec.train, loaded.backend.device == "cpu"
     dtype = dtype_name(loaded.backend.device) if train.dtype == "auto" else train.dtype
     checkpointing = loaded.gradient_checkpointing
@@ -329,7 +389,7 @@ def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
         save_only_model=False,
         eval_strategy="no",
         load_best_model_at_end=False,
-        report_to=list(train.report_to) or "none",
+        report_to=(reports and list(train.report_to)) or "none",
         push_to_hub=False,
         disable_tqdm=True,
     )

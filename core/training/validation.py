@@ -16,6 +16,7 @@ from core.examples.trained_rows import is_held_out
 from core.runs.spec import ValidationSection
 
 if TYPE_CHECKING:
+    from core.training.ranks import Ranks
     from core.training.trainer import RunTrainer
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -68,18 +69,20 @@ class EvaluationLosses(msgspec.Struct, frozen=True):
 
 
 class Evaluator:
-    """Evaluates one run's model on the rows kept out. Draws no random number and changes nothing of the model."""
+    """Evaluates one run's model on the rows kept out. Draws no random number and changes nothing of the model. ranks:
+    share out the batches, and all get the losses of all."""
 
-    def __init__(self, prepared: TrainingSet, kept_out: Array, batch_size: int) -> None:
+    def __init__(self, prepared: TrainingSet, kept_out: Array, batch_size: int, ranks: Ranks | None = None) -> None:
         by_length = kept_out[np.argsort(prepared.ends[kept_out, -1], kind="stable")]
         self._batches = [by_length[first : first + batch_size] for first in range(0, len(by_length), batch_size)]
-        self._prepared, self._count = prepared, len(kept_out)
+        self._prepared, self._count, self._ranks = prepared, len(kept_out), ranks
 
     def evaluate(self, trainer: RunTrainer, stopped: Callable[[], bool]) -> EvaluationLosses | None:
         """None where `stopped` turned true between two batches."""
         import torch
 
-        total = weight = 0.0
+        total = weight = ended = 0.0
+        batches = self._batches if self._ranks is None else self._batches[self._ranks.rank :: self._ranks.count]
         sections = torch.zeros(2, 3, dtype=torch.float64)
         model = trainer.model
         was_training = model.training
@@ -87,15 +90,23 @@ class Evaluator:
         with torch.random.fork_rng(devices), torch.no_grad():
             model.eval()
             try:
-                for batch in self._batches:
+                for batch in batches:
                     if stopped():
-                        return None
+                        ended = 1.0
+                        break
                     items = [{"input_ids": self._prepared.ids(row), "row": int(row)} for row in batch]
                     part = trainer.evaluation_part(trainer.padded_collator(items))
                     total, weight = total + part.total, weight + part.weight
                     sections += part.sections.cpu()
             finally:
                 model.train(was_training)
+        if self._ranks is not None:
+            of_all = torch.tensor([total, weight, ended, *sections.flatten().tolist()], dtype=torch.float64)
+            self._ranks.add_up(of_all)
+            total, weight, ended = of_all[:3].tolist()
+            sections = of_all[3:].view(2, 3)
+        if ended:
+            return None
         sums, counts = sections.tolist()
         prompt, reasoning, response = (
             section_sum / count if count else None for section_sum, count in zip(sums, counts, strict=True)

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,10 @@ class ForkServer:
             text=True,
         )
 
-    def start(self, run: RunFolder, *options: str, **faults: Any) -> int:
-        """Start the process of `run`; its id. faults: see `_suffer`."""
-        return int(self._ask({"start": str(run.path), "options": options, "faults": faults}))
+    def start(self, run: RunFolder, *options: str, variables: Mapping[str, str] | None = None, **faults: Any) -> int:
+        """Start the process of `run`; its id. variables: more of its environment. faults: see `_suffer`."""
+        command = {"start": str(run.path), "options": options, "faults": faults, "variables": variables or {}}
+        return int(self._ask(command))
 
     def wait(self, process: int) -> int:
         """Wait until it ends; its exit status, negative where a signal killed it."""
@@ -151,6 +152,7 @@ def _become(command: dict[str, Any], main: Callable[[list[str]], int]) -> None:
     """The rest of a fork's life."""
     status = 1
     try:
+        os.environ.update(command["variables"])
         os.setsid()
         os.chdir(command["start"])
         console = os.open("console.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -1,0 +1,40 @@
+"""Shares out the rows of an update among the ranks, so that each computes as many tokens as the others. Imports no
+torch."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+from core.training.packed_rows import PackedRows, join_rows, rows_between
+
+
+def equal_shares(sizes: Sequence[int], count: int) -> list[list[int]]:
+    """`count` lists of indices into `sizes`, each ascending, whose sums are nearly equal: the largest differences are
+    evened out first (Karmarkar and Karp, 1982). The same on every rank. Lists may be empty where there are few."""
+    # A partial solution is `count` shares, the heaviest first; the one with the largest difference is merged first.
+    heap: list[tuple[int, int, list[tuple[int, list[int]]]]] = []
+    for index, size in enumerate(sizes):
+        shares = [(size, [index])] + [(0, []) for _ in range(count - 1)]
+        heap.append((-size, index, shares))
+    heapq.heapify(heap)
+    order = len(sizes)  # equal differences are merged in the order in which they came
+    while len(heap) > 1:
+        (_, _, first), (_, _, second) = heapq.heappop(heap), heapq.heappop(heap)
+        merged = [
+            (heavy + light, [*some, *more])
+            for (heavy, some), (light, more) in zip(first, reversed(second), strict=True)
+        ]
+        merged.sort(key=lambda share: -share[0])
+        heapq.heappush(heap, (merged[-1][0] - merged[0][0], order, merged))
+        order += 1
+    if not heap:
+        return [[] for _ in range(count)]
+    return [sorted(indices) for _, indices in heap[0][2]]
+
+
+def take_rows(rows: PackedRows, chosen: Sequence[int]) -> PackedRows | None:
+    """The `chosen` rows, by their number in `rows`; None where there are none."""
+    if not chosen:
+        return None
+    return join_rows([rows_between(rows, index, index + 1) for index in chosen])
