@@ -160,9 +160,6 @@ class TrainSection(_Section, frozen=True):
     """Where the processes of several machines find each other: `host:port` of the one with rank 0. Each process is
     started with its rank in the environment (`RANK`, `WORLD_SIZE`, `LOCAL_RANK`, or those of Slurm), and `gpus` is not
     used. Empty: this machine alone."""
-    sharded: bool = False
-    """Each GPU keeps a part of the weights and gets the others when it needs them (FSDP): for models in 16 bit that are
-    too large for one GPU. Takes time."""
     report_to: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
     """Programs that get a copy of the numbers, where they are installed."""
 

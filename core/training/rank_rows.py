@@ -11,7 +11,8 @@ from core.training.packed_rows import PackedRows, join_rows, rows_between
 
 def equal_shares(sizes: Sequence[int], count: int) -> list[list[int]]:
     """`count` lists of indices into `sizes`, each ascending, whose sums are nearly equal: the largest differences are
-    evened out first (Karmarkar and Karp, 1982). The same on every rank. Lists may be empty where there are few."""
+    evened out first (Karmarkar and Karp, 1982), then the heaviest share exchanges items with others while that helps.
+    The same on every rank. Lists may be empty where there are few."""
     # A partial solution is `count` shares, the heaviest first; the one with the largest difference is merged first.
     heap: list[tuple[int, int, list[tuple[int, list[int]]]]] = []
     for index, size in enumerate(sizes):
@@ -30,7 +31,36 @@ def equal_shares(sizes: Sequence[int], count: int) -> list[list[int]]:
         order += 1
     if not heap:
         return [[] for _ in range(count)]
-    return [sorted(indices) for _, indices in heap[0][2]]
+    shares = [indices for _, indices in heap[0][2]]
+    while _exchange(shares, sizes):
+        pass
+    return [sorted(indices) for indices in shares]
+
+
+def _exchange(shares: list[list[int]], sizes: Sequence[int]) -> bool:
+    """Make the heaviest share lighter by the best exchange of one of its items for a smaller one, or for nothing, of
+    another share; whether there is one. The lightest share never gets lighter."""
+    sums = [sum(sizes[index] for index in share) for share in shares]
+    heaviest = max(range(len(shares)), key=sums.__getitem__)
+    best: tuple[int, int, int, int | None] | None = None
+    for other, share in enumerate(shares):
+        if other == heaviest:
+            continue
+        for given in shares[heaviest]:
+            for taken in (None, *share):
+                moved = sizes[given] - (0 if taken is None else sizes[taken])
+                after = max(sums[heaviest] - moved, sums[other] + moved)
+                if after < (sums[heaviest] if best is None else best[0]):
+                    best = (after, other, given, taken)
+    if best is None:
+        return False
+    _, other, given, taken = best
+    shares[heaviest].remove(given)
+    shares[other].append(given)
+    if taken is not None:
+        shares[other].remove(taken)
+        shares[heaviest].append(taken)
+    return True
 
 
 def take_rows(rows: PackedRows, chosen: Sequence[int]) -> PackedRows | None:
