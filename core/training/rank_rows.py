@@ -16,8 +16,8 @@ def equal_shares(sizes: Sequence[int], count: int) -> list[list[int]]:
     # A partial solution is `count` shares, the heaviest first; the one with the largest difference is merged first.
     heap: list[tuple[int, int, list[tuple[int, list[int]]]]] = []
     for index, size in enumerate(sizes):
-        shares = [(size, [index])] + [(0, []) for _ in range(count - 1)]
-        heap.append((-size, index, shares))
+        alone = [(size, [index]), *((0, list[int]()) for _ in range(count - 1))]
+        heap.append((-size, index, alone))
     heapq.heapify(heap)
     order = len(sizes)  # equal differences are merged in the order in which they came
     while len(heap) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.training.packed_rows import PackedCollator
@@ -13,6 +13,7 @@ from tests.support.packable_models import UnevenRows
 SIZES = st.lists(st.integers(1, 2048), max_size=40)
 
 
+@settings(deadline=None)
 @given(SIZES, st.integers(1, 9))
 def test_every_row_has_one_rank_and_the_heaviest_is_close_to_the_lightest(sizes: list[int], count: int) -> None:
     shares = equal_shares(sizes, count)
@@ -34,6 +35,7 @@ def test_rows_as_long_as_those_of_a_run_are_shared_within_a_hundredth() -> None:
         assert worst < 0.01
 
 
+@settings(deadline=None)
 @given(st.permutations(range(8)), st.integers(1, 5))
 def test_the_shares_of_packed_rows_are_those_rows(order: list[int], count: int) -> None:
     source = UnevenRows(weighted=True)
