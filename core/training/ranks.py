@@ -45,8 +45,7 @@ class Ranks:
     def close(self) -> None:
         """Wait for the others, and leave."""
         if self.count > 1:
-            with _lost():
-                distributed.barrier()
+            self.add_up(torch.zeros(1))
             distributed.destroy_process_group()
 
     def from_first(self, value: T, kind: type[T]) -> T:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from core.base import files
+from core.base import files, folders
 from core.base.errors import RunError
 from core.base.plural import counted
 from core.examples.build import TrainingSet, build_training_set
@@ -25,6 +24,7 @@ from core.runs.facts_file import write_facts
 from core.runs.process import JobProcess
 from core.runs.spec import RunSpec
 from core.runs.spec_checks import check_for_device, check_warmup
+from core.training.last_word import say_end
 from core.training.model_facts import library_versions, model_revision
 from core.training.rank_place import RankPlace
 from core.training.rank_processes import RankProcesses
@@ -199,8 +199,12 @@ class TrainJob:
         Called before torch is imported: torch reads the variable once, and its threads inherit the priority.
         """
         # Where the programs of train.report_to write, unless the user says otherwise.
-        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(self._run.path / "results" / "tensorboard"))
-        os.environ.setdefault("WANDB_DIR", str(files.private_dir(self._run.path / "results")))
+        if self._job.writes:
+            os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(self._run.path / "results" / "tensorboard"))
+            os.environ.setdefault("WANDB_DIR", str(files.private_dir(self._run.path / "results")))
+        else:  # two processes must not compile into the same folder at once
+            compiled = folders.cache() / f"unsloth_compiled_{self._place.rank}"
+            os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(compiled))
         there = visible_gpus()
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         gpus = visible.split(",") if visible is not None else [str(gpu) for gpu in range(self._place.local + 1)]
@@ -336,7 +340,7 @@ class TrainJob:
         done = max(trainer.state.global_step, point.step)
         if not job.writes:
             return
-        self._say_end(control, steps.loss, done, self._facts["steps_planned"])
+        say_end(job, control, steps.loss, done, self._facts["steps_planned"])
 
     def _origin(self, loaded: LoadedModel, step: int) -> AdapterOrigin:
         return AdapterOrigin(
@@ -364,59 +368,6 @@ class TrainJob:
 
             control.adapter_saved = saver.whole_adapter(self._run.adapter, copy, self._point.step)
             control.adapter_failure = saver.failure
-
-    def _say_end(self, control: RunControl, loss: float | None, done: int, planned: int) -> None:
-        job, ending, progress = self._job, control.ending, control.progress
-        of = f"{done} of {counted(planned, 'step')}"
-        losses = f", loss {loss:.4f}" if loss is not None else (", no finite loss" if progress.not_finite else "")
-        self._write_results(progress, ending, done, loss)
-        if ending in ("finished", "patience", "stop", "discard"):  # after the others, the run may go on and obey
-            control.refuse_rest(done)
-        if ending == "discard":
-            for folder in (self._run.adapter, self._run.path / CHECKPOINTS_FOLDER):
-                shutil.rmtree(folder, ignore_errors=True)
-            state, words = "discarded", f"discarded after {of}; nothing of it is kept"
-        elif ending in ("pause", "signal"):
-            why = f"ended by {job.termination.signal_name}" if ending == "signal" else "paused"
-            kept = f"the last checkpoint could not be saved ({control.checkpoint_failure}); "
-            kept = kept if control.checkpoint_failure else ""
-            state, words = "paused", f"{why} after {of}{losses}; {kept}{job.resumable_words}"
-        else:
-            if not control.adapter_saved:
-                why = control.adapter_failure or "see console.log"
-                do = "Free some space, then `python -m core runs resume`: it goes on from its newest checkpoint"
-                raise RunError(f"the adapter could not be saved ({why})", str(self._run.adapter), do)
-            failed = f"; the last checkpoint was not saved: {control.checkpoint_failure}"
-            failed = failed if control.checkpoint_failure else ""
-            if ending == "stop":
-                state, words = "stopped", f"stopped after {of}{losses}; the adapter is saved{failed}"
-            elif ending == "patience":
-                without = f"no better evaluation in {progress.worse_evaluations}"
-                state, words = "finished", f"finished early after {of}{losses}: {without}{failed}"
-            else:
-                state, words = "finished", f"finished after {counted(done, 'step')}{losses}{failed}"
-        job.event("ended", words, step=done)
-        job.status.update_later(step=done)
-        job.status.end(state, words)
-
-    def _write_results(self, progress: Any, ending: str, done: int, loss: float | None) -> None:
-        """results/train.json: how it ended, in numbers."""
-        best = progress.best
-        numbers = {
-            "ended": ending,
-            "time": time.time(),
-            "steps": done,
-            "loss": loss,
-            "steps_without_finite_loss": progress.not_finite,
-            "best_evaluation": None if best is None else {"step": best.step, "loss": best.loss},
-            "rate_factor": progress.rate_factor,
-        }
-        try:
-            files.replace_file(
-                files.private_dir(self._run.path / "results") / "train.json", msgspec.json.encode(numbers)
-            )
-        except OSError as error:
-            print(f"results/train.json cannot be written: {error}", flush=True)
 
 
 def planned_steps(rows: int, spec: RunSpec) -> int:

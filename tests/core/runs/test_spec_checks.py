@@ -35,6 +35,10 @@ HEAD = '[data]\nsource = "x"\n[model]\nname = "m"\n'
         ("[train]\nweight_decay = nan\n", "train.weight_decay must be a number that can be meant", ""),
         ("[train]\nsteps = 9000000000000\n", "train.steps must be a number that can be meant", ""),
         ("[train]\nsteps = 10\nwarmup_steps = 11\n", "at most the run's 10 steps, not 11", "train.warmup_steps"),
+        ("[train]\ngpus = 0\n", "train.gpus must be from 1 to 64", ""),
+        ("[train]\ngpus = 9\n", "train.gpus must be at most the rows of an update", ""),
+        ('[train]\nmachines = "node"\n', "train.machines must be host:port", ""),
+        ('[train]\ngpus = 2\nmachines = "node:1"\n', "train.gpus must be 1 where train.machines is set", ""),
         ('[train]\ndtype = "float8"\n', "Invalid enum value 'float8'", ""),
         ("[train]\nthreads = -1\n", "train.threads must be from 0 to 1024", ""),
         ("[train]\nkeep_checkpoints = -1\n", "train.keep_checkpoints must be 0 (all) or more", ""),
@@ -131,3 +135,11 @@ def test_requests_that_make_sense_have_numbers() -> None:
     assert check_request(JobRequest("set", "0.3", "train.max_grad_norm"), SPEC).value == 0.3
     assert check_request(JobRequest("pause"), SPEC) == JobRequest("pause")
     assert LiveSettings.of_spec(SPEC).keep_checkpoints == SPEC.train.keep_checkpoints
+
+
+def test_more_gpus_than_there_are_cannot_be_used() -> None:
+    several = replace(SPEC, train=TrainSection(gpus=3))
+    with pytest.raises(RunError, match=r"train.gpus = 3, but 2 GPUs can be seen"):
+        check_for_device(several, has_cuda=True, gpus=2)
+    assert check_for_device(several, has_cuda=True, gpus=3) == []
+    assert "3 starts as many processes on the CPU" in check_for_device(several, has_cuda=False)[-1]
