@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,9 +35,12 @@ import msgspec
 
 from bench.encode import some_rows, some_tokenizer
 from bench.fit_configs import FitConfig, on_gpu, tiny
-from bench.hollow_model import make_hollow
+from bench.hollow_model import config_of, make_hollow
 from core.base.child import environment
-from core.models.fit.memory import GIB, TrainingShape, needed_bytes
+from core.models.fit.config_shape import shape_of_config
+from core.models.fit.constants import GIB
+from core.models.fit.estimate import Estimate, estimate_memory
+from core.models.fit.training_shape import PROJECTIONS, Placement, TrainingShape
 
 _LIMIT = 180  # seconds for one configuration
 _SPARE_GIB = 1.0  # of each process, beside what its allocator takes
@@ -49,7 +53,7 @@ class Bench:
         self._waiting, self._folder, self._results = list(configs), folder, results
         self._total, self._until = total_gib, until
         self._taken = 0.0
-        self._changed = threading.Condition()
+        self._changed, self._making = threading.Condition(), threading.Lock()
 
     def lane(self, number: int) -> None:
         """Measure one configuration after the other until none is left."""
@@ -76,11 +80,11 @@ class Bench:
             return None
 
     def _room(self, config: FitConfig) -> float:
-        model = make_hollow(config.shape, self._folder / config.shape, self._folder / "tokenizer")
-        return rough_gib(config, model) * 1.2 + _SPARE_GIB
+        return estimate_of(config).high / GIB * 1.3 + _SPARE_GIB
 
     def _measure(self, config: FitConfig, lane: int) -> dict[str, Any]:
-        model = self._folder / config.shape
+        with self._making:
+            model = make_hollow(config.shape, self._folder / config.shape, self._folder / "tokenizer")
         command = [sys.executable, "-m", "bench.fit_one", msgspec.json.encode(config).decode(), str(model)]
         began = time.monotonic()
         print(f"{config.name} ...", flush=True)
@@ -107,16 +111,18 @@ class Bench:
             file.write(msgspec.json.encode(result) + b"\n")
 
 
-def rough_gib(config: FitConfig, model: Path) -> float:
-    """What it takes at most, in GiB."""
-    shape = TrainingShape(
+def estimate_of(config: FitConfig) -> Estimate:
+    """The estimate, from what stands in config.json."""
+    placement = Placement(backend=config.backend, on_gpu=config.shape != "tiny", four_bit=config.bits == 4)
+    training = TrainingShape(
         batch_size=config.batch,
         tokens=config.tokens,
         r=config.r,
-        target_modules=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        target_modules=config.targets or PROJECTIONS,
         gradient_checkpointing=config.checkpointing,
+        optim=config.optim,
     )
-    return needed_bytes(model, four_bit=config.bits == 4, width=2, training=shape).total / GIB
+    return estimate_memory(shape_of_config(config_of(config.shape)), placement, training)
 
 
 def gpu_total_gib() -> float:
@@ -137,9 +143,23 @@ def read_results(path: Path) -> list[dict[str, Any]]:
 
 
 def compare(results: list[dict[str, Any]]) -> None:
-    print(f"{'configuration':44} {'reserved':>9} {'allocated':>9}")
+    """Print estimate and peak of each, and how far they are apart in all."""
+    print(f"{'configuration':42} {'measured':>9} {'estimate':>9} {'error':>7}  low-high")
+    errors, inside = [], 0
     for result in results:
-        print(f"{result['name']:44} {result['peak_reserved_gib']:9.2f} {result['peak_allocated_gib']:9.2f}")
+        config = msgspec.convert(result["config"], FitConfig)
+        estimate, peak = estimate_of(config), result["peak_reserved_gib"]
+        low, high = estimate.low / GIB, estimate.high / GIB
+        errors.append(estimate.gib / peak - 1)
+        inside += low <= peak <= high
+        mark = "" if low <= peak <= high else "  outside"
+        print(f"{config.name:42} {peak:9.2f} {estimate.gib:9.2f} {errors[-1]:+7.1%}  {low:.2f}-{high:.2f}{mark}")
+    if errors:
+        sizes = sorted(map(abs, errors))
+        print(
+            f"{len(sizes)} configurations: median error {statistics.median(sizes):.1%}, largest {sizes[-1]:.1%}, "
+            f"{inside / len(sizes):.0%} between low and high"
+        )
 
 
 def main() -> None:

@@ -140,32 +140,16 @@ def measure(config: FitConfig, folder: Path, scratch: Path) -> dict[str, Any]:
 
 
 def _load(spec: Any, longest: int) -> Any:
-    from core.models import loading
-    from core.models.loading import LoraSettings, load_for_training
+    from core.models.loading import load_for_training
+    from core.training.lora_settings import lora_settings
 
-    # Others run on the GPU beside this one, so that its free memory says nothing.
-    loading.check_fits = lambda *_, **__: None  # type: ignore
-    lora, train = spec.lora, spec.train
-    settings = LoraSettings(
-        r=lora.r,
-        alpha=lora.alpha,
-        dropout=lora.dropout,
-        target_modules=lora.target_modules,
-        bias=lora.bias,
-        use_rslora=lora.use_rslora,
-        seed=train.seed,
-        batch_size=train.batch_size,
-        tokens=longest,
-        max_seq_length=spec.prompt.max_seq_length,
-        gradient_checkpointing=train.gradient_checkpointing,
-        dtype=train.dtype,
-    )
     return load_for_training(
         spec.model.name,
-        settings,
+        lora_settings(spec, longest),
         four_bit=spec.model.load_in_4bit,
         trust_remote_code=False,
         progress=lambda words: print(words, file=sys.stderr),
+        insist=True,
     )
 
 

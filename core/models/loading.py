@@ -6,7 +6,6 @@ model's author runs only where `trust_remote_code` allows it. Knows nothing of r
 
 from __future__ import annotations
 
-import contextlib
 import errno
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ import msgspec
 
 from core.base.errors import ModelError, SuironError
 from core.models.backend import Backend, choose_backend, choose_inference_backend, dtype_name, prepare_imports
-from core.models.fit.memory import TrainingShape, check_fits
+from core.models.fit.free_memory import DeviceMemory, main_memory
+from core.models.fit.memory import FitCheck, Placement, TrainingShape, check_fits
 from core.models.resolve import OnProgress, local_model_folder
 from core.tokens.tokenizer import TextTokenizer
 
@@ -41,6 +41,8 @@ class LoadedModel(msgspec.Struct, frozen=True):
     """The folder of the active adapter."""
     gradient_checkpointing: bool = False
     """Whether activations are recomputed in training."""
+    fit: FitCheck | None = None
+    """What was estimated of its memory before it was loaded."""
 
 
 class LoraSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +72,8 @@ class LoraSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether activations are recomputed in the backward pass, which saves memory and costs time."""
     dtype: str = "auto"
     """The number format of weights that are not quantised (`bfloat16`); `auto`: see `dtype_name`."""
+    optim: str = "auto"
+    """The optimizer's name in a specification, for the estimate of memory."""
 
 
 def load_for_inference(
@@ -84,14 +88,16 @@ def load_for_inference(
     tokenizer = TextTokenizer.from_folder(folder)
     prepare_imports()
     backend = choose_inference_backend(four_bit)
-    check_fits(folder, backend.device, four_bit=backend.four_bit, width=_width(backend.device))
+    fit = check_fits(folder, _placement(backend), None, _memory_of(backend))
+    if fit.warning:
+        progress(fit.warning)
     progress(f"loading {folder.name}: {backend.line}")
     try:
         model = _from_pretrained(folder, backend, trust_remote_code)
     except Exception as error:
         raise _loading_error(error, folder) from error
     model.eval()
-    loaded = LoadedModel(model, tokenizer, backend, name, folder, str(folder))
+    loaded = LoadedModel(model, tokenizer, backend, name, folder, str(folder), fit=fit)
     return attach_adapter(loaded, adapter, "default") if adapter is not None else loaded
 
 
@@ -128,18 +134,26 @@ def attach_adapter(loaded: LoadedModel, adapter: Path, label: str) -> LoadedMode
 
 
 def load_for_training(
-    name: str, lora: LoraSettings, *, four_bit: bool, trust_remote_code: bool, progress: OnProgress
+    name: str,
+    lora: LoraSettings,
+    *,
+    four_bit: bool,
+    trust_remote_code: bool,
+    progress: OnProgress,
+    insist: bool = False,
 ) -> LoadedModel:
     """The model `name` with a new LoRA adapter, in training mode: only the adapter's parameters get gradients. Its
-    weights are NF4 on CUDA where `four_bit`.
+    weights are NF4 on CUDA where `four_bit`. insist: go on although the weights alone take more than the device has.
 
-    Raises ModelError, including where it does not fit.
+    Raises ModelError.
     """
     folder = local_model_folder(name, progress, trust_remote_code=trust_remote_code)
     tokenizer = TextTokenizer.from_folder(folder)
     prepare_imports()
     backend = choose_backend(four_bit, lora.dtype)
-    lora = _check_fits_training(folder, backend, lora)
+    lora, fit = _check_fits_training(folder, backend, lora, insist)
+    if fit.warning:
+        progress(fit.warning)
     progress(f"loading {folder.name}: {backend.line}")
     load = _with_unsloth if backend.kind == "unsloth" else _with_peft
     try:
@@ -149,30 +163,43 @@ def load_for_training(
     model.train()
     resolved = str(getattr(model.config, "_name_or_path", "") or folder)
     return LoadedModel(
-        model, tokenizer, backend, name, folder, resolved, gradient_checkpointing=lora.gradient_checkpointing
+        model, tokenizer, backend, name, folder, resolved, gradient_checkpointing=lora.gradient_checkpointing, fit=fit
     )
 
 
-def _check_fits_training(folder: Path, backend: Backend, lora: LoraSettings) -> LoraSettings:
+def _check_fits_training(
+    folder: Path, backend: Backend, lora: LoraSettings, insist: bool
+) -> tuple[LoraSettings, FitCheck]:
     """`lora`, without gradient checkpointing where the model is on a CPU and fits without it: there it takes a third
-    more time, and memory is mostly sufficient. Raises ModelError where the model does not fit."""
+    more time, and memory is mostly sufficient. And the estimate. Raises ModelError where not even the weights fit."""
 
-    def check(checkpointing: bool) -> LoraSettings:
-        shape = TrainingShape(
-            batch_size=lora.batch_size,
-            tokens=lora.tokens,
-            r=lora.r,
-            target_modules=lora.target_modules,
-            gradient_checkpointing=checkpointing,
+    def check(checkpointing: bool) -> tuple[LoraSettings, FitCheck]:
+        fit = check_fits(
+            folder,
+            _placement(backend, lora.dtype),
+            training_shape(msgspec.structs.replace(lora, gradient_checkpointing=checkpointing)),
+            _memory_of(backend),
+            insist=insist,
         )
-        width = _width(backend.device, lora.dtype)
-        check_fits(folder, backend.device, four_bit=backend.four_bit, width=width, training=shape)
-        return msgspec.structs.replace(lora, gradient_checkpointing=checkpointing)
+        return msgspec.structs.replace(lora, gradient_checkpointing=checkpointing), fit
 
     if lora.gradient_checkpointing and backend.device == "cpu":
-        with contextlib.suppress(ModelError):
-            return check(False)
+        without = check(False)
+        if without[1].verdict == "fits":
+            return without
     return check(lora.gradient_checkpointing)
+
+
+def training_shape(lora: LoraSettings) -> TrainingShape:
+    """The settings on which the memory depends."""
+    return TrainingShape(
+        batch_size=lora.batch_size,
+        tokens=lora.tokens,
+        r=lora.r,
+        target_modules=lora.target_modules,
+        gradient_checkpointing=lora.gradient_checkpointing,
+        optim=lora.optim,
+    )
 
 
 def _with_unsloth(folder: Path, backend: Backend, lora: LoraSettings, trust_remote_code: bool) -> Any:
@@ -263,6 +290,25 @@ def _torch_dtype(name: str, backend: Backend) -> Any:
     import torch
 
     return getattr(torch, dtype_name(backend.device) if name == "auto" else name)
+
+
+def _placement(backend: Backend, dtype: str = "auto") -> Placement:
+    return Placement(
+        backend=backend.kind,
+        on_gpu=backend.device.startswith("cuda"),
+        four_bit=backend.four_bit,
+        width=_width(backend.device, dtype),
+    )
+
+
+def _memory_of(backend: Backend) -> DeviceMemory:
+    """Of the backend's device, as it is now."""
+    if not backend.device.startswith("cuda"):
+        return main_memory()
+    import torch
+
+    free, total = torch.cuda.mem_get_info(torch.device(backend.device))
+    return DeviceMemory(int(free), int(total), backend.machine or "the GPU")
 
 
 def _width(device: str, dtype: str = "auto") -> int:

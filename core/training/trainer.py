@@ -60,6 +60,7 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         self._record, self._owner = record, owner
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        self._record.note_pass(inputs["input_ids"])
         loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
         self._record.losses.append(loss.detach())
         return loss

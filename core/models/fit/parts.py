@@ -1,0 +1,191 @@
+"""The memory of a training at its peak, by purpose, from first principles.
+
+All sizes are in bytes. The peak is in the backward pass of a layer or at the loss, whichever takes more: with gradient
+checkpointing a layer's activations and the scores of the loss are never there at once.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.models.fit.constants import GIB, NF4_BYTES, PROCESS_BYTES, TRANSFORMERS, UNSLOTH, BackendConstants
+from core.models.fit.model_shape import Matrix, ModelShape
+from core.models.fit.training_shape import Placement, TrainingShape
+
+_STATE_BYTES = {
+    "sgd": 0.0,
+    "adafactor": 0.1,
+    "adagrad": 4.0,
+    "rmsprop": 4.0,
+    "lion_32bit": 4.0,
+    "lion_8bit": 1.05,
+    "rmsprop_bnb": 4.0,
+    "rmsprop_bnb_32bit": 4.0,
+    "rmsprop_bnb_8bit": 1.05,
+    "adamw_torch": 8.0,
+    "adamw_torch_fused": 8.0,
+    "adamw_8bit": 2.1,
+    "adamw_bnb_8bit": 2.1,
+    "ademamix": 12.0,
+    "ademamix_8bit": 3.1,
+}
+"""Bytes of an optimizer's state for each trained weight; the paged ones keep theirs in main memory when it is short."""
+_TILE_TOKENS, _TILE_VOCABULARY = 4096, 32768
+"""TRL computes the loss over tiles of so many tokens and entries of the vocabulary."""
+_UNSLOTH_SCORES = GIB // 4
+"""Unsloth computes the loss in parts of about so many bytes."""
+
+
+class MemoryParts(msgspec.Struct, frozen=True, kw_only=True):
+    """Memory by purpose, in bytes, at the peak."""
+
+    weights: int
+    """The model's weights."""
+    adapters: int = 0
+    """The adapter's weights."""
+    gradients: int = 0
+    """The adapter's gradients."""
+    optimizer: int = 0
+    """The optimizer's state."""
+    activations: int = 0
+    """What is kept for the backward pass, and what comes and goes in the layer that is computed."""
+    logits: int = 0
+    """The scores over the vocabulary, where the peak is at the loss."""
+    overhead: int = 0
+    """Workspaces, and memory that is reserved and not used; in main memory also the process itself."""
+
+    @property
+    def total(self) -> int:
+        """The sum, in bytes."""
+        return sum(msgspec.structs.astuple(self))
+
+
+def constants_of(placement: Placement) -> BackendConstants:
+    """The constants of the library that trains."""
+    return UNSLOTH if placement.backend == "unsloth" else TRANSFORMERS
+
+
+def memory_parts(shape: ModelShape, placement: Placement, training: TrainingShape | None) -> MemoryParts:
+    """The memory of the model when it is trained with `training`, or only loaded. On a GPU this is what the allocator
+    reserves; CUDA's own context comes on top."""
+    weights = weight_bytes(shape, placement, training is not None)
+    if not placement.on_gpu:
+        return _in_main_memory(shape, placement, training, weights)
+    constants = constants_of(placement)
+    fixed = int(constants.fixed_gib * GIB)
+    if training is None:
+        return MemoryParts(weights=weights, overhead=fixed)
+    trained = adapter_weights(shape, training)
+    activations, logits = _at_the_peak(shape, placement, training, constants)
+    optimizer = int(trained * state_bytes(training.optim, True))
+    used = trained * 8 + optimizer + activations + logits
+    return MemoryParts(
+        weights=weights,
+        adapters=trained * 4,
+        gradients=trained * 4,
+        optimizer=optimizer,
+        activations=activations,
+        logits=logits,
+        overhead=fixed + int(used * constants.slack),
+    )
+
+
+def weight_bytes(shape: ModelShape, placement: Placement, is_training: bool) -> int:
+    """Bytes of the base weights. In a training in 4 bit, Transformers turns all that is not quantised into 32 bit."""
+    width = placement.width
+    rest = shape.embedding + shape.head + shape.others
+    if placement.four_bit and is_training:
+        width = max(width, constants_of(placement).unquantised_width)
+    matrices = sum(_matrix_bytes(matrix, placement) for matrix in shape.matrices)
+    return int(matrices + rest * width)
+
+
+def _matrix_bytes(matrix: Matrix, placement: Placement) -> float:
+    if matrix.stored_bytes:
+        return matrix.stored_bytes
+    return matrix.elements * (NF4_BYTES if placement.four_bit else placement.width)
+
+
+def adapter_weights(shape: ModelShape, training: TrainingShape) -> int:
+    """Weights of a LoRA adapter: rank times inputs and outputs of every layer that gets one."""
+    return sum(
+        (matrix.inputs + matrix.outputs) * matrix.count * training.r
+        for matrix in shape.matrices
+        if matrix.name in training.target_modules
+    )
+
+
+def state_bytes(optim: str, on_gpu: bool) -> float:
+    """Bytes of the optimizer's state for each trained weight."""
+    if optim == "auto":
+        optim = "adamw_8bit" if on_gpu else "adamw_torch"
+    return _STATE_BYTES.get(optim.removeprefix("paged_").replace("adamw_32bit", "adamw_torch"), 8.0)
+
+
+def _at_the_peak(
+    shape: ModelShape, placement: Placement, training: TrainingShape, constants: BackendConstants
+) -> tuple[int, int]:
+    """Bytes of activations and of scores on a GPU."""
+    tokens = training.batch_size * training.tokens
+    number = placement.width / 2  # of 16 bits
+    stream = max(placement.width, constants.stream_width) if placement.four_bit else placement.width
+    kept = tokens * number * _kept_of_layer(shape, training, constants)
+    passing = tokens * number * 2 * constants.passing_inner * shape.inner + 2 * tokens * stream * shape.hidden
+    if placement.four_bit:
+        passing += constants.dequantised * 2 * shape.largest
+    inputs = tokens * stream * shape.hidden
+    if training.gradient_checkpointing:
+        held = inputs * (1 + constants.checkpoint_on_gpu * (shape.layers - 1))
+        in_layer = kept + passing
+    else:
+        held = shape.layers * kept + (shape.layers * inputs if stream > placement.width else 0)
+        in_layer = passing
+    scores = _scores(shape, placement, tokens, stream)
+    return (int(held + in_layer), 0) if in_layer >= scores else (int(held), int(scores))
+
+
+def _kept_of_layer(shape: ModelShape, training: TrainingShape, constants: BackendConstants) -> float:
+    """Bytes that one layer keeps of one token for its backward pass, in 16 bit."""
+    vectors = (
+        constants.kept_hidden * shape.hidden
+        + constants.kept_inner * shape.inner
+        + constants.kept_query * shape.query
+        + constants.kept_narrow * shape.narrow
+        + training.r * len(training.target_modules)
+    )
+    return 2 * vectors
+
+
+def _scores(shape: ModelShape, placement: Placement, tokens: int, stream: int) -> float:
+    """Bytes at the loss, which either library computes in parts; and the gradient of the last hidden states."""
+    if placement.backend == "unsloth":
+        whole = tokens * shape.vocabulary * 2
+        return 2 * min(_UNSLOTH_SCORES, whole) + 2 * tokens * shape.hidden * stream
+    tile = 2 * min(tokens, _TILE_TOKENS) * min(shape.vocabulary, _TILE_VOCABULARY)
+    head = 2 * shape.hidden * min(shape.vocabulary, _TILE_VOCABULARY) if placement.four_bit else 0
+    return tile + head + tokens * shape.hidden * (4 + 2 * stream)
+
+
+def _in_main_memory(
+    shape: ModelShape, placement: Placement, training: TrainingShape | None, weights: int
+) -> MemoryParts:
+    if training is None:
+        return MemoryParts(weights=weights, overhead=PROCESS_BYTES)
+    constants, trained = TRANSFORMERS, adapter_weights(shape, training)
+    tokens, number = training.batch_size * training.tokens, placement.width / 2
+    kept = tokens * number * _kept_of_layer(shape, training, constants)
+    passing = tokens * number * 2 * constants.passing_inner * shape.inner
+    inputs = tokens * placement.width * shape.hidden
+    held = shape.layers * (inputs if training.gradient_checkpointing else kept)
+    in_layer = (kept if training.gradient_checkpointing else 0) + passing
+    scores = tokens * shape.vocabulary * (2 * placement.width + 12)  # as they come, those with labels, three in 32 bit
+    activations, logits = (held + in_layer, 0.0) if in_layer >= scores else (held, scores)
+    return MemoryParts(
+        weights=weights,
+        adapters=trained * 4,
+        gradients=trained * 4,
+        optimizer=int(trained * state_bytes(training.optim, False)),
+        activations=int(activations),
+        logits=int(logits),
+        overhead=PROCESS_BYTES,
+    )
