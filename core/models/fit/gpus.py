@@ -1,4 +1,4 @@
-"""Known GPUs: the memory that CUDA reports of each, and whether it computes in bfloat16."""
+"""Known GPUs, by their memory as CUDA reports it."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from core.models.fit.constants import GIB, NF4_BYTES, PROCESS_BYTES, TRANSFORMERS, UNSLOTH, BackendConstants
-from core.models.fit.model_shape import Matrix, ModelShape
+from core.models.fit.model_shape import ModelShape
 from core.models.fit.training_shape import Placement, TrainingShape
 
 _STATE_BYTES = {
@@ -75,7 +75,7 @@ def memory_parts(shape: ModelShape, placement: Placement, training: TrainingShap
     fixed = int(constants.fixed_gib * GIB)
     if training is None:
         return MemoryParts(weights=weights, overhead=fixed)
-    trained = adapter_weights(shape, training)
+    trained = adapter_weights(shape, placement, training)
     activations, logits = _at_the_peak(shape, placement, training, constants)
     optimizer = int(trained * state_bytes(training.optim, True))
     used = trained * 8 + optimizer + activations + logits
@@ -91,27 +91,29 @@ def memory_parts(shape: ModelShape, placement: Placement, training: TrainingShap
 
 
 def weight_bytes(shape: ModelShape, placement: Placement, is_training: bool) -> int:
-    """Bytes of the base weights. In a training in 4 bit, Transformers turns all that is not quantised into 32 bit."""
+    """Bytes of the base weights. In a training in 4 bit, Transformers turns all that is not quantised into 32 bit; the
+    experts of a layer, which are one tensor, are never quantised while loading."""
     width = placement.width
-    rest = shape.embedding + shape.head + shape.others
     if placement.four_bit and is_training:
         width = max(width, constants_of(placement).unquantised_width)
-    matrices = sum(_matrix_bytes(matrix, placement) for matrix in shape.matrices)
-    return int(matrices + rest * width)
+    size = (shape.embedding + shape.head + shape.others) * float(width)
+    for matrix in shape.matrices:
+        if matrix.stored_bytes:
+            size += matrix.stored_bytes
+        elif placement.four_bit and not matrix.is_expert:
+            size += matrix.elements * NF4_BYTES
+        else:
+            size += matrix.elements * width
+    return int(size)
 
 
-def _matrix_bytes(matrix: Matrix, placement: Placement) -> float:
-    if matrix.stored_bytes:
-        return matrix.stored_bytes
-    return matrix.elements * (NF4_BYTES if placement.four_bit else placement.width)
-
-
-def adapter_weights(shape: ModelShape, training: TrainingShape) -> int:
-    """Weights of a LoRA adapter: rank times inputs and outputs of every layer that gets one."""
+def adapter_weights(shape: ModelShape, placement: Placement, training: TrainingShape) -> int:
+    """Weights of a LoRA adapter: rank times inputs and outputs of every layer that gets one. PEFT finds no experts,
+    which are no layers of their own."""
     return sum(
         (matrix.inputs + matrix.outputs) * matrix.count * training.r
         for matrix in shape.matrices
-        if matrix.name in training.target_modules
+        if matrix.name in training.target_modules and not (matrix.is_expert and placement.backend == "transformers")
     )
 
 
@@ -171,7 +173,7 @@ def _in_main_memory(
 ) -> MemoryParts:
     if training is None:
         return MemoryParts(weights=weights, overhead=PROCESS_BYTES)
-    constants, trained = TRANSFORMERS, adapter_weights(shape, training)
+    constants, trained = TRANSFORMERS, adapter_weights(shape, placement, training)
     tokens, number = training.batch_size * training.tokens, placement.width / 2
     kept = tokens * number * _kept_of_layer(shape, training, constants)
     passing = tokens * number * 2 * constants.passing_inner * shape.inner
