@@ -1,7 +1,7 @@
 """The memory of real trainings beside its estimate, for many sizes and settings.
 
     python -m bench.fit [--out FOLDER] [--skip-done [FILE]] [--lanes N] [--minutes N] [--only WORDS] [--tiny]
-    python -m bench.fit --compare FILE
+    python -m bench.fit --compare [FILE]
 
 Every configuration (bench/fit_configs.py) is loaded and trained in a process of its own, through the loading and the
 trainer of a run, on a model of a real shape made on the spot (bench/hollow_model.py). What it took is appended to
@@ -14,7 +14,8 @@ on the GPU: the allocator of one knows nothing of the others.
     --tiny              a tiny model on the CPU, to see that it works
 
 Prints estimate and measured peak of each, the median and the largest error, and how many peaks lie between low and
-high; `--compare` does so for a file of an earlier time, without a GPU.
+high. `--compare` does so without a GPU, for FILE or for what bench/fit_measured.json keeps, to which a test holds the
+estimate.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ from core.models.fit.constants import GIB
 from core.models.fit.estimate import Estimate, estimate_memory
 from core.models.fit.training_shape import PROJECTIONS, Placement, TrainingShape
 
+KEPT = Path(__file__).with_name("fit_measured.json")
+"""The peaks that were measured last, with where."""
 _LIMIT = 180  # seconds for one configuration
 _SPARE_GIB = 1.0  # of each process, beside what its allocator takes
 
@@ -137,8 +140,13 @@ def gpu_total_gib() -> float:
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:
-    """The measured configurations, the newest of each name."""
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    """The measured configurations of a file of lines, or of the one that is kept: the newest of each name."""
+    if path.suffix == ".json":
+        lines = json.loads(path.read_text(encoding="utf-8"))["peaks"]
+    elif path.exists():
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    else:
+        lines = []
     return list({line["name"]: line for line in lines if "peak_reserved_gib" in line}.values())
 
 
@@ -170,7 +178,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=6.5)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--tiny", action="store_true")
-    parser.add_argument("--compare", type=Path)
+    parser.add_argument("--compare", nargs="?", type=Path, const=KEPT)
     arguments = parser.parse_args()
     if arguments.compare:
         compare(read_results(arguments.compare))

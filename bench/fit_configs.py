@@ -98,7 +98,15 @@ _OTHERS = [
     FitConfig("32b", "unsloth", 4, 1, 2048, limit_gib=22.5),
     FitConfig("3b", "unsloth", 4, 2, 2048, targets=("q_proj", "v_proj")),
     FitConfig("3b", "transformers", 4, 2, 2048, optim="adamw_torch"),
+    FitConfig("llama-8b", "unsloth", 4, 1, 2048),
+    FitConfig("7b", "unsloth", 4, 1, 8192),
+    FitConfig("7b", "transformers", 4, 1, 8192),
+    FitConfig("llama-8b", "transformers", 16, 1, 2048),
+    FitConfig("llama-1b", "unsloth", 16, 8, 1024),
+    FitConfig("14b", "transformers", 4, 2, 1024, r=32, targets=("q_proj", "k_proj", "v_proj", "o_proj")),
+    FitConfig("llama-1b", "transformers", 4, 2, 2048, False),
 ]
+"""None of these was looked at when the constants were fitted: they judge them."""
 
 
 def on_gpu() -> list[FitConfig]:

@@ -1,14 +1,24 @@
 """The memory of a training at its peak, by purpose, from first principles.
 
-All sizes are in bytes. The peak is in the backward pass of a layer or at the loss, whichever takes more: with gradient
-checkpointing a layer's activations and the scores of the loss are never there at once.
+All sizes are in bytes, and what the allocator reserves: a layer's activations and the scores of the loss are never used
+at once, but what is reserved for one is hardly used for the other.
 """
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
-from core.models.fit.constants import GIB, NF4_BYTES, PROCESS_BYTES, TRANSFORMERS, UNSLOTH, BackendConstants
+from core.models.fit.constants import (
+    GIB,
+    NF4_BYTES,
+    PROCESS_BYTES,
+    TRANSFORMERS_4BIT,
+    TRANSFORMERS_16BIT,
+    UNSLOTH,
+    BackendConstants,
+)
 from core.models.fit.model_shape import ModelShape
 from core.models.fit.training_shape import Placement, TrainingShape
 
@@ -32,8 +42,10 @@ _STATE_BYTES = {
 """Bytes of an optimizer's state for each trained weight; the paged ones keep theirs in main memory when it is short."""
 _TILE_TOKENS, _TILE_VOCABULARY = 4096, 32768
 """TRL computes the loss over tiles of so many tokens and entries of the vocabulary."""
-_UNSLOTH_SCORES = GIB // 4
-"""Unsloth computes the loss in parts of about so many bytes."""
+_UNSLOTH_PART = GIB
+"""Unsloth computes the loss in one part where the scores in 32 bit take no more than this, else in a multiple of 4."""
+_UNSLOTH_HIDDEN = 5
+"""Vectors of the hidden width that its loss takes besides, in 16 bit."""
 
 
 class MemoryParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +62,7 @@ class MemoryParts(msgspec.Struct, frozen=True, kw_only=True):
     activations: int = 0
     """What is kept for the backward pass, and what comes and goes in the layer that is computed."""
     logits: int = 0
-    """The scores over the vocabulary, where the peak is at the loss."""
+    """The scores over the vocabulary, and what else the loss takes."""
     overhead: int = 0
     """Workspaces, and memory that is reserved and not used; in main memory also the process itself."""
 
@@ -62,7 +74,9 @@ class MemoryParts(msgspec.Struct, frozen=True, kw_only=True):
 
 def constants_of(placement: Placement) -> BackendConstants:
     """The constants of the library that trains."""
-    return UNSLOTH if placement.backend == "unsloth" else TRANSFORMERS
+    if placement.backend == "unsloth":
+        return UNSLOTH
+    return TRANSFORMERS_4BIT if placement.four_bit else TRANSFORMERS_16BIT
 
 
 def memory_parts(shape: ModelShape, placement: Placement, training: TrainingShape | None) -> MemoryParts:
@@ -76,17 +90,16 @@ def memory_parts(shape: ModelShape, placement: Placement, training: TrainingShap
     if training is None:
         return MemoryParts(weights=weights, overhead=fixed)
     trained = adapter_weights(shape, placement, training)
-    activations, logits = _at_the_peak(shape, placement, training, constants)
-    optimizer = int(trained * state_bytes(training.optim, True))
-    used = trained * 8 + optimizer + activations + logits
+    tokens, stream = training.batch_size * training.tokens, max(placement.width, constants.stream_width)
+    adapters = trained * max(placement.width, constants.adapter_width)
     return MemoryParts(
         weights=weights,
-        adapters=trained * 4,
-        gradients=trained * 4,
-        optimizer=optimizer,
-        activations=activations,
-        logits=logits,
-        overhead=fixed + int(used * constants.slack),
+        adapters=adapters,
+        gradients=adapters,
+        optimizer=int(trained * state_bytes(training.optim, True)),
+        activations=int(_activations(shape, placement, training, constants, tokens, stream)),
+        logits=int(_scores(shape, placement, tokens, stream)),
+        overhead=fixed,
     )
 
 
@@ -124,26 +137,25 @@ def state_bytes(optim: str, on_gpu: bool) -> float:
     return _STATE_BYTES.get(optim.removeprefix("paged_").replace("adamw_32bit", "adamw_torch"), 8.0)
 
 
-def _at_the_peak(
-    shape: ModelShape, placement: Placement, training: TrainingShape, constants: BackendConstants
-) -> tuple[int, int]:
-    """Bytes of activations and of scores on a GPU."""
-    tokens = training.batch_size * training.tokens
+def _activations(
+    shape: ModelShape,
+    placement: Placement,
+    training: TrainingShape,
+    constants: BackendConstants,
+    tokens: int,
+    stream: int,
+) -> float:
+    """Bytes on a GPU. stream: bytes of an element of the hidden states between layers."""
     number = placement.width / 2  # of 16 bits
-    stream = max(placement.width, constants.stream_width) if placement.four_bit else placement.width
     kept = tokens * number * _kept_of_layer(shape, training, constants)
-    passing = tokens * number * 2 * constants.passing_inner * shape.inner + 2 * tokens * stream * shape.hidden
+    passing = tokens * number * 2 * (constants.passing_inner * shape.inner + constants.passing_hidden * shape.hidden)
     if placement.four_bit:
         passing += constants.dequantised * 2 * shape.largest
     inputs = tokens * stream * shape.hidden
     if training.gradient_checkpointing:
-        held = inputs * (1 + constants.checkpoint_on_gpu * (shape.layers - 1))
-        in_layer = kept + passing
-    else:
-        held = shape.layers * kept + (shape.layers * inputs if stream > placement.width else 0)
-        in_layer = passing
-    scores = _scores(shape, placement, tokens, stream)
-    return (int(held + in_layer), 0) if in_layer >= scores else (int(held), int(scores))
+        return inputs * (constants.offloaded_inputs or shape.layers) + kept + passing
+    # Inputs in 16 bit are no longer needed once they are in 32 bit, which a layer keeps.
+    return shape.layers * (kept + (inputs if stream > placement.width else 0)) + passing
 
 
 def _kept_of_layer(shape: ModelShape, training: TrainingShape, constants: BackendConstants) -> float:
@@ -161,8 +173,9 @@ def _kept_of_layer(shape: ModelShape, training: TrainingShape, constants: Backen
 def _scores(shape: ModelShape, placement: Placement, tokens: int, stream: int) -> float:
     """Bytes at the loss, which either library computes in parts; and the gradient of the last hidden states."""
     if placement.backend == "unsloth":
-        whole = tokens * shape.vocabulary * 2
-        return 2 * min(_UNSLOTH_SCORES, whole) + 2 * tokens * shape.hidden * stream
+        whole = tokens * shape.vocabulary * 4
+        parts = 1 if whole <= _UNSLOTH_PART else 4 * math.ceil(whole / (4 * _UNSLOTH_PART))
+        return whole / parts + _UNSLOTH_HIDDEN * tokens * shape.hidden * stream
     tile = 2 * min(tokens, _TILE_TOKENS) * min(shape.vocabulary, _TILE_VOCABULARY)
     head = 2 * shape.hidden * min(shape.vocabulary, _TILE_VOCABULARY) if placement.four_bit else 0
     return tile + head + tokens * shape.hidden * (4 + 2 * stream)
@@ -173,7 +186,7 @@ def _in_main_memory(
 ) -> MemoryParts:
     if training is None:
         return MemoryParts(weights=weights, overhead=PROCESS_BYTES)
-    constants, trained = TRANSFORMERS, adapter_weights(shape, placement, training)
+    constants, trained = TRANSFORMERS_16BIT, adapter_weights(shape, placement, training)
     tokens, number = training.batch_size * training.tokens, placement.width / 2
     kept = tokens * number * _kept_of_layer(shape, training, constants)
     passing = tokens * number * 2 * constants.passing_inner * shape.inner

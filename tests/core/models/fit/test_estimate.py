@@ -65,7 +65,9 @@ def test_less_of_anything_never_takes_more(config: dict[str, object], backend: s
     shape = shape_of_config(config)
 
     def total(held: Placement, training: TrainingShape) -> int:
-        return estimate_memory(shape, held, training).total
+        parts = memory_parts(shape, held, training)
+        # Unsloth computes the scores in more and smaller parts where there are more tokens.
+        return parts.total - (parts.logits if backend == "unsloth" else 0)
 
     held, training = placement(backend=backend), step()
     for smaller in (step(batch_size=1), step(tokens=1024), step(r=8), step(target_modules=("q_proj",))):
@@ -73,6 +75,15 @@ def test_less_of_anything_never_takes_more(config: dict[str, object], backend: s
     assert total(held, training) < total(held, step(gradient_checkpointing=False))
     if not any(matrix.is_expert for matrix in shape.matrices):
         assert total(held, training) < total(placement(backend=backend, four_bit=False), training)
+
+
+def test_scores_take_what_was_measured_of_each_number_of_tokens() -> None:
+    """Unsloth, a vocabulary of 152,064: all of 1,024 tokens at once, a quarter of 2,048 and 4,096, an eighth of 8,192;
+    and five hidden vectors."""
+    shape = shape_of_config(QWEN_7B)
+    for tokens, parts in ((1024, 1), (2048, 4), (4096, 4), (8192, 8)):
+        expected = tokens // parts * 152064 * 4 + 5 * tokens * 3584 * 2
+        assert memory_parts(shape, placement(), step(batch_size=1, tokens=tokens)).logits == expected
 
 
 @given(
