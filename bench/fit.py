@@ -115,7 +115,7 @@ class Bench:
 
 
 def estimate_of(config: FitConfig) -> Estimate:
-    """The estimate, from what stands in config.json."""
+    """The estimate. The counts of config.json are those of the headers of a hollow model."""
     placement = Placement(backend=config.backend, on_gpu=config.shape != "tiny", four_bit=config.bits == 4)
     training = TrainingShape(
         batch_size=config.batch,
@@ -125,7 +125,8 @@ def estimate_of(config: FitConfig) -> Estimate:
         gradient_checkpointing=config.checkpointing,
         optim=config.optim,
     )
-    return estimate_memory(shape_of_config(config_of(config.shape)), placement, training)
+    shape = msgspec.structs.replace(shape_of_config(config_of(config.shape)), is_exact=True)
+    return estimate_memory(shape, placement, training)
 
 
 def gpu_total_gib() -> float:

@@ -7,10 +7,10 @@ from typing import Literal
 
 import msgspec
 
-from core.models.fit.constants import CONTEXT_BYTES, GIB
+from core.models.fit.constants import CONTEXT_BYTES, DOUBT_BYTES, DOUBT_OF_REST, DOUBT_OF_WEIGHTS, GIB
 from core.models.fit.measured_peaks import MeasuredPeak
 from core.models.fit.model_shape import ModelShape
-from core.models.fit.parts import MemoryParts, constants_of, memory_parts
+from core.models.fit.parts import MemoryParts, memory_parts
 from core.models.fit.training_shape import Placement, TrainingShape
 
 Verdict = Literal["fits", "tight", "does not fit"]
@@ -31,6 +31,8 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """It hardly takes less."""
     high: int
     """It hardly takes more."""
+    least: int
+    """What it takes where memory is short: the allocator then uses for the scores what it has reserved for a layer."""
     context: int
     """Bytes that come on top on a GPU: CUDA's context."""
     measured: int = 0
@@ -45,7 +47,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it fits into `free` bytes."""
         if self.high + self.context <= free:
             return "fits"
-        return "does not fit" if self.low + self.context > free else "tight"
+        return "does not fit" if self.least + self.context > free else "tight"
 
 
 def estimate_memory(
@@ -58,25 +60,29 @@ def estimate_memory(
     of a pass of the same size stands above any formula; others of a similar size correct it."""
     parts = memory_parts(shape, placement, training)
     total = parts.total
-    if placement.on_gpu:
-        constants = constants_of(placement)
-        low, high, context = constants.low, constants.high, CONTEXT_BYTES
-    else:
-        (low, high), context = _MAIN_MEMORY, 0
     doubt = (0.0 if shape.is_exact else _FROM_CONFIG) + (0.0 if shape.is_known else _UNKNOWN_FAMILY)
     doubt += _EXPERTS if any(matrix.is_expert for matrix in shape.matrices) else 0.0
-    low, high, count = low - doubt, high + doubt, 0
+    if placement.on_gpu:
+        context = CONTEXT_BYTES
+        spread = DOUBT_BYTES + DOUBT_OF_WEIGHTS * parts.weights + DOUBT_OF_REST * (total - parts.weights)
+        below = above = spread + doubt * total
+    else:
+        context, below, above = 0, (1 - _MAIN_MEMORY[0] + doubt) * total, (_MAIN_MEMORY[1] - 1 + doubt) * total
+    count = 0
     if training is not None and measured_peaks:
         corrected = _corrected(shape, placement, training, measured_peaks)
         if corrected is not None:
             total, low, high, count = corrected
+            below, above = (1 - low) * total, (high - 1) * total
     # Nothing takes less than its weights.
-    least = parts.weights if not count else 0
+    floor = parts.weights if not count else 0
+    low_total = max(int(total - below), floor)
     return Estimate(
         parts=parts,
         total=total,
-        low=max(int(total * low), least),
-        high=max(int(total * high), least),
+        low=low_total,
+        high=max(int(total + above), floor),
+        least=max(low_total - min(parts.logits, parts.activations), floor),
         context=context,
         measured=count,
     )

@@ -104,14 +104,15 @@ def test_the_parts_add_up_and_the_limits_enclose_the_estimate(
     estimate = estimate_memory(shape_of_config(config), held, training)
     assert estimate.total == sum(msgspec.structs.astuple(estimate.parts))
     assert all(part >= 0 for part in msgspec.structs.astuple(estimate.parts))
-    assert estimate.parts.weights <= estimate.low <= estimate.total <= estimate.high
+    assert estimate.parts.weights <= estimate.least <= estimate.low <= estimate.total <= estimate.high
 
 
 def test_the_verdict_is_tight_between_low_and_high() -> None:
     estimate = estimate_memory(shape_of_config(QWEN_7B), placement(), step())
     assert estimate.verdict(estimate.high + estimate.context) == "fits"
     assert estimate.verdict(estimate.high + estimate.context - 1) == "tight"
-    assert estimate.verdict(estimate.low + estimate.context - 1) == "does not fit"
+    assert estimate.verdict(estimate.least + estimate.context) == "tight"
+    assert estimate.verdict(estimate.least + estimate.context - 1) == "does not fit"
 
 
 def test_an_unknown_family_and_experts_are_less_certain() -> None:
