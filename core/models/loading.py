@@ -74,6 +74,8 @@ class LoraSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The number format of weights that are not quantised (`bfloat16`); `auto`: see `dtype_name`."""
     optim: str = "auto"
     """The optimizer's name in a specification, for the estimate of memory."""
+    weighted: bool = False
+    """Whether sections are weighted in the loss, for the same."""
 
 
 def load_for_inference(
@@ -199,6 +201,7 @@ def training_shape(lora: LoraSettings) -> TrainingShape:
         target_modules=lora.target_modules,
         gradient_checkpointing=lora.gradient_checkpointing,
         optim=lora.optim,
+        weighted=lora.weighted,
     )
 
 

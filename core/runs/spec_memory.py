@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.models.fit.training_shape import FitBackend, Placement, TrainingShape
 from core.runs.spec import RunSpec
+from core.tokens.loss_mask import is_weighted
 
 _FAST_BFLOAT16 = ("avx512_bf16", "amx_bf16")
 
@@ -21,6 +22,7 @@ def training_shape_of(spec: RunSpec, longest: int | None = None) -> TrainingShap
         gradient_checkpointing=spec.train.gradient_checkpointing,
         accumulation=spec.train.gradient_accumulation,
         optim=spec.train.optim,
+        weighted=is_weighted(spec.prompt.loss_on),
     )
 
 

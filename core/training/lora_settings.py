@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.models.loading import LoraSettings
 from core.runs.spec import RunSpec
+from core.tokens.loss_mask import is_weighted
 
 
 def lora_settings(spec: RunSpec, longest: int) -> LoraSettings:
@@ -23,4 +24,5 @@ def lora_settings(spec: RunSpec, longest: int) -> LoraSettings:
         gradient_checkpointing=train.gradient_checkpointing,
         dtype=train.dtype,
         optim=train.optim,
+        weighted=is_weighted(spec.prompt.loss_on),
     )

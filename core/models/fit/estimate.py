@@ -18,6 +18,7 @@ _MAIN_MEMORY = (0.8, 1.25)  # what else a process takes there depends on threads
 _FROM_CONFIG = 0.02  # of what config.json does not say
 _UNKNOWN_FAMILY = 0.25
 _EXPERTS = 0.15
+_WEIGHTED = 0.1  # a loss of our own, which was not measured on a GPU
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +65,7 @@ def estimate_memory(
     doubt += _EXPERTS if any(matrix.is_expert for matrix in shape.matrices) else 0.0
     if placement.on_gpu:
         context = CONTEXT_BYTES
+        doubt += _WEIGHTED if training is not None and training.weighted else 0.0
         spread = DOUBT_BYTES + DOUBT_OF_WEIGHTS * parts.weights + DOUBT_OF_REST * (total - parts.weights)
         below = above = spread + doubt * total
     else:

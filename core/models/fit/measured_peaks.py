@@ -44,7 +44,8 @@ def peak_key(shape: ModelShape, placement: Placement, training: TrainingShape) -
     bits = 4 if placement.four_bit else 8 * placement.width
     held = f"{placement.backend} {'gpu' if placement.on_gpu else 'cpu'} {bits}bit"
     checkpointing = "checkpointing" if training.gradient_checkpointing else "kept"
-    return f"{model} | {held} | r{training.r} {targets} {checkpointing} {training.optim}"
+    loss = " weighted" if training.weighted else ""
+    return f"{model} | {held} | r{training.r} {targets} {checkpointing} {training.optim}{loss}"
 
 
 def keep_peak(peak: MeasuredPeak, home: Path | None = None) -> None:

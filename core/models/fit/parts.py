@@ -98,7 +98,7 @@ def memory_parts(shape: ModelShape, placement: Placement, training: TrainingShap
         gradients=adapters,
         optimizer=int(trained * state_bytes(training.optim, True)),
         activations=int(_activations(shape, placement, training, constants, tokens, stream)),
-        logits=int(_scores(shape, placement, tokens, stream)),
+        logits=int(_scores(shape, placement, training, tokens, stream)),
         overhead=fixed,
     )
 
@@ -170,8 +170,16 @@ def _kept_of_layer(shape: ModelShape, training: TrainingShape, constants: Backen
     return 2 * vectors
 
 
-def _scores(shape: ModelShape, placement: Placement, tokens: int, stream: int) -> float:
-    """Bytes at the loss, which either library computes in parts; and the gradient of the last hidden states."""
+def _all_scores(shape: ModelShape, placement: Placement, tokens: int) -> float:
+    """Bytes of the scores of all tokens: as they come, those with labels, and three times in 32 bit."""
+    return tokens * shape.vocabulary * (2 * placement.width + 12)
+
+
+def _scores(shape: ModelShape, placement: Placement, training: TrainingShape, tokens: int, stream: int) -> float:
+    """Bytes at the loss, which either library computes in parts unless it is weighted; and the gradient of the last
+    hidden states."""
+    if training.weighted:
+        return _all_scores(shape, placement, tokens)
     if placement.backend == "unsloth":
         whole = tokens * shape.vocabulary * 4
         parts = 1 if whole <= _UNSLOTH_PART else 4 * math.ceil(whole / (4 * _UNSLOTH_PART))
@@ -193,7 +201,7 @@ def _in_main_memory(
     inputs = tokens * placement.width * shape.hidden
     held = shape.layers * (inputs if training.gradient_checkpointing else kept)
     in_layer = (kept if training.gradient_checkpointing else 0) + passing
-    scores = tokens * shape.vocabulary * (2 * placement.width + 12)  # as they come, those with labels, three in 32 bit
+    scores = _all_scores(shape, placement, tokens)
     activations, logits = (held + in_layer, 0.0) if in_layer >= scores else (held, scores)
     return MemoryParts(
         weights=weights,

@@ -28,6 +28,8 @@ class TrainingShape(msgspec.Struct, frozen=True, kw_only=True):
     """Passes of one optimizer step."""
     optim: str = "auto"
     """The optimizer, by its name in a specification."""
+    weighted: bool = False
+    """Whether sections are weighted in the loss, for which the scores of all tokens are needed at once."""
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):

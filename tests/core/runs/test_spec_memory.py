@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from core.runs.spec_memory import placement_of, training_shape_of
+from core.tokens.loss_mask import SectionWeights
 from tests.support.training_process import make_spec
 
 
@@ -14,6 +15,9 @@ def test_the_settings_reach_the_estimate_and_rows_are_full_where_nothing_is_know
     assert (training.batch_size, training.tokens, training.accumulation) == (3, 2048, 5)
     assert (training.r, training.optim, training.gradient_checkpointing) == (4, "adamw_torch", True)
     assert training_shape_of(spec, 77).tokens == 77
+    assert not training.weighted
+    weighted = replace(spec, prompt=replace(spec.prompt, loss_on=SectionWeights(response=2.0)))
+    assert training_shape_of(weighted).weighted
 
 
 def test_four_bits_are_only_on_a_gpu_and_a_number_format_has_its_width() -> None:

@@ -107,6 +107,13 @@ def test_the_parts_add_up_and_the_limits_enclose_the_estimate(
     assert estimate.parts.weights <= estimate.least <= estimate.low <= estimate.total <= estimate.high
 
 
+def test_a_weighted_loss_needs_all_scores_at_once_and_is_less_certain() -> None:
+    shape = shape_of_config(QWEN_7B)
+    plain, weighted = (estimate_memory(shape, placement(), step(weighted=value)) for value in (False, True))
+    assert weighted.parts.logits == 2 * 2048 * 152064 * 16
+    assert weighted.high - weighted.low > plain.high - plain.low
+
+
 def test_the_verdict_is_tight_between_low_and_high() -> None:
     estimate = estimate_memory(shape_of_config(QWEN_7B), placement(), step())
     assert estimate.verdict(estimate.high + estimate.context) == "fits"

@@ -26,8 +26,9 @@ def test_the_key_tells_what_memory_depends_on_and_not_the_size_of_a_pass() -> No
         peak_key(qwen, HELD, msgspec.structs.replace(STEP, gradient_checkpointing=False)),
         peak_key(qwen, HELD, msgspec.structs.replace(STEP, target_modules=("q_proj",))),
         peak_key(qwen, HELD, msgspec.structs.replace(STEP, optim="adamw_torch")),
+        peak_key(qwen, HELD, msgspec.structs.replace(STEP, weighted=True)),
     ]
-    assert len({key, *others}) == 7
+    assert len({key, *others}) == 8
 
 
 def test_peaks_are_appended_and_found_and_broken_lines_passed_over(tmp_path: Path) -> None:
