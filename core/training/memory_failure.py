@@ -26,7 +26,7 @@ _OTHERS = re.compile(r"Process \d+ has ([\d.]+) GiB memory in use")
 _PARTS = (
     ("the optimizer's state", re.compile(r"optim|_get_optimizer|init_state")),
     ("the model's weights", re.compile(r"from_pretrained|load_state_dict|_load_pretrained|get_peft_model")),
-    ("the scores over the vocabulary", re.compile(r"cross_entropy|logprob|fused_forward|lm_head|loss_function")),
+    ("the scores over the vocabulary", re.compile(r"cross_entropy|logprob")),
     ("the activations of the backward pass", re.compile(r"backward")),
 )
 """What is computed, by the names of functions, files and modules in which memory ran out; the first that is found."""

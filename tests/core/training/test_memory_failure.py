@@ -39,6 +39,13 @@ def forward_of_a_layer() -> None:
     raise OutOfMemoryError(WORDS)
 
 
+def recompute_in_backward() -> None:
+    def backward() -> None:
+        forward_of_a_layer()
+
+    backward()
+
+
 def raised(work: Any, *words: str) -> OutOfMemoryError:
     with pytest.raises(OutOfMemoryError) as caught:
         work(*words)
@@ -48,6 +55,7 @@ def raised(work: Any, *words: str) -> OutOfMemoryError:
 def test_what_grew_is_told_by_where_it_happened() -> None:
     assert "backward" in part_that_grew(raised(backward, WORDS))
     assert "vocabulary" in part_that_grew(raised(cross_entropy))
+    assert "backward" in part_that_grew(raised(recompute_in_backward))
     assert part_that_grew(raised(forward_of_a_layer)) == "the activations"
     assert part_that_grew(MemoryError()) == ""
 
