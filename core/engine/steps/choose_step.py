@@ -22,9 +22,7 @@ _TRIAL_IDS = tuple(range(7, 71, 3))
 class StepChooser:
     """The paths of one model and number of rows. Use it in the thread that owns the model."""
 
-    def __init__(
-        self, model: Any, rows: int = 1, trial_ids: Sequence[int] = _TRIAL_IDS, *, adapters: int = 1
-    ) -> None:
+    def __init__(self, model: Any, rows: int = 1, trial_ids: Sequence[int] = _TRIAL_IDS, *, adapters: int = 1) -> None:
         """model: as for `RowStep`; a chooser ends with it and its adapters. trial_ids: the prompt of
         the trials, ids of the model's vocabulary. adapters: how many may answer at once on the fused path."""
         self._model, self._rows, self._adapters = model, rows, adapters

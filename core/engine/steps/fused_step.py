@@ -86,8 +86,8 @@ class FusedStep(RowStep):
         self._address()
 
     def prefill(self, row: int, ids: Sequence[int], choice: TokenChoice = GREEDY, *, slot: int | None = None) -> None:
-        """See `Step`. slot: the LoRA slot whose adapter answers (None: that of `set_adapter`, else the active one). The prompt goes
-        through the model itself, so that adapter must be the active one meanwhile."""
+        """See `Step`. slot: the LoRA slot whose adapter answers (None: that of `set_adapter`, else the active one). The
+        prompt goes through the model itself, so that adapter must be the active one meanwhile."""
         if 0 <= row < self.rows:
             self._slots[row] = self._row_slots[row] if slot is None else slot
         super().prefill(row, ids, choice)
