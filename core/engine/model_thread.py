@@ -170,6 +170,9 @@ class ModelThread:
         try:
             if self._models is None:
                 job.report("importing the libraries")
+                from core.models.backend import prepare_imports
+
+                prepare_imports()  # before anything imports transformers or peft
                 from core.engine.resident_model import ResidentModels
 
                 self._models = ResidentModels()

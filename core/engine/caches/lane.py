@@ -8,6 +8,7 @@ from core.engine.caches.prefix_store import KeptPrefix, PrefixKey
 
 if TYPE_CHECKING:
     from core.engine.sequence import AnswerSequence
+    from core.engine.steps.cache_copy import CacheCopy
     from core.engine.steps.rows import RowStep
 
 
