@@ -78,9 +78,8 @@ def _ours(model: Any, tokenizer: Any, prompt: list[int], tokens: int) -> tuple[f
     pool.place(sequence)
     while not pool.feed(sequence, 256):
         pass
-    sequence.prompt_fed()
     while sequence.reason is None:
-        pool.advance(lambda it, token: it.take(token))
+        pool.advance()
         if sequence.text_is_due(time.perf_counter()):
             sequence.new_text()
     *_, finish = sequence.finish()

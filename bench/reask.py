@@ -24,7 +24,8 @@ import msgspec
 from core.engine.client import EngineClient
 from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion
 
-_WORDS = "A train leaves the old town at nine and passes a bridge, a mill and two quiet villages before it stops. ".split()
+_SENTENCE = "A train leaves the old town at nine and passes a bridge, a mill and two quiet villages before it stops."
+_WORDS = _SENTENCE.split()
 
 
 def question(words: list[str], **more: Any) -> ChatQuestion:

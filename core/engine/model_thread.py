@@ -225,42 +225,28 @@ class ModelThread:
             return
         if done:
             self._scheduler.fed(ticket)
-            sequence.prompt_fed()
-            if sequence.reason is not None:
-                pool.leave(sequence)
-                self._finish(ticket, job)
+            self._send_text()
 
     def _advance(self) -> None:
-        ended: list[AnswerSequence] = []
-
-        def deliver(sequence: AnswerSequence, token: int) -> bool:
-            if not sequence.take(token):
-                ended.append(sequence)
-            return sequence.reason is None
-
         for model in {ticket.model for ticket in self._scheduler.running}:
             base = self._resident().base(model)
-            failed = base.pool.advance(deliver) if base is not None else []
+            failed = base.pool.advance() if base is not None else []
             for sequence, error in failed:
                 self._fail(self._tickets[sequence], error)
             if any(is_out_of_memory(error) for _, error in failed):
                 self._resident().forget_kept()
-        for sequence in ended:
-            ticket = self._tickets[sequence]
-            job = self._jobs[ticket]
-            if isinstance(job, AnswerJob):
-                self._finish(ticket, job)
         self._send_text()
 
     def _send_text(self, *, all_of_it: bool = False) -> None:
+        """Send new text as far as it is due, and the last of answers that have ended."""
         now = time.perf_counter()
         for sequence, ticket in list(self._tickets.items()):
             job = self._jobs[ticket]
             if not isinstance(job, AnswerJob):
                 continue
-            if all_of_it or sequence.text_is_due(now):
+            if sequence.reason is None and (all_of_it or sequence.text_is_due(now)):
                 job.unsent += sequence.new_text()
-            if sequence.reason is not None:  # its text has ended it
+            if sequence.reason is not None:  # by its last token, or by the text just made
                 self._resident_pool(job).leave(sequence)
                 self._finish(ticket, job)
             elif job.unsent and (all_of_it or now - job.sent >= _SEND_SECONDS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from core.base.errors import ModelError, SuironError
+from core.base.errors import EngineError, ModelError, SuironError
 
 _log = logging.getLogger("suiron.engine")
 
@@ -28,4 +28,13 @@ def in_three_parts(error: Exception, model: str) -> SuironError:
         return ModelError("memory ran out", model, "Choose a smaller model or a shorter prompt, or end other programs")
     return ModelError(
         f"{type(error).__name__}: {error}", model, "The engine's log has the details; load the model again"
+    )
+
+
+def scores_without_numbers() -> EngineError:
+    """A model whose scores are NaN or infinite."""
+    return EngineError(
+        "the model's scores are not numbers",
+        "",
+        "Its weights are damaged or its training diverged: load another model",
     )

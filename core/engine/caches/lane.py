@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from core.engine.caches.prefix_store import KeptPrefix, PrefixKey
 
@@ -19,7 +19,8 @@ class RowPlace:
         self.lane, self.row = lane, row
 
 
-Kept = KeptPrefix["RowPlace | CacheCopy"]
+Kept: TypeAlias = "KeptPrefix[RowPlace | CacheCopy]"
+"""What an ended answer has left, in a row or beside the rows."""
 
 
 class Lane:

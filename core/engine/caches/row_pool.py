@@ -6,13 +6,13 @@ Used in the thread that owns the model. Knows nothing of requests, text or socke
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from core.base.errors import EngineError
 from core.engine.caches.lane import Kept, Lane, RowPlace
 from core.engine.caches.lane_maker import MOST_ROWS, LaneMaker
 from core.engine.caches.prefix_store import KeptPrefix, PrefixKey, PrefixStore, common_prefix
+from core.engine.model_trouble import scores_without_numbers
 from core.engine.sequence import AnswerSequence
 from core.engine.steps.cache_copy import CacheCopy
 from core.engine.steps.choose_tokens import NOT_A_TOKEN
@@ -86,7 +86,8 @@ class RowPool:
             self._snapshots[sequence] = self._snapshot_places(lane, sequence)
 
     def feed(self, sequence: AnswerSequence, most: int) -> bool:
-        """Feed the next part of its prompt, at most `most` tokens; whether the whole prompt is fed."""
+        """Feed the next part of its prompt, at most `most` tokens; whether the whole prompt is fed. Where the host can
+        read it, the first token is chosen and read then, and the sequence may have ended."""
         place = self._where[sequence]
         step, row, prompt = place.lane.step, place.row, sequence.prompt
         end = min(sequence.fed + most, len(prompt)) if self._maker.continues else len(prompt)
@@ -100,15 +101,24 @@ class RowPool:
         sequence.fed = end
         if end in snapshots:
             self._keep_snapshot(place, sequence)
-        return end == len(prompt)
+        if end < len(prompt):
+            return False
+        sequence.prompt_fed()
+        chosen = step.chosen()
+        if sequence.reason is not None:
+            self.leave(sequence)
+        elif chosen is not None:
+            for _, error in self._deliver(place.lane, {row: chosen[row]}):
+                raise error
+        return True
 
-    def advance(self, deliver: Callable[[AnswerSequence, int], bool]) -> list[tuple[AnswerSequence, Exception]]:
-        """One token for each sequence whose prompt is fed. deliver: takes a token; whether the sequence goes on (else
-        it leaves its row). Returns sequences that failed, with the reason; they have left."""
+    def advance(self) -> list[tuple[AnswerSequence, Exception]]:
+        """One token for each sequence whose prompt is fed; one that ends with it leaves its row. Returns sequences that
+        failed, with the reason; they have left."""
         failed: list[tuple[AnswerSequence, Exception]] = []
         for lane in list(self._lanes):
             try:
-                failed += self._advance_lane(lane, deliver)
+                failed += self._advance_lane(lane)
             except Exception as error:  # any: what the rows hold is unknown now, but the engine lives
                 failed += [(sequence, error) for sequence in lane.sequences if sequence is not None]
                 self._lose_lane(lane)
@@ -243,32 +253,26 @@ class RowPool:
         if lane in self._lanes:
             self._lanes.remove(lane)
 
-    def _advance_lane(
-        self, lane: Lane, deliver: Callable[[AnswerSequence, int], bool]
-    ) -> list[tuple[AnswerSequence, Exception]]:
+    def _advance_lane(self, lane: Lane) -> list[tuple[AnswerSequence, Exception]]:
+        """On a GPU the tokens that were fed are read, while the device works on the next; else those that are fed
+        next, so that an answer's last token costs no step."""
         step = lane.step
-        if not any(step.live):
+        live = [row for row, is_live in enumerate(step.live) if is_live]
+        if not live:
             return []
-        chosen = step.chosen()
-        if chosen is None:
-            return self._deliver(lane, step.advance(), deliver)
-        failed = self._deliver(lane, [token if step.live[row] else None for row, token in enumerate(chosen)], deliver)
-        if any(step.live):
-            step.advance()
-        return failed
+        fed, chosen = step.advance(), step.chosen()
+        return self._deliver(lane, {row: (fed if chosen is None else chosen)[row] for row in live})
 
-    def _deliver(
-        self, lane: Lane, tokens: list[int | None], deliver: Callable[[AnswerSequence, int], bool]
-    ) -> list[tuple[AnswerSequence, Exception]]:
+    def _deliver(self, lane: Lane, tokens: Mapping[int, int | None]) -> list[tuple[AnswerSequence, Exception]]:
         failed: list[tuple[AnswerSequence, Exception]] = []
-        for row, token in enumerate(tokens):
+        for row, token in tokens.items():
             sequence = lane.sequences[row]
             if sequence is None or token is None:
                 continue
             if token == NOT_A_TOKEN:
                 self.leave(sequence, keep=False)
-                failed.append((sequence, _no_numbers()))
-            elif not deliver(sequence, token):
+                failed.append((sequence, scores_without_numbers()))
+            elif not sequence.take(token):
                 self.leave(sequence)
         return failed
 
@@ -386,14 +390,6 @@ class RowPool:
             lane, row = kept.place.lane, kept.place.row
             lane.kept[row] = None
             lane.step.release(row)
-
-
-def _no_numbers() -> EngineError:
-    return EngineError(
-        "the model's scores are not numbers",
-        "",
-        "Its weights are damaged or its training diverged: load another model",
-    )
 
 
 def make_pool(model: Any, adapters: tuple[str, ...], budget: int) -> RowPool:

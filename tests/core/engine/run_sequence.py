@@ -35,6 +35,7 @@ def _events(
     pool: RowPool, sequence: AnswerSequence, stopped: Callable[[], bool]
 ) -> Iterator[AnswerPiece | AnswerFinish]:
     start(pool, sequence)
+    yield from sequence.new_text()
     while sequence.reason is None and not stopped():
         step(pool)
         yield from sequence.new_text()
@@ -49,18 +50,11 @@ def start(pool: RowPool, sequence: AnswerSequence, chunk: int = 256) -> None:
     pool.place(sequence)
     while not pool.feed(sequence, chunk):
         pass
-    sequence.prompt_fed()
-    if sequence.reason is not None:
-        pool.leave(sequence)
 
 
 def step(pool: RowPool) -> None:
     """One token for each live sequence. Raises the first error."""
-
-    def deliver(sequence: AnswerSequence, token: int) -> bool:
-        return sequence.take(token)
-
-    for _, error in pool.advance(deliver):
+    for _, error in pool.advance():
         raise error
 
 

@@ -290,7 +290,7 @@ def test_a_step_that_fails_ends_its_answers_and_the_pool_goes_on(llama: Any, ask
     sequence = asked(prompt)
     start(pool, sequence)
     pool._lanes[0].step.feed_tokens = _run_out  # type: ignore[method-assign]
-    failed = pool.advance(lambda it, token: it.take(token))
+    failed = pool.advance()
     assert [(it, type(error)) for it, error in failed] == [(sequence, MemoryError)]
     assert pool.live == 0
     again = asked(prompt)
