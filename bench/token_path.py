@@ -18,7 +18,10 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from core.engine.steps.rows import RowStep
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the server's own process does, before torch is loaded
 
@@ -89,10 +92,14 @@ def prepare(folder: Path) -> Any:
     model.config.max_position_embeddings = 1 << 20
     tokens = tokenizer.encode("It has been a long way, and the answer is not near. ")[0]
     loaded: Any = LoadedModel(model=model, tokenizer=tokenizer, backend="scripted")  # type: ignore[arg-type]
-    resident_model.load_for_inference = lambda *_, **__: loaded  # type: ignore[assignment]
-    resident_model.check_model = lambda *_: folder  # type: ignore[assignment]
     rows = lane_maker.MOST_ROWS
-    lane_maker.LaneMaker.plain_lane = lambda self: Lane(CountingStep(rows, tokens), rows)  # type: ignore[method-assign, arg-type]
+    replaced: list[tuple[Any, str, Any]] = [
+        (resident_model, "load_for_inference", lambda *_, **__: loaded),
+        (resident_model, "check_model", lambda *_: folder),
+        (lane_maker.LaneMaker, "plain_lane", lambda _: Lane(cast("RowStep", CountingStep(rows, tokens)), rows)),
+    ]
+    for where, name, scripted in replaced:
+        setattr(where, name, scripted)
     return tokens
 
 
@@ -118,7 +125,7 @@ async def whole(count: int, times: int, folder: Path, rates: list[float]) -> dic
     path = folder / "bench.sock"
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
-    launch.find_engine = lambda: path  # type: ignore[assignment]
+    launch.find_engine = lambda: path
     options: dict[str, Any] = {"http": "h11", "ws": "none", "lifespan": "on", "log_config": None, "access_log": False}
     server = uvicorn.Server(uvicorn.Config(make_app(end=lambda: None), **options))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
