@@ -49,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     parser.add_argument("--top-p", type=float, default=1.0)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--cold", action="store_true", help="use nothing that earlier answers have left; plain path")
+    parser.add_argument(
+        "--take",
+        action="store_true",
+        help="unload models that other terminals hold, where there is no room beside them",
+    )
 
 
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
@@ -81,22 +87,25 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         temperature=arguments.temperature,
         top_p=arguments.top_p,
         seed=arguments.seed,
+        cold=arguments.cold,
     )
-    asyncio.run(ask_question(model, adapter, question, output))
+    asyncio.run(ask_question(model, adapter, question, output, take=arguments.take))
     return 0
 
 
-async def ask_question(model: str, adapter: str, question: ChatQuestion, output: CommandOutput) -> AnswerFinish | None:
-    """Print one answer as it streams; returns how it ended."""
+async def ask_question(
+    model: str, adapter: str, question: ChatQuestion, output: CommandOutput, *, take: bool = False
+) -> AnswerFinish | None:
+    """Print one answer as it streams; returns how it ended. take: as in `Engine.ensure`."""
     client = EngineClient()
     try:
-        return await _ask(client, model, adapter, question, output)
+        return await _ask(client, model, adapter, question, output, take)
     finally:
         await client.close()  # in its own event loop: connections cannot be closed from another one
 
 
 async def _ask(
-    client: EngineClient, model: str, adapter: str, question: ChatQuestion, output: CommandOutput
+    client: EngineClient, model: str, adapter: str, question: ChatQuestion, output: CommandOutput, take: bool
 ) -> AnswerFinish | None:
     last = ""
 
@@ -106,7 +115,7 @@ async def _ask(
             output.note(status.message)
             last = status.message
 
-    status = await client.ensure(model, adapter, on_status)
+    status = await client.ensure(model, adapter, on_status, take=take)
     output.note(status.backend)
     section = ""
     async with aclosing(cast("AsyncGenerator[AnswerPiece | AnswerFinish]", client.ask(question))) as answer:

@@ -180,7 +180,9 @@ class ResidentModels:
             names = " and ".join(self._words(name) for name in self._bases)
             who = ", ".join(other.words for other, held in self._held.items() if held.model in self._bases)
             raise ModelHeld(
-                f"{problem.what}: {who} holds {names}", model, "Wait until it is given up, or take its place"
+                f"{problem.what}: {who} holds {names}",
+                model,
+                "Wait until it is given up, or take its place: `ask --take`",
             )
         if problem is not None:
             for name in list(self._bases):
