@@ -6,6 +6,7 @@ that the loop goes on answering meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import queue
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _MOST_ANSWERS = 16  # in progress, over all models
 _CHUNKS = {"cuda": (2048, 512), "cpu": (256, 64)}  # prompt tokens a turn: alone, and beside live answers
-_SEND_SECONDS = 0.03  # between two events of an answer: each costs client and server half a millisecond
+_SEND_SECONDS = 0.05  # between two events of an answer: each costs server and client up to a millisecond
 _log = logging.getLogger("suiron.engine")
 
 Post = Callable[..., None]
@@ -242,16 +243,23 @@ class ModelThread:
         now = time.perf_counter()
         for sequence, ticket in list(self._tickets.items()):
             job = self._jobs[ticket]
-            if not isinstance(job, AnswerJob):
-                continue
-            if sequence.reason is None and (all_of_it or sequence.text_is_due(now)):
-                job.unsent += sequence.new_text()
-            if sequence.reason is not None:  # by its last token, or by the text just made
-                self._resident_pool(job).leave(sequence)
-                self._finish(ticket, job)
-            elif job.unsent and (all_of_it or now - job.sent >= _SEND_SECONDS):
-                self._post(job.put, job.unsent)
-                job.unsent, job.sent = [], now
+            try:
+                if isinstance(job, AnswerJob):
+                    self._send_text_of(ticket, job, sequence, now, all_of_it)
+            except Exception as error:
+                self._fail(ticket, error)
+
+    def _send_text_of(
+        self, ticket: Ticket, job: AnswerJob, sequence: AnswerSequence, now: float, all_of_it: bool
+    ) -> None:
+        if sequence.reason is None and (all_of_it or sequence.text_is_due(now)):
+            job.unsent += sequence.new_text()
+        if sequence.reason is not None:  # by its last token, or by the text just made
+            self._resident_pool(job).leave(sequence)
+            self._finish(ticket, job)
+        elif job.unsent and (all_of_it or now - job.sent >= _SEND_SECONDS):
+            self._post(job.put, job.unsent)
+            job.unsent, job.sent = [], now
 
     def _end_stopped(self) -> None:
         for ticket, job in list(self._jobs.items()):
@@ -280,7 +288,9 @@ class ModelThread:
                 base = self._models.base(job.target.model)
                 if base is not None:
                     base.pool.leave(job.sequence, keep=False)
-                self._post(job.put, [*job.unsent, *job.sequence.new_text()])
+                with contextlib.suppress(Exception):  # its text may be what failed; the reason is told below
+                    job.unsent += job.sequence.new_text()
+                self._post(job.put, job.unsent)
             self._post(job.put, [in_three_parts(error, job.target.model)])
         self._forget(ticket)
         self._send_snapshot()

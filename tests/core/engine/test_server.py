@@ -425,6 +425,20 @@ async def test_a_newer_question_of_the_same_client_ends_the_reading_of_the_older
         await blocker
 
 
+async def test_an_answer_whose_text_cannot_be_made_fails_alone(
+    tiny: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> list[Any]:
+        raise ValueError("no text")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.engine.answer_text.AnswerText.push", broken)
+        reply = await tiny.post("/v1/chat/completions", json=question())
+    assert reply.status_code == 503
+    assert "no text" in reply.json()["error"]["message"]
+    assert finish_of(await tiny.post("/v1/chat/completions", json=question(max_tokens=3))).tokens == 3
+
+
 async def test_an_empty_prompt_is_refused(tiny: httpx.AsyncClient) -> None:
     reply = await tiny.post("/v1/completions", json={"prompt": ""})
     assert reply.status_code == 400
