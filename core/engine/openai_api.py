@@ -16,7 +16,7 @@ from core.engine.protocol import AnswerFinish, AnswerPiece
 
 BODY_LIMIT = 4 * 1024 * 1024  # bytes of a request; a prompt of that size is far beyond any context
 
-_Count = Annotated[int, msgspec.Meta(ge=1)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 _Temperature = Annotated[float, msgspec.Meta(ge=0.0, le=2.0)]
 _TopP = Annotated[float, msgspec.Meta(gt=0.0, le=1.0)]
 _Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -64,6 +64,10 @@ class SuironExtension(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the heading of an empty input is left out."""
     id: _Id | None = None
     """The id of this answer for /suiron/stop; None draws an id."""
+    cold: bool = False
+    """Answer on the plain path, without anything that an earlier answer has left: for whoever measures or compares."""
+    client: str = ""
+    """The name of whoever asks. A new prompt with `max_tokens` 0 ends an older one of the same client."""
     holds: tuple[str, str] | None = None
     """The model and the adapter's folder that the client has loaded. The request is refused where another client has
     loaded another model since."""
@@ -80,7 +84,8 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
     stream_options: dict[str, Any] | None = None
     """`include_usage` adds an event with token counts."""
     max_tokens: _Count | None = None
-    """The most tokens of the answer; None: as many as the context has room for."""
+    """The most tokens of the answer; None: as many as the context has room for. 0: only feed the prompt, so that the
+    next request with the same beginning starts at once."""
     temperature: _Temperature | None = 1.0
     """0 is greedy."""
     top_p: _TopP | None = 1.0

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 _DEFAULT_TEMPLATE = ChatQuestion(instruction="").template
 
 
-def chat_prompt(loaded: LoadedModel, request: ChatRequest) -> tuple[list[int], Splitter]:
+def chat_prompt(loaded: LoadedModel, request: ChatRequest, tuned: bool) -> tuple[list[int], Splitter]:
     """The token ids that the model continues, and a splitter that knows in which section the answer begins.
 
     The prompt is made with the template that the request names, else with the model's own chat template. A single user
-    message goes into the reasoning template where the model has no chat template, or where an adapter is loaded,
-    because Suiron trained it on its own templates. Raises UsageError where there is no such prompt.
+    message goes into the reasoning template where the model has no chat template, or where an adapter answers
+    (`tuned`), because Suiron trained it on its own templates. Raises UsageError where there is no such prompt.
     """
     extension, messages = request.suiron, request.messages
     lone = len(messages) == 1 and messages[0].role == "user"
     name, own = extension.template, conversation_template(loaded.tokenizer.where)
-    if name is None and lone and (own is None or hasattr(loaded.model, "disable_adapter")):
+    if name is None and lone and (own is None or (tuned and loaded.adapter is not None)):
         name = _DEFAULT_TEMPLATE
     if name is not None and not lone:
         raise UsageError(

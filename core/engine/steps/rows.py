@@ -9,6 +9,8 @@ from typing import Any
 import torch
 
 from core.base.errors import EngineError
+from core.engine.steps.adapter_switch import AS_IT_IS, AdapterSwitch
+from core.engine.steps.cache_copy import CacheCopy
 from core.engine.steps.choose_tokens import NOT_A_TOKEN, ChoiceRows
 from core.engine.steps.step import GREEDY, StepPath, TokenChoice
 
@@ -30,6 +32,9 @@ class RowStep(ABC):
         self.context: int | None = getattr(self.model.config, "max_position_embeddings", None)
         self.vocabulary: int = self.model.config.vocab_size
         self.rows = rows
+        self.switch = AdapterSwitch(self.model)
+        self.adapters: list[str | None] = [AS_IT_IS] * rows
+        """The adapter that answers in each row, None for the base model."""
         self.choices = ChoiceRows(rows, self.device)
         self.tokens = torch.zeros(rows, dtype=torch.int32, device=self.device)
         """The token that each row is fed next."""
@@ -59,6 +64,7 @@ class RowStep(ABC):
         self.check_room(self.lengths[row] + len(ids))
         with torch.inference_mode():
             self.choices.set(row, choice)
+            self.switch.use(self.adapters[row])
             for first in range(0, len(ids), self.chunk):
                 part = torch.tensor([ids[first : first + self.chunk]], device=self.device)
                 scores = self.feed_prompt(row, part)
@@ -67,6 +73,39 @@ class RowStep(ABC):
             self.tokens[row : row + 1] = self._choose(slice(row, row + 1))
             self.live[row] = True
             self.row_changed(row)
+
+    def feed(self, row: int, ids: Sequence[int]) -> None:
+        """See `Step`."""
+        self.check_room(self.lengths[row] + len(ids))
+        with torch.inference_mode():
+            self.switch.use(self.adapters[row])
+            for first in range(0, len(ids), self.chunk):
+                part = torch.tensor([ids[first : first + self.chunk]], device=self.device)
+                self.feed_prompt(row, part)
+                self.lengths[row] += part.shape[1]
+            self.row_changed(row)
+
+    def set_adapter(self, row: int, adapter: str | None) -> None:
+        """See `Step`."""
+        self.adapters[row] = adapter
+
+    def chosen(self) -> list[int] | None:
+        """See `Step`."""
+        return None if self._copied is not None else self.tokens.tolist()
+
+    def copy_out(self, row: int) -> CacheCopy:
+        """See `Step`."""
+        with torch.inference_mode():
+            return self.copy_cache(row)
+
+    def copy_in(self, row: int, copy: CacheCopy) -> None:
+        """See `Step`."""
+        self.release(row)
+        self.check_room(copy.length)
+        with torch.inference_mode():
+            self.paste_cache(row, copy)
+        self.lengths[row] = copy.length
+        self.row_changed(row)
 
     def advance(self) -> list[int | None]:
         """See `Step`."""
@@ -83,7 +122,8 @@ class RowStep(ABC):
             for row in live:
                 self.lengths[row] += 1
             if not self.choices.is_greedy(live):
-                self.tokens.copy_(self._choose(slice(0, self.rows)))
+                span = slice(live[0], live[-1] + 1)
+                self.tokens[span].copy_(self._choose(span))
         if self._copied is not None:
             self._copied.synchronize()
         fed = self._host.tolist()
@@ -91,11 +131,6 @@ class RowStep(ABC):
             if fed[row] == NOT_A_TOKEN:
                 self.live[row] = False
                 self.row_changed(row)
-                raise EngineError(
-                    "the model's scores are not numbers",
-                    "",
-                    "Its weights are damaged or its training diverged: load another model",
-                )
         return [fed[row] if row in live else None for row in range(self.rows)]
 
     def cut(self, row: int, length: int) -> int:
@@ -133,6 +168,14 @@ class RowStep(ABC):
     @abstractmethod
     def cut_cache(self, row: int, length: int) -> int:
         """Keep the first `length` tokens of the row's cache; returns how many it kept."""
+
+    @abstractmethod
+    def copy_cache(self, row: int) -> CacheCopy:
+        """The row's cache, in memory of its own."""
+
+    @abstractmethod
+    def paste_cache(self, row: int, copy: CacheCopy) -> None:
+        """Put a copy into the row's cache, which is empty. The copy stays as it is."""
 
     def row_changed(self, row: int) -> None:  # noqa: B027 (not every step keeps state of its own)
         """Called when a row's length or life changed other than by a step."""
