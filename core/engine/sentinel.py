@@ -8,8 +8,9 @@ Two things are loops:
    after 1,024: such things are long in honest answers.
 2. A recurring n-gram: text that is copied from shortly before, with a few new tokens between the copies, such as a
    counter ("1. x 2. x 3. x"). It is a loop after 512 copied tokens and six copies, if at most one token in sixteen is
-   new (a number that counts on is not new, a copy from elsewhere counts as four that are), and at least one in eight of the copied ones is a word. 512 and six
-   copies, because code that is quoted with changes and records with the same keys are copied that far.
+   new, and at least one in eight of the copied ones is a word. A number that counts on is not new; a copy from
+   elsewhere is as bad as four new tokens. 512 and six copies, because code that is quoted with changes and records with
+   the same keys are copied that far.
 
 A copy is found by the last four tokens, numbers aside: three are common phrases of honest text, and with five a counter
 with a short text between would not be found.
@@ -67,7 +68,12 @@ class Sentinel:
         self._period = 0  # of the copy that goes on now; 0: none does
         self._start = 0  # where this copy began
         self._warned = False
-        self._forget()
+        self._since = self._longest = 0  # where the copies began, and the longest period among them
+        self._copied = self._copied_words = self._new = self._gap = (
+            0  # tokens among them; the gap is the one at the end
+        )
+        self._number, self._number_new = "", 0  # that is being written with new digits, and how many tokens are new
+        self._counter: int | None = None  # the last such number
 
     def read(self, token: int) -> LoopWarning | None:
         """The answer's next token. A warning once for each loop, when it becomes one."""
@@ -145,13 +151,11 @@ class Sentinel:
             self._new = max(0, self._new - self._number_new)
         self._counter, self._number, self._number_new = value, "", 0
 
-    def _forget(self, place: int = 0) -> None:
+    def _forget(self, place: int) -> None:
         """Nothing before `place` counts as copied any more."""
-        self._since = place
-        self._gap = self._copied = self._copied_words = self._new = 0
-        self._longest = 0  # period of the copies
-        self._number, self._number_new = "", 0
-        self._counter: int | None = None
+        self._since, self._longest = place, 0
+        self._copied = self._copied_words = self._new = self._gap = 0
+        self._number, self._number_new, self._counter = "", 0, None
 
     def _warning(self, place: int) -> LoopWarning | None:
         if self._warned or not self._period or self._gap:

@@ -26,38 +26,11 @@ class Spellings:
         return [self._ids[piece] for piece in pieces]
 
 
-_WORDS = [
-    "river",
-    "stone",
-    "evening",
-    "market",
-    "window",
-    "letter",
-    "garden",
-    "winter",
-    "station",
-    "silver",
-    "morning",
-    "bridge",
-    "paper",
-    "cloud",
-    "harbour",
-    "field",
-    "lantern",
-    "engine",
-    "forest",
-    "mirror",
-    "island",
-    "doctor",
-    "candle",
-    "kitchen",
-    "pocket",
-    "summer",
-    "teacher",
-    "ladder",
-    "blanket",
-    "corner",
-]
+_WORDS = (
+    *("river", "stone", "evening", "market", "window", "letter", "garden", "winter", "station", "silver"),
+    *("morning", "bridge", "paper", "cloud", "harbour", "field", "lantern", "engine", "forest", "mirror"),
+    *("island", "doctor", "candle", "kitchen", "pocket", "summer", "teacher", "ladder", "blanket", "corner"),
+)
 _SHU = "山川海空雨雪風花鳥月星森町道駅橋船馬犬猫本紙筆茶米火水木金土"
 
 
