@@ -52,20 +52,37 @@ class Step(Protocol):
         """
         ...
 
-    def tell_history(self, row: int, ids: Sequence[int]) -> None:
-        """Say which tokens the row holds where its cache was filled in another way than by this step's calls."""
-        ...
-
     def force(self, row: int, ids: Sequence[int]) -> None:
         """Feed the row `ids` in the next calls of `advance`, instead of the tokens chosen for it; then the choice goes
         on behind them. Ids that wait already come first."""
+        ...
+
+    def feed(self, row: int, ids: Sequence[int]) -> None:
+        """Feed a part of a prompt; the row does not become live. `prefill` feeds the last part."""
+        ...
+
+    def set_adapter(self, row: int, adapter: str | None) -> None:
+        """Let the model's adapter of this name (None: the base model) answer in the row from its next prompt on. What
+        the row holds of another adapter must be released before."""
+        ...
+
+    def chosen(self) -> list[int] | None:
+        """The token that each row is fed next, where the host can read it without waiting (on a CPU); else None."""
+        ...
+
+    def copy_out(self, row: int) -> Any:
+        """The row's cache as a `CacheCopy`; the row stays as it is."""
+        ...
+
+    def copy_in(self, row: int, copy: Any) -> None:
+        """Let the row hold what a copy holds; it is not live until it is fed. The copy stays as it is."""
         ...
 
     def advance(self) -> list[int | None]:
         """Feed each live row the token chosen for it and queue the choice of the next; returns the fed tokens by row,
         None for a row that is not live. On a GPU the host waits for the tokens it returns, not for the queued step.
 
-        Raises EngineError where a row's scores were no numbers; that row is not live any more.
+        NOT_A_TOKEN (-1) stands for a row whose scores were no numbers; that row is not live any more.
         """
         ...
 

@@ -67,13 +67,16 @@ def test_an_answer_is_the_same_alone_beside_others_and_continued(
     beside.prefill(2, wanted[6:9], choice, answered=9)  # type: ignore[arg-type]
     assert made(beside, 2, 11) == wanted[9:]
     assert beside.fed[2] == [*PROMPT, *wanted]
-    # a cache that was filled in another way
-    told = path(exact_llama)
-    told.prefill(0, [*PROMPT, *wanted[:4]])  # type: ignore[list-item]
-    told.fed[0].clear()
-    told.tell_history(0, [*PROMPT, *wanted[:4]])  # type: ignore[list-item]
-    told.prefill(0, wanted[4:5], choice, answered=5)  # type: ignore[arg-type]
-    assert made(told, 0, 15) == wanted[5:]
+    # copied into another row
+    beside.cut(2, len(PROMPT) + 4)
+    beside.copy_in(1, beside.copy_out(2))
+    beside.prefill(1, wanted[4:5], choice, answered=5)  # type: ignore[arg-type]
+    assert made(beside, 1, 15) == wanted[5:]
+    # and with its prompt fed in parts
+    parts = path(exact_llama)
+    parts.feed(0, PROMPT[:4])
+    parts.prefill(0, PROMPT[4:], choice)
+    assert made(parts, 0, 20) == wanted
 
 
 @PATHS
@@ -83,8 +86,9 @@ def test_forced_tokens_are_fed_instead_of_the_chosen_ones(exact_llama: Any, path
     step.prefill(0, PROMPT)
     step.prefill(1, PROMPT)
     first = [step.advance() for _ in range(5)]
-    step.force(0, [33, 44])
-    step.force(0, [55])
+    step.force(0, [33])
+    step.force(0, [44, 55])
+    assert step.chosen() == [33, plain[5]]
     rest = [step.advance() for _ in range(10)]
     mine = [tokens[0] for tokens in [*first, *rest]]
     assert mine == [*plain[:5], 33, 44, 55, *greedy(exact_llama, [*PROMPT, *plain[:5], 33, 44, 55], 7)]
