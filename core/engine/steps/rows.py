@@ -49,7 +49,7 @@ class RowStep(ABC):
         self.fed: list[list[int]] = [[] for _ in range(rows)]
         """The tokens that each row holds."""
         self._forced: list[deque[int]] = [deque() for _ in range(rows)]
-        self._is_forced = [False] * rows  # whether the token in `tokens` is a given one
+        self._is_settled = [False] * rows  # whether the token in `tokens` is a given one, or was read by the host
         self._token_scores = ScoreRows(rows, self.device)
         self.chunk = CHUNK_CUDA if self.device.type == "cuda" else CHUNK_CPU
         on_gpu = self.device.type == "cuda"
@@ -104,7 +104,14 @@ class RowStep(ABC):
 
     def chosen(self) -> list[int] | None:
         """See `Step`."""
-        return None if self._copied is not None else self.tokens.tolist()
+        if self._copied is not None:
+            return None
+        live = [row for row in range(self.rows) if self.live[row]]
+        for row in live:
+            self._is_settled[row] = True
+        if self.choices.wants_scores(live):
+            self._token_scores.send()
+        return self.tokens.tolist()
 
     def copy_out(self, row: int) -> CacheCopy:
         """See `Step`."""
@@ -142,7 +149,7 @@ class RowStep(ABC):
                 span = slice(live[0], live[-1] + 1)
                 self.tokens[span].copy_(self._choose(span))
             for row in live:
-                self._is_forced[row] = False
+                self._is_settled[row] = False
                 self._put_forced(row)
         if self._copied is not None:
             self._copied.synchronize()
@@ -200,12 +207,11 @@ class RowStep(ABC):
                 )
 
     def _put_forced(self, row: int) -> None:
-        """Replace the chosen token of a live row that is to be fed given ones, unless it is one already. The scores it
-        was chosen from are still there. The host reads tokens when they are fed, so nobody has seen the replaced one.
-        """
-        if self._is_forced[row] or not self._forced[row] or not self.live[row]:
+        """Replace the chosen token of a live row that is to be fed given ones, unless it is one already or the host has
+        read it. The scores it was chosen from are still there."""
+        if self._is_settled[row] or not self._forced[row] or not self.live[row]:
             return
-        self._is_forced[row] = True
+        self._is_settled[row] = True
         self.tokens[row] = self._forced[row].popleft()
         if self.choices.alternatives(row) is not None:
             only = slice(row, row + 1)
@@ -213,7 +219,7 @@ class RowStep(ABC):
 
     def _drop_forced(self, row: int) -> None:
         self._forced[row].clear()
-        self._is_forced[row] = False
+        self._is_settled[row] = False
 
     def _choose(self, rows: slice) -> torch.Tensor:
         positions = device_tensor(self.lengths[rows], self.device)

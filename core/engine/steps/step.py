@@ -54,7 +54,8 @@ class Step(Protocol):
 
     def force(self, row: int, ids: Sequence[int]) -> None:
         """Feed the row `ids` in the next calls of `advance`, instead of the tokens chosen for it; then the choice goes
-        on behind them. Ids that wait already come first."""
+        on behind them. They come behind every token that `advance` or `chosen` has told, and behind ids that wait
+        already. The row must be live; `prefill` and `cut` drop what waits."""
         ...
 
     def feed(self, row: int, ids: Sequence[int]) -> None:
@@ -87,7 +88,7 @@ class Step(Protocol):
         ...
 
     def log_probabilities(self, row: int) -> TokenScores | None:
-        """Of the token that the last `advance` returned for the row; None where its choice does not ask for them."""
+        """Of the token that the last `advance` or `chosen` told for the row; None where its choice does not ask for them."""
         ...
 
     def scores(self, row: int) -> Any:

@@ -100,6 +100,24 @@ def test_forced_tokens_are_fed_instead_of_the_chosen_ones(exact_llama: Any, path
 
 
 @PATHS
+def test_a_token_that_was_read_before_it_is_fed_stays(exact_llama: Any, path: type[RowStep]) -> None:
+    step = path(exact_llama)
+    step.prefill(0, PROMPT, TokenChoice(alternatives=0))
+    told: list[int] = []
+    for count in range(6):
+        assert (chosen := step.chosen()) is not None
+        told += chosen
+        scores = step.log_probabilities(0)
+        assert scores is not None
+        assert scores.token == chosen[0]
+        if count == 2:
+            step.force(0, [33, 44])
+        assert step.advance() == chosen
+    plain = greedy(exact_llama, PROMPT, 3)
+    assert told == [*plain, 33, 44, *greedy(exact_llama, [*PROMPT, *plain, 33, 44], 1)]
+
+
+@PATHS
 def test_forced_tokens_count_for_the_penalties(exact_llama: Any, path: type[RowStep]) -> None:
     choice = TokenChoice(repetition_penalty=1.5, frequency_penalty=0.5)
     step = path(exact_llama)
