@@ -30,7 +30,7 @@ _NO_LIMIT = 1 << 20  # tokens of context, for architectures that do not say
 
 def answer_chat(loaded: LoadedModel, request: ChatRequest, tuned: bool, stopped: StopCheck) -> AnswerEvents:
     """The answer to a conversation, in sections. Raises UsageError for one that the model cannot be asked."""
-    ids, splitter = chat_prompt(loaded, request)
+    ids, splitter, _, _ = chat_prompt(loaded, request)
     decoding = _decoding(loaded, ids, request, request.max_completion_tokens or request.max_tokens, stopped)
     return _sections(loaded, decoding, splitter, tuned)
 

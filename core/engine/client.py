@@ -226,6 +226,8 @@ def _chat_request(question: ChatQuestion, answer_id: str, loaded: tuple[str, str
         "temperature": question.temperature,
         "top_p": question.top_p,
         "seed": question.seed,
+        **msgspec.to_builtins(question.sampling),
+        **({"prediction": {"type": "content", "content": question.draft}} if question.draft else {}),
         "suiron": {
             "input": question.input,
             "language": question.language,
@@ -233,6 +235,8 @@ def _chat_request(question: ChatQuestion, answer_id: str, loaded: tuple[str, str
             "data": question.data,
             "tuned": question.tuned,
             "drop_empty_input": question.drop_empty_input,
+            "thinking_budget": question.thinking_budget,
+            "on_loop": question.on_loop,
             "id": answer_id,
             "holds": loaded,
         },

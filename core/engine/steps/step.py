@@ -88,7 +88,7 @@ class Step(Protocol):
         ...
 
     def log_probabilities(self, row: int) -> TokenScores | None:
-        """Of the token that the last `advance` or `chosen` told for the row; None where its choice does not ask for them."""
+        """Of the token that the last `advance` or `chosen` told for the row; None where its choice asks for none."""
         ...
 
     def scores(self, row: int) -> Any:

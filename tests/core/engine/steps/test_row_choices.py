@@ -105,7 +105,8 @@ def test_a_token_that_was_read_before_it_is_fed_stays(exact_llama: Any, path: ty
     step.prefill(0, PROMPT, TokenChoice(alternatives=0))
     told: list[int] = []
     for count in range(6):
-        assert (chosen := step.chosen()) is not None
+        chosen = step.chosen()
+        assert chosen is not None
         told += chosen
         scores = step.log_probabilities(0)
         assert scores is not None
