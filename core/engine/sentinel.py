@@ -1,4 +1,4 @@
-"""Watches an answer for loops, token by token: constant work a token, on ids; spellings only tell words from numbers.
+"""Watches an answer for loops, token by token: constant work a token, on ids; their text only tells words from numbers.
 
 Two things are loops:
 
@@ -18,7 +18,7 @@ with a short text between would not be found.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -57,10 +57,7 @@ class LoopWarning(msgspec.Struct, frozen=True):
 class Sentinel:
     """Watches one answer: `read` each of its tokens."""
 
-    def __init__(self, spelling: Callable[[int], str]) -> None:
-        """spelling: the text of a token alone; called once for each token of the vocabulary that occurs."""
-        self._spelling = spelling
-        self._known: dict[int, tuple[bool, str]] = {}
+    def __init__(self) -> None:
         self._ids: list[int] = []
         self._words: list[int] = [0]  # words among the first tokens
         self._last: dict[tuple[int, ...], int] = {}  # the place behind the last occurrence of a sequence of tokens
@@ -75,11 +72,12 @@ class Sentinel:
         self._number, self._number_new = "", 0  # that is being written with new digits, and how many tokens are new
         self._counter: int | None = None  # the last such number
 
-    def read(self, token: int) -> LoopWarning | None:
-        """The answer's next token. A warning once for each loop, when it becomes one."""
+    def read(self, token: int, text: str) -> LoopWarning | None:
+        """The answer's next token, and the text that it completes, which tells words from numbers and rulers. Returns a
+        warning once for each loop, when it becomes one."""
         place = len(self._ids)
         self._ids.append(token)
-        is_word, digits = self._kind(token)
+        is_word, digits = _kind_of(text)
         self._words.append(self._words[-1] + is_word)
         self._gram = (*self._gram[1:], _NUMBER if digits else token)
         before = self._last.get(self._gram)
@@ -174,13 +172,9 @@ class Sentinel:
             return LoopWarning("recurring", self._period, self._since, place + 1 - self._since)
         return None
 
-    def _kind(self, token: int) -> tuple[bool, str]:
-        """Whether the token has a letter (a part of one, in tokens of bytes, counts), and its digits if it is a part of
-        a number."""
-        kind = self._known.get(token)
-        if kind is None:
-            text = self._spelling(token)
-            bare = text.strip()
-            digits = bare if bare.isascii() and bare.isdigit() else ""
-            kind = self._known[token] = (any(letter.isalpha() or letter == "\ufffd" for letter in text), digits)
-        return kind
+
+@lru_cache(maxsize=4096)
+def _kind_of(text: str) -> tuple[bool, str]:
+    """Whether a token's text has a letter, and its digits if it is a part of a number."""
+    bare = text.strip()
+    return any(map(str.isalpha, text)), bare if bare.isascii() and bare.isdigit() else ""

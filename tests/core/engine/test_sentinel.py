@@ -13,8 +13,9 @@ from tests.core.engine.sentinel_texts import COUNTERS, HONEST, LOOPS, Spellings,
 def warnings(spellings: Spellings, text: str) -> list[tuple[int, LoopWarning]]:
     """Each warning with the number of tokens that were read."""
     ids = spellings.ids(text)
-    sentinel = Sentinel(spellings.texts.__getitem__)
-    return [(count, warning) for count, id in enumerate(ids, 1) if (warning := sentinel.read(id)) is not None]
+    sentinel = Sentinel()
+    told = (sentinel.read(id, spellings.texts[id]) for id in ids)
+    return [(count, warning) for count, warning in enumerate(told, 1) if warning is not None]
 
 
 def test_there_are_enough_texts() -> None:
@@ -58,12 +59,12 @@ def test_a_growing_counter_warns_in_time(name: str) -> None:
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=40), st.lists(st.integers(0, 30), max_size=60))
 @settings(deadline=None)
 def test_every_exact_period_of_words_warns(unit: list[int], before: list[int]) -> None:
-    sentinel = Sentinel(lambda token: "word")
+    sentinel = Sentinel()
     for token in before:
-        sentinel.read(token)
+        sentinel.read(token, "word")
     needed = max(WORD_LOOP, COPIES * len(unit)) + 2 * len(unit) + 8
     ids = (unit * (needed // len(unit) + 1))[:needed]
-    found = [warning for token in ids if (warning := sentinel.read(token)) is not None]
+    found = [warning for token in ids if (warning := sentinel.read(token, "word")) is not None]
     assert [warning.form for warning in found][:1] == ["period"]
     assert len(unit) % found[0].period == 0
 
@@ -73,14 +74,7 @@ def test_a_second_loop_warns_again_and_one_loop_once() -> None:
     assert len(warnings(Spellings(), text)) == 2
 
 
-def test_each_token_is_spelt_once() -> None:
-    asked: list[int] = []
-
-    def spelling(token: int) -> str:
-        asked.append(token)
-        return "x"
-
-    sentinel = Sentinel(spelling)
-    for token in [1, 2, 3] * 50:
-        sentinel.read(token)
-    assert asked == [1, 2, 3]
+def test_a_loop_of_characters_in_several_tokens_counts_as_words_where_they_are() -> None:
+    for texts, warned in ((["", "", "山"], True), (["", "", "。"], False)):
+        sentinel = Sentinel()
+        assert any(sentinel.read(place % 3, texts[place % 3]) for place in range(600)) == warned
