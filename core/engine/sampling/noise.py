@@ -12,8 +12,12 @@ SEED_MASK = 0xFFFFFFFF
 
 def exponential_noise(seeds: torch.Tensor, positions: torch.Tensor, count: int) -> torch.Tensor:
     """Draws from Exp(1), float32 above 0, shape (rows, count). seeds, positions: int64, shape (rows, 1)."""
+    return token_noise(seeds, positions, torch.arange(count, device=seeds.device, dtype=torch.int64)[None])
+
+
+def token_noise(seeds: torch.Tensor, positions: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """`exponential_noise` of some tokens. index: int64, shape (rows or 1, count)."""
     row = _mix(_mix(seeds) + positions)
-    index = torch.arange(count, device=seeds.device, dtype=torch.int64)[None]
     mixed = _mix((index * 0x9E3779B1 + row) & SEED_MASK)
     uniform = ((mixed >> 8).to(torch.float32) + 0.5) / (1 << 24)
     return -torch.log(uniform)

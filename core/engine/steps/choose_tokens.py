@@ -14,7 +14,7 @@ import torch
 
 from core.engine.sampling.cuts import cut_by_share, cut_to_most_likely
 from core.engine.sampling.device_tensor import device_tensor
-from core.engine.sampling.noise import SEED_MASK, exponential_noise
+from core.engine.sampling.noise import SEED_MASK, exponential_noise, token_noise
 from core.engine.sampling.penalties import count_penalised, repetition_penalised, token_counts
 from core.engine.sampling.repeats import banned_by_ngram, dry_penalty
 from core.engine.sampling.token_choice import GREEDY, GREEDY_BELOW, DryPenalty, TokenChoice
@@ -123,13 +123,12 @@ class ChoiceRows:
         seeds, top_k = whole[:, :1], whole[:, 1:2]
         temperature = self._column("temperature", rows)
         scores = scores / temperature.clamp_min(GREEDY_BELOW)
-        if any(choice.top_k or choice.top_p < 1.0 for choice in choices):
+        cuts = any(choice.top_k or choice.top_p < 1.0 for choice in choices)
+        if cuts:
             scores = cut_to_most_likely(scores, top_k, self._column("top_p", rows))
         if any(choice.min_p for choice in choices):
             scores = cut_by_share(scores, self._column("min_p", rows))
-        # The exponential race: argmax of p/e with e ~ Exp(1) is i with probability p_i.
-        race = exponential_noise(seeds, positions[:, None], scores.shape[-1])
-        drawn = (torch.softmax(scores, dim=-1) / race).argmax(-1)
+        drawn = _drawn(scores, seeds, positions[:, None], few=cuts)
         chosen = torch.where(temperature[:, 0] < GREEDY_BELOW, best, drawn)
         return torch.where(raw_best == NOT_A_TOKEN, raw_best, chosen)
 
@@ -211,6 +210,24 @@ class ChoiceRows:
         breakers[row] = False
         if dry is not None and dry.breakers:
             breakers[row, device_tensor(dry.breakers, self._device)] = True
+
+
+def _drawn(scores: torch.Tensor, seeds: torch.Tensor, positions: torch.Tensor, *, few: bool) -> torch.Tensor:
+    """A token of each row, drawn by its scores, int64, shape (rows,). few: most scores are minus infinity; on a CPU
+    only the others are looked at.
+
+    The exponential race: argmax of p/e with e ~ Exp(1) is i with probability p_i.
+    """
+    if few and scores.device.type == "cpu":
+        winners = []
+        for row in range(scores.shape[0]):
+            tokens = (scores[row] > _OUT).nonzero()[:, 0]
+            race = token_noise(seeds[row : row + 1], positions[row : row + 1], tokens[None])[0]
+            place = (torch.softmax(scores[row, tokens], dim=-1) / race).argmax() if len(tokens) else None
+            winners.append(torch.tensor(0) if place is None else tokens[place])
+        return torch.stack(winners)
+    race = exponential_noise(seeds, positions, scores.shape[-1])
+    return (torch.softmax(scores, dim=-1) / race).argmax(-1)
 
 
 def best_tokens(scores: torch.Tensor) -> torch.Tensor:
