@@ -124,8 +124,9 @@ async def _ask(
 
 def finish_line(finish: AnswerFinish) -> str:
     """`end · 58 tokens · prefill 0.31 s · first token 0.35 s · 3.20 s total · 20.1 tok/s`."""
+    reused = f" ({finish.reused_tokens} of {finish.prompt_tokens} kept)" if finish.reused_tokens else ""
     return (
-        f"{finish.reason} · {finish.tokens} tokens · prefill {finish.prefill_seconds:.2f} s"
+        f"{finish.reason} · {finish.tokens} tokens · prefill {finish.prefill_seconds:.2f} s{reused}"
         f" · first token {finish.first_token_seconds:.2f} s · {finish.total_seconds:.2f} s total"
-        f" · {finish.tokens_per_second:.1f} tok/s"
+        f" · {finish.tokens_per_second:.1f} tok/s" + (f" · {finish.path}" if finish.path else "")
     )

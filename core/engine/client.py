@@ -7,6 +7,7 @@ an answer streams.
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ import msgspec
 from core.base.errors import EngineError, ModelError, SuironError, UsageError
 from core.base.paths import absolute_name
 from core.engine import launch
-from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
+from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus, ModelHeld
 
 if TYPE_CHECKING:
     import httpx
@@ -38,6 +39,7 @@ class EngineClient:
         self._http: httpx.AsyncClient | None = None
         self._socket: Path | None = None
         self._answer_id = ""
+        self._name = uuid.uuid4().hex
         self._loaded: tuple[str, str] | None = None  # model and adapter after the last `ensure`
 
     async def status(self) -> EngineStatus | None:
@@ -53,7 +55,9 @@ class EngineClient:
         status: EngineStatus = _decode(reply, EngineStatus)
         return status
 
-    async def ensure(self, model: str, adapter: str, on_status: Callable[[EngineStatus], None]) -> EngineStatus:
+    async def ensure(
+        self, model: str, adapter: str, on_status: Callable[[EngineStatus], None], *, take: bool = False
+    ) -> EngineStatus:
         socket = await asyncio.to_thread(launch.find_engine)
         if socket is None:
             on_status(
@@ -61,7 +65,14 @@ class EngineClient:
             )
             socket = await self._start()
         last: EngineStatus | None = None
-        request = {"model": absolute_name(model), "adapter": adapter, "stream": True}
+        request = {
+            "model": absolute_name(model),
+            "adapter": adapter,
+            "stream": True,
+            "client": self._name,
+            "pid": os.getpid(),
+            "take": take,
+        }
         async with self._stream(socket, "/suiron/load", request, "while it loaded the model") as lines:
             async for line in lines:
                 last = _decode(line, EngineStatus)
@@ -69,7 +80,8 @@ class EngineClient:
         if last is None or last.state not in ("ready", "failed"):
             self._died("while it loaded the model")
         if last.state == "failed":
-            raise ModelError(*(last.error or (last.message, model, "")))
+            kind = ModelHeld if last.can_take else ModelError
+            raise kind(*(last.error or (last.message, model, "")))
         self._loaded = (last.model, last.adapter)
         return last
 
@@ -83,7 +95,7 @@ class EngineClient:
             async with self._stream(
                 socket,
                 "/v1/chat/completions",
-                _chat_request(question, answer_id, self._loaded),
+                _chat_request(question, answer_id, self._name, self._loaded),
                 "in the middle of the answer",
             ) as lines:
                 async for line in lines:
@@ -218,7 +230,9 @@ async def _lines(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
                 yield line
 
 
-def _chat_request(question: ChatQuestion, answer_id: str, loaded: tuple[str, str] | None) -> dict[str, Any]:
+def _chat_request(
+    question: ChatQuestion, answer_id: str, client: str, loaded: tuple[str, str] | None
+) -> dict[str, Any]:
     return {
         "messages": [{"role": "user", "content": question.instruction}],
         "stream": True,
@@ -238,6 +252,8 @@ def _chat_request(question: ChatQuestion, answer_id: str, loaded: tuple[str, str
             "thinking_budget": question.thinking_budget,
             "on_loop": question.on_loop,
             "id": answer_id,
+            "client": client,
+            "cold": question.cold,
             "holds": loaded,
         },
     }

@@ -35,18 +35,18 @@ class ChatPrompt(NamedTuple):
     """The ids with which the template closes a reasoning before the response; empty where it has no reasoning."""
 
 
-def chat_prompt(loaded: LoadedModel, request: ChatRequest) -> ChatPrompt:
+def chat_prompt(loaded: LoadedModel, request: ChatRequest, tuned: bool) -> ChatPrompt:
     """The prompt of a chat request.
 
     The prompt is made with the template that the request names, else with the model's own chat template. A single user
-    message goes into the reasoning template where the model has no chat template, or where an adapter is loaded,
-    because Suiron trained it on its own templates. Raises UsageError where there is no such prompt.
+    message goes into the reasoning template where the model has no chat template, or where an adapter answers
+    (`tuned`), because Suiron trained it on its own templates. Raises UsageError where there is no such prompt.
     """
     extension, messages = request.suiron, request.messages
     turns_only = request.template_tools is None and request.add_generation_prompt is not False
     lone = len(messages) == 1 and messages[0].role == "user" and turns_only
     name, own = extension.template, conversation_template(loaded.tokenizer.where)
-    if name is None and lone and (own is None or hasattr(loaded.model, "disable_adapter")):
+    if name is None and lone and (own is None or (tuned and loaded.adapter is not None)):
         name = _DEFAULT_TEMPLATE
     if name is not None and not lone:
         raise UsageError(

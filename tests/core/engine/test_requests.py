@@ -121,12 +121,10 @@ def test_completions_refuse_by_name_too() -> None:
 
 def test_what_answers_do_not_honour_yet_is_refused_and_not_ignored() -> None:
     for fields, says in (
-        ({"top_k": 5}, "top_k"),
+        ({"logprobs": True}, "logprobs"),
         ({"stop": "x", "n": 2}, "n, stop"),
         ({"suiron": {"thinking_budget": 0}}, "suiron.thinking_budget"),
-        ({"max_tokens": 0}, "max_tokens 0"),
-        ({"max_completion_tokens": 0}, "max_tokens 0"),
-        ({"suiron": {"prefill": True}}, "suiron.prefill, max_tokens 0"),
+        ({"suiron": {"on_loop": "stop"}}, "suiron.on_loop"),
     ):
         body = json.dumps({"messages": HI, **fields}).encode()
         with pytest.raises(RefusedRequest, match=says):
