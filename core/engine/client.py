@@ -297,6 +297,8 @@ def _chat_request(
         "temperature": question.temperature,
         "top_p": question.top_p,
         "seed": question.seed,
+        **msgspec.to_builtins(question.sampling),
+        **({"prediction": {"type": "content", "content": question.draft}} if question.draft else {}),
         "suiron": {
             "input": question.input,
             "language": question.language,
@@ -304,6 +306,8 @@ def _chat_request(
             "data": question.data,
             "tuned": question.tuned,
             "drop_empty_input": question.drop_empty_input,
+            "thinking_budget": question.thinking_budget,
+            "on_loop": question.on_loop,
             "id": answer_id,
             "client": client,
             "cold": question.cold,

@@ -10,9 +10,38 @@ import msgspec
 from core.base.errors import EngineError
 from core.splitter.sections import AnswerEnding, Section
 
-FinishReason = Literal["end", "length", "stopped", "runaway"]
+FinishReason = Literal["end", "length", "stopped", "runaway", "stop_string", "loop"]
 """Why an answer ended. end: the model wrote the end of sequence. length: the token limit was reached, or the context is
-full. stopped: a client stopped it. runaway: the model continued past its answer."""
+full. stopped: a client stopped it. runaway: the model continued past its answer. stop_string: it wrote a stop string.
+loop: it went round in a loop, and the question said to stop then."""
+
+
+class SamplingWishes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How an answer's tokens are chosen, beyond temperature, top-p and seed. The names are those of a request's fields;
+    `openai_requests` says what they mean and which values they take."""
+
+    top_k: int = 0
+    """The most tokens that are sampled from; 0: all."""
+    min_p: float = 0.0
+    """The least share of the best token's probability that a sampled token has."""
+    repetition_penalty: float = 1.0
+    """Divides positive and multiplies negative scores of tokens in prompt or answer."""
+    presence_penalty: float = 0.0
+    """Taken off the scores of tokens in the answer."""
+    frequency_penalty: float = 0.0
+    """Taken off a token's score as many times as the answer has it."""
+    no_repeat_ngram_size: int = 0
+    """No sequence of so many tokens occurs twice; 0: any may."""
+    dry_multiplier: float = 0.0
+    """Strength of the DRY penalty; 0: none."""
+    dry_base: float = 1.75
+    """Its factor for every further repeated token."""
+    dry_allowed_length: int = 2
+    """Tokens of the shortest repetition that it penalises."""
+    stop: tuple[str, ...] = ()
+    """Texts at which the answer ends."""
+    min_tokens: int = 0
+    """The answer does not end before it has so many tokens."""
 
 
 class ChatQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +69,14 @@ class ChatQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """Probability mass of the tokens that are sampled from, above 0 to 1."""
     seed: int | None = None
     """Makes sampling repeatable; None draws a seed."""
+    sampling: SamplingWishes = SamplingWishes()
+    """Further settings of the sampling."""
+    thinking_budget: int | None = None
+    """The most tokens of the reasoning, before it is closed and the response follows; None: no limit of its own."""
+    on_loop: Literal["warn", "stop"] = "warn"
+    """What happens when the answer goes round in a loop."""
+    draft: str = ""
+    """The answer that stood there before: one like it comes faster, and no other."""
     cold: bool = False
     """Answer on the plain path and from nothing that is kept, for measurements."""
 

@@ -155,9 +155,8 @@ async def _chat(request: Request) -> Response:
         loaded = msgspec.structs.replace(loaded, adapter=Path(asked.adapter) if asked.adapter else None)
         return chat_sequence(loaded, body, bool(target.adapter))
 
-    limit = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
     answer_id = body.suiron.id or f"chatcmpl-{uuid.uuid4().hex}"
-    answer = await _begin(request, answer_id, target, prepare, body.suiron.client, limit == 0)
+    answer = await _begin(request, answer_id, target, prepare, body.suiron.client, body.token_limit == 0)
     shape = ResponseShape(answer.id, target.name, chat=True)
     if body.stream:
         return _Stream(answer, shape, {"role": "assistant", "content": ""}, chat_delta, {}, body.include_usage)
@@ -174,7 +173,7 @@ async def _complete(request: Request) -> Response:
         return completion_sequence(loaded, body)
 
     answer_id = body.suiron.id or f"cmpl-{uuid.uuid4().hex}"
-    answer = await _begin(request, answer_id, target, prepare, body.suiron.client, body.max_tokens == 0)
+    answer = await _begin(request, answer_id, target, prepare, body.suiron.client, body.token_limit == 0)
     shape = ResponseShape(answer.id, target.name, chat=False)
     if body.stream:
         return _Stream(answer, shape, None, lambda piece: piece.text, "", body.include_usage)

@@ -16,6 +16,8 @@ REASONS = {
     "length": "Token limit reached",
     "stopped": "Stopped",
     "runaway": "Ran on into a new instruction",
+    "stop_string": "Stop text reached",
+    "loop": "Stopped in a loop",
 }
 
 

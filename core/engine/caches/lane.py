@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from core.engine.caches.prefix_store import KeptPrefix, PrefixKey
+from core.engine.steps.cache_copy import CacheCopy
 
 if TYPE_CHECKING:
     from core.engine.sequence import AnswerSequence
-    from core.engine.steps.cache_copy import CacheCopy
     from core.engine.steps.rows import RowStep
 
 

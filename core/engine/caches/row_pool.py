@@ -279,7 +279,8 @@ class RowPool:
     def _start(self, lane: Lane, row: int, sequence: AnswerSequence, part: list[int]) -> None:
         """Feed the last part: the row is live from now on."""
         lane.step.set_adapter(row, sequence.adapter)
-        lane.step.prefill(row, part, sequence.choice)
+        answered = max(0, lane.step.length(row) + len(part) - len(sequence.prompt))
+        lane.step.prefill(row, part, sequence.choice, answered=answered)
 
     # -- inside: what is kept --
 

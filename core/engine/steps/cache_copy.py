@@ -16,6 +16,8 @@ class CacheCopy(msgspec.Struct, frozen=True):
     """Tensors, or a cache object of Transformers."""
     bytes: int
     """Memory that it takes."""
+    ids: tuple[int, ...] = ()
+    """The tokens; the penalties of an answer behind them count these."""
 
 
 def tensor_bytes(content: Any) -> int:

@@ -85,12 +85,20 @@ class FusedStep(RowStep):
         self._parameters = parameter_struct(self._shape.slots)()
         self._address()
 
-    def prefill(self, row: int, ids: Sequence[int], choice: TokenChoice = GREEDY, *, slot: int | None = None) -> None:
+    def prefill(
+        self,
+        row: int,
+        ids: Sequence[int],
+        choice: TokenChoice = GREEDY,
+        *,
+        answered: int = 0,
+        slot: int | None = None,
+    ) -> None:
         """See `Step`. slot: the LoRA slot whose adapter answers (None: that of `set_adapter`, else the active one). The
         prompt goes through the model itself, so that adapter must be the active one meanwhile."""
         if 0 <= row < self.rows:
             self._slots[row] = self._row_slots[row] if slot is None else slot
-        super().prefill(row, ids, choice)
+        super().prefill(row, ids, choice, answered=answered)
 
     def feed_prompt(self, row: int, ids: torch.Tensor) -> torch.Tensor:
         """See `RowStep`."""

@@ -102,6 +102,24 @@ async def test_completions_streamed_and_whole(tiny: httpx.AsyncClient) -> None:
     assert whole["usage"]["completion_tokens"] == 20
 
 
+async def test_sampling_fields_reach_the_choice_of_tokens(tiny: httpx.AsyncClient, tiny_folder: Path) -> None:
+    asked = {"prompt": "Once", "max_tokens": 40, "temperature": 0, "ignore_eos": True}
+
+    async def text(**fields: Any) -> str:
+        reply = await tiny.post("/v1/completions", json=asked | fields)
+        assert reply.status_code == 200, reply.text
+        return str(reply.json()["choices"][0]["text"])
+
+    plain = await text()
+    assert await text(repetition_penalty=1.0, top_k=-1, min_p=0.0) == plain
+    [letter] = TextTokenizer.from_folder(tiny_folder).encode("a")[0]
+    bias = {str(letter): 100}
+    assert await text(logit_bias=bias) == "a" * 40
+    assert (await text(logit_bias=bias, no_repeat_ngram_size=1)).count("a") == 1
+    assert await text(logit_bias=bias, frequency_penalty=2) == "a" * 40  # 40 times 2 are less than the bias
+    assert (await text(logit_bias={str(letter): 20}, frequency_penalty=2)).count("a") < 15
+
+
 async def test_models_and_status(http: httpx.AsyncClient, tiny_folder: Path, tiny_adapter: Path) -> None:
     assert (await http.get("/v1/models")).json()["data"] == []
     assert (await status(http)).state == "empty"
@@ -261,7 +279,10 @@ async def test_an_adapter_of_another_model_is_refused_and_the_base_is_unharmed(
         (b'{"messages": [{"role": "user", "content": "x"}], "temperature": -1}', "temperature"),
         (b'{"messages": [{"role": "user", "content": "x"}], "top_p": 0}', "top_p"),
         (b'{"messages": [{"role": "user", "content": "x"}], "n": 2}', "n:"),
-        (b'{"messages": [{"role": "user", "content": "x"}], "tools": [1], "stop": "y"}', "stop, tools"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "tools": [1]}', "tools[0]"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json"}}', "response_format"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "web_search": 1}', "does not support web_search"),
+        (b'{"messages": [{"role": "user", "content": "x", "mood": 1}]}', "does not support mood in $.messages[0]"),
         (b'{"messages": [{"role": "user", "content": "x"}], "suiron": {"template": "nonsense"}}', "nonsense"),
         (b'{"messages": [{"role": "user", "content": "x"}], "suiron": {"id": ""}}', "id"),
     ],
