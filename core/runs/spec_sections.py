@@ -151,6 +151,9 @@ class TrainSection(_Section, frozen=True):
     the update and halve the learning rate, three times at most; `go_on`."""
     report_to: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
     """Programs that get a copy of the numbers, where they are installed."""
+    on_end: str = ""
+    """A shell command that the run's process starts when it ends, with how it ended in its environment (SUIRON_RUN,
+    SUIRON_STATE, SUIRON_LOSS and others); empty for none."""
 
 
 class ValidationSection(_Section, frozen=True):
