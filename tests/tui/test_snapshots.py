@@ -23,10 +23,10 @@ from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, res
 from tests.support.tiny_tokenizer import make_tokenizer_folder
 from tui.app import SuironApp
 from tui.chat.finish_line import FinishLine
+from tui.common.chart_widget import ChartWidget
 from tui.data.widgets.row_pane import RowPane
 from tui.data.widgets.rows_table import RowsTable
 from tui.dialogs.help_dialog import HelpDialog
-from tui.train.loss_chart_widget import LossChart
 
 Compare = Callable[..., bool]
 WIDE, NARROW = (120, 40), (80, 24)
@@ -114,8 +114,8 @@ def test_train(snap_compare: Compare, finished_run: RunFolder, size: tuple[int, 
     async def look(pilot: Pilot[None]) -> None:
         await opened(app)(pilot)
         await pilot.press("f3")
-        await until(pilot, lambda: app.session.screen == "train" and bool(app.screen.query(LossChart)))
-        await until(pilot, lambda: "⠒" in _shown(app.screen.query_one(LossChart)))
+        await until(pilot, lambda: app.session.screen == "train" and bool(app.screen.query(ChartWidget)))
+        await until(pilot, lambda: "⠒" in _shown(app.screen.query_one(ChartWidget)))
         await still(pilot)
 
     assert snap_compare(app, terminal_size=size, run_before=look)

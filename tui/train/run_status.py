@@ -158,7 +158,7 @@ def _bar(share: float, width: int) -> list[StyledText]:
 
 def _numbers(reader: RunReader) -> list[StyledText]:
     """The newest numbers at fixed positions, so that a new one changes few cells."""
-    last, smooth = reader.last, reader.loss.smooth
+    last, mean = reader.last, reader.mean_loss()
     loss = "–"
     if last is not None:
         loss = "not finite" if last.loss is None else f"{last.loss:.4f}"
@@ -169,7 +169,7 @@ def _numbers(reader: RunReader) -> list[StyledText]:
         ("loss ", MUTED),
         (f"{loss:<7}", BAD if last is not None and last.loss is None else STRONG),
         (" mean ", MUTED),
-        (f"{smooth[-1]:<7.4f}" if smooth else f"{'–':<7}", STRONG),
+        (f"{'–':<7}" if mean is None else f"{mean:<7.4f}", STRONG),
         (" lr ", MUTED),
         (f"{rate:<9}", ""),
         (f"{speed:>6}", ""),

@@ -24,11 +24,11 @@ from core.runs.run_reader import RunReader
 from core.runs.spec import RunSpec
 from core.runs.status_file import FailureCause
 from tui.actions import Scope, key_bindings, key_of
+from tui.common.chart_widget import ChartWidget
 from tui.common.room import Room
 from tui.common.run_settings import PRESETS, base_spec, preset_of, prompt_settings, run_words, session_spec
 from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen
 from tui.train.console_tail import ConsoleTail
-from tui.train.loss_chart_widget import LossChart
 from tui.train.run_form import PresetChoice, RunForm
 from tui.train.run_status import RunStatusPanel
 
@@ -63,7 +63,7 @@ class TrainScreen(Room):
             yield RunForm(id="form")
             with Vertical(id="run"):
                 yield RunStatusPanel(id="status")
-                yield LossChart(id="loss")
+                yield ChartWidget(id="chart")
         yield ConsoleTail(id="console")
 
     def on_mount(self) -> None:
@@ -162,7 +162,7 @@ class TrainScreen(Room):
             if reader.status.ended and self._active:
                 self._say("")  # a message about the run in training no longer holds
             self._active = not reader.status.ended
-            self.query_one(LossChart).show(reader.loss, reader.status.total)
+            self.query_one(ChartWidget).show(reader.curves, reader.status.total, reader.events)
             self.query_one(ConsoleTail).show_lines(reader.console)
 
     # -- actions --
@@ -271,7 +271,22 @@ class TrainScreen(Room):
         self._show_run(runs[(current + 1) % len(runs)], runs)
 
     def action_toggle_scale(self) -> None:
-        self.query_one(LossChart).toggle_log()
+        self.query_one(ChartWidget).toggle_log()
+
+    def action_next_chart(self) -> None:
+        self.query_one(ChartWidget).next_kind()
+
+    def action_read_chart(self) -> None:
+        """Give the chart the focus, with a cursor on its newest step; again gives it back."""
+        chart = self.query_one(ChartWidget)
+        if chart.has_focus:
+            chart.action_leave_chart()
+            return
+        chart.place_cursor()
+        chart.focus()
+
+    def on_chart_widget_left(self, message: ChartWidget.Left) -> None:
+        self.query_one(PresetChoice).focus()
 
     def action_field_by(self, by: int) -> None:
         self.query_one(RunForm).move(by)

@@ -24,8 +24,8 @@ from core.runs.status_file import FailureCause, RunState, RunStatus
 from core.session import Session, load_session, save_session
 from tests.support.rooms import until
 from tui.app import SuironApp
+from tui.common.chart_widget import ChartWidget
 from tui.train import screen
-from tui.train.loss_chart_widget import LossChart
 from tui.train.run_form import RunForm, field_id
 from tui.train.screen import TrainScreen
 
@@ -95,7 +95,7 @@ class Hands:
 
     @property
     def steps(self) -> list[int]:
-        return self.room._reader.loss.steps if self.room._reader else []
+        return self.room._reader.curves.steps.tolist() if self.room._reader else []
 
     def field(self, key: str) -> Input:
         return self.room.query_one(f"#{field_id(key)}", Input)
@@ -204,7 +204,7 @@ async def test_a_failed_run_says_what_where_and_what_to_do(rows_file: Path, size
         await hands.sees("step 2/20")
         run.state("failed", 2, FailureCause("the memory is full", "[/] \x1b[2J 行 7", "Halve batch size"))
         await hands.sees("failed", "The memory is full.", "[/] ␛[2J 行 7", "Halve batch size")
-        assert hands.room.query_one("#loss").size.height >= 5
+        assert hands.room.query_one("#chart").size.height >= 5
 
 
 async def test_a_run_whose_process_is_gone_is_lost(rows_file: Path) -> None:
@@ -434,7 +434,7 @@ async def test_a_low_terminal_keeps_the_curve_and_scrolls_the_settings(rows_file
     run = Run()
     run.steps(1, 9)
     async with opened(rows_file, (60, 15)) as hands:
-        await until(hands.pilot, lambda: hands.room.query_one(LossChart).size.height >= 5)
+        await until(hands.pilot, lambda: hands.room.query_one(ChartWidget).size.height >= 5)
         await hands.press("up")  # round to the last one
         last = hands.field("train.save_steps")
         await until(
