@@ -265,6 +265,8 @@ class ChartWidget(Vertical, can_focus=True):
         """The values at the cursor's step, and what happened there."""
         assert self.cursor is not None  # noqa: S101 - asked by the caller
         row: list[StyledText] = [(f"step {self.cursor:,}  ", EVENT)]
+        here = [event for event in chart.events if self._is_near(event.step)]
+        row += [(f"{event.letter} {safe_line(event.words, 40)}  ", EVENT) for event in here[-2:]]
         for line in chart.lines:
             index = _index_at(line, self.cursor)
             if index is None:
@@ -273,8 +275,6 @@ class ChartWidget(Vertical, can_focus=True):
             number = f"{value:.4g}" if math.isfinite(value) else "not finite"
             row.append((f"{safe_line(line.name, 16)} ", AXIS))
             row.append((f"{number}  ", _role_of(line) if math.isfinite(value) else BAD))
-        here = [event for event in chart.events if self._is_near(event.step)]
-        row += [(f"{event.letter} {safe_line(event.words, 60)}  ", EVENT) for event in here[-2:]]
         return row
 
     def _is_near(self, step: int) -> bool:
