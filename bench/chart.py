@@ -112,8 +112,8 @@ def room_bytes(steps: int, total: int, env: dict[str, str]) -> dict[str, object]
     """What the complete room sends for each of `steps` steps of a run that has done the first third of `total`."""
     os.environ.update(env)
     from core.runs.metrics_file import StepMetric
+    from core.runs.presets import seeds_spec
     from core.runs.run_folder import create_run_folder
-    from core.runs.setting_texts import seeds_spec
     from core.runs.spec import DataSection, ModelSection
     from core.runs.status_file import RunStatus
 

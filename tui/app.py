@@ -32,7 +32,17 @@ from core.session import Session, load_session
 from tui import themes
 from tui.actions import Action, key_bindings, key_of, keymap_in_force
 from tui.common.readable_error import readable_error
-from tui.messages import AskRow, DataFailed, DataOpened, DataOpening, ModelChosen
+from tui.messages import (
+    AskRow,
+    AskRun,
+    CloneSettings,
+    DataFailed,
+    DataOpened,
+    DataOpening,
+    ModelChosen,
+    RunsMarked,
+    ShowRun,
+)
 from tui.session_keeper import SessionKeeper
 from tui.typed_order import TypedOrder
 
@@ -45,6 +55,7 @@ if TYPE_CHECKING:
 ROOM_CLASSES = {
     "data": ("tui.data.screen", "DataScreen"),
     "train": ("tui.train.screen", "TrainScreen"),
+    "runs": ("tui.runs.screen", "RunsScreen"),
     "chat": ("tui.chat.screen", "ChatScreen"),
     "prompts": ("tui.prompts.screen", "PromptsScreen"),
 }
@@ -84,6 +95,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         self.dataset: DataSet | None = None
         self.data_error: tuple[str, SuironError] | None = None  # the source that could not be opened, and why
         self.rooms: dict[str, Room] = {}
+        self.marked_runs: tuple[str, ...] = ()  # in the Runs room, to be laid over charts
         self._theme_files: dict[str, Path] = {}
         self._keeper = SessionKeeper(self)
         self._leaving = -LEAVE_AGAIN  # time.monotonic() of the first press
@@ -144,6 +156,35 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     async def on_ask_row(self, message: AskRow) -> None:
         await self.action_switch_mode("chat")
         cast("Any", self.rooms["chat"]).prefill(message.row.instruction, message.row.input, message.row.syslang)
+
+    async def on_show_run(self, message: ShowRun) -> None:
+        await self.action_switch_mode("train")
+        cast("Any", self.rooms["train"]).show_run(message.run_id)
+
+    def on_runs_marked(self, message: RunsMarked) -> None:
+        self.marked_runs = message.ids
+        self.post_to_rooms(partial(RunsMarked, message.ids))
+
+    async def on_clone_settings(self, message: CloneSettings) -> None:
+        """The form takes the settings, and what they were for: the data and the model."""
+        from tui.common.run_settings import cloned_settings
+
+        settings = message.settings
+        changed = cloned_settings(settings)
+        self.remember(train=changed)
+        source, split, model = settings["data.source"], settings["data.split"], settings["model.name"]
+        if model != self.session.model:
+            self.remember(model=model, adapter="")
+            self.post_to_rooms(partial(ModelChosen, model, ""))
+        if (source, split) != (self.session.data, self.session.split):
+            self.open_data(source, split)
+        await self.action_switch_mode("train")
+        cast("Any", self.rooms["train"]).settings_cloned(message.run_id)
+
+    async def on_ask_run(self, message: AskRun) -> None:
+        self.remember(model=message.model, adapter=message.run_id)
+        self.post_to_rooms(partial(ModelChosen, message.model, message.run_id))
+        await self.action_switch_mode("chat")
 
     @property
     def _help_is_open(self) -> bool:

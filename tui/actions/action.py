@@ -10,6 +10,7 @@ Scope = Literal[
     "app",
     "data",
     "train",
+    "runs",
     "chat",
     "prompts",
     "dialog",
@@ -34,6 +35,9 @@ Scope = Literal[
     "mixture",
     "save_template",
     "draft",
+    "compare",
+    "settings",
+    "console",
 ]
 
 
@@ -103,7 +107,13 @@ MEANINGS: dict[str, str] = {
     "save": "saves what is shown for later",
     "sort": "orders the rows",
     "template": "the row in its template, then in the next one",
-    "difference": "compares the row with its source; again closes",
+    "difference": "compares what is selected, in Data a row with its source; again closes",
+    "ask": "takes what is selected to the chat",
+    "delete": "deletes what is selected; undo brings it back",
+    "duplicate": "makes a copy of what is selected",
+    "resume": "goes on with a run",
+    "show_all": "shows everything again",
+    "log_scale": "a logarithmic axis, or a linear one",
     "view": "the next view of what is shown",
     "leave": "leaves: closes a dialog, quits from a room",
     "yes": "yes, in answer to a question",
@@ -114,7 +124,7 @@ MEANINGS: dict[str, str] = {
 ANSWERS = ("yes", "no")
 """Meanings that exist only while a question is on the screen: its letters may mean something else in a room."""
 
-ROOMS: tuple[Scope, ...] = ("data", "train", "chat", "prompts")
+ROOMS: tuple[Scope, ...] = ("data", "train", "runs", "chat", "prompts")
 """The scopes that are rooms, in the order in which the help lists them."""
 
 SECTIONS: dict[Scope, Section] = {
@@ -125,6 +135,11 @@ SECTIONS: dict[Scope, Section] = {
     ),
     "train": Section(
         "Train", "Set up a run, start it and watch it learn. It continues when you close this terminal.", ("app",)
+    ),
+    "runs": Section(
+        "Runs",
+        "All runs with what became of them. Compare them, write down what you think, go on with one, or clear it away.",
+        ("app",),
     ),
     "chat": Section(
         "Chat",
@@ -159,6 +174,7 @@ SECTIONS: dict[Scope, Section] = {
     "value": Section("Dialog: Mixture, choice fields", together=("dialog", "app.quit")),
     "save_template": Section("Dialog: Save template", together=("dialog", "app.quit")),
     "draft": Section("Question: a template that is not saved", together=("dialog", "app.quit")),
+    "compare": Section("Dialog: Compare runs", together=("dialog", "app.quit")),
     "editor": Section("Field editor and new row"),
 }
 """Every scope with its heading, in the order in which the help and docs/keys.md list them."""

@@ -31,6 +31,7 @@ TRAIN_ACTIONS: tuple[Action, ...] = (
         "Go on with this run where it was paused, killed or stopped, from its newest checkpoint.",
         "resume_run",
         everywhere=True,
+        shared="resume",
     ),
     Action(
         "train.next_run",
@@ -50,6 +51,7 @@ TRAIN_ACTIONS: tuple[Action, ...] = (
         "toggle_scale",
         everywhere=True,
         footer=True,
+        shared="log_scale",
     ),
     Action(
         "train.next_chart",

@@ -28,6 +28,8 @@ class AppInterface(Protocol):
     """The source that could not be opened, and why."""
     engine: Engine | None
     """None until the chat makes one."""
+    marked_runs: tuple[str, ...]
+    """The ids of the runs that are marked in the Runs room."""
     theme: Any
     """The name of the theme in use."""
 

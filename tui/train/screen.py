@@ -17,16 +17,25 @@ from textual.containers import Container, Vertical
 from textual.timer import Timer
 
 from core.base.errors import RunError, SuironError
+from core.base.safe_text import safe_line
 from core.runs import launch
-from core.runs.prompt_texts import PROMPT_KEYS
 from core.runs.run_folder import RunFolder, list_runs
 from core.runs.run_reader import RunReader
+from core.runs.setting_texts import RUN_SETTINGS
 from core.runs.spec import RunSpec
 from core.runs.status_file import FailureCause
 from tui.actions import Scope, key_bindings, key_of
 from tui.common.chart_widget import ChartWidget
 from tui.common.room import Room
-from tui.common.run_settings import PRESETS, base_spec, preset_of, prompt_settings, run_words, session_spec
+from tui.common.run_settings import (
+    PRESETS,
+    base_spec,
+    further_settings,
+    preset_of,
+    prompt_settings,
+    run_words,
+    session_spec,
+)
 from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen
 from tui.train.console_tail import ConsoleTail
 from tui.train.run_form import PresetChoice, RunForm
@@ -34,6 +43,7 @@ from tui.train.run_status import RunStatusPanel
 
 ACTIVE_PAUSE = 0.5  # seconds between two reads of a run in training
 QUIET_PAUSE = 2.0  # and of one that has ended
+SHOWN_KEYS = frozenset(setting.key for setting in RUN_SETTINGS)
 CONFIRM = 10.0  # seconds in which a second press of the same key confirms
 
 
@@ -87,7 +97,8 @@ class TrainScreen(Room):
         self.query_one(RunForm).fill(
             preset,
             base,
-            {key: str(value) for key, value in session.train.items() if key not in ("preset", *PROMPT_KEYS)},
+            {key: str(value) for key, value in session.train.items() if key in SHOWN_KEYS},
+            bool(further_settings(session)),
         )
 
     def on_preset_choice_turned(self, message: PresetChoice.Turned) -> None:
@@ -97,7 +108,9 @@ class TrainScreen(Room):
         self._show_sources()
 
     def on_run_form_changed(self, message: RunForm.Changed) -> None:
-        self._shown = {"preset": message.preset, **prompt_settings(self.suiron.session), **message.texts}
+        session = self.suiron.session
+        kept = {**prompt_settings(session), **further_settings(session)}
+        self._shown = {"preset": message.preset, **kept, **message.texts}
         self.suiron.remember(train=self._shown)
         self._show_sources()
 
@@ -154,6 +167,24 @@ class TrainScreen(Room):
         self._position = f"{position + 1} of {len(runs)}"
         self._reader = RunReader(folder)
         self._wake.set()
+
+    def show_run(self, run_id: str) -> None:
+        """Follow the run `run_id` from now on."""
+        self.run_worker(self._show_by_id(run_id), group="next", exclusive=True)
+
+    async def _show_by_id(self, run_id: str) -> None:
+        runs = await asyncio.to_thread(list_runs)
+        folder = next((run for run in runs if run.id == run_id), None)
+        if folder is not None:
+            self._say("")
+            self.query_one(RunStatusPanel).show_own_trouble(None)
+            self._show_run(folder, runs)
+
+    def settings_cloned(self, run_id: str) -> None:
+        """Say that the form holds the settings of this run now."""
+        self._fill_form()
+        self._show_sources()
+        self._say_briefly(f"The settings are those of {safe_line(run_id, 60)}.")
 
     def _draw(self) -> None:
         reader = self._reader

@@ -9,9 +9,9 @@ import pytest
 from core.runs import run_reader
 from core.runs.facts_file import write_facts
 from core.runs.metrics_file import ResumedAt, StepMetric
+from core.runs.presets import seeds_spec
 from core.runs.run_folder import RunFolder, create_run_folder
 from core.runs.run_reader import TAIL_BYTES, RunReader, console_tail
-from core.runs.setting_texts import seeds_spec
 from core.runs.spec import DataSection, ModelSection
 from core.runs.status_file import RunStatus
 

@@ -17,8 +17,9 @@ from core.base.errors import RunError
 from core.demo.spec import demo_spec
 from core.runs import launch
 from core.runs.metrics_file import ResumedAt, StepMetric
+from core.runs.presets import seeds_spec
 from core.runs.run_folder import RunFolder, create_run_folder
-from core.runs.setting_texts import seeds_spec, setting_texts_of
+from core.runs.setting_texts import setting_texts_of
 from core.runs.spec import DataSection, ModelSection, RunSpec
 from core.runs.status_file import FailureCause, RunState, RunStatus
 from core.session import Session, load_session, save_session
