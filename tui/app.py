@@ -163,7 +163,6 @@ class SuironApp(TypedOrder, inherit_bindings=False):
 
     def on_runs_marked(self, message: RunsMarked) -> None:
         self.marked_runs = message.ids
-        self.post_to_rooms(partial(RunsMarked, message.ids))
 
     async def on_clone_settings(self, message: CloneSettings) -> None:
         """The form takes the settings, and what they were for: the data and the model."""

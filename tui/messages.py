@@ -71,7 +71,7 @@ class RunsChanged(Message, bubble=False):
 
 
 class RunsMarked(Message):
-    """The runs that are marked, to be laid over charts. Bubbles up to the app, which posts it to the rooms."""
+    """The runs that are marked, to be laid over charts. Bubbles up to the app, which keeps it."""
 
     def __init__(self, ids: tuple[str, ...]) -> None:
         super().__init__()

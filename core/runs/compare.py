@@ -63,7 +63,7 @@ def with_changes(runs: Sequence[RunSummary]) -> dict[str, str]:
     """For each run, newest first as in a list, what differs from the training run before it, by id."""
     words: dict[str, str] = {}
     trained = [run for run in runs if run.settings]
-    for run, before in zip(trained, [*trained[1:], None], strict=True):
+    for run, before in zip(trained, (*trained[1:], None), strict=False):
         words[run.id] = change_words(run.settings, before.settings) if before is not None else "the first run"
     return words
 

@@ -167,15 +167,15 @@ class RunReader:
         return changed
 
 
-def console_tail(path: Path, limit: int = TAIL_LINES) -> list[str]:
-    """The last `limit` lines of a log as safe text. For a line that is redrawn with carriage returns, only the last
-    version is kept; escape sequences and empty lines are dropped."""
+def console_tail(path: Path, limit: int = TAIL_LINES, most_bytes: int = TAIL_BYTES) -> list[str]:
+    """The last `limit` lines in the last `most_bytes` of a log as safe text. For a line that is redrawn with carriage
+    returns, only the last version is kept; escape sequences and empty lines are dropped."""
     with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - TAIL_BYTES))
-        block = file.read(TAIL_BYTES)
+        file.seek(max(0, size - most_bytes))
+        block = file.read(most_bytes)
     pieces = block.split(b"\n")
-    if size > TAIL_BYTES:
+    if size > most_bytes:
         pieces = pieces[1:] or pieces  # the first line is incomplete
     lines = (_last_drawing(piece.decode("utf-8", "replace")) for piece in pieces)
     return [line for line in lines if line][-limit:]

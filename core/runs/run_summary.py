@@ -110,7 +110,7 @@ def _best_loss(run: RunFolder) -> tuple[float | None, bool]:
         losses = [loss for event in events if event.kind == "evaluated" and (loss := _loss(event.facts)) is not None]
         if losses:
             return min(losses), True
-        last = [metric.loss for metric in _last_metrics(run) if metric.loss is not None][-_LAST_STEPS:]
+        last = [metric.loss for metric in last_metrics(run) if metric.loss is not None][-_LAST_STEPS:]
     except OSError:
         return None, False
     return (sum(last) / len(last) if last else None), False
@@ -121,7 +121,8 @@ def _loss(facts: dict[str, Any]) -> float | None:
     return float(loss) if isinstance(loss, int | float) and not isinstance(loss, bool) else None
 
 
-def _last_metrics(run: RunFolder) -> list[StepMetric]:
+def last_metrics(run: RunFolder) -> list[StepMetric]:
+    """The newest steps of the run, from the end of its metrics. Raises OSError."""
     path = run.path / METRICS_FILE
     if not path.exists():
         return []

@@ -113,6 +113,7 @@ MEANINGS: dict[str, str] = {
     "duplicate": "makes a copy of what is selected",
     "resume": "goes on with a run",
     "show_all": "shows everything again",
+    "fold": "folds what is long",
     "log_scale": "a logarithmic axis, or a linear one",
     "view": "the next view of what is shown",
     "leave": "leaves: closes a dialog, quits from a room",
@@ -175,6 +176,8 @@ SECTIONS: dict[Scope, Section] = {
     "save_template": Section("Dialog: Save template", together=("dialog", "app.quit")),
     "draft": Section("Question: a template that is not saved", together=("dialog", "app.quit")),
     "compare": Section("Dialog: Compare runs", together=("dialog", "app.quit")),
+    "settings": Section("Dialog: All settings", together=("dialog", "app.quit", "list")),
+    "console": Section("Dialog: Console", together=("dialog", "app.quit", "list")),
     "editor": Section("Field editor and new row"),
 }
 """Every scope with its heading, in the order in which the help and docs/keys.md list them."""

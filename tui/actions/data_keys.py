@@ -213,6 +213,7 @@ DATA_ACTIONS: tuple[Action, ...] = (
         "Fold",
         "Fold or unfold the field, in this row and in all others.",
         "toggle_fold",
+        shared="fold",
     ),
     Action(
         "data.zoom_field",

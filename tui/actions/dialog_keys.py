@@ -28,6 +28,17 @@ DIALOG_ACTIONS: tuple[Action, ...] = (
     Action("list.go_to_first", "home", "First", "Go to the first line.", "end(-1)"),
     Action("list.go_to_last", "end", "Last", "Go to the last line.", "end(1)"),
     Action("list.choose", "enter", "Choose", "Choose the selected line.", "choose"),
+    Action("settings.fold", "z", "Fold", "Show or hide the advanced settings.", "fold", shared="fold"),
+    Action(
+        "settings.next_value",
+        "right,space",
+        "Next value",
+        "Choose the next value of a setting that has a few.",
+        "turn(1)",
+    ),
+    Action("settings.previous_value", "left", "Previous value", "Choose the value before.", "turn(-1)"),
+    Action("settings.usual", "backspace,delete", "Preset", "Give the setting the value of the preset again.", "usual"),
+    Action("console.go_to_list", "down", "List", "Go to the lines below the field.", "to_list"),
     Action("compare.next_chart", "v", "View", "Go on to the next chart.", "next_chart", shared="view"),
     Action(
         "compare.toggle_log_scale",

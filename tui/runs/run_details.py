@@ -37,18 +37,14 @@ def run_details(run: RunSummary | None, changes: Mapping[str, str], rows: int) -
     ]
     if run.trouble:
         lines.append(Content.styled(safe_line(run.trouble, 300), "$error"))
-    if run.settings:
-        lines.append(_pair("model", f"{run.model} · data {run.data}"))
-        words = ", ".join(
-            f"{words} {run.settings[key]}"
-            for key, words in _SHORT.items()
-            if run.settings.get(key)
-        )
-        lines.append(_pair("settings", words))
-    if changes.get(run.id):
-        lines.append(_pair("differs", changes[run.id]))
     if run.note:
         lines.append(Content.styled("note ", "$text-muted").append(Content(safe_line(run.note, 600))))
+    if changes.get(run.id):
+        lines.append(_pair("differs", changes[run.id]))
+    if run.settings:
+        lines.append(_pair("model", f"{run.model} · data {run.data}"))
+        words = ", ".join(f"{words} {run.settings[key]}" for key, words in _SHORT.items() if run.settings.get(key))
+        lines.append(_pair("settings", words))
     return Content("\n").join(lines[:rows])
 
 

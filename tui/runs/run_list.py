@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
+from rich.cells import cell_len
+
 from core.runs.run_summary import RunSummary
 from tui.common.choices import BAD, GOOD, MARK, MUTED, STRONG, WARN, ChoiceLine
 from tui.common.fit_text import fit_to_width
@@ -61,7 +63,7 @@ def run_line(
         age = age_words(run.started, time.time() if now is None else now)
         names = f"{fit_to_width(_tail(run.model), 16)} {fit_to_width(_tail(run.data), 14)} {age:>5}  "
         line.append((names, MUTED))
-    used = 2 + 20 + 12 + max(11, len(steps)) + 11 + 8 + (39 if width >= _WITH_MODEL else 0)
+    used = sum(cell_len(text) for text, _ in line)
     about = run.trouble or (
         changes.get(run.id, "") if run.kind == "train" else f"a job of kind {run.kind or 'unknown'}"
     )

@@ -151,8 +151,6 @@ class RunsScreen(Room):
     def _show_selected(self) -> None:
         rows = 6 if self.has_class("-tall") else max(1, self.query_one("#below").size.height)
         self.query_one("#details", Static).update(run_details(self._selected(), self._changes, rows))
-        if self._selected() is None:
-            self.query_one("#message", MessageLine).say("")
 
     async def _read_selected(self) -> None:
         """Read the curves of the selected run and of the marked ones, where there is room for a chart."""
