@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from core.data.dataset import DataSet
     from core.engine.protocol import Engine
     from tui.common.room import Room
+    from tui.follower import RunFollower
 
 ROOM_CLASSES = {
     "data": ("tui.data.screen", "DataScreen"),
@@ -95,6 +96,7 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         self.dataset: DataSet | None = None
         self.data_error: tuple[str, SuironError] | None = None  # the source that could not be opened, and why
         self.rooms: dict[str, Room] = {}
+        self.follower: RunFollower | None = None
         self.marked_runs: tuple[str, ...] = ()  # in the Runs room, to be laid over charts
         self._theme_files: dict[str, Path] = {}
         self._keeper = SessionKeeper(self)
@@ -120,6 +122,23 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         self.open_data(self.session.data, self.session.split)
         self._name_keymap_problems()
         self.run_worker(self._read_themes, thread=True, group="themes")
+        self._follow_runs()
+
+    def _follow_runs(self) -> None:
+        from tui.follower import RunFollower
+
+        self.follower = RunFollower(self)
+        self.run_worker(self.follower.follow(), group="follower")
+
+    def look_at_runs(self) -> None:
+        """Look at the run folders now: something was started or asked."""
+        if self.follower is not None:
+            self.follower.look_soon()
+
+    def tell_terminal(self, sequence: str) -> None:
+        """Send a control sequence to the terminal, where there is one."""
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(sequence)
 
     def _name_keymap_problems(self) -> None:
         problems = keymap_in_force().problems

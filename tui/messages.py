@@ -64,10 +64,12 @@ class ModelChosen(Message, bubble=False):
 class RunsChanged(Message, bubble=False):
     """Run folders have changed on the disk, or the process of one is gone."""
 
-    def __init__(self, ids: frozenset[str]) -> None:
+    def __init__(self, ids: frozenset[str], states: frozenset[str]) -> None:
         super().__init__()
         self.ids = ids
         """The ids of the runs that changed, came or went."""
+        self.states = states
+        """Those whose state changed, or which came or went."""
 
 
 class RunsMarked(Message):

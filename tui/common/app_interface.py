@@ -50,6 +50,9 @@ class AppInterface(Protocol):
     async def perform(self, action: Action) -> None:
         """Run an action of the table in its room."""
 
+    def look_at_runs(self) -> None:
+        """Look at the run folders now: something was started or asked."""
+
     def theme_names(self) -> list[str]:
         """Every theme that can be used."""
 

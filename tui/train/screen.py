@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -46,7 +45,7 @@ from tui.common.run_settings import (
     run_words,
     session_spec,
 )
-from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen
+from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen, RunsChanged
 from tui.train.console_dialog import ConsoleDialog
 from tui.train.console_tail import ConsoleTail
 from tui.train.run_form import PresetChoice, RunForm
@@ -57,8 +56,6 @@ from tui.train.steering_keys import LIVE_FIELDS, RunSteering, check_live, live_v
 if TYPE_CHECKING:
     from core.data.dataset import DataSet
 
-ACTIVE_PAUSE = 0.5  # seconds between two reads of a run in training
-QUIET_PAUSE = 2.0  # and of one that has ended
 CONSOLE_LINES, CONSOLE_BYTES = 20_000, 2 << 20  # of a console that is searched
 SHOWN_KEYS = frozenset(setting.key for setting in RUN_SETTINGS)
 CONFIRM = 10.0  # seconds in which a second press of the same key confirms
@@ -173,14 +170,12 @@ class TrainScreen(Room):
                 has_changed = await asyncio.to_thread(reader.read_changes)
                 if has_changed and reader is self._reader:
                     self._draw()
-            await self._pause()
+            await self._wake.wait()
+            self._wake.clear()
 
-    async def _pause(self) -> None:
-        is_quiet = self._reader is None or self._reader.status.ended
-        pause = QUIET_PAUSE if is_quiet else ACTIVE_PAUSE
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), pause if self.is_current else None)
-        self._wake.clear()
+    def on_runs_changed(self, message: RunsChanged) -> None:
+        if self._reader is not None and self._reader.folder.id in message.ids:
+            self._wake.set()
 
     def _show_run(self, folder: RunFolder, runs: list[RunFolder]) -> None:
         """Follow `folder` from now on, from its first line."""
@@ -280,6 +275,7 @@ class TrainScreen(Room):
         else:
             self._say("")
             self._show_run(folder, runs)
+            self.suiron.look_at_runs()
         finally:
             self._starting = False
 
@@ -318,6 +314,7 @@ class TrainScreen(Room):
         else:
             self._say("")
             self._wake.set()
+            self.suiron.look_at_runs()
         finally:
             self._starting = False
 

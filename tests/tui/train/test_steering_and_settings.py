@@ -13,13 +13,13 @@ from core.runs.spec import load_run_spec
 from tests.support.rooms import until
 from tests.support.run_folders import ended_run, spec_of
 from tests.tui.train.test_train_screen import Hands, Run, Started, opened, started  # noqa: F401 - a fixture
-from tui.train import screen
+from tui import follower
 
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(screen, "ACTIVE_PAUSE", 0.01)
-    monkeypatch.setattr(screen, "QUIET_PAUSE", 0.01)
+    monkeypatch.setattr(follower, "WORKING_PAUSE", 0.01)
+    monkeypatch.setattr(follower, "QUIET_PAUSE", 0.01)
 
 
 def asked(run: RunFolder) -> list[tuple[str, str, object]]:

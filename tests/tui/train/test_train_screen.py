@@ -24,9 +24,9 @@ from core.runs.spec import DataSection, ModelSection, RunSpec
 from core.runs.status_file import FailureCause, RunState, RunStatus
 from core.session import Session, load_session, save_session
 from tests.support.rooms import until
+from tui import follower
 from tui.app import SuironApp
 from tui.common.chart_widget import ChartWidget
-from tui.train import screen
 from tui.train.run_form import RunForm, field_id
 from tui.train.screen import TrainScreen
 
@@ -35,8 +35,8 @@ SIZES = [(80, 24), (120, 40)]
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(screen, "ACTIVE_PAUSE", 0.01)
-    monkeypatch.setattr(screen, "QUIET_PAUSE", 0.01)
+    monkeypatch.setattr(follower, "WORKING_PAUSE", 0.01)
+    monkeypatch.setattr(follower, "QUIET_PAUSE", 0.01)
 
 
 class Run:
@@ -380,7 +380,7 @@ async def test_fields_are_walked_with_the_arrows_and_take_numbers_alone(rows_fil
 async def test_settings_and_preset_are_remembered(rows_file: Path) -> None:
     async with opened(rows_file) as hands:
         await hands.sees("‹ seeds ›")
-        await hands.press("right")
+        await hands.press("left")
         await hands.sees("‹ demo ›", setting_texts_of(demo_spec())["train.learning_rate"])
         await hands.write("train.steps", "33")
         await hands.sees("‹ demo ›*")
