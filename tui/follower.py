@@ -9,17 +9,14 @@ import asyncio
 import os
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
 from core.runs.run_folder import find_run
 from core.runs.run_summary import RunSummary, summarise_run
 from core.runs.run_watcher import RunChanges, RunWatcher
+from tui.common.app_interface import AppInterface
 from tui.messages import RunsChanged
-
-if TYPE_CHECKING:
-    from tui.app import SuironApp
 
 WORKING_PAUSE = 0.5  # seconds between two looks while a run works
 QUIET_PAUSE = 2.0  # and while none does
@@ -29,7 +26,7 @@ _TERMINALS_OF_777 = ("foot", "rxvt", "urxvt", "ghostty", "xterm-ghostty")
 class RunFollower:
     """`follow` runs as long as the app."""
 
-    def __init__(self, app: SuironApp) -> None:
+    def __init__(self, app: AppInterface) -> None:
         self._app = app
         self._watcher = RunWatcher()
         self._wake = asyncio.Event()

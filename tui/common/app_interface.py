@@ -50,6 +50,12 @@ class AppInterface(Protocol):
     async def perform(self, action: Action) -> None:
         """Run an action of the table in its room."""
 
+    def bell(self) -> None:
+        """Ring the bell of the terminal."""
+
+    def tell_terminal(self, sequence: str) -> None:
+        """Send a control sequence to the terminal, where there is one."""
+
     def look_at_runs(self) -> None:
         """Look at the run folders now: something was started or asked."""
 

@@ -6,8 +6,7 @@ Reads run folders in a thread; starts and stops runs through `core.runs`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from functools import partial
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -15,53 +14,46 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
-from textual.timer import Timer
 from textual.widgets import Static
 
 from core.base.errors import RunError, SuironError
 from core.base.safe_text import safe_line
 from core.runs import launch
 from core.runs.advice import RunNumbers, advise
-from core.runs.plan import memory_line, plan_words, read_pace
-from core.runs.run_curves import RunCurves
 from core.runs.run_folder import RunFolder, list_runs
-from core.runs.run_reader import RunReader, console_tail
-from core.runs.run_summary import summarise_run
+from core.runs.run_reader import RunReader
 from core.runs.setting_texts import RUN_SETTINGS
 from core.runs.spec import RunSpec
-from core.runs.spec_checks import check_run_spec
-from core.runs.spec_fields import SESSION_KEYS, setting_values, spec_fields, with_setting_values
-from core.runs.status_file import FailureCause
+from core.runs.spec_fields import SESSION_KEYS, setting_values
 from tui.actions import Scope, key_bindings, key_of
 from tui.common.chart_widget import ChartWidget
-from tui.common.room import Room
 from tui.common.run_settings import (
     PRESETS,
     base_spec,
     further_settings,
     preset_of,
-    preset_spec,
     prompt_settings,
     run_words,
     session_spec,
 )
 from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen, RunsChanged
-from tui.train.console_dialog import ConsoleDialog
+from tui.train.all_settings import (
+    all_settings_dialog,
+    own_settings_words,
+    usual_settings,
+)
 from tui.train.console_tail import ConsoleTail
 from tui.train.run_form import PresetChoice, RunForm
 from tui.train.run_status import RunStatusPanel
-from tui.train.settings_dialog import SettingsDialog
-from tui.train.steering_keys import LIVE_FIELDS, RunSteering, check_live, live_values
+from tui.train.steered_room import SteeredRoom
 
 if TYPE_CHECKING:
-    from core.data.dataset import DataSet
+    pass
 
-CONSOLE_LINES, CONSOLE_BYTES = 20_000, 2 << 20  # of a console that is searched
 SHOWN_KEYS = frozenset(setting.key for setting in RUN_SETTINGS)
-CONFIRM = 10.0  # seconds in which a second press of the same key confirms
 
 
-class TrainScreen(Room):
+class TrainScreen(SteeredRoom):
     """Shows the newest run first. While another room is in front, nothing is read; the rest is read on return."""
 
     SCOPE: ClassVar[Scope] = "train"
@@ -73,16 +65,12 @@ class TrainScreen(Room):
 
     def __init__(self) -> None:
         super().__init__()
-        self._reader: RunReader | None = None
         self._position = ""
-        self._wake = asyncio.Event()
-        self._asked = ""  # the action that waits for a second press
-        self._question: Timer | None = None
         self._starting = False
         self._shown: dict[str, str | int | float | bool] = {}  # the settings of the session that the form shows
-        self._steering = RunSteering()
-        self._others: dict[str, RunCurves] = {}  # laid over the chart
         self._warmup = 0  # steps of the warm-up of the run shown
+        self._own: dict[str, str] = {}  # the settings of the run shown
+        self._form: dict[str, str] = {}  # those of the form
         self._active = False  # whether the run was in training when it was last drawn
 
     def compose_room(self) -> ComposeResult:
@@ -139,8 +127,11 @@ class TrainScreen(Room):
             note = "data could not be opened"
         elif app.dataset is None:
             note = "data is still opening"
-        spec, _ = session_spec(session)
+        spec, _ = session_spec(session, app.dataset)
         self.query_one(RunForm).about(session.data, session.model, note, run_words(spec))
+        if (form := setting_values(spec)) != self._form:
+            self._form = form
+            self._draw()
 
     def on_data_opening(self, message: DataOpening) -> None:
         self._show_sources()
@@ -183,10 +174,10 @@ class TrainScreen(Room):
         self._position = f"{position + 1} of {len(runs)}"
         self._reader = RunReader(folder)
         self._others = {}
-        try:
-            self._warmup = folder.spec().train.warmup_steps
-        except SuironError:
-            self._warmup = 0  # the panel shows what is wrong with the run
+        self._warmup, self._own = 0, {}
+        with suppress(SuironError):  # the panel shows what is wrong with the run
+            spec = folder.spec()
+            self._warmup, self._own = spec.train.warmup_steps, setting_values(spec)
         self._wake.set()
 
     def show_run(self, run_id: str) -> None:
@@ -209,7 +200,8 @@ class TrainScreen(Room):
 
     def _draw(self) -> None:
         reader = self._reader
-        self.query_one(RunStatusPanel).show_run(reader, self._position)
+        own = own_settings_words(self._own, self._form)
+        self.query_one(RunStatusPanel).show_run(reader, self._position, own)
         if reader is not None:
             if reader.status.ended and self._active:
                 self._say("")  # a message about the run in training no longer holds
@@ -339,143 +331,18 @@ class TrainScreen(Room):
     def action_next_chart(self) -> None:
         self.query_one(ChartWidget).next_kind()
 
-    # -- steering --
-
-    def _working(self) -> RunReader | None:
-        """The run shown, where it can be asked for something; otherwise says why not."""
-        reader = self._reader
-        if reader is None or reader.status.ended:
-            self._say_briefly("This run has ended." if reader is not None else "There is no run to steer.")
-            return None
-        return reader
-
-    def action_steer(self, kind: str) -> None:
-        reader = self._working()
-        if reader is None:
-            return
-        if kind == "discard" and self._asked != "discard":
-            key = key_of("train.discard_run")
-            self._ask("discard", f"Press {key} again to stop this run and throw away what it has learnt.")
-            return
-        self._request(reader, kind)
-
-    def action_scale_rate(self, factor: float) -> None:
-        if reader := self._working():
-            self._request(reader, "rate", factor)
-
-    def _request(self, reader: RunReader, kind: str, value: object = None, key: str = "") -> None:
-        self.run_worker(self._ask_run(reader, kind, value, key), group="steer")
-
-    async def _ask_run(self, reader: RunReader, kind: str, value: object, key: str) -> None:
-        try:
-            words = await asyncio.to_thread(self._steering.ask, reader, kind, value, key)
-        except RunError as error:
-            self._say(f"{safe_line(error.what, 200)}. {safe_line(error.do, 100)}.", bad=True)
-        else:
-            self._say(words)
-            self._wake.set()
-
-    def action_change_running(self) -> None:
-        if (reader := self._working()) is None:
-            return
-        try:
-            now = live_values(reader)
-        except RunError as error:
-            self._fail(error)
-            return
-        dialog = SettingsDialog(
-            "Change while it runs",
-            LIVE_FIELDS,
-            now,
-            now,
-            lambda texts: check_live(reader, texts, now),
-            lambda texts: "What is changed here takes effect at the run's next step.",
-            folded=False,
-        )
-
-        def changed(texts: dict[str, str] | None) -> None:
-            for key, text in (texts or {}).items():
-                if text != now.get(key):
-                    self._request(reader, "set", text, key)
-
-        self.app.push_screen(dialog, changed)
-
-    # -- all settings, the console, other runs --
-
     def action_all_settings(self) -> None:
-        session = self.suiron.session
-        preset = preset_of(session)
-        dataset = self.suiron.dataset
-        usual_spec = preset_spec(session, preset)
-        spec, _ = session_spec(session, dataset)
-        usual = {**setting_values(usual_spec), **{key: setting_values(spec)[key] for key in SESSION_KEYS}}
+        dialog = all_settings_dialog(self.suiron.session, self.suiron.dataset)
+        self.app.push_screen(dialog, self._settings_edited)
 
-        def check(texts: Mapping[str, str]) -> RunError | None:
-            try:
-                check_run_spec(with_setting_values(spec, texts))
-            except RunError as error:
-                return RunError(error.what, error.where or error.what.partition(" ")[0], error.do)
-            return None
-
-        def summary(texts: Mapping[str, str]) -> str:
-            changed = with_setting_values(spec, texts)
-            words = [] if dataset is None else [plan_words(changed, _rows_of(dataset, changed), read_pace(changed))]
-            return " · ".join(filter(None, [*words, memory_line(changed)]))
-
-        dialog = SettingsDialog(
-            f"All settings: preset {preset}", spec_fields(), setting_values(spec), usual, check, summary, SESSION_KEYS
-        )
-        self.app.push_screen(dialog, lambda texts: self._settings_edited(preset, usual, texts))
-
-    def _settings_edited(self, preset: str, usual: Mapping[str, str], texts: dict[str, str] | None) -> None:
+    def _settings_edited(self, texts: dict[str, str] | None) -> None:
         if texts is None:
             return
+        usual = usual_settings(self.suiron.session, self.suiron.dataset)
         own = {key: text for key, text in texts.items() if key not in SESSION_KEYS and text != usual.get(key)}
-        self.suiron.remember(train={"preset": preset, **own})
+        self.suiron.remember(train={"preset": preset_of(self.suiron.session), **own})
         self._fill_form()
         self._show_sources()
-
-    def action_search_console(self) -> None:
-        if self._reader is None:
-            self._say_briefly("There is no run yet.")
-        else:
-            self.run_worker(self._open_console(self._reader), group="console", exclusive=True)
-
-    async def _open_console(self, reader: RunReader) -> None:
-        try:
-            lines = await asyncio.to_thread(console_tail, reader.folder.console, CONSOLE_LINES, CONSOLE_BYTES)
-        except OSError:
-            self._say_briefly("This run has written nothing to its console yet.")
-        else:
-            self.app.push_screen(ConsoleDialog(lines))
-
-    def action_overlay_runs(self) -> None:
-        if self._others:
-            self._others = {}
-            self._draw()
-        elif self._reader is not None:
-            self.run_worker(self._lay_over(self._reader), group="overlay", exclusive=True)
-
-    async def _lay_over(self, reader: RunReader) -> None:
-        """Lay the marked runs over the chart, else the training run before this one."""
-        runs = await asyncio.to_thread(list_runs)
-        marked = self.suiron.marked_runs
-        chosen = [run for run in runs if run.id in marked and run.id != reader.folder.id]
-        if not chosen:
-            older = [run for run in runs if run.id < reader.folder.id and run.kind() == "train"]
-            chosen = older[:1]
-        if not chosen:
-            self._say_briefly("There is no other run to lay over.")
-            return
-        others = {}
-        for run in chosen:
-            other = RunReader(run)
-            await asyncio.to_thread(other.read_changes)
-            summary = await asyncio.to_thread(summarise_run, run)
-            name = summary.name or run.id
-            others[f"{name} {run.id[-4:]}" if name in others else name] = other.curves
-        self._others = others
-        self._draw()
 
     def action_read_chart(self) -> None:
         """Give the chart the focus, with a cursor on its newest step; again gives it back."""
@@ -491,39 +358,6 @@ class TrainScreen(Room):
 
     def action_field_by(self, by: int) -> None:
         self.query_one(RunForm).move(by)
-
-    # -- messages --
-
-    def _ask(self, action: str, text: str) -> None:
-        """Show `text`. A second press of the key of `action` confirms, until another message is shown or `CONFIRM`
-        seconds have passed."""
-        self._say(text)
-        self._asked = action
-        self._question = self.set_timer(CONFIRM, partial(self._say, ""))
-
-    def _say(self, text: str, bad: bool = False) -> None:
-        self._asked = ""
-        if self._question is not None:
-            self._question.stop()
-            self._question = None
-        self.query_one(RunStatusPanel).notice(text, bad)
-
-    def _say_briefly(self, text: str) -> None:
-        """Show a message that only answers a key, for a while."""
-        self._say(text)
-        self._question = self.set_timer(CONFIRM, partial(self._say, ""))
-
-    def _fail(self, error: SuironError) -> None:
-        self._say("")
-        self.query_one(RunStatusPanel).show_own_trouble(FailureCause(error.what, error.where, error.do))
-
-
-def _rows_of(dataset: DataSet, spec: RunSpec) -> int:
-    """The rows that a run of `spec` may train on. May read all rows."""
-    flag = spec.data.train_flag
-    if not flag or "sysflag" not in dataset.columns:
-        return len(dataset)
-    return dict(dataset.facets()["sysflag"]).get(flag, 0)
 
 
 def _begin(spec: RunSpec) -> RunFolder:
