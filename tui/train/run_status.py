@@ -136,7 +136,6 @@ def status_rows(
     about = _joined(
         position and f"run {position}",
         resumes,
-        safe_line(own, 80),
         safe_line(status.message),
         safe_line(reader.folder.id),
     )
@@ -145,6 +144,7 @@ def status_rows(
         head,
         _numbers(reader),
         [(_cut(safe_line(status.backend), width), MUTED)],
+        *([[(_cut(safe_line(own), width), NOTICE)]] if own else []),
         *([(line, MUTED)] for line in wrap_facts(run_facts(reader.facts), width, fact_lines)),
         last_row,
     ]
