@@ -44,6 +44,24 @@ TRAIN_ACTIONS: tuple[Action, ...] = (
         footer=True,
     ),
     Action(
+        "train.all_settings",
+        "A",
+        "Settings",
+        "Show and edit every setting of the next run, in groups, with what each one is.",
+        "all_settings",
+        everywhere=True,
+        footer=True,
+    ),
+    Action(
+        "train.pause_run",
+        "P",
+        "Pause",
+        "Save a checkpoint and end the process, so that the GPU is free; Resume goes on.",
+        "steer('pause')",
+        everywhere=True,
+        footer=True,
+    ),
+    Action(
         "train.toggle_log_scale",
         "Y",
         "Log scale",
@@ -78,15 +96,6 @@ TRAIN_ACTIONS: tuple[Action, ...] = (
         "Lay the runs marked in Runs over the chart, or the run before this one; again takes them away.",
         "overlay_runs",
         everywhere=True,
-    ),
-    Action(
-        "train.pause_run",
-        "P",
-        "Pause",
-        "Save a checkpoint and end the process, so that the GPU is free; Resume goes on.",
-        "steer('pause')",
-        everywhere=True,
-        footer=True,
     ),
     Action(
         "train.save_now", "K", "Checkpoint", "Save a checkpoint now and go on.", "steer('checkpoint')", everywhere=True
@@ -130,15 +139,6 @@ TRAIN_ACTIONS: tuple[Action, ...] = (
         "Change a setting of the run while it works: checkpoints, evaluations, patience, clipping, bad losses.",
         "change_running",
         everywhere=True,
-    ),
-    Action(
-        "train.all_settings",
-        "A",
-        "All settings",
-        "Show and edit every setting of the next run, in groups, with what each one is.",
-        "all_settings",
-        everywhere=True,
-        footer=True,
     ),
     Action(
         "train.search_console",

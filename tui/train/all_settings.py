@@ -69,7 +69,7 @@ def own_settings_words(own: Mapping[str, str], form: Mapping[str, str]) -> str:
     differ = [each for each in differing_settings([own, form]) if own.get(each.key)] if own else []
     shown = ", ".join(f"{each.key.rpartition('.')[2]} {each.texts[0]}" for each in differ[:3])
     more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
-    return f"not the form's: {shown}{more}" if differ else ""
+    return f"own settings, not the form's: {shown}{more}" if differ else ""
 
 
 def _rows_of(dataset: DataSet, spec: RunSpec) -> int:

@@ -144,7 +144,7 @@ def status_rows(
         head,
         _numbers(reader),
         [(_cut(safe_line(status.backend), width), MUTED)],
-        *([[(_cut(safe_line(own), width), NOTICE)]] if own else []),
+        *([[(_cut(safe_line(own), width), "")]] if own else []),
         *([(line, MUTED)] for line in wrap_facts(run_facts(reader.facts), width, fact_lines)),
         last_row,
     ]
