@@ -87,8 +87,3 @@ def _rounded(tokens: float) -> int:
     """To two digits: it is an estimate."""
     digits = max(0, len(str(int(tokens))) - 2)
     return int(round(tokens, -digits))
-
-
-def memory_line(spec: RunSpec) -> str:
-    """The memory that a run of `spec` is estimated to take, in words; empty where nothing estimates it."""
-    return ""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from core.base.errors import RunError
 from core.runs.compare import differing_settings
-from core.runs.plan import memory_line, plan_words, read_pace
+from core.runs.memory_words import memory_line
+from core.runs.plan import plan_words, read_pace
 from core.runs.run_reader import RunReader
 from core.runs.spec import RunSpec
 from core.runs.spec_checks import check_run_spec

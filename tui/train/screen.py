@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -47,9 +47,6 @@ from tui.train.console_tail import ConsoleTail
 from tui.train.run_form import PresetChoice, RunForm
 from tui.train.run_status import RunStatusPanel
 from tui.train.steered_room import SteeredRoom
-
-if TYPE_CHECKING:
-    pass
 
 SHOWN_KEYS = frozenset(setting.key for setting in RUN_SETTINGS)
 
