@@ -257,9 +257,9 @@ class TrainJob:
         """Keep the memory at the peak for the estimates of later runs."""
         from core.training.step_callback import peak_memory
 
-        if record.largest_pass == (0, 0):
-            return
         self._peak_gib = peak_memory()
+        if record.largest_pass == (0, 0):  # only packed passes, which the estimate does not describe
+            return
         try:
             keep_run_peak(loaded, record.largest_pass, self._peak_gib, self._run.id)
         except OSError as error:  # a full disk, or a home that cannot be written: only later estimates lose by it
