@@ -13,7 +13,7 @@ import msgspec
 
 from core.base import files
 from core.base.errors import RunError
-from core.export.export_jobs import check_target
+from core.export.export_jobs import ASIDE, check_target
 from core.export.export_result import ExportResult, write_result
 from core.export.export_spec import ADAPTER_TARGETS, ExportSpec
 from core.export.export_writing import Writing
@@ -134,7 +134,7 @@ class ExportJob:
         )
         self._say("exporting", "writing")
         files.private_dir(self._out.parent)
-        write_folder_whole(self._out, fill, about, "export")
+        write_folder_whole(self._out, fill, about, "export", ASIDE)
         self._written = True
         self._job.event("saved", f"{self._spec.to} in {self._out}")
         return results[0]
