@@ -24,6 +24,7 @@ from core.export.run_material import RunMaterial, run_material
 from core.models.export.disk_and_memory import peak_memory
 from core.models.export.merged_tensors import BaseWeights
 from core.models.export.model_tensors import open_model_tensors, total_weights
+from core.models.export.safetensors_writing import WeightTooLarge
 from core.runs.checkpoint_folders import MARK_FILE, AdapterOrigin, read_mark, write_folder_whole
 from core.runs.facts_file import write_facts
 from core.runs.process import ENDING_REQUESTS, JobProcess
@@ -74,9 +75,11 @@ class ExportJob:
             comparison = RunComparison(self, self._spec, material, writing, questions, weights)
             self._total = (0 if writing.is_adapter else len(stored.headers)) + comparison.answers_planned
             self._job.event("started", f"exports {material.run.id} to {self._spec.to}")
+            if comparison.compares_bases or not comparison.can_ask:
+                self._check_type(writing, comparison)
             base = comparison.choose_base()
-            result = self._write(material, writing, base)
-            result = self._prove(comparison, result)
+            result = self._write_what_fits(material, writing, base)
+            result = self._prove(comparison, result, writing, lambda: self._write(material, writing, base))
         result = msgspec.structs.replace(result, seconds=round(time.monotonic() - began, 2))
         self._write_card(self._out, material, result)
         files_now = _sizes(self._out)
@@ -85,19 +88,48 @@ class ExportJob:
         self._job.event("ended", result.words)
         self._job.status.end("finished", result.words)
 
-    def _prove(self, comparison: RunComparison, result: ExportResult) -> ExportResult:
-        """The result with its agreements. What was written stays where asking it fails: the result says why."""
+    def _prove(
+        self, comparison: RunComparison, result: ExportResult, writing: Writing, again: Callable[[], ExportResult]
+    ) -> ExportResult:
+        """The result with its agreements. What was written stays where asking it fails: the result says why. again:
+        writes once more, where float16 was tried and does not do."""
         try:
-            return comparison.prove(result)
+            if writing.type_is_tried and not self._check_type(writing, comparison):
+                result = again()
+            return comparison.prove(msgspec.structs.replace(result, remarks=tuple(writing.remarks)))
         except ExportCancelled:
             raise
         except Exception as error:  # loading a model fails in many ways: memory, its own code, other versions
             traceback.print_exc()
             cause = failure_cause(error, None, self._job.run.id)
-            self._job.event("note", f"the export could not be asked: {cause.what}")
-            return msgspec.structs.replace(result, not_checked=f"asking it failed ({cause.what})")
+        self._job.event("note", f"the export could not be asked: {cause.what}")
+        if writing.type_is_tried:
+            writing.take_own_type("the run could not be asked whether its numbers fit")
+            result = again()
+        return msgspec.structs.replace(result, not_checked=f"asking it failed ({cause.what})")
+
+    def _check_type(self, writing: Writing, comparison: RunComparison) -> bool:
+        """Settle the number format where float16 is tried. Returns whether it stays."""
+        if not writing.type_is_tried:
+            return True
+        why = comparison.why_not_float16()
+        if why:
+            writing.take_own_type(why)
+            return False
+        writing.keep_type()
+        return True
 
     # -- writing --
+
+    def _write_what_fits(self, material: RunMaterial, writing: Writing, base: BaseWeights) -> ExportResult:
+        """Write; in the base model's own format where float16 is tried and a weight does not fit."""
+        try:
+            return self._write(material, writing, base)
+        except WeightTooLarge as error:
+            if not writing.type_is_tried:
+                raise
+            writing.take_own_type(error.what)
+            return self._write(material, writing, base)
 
     def _write(self, material: RunMaterial, writing: Writing, base: BaseWeights) -> ExportResult:
         began = time.monotonic()
@@ -193,7 +225,7 @@ class ExportJob:
         self._say("checking", words)
 
     def _say(self, state: str, words: str) -> None:
-        self._job.status.update(state=state, message=words, step=self._done, total=self._total)
+        self._job.status.update(state=state, message=words, step=self._done, total=max(self._done, self._total))
 
     def _check_cancelled(self) -> None:
         """Raises ExportCancelled where the export was asked to end."""

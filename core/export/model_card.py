@@ -14,6 +14,7 @@ import msgspec
 
 from core.base.safe_text import safe_line
 from core.export.export_result import ExportResult
+from core.runs.checkpoint_folders import read_mark
 from core.runs.run_folder import RunFolder
 from core.runs.spec import RunSpec
 
@@ -147,6 +148,9 @@ def _training_facts(spec: RunSpec, facts: Mapping[str, Any], run: RunFolder) -> 
     train, lora = spec.train, spec.lora
     length = f"{spec.prompt.max_seq_length} ({spec.prompt.too_long} what is longer)"
     status = run.status()
+    adapter = run.newest_adapter()
+    mark = read_mark(adapter) if adapter is not None else None
+    steps = mark.step if mark is not None else status.step  # of a run that goes on, those of the adapter
     return [
         ("run", run.id),
         ("templates", mixture),
@@ -154,7 +158,7 @@ def _training_facts(spec: RunSpec, facts: Mapping[str, Any], run: RunFolder) -> 
         ("tokens of a row, at most", length),
         ("adapter", f"r {lora.r}, alpha {lora.alpha}, dropout {lora.dropout:g}{', rsLoRA' if lora.use_rslora else ''}"),
         ("layers", ", ".join(lora.target_modules)),
-        ("steps", f"{status.step} of {status.total}"),
+        ("steps", f"{steps} of {status.total}"),
         ("batch", f"{train.batch_size} rows x {train.gradient_accumulation}"),
         ("learning rate", f"{train.learning_rate:g}, {train.scheduler}, {train.warmup_steps} steps to its peak"),
         ("seed", train.seed),
