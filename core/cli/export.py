@@ -112,7 +112,7 @@ def _follow(job: RunFolder, output: CommandOutput) -> int:
         for progress in follow_export(job):
             status = progress.status
             stage = f"{status.state}: {status.message.partition(' model.')[0].partition(' blk.')[0]}"
-            if stage != last and not status.ended:
+            if stage != last and not status.ended and status.message not in ("", status.state):
                 output.note(stage)
                 last = stage
             output.progress(progress.line)

@@ -3,6 +3,7 @@ agrees with the run."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 from collections.abc import Callable
@@ -12,13 +13,13 @@ from typing import Any
 import msgspec
 
 from core.base import files
-from core.base.errors import RunError
+from core.base.errors import RunError, SuironError
 from core.export.export_jobs import ASIDE, check_target
 from core.export.export_result import ExportResult, write_result
 from core.export.export_spec import ADAPTER_TARGETS, ExportSpec
 from core.export.export_writing import Writing
 from core.export.held_out_questions import Questions, held_out_questions, run_mixture
-from core.export.model_card import base_licence, model_card
+from core.export.model_card import CardPrompt, base_licence, model_card
 from core.export.run_comparison import RunComparison
 from core.export.run_material import RunMaterial, run_material
 from core.models.export.disk_and_memory import peak_memory
@@ -46,6 +47,7 @@ class ExportJob:
         self._out = Path(spec.out)
         self._done = self._total = 0
         self._written = False
+        self._prompt: CardPrompt | None = None
 
     def run(self) -> None:
         """Raises what ends the export."""
@@ -69,6 +71,8 @@ class ExportJob:
             self._say("loading", "checking what would be written")
             writing = Writing(self._spec, material, stored)
             self._check_cancelled()
+            with contextlib.suppress(SuironError):  # templates that are gone: the card leaves them out
+                self._prompt = writing.prompt()
             questions = self._questions(material)
             weights = total_weights(stored.headers)
             self._note_facts(material, weights)
@@ -173,7 +177,8 @@ class ExportJob:
 
     def _write_card(self, folder: Path, material: RunMaterial, result: ExportResult) -> None:
         """Write the card, and its size into the mark of a folder that is whole already."""
-        card = model_card(material.run, material.spec, result, material.base_name, base_licence(material.base))
+        licence = base_licence(material.base)
+        card = model_card(material.run, material.spec, result, material.base_name, licence, self._prompt)
         files.replace_file(folder / CARD, card.encode("utf-8", "replace"))
         mark = folder / MARK_FILE
         if mark.is_file():

@@ -184,6 +184,9 @@ def follow_export(job: RunFolder) -> Iterator[ExportProgress]:
         progress = read_export(job)
         yield progress
         if progress.status.ended:
+            if progress.status.state == "lost":
+                do = "Its console.log may say why. Start it again: nothing half-made is at its place"
+                raise RunError("the export's process is gone", job.id, do)
             raise_if_failed(job, progress.status)
             return
         time.sleep(PAUSE_SECONDS / 2)

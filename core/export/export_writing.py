@@ -14,9 +14,10 @@ import msgspec
 
 from core.base.cpu_cores import available_cores
 from core.base.errors import ModelError
+from core.examples.example import AnyTemplate, drops_empty_input
 from core.export.export_spec import ADAPTER_TARGETS, TYPES_OF_TARGET, ExportSpec
 from core.export.held_out_questions import run_mixture
-from core.export.model_card import base_licence, licence_text
+from core.export.model_card import CardPrompt, base_licence, licence_text
 from core.export.run_material import RunMaterial
 from core.models.export.adapter_check import (
     AdapterFacts,
@@ -187,14 +188,23 @@ class Writing:
     def _changes_head(self) -> bool:
         return any(name.endswith(("lm_head.weight", "embed_tokens.weight")) for name in self.updates)
 
+    def prompt(self) -> CardPrompt:
+        """How the run asks a question, for the card. Raises SuironError where its templates are gone."""
+        template = self._main_template()
+        drop = drops_empty_input(self._material.spec.prompt, template)
+        return CardPrompt(template.name, template.prompt("{question}", "", drop))
+
+    def _main_template(self) -> AnyTemplate:
+        """The run's template with the largest share."""
+        mixture = run_mixture(self._material.spec, self._material.adapter, self._material.tokenizer)
+        shares: Sequence[float] = mixture.shares()
+        return mixture.templates[max(range(len(shares)), key=lambda index: shares[index])]
+
     def _modelfile(self) -> str:
         material = self._material
-        mixture = run_mixture(material.spec, material.adapter, material.tokenizer)
-        shares: Sequence[float] = mixture.shares()
-        template = mixture.templates[max(range(len(shares)), key=lambda index: shares[index])]
-        own = material.spec.prompt.drop_empty_input
+        template = self._main_template()
         begin = "".join(material.tokenizer.raw.id_to_token(id) or "" for id in material.tokenizer.bos_ids)
-        drop = template.drop_empty_input if own is None else own
+        drop = drops_empty_input(material.spec.prompt, template)
         prompt = ollama_prompt(template, drop, material.tokenizer.eos, begin)
         licence = licence_text(material.base) or base_licence(material.base)
         context = min(_MOST_CONTEXT, max(material.spec.prompt.max_seq_length, 2048))

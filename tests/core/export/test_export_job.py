@@ -56,7 +56,7 @@ def test_what_is_written_answers_as_the_run(
 
 
 def test_16_bit_shows_how_many_answers_differ(run: RunFolder, tmp_path: Path) -> None:
-    result = result_of(export_here(run, tmp_path / "out", "merged"))
+    result = result_of(export_here(run, tmp_path / "out", "merged", type="bf16"))
     agreement = result.agreements["exported"]
     assert result.type == "bf16"
     assert (agreement.first_difference is None) == (agreement.equal == agreement.asked)
@@ -105,6 +105,8 @@ def test_the_card_has_the_facts_and_no_path_of_this_machine(base: Path, rows: Pa
         f"{QUESTIONS} of {QUESTIONS} answers equal",
         "1000 of 1000 texts",
         "vllm serve .",
+        "by the template `alpaca-reasoning`",
+        "    ### Instruction:\n    {question}\n",
         run.id,
     ):
         assert words in card
