@@ -297,7 +297,7 @@ def test_a_base_to_merge_into_needs_a_4_bit_run(run: RunFolder, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
-        ({"to": "merged", "type": "q8_0"}, "bf16, f16, f32"),
+        ({"to": "merged", "type": "q8_0"}, "f16, bf16, f32"),
         ({"to": "vllm", "type": "f16"}, "as it was trained"),
         ({"to": "gguf", "check": -1}, "questions"),
         ({"to": "gguf", "out": "relative"}, "absolute"),

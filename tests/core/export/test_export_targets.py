@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from core.base.errors import RunError
-from core.export.export_jobs import start_export
+from core.export.export_jobs import follow_export, start_export
 from core.export.export_spec import ExportSpec, dump_export_spec
 from core.runs.run_folder import RunFolder, create_job_folder
 from core.runs.status_file import RunStatus
@@ -72,6 +72,14 @@ def test_what_a_killed_export_left_is_removed_by_the_next(
     start_export(run.id, "adapter", out=tmp_path / "other")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert (out / "adapter_config.json").is_file()
+
+
+def test_a_killed_export_is_called_one(run: RunFolder, tmp_path: Path) -> None:
+    killed = export_here(run, tmp_path / "out", "adapter", check=0)
+    status = msgspec.structs.replace(killed.status(), state="exporting", over=False, started=0.0, pid=0)
+    killed.write_status(status)
+    with pytest.raises(RunError, match="the export's process is gone"):
+        list(follow_export(killed))
 
 
 def test_two_exports_do_not_write_one_folder(run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
