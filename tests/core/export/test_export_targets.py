@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from core.base.errors import RunError
-from core.export.export_jobs import follow_export, start_export
+from core.export.export_jobs import follow_export, start_export, usual_folder
 from core.export.export_spec import ExportSpec, dump_export_spec
 from core.runs.run_folder import RunFolder, create_job_folder
 from core.runs.status_file import RunStatus
 from tests.support.export_models import copied
-from tests.support.export_runs import export_here, refused
+from tests.support.export_runs import export_here, make_run, refused
 
 
 def test_an_existing_target(run: RunFolder, tmp_path: Path) -> None:
@@ -88,3 +88,18 @@ def test_two_exports_do_not_write_one_folder(run: RunFolder, tmp_path: Path, mon
     create_job_folder("export", dump_export_spec(export))
     with pytest.raises(RunError, match="another export writes"):
         start_export(run.id, "adapter", out=tmp_path / "out")
+
+
+def test_a_name_in_japanese(base: Path, rows: Path, tmp_path: Path) -> None:
+    run = make_run(base, rows, name="算数の推論 🧮")
+    out = tmp_path / "書き出し"
+    export_here(run, out, "ollama", check=0)
+    assert "FROM ./tuned-Q8_0.gguf" in (out / "Modelfile").read_text("utf-8")
+    assert "# 算数の推論 🧮: ollama" in (out / "README.md").read_text("utf-8")
+    assert usual_folder(run.id, "merged", "").name.isascii()
+
+
+def test_a_run_that_still_trains_is_exported_as_it_was_saved(run: RunFolder, tmp_path: Path) -> None:
+    run.write_status(RunStatus(state="training", step=57, total=60))
+    export_here(run, tmp_path / "out", "adapter", check=0)
+    assert "| steps | 3 of 60 |" in (tmp_path / "out" / "README.md").read_text("utf-8")
