@@ -55,6 +55,7 @@ class QueueWait:
         self._memory: list[GpuMemory] = []
         self._memory_read = -_MEMORY_SECONDS
         self._asking: threading.Thread | None = None
+        self._ask_again = False
         self._engine_words = ""
 
     def until_turn(self) -> QueueTicket | None:
@@ -88,8 +89,7 @@ class QueueWait:
         words = place_words(ticket, before)
         held = self._held_words(ticket, living)
         if before:
-            if self._asking is not None and not self._asking.is_alive():
-                self._asking = None  # it was overtaken: the server may have loaded a model when it is its turn
+            self._ask_again = True  # the server may have loaded a model by then
             return f"{words}; {held}" if held else words
         if missing := self._missing_memory(ticket):
             return "; ".join(filter(None, (f"{words}; {missing}", held)))
@@ -139,10 +139,11 @@ class QueueWait:
     # -- the inference server --
 
     def _engine_has_answered(self, ticket: QueueTicket) -> bool:
-        """Ask the server once to free its memory; whether that is done."""
+        """Ask the server to free its memory, once for each time that the run is the next one; whether that is done."""
         if not ticket.gpus:
             return True
-        if self._asking is None:
+        if self._asking is None or (self._ask_again and not self._asking.is_alive()):
+            self._ask_again = False
 
             def ask() -> None:
                 self._engine_words = self._engine.free(ticket.gpus, f"the run {ticket.run} starts on the same GPU")
