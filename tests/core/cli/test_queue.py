@@ -9,11 +9,12 @@ import pytest
 
 from core.base.command_output import CommandOutput
 from core.base.errors import RunError, SuironError, UsageError
-from core.cli import build_parser, queue, train
+from core.cli import build_parser, queue, runs, train
 from core.runs import launch
 from core.runs.queue import read_queue
 from core.runs.queue_tickets import read_tickets
-from core.runs.run_folder import RunFolder, list_runs
+from core.runs.run_folder import RunFolder, find_run, list_runs
+from core.runs.status_file import RunStatus
 
 SPEC = 'name = "mine"\n[data]\nsource = "demo"\n[model]\nname = "demo"\nload_in_4bit = false\n'
 
@@ -34,7 +35,8 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def call(*words: str, json: bool = False) -> None:
     parsed = build_parser().parse_args(list(words))
-    (train if words[0] == "train" else queue).run(parsed, CommandOutput(json=json))
+    command = {"train": train, "queue": queue, "runs": runs}[words[0]]
+    command.run(parsed, CommandOutput(json=json))
 
 
 def test_a_run_is_put_into_the_queue_listed_moved_and_taken_out(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,6 +99,18 @@ def test_a_run_cannot_be_moved_anywhere_else(spec: str) -> None:
     call("train", spec, "--queue")
     with pytest.raises(UsageError, match="'back'"):
         call("queue", "move", "last", "back")
+
+
+def test_a_run_that_has_ended_goes_on_at_its_turn(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    call("train", spec, "--grid", "lora.r=8,16")
+    first, second = (find_run(name) for name in capsys.readouterr().out.split())
+    first.write_status(RunStatus("paused", over=True))
+    call("queue")
+    said = capsys.readouterr()
+    assert "interrupted" in said.out and "queue restart" in said.err
+    call("runs", "resume", first.id, "--queue")
+    assert "from its first step, at its turn." in capsys.readouterr().err
+    assert [(entry.run, entry.state) for entry in read_queue()] == [(first.id, "waiting"), (second.id, "waiting")]
 
 
 def test_a_script_for_slurm_is_printed_and_nothing_started(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
