@@ -6,7 +6,6 @@ import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -14,6 +13,7 @@ from core.base.errors import UsageError
 from core.runs.run_folder import NAME_IN_ID
 from core.runs.spec import RunSpec, check_run_spec, with_absolute_names
 from core.runs.spec_checks import check_keys
+from core.runs.spec_fields import with_setting_values
 
 MOST_SETTINGS = 2
 MOST_RUNS = 100  # more are a mistake: each is a process that waits
@@ -75,28 +75,11 @@ def _check_key(spec: RunSpec, key: str) -> None:
 
 
 def _with_values(spec: RunSpec, values: list[tuple[str, str]], folder: Path) -> RunSpec:
-    """Raises RunError, UsageError."""
-    content = msgspec.to_builtins(spec)
-    for key, text in values:
-        section, _, name = key.partition(".")
-        content[section][name] = _value(text)
+    """Raises RunError."""
     where = " ".join(f"{key}={text}" for key, text in values)
-    try:
-        changed = msgspec.convert(content, RunSpec)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"a value has the wrong type: {error}", where, "Change that value") from error
-    changed = msgspec.structs.replace(changed, name=_name(spec.name, values))
+    changed = msgspec.structs.replace(with_setting_values(spec, dict(values)), name=_name(spec.name, values))
     check_run_spec(changed, where)
     return with_absolute_names(changed, folder)
-
-
-def _value(text: str) -> Any:
-    """A number or a truth value as TOML writes it; all else is text."""
-    try:
-        value = msgspec.toml.decode(f"value = {text}")["value"]
-    except msgspec.DecodeError:
-        return text
-    return value if isinstance(value, bool | int | float | str) else text
 
 
 def _name(name: str, values: list[tuple[str, str]]) -> str:

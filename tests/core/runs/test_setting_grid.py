@@ -66,7 +66,7 @@ def test_paths_start_from_the_specifications_folder(tmp_path: Path) -> None:
         (["train.learning_rat=1e-4"], "is not a setting"),
         (["training.steps=1"], "is not a setting"),
         (["lora.target_modules=q_proj,k_proj"], "a list or a table itself"),
-        (["lora.r=8,many"], "wrong type"),
+        (["lora.r=8,many"], "lora.r must be a whole number"),
         (["lora.r=8,-8"], "lora.r"),
         (["train.scheduler=linear,cosin"], "train.scheduler"),
         (["train.learning_rate=1e-4,0.0001"], "there twice"),
