@@ -16,6 +16,7 @@ from core.runs.checkpoint_folders import checkpoint_step
 from core.runs.job_requests import JobRequest
 from core.runs.launch import resume_run
 from core.runs.process import ENDING_REQUESTS
+from core.runs.queue import queue_wish
 from core.runs.run_folder import RunFolder, find_run
 from core.runs.run_index import RunIndex
 from core.runs.steering import REQUEST_KINDS, check_request
@@ -30,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "runs control ID pause|checkpoint|evaluate|stop|discard\n"
         "runs control ID rate FACTOR\n"
         "runs control ID set KEY VALUE        ask a run that works, at its next step\n"
-        "runs resume ID [--accept-changes]    go on with a run that has ended\n" + run_records.USAGE
+        "runs resume ID [--accept-changes] [--queue]\n"
+        "                                     go on with a run that has ended, at once or at its turn\n"
+        + run_records.USAGE
     )
     parser.epilog = kinds
     parser.add_argument("words", nargs="*", metavar="ID | control ID ... | resume ID | compare ID ID | ...")
@@ -42,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-changes", action="store_true", help="resume although its rows or its model have changed"
     )
+    parser.add_argument("--queue", action="store_true", help="resume when the runs before it on the GPU have ended")
 
 
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
@@ -116,11 +120,11 @@ def _resume(words: list[str], arguments: argparse.Namespace, output: CommandOutp
         raise UsageError("one run is needed", "runs resume", "Say `runs resume ID`, or `runs resume last`")
     run = find_run(words[0])
     checkpoint = run.checkpoint()
-    resume_run(run, arguments.accept_changes)
+    resume_run(run, arguments.accept_changes, queue_wish() if arguments.queue else None)
     start = f"step {checkpoint_step(checkpoint)}" if checkpoint is not None else "its first step"
     output.text(run.id)
     output.record({"run": run.id, "folder": str(run.path), "from": start})
-    output.note(f"It goes on from {start}.")
+    output.note(f"It goes on from {start}{', at its turn' if arguments.queue else ''}.")
     return follow_run(run, output) if arguments.follow else 0
 
 

@@ -26,6 +26,8 @@ from core.runs.metrics_file import ResumedAt, StepMetric, append_step_metric, re
 from core.runs.spec import RunSpec, dump_run_spec, load_run_spec
 from core.runs.status_file import RunStatus, read_run_status, write_run_status
 
+NAME_IN_ID = 32  # characters of a job's name that its id has room for
+
 
 class RunFolder:
     """One job on the disk. Cheap to make; every call reads the disk."""
@@ -121,7 +123,7 @@ def create_run_folder(spec: RunSpec) -> RunFolder:
 def create_job_folder(name: str, content: bytes) -> RunFolder:
     """A new folder for a job of any kind. name: part of its id. content: of its `run.toml`, which names its kind.
     Raises OSError."""
-    word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32] or "run"
+    word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:NAME_IN_ID] or "run"
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     path = folders.runs() / f"{stamp}-{word}-{secrets.token_hex(4)}"
     path.mkdir(mode=0o700)
