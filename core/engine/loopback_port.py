@@ -94,7 +94,7 @@ class KeyedPort:
         if scope["type"] != "http":
             return
         headers = _single_headers(scope)
-        if not _names_loopback(headers.get(b"host", b""), scope["server"][1]):
+        if not _names_loopback(headers.get(b"host", b""), scope.get("server")):
             await _refuse(send, 421, "The Host header does not name this machine.")
         elif not self._has_key(headers.get(b"authorization", b"")):
             await _refuse(send, 401, f"The key is missing or wrong: send Authorization: Bearer, with {KEY_VARIABLE}.")
@@ -145,7 +145,8 @@ def _single_headers(scope: Scope) -> dict[bytes, bytes]:
     return {name: value for name, value in headers.items() if name not in twice}
 
 
-def _names_loopback(host: bytes, port: int) -> bool:
+def _names_loopback(host: bytes, server: tuple[str, int] | None) -> bool:
+    port = 0 if server is None else server[1]
     return host.lower() in {f"{name}:{port}".encode() for name in (LOOPBACK, "localhost")}
 
 

@@ -80,6 +80,8 @@ def refusal_error(refusal: Refusal, host: str, model: str, sent: set[str], key_v
     if refusal.is_about_request and (named := refusal.names(sent)):
         fields = ", ".join(named)
         return UsageError(f"the server refuses {fields}{words}", host, "Change it, leave it out, or ask another server")
+    if refusal.is_about_request:
+        return UsageError(f"the server refuses the question{words}", host, "Change what it names, and ask again")
     if refusal.status == 503:
         return EngineError(f"the server is not ready{words}", host, "Wait until it has loaded its model, and ask again")
     status = f" with status {refusal.status}" if refusal.status else ""
