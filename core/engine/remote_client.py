@@ -22,6 +22,7 @@ from core.engine.remote.refusals import Refusal
 from core.engine.remote.remote_answer import RemoteAnswer
 from core.engine.remote.remote_request import RemoteRequest, learn, remote_request
 from core.engine.remote.server_address import parse_server_url
+from core.splitter.splitter import Splitter
 
 _TRIES = 6  # requests for one answer, each without what the server has refused before
 _NAMED = 8  # models that an error lists
@@ -92,16 +93,12 @@ class RemoteClient:
         if not self._model:
             raise EngineError("no model of the server is chosen", self.address.host, "Choose one first")
         if question.max_tokens == 0:  # nothing but this home's engine can be asked to read ahead
-            yield RemoteAnswer(
-                remote_request(question, self._model, self.capabilities, reasoning, self.address.host).splitter,
-                self.address.host,
-                self._model,
-                ("the server reads the question only when it is asked",),
-            ).finish("length")
+            yield self._no_answer("the server reads the question only when it is asked").finish("length")
             return
         items: asyncio.Queue[_Item | Exception | None] = asyncio.Queue()
         answers: list[RemoteAnswer] = []
         reader = self._reader = asyncio.create_task(self._read(question, reasoning, items, answers))
+        reader.add_done_callback(lambda _: items.put_nowait(None))  # also where it was stopped before it began
         finished = False
         try:
             while (item := await items.get()) is not None:
@@ -109,10 +106,11 @@ class RemoteClient:
                     raise item
                 finished = isinstance(item, AnswerFinish)
                 yield item
-            if not finished and answers:
-                for piece in answers[-1].close():
+            if not finished:
+                answer = answers[-1] if answers else self._no_answer("it was not asked")
+                for piece in answer.close():
                     yield piece
-                yield answers[-1].finish("stopped")
+                yield answer.finish("stopped")
         finally:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
@@ -142,6 +140,9 @@ class RemoteClient:
             message=f"{safe_line(self._model, 120)} at {host} is asked",
         )
 
+    def _no_answer(self, why: str) -> RemoteAnswer:
+        return RemoteAnswer(Splitter(), self.address.host, self._model, (why,))
+
     async def _read(
         self,
         question: ChatQuestion,
@@ -149,15 +150,13 @@ class RemoteClient:
         items: asyncio.Queue[_Item | Exception | None],
         answers: list[RemoteAnswer],
     ) -> None:
-        """Put the answer into `items`, then its error if any, then None."""
+        """Put the answer into `items`, and its error if any."""
         try:
             async with aclosing(self._answer(question, reasoning, answers)) as answer:
                 async for item in answer:
                     items.put_nowait(item)
         except Exception as error:  # raised where the answer is read
             items.put_nowait(error)
-        finally:
-            items.put_nowait(None)
 
     async def _answer(
         self, question: ChatQuestion, reasoning: str, answers: list[RemoteAnswer]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from typing import Any, cast
 
 import pytest
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -435,6 +436,33 @@ async def test_stopping_keeps_the_text_and_leaves_the_server(server: ScriptedSer
     assert items[-1].reason == "stopped"
     assert await asyncio.to_thread(server.left.wait, 30)
     await client.stop()  # nothing to stop
+    await client.close()
+
+
+async def test_stopping_before_anything_was_sent_ends_too(server: ScriptedServer) -> None:
+    client = RemoteClient(server.url)
+    await client.ensure("tiny", "", lambda status: None)
+
+    async def read() -> list[AnswerPiece | AnswerFinish]:
+        return [item async for item in client.ask(CHAT)]
+
+    async def stop() -> None:
+        await client.stop()
+
+    items, _ = await asyncio.gather(read(), stop())
+    assert isinstance(items[-1], AnswerFinish)
+    assert items[-1].reason == "stopped"
+    await client.close()
+
+
+async def test_leaving_early_leaves_the_server(server: ScriptedServer) -> None:
+    server.hold = threading.Event()
+    client = RemoteClient(server.url)
+    await client.ensure("tiny", "", lambda status: None)
+    async with aclosing(cast("AsyncGenerator[AnswerPiece | AnswerFinish]", client.ask(CHAT))) as answer:
+        async for _ in answer:
+            break
+    assert await asyncio.to_thread(server.left.wait, 30)
     await client.close()
 
 
