@@ -2,7 +2,7 @@
 them.
 
 Kinds that a training run writes: `started`, `resumed`, `obeyed`, `refused`, `rate`, `setting`, `saved`, `save_failed`,
-`evaluated`, `best`, `bad_loss`, `note`, `ended`. Readers keep kinds they do not know.
+`evaluated`, `sampled`, `sample_failed`, `best`, `bad_loss`, `note`, `ended`. Readers keep kinds they do not know.
 """
 
 from __future__ import annotations

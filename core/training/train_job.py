@@ -27,6 +27,9 @@ from core.training.resume_point import ResumePoint, check_same, find_resume_poin
 
 if TYPE_CHECKING:
     from core.models.loading import LoadedModel
+    from core.tokens.tokenizer import TextTokenizer
+    from core.training.probe_asker import ProbeAsker
+    from core.training.probe_questions import Probe
     from core.training.run_control import RunControl
     from core.training.validation import RowSplit
 
@@ -44,6 +47,7 @@ class TrainJob:
         self._job, self._run, self._spec, self._accept = job, job.run, spec, accept_changes
         self._facts: dict[str, Any] = {}
         self._point: ResumePoint
+        self._probes: list[Probe] = []  # chosen later where no sample is planned
 
     def run(self) -> None:
         """Raises what ends the run."""
@@ -111,6 +115,9 @@ class TrainJob:
             copies = files.private_dir(self._run.path / "templates")
             if not (copy := copies / f"{template.name}.yaml").exists():
                 files.replace_file(copy, dump_template(template).encode())
+        if spec.samples.steps:  # so that a question that cannot be asked is found now
+            status.update(message="choosing the probe questions")
+            self._probes = self._choose_probes(tokenizer)
         return prepared
 
     def _split(self, prepared: TrainingSet) -> RowSplit | None:
@@ -225,6 +232,7 @@ class TrainJob:
     # -- training --
 
     def _train(self, loaded: LoadedModel, prepared: TrainingSet, split: RowSplit | None) -> None:
+        from core.training.probe_asker import Sampling
         from core.training.run_control import RunControl
         from core.training.saving import Saver
         from core.training.step_callback import StepCallback
@@ -236,7 +244,9 @@ class TrainJob:
         job, spec, point = self._job, self._spec, self._point
         saver = Saver(job, lambda step: self._origin(loaded, step))
         evaluator = Evaluator(prepared, split.kept_out, spec.train.batch_size) if split is not None else None
-        control = RunControl(job, spec, point.progress, saver, evaluator, point.replays)
+        control = RunControl(
+            job, spec, point.progress, saver, evaluator, point.replays, Sampling(job, self._asker(loaded))
+        )
         record = StepRecord()
         went_before = job.started_before or point.checkpoint is not None
         steps = StepCallback(job, spec, record, control, self._facts["dtype"], point.step if went_before else None)
@@ -258,6 +268,23 @@ class TrainJob:
                 control.save(trainer)
         done = max(trainer.state.global_step, point.step)
         self._say_end(control, steps.loss, done, self._facts["steps_planned"])
+
+    def _asker(self, loaded: LoadedModel) -> ProbeAsker:
+        from core.training.probe_asker import ProbeAsker
+
+        return ProbeAsker(
+            self._run,
+            loaded.tokenizer,
+            self._spec.samples.max_tokens,
+            lambda: self._probes or self._choose_probes(loaded.tokenizer),
+            whole=loaded.backend.kind == "unsloth",
+        )
+
+    def _choose_probes(self, tokenizer: TextTokenizer) -> list[Probe]:
+        from core.training.probe_questions import choose_probes
+
+        day = str(self._facts.get("chat_template_date") or "")
+        return choose_probes(self._spec, self._data, tokenizer, day)
 
     def _origin(self, loaded: LoadedModel, step: int) -> AdapterOrigin:
         return AdapterOrigin(
