@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "the embedded demo: rows, training, one question before and after",
     "data": "a data set: show, search, check, edit, export",
     "prompts": "templates, the exact tokens of a row, and the checks before a run",
+    "fit": "how much memory a training takes, whether that fits, and what makes it fit",
     "train": "start a run from a TOML file; it outlives this terminal",
     "runs": "list runs, show one, follow or stop it",
     "export": "write a tuned model for other programs, and ask it there",

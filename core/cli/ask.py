@@ -50,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     parser.add_argument("--top-p", type=float, default=1.0)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--cold", action="store_true", help="use nothing that earlier answers have left; plain path")
+    parser.add_argument(
+        "--take",
+        action="store_true",
+        help="unload models that other terminals hold, where there is no room beside them",
+    )
 
 
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
@@ -82,22 +88,25 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         temperature=arguments.temperature,
         top_p=arguments.top_p,
         seed=arguments.seed,
+        cold=arguments.cold,
     )
-    asyncio.run(ask_question(model, adapter, question, output))
+    asyncio.run(ask_question(model, adapter, question, output, take=arguments.take))
     return 0
 
 
-async def ask_question(model: str, adapter: str, question: ChatQuestion, output: CommandOutput) -> AnswerFinish | None:
-    """Print one answer as it streams; returns how it ended."""
+async def ask_question(
+    model: str, adapter: str, question: ChatQuestion, output: CommandOutput, *, take: bool = False
+) -> AnswerFinish | None:
+    """Print one answer as it streams; returns how it ended. take: as in `Engine.ensure`."""
     client = EngineClient()
     try:
-        return await _ask(client, model, adapter, question, output)
+        return await _ask(client, model, adapter, question, output, take)
     finally:
         await client.close()  # in its own event loop: connections cannot be closed from another one
 
 
 async def _ask(
-    client: EngineClient, model: str, adapter: str, question: ChatQuestion, output: CommandOutput
+    client: EngineClient, model: str, adapter: str, question: ChatQuestion, output: CommandOutput, take: bool
 ) -> AnswerFinish | None:
     last = ""
 
@@ -107,7 +116,7 @@ async def _ask(
             output.note(status.message)
             last = status.message
 
-    status = await client.ensure(model, adapter, on_status)
+    status = await client.ensure(model, adapter, on_status, take=take)
     output.note(status.backend)
     section = ""
     async with aclosing(cast("AsyncGenerator[AnswerPiece | AnswerFinish]", client.ask(question))) as answer:
@@ -125,8 +134,9 @@ async def _ask(
 
 def finish_line(finish: AnswerFinish) -> str:
     """`end · 58 tokens · prefill 0.31 s · first token 0.35 s · 3.20 s total · 20.1 tok/s`."""
+    reused = f" ({finish.reused_tokens} of {finish.prompt_tokens} kept)" if finish.reused_tokens else ""
     return (
-        f"{finish.reason} · {counted(finish.tokens, 'token')} · prefill {finish.prefill_seconds:.2f} s"
+        f"{finish.reason} · {counted(finish.tokens, 'token')} · prefill {finish.prefill_seconds:.2f} s{reused}"
         f" · first token {finish.first_token_seconds:.2f} s · {finish.total_seconds:.2f} s total"
-        f" · {finish.tokens_per_second:.1f} tok/s"
+        f" · {finish.tokens_per_second:.1f} tok/s" + (f" · {finish.path}" if finish.path else "")
     )

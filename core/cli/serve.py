@@ -8,8 +8,11 @@ import os
 import sys
 
 from core.base.command_output import CommandOutput
+from core.base.plural import counted
+from core.base.safe_text import safe_line
 from core.engine.client import EngineClient
 from core.engine.launch import lock_holder, socket_path
+from core.engine.protocol import EngineStatus
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--idle", type=float, default=0.0, help="exit after this many seconds without a request; 0: never"
     )
-    parser.add_argument("--status", action="store_true", help="show the model that the running server has loaded")
+    parser.add_argument(
+        "--status",
+        action="store_true",
+        help="show what the running server has in memory, how it answers, and its queue",
+    )
     parser.add_argument("--stop", action="store_true", help="stop the running server")
 
 
@@ -27,6 +34,28 @@ _ENDED = {
     "terminated": "did not answer, and was ended by SIGTERM",
     "killed": "did not answer, nor end by SIGTERM, and was killed",
 }
+
+
+def status_lines(status: EngineStatus) -> list[str]:
+    """The server's status for people: what was loaded last, each model in memory with its path and caches, the
+    queue."""
+    state = f"{status.state}  model {status.model or '(none)'}  adapter {status.adapter or '(none)'}"
+    lines = [state if status.state in ("ready", "empty") else f"{state}: {status.message}"]
+    if status.backend:
+        lines.append(status.backend)
+    for model in status.loaded:
+        lines.append(f"in memory: {model.model}" + (f", held by {', '.join(model.held_by)}" if model.held_by else ""))
+        lines += [f"  adapter {adapter}" for adapter in model.adapters]
+        lines.append(f"  answers on the {model.path} path" + "".join(f"; {why}" for why in model.path_why))
+        lines.append(
+            f"  caches {model.cache_gib:.2f} GiB of {model.cache_budget_gib:.1f},"
+            f" {counted(model.kept_sequences, 'earlier sequence')} kept"
+        )
+    memory = f", {status.memory_gib:.2f} GiB" if status.memory_gib is not None else ""
+    lines.append(
+        f"process {status.pid}{memory}: {counted(status.running, 'answer')} in progress, {status.queued} waiting"
+    )
+    return [safe_line(line) for line in lines]
 
 
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
@@ -40,8 +69,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
             output.text("No server is running.")
         else:
             output.record({"running": True, "socket": str(socket_path()), "status": status})
-            output.text(f"{status.state}  model {status.model or '(none)'}  adapter {status.adapter or '(none)'}")
-            output.text(f"{status.backend}\nsocket {socket_path()}")
+            output.text("\n".join([*status_lines(status), f"socket {socket_path()}"]))
         return 0
     output.record({"socket": str(socket_path())})
     output.text(

@@ -7,6 +7,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import msgspec
+
 from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
 from core.base.sentences import with_full_stop
@@ -34,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "should, else go on with it; start one where there is none",
     )
     parser.add_argument(
+        "--force",
+        action="store_true",
+        help="train although the weights alone take more memory than the device has (train.insist)",
+    )
+    parser.add_argument(
         "--example", action="store_true", help="print a complete specification with its defaults; starts nothing"
     )
 
@@ -55,6 +62,8 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     spec = load_run_spec(arguments.spec)
     for words in check_for_device(spec, cuda_is_visible(), str(arguments.spec)):
         output.note(with_full_stop(f"Note: {words}"))
+    if arguments.force:
+        spec = msgspec.structs.replace(spec, train=msgspec.structs.replace(spec.train, insist=True))
     if arguments.resume:
         run, done = start_or_resume_run(spec)
     else:

@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from core.models.backend import prepare_imports
+from core.models.device_memory import available_bytes
 from core.models.export.gguf_reading import read_gguf_model
 from core.models.export.merged_tensors import MergedTensors
 from core.models.export.number_formats import rounded_to
 from core.models.export.row_blocks import row_blocks
-from core.models.fit.memory import available_bytes
 
 _SHARE = 0.8  # of the free memory that a model may take
 _GIB = 1 << 30

@@ -153,6 +153,8 @@ class TrainSection(_Section, frozen=True):
     on_bad_loss: Literal["stop", "back_off", "go_on"] = "stop"
     """What a loss does that is not a finite number, or far above the first ones: `stop` the run; `back_off`: leave out
     the update and halve the learning rate, three times at most; `go_on`."""
+    insist: bool = False
+    """Train although the weights alone take more memory than the device has, which is otherwise refused."""
     report_to: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
     """Programs that get a copy of the numbers, where they are installed."""
 

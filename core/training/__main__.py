@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from core.runs.checkpoint_folders import checkpoint_step
 from core.runs.process import JobProcess, run_job
 from core.runs.run_folder import RunFolder
 from core.runs.spec import RunSpec
@@ -31,7 +32,9 @@ def main(arguments: list[str]) -> int:
             return
 
     def explain(error: BaseException) -> FailureCause:
-        return failure_cause(error, spec, run.id)
+        checkpoint = run.checkpoint()
+        step = 0 if checkpoint is None else checkpoint_step(checkpoint)
+        return failure_cause(error, spec, run.id, run.facts(), step)
 
     return run_job(run, work, explain)
 

@@ -1,5 +1,5 @@
-"""Greedy decoding of several prompts at once by a model that is being trained, as it is: with its adapter, its packed or
-lean layers, or as Unsloth has changed it. Nothing of it is switched to another mode that could not be undone.
+"""Greedy decoding of several prompts at once by a model that is being trained, as it is: with its adapter, its lean
+layers, or as Unsloth has changed it. Nothing of it is switched to another mode that could not be undone.
 
 Imports torch. The engine decodes faster, but loads a model of its own.
 """

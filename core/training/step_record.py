@@ -20,6 +20,14 @@ class StepRecord:
         """The rows of each batch, by their index in the source."""
         self.grad_norm: torch.Tensor | float | None = None
         """Norm of the gradients before clipping."""
+        self.largest_pass = (0, 0)
+        """Rows and tokens of the largest pass so far, padding included; `clear` leaves it."""
+
+    def note_pass(self, ids: torch.Tensor) -> None:
+        """Keep the size of a pass over `ids`, of shape (rows, tokens), where it is the largest so far."""
+        rows, tokens = ids.shape
+        if rows * tokens > self.largest_pass[0] * self.largest_pass[1]:
+            self.largest_pass = (rows, tokens)
 
     def clear(self) -> None:
         self.losses.clear()

@@ -22,6 +22,8 @@ from core.runs.facts_file import write_facts
 from core.runs.process import JobProcess
 from core.runs.spec import RunSpec
 from core.runs.spec_checks import check_for_device, check_warmup
+from core.training.lora_settings import lora_settings
+from core.training.memory_facts import keep_run_peak, memory_facts
 from core.training.model_facts import library_versions, model_revision
 from core.training.resume_point import ResumePoint, check_same, find_resume_point
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from core.training.probe_asker import ProbeAsker
     from core.training.probe_questions import Probe
     from core.training.run_control import RunControl
+    from core.training.step_record import StepRecord
     from core.training.validation import RowSplit
 
 _NICE = 10  # on a CPU the run uses every core; the terminal has priority
@@ -48,6 +51,7 @@ class TrainJob:
         self._facts: dict[str, Any] = {}
         self._point: ResumePoint
         self._probes: list[Probe] = []  # chosen later where no sample is planned
+        self._peak_gib: float | None = None
 
     def run(self) -> None:
         """Raises what ends the run."""
@@ -159,30 +163,15 @@ class TrainJob:
         self._facts["threads"] = torch.get_num_threads()
 
     def _load(self, longest: int) -> LoadedModel:
-        from core.models.loading import LoraSettings, load_for_training
+        from core.models.loading import load_for_training
 
-        lora, train = self._spec.lora, self._spec.train
-        adapter = LoraSettings(
-            r=lora.r,
-            alpha=lora.alpha,
-            dropout=lora.dropout,
-            target_modules=lora.target_modules,
-            bias=lora.bias,
-            use_rslora=lora.use_rslora,
-            seed=train.seed,
-            batch_size=train.batch_size,
-            tokens=longest,
-            max_seq_length=self._spec.prompt.max_seq_length,
-            gradient_checkpointing=train.gradient_checkpointing,
-            dtype=train.dtype,
-            packed=train.step != "padded",
-        )
         return load_for_training(
             self._spec.model.name,
-            adapter,
+            lora_settings(self._spec, longest),
             four_bit=self._spec.model.load_in_4bit,
             trust_remote_code=self._spec.model.trust_remote_code,
             progress=lambda message: self._job.status.update(message=message),
+            insist=self._spec.train.insist,
         )
 
     def _note_facts(self, loaded: LoadedModel, folder: Path, changed: list[str]) -> None:
@@ -202,6 +191,10 @@ class TrainJob:
             "seed": self._spec.train.seed,
             "versions": library_versions(),
         }
+        if loaded.fit is not None:
+            self._facts["memory"] = memory_facts(loaded.fit)
+            if loaded.fit.warning and not self._job.started_before:
+                self._job.event("note", loaded.fit.warning)
         self._job.status.update(backend=loaded.backend.line)
         before = self._run.facts()
         if not before or changed:
@@ -267,6 +260,7 @@ class TrainJob:
             except StepInterrupted:
                 control.save(trainer)
         done = max(trainer.state.global_step, point.step)
+        self._keep_peak(loaded, record)
         self._say_end(control, steps.loss, done, self._facts["steps_planned"])
 
     def _asker(self, loaded: LoadedModel) -> ProbeAsker:
@@ -285,6 +279,18 @@ class TrainJob:
 
         day = str(self._facts.get("chat_template_date") or "")
         return choose_probes(self._spec, self._data, tokenizer, day)
+
+    def _keep_peak(self, loaded: LoadedModel, record: StepRecord) -> None:
+        """Keep the memory at the peak for the estimates of later runs."""
+        from core.training.step_callback import peak_memory
+
+        if record.largest_pass == (0, 0):
+            return
+        self._peak_gib = peak_memory()
+        try:
+            keep_run_peak(loaded, record.largest_pass, self._peak_gib, self._run.id)
+        except OSError as error:  # a full disk, or a home that cannot be written: only later estimates lose by it
+            print(f"the peak of memory cannot be kept: {error}", flush=True)
 
     def _origin(self, loaded: LoadedModel, step: int) -> AdapterOrigin:
         return AdapterOrigin(
@@ -360,6 +366,7 @@ class TrainJob:
             "steps_without_finite_loss": progress.not_finite,
             "best_evaluation": None if best is None else {"step": best.step, "loss": best.loss},
             "rate_factor": progress.rate_factor,
+            "peak_memory_gib": self._peak_gib,
         }
         try:
             files.replace_file(

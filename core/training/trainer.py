@@ -117,6 +117,7 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         """The loss of a batch, after its backward pass. The batches of a packed step wait for its last one, which
         brings the loss of all."""
         if "packed" not in inputs:
+            self._record.note_pass(inputs["input_ids"])
             loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
             self._record.losses.append(loss.detach())
             return loss
