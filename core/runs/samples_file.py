@@ -142,6 +142,6 @@ def append_sample(folder: Path, line: ProbeQuestion | ProbeAnswer) -> None:
 
 def _read(line: dict[str, Any]) -> ProbeQuestion | ProbeAnswer | None:
     try:
-        return msgspec.convert(line, ProbeAnswer if "step" in line else ProbeQuestion)
+        return msgspec.convert(line, ProbeAnswer) if "step" in line else msgspec.convert(line, ProbeQuestion)
     except msgspec.ValidationError:
         return None  # of a later version, or two torn lines that happen to form JSON
