@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.base.command_output import CommandOutput
 from core.base.errors import RunError
-from core.base.text_differences import DiffLine
+from core.base.text_differences import WordChange, marked_words
 from core.runs.run_folder import RunFolder
 from core.runs.samples_file import ProbeAnswer, ProbeQuestion, RunSamples, answer_change
 
@@ -45,13 +47,12 @@ def _print_question(run: RunFolder, question: ProbeQuestion, samples: RunSamples
     change = answer_change(first, newest)
     since = {"question": question.id, "from_step": first.step, "to_step": newest.step}
     output.record({"run": run.id, "change": {**since, "reasoning": change.reasoning, "response": change.response}})
-    for section, lines in (("reasoning", change.reasoning), ("response", change.response)):
-        if lines:
-            output.text(f"--- {section} since step {first.step}")
-        for line in lines:
-            output.text(changed_line(line))
-    if not change.reasoning and not change.response:
+    if change.is_none:
         output.text(f"--- the same as at step {first.step}")
+        return
+    for section, words in (("reasoning", change.reasoning), ("response", change.response)):
+        if words:
+            output.text(f"--- {section} since step {first.step}\n{changed_words(words)}")
 
 
 def _print_answer(answer: ProbeAnswer, output: CommandOutput) -> None:
@@ -64,9 +65,6 @@ def question_title(question: ProbeQuestion) -> str:
     return f"row {question.row}, {question.source}" if question.row >= 0 else "your own question"
 
 
-def changed_line(line: DiffLine) -> str:
-    """A line of a difference without colours: words that are gone in `[-` `-]`, new ones in `{+` `+}`."""
-    marks = {"-": ("[-", "-]"), "+": ("{+", "+}")}.get(line.sign, ("", ""))
-    return f"{line.sign} " + "".join(
-        f"{marks[0]}{text}{marks[1]}" if differs else text for text, differs in line.pieces
-    )
+def changed_words(changes: Sequence[WordChange]) -> str:
+    """A text without colours: words that are gone in `[-` `-]`, new ones in `{+` `+}`."""
+    return "".join(marked_words(change) for change in changes)

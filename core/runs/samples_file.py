@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.base.files import append_json, read_json_lines
-from core.base.text_differences import DiffLine, text_differences
+from core.base.text_differences import WordChange, word_changes
 
 SAMPLES_FILE = "samples.jsonl"
 
@@ -66,12 +66,17 @@ class ProbeAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnswerChange(msgspec.Struct, frozen=True):
-    """What changed from one answer to another, section by section; no lines where a section is the same."""
+    """An answer beside an earlier one to the same question, section by section: its words, and those that are gone."""
 
-    reasoning: list[DiffLine]
+    reasoning: list[WordChange]
     """Of the reasoning."""
-    response: list[DiffLine]
+    response: list[WordChange]
     """Of the response."""
+
+    @property
+    def is_none(self) -> bool:
+        """Whether both answers have the same texts."""
+        return all(change.sign == " " for change in (*self.reasoning, *self.response))
 
 
 class RunSamples(msgspec.Struct):
@@ -114,15 +119,16 @@ class RunSamples(msgspec.Struct):
 
 
 def answer_change(old: ProbeAnswer, new: ProbeAnswer) -> AnswerChange:
-    """What changed from `old` to `new`, as lines of equal and different words."""
-    return AnswerChange(text_differences(old.reasoning, new.reasoning), text_differences(old.response, new.response))
+    """What changed from `old` to `new`."""
+    return AnswerChange(word_changes(old.reasoning, new.reasoning), word_changes(old.response, new.response))
 
 
 def read_samples(folder: Path, before: RunSamples | None = None) -> RunSamples:
-    """The samples of the run in `folder`; none where it asked none. before: what an earlier call returned; it is
-    extended by what is new. Lines of another shape are skipped; of two answers to a question at a step the first
+    """The samples of the run in `folder`; none where it asked none. before: what an earlier call returned, so
+    that only what is new is read. Lines of another shape are skipped; of two answers to a question at a step the first
     counts. Raises OSError."""
-    samples = before or RunSamples()
+    before = before or RunSamples()
+    samples = RunSamples(list(before.questions), dict(before.answers), before.offset)
     lines, samples.offset = read_json_lines(folder / SAMPLES_FILE, samples.offset)
     known = {question.id for question in samples.questions}
     for line in lines:

@@ -136,7 +136,7 @@ def test_samples_are_printed_with_what_changed(works: RunFolder, capsys: pytest.
     runs.run(build_parser().parse_args(["runs", works.id, "--samples"]), CommandOutput(json=False))
     out = capsys.readouterr().out
     assert "=== row 4, test" in out and "--- expected\n4" in out and "response at step 9: 3 tokens, end" in out
-    assert "- It is [-five-]." in out and "+ It is {+four+}.{+" in out and "\x1b" not in out
+    assert "response since step 0\nIt is [-five-]{+four+}." in out and "\x1b" not in out
     call(works.id, "--samples")
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [next(key for key in record if key != "run") for record in records] == [
@@ -145,7 +145,10 @@ def test_samples_are_printed_with_what_changed(works: RunFolder, capsys: pytest.
         "answer",
         "change",
     ]
-    assert records[3]["change"]["from_step"] == 0 and records[3]["change"]["response"][0][0] == "-"
+    assert records[3]["change"]["from_step"] == 0 and records[3]["change"]["response"][:2] == [
+        [" ", "It is "],
+        ["-", "five"],
+    ]
 
 
 def test_a_sample_is_asked_for(works: RunFolder) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.base.text_differences import marked_words, word_changes
 from core.runs.samples_file import (
     SAMPLES_FILE,
     ProbeAnswer,
@@ -64,12 +65,22 @@ def test_reading_in_two_goes_is_reading_at_once(tmp_path_factory: object, steps:
 
 
 def test_changes_are_words_and_characters_where_there_are_no_spaces() -> None:
-    old = answer("a", 0, "答えは三です。", "Three plus one is five.")
-    new = answer("a", 9, "答えは四です。", "Three plus one is four.\nSo four.")
+    old = answer("a", 0, "答えは三です。", "One plus one is five now.")
+    new = answer("a", 9, "答えは四です。", "One plus one is four.\nSo four.")
     change = answer_change(old, new)
-    assert [(line.sign, [text for text, differs in line.pieces if differs]) for line in change.response] == [
-        ("-", ["三"]),
-        ("+", ["四"]),
-    ]
-    assert {line.sign for line in change.reasoning} == {"-", "+"}
-    assert answer_change(new, new).reasoning == [] and answer_change(new, new).response == []
+    assert "".join(map(marked_words, change.response)) == "答えは[-三-]{+四+}です。"
+    assert "".join(map(marked_words, change.reasoning)) == "One plus one is [-five now-]{+four.\nSo four+}."
+    assert not change.is_none and answer_change(new, new).is_none
+
+
+@given(st.text("ab 四。\n"), st.text("ab 四。\n"))
+def test_changes_hold_both_texts(before: str, after: str) -> None:
+    changes = word_changes(before, after)
+    assert "".join(change.text for change in changes if change.sign != "+") == before
+    assert "".join(change.text for change in changes if change.sign != "-") == after
+    assert all(change.text for change in changes)
+
+
+def test_long_texts_are_compared_at_once() -> None:
+    changes = word_changes("x y " * 100_000, "y x " * 100_000)
+    assert [change.sign for change in changes] == ["-", "+", " "]
