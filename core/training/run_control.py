@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -16,6 +17,7 @@ from core.training.saving import Saver, rng_states
 from core.training.validation import Evaluator
 
 if TYPE_CHECKING:
+    from core.training.number_mirror import NumberMirror
     from core.training.probe_asker import Sampling
     from core.training.trainer import RunTrainer
 
@@ -25,7 +27,8 @@ _KEEPS_ADAPTER: frozenset[Ending] = frozenset({"finished", "patience", "stop"})
 
 class RunControl:
     """The owner of a run's steps. replays: requests that changed a setting after the checkpoint from which the run goes
-    on, by the step at which they were obeyed: they are done again there. sampling: asks the probe questions."""
+    on, by the step at which they were obeyed: they are done again there. sampling: asks the probe questions.
+    mirror: gets a copy of the numbers."""
 
     def __init__(
         self,
@@ -36,9 +39,11 @@ class RunControl:
         evaluator: Evaluator | None,
         replays: dict[int, list[JobRequest]],
         sampling: Sampling | None = None,
+        mirror: NumberMirror | None = None,
     ) -> None:
         self._job, self._spec, self._saver, self._evaluator = job, spec, saver, evaluator
         self._replays, self._sampling = replays, sampling
+        self._mirror = mirror
         self.progress = progress
         """What must be remembered to go on."""
         self.ending: Ending = ""
@@ -108,6 +113,11 @@ class RunControl:
             self.ending, self._in_step = "signal", True
         return self._in_step
 
+    def copy_numbers(self, step: int, numbers: Mapping[str, float | None]) -> None:
+        """Copy numbers of a step, by name, to the programs of `train.report_to`."""
+        if self._mirror is not None:
+            self._mirror.add(step, numbers)
+
     # -- called by the trainer --
 
     def save(self, trainer: RunTrainer) -> None:
@@ -157,6 +167,7 @@ class RunControl:
             return {}
         facts = {name: value for name, value in msgspec.structs.asdict(losses).items() if value is not None}
         self._job.event("evaluated", f"evaluation loss {losses.loss:.4f}", step=step, **facts)
+        self.copy_numbers(step, {f"eval/{name}": value for name, value in facts.items() if name != "rows"})
         for request in self._take_waiting("evaluate"):
             self._job.obeyed(request, f"evaluation loss {losses.loss:.4f}", step)
         self._compare(trainer, step, losses.loss)

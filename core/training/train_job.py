@@ -225,6 +225,7 @@ class TrainJob:
     # -- training --
 
     def _train(self, loaded: LoadedModel, prepared: TrainingSet, split: RowSplit | None) -> None:
+        from core.training.number_mirror import make_mirror
         from core.training.probe_asker import Sampling
         from core.training.run_control import RunControl
         from core.training.saving import Saver
@@ -237,9 +238,8 @@ class TrainJob:
         job, spec, point = self._job, self._spec, self._point
         saver = Saver(job, lambda step: self._origin(loaded, step))
         evaluator = Evaluator(prepared, split.kept_out, spec.train.batch_size) if split is not None else None
-        control = RunControl(
-            job, spec, point.progress, saver, evaluator, point.replays, Sampling(job, self._asker(loaded))
-        )
+        sampling, mirror = Sampling(job, self._asker(loaded)), make_mirror(job, spec, point.step)
+        control = RunControl(job, spec, point.progress, saver, evaluator, point.replays, sampling, mirror)
         record = StepRecord()
         went_before = job.started_before or point.checkpoint is not None
         steps = StepCallback(job, spec, record, control, self._facts["dtype"], point.step if went_before else None)
@@ -259,6 +259,9 @@ class TrainJob:
                 trainer.train(resume_from_checkpoint=str(point.checkpoint) if point.checkpoint is not None else None)
             except StepInterrupted:
                 control.save(trainer)
+            finally:
+                if mirror is not None:
+                    mirror.close()
         done = max(trainer.state.global_step, point.step)
         self._keep_peak(loaded, record)
         self._say_end(control, steps.loss, done, self._facts["steps_planned"])
