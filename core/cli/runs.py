@@ -12,6 +12,7 @@ from core.base.command_output import CommandOutput
 from core.base.errors import RunError, UsageError, error_record, error_sentences
 from core.cli import run_records
 from core.cli.follow import follow_run
+from core.cli.run_samples import print_samples
 from core.runs.checkpoint_folders import checkpoint_step
 from core.runs.job_requests import JobRequest
 from core.runs.launch import resume_run
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "runs                                 list all runs, newest first\n"
         "runs ID                              show one: an id, the start or end of one, or `last`\n"
-        "runs control ID pause|checkpoint|evaluate|stop|discard\n"
+        "runs control ID pause|checkpoint|evaluate|sample|stop|discard\n"
         "runs control ID rate FACTOR\n"
         "runs control ID set KEY VALUE        ask a run that works, at its next step\n"
         "runs resume ID [--accept-changes] [--queue]\n"
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--follow", action="store_true", help="watch it until it ends")
     parser.add_argument("--stop", action="store_true", help="ask it to stop at its next step; its adapter is saved")
     parser.add_argument("--metrics", action="store_true", help="every logged step")
+    parser.add_argument("--samples", action="store_true", help="what the model answered to the probe questions")
     parser.add_argument("--events", action="store_true", help="what happened to it")
     parser.add_argument(
         "--accept-changes", action="store_true", help="resume although its rows or its model have changed"
@@ -51,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     words = arguments.words
     if not words:
-        if arguments.follow or arguments.stop or arguments.metrics or arguments.events:
+        if any((arguments.follow, arguments.stop, arguments.metrics, arguments.events, arguments.samples)):
             raise UsageError("no run given", "runs", "Name one: an id, or `last`")
         return _list(output)
     if words[0] == "control":
@@ -75,7 +77,9 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         for event in run.events()[0]:
             output.record(event)
             output.text(f"{event.step}\t{event.kind}\t{event.words}")
-    elif not arguments.stop and not arguments.metrics:
+    if arguments.samples:
+        print_samples(run, output)
+    if not (arguments.stop or arguments.metrics or arguments.events or arguments.samples):
         _show(run, output)
     return 0
 

@@ -23,6 +23,7 @@ from core.runs.facts_file import read_facts
 from core.runs.job_lock import lock_is_held, make_lock_file
 from core.runs.job_requests import JobRequest, list_requests, write_request
 from core.runs.metrics_file import ResumedAt, StepMetric, append_step_metric, read_metric_lines, read_step_metrics
+from core.runs.samples_file import RunSamples, read_samples
 from core.runs.spec import RunSpec, dump_run_spec, load_run_spec
 from core.runs.status_file import RunStatus, read_run_status, write_run_status
 
@@ -85,6 +86,10 @@ class RunFolder:
     def events(self, offset: int = 0) -> tuple[list[JobEvent], int]:
         """See `read_events`."""
         return read_events(self.path, offset)
+
+    def samples(self, before: RunSamples | None = None) -> RunSamples:
+        """See `read_samples`."""
+        return read_samples(self.path, before)
 
     def request(self, kind: str, value: Any = None, key: str = "") -> str:
         """Ask the job for something; it does so at its next step. See `write_request`."""
