@@ -41,16 +41,16 @@ def in_process(model: str, adapter: str, tokens: int, times: int) -> dict[str, A
     prompt = encode_prompt(get_template(QUESTION.template).prompt(QUESTION.instruction, ""), loaded.tokenizer)
     report: dict[str, Any] = {"backend": str(loaded.backend), "prompt_tokens": len(prompt)}
     dtype = str(loaded.model.dtype).removeprefix("torch.")
-    report[dtype] = _compare(loaded.model, prompt, tokens, times)
+    report[dtype] = _compare(loaded.model, loaded.tokenizer, prompt, tokens, times)
     if loaded.model.device.type == "cpu" and dtype != "float32":
-        report["float32"] = _compare(loaded.model.float(), prompt, tokens, times)
+        report["float32"] = _compare(loaded.model.float(), loaded.tokenizer, prompt, tokens, times)
     return report
 
 
-def _compare(model: Any, prompt: list[int], tokens: int, times: int) -> dict[str, Any]:
+def _compare(model: Any, tokenizer: Any, prompt: list[int], tokens: int, times: int) -> dict[str, Any]:
     ours, generates, same = [], [], True
     for turn in range(times + 1):
-        rate, ids = _ours(model, prompt, tokens)
+        rate, ids = _ours(model, tokenizer, prompt, tokens)
         other, others = _generate(model, prompt, tokens)
         same &= ids == others
         if turn:  # the first turn warms caches and thread pools
@@ -65,15 +65,26 @@ def _compare(model: Any, prompt: list[int], tokens: int, times: int) -> dict[str
     }
 
 
-def _ours(model: Any, prompt: list[int], tokens: int) -> tuple[float, list[int]]:
-    from core.engine.decode_loop import CachedStepper, Decoding, Sampler, prompt_chunk_size
+def _ours(model: Any, tokenizer: Any, prompt: list[int], tokens: int) -> tuple[float, list[int]]:
+    from core.engine.answer_text import AnswerText
+    from core.engine.caches.row_pool import make_pool
+    from core.engine.sequence import AnswerSequence
+    from core.engine.steps.step import GREEDY
 
-    chunk = prompt_chunk_size(model.device)
-    run = Decoding(
-        CachedStepper(model), prompt, Sampler(), limit=tokens, stop_ids=frozenset(), stopped=lambda: False, chunk=chunk
-    )
-    ids = list(run)
-    return run.rate, ids
+    pool = make_pool(model, (), 1 << 30)
+    text = AnswerText(tokenizer, None)
+    sequence = AnswerSequence(prompt, text, choice=GREEDY, limit=tokens, stop_ids=frozenset(), cold=True)
+    sequence.begin()
+    pool.place(sequence)
+    while not pool.feed(sequence, 256):
+        pass
+    while sequence.reason is None:
+        pool.advance()
+        if sequence.text_is_due(time.perf_counter()):
+            sequence.new_text()
+    *_, finish = sequence.finish()
+    assert isinstance(finish, AnswerFinish)
+    return finish.tokens_per_second, sequence.tokens
 
 
 def _generate(model: Any, prompt: list[int], tokens: int) -> tuple[float, list[int]]:

@@ -1,5 +1,5 @@
-"""The inference server that has one model loaded, and the client that talks to it.
+"""The inference server that has models in memory, and the client that talks to it.
 
-`protocol`, `client` and `launch` are light, for the terminal; `server`, `decode` and their imports run in the server's
-own process. Must not know screens.
+`protocol`, `client` and `launch` are light, for the terminal; `model_thread` and what it imports run in one thread of
+the server's own process. Must not know screens.
 """

@@ -7,6 +7,7 @@ streams, it asks for the status once a second where nothing else is heard, so th
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from core.base.safe_text import safe_line
 from core.engine import launch
 from core.engine.engine_process import EngineEnd, EngineMovement, end_by_force, hangs
 from core.engine.hang_watch import QuietWatch, answer_unless_hung, wait_unless_hung
-from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
+from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus, ModelHeld
 
 if TYPE_CHECKING:
     import httpx
@@ -41,6 +42,7 @@ class EngineClient:
         self._http: httpx.AsyncClient | None = None
         self._socket: Path | None = None
         self._answer_id = ""
+        self._name = uuid.uuid4().hex
         self._loaded: tuple[str, str] | None = None  # model and adapter after the last `ensure`
 
     async def status(self) -> EngineStatus | None:
@@ -57,7 +59,9 @@ class EngineClient:
         status: EngineStatus = _decode(reply, EngineStatus)
         return status
 
-    async def ensure(self, model: str, adapter: str, on_status: Callable[[EngineStatus], None]) -> EngineStatus:
+    async def ensure(
+        self, model: str, adapter: str, on_status: Callable[[EngineStatus], None], *, take: bool = False
+    ) -> EngineStatus:
         socket = await asyncio.to_thread(launch.find_engine)
         if socket is None:
             on_status(
@@ -65,7 +69,14 @@ class EngineClient:
             )
             socket = await self._start()
         last: EngineStatus | None = None
-        request = {"model": absolute_name(model), "adapter": adapter, "stream": True}
+        request = {
+            "model": absolute_name(model),
+            "adapter": adapter,
+            "stream": True,
+            "client": self._name,
+            "pid": os.getpid(),
+            "take": take,
+        }
         async with self._stream(socket, "/suiron/load", request, "while it loaded the model") as lines:
             async for line in lines:
                 last = _decode(line, EngineStatus)
@@ -73,7 +84,8 @@ class EngineClient:
         if last is None or last.state not in ("ready", "failed"):
             self._died("while it loaded the model")
         if last.state == "failed":
-            raise ModelError(*(last.error or (last.message, model, "")))
+            kind = ModelHeld if last.can_take else ModelError
+            raise kind(*(last.error or (last.message, model, "")))
         self._loaded = (last.model, last.adapter)
         return last
 
@@ -87,7 +99,7 @@ class EngineClient:
             async with self._stream(
                 socket,
                 "/v1/chat/completions",
-                _chat_request(question, answer_id, self._loaded),
+                _chat_request(question, answer_id, self._name, self._loaded),
                 "in the middle of the answer",
             ) as lines:
                 async for line in lines:
@@ -275,7 +287,9 @@ async def _lines(blocks: AsyncIterator[bytes], heard: Callable[[], None]) -> Asy
                 yield line
 
 
-def _chat_request(question: ChatQuestion, answer_id: str, loaded: tuple[str, str] | None) -> dict[str, Any]:
+def _chat_request(
+    question: ChatQuestion, answer_id: str, client: str, loaded: tuple[str, str] | None
+) -> dict[str, Any]:
     return {
         "messages": [{"role": "user", "content": question.instruction}],
         "stream": True,
@@ -283,6 +297,8 @@ def _chat_request(question: ChatQuestion, answer_id: str, loaded: tuple[str, str
         "temperature": question.temperature,
         "top_p": question.top_p,
         "seed": question.seed,
+        **msgspec.to_builtins(question.sampling),
+        **({"prediction": {"type": "content", "content": question.draft}} if question.draft else {}),
         "suiron": {
             "input": question.input,
             "language": question.language,
@@ -290,7 +306,11 @@ def _chat_request(question: ChatQuestion, answer_id: str, loaded: tuple[str, str
             "data": question.data,
             "tuned": question.tuned,
             "drop_empty_input": question.drop_empty_input,
+            "thinking_budget": question.thinking_budget,
+            "on_loop": question.on_loop,
             "id": answer_id,
+            "client": client,
+            "cold": question.cold,
             "holds": loaded,
         },
     }

@@ -1,102 +1,124 @@
-"""Runs one model in one worker thread for many clients: loads and answers take turns in the order of their requests.
-
-This module is the event loop's side (statuses, streams, stops); the thread runs `resident_model` (loading) and the work
-of requests. There is one thread, because switching the adapter off sets a flag of the module, which would affect two
-answers at once.
-"""
+"""The event loop's side of the models: statuses, names, streams and stops. `model_thread` loads and answers."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
-import queue
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from core.base.errors import EngineError, ModelError, SuironError, UsageError
-from core.base.safe_text import safe_line
-from core.engine.protocol import EngineStatus
+from core.base.errors import EngineError, SuironError, UsageError
+from core.engine.model_holders import ModelHolder
+from core.engine.model_thread import BEGUN, DONE, AnswerJob, LoadJob, ModelSnapshot, ModelThread
+from core.engine.protocol import AnswerFinish, AnswerPiece, EngineStatus, ModelHeld
+from core.engine.target import ModelTarget, held_target, make_target, named_target
 
 if TYPE_CHECKING:
-    from core.engine.resident_model import ResidentModel
+    from core.engine.sequence import AnswerSequence
     from core.models.loading import LoadedModel
 
-T = TypeVar("T")
-StopCheck = Callable[[], bool]
-"""Whether the answer is to end; called before every token."""
-AnswerWork = Callable[["LoadedModel", StopCheck], Generator[T, None, None]]
-"""Checks a request and returns the iterator of its answer's parts; both run in the worker thread."""
+Prepare = Callable[["LoadedModel"], "AnswerSequence"]
+"""Checks a request and makes its sequence; runs in the model's thread."""
+AnswerPart = AnswerPiece | AnswerFinish
 
-_log = logging.getLogger("suiron.engine")
 _EARLY_STOPS = 64  # stops kept for answers that have not arrived yet
 
 
 class ModelWorker:
-    """Owns the worker thread and its queue. Make it inside a running event loop; call its methods in that loop's
-    thread."""
+    """Owns the models' thread. Make it inside a running event loop; call its methods in that loop's thread. Nothing
+    here waits for the thread or imports what it imports."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        # Made in the worker thread: it imports torch, and the loop must stay responsive.
-        self._resident: ResidentModel | None = None
-        # Set by the worker: the reason why it cannot answer.
-        self._trouble: SuironError | None = EngineError("no model is loaded", "", "Load one first")
         self._status = EngineStatus(state="empty", message="no model is loaded", pid=os.getpid())
+        self._snapshot = ModelSnapshot()
+        self._loads: list[ModelTarget] = []  # those that wait or are being made
+        self._current: ModelTarget | None = None  # of the last load
         self._watchers: set[asyncio.Event] = set()
         self._stops: dict[str, threading.Event] = {}
         self._early: deque[str] = deque(maxlen=_EARLY_STOPS)
+        self._prefills: dict[str, str] = {}  # the client's last prompt without an answer
         self._pending = 0
         self._last_used = time.monotonic()
-        threading.Thread(target=self._work, name="model", daemon=True).start()
+        self._thread = ModelThread(self._post, self._take_snapshot, self._finish_job)
+        self._thread.start()
 
-    # -- the loaded model --
+    # -- the loaded models --
 
     @property
     def status(self) -> EngineStatus:
-        """The status of the loaded model, or of the current load."""
-        memory = None
-        with contextlib.suppress(EngineError):  # no model is loaded, or the worker is just unloading it
-            memory = self._resident.memory_gib() if self._resident is not None else None
-        return msgspec.structs.replace(self._status, memory_gib=memory)
+        """The status of the model loaded last, or of the current load, and of all that is in memory."""
+        snapshot = self._snapshot
+        return msgspec.structs.replace(
+            self._status,
+            memory_gib=snapshot.memory_gib,
+            loaded=snapshot.loaded,
+            running=snapshot.running,
+            queued=max(0, self._pending - snapshot.running),
+        )
 
     @property
     def busy(self) -> bool:
-        """Whether the worker thread has something to do."""
+        """Whether the thread has something to do."""
         return self._pending > 0
 
     @property
     def idle_seconds(self) -> float:
-        """Seconds since the worker last had something to do."""
+        """Seconds since the thread last had something to do."""
         return 0.0 if self.busy else time.monotonic() - self._last_used
 
-    def load(self, model: str, adapter: str) -> asyncio.Future[EngineStatus]:
-        """Queue the load; the future's result is the final status, `ready` or `failed`. It never raises."""
+    @property
+    def targets(self) -> tuple[ModelTarget, ...]:
+        """What can be asked now, that of the last load first."""
+        known = self._snapshot.targets
+        mine = [target for target in known if self._current is not None and target.model == self._current.model]
+        mine.sort(key=lambda target: 2 if not target.adapter else target != self._current)
+        return (*mine, *(target for target in known if target not in mine))
+
+    def resolve(self, name: str, holds: tuple[str, str] | None) -> ModelTarget:
+        """The target that a request means: by what its client holds, by its name in the API, else the last load. Loads
+        that wait count. Raises UnknownModel for another name, EngineError where nothing was loaded."""
+        known = (*reversed(self._loads), *self.targets)
+        if holds is not None:
+            return held_target(*holds, known)
+        if name:
+            return named_target(name, known)
+        if self._current is None:
+            raise EngineError("no model is loaded", "", "Load one first")
+        return self._current
+
+    def load(
+        self, model: str, adapter: str, holder: ModelHolder | None = None, *, take: bool = False
+    ) -> asyncio.Future[EngineStatus]:
+        """Queue the load; the future's result is the final status, `ready` or `failed`. It never raises. take: the
+        models that others hold may be unloaded for it."""
         done: asyncio.Future[EngineStatus] = self._loop.create_future()
-        ready = self._status.state == "ready" and self._resident is not None
-        loaded = ready and self._resident is not None and self._resident.has_loaded(model, adapter)
-
-        def loading(message: str) -> EngineStatus:
-            return EngineStatus(state="loading", model=model, adapter=adapter, message=message, pid=os.getpid())
-
-        if self._pending > 0 or not loaded:
-            self._set_status(loading("waits for the answer in progress" if self._pending else "loading"))
+        target = self._current = make_target(model, adapter)
+        base = EngineStatus(state="loading", model=model, adapter=adapter, pid=os.getpid())
+        if self._pending > 0 or target not in self._snapshot.targets:
+            words = "waits for the answer in progress" if self._pending else "loading"
+            self._set_status(msgspec.structs.replace(base, message=words))
 
         def report(message: str) -> None:
-            self._post(self._set_status, loading(message))
+            self._post(self._set_status, msgspec.structs.replace(base, message=message))
 
-        def job() -> None:
-            status = self._load(model, adapter, report)
-            self._post(self._finish_load, status, done)
+        def finished(backend: str, trouble: SuironError | None) -> None:
+            if trouble is None:
+                status = msgspec.structs.replace(base, state="ready", backend=backend, message="ready")
+            else:
+                parts = (trouble.what, trouble.where, trouble.do)
+                status = msgspec.structs.replace(base, state="failed", message=trouble.what, error=parts)
+                status = msgspec.structs.replace(status, can_take=isinstance(trouble, ModelHeld))
+            self._post(self._finish_load, target, status, done)
 
-        self._put_job(job)
+        self._loads.append(target)
+        self._add(LoadJob(target, holder or ModelHolder(), take, report, finished))
         return done
 
     async def statuses(self, until: asyncio.Future[EngineStatus]) -> AsyncIterator[EngineStatus]:
@@ -114,26 +136,29 @@ class ModelWorker:
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 waiter.cancel()
                 await asyncio.wait({until}, timeout=0.1)
-            yield msgspec.structs.replace(until.result(), memory_gib=self.status.memory_gib)
+            now = self.status
+            yield msgspec.structs.replace(until.result(), memory_gib=now.memory_gib, loaded=now.loaded)
         finally:
             self._watchers.discard(changed)
 
     # -- answers --
 
-    async def ask(self, answer_id: str, work: AnswerWork[T]) -> AnswerStream[T]:
-        """Queue `work` and wait until it has begun. It is called in the worker thread with the model and a check for
-        stops; an exception that it raises before it returns is raised here. Raises UsageError for an id in use."""
+    async def ask(
+        self, answer_id: str, target: ModelTarget, prepare: Prepare, *, client: str = "", prefill: bool = False
+    ) -> AnswerStream:
+        """Queue an answer and wait until it has begun; what is wrong with it until then is raised here. client: whose
+        earlier prompt without an answer (`prefill`) this one ends. Raises UsageError for an id in use."""
         if answer_id in self._stops:
             raise UsageError("an answer with this id is already in progress", answer_id, "Choose another id")
-        answer: AnswerStream[T] = AnswerStream(self, answer_id)
+        answer = AnswerStream(self, answer_id)
         self._stops[answer_id] = answer.stop
         if answer_id in self._early:
             answer.stop.set()
-
-        def job() -> None:
-            self._answer(answer, work)
-
-        self._put_job(job)
+        if client:
+            self.stop_known(self._prefills.pop(client, ""))
+            if prefill:
+                self._prefills[client] = answer_id
+        self._add(AnswerJob(target, prepare, answer.put, answer.stop))
         try:
             await answer.begin()
         except BaseException:
@@ -144,12 +169,17 @@ class ModelWorker:
     def stop(self, answer_id: str) -> bool:
         """End the answer with this id within two tokens; False where there is none. An answer that arrives after its
         stop ends at once."""
+        if self.stop_known(answer_id):
+            return True
+        self._early.append(answer_id)
+        return False
+
+    def stop_known(self, answer_id: str) -> bool:
+        """End the answer with this id, if there is one; False where there is none."""
         stop = self._stops.get(answer_id)
-        if stop is None:
-            self._early.append(answer_id)
-            return False
-        stop.set()
-        return True
+        if stop is not None:
+            stop.set()
+        return stop is not None
 
     def forget_answer(self, answer_id: str) -> None:
         """Make the id free again."""
@@ -160,18 +190,26 @@ class ModelWorker:
         for stop in self._stops.values():
             stop.set()
 
-    # -- the loop's side --
+    # -- inside --
 
-    def _put_job(self, job: Callable[[], None]) -> None:
+    def _add(self, job: AnswerJob | LoadJob) -> None:
         self._pending += 1
-        self._jobs.put(job)
+        self._thread.add(job)
+
+    def _post(self, call: Callable[..., None], *args: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(call, *args)
+
+    def _take_snapshot(self, snapshot: ModelSnapshot) -> None:
+        self._snapshot = snapshot
 
     def _set_status(self, status: EngineStatus) -> None:
         self._status = status
         for watcher in self._watchers:
             watcher.set()
 
-    def _finish_load(self, status: EngineStatus, done: asyncio.Future[EngineStatus]) -> None:
+    def _finish_load(self, target: ModelTarget, status: EngineStatus, done: asyncio.Future[EngineStatus]) -> None:
+        self._loads.remove(target)
         if not done.done():
             done.set_result(status)
         self._set_status(status)
@@ -180,82 +218,32 @@ class ModelWorker:
         self._pending -= 1
         self._last_used = time.monotonic()
 
-    # -- the worker's side --
 
-    def _work(self) -> None:
-        while True:
-            self._jobs.get()()
-            self._post(self._finish_job)
-
-    def _post(self, call: Callable[..., None], *args: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(call, *args)
-
-    def _load(self, model: str, adapter: str, report: Callable[[str], None]) -> EngineStatus:
-        try:
-            if self._resident is None:
-                report("importing the libraries")
-                from core.engine.resident_model import ResidentModel
-
-                self._resident = ResidentModel()
-            self._resident.load(model, adapter, report)
-            self._trouble = None
-            backend = self._resident.loaded.backend
-        except Exception as error:
-            self._trouble = trouble = _explain(error, model)
-            # for a user who started the server directly and sees only its log
-            _log.error("the model is not loaded: %s", safe_line(str(trouble)))
-            return EngineStatus(
-                state="failed",
-                model=model,
-                adapter=adapter,
-                message=trouble.what,
-                error=(trouble.what, trouble.where, trouble.do),
-                pid=os.getpid(),
-            )
-        return EngineStatus(
-            state="ready", model=model, adapter=adapter, backend=str(backend), message="ready", pid=os.getpid()
-        )
-
-    def _answer(self, answer: AnswerStream[T], work: AnswerWork[T]) -> None:
-        try:
-            if self._trouble is not None or self._resident is None:
-                raise self._trouble or EngineError("no model is loaded")
-            parts = work(self._resident.loaded, answer.stop.is_set)
-            self._post(answer.put, _BEGUN)
-            with contextlib.closing(parts):
-                for part in parts:
-                    self._post(answer.put, part)
-            self._post(answer.put, _DONE)
-        except SuironError as error:
-            self._post(answer.put, error)
-        except Exception as error:
-            self._post(answer.put, _explain(error, self._status.model))
-
-
-_BEGUN, _DONE = object(), object()
-
-
-class AnswerStream(Generic[T]):
-    """An answer in progress: iterate it for its parts. The caller of `ask` must always call `close`, which ends it in
-    the worker too."""
+class AnswerStream:
+    """An answer in progress: iterate it for its parts. Pieces that wait are joined. The caller of `ask` must always
+    call `close`, which ends it in the thread too."""
 
     def __init__(self, worker: ModelWorker, answer_id: str) -> None:
         self.id = answer_id
         self.stop = threading.Event()
         self._worker = worker
-        self._parts: asyncio.Queue[Any] = asyncio.Queue()
+        self._parts: deque[Any] = deque()
+        self._arrived = asyncio.Event()
 
-    def put(self, part: Any) -> None:
-        """Add a part, or an error to raise."""
-        self._parts.put_nowait(part)
+    def put(self, parts: list[Any]) -> None:
+        """Add parts, or an error to raise."""
+        self._parts.extend(parts)
+        self._arrived.set()
 
     async def begin(self) -> None:
-        """Wait until the work has begun; raises an exception of its beginning."""
-        await self._next()
+        """Wait until the answer has begun; raises an error of its beginning."""
+        while await self._next() is not BEGUN:
+            pass
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        while (part := await self._next()) is not _DONE:
+    async def __aiter__(self) -> AsyncIterator[AnswerPart]:
+        while (part := await self._next()) is not DONE:
+            if isinstance(part, AnswerPiece):
+                part = self._joined(part)
             yield part
 
     def close(self) -> None:
@@ -263,21 +251,18 @@ class AnswerStream(Generic[T]):
         self.stop.set()
         self._worker.forget_answer(self.id)
 
+    def _joined(self, piece: AnswerPiece) -> AnswerPiece:
+        """The piece with those behind it that go on in its section."""
+        texts = [piece.text]
+        while self._parts and isinstance(self._parts[0], AnswerPiece) and self._parts[0].section == piece.section:
+            texts.append(self._parts.popleft().text)
+        return piece if len(texts) == 1 else AnswerPiece(piece.section, "".join(texts))
+
     async def _next(self) -> Any:
-        part = await self._parts.get()
+        while not self._parts:
+            self._arrived.clear()
+            await self._arrived.wait()
+        part = self._parts.popleft()
         if isinstance(part, BaseException):
             raise part
         return part
-
-
-def _explain(error: Exception, model: str) -> SuironError:
-    """The error in three parts. An unexpected one goes into the log with its traceback."""
-    if isinstance(error, SuironError):
-        return error
-    _log.error("unexpected error", exc_info=error)
-    out_of_memory = type(error).__name__ == "OutOfMemoryError"  # torch's own, without importing torch here
-    if isinstance(error, MemoryError) or out_of_memory:
-        return ModelError("memory ran out", model, "Choose a smaller model or a shorter prompt, or end other programs")
-    return ModelError(
-        f"{type(error).__name__}: {error}", model, "The engine's log has the details; load the model again"
-    )

@@ -7,11 +7,41 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from core.base.errors import EngineError
 from core.splitter.sections import AnswerEnding, Section
 
-FinishReason = Literal["end", "length", "stopped", "runaway"]
+FinishReason = Literal["end", "length", "stopped", "runaway", "stop_string", "loop"]
 """Why an answer ended. end: the model wrote the end of sequence. length: the token limit was reached, or the context is
-full. stopped: a client stopped it. runaway: the model continued past its answer."""
+full. stopped: a client stopped it. runaway: the model continued past its answer. stop_string: it wrote a stop string.
+loop: it went round in a loop, and the question said to stop then."""
+
+
+class SamplingWishes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How an answer's tokens are chosen, beyond temperature, top-p and seed. The names are those of a request's fields;
+    `openai_requests` says what they mean and which values they take."""
+
+    top_k: int = 0
+    """The most tokens that are sampled from; 0: all."""
+    min_p: float = 0.0
+    """The least share of the best token's probability that a sampled token has."""
+    repetition_penalty: float = 1.0
+    """Divides positive and multiplies negative scores of tokens in prompt or answer."""
+    presence_penalty: float = 0.0
+    """Taken off the scores of tokens in the answer."""
+    frequency_penalty: float = 0.0
+    """Taken off a token's score as many times as the answer has it."""
+    no_repeat_ngram_size: int = 0
+    """No sequence of so many tokens occurs twice; 0: any may."""
+    dry_multiplier: float = 0.0
+    """Strength of the DRY penalty; 0: none."""
+    dry_base: float = 1.75
+    """Its factor for every further repeated token."""
+    dry_allowed_length: int = 2
+    """Tokens of the shortest repetition that it penalises."""
+    stop: tuple[str, ...] = ()
+    """Texts at which the answer ends."""
+    min_tokens: int = 0
+    """The answer does not end before it has so many tokens."""
 
 
 class ChatQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,13 +62,23 @@ class ChatQuestion(msgspec.Struct, frozen=True, kw_only=True):
     tuned: bool = True
     """Whether the adapter answers; False: the base model."""
     max_tokens: int = 1024
-    """The most tokens of an answer."""
+    """The most tokens of an answer; 0 only reads the question, so that its answer begins at once when it is asked."""
     temperature: float = 0.0
     """0 is greedy."""
     top_p: float = 1.0
     """Probability mass of the tokens that are sampled from, above 0 to 1."""
     seed: int | None = None
     """Makes sampling repeatable; None draws a seed."""
+    sampling: SamplingWishes = SamplingWishes()
+    """Further settings of the sampling."""
+    thinking_budget: int | None = None
+    """The most tokens of the reasoning, before it is closed and the response follows; None: no limit of its own."""
+    on_loop: Literal["warn", "stop"] = "warn"
+    """What happens when the answer goes round in a loop."""
+    draft: str = ""
+    """The answer that stood there before: one like it comes faster, and no other."""
+    cold: bool = False
+    """Answer on the plain path and from nothing that is kept, for measurements."""
 
 
 class AnswerPiece(msgspec.Struct, frozen=True, tag="piece"):
@@ -69,6 +109,39 @@ class AnswerFinish(msgspec.Struct, frozen=True, tag="finish"):
     """Seconds until the end."""
     tokens_per_second: float
     """The rate of the tokens after the first, so that it does not depend on the prompt's length."""
+    path: str = ""
+    """The decoding path that answered: plain, captured or fused; empty where the prompt was never fed."""
+    path_why: str = ""
+    """Why no faster path answered, in words; empty where it was the fastest."""
+    reused_tokens: int = 0
+    """Tokens of the prompt that were taken from an earlier sequence, not fed."""
+    reuse_why: str = ""
+    """Why nothing was reused, in words; empty where something was."""
+
+
+class ModelHeld(EngineError):
+    """There is no room for a model beside those that other clients hold. It can be taken."""
+
+
+class LoadedStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A base model in memory, with its adapters and caches."""
+
+    model: str
+    """The model's name or folder."""
+    adapters: tuple[str, ...] = ()
+    """The folders of its loaded adapters."""
+    held_by: tuple[str, ...] = ()
+    """Those who loaded it and still live, in words."""
+    path: str = ""
+    """The decoding path of the next answer."""
+    path_why: tuple[str, ...] = ()
+    """Why each faster path does not answer, as sentences without a full stop."""
+    kept_sequences: int = 0
+    """Earlier sequences whose caches are kept."""
+    cache_gib: float = 0.0
+    """Memory that caches take, those of answers in progress included."""
+    cache_budget_gib: float = 0.0
+    """Memory that kept caches may take."""
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
@@ -86,10 +159,18 @@ class EngineStatus(msgspec.Struct, frozen=True):
     """The server's current work, or the reason why a load failed."""
     error: tuple[str, str, str] | None = None
     """The parts (what, where, do) of the SuironError of a failed load."""
+    can_take: bool = False
+    """Whether it failed only because other clients hold models, and `take` would unload those."""
     pid: int = 0
     """The id of the server's process."""
     memory_gib: float | None = None
-    """Memory that the loaded model takes, in GiB."""
+    """Memory that all loaded models take, in GiB."""
+    loaded: tuple[LoadedStatus, ...] = ()
+    """All models in memory."""
+    running: int = 0
+    """Answers in progress."""
+    queued: int = 0
+    """Answers and loads that wait for their turn."""
 
 
 class Engine(Protocol):
@@ -103,12 +184,14 @@ class Engine(Protocol):
     async def status(self) -> EngineStatus | None:
         """The server's status, or None where no server is running. Starts nothing."""
 
-    async def ensure(self, model: str, adapter: str, on_status: Callable[[EngineStatus], None]) -> EngineStatus:
+    async def ensure(
+        self, model: str, adapter: str, on_status: Callable[[EngineStatus], None], *, take: bool = False
+    ) -> EngineStatus:
         """Start the server where none is running, make it load `model` with the adapter in the folder `adapter` (empty:
         none), and wait until it is loaded.
 
         `on_status` is called for every change, at most ten times a second. Raises ModelError where the model or adapter
-        cannot be loaded.
+        cannot be loaded, ModelHeld where other clients' models take the room; `take` unloads those.
         """
 
     def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerPiece | AnswerFinish]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,8 +17,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from core.base.errors import EngineError, SuironError
-from core.engine.model_worker import AnswerStream, AnswerWork, ModelWorker, StopCheck
+from core.base.errors import SuironError
+from core.engine.model_holders import ModelHolder
+from core.engine.model_worker import AnswerStream, ModelWorker, Prepare
 from core.engine.openai_api import (
     BODY_LIMIT,
     ChatRequest,
@@ -30,13 +31,14 @@ from core.engine.openai_api import (
     parse_request,
     refusal_of,
 )
-from core.engine.protocol import AnswerFinish, AnswerPiece, EngineStatus
+from core.engine.protocol import AnswerFinish, AnswerPiece
+from core.engine.target import ModelTarget, UnknownModel
 
 if TYPE_CHECKING:
+    from core.engine.sequence import AnswerSequence
     from core.models.loading import LoadedModel
 
 _json = msgspec.json.Encoder().encode
-AnswerPart = AnswerPiece | AnswerFinish
 T = TypeVar("T")
 
 
@@ -49,6 +51,12 @@ class LoadRequest(msgspec.Struct, frozen=True):
     """The absolute path of an adapter's folder; empty for none."""
     stream: bool = False
     """Answer with a line of EngineStatus for every change until the load is done."""
+    client: str = ""
+    """The name of whoever loads, different for each terminal. A client holds what it loaded last."""
+    pid: int = 0
+    """The client's process on this machine; when it has ended, it holds nothing any more."""
+    take: bool = False
+    """Whether models that other clients hold may be unloaded, where there is no room beside them."""
 
 
 class StopRequest(msgspec.Struct, frozen=True):
@@ -101,7 +109,7 @@ async def _load(request: Request) -> Response:
             400, "The request is invalid: the adapter's folder must be an absolute path - at `$.adapter`."
         )
     worker = _worker(request)
-    done = worker.load(load.model, load.adapter)
+    done = worker.load(load.model, load.adapter, ModelHolder(load.client, load.pid), take=load.take)
     if not load.stream:
         return _Json(worker.status, 202)
 
@@ -127,7 +135,7 @@ async def _shutdown(request: Request) -> Response:
 
 
 async def _models(request: Request) -> Response:
-    names = _names(_worker(request).status)
+    names = dict.fromkeys(target.name for target in _worker(request).targets)
     return _Json(
         {
             "object": "list",
@@ -138,16 +146,18 @@ async def _models(request: Request) -> Response:
 
 async def _chat(request: Request) -> Response:
     body = parse_request(await _body(request), ChatRequest)
-    tuned = _tuned(request, body)
+    target, asked = _target(request, body)
 
-    def work(loaded: LoadedModel, stopped: StopCheck) -> Generator[AnswerPart, None, None]:
-        from core.engine.answer import answer_chat  # torch: only ever imported in the worker thread
+    def prepare(loaded: LoadedModel) -> AnswerSequence:
+        from core.engine.answer import chat_sequence  # torch: only ever imported in the models' thread
 
-        _check_loaded(loaded, body.suiron.holds, tuned)
-        return answer_chat(loaded, body, tuned, stopped)
+        # The base model is asked with the templates of the adapter beside it too.
+        loaded = msgspec.structs.replace(loaded, adapter=Path(asked.adapter) if asked.adapter else None)
+        return chat_sequence(loaded, body, bool(target.adapter))
 
-    answer = await _begin(request, body.suiron.id or f"chatcmpl-{uuid.uuid4().hex}", work)
-    shape = ResponseShape(answer.id, _name(request, tuned), chat=True)
+    answer_id = body.suiron.id or f"chatcmpl-{uuid.uuid4().hex}"
+    answer = await _begin(request, answer_id, target, prepare, body.suiron.client, body.token_limit == 0)
+    shape = ResponseShape(answer.id, target.name, chat=True)
     if body.stream:
         return _Stream(answer, shape, {"role": "assistant", "content": ""}, chat_delta, {}, body.include_usage)
     return await _complete_response(request, answer, shape)
@@ -155,15 +165,16 @@ async def _chat(request: Request) -> Response:
 
 async def _complete(request: Request) -> Response:
     body = parse_request(await _body(request), CompletionRequest)
-    tuned = _tuned(request, body)
+    target, _ = _target(request, body)
 
-    def work(loaded: LoadedModel, stopped: StopCheck) -> Generator[AnswerPart, None, None]:
-        from core.engine.answer import answer_completion
+    def prepare(loaded: LoadedModel) -> AnswerSequence:
+        from core.engine.answer import completion_sequence
 
-        return answer_completion(loaded, body, tuned, stopped)
+        return completion_sequence(loaded, body)
 
-    answer = await _begin(request, body.suiron.id or f"cmpl-{uuid.uuid4().hex}", work)
-    shape = ResponseShape(answer.id, _name(request, tuned), chat=False)
+    answer_id = body.suiron.id or f"cmpl-{uuid.uuid4().hex}"
+    answer = await _begin(request, answer_id, target, prepare, body.suiron.client, body.token_limit == 0)
+    shape = ResponseShape(answer.id, target.name, chat=False)
     if body.stream:
         return _Stream(answer, shape, None, lambda piece: piece.text, "", body.include_usage)
     return await _complete_response(request, answer, shape)
@@ -175,7 +186,7 @@ class _Stream(StreamingResponse):
 
     def __init__(
         self,
-        answer: AnswerStream[AnswerPart],
+        answer: AnswerStream,
         shape: ResponseShape,
         first: Any,
         part: Callable[[AnswerPiece], Any],
@@ -208,7 +219,7 @@ class _Stream(StreamingResponse):
             self._answer.close()
 
 
-async def _complete_response(request: Request, answer: AnswerStream[AnswerPart], shape: ResponseShape) -> Response:
+async def _complete_response(request: Request, answer: AnswerStream, shape: ResponseShape) -> Response:
     texts: dict[str, list[str]] = {"reasoning": [], "response": []}
 
     async def collect() -> AnswerFinish:
@@ -225,8 +236,11 @@ async def _complete_response(request: Request, answer: AnswerStream[AnswerPart],
     return _Json(shape.whole("".join(texts["reasoning"]), "".join(texts["response"]), finish))
 
 
-async def _begin(request: Request, answer_id: str, work: AnswerWork[AnswerPart]) -> AnswerStream[AnswerPart]:
-    return await _while_connected(request, _worker(request).ask(answer_id, work))
+async def _begin(
+    request: Request, answer_id: str, target: ModelTarget, prepare: Prepare, client: str, prefill: bool
+) -> AnswerStream:
+    asking = _worker(request).ask(answer_id, target, prepare, client=client, prefill=prefill)
+    return await _while_connected(request, asking)
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -266,49 +280,22 @@ def _worker(request: Request) -> ModelWorker:
     return worker
 
 
-def _names(status: EngineStatus) -> list[str]:
-    """The names that `model` may have: with an adapter first `name:run` for the tuned model, then the base model's
-    name."""
-    if status.state != "ready":
-        return []
-    if not status.adapter:
-        return [status.model]
-    folder = Path(status.adapter)
-    run = folder.parent.name if folder.name == "adapter" else folder.name
-    return [f"{status.model}:{run}", status.model]
-
-
-def _tuned(request: Request, body: ChatRequest | CompletionRequest) -> bool:
-    """Whether the adapter answers: by `suiron.tuned`, else by `model`; without either, the loaded model with its
-    adapter answers."""
-    names = _names(_worker(request).status)
-    if body.model and names and body.model not in names:
-        raise RefusedRequest(
-            404, f"The model {body.model!r} is not loaded. Loaded: {', '.join(names)}.", code="model_not_found"
-        )
-    if body.suiron.tuned is not None:
-        return body.suiron.tuned
-    return not (len(names) == 2 and body.model == names[1])
-
-
-def _check_loaded(loaded: LoadedModel, expected: tuple[str, str] | None, tuned: bool) -> None:
-    """Raises EngineError where another model is loaded than the client expects. Checked when the answer begins, not at
-    the request, because there may be a load between them."""
-    if expected is None:
-        return
-    model, adapter = expected
-    if model != loaded.name or (tuned and (Path(adapter) if adapter else None) != loaded.adapter):
-        adapter_text = f"with {loaded.adapter}" if loaded.adapter else "without an adapter"
-        raise EngineError(
-            f"another terminal has loaded {loaded.name} {adapter_text} since",
-            model,
-            "Ask again: your model is then loaded again",
-        )
-
-
-def _name(request: Request, tuned: bool) -> str:
-    names = _names(_worker(request).status)
-    return (names[0] if tuned else names[-1]) if names else ""
+def _target(request: Request, body: ChatRequest | CompletionRequest) -> tuple[ModelTarget, ModelTarget]:
+    """The model that answers, and the one that is asked: its adapter, if any, says which templates there are. By
+    `model` or what the client holds, else the model loaded last; `suiron.tuned` chooses between adapter and base."""
+    worker, tuned = _worker(request), body.suiron.tuned
+    try:
+        asked = worker.resolve(body.model, body.suiron.holds)
+        if body.model and body.suiron.holds is not None:
+            worker.resolve(body.model, None)
+    except UnknownModel as error:
+        raise RefusedRequest(404, str(error), code="model_not_found", error=error) from error
+    if tuned is False:
+        return ModelTarget(asked.model), asked
+    if tuned and body.model and not asked.adapter:
+        beside = [target for target in worker.targets if target.model == asked.model]
+        asked = beside[0] if beside else asked
+    return asked, asked
 
 
 def _event(value: Any) -> bytes:

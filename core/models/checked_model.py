@@ -18,10 +18,11 @@ import msgspec
 
 from core.base.errors import ModelError
 from core.models.adapter_check import CheckedAdapter, check_adapter
-from core.models.backend import DTYPES, Backend, choose_inference_backend, dtype_name, prepare_imports
+from core.models.backend import DTYPES, Backend, choose_inference_backend, prepare_imports
+from core.models.device_memory import device_memory, placement_of
 from core.models.expected_tensors import compare_with_config
 from core.models.fingerprint import model_fingerprint
-from core.models.fit.memory import check_fits
+from core.models.fit.memory import FitCheck, check_fits
 from core.models.load_form import OWN_FORM, LoadForm, TrainedBase
 from core.models.resolve import OnProgress, local_model_folder
 from core.tokens.tokenizer import TextTokenizer
@@ -46,6 +47,8 @@ class CheckedModel(msgspec.Struct, frozen=True, kw_only=True):
     """The adapter that is loaded with it."""
     notes: tuple[str, ...] = ()
     """What the user should know of its files, as clauses."""
+    fit: FitCheck | None = None
+    """What was estimated of its memory."""
 
 
 def resolve_and_check(
@@ -77,8 +80,11 @@ def resolve_and_check(
         if adapter is not None
         else None
     )
-    width = weight_bytes(backend.device, form.dtype)
-    check_fits(folder, backend.device, four_bit=backend.four_bit, width=width, freed=freed)
+    memory = device_memory(backend.device, backend.machine)
+    memory = msgspec.structs.replace(memory, free=memory.free + freed)
+    fit = check_fits(folder, placement_of(backend, form.dtype), None, memory)
+    if fit.warning:
+        progress(fit.warning)
     return CheckedModel(
         name=name,
         folder=folder,
@@ -88,6 +94,7 @@ def resolve_and_check(
         tokenizer=tokenizer,
         adapter=checked,
         notes=notes,
+        fit=fit,
     )
 
 
@@ -97,8 +104,3 @@ def check_weights(folder: Path, *, trust_remote_code: bool) -> tuple[str, ...]:
     comparison = compare_with_config(folder, trust_remote_code=trust_remote_code)
     comparison.refuse_unless_whole(folder)
     return (comparison.note,) if comparison.note else ()
-
-
-def weight_bytes(device: str, dtype: str = "auto") -> int:
-    """Bytes of an unquantised weight on `device`."""
-    return 4 if (dtype_name(device) if dtype == "auto" else dtype) == "float32" else 2

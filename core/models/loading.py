@@ -6,7 +6,6 @@ model's author runs only where `trust_remote_code` allows it. Knows nothing of r
 
 from __future__ import annotations
 
-import contextlib
 import errno
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,11 @@ import msgspec
 from core.base.errors import ModelError, SuironError
 from core.models.adapter_check import ADAPTER_FILES, CheckedAdapter, check_adapter, check_adapter_files
 from core.models.backend import MAKING_MODULES, Backend, choose_backend, dtype_name, prepare_imports
-from core.models.checked_model import CheckedModel, check_weights, resolve_and_check, weight_bytes
+from core.models.checked_model import CheckedModel, check_weights, resolve_and_check
 from core.models.dequantised import dequantise_weights, dequantised_bytes
+from core.models.device_memory import available_bytes, device_memory, placement_of
 from core.models.fingerprint import adapter_version
-from core.models.fit.memory import TrainingShape, available_bytes, check_fits
+from core.models.fit.memory import FitCheck, TrainingShape, check_fits
 from core.models.give_memory_back import give_memory_back
 from core.models.load_form import LoadForm, TrainedBase
 from core.models.packable import why_not_packable
@@ -59,6 +59,8 @@ class LoadedModel(msgspec.Struct, frozen=True):
     """The state of the active adapter, see `adapter_version`."""
     notes: tuple[str, ...] = ()
     """What the user should know of its files and its adapters, as clauses."""
+    fit: FitCheck | None = None
+    """What was estimated of its memory before it was loaded."""
 
 
 class LoraSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +93,10 @@ class LoraSettings(msgspec.Struct, frozen=True, kw_only=True):
     packed: bool = False
     """Whether rows are packed where the model allows it. On CUDA that needs the model as transformers has it, without
     Unsloth's changes."""
+    optim: str = "auto"
+    """The optimizer's name in a specification, for the estimate of memory."""
+    weighted: bool = False
+    """Whether sections are weighted in the loss, for the same."""
 
 
 def load_for_inference(
@@ -137,6 +143,7 @@ def load_checked(checked: CheckedModel, progress: OnProgress) -> LoadedModel:
         form=checked.form,
         fingerprint=checked.fingerprint,
         notes=checked.notes,
+        fit=checked.fit,
     )
     return attach_adapter(loaded, checked.adapter, "default") if checked.adapter is not None else loaded
 
@@ -191,12 +198,18 @@ def _check(loaded: LoadedModel, adapter: Path, trained_on: TrainedBase | None) -
 
 
 def load_for_training(
-    name: str, lora: LoraSettings, *, four_bit: bool, trust_remote_code: bool, progress: OnProgress
+    name: str,
+    lora: LoraSettings,
+    *,
+    four_bit: bool,
+    trust_remote_code: bool,
+    progress: OnProgress,
+    insist: bool = False,
 ) -> LoadedModel:
     """The model `name` with a new LoRA adapter, in training mode: only the adapter's parameters get gradients. Its
-    weights are NF4 on CUDA where `four_bit`.
+    weights are NF4 on CUDA where `four_bit`. insist: go on although the weights alone take more than the device has.
 
-    Raises ModelError, including where it does not fit.
+    Raises ModelError.
     """
     folder = local_model_folder(name, progress, trust_remote_code=trust_remote_code)
     tokenizer = TextTokenizer.from_folder(folder)
@@ -206,7 +219,9 @@ def load_for_training(
     backend = choose_backend(four_bit, lora.dtype, packed)
     progress(f"checking {folder.name}")
     notes = check_weights(folder, trust_remote_code=trust_remote_code)
-    lora = _check_fits_training(folder, backend, lora)
+    lora, fit = _check_fits_training(folder, backend, lora, insist)
+    if fit.warning:
+        progress(fit.warning)
     progress(f"loading {folder.name}: {backend.line}")
     load = _with_unsloth if backend.kind == "unsloth" else _with_peft
     try:
@@ -225,29 +240,44 @@ def load_for_training(
         gradient_checkpointing=lora.gradient_checkpointing,
         form=LoadForm(four_bit=four_bit, dtype=lora.dtype, trust_remote_code=trust_remote_code),
         notes=notes,
+        fit=fit,
     )
 
 
-def _check_fits_training(folder: Path, backend: Backend, lora: LoraSettings) -> LoraSettings:
+def _check_fits_training(
+    folder: Path, backend: Backend, lora: LoraSettings, insist: bool
+) -> tuple[LoraSettings, FitCheck]:
     """`lora`, without gradient checkpointing, which takes a third more time, where the model fits without it; with
-    Unsloth, which has its own, as it is. Raises ModelError where the model does not fit."""
+    Unsloth, which has its own, as it is. And the estimate. Raises ModelError where not even the weights fit."""
 
-    def check(checkpointing: bool) -> LoraSettings:
-        shape = TrainingShape(
-            batch_size=lora.batch_size,
-            tokens=lora.tokens,
-            r=lora.r,
-            target_modules=lora.target_modules,
-            gradient_checkpointing=checkpointing,
+    def check(checkpointing: bool) -> tuple[LoraSettings, FitCheck]:
+        fit = check_fits(
+            folder,
+            placement_of(backend, lora.dtype),
+            training_shape(msgspec.structs.replace(lora, gradient_checkpointing=checkpointing)),
+            device_memory(backend.device, backend.machine),
+            insist=insist,
         )
-        width = weight_bytes(backend.device, lora.dtype)
-        check_fits(folder, backend.device, four_bit=backend.four_bit, width=width, training=shape)
-        return msgspec.structs.replace(lora, gradient_checkpointing=checkpointing)
+        return msgspec.structs.replace(lora, gradient_checkpointing=checkpointing), fit
 
     if lora.gradient_checkpointing and (backend.device == "cpu" or lora.packed):
-        with contextlib.suppress(ModelError):
-            return check(False)
+        without = check(False)
+        if without[1].verdict == "fits":
+            return without
     return check(lora.gradient_checkpointing)
+
+
+def training_shape(lora: LoraSettings) -> TrainingShape:
+    """The settings on which the memory depends."""
+    return TrainingShape(
+        batch_size=lora.batch_size,
+        tokens=lora.tokens,
+        r=lora.r,
+        target_modules=lora.target_modules,
+        gradient_checkpointing=lora.gradient_checkpointing,
+        optim=lora.optim,
+        weighted=lora.weighted,
+    )
 
 
 def _with_unsloth(folder: Path, backend: Backend, lora: LoraSettings, trust_remote_code: bool) -> Any:

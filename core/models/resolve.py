@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +127,9 @@ def read_model_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def fetch_from_hub(name: str, progress: OnProgress) -> Path:
+def fetch_from_hub(name: str, progress: OnProgress, patterns: Sequence[str] = _FETCHED) -> Path:
     """The folder of the hub model `name`, downloaded where it is not in the hub's cache: safetensors, configs and
-    tokenizer, never a pickle.
+    tokenizer, never a pickle. patterns: only these files.
 
     Raises ModelError where the hub cannot be reached, has no such model, or refuses access. It shows no error of the
     hub's library behind it: their texts may quote the request with its token.
@@ -139,7 +139,7 @@ def fetch_from_hub(name: str, progress: OnProgress) -> Path:
 
     progress(f"fetching {safe_line(name, 100)} from the hub")
     try:
-        return Path(snapshot_download(name, allow_patterns=_FETCHED, ignore_patterns=_NOT_FETCHED))
+        return Path(snapshot_download(name, allow_patterns=list(patterns), ignore_patterns=_NOT_FETCHED))
     except hub.GatedRepoError:
         do = f"Accept its terms at https://huggingface.co/{name}, then log in on this machine with `hf auth login`"
         raise ModelError("the hub gives this model only to users who have accepted its terms", name, do) from None

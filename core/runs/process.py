@@ -20,11 +20,14 @@ from core.runs.disk_reserve import give_up_disk_reserve, keep_disk_reserve
 from core.runs.events_file import append_event
 from core.runs.job_lock import take_job_lock
 from core.runs.job_requests import JobRequest, RequestInbox
+from core.runs.on_end import run_on_end
 from core.runs.run_folder import RunFolder
 from core.runs.status_file import FailureCause
 from core.runs.status_reporter import StatusReporter
 from core.runs.termination import Termination
 
+WAITING_EVENTS = frozenset({"queued", "turn"})
+"""The kinds of events of a run that waits in a queue."""
 ENDING_REQUESTS = frozenset({"pause", "stop", "discard"})
 
 
@@ -41,8 +44,8 @@ class JobProcess:
         """Writes status.json."""
         self.termination = Termination(self._end_now)
         """Whether a signal asked the process to end."""
-        self.started_before = bool(run.events()[0])
-        """Whether an earlier process has worked in this folder."""
+        self.started_before = any(event.kind not in WAITING_EVENTS for event in run.events()[0])
+        """Whether an earlier process has worked in this folder; waiting for its turn is no work."""
         self.inbox = RequestInbox(run.path, self._handled_before())
         """The requests that no process of the job has taken yet."""
         self.resumable_words = "nothing is lost"
@@ -133,6 +136,7 @@ def run_job(
     finally:
         give_up_disk_reserve(run.path)
         lock.release()
+        run_on_end(run)
 
 
 def _work(run: RunFolder, work: Callable[[JobProcess], None], explain: Callable[[BaseException], FailureCause]) -> int:

@@ -19,6 +19,7 @@ from core.runs.spec_sections import (
     ModelSection,
     PromptSection,
     RunSpec,
+    SamplesSection,
     TrainSection,
     ValidationSection,
     mixture_of_two,
@@ -32,12 +33,15 @@ __all__ = [
     "ModelSection",
     "PromptSection",
     "RunSpec",
+    "SamplesSection",
     "TrainSection",
     "ValidationSection",
     "check_run_spec",
+    "decode_run_spec",
     "dump_run_spec",
     "load_run_spec",
     "mixture_of_two",
+    "with_absolute_names",
 ]
 
 FORMAT = 2  # of the run's folder; folders without a number are of format 1
@@ -52,22 +56,33 @@ def load_run_spec(path: Path) -> RunSpec:
     Raises RunError with the file and any wrong key.
     """
     try:
-        content = _without_head(msgspec.toml.decode(path.read_bytes()), str(path))
-        content = _migrated(content)
-        check_keys(content, RunSpec, str(path))
-        spec = msgspec.convert(content, RunSpec)
+        spec = decode_run_spec(path.read_bytes(), str(path))
     except OSError as error:
         what = f"the run's specification cannot be read ({error.strerror})"
         raise RunError(what, str(path), "Name a TOML file that exists") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise RunError(f"this is not a valid run specification: {error}", str(path), _ADVICE) from error
     check_run_spec(spec, str(path))
+    return with_absolute_names(spec, path.parent)
+
+
+def with_absolute_names(spec: RunSpec, folder: Path) -> RunSpec:
+    """The specification with the names of its rows, model and first adapter resolved from `folder`."""
     return msgspec.structs.replace(
         spec,
-        data=msgspec.structs.replace(spec.data, source=resolve_source_name(spec.data.source, path.parent).address),
-        model=msgspec.structs.replace(spec.model, name=absolute_name(spec.model.name, path.parent)),
-        lora=msgspec.structs.replace(spec.lora, init_from=_near(spec.lora.init_from, path.parent)),
+        data=msgspec.structs.replace(spec.data, source=resolve_source_name(spec.data.source, folder).address),
+        model=msgspec.structs.replace(spec.model, name=absolute_name(spec.model.name, folder)),
+        lora=msgspec.structs.replace(spec.lora, init_from=_near(spec.lora.init_from, folder)),
     )
+
+
+def decode_run_spec(written: bytes, where: str) -> RunSpec:
+    """The specification in the bytes of a file, as it is written: names are not resolved, ranges not checked. Raises
+    RunError with `where` and any wrong key."""
+    try:
+        content = _migrated(_without_head(msgspec.toml.decode(written), where))
+        check_keys(content, RunSpec, where)
+        return msgspec.convert(content, RunSpec)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise RunError(f"this is not a valid run specification: {error}", where, _ADVICE) from error
 
 
 def _near(name: str, folder: Path) -> str:

@@ -153,6 +153,8 @@ class TrainSection(_Section, frozen=True):
     on_bad_loss: Literal["stop", "back_off", "go_on"] = "stop"
     """What a loss does that is not a finite number, or far above the first ones: `stop` the run; `back_off`: leave out
     the update and halve the learning rate, three times at most; `go_on`."""
+    insist: bool = False
+    """Train although the weights alone take more memory than the device has, which is otherwise refused."""
     gpus: int = 1
     """GPUs of this machine that compute each update together, a process each. The rows of an update are shared out
     among them, so that the run is the same with any number, only faster. Without CUDA they are processes on the CPU."""
@@ -162,6 +164,9 @@ class TrainSection(_Section, frozen=True):
     used. Empty: this machine alone."""
     report_to: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
     """Programs that get a copy of the numbers, where they are installed."""
+    on_end: str = ""
+    """A shell command that the run's process starts when it ends, with how it ended in its environment (SUIRON_RUN,
+    SUIRON_STATE, SUIRON_LOSS and others); empty for none."""
 
 
 class ValidationSection(_Section, frozen=True):
@@ -180,6 +185,18 @@ class ValidationSection(_Section, frozen=True):
     """At the end, the adapter is that of the evaluation with the lowest loss instead of the last one."""
 
 
+class SamplesSection(_Section, frozen=True):
+    """[samples]: probe questions that the model answers while it learns."""
+
+    steps: int = 0
+    """Optimizer steps between samples, the first before step 1; 0: only where `runs control ID sample` asks for one."""
+    questions: int | tuple[int | str, ...] = 4
+    """How many rows are asked, drawn by their texts from the rows kept out, else from test rows, else from the rows
+    that are trained on; or a list of row numbers (from 0) and questions of your own."""
+    max_tokens: int = 256
+    """The most tokens of an answer."""
+
+
 class RunSpec(_Section, frozen=True):
     """The complete specification of a run."""
 
@@ -195,5 +212,7 @@ class RunSpec(_Section, frozen=True):
     """[train]"""
     validation: ValidationSection = ValidationSection()
     """[validation]"""
+    samples: SamplesSection = SamplesSection()
+    """[samples]"""
     name: str = "run"
     """A name for users; part of the run's id."""

@@ -172,6 +172,16 @@ class Splitter:
         return self._state.ending
 
     @property
+    def section(self) -> Section:
+        """The section to which the next text belongs, if no marker comes before it."""
+        return self._state.section
+
+    @property
+    def holds_marker(self) -> bool:
+        """Whether the stream ends in what may be the beginning of a marker."""
+        return bool(self._prefix)
+
+    @property
     def ran_away(self) -> bool:
         """Whether the answer has ended, so that no more text is returned."""
         return self._state.ran_away

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from core.base.errors import SuironError
+from core.runs.checkpoint_folders import checkpoint_step
 from core.runs.process import JobProcess, run_job
 from core.runs.run_folder import RunFolder
 from core.runs.spec import RunSpec
@@ -44,7 +45,9 @@ def main(arguments: list[str]) -> int:
     def explain(error: BaseException) -> FailureCause:
         if processes is not None and processes.death is not None and is_from_another(error):
             return processes.death
-        return failure_cause(error, spec, run.id)
+        checkpoint = run.checkpoint()
+        step = 0 if checkpoint is None else checkpoint_step(checkpoint)
+        return failure_cause(error, spec, run.id, run.facts(), step)
 
     if isinstance(place, RankPlace) and place.rank:
         return run_rank(run, work, explain)

@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import errno
+from typing import Any
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
 from core.runs.spec import RunSpec
 from core.runs.status_file import FailureCause
+from core.training.memory_failure import change_that_fits, part_that_grew
 
 _SEE = "See console.log in the run's folder for the details"
 
 
-def failure_cause(error: BaseException, spec: RunSpec | None, where: str) -> FailureCause:
-    """The cause for the user. where: the run, for errors without their own `where`."""
+def failure_cause(
+    error: BaseException, spec: RunSpec | None, where: str, facts: dict[str, Any] | None = None, checkpoint: int = 0
+) -> FailureCause:
+    """The cause for the user. where: the run, for errors without their own `where`. facts: what the run has found out,
+    for a change that is sure to fit; checkpoint: the step of its newest one, 0 without one."""
     if isinstance(error, SuironError):
         return FailureCause(error.what, error.where or where, error.do)
-    if _on_gpu(error):
-        return FailureCause(
-            f"the GPU ran out of memory{_at(spec)}", spec.model.name if spec else where, smaller_setting(spec, gpu=True)
-        )
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
-        return FailureCause(
-            f"this machine ran out of memory{_at(spec)}",
-            spec.model.name if spec else where,
-            smaller_setting(spec, gpu=False),
-        )
+    if ran_out_of_memory(error):
+        gpu = _on_gpu(error)
+        part = part_that_grew(error)
+        of = f" for {part}" if part else ""
+        kept = f"; the checkpoint of step {checkpoint} is kept" if checkpoint else ""
+        what = f"{'the GPU' if gpu else 'this machine'} ran out of memory{of}{_at(spec)}{kept}"
+        change = change_that_fits(error, spec, facts or {}) if spec is not None else ""
+        return FailureCause(what, spec.model.name if spec else where, change or smaller_setting(spec, gpu=gpu))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return FailureCause("the disk is full", str(error.filename or where), "Free some space and start the run again")
     lines = str(error).strip().splitlines()
     return FailureCause(f"{type(error).__name__}: {safe_line(lines[0], 200) if lines else 'no message'}", where, _SEE)
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a GPU or in the machine."""
+    return _on_gpu(error) or isinstance(error, MemoryError) or "can't allocate memory" in str(error)
 
 
 def _on_gpu(error: BaseException) -> bool:

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from core.training.run_control import RunControl
 
 
-def say_end(job: JobProcess, control: RunControl, loss: float | None, done: int, planned: int) -> None:
-    """Write the last event and status of the run, and its results. loss: of the last step. done, planned: steps. Raises
-    RunError where the adapter that should be there is not."""
+def say_end(
+    job: JobProcess, control: RunControl, loss: float | None, done: int, planned: int, peak: float | None
+) -> None:
+    """Write the last event and status of the run, and its results. loss: of the last step. done, planned: steps.
+    peak: of its memory, in GiB. Raises RunError where the adapter that should be there is not."""
     run, ending, progress = job.run, control.ending, control.progress
     of = f"{done} of {counted(planned, 'step')}"
     losses = f", loss {loss:.4f}" if loss is not None else (", no finite loss" if progress.not_finite else "")
-    _write_results(run, progress, ending, done, loss)
+    _write_results(run, progress, ending, done, loss, peak)
     if ending in ("finished", "patience", "stop", "discard"):  # after the others, the run may go on and obey
         control.refuse_rest(done)
     if ending == "discard":
@@ -57,7 +59,9 @@ def say_end(job: JobProcess, control: RunControl, loss: float | None, done: int,
     job.status.end(state, words)
 
 
-def _write_results(run: RunFolder, progress: RunProgress, ending: str, done: int, loss: float | None) -> None:
+def _write_results(
+    run: RunFolder, progress: RunProgress, ending: str, done: int, loss: float | None, peak: float | None
+) -> None:
     """results/train.json: how it ended, in numbers."""
     best = progress.best
     numbers = {
@@ -68,6 +72,7 @@ def _write_results(run: RunFolder, progress: RunProgress, ending: str, done: int
         "steps_without_finite_loss": progress.not_finite,
         "best_evaluation": None if best is None else {"step": best.step, "loss": best.loss},
         "rate_factor": progress.rate_factor,
+        "peak_memory_gib": peak,
     }
     try:
         files.replace_file(files.private_dir(run.path / "results") / "train.json", msgspec.json.encode(numbers))

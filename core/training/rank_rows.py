@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from typing import Any
 
 from core.training.packed_rows import PackedRows, join_rows, rows_between
 
@@ -68,3 +69,16 @@ def take_rows(rows: PackedRows, chosen: Sequence[int]) -> PackedRows | None:
     if not chosen:
         return None
     return join_rows([rows_between(rows, index, index + 1) for index in chosen])
+
+
+def share_of_batches(batches: Sequence[dict[str, Any]], rank: int, count: int) -> list[dict[str, Any] | None]:
+    """The part of each padded batch that `rank` of `count` computes: whole batches of about as many tokens for each
+    rank, or rows of every batch where there are fewer batches than ranks; None for no part."""
+    if len(batches) >= count:
+        mine = equal_shares([batch["input_ids"].numel() for batch in batches], count)[rank]
+        return [batch if index in mine else None for index, batch in enumerate(batches)]
+    parts: list[dict[str, Any] | None] = []
+    for batch in batches:
+        rows = equal_shares(batch["attention_mask"].sum(1).tolist(), count)[rank]
+        parts.append({name: values[rows] for name, values in batch.items()} if rows else None)
+    return parts

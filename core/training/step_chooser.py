@@ -262,7 +262,7 @@ class _Steps:
             divisor = trainer.loss_divisor(batches)
             trainer.current_gradient_accumulation_steps = len(batches)
             for batch in batches:
-                trainer.training_step(trainer.model_wrapped, batch, divisor)
+                trainer.padded_pass(trainer.model_wrapped, batch, divisor)  # ranks measure without each other
 
         return padded if step is None else packed
 

@@ -26,6 +26,14 @@ class StepRecord:
         """Norm of the gradients before clipping."""
         self.interrupted: torch.Tensor | None = None
         """How many ranks have left the step because of a signal; None where there is one rank."""
+        self.largest_pass = (0, 0)
+        """Rows and tokens of the largest pass so far, padding included; `clear` leaves it."""
+
+    def note_pass(self, ids: torch.Tensor) -> None:
+        """Keep the size of a pass over `ids`, of shape (rows, tokens), where it is the largest so far."""
+        rows, tokens = ids.shape
+        if rows * tokens > self.largest_pass[0] * self.largest_pass[1]:
+            self.largest_pass = (rows, tokens)
 
     def clear(self) -> None:
         self.losses.clear()

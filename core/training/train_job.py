@@ -5,7 +5,6 @@ The heavy libraries are imported only once the rows are read, so that a wrong pa
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 from pathlib import Path
@@ -13,18 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from core.base import files, folders
+from core.base import files
 from core.base.errors import RunError
 from core.base.plural import counted
 from core.examples.build import TrainingSet, build_training_set
 from core.models.fingerprint import model_fingerprint
 from core.runs.checkpoint_folders import CHECKPOINTS_FOLDER, AdapterOrigin
-from core.runs.cuda_devices import visible_gpus
 from core.runs.facts_file import write_facts
+from core.runs.plan import planned_steps
 from core.runs.process import JobProcess
 from core.runs.spec import RunSpec
-from core.runs.spec_checks import check_for_device, check_warmup
+from core.runs.spec_checks import check_warmup
 from core.training.last_word import say_end
+from core.training.lora_settings import lora_settings
+from core.training.machine import prepare_machine
+from core.training.memory_facts import keep_run_peak, memory_facts
 from core.training.model_facts import library_versions, model_revision
 from core.training.rank_place import RankPlace
 from core.training.rank_processes import RankProcesses
@@ -32,11 +34,13 @@ from core.training.resume_point import ResumePoint, check_same, find_resume_poin
 
 if TYPE_CHECKING:
     from core.models.loading import LoadedModel
+    from core.tokens.tokenizer import TextTokenizer
+    from core.training.probe_asker import ProbeAsker
+    from core.training.probe_questions import Probe
     from core.training.ranks import Ranks
     from core.training.run_control import RunControl
+    from core.training.step_record import StepRecord
     from core.training.validation import RowSplit
-
-_NICE = 10  # on a CPU the run uses every core; the terminal has priority
 
 
 class StartWord(msgspec.Struct, frozen=True):
@@ -66,6 +70,8 @@ class TrainJob:
         self._facts: dict[str, Any] = {}
         self._point: ResumePoint
         self._ranks: Ranks
+        self._probes: list[Probe] = []  # chosen later where no sample is planned
+        self._peak_gib: float | None = None
 
     def run(self) -> None:
         """Raises what ends the run."""
@@ -93,7 +99,7 @@ class TrainJob:
         self._end_if_asked()
 
         job.status.update(message="importing the libraries", total=planned)
-        self._prepare_machine()
+        self._facts["threads"] = prepare_machine(self._job, self._spec, self._place)
         if self._place.count > 1:
             job.status.update(message=f"waiting for the other {counted(self._place.count - 1, 'rank')}")
         self._join(StartWord(job.started_before, self._facts, self._point))
@@ -105,7 +111,7 @@ class TrainJob:
 
     def _follow(self) -> None:
         """As one of the other ranks: what the folder says is told by rank 0."""
-        self._prepare_machine()
+        self._facts["threads"] = prepare_machine(self._job, self._spec, self._place)
         word = self._join(StartWord())
         assert word.point is not None  # noqa: S101 - rank 0 has one
         self._job.started_before, self._point = word.started_before, word.point
@@ -177,6 +183,9 @@ class TrainJob:
             copies = files.private_dir(self._run.path / "templates")
             if not (copy := copies / f"{template.name}.yaml").exists():
                 files.replace_file(copy, dump_template(template).encode())
+        if spec.samples.steps:  # so that a question that cannot be asked is found now
+            status.update(message="choosing the probe questions")
+            self._probes = self._choose_probes(tokenizer)
         return prepared
 
     def _split(self, prepared: TrainingSet) -> RowSplit | None:
@@ -192,64 +201,16 @@ class TrainJob:
         self._facts |= {"rows_trained": len(split.trained), "rows_kept_out": len(split.kept_out)}
         return split
 
-    def _prepare_machine(self) -> None:
-        """Use one GPU, that of this rank: with more of them visible, the trainer would split every batch. Without a
-        GPU, use all cores at a low priority.
-
-        Called before torch is imported: torch reads the variable once, and its threads inherit the priority.
-        """
-        # Where the programs of train.report_to write, unless the user says otherwise.
-        if self._job.writes:
-            os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(self._run.path / "results" / "tensorboard"))
-            os.environ.setdefault("WANDB_DIR", str(files.private_dir(self._run.path / "results")))
-        else:  # two processes must not compile into the same folder at once
-            compiled = folders.cache() / f"unsloth_compiled_{self._place.rank}"
-            os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(compiled))
-        there = visible_gpus()
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        gpus = visible.split(",") if visible is not None else [str(gpu) for gpu in range(self._place.local + 1)]
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[self._place.local] if self._place.local < len(gpus) else gpus[0]
-        from core.base.cpu_cores import available_cores
-        from core.models.backend import prepare_imports
-
-        prepare_imports()
-        import torch
-
-        has_cuda = torch.cuda.is_available()
-        for words in check_for_device(self._spec, has_cuda, self._run.id, there):
-            if not self._job.started_before:
-                self._job.event("note", words)
-        if not has_cuda:
-            os.nice(_NICE)
-            cores = max(1, available_cores() // self._place.local_count)
-            torch.set_num_threads(self._spec.train.threads or cores)
-        self._facts["threads"] = torch.get_num_threads()
-
     def _load(self, longest: int) -> LoadedModel:
-        from core.models.loading import LoraSettings, load_for_training
+        from core.models.loading import load_for_training
 
-        lora, train = self._spec.lora, self._spec.train
-        adapter = LoraSettings(
-            r=lora.r,
-            alpha=lora.alpha,
-            dropout=lora.dropout,
-            target_modules=lora.target_modules,
-            bias=lora.bias,
-            use_rslora=lora.use_rslora,
-            seed=train.seed,
-            batch_size=train.batch_size,
-            tokens=longest,
-            max_seq_length=self._spec.prompt.max_seq_length,
-            gradient_checkpointing=train.gradient_checkpointing,
-            dtype=train.dtype,
-            packed=train.step != "padded",
-        )
         return load_for_training(
             self._spec.model.name,
-            adapter,
+            lora_settings(self._spec, longest),
             four_bit=self._spec.model.load_in_4bit,
             trust_remote_code=self._spec.model.trust_remote_code,
             progress=lambda message: self._job.status.update(message=message),
+            insist=self._spec.train.insist,
         )
 
     def _note_facts(self, loaded: LoadedModel, changed: list[str]) -> None:
@@ -270,6 +231,10 @@ class TrainJob:
             "ranks": self._ranks.count,
             "versions": library_versions(),
         }
+        if loaded.fit is not None:
+            self._facts["memory"] = memory_facts(loaded.fit)
+            if loaded.fit.warning and not self._job.started_before:
+                self._job.event("note", loaded.fit.warning)
         self._job.status.update(backend=loaded.backend.line)
         before = self._run.facts()
         if not before or changed:
@@ -305,6 +270,8 @@ class TrainJob:
     # -- training --
 
     def _train(self, loaded: LoadedModel, prepared: TrainingSet, split: RowSplit | None) -> None:
+        from core.training.number_mirror import make_mirror
+        from core.training.probe_asker import Sampling
         from core.training.run_control import RunControl
         from core.training.saving import Saver
         from core.training.step_callback import StepCallback
@@ -317,7 +284,9 @@ class TrainJob:
         ranks = self._ranks
         saver = Saver(job, lambda step: self._origin(loaded, step), ranks)
         evaluator = Evaluator(prepared, split.kept_out, spec.train.batch_size, ranks) if split is not None else None
-        control = RunControl(job, spec, point.progress, saver, evaluator, point.replays, ranks)
+        sampling = Sampling(job, self._asker(loaded))
+        mirror = make_mirror(job, spec, point.step) if job.writes else None
+        control = RunControl(job, spec, point.progress, saver, evaluator, point.replays, ranks, sampling, mirror)
         record = StepRecord()
         went_before = job.started_before or point.checkpoint is not None
         steps = StepCallback(job, spec, record, control, self._facts["dtype"], point.step if went_before else None)
@@ -337,10 +306,43 @@ class TrainJob:
                 trainer.train(resume_from_checkpoint=str(point.checkpoint) if point.checkpoint is not None else None)
             except StepInterrupted:
                 control.save(trainer)
+            finally:
+                if mirror is not None:
+                    mirror.close()
         done = max(trainer.state.global_step, point.step)
         if not job.writes:
             return
-        say_end(job, control, steps.loss, done, self._facts["steps_planned"])
+        self._keep_peak(loaded, record)
+        say_end(job, control, steps.loss, done, self._facts["steps_planned"], self._peak_gib)
+
+    def _asker(self, loaded: LoadedModel) -> ProbeAsker:
+        from core.training.probe_asker import ProbeAsker
+
+        return ProbeAsker(
+            self._run,
+            loaded.tokenizer,
+            self._spec.samples.max_tokens,
+            lambda: self._probes or self._choose_probes(loaded.tokenizer),
+            whole=loaded.backend.kind == "unsloth",
+        )
+
+    def _choose_probes(self, tokenizer: TextTokenizer) -> list[Probe]:
+        from core.training.probe_questions import choose_probes
+
+        day = str(self._facts.get("chat_template_date") or "")
+        return choose_probes(self._spec, self._data, tokenizer, day)
+
+    def _keep_peak(self, loaded: LoadedModel, record: StepRecord) -> None:
+        """Keep the memory at the peak for the estimates of later runs."""
+        from core.training.step_callback import peak_memory
+
+        self._peak_gib = peak_memory()
+        if record.largest_pass == (0, 0):  # only packed passes, which the estimate does not describe
+            return
+        try:
+            keep_run_peak(loaded, record.largest_pass, self._peak_gib, self._run.id)
+        except OSError as error:  # a full disk, or a home that cannot be written: only later estimates lose by it
+            print(f"the peak of memory cannot be kept: {error}", flush=True)
 
     def _origin(self, loaded: LoadedModel, step: int) -> AdapterOrigin:
         return AdapterOrigin(
@@ -368,15 +370,6 @@ class TrainJob:
 
             control.adapter_saved = saver.whole_adapter(self._run.adapter, copy, self._point.step)
             control.adapter_failure = saver.failure
-
-
-def planned_steps(rows: int, spec: RunSpec) -> int:
-    """Optimizer steps of a run over `rows` training rows: `train.steps`, else as many as its epochs need."""
-    train = spec.train
-    if train.steps:
-        return train.steps
-    batches = math.ceil(rows / train.batch_size)
-    return max(1, math.ceil(train.epochs * math.ceil(batches / train.gradient_accumulation)))
 
 
 def base_dtype(model: Any) -> str:

@@ -26,7 +26,7 @@ from core.training.loss import SECTION_COUNT, token_losses
 from core.training.packed_model import PackedModel
 from core.training.packed_rows import PackedCollator, PackedRows, join_rows
 from core.training.packed_step import UpdateStep
-from core.training.rank_rows import equal_shares, take_rows
+from core.training.rank_rows import equal_shares, share_of_batches, take_rows
 from core.training.ranks import Ranks
 from core.training.saving import load_rng_of_rank
 from core.training.step_record import StepInterrupted, StepRecord
@@ -123,7 +123,7 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         if "packed" not in inputs:
             if self._ranks.count > 1:
                 return self._share_of_padded(model, *args, **kwargs)
-            return self._padded(model, inputs, *args, **kwargs)
+            return self.padded_pass(model, inputs, *args, **kwargs)
         self._waiting.append(inputs["packed"])
         if not self.accelerator.sync_gradients:
             return self._nothing
@@ -131,7 +131,9 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
             model.train()
         return self._run_packed()
 
-    def _padded(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+    def padded_pass(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        """The loss of a padded batch, after its backward pass, in this rank alone."""
+        self._record.note_pass(inputs["input_ids"])
         loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
         self._record.losses.append(loss.detach())
         return loss
@@ -140,7 +142,7 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         mine = self._shares.pop(0)
         ends = self._owner is not None and self._owner.ends_in_step()
         if mine is not None and not ends:
-            self._padded(model, mine, *args, **kwargs)
+            self.padded_pass(model, mine, *args, **kwargs)
         return self._add_up(ends) if self.accelerator.sync_gradients else self._nothing
 
     def _run_packed(self) -> torch.Tensor:
@@ -266,19 +268,6 @@ class RunTrainer(SFTTrainer):  # type: ignore[misc]
         """Writes no card: TRL would put one full of placeholders into every checkpoint."""
 
 
-def share_of_batches(batches: Sequence[dict[str, Any]], rank: int, count: int) -> list[dict[str, Any] | None]:
-    """The part of each padded batch that `rank` of `count` computes: whole batches of about as many tokens for each
-    rank, or rows of every batch where there are fewer batches than ranks; None for no part."""
-    if len(batches) >= count:
-        mine = equal_shares([batch["input_ids"].numel() for batch in batches], count)[rank]
-        return [batch if index in mine else None for index, batch in enumerate(batches)]
-    parts: list[dict[str, Any] | None] = []
-    for batch in batches:
-        rows = equal_shares(batch["attention_mask"].sum(1).tolist(), count)[rank]
-        parts.append({name: values[rows] for name, values in batch.items()} if rows else None)
-    return parts
-
-
 def make_trainer(
     loaded: LoadedModel,
     spec: RunSpec,
@@ -301,7 +290,7 @@ def make_trainer(
     adapter = [(parameter, parameter.data) for parameter in loaded.model.parameters() if parameter.requires_grad]
     trainer = RunTrainer(
         model=loaded.model,
-        args=_settings(spec, output, loaded, ranks is None or ranks.first),
+        args=_settings(spec, output, loaded),
         train_dataset=trainer_dataset(prepared, rows),
         data_collator=ExampleCollator(tokenizer.eos_id, prepared, tells_sections),
         processing_class=hf_tokenizer,
@@ -326,9 +315,8 @@ def _automatic_optimizer(loaded: LoadedModel) -> str:
     return "adamw_8bit" if loaded.backend.kind == "unsloth" else "adamw_torch_fused"
 
 
-def _settings(spec: RunSpec, output: Path, loaded: LoadedModel, reports: bool = True) -> Any:
-    """The trainer's settings, all explicit, because TRL, transformers and Unsloth have different defaults. reports: to
-    the programs that get a copy of the numbers."""
+def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
+    """The trainer's settings, all explicit, because TRL, transformers and Unsloth have different defaults."""
     train, on_cpu = spec.train, loaded.backend.device == "cpu"
     dtype = dtype_name(loaded.backend.device) if train.dtype == "auto" else train.dtype
     checkpointing = loaded.gradient_checkpointing
@@ -389,7 +377,7 @@ def _settings(spec: RunSpec, output: Path, loaded: LoadedModel, reports: bool = 
         save_only_model=False,
         eval_strategy="no",
         load_best_model_at_end=False,
-        report_to=(reports and list(train.report_to)) or "none",
+        report_to="none",  # `NumberMirror` does, with the losses by section, and without waiting
         push_to_hub=False,
         disable_tqdm=True,
     )

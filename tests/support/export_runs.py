@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
+from core.base.errors import SuironError
 from core.export.export_job import ExportJob
 from core.export.export_spec import ExportSpec, dump_export_spec
+from core.models.fingerprint import model_fingerprint
 from core.runs.checkpoint_folders import AdapterOrigin, write_folder_whole
 from core.runs.facts_file import write_facts
 from core.runs.process import JobProcess
@@ -18,7 +21,6 @@ from core.runs.run_folder import RunFolder, create_job_folder, create_run_folder
 from core.runs.spec import DataSection, ModelSection, RunSpec
 from core.runs.status_file import RunStatus
 from core.runs.status_reporter import StatusReporter
-from core.training.model_facts import model_fingerprint
 from tests.support.export_models import make_adapter
 
 QUESTIONS = 6
@@ -67,3 +69,13 @@ def export_here(run: RunFolder, out: Path, to: str, *, before: Any = None, **set
     with StatusReporter(job) as status:
         ExportJob(JobProcess(job, status), spec).run()
     return job
+
+
+def refused(run: RunFolder, out: Path, to: str, **settings: Any) -> SuironError:
+    """The error with three parts that refuses an export."""
+    with pytest.raises(SuironError) as caught:
+        export_here(run, out, to, **settings)
+    assert caught.value.what
+    assert caught.value.where
+    assert caught.value.do
+    return caught.value

@@ -61,7 +61,9 @@ class ScriptedEngine:
     async def status(self) -> EngineStatus | None:
         return READY if self.ensured else None
 
-    async def ensure(self, model: str, adapter: str, on_status: Callable[[EngineStatus], None]) -> EngineStatus:
+    async def ensure(
+        self, model: str, adapter: str, on_status: Callable[[EngineStatus], None], *, take: bool = False
+    ) -> EngineStatus:
         self.ensured.append((model, adapter))
         loads, self.loads = self.loads, []
         for load in loads:

@@ -16,6 +16,8 @@ REASONS = {
     "length": "Token limit reached",
     "stopped": "Stopped",
     "runaway": "Ran on into a new instruction",
+    "stop_string": "Stop text reached",
+    "loop": "Stopped in a loop",
 }
 
 
@@ -33,12 +35,15 @@ def ending_words(finish: AnswerFinish, has_response: bool = True) -> str:
 
 def timing_words(finish: AnswerFinish) -> str:
     """Tokens, times in seconds, and the rate."""
+    fed = f"prefill of {finish.prompt_tokens}"
+    if finish.reused_tokens:
+        fed = f"prefill of {finish.prompt_tokens - finish.reused_tokens}, {finish.reused_tokens} kept,"
     parts = (
         f"{finish.tokens} token{'' if finish.tokens == 1 else 's'}",
-        f"prefill of {finish.prompt_tokens} in {seconds_words(finish.prefill_seconds)}",
+        f"{fed} in {seconds_words(finish.prefill_seconds)}",
         f"first token {seconds_words(finish.first_token_seconds)}",
         f"total {seconds_words(finish.total_seconds)}",
-        f"{finish.tokens_per_second:.1f} tok/s",
+        f"{finish.tokens_per_second:.1f} tok/s" + (f", {finish.path}" if finish.path else ""),
     )
     return " · ".join(parts)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -16,7 +16,6 @@ import msgspec
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.timer import Timer
 from textual.widgets import TextArea
 from textual.worker import Worker
 
@@ -25,23 +24,20 @@ from core.base.languages import east_asian_language
 from core.base.safe_text import safe_line
 from core.data.locate.source_name import resolve_source_name
 from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
-from core.runs.run_folder import list_training_runs
 from core.runs.tuned_models import TunedModel, askable_templates, list_tuned_models
 from core.templates.by_name import TEXT_TEMPLATES
 from core.templates.template import Template
 from tui.actions import Scope, key_bindings, key_of
 from tui.chat.answer_view import AnswerView
+from tui.chat.engine_choice import EngineChoice, server_words
 from tui.chat.finish_line import FinishLine
 from tui.chat.prompt_editor import PromptEditor
 from tui.common.room import Room
-from tui.messages import ModelChosen
+from tui.messages import ModelChosen, RunsChanged
 
 if TYPE_CHECKING:
-    from core.engine.client import EngineClient
     from core.engine.protocol import Engine
 
-LOOK_AGAIN = 3.0  # seconds between two checks whether a training run has ended
-RUNS_WATCHED = 5
 STOP = key_of("chat.stop_answer")
 ASK = key_of("chat.ask_question")
 IDLE = f"{ASK} asks"
@@ -69,9 +65,10 @@ class ChatScreen(Room):
         self._answer: Worker[None] | None = None
         self._asked = False  # the question has been sent: from here on, stopping is a request to the engine
         self._stopping = False
-        self._own_engine: EngineClient | None = None
+        self._engines = EngineChoice()
+        self._answers: Engine | None = None  # the engine of the last answer
+        self._told: set[str] = set()  # what was said of a server already
         self._scanned = ""  # the model that `_tuned` belongs to
-        self._look_again: Timer | None = None
 
     def compose_room(self) -> ComposeResult:
         yield AnswerView()
@@ -86,18 +83,22 @@ class ChatScreen(Room):
 
     @on(events.ScreenResume)
     def _look_for_tuned(self) -> None:
-        if self._look_again is not None:
-            self._look_again.stop()
-            self._look_again = None
         self._scan()
 
+    def on_runs_changed(self, message: RunsChanged) -> None:
+        if message.states and self.is_current:  # a run may have ended
+            self._scan()
+
     async def on_unmount(self) -> None:
-        if self._own_engine is not None:
-            await self._own_engine.close()
+        await self._engines.close()
 
     @property
     def _view(self) -> AnswerView:
         return self.query_one(AnswerView)
+
+    def _open_names(self) -> tuple[str, str]:
+        model, data = super()._open_names()
+        return server_words(self.suiron.session) or model, data
 
     # -- the question --
 
@@ -150,15 +151,13 @@ class ChatScreen(Room):
     async def _scan(self) -> None:
         """Find the tuned models: a run may have ended. While one is training and this room is in front, repeat."""
         model = self.suiron.session.model
-        tuned, training = await asyncio.to_thread(_look_at_runs, model)
+        tuned = await asyncio.to_thread(list_tuned_models, model)
         await self._find_templates(tuned)
         new = [each.run for each in tuned if each not in self._tuned] if self._scanned == model else []
         self._tuned, self._scanned = tuned, model
         self._show_how()
         if not self._offer_tuned() and new:
             self._hint(f"A tuned model is ready: {key_of('chat.next_adapter')} asks {new[0]}")
-        if training and self.is_current:
-            self._look_again = self.set_timer(LOOK_AGAIN, self._look_for_tuned)
 
     async def _find_templates(self, tuned: list[TunedModel]) -> None:
         session = self.suiron.session
@@ -170,7 +169,7 @@ class ChatScreen(Room):
         did."""
         if self._answering or not self._finish.words.startswith(IDLE):
             return False
-        if not self._tuned or self.suiron.session.adapter:
+        if not self._tuned or self.suiron.session.adapter or self.suiron.session.server:
             self._finish.show_state(IDLE)
             return False
         self._finish.show_state(
@@ -180,6 +179,8 @@ class ChatScreen(Room):
 
     def action_next_adapter(self) -> None:
         """The base model, the newest run, older ones, and the base model again."""
+        if self._hint_of_server():
+            return
         chosen = ["", *(tuned.run for tuned in self._tuned)]
         current = self.suiron.session.adapter
         adapter = chosen[(chosen.index(current) + 1) % len(chosen)] if current in chosen else ""
@@ -197,6 +198,8 @@ class ChatScreen(Room):
 
     def action_toggle_base(self) -> None:
         """Ask the base model without the adapter, or the tuned one again; nothing is reloaded."""
+        if self._hint_of_server():
+            return
         if not self.suiron.session.adapter:
             self._hint(f"The base model is already in use; {key_of('chat.next_adapter')} chooses a tuned one.")
             return
@@ -206,6 +209,8 @@ class ChatScreen(Room):
     @property
     def _model_words(self) -> str:
         session = self.suiron.session
+        if session.server:
+            return server_words(session)
         if not session.adapter:
             return f"base {session.model}"
         if self._without_adapter:
@@ -226,7 +231,8 @@ class ChatScreen(Room):
         if self._answering:
             self._finish.show_state("The model is still answering", f"{STOP} stops it; then {ASK} asks this question")
             return
-        adapter = self.suiron.session.adapter
+        session = self.suiron.session
+        model, adapter = (session.server_model, "") if session.server else (session.model, session.adapter)
         try:
             question = self._editor.question(self._template, False, bool(adapter) and not self._without_adapter)
         except SuironError as error:
@@ -246,7 +252,7 @@ class ChatScreen(Room):
         self._view.begin(self._reasons(question.template), self._model_words)
         self._asked = self._stopping = False
         self._finish.show_state("Contacting the engine")
-        self._answer = self.run_worker(self._ask(question, self.suiron.session.model, adapter), group="answer")
+        self._answer = self.run_worker(self._ask(question, model, adapter), group="answer")
         self.refresh_bindings()
 
     async def _ask(self, question: ChatQuestion, model: str, adapter: str) -> None:
@@ -256,14 +262,15 @@ class ChatScreen(Room):
             if adapter:
                 tuned = await self._find_adapter(model, adapter)
                 folder, question = tuned.adapter, _as_trained(question, tuned)
-            status = await self._engine.ensure(model, folder, self._on_status)
+            engine = self._answers = self._engines.engine(self.suiron)
+            status = await engine.ensure(model, folder, self._on_status)
             self._backend = status.backend
+            if self.suiron.session.server:
+                self._hint_once(status.backend)
             self._show_how()
             self._finish.show_state("The model is reading the question")
             self._asked = True
-            async with aclosing(
-                cast("AsyncGenerator[AnswerPiece | AnswerFinish]", self._engine.ask(question))
-            ) as answer:
+            async with aclosing(cast("AsyncGenerator[AnswerPiece | AnswerFinish]", engine.ask(question))) as answer:
                 async for event in answer:
                     if isinstance(event, AnswerFinish):
                         finish = event
@@ -295,6 +302,8 @@ class ChatScreen(Room):
         self._view.end(finish is not None)
         if finish is not None:
             self._finish.show_finish(finish, self._view.has_response)
+            if finish.path.startswith("at "):
+                self._hint_once(finish.path_why)
         self._answer = None
         self.refresh_bindings()
 
@@ -308,14 +317,6 @@ class ChatScreen(Room):
             adapter,
             f"{key_of('chat.next_adapter')} chooses the base model or another run",
         )
-
-    @property
-    def _engine(self) -> Engine:
-        if self.suiron.engine is None:
-            from core.engine.client import EngineClient
-
-            self._own_engine = self.suiron.engine = EngineClient()
-        return self.suiron.engine
 
     def _on_status(self, status: EngineStatus) -> None:
         if self._answering and not self._asked:
@@ -345,11 +346,25 @@ class ChatScreen(Room):
 
     async def _stop(self) -> None:
         try:
-            await self._engine.stop()
+            if self._answers is not None:
+                await self._answers.stop()
         except SuironError as error:
             self._show_trouble(error, "The answer could not be stopped")
 
     # -- messages --
+
+    def _hint_once(self, words: str) -> None:
+        """Say what a server cannot do, or did in another way."""
+        if words and words not in self._told:
+            self._told.add(words)
+            self._hint(f"{words[:1].upper()}{words[1:]}.")
+
+    def _hint_of_server(self) -> bool:
+        """Answer a key that chooses among models of this machine while a server answers. Returns whether one does."""
+        words = server_words(self.suiron.session)
+        if words:
+            self._hint(f"{words} answers. {key_of('app.model')} chooses a model of this machine.")
+        return bool(words)
 
     def _hint(self, words: str) -> None:
         """Answer a key with a notification. The finish line is for the answer above it."""
@@ -360,15 +375,6 @@ class ChatScreen(Room):
         self._view.show_trouble(error)
         if state:
             self._finish.show_state(state, AGAIN)
-
-
-def _look_at_runs(model: str) -> tuple[list[TunedModel], bool]:
-    """The tuned models on `model`, and whether one of the newest runs is still training. Reads the disk."""
-    training = False
-    for run in list_training_runs()[:RUNS_WATCHED]:
-        with suppress(SuironError):  # the train room says when a run cannot be read
-            training = training or not run.status().ended
-    return list_tuned_models(model), training
 
 
 def _as_trained(question: ChatQuestion, tuned: TunedModel) -> ChatQuestion:

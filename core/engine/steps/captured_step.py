@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from core.engine.steps.cache_copy import CacheCopy
 from core.engine.steps.choose_tokens import best_tokens
 from core.engine.steps.row_cache import SMALLEST, RowCache
 from core.engine.steps.rows import RowStep
@@ -26,6 +27,7 @@ class CapturedStep(RowStep):
         super().__init__(model, rows)
         self.cache = RowCache(self.model, rows, capacity)
         self.positions = torch.zeros(rows, dtype=torch.int64, device=self.device)
+        self._moves = torch.zeros(rows, dtype=torch.int64, device=self.device)  # 1 where the row is live
         self._graph: Any = None
 
     def feed_prompt(self, row: int, ids: torch.Tensor) -> torch.Tensor:
@@ -33,7 +35,8 @@ class CapturedStep(RowStep):
         return self.cache.feed_prompt(row, ids, self.lengths[row])
 
     def feed_tokens(self, live: list[int]) -> None:
-        """See `RowStep`."""
+        """See `RowStep`. The graph has one adapter: all live rows are of it."""
+        self.switch.use(self.adapters[live[0]])
         if self.device.type != "cuda":
             self._forward()
             return
@@ -45,14 +48,23 @@ class CapturedStep(RowStep):
         """See `RowStep`."""
         return length
 
+    def copy_cache(self, row: int) -> CacheCopy:
+        """See `RowStep`."""
+        return self.cache.copy_row(row, self.lengths[row])
+
+    def paste_cache(self, row: int, copy: CacheCopy) -> None:
+        """See `RowStep`."""
+        self.cache.paste_row(row, copy)
+
     def row_changed(self, row: int) -> None:
         """See `RowStep`."""
         self.positions[row] = self.lengths[row]
+        self._moves[row] = int(self.live[row])
 
     def check_room(self, length: int) -> None:
         """See `RowStep`."""
         super().check_room(length)
-        if self.cache.grow(length):
+        if self.cache.grow(length + 1):  # a row that is not live writes, unread, behind its last token
             self._graph = None
 
     def _record(self) -> None:
@@ -84,4 +96,4 @@ class CapturedStep(RowStep):
         )
         self.logits.copy_(out.logits[:, -1])
         self.tokens.copy_(best_tokens(self.logits))
-        self.positions.add_(1)
+        self.positions.add_(self._moves)

@@ -22,10 +22,10 @@ _TRIAL_IDS = tuple(range(7, 71, 3))
 class StepChooser:
     """The paths of one model and number of rows. Use it in the thread that owns the model."""
 
-    def __init__(self, model: Any, rows: int = 1, trial_ids: Sequence[int] = _TRIAL_IDS) -> None:
-        """model: as for `RowStep`; a chooser ends with it and its adapter. trial_ids: the prompt of
-        the trials, ids of the model's vocabulary."""
-        self._model, self._rows = model, rows
+    def __init__(self, model: Any, rows: int = 1, trial_ids: Sequence[int] = _TRIAL_IDS, *, adapters: int = 1) -> None:
+        """model: as for `RowStep`; a chooser ends with it and its adapters. trial_ids: the prompt of
+        the trials, ids of the model's vocabulary. adapters: how many may answer at once on the fused path."""
+        self._model, self._rows, self._adapters = model, rows, adapters
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         self._trial_ids = [token % base.config.vocab_size for token in trial_ids]
         self._verdicts: dict[StepPath, StepVerdict] = {
@@ -44,6 +44,13 @@ class StepChooser:
     def verdicts(self) -> tuple[StepVerdict, ...]:
         """What is known of each path now, the fastest first."""
         return tuple(self._verdicts.values())
+
+    @property
+    def path(self) -> StepPath:
+        """The path that `make` would take now, unless its trial fails."""
+        if self._verdicts["fused"].possible and self._kernel is not None:
+            return "fused"
+        return "captured" if self._verdicts["captured"].possible else "plain"
 
     @property
     def is_compiling(self) -> bool:
@@ -83,6 +90,6 @@ class StepChooser:
 
     def _compile(self, base: Any) -> None:
         try:
-            self._kernel = FusedKernel(base, self._rows)
+            self._kernel = FusedKernel(base, self._rows, slots=self._adapters)
         except SuironError as error:
             self._verdicts["fused"] = StepVerdict("fused", False, error.what)

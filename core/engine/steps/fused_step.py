@@ -24,6 +24,7 @@ from core.engine.kernels.plan import (
     lora_part_values,
     make_plan,
 )
+from core.engine.steps.cache_copy import CacheCopy
 from core.engine.steps.eligibility import decode_shape
 from core.engine.steps.fused_weights import FusedWeights, adapter_of, highest_rank
 from core.engine.steps.row_cache import SMALLEST, RowCache
@@ -77,18 +78,27 @@ class FusedStep(RowStep):
         self._buffers = self._make_buffers(kernel.blocks)
         self._slots = [NO_ADAPTER] * self._columns
         adapter = adapter_of(self.model)
+        self._loaded: list[str | None] = [adapter] + [None] * (self._shape.slots - 1)
         if adapter is not None:
             self.weights.fill_slot(0, adapter)
-        self._default_slot = NO_ADAPTER if adapter is None else 0
+        self._row_slots = [NO_ADAPTER if adapter is None else 0] * self._columns
         self._parameters = parameter_struct(self._shape.slots)()
         self._address()
 
-    def prefill(self, row: int, ids: Sequence[int], choice: TokenChoice = GREEDY, *, slot: int | None = None) -> None:
-        """See `Step`. slot: the LoRA slot whose adapter answers (None: the model's active adapter). The prompt goes
-        through the model itself, so that adapter must be the active one meanwhile."""
+    def prefill(
+        self,
+        row: int,
+        ids: Sequence[int],
+        choice: TokenChoice = GREEDY,
+        *,
+        answered: int = 0,
+        slot: int | None = None,
+    ) -> None:
+        """See `Step`. slot: the LoRA slot whose adapter answers (None: that of `set_adapter`, else the active one). The
+        prompt goes through the model itself, so that adapter must be the active one meanwhile."""
         if 0 <= row < self.rows:
-            self._slots[row] = self._default_slot if slot is None else slot
-        super().prefill(row, ids, choice)
+            self._slots[row] = self._row_slots[row] if slot is None else slot
+        super().prefill(row, ids, choice, answered=answered)
 
     def feed_prompt(self, row: int, ids: torch.Tensor) -> torch.Tensor:
         """See `RowStep`."""
@@ -101,6 +111,26 @@ class FusedStep(RowStep):
     def cut_cache(self, row: int, length: int) -> int:
         """See `RowStep`."""
         return length
+
+    def copy_cache(self, row: int) -> CacheCopy:
+        """See `RowStep`."""
+        return self.cache.copy_row(row, self.lengths[row])
+
+    def paste_cache(self, row: int, copy: CacheCopy) -> None:
+        """See `RowStep`."""
+        self.cache.paste_row(row, copy)
+
+    def set_adapter(self, row: int, adapter: str | None) -> None:
+        """See `Step`. The adapter is put into a slot that no live row answers through."""
+        super().set_adapter(row, adapter)
+        if adapter is not None and adapter not in self._loaded:
+            used = {self._slots[other] for other in range(self.rows) if self.live[other]}
+            free = [slot for slot in range(self._shape.slots) if slot not in used]
+            if not free:
+                raise EngineError("every LoRA slot of the kernel is in use", adapter, "Wait until an answer ends")
+            slot = next((slot for slot in free if self._loaded[slot] is None), free[0])
+            self.load_slot(slot, adapter)
+        self._row_slots[row] = NO_ADAPTER if adapter is None else self._loaded.index(adapter)
 
     def row_changed(self, row: int) -> None:
         """See `RowStep`."""
@@ -119,6 +149,7 @@ class FusedStep(RowStep):
         """Put the model's adapter of this name into a slot, in place; None empties it. Rows that answer through it
         go on with the new one."""
         self.weights.fill_slot(slot, adapter)
+        self._loaded[slot] = adapter
         self._address()
 
     def launch_other(self, kernel: CooperativeKernel) -> None:

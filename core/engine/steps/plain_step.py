@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy as copying
 import inspect
 from typing import Any
 
 import torch
 from transformers.cache_utils import DynamicLayer
 
+from core.engine.steps.cache_copy import CacheCopy, tensor_bytes
 from core.engine.steps.choose_tokens import best_tokens
 from core.engine.steps.rows import RowStep
 
@@ -34,7 +36,8 @@ class PlainStep(RowStep):
 
     def feed_tokens(self, live: list[int]) -> None:
         """See `RowStep`."""
-        for row in live:
+        for row in sorted(live, key=lambda row: self.adapters[row] or ""):
+            self.switch.use(self.adapters[row])
             self.logits[row].copy_(self.feed_prompt(row, self.tokens[row : row + 1, None].clamp_min(0)))
             self.tokens[row : row + 1] = best_tokens(self.logits[row : row + 1])
 
@@ -48,3 +51,16 @@ class PlainStep(RowStep):
             return length
         self._caches[row] = None
         return 0
+
+    def copy_cache(self, row: int) -> CacheCopy:
+        """See `RowStep`."""
+        content = copying.deepcopy(self._caches[row])
+        return CacheCopy(self.lengths[row], content, tensor_bytes(content))
+
+    def paste_cache(self, row: int, copy: CacheCopy) -> None:
+        """See `RowStep`."""
+        self._caches[row] = copying.deepcopy(copy.content)
+
+    def row_bytes(self, row: int) -> int:
+        """Memory that the row's cache takes."""
+        return tensor_bytes(self._caches[row])

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer
 
+from core.engine.steps.cache_copy import CacheCopy, tensor_bytes
+
 SMALLEST = 1024
 """Tokens a row that are allocated at first."""
 
@@ -58,6 +60,20 @@ class RowCache:
                 tensors[layer][:, :, : self.capacity].copy_(old)
         self.capacity = capacity
         return True
+
+    def copy_row(self, row: int, length: int) -> CacheCopy:
+        """The first `length` tokens of a row, in memory of their own."""
+        parts = [
+            (keys[row, :, :length].clone(), values[row, :, :length].clone())
+            for keys, values in zip(self.keys, self.values, strict=True)
+        ]
+        return CacheCopy(length, parts, tensor_bytes(parts))
+
+    def paste_row(self, row: int, copy: CacheCopy) -> None:
+        """Write a copy to the beginning of a row. There must be room."""
+        for keys, values, (its_keys, its_values) in zip(self.keys, self.values, copy.content, strict=True):
+            keys[row, :, : copy.length].copy_(its_keys)
+            values[row, :, : copy.length].copy_(its_values)
 
     @property
     def bytes(self) -> int:

@@ -7,22 +7,12 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from core.engine.sampling.token_choice import GREEDY, TokenChoice, TokenScores
+
+__all__ = ["GREEDY", "Step", "StepPath", "StepVerdict", "TokenChoice", "TokenScores"]
+
 StepPath = Literal["plain", "captured", "fused"]
 """plain: a forward pass of Transformers. captured: the same pass as a CUDA graph. fused: the kernel of our own."""
-
-
-class TokenChoice(msgspec.Struct, frozen=True):
-    """How a row's tokens are chosen from the scores."""
-
-    temperature: float = 0.0
-    """Divides the scores; 0 takes the best token."""
-    top_p: float = 1.0
-    """Only the most likely tokens that together have this probability are drawn from."""
-    seed: int = 0
-    """With the same seed, a position draws the same noise, on every path."""
-
-
-GREEDY = TokenChoice()
 
 
 class StepVerdict(msgspec.Struct, frozen=True):
@@ -53,17 +43,52 @@ class Step(Protocol):
         """Tokens that row `row` has been fed, those of queued steps included."""
         ...
 
-    def prefill(self, row: int, ids: Sequence[int], choice: TokenChoice = GREEDY) -> None:
+    def prefill(self, row: int, ids: Sequence[int], choice: TokenChoice = GREEDY, *, answered: int = 0) -> None:
         """Feed `ids` (at least one) behind what the row holds and choose its next token; the row is live from now on.
-        Raises EngineError for no ids, a row out of range, or more tokens than the model's context."""
+
+        answered: how many of the row's last tokens are the model's own answer, which goes on; the penalties that count
+        only the answer count them. Raises EngineError for no ids, a row out of range, or more tokens than the model's
+        context.
+        """
+        ...
+
+    def force(self, row: int, ids: Sequence[int]) -> None:
+        """Feed the row `ids` in the next calls of `advance`, instead of the tokens chosen for it; then the choice goes
+        on behind them. They come behind every token that `advance` or `chosen` has told, and behind ids that wait
+        already. The row must be live; `prefill` and `cut` drop what waits."""
+        ...
+
+    def feed(self, row: int, ids: Sequence[int]) -> None:
+        """Feed a part of a prompt; the row does not become live. `prefill` feeds the last part."""
+        ...
+
+    def set_adapter(self, row: int, adapter: str | None) -> None:
+        """Let the model's adapter of this name (None: the base model) answer in the row from its next prompt on. What
+        the row holds of another adapter must be released before."""
+        ...
+
+    def chosen(self) -> list[int] | None:
+        """The token that each row is fed next, where the host can read it without waiting (on a CPU); else None."""
+        ...
+
+    def copy_out(self, row: int) -> Any:
+        """The row's cache as a `CacheCopy`; the row stays as it is."""
+        ...
+
+    def copy_in(self, row: int, copy: Any) -> None:
+        """Let the row hold what a copy holds; it is not live until it is fed. The copy stays as it is."""
         ...
 
     def advance(self) -> list[int | None]:
         """Feed each live row the token chosen for it and queue the choice of the next; returns the fed tokens by row,
         None for a row that is not live. On a GPU the host waits for the tokens it returns, not for the queued step.
 
-        Raises EngineError where a row's scores were no numbers; that row is not live any more.
+        NOT_A_TOKEN (-1) stands for a row whose scores were no numbers; that row is not live any more.
         """
+        ...
+
+    def log_probabilities(self, row: int) -> TokenScores | None:
+        """Of the token that the last `advance` or `chosen` told for the row; None where its choice asks for none."""
         ...
 
     def scores(self, row: int) -> Any:

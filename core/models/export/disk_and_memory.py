@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from core.base.errors import ModelError
-from core.models.fit.memory import available_bytes
+from core.models.device_memory import available_bytes
 
 STREAM_BYTES = 300 << 20
 """What the process needs beside two copies of the largest tensor, in bytes."""

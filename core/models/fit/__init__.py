@@ -1,1 +1,1 @@
-"""Estimates from file headers whether a model fits into memory. Loads no model."""
+"""Whether a training fits into memory: from config.json and headers, and from what earlier runs took."""

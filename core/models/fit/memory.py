@@ -1,158 +1,109 @@
-"""Estimates the memory that a model needs from its file headers, and compares it with the free memory.
+"""Whether a model fits into the memory that is free, said before a weight is read.
 
-The estimate is arithmetic over shapes. It refuses impossible loads (a 200 GB model on a laptop) before a weight is
-read. It is not a measurement: activations depend on unknown kernels.
+It warns. It refuses only what is certain: weights that alone take more than the whole device has.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from core.base.errors import ModelError
-from core.models.resolve import read_model_config
-from core.models.weights import TensorHeader, read_tensors
+from core.models.fit.changes import changes_that_fit
+from core.models.fit.constants import GIB
+from core.models.fit.estimate import Estimate, Verdict, estimate_memory
+from core.models.fit.free_memory import DeviceMemory, main_memory
+from core.models.fit.header_shape import shape_of_folder
+from core.models.fit.measured_peaks import peak_key, peaks_of
+from core.models.fit.model_shape import ModelShape
+from core.models.fit.training_shape import Placement, TrainingShape
 
-GIB = 1 << 30
-# Bytes of a 4-bit weight and its share of the scales: one of 8.127 bits (double quantisation) for 64 weights, and
-# slack.
-_NF4_BYTES = 0.5 + 4.127 / 64
-# Python, torch and transformers themselves, measured on a CPU. A CUDA context takes as much of the GPU.
-_PROCESS_BYTES = int(0.7 * GIB)
-_LORA_STATE_BYTES = 16  # for each trained parameter: weight, gradient and two moments in float32
-
-
-class TrainingShape(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings on which the memory of a training step depends, besides the weights."""
-
-    batch_size: int
-    """Rows in a batch."""
-    tokens: int
-    """Tokens of the longest row; all rows of the batch count with this length."""
-    r: int
-    """The adapter's rank."""
-    target_modules: tuple[str, ...]
-    """Names of the modules that get an adapter (`q_proj`)."""
-    gradient_checkpointing: bool
-    """Whether activations are recomputed in the backward pass."""
+__all__ = ["FitCheck", "Placement", "TrainingShape", "check_fits", "estimate_of_folder"]
 
 
-class MemoryNeed(msgspec.Struct, frozen=True):
-    """The memory that a model needs, by purpose."""
+class FitCheck(msgspec.Struct, frozen=True):
+    """What is said of a load before it is begun."""
 
-    weights: int
-    """Bytes of the model's weights."""
-    adapter: int
-    """Bytes of the adapter's parameters, with gradients and optimizer state."""
-    activations: int
-    """Bytes of the activations for the backward pass, and of the scores over the vocabulary."""
-    process: int = _PROCESS_BYTES
-    """Bytes of the process itself."""
-
-    @property
-    def total(self) -> int:
-        """The sum, in bytes."""
-        return self.weights + self.adapter + self.activations + self.process
+    estimate: Estimate
+    """The memory that it takes."""
+    verdict: Verdict
+    """Whether that fits."""
+    warning: str
+    """What may go wrong and what helps, as sentences; empty where it fits."""
+    placement: Placement
+    """How the model is held."""
+    key: str = ""
+    """What its peak depends on (see `peak_key`); empty where it is only loaded."""
 
 
-def needed_bytes(folder: Path, *, four_bit: bool, width: int, training: TrainingShape | None = None) -> MemoryNeed:
-    """The memory for the model in `folder` when it is loaded, or trained with `training`. width: bytes of a weight that
-    stays unquantised (2 or 4). Raises ModelError."""
-    tensors = read_tensors(folder)
-    weights = sum(_weight_bytes(name, tensor, four_bit, width) for name, tensor in tensors.items())
-    if training is None:
-        return MemoryNeed(int(weights), 0, 0)
-    parameters = sum(
-        sum(tensor.shape) * training.r
-        for name, tensor in tensors.items()
-        if len(tensor.shape) == 2 and _is_target(name, training.target_modules)
-    )
-    return MemoryNeed(
-        int(weights), parameters * _LORA_STATE_BYTES, _activation_bytes(read_model_config(folder), training, width)
-    )
-
-
-def _weight_bytes(name: str, tensor: TensorHeader, four_bit: bool, width: int) -> float:
-    if tensor.dtype in ("U8", "I8") or tensor.dtype.startswith("F8"):
-        return tensor.elements  # already quantised in the file, and stays so
-    unquantised = any(word in name for word in ("embed", "lm_head", "norm"))
-    is_nf4 = four_bit and len(tensor.shape) == 2 and not unquantised
-    return tensor.elements * (_NF4_BYTES if is_nf4 else width)
-
-
-def _is_target(name: str, modules: tuple[str, ...]) -> bool:
-    return name.removesuffix(".weight").rpartition(".")[2] in modules
-
-
-def _activation_bytes(config: dict[str, Any], training: TrainingShape, width: int) -> int:
-    """Bytes for the backward pass: per token and layer about ten vectors of the hidden size and four of the inner size;
-    with checkpointing one vector per layer, and all of one layer. The scores over the vocabulary are in float32, with
-    their softmax and gradient."""
-    text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
-    hidden, layers = _number(text, "hidden_size", 4096), _number(text, "num_hidden_layers", 32)
-    inner, vocabulary = _number(text, "intermediate_size", 4 * hidden), _number(text, "vocab_size", 32_000)
-    tokens = training.batch_size * training.tokens
-    layer = (10 * hidden + 4 * inner) * width
-    per_token = layers * hidden * width + layer if training.gradient_checkpointing else layers * layer
-    scores = min(tokens * vocabulary * 12, 2 * GIB)  # kernels on a GPU process the vocabulary in parts
-    return tokens * per_token + scores
-
-
-def _number(config: Any, key: str, default: int) -> int:
-    value = config.get(key)
-    return value if isinstance(value, int) and value > 0 else default
-
-
-def available_bytes(device: str) -> int:
-    """Free bytes on `device`: on a GPU from CUDA, otherwise main memory that is available without swapping, within the
-    limit of this process's control group. For a GPU this imports torch."""
-    if device.startswith("cuda"):
-        import torch
-
-        return int(torch.cuda.mem_get_info(torch.device(device))[0])
-    import psutil
-
-    free = int(psutil.virtual_memory().available)
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit, used = (group / "memory.max").read_text().strip(), int((group / "memory.current").read_text())
-    except (OSError, ValueError):
-        return free
-    return min(free, max(0, int(limit) - used)) if limit.isdigit() else free
+def estimate_of_folder(folder: Path, placement: Placement, training: TrainingShape | None) -> Estimate:
+    """The estimate for the model in `folder`, corrected by earlier runs. Raises ModelError."""
+    return _estimate(shape_of_folder(folder), placement, training)
 
 
 def check_fits(
-    folder: Path, device: str, *, four_bit: bool, width: int, training: TrainingShape | None = None, freed: int = 0
-) -> MemoryNeed:
-    """The needed memory, where `device` has it free. freed: bytes that are given back before. Raises ModelError with
-    both numbers and a smaller setting to try."""
-    need = needed_bytes(folder, four_bit=four_bit, width=width, training=training)
-    free = available_bytes(device) + freed
-    if need.total <= free:
-        return need
-    memory = "on the GPU" if device.startswith("cuda") else "of main memory"
-    what = f"the model needs about {_gib(need.total)} GiB, and {_gib(free)} GiB {memory} are free"
-    raise ModelError(what, str(folder), _smaller_setting(folder, need, free, device, four_bit, width, training))
+    folder: Path,
+    placement: Placement,
+    training: TrainingShape | None = None,
+    memory: DeviceMemory | None = None,
+    *,
+    insist: bool = False,
+) -> FitCheck:
+    """What is to be said of loading the model in `folder`, or of training it. memory: the device's; None: main memory.
 
-
-def _smaller_setting(
-    folder: Path, need: MemoryNeed, free: int, device: str, four_bit: bool, width: int, training: TrainingShape | None
-) -> str:
-    if training is not None and need.total - need.activations < free:
-        settings = ["train.batch_size"] if training.batch_size > 1 else []
-        settings += ["prompt.max_seq_length"]
-        smaller = f"Lower {' or '.join(settings)} (now {training.batch_size} rows of up to {training.tokens} tokens)"
-        return smaller if training.gradient_checkpointing else f"Set train.gradient_checkpointing = true. {smaller}"
-    if device.startswith("cuda") and not four_bit:
-        quantised = needed_bytes(folder, four_bit=True, width=width, training=training)
-        if quantised.total <= free:
-            return "Set model.load_in_4bit = true"
-    billions = max(0.0, free - _PROCESS_BYTES) * 0.8 / (_NF4_BYTES if four_bit else width) / 1e9
-    return (
-        f"Choose a model of at most about {billions:.1f} billion parameters, or end other programs that use the memory"
+    insist: never refuse. Raises ModelError where the weights alone take more than the device has in all.
+    """
+    memory = memory or main_memory()
+    shape = shape_of_folder(folder)
+    estimate = _estimate(shape, placement, training)
+    weights = estimate.parts.weights
+    if weights > memory.total and shape.is_exact and not insist:
+        what = f"its weights alone take {_gib(weights)} GiB, and {memory.name} has {_gib(memory.total)} in all"
+        raise ModelError(what, str(folder), _smaller_model(placement, memory))
+    verdict = estimate.verdict(memory.free)
+    words = ""
+    if verdict != "fits":
+        need = f"about {_gib(estimate.total + estimate.context)} GiB"
+        need += f" ({_gib(estimate.low + estimate.context)} to {_gib(estimate.high + estimate.context)})"
+        judged = "may not be enough" if verdict == "tight" else "will hardly be enough"
+        words = f"It needs {need}, and {_gib(memory.free)} GiB of {memory.name} are free, which {judged}."
+        words += f" {_advice(shape, placement, training, memory)}"
+    return FitCheck(
+        estimate, verdict, words, placement, "" if training is None else peak_key(shape, placement, training)
     )
+
+
+def _estimate(shape: ModelShape, placement: Placement, training: TrainingShape | None) -> Estimate:
+    peaks = () if training is None else peaks_of(peak_key(shape, placement, training))
+    return estimate_memory(shape, placement, training, peaks)
+
+
+def _advice(shape: ModelShape, placement: Placement, training: TrainingShape | None, memory: DeviceMemory) -> str:
+    if training is not None:
+        changes = changes_that_fit(placement, training, memory.free, lambda *held: _estimate(shape, *held))
+        if changes:
+            settings = ", ".join(f"{key} = {setting_text(value)}" for key, value in changes[0].settings.items())
+            return f"With {settings} it takes {changes[0].estimate.gib:.1f} GiB."
+    elif placement.on_gpu and not placement.four_bit:
+        quantised = estimate_memory(shape, msgspec.structs.replace(placement, four_bit=True), None)
+        if quantised.verdict(memory.free) == "fits":
+            return f"With model.load_in_4bit = true it takes {quantised.gib:.1f} GiB."
+    return f"{_smaller_model(placement, memory)}."
+
+
+def _smaller_model(placement: Placement, memory: DeviceMemory) -> str:
+    billions = memory.free * 0.7 / (0.6 if placement.four_bit else placement.width) / 1e9
+    return f"Choose a model of at most about {billions:.1f} billion parameters, or end other programs that use memory"
+
+
+def setting_text(value: object) -> str:
+    """A setting's value as it is written in a specification."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(f'"{item}"' for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _gib(count: int) -> str:

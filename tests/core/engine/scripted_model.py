@@ -10,29 +10,51 @@ from typing import Any
 import torch
 
 END = 256  # of the tiny model's tokenizer
+_VOCABULARY = 300
 
 
 class ScriptedModel:
-    """Writes `tokens`, then END for ever. gate: where given, every forward pass after the prompt's first waits for one
-    release."""
+    """Continues what it has read as `tokens` do: where it ends with the first n of them, the next one follows, n being
+    as large as it can be. After the last comes END for ever. Its cache is real, and keeps the ids themselves.
+
+    gate: where given, every forward pass after a prompt's first waits for one release.
+    """
 
     device = torch.device("cpu")
+    dtype = torch.float32
 
     def __init__(self, tokens: list[int], gate: threading.Semaphore | None = None, context: int = 100_000) -> None:
+        from transformers import LlamaConfig
+
         self.tokens, self.gate = tokens, gate
         self.passes = 0
-        self.config = SimpleNamespace(get_text_config=lambda decoder: SimpleNamespace(max_position_embeddings=context))
+        self.config = LlamaConfig(
+            vocab_size=_VOCABULARY, num_hidden_layers=1, max_position_embeddings=context, hidden_size=32
+        )
 
     def forward(
-        self, input_ids: torch.Tensor, past_key_values: Any, use_cache: bool, return_dict: bool, logits_to_keep: int = 0
+        self,
+        input_ids: torch.Tensor,
+        past_key_values: Any,
+        use_cache: bool = True,
+        return_dict: bool = True,
+        logits_to_keep: int = 0,
     ) -> Any:
-        fresh = past_key_values is None
-        if self.gate is not None and not fresh:
+        from transformers.cache_utils import DynamicCache
+
+        cache = DynamicCache() if past_key_values is None else past_key_values
+        if self.gate is not None and cache.get_seq_length():
             self.gate.acquire()
         self.passes += 1
-        at = 0 if fresh else past_key_values + 1 if input_ids.shape[1] == 1 else past_key_values
-        logits = torch.zeros(1, 1, 300)
-        logits[0, 0, self.tokens[at] if at < len(self.tokens) else END] = 1.0
-        return SimpleNamespace(logits=logits, past_key_values=at)
+        keys, _ = cache.update(input_ids.double()[:, None, :, None], input_ids.double()[:, None, :, None], 0)
+        logits = torch.zeros(1, 1, _VOCABULARY)
+        logits[0, 0, self._next(keys[0, 0, :, 0].long().tolist())] = 1.0
+        return SimpleNamespace(logits=logits, past_key_values=cache)
 
     __call__ = forward
+
+    def _next(self, read: list[int]) -> int:
+        for count in range(min(len(self.tokens), len(read)), 0, -1):
+            if read[-count:] == self.tokens[:count]:
+                return self.tokens[count] if count < len(self.tokens) else END
+        return self.tokens[0] if read[-1] != END else END

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from core.base.errors import UsageError
-from core.engine import answer
 from core.engine.openai_api import ChatRequest, CompletionRequest
 from core.engine.protocol import AnswerFinish, AnswerPiece
 from core.models.loading import LoadedModel
@@ -18,6 +17,7 @@ from core.splitter.splitter import Markers
 from core.templates.by_name import TEXT_TEMPLATES, save_template
 from core.templates.template import Template, TemplateVersion
 from core.tokens.tokenizer import TextTokenizer
+from tests.core.engine.run_sequence import answer_events
 from tests.core.engine.scripted_model import ScriptedModel
 
 
@@ -40,7 +40,7 @@ def request(template: str | None = "alpaca-reasoning", messages: Any = None, **f
 
 
 def told(loaded: LoadedModel, asked: ChatRequest) -> tuple[str, str, AnswerFinish]:
-    *pieces, finish = answer.answer_chat(loaded, asked, True, lambda: False)
+    *pieces, finish = answer_events(loaded, asked)
     assert isinstance(finish, AnswerFinish)
     assert all(isinstance(piece, AnswerPiece) and piece.text for piece in pieces)
     texts = {"reasoning": "", "response": ""}
@@ -85,7 +85,7 @@ def test_japanese_streams_in_whole_characters_as_they_come(tokenizer: TextTokeni
     text = "立山は富山県にある。🗻"
     pieces = [
         event.text
-        for event in answer.answer_chat(writes(tokenizer, text), request("alpaca"), True, lambda: False)
+        for event in answer_events(writes(tokenizer, text), request("alpaca"))
         if isinstance(event, AnswerPiece)
     ]
     assert pieces == list(text)  # one token is one byte here: every piece is one character, none is a broken one
@@ -111,12 +111,12 @@ def test_the_context_is_a_limit_too(tokenizer: TextTokenizer) -> None:
     finish = told(writes(tokenizer, "x" * 100, context=prompt + 7), asked)[2]
     assert (finish.reason, finish.tokens) == ("length", 7)
     with pytest.raises(UsageError, match="context"):
-        answer.answer_chat(writes(tokenizer, "x", context=prompt), asked, True, lambda: False)
+        answer_events(writes(tokenizer, "x", context=prompt), asked)
 
 
 def test_stopping_ends_it_with_what_there_is(tokenizer: TextTokenizer) -> None:
     seen: list[Any] = []
-    for event in answer.answer_chat(writes(tokenizer, "abcdefgh"), request("alpaca"), True, lambda: len(seen) >= 3):
+    for event in answer_events(writes(tokenizer, "abcdefgh"), request("alpaca"), lambda: len(seen) >= 3):
         seen.append(event)
     assert "".join(event.text for event in seen[:-1]) == "abc"
     assert (seen[-1].reason, seen[-1].tokens) == ("stopped", 3)
@@ -124,7 +124,7 @@ def test_stopping_ends_it_with_what_there_is(tokenizer: TextTokenizer) -> None:
 
 def test_a_completion_is_the_text_as_it_comes(tokenizer: TextTokenizer) -> None:
     asked = msgspec.convert({"prompt": "Once", "temperature": 0}, CompletionRequest)
-    *pieces, finish = answer.answer_completion(writes(tokenizer, "a\n\n### Response:\nb"), asked, True, lambda: False)
+    *pieces, finish = answer_events(writes(tokenizer, "a\n\n### Response:\nb"), asked)
     assert "".join(piece.text for piece in pieces if isinstance(piece, AnswerPiece)) == "a\n\n### Response:\nb"
     assert isinstance(finish, AnswerFinish)
     assert finish.reason == "end"
@@ -143,11 +143,11 @@ def test_a_lone_message_to_a_model_without_a_chat_template_takes_the_reasoning_t
         {"role": "user", "content": "c"},
     ]
     with pytest.raises(UsageError, match="no chat template"):
-        answer.answer_chat(writes(tokenizer, "x"), request(None, conversation), True, lambda: False)
+        answer_events(writes(tokenizer, "x"), request(None, conversation))
     with pytest.raises(UsageError, match="one user message"):
-        answer.answer_chat(writes(tokenizer, "x"), request("alpaca", conversation), True, lambda: False)
+        answer_events(writes(tokenizer, "x"), request("alpaca", conversation))
     with pytest.raises(UsageError, match="no such template"):
-        answer.answer_chat(writes(tokenizer, "x"), request("nonsense"), True, lambda: False)
+        answer_events(writes(tokenizer, "x"), request("nonsense"))
 
 
 def test_the_models_own_chat_template(tiny_folder: Path, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_chat_template_that_refuses_is_told_in_its_own_words(tiny_folder: Path
         (tmp_path / name).write_bytes((tiny_folder / name).read_bytes())
     (tmp_path / "chat_template.jinja").write_text("{{ raise_exception('roles must alternate') }}")
     with pytest.raises(UsageError, match="roles must alternate"):
-        answer.answer_chat(writes(TextTokenizer.from_folder(tmp_path), "x"), request(None), True, lambda: False)
+        answer_events(writes(TextTokenizer.from_folder(tmp_path), "x"), request(None))
 
 
 def test_the_base_model_beneath_the_adapter(tiny_folder: Path, tiny_adapter: Path, tokenizer: TextTokenizer) -> None:
@@ -230,16 +230,12 @@ def test_the_base_model_beneath_the_adapter(tiny_folder: Path, tiny_adapter: Pat
     plain = LoadedModel(model=base(), tokenizer=tokenizer, backend="")
     asked = request("alpaca", max_tokens=40)
 
-    def text(loaded: LoadedModel, with_adapter: bool) -> list[Any]:
-        return [
-            event.text
-            for event in answer.answer_chat(loaded, asked, with_adapter, lambda: False)
-            if isinstance(event, AnswerPiece)
-        ]
+    def text(loaded: LoadedModel, with_adapter: bool, label: str | None = "default") -> list[Any]:
+        events = answer_events(loaded, asked, tuned=with_adapter, label=label)
+        return [event.text for event in events if isinstance(event, AnswerPiece)]
 
-    assert text(tuned, False) == text(plain, True)
+    assert text(tuned, False) == text(plain, True, None)
     assert text(tuned, True) != text(tuned, False)
-    half = answer.answer_chat(tuned, asked, False, lambda: False)
+    half = answer_events(tuned, asked, tuned=False, label="default")
     next(half)
-    half.close()  # an answer that is left early gives the adapter back
-    assert text(tuned, True) != text(plain, True)
+    assert text(tuned, True) != text(plain, True, None), "an answer that is left early leaves the adapter switched off"

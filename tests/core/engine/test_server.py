@@ -102,6 +102,24 @@ async def test_completions_streamed_and_whole(tiny: httpx.AsyncClient) -> None:
     assert whole["usage"]["completion_tokens"] == 20
 
 
+async def test_sampling_fields_reach_the_choice_of_tokens(tiny: httpx.AsyncClient, tiny_folder: Path) -> None:
+    asked = {"prompt": "Once", "max_tokens": 40, "temperature": 0, "ignore_eos": True}
+
+    async def text(**fields: Any) -> str:
+        reply = await tiny.post("/v1/completions", json=asked | fields)
+        assert reply.status_code == 200, reply.text
+        return str(reply.json()["choices"][0]["text"])
+
+    plain = await text()
+    assert await text(repetition_penalty=1.0, top_k=-1, min_p=0.0) == plain
+    [letter] = TextTokenizer.from_folder(tiny_folder).encode("a")[0]
+    bias = {str(letter): 100}
+    assert await text(logit_bias=bias) == "a" * 40
+    assert (await text(logit_bias=bias, no_repeat_ngram_size=1)).count("a") == 1
+    assert await text(logit_bias=bias, frequency_penalty=2) == "a" * 40  # 40 times 2 are less than the bias
+    assert (await text(logit_bias={str(letter): 20}, frequency_penalty=2)).count("a") < 15
+
+
 async def test_models_and_status(http: httpx.AsyncClient, tiny_folder: Path, tiny_adapter: Path) -> None:
     assert (await http.get("/v1/models")).json()["data"] == []
     assert (await status(http)).state == "empty"
@@ -166,18 +184,34 @@ async def test_adapters_come_and_go_without_loading_the_base_again(
     assert loads == [str(tiny_folder)]
 
 
-async def test_what_another_terminal_has_loaded_since_is_not_taken_for_ones_own(
-    http: httpx.AsyncClient, tiny_folder: Path, tiny_adapter: Path
+async def test_each_client_is_answered_by_what_it_holds(
+    http: httpx.AsyncClient, tiny_folder: Path, tiny_adapter: Path, tmp_path: Path
 ) -> None:
     await load(http, tiny_folder)
     mine = {"template": "alpaca-reasoning", "holds": [str(tiny_folder), ""]}
     base = await text_of(http, suiron=mine)
     await load(http, tiny_folder, tiny_adapter)
-    refused = await http.post("/v1/chat/completions", json=question(suiron=mine))
-    assert refused.status_code == 503
-    assert "another terminal" in refused.json()["error"]["message"]
-    assert await text_of(http, suiron={**mine, "tuned": False}) == base  # the base model beneath is the same one
-    assert await text_of(http, suiron={**mine, "holds": [str(tiny_folder), f"{tiny_adapter}/"]}) != base
+    assert await text_of(http, suiron=mine) == base  # it is still there, beneath the adapter of another terminal
+    tuned = {**mine, "holds": [str(tiny_folder), f"{tiny_adapter}/"]}
+    assert await text_of(http, suiron=tuned) != base
+    assert await text_of(http, suiron={**tuned, "tuned": False}) == base
+    for gone in ([str(tmp_path), ""], [str(tiny_folder), str(tmp_path)]):
+        refused = await http.post("/v1/chat/completions", json=question(suiron={**mine, "holds": gone}))
+        assert refused.status_code == 503
+        assert "another terminal" in refused.json()["error"]["message"]
+
+
+async def test_a_name_that_is_not_here_is_refused_even_while_a_load_waits(held: Held) -> None:
+    async with served(held.app) as http:
+        answer = asyncio.create_task(http.post("/v1/chat/completions", json=question(max_tokens=5)))
+        await until(lambda: held.model.passes == 1)
+        await http.post("/suiron/load", json={"model": "another"})
+        unknown = await http.post("/v1/chat/completions", json=question(model="gpt-4"))
+        assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
+        known = asyncio.create_task(http.post("/v1/chat/completions", json=question(model="another", max_tokens=3)))
+        held.release(1000)
+        assert finish_of(await answer).tokens == 5
+        assert finish_of(await known).tokens == 3
 
 
 def retrain(adapter: Path) -> None:
@@ -241,11 +275,14 @@ async def test_an_adapter_of_another_model_is_refused_and_the_base_is_unharmed(
         (b'{"messages": [{"role": "king", "content": "x"}]}', "role"),
         (b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "type"),
         (b'{"messages": [{"role": "user", "content": "x"}], "max_tokens": "many"}', "max_tokens"),
-        (b'{"messages": [{"role": "user", "content": "x"}], "max_tokens": 0}', "max_tokens"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "max_tokens": -1}', "max_tokens"),
         (b'{"messages": [{"role": "user", "content": "x"}], "temperature": -1}', "temperature"),
         (b'{"messages": [{"role": "user", "content": "x"}], "top_p": 0}', "top_p"),
         (b'{"messages": [{"role": "user", "content": "x"}], "n": 2}', "n:"),
-        (b'{"messages": [{"role": "user", "content": "x"}], "tools": [1], "stop": "y"}', "stop, tools"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "tools": [1]}', "tools[0]"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json"}}', "response_format"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "web_search": 1}', "does not support web_search"),
+        (b'{"messages": [{"role": "user", "content": "x", "mood": 1}]}', "does not support mood in $.messages[0]"),
         (b'{"messages": [{"role": "user", "content": "x"}], "suiron": {"template": "nonsense"}}', "nonsense"),
         (b'{"messages": [{"role": "user", "content": "x"}], "suiron": {"id": ""}}', "id"),
     ],
@@ -285,6 +322,7 @@ class Held:
         self.model = ScriptedModel(tokenizer.encode("abcdefgh" * 500)[0], self.gate)
         held = LoadedModel(model=self.model, tokenizer=tokenizer, backend="scripted")
         monkeypatch.setattr(resident_model, "load_for_inference", lambda *_, **__: held)
+        monkeypatch.setattr(resident_model, "check_model", lambda *_: folder)
         self.app = make_app(end=lambda: None, first=("held", ""))
 
     def release(self, tokens: int) -> None:
@@ -332,21 +370,120 @@ async def test_a_stop_that_is_faster_than_its_question_still_stops_it(held: Held
         assert (finish.reason, finish.tokens) == ("stopped", 0)
 
 
-async def test_answers_take_turns_and_one_that_waits_can_be_stopped(held: Held) -> None:
+async def test_answers_advance_together_and_each_can_be_stopped(held: Held) -> None:
     async with served(held.app) as http:
-        first = asyncio.create_task(http.post("/v1/chat/completions", json=question(max_tokens=50, suiron={"id": "a"})))
+        first = asyncio.create_task(
+            http.post("/v1/chat/completions", json=question(max_tokens=300, suiron={"id": "a"}))
+        )
         await until(lambda: held.model.passes == 1)
+        other = [{"role": "user", "content": "Something else"}]
         second = asyncio.create_task(
-            http.post("/v1/chat/completions", json=question(max_tokens=50, suiron={"id": "b"}))
+            http.post("/v1/chat/completions", json=question(max_tokens=300, messages=other, suiron={"id": "b"}))
         )
         await until(lambda: len(held.app.state.worker._stops) == 2)
         twice = await http.post("/v1/chat/completions", json=question(suiron={"id": "a"}))
         assert twice.status_code == 400
+        held.release(1)  # the second one has its turn after a step of the first
+        await until(lambda: held.app.state.worker.status.running == 2)
+        held.release(20)
         await http.post("/suiron/stop", json={"id": "b"})
-        assert not second.done(), "it has no turn yet"
-        held.release(1000)
-        assert finish_of(await first).tokens == 50
+        held.release(10)
         assert finish_of(await second).reason == "stopped"
+        assert not first.done(), "the other one goes on"
+        held.release(1000)
+        assert finish_of(await first).tokens == 300
+
+
+async def test_fifty_requests_at_once_are_all_answered(tiny: httpx.AsyncClient) -> None:
+    asked = [question(max_tokens=5, messages=[{"role": "user", "content": f"Number {n}"}]) for n in range(50)]
+    replies = await asyncio.gather(*(tiny.post("/v1/chat/completions", json=body) for body in asked))
+    assert {reply.status_code for reply in replies} == {200}
+    assert {finish_of(reply).tokens for reply in replies} <= set(range(6))
+    alone = [await tiny.post("/v1/chat/completions", json=body) for body in asked[:10]]
+    for one, other in zip(replies, alone, strict=False):
+        assert one.json()["choices"] == other.json()["choices"]
+
+
+async def test_what_was_asked_before_is_not_fed_again_and_cold_is_from_nothing(tiny: httpx.AsyncClient) -> None:
+    first = finish_of(await tiny.post("/v1/chat/completions", json=question()))
+    assert (first.path, first.reused_tokens) == ("plain", 0)
+    assert first.reuse_why
+    again = finish_of(await tiny.post("/v1/chat/completions", json=question()))
+    assert (again.reused_tokens, again.reuse_why) == (first.prompt_tokens - 1, "")
+    cold = finish_of(await tiny.post("/v1/chat/completions", json=question(suiron={"cold": True})))
+    assert (cold.path, cold.reused_tokens, cold.reuse_why) == ("plain", 0, "a cold answer was asked for")
+    now = await status(tiny)
+    assert now.loaded[0].kept_sequences == 1
+    assert 0 < now.loaded[0].cache_gib < now.loaded[0].cache_budget_gib
+
+
+async def test_a_question_without_an_answer_is_only_read(tiny: httpx.AsyncClient) -> None:
+    read = await tiny.post("/v1/chat/completions", json=question(max_tokens=0, suiron={"client": "me"}))
+    finish = finish_of(read)
+    assert (finish.tokens, finish.reason, read.json()["choices"][0]["message"]["content"]) == (0, "length", "")
+    assert read.json()["usage"]["completion_tokens"] == 0
+    asked = finish_of(await tiny.post("/v1/chat/completions", json=question(suiron={"client": "me"})))
+    assert asked.reused_tokens == finish.prompt_tokens - 1
+
+
+async def test_a_newer_question_of_the_same_client_ends_the_reading_of_the_older(held: Held) -> None:
+    async with served(held.app) as http:
+        await load(http, "held")
+        blocker = asyncio.create_task(http.post("/v1/chat/completions", json=question(max_tokens=40)))
+        await until(lambda: held.model.passes == 1)
+        long = [{"role": "user", "content": "x" * 3000}]
+        reading = asyncio.create_task(
+            http.post("/v1/chat/completions", json=question(messages=long, max_tokens=0, suiron={"client": "me"}))
+        )
+        await until(lambda: len(held.app.state.worker._stops) == 2)
+        newer = asyncio.create_task(
+            http.post("/v1/chat/completions", json=question(max_tokens=2, suiron={"client": "me"}))
+        )
+        await until(lambda: len(held.app.state.worker._stops) == 3)
+        held.release(1000)
+        assert finish_of(await reading).reason == "stopped"
+        assert finish_of(await newer).tokens == 2
+        await blocker
+
+
+async def test_an_answer_whose_text_cannot_be_made_fails_alone(
+    tiny: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> list[Any]:
+        raise ValueError("no text")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.engine.answer_text.AnswerText.push", broken)
+        reply = await tiny.post("/v1/chat/completions", json=question())
+    assert reply.status_code == 503
+    assert "no text" in reply.json()["error"]["message"]
+    assert finish_of(await tiny.post("/v1/chat/completions", json=question(max_tokens=3))).tokens == 3
+
+
+async def test_an_empty_prompt_is_refused(tiny: httpx.AsyncClient) -> None:
+    reply = await tiny.post("/v1/completions", json={"prompt": ""})
+    assert reply.status_code == 400
+    assert "no tokens" in reply.json()["error"]["message"]
+
+
+async def test_memory_that_runs_out_ends_the_answer_and_not_the_engine(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(held.app) as http:
+        held.release(10_000)
+        forward = held.model.forward
+
+        def short(*args: Any, **more: Any) -> Any:
+            if held.model.passes >= 10:
+                raise MemoryError
+            return forward(*args, **more)
+
+        monkeypatch.setattr(ScriptedModel, "__call__", lambda self, *args, **more: short(*args, **more))
+        streamed = await http.post("/v1/chat/completions", json=question(stream=True))
+        blocks = [line for line in streamed.content.split(b"\n\n") if line]
+        assert "memory ran out" in json.loads(blocks[-1].removeprefix(b"data: "))["error"]["message"]
+        assert len(blocks) > 2, "what was written before is lost"
+        monkeypatch.undo()
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from core.base.errors import ModelError
+from core.models import checked_model
 from core.models.checked_model import resolve_and_check
-from core.models.fit import memory
+from core.models.fit.free_memory import DeviceMemory
 from core.models.load_form import OWN_FORM, LoadForm
 from core.models.loading import load_checked, load_for_inference
 from tests.support.tiny_model import make_tiny_adapter, make_tiny_model
@@ -61,10 +62,21 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
 
 
 def test_memory_that_is_given_back_before_the_load_counts(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda device: 1 << 20)
-    with pytest.raises(ModelError, match="GiB"):
+    little = DeviceMemory(free=1 << 10, total=1 << 40, name="main memory")
+    monkeypatch.setattr(checked_model, "device_memory", lambda device, name: little)
+    said: list[str] = []
+    resolve_and_check(str(tiny), progress=said.append)
+    assert any("main memory are free" in words for words in said)
+    said.clear()
+    resolve_and_check(str(tiny), freed=1 << 40, progress=said.append)
+    assert not any("are free" in words for words in said)
+
+
+def test_weights_larger_than_the_whole_device_are_refused(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = DeviceMemory(free=1 << 10, total=1 << 10, name="main memory")
+    monkeypatch.setattr(checked_model, "device_memory", lambda device, name: small)
+    with pytest.raises(ModelError, match="its weights alone take"):
         resolve_and_check(str(tiny), progress=quiet)
-    resolve_and_check(str(tiny), freed=1 << 40, progress=quiet)
 
 
 def test_checks_in_other_threads_do_not_disturb_a_model_that_decodes_or_loads(tiny: Path, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from core.base.errors import ModelError
-from core.models.fit import memory
+from core.models import loading
+from core.models.fit.free_memory import DeviceMemory
 from core.models.loading import LoadedModel, attach_adapter, load_for_inference
 from tests.support.tiny_model import make_tiny_adapter, make_tiny_model
 
@@ -60,9 +61,21 @@ def test_an_adapter_that_is_not_there_or_does_not_fit_is_said(tiny: Path, tmp_pa
 def test_a_model_that_does_not_fit_is_refused_and_the_process_lives(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda device: 1 << 20)
+    small = DeviceMemory(1 << 10, 1 << 10, "main memory")
+    monkeypatch.setattr(loading, "main_memory", lambda: small)
     with pytest.raises(ModelError, match="GiB"):
         load_for_inference(str(tiny), None, progress=quiet)
+
+
+def test_memory_that_may_not_suffice_is_a_warning_and_the_model_is_loaded(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    little = DeviceMemory(1 << 20, 64 << 30, "main memory")
+    monkeypatch.setattr(loading, "main_memory", lambda: little)
+    said: list[str] = []
+    loaded = load_for_inference(str(tiny), None, progress=said.append)
+    assert loaded.fit is not None and loaded.fit.verdict == "does not fit"
+    assert "GiB of main memory are free" in said[0]
 
 
 def test_weights_that_belong_to_another_architecture_are_a_model_error(tiny: Path, tmp_path: Path) -> None:

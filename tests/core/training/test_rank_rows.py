@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.training.packed_rows import PackedCollator
-from core.training.rank_rows import equal_shares, take_rows
+from core.training.rank_rows import equal_shares, share_of_batches, take_rows
 from tests.support.packable_models import UnevenRows
 
 SIZES = st.lists(st.integers(1, 2048), max_size=40)
@@ -51,3 +52,21 @@ def test_the_shares_of_packed_rows_are_those_rows(order: list[int], count: int) 
         assert taken is not None
         for name in ("ids", "lengths", "sources", "targets", "weights", "sections", "rows"):
             assert np.array_equal(getattr(taken, name), getattr(alone, name)), name
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=4), min_size=1, max_size=5), st.integers(1, 6))
+def test_every_row_of_padded_batches_is_computed_by_one_rank(lengths: list[list[int]], count: int) -> None:
+    """Row numbers stand for ids: padding of 0, so that no row is 0."""
+    numbers = iter(range(1, 100))
+    batches = []
+    for batch in lengths:
+        mask = np.arange(max(batch))[None, :] < np.array(batch)[:, None]
+        ids = np.array([next(numbers) for _ in batch])[:, None] * mask
+        batches.append({"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask.astype(int))})
+    shares = [share_of_batches(batches, rank, count) for rank in range(count)]
+    for index, batch in enumerate(batches):
+        parts = [share[index] for share in shares]
+        first = [row for part in parts if part is not None for row in part["input_ids"][:, 0].tolist()]
+        assert sorted(first) == batch["input_ids"][:, 0].tolist()
+        assert all(part is None or len(part["attention_mask"]) == len(part["input_ids"]) for part in parts)

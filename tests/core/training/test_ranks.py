@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from safetensors.numpy import load_file
 
 from core.runs.checkpoint_folders import checkpoint_folder, checkpoint_step
 from core.runs.run_folder import RunFolder
-from core.runs.spec import RunSpec, ValidationSection
+from core.runs.spec import RunSpec, SamplesSection, ValidationSection
+from tests.support.mirror_program import TRACKIO
 from tests.support.rank_forks import RankedRun
 from tests.support.run_forks import EVERY, STEPS, ForkedRun, ForkServer, adapter_hash, losses
 
@@ -128,3 +131,31 @@ def test_a_bad_loss_ends_all_ranks_with_the_words_of_the_first(
     error = run.run.status().error
     assert error is not None and "not a finite number (nan) at step 5" in error.what
     assert run.codes == [5, 5] and len(numbers(run.run)) == 4
+
+
+def test_rank_0_alone_answers_probe_questions_and_copies_numbers(
+    server: ForkServer, forked_spec: RunSpec, tmp_path: Path
+) -> None:
+    """With dropout: a random number more or less on one rank would show."""
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    (modules / "trackio.py").write_text(TRACKIO)
+    plain = RankedRun(server, tmp_path / "plain", forked_spec)
+    assert plain.go() == 0, plain.log()
+    train = replace(forked_spec.train, report_to=("trackio",))
+    samples = SamplesSection(steps=5, questions=3, max_tokens=6)
+    watched = RankedRun(server, tmp_path / "watched", replace(forked_spec, train=train, samples=samples))
+    watched.run.request("sample")
+    assert watched.go(modules=str(modules)) == 0, watched.log()
+    assert watched.codes == [0, 0]
+    assert losses(watched.run) == losses(plain.run) and adapter_hash(watched.run) == adapter_hash(plain.run)
+    written = [json.loads(line) for line in (watched.run.path / "samples.jsonl").read_text().splitlines()]
+    asked = Counter(line["step"] for line in written if "step" in line)
+    assert asked == {0: 3, 5: 3, 10: 3, STEPS: 3}
+    obeyed = [event.facts["asked"] for event in watched.run.events()[0] if event.kind == "obeyed"]
+    assert obeyed == ["sample"]
+    about, *copied = [json.loads(line) for line in (watched.run.path / "mirrored.jsonl").read_text().splitlines()]
+    assert about["name"] == watched.run.id
+    assert [line["step"] for line in copied] == list(range(1, STEPS + 1))
+    results = json.loads((watched.run.path / "results" / "train.json").read_bytes())
+    assert results["ended"] == "finished" and results["peak_memory_gib"] > 0

@@ -57,6 +57,10 @@ def test_a_run_writes_its_metrics_status_and_facts(trained: Process, model_folde
     assert facts["last_token_is_eos"] is True and facts["seed"] == 3442
     results = json.loads((trained.run.path / "results" / "train.json").read_bytes())
     assert (results["ended"], results["steps"], results["steps_without_finite_loss"]) == ("finished", 3, 0)
+    assert results["peak_memory_gib"] > 0.1
+    assert facts["memory"]["verdict"] == "fits" and facts["memory"]["low_gib"] <= facts["memory"]["estimate_gib"]
+    assert facts["step_kind"] == "packed"  # whose peaks say nothing about padded batches
+    assert not (trained.run.path / "home" / "peaks.jsonl").exists()
     data = open_rows(trained.run.spec().data)
     again = build_training_set(data, trained.run.spec(), TextTokenizer.from_folder(model_folder))
     assert (

@@ -1,132 +1,103 @@
-"""A model that cannot fit is refused from its headers, before a byte of its weights is read."""
+"""What is said before a model is loaded: a warning with numbers and advice; a refusal only where it is certain."""
 
 from __future__ import annotations
 
-import json
 import os
-import struct
-import time
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from core.base.errors import ModelError
-from core.models.fit import memory
-from core.models.fit.memory import GIB, TrainingShape, check_fits, needed_bytes
+from core.base.errors import ModelError, UsageError
+from core.models.fit.constants import GIB
+from core.models.fit.free_memory import DeviceMemory
+from core.models.fit.gpus import GPUS, find_gpu
+from core.models.fit.memory import Placement, TrainingShape, check_fits
+from tests.core.models.fit.model_folders import LLAMA_8B, dense_tensors, write_config, write_tensors
 
-HIDDEN, INNER, LAYERS, VOCABULARY = 4096, 11008, 32, 32000
-
-
-def write_model(folder: Path, layers: int = LAYERS, hidden: int = HIDDEN) -> Path:
-    """A folder whose weights are declared but sparse: terabytes take no disk."""
-    header: dict[str, dict[str, object]] = {}
-    place = 0
-    shapes = {"model.embed_tokens.weight": [VOCABULARY, hidden], "lm_head.weight": [VOCABULARY, hidden]}
-    for layer in range(layers):
-        for name, shape in (
-            ("self_attn.q_proj", [hidden, hidden]),
-            ("mlp.up_proj", [INNER, hidden]),
-            ("mlp.down_proj", [hidden, INNER]),
-        ):
-            shapes[f"model.layers.{layer}.{name}.weight"] = shape
-    for name, shape in shapes.items():
-        size = shape[0] * shape[1] * 2
-        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [place, place + size]}
-        place += size
-    raw = json.dumps(header).encode()
-    with open(folder / "model.safetensors", "wb") as file:
-        file.write(struct.pack("<Q", len(raw)) + raw)
-        file.truncate(8 + len(raw) + place)
-    config = {
-        "model_type": "llama",
-        "hidden_size": hidden,
-        "intermediate_size": INNER,
-        "num_hidden_layers": layers,
-        "vocab_size": VOCABULARY,
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer.json").write_text("{}")
-    return folder
+STEP = TrainingShape(batch_size=4, tokens=2048, r=16, gradient_checkpointing=True)
+CPU = Placement(backend="transformers", on_gpu=False, four_bit=False)
 
 
-def step(**changes: object) -> TrainingShape:
-    values: dict[str, object] = {
-        "batch_size": 4,
-        "tokens": 2048,
-        "r": 16,
-        "target_modules": ("q_proj", "up_proj"),
-        "gradient_checkpointing": True,
-    }
-    return TrainingShape(**{**values, **changes})  # type: ignore[arg-type]
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SUIRON_HOME", str(tmp_path / "home"))
+    write_config(tmp_path / "model", LLAMA_8B)
+    return write_tensors(tmp_path / "model", dense_tensors(LLAMA_8B))
+
+
+def gpu(free: float, total: float = 24.0) -> DeviceMemory:
+    return DeviceMemory(int(free * GIB), int(total * GIB), "a GPU")
+
+
+def on_gpu(**changes: Any) -> Placement:
+    values: dict[str, Any] = {"backend": "unsloth", "on_gpu": True, "four_bit": True}
+    return Placement(**{**values, **changes})
+
+
+def test_what_fits_needs_no_words(folder: Path) -> None:
+    check = check_fits(folder, on_gpu(), STEP, gpu(22.0))
+    assert check.verdict == "fits" and check.warning == ""
+
+
+def test_weights_larger_than_the_device_are_refused_and_insisting_goes_on(folder: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        check_fits(folder, on_gpu(four_bit=False), STEP, gpu(12.0, 12.0))
+    assert "weights alone" in caught.value.what and "billion parameters" in caught.value.do
+    check = check_fits(folder, on_gpu(four_bit=False), STEP, gpu(12.0, 12.0), insist=True)
+    assert check.verdict == "does not fit" and check.warning
+
+
+def test_what_others_take_of_the_device_is_a_warning_and_no_refusal(folder: Path) -> None:
+    check = check_fits(folder, on_gpu(), STEP, gpu(1.0))
+    assert check.verdict == "does not fit"
+    assert "1.0 GiB" in check.warning and "hardly" in check.warning
+
+
+def test_the_warning_names_a_smaller_setting_with_its_estimate(folder: Path) -> None:
+    whole = check_fits(folder, on_gpu(), STEP, gpu(24.0)).estimate
+    check = check_fits(folder, on_gpu(), STEP, gpu((whole.high + whole.context) / GIB - 0.05))
+    assert check.verdict == "tight"
+    assert "train.batch_size = " in check.warning and "GiB" in check.warning
+    assert "load_in_4bit" in check_fits(folder, on_gpu(four_bit=False), None, gpu(12.0)).warning
+
+
+def test_a_config_alone_is_never_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUIRON_HOME", str(tmp_path / "home"))
+    folder = write_config(tmp_path / "model", LLAMA_8B)
+    assert check_fits(folder, on_gpu(), STEP, gpu(1.0, 1.0)).verdict == "does not fit"
 
 
 def test_a_model_of_terabytes_is_refused_without_being_read(tmp_path: Path) -> None:
-    write_model(tmp_path, layers=2000, hidden=16384)
-    assert os.stat(tmp_path / "model.safetensors").st_size > 1000 * GIB
-    began = time.monotonic()
-    with pytest.raises(ModelError) as caught:
-        check_fits(tmp_path, "cpu", four_bit=False, width=2)
-    assert time.monotonic() - began < 5
-    assert "GiB" in caught.value.what and "billion parameters" in caught.value.do
+    config = {**LLAMA_8B, "hidden_size": 16384, "num_attention_heads": 128, "num_hidden_layers": 500}
+    write_config(tmp_path, config)
+    write_tensors(tmp_path, dense_tensors(config))
+    assert os.stat(tmp_path / "model.safetensors").st_size > 500 * GIB
+    with pytest.raises(ModelError):
+        check_fits(tmp_path, CPU, None, DeviceMemory(16 * GIB, 32 * GIB, "main memory"))
 
 
-def test_weights_are_counted_to_the_byte_and_four_bits_take_about_a_quarter(tmp_path: Path) -> None:
-    write_model(tmp_path)
-    embeddings, layers = 2 * VOCABULARY * HIDDEN, LAYERS * (HIDDEN * HIDDEN + 2 * HIDDEN * INNER)
-    assert needed_bytes(tmp_path, four_bit=False, width=2).weights == 2 * (embeddings + layers)
-    quantised = needed_bytes(tmp_path, four_bit=True, width=2).weights - 2 * embeddings
-    assert 0.5 * layers < quantised < 0.6 * layers
+def test_gpus_are_found_by_any_spelling_and_an_unknown_one_lists_them() -> None:
+    assert find_gpu("rtx 4090").name == "RTX4090"
+    assert find_gpu("A100-40").gib < 40 < find_gpu("a100 80").gib
+    assert find_gpu("24GiB").gib == 24
+    with pytest.raises(UsageError) as caught:
+        find_gpu("abacus")
+    assert all(known.name in caught.value.do for known in GPUS)
 
 
-def test_training_adds_the_adapter_and_its_state_and_checkpointing_saves_activations(tmp_path: Path) -> None:
-    write_model(tmp_path)
-    need = needed_bytes(tmp_path, four_bit=True, width=2, training=step())
-    assert need.adapter == 16 * LAYERS * 16 * (2 * HIDDEN + HIDDEN + INNER)
-    full = needed_bytes(tmp_path, four_bit=True, width=2, training=step(gradient_checkpointing=False))
-    assert full.activations > 3 * need.activations
+def test_the_room_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, core.cli.fit, core.runs.spec_memory\n"
+        "heavy = {'torch', 'transformers', 'trl', 'peft', 'unsloth', 'datasets', 'bitsandbytes', 'numpy'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_smaller_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_model(tmp_path)
-    training = step(gradient_checkpointing=False)
-    need = needed_bytes(tmp_path, four_bit=False, width=2, training=training)
-
-    def advice(free: int, device: str, training: TrainingShape | None) -> str:
-        monkeypatch.setattr(memory, "available_bytes", lambda _: free)
-        with pytest.raises(ModelError) as caught:
-            check_fits(tmp_path, device, four_bit=False, width=2, training=training)
-        return caught.value.do
-
-    assert "gradient_checkpointing = true" in advice(need.total - 1, "cpu", training)
-    assert "train.batch_size" in advice(need.total - 1, "cpu", training)
-    assert "load_in_4bit" in advice(need.weights // 2, "cuda:0", None)
-    monkeypatch.setattr(memory, "available_bytes", lambda _: need.total)
-    assert check_fits(tmp_path, "cpu", four_bit=False, width=2, training=training).total == need.total
-
-
-def test_the_estimate_of_a_32b_model_in_four_bits_is_that_of_the_arithmetic(tmp_path: Path) -> None:
-    """Qwen2.5-32B: NF4 weights 15.0 GiB, embeddings and head 2.9 in 16 bits."""
-    hidden, inner, vocabulary = 5120, 27648, 152064
-    header: dict[str, dict[str, object]] = {}
-    place = 0
-    shapes = {"model.embed_tokens.weight": [vocabulary, hidden], "lm_head.weight": [vocabulary, hidden]}
-    for layer in range(64):
-        for name, shape in (
-            ("q", [hidden, hidden]),
-            ("k", [1024, hidden]),
-            ("v", [1024, hidden]),
-            ("o", [hidden, hidden]),
-        ):
-            shapes[f"model.layers.{layer}.self_attn.{name}_proj.weight"] = shape
-        for name, shape in (("gate", [inner, hidden]), ("up", [inner, hidden]), ("down", [hidden, inner])):
-            shapes[f"model.layers.{layer}.mlp.{name}_proj.weight"] = shape
-    for name, shape in shapes.items():
-        size = shape[0] * shape[1] * 2
-        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [place, place + size]}
-        place += size
-    raw = json.dumps(header).encode()
-    with open(tmp_path / "model.safetensors", "wb") as file:
-        file.write(struct.pack("<Q", len(raw)) + raw)
-        file.truncate(8 + len(raw) + place)
-    weights = needed_bytes(tmp_path, four_bit=True, width=2).weights / GIB
-    assert 17.5 < weights < 19.5
+def test_a_check_survives_the_way_through_json(folder: Path) -> None:
+    check = check_fits(folder, on_gpu(), STEP, gpu(22.0))
+    assert msgspec.json.decode(msgspec.json.encode(check), type=type(check)) == check

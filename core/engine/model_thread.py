@@ -1,0 +1,341 @@
+"""The thread that owns the models: takes turns between loads, prompts and steps, and sends the answers' text.
+
+It never waits for a client and never touches the event loop: it posts to it. The heavy libraries are imported here, so
+that the loop goes on answering meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from core.base.errors import EngineError, SuironError
+from core.base.safe_text import safe_line
+from core.engine.model_holders import ModelHolder
+from core.engine.model_trouble import in_three_parts, is_out_of_memory
+from core.engine.protocol import LoadedStatus
+from core.engine.scheduler import Scheduler, Ticket, Turn
+from core.engine.target import ModelTarget
+
+if TYPE_CHECKING:
+    from core.engine.resident_model import ResidentModels
+    from core.engine.sequence import AnswerSequence
+    from core.models.loading import LoadedModel
+
+_MOST_ANSWERS = 16  # in progress, over all models
+_CHUNKS = {"cuda": (2048, 512), "cpu": (256, 64)}  # prompt tokens a turn: alone, and beside live answers
+_SEND_SECONDS = 0.05  # between two events of an answer: each costs server and client up to a millisecond
+_log = logging.getLogger("suiron.engine")
+
+Post = Callable[..., None]
+"""Calls something in the event loop."""
+BEGUN, DONE = object(), object()
+"""What an answer's stream gets before its first part, and after its last."""
+
+
+class ModelSnapshot(msgspec.Struct, frozen=True):
+    """What is in memory, for the event loop."""
+
+    targets: tuple[ModelTarget, ...] = ()
+    """All that can be asked."""
+    loaded: tuple[LoadedStatus, ...] = ()
+    """The models, for people."""
+    memory_gib: float | None = None
+    """Memory that they take."""
+    running: int = 0
+    """Answers in progress."""
+
+
+class LoadJob:
+    """A load that somebody waits for."""
+
+    def __init__(
+        self,
+        target: ModelTarget,
+        holder: ModelHolder,
+        take: bool,
+        report: Callable[[str], None],
+        done: Callable[[str, SuironError | None], None],
+    ) -> None:
+        """report: called with the current work. done: called with the backend in words, or with the reason why not.
+        Both in the thread."""
+        self.target, self.holder, self.take, self.report, self.done = target, holder, take, report, done
+
+
+class AnswerJob:
+    """An answer that somebody reads."""
+
+    def __init__(
+        self,
+        target: ModelTarget,
+        prepare: Callable[[LoadedModel], AnswerSequence],
+        put: Callable[[list[Any]], None],
+        stop: threading.Event,
+    ) -> None:
+        """prepare: makes the sequence, in the thread; raises SuironError for a request that cannot be answered. put:
+        takes parts of the answer, in the event loop. stop: ends it within two tokens."""
+        self.target, self.prepare, self.put, self.stop = target, prepare, put, stop
+        self.sequence: AnswerSequence | None = None
+        self.tried_again = False
+        self.unsent: list[Any] = []
+        self.sent = 0.0
+
+
+Job = LoadJob | AnswerJob
+
+
+class ModelThread:
+    """Start it once; then `add` jobs from any thread."""
+
+    def __init__(self, post: Post, on_snapshot: Callable[[ModelSnapshot], None], on_end: Callable[[], None]) -> None:
+        """on_snapshot: called in the loop when what is in memory has changed. on_end: when a job has ended."""
+        self._post, self._on_snapshot, self._on_end = post, on_snapshot, on_end
+        self._arrivals: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._numbers = itertools.count()
+        self._scheduler = Scheduler(_MOST_ANSWERS)
+        self._jobs: dict[Ticket, Job] = {}
+        self._tickets: dict[AnswerSequence, Ticket] = {}
+        self._failures: dict[ModelTarget, SuironError] = {}
+        # Made when the first job comes: it imports torch.
+        self._models: ResidentModels | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        threading.Thread(target=self._run, name="model", daemon=True).start()
+
+    def add(self, job: Job) -> None:
+        """Queue a job."""
+        self._arrivals.put(job)
+
+    # -- turns --
+
+    def _run(self) -> None:
+        turn = Turn("wait")
+        while True:
+            self._receive(wait=turn.kind == "wait")
+            self._end_stopped()
+            turn = self._scheduler.next_turn(self._changes, self._has_row)
+            if turn.kind in ("load", "begin", "feed"):
+                self._send_text(all_of_it=True)  # this may take a while
+            try:
+                self._do(turn)
+            except Exception as error:
+                if turn.ticket is None:
+                    _log.error("a turn failed", exc_info=error)
+                else:
+                    self._fail(turn.ticket, error)
+
+    def _receive(self, *, wait: bool) -> None:
+        while wait or not self._arrivals.empty():
+            job = self._arrivals.get()
+            wait = False
+            kind: Any = "load" if isinstance(job, LoadJob) else "answer"
+            ticket = Ticket(next(self._numbers), kind, job.target.model)
+            self._jobs[ticket] = job
+            self._scheduler.add(ticket)
+            if isinstance(job, LoadJob) and job.take:
+                self._stop_answers_of(self._changes(ticket))
+
+    def _do(self, turn: Turn) -> None:
+        if turn.kind == "advance":
+            self._advance()
+        if turn.ticket is None:
+            return
+        job = self._jobs[turn.ticket]
+        if isinstance(job, LoadJob):
+            self._load(turn.ticket, job)
+        elif turn.kind == "begin":
+            self._begin(turn.ticket, job)
+        elif turn.kind == "feed":
+            self._feed(turn.ticket, job)
+
+    def _changes(self, ticket: Ticket) -> frozenset[str]:
+        job = self._jobs[ticket]
+        if self._models is None or not isinstance(job, LoadJob):
+            return frozenset()
+        return self._models.changes(job.target, job.holder, job.take)
+
+    def _has_row(self, ticket: Ticket) -> bool:
+        base = self._models.base(ticket.model) if self._models is not None else None
+        return base is None or base.pool.has_row  # without a base, its turn is to hear that
+
+    # -- loads --
+
+    def _load(self, ticket: Ticket, job: LoadJob) -> None:
+        backend, trouble = "", None
+        try:
+            if self._models is None:
+                job.report("importing the libraries")
+                from core.models.backend import prepare_imports
+
+                prepare_imports()  # before anything imports transformers or peft
+                from core.engine.resident_model import ResidentModels
+
+                self._models = ResidentModels()
+            backend = str(self._models.load(job.target, job.holder, job.report, take=job.take).backend)
+            self._failures.pop(job.target, None)
+        except Exception as error:
+            trouble = in_three_parts(error, job.target.model)
+            self._failures = {job.target: trouble}
+            # for a user who started the server directly and sees only its log
+            _log.error("the model is not loaded: %s", safe_line(str(trouble)))
+        self._forget(ticket)
+        self._send_snapshot()
+        job.done(backend, trouble)
+
+    # -- answers --
+
+    def _begin(self, ticket: Ticket, job: AnswerJob) -> None:
+        base, adapter = self._found(job.target)
+        sequence = self._prepared(job)
+        sequence.adapter = adapter.label if adapter is not None else None
+        sequence.begin()
+        waiting = sum(other.kind == "answer" and other.model == ticket.model for other in self._scheduler.queue)
+        try:
+            base.pool.place(sequence, waiting)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._resident().forget_kept()
+            base.pool.place(sequence)
+        self._tickets[sequence] = ticket
+        self._post(job.put, [BEGUN])
+        self._send_snapshot()
+
+    def _feed(self, ticket: Ticket, job: AnswerJob) -> None:
+        pool, sequence = self._resident_pool(job), self._prepared(job)
+        alone, beside = _CHUNKS["cuda" if pool.on_gpu else "cpu"]
+        others = len(self._scheduler.running) > 1
+        try:
+            done = pool.feed(sequence, beside if others else alone)
+        except Exception as error:
+            if job.tried_again or not is_out_of_memory(error):
+                raise
+            job.tried_again = True
+            pool.leave(sequence, keep=False)
+            self._resident().forget_kept()
+            pool.place(sequence)
+            return
+        if done:
+            self._scheduler.fed(ticket)
+            self._send_text()
+
+    def _advance(self) -> None:
+        for model in {ticket.model for ticket in self._scheduler.running}:
+            base = self._resident().base(model)
+            failed = base.pool.advance() if base is not None else []
+            for sequence, error in failed:
+                self._fail(self._tickets[sequence], error)
+            if any(is_out_of_memory(error) for _, error in failed):
+                self._resident().forget_kept()
+        self._send_text()
+
+    def _send_text(self, *, all_of_it: bool = False) -> None:
+        """Send new text as far as it is due, and the last of answers that have ended."""
+        now = time.perf_counter()
+        for sequence, ticket in list(self._tickets.items()):
+            job = self._jobs[ticket]
+            try:
+                if isinstance(job, AnswerJob):
+                    self._send_text_of(ticket, job, sequence, now, all_of_it)
+            except Exception as error:
+                self._fail(ticket, error)
+
+    def _send_text_of(
+        self, ticket: Ticket, job: AnswerJob, sequence: AnswerSequence, now: float, all_of_it: bool
+    ) -> None:
+        if sequence.reason is None and (all_of_it or sequence.text_is_due(now)):
+            job.unsent += sequence.new_text()
+        if sequence.reason is not None:  # by its last token, or by the text just made
+            self._resident_pool(job).leave(sequence)
+            self._finish(ticket, job)
+        elif job.unsent and (all_of_it or now - job.sent >= _SEND_SECONDS):
+            self._post(job.put, job.unsent)
+            job.unsent, job.sent = [], now
+
+    def _end_stopped(self) -> None:
+        for ticket, job in list(self._jobs.items()):
+            if isinstance(job, AnswerJob) and job.stop.is_set():
+                if job.sequence is None and (self._models is None or not self._models.has(job.target)):
+                    continue  # its model may come yet: it ends in its turn
+                try:
+                    if job.sequence is None:
+                        self._post(job.put, [BEGUN])
+                    sequence = self._prepared(job)
+                    sequence.end("stopped")
+                    self._resident_pool(job).leave(sequence)
+                    self._finish(ticket, job)
+                except Exception as error:
+                    self._fail(ticket, error)
+
+    def _finish(self, ticket: Ticket, job: AnswerJob) -> None:
+        self._post(job.put, [*job.unsent, *self._prepared(job).finish(), DONE])
+        self._forget(ticket)
+        self._send_snapshot()
+
+    def _fail(self, ticket: Ticket, error: Exception) -> None:
+        job = self._jobs.get(ticket)
+        if isinstance(job, AnswerJob):
+            if job.sequence is not None and self._models is not None:
+                base = self._models.base(job.target.model)
+                if base is not None:
+                    base.pool.leave(job.sequence, keep=False)
+                with contextlib.suppress(Exception):  # its text may be what failed; the reason is told below
+                    job.unsent += job.sequence.new_text()
+                self._post(job.put, job.unsent)
+            self._post(job.put, [in_three_parts(error, job.target.model)])
+        self._forget(ticket)
+        self._send_snapshot()
+
+    # -- inside --
+
+    def _found(self, target: ModelTarget) -> Any:
+        """Base and adapter of a target. Raises the reason why it could not be loaded, or that it is not loaded."""
+        if self._models is None or not self._models.has(target):
+            if target in self._failures:
+                raise self._failures[target]
+            if self._models is None or not self._models.targets():
+                raise EngineError("no model is loaded", "", "Load one first")
+        return self._models.find(target)
+
+    def _prepared(self, job: AnswerJob) -> AnswerSequence:
+        if job.sequence is None:
+            job.sequence = job.prepare(self._resident().view(job.target))
+        return job.sequence
+
+    def _resident(self) -> ResidentModels:
+        if self._models is None:
+            raise EngineError("no model is loaded", "", "Load one first")
+        return self._models
+
+    def _resident_pool(self, job: AnswerJob) -> Any:
+        base, _ = self._resident().find(job.target)
+        return base.pool
+
+    def _stop_answers_of(self, models: frozenset[str]) -> None:
+        for ticket in self._scheduler.running:
+            job = self._jobs[ticket]
+            if ticket.model in models and isinstance(job, AnswerJob):
+                job.stop.set()
+
+    def _forget(self, ticket: Ticket) -> None:
+        job = self._jobs.pop(ticket, None)
+        self._scheduler.drop(ticket)
+        if isinstance(job, AnswerJob) and job.sequence is not None:
+            self._tickets.pop(job.sequence, None)
+        self._post(self._on_end)
+
+    def _send_snapshot(self) -> None:
+        models = self._models
+        if models is None:
+            return
+        snapshot = ModelSnapshot(models.targets(), models.statuses(), models.memory_gib(), len(self._scheduler.running))
+        self._post(self._on_snapshot, snapshot)

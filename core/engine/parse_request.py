@@ -1,0 +1,137 @@
+"""Reads the body of a request, and refuses by name what this server cannot honour."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from core.base.errors import EngineError, SuironError, UsageError
+from core.engine.openai_requests import AnyRequest, ChatRequest, SuironExtension
+
+_OTHER_NAMES = {
+    "cache_prompt": "what begins the same is always reused; suiron.cold prevents it",
+    "function_call": "use tool_choice",
+    "functions": "use tools",
+    "max_new_tokens": "use max_tokens",
+    "max_length": "use max_tokens",
+    "n_predict": "use max_tokens",
+    "n_probs": "use logprobs",
+    "penalty_last_n": "penalties count the whole sequence",
+    "dry_penalty_last_n": "it counts the whole sequence",
+    "repeat_penalty": "use repetition_penalty",
+    "reasoning_effort": "use suiron.thinking_budget",
+    "thinking_budget": "use suiron.thinking_budget",
+    "use_beam_search": "use n",
+}
+"""Fields of other servers, and what serves here instead."""
+
+UNSERVED = frozenset(
+    {
+        "n",
+        "stop",
+        "include_stop_str_in_output",
+        "logprobs",
+        "prediction",
+        "echo",
+        "suiron.thinking_budget",
+        "suiron.on_loop",
+        "prompt",
+    }
+)
+"""Fields that requests may have and answers do not honour yet; other values than the default are refused."""
+
+
+class RefusedRequest(Exception):
+    """A request that is answered with `status` and an error body."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        kind: str = "invalid_request_error",
+        code: str | None = None,
+        error: SuironError | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.kind, self.code, self.error = status, message, kind, code, error
+
+    def body(self) -> dict[str, Any]:
+        """The error in the format of OpenAI's API."""
+        described: dict[str, Any] = {"message": self.message, "type": self.kind, "param": None, "code": self.code}
+        if self.error is not None:
+            described["suiron"] = [self.error.what, self.error.where, self.error.do]
+        return {"error": described}
+
+
+def refusal_of(error: SuironError) -> RefusedRequest:
+    """The reply to a request that fails with `error`: 400 for the client's own mistakes, else 503 (another request may
+    succeed)."""
+    if isinstance(error, UsageError):
+        return RefusedRequest(400, str(error), error=error)
+    code = "model_not_ready" if isinstance(error, EngineError) else "model_failed"
+    return RefusedRequest(503, str(error), "server_error", code, error)
+
+
+AnyBody = TypeVar("AnyBody", bound=AnyRequest)
+_Any = TypeVar("_Any")
+
+
+def parse_request(body: bytes, kind: type[AnyBody], unserved: frozenset[str] = UNSERVED) -> AnyBody:
+    """The request in `body`. unserved: fields that the answer would not honour. Raises RefusedRequest with the wrong
+    field."""
+    request = decode_body(body, kind)
+    names = [name for name in set_fields(request) if name in unserved]
+    if names:
+        raise RefusedRequest(
+            400,
+            f"This server does not support {', '.join(names)}: leave it out.",
+            code="unsupported_parameter",
+        )
+    return request
+
+
+def set_fields(request: AnyRequest) -> list[str]:
+    """The names of the fields that do not have their default value or another one that means the same, in the order of
+    the request's fields."""
+    names = []
+    for field in msgspec.structs.fields(request):
+        value = getattr(request, field.name)
+        if field.name in ("suiron", "prompt", "messages") or value is None or value == field.default:
+            continue
+        if value not in ([], {}, ""):  # which mean what None does
+            names.append(field.name)
+    if request.top_k == -1:
+        names.remove("top_k")
+    if not isinstance(request, ChatRequest) and _is_more_than_text(request):
+        names.append("prompt")
+    for field in msgspec.structs.fields(SuironExtension):
+        if getattr(request.suiron, field.name) != field.default:
+            names.append(f"suiron.{field.name}")
+    if request.token_limit == 0:
+        names.append("max_tokens 0")
+    return names
+
+
+def _is_more_than_text(request: Any) -> bool:
+    return len(request.prompts) > 1 or not isinstance(request.prompts[0], str)
+
+
+def decode_body(body: bytes, kind: type[_Any]) -> _Any:
+    """The JSON in `body` as `kind`. Raises RefusedRequest with the wrong field."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        if unknown := re.search(r"unknown field `(.*?)`", str(error)):
+            raise _unknown_field(unknown.group(1), str(error)) from error
+        raise RefusedRequest(400, f"The request is invalid: {error}.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RefusedRequest(400, f"The body is not JSON: {error}.") from error
+
+
+def _unknown_field(name: str, error: str) -> RefusedRequest:
+    place = error.rpartition(" - at ")[2].strip("`") if " - at " in error else ""
+    instead = _OTHER_NAMES.get(name, "leave it out")
+    where = f" in {place}" if place.strip("$") else ""
+    return RefusedRequest(400, f"This server does not support {name}{where}: {instead}.", code="unsupported_parameter")
