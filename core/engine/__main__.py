@@ -21,6 +21,7 @@ from core.base.paths import absolute_name, existing_path
 from core.base.without_tokens import without_tokens
 from core.engine import launch
 from core.engine.engine_process import DUMP_SIGNAL
+from core.engine.status_file import StatusFile
 from core.runs.console_stream import DiskFullSafeStream
 
 if TYPE_CHECKING:
@@ -72,7 +73,11 @@ def main(arguments: list[str]) -> int:
     try:
         first = (absolute_name(options.model), _adapter_folder(options.adapter)) if options.model else None
         with launch.claim_engine(options.socket) as listener:
-            unfinished = asyncio.run(_serve(listener, first, options.idle))
+            status_file = StatusFile()
+            try:
+                unfinished = asyncio.run(_serve(listener, first, options.idle, status_file))
+            finally:
+                status_file.remove()
     except SuironError as error:
         print(without_tokens(str(error)), file=sys.stderr)
         return error.exit_code
@@ -110,7 +115,7 @@ def _adapter_folder(name: str) -> str:
     return str(run.newest_adapter() or run.adapter)
 
 
-async def _serve(listener: socket.socket, first: tuple[str, str] | None, idle: float) -> bool:
+async def _serve(listener: socket.socket, first: tuple[str, str] | None, idle: float, status_file: StatusFile) -> bool:
     """Serve until the end. Returns whether the worker thread was still busy then."""
     import uvicorn
 
@@ -141,7 +146,7 @@ async def _serve(listener: socket.socket, first: tuple[str, str] | None, idle: f
     def end() -> None:
         server.should_exit = True
 
-    app = make_app(end=end, first=first)
+    app = make_app(end=end, first=first, on_status=status_file.write)
     options: dict[str, Any] = {"http": "h11", "ws": "none", "lifespan": "on", "log_config": None, "access_log": False}
     server = Server(uvicorn.Config(app, **options, server_header=False, timeout_graceful_shutdown=_GRACE_SECONDS))
     _log.info("listening on %s, process %d", listener.getsockname(), os.getpid())

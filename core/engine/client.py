@@ -21,7 +21,7 @@ from core.base.paths import absolute_name
 from core.base.safe_text import safe_line
 from core.engine import launch
 from core.engine.engine_process import EngineEnd, EngineMovement, end_by_force, hangs
-from core.engine.hang_watch import QuietWatch, answer_unless_hung, wait_unless_hung
+from core.engine.hang_watch import QuietWatch, SilentEngine, answer_unless_hung, wait_unless_hung
 from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus, ModelHeld
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class EngineClient:
         self._idle = idle
         self._http: httpx.AsyncClient | None = None
         self._socket: Path | None = None
+        self._silence = SilentEngine()
         self._answer_id = ""
         self._name = uuid.uuid4().hex
         self._loaded: tuple[str, str] | None = None  # model and adapter after the last `ensure`
@@ -51,13 +52,11 @@ class EngineClient:
             await self._check_hidden()
             return None
         try:
-            reply = await self._send(socket, "GET", "/suiron/status")
+            return await self._silence.status_or_last(self._status_of(socket))
         except EngineError:
             if await asyncio.to_thread(launch.engine_running):
                 raise
             return None  # it ended just before the request
-        status: EngineStatus = _decode(reply, EngineStatus)
-        return status
 
     async def ensure(
         self, model: str, adapter: str, on_status: Callable[[EngineStatus], None], *, take: bool = False
@@ -120,6 +119,20 @@ class EngineClient:
         if socket is not None:  # else the answer ends by itself, with the error that its server has ended
             await self._send(socket, "POST", "/suiron/stop", {"id": answer_id})
 
+    async def unload(self, why: str = "") -> EngineStatus | None:
+        """Make the server give up all its models: answers in progress end, with the reason `unloaded`. Returns its
+        status once the memory is free; None where no server runs. why: what needs the memory."""
+        socket = await asyncio.to_thread(launch.find_engine)
+        if socket is None:
+            return None
+
+        async def check() -> None:
+            await self._check_alive(socket)
+
+        sending = self._send(socket, "POST", "/suiron/unload", {"why": why}, patient=True)
+        status: EngineStatus = _decode(await wait_unless_hung(sending, check), EngineStatus)
+        return status
+
     async def shutdown(self) -> None:
         await self.end()
 
@@ -169,6 +182,10 @@ class EngineClient:
         if await asyncio.to_thread(movement.since_last) == "stopped":
             raise hangs(pid)
 
+    async def _status_of(self, socket: Path) -> EngineStatus:
+        status: EngineStatus = _decode(await self._send(socket, "GET", "/suiron/status"), EngineStatus)
+        return status
+
     async def _check_alive(self, socket: Path) -> None:
         """Raises EngineError where the server does not answer any more."""
         await self._send(socket, "GET", "/suiron/status")
@@ -213,13 +230,15 @@ class EngineClient:
             self._socket = socket
         return self._http
 
-    async def _send(self, socket: Path, method: str, path: str, body: Any = None) -> bytes:
+    async def _send(self, socket: Path, method: str, path: str, body: Any = None, *, patient: bool = False) -> bytes:
+        """The reply to a request. patient: it may take any time; the caller looks whether the server hangs."""
         client = await self._client(socket)
         import httpx
 
+        timeout = httpx.Timeout(_ANSWER, read=None if patient else _ANSWER)
         try:
-            request = client.request(method, path, content=None if body is None else _encode(body))
-            reply = await answer_unless_hung(request)
+            request = client.request(method, path, content=None if body is None else _encode(body), timeout=timeout)
+            reply = await (request if patient else answer_unless_hung(request))
         except httpx.TimeoutException as error:
             what = f"the inference server did not answer within {_ANSWER:g} seconds"
             raise EngineError(what, str(socket), "Wait, or end it and ask again") from error

@@ -15,7 +15,8 @@ import msgspec
 
 from core.base.errors import EngineError, SuironError, UsageError
 from core.engine.model_holders import ModelHolder
-from core.engine.model_thread import BEGUN, DONE, AnswerJob, LoadJob, ModelSnapshot, ModelThread
+from core.engine.model_jobs import AnswerJob, Job, LoadJob, UnloadJob
+from core.engine.model_thread import BEGUN, DONE, ModelSnapshot, ModelThread
 from core.engine.protocol import AnswerFinish, AnswerPiece, EngineStatus, ModelHeld
 from core.engine.target import ModelTarget, held_target, make_target, named_target
 
@@ -34,8 +35,16 @@ class ModelWorker:
     """Owns the models' thread. Make it inside a running event loop; call its methods in that loop's thread. Nothing
     here waits for the thread or imports what it imports."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        on_status: Callable[[EngineStatus], None] = lambda _: None,
+        on_lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        """on_status: called with every new status. on_lost: called when the process can use its GPU no more; whoever
+        waited for something has been told."""
         self._loop = asyncio.get_running_loop()
+        self._on_status, self._on_lost = on_status, on_lost
+        self._is_lost = False
         self._status = EngineStatus(state="empty", message="no model is loaded", pid=os.getpid())
         self._snapshot = ModelSnapshot()
         self._loads: list[ModelTarget] = []  # those that wait or are being made
@@ -46,8 +55,9 @@ class ModelWorker:
         self._prefills: dict[str, str] = {}  # the client's last prompt without an answer
         self._pending = 0
         self._last_used = time.monotonic()
-        self._thread = ModelThread(self._post, self._take_snapshot, self._finish_job)
+        self._thread = ModelThread(self._post, self._take_snapshot, self._finish_job, self._lose_gpu)
         self._thread.start()
+        self._tell()
 
     # -- the loaded models --
 
@@ -65,13 +75,13 @@ class ModelWorker:
 
     @property
     def busy(self) -> bool:
-        """Whether the thread has something to do."""
-        return self._pending > 0
+        """Whether the thread has something to do, or must not be ended as usual."""
+        return self._pending > 0 or self._is_lost
 
     @property
     def idle_seconds(self) -> float:
         """Seconds since the thread last had something to do."""
-        return 0.0 if self.busy else time.monotonic() - self._last_used
+        return 0.0 if self._pending else time.monotonic() - self._last_used
 
     @property
     def targets(self) -> tuple[ModelTarget, ...]:
@@ -120,6 +130,23 @@ class ModelWorker:
         self._loads.append(target)
         self._add(LoadJob(target, holder or ModelHolder(), take, report, finished))
         return done
+
+    async def unload(self, why: str) -> EngineStatus:
+        """End every answer and give up all models, for whoever needs their memory; the status once it is free. why: for
+        the clients, foreign text."""
+        done: asyncio.Future[None] = self._loop.create_future()
+
+        def free() -> None:
+            if not done.done():
+                done.set_result(None)
+
+        self._add(UnloadJob(lambda: self._post(free)))
+        await done
+        words = f"no model is loaded: {why}" if why else "no model is loaded"
+        if self._status.state != "loading":  # else somebody has asked for the next one meanwhile
+            self._current = None
+            self._set_status(EngineStatus(state="empty", message=words, pid=os.getpid()))
+        return self.status
 
     async def statuses(self, until: asyncio.Future[EngineStatus]) -> AsyncIterator[EngineStatus]:
         """The status of a load now and whenever it changes, at most ten times a second, and last the result of
@@ -192,9 +219,18 @@ class ModelWorker:
 
     # -- inside --
 
-    def _add(self, job: AnswerJob | LoadJob) -> None:
+    def _add(self, job: Job) -> None:
         self._pending += 1
         self._thread.add(job)
+
+    def _tell(self) -> None:
+        self._on_status(self.status)
+
+    def _lose_gpu(self, trouble: SuironError) -> None:
+        self._is_lost = True
+        parts = (trouble.what, trouble.where, trouble.do)
+        self._set_status(EngineStatus(state="failed", message=trouble.what, error=parts, pid=os.getpid()))
+        self._on_lost()
 
     def _post(self, call: Callable[..., None], *args: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended
@@ -202,11 +238,13 @@ class ModelWorker:
 
     def _take_snapshot(self, snapshot: ModelSnapshot) -> None:
         self._snapshot = snapshot
+        self._tell()
 
     def _set_status(self, status: EngineStatus) -> None:
         self._status = status
         for watcher in self._watchers:
             watcher.set()
+        self._tell()
 
     def _finish_load(self, target: ModelTarget, status: EngineStatus, done: asyncio.Future[EngineStatus]) -> None:
         self._loads.remove(target)

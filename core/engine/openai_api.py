@@ -43,6 +43,7 @@ _REASONS = {
     "runaway": "stop",
     "stop_string": "stop",
     "loop": "stop",
+    "unloaded": "stop",
 }
 
 

@@ -10,10 +10,11 @@ import msgspec
 from core.base.errors import EngineError
 from core.splitter.sections import AnswerEnding, Section
 
-FinishReason = Literal["end", "length", "stopped", "runaway", "stop_string", "loop"]
+FinishReason = Literal["end", "length", "stopped", "runaway", "stop_string", "loop", "unloaded"]
 """Why an answer ended. end: the model wrote the end of sequence. length: the token limit was reached, or the context is
 full. stopped: a client stopped it. runaway: the model continued past its answer. stop_string: it wrote a stop string.
-loop: it went round in a loop, and the question said to stop then."""
+loop: it went round in a loop, and the question said to stop then. unloaded: its model was unloaded, for a training run
+that needs the memory."""
 
 
 class SamplingWishes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -128,6 +129,12 @@ class LoadedStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     """The model's name or folder."""
+    form: str = ""
+    """The form of its weights in memory: `nf4-bfloat16`, `float32`."""
+    alone: bool = True
+    """Whether these weights also answer where the base model is asked without an adapter."""
+    notes: tuple[str, ...] = ()
+    """What is to be known of its files and adapters, as clauses. Foreign text."""
     adapters: tuple[str, ...] = ()
     """The folders of its loaded adapters."""
     held_by: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from core.base.errors import SuironError
+from core.base.safe_text import safe_line
 from core.engine.model_holders import ModelHolder
 from core.engine.model_worker import AnswerStream, ModelWorker, Prepare
 from core.engine.openai_api import (
@@ -31,7 +32,7 @@ from core.engine.openai_api import (
     parse_request,
     refusal_of,
 )
-from core.engine.protocol import AnswerFinish, AnswerPiece
+from core.engine.protocol import AnswerFinish, AnswerPiece, EngineStatus
 from core.engine.target import ModelTarget, UnknownModel
 
 if TYPE_CHECKING:
@@ -66,12 +67,25 @@ class StopRequest(msgspec.Struct, frozen=True):
     """The answer to end, as `suiron.id` of its request."""
 
 
-def make_app(*, end: Callable[[], None], first: tuple[str, str] | None = None) -> Starlette:
-    """The application. end: called for /suiron/shutdown. first: model and adapter to load at once."""
+class UnloadRequest(msgspec.Struct, frozen=True):
+    """A request to /suiron/unload."""
+
+    why: str = ""
+    """What needs the memory, for those whose answers end."""
+
+
+def make_app(
+    *,
+    end: Callable[[], None],
+    first: tuple[str, str] | None = None,
+    on_status: Callable[[EngineStatus], None] = lambda _: None,
+) -> Starlette:
+    """The application. end: called for /suiron/shutdown, and where the process has lost its GPU. first: model and
+    adapter to load at once. on_status: called with every new status."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.worker = ModelWorker()
+        app.state.worker = ModelWorker(on_status, end)
         app.state.end = end
         if first is not None:
             app.state.worker.load(*first)
@@ -86,6 +100,7 @@ def make_app(*, end: Callable[[], None], first: tuple[str, str] | None = None) -
             Route("/suiron/status", _status),
             Route("/suiron/load", _load, methods=["POST"]),
             Route("/suiron/stop", _stop, methods=["POST"]),
+            Route("/suiron/unload", _unload, methods=["POST"]),
             Route("/suiron/shutdown", _shutdown, methods=["POST"]),
         ],
         lifespan=lifespan,
@@ -123,6 +138,12 @@ async def _load(request: Request) -> Response:
 async def _stop(request: Request) -> Response:
     answer_id = decode_body(await _body(request), StopRequest).id
     return _Json({"id": answer_id, "stopped": _worker(request).stop(answer_id)})
+
+
+async def _unload(request: Request) -> Response:
+    """Replies when the memory is free."""
+    why = safe_line(decode_body(await _body(request), UnloadRequest).why, 200)
+    return _Json(await _while_connected(request, _worker(request).unload(why)))
 
 
 async def _shutdown(request: Request) -> Response:

@@ -18,6 +18,7 @@ REASONS = {
     "runaway": "Ran on into a new instruction",
     "stop_string": "Stop text reached",
     "loop": "Stopped in a loop",
+    "unloaded": "The model was unloaded",
 }
 
 

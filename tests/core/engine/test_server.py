@@ -16,10 +16,14 @@ import httpx
 import msgspec
 import pytest
 
-from core.engine import resident_model
+from core.engine import load_check
 from core.engine.openai_api import BODY_LIMIT
 from core.engine.protocol import AnswerFinish, EngineStatus
 from core.engine.server import make_app
+from core.models import loading
+from core.models.backend import Backend
+from core.models.checked_model import CheckedModel
+from core.models.load_form import LoadForm
 from core.models.loading import LoadedModel
 from core.tokens.tokenizer import TextTokenizer
 from tests.core.engine.scripted_model import ScriptedModel
@@ -154,13 +158,13 @@ async def test_adapters_come_and_go_without_loading_the_base_again(
     http: httpx.AsyncClient, tiny_folder: Path, tiny_adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[str] = []
-    load_base = resident_model.load_for_inference
+    read = loading.load_checked
 
-    def counted(name: str, *rest: Any, **more: Any) -> LoadedModel:
-        loads.append(name)
-        return load_base(name, *rest, **more)
+    def counted(checked: CheckedModel, progress: Any) -> LoadedModel:
+        loads.append(checked.name)
+        return read(checked, progress)
 
-    monkeypatch.setattr(resident_model, "load_for_inference", counted)
+    monkeypatch.setattr(loading, "load_checked", counted)
     adapter = tmp_path / "run-7" / "adapter"
     shutil.copytree(tiny_adapter, adapter)
     await load(http, tiny_folder)
@@ -321,8 +325,15 @@ class Held:
         self.gate = threading.Semaphore(0)
         self.model = ScriptedModel(tokenizer.encode("abcdefgh" * 500)[0], self.gate)
         held = LoadedModel(model=self.model, tokenizer=tokenizer, backend="scripted")
-        monkeypatch.setattr(resident_model, "load_for_inference", lambda *_, **__: held)
-        monkeypatch.setattr(resident_model, "check_model", lambda *_: folder)
+        backend = Backend("transformers", "cpu", "scripted")
+
+        def checked(name: str, *_: Any, form: LoadForm, **__: Any) -> CheckedModel:
+            return CheckedModel(
+                name=name, folder=folder / name, fingerprint=name, form=form, backend=backend, tokenizer=tokenizer
+            )
+
+        monkeypatch.setattr(load_check, "resolve_and_check", checked)
+        monkeypatch.setattr(loading, "load_checked", lambda *_: held)
         self.app = make_app(end=lambda: None, first=("held", ""))
 
     def release(self, tokens: int) -> None:
