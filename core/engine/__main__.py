@@ -21,6 +21,7 @@ from core.base.paths import absolute_name, existing_path
 from core.base.without_tokens import without_tokens
 from core.engine import launch
 from core.engine.engine_process import DUMP_SIGNAL
+from core.engine.protocol import EngineStatus
 from core.engine.status_file import StatusFile
 from core.runs.console_stream import DiskFullSafeStream
 
@@ -74,6 +75,8 @@ def main(arguments: list[str]) -> int:
         first = (absolute_name(options.model), _adapter_folder(options.adapter)) if options.model else None
         with launch.claim_engine(options.socket) as listener:
             status_file = StatusFile()
+            # before the server's libraries are imported: until then it replies to nobody
+            status_file.write(EngineStatus(state="empty", message="the server is starting", pid=os.getpid()))
             try:
                 unfinished = asyncio.run(_serve(listener, first, options.idle, status_file))
             finally:

@@ -52,7 +52,7 @@ class EngineClient:
             await self._check_hidden()
             return None
         try:
-            return await self._silence.status_or_last(self._status_of(socket))
+            return await self._silence.status_or_last(lambda: self._status_of(socket))
         except EngineError:
             if await asyncio.to_thread(launch.engine_running):
                 raise
@@ -154,6 +154,7 @@ class EngineClient:
 
     async def close(self) -> None:
         """Close the connections; the server keeps running. The client can be used again."""
+        await self._silence.close()
         if self._http is not None:
             await self._http.aclose()
             self._http = None

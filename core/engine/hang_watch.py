@@ -49,26 +49,36 @@ class SilentEngine:
     """Answers for an engine that is too busy to, until it turns out that it does nothing at all."""
 
     def __init__(self) -> None:
+        # A request that was not answered promptly goes on: one that is given up costs its connection.
+        self._asking: asyncio.Future[EngineStatus] | None = None
         self._movement: EngineMovement | None = None
         self._looked = 0.0
         self._still = 0
 
-    async def status_or_last(self, asking: Coroutine[Any, Any, EngineStatus]) -> EngineStatus:
-        """What `asking` returns, where that comes promptly; else the last status in the engine's file. Where there is
-        none, `asking` is waited for. Raises EngineError where the engine is stopped, or has not moved over several
+    async def status_or_last(self, ask: Callable[[], Coroutine[Any, Any, EngineStatus]]) -> EngineStatus:
+        """What `ask` returns, where that comes promptly; else the last status in the engine's file. Where there is
+        none, `ask` is waited for. Raises EngineError where the engine is stopped, or has not moved over several
         calls."""
-        task = asyncio.ensure_future(asking)
+        if self._asking is not None and self._asking.done():
+            await self.close()  # the answer to an earlier call
+        task = self._asking = self._asking or asyncio.ensure_future(ask())
+        if not (await asyncio.wait({task}, timeout=PROMPT))[0]:
+            pid = await asyncio.to_thread(launch.lock_holder)
+            last = await asyncio.to_thread(read_status, pid) if pid is not None else None
+            if last is not None and not task.done():
+                await self._look(last.pid)
+                return last
         try:
-            if not (await asyncio.wait({task}, timeout=PROMPT))[0]:
-                pid = await asyncio.to_thread(launch.lock_holder)
-                last = await asyncio.to_thread(read_status, pid) if pid is not None else None
-                if last is not None and not task.done():
-                    await self._look(last.pid)
-                    return last
             status = await task
-            self._movement = None
-            return status
         finally:
+            await self.close()
+        self._movement = None
+        return status
+
+    async def close(self) -> None:
+        """Give up the request that is on its way."""
+        task, self._asking = self._asking, None
+        if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
@@ -76,13 +86,13 @@ class SilentEngine:
         now = asyncio.get_running_loop().time()
         if self._movement is None or self._movement.pid != pid:
             self._movement, self._looked, self._still = await asyncio.to_thread(EngineMovement, pid), now, 0
-            did = await asyncio.to_thread(self._movement.since_last)
-        elif now - self._looked >= _LOOK:
-            did, self._looked = await asyncio.to_thread(self._movement.since_last), now
-            self._still = self._still + 1 if did == "still" else 0
-        else:
-            return
+        did = await asyncio.to_thread(self._movement.since_last)
+        if did == "moves":
+            self._looked, self._still = now, 0
+        elif did == "still" and now - self._looked >= _LOOK:
+            self._looked, self._still = now, self._still + 1
         if did == "stopped" or self._still >= _STILL:
+            await self.close()
             raise hangs(pid)
 
 

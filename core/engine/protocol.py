@@ -124,6 +124,10 @@ class ModelHeld(EngineError):
     """There is no room for a model beside those that other clients hold. It can be taken."""
 
 
+class EngineHangs(EngineError):
+    """The server's process does nothing any more. `Engine.shutdown` ends it by force."""
+
+
 class LoadedStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A base model in memory, with its adapters and caches."""
 

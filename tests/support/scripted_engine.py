@@ -48,6 +48,8 @@ class ScriptedEngine:
         self.gate = gate
         self.questions: list[ChatQuestion] = []
         self.ensured: list[tuple[str, str]] = []
+        self.takes: list[bool] = []
+        self.ends = 0
         self.stops = 0
         self.obeys = True
         self.open = 0  # answers being read
@@ -65,6 +67,7 @@ class ScriptedEngine:
         self, model: str, adapter: str, on_status: Callable[[EngineStatus], None], *, take: bool = False
     ) -> EngineStatus:
         self.ensured.append((model, adapter))
+        self.takes.append(take)
         loads, self.loads = self.loads, []
         for load in loads:
             if isinstance(load, Exception):
@@ -97,4 +100,5 @@ class ScriptedEngine:
             self.say(finish("stopped"))
 
     async def shutdown(self) -> None:
+        self.ends += 1
         self.ensured.clear()

@@ -12,7 +12,6 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
-import msgspec
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -20,9 +19,7 @@ from textual.widgets import TextArea
 from textual.worker import Worker
 
 from core.base.errors import EngineError, RunError, SuironError
-from core.base.languages import east_asian_language
 from core.base.safe_text import safe_line
-from core.data.locate.source_name import resolve_source_name
 from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
 from core.runs.tuned_models import TunedModel, askable_templates, list_tuned_models
 from core.templates.by_name import TEXT_TEMPLATES
@@ -31,6 +28,9 @@ from tui.actions import Scope, key_bindings, key_of
 from tui.chat.answer_view import AnswerView
 from tui.chat.finish_line import FinishLine
 from tui.chat.prompt_editor import PromptEditor
+from tui.chat.remedy import Remedy, remedy_for
+from tui.chat.typed_ahead import TypedAhead
+from tui.chat.whole_question import as_trained, whole_question
 from tui.common.room import Room
 from tui.messages import ModelChosen, RunsChanged
 
@@ -66,6 +66,9 @@ class ChatScreen(Room):
         self._asked = False  # the question has been sent: from here on, stopping is a request to the engine
         self._stopping = False
         self._own_engine: EngineClient | None = None
+        self._ready = ("", "")  # model and adapter after the last load
+        self._remedy: Remedy = ""  # what would help against the trouble that is shown
+        self._ahead = TypedAhead(self._typed_question, lambda: self.suiron.engine)
         self._scanned = ""  # the model that `_tuned` belongs to
 
     def compose_room(self) -> ComposeResult:
@@ -88,6 +91,7 @@ class ChatScreen(Room):
             self._scan()
 
     async def on_unmount(self) -> None:
+        await self._ahead.stop()
         if self._own_engine is not None:
             await self._own_engine.close()
 
@@ -120,6 +124,17 @@ class ChatScreen(Room):
     @on(TextArea.Changed)
     def _keep_question(self) -> None:
         self.suiron.remember(instruction=self._editor.instruction, input=self._editor.input)
+        if not self._answering and self._ready[0]:
+            self._ahead.typed()
+
+    def _typed_question(self) -> ChatQuestion | None:
+        """What would be asked now; None while an answer runs, and where another model would be loaded for it."""
+        session = self.suiron.session
+        if self._answering or self._ready != (session.model, session.adapter):
+            return None
+        tuned = next((each for each in self._tuned if each.run == session.adapter), None)
+        question = self._completed(self._editor.typed(self._template, self._asks_tuned))
+        return question if tuned is None else as_trained(question, tuned)
 
     def action_next_template(self) -> None:
         names = list(self._templates)
@@ -217,40 +232,45 @@ class ChatScreen(Room):
     # -- the answer --
 
     def action_ask(self) -> None:
+        self._begin_asking()
+
+    def _begin_asking(self, *, take: bool = False) -> None:
+        """Ask what is typed. take: for its model, those of other terminals may be unloaded."""
         if self._answering:
             self._finish.show_state("The model is still answering", f"{STOP} stops it; then {ASK} asks this question")
             return
         adapter = self.suiron.session.adapter
         try:
-            question = self._editor.question(self._template, False, bool(adapter) and not self._without_adapter)
+            question = self._editor.question(self._template, False, self._asks_tuned)
         except SuironError as error:
             self._show_trouble(error, "")
             return
-        instruction, language = self._language
-        if not language or instruction != question.instruction:
-            language = east_asian_language(question.instruction)
-        template = self._templates.get(question.template)
-        drop = template is not None and template.drop_empty_input
-        question = msgspec.structs.replace(
-            question,
-            data=resolve_source_name(self.suiron.session.data).address,
-            language=language,
-            drop_empty_input=drop,
-        )
+        question = self._completed(question)
+        self._remedy = ""
         self._view.begin(self._reasons(question.template), self._model_words)
         self._asked = self._stopping = False
         self._finish.show_state("Contacting the engine")
-        self._answer = self.run_worker(self._ask(question, self.suiron.session.model, adapter), group="answer")
+        self._answer = self.run_worker(self._ask(question, self.suiron.session.model, adapter, take), group="answer")
         self.refresh_bindings()
 
-    async def _ask(self, question: ChatQuestion, model: str, adapter: str) -> None:
+    @property
+    def _asks_tuned(self) -> bool:
+        return bool(self.suiron.session.adapter) and not self._without_adapter
+
+    def _completed(self, question: ChatQuestion) -> ChatQuestion:
+        template = self._templates.get(question.template)
+        return whole_question(question, self._language, self.suiron.session.data, template)
+
+    async def _ask(self, question: ChatQuestion, model: str, adapter: str, take: bool) -> None:
         finish: AnswerFinish | None = None
         try:
+            await self._ahead.stop()
             folder = ""
             if adapter:
                 tuned = await self._find_adapter(model, adapter)
-                folder, question = tuned.adapter, _as_trained(question, tuned)
-            status = await self._engine.ensure(model, folder, self._on_status)
+                folder, question = tuned.adapter, as_trained(question, tuned)
+            status = await self._engine.ensure(model, folder, self._on_status, take=take)
+            self._ready = (model, adapter)
             self._backend = status.backend
             self._show_how()
             self._finish.show_state("The model is reading the question")
@@ -324,6 +344,8 @@ class ChatScreen(Room):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While there is no answer to stop, its keys belong to the focused widget."""
+        if action == "free_engine" and (self._answering or not self._remedy):
+            return None
         return None if action == "stop_answer" and not self._answering else True
 
     def action_stop_answer(self) -> None:
@@ -336,6 +358,22 @@ class ChatScreen(Room):
         self._stopping = True
         self._finish.show_state("Stopping", f"{STOP} again stops waiting for the engine")
         self.run_worker(self._stop(), group="stop")
+
+    def action_free_engine(self) -> None:
+        """End an engine that hangs, or take the place of others' models; then ask again."""
+        remedy, self._remedy = self._remedy, ""
+        if remedy:
+            self.run_worker(self._free(remedy), group="free", exclusive=True)
+
+    async def _free(self, remedy: Remedy) -> None:
+        if remedy == "end":
+            self._finish.show_state("Ending the engine")
+            try:
+                await self._engine.shutdown()
+            except SuironError as error:
+                self._show_trouble(error, "The engine could not be ended")
+                return
+        self._begin_asking(take=remedy == "take")
 
     async def _stop(self) -> None:
         try:
@@ -351,11 +389,7 @@ class ChatScreen(Room):
 
     def _show_trouble(self, error: SuironError, state: str) -> None:
         """Show an error in place of the answer, and its effect in the finish line. state: empty leaves the line."""
+        self._remedy, error = remedy_for(error)
         self._view.show_trouble(error)
         if state:
             self._finish.show_state(state, AGAIN)
-
-
-def _as_trained(question: ChatQuestion, tuned: TunedModel) -> ChatQuestion:
-    """The question, written as the rows of the run are."""
-    return msgspec.structs.replace(question, drop_empty_input=tuned.drop_empty_input)
