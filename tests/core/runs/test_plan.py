@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from core.base.errors import UsageError
 from core.runs.facts_file import write_facts
-from core.runs.plan import RunPace, plan_words, planned_steps, read_pace
+from core.runs.plan import RunPace, plan_words, read_pace
 from core.runs.presets import PRESETS, preset_spec
-from core.runs.spec import PROJECTIONS, DataSection, ModelSection, TrainSection, check_run_spec
-from core.training import train_job
+from core.runs.spec import PROJECTIONS, DataSection, ModelSection, check_run_spec
 from tests.support.run_folders import ended_run, spec_of
 
 DATA, MODEL = DataSection(source="rows.jsonl"), ModelSection(name="owner/model")
@@ -40,13 +38,6 @@ def test_an_unknown_preset_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="seed") as caught:
         preset_spec("seed", DATA, MODEL)
     assert "seeds" in caught.value.do
-
-
-@pytest.mark.parametrize("rows", [1, 7, 504])
-@pytest.mark.parametrize("train", [TrainSection(), TrainSection(steps=9), TrainSection(epochs=2.5, batch_size=3)])
-def test_planned_steps_are_those_of_the_training(rows: int, train: TrainSection) -> None:
-    spec = msgspec.structs.replace(spec_of(), train=train)
-    assert planned_steps(rows, spec) == train_job.planned_steps(rows, spec)
 
 
 def test_tokens_and_time_come_from_earlier_runs_alone() -> None:

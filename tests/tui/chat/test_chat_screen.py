@@ -79,7 +79,9 @@ class Chat:
 
     async def ended(self) -> None:
         await self.until(lambda: not self.room._answering)
-        await self.app.workers.wait_for_complete([worker for worker in self.app.workers if worker.group == "markdown"])
+        # With an empty list, Textual waits for all workers, and the follower of the runs never ends.
+        if drawing := [worker for worker in self.app.workers if worker.group == "markdown"]:
+            await self.app.workers.wait_for_complete(drawing)
         await self.pilot.pause()
 
 
