@@ -22,7 +22,7 @@ from core.base.safe_text import safe_line
 from core.engine import launch
 from core.engine.engine_process import EngineEnd, EngineMovement, end_by_force, hangs
 from core.engine.hang_watch import QuietWatch, SilentEngine, answer_unless_hung, wait_unless_hung
-from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus, ModelHeld
+from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineHangs, EngineStatus, ModelHeld
 
 if TYPE_CHECKING:
     import httpx
@@ -184,12 +184,21 @@ class EngineClient:
             raise hangs(pid)
 
     async def _status_of(self, socket: Path) -> EngineStatus:
-        status: EngineStatus = _decode(await self._send(socket, "GET", "/suiron/status"), EngineStatus)
+        try:
+            reply = await self._send(socket, "GET", "/suiron/status")
+        except EngineHangs:
+            raise
+        except EngineError:
+            if not await asyncio.to_thread(launch.engine_running):
+                raise
+            # a busy server closes a connection for its age before it has read the request on it
+            reply = await self._send(socket, "GET", "/suiron/status")
+        status: EngineStatus = _decode(reply, EngineStatus)
         return status
 
     async def _check_alive(self, socket: Path) -> None:
         """Raises EngineError where the server does not answer any more."""
-        await self._send(socket, "GET", "/suiron/status")
+        await self._status_of(socket)
 
     async def _start(self) -> Path:
         pid = await asyncio.to_thread(launch.start_engine, self._idle)

@@ -25,7 +25,7 @@ CHAT_ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "chat.free_engine",
-        "ctrl+n",
+        "ctrl+f",
         "Free",
         "End an engine that hangs, or take the place of another terminal's model; then ask again.",
         "free_engine",

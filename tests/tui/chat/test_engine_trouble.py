@@ -27,8 +27,8 @@ async def test_an_engine_that_hangs_is_ended_by_a_key_and_asked_again() -> None:
         await c.pilot.press("f5")
         await c.until(lambda: "hangs" in c.trouble)
         await over(c)
-        assert "^n ends it and asks again" in c.trouble
-        await c.pilot.press("ctrl+n")
+        assert "^f ends it and asks again" in c.trouble
+        await c.pilot.press("ctrl+f")
         await c.until(lambda: len(c.engine.questions) == 1)
         assert c.engine.ends == 1
         assert c.engine.questions[0].instruction == QUESTION.instruction
@@ -44,7 +44,7 @@ async def test_an_engine_that_hangs_in_the_middle_keeps_what_came() -> None:
         c.engine.say(*reasoning("half a tho"), HANGS)
         await over(c)
         await c.until(lambda: c.shown("reasoning") == "half a tho")
-        await c.pilot.press("ctrl+n")
+        await c.pilot.press("ctrl+f")
         await c.until(lambda: len(c.engine.questions) == 2)
         c.engine.say(finish())
         await over(c)
@@ -59,7 +59,7 @@ async def test_an_engine_that_cannot_be_ended_is_said() -> None:
         await c.pilot.press("f5")
         await c.until(lambda: "hangs" in c.trouble)
         await over(c)
-        await c.pilot.press("ctrl+n")
+        await c.pilot.press("ctrl+f")
         await c.until(lambda: "even killed" in c.trouble)
         assert c.engine.questions == []
 
@@ -69,8 +69,8 @@ async def test_a_model_that_another_terminal_holds_can_be_taken() -> None:
         await c.pilot.press("f5")
         await c.until(lambda: "process 9" in c.trouble)
         await over(c)
-        assert "^n takes its place" in c.trouble
-        await c.pilot.press("ctrl+n")
+        assert "^f takes its place" in c.trouble
+        await c.pilot.press("ctrl+f")
         await c.until(lambda: len(c.engine.questions) == 1)
         assert c.engine.takes == [False, True]
         assert c.engine.ends == 0
@@ -82,11 +82,11 @@ async def test_a_model_that_another_terminal_holds_can_be_taken() -> None:
 
 async def test_without_such_trouble_the_key_does_nothing() -> None:
     async with chat(ScriptedEngine([EngineError("the disk is full", "x", "Free some space")])) as c:
-        await c.pilot.press("ctrl+n")
+        await c.pilot.press("ctrl+f")
         await c.pilot.press("f5")
         await c.until(lambda: "disk is full" in c.trouble)
         await over(c)
-        await c.pilot.press("ctrl+n")
+        await c.pilot.press("ctrl+f")
         await c.pilot.pause()
         assert (c.engine.ends, c.engine.questions, len(c.engine.ensured)) == (0, [], 1)
 
