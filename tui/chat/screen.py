@@ -26,6 +26,7 @@ from core.templates.by_name import TEXT_TEMPLATES
 from core.templates.template import Template
 from tui.actions import Scope, key_bindings, key_of
 from tui.chat.answer_view import AnswerView
+from tui.chat.engine_choice import EngineChoice, server_words
 from tui.chat.finish_line import FinishLine
 from tui.chat.prompt_editor import PromptEditor
 from tui.chat.remedy import Remedy, remedy_for
@@ -35,7 +36,6 @@ from tui.common.room import Room
 from tui.messages import ModelChosen, RunsChanged
 
 if TYPE_CHECKING:
-    from core.engine.client import EngineClient
     from core.engine.protocol import Engine
 
 STOP = key_of("chat.stop_answer")
@@ -65,10 +65,12 @@ class ChatScreen(Room):
         self._answer: Worker[None] | None = None
         self._asked = False  # the question has been sent: from here on, stopping is a request to the engine
         self._stopping = False
-        self._own_engine: EngineClient | None = None
         self._ready = ("", "")  # model and adapter after the last load
         self._remedy: Remedy = ""  # what would help against the trouble that is shown
-        self._ahead = TypedAhead(self._typed_question, lambda: self.suiron.engine)
+        self._ahead = TypedAhead(self._typed_question, lambda: self._answers)
+        self._engines = EngineChoice()
+        self._answers: Engine | None = None  # the engine of the last answer
+        self._told: set[str] = set()  # what was said of a server already
         self._scanned = ""  # the model that `_tuned` belongs to
 
     def compose_room(self) -> ComposeResult:
@@ -92,12 +94,15 @@ class ChatScreen(Room):
 
     async def on_unmount(self) -> None:
         await self._ahead.stop()
-        if self._own_engine is not None:
-            await self._own_engine.close()
+        await self._engines.close()
 
     @property
     def _view(self) -> AnswerView:
         return self.query_one(AnswerView)
+
+    def _open_names(self) -> tuple[str, str]:
+        model, data = super()._open_names()
+        return server_words(self.suiron.session) or model, data
 
     # -- the question --
 
@@ -130,7 +135,7 @@ class ChatScreen(Room):
     def _typed_question(self) -> ChatQuestion | None:
         """What would be asked now; None while an answer runs, and where another model would be loaded for it."""
         session = self.suiron.session
-        if self._answering or self._ready != (session.model, session.adapter):
+        if self._answering or session.server or self._ready != (session.model, session.adapter):
             return None
         tuned = next((each for each in self._tuned if each.run == session.adapter), None)
         question = self._completed(self._editor.typed(self._template, self._asks_tuned))
@@ -179,7 +184,7 @@ class ChatScreen(Room):
         did."""
         if self._answering or not self._finish.words.startswith(IDLE):
             return False
-        if not self._tuned or self.suiron.session.adapter:
+        if not self._tuned or self.suiron.session.adapter or self.suiron.session.server:
             self._finish.show_state(IDLE)
             return False
         self._finish.show_state(
@@ -189,6 +194,8 @@ class ChatScreen(Room):
 
     def action_next_adapter(self) -> None:
         """The base model, the newest run, older ones, and the base model again."""
+        if self._hint_of_server():
+            return
         chosen = ["", *(tuned.run for tuned in self._tuned)]
         current = self.suiron.session.adapter
         adapter = chosen[(chosen.index(current) + 1) % len(chosen)] if current in chosen else ""
@@ -206,6 +213,8 @@ class ChatScreen(Room):
 
     def action_toggle_base(self) -> None:
         """Ask the base model without the adapter, or the tuned one again; nothing is reloaded."""
+        if self._hint_of_server():
+            return
         if not self.suiron.session.adapter:
             self._hint(f"The base model is already in use; {key_of('chat.next_adapter')} chooses a tuned one.")
             return
@@ -215,6 +224,8 @@ class ChatScreen(Room):
     @property
     def _model_words(self) -> str:
         session = self.suiron.session
+        if session.server:
+            return server_words(session)
         if not session.adapter:
             return f"base {session.model}"
         if self._without_adapter:
@@ -239,7 +250,8 @@ class ChatScreen(Room):
         if self._answering:
             self._finish.show_state("The model is still answering", f"{STOP} stops it; then {ASK} asks this question")
             return
-        adapter = self.suiron.session.adapter
+        session = self.suiron.session
+        model, adapter = (session.server_model, "") if session.server else (session.model, session.adapter)
         try:
             question = self._editor.question(self._template, False, self._asks_tuned)
         except SuironError as error:
@@ -250,7 +262,7 @@ class ChatScreen(Room):
         self._view.begin(self._reasons(question.template), self._model_words)
         self._asked = self._stopping = False
         self._finish.show_state("Contacting the engine")
-        self._answer = self.run_worker(self._ask(question, self.suiron.session.model, adapter, take), group="answer")
+        self._answer = self.run_worker(self._ask(question, model, adapter, take), group="answer")
         self.refresh_bindings()
 
     @property
@@ -269,15 +281,16 @@ class ChatScreen(Room):
             if adapter:
                 tuned = await self._find_adapter(model, adapter)
                 folder, question = tuned.adapter, as_trained(question, tuned)
-            status = await self._engine.ensure(model, folder, self._on_status, take=take)
+            engine = self._answers = self._engines.engine(self.suiron)
+            status = await engine.ensure(model, folder, self._on_status, take=take)
             self._ready = (model, adapter)
             self._backend = status.backend
+            if self.suiron.session.server:
+                self._hint_once(status.backend)
             self._show_how()
             self._finish.show_state("The model is reading the question")
             self._asked = True
-            async with aclosing(
-                cast("AsyncGenerator[AnswerPiece | AnswerFinish]", self._engine.ask(question))
-            ) as answer:
+            async with aclosing(cast("AsyncGenerator[AnswerPiece | AnswerFinish]", engine.ask(question))) as answer:
                 async for event in answer:
                     if isinstance(event, AnswerFinish):
                         finish = event
@@ -309,6 +322,8 @@ class ChatScreen(Room):
         self._view.end(finish is not None)
         if finish is not None:
             self._finish.show_finish(finish, self._view.has_response)
+            if finish.path.startswith("at "):
+                self._hint_once(finish.path_why)
         self._answer = None
         self.refresh_bindings()
 
@@ -322,14 +337,6 @@ class ChatScreen(Room):
             adapter,
             f"{key_of('chat.next_adapter')} chooses the base model or another run",
         )
-
-    @property
-    def _engine(self) -> Engine:
-        if self.suiron.engine is None:
-            from core.engine.client import EngineClient
-
-            self._own_engine = self.suiron.engine = EngineClient()
-        return self.suiron.engine
 
     def _on_status(self, status: EngineStatus) -> None:
         if self._answering and not self._asked:
@@ -369,7 +376,7 @@ class ChatScreen(Room):
         if remedy == "end":
             self._finish.show_state("Ending the engine")
             try:
-                await self._engine.shutdown()
+                await self._engines.engine(self.suiron).shutdown()
             except SuironError as error:
                 self._show_trouble(error, "The engine could not be ended")
                 return
@@ -377,11 +384,25 @@ class ChatScreen(Room):
 
     async def _stop(self) -> None:
         try:
-            await self._engine.stop()
+            if self._answers is not None:
+                await self._answers.stop()
         except SuironError as error:
             self._show_trouble(error, "The answer could not be stopped")
 
     # -- messages --
+
+    def _hint_once(self, words: str) -> None:
+        """Say what a server cannot do, or did in another way."""
+        if words and words not in self._told:
+            self._told.add(words)
+            self._hint(f"{words[:1].upper()}{words[1:]}.")
+
+    def _hint_of_server(self) -> bool:
+        """Answer a key that chooses among models of this machine while a server answers. Returns whether one does."""
+        words = server_words(self.suiron.session)
+        if words:
+            self._hint(f"{words} answers. {key_of('app.model')} chooses a model of this machine.")
+        return bool(words)
 
     def _hint(self, words: str) -> None:
         """Answer a key with a notification. The finish line is for the answer above it."""
