@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from core.engine.client import EngineClient
-from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion
+from core.engine.protocol import AnswerFinish, ChatQuestion
 
 _SENTENCE = "A train leaves the old town at nine and passes a bridge, a mill and two quiet villages before it stops."
 _WORDS = _SENTENCE.split()
@@ -85,14 +85,13 @@ async def _ask(client: EngineClient, asked: ChatQuestion) -> dict[str, float]:
     async for item in client.ask(asked):
         if not first:  # a piece of text, or the end of an answer without any
             first = time.perf_counter() - start
-        if isinstance(item, AnswerPiece):
-            continue
-        return {
-            "first_ms": first * 1000,
-            "prefill_ms": item.prefill_seconds * 1000,
-            "prompt_tokens": item.prompt_tokens,
-            "fed_tokens": item.prompt_tokens - item.reused_tokens,
-        }
+        if isinstance(item, AnswerFinish):
+            return {
+                "first_ms": first * 1000,
+                "prefill_ms": item.prefill_seconds * 1000,
+                "prompt_tokens": item.prompt_tokens,
+                "fed_tokens": item.prompt_tokens - item.reused_tokens,
+            }
     raise RuntimeError("the answer ended without saying how")
 
 

@@ -17,7 +17,8 @@ from core.base.paths import absolute_path
 from core.base.plural import counted
 from core.data.locate.source_name import resolve_source_name
 from core.engine.client import EngineClient
-from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
+from core.engine.protocol import AnswerEvent, AnswerFinish, ChatQuestion, EngineStatus
+from core.engine.sentinel import LoopWarning, loop_words
 from core.runs.run_folder import find_run
 from core.runs.tuned_models import run_drops_empty_input
 from core.session import load_session
@@ -119,12 +120,15 @@ async def _ask(
     status = await client.ensure(model, adapter, on_status, take=take)
     output.note(status.backend)
     section = ""
-    async with aclosing(cast("AsyncGenerator[AnswerPiece | AnswerFinish]", client.ask(question))) as answer:
+    async with aclosing(cast("AsyncGenerator[AnswerEvent]", client.ask(question))) as answer:
         async for event in answer:
             output.record(event)
             if isinstance(event, AnswerFinish):
                 output.text(f"\n\n[{finish_line(event)}]")
                 return event
+            if isinstance(event, LoopWarning):
+                output.note(f"it goes round in a loop: {loop_words(event)}")
+                continue
             if event.section != section:
                 output.text(("\n\n" if section else "") + HEADINGS[event.section] + "\n")
                 section = event.section
@@ -135,8 +139,13 @@ async def _ask(
 def finish_line(finish: AnswerFinish) -> str:
     """`end · 58 tokens · prefill 0.31 s · first token 0.35 s · 3.20 s total · 20.1 tok/s`."""
     reused = f" ({finish.reused_tokens} of {finish.prompt_tokens} kept)" if finish.reused_tokens else ""
+    reason = f"{finish.reason} {finish.stop_string!r}" if finish.stop_string else finish.reason
+    if finish.loop is not None:
+        reason += f" ({loop_words(finish.loop)})"
+    if finish.reasoning_closed:
+        reason += " (the reasoning was closed at its budget)"
     return (
-        f"{finish.reason} · {counted(finish.tokens, 'token')} · prefill {finish.prefill_seconds:.2f} s{reused}"
+        f"{reason} · {counted(finish.tokens, 'token')} · prefill {finish.prefill_seconds:.2f} s{reused}"
         f" · first token {finish.first_token_seconds:.2f} s · {finish.total_seconds:.2f} s total"
         f" · {finish.tokens_per_second:.1f} tok/s" + (f" · {finish.path}" if finish.path else "")
     )

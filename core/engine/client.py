@@ -22,7 +22,8 @@ from core.base.safe_text import safe_line
 from core.engine import launch
 from core.engine.engine_process import EngineEnd, EngineMovement, end_by_force, hangs
 from core.engine.hang_watch import QuietWatch, answer_unless_hung, wait_unless_hung
-from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus, ModelHeld
+from core.engine.protocol import AnswerEvent, AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus, ModelHeld
+from core.engine.sentinel import LoopWarning
 
 if TYPE_CHECKING:
     import httpx
@@ -89,7 +90,7 @@ class EngineClient:
         self._loaded = (last.model, last.adapter)
         return last
 
-    async def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerPiece | AnswerFinish]:
+    async def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerEvent]:
         socket = await asyncio.to_thread(launch.find_engine)
         if socket is None:
             raise EngineError("no inference server is running", "", "Load a model first")
@@ -316,10 +317,10 @@ def _chat_request(
     }
 
 
-def _items(chunk: dict[str, Any]) -> list[AnswerPiece | AnswerFinish]:
+def _items(chunk: dict[str, Any]) -> list[AnswerEvent]:
     if "error" in chunk:
         raise _error(msgspec.json.encode(chunk))
-    items: list[AnswerPiece | AnswerFinish] = []
+    items: list[AnswerEvent] = []
     for choice in chunk.get("choices", []):
         delta = choice.get("delta", {})
         if text := delta.get("reasoning_content"):
@@ -327,7 +328,7 @@ def _items(chunk: dict[str, Any]) -> list[AnswerPiece | AnswerFinish]:
         if text := delta.get("content"):
             items.append(AnswerPiece("response", text))
     if "suiron" in chunk:
-        items.append(msgspec.convert(chunk["suiron"], AnswerFinish))
+        items.append(msgspec.convert(chunk["suiron"], AnswerFinish | LoopWarning))
     return items
 
 

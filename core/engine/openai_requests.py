@@ -34,6 +34,7 @@ _Ids = Annotated[list[Count], msgspec.Meta(min_length=1)]
 
 MOST_PROMPTS = 64
 """Prompts of one request to /v1/completions."""
+_OF_CHATS = ("input", "language", "template", "data", "drop_empty_input", "thinking_budget")
 DRY_BREAKERS = ("\n", ":", '"', "*")
 """What ends a repetition for DRY unless a request says otherwise, as in llama.cpp."""
 
@@ -252,6 +253,11 @@ class CompletionRequest(AnyRequest, frozen=True, kw_only=True):
             raise ValueError("`prompt` mixes texts and token ids")
         if not isinstance(self.prompt, str) and int not in kinds and len(self.prompt) > MOST_PROMPTS:
             raise ValueError(f"`prompt` has more than {MOST_PROMPTS} prompts")
+        if self.echo and self.logprobs is not None:
+            raise ValueError("`echo` with `logprobs` is not supported: /suiron/score tells how likely a text is")
+        of_chats = [name for name in _OF_CHATS if getattr(self.suiron, name) not in ("", None, False)]
+        if of_chats:
+            raise ValueError(f"`suiron.{of_chats[0]}` needs /v1/chat/completions: leave it out")
 
     @property
     def alternatives(self) -> int | None:
@@ -265,11 +271,3 @@ class CompletionRequest(AnyRequest, frozen=True, kw_only=True):
         if all(isinstance(item, int) for item in self.prompt):
             return ([item for item in self.prompt if isinstance(item, int)],)
         return tuple(item for item in self.prompt if not isinstance(item, int))
-
-    @property
-    def text(self) -> str:
-        """The prompt as one text. Raises ValueError where it is not one text."""
-        (prompt,) = self.prompts
-        if not isinstance(prompt, str):
-            raise ValueError("the prompt is token ids")
-        return prompt

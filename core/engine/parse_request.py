@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from core.base.errors import EngineError, SuironError, UsageError
-from core.engine.openai_requests import AnyRequest, ChatRequest, SuironExtension
+from core.engine.openai_requests import AnyRequest, SuironExtension
 
 _OTHER_NAMES = {
     "cache_prompt": "what begins the same is always reused; suiron.cold prevents it",
@@ -27,19 +27,7 @@ _OTHER_NAMES = {
 }
 """Fields of other servers, and what serves here instead."""
 
-UNSERVED = frozenset(
-    {
-        "n",
-        "stop",
-        "include_stop_str_in_output",
-        "logprobs",
-        "prediction",
-        "echo",
-        "suiron.thinking_budget",
-        "suiron.on_loop",
-        "prompt",
-    }
-)
+UNSERVED = frozenset({"prediction"})
 """Fields that requests may have and answers do not honour yet; other values than the default are refused."""
 
 
@@ -104,18 +92,12 @@ def set_fields(request: AnyRequest) -> list[str]:
             names.append(field.name)
     if request.top_k == -1:
         names.remove("top_k")
-    if not isinstance(request, ChatRequest) and _is_more_than_text(request):
-        names.append("prompt")
     for field in msgspec.structs.fields(SuironExtension):
         if getattr(request.suiron, field.name) != field.default:
             names.append(f"suiron.{field.name}")
     if request.token_limit == 0:
         names.append("max_tokens 0")
     return names
-
-
-def _is_more_than_text(request: Any) -> bool:
-    return len(request.prompts) > 1 or not isinstance(request.prompts[0], str)
 
 
 def decode_body(body: bytes, kind: type[_Any]) -> _Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
 from core.base.errors import EngineError
+from core.engine.sentinel import LoopWarning
 from core.splitter.sections import AnswerEnding, Section
 
 FinishReason = Literal["end", "length", "stopped", "runaway", "stop_string", "loop"]
@@ -117,6 +118,16 @@ class AnswerFinish(msgspec.Struct, frozen=True, tag="finish"):
     """Tokens of the prompt that were taken from an earlier sequence, not fed."""
     reuse_why: str = ""
     """Why nothing was reused, in words; empty where something was."""
+    stop_string: str = ""
+    """The stop string that ended the answer; empty for none."""
+    loop: LoopWarning | None = None
+    """The last loop that the answer went round in; None for none."""
+    reasoning_closed: bool = False
+    """Whether the reasoning used up its budget and was closed."""
+
+
+AnswerEvent: TypeAlias = AnswerPiece | LoopWarning | AnswerFinish
+"""What a question is answered with: text, a loop while it goes on, and how it ended, which is the last."""
 
 
 class ModelHeld(EngineError):
@@ -194,9 +205,9 @@ class Engine(Protocol):
         cannot be loaded, ModelHeld where other clients' models take the room; `take` unloads those.
         """
 
-    def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerPiece | AnswerFinish]:
-        """The answer in pieces; its last item is an AnswerFinish. Leaving the iteration early ends the answer in the
-        server too."""
+    def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerEvent]:
+        """The answer in pieces, with a LoopWarning where it goes round in a loop; its last item is an AnswerFinish.
+        Leaving the iteration early ends the answer in the server too."""
 
     async def stop(self) -> None:
         """End the answer in progress within two tokens: its iteration still ends with an AnswerFinish, with the reason

@@ -24,7 +24,8 @@ from core.base.errors import EngineError, RunError, SuironError
 from core.base.languages import east_asian_language
 from core.base.safe_text import safe_line
 from core.data.locate.source_name import resolve_source_name
-from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
+from core.engine.protocol import AnswerEvent, AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
+from core.engine.sentinel import LoopWarning, loop_words
 from core.runs.run_folder import list_training_runs
 from core.runs.tuned_models import TunedModel, askable_templates, list_tuned_models
 from core.templates.by_name import TEXT_TEMPLATES
@@ -69,6 +70,7 @@ class ChatScreen(Room):
         self._answer: Worker[None] | None = None
         self._asked = False  # the question has been sent: from here on, stopping is a request to the engine
         self._stopping = False
+        self._loop: LoopWarning | None = None  # of the answer that arrives
         self._own_engine: EngineClient | None = None
         self._scanned = ""  # the model that `_tuned` belongs to
         self._look_again: Timer | None = None
@@ -245,6 +247,7 @@ class ChatScreen(Room):
         )
         self._view.begin(self._reasons(question.template), self._model_words)
         self._asked = self._stopping = False
+        self._loop = None
         self._finish.show_state("Contacting the engine")
         self._answer = self.run_worker(self._ask(question, self.suiron.session.model, adapter), group="answer")
         self.refresh_bindings()
@@ -261,12 +264,12 @@ class ChatScreen(Room):
             self._show_how()
             self._finish.show_state("The model is reading the question")
             self._asked = True
-            async with aclosing(
-                cast("AsyncGenerator[AnswerPiece | AnswerFinish]", self._engine.ask(question))
-            ) as answer:
+            async with aclosing(cast("AsyncGenerator[AnswerEvent]", self._engine.ask(question))) as answer:
                 async for event in answer:
                     if isinstance(event, AnswerFinish):
                         finish = event
+                    elif isinstance(event, LoopWarning):
+                        self._loop = event
                     else:
                         self._take(event)
             if finish is None:
@@ -324,7 +327,10 @@ class ChatScreen(Room):
     def _take(self, piece: AnswerPiece) -> None:
         self._view.take(piece)
         if not self._stopping:
-            self._finish.show_state(f"The {piece.section} is arriving", f"{STOP} stops it")
+            state = f"The {piece.section} is arriving"
+            if self._loop is not None:
+                state = f"The {piece.section} goes round in a loop, {loop_words(self._loop)}"
+            self._finish.show_state(state, f"{STOP} stops it")
 
     # -- stopping --
 

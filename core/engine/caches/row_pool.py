@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from core.engine.caches.kept_caches import KeptCaches
 from core.engine.caches.lane import Kept, Lane, RowPlace
 from core.engine.caches.lane_maker import MOST_ROWS, LaneMaker
-from core.engine.caches.prefix_store import KeptPrefix, PrefixKey, PrefixStore, common_prefix
+from core.engine.caches.prefix_store import PrefixKey, PrefixStore, common_prefix
 from core.engine.model_trouble import scores_without_numbers
 from core.engine.sequence import AnswerSequence
 from core.engine.steps.cache_copy import CacheCopy
@@ -31,9 +32,11 @@ class RowPool:
         self._lanes: list[Lane] = []
         self._where: dict[AnswerSequence, RowPlace] = {}
         self._snapshots: dict[AnswerSequence, list[int]] = {}
-        self.store: PrefixStore[RowPlace | CacheCopy] = PrefixStore(budget)
+        self._unfed: set[AnswerSequence] = set()
         self.cuts: bool = attends_to_everything(maker.base)
         """Whether a cache of this model can be cut to a part of its tokens."""
+        self._kept = KeptCaches(budget, self._fixed_bytes, cuts=self.cuts)
+        self.store: PrefixStore[RowPlace | CacheCopy] = self._kept.store
 
     # -- what is there --
 
@@ -80,6 +83,7 @@ class RowPool:
         lane.step.set_adapter(row, sequence.adapter)
         lane.sequences[row] = sequence
         self._where[sequence] = RowPlace(lane, row)
+        self._unfed.add(sequence)
         sequence.path, sequence.reused = lane.step.path, sequence.fed
         sequence.path_why = self._maker.why_not_faster(lane.step.path, cold=sequence.cold)
         if not self.cuts and not sequence.cold:
@@ -90,6 +94,9 @@ class RowPool:
         read it, the first token is chosen and read then, and the sequence may have ended."""
         place = self._where[sequence]
         step, row, prompt = place.lane.step, place.row, sequence.prompt
+        if sequence in self._unfed:
+            self._unfed.remove(sequence)
+            self._look_again(place, sequence)
         end = min(sequence.fed + most, len(prompt)) if self._maker.continues else len(prompt)
         snapshots = self._snapshots.get(sequence, [])
         end = min([end, *(at for at in snapshots if at > sequence.fed)])
@@ -104,6 +111,8 @@ class RowPool:
         if end < len(prompt):
             return False
         sequence.prompt_fed()
+        if given := sequence.take_given():
+            step.force(row, given)
         chosen = step.chosen()
         if sequence.reason is not None:
             self.leave(sequence)
@@ -128,6 +137,7 @@ class RowPool:
         """The sequence gives its row back. keep: what the row holds serves later prompts."""
         place = self._where.pop(sequence, None)
         self._snapshots.pop(sequence, None)
+        self._unfed.discard(sequence)
         if place is None:
             return
         lane, row = place.lane, place.row
@@ -137,32 +147,25 @@ class RowPool:
         if not keep or not held or sequence.cold or not self._maker.continues:
             lane.step.release(row)
             return
-        self._put(lane.key(sequence.adapter), sequence.ids[:held], place, lane.row_bytes(row))
+        self._kept.put(lane.key(sequence.adapter), sequence.ids[:held], place, lane.row_bytes(row))
 
     # -- all of them --
 
     def model_changed(self, model: Any, adapters: tuple[str, ...]) -> None:
         """Other adapters are loaded: steps are made anew. What adapters that remain have left is kept."""
-        labels = {"", *adapters}
-        for kept in self.store.all():
-            place = kept.place
-            if kept.key[0] not in labels:
-                self.store.remove(kept)
-            elif isinstance(place, RowPlace):
-                copy = place.lane.step.copy_out(place.row)
-                kept.place, kept.bytes = copy, copy.bytes
-        self._drop_over_budget()
+        self._kept.model_changed(adapters)
         self._lanes.clear()
         self._maker = LaneMaker(model, adapters)
 
     def forget_kept(self) -> None:
         """Drop everything that is kept, for its memory."""
-        for kept in self.store.all():
-            self.store.remove(kept)
-            self._empty_place(kept)
+        self._kept.forget()
         self._lanes = [lane for lane in self._lanes if lane.live]
 
     # -- inside: lanes --
+
+    def _fixed_bytes(self) -> int:
+        return sum(lane.fixed_bytes for lane in self._lanes)
 
     def _lane_for(self, sequence: AnswerSequence, waiting: int) -> Lane:
         adapter = sequence.adapter
@@ -201,7 +204,7 @@ class RowPool:
         found = next((lane for lane in mine if lane.size == size and not lane.live), None)
         if found is not None:
             return found
-        self._drop_over_budget(room=self._maker.row_bytes * size)
+        self._kept.drop_over_budget(room=self._maker.row_bytes * size)
         lane = self._maker.lane(size, adapter)
         if lane is None and together + 1 < size:
             lane = self._maker.lane(self._maker.size_for(together + 1), adapter)
@@ -228,13 +231,16 @@ class RowPool:
             if sequence is None or not free:
                 continue
             target = free[0]
-            self._evict(new, target)
+            self._kept.evict(new, target)
             held = old.step.length(row)
             new.step.copy_in(target, old.step.copy_out(row))
             new.step.set_adapter(target, sequence.adapter)
             if sequence.fed == len(sequence.prompt):
                 new.step.cut(target, held - 1)
                 self._start(new, target, sequence, sequence.ids[held - 1 : held])
+                # What was told must be fed, given tokens among it; and those that wait were dropped with the old row.
+                if again := [*sequence.ids[held:], *sequence.given]:
+                    new.step.force(target, again)
             old.sequences[row] = None
             old.step.release(row)
             new.sequences[target] = sequence
@@ -247,9 +253,8 @@ class RowPool:
             if sequence is not None:
                 self._where.pop(sequence, None)
                 self._snapshots.pop(sequence, None)
-        for kept in self.store.all():
-            if isinstance(kept.place, RowPlace) and kept.place.lane is lane:
-                self.store.remove(kept)
+                self._unfed.discard(sequence)
+        self._kept.lane_lost(lane)
         if lane in self._lanes:
             self._lanes.remove(lane)
 
@@ -272,8 +277,10 @@ class RowPool:
             if token == NOT_A_TOKEN:
                 self.leave(sequence, keep=False)
                 failed.append((sequence, scores_without_numbers()))
-            elif not sequence.take(token):
+            elif not sequence.take(token, lane.step.log_probabilities(row)):
                 self.leave(sequence)
+            elif given := sequence.take_given():
+                lane.step.force(row, given)
         return failed
 
     def _start(self, lane: Lane, row: int, sequence: AnswerSequence, part: list[int]) -> None:
@@ -339,6 +346,21 @@ class RowPool:
             )
         return best
 
+    def _look_again(self, place: RowPlace, sequence: AnswerSequence) -> None:
+        """Before a prompt's first part is fed: take over what another answer has fed of it since this one got its row,
+        as the answers to one request do."""
+        why = sequence.reuse_why
+        found = self._best_prefix(place.lane.key(sequence.adapter), sequence.prompt, sequence)
+        if found is None or found[2] - sequence.fed < _WORTH_A_COPY:
+            sequence.reuse_why = why
+            return
+        _, source, count = found
+        step, row = place.lane.step, place.row
+        copy = source if isinstance(source, CacheCopy) else source.lane.step.copy_out(source.row)
+        step.copy_in(row, copy)
+        sequence.fed = sequence.reused = step.cut(row, count)
+        sequence.reuse_why = ""
+
     def _snapshot_places(self, lane: Lane, sequence: AnswerSequence) -> list[int]:
         """Where a copy of a cache that cannot be cut is kept: now and then, where an earlier prompt began to differ,
         and one token before the prompt's end, from where another answer to the same prompt goes on."""
@@ -351,46 +373,11 @@ class RowPool:
         key, ids = place.lane.key(sequence.adapter), sequence.prompt[: sequence.fed]
         if not self.store.holds(key, ids):
             copy = place.lane.step.copy_out(place.row)
-            self._put(key, ids, copy, copy.bytes)
-
-    def _put(self, key: PrefixKey, ids: list[int], place: RowPlace | CacheCopy, size: int) -> None:
-        kept: Kept = KeptPrefix(key, ids, place, size)
-        if self.cuts:  # a copy of its beginning is of no more use
-            for other in self.store.all():
-                is_copy = not isinstance(other.place, RowPlace)
-                if is_copy and other.key == key and common_prefix(other.ids, ids) == len(other.ids):
-                    self.store.remove(other)
-        self.store.put(kept)
-        if isinstance(place, RowPlace):
-            place.lane.kept[place.row] = kept
-        self._drop_over_budget()
-
-    def _evict(self, lane: Lane, row: int) -> None:
-        """Make a row empty; what it keeps goes beside the rows, where the budget has room for it."""
-        kept = lane.kept[row]
-        lane.kept[row] = None
-        if kept is not None:
-            self.store.remove(kept)
-            copy = lane.step.copy_out(row)
-            kept.place, kept.bytes = copy, copy.bytes
-            self.store.put_back(kept)
-            self._drop_over_budget()
-        lane.step.release(row)
+            self._kept.put(key, ids, copy, copy.bytes)
 
     def _empty_row(self, lane: Lane, row: int) -> int:
-        self._evict(lane, row)
+        self._kept.evict(lane, row)
         return row
-
-    def _drop_over_budget(self, room: int = 0) -> None:
-        fixed = sum(lane.fixed_bytes for lane in self._lanes)
-        for kept in self.store.over_budget(room + fixed):
-            self._empty_place(kept)
-
-    def _empty_place(self, kept: Kept) -> None:
-        if isinstance(kept.place, RowPlace):
-            lane, row = kept.place.lane, kept.place.row
-            lane.kept[row] = None
-            lane.step.release(row)
 
 
 def make_pool(model: Any, adapters: tuple[str, ...], budget: int) -> RowPool:
