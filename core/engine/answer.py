@@ -3,13 +3,14 @@ rows; runs in the thread that owns the model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from core.base.errors import UsageError
 from core.engine.answer_reader import AnswerReader
 from core.engine.answer_scores import spelled
+from core.engine.drafts import AnswerDrafts
 from core.engine.openai_api import ChatRequest, CompletionRequest
 from core.engine.prompt import chat_prompt
 from core.engine.request_choice import request_seed, token_choice
@@ -31,11 +32,16 @@ def chat_sequences(loaded: LoadedModel, request: ChatRequest, tuned: bool) -> li
     prompt = chat_prompt(loaded, request, tuned)
     most = request.suiron.thinking_budget
 
+    tokenizer, thought = loaded.tokenizer, request.suiron.draft_reasoning
+    old = tokenizer.encode(request.draft)[0] if request.draft else []
+    if thought:
+        old = [*tokenizer.encode(thought)[0], *prompt.closing, *old]
+
     def reader() -> AnswerReader:
         budget = ThinkingBudget(most, prompt.closing) if most is not None and prompt.closing else None
         return _reader(loaded, request, prompt.splitter(), prompt.start, budget)
 
-    return _sequences(loaded, prompt.ids, request, reader)
+    return _sequences(loaded, prompt.ids, request, reader, old=old)
 
 
 def completion_sequences(loaded: LoadedModel, request: CompletionRequest) -> list[AnswerSequence]:
@@ -46,7 +52,8 @@ def completion_sequences(loaded: LoadedModel, request: CompletionRequest) -> lis
         _check_ids(loaded, ids)
         text = prompt if isinstance(prompt, str) else loaded.tokenizer.decode(prompt)
         echo = text if request.echo else ""
-        made += _sequences(loaded, ids, request, partial(_reader, loaded, request, None), echo)
+        old = loaded.tokenizer.encode(request.draft)[0] if request.draft else []
+        made += _sequences(loaded, ids, request, partial(_reader, loaded, request, None), echo=echo, old=old)
     return made
 
 
@@ -55,9 +62,11 @@ def _sequences(
     ids: list[int],
     request: ChatRequest | CompletionRequest,
     reader: Callable[[], AnswerReader],
+    *,
     echo: str = "",
+    old: Sequence[int] = (),
 ) -> list[AnswerSequence]:
-    """All answers to one prompt."""
+    """All answers to one prompt. old: the answer that they may be like."""
     context = model_context(loaded.model)
     room = context - len(ids)
     if not ids:
@@ -75,6 +84,7 @@ def _sequences(
             stop_ids=frozenset() if request.ignore_eos else loaded.tokenizer.stop_ids,
             cold=request.suiron.cold,
             echo=echo,
+            drafts=AnswerDrafts(old, ids) if old else None,
             spell=None if request.alternatives is None else partial(spelled, tokenizer=loaded.tokenizer),
         )
         for number in range(request.answers)

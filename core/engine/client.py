@@ -299,7 +299,6 @@ def _chat_request(
         "top_p": question.top_p,
         "seed": question.seed,
         **msgspec.to_builtins(question.sampling),
-        **({"prediction": {"type": "content", "content": question.draft}} if question.draft else {}),
         "suiron": {
             "input": question.input,
             "language": question.language,
@@ -307,6 +306,8 @@ def _chat_request(
             "data": question.data,
             "tuned": question.tuned,
             "drop_empty_input": question.drop_empty_input,
+            "draft": question.draft,
+            "draft_reasoning": question.draft_reasoning,
             "thinking_budget": question.thinking_budget,
             "on_loop": question.on_loop,
             "id": answer_id,

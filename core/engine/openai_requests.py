@@ -34,7 +34,7 @@ _Ids = Annotated[list[Count], msgspec.Meta(min_length=1)]
 
 MOST_PROMPTS = 64
 """Prompts of one request to /v1/completions."""
-_OF_CHATS = ("input", "language", "template", "data", "drop_empty_input", "thinking_budget")
+_OF_CHATS = ("input", "language", "template", "data", "drop_empty_input", "thinking_budget", "draft_reasoning")
 DRY_BREAKERS = ("\n", ":", '"', "*")
 """What ends a repetition for DRY unless a request says otherwise, as in llama.cpp."""
 
@@ -60,6 +60,10 @@ class SuironExtension(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     thinking_budget: Count | None = None
     """The most tokens of the reasoning: then it is closed as its template closes it, and the response follows. None: no
     limit of its own."""
+    draft: str = ""
+    """A text that the answer may be like, as `prediction`: such an answer comes faster, and none is changed."""
+    draft_reasoning: str = ""
+    """The reasoning before it, in a chat."""
     on_loop: Literal["warn", "stop"] = "warn"
     """What happens when the answer goes round in a loop: it is told, or it ends."""
     cold: bool = False
@@ -166,6 +170,11 @@ class AnyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return 0 if self.suiron.prefill else self.max_tokens
 
     @property
+    def draft(self) -> str:
+        """A text that the answer may be like; empty where none is told."""
+        return self.suiron.draft
+
+    @property
     def alternatives(self) -> int | None:
         """How many alternatives each token's log-probabilities have; None where none are asked for."""
         return None
@@ -228,8 +237,7 @@ class ChatRequest(AnyRequest, frozen=True, kw_only=True):
 
     @property
     def draft(self) -> str:
-        """The expected answer; empty where none is told."""
-        return str((self.prediction or {}).get("content", ""))
+        return self.suiron.draft or str((self.prediction or {}).get("content", ""))
 
 
 class CompletionRequest(AnyRequest, frozen=True, kw_only=True):

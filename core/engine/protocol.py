@@ -77,7 +77,9 @@ class ChatQuestion(msgspec.Struct, frozen=True, kw_only=True):
     on_loop: Literal["warn", "stop"] = "warn"
     """What happens when the answer goes round in a loop."""
     draft: str = ""
-    """The answer that stood there before: one like it comes faster, and no other."""
+    """The response that stood there before: an answer like it comes faster, and no other."""
+    draft_reasoning: str = ""
+    """The reasoning before it."""
     cold: bool = False
     """Answer on the plain path and from nothing that is kept, for measurements."""
 
@@ -122,6 +124,10 @@ class AnswerFinish(msgspec.Struct, frozen=True, tag="finish"):
     """The stop string that ended the answer; empty for none."""
     loop: LoopWarning | None = None
     """The last loop that the answer went round in; None for none."""
+    drafted_tokens: int = 0
+    """Tokens that the draft had right, so that they came several at a time."""
+    draft_why: str = ""
+    """Why the draft was not used, in words; empty where it was, or where there was none."""
     reasoning_closed: bool = False
     """Whether the reasoning used up its budget and was closed."""
 

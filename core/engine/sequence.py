@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from core.engine.answer_reader import AnswerReader
 from core.engine.answer_scores import AnswerScores
+from core.engine.drafts import AnswerDrafts
 from core.engine.protocol import AnswerEvent, AnswerFinish, AnswerPiece, FinishReason
 from core.engine.sampling.token_choice import TokenChoice, TokenScores
 from core.engine.sentinel import LoopWarning
@@ -38,9 +39,11 @@ class AnswerSequence:
         cold: bool = False,
         echo: str = "",
         spell: Spell | None = None,
+        drafts: AnswerDrafts | None = None,
     ) -> None:
         """limit: the most new tokens; 0 only feeds the prompt. cold: without reuse, on the plain path. echo: text that
-        comes before the answer's own. spell: where log-probabilities are asked for."""
+        comes before the answer's own. spell: where log-probabilities are asked for.
+        drafts: where a text is known that it may be like."""
         self.prompt, self.choice, self.limit, self.stop_ids, self.cold = prompt, choice, limit, stop_ids, cold
         self.adapter: str | None = None
         """The label of the adapter that answers, in its model; None for the base model."""
@@ -54,6 +57,7 @@ class AnswerSequence:
         self.reused, self.reuse_why = 0, ""
         self.given: deque[int] = deque()
         """Tokens that are fed instead of chosen ones, of which the host has read none."""
+        self.drafts, self.draft_why = drafts, ""
         self._reader = reader
         self._unread: list[int] = []
         self._parts: list[AnswerPart] = [AnswerPiece("response", echo)] if echo else []
@@ -85,6 +89,8 @@ class AnswerSequence:
         self.tokens.append(token)
         if self.given:
             self.given.popleft()
+        if self.drafts is not None:
+            self.drafts.push(token)
         if token in self.stop_ids:
             self.end("end")
         else:
@@ -96,6 +102,12 @@ class AnswerSequence:
             if self.count >= self.limit:
                 self.end("length")
         return self.reason is None
+
+    def propose(self) -> list[int]:
+        """Tokens that may follow, to be verified; empty where there are none, or each must be read by itself."""
+        if self.drafts is None or self.given or self.cold or self._spell is not None or self._reader.reads_every_token:
+            return []
+        return self.drafts.propose(self.limit - self.count - 1)
 
     def take_given(self) -> list[int]:
         """The tokens that must be fed next instead of chosen ones, each told once; mostly none."""
@@ -153,11 +165,22 @@ class AnswerSequence:
             reuse_why=self.reuse_why,
             stop_string=self._reader.stop_string,
             loop=self._reader.loop,
+            drafted_tokens=0 if self.drafts is None else self.drafts.right,
+            draft_why=self._why_no_drafts(),
             reasoning_closed=self._reader.has_closed_reasoning,
         )
         return [*last, finish]
 
     # -- inside --
+
+    def _why_no_drafts(self) -> str:
+        if self.drafts is None:
+            return ""
+        if self.cold:
+            return "a cold answer was asked for"
+        if self._spell is not None:
+            return "log-probabilities are told of each token by itself"
+        return "a thinking budget reads each token by itself" if self._reader.reads_every_token else self.draft_why
 
     def _read(self) -> None:
         tokens, self._unread = self._unread, []

@@ -45,8 +45,9 @@ def timing_words(finish: AnswerFinish) -> str:
     fed = f"prefill of {finish.prompt_tokens}"
     if finish.reused_tokens:
         fed = f"prefill of {finish.prompt_tokens - finish.reused_tokens}, {finish.reused_tokens} kept,"
+    drafted = f", {finish.drafted_tokens} as before" if finish.drafted_tokens else ""
     parts = (
-        f"{finish.tokens} token{'' if finish.tokens == 1 else 's'}",
+        f"{finish.tokens} token{'' if finish.tokens == 1 else 's'}{drafted}",
         f"{fed} in {seconds_words(finish.prefill_seconds)}",
         f"first token {seconds_words(finish.first_token_seconds)}",
         f"total {seconds_words(finish.total_seconds)}",

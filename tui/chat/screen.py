@@ -245,6 +245,10 @@ class ChatScreen(Room):
             language=language,
             drop_empty_input=drop,
         )
+        old = self._view  # an answer like the one that stands there comes faster
+        question = msgspec.structs.replace(
+            question, draft=old.response.text, draft_reasoning=old.reasoning.text if old.response.text else ""
+        )
         self._view.begin(self._reasons(question.template), self._model_words)
         self._asked = self._stopping = False
         self._loop = None

@@ -85,6 +85,8 @@ class RowPool:
         self._where[sequence] = RowPlace(lane, row)
         self._unfed.add(sequence)
         sequence.path, sequence.reused = lane.step.path, sequence.fed
+        if not lane.step.drafts_exactly:
+            sequence.draft_why = "scores of several tokens at once round otherwise on this path"
         sequence.path_why = self._maker.why_not_faster(lane.step.path, cold=sequence.cold)
         if not self.cuts and not sequence.cold:
             self._snapshots[sequence] = self._snapshot_places(lane, sequence)
@@ -142,8 +144,8 @@ class RowPool:
             return
         lane, row = place.lane, place.row
         lane.sequences[row] = None
-        held = lane.step.length(row)
-        lane.step.cut(row, held)  # nothing is cut: the row is not live any more
+        # Mostly nothing is cut, and the row is not live any more; of a draft, tokens behind the end may be there.
+        held = lane.step.cut(row, min(lane.step.length(row), len(sequence.ids)))
         if not keep or not held or sequence.cold or not self._maker.continues:
             lane.step.release(row)
             return
@@ -265,8 +267,28 @@ class RowPool:
         live = [row for row, is_live in enumerate(step.live) if is_live]
         if not live:
             return []
-        fed, chosen = step.advance(), step.chosen()
-        return self._deliver(lane, {row: (fed if chosen is None else chosen)[row] for row in live})
+        told = self._verify_drafts(lane, live) if step.drafts_exactly else {}
+        fed, chosen = step.advance(without=told), step.chosen()
+        others = [row for row in live if row not in told]
+        failed = self._deliver(lane, {row: (fed if chosen is None else chosen)[row] for row in others})
+        for row, tokens in told.items():
+            sequence = lane.sequences[row]
+            for token in tokens:
+                if lane.sequences[row] is sequence:  # else it ended before this token
+                    failed += self._deliver(lane, {row: token})
+        return failed
+
+    @staticmethod
+    def _verify_drafts(lane: Lane, live: list[int]) -> dict[int, list[int]]:
+        """The next tokens of rows whose answers propose some."""
+        told: dict[int, list[int]] = {}
+        for row in live:
+            sequence = lane.sequences[row]
+            drafted = sequence.propose() if sequence is not None else []
+            if sequence is not None and sequence.drafts is not None and drafted:
+                told[row] = lane.step.verify(row, drafted)
+                sequence.drafts.report(len(drafted), len(told[row]) - 1)
+        return told
 
     def _deliver(self, lane: Lane, tokens: Mapping[int, int | None]) -> list[tuple[AnswerSequence, Exception]]:
         failed: list[tuple[AnswerSequence, Exception]] = []

@@ -213,3 +213,21 @@ async def test_log_probabilities_are_of_the_tokens_that_were_chosen(
     best = first.topk(3).values.tolist()
     assert sorted(told["top_logprobs"][0].values(), reverse=True) == pytest.approx(best, abs=0.1)
     assert any(math.isclose(told["token_logprobs"][0], value, abs_tol=0.1) for value in first.tolist())
+
+
+async def test_a_draft_makes_the_same_answer_in_fewer_passes(writes: Writes) -> None:
+    thought, answer = "It is in Toyama, I think.", "3015 m, or a little less"
+    async with writes(f"{thought}\n\n### Response:\n{answer}") as http:
+        plain = await http.post(CHAT, json=chat())
+        old = {"type": "content", "content": "3015 m, or a bit less"}
+        drafted = await http.post(CHAT, json=chat({"draft_reasoning": thought}, prediction=old))
+        assert drafted.json()["choices"] == plain.json()["choices"]
+        assert (finish_of(plain).drafted_tokens, finish_of(plain).draft_why) == (0, "")
+        assert finish_of(drafted).drafted_tokens > 40
+        budget = await http.post(CHAT, json=chat({"draft": answer, "thinking_budget": 500}))
+        assert budget.json()["choices"] == plain.json()["choices"]
+        assert "thinking budget" in finish_of(budget).draft_why
+        cold = await http.post(
+            COMPLETIONS, json={"prompt": "x", "temperature": 0, "suiron": {"draft": "It is", "cold": True}}
+        )
+        assert finish_of(cold).drafted_tokens == 0
