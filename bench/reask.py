@@ -3,9 +3,10 @@
     python -m bench.reask [--model demo] [--tokens 600] [--back 500] [--times 3]
 
 A question of about `--tokens` tokens is asked cold, unchanged, with an edit in its last word, and with one `--back`
-tokens before its end; then it is only read (`max_tokens` 0), as a terminal does while a person types, and asked. Prints
-JSON: milliseconds at the client until the first text, as medians; the server's own prefill; and the tokens that were
-fed.
+tokens before its end; then it is only read (`max_tokens` 0), as a terminal does while a person types, and asked. Last,
+a longer answer is asked for again after an edit, with and without the old answer as its draft. Prints JSON:
+milliseconds at the client until the first text, as medians; the server's own prefill; the tokens that were fed; and
+tokens a second of the longer answer.
 """
 
 from __future__ import annotations

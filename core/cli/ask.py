@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from core.base.command_output import CommandOutput
 from core.base.errors import ModelError
@@ -59,30 +59,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class AskedModel(NamedTuple):
+    """The model that a command asks."""
+
+    model: str
+    """Its name or folder."""
+    adapter: str
+    """The adapter's folder; empty for none."""
+    drops_empty_input: bool
+    """Whether the adapter's run left out the heading of an empty input."""
+
+
+def model_to_ask(model: str | None, adapter: str) -> AskedModel:
+    """The model that `--model` and `--adapter` name. Raises ModelError for an adapter that is not there."""
+    if not adapter:
+        return AskedModel(model or load_session().model, "", False)
+    path, drops_empty_input = Path(absolute_path(adapter)), False
+    name = model or load_session().model
+    if not os.path.isdir(path):
+        run = find_run(adapter)
+        path = run.newest_adapter() or run.adapter
+        name = model or run.spec().model.name
+        drops_empty_input = run_drops_empty_input(run.spec())
+    if not (path / "adapter_config.json").is_file():
+        raise ModelError(
+            "no adapter found",
+            str(path),
+            "The run may not have saved one yet: see `python -m core runs`",
+        )
+    return AskedModel(name, str(path), drops_empty_input)
+
+
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
-    model = arguments.model or load_session().model
-    adapter = ""
-    drops_empty_input = False
-    if arguments.adapter:
-        path = Path(absolute_path(arguments.adapter))
-        if not os.path.isdir(path):
-            run = find_run(arguments.adapter)
-            path = run.newest_adapter() or run.adapter
-            model = arguments.model or run.spec().model.name
-            drops_empty_input = run_drops_empty_input(run.spec())
-        if not (path / "adapter_config.json").is_file():
-            raise ModelError(
-                "no adapter found",
-                str(path),
-                "The run may not have saved one yet: see `python -m core runs`",
-            )
-        adapter = str(path)
+    asked = model_to_ask(arguments.model, arguments.adapter)
     question = ChatQuestion(
         instruction=arguments.instruction,
         input=arguments.input,
         template=arguments.template,
         data=resolve_source_name(arguments.data).address if arguments.data else "",
-        drop_empty_input=drops_empty_input,
+        drop_empty_input=asked.drops_empty_input,
         language=arguments.language or east_asian_language(arguments.instruction),
         tuned=not arguments.base,
         max_tokens=arguments.max_tokens,
@@ -91,7 +106,7 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         seed=arguments.seed,
         cold=arguments.cold,
     )
-    asyncio.run(ask_question(model, adapter, question, output, take=arguments.take))
+    asyncio.run(ask_question(asked.model, asked.adapter, question, output, take=arguments.take))
     return 0
 
 

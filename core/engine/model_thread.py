@@ -26,7 +26,9 @@ from core.engine.scheduler import Scheduler, Ticket, Turn
 from core.engine.target import ModelTarget
 
 if TYPE_CHECKING:
+    from core.engine.caches.continuation_scorer import ScoringTurns
     from core.engine.resident_model import ResidentModels
+    from core.engine.score_request import ScoreQuestion
     from core.engine.sequence import AnswerSequence
     from core.models.loading import LoadedModel
 
@@ -89,7 +91,23 @@ class AnswerJob:
         self.sent = 0.0
 
 
-Job = LoadJob | AnswerJob
+class ScoreJob:
+    """Continuations that are to be scored."""
+
+    def __init__(
+        self,
+        target: ModelTarget,
+        prepare: Callable[[LoadedModel], ScoreQuestion],
+        put: Callable[[list[Any]], None],
+        stop: threading.Event,
+    ) -> None:
+        """prepare, put, stop: as for `AnswerJob`; the only part is a ScoreReply."""
+        self.target, self.prepare, self.put, self.stop = target, prepare, put, stop
+        self.question: ScoreQuestion | None = None
+        self.turns: ScoringTurns | None = None
+
+
+Job = LoadJob | AnswerJob | ScoreJob
 
 
 class ModelThread:
@@ -152,6 +170,8 @@ class ModelThread:
         job = self._jobs[turn.ticket]
         if isinstance(job, LoadJob):
             self._load(turn.ticket, job)
+        elif isinstance(job, ScoreJob):
+            self._score(turn.ticket, job)
         elif turn.kind == "begin":
             self._begin(turn.ticket, job)
         elif turn.kind == "feed":
@@ -228,6 +248,27 @@ class ModelThread:
             self._scheduler.fed(ticket)
             self._send_text()
 
+    def _score(self, ticket: Ticket, job: ScoreJob) -> None:
+        """A turn of a score: its beginning, or the next pass."""
+        base, adapter = self._found(job.target)
+        if job.question is None or job.turns is None:
+            job.question = job.prepare(self._resident().view(job.target))
+            label = adapter.label if adapter is not None else None
+            job.turns = base.pool.scorer.score(job.question.prefix, job.question.continuations, label)
+            self._post(job.put, [BEGUN])
+            return
+        try:
+            next(job.turns)
+        except StopIteration as end:
+            reply = job.question.reply(job.target.name, base.pool.scorer.kept, end.value)
+            self._post(job.put, [reply, DONE])
+            self._forget(ticket)
+            self._send_snapshot()
+        except Exception as error:
+            if is_out_of_memory(error):
+                self._resident().forget_kept()
+            raise
+
     def _advance(self) -> None:
         for model in {ticket.model for ticket in self._scheduler.running}:
             base = self._resident().base(model)
@@ -263,6 +304,8 @@ class ModelThread:
 
     def _end_stopped(self) -> None:
         for ticket, job in list(self._jobs.items()):
+            if isinstance(job, ScoreJob) and job.stop.is_set():
+                self._fail(ticket, EngineError("it was stopped", job.target.model, "Ask again"))
             if isinstance(job, AnswerJob) and job.stop.is_set():
                 if job.sequence is None and (self._models is None or not self._models.has(job.target)):
                     continue  # its model may come yet: it ends in its turn
@@ -291,6 +334,8 @@ class ModelThread:
                 with contextlib.suppress(Exception):  # its text may be what failed; the reason is told below
                     job.unsent += job.sequence.new_text()
                 self._post(job.put, job.unsent)
+            self._post(job.put, [in_three_parts(error, job.target.model)])
+        if isinstance(job, ScoreJob):
             self._post(job.put, [in_three_parts(error, job.target.model)])
         self._forget(ticket)
         self._send_snapshot()
@@ -323,7 +368,7 @@ class ModelThread:
     def _stop_answers_of(self, models: frozenset[str]) -> None:
         for ticket in self._scheduler.running:
             job = self._jobs[ticket]
-            if ticket.model in models and isinstance(job, AnswerJob):
+            if ticket.model in models and isinstance(job, AnswerJob | ScoreJob):
                 job.stop.set()
 
     def _forget(self, ticket: Ticket) -> None:

@@ -7,20 +7,22 @@ import contextlib
 import os
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from core.base.errors import EngineError, SuironError, UsageError
 from core.engine.model_holders import ModelHolder
-from core.engine.model_thread import BEGUN, DONE, AnswerJob, LoadJob, ModelSnapshot, ModelThread
-from core.engine.protocol import AnswerPiece, EngineStatus, ModelHeld
+from core.engine.model_thread import BEGUN, DONE, AnswerJob, LoadJob, ModelSnapshot, ModelThread, ScoreJob
+from core.engine.protocol import AnswerPiece, EngineStatus, ModelHeld, ScoreReply
 from core.engine.target import ModelTarget, held_target, make_target, named_target
 
 if TYPE_CHECKING:
+    from core.engine.score_request import ScoreQuestion
     from core.engine.sequence import AnswerPart, AnswerSequence
     from core.models.loading import LoadedModel
 
@@ -176,6 +178,20 @@ class ModelWorker:
             raise
         return answer
 
+    async def score(self, target: ModelTarget, prepare: Callable[[LoadedModel], ScoreQuestion]) -> ScoreReply:
+        """Queue a score and wait for it. Raises what is wrong with it. Cancelling ends it."""
+        answer_id = f"score-{uuid.uuid4().hex}"
+        stream = AnswerStream(self, answer_id, 1)
+        self._stops[answer_id] = stream.stop
+        self._add(ScoreJob(target, prepare, partial(stream.put, 0), stream.stop))
+        try:
+            await stream.begin()
+            async for _, reply in stream:
+                scored: Any = reply
+            return cast("ScoreReply", scored)
+        finally:
+            stream.close()
+
     def stop(self, answer_id: str) -> bool:
         """End the answer with this id within two tokens; False where there is none. An answer that arrives after its
         stop ends at once."""
@@ -202,7 +218,7 @@ class ModelWorker:
 
     # -- inside --
 
-    def _add(self, job: AnswerJob | LoadJob) -> None:
+    def _add(self, job: AnswerJob | LoadJob | ScoreJob) -> None:
         self._pending += 1
         self._thread.add(job)
 

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from core.base.errors import EngineError, SuironError, UsageError
-from core.engine.openai_requests import AnyRequest
 
 _OTHER_NAMES = {
     "cache_prompt": "what begins the same is always reused; suiron.cold prevents it",
@@ -59,11 +58,10 @@ def refusal_of(error: SuironError) -> RefusedRequest:
     return RefusedRequest(503, str(error), "server_error", code, error)
 
 
-AnyBody = TypeVar("AnyBody", bound=AnyRequest)
 _Any = TypeVar("_Any")
 
 
-def parse_request(body: bytes, kind: type[AnyBody]) -> AnyBody:
+def parse_request(body: bytes, kind: type[_Any]) -> _Any:
     """The request in `body`. Raises RefusedRequest with the wrong field."""
     return decode_body(body, kind)
 

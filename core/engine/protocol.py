@@ -136,6 +136,34 @@ AnswerEvent: TypeAlias = AnswerPiece | LoopWarning | AnswerFinish
 """What a question is answered with: text, a loop while it goes on, and how it ended, which is the last."""
 
 
+class ContinuationScore(msgspec.Struct, frozen=True):
+    """How likely one continuation is."""
+
+    tokens: list[int]
+    """Its token ids."""
+    texts: list[str]
+    """The text of each token; U+FFFD stands for a part of a character."""
+    log_probabilities: list[float]
+    """The natural log-probability of each token, behind the prefix and the tokens before it."""
+    sum: float
+    """That of the whole continuation."""
+    mean: float
+    """That of a token in it on average."""
+
+
+class ScoreReply(msgspec.Struct, frozen=True):
+    """How likely continuations of a prefix are."""
+
+    model: str
+    """The name of the model that was asked."""
+    prefix_tokens: int
+    """Tokens of the prefix."""
+    kept_tokens: int
+    """Those of them that were not fed again, because the prefix before began like this one."""
+    continuations: list[ContinuationScore]
+    """In the order of the request."""
+
+
 class ModelHeld(EngineError):
     """There is no room for a model beside those that other clients hold. It can be taken."""
 

@@ -30,6 +30,7 @@ from core.engine.openai_api import (
     parse_request,
     refusal_of,
 )
+from core.engine.score_request import ScoreQuestion, ScoreRequest, score_question
 from core.engine.target import ModelTarget, UnknownModel
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def make_app(*, end: Callable[[], None], first: tuple[str, str] | None = None) -
             Route("/v1/completions", _complete, methods=["POST"]),
             Route("/suiron/status", _status),
             Route("/suiron/load", _load, methods=["POST"]),
+            Route("/suiron/score", _score, methods=["POST"]),
             Route("/suiron/stop", _stop, methods=["POST"]),
             Route("/suiron/shutdown", _shutdown, methods=["POST"]),
         ],
@@ -121,6 +123,17 @@ async def _load(request: Request) -> Response:
 async def _stop(request: Request) -> Response:
     answer_id = decode_body(await _body(request), StopRequest).id
     return _Json({"id": answer_id, "stopped": _worker(request).stop(answer_id)})
+
+
+async def _score(request: Request) -> Response:
+    body = parse_request(await _body(request), ScoreRequest)
+    target, asked = _target(request, body)
+
+    def prepare(loaded: LoadedModel) -> ScoreQuestion:
+        loaded = msgspec.structs.replace(loaded, adapter=Path(asked.adapter) if asked.adapter else None)
+        return score_question(loaded, body, bool(target.adapter))
+
+    return _Json(await _while_connected(request, _worker(request).score(target, prepare)))
 
 
 async def _shutdown(request: Request) -> Response:
@@ -224,7 +237,7 @@ def _worker(request: Request) -> ModelWorker:
     return worker
 
 
-def _target(request: Request, body: ChatRequest | CompletionRequest) -> tuple[ModelTarget, ModelTarget]:
+def _target(request: Request, body: ChatRequest | CompletionRequest | ScoreRequest) -> tuple[ModelTarget, ModelTarget]:
     """The model that answers, and the one that is asked: its adapter, if any, says which templates there are. By
     `model` or what the client holds, else the model loaded last; `suiron.tuned` chooses between adapter and base."""
     worker, tuned = _worker(request), body.suiron.tuned

@@ -8,6 +8,8 @@ from core.engine.caches.lane import Kept, Lane, RowPlace
 from core.engine.caches.prefix_store import KeptPrefix, PrefixKey, PrefixStore, common_prefix
 from core.engine.steps.cache_copy import CacheCopy
 
+_SNAPSHOT_EVERY = 256  # tokens between two snapshots of a cache that cannot be cut
+
 
 class KeptCaches:
     """The kept caches of one loaded model. What is in the store has a place, and a place in a row knows it."""
@@ -30,6 +32,15 @@ class KeptCaches:
         if isinstance(place, RowPlace):
             place.lane.kept[place.row] = kept
         self.drop_over_budget()
+
+    def snapshot_places(self, key: PrefixKey, prompt: list[int], fed: int) -> list[int]:
+        """Where a copy of a cache that cannot be cut is kept: now and then, where an earlier prompt began to differ,
+        and one token before the prompt's end, from where another answer to the same prompt goes on. fed: tokens of the
+        prompt that the row holds already."""
+        last = len(prompt) - 1
+        places = {*range(_SNAPSHOT_EVERY, last, _SNAPSHOT_EVERY), last}
+        places.add(self.store.longest_common(key, prompt))
+        return sorted(place for place in places if fed < place <= last)
 
     def evict(self, lane: Lane, row: int) -> None:
         """Make a row empty; what it keeps goes beside the rows, where the budget has room for it."""

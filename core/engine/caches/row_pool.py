@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from core.engine.caches.continuation_scorer import ContinuationScorer
 from core.engine.caches.kept_caches import KeptCaches
 from core.engine.caches.lane import Kept, Lane, RowPlace
 from core.engine.caches.lane_maker import MOST_ROWS, LaneMaker
@@ -20,7 +21,6 @@ from core.engine.steps.choose_tokens import NOT_A_TOKEN
 from core.engine.steps.row_cache import attends_to_everything
 
 _WORTH_A_COPY = 16  # tokens: fewer are fed again as fast as they are copied
-_SNAPSHOT_EVERY = 256  # tokens between two snapshots of a cache that cannot be cut
 
 
 class RowPool:
@@ -37,6 +37,7 @@ class RowPool:
         """Whether a cache of this model can be cut to a part of its tokens."""
         self._kept = KeptCaches(budget, self._fixed_bytes, cuts=self.cuts)
         self.store: PrefixStore[RowPlace | CacheCopy] = self._kept.store
+        self._scorer: ContinuationScorer | None = None
 
     # -- what is there --
 
@@ -69,7 +70,14 @@ class RowPool:
     def cache_bytes(self) -> int:
         """Memory that caches take: of all rows, and what is kept beside them."""
         rows = sum(lane.fixed_bytes + sum(map(lane.row_bytes, lane.live)) for lane in self._lanes)
-        return rows + self.store.bytes
+        return rows + self.store.bytes + (0 if self._scorer is None else self._scorer.bytes)
+
+    @property
+    def scorer(self) -> ContinuationScorer:
+        """Scores continuations by this model, beside the rows."""
+        if self._scorer is None:
+            self._scorer = ContinuationScorer(self._maker.model, continues=self._maker.continues)
+        return self._scorer
 
     # -- an answer's way --
 
@@ -89,7 +97,9 @@ class RowPool:
             sequence.draft_why = "scores of several tokens at once round otherwise on this path"
         sequence.path_why = self._maker.why_not_faster(lane.step.path, cold=sequence.cold)
         if not self.cuts and not sequence.cold:
-            self._snapshots[sequence] = self._snapshot_places(lane, sequence)
+            self._snapshots[sequence] = self._kept.snapshot_places(
+                lane.key(sequence.adapter), sequence.prompt, sequence.fed
+            )
 
     def feed(self, sequence: AnswerSequence, most: int) -> bool:
         """Feed the next part of its prompt, at most `most` tokens; whether the whole prompt is fed. Where the host can
@@ -155,12 +165,14 @@ class RowPool:
 
     def model_changed(self, model: Any, adapters: tuple[str, ...]) -> None:
         """Other adapters are loaded: steps are made anew. What adapters that remain have left is kept."""
+        self._scorer = None
         self._kept.model_changed(adapters)
         self._lanes.clear()
         self._maker = LaneMaker(model, adapters)
 
     def forget_kept(self) -> None:
         """Drop everything that is kept, for its memory."""
+        self._scorer = None
         self._kept.forget()
         self._lanes = [lane for lane in self._lanes if lane.live]
 
@@ -267,7 +279,7 @@ class RowPool:
         live = [row for row, is_live in enumerate(step.live) if is_live]
         if not live:
             return []
-        told = self._verify_drafts(lane, live) if step.drafts_exactly else {}
+        told = lane.verify_drafts(live) if step.drafts_exactly else {}
         fed, chosen = step.advance(without=told), step.chosen()
         others = [row for row in live if row not in told]
         failed = self._deliver(lane, {row: (fed if chosen is None else chosen)[row] for row in others})
@@ -277,18 +289,6 @@ class RowPool:
                 if lane.sequences[row] is sequence:  # else it ended before this token
                     failed += self._deliver(lane, {row: token})
         return failed
-
-    @staticmethod
-    def _verify_drafts(lane: Lane, live: list[int]) -> dict[int, list[int]]:
-        """The next tokens of rows whose answers propose some."""
-        told: dict[int, list[int]] = {}
-        for row in live:
-            sequence = lane.sequences[row]
-            drafted = sequence.propose() if sequence is not None else []
-            if sequence is not None and sequence.drafts is not None and drafted:
-                told[row] = lane.step.verify(row, drafted)
-                sequence.drafts.report(len(drafted), len(told[row]) - 1)
-        return told
 
     def _deliver(self, lane: Lane, tokens: Mapping[int, int | None]) -> list[tuple[AnswerSequence, Exception]]:
         failed: list[tuple[AnswerSequence, Exception]] = []
@@ -382,14 +382,6 @@ class RowPool:
         step.copy_in(row, copy)
         sequence.fed = sequence.reused = step.cut(row, count)
         sequence.reuse_why = ""
-
-    def _snapshot_places(self, lane: Lane, sequence: AnswerSequence) -> list[int]:
-        """Where a copy of a cache that cannot be cut is kept: now and then, where an earlier prompt began to differ,
-        and one token before the prompt's end, from where another answer to the same prompt goes on."""
-        last = len(sequence.prompt) - 1
-        places = {*range(_SNAPSHOT_EVERY, last, _SNAPSHOT_EVERY), last}
-        places.add(self.store.longest_common(lane.key(sequence.adapter), sequence.prompt))
-        return sorted(place for place in places if sequence.fed < place <= last)
 
     def _keep_snapshot(self, place: RowPlace, sequence: AnswerSequence) -> None:
         key, ids = place.lane.key(sequence.adapter), sequence.prompt[: sequence.fed]

@@ -97,6 +97,10 @@ class PlainStep(RowStep):
         scores: torch.Tensor = out.logits[0, -scored:]
         return scores
 
+    def cache_of(self, row: int) -> Any:
+        """The cache of Transformers that holds the row; None where it holds nothing."""
+        return self._caches[row]
+
     def row_bytes(self, row: int) -> int:
         """Memory that the row's cache takes."""
         return tensor_bytes(self._caches[row])
