@@ -41,12 +41,13 @@ def losses(steps: int) -> list[float]:
 
 def child(steps: int) -> None:
     """The app; SIGUSR1 adds a point to its chart, SIGUSR2 repaints the chart."""
-    from core.runs.chart_series import StepSeries
+    from core.runs.metrics_file import StepMetric
+    from core.runs.run_curves import RunCurves
     from tui.app import SuironApp
-    from tui.train.loss_chart_widget import ChartTile, LossChart
+    from tui.common.chart_widget import ChartTile, ChartWidget
 
     points = iter(enumerate(losses(steps), 1))
-    series = StepSeries()
+    series = RunCurves()
 
     class Bench(SuironApp):
         def on_mount(self) -> None:
@@ -59,11 +60,12 @@ def child(steps: int) -> None:
 
         def begin(self) -> None:
             # a run reports its length before its first loss
-            self.screen.query_one(LossChart).show(series, steps)
+            self.screen.query_one(ChartWidget).show(series, steps)
 
         def add_point(self) -> None:
-            series.add(*next(points))
-            self.screen.query_one(LossChart).show(series, steps)
+            step, loss = next(points)
+            series.add(StepMetric(step, float(step), loss))
+            self.screen.query_one(ChartWidget).show(series, steps)
 
         def repaint(self) -> None:
             for tile in self.screen.query(ChartTile):
@@ -110,8 +112,8 @@ def room_bytes(steps: int, total: int, env: dict[str, str]) -> dict[str, object]
     """What the complete room sends for each of `steps` steps of a run that has done the first third of `total`."""
     os.environ.update(env)
     from core.runs.metrics_file import StepMetric
+    from core.runs.presets import seeds_spec
     from core.runs.run_folder import create_run_folder
-    from core.runs.setting_texts import seeds_spec
     from core.runs.spec import DataSection, ModelSection
     from core.runs.status_file import RunStatus
 

@@ -32,7 +32,17 @@ from core.session import Session, load_session
 from tui import themes
 from tui.actions import Action, key_bindings, key_of, keymap_in_force
 from tui.common.readable_error import readable_error
-from tui.messages import AskRow, DataFailed, DataOpened, DataOpening, ModelChosen
+from tui.messages import (
+    AskRow,
+    AskRun,
+    CloneSettings,
+    DataFailed,
+    DataOpened,
+    DataOpening,
+    ModelChosen,
+    RunsMarked,
+    ShowRun,
+)
 from tui.session_keeper import SessionKeeper
 from tui.typed_order import TypedOrder
 
@@ -41,10 +51,12 @@ if TYPE_CHECKING:
     from core.data.dataset import DataSet
     from core.engine.protocol import Engine
     from tui.common.room import Room
+    from tui.follower import RunFollower
 
 ROOM_CLASSES = {
     "data": ("tui.data.screen", "DataScreen"),
     "train": ("tui.train.screen", "TrainScreen"),
+    "runs": ("tui.runs.screen", "RunsScreen"),
     "chat": ("tui.chat.screen", "ChatScreen"),
     "prompts": ("tui.prompts.screen", "PromptsScreen"),
 }
@@ -84,6 +96,8 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         self.dataset: DataSet | None = None
         self.data_error: tuple[str, SuironError] | None = None  # the source that could not be opened, and why
         self.rooms: dict[str, Room] = {}
+        self.follower: RunFollower | None = None
+        self.marked_runs: tuple[str, ...] = ()  # in the Runs room, to be laid over charts
         self._theme_files: dict[str, Path] = {}
         self._keeper = SessionKeeper(self)
         self._leaving = -LEAVE_AGAIN  # time.monotonic() of the first press
@@ -108,6 +122,23 @@ class SuironApp(TypedOrder, inherit_bindings=False):
         self.open_data(self.session.data, self.session.split)
         self._name_keymap_problems()
         self.run_worker(self._read_themes, thread=True, group="themes")
+        self._follow_runs()
+
+    def _follow_runs(self) -> None:
+        from tui.follower import RunFollower
+
+        self.follower = RunFollower(self)
+        self.run_worker(self.follower.follow(), group="follower")
+
+    def look_at_runs(self) -> None:
+        """Look at the run folders now: something was started or asked."""
+        if self.follower is not None:
+            self.follower.look_soon()
+
+    def tell_terminal(self, sequence: str) -> None:
+        """Send a control sequence to the terminal, where there is one."""
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(sequence)
 
     def _name_keymap_problems(self) -> None:
         problems = keymap_in_force().problems
@@ -144,6 +175,34 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     async def on_ask_row(self, message: AskRow) -> None:
         await self.action_switch_mode("chat")
         cast("Any", self.rooms["chat"]).prefill(message.row.instruction, message.row.input, message.row.syslang)
+
+    async def on_show_run(self, message: ShowRun) -> None:
+        await self.action_switch_mode("train")
+        cast("Any", self.rooms["train"]).show_run(message.run_id)
+
+    def on_runs_marked(self, message: RunsMarked) -> None:
+        self.marked_runs = message.ids
+
+    async def on_clone_settings(self, message: CloneSettings) -> None:
+        """The form takes the settings, and what they were for: the data and the model."""
+        from tui.common.run_settings import cloned_settings
+
+        settings = message.settings
+        changed = cloned_settings(settings)
+        self.remember(train=changed)
+        source, split, model = settings["data.source"], settings["data.split"], settings["model.name"]
+        if model != self.session.model:
+            self.remember(model=model, adapter="")
+            self.post_to_rooms(partial(ModelChosen, model, ""))
+        if (source, split) != (self.session.data, self.session.split):
+            self.open_data(source, split)
+        await self.action_switch_mode("train")
+        cast("Any", self.rooms["train"]).settings_cloned(message.run_id)
+
+    async def on_ask_run(self, message: AskRun) -> None:
+        self.remember(model=message.model, adapter=message.run_id)
+        self.post_to_rooms(partial(ModelChosen, message.model, message.run_id))
+        await self.action_switch_mode("chat")
 
     @property
     def _help_is_open(self) -> bool:

@@ -61,6 +61,57 @@ class ModelChosen(Message, bubble=False):
         """The id of the run that trained it; empty for the base model."""
 
 
+class RunsChanged(Message, bubble=False):
+    """Run folders have changed on the disk, or the process of one is gone."""
+
+    def __init__(self, ids: frozenset[str], states: frozenset[str]) -> None:
+        super().__init__()
+        self.ids = ids
+        """The ids of the runs that changed, came or went."""
+        self.states = states
+        """Those whose state changed, or which came or went."""
+
+
+class RunsMarked(Message):
+    """The runs that are marked, to be laid over charts. Bubbles up to the app, which keeps it."""
+
+    def __init__(self, ids: tuple[str, ...]) -> None:
+        super().__init__()
+        self.ids = ids
+        """Their ids, in the order in which they were marked."""
+
+
+class ShowRun(Message):
+    """Show this run in Train. Bubbles up to the app."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__()
+        self.run_id = run_id
+        """Its id."""
+
+
+class CloneSettings(Message):
+    """Take the settings, data and model of a run into the form of Train. Bubbles up to the app."""
+
+    def __init__(self, run_id: str, settings: dict[str, str]) -> None:
+        super().__init__()
+        self.run_id = run_id
+        """The run they are of."""
+        self.settings = settings
+        """All its settings as texts, by key."""
+
+
+class AskRun(Message):
+    """Ask the model of this run in the chat. Bubbles up to the app."""
+
+    def __init__(self, run_id: str, model: str) -> None:
+        super().__init__()
+        self.run_id = run_id
+        """Its id."""
+        self.model = model
+        """Its base model."""
+
+
 class AskRow(Message):
     """Take this row's instruction and input to the chat. Bubbles up to the app."""
 

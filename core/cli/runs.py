@@ -7,14 +7,17 @@ import argparse
 
 import msgspec
 
+from core.base import folders
 from core.base.command_output import CommandOutput
 from core.base.errors import RunError, UsageError, error_record, error_sentences
+from core.cli import run_records
 from core.cli.follow import follow_run
 from core.runs.checkpoint_folders import checkpoint_step
 from core.runs.job_requests import JobRequest
 from core.runs.launch import resume_run
 from core.runs.process import ENDING_REQUESTS
-from core.runs.run_folder import RunFolder, find_run, list_runs
+from core.runs.run_folder import RunFolder, find_run
+from core.runs.run_index import RunIndex
 from core.runs.steering import REQUEST_KINDS, check_request
 
 
@@ -27,10 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "runs control ID pause|checkpoint|evaluate|stop|discard\n"
         "runs control ID rate FACTOR\n"
         "runs control ID set KEY VALUE        ask a run that works, at its next step\n"
-        "runs resume ID [--accept-changes]    go on with a run that has ended"
+        "runs resume ID [--accept-changes]    go on with a run that has ended\n" + run_records.USAGE
     )
     parser.epilog = kinds
-    parser.add_argument("words", nargs="*", metavar="ID | control ID ... | resume ID")
+    parser.add_argument("words", nargs="*", metavar="ID | control ID ... | resume ID | compare ID ID | ...")
+    run_records.add_arguments(parser)
     parser.add_argument("--follow", action="store_true", help="watch it until it ends")
     parser.add_argument("--stop", action="store_true", help="ask it to stop at its next step; its adapter is saved")
     parser.add_argument("--metrics", action="store_true", help="every logged step")
@@ -50,6 +54,8 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         return _control(words[1:], arguments.follow, output)
     if words[0] == "resume":
         return _resume(words[1:], arguments, output)
+    if words[0] in run_records.RECORDS:
+        return run_records.RECORDS[words[0]](words[1:], arguments, output)
     if len(words) > 1:
         raise UsageError(f"one run at a time, not {len(words)}", " ".join(words), "See `python -m core runs --help`")
     run = find_run(words[0])
@@ -119,21 +125,26 @@ def _resume(words: list[str], arguments: argparse.Namespace, output: CommandOutp
 
 
 def _list(output: CommandOutput) -> int:
-    runs = list_runs()
-    for run in runs:
-        try:
-            status = run.status()
-        except RunError as error:  # one damaged folder must not hide the others
-            output.record({"run": run.id, "error": error_record(error)})
-            output.text(f"{run.id}  {error.what}")
-            continue
-        kind = run.kind()
-        output.record({"run": run.id, "kind": kind, "status": status})
-        about = "" if kind == "train" else f"  {kind or 'of an unknown kind'}"
-        output.text(f"{run.id}  {status.state:<9} {status.step}/{status.total}{about}")
-    if not runs:
+    summaries = RunIndex().list()
+    for run in summaries:
+        if output.json:
+            output.record({"run": run.id, **_status_record(run.id), "summary": run})
+        about = [] if run.kind == "train" else [run.kind or "of an unknown kind"]
+        about += [f"{run.loss:.4f}"] if run.loss is not None else []
+        about += [word for word in (run.verdict, run.name if run.kind == "train" else "", run.trouble) if word]
+        output.text(f"{run.id}  {run.state:<9} {run.step}/{run.total}" + "".join(f"  {word}" for word in about))
+    if not summaries:
         output.note("There are no runs yet. Start one with `python -m core demo` or `python -m core train SPEC.toml`.")
     return 0
+
+
+def _status_record(run_id: str) -> dict[str, object]:
+    """The run's kind and status for programs. A damaged folder must not hide the others."""
+    run = RunFolder(folders.runs() / run_id)
+    try:
+        return {"kind": run.kind(), "status": run.status()}
+    except RunError as error:
+        return {"kind": run.kind(), "error": error_record(error)}
 
 
 def _show(run: RunFolder, output: CommandOutput) -> None:

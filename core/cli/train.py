@@ -15,6 +15,7 @@ from core.base.sentences import with_full_stop
 from core.cli.follow import follow_run
 from core.runs.cuda_devices import cuda_is_visible
 from core.runs.launch import start_or_resume_run, start_run
+from core.runs.presets import PRESETS, preset_spec
 from core.runs.spec import DataSection, ModelSection, RunSpec, dump_run_spec, load_run_spec
 from core.runs.spec_checks import check_for_device
 
@@ -43,16 +44,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--example", action="store_true", help="print a complete specification with its defaults; starts nothing"
     )
+    parser.add_argument("--preset", metavar="NAME", help=f"with --example, that of a preset: {', '.join(PRESETS)}")
 
 
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     if arguments.example:
-        example = RunSpec(
-            name="my-run", data=DataSection(source="rows.jsonl"), model=ModelSection(name="owner/model-or-folder")
+        data, model = DataSection(source="rows.jsonl"), ModelSection(name="owner/model-or-folder")
+        example = (
+            preset_spec(arguments.preset, data, model)
+            if arguments.preset
+            else RunSpec(data=data, model=model, name="my-run")
         )
         output.text(dump_run_spec(example).decode(), end="")
         output.record(example)
         return 0
+    if arguments.preset:
+        raise UsageError(
+            "--preset goes with --example", "train", "Save what it prints as a file, edit it, and start that"
+        )
     if arguments.spec is None:
         raise UsageError(
             "no specification given",

@@ -20,6 +20,7 @@ from core.runs.disk_reserve import give_up_disk_reserve, keep_disk_reserve
 from core.runs.events_file import append_event
 from core.runs.job_lock import take_job_lock
 from core.runs.job_requests import JobRequest, RequestInbox
+from core.runs.on_end import run_on_end
 from core.runs.run_folder import RunFolder
 from core.runs.status_file import FailureCause
 from core.runs.status_reporter import StatusReporter
@@ -121,6 +122,7 @@ def run_job(
     finally:
         give_up_disk_reserve(run.path)
         lock.release()
+        run_on_end(run)
 
 
 def _work(run: RunFolder, work: Callable[[JobProcess], None], explain: Callable[[BaseException], FailureCause]) -> int:

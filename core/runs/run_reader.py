@@ -6,6 +6,7 @@ at a time.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Any
 
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
-from core.runs.chart_series import StepSeries
+from core.runs.chart_series import smooth_at
 from core.runs.checkpoint_folders import checkpoint_step
+from core.runs.events_file import EVENTS_FILE, JobEvent
 from core.runs.facts_file import FACTS_FILE
 from core.runs.launch import why_not_resumable
 from core.runs.metrics_file import ResumedAt, StepMetric
+from core.runs.run_curves import RunCurves
 from core.runs.run_folder import RunFolder
 from core.runs.status_file import FailureCause, RunStatus
 
@@ -35,10 +38,10 @@ class RunReader:
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self.status = RunStatus(state="starting")
-        self.loss = StepSeries()
-        """Loss over optimizer steps."""
-        self.last: StepMetric | None = None
-        """The newest metric."""
+        self.curves = RunCurves()
+        """Its numbers over optimizer steps."""
+        self.events: list[JobEvent] = []
+        """What happened to it, in order."""
         self.console: list[str] = []
         """The last lines of the console, as safe text."""
         self.facts: dict[str, Any] = {}
@@ -48,15 +51,28 @@ class RunReader:
         has not ended."""
         self.trouble: FailureCause | None = None
         """Why the folder could not be read the last time."""
-        self._offset = 0
+        self._offset = self._events_offset = 0
         self._seen: dict[Path, tuple[int, int, int]] = {}
+
+    @property
+    def last(self) -> StepMetric | None:
+        """The newest metric."""
+        return self.curves.last
+
+    def mean_loss(self) -> float | None:
+        """The moving average of the loss at the newest step; None where there is none."""
+        count = len(self.curves)
+        if not count:
+            return None
+        mean = smooth_at(self.curves.values("loss"), [count - 1])[0]
+        return mean if math.isfinite(mean) else None
 
     def read_changes(self) -> bool:
         """Read the changes; True where there are any. An error is kept in `trouble`, never raised."""
         before, self.trouble = self.trouble, None
         changed = False
         # The status first, so that the metrics that it counts exist already.
-        for read in (self._read_status, self._read_facts, self._read_metrics, self._read_console):
+        for read in (self._read_status, self._read_facts, self._read_metrics, self._read_events, self._read_console):
             try:
                 changed |= read()
             except SuironError as error:
@@ -98,18 +114,16 @@ class RunReader:
         if not self._changed(path):
             return False
         if self._seen[path][1] < self._offset:  # it was replaced by a shorter file
-            self.loss = StepSeries()
-            self.last = None
+            self.curves = RunCurves()
             self._offset = 0
         if self._offset == 0 and self._seen[path][1] > LONG_BYTES:
             self._read_history(path)
         lines, self._offset = self.folder.metric_lines(self._offset)
         for line in lines:
             if isinstance(line, ResumedAt):
-                self.loss.drop_after(line.resumed)
+                self.curves.drop_after(line.resumed)
             else:
-                self.loss.add(line.step, line.loss)
-                self.last = line
+                self.curves.add(line)
         return bool(lines)
 
     def _read_history(self, path: Path) -> None:
@@ -120,10 +134,19 @@ class RunReader:
             start = max(0, size - _LAST_BYTES)
             file.seek(start)
             block = file.read()
-        curve = self.folder.curve()
-        self.loss = StepSeries()
-        self.loss.add_many(curve.steps.tolist(), curve.values["loss"].tolist())
+        self.curves = RunCurves()
+        self.curves.load(self.folder.curve())
         self._offset = start + block.find(b"\n") + 1
+
+    def _read_events(self) -> bool:
+        path = self.folder.path / EVENTS_FILE
+        if not self._changed(path):
+            return False
+        if self._seen[path][1] < self._events_offset:  # it was replaced by a shorter file
+            self.events, self._events_offset = [], 0
+        events, self._events_offset = self.folder.events(self._events_offset)
+        self.events = [*self.events, *events]
+        return bool(events)
 
     def _read_console(self) -> bool:
         if not self._changed(self.folder.console):
@@ -144,15 +167,15 @@ class RunReader:
         return changed
 
 
-def console_tail(path: Path, limit: int = TAIL_LINES) -> list[str]:
-    """The last `limit` lines of a log as safe text. For a line that is redrawn with carriage returns, only the last
-    version is kept; escape sequences and empty lines are dropped."""
+def console_tail(path: Path, limit: int = TAIL_LINES, most_bytes: int = TAIL_BYTES) -> list[str]:
+    """The last `limit` lines in the last `most_bytes` of a log as safe text. For a line that is redrawn with carriage
+    returns, only the last version is kept; escape sequences and empty lines are dropped."""
     with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - TAIL_BYTES))
-        block = file.read(TAIL_BYTES)
+        file.seek(max(0, size - most_bytes))
+        block = file.read(most_bytes)
     pieces = block.split(b"\n")
-    if size > TAIL_BYTES:
+    if size > most_bytes:
         pieces = pieces[1:] or pieces  # the first line is incomplete
     lines = (_last_drawing(piece.decode("utf-8", "replace")) for piece in pieces)
     return [line for line in lines if line][-limit:]

@@ -11,7 +11,8 @@ import msgspec
 
 from core.base.errors import RunError
 from core.base.plural import counted
-from core.runs.spec import DataSection, MixturePart, ModelSection, RunSpec, check_run_spec, mixture_of_two
+from core.runs.spec import MixturePart, RunSpec, check_run_spec, mixture_of_two
+from core.runs.spec_fields import value_text, with_setting_values
 
 
 @dataclass(frozen=True)
@@ -55,23 +56,17 @@ VANILLA_SHARE = "prompt.vanilla_share"  # not a key of the file: the first weigh
 _BY_KEY = {setting.key: setting for setting in RUN_SETTINGS}
 
 
-def seeds_spec(data: DataSection, model: ModelSection) -> RunSpec:
-    """The preset `seeds`: LoRA r 16 and alpha 16 on all seven projections, no dropout, no bias, 4 bit, 2048 tokens,
-    15 % without reasoning, seed 3442. These are the defaults of the specification itself."""
-    return RunSpec(data=data, model=model, name="seeds")
-
-
 def setting_texts_of(spec: RunSpec) -> dict[str, str]:
     """The editable settings as a user types them, by key."""
     return {
-        setting.key: _share(spec) if setting.key == VANILLA_SHARE else _text(_get(spec, setting.key))
+        setting.key: _share(spec) if setting.key == VANILLA_SHARE else value_text(_get(spec, setting.key))
         for setting in RUN_SETTINGS
     }
 
 
 def with_setting_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
-    """`spec` with the settings in `texts`, by key; unknown keys are ignored. The seed is used for both the mixture and
-    training.
+    """`spec` with the settings in `texts`, by key: those of the form, and any other of run.toml. Unknown keys are
+    ignored. The seed is used for both the mixture and training, unless `prompt.seed` is given too.
 
     Raises RunError for the first setting that is not a number or out of range, with the key as its `where`.
     """
@@ -83,7 +78,8 @@ def with_setting_texts(spec: RunSpec, texts: Mapping[str, str]) -> RunSpec:
         elif setting.key in texts:
             section, name = setting.key.split(".")
             sections[section][name] = _number(setting, texts[setting.key])
-    if "seed" in sections["train"]:
+    spec = with_setting_values(spec, {key: text for key, text in texts.items() if key not in _BY_KEY})
+    if "seed" in sections["train"] and "prompt.seed" not in texts:
         sections["prompt"]["seed"] = sections["train"]["seed"]
     changed = msgspec.structs.replace(
         spec,
@@ -107,7 +103,7 @@ def setting_words(key: str) -> str:
 def _share(spec: RunSpec) -> str:
     share = spec.prompt.vanilla_share
     count = len(spec.prompt.mixture)
-    return counted(count, "template") if share is None else _text(share)
+    return counted(count, "template") if share is None else f"{share:g}"
 
 
 def _with_share(spec: RunSpec, share: float) -> tuple[MixturePart, ...]:
@@ -140,7 +136,3 @@ def _get(spec: RunSpec, key: str) -> int | float:
     section, name = key.split(".")
     value: int | float = getattr(getattr(spec, section), name)
     return value
-
-
-def _text(value: int | float) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

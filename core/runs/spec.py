@@ -35,6 +35,7 @@ __all__ = [
     "TrainSection",
     "ValidationSection",
     "check_run_spec",
+    "decode_run_spec",
     "dump_run_spec",
     "load_run_spec",
     "mixture_of_two",
@@ -52,15 +53,10 @@ def load_run_spec(path: Path) -> RunSpec:
     Raises RunError with the file and any wrong key.
     """
     try:
-        content = _without_head(msgspec.toml.decode(path.read_bytes()), str(path))
-        content = _migrated(content)
-        check_keys(content, RunSpec, str(path))
-        spec = msgspec.convert(content, RunSpec)
+        spec = decode_run_spec(path.read_bytes(), str(path))
     except OSError as error:
         what = f"the run's specification cannot be read ({error.strerror})"
         raise RunError(what, str(path), "Name a TOML file that exists") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise RunError(f"this is not a valid run specification: {error}", str(path), _ADVICE) from error
     check_run_spec(spec, str(path))
     return msgspec.structs.replace(
         spec,
@@ -68,6 +64,17 @@ def load_run_spec(path: Path) -> RunSpec:
         model=msgspec.structs.replace(spec.model, name=absolute_name(spec.model.name, path.parent)),
         lora=msgspec.structs.replace(spec.lora, init_from=_near(spec.lora.init_from, path.parent)),
     )
+
+
+def decode_run_spec(written: bytes, where: str) -> RunSpec:
+    """The specification in the bytes of a file, as it is written: names are not resolved, ranges not checked. Raises
+    RunError with `where` and any wrong key."""
+    try:
+        content = _migrated(_without_head(msgspec.toml.decode(written), where))
+        check_keys(content, RunSpec, where)
+        return msgspec.convert(content, RunSpec)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise RunError(f"this is not a valid run specification: {error}", where, _ADVICE) from error
 
 
 def _near(name: str, folder: Path) -> str:

@@ -157,6 +157,9 @@ class TrainSection(_Section, frozen=True):
     """Train although the weights alone take more memory than the device has, which is otherwise refused."""
     report_to: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
     """Programs that get a copy of the numbers, where they are installed."""
+    on_end: str = ""
+    """A shell command that the run's process starts when it ends, with how it ended in its environment (SUIRON_RUN,
+    SUIRON_STATE, SUIRON_LOSS and others); empty for none."""
 
 
 class ValidationSection(_Section, frozen=True):

@@ -5,7 +5,6 @@ The heavy libraries are imported only once the rows are read, so that a wrong pa
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import time
@@ -19,6 +18,7 @@ from core.examples.build import TrainingSet, build_training_set
 from core.models.fingerprint import model_fingerprint
 from core.runs.checkpoint_folders import CHECKPOINTS_FOLDER, AdapterOrigin
 from core.runs.facts_file import write_facts
+from core.runs.plan import planned_steps
 from core.runs.process import JobProcess
 from core.runs.spec import RunSpec
 from core.runs.spec_checks import check_for_device, check_warmup
@@ -347,15 +347,6 @@ class TrainJob:
             )
         except OSError as error:
             print(f"results/train.json cannot be written: {error}", flush=True)
-
-
-def planned_steps(rows: int, spec: RunSpec) -> int:
-    """Optimizer steps of a run over `rows` training rows: `train.steps`, else as many as its epochs need."""
-    train = spec.train
-    if train.steps:
-        return train.steps
-    batches = math.ceil(rows / train.batch_size)
-    return max(1, math.ceil(train.epochs * math.ceil(batches / train.gradient_accumulation)))
 
 
 def base_dtype(model: Any) -> str:

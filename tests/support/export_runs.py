@@ -11,6 +11,7 @@ import msgspec
 
 from core.export.export_job import ExportJob
 from core.export.export_spec import ExportSpec, dump_export_spec
+from core.models.fingerprint import model_fingerprint
 from core.runs.checkpoint_folders import AdapterOrigin, write_folder_whole
 from core.runs.facts_file import write_facts
 from core.runs.process import JobProcess
@@ -18,7 +19,6 @@ from core.runs.run_folder import RunFolder, create_job_folder, create_run_folder
 from core.runs.spec import DataSection, ModelSection, RunSpec
 from core.runs.status_file import RunStatus
 from core.runs.status_reporter import StatusReporter
-from core.training.model_facts import model_fingerprint
 from tests.support.export_models import make_adapter
 
 QUESTIONS = 6

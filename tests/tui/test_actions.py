@@ -28,12 +28,14 @@ from tui.app import SuironApp
 from tui.chat.screen import ChatScreen
 from tui.data.screen import DataScreen
 from tui.prompts.screen import PromptsScreen
+from tui.runs.screen import RunsScreen
 from tui.train.screen import TrainScreen
 
 OWNERS: dict[Scope, type[Any]] = {
     "app": SuironApp,
     "data": DataScreen,
     "train": TrainScreen,
+    "runs": RunsScreen,
     "chat": ChatScreen,
     "prompts": PromptsScreen,
 }
@@ -171,7 +173,7 @@ def test_function_keys_of_the_app_have_a_second_way(action: Action) -> None:
     )  # the second way to quit is an action of its own
 
 
-NEEDED = {"data": 7, "train": 4, "chat": 5}  # of a room's own keys; wider terminals have room for more
+NEEDED = {"data": 7, "train": 4, "runs": 5, "chat": 5}  # of a room's own keys; wider terminals have room for more
 
 
 @pytest.mark.parametrize("scope", NEEDED)

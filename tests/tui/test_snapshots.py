@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from core.base import files, folders
 from core.runs.metrics_file import StepMetric
+from core.runs.notes import change_notes
 from core.runs.run_folder import RunFolder
 from core.runs.spec import DataSection, ModelSection, RunSpec, dump_run_spec
 from core.runs.status_file import RunStatus
@@ -23,10 +24,10 @@ from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, res
 from tests.support.tiny_tokenizer import make_tokenizer_folder
 from tui.app import SuironApp
 from tui.chat.finish_line import FinishLine
+from tui.common.chart_widget import ChartWidget
 from tui.data.widgets.row_pane import RowPane
 from tui.data.widgets.rows_table import RowsTable
 from tui.dialogs.help_dialog import HelpDialog
-from tui.train.loss_chart_widget import LossChart
 
 Compare = Callable[..., bool]
 WIDE, NARROW = (120, 40), (80, 24)
@@ -114,8 +115,24 @@ def test_train(snap_compare: Compare, finished_run: RunFolder, size: tuple[int, 
     async def look(pilot: Pilot[None]) -> None:
         await opened(app)(pilot)
         await pilot.press("f3")
-        await until(pilot, lambda: app.session.screen == "train" and bool(app.screen.query(LossChart)))
-        await until(pilot, lambda: "⠒" in _shown(app.screen.query_one(LossChart)))
+        await until(pilot, lambda: app.session.screen == "train" and bool(app.screen.query(ChartWidget)))
+        await until(pilot, lambda: "⠒" in _shown(app.screen.query_one(ChartWidget)))
+        await still(pilot)
+
+    assert snap_compare(app, terminal_size=size, run_before=look)
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_runs(snap_compare: Compare, finished_run: RunFolder, size: tuple[int, int]) -> None:
+    change_notes(finished_run.path, name="長い推論", verdict="good", note="富士山 の質問は安定している")
+    app = SuironApp(data="demo", model="demo")
+
+    async def look(pilot: Pilot[None]) -> None:
+        await opened(app)(pilot)
+        await pilot.press("ctrl+l")
+        await until(pilot, lambda: app.session.screen == "runs" and bool(app.screen.query("#details")))
+        await until(pilot, lambda: "富士山" in str(app.screen.query_one("#details", Static).visual))
+        await until(pilot, lambda: size == NARROW or "⠒" in _shown(app.screen.query_one(ChartWidget)))
         await still(pilot)
 
     assert snap_compare(app, terminal_size=size, run_before=look)
@@ -169,5 +186,5 @@ def test_every_picture_is_kept() -> None:
     """A snapshot that is missing would be drawn, not compared."""
     kept = {path.stem for path in (Path(__file__).parent / "__snapshots__" / "test_snapshots").iterdir()}
     assert kept == {
-        f"test_{name}[{size}]" for name in ("data", "train", "chat", "prompts") for size in ("wide", "narrow")
+        f"test_{name}[{size}]" for name in ("data", "train", "runs", "chat", "prompts") for size in ("wide", "narrow")
     } | {"test_help"}

@@ -10,11 +10,13 @@ Scope = Literal[
     "app",
     "data",
     "train",
+    "runs",
     "chat",
     "prompts",
     "dialog",
     "help",
     "list",
+    "chart",
     "preset",
     "value",
     "model",
@@ -33,6 +35,9 @@ Scope = Literal[
     "mixture",
     "save_template",
     "draft",
+    "compare",
+    "settings",
+    "console",
 ]
 
 
@@ -102,7 +107,15 @@ MEANINGS: dict[str, str] = {
     "save": "saves what is shown for later",
     "sort": "orders the rows",
     "template": "the row in its template, then in the next one",
-    "difference": "compares the row with its source; again closes",
+    "difference": "compares what is selected, in Data a row with its source; again closes",
+    "ask": "takes what is selected to the chat",
+    "delete": "deletes what is selected; undo brings it back",
+    "duplicate": "makes a copy of what is selected",
+    "resume": "goes on with a run",
+    "show_all": "shows everything again",
+    "fold": "folds what is long",
+    "log_scale": "a logarithmic axis, or a linear one",
+    "view": "the next view of what is shown",
     "leave": "leaves: closes a dialog, quits from a room",
     "yes": "yes, in answer to a question",
     "no": "no, in answer to a question",
@@ -112,7 +125,7 @@ MEANINGS: dict[str, str] = {
 ANSWERS = ("yes", "no")
 """Meanings that exist only while a question is on the screen: its letters may mean something else in a room."""
 
-ROOMS: tuple[Scope, ...] = ("data", "train", "chat", "prompts")
+ROOMS: tuple[Scope, ...] = ("data", "train", "runs", "chat", "prompts")
 """The scopes that are rooms, in the order in which the help lists them."""
 
 SECTIONS: dict[Scope, Section] = {
@@ -123,6 +136,11 @@ SECTIONS: dict[Scope, Section] = {
     ),
     "train": Section(
         "Train", "Set up a run, start it and watch it learn. It continues when you close this terminal.", ("app",)
+    ),
+    "runs": Section(
+        "Runs",
+        "All runs with what became of them. Compare them, write down what you think, go on with one, or clear it away.",
+        ("app",),
     ),
     "chat": Section(
         "Chat",
@@ -136,6 +154,7 @@ SECTIONS: dict[Scope, Section] = {
         ("app",),
     ),
     "app": Section("Everywhere"),
+    "chart": Section("Train: chart", together=("train.next_chart", "train.read_chart", "app")),
     "preset": Section("Train: preset field", together=("train", "app")),
     "dialog": Section("Dialogs", together=("app.quit",)),
     "list": Section("Lists in dialogs", together=("dialog", "app.quit")),
@@ -156,6 +175,9 @@ SECTIONS: dict[Scope, Section] = {
     "value": Section("Dialog: Mixture, choice fields", together=("dialog", "app.quit")),
     "save_template": Section("Dialog: Save template", together=("dialog", "app.quit")),
     "draft": Section("Question: a template that is not saved", together=("dialog", "app.quit")),
+    "compare": Section("Dialog: Compare runs", together=("dialog", "app.quit")),
+    "settings": Section("Dialog: All settings", together=("dialog", "app.quit", "list")),
+    "console": Section("Dialog: Console", together=("dialog", "app.quit", "list")),
     "editor": Section("Field editor and new row"),
 }
 """Every scope with its heading, in the order in which the help and docs/keys.md list them."""

@@ -8,12 +8,14 @@ from tui.actions.chat_keys import CHAT_ACTIONS
 from tui.actions.data_keys import DATA_ACTIONS
 from tui.actions.dialog_keys import DIALOG_ACTIONS
 from tui.actions.prompts_keys import PROMPT_ACTIONS
+from tui.actions.runs_keys import RUNS_ACTIONS
 from tui.actions.train_keys import TRAIN_ACTIONS
 
 ACTIONS: tuple[Action, ...] = (
     *APP_ACTIONS,
     *DATA_ACTIONS,
     *TRAIN_ACTIONS,
+    *RUNS_ACTIONS,
     *CHAT_ACTIONS,
     *PROMPT_ACTIONS,
     *DIALOG_ACTIONS,

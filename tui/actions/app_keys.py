@@ -29,12 +29,21 @@ APP_ACTIONS: tuple[Action, ...] = (
         everywhere=True,
     ),
     Action(
+        "app.runs",
+        "ctrl+l",
+        "Runs",
+        "List all runs; compare them, write notes, go on with one or delete it.",
+        "app.switch_mode('runs')",
+        plain="3",
+        everywhere=True,
+    ),
+    Action(
         "app.chat",
         "f4",
         "Chat",
         "Ask the model; see its reasoning and its response in two panels.",
         "app.switch_mode('chat')",
-        plain="3",
+        plain="4",
         everywhere=True,
     ),
     Action(
@@ -43,7 +52,7 @@ APP_ACTIONS: tuple[Action, ...] = (
         "Prompts",
         "See a row as it is trained: its text and its tokens.",
         "app.switch_mode('prompts')",
-        plain="4",
+        plain="5",
         everywhere=True,
     ),
     Action(

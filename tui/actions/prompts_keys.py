@@ -55,6 +55,7 @@ PROMPT_ACTIONS: tuple[Action, ...] = (
         "Show the text, the tokens, or the prompts for inference.",
         "next_view",
         footer=True,
+        shared="view",
     ),
     Action(
         "prompts.edit_mixture",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -16,7 +16,6 @@ import msgspec
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.timer import Timer
 from textual.widgets import TextArea
 from textual.worker import Worker
 
@@ -26,7 +25,6 @@ from core.base.safe_text import safe_line
 from core.data.locate.source_name import resolve_source_name
 from core.engine.protocol import AnswerEvent, AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
 from core.engine.sentinel import LoopWarning, loop_words
-from core.runs.run_folder import list_training_runs
 from core.runs.tuned_models import TunedModel, askable_templates, list_tuned_models
 from core.templates.by_name import TEXT_TEMPLATES
 from core.templates.template import Template
@@ -35,14 +33,12 @@ from tui.chat.answer_view import AnswerView
 from tui.chat.finish_line import FinishLine
 from tui.chat.prompt_editor import PromptEditor
 from tui.common.room import Room
-from tui.messages import ModelChosen
+from tui.messages import ModelChosen, RunsChanged
 
 if TYPE_CHECKING:
     from core.engine.client import EngineClient
     from core.engine.protocol import Engine
 
-LOOK_AGAIN = 3.0  # seconds between two checks whether a training run has ended
-RUNS_WATCHED = 5
 STOP = key_of("chat.stop_answer")
 ASK = key_of("chat.ask_question")
 IDLE = f"{ASK} asks"
@@ -73,7 +69,6 @@ class ChatScreen(Room):
         self._loop: LoopWarning | None = None  # of the answer that arrives
         self._own_engine: EngineClient | None = None
         self._scanned = ""  # the model that `_tuned` belongs to
-        self._look_again: Timer | None = None
 
     def compose_room(self) -> ComposeResult:
         yield AnswerView()
@@ -88,10 +83,11 @@ class ChatScreen(Room):
 
     @on(events.ScreenResume)
     def _look_for_tuned(self) -> None:
-        if self._look_again is not None:
-            self._look_again.stop()
-            self._look_again = None
         self._scan()
+
+    def on_runs_changed(self, message: RunsChanged) -> None:
+        if message.states and self.is_current:  # a run may have ended
+            self._scan()
 
     async def on_unmount(self) -> None:
         if self._own_engine is not None:
@@ -152,15 +148,13 @@ class ChatScreen(Room):
     async def _scan(self) -> None:
         """Find the tuned models: a run may have ended. While one is training and this room is in front, repeat."""
         model = self.suiron.session.model
-        tuned, training = await asyncio.to_thread(_look_at_runs, model)
+        tuned = await asyncio.to_thread(list_tuned_models, model)
         await self._find_templates(tuned)
         new = [each.run for each in tuned if each not in self._tuned] if self._scanned == model else []
         self._tuned, self._scanned = tuned, model
         self._show_how()
         if not self._offer_tuned() and new:
             self._hint(f"A tuned model is ready: {key_of('chat.next_adapter')} asks {new[0]}")
-        if training and self.is_current:
-            self._look_again = self.set_timer(LOOK_AGAIN, self._look_for_tuned)
 
     async def _find_templates(self, tuned: list[TunedModel]) -> None:
         session = self.suiron.session
@@ -370,15 +364,6 @@ class ChatScreen(Room):
         self._view.show_trouble(error)
         if state:
             self._finish.show_state(state, AGAIN)
-
-
-def _look_at_runs(model: str) -> tuple[list[TunedModel], bool]:
-    """The tuned models on `model`, and whether one of the newest runs is still training. Reads the disk."""
-    training = False
-    for run in list_training_runs()[:RUNS_WATCHED]:
-        with suppress(SuironError):  # the train room says when a run cannot be read
-            training = training or not run.status().ended
-    return list_tuned_models(model), training
 
 
 def _as_trained(question: ChatQuestion, tuned: TunedModel) -> ChatQuestion:

@@ -28,6 +28,8 @@ class AppInterface(Protocol):
     """The source that could not be opened, and why."""
     engine: Engine | None
     """None until the chat makes one."""
+    marked_runs: tuple[str, ...]
+    """The ids of the runs that are marked in the Runs room."""
     theme: Any
     """The name of the theme in use."""
 
@@ -47,6 +49,15 @@ class AppInterface(Protocol):
 
     async def perform(self, action: Action) -> None:
         """Run an action of the table in its room."""
+
+    def bell(self) -> None:
+        """Ring the bell of the terminal."""
+
+    def tell_terminal(self, sequence: str) -> None:
+        """Send a control sequence to the terminal, where there is one."""
+
+    def look_at_runs(self) -> None:
+        """Look at the run folders now: something was started or asked."""
 
     def theme_names(self) -> list[str]:
         """Every theme that can be used."""

@@ -84,7 +84,7 @@ class RunForm(Container):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._preset = ""
+        self._preset, self._further = "", False
         self._base: RunSpec | None = None
         self._about: list[Content] = []
         self._shown_note = Content("")
@@ -103,9 +103,10 @@ class RunForm(Container):
     def preset(self) -> str:
         return self._preset
 
-    def fill(self, preset: str, base: RunSpec, texts: Mapping[str, str] | None = None) -> None:
-        """Show the settings of `base`, the specification of the preset, and over them what the user has typed."""
-        self._preset, self._base = preset, base
+    def fill(self, preset: str, base: RunSpec, texts: Mapping[str, str] | None = None, further: bool = False) -> None:
+        """Show the settings of `base`, the specification of the preset, and over them what the user has typed. further:
+        whether `base` has settings of the user's that have no field here."""
+        self._preset, self._base, self._further = preset, base, further
         shown = {**setting_texts_of(base), **(texts or {})}
         for field in self.query(Input):
             with field.prevent(Input.Changed):
@@ -166,7 +167,7 @@ class RunForm(Container):
             self.error = error
         for field in self.query(Input):
             field.set_class(self.error is not None and self.error.where == _key(field), "-wrong")
-        is_edited = texts != setting_texts_of(self._base)
+        is_edited = self._further or texts != setting_texts_of(self._base)
         self.query_one(PresetChoice).update(
             Content.styled(f"‹ {self._preset} ›", "bold").append("*" if is_edited else ""), layout=False
         )

@@ -51,7 +51,7 @@ class RunStatusPanel(Vertical):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._reader: RunReader | None = None
-        self._position = ""
+        self._position = self._own = ""
         self._notice: StyledText = ("", "")
         self._trouble: FailureCause | None = None
         self._own_trouble: FailureCause | None = None
@@ -60,9 +60,9 @@ class RunStatusPanel(Vertical):
         yield StatusRows()
         yield Static(id="trouble")
 
-    def show_run(self, reader: RunReader | None, position: str = "") -> None:
-        """position: the position among the runs, as `2 of 7`."""
-        self._reader, self._position = reader, position
+    def show_run(self, reader: RunReader | None, position: str = "", own: str = "") -> None:
+        """position: the position among the runs, as `2 of 7`. own: its settings that are not those of the form."""
+        self._reader, self._position, self._own = reader, position, own
         self._draw()
 
     def notice(self, text: str, bad: bool = False) -> None:
@@ -92,7 +92,7 @@ class RunStatusPanel(Vertical):
         trouble = self._own_trouble or (reader and (reader.trouble or reader.status.error)) or None
         drawn = self.query_one(StatusRows)
         fact_lines = 1 if trouble is not None else self._most_fact_lines
-        rows = status_rows(reader, self._position, self._notice, drawn.content_size.width, fact_lines)
+        rows = status_rows(reader, self._position, self._notice, drawn.content_size.width, fact_lines, self._own)
         if drawn.size.height and drawn.size.height != len(rows):
             drawn.styles.height = len(rows)
         drawn.show(rows)
@@ -104,7 +104,7 @@ class RunStatusPanel(Vertical):
 
 
 def status_rows(
-    reader: RunReader | None, position: str, notice: StyledText, width: int, fact_lines: int = 1
+    reader: RunReader | None, position: str, notice: StyledText, width: int, fact_lines: int = 1, own: str = ""
 ) -> list[CellRow]:
     """The rows of a run: progress, numbers, backend, `facts`, and the notice or the run's own message."""
     if reader is None:
@@ -133,12 +133,18 @@ def status_rows(
         head += [*_bar(step / status.total, min(_BAR, room)), (tail, MUTED)]
     # the id last: it is what may be cut
     resumes = f"{key_of('train.resume_run')} goes on" if reader.resumable_from is not None else ""
-    about = _joined(position and f"run {position}", resumes, safe_line(status.message), safe_line(reader.folder.id))
+    about = _joined(
+        position and f"run {position}",
+        resumes,
+        safe_line(status.message),
+        safe_line(reader.folder.id),
+    )
     last_row: CellRow = [notice] if notice[0] else [(_cut(about, width), MUTED)]
     return [
         head,
         _numbers(reader),
         [(_cut(safe_line(status.backend), width), MUTED)],
+        *([[(_cut(safe_line(own), width), "")]] if own else []),
         *([(line, MUTED)] for line in wrap_facts(run_facts(reader.facts), width, fact_lines)),
         last_row,
     ]
@@ -158,7 +164,7 @@ def _bar(share: float, width: int) -> list[StyledText]:
 
 def _numbers(reader: RunReader) -> list[StyledText]:
     """The newest numbers at fixed positions, so that a new one changes few cells."""
-    last, smooth = reader.last, reader.loss.smooth
+    last, mean = reader.last, reader.mean_loss()
     loss = "–"
     if last is not None:
         loss = "not finite" if last.loss is None else f"{last.loss:.4f}"
@@ -169,7 +175,7 @@ def _numbers(reader: RunReader) -> list[StyledText]:
         ("loss ", MUTED),
         (f"{loss:<7}", BAD if last is not None and last.loss is None else STRONG),
         (" mean ", MUTED),
-        (f"{smooth[-1]:<7.4f}" if smooth else f"{'–':<7}", STRONG),
+        (f"{'–':<7}" if mean is None else f"{mean:<7.4f}", STRONG),
         (" lr ", MUTED),
         (f"{rate:<9}", ""),
         (f"{speed:>6}", ""),

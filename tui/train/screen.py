@@ -7,38 +7,51 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from functools import partial
 from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
-from textual.timer import Timer
+from textual.content import Content
+from textual.widgets import Static
 
 from core.base.errors import RunError, SuironError
+from core.base.safe_text import safe_line
 from core.base.sentences import with_full_stop
 from core.runs import launch
-from core.runs.prompt_texts import PROMPT_KEYS
-from core.runs.run_folder import RunFolder, list_runs
+from core.runs.advice import RunNumbers, advise
+from core.runs.run_folder import RunFolder, list_training_runs
 from core.runs.run_reader import RunReader
+from core.runs.setting_texts import RUN_SETTINGS
 from core.runs.spec import RunSpec
-from core.runs.status_file import FailureCause
+from core.runs.spec_fields import SESSION_KEYS, setting_values
 from tui.actions import Scope, key_bindings, key_of
-from tui.common.room import Room
-from tui.common.run_settings import PRESETS, base_spec, preset_of, prompt_settings, run_words, session_spec
-from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen
+from tui.common.chart_widget import ChartWidget
+from tui.common.run_settings import (
+    PRESETS,
+    base_spec,
+    further_settings,
+    preset_of,
+    prompt_settings,
+    run_words,
+    session_spec,
+)
+from tui.messages import DataFailed, DataOpened, DataOpening, ModelChosen, RunsChanged
+from tui.train.all_settings import (
+    all_settings_dialog,
+    own_settings_words,
+    usual_settings,
+)
 from tui.train.console_tail import ConsoleTail
-from tui.train.loss_chart_widget import LossChart
 from tui.train.run_form import PresetChoice, RunForm
 from tui.train.run_status import RunStatusPanel
+from tui.train.steered_room import SteeredRoom
 
-ACTIVE_PAUSE = 0.5  # seconds between two reads of a run in training
-QUIET_PAUSE = 2.0  # and of one that has ended
-CONFIRM = 10.0  # seconds in which a second press of the same key confirms
+SHOWN_KEYS = frozenset(setting.key for setting in RUN_SETTINGS)
 
 
-class TrainScreen(Room):
+class TrainScreen(SteeredRoom):
     """Shows the newest run first. While another room is in front, nothing is read; the rest is read on return."""
 
     SCOPE: ClassVar[Scope] = "train"
@@ -50,13 +63,12 @@ class TrainScreen(Room):
 
     def __init__(self) -> None:
         super().__init__()
-        self._reader: RunReader | None = None
         self._position = ""
-        self._wake = asyncio.Event()
-        self._asked = ""  # the action that waits for a second press
-        self._question: Timer | None = None
         self._starting = False
         self._shown: dict[str, str | int | float | bool] = {}  # the settings of the session that the form shows
+        self._warmup = 0  # steps of the warm-up of the run shown
+        self._own: dict[str, str] = {}  # the settings of the run shown
+        self._form: dict[str, str] = {}  # those of the form
         self._active = False  # whether the run was in training when it was last drawn
 
     def compose_room(self) -> ComposeResult:
@@ -64,7 +76,8 @@ class TrainScreen(Room):
             yield RunForm(id="form")
             with Vertical(id="run"):
                 yield RunStatusPanel(id="status")
-                yield LossChart(id="loss")
+                yield ChartWidget(id="chart")
+                yield Static(id="advice")
         yield ConsoleTail(id="console")
 
     def on_mount(self) -> None:
@@ -88,7 +101,8 @@ class TrainScreen(Room):
         self.query_one(RunForm).fill(
             preset,
             base,
-            {key: str(value) for key, value in session.train.items() if key not in ("preset", *PROMPT_KEYS)},
+            {key: str(value) for key, value in session.train.items() if key in SHOWN_KEYS},
+            bool(further_settings(session)),
         )
 
     def on_preset_choice_turned(self, message: PresetChoice.Turned) -> None:
@@ -98,7 +112,9 @@ class TrainScreen(Room):
         self._show_sources()
 
     def on_run_form_changed(self, message: RunForm.Changed) -> None:
-        self._shown = {"preset": message.preset, **prompt_settings(self.suiron.session), **message.texts}
+        session = self.suiron.session
+        kept = {**prompt_settings(session), **further_settings(session)}
+        self._shown = {"preset": message.preset, **kept, **message.texts}
         self.suiron.remember(train=self._shown)
         self._show_sources()
 
@@ -109,8 +125,11 @@ class TrainScreen(Room):
             note = "data could not be opened"
         elif app.dataset is None:
             note = "data is still opening"
-        spec, _ = session_spec(session)
+        spec, _ = session_spec(session, app.dataset)
         self.query_one(RunForm).about(session.data, session.model, note, run_words(spec))
+        if (form := setting_values(spec)) != self._form:
+            self._form = form
+            self._draw()
 
     def on_data_opening(self, message: DataOpening) -> None:
         self._show_sources()
@@ -127,7 +146,7 @@ class TrainScreen(Room):
     # -- following a run --
 
     async def _follow(self) -> None:
-        runs = await asyncio.to_thread(list_runs)
+        runs = await asyncio.to_thread(list_training_runs)
         if self._reader is None:
             if runs:
                 self._show_run(runs[0], runs)
@@ -140,31 +159,62 @@ class TrainScreen(Room):
                 has_changed = await asyncio.to_thread(reader.read_changes)
                 if has_changed and reader is self._reader:
                     self._draw()
-            await self._pause()
+            await self._wake.wait()
+            self._wake.clear()
 
-    async def _pause(self) -> None:
-        is_quiet = self._reader is None or self._reader.status.ended
-        pause = QUIET_PAUSE if is_quiet else ACTIVE_PAUSE
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), pause if self.is_current else None)
-        self._wake.clear()
+    def on_runs_changed(self, message: RunsChanged) -> None:
+        if self._reader is not None and self._reader.folder.id in message.ids:
+            self._wake.set()
 
     def _show_run(self, folder: RunFolder, runs: list[RunFolder]) -> None:
         """Follow `folder` from now on, from its first line."""
         position = next((index for index, run in enumerate(runs) if run.id == folder.id), 0)
         self._position = f"{position + 1} of {len(runs)}"
         self._reader = RunReader(folder)
+        self._others = {}
+        self._warmup, self._own = 0, {}
+        with suppress(SuironError):  # the panel shows what is wrong with the run
+            spec = folder.spec()
+            self._warmup, self._own = spec.train.warmup_steps, setting_values(spec)
         self._wake.set()
+
+    def show_run(self, run_id: str) -> None:
+        """Follow the run `run_id` from now on."""
+        self.run_worker(self._show_by_id(run_id), group="next", exclusive=True)
+
+    async def _show_by_id(self, run_id: str) -> None:
+        runs = await asyncio.to_thread(list_training_runs)
+        folder = next((run for run in runs if run.id == run_id), None)
+        if folder is not None:
+            self._say("")
+            self.query_one(RunStatusPanel).show_own_trouble(None)
+            self._show_run(folder, runs)
+
+    def settings_cloned(self, run_id: str) -> None:
+        """Say that the form holds the settings of this run now."""
+        self._fill_form()
+        self._show_sources()
+        self._say_briefly(f"The settings are those of {safe_line(run_id, 60)}.")
 
     def _draw(self) -> None:
         reader = self._reader
-        self.query_one(RunStatusPanel).show_run(reader, self._position)
+        own = own_settings_words(self._own, self._form)
+        self.query_one(RunStatusPanel).show_run(reader, self._position, own)
         if reader is not None:
             if reader.status.ended and self._active:
                 self._say("")  # a message about the run in training no longer holds
             self._active = not reader.status.ended
-            self.query_one(LossChart).show(reader.loss, reader.status.total)
+            self.query_one(ChartWidget).show(reader.curves, reader.status.total, reader.events, self._others)
+            if answers := self._steering.answers(reader):
+                self._say_briefly(answers)
+            self._show_advice(reader)
             self.query_one(ConsoleTail).show_lines(reader.console)
+
+    def _show_advice(self, reader: RunReader) -> None:
+        advice = advise(RunNumbers(reader.curves, reader.events, reader.facts, self._warmup))
+        line = self.query_one("#advice", Static)
+        line.display = advice is not None
+        line.update(Content.styled(advice.words if advice is not None else "", "$warning"))
 
     # -- actions --
 
@@ -201,7 +251,7 @@ class TrainScreen(Room):
     async def _start(self, spec: RunSpec) -> None:
         try:
             folder = await asyncio.to_thread(_begin, spec)
-            runs = await asyncio.to_thread(list_runs)
+            runs = await asyncio.to_thread(list_training_runs)
         except SuironError as error:
             self._fail(error)
         except OSError as error:
@@ -215,6 +265,7 @@ class TrainScreen(Room):
         else:
             self._say("")
             self._show_run(folder, runs)
+            self.suiron.look_at_runs()
         finally:
             self._starting = False
 
@@ -253,6 +304,7 @@ class TrainScreen(Room):
         else:
             self._say("")
             self._wake.set()
+            self.suiron.look_at_runs()
         finally:
             self._starting = False
 
@@ -260,7 +312,7 @@ class TrainScreen(Room):
         self.run_worker(self._next_run(), group="next", exclusive=True)
 
     async def _next_run(self) -> None:
-        runs = await asyncio.to_thread(list_runs)
+        runs = await asyncio.to_thread(list_training_runs)
         if not runs:
             self._say_briefly("There are no runs yet.")
             return
@@ -272,35 +324,38 @@ class TrainScreen(Room):
         self._show_run(runs[(current + 1) % len(runs)], runs)
 
     def action_toggle_scale(self) -> None:
-        self.query_one(LossChart).toggle_log()
+        self.query_one(ChartWidget).toggle_log()
+
+    def action_next_chart(self) -> None:
+        self.query_one(ChartWidget).next_kind()
+
+    def action_all_settings(self) -> None:
+        dialog = all_settings_dialog(self.suiron.session, self.suiron.dataset)
+        self.app.push_screen(dialog, self._settings_edited)
+
+    def _settings_edited(self, texts: dict[str, str] | None) -> None:
+        if texts is None:
+            return
+        usual = usual_settings(self.suiron.session, self.suiron.dataset)
+        own = {key: text for key, text in texts.items() if key not in SESSION_KEYS and text != usual.get(key)}
+        self.suiron.remember(train={"preset": preset_of(self.suiron.session), **own})
+        self._fill_form()
+        self._show_sources()
+
+    def action_read_chart(self) -> None:
+        """Give the chart the focus, with a cursor on its newest step; again gives it back."""
+        chart = self.query_one(ChartWidget)
+        if chart.has_focus:
+            chart.action_leave_chart()
+            return
+        chart.place_cursor()
+        chart.focus()
+
+    def on_chart_widget_left(self, message: ChartWidget.Left) -> None:
+        self.query_one(PresetChoice).focus()
 
     def action_field_by(self, by: int) -> None:
         self.query_one(RunForm).move(by)
-
-    # -- messages --
-
-    def _ask(self, action: str, text: str) -> None:
-        """Show `text`. A second press of the key of `action` confirms, until another message is shown or `CONFIRM`
-        seconds have passed."""
-        self._say(text)
-        self._asked = action
-        self._question = self.set_timer(CONFIRM, partial(self._say, ""))
-
-    def _say(self, text: str, bad: bool = False) -> None:
-        self._asked = ""
-        if self._question is not None:
-            self._question.stop()
-            self._question = None
-        self.query_one(RunStatusPanel).notice(text, bad)
-
-    def _say_briefly(self, text: str) -> None:
-        """Show a message that only answers a key, for a while."""
-        self._say(text)
-        self._question = self.set_timer(CONFIRM, partial(self._say, ""))
-
-    def _fail(self, error: SuironError) -> None:
-        self._say("")
-        self.query_one(RunStatusPanel).show_own_trouble(FailureCause(error.what, error.where, error.do))
 
 
 def _begin(spec: RunSpec) -> RunFolder:

@@ -151,6 +151,7 @@ class LeftOut(str):
     __slots__ = ()
 
 
+_TAKEN_APART = ("unmarked", "cut", "best", "hash", "heading", "final")  # views of a reasoning and the text behind it
 _WATCHED = {"reasoning": ("unmarked", 0), "output": ("cut", 1)}
 _PARTS: dict[Extraction, tuple[str, int]] = {
     "unmarked": ("unmarked", 0), "unprefixed": ("unprefixed", 0), "joined": ("joined", 0),
@@ -294,11 +295,13 @@ class RowReader:
 
 def _reasoning_beside(mapping: ColumnMapping, views: dict[tuple[str, str], int]) -> ReasoningBeside:
     output, reasoning = (mapping.picks.get(column, ColumnPick("")) for column in ("output", "reasoning"))
-    cut = views.get(("cut", output.column), -1) if output.how in ("text", "answer") else -1
-    if reasoning.how == "think" and reasoning.column == output.column:
-        cut = -1
-    unmarked = views.get(("unmarked", reasoning.column), -1)
-    return ReasoningBeside(cut, unmarked, fills=bool(reasoning.column) or not mapping.by_hand)
+    kind, _ = _PARTS[output.how] if output.how != "text" else _WATCHED["output"]
+    is_counterpart = (reasoning.column, _PARTS[reasoning.how]) == (output.column, (kind, 0))
+    cut = views.get((kind, output.column), -1) if kind in _TAKEN_APART and not is_counterpart else -1
+    kind = "unmarked" if ("unmarked", reasoning.column) in views else _PARTS[reasoning.how][0]
+    is_counterpart = (output.column, _PARTS[output.how]) == (reasoning.column, (kind, 1))
+    taken = views.get((kind, reasoning.column), -1) if kind in _TAKEN_APART and not is_counterpart else -1
+    return ReasoningBeside(cut, taken, fills=bool(reasoning.column) or not mapping.by_hand)
 
 
 def save_mapping(mapping: ColumnMapping, path: Path) -> None:

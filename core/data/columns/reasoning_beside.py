@@ -40,9 +40,8 @@ class ReasoningBeside:
     def complete(self, texts: list[str], views: Sequence[Sequence[str | None]], unused: list[str]) -> None:
         """Fill the reasoning of a row of `texts`, and add to `unused` what no text of it holds."""
         if self._output >= 0 and (thought := views[self._output][0]):
-            if is_blank(texts[_REASONING]):
-                if self._fills:
-                    texts[_REASONING] = thought
+            if is_blank(texts[_REASONING]) and self._fills:
+                texts[_REASONING] = thought
             elif thought.strip() != texts[_REASONING].strip():
                 unused.append(OTHER_REASONING)
         if self._reasoning >= 0 and (rest := views[self._reasoning][1]) and rest.strip() != texts[_OUTPUT].strip():
@@ -51,4 +50,4 @@ class ReasoningBeside:
     def met(self, views: Sequence[Sequence[str | None]]) -> list[str]:
         """The columns of a row in which there were markers."""
         found = {"reasoning": self._reasoning, "output": self._output}
-        return [column for column, view in found.items() if view >= 0 and views[view][2]]
+        return [column for column, view in found.items() if view >= 0 and len(views[view]) > 2 and views[view][2]]

@@ -6,6 +6,8 @@ import ctypes
 from functools import cache
 from typing import Any
 
+from core.models.nf4_values import NF4_VALUES
+
 POINTERS = (
     "layers",
     "embedding",
@@ -39,26 +41,6 @@ MATRICES = ("q", "k", "v", "o", "gate", "up", "down")
 """The matrices of a layer, in order."""
 LAYER_POINTERS = ("norm1", "norm2", "q_norm", "k_norm", "keys", "values")
 """The further pointers of a layer, in order."""
-
-NF4_VALUES = (
-    -1.0,
-    -0.6961928009986877,
-    -0.5250730514526367,
-    -0.39491748809814453,
-    -0.28444138169288635,
-    -0.18477343022823334,
-    -0.09105003625154495,
-    0.0,
-    0.07958029955625534,
-    0.16093020141124725,
-    0.24611230194568634,
-    0.33791524171829224,
-    0.44070982933044434,
-    0.5626170039176941,
-    0.7229568362236023,
-    1.0,
-)
-"""The sixteen values of NormalFloat 4 (Dettmers et al., 2023, https://arxiv.org/abs/2305.14314)."""
 
 
 @cache

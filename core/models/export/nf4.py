@@ -11,34 +11,14 @@ import msgspec
 import numpy as np
 
 from core.models.export.number_formats import Array
+from core.models.nf4_values import NF4_VALUES
 
 BLOCK = 64
 """Weights that share a scale."""
 SCALE_BLOCK = 256
 """Scales that share a scale of their own."""
-NF4_VALUES = np.array(
-    [
-        -1.0,
-        -0.6961928009986877,
-        -0.5250730514526367,
-        -0.39491748809814453,
-        -0.28444138169288635,
-        -0.18477343022823334,
-        -0.09105003625154495,
-        0.0,
-        0.07958029955625534,
-        0.16093020141124725,
-        0.24611230194568634,
-        0.33791524171829224,
-        0.44070982933044434,
-        0.5626170039176941,
-        0.7229568362236023,
-        1.0,
-    ],
-    np.float32,
-)
-"""Quantiles of a normal distribution, scaled to -1 to 1: the table of the paper's appendix."""
-_BORDERS = (NF4_VALUES[1:] + NF4_VALUES[:-1]) / 2
+_VALUES = np.array(NF4_VALUES, np.float32)
+_BORDERS = (_VALUES[1:] + _VALUES[:-1]) / 2
 
 
 def scale_values() -> Array:
@@ -109,6 +89,6 @@ def unpacked_values(values: Array, scales: Nf4Scales, first_block: int) -> Array
     blocks = padded.reshape(count, BLOCK)
     exact = scales.exact[first_block : first_block + count, None]
     relative = blocks * (np.float32(1) / np.where(exact == 0, np.float32(1), exact))
-    nearest = NF4_VALUES[np.searchsorted(_BORDERS, relative)]
+    nearest = _VALUES[np.searchsorted(_BORDERS, relative)]
     unpacked: Array = nearest * scales.unpacked[first_block : first_block + count, None]
     return unpacked.reshape(-1)[: len(flat)].reshape(values.shape)

@@ -188,7 +188,7 @@ def test_an_adapter_on_packed_weights_is_exported_and_not_merged(base: Path, row
     run = make_run(model, rows)
     save_file({"a.weight": np.zeros((4, 1), np.uint8)}, model / "model.safetensors")
     facts = json.loads((run.path / "facts.json").read_text())
-    from core.training.model_facts import model_fingerprint
+    from core.models.fingerprint import model_fingerprint
 
     (run.path / "facts.json").write_text(json.dumps(facts | {"model_fingerprint": model_fingerprint(model)}))
     mark = json.loads((run.adapter / "suiron.json").read_text())

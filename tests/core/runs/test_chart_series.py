@@ -7,14 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.runs.chart_series import (
-    StepSeries,
-    decimate_last,
     decimate_min_max,
+    last_of_parts,
     linear_axis_limits,
     linear_ticks,
     log_axis_limits,
     log_ticks,
+    not_finite_parts,
     round_tick_step,
+    smooth_at,
     tick_label,
 )
 
@@ -23,39 +24,30 @@ positive = st.floats(1e-6, 1e6)
 
 
 def test_smoothing_of_a_constant_is_that_constant_from_the_first_point_on() -> None:
-    series = StepSeries()
-    for step in range(1, 50):
-        series.add(step, 2.5)
-    assert series.smooth == pytest.approx([2.5] * 49)
+    assert smooth_at([2.5] * 49, range(49)) == pytest.approx([2.5] * 49)
 
 
 def test_smoothing_is_the_bias_corrected_moving_average() -> None:
-    series = StepSeries(smoothing=0.5)
-    for step, value in enumerate([4.0, 2.0, 8.0], 1):
-        series.add(step, value)
-    assert series.smooth == pytest.approx([4.0, (0.25 * 4 + 0.5 * 2) / 0.75, (0.125 * 4 + 0.25 * 2 + 0.5 * 8) / 0.875])
+    means = [4.0, (0.25 * 4 + 0.5 * 2) / 0.75, (0.125 * 4 + 0.25 * 2 + 0.5 * 8) / 0.875]
+    assert smooth_at([4.0, 2.0, 8.0], range(3), weight=0.5) == pytest.approx(means)
+    assert smooth_at([4.0, math.nan, 2.0, math.inf, 8.0], [0, 2, 4], weight=0.5) == pytest.approx(means)
+    assert math.isnan(smooth_at([math.nan, 1.0], [0])[0])
 
 
-def test_values_that_are_no_finite_number_are_gaps() -> None:
-    series = StepSeries()
-    for step, value in enumerate([1.0, None, math.nan, math.inf, 2.0], 1):
-        series.add(step, value)
-    assert (series.steps, series.values, series.gaps, series.last_step) == ([1, 5], [1.0, 2.0], [2, 3, 4], 5)
+@given(st.lists(finite, min_size=1, max_size=600))
+def test_smoothing_looks_back_far_enough(values: list[float]) -> None:
+    mean, total = 0.0, 0.0
+    for value in values:
+        mean, total = 0.9 * mean + 0.1 * value, 0.9 * total + 0.1
+    assert smooth_at(values, [len(values) - 1])[0] == pytest.approx(mean / total, rel=1e-6, abs=0.1)
 
 
-@given(st.lists(finite, min_size=3, max_size=40), st.integers(1, 40))
-def test_a_step_seen_again_replaces_what_came_after_it(values: list[float], again: int) -> None:
-    again = min(again, len(values))
-    resumed, fresh = StepSeries(), StepSeries()
-    for step, value in enumerate(values, 1):
-        resumed.add(step, None if step % 7 == 0 else value)
-    for step, value in enumerate(values[: again - 1], 1):
-        fresh.add(step, None if step % 7 == 0 else value)
-    for series in (resumed, fresh):
-        for step in range(again, again + 3):
-            series.add(step, 0.5)
-    assert (resumed.steps, resumed.values, resumed.gaps) == (fresh.steps, fresh.values, fresh.gaps)
-    assert resumed.smooth == pytest.approx(fresh.smooth)
+def test_values_that_are_not_finite_are_found_and_not_drawn() -> None:
+    steps, values = [1, 2, 3, 4, 5], [1.0, math.nan, math.inf, 2.0, -math.inf]
+    assert decimate_min_max(steps, values, 0, 5, 5) == ([1, 4], [1.0, 2.0])
+    assert not_finite_parts(steps, values, 0, 5, 5) == [2, 3, 5]
+    assert not_finite_parts(steps, values, 0, 5, 1) == [2]
+    assert not_finite_parts([1], [1.0], 0, 5, 1) == []
 
 
 @given(st.lists(finite, max_size=300), st.integers(1, 40))
@@ -80,7 +72,7 @@ def test_a_new_point_changes_the_last_part_alone(values: list[float], bins: int,
 
 def test_thinning_leaves_out_what_lies_outside() -> None:
     assert decimate_min_max([1, 2, 3, 4], [1.0, 2.0, 3.0, 4.0], 2, 3, 5) == ([2, 3], [2.0, 3.0])
-    assert decimate_last([1, 2, 3, 4], [1.0, 2.0, 3.0, 4.0], 0, 4, 2) == ([1, 4], [1.0, 4.0])
+    assert last_of_parts([1, 2, 3, 4], 0, 4, 2) == [0, 3]
 
 
 @given(finite, finite)

@@ -3,14 +3,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.runs import run_reader
 from core.runs.facts_file import write_facts
 from core.runs.metrics_file import ResumedAt, StepMetric
+from core.runs.presets import seeds_spec
 from core.runs.run_folder import RunFolder, create_run_folder
 from core.runs.run_reader import TAIL_BYTES, RunReader, console_tail
-from core.runs.setting_texts import seeds_spec
 from core.runs.spec import DataSection, ModelSection
 from core.runs.status_file import RunStatus
 
@@ -32,7 +33,7 @@ def test_a_second_look_finds_only_what_is_new(run: RunFolder) -> None:
     assert not reader.read_changes()
     run.append_metric(StepMetric(2, 0.0, 1.5))
     assert reader.read_changes()
-    assert (reader.loss.steps, reader.loss.values) == ([1, 2], [2.0, 1.5])
+    assert (reader.curves.steps.tolist(), reader.curves.values("loss").tolist()) == ([1, 2], [2.0, 1.5])
 
 
 def test_a_torn_last_line_waits_for_its_rest(run: RunFolder) -> None:
@@ -40,10 +41,10 @@ def test_a_torn_last_line_waits_for_its_rest(run: RunFolder) -> None:
     with open(run.path / "metrics.jsonl", "ab", buffering=0) as file:
         file.write(b'{"step":1,"time":0,"loss":2.0}\n{"step":2,"ti')
         reader.read_changes()
-        assert reader.loss.steps == [1]
+        assert reader.curves.steps.tolist() == [1]
         file.write(b'me":0,"loss":1.0}\n')
         reader.read_changes()
-    assert reader.loss.steps == [1, 2]
+    assert reader.curves.steps.tolist() == [1, 2]
 
 
 def test_a_file_that_was_replaced_is_read_anew(run: RunFolder) -> None:
@@ -53,7 +54,7 @@ def test_a_file_that_was_replaced_is_read_anew(run: RunFolder) -> None:
     reader.read_changes()
     (run.path / "metrics.jsonl").write_bytes(b'{"step":1,"time":0,"loss":9.0}\n')
     reader.read_changes()
-    assert reader.loss.values == [9.0]
+    assert reader.curves.values("loss").tolist() == [9.0]
 
 
 def test_a_long_history_comes_from_the_curve_and_is_the_same(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,13 +69,14 @@ def test_a_long_history_comes_from_the_curve_and_is_the_same(run: RunFolder, mon
     quick.read_changes()
     assert (run.path / "curve.bin").exists()
     for reader in (plain, quick):
-        assert reader.loss.steps == [*range(1, 300), 301] and reader.loss.gaps == [300]
-        assert reader.loss.values[70:100] == [5.0] * 30
+        values = reader.curves.values("loss")
+        assert reader.curves.steps.tolist() == [*range(1, 302)] and np.isnan(values).nonzero()[0].tolist() == [299]
+        assert values[70:100].tolist() == [5.0] * 30
         assert reader.last == lines[-1]
-    assert quick.loss.smooth == pytest.approx(plain.loss.smooth, rel=1e-9)
+    assert quick.mean_loss() == pytest.approx(plain.mean_loss(), rel=1e-9)
     run.append_metric(ResumedAt(200, 3.0))
     quick.read_changes()
-    assert quick.loss.last_step == 200
+    assert quick.curves.last_step == 200
 
 
 def test_facts_and_where_a_run_can_go_on_are_read(run: RunFolder) -> None:

@@ -4,7 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from core.base.errors import RunError
-from core.runs.setting_texts import RUN_SETTINGS, VANILLA_SHARE, seeds_spec, setting_texts_of, with_setting_texts
+from core.runs.presets import seeds_spec
+from core.runs.setting_texts import RUN_SETTINGS, VANILLA_SHARE, setting_texts_of, with_setting_texts
 from core.runs.spec import PROJECTIONS, DataSection, MixturePart, ModelSection, RunSpec, mixture_of_two
 
 SPEC = RunSpec(data=DataSection(source="rows.jsonl"), model=ModelSection(name="demo"))

@@ -15,12 +15,12 @@ from msgspec.structs import replace
 from core.base.errors import RunError
 from core.base.row import Row
 from core.runs.events_file import JobEvent
+from core.runs.plan import planned_steps
 from core.runs.spec import ValidationSection
 from core.runs.steering import LiveSettings
 from core.training.bad_loss import FIRST, bad_loss_error, bad_loss_words
 from core.training.resume_point import _replays
 from core.training.run_progress import RunProgress
-from core.training.train_job import planned_steps
 from core.training.validation import is_kept_out, split_rows
 from tests.support.training_process import make_spec
 

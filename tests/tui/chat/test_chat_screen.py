@@ -24,8 +24,8 @@ from core.runs.status_file import RunStatus
 from core.session import Session, load_session, save_session
 from core.templates.by_name import TEXT_TEMPLATES, save_template
 from tests.support.scripted_engine import ScriptedEngine, finish, reasoning, response
+from tui import follower
 from tui.app import SuironApp
-from tui.chat import screen as chat_screen
 from tui.chat.finish_line import FinishLine
 from tui.chat.screen import ChatScreen
 from tui.chat.stream_panel import StreamPanel
@@ -80,7 +80,9 @@ class Chat:
 
     async def ended(self) -> None:
         await self.until(lambda: not self.room._answering)
-        await self.app.workers.wait_for_complete([worker for worker in self.app.workers if worker.group == "markdown"])
+        # With an empty list, Textual waits for all workers, and the follower of the runs never ends.
+        if drawing := [worker for worker in self.app.workers if worker.group == "markdown"]:
+            await self.app.workers.wait_for_complete(drawing)
         await self.pilot.pause()
 
 
@@ -560,7 +562,7 @@ async def test_a_huge_row_is_cut_and_said() -> None:
 
 
 async def test_a_run_that_ends_while_the_chat_is_in_front_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat_screen, "LOOK_AGAIN", 0.01)
+    monkeypatch.setattr(follower, "WORKING_PAUSE", 0.01)
     run = create_run_folder(RunSpec(data=DataSection(source="rows.jsonl"), model=ModelSection(name="demo")))
     run.write_status(RunStatus(state="training", pid=1, host="elsewhere", heartbeat=time.time()))
     async with chat(ScriptedEngine()) as c:

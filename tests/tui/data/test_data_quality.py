@@ -16,12 +16,12 @@ from core.data.source import open_data
 from core.quality.report import DataSetStatistics, FindingGroup, LengthDistribution, QualityReport, pack_integers
 from tests.support.data_room import SIZES, RoomUser, opened
 from tests.support.rooms import row, until, write_rows
+from tui.common.choices import Choices
 from tui.data.dialogs.bulk import BulkDialog
 from tui.data.dialogs.columns import ColumnsDialog
 from tui.data.dialogs.doctor import DoctorDialog
 from tui.data.dialogs.save_as import SaveDialog
 from tui.data.dialogs.statistics import StatisticsDialog
-from tui.data.widgets.choices import Choices
 
 
 async def dialog(user: RoomUser, kind: type[Any], *keys: str) -> Any:

@@ -14,12 +14,12 @@ from core.data.filters import RowFilters
 from tests.support.data_room import SIZES, opened
 from tests.support.rooms import row, until, write_rows
 from tests.support.scripted_data import ScriptedData
+from tui.common.fit_text import fit_to_width
 from tui.data.dialogs.column_names import ColumnNamesDialog
 from tui.data.dialogs.open_data import OpenDialog
 from tui.data.dialogs.problems import ProblemsDialog
 from tui.data.row_pages import PAGE
 from tui.data.widgets.rows_table import EMPTY, RowsTable
-from tui.data.widgets.search_matches import fit_to_width
 from tui.dialogs.help_dialog import HelpDialog
 
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from tests.support.dialogs import HOSTILE, SIZES, shown
 from tests.support.rooms import until
 from tests.support.scripted_data import ScriptedData, ScriptedSelection
+from tui.common.choices import Choices, fit_end, share_bar
 from tui.common.field import Field
+from tui.common.fit_text import fit_to_width
 from tui.data.dialogs.facets import FacetsDialog
 from tui.data.dialogs.goto_row import GotoDialog
 from tui.data.dialogs.sort import SortDialog
 from tui.data.row_numbers import OFFERED, NumberedRow, rows_near
-from tui.data.widgets.choices import Choices, fit_end, share_bar
-from tui.data.widgets.search_matches import fit_to_width
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -15,7 +15,7 @@ from core.data.problems import RowProblem, RowProblems
 from core.quality.report import DataSetStatistics, FindingGroup, LengthDistribution, QualityReport, pack_integers
 from tests.support.dialogs import HOSTILE, NARROW, SIZES, WIDE, shown
 from tests.support.rooms import until
-from tui.common.draw_loss_chart import import_plotext
+from tui.common.draw_chart import import_plotext
 from tui.common.field import Field
 from tui.data.dialogs.column_names import ColumnNamesDialog
 from tui.data.dialogs.columns import ColumnsChoice, ColumnsDialog, sample_words

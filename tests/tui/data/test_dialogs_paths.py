@@ -14,11 +14,11 @@ from core.data.locate.source_files import locate_source
 from core.data.recent import RecentSource
 from tests.support.dialogs import HOSTILE, NARROW, SIZES, Person, shown
 from tests.support.rooms import until
+from tui.common.choices import Choices
 from tui.common.field import Field
 from tui.data.dialogs.open_data import OpenDialog
 from tui.data.dialogs.save_as import SaveDialog, SaveTarget, format_words
 from tui.data.folder_listing import UNKNOWN_SIZE, common_prefix, is_openable, natural_key, read_folder, split_path
-from tui.data.widgets.choices import Choices
 
 RECENT = [RecentSource("/データ/推論.jsonl", "", 8792, 1.7e9), RecentSource("owner/name", "train", 1000, 1.6e9)]
 

@@ -17,15 +17,16 @@ from core.base.errors import RunError
 from core.demo.spec import demo_spec
 from core.runs import launch
 from core.runs.metrics_file import ResumedAt, StepMetric
+from core.runs.presets import seeds_spec
 from core.runs.run_folder import RunFolder, create_run_folder
-from core.runs.setting_texts import seeds_spec, setting_texts_of
+from core.runs.setting_texts import setting_texts_of
 from core.runs.spec import DataSection, ModelSection, RunSpec
 from core.runs.status_file import FailureCause, RunState, RunStatus
 from core.session import Session, load_session, save_session
 from tests.support.rooms import until
+from tui import follower
 from tui.app import SuironApp
-from tui.train import screen
-from tui.train.loss_chart_widget import LossChart
+from tui.common.chart_widget import ChartWidget
 from tui.train.run_form import RunForm, field_id
 from tui.train.screen import TrainScreen
 
@@ -34,8 +35,8 @@ SIZES = [(80, 24), (120, 40)]
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(screen, "ACTIVE_PAUSE", 0.01)
-    monkeypatch.setattr(screen, "QUIET_PAUSE", 0.01)
+    monkeypatch.setattr(follower, "WORKING_PAUSE", 0.01)
+    monkeypatch.setattr(follower, "QUIET_PAUSE", 0.01)
 
 
 class Run:
@@ -95,7 +96,7 @@ class Hands:
 
     @property
     def steps(self) -> list[int]:
-        return self.room._reader.loss.steps if self.room._reader else []
+        return self.room._reader.curves.steps.tolist() if self.room._reader else []
 
     def field(self, key: str) -> Input:
         return self.room.query_one(f"#{field_id(key)}", Input)
@@ -204,7 +205,7 @@ async def test_a_failed_run_says_what_where_and_what_to_do(rows_file: Path, size
         await hands.sees("step 2/20")
         run.state("failed", 2, FailureCause("the memory is full", "[/] \x1b[2J 行 7", "Halve batch size"))
         await hands.sees("failed", "The memory is full.", "[/] ␛[2J 行 7", "Halve batch size")
-        assert hands.room.query_one("#loss").size.height >= 5
+        assert hands.room.query_one("#chart").size.height >= 5
 
 
 async def test_a_run_whose_process_is_gone_is_lost(rows_file: Path) -> None:
@@ -379,7 +380,7 @@ async def test_fields_are_walked_with_the_arrows_and_take_numbers_alone(rows_fil
 async def test_settings_and_preset_are_remembered(rows_file: Path) -> None:
     async with opened(rows_file) as hands:
         await hands.sees("‹ seeds ›")
-        await hands.press("right")
+        await hands.press("left")
         await hands.sees("‹ demo ›", setting_texts_of(demo_spec())["train.learning_rate"])
         await hands.write("train.steps", "33")
         await hands.sees("‹ demo ›*")
@@ -434,7 +435,7 @@ async def test_a_low_terminal_keeps_the_curve_and_scrolls_the_settings(rows_file
     run = Run()
     run.steps(1, 9)
     async with opened(rows_file, (60, 15)) as hands:
-        await until(hands.pilot, lambda: hands.room.query_one(LossChart).size.height >= 5)
+        await until(hands.pilot, lambda: hands.room.query_one(ChartWidget).size.height >= 5)
         await hands.press("up")  # round to the last one
         last = hands.field("train.save_steps")
         await until(

@@ -19,10 +19,10 @@ from core.base.plural import counted
 from core.base.safe_text import safe_line
 from core.data.editing.bulk_edits import SPLIT_SEED
 from tui.actions import key_bindings, key_hints, key_of
+from tui.common.choices import HEADING, MUTED, ChoiceLine, Choices
 from tui.common.field import Field
+from tui.common.fit_text import fit_to_width
 from tui.data.dialogs.list_dialog import ListDialog
-from tui.data.widgets.choices import HEADING, MUTED, ChoiceLine, Choices
-from tui.data.widgets.search_matches import fit_to_width
 
 BulkKind = Literal["set", "split", "drop", "extract"]
 SHARE = "10%"

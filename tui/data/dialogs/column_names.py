@@ -17,8 +17,8 @@ from core.base.safe_text import safe_line
 from core.data.column_names_file import parse_names
 from tui.actions import key_hints
 from tui.common.field import Field
+from tui.common.fit_text import fit_to_width
 from tui.data.dialogs.list_dialog import ListDialog
-from tui.data.widgets.search_matches import fit_to_width
 
 _SHOWN = 9  # columns that are shown with their first cell
 _NAME = 12  # cells of a name

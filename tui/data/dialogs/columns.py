@@ -22,9 +22,9 @@ from core.base.safe_text import safe_line
 from core.data.columns.mapping import ColumnMapping, ColumnPick, LeftOut, read_row
 from core.data.columns.marks import RowMark, mark_words
 from tui.actions import key_bindings, key_hints, key_of
+from tui.common.choices import MUTED, STRONG, WARN, ChoiceLine, Choices, fit_end
+from tui.common.fit_text import fit_to_width
 from tui.data.dialogs.list_dialog import ListDialog
-from tui.data.widgets.choices import MUTED, STRONG, WARN, ChoiceLine, Choices, fit_end
-from tui.data.widgets.search_matches import fit_to_width
 
 HOW = {
     "text": "as it is",

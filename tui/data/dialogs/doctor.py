@@ -18,9 +18,9 @@ from core.base.plural import counted
 from core.base.safe_text import safe_line
 from core.quality.report import FindingGroup, QualityReport
 from tui.actions import key_bindings, key_hints, key_of
+from tui.common.choices import BAD, MUTED, WARN, ChoiceLine, Choices
+from tui.common.fit_text import fit_to_width
 from tui.data.dialogs.list_dialog import CLOSE_HINT, ListDialog
-from tui.data.widgets.choices import BAD, MUTED, WARN, ChoiceLine, Choices
-from tui.data.widgets.search_matches import fit_to_width
 
 FIRST = 12  # rows whose numbers are shown
 _ROLES = {"error": BAD, "warning": WARN, "hint": MUTED}

@@ -10,9 +10,9 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from tui.actions import key_bindings, key_hints
+from tui.common.choices import HEADING, MARK, MUTED, ChoiceLine, Choices, share_bar
+from tui.common.fit_text import fit_to_width
 from tui.data.dialogs.list_dialog import ListDialog
-from tui.data.widgets.choices import HEADING, MARK, MUTED, ChoiceLine, Choices, share_bar
-from tui.data.widgets.search_matches import fit_to_width
 
 BAR = 20  # cells
 

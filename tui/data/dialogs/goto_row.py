@@ -16,11 +16,11 @@ from textual.worker import get_current_worker
 
 from core.base.safe_text import safe_line
 from tui.actions import key_bindings, key_hints
+from tui.common.choices import MUTED, STRONG, WARN, ChoiceLine, Choices
 from tui.common.field import Field
+from tui.common.fit_text import fit_to_width
 from tui.common.readable_error import readable_error
 from tui.data.dialogs.list_dialog import ListDialog
-from tui.data.widgets.choices import MUTED, STRONG, WARN, ChoiceLine, Choices
-from tui.data.widgets.search_matches import fit_to_width
 
 if TYPE_CHECKING:
     from tui.data.row_numbers import NumberedRow

@@ -23,11 +23,11 @@ from core.base.sentences import with_full_stop
 from core.data.locate.source_name import is_hub_name, is_pattern, resolve_source_name
 from core.data.split_names import usual_split
 from tui.actions import key_bindings, key_hints
+from tui.common.choices import GOOD, MUTED, STRONG, ChoiceLine, Choices, fit_end
 from tui.common.field import Field
+from tui.common.fit_text import fit_to_width
 from tui.data.dialogs.path_dialog import ListItem, ListNote, PathDialog, when_words
 from tui.data.folder_listing import FolderListing, absolute_folder, glob_matches, is_openable, read_folder, short_path
-from tui.data.widgets.choices import GOOD, MUTED, STRONG, ChoiceLine, Choices, fit_end
-from tui.data.widgets.search_matches import fit_to_width
 
 if TYPE_CHECKING:
     from core.data.recent import RecentSource

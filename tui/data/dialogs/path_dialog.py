@@ -21,7 +21,9 @@ from textual.worker import get_current_worker
 
 from core.base.sentences import with_full_stop
 from tui.actions import key_bindings
+from tui.common.choices import HEADING, MARK, MUTED, WARN, ChoiceLine, Choices, fit_end
 from tui.common.field import Field
+from tui.common.fit_text import fit_to_width
 from tui.data.dialogs.list_dialog import ListDialog
 from tui.data.folder_listing import (
     FolderEntry,
@@ -33,8 +35,6 @@ from tui.data.folder_listing import (
     short_path,
     split_path,
 )
-from tui.data.widgets.choices import HEADING, MARK, MUTED, WARN, ChoiceLine, Choices, fit_end
-from tui.data.widgets.search_matches import fit_to_width
 
 Result = TypeVar("Result")
 # seconds that a key waits for a folder; less than the app waits for a key, so that the keys after it stay in order

@@ -19,9 +19,9 @@ from core.base.safe_text import safe_line
 from core.base.sentences import with_full_stop
 from core.data.problems import unread_words
 from tui.actions import key_hints
+from tui.common.choices import HEADING, MUTED, ChoiceLine, Choices
+from tui.common.fit_text import fit_to_width
 from tui.data.dialogs.list_dialog import CLOSE_HINT, ListDialog
-from tui.data.widgets.choices import HEADING, MUTED, ChoiceLine, Choices
-from tui.data.widgets.search_matches import fit_to_width
 
 if TYPE_CHECKING:
     from core.data.not_used import NotUsed

@@ -14,9 +14,9 @@ from textual.widgets import Static
 from core.base.errors import SuironError
 from core.base.safe_text import safe_line
 from tui.actions import key_hints
+from tui.common.choices import share_bar
 from tui.common.readable_error import readable_error
 from tui.data.dialogs.list_dialog import CLOSE_HINT, ListDialog
-from tui.data.widgets.choices import share_bar
 
 T = TypeVar("T")
 SHOWN_AFTER = 0.2  # seconds: quicker work shows no dialog

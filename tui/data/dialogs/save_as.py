@@ -21,10 +21,10 @@ from textual.widgets import Input, Label, Static
 from core.base.safe_text import safe_line
 from core.data.formats.registry import compression_of_file, format_of_file, writable_formats
 from tui.actions import key_bindings, key_hints
+from tui.common.choices import Choices
 from tui.common.field import Field
 from tui.data.dialogs.path_dialog import ListItem, ListNote, PathDialog, size_words, when_words
 from tui.data.folder_listing import absolute_folder, short_path
-from tui.data.widgets.choices import Choices
 
 KNOWN = writable_formats()
 

@@ -11,9 +11,9 @@ from textual.binding import BindingType
 
 from core.base.row import COLUMNS
 from tui.actions import key_bindings, key_hints
+from tui.common.choices import HEADING, MARK, MUTED, ChoiceLine, Choices
+from tui.common.fit_text import fit_to_width
 from tui.data.dialogs.list_dialog import ListDialog
-from tui.data.widgets.choices import HEADING, MARK, MUTED, ChoiceLine, Choices
-from tui.data.widgets.search_matches import fit_to_width
 
 
 class SortDialog(ListDialog[tuple[str, bool]]):

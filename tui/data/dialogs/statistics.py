@@ -19,11 +19,11 @@ from core.base.plural import counted
 from core.base.safe_text import safe_line
 from core.quality.report import DataSetStatistics, LengthDistribution
 from tui.actions import key_bindings, key_hints
+from tui.common.choices import share_bar
 from tui.common.field import Field
+from tui.common.fit_text import fit_to_width
 from tui.data.dialogs.list_dialog import ListDialog
-from tui.data.widgets.choices import share_bar
 from tui.data.widgets.histogram import Histogram
-from tui.data.widgets.search_matches import fit_to_width
 
 ROWS, WHOLE = "rows", "whole prompt"
 KEEP = 0.99  # the share of rows that the suggested maximum length keeps uncut

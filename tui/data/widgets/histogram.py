@@ -12,7 +12,7 @@ from textual import events
 
 from core.quality.report import LengthDistribution
 from core.runs.chart_series import linear_ticks, tick_label
-from tui.common import draw_loss_chart
+from tui.common import draw_chart
 from tui.common.plot_cells import plot_row
 from tui.common.styled_cells import CellLines, CellRow
 
@@ -29,7 +29,7 @@ def draw_histogram(lengths: LengthDistribution, width: int, height: int, limit: 
     its label ends in `+`.
 
     lengths: of rows, in tokens or characters; limit: rows longer than this are right of a line, 0 for no line. plotext
-    is imported on first use (0.15 s: call `draw_loss_chart.import_plotext` in a thread before).
+    is imported on first use (0.15 s: call `draw_chart.import_plotext` in a thread before).
     """
     import plotext
 
@@ -98,7 +98,7 @@ class Histogram(CellLines):
         self.run_worker(self._prepare(), group="plotext")
 
     async def _prepare(self) -> None:
-        await asyncio.to_thread(draw_loss_chart.import_plotext)
+        await asyncio.to_thread(draw_chart.import_plotext)
         self._ready = True
         self._draw()
 

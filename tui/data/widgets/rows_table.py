@@ -20,9 +20,10 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from core.base.row import Row
+from tui.common.fit_text import fit_to_width
 from tui.data.row_pages import PAGE
 from tui.data.widgets.column_widths import TableColumn, cell_text, lay_out_columns, measure_columns
-from tui.data.widgets.search_matches import NO_MATCHES, SearchMatches, TextSpan, fit_to_width
+from tui.data.widgets.search_matches import NO_MATCHES, SearchMatches, TextSpan
 
 KEPT_PAGES = 24
 EMPTY = "∅"  # in place of the reasoning where a row has none

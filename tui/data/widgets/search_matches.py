@@ -5,11 +5,12 @@ Matches are found by the rule of the search itself. Foreign text is made safe he
 
 from __future__ import annotations
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 from core.base.row import COLUMNS
 from core.base.safe_text import safe_line, safe_text
 from core.data.search.text_patterns import python_pattern
+from tui.common.fit_text import cut_line, fit_to_width
 
 TextSpan = tuple[int, int]
 """First character, and one past the last."""
@@ -77,18 +78,12 @@ class SearchMatches:
             if spans and (begin := _begin_before(line, spans[0][0], width // 3)):
                 line = "…" + line[begin:]
                 spans = [(left - begin + 1, right - begin + 1) for left, right in spans if left >= begin]
-        cut = _cut_line(line, width)
+        cut = cut_line(line, width)
         visible = len(cut.rstrip().rstrip("…"))
         return cut, [(left, min(right, visible)) for left, right in spans if left < visible]
 
 
 NO_MATCHES = SearchMatches()
-
-
-def fit_to_width(text: str, width: int) -> str:
-    """Foreign text as one safe line of exactly `width` cells, `…` at its end where some is left out."""
-    # a cell holds at most a few characters; what combines beyond that is cut
-    return _cut_line(safe_line(text, max(width, 1) * 2), width)
 
 
 def _begin_before(line: str, end: int, cells: int) -> int:
@@ -98,9 +93,3 @@ def _begin_before(line: str, end: int, cells: int) -> int:
         begin -= 1
         cells -= cell_len(line[begin])
     return begin
-
-
-def _cut_line(line: str, width: int) -> str:
-    if cell_len(line) > width:
-        line = set_cell_size(line, max(0, width - 1)).rstrip() + "…"
-    return set_cell_size(line, max(0, width))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.engine.kernels.decode_tables import NF4_VALUES, nf4_pairs
+from core.engine.kernels.decode_tables import nf4_pairs
+from core.models.nf4_values import NF4_VALUES
 
 ROWS, STEP = 32, 128
 LANES = np.arange(32)

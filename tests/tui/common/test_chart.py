@@ -7,18 +7,23 @@ import random
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.cells import cell_len
 from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from core.runs.chart_series import StepSeries
+from core.runs.curve_file import Curve
+from core.runs.events_file import JobEvent
+from core.runs.metrics_file import StepMetric
+from core.runs.run_charts import run_chart
+from core.runs.run_curves import RunCurves, curves_of
 from tests.support.rooms import until
-from tui.common import draw_loss_chart
-from tui.common.draw_loss_chart import BAD, RAW, SMOOTH, ChartAxes
+from tui.common import draw_chart
+from tui.common.chart_widget import ChartWidget
+from tui.common.draw_chart import BAD, RAW, SMOOTH, ChartAxes
 from tui.common.styled_cells import CellLines
-from tui.train.loss_chart_widget import LossChart
 
 
 class ChartApp(App[None]):
@@ -29,7 +34,7 @@ class ChartApp(App[None]):
         self.sent: list[int] = []
 
     def compose(self) -> ComposeResult:
-        yield LossChart()
+        yield ChartWidget()
 
     def _display(self, screen: Any, renderable: Any) -> None:
         if isinstance(renderable, CompositorUpdate):
@@ -41,15 +46,26 @@ def shown(app: App[None]) -> str:
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
-def falling(count: int) -> StepSeries:
-    series, rng = StepSeries(), random.Random(3442)
-    for step in range(1, count + 1):
-        series.add(step, 1.8 * math.exp(-step / 40) + 0.05 + abs(rng.gauss(0, 0.06)))
-    return series
+def point(step: int, loss: float | None, **others: float) -> StepMetric:
+    return StepMetric(step, float(step), loss, 1e-4, **others)
 
 
-async def ready(pilot: Pilot[None]) -> LossChart:
-    chart = pilot.app.query_one(LossChart)
+def falling(count: int) -> RunCurves:
+    rng = random.Random(3442)
+    return curves_of(
+        point(step, 1.8 * math.exp(-step / 40) + 0.05 + abs(rng.gauss(0, 0.06))) for step in range(1, count + 1)
+    )
+
+
+def drawn(
+    curves: RunCurves, total: int, log: bool, before: ChartAxes, width: int, height: int
+) -> tuple[draw_chart.ChartRows, ChartAxes]:
+    chart = run_chart("loss", curves)
+    return draw_chart.draw_chart(chart, draw_chart.whole_range(chart, total, before), log, before, width, height)
+
+
+async def ready(pilot: Pilot[None]) -> ChartWidget:
+    chart = pilot.app.query_one(ChartWidget)
     await until(pilot, lambda: chart._ready)
     return chart
 
@@ -59,12 +75,12 @@ async def test_a_new_point_sends_less_than_2_kb() -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         chart = await ready(pilot)
         whole = falling(300)
-        series = StepSeries()
+        series = RunCurves()
         chart.show(series, 300)  # the axes
         await pilot.pause()
         sizes = []
-        for step, value in zip(whole.steps, whole.values, strict=True):
-            series.add(step, value)
+        for step, value in zip(whole.steps.tolist(), whole.values("loss").tolist(), strict=True):
+            series.add(point(step, value))
             app.sent.clear()
             chart.show(series, 300)
             await pilot.pause(0)
@@ -104,8 +120,8 @@ async def test_the_logarithmic_axis_and_gaps() -> None:
     app = ChartApp()
     async with app.run_test(size=(120, 30)) as pilot:
         chart, series = await ready(pilot), falling(100)
-        series.add(101, None)
-        series.add(102, math.inf)
+        series.add(point(101, None))
+        series.add(point(102, math.inf))
         chart.show(series, 300)
         await until(pilot, lambda: "2 not finite" in shown(app))
         assert "×" in shown(app).split("\n")[1]
@@ -116,51 +132,51 @@ async def test_the_logarithmic_axis_and_gaps() -> None:
         await until(pilot, lambda: "log" not in shown(app))
 
 
-def roles(rows: draw_loss_chart.ChartRows) -> set[str]:
+def roles(rows: draw_chart.ChartRows) -> set[str]:
     return {role for row in rows for text, role in row if text.strip()}
 
 
 def test_series_are_told_apart_and_every_row_has_its_width() -> None:
-    draw_loss_chart.import_plotext()
+    draw_chart.import_plotext()
     series = falling(100)
-    series.add(101, None)
-    rows, axes = draw_loss_chart.draw_loss_chart(series, 300, False, ChartAxes(), 80, 20)
+    series.add(point(101, None))
+    rows, axes = drawn(series, 300, False, ChartAxes(), 80, 20)
     assert len(rows) == 20
     assert {sum(len(text) for text, _ in row) for row in rows} == {80}
     assert {RAW, SMOOTH, BAD} < roles(rows)
-    assert (axes.total, axes.y) == (300, (0.0, 2.0))
+    assert (axes.last, axes.y) == (300, (0.0, 2.0))
 
 
 def test_losses_that_are_never_finite_have_no_axis_to_bend() -> None:
-    draw_loss_chart.import_plotext()
-    series = StepSeries()
+    draw_chart.import_plotext()
+    series = RunCurves()
     for step in range(1, 10):
-        series.add(step, math.nan)
-    rows, axes = draw_loss_chart.draw_loss_chart(series, 0, True, ChartAxes(), 60, 10)
+        series.add(point(step, math.nan))
+    rows, axes = drawn(series, 0, True, ChartAxes(), 60, 10)
     assert axes.y is None
     assert BAD in roles(rows)
 
 
 def test_a_run_of_unknown_length_gets_more_room_when_it_needs_it() -> None:
-    draw_loss_chart.import_plotext()
+    draw_chart.import_plotext()
     axes = ChartAxes()
     for count, total in ((3, 10), (11, 20), (50, 80)):
-        _, axes = draw_loss_chart.draw_loss_chart(falling(count), 0, False, axes, 60, 10)
-        assert axes.total == total
+        _, axes = drawn(falling(count), 0, False, axes, 60, 10)
+        assert axes.last == total
 
 
 def test_a_hundred_thousand_points_are_drawn_from_few() -> None:
     """Thinned before plotext sees them: 500 times the points may not cost 50 times the time."""
-    draw_loss_chart.import_plotext()
-    series = StepSeries()
+    draw_chart.import_plotext()
+    series = RunCurves()
     for step in range(1, 100_001):
-        series.add(step, 2.0 / step**0.2)
+        series.add(point(step, 2.0 / step**0.2))
 
-    def seconds(of: StepSeries, total: int) -> float:
+    def seconds(of: RunCurves, total: int) -> float:
         best = math.inf
         for _ in range(5):
             begin = time.perf_counter()
-            draw_loss_chart.draw_loss_chart(of, total, False, ChartAxes(), 100, 30)
+            drawn(of, total, False, ChartAxes(), 100, 30)
             best = min(best, time.perf_counter() - begin)
         return best
 
@@ -187,3 +203,55 @@ async def test_only_changed_cells_are_sent_and_no_wide_character_is_cut() -> Non
         cells.show([[("損失 0.6", "")]])
         await pilot.pause(0)
         assert 0 < sum(app.sent) < 100
+
+
+async def test_charts_are_gone_through_and_read_with_a_cursor() -> None:
+    app = ChartApp()
+    async with app.run_test(size=(80, 12)) as pilot:
+        chart = await ready(pilot)
+        curves = curves_of(
+            point(step, 2.0 / step, grad_norm=0.5, loss_reasoning=1.0 / step, loss_response=3.0 / step)
+            for step in range(1, 101)
+        )
+        marks = [
+            JobEvent("evaluated", step=50, facts={"loss": 0.9}),
+            JobEvent("obeyed", step=60, words="learning rate times 0.5", facts={"asked": "rate"}),
+        ]
+        chart.show(curves, 100, marks, {"長い推論": falling(80)})
+        await until(pilot, lambda: "E evaluation" in shown(app) and "↕" in shown(app) and "長い推論" in shown(app))
+        assert {cell_len(line) for line in shown(app).split("\n")} == {80}
+        chart.focus()
+        await pilot.press("end", *["left"] * 30)
+        await until(pilot, lambda: "step 70" in shown(app) and "▼" in shown(app))
+        chart._go_to(60)
+        await until(pilot, lambda: "step 60" in shown(app) and "↕ learning rate times 0.5" in shown(app))
+        assert "0.03333" in shown(app)
+        await pilot.press("plus", "plus")
+        await until(pilot, lambda: chart.zoom == (47.5, 72.5))
+        await pilot.press("home")
+        assert chart.cursor == 0 and chart.zoom == (0, 25)
+        await pilot.press("0", "escape")
+        assert chart.zoom is None and chart.cursor is None
+        assert chart.next_kind() == "loss by section"
+        await until(pilot, lambda: "⠒R⠒ reasoning" in shown(app) and "⠒A⠒ response" in shown(app))
+        assert "R" in shown(app).split("\n", 3)[3]  # on the line itself: without colour it is known
+        assert [chart.next_kind() for _ in range(3)] == ["learning rate", "gradient norm", "loss"]
+
+
+async def test_a_million_steps_are_drawn_from_few_and_zoomed_into() -> None:
+    app = ChartApp()
+    async with app.run_test(size=(120, 30)) as pilot:
+        chart, curves = await ready(pilot), RunCurves()
+        steps = np.arange(1, 1_000_001)
+        values = {"loss": 2.0 / steps**0.2}
+        values["loss"][500_000] = 9.0
+        curves.load(Curve(steps, steps.astype(float), values))
+        chart.show(curves, 1_000_000)
+        await until(
+            pilot, lambda: "moving average" in shown(app) and "10┤" in shown(app)
+        )  # the peak of one step is seen
+        chart.cursor = 500_001
+        for _ in range(14):
+            chart.action_zoom(1)
+        assert chart.zoom is not None and chart.zoom[1] - chart.zoom[0] == pytest.approx(1_000_000 / 2**14)
+        await until(pilot, lambda: "each step 9 " in shown(app))
