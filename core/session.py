@@ -24,6 +24,10 @@ class Session(msgspec.Struct, frozen=True):
     """A folder or hub name; `demo` for the embedded model."""
     adapter: str = ""
     """The id of the run whose adapter answers in the chat; empty for the base model."""
+    server: str = ""
+    """The URL of the server that answers in the chat instead of `model`; empty for none."""
+    server_model: str = ""
+    """The model of that server."""
     row: int = 0
     """The selected row, by its index in the source."""
     filters: RowFilters = RowFilters()

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from core.data.columns.mapping import ColumnMapping
     from core.data.dataset import DataSet
     from core.engine.protocol import Engine
+    from core.engine.remote.recent_servers import ServerModel
     from tui.common.room import Room
     from tui.follower import RunFollower
 
@@ -328,15 +329,22 @@ class SuironApp(TypedOrder, inherit_bindings=False):
     # -- model --
 
     def action_choose_model(self) -> None:
+        from core.engine.remote.recent_servers import ServerModel
         from tui.dialogs.model_dialog import ModelDialog
 
-        self.push_screen(ModelDialog(self.session.model, self.session.adapter), self._model_chosen)
+        server = ServerModel(self.session.server, self.session.server_model)
+        self.push_screen(ModelDialog(self.session.model, self.session.adapter, server), self._model_chosen)
 
-    def _model_chosen(self, choice: tuple[str, str] | None) -> None:
-        if choice is not None:
-            model, adapter = absolute_name(choice[0]), choice[1]
-            self.remember(model=model, adapter=adapter)
-            self.post_to_rooms(partial(ModelChosen, model, adapter))
+    def _model_chosen(self, choice: tuple[str, str] | ServerModel | None) -> None:
+        """A server's model answers in the chat only: training and token counts keep the model of this machine."""
+        if choice is None:
+            return
+        if isinstance(choice, tuple):
+            self.remember(model=absolute_name(choice[0]), adapter=choice[1], server="", server_model="")
+        else:
+            # its models are mostly trained for chats; the key of the chat chooses another template
+            self.remember(server=choice.url, server_model=choice.model, template="chat")
+        self.post_to_rooms(partial(ModelChosen, self.session.model, self.session.adapter))
 
     # -- themes --
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import os
 import re
 
-_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN", "WANDB_API_KEY", "OPENAI_API_KEY")
+_VARIABLES = (
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "HUGGINGFACE_HUB_TOKEN",
+    "WANDB_API_KEY",
+    "OPENAI_API_KEY",
+    "SUIRON_API_KEY",
+)
 _SHORTEST = 8  # characters of a variable's value that is taken for a token
 _PATTERN = re.compile(
     r"\b(?P<kind>hf_|api_org_|sk-)[A-Za-z0-9_-]{8,}"  # as the hub and OpenAI write them

@@ -24,6 +24,7 @@ COMMANDS = {
     "prompts": "templates, the exact tokens of a row, and the checks before a run",
     "fit": "how much memory a training takes, whether that fits, and what makes it fit",
     "train": "start a run from a TOML file; it outlives this terminal",
+    "queue": "the runs that wait for a GPU: list, move, take out",
     "runs": "list runs, show one, follow or stop it",
     "export": "write a tuned model for other programs, and ask it there",
     "ask": "ask a base or tuned model; reasoning and response separately",

@@ -8,22 +8,30 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 from core.base.command_output import CommandOutput
-from core.base.errors import ModelError
+from core.base.errors import ModelError, UsageError
 from core.base.languages import east_asian_language
 from core.base.paths import absolute_path
 from core.base.plural import counted
 from core.data.locate.source_name import resolve_source_name
 from core.engine.client import EngineClient
-from core.engine.protocol import AnswerEvent, AnswerFinish, ChatQuestion, EngineStatus
+from core.engine.protocol import AnswerEvent, AnswerFinish, ChatQuestion, Engine, EngineStatus
 from core.engine.sentinel import LoopWarning, loop_words
 from core.runs.run_folder import find_run
 from core.runs.tuned_models import run_drops_empty_input
 from core.session import load_session
 
+DEFAULT_TEMPLATE = "alpaca-reasoning"
 HEADINGS = {"reasoning": "Reasoning", "response": "Response"}
+
+
+class ClosableEngine(Engine, Protocol):
+    """An engine's client whose connections are closed when they are not needed any more."""
+
+    async def close(self) -> None:
+        """Close the connections."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,13 +41,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", help="folder, hub name or `demo`; by default the tuned run's, else the last session's"
     )
     parser.add_argument(
+        "--server",
+        default="",
+        metavar="URL",
+        help="ask a model of this OpenAI-compatible server instead; its key comes from SUIRON_API_KEY",
+    )
+    parser.add_argument(
         "--adapter", default="", help="a run's id, `last`, or an adapter's folder; without it the base model answers"
     )
     parser.add_argument("--base", action="store_true", help="ask the base model without the adapter")
     parser.add_argument(
         "--template",
-        default="alpaca-reasoning",
-        help="a template that `prompts list` shows, or one the run was trained with",
+        help="a template that `prompts list` shows, or one the run was trained with; by default alpaca-reasoning, and"
+        " chat for a server",
     )
     parser.add_argument("--data", default="", metavar="SOURCE", help="the data set that the template belongs to")
     parser.add_argument(
@@ -91,13 +105,38 @@ def model_to_ask(model: str | None, adapter: str) -> AskedModel:
 
 
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
+    if arguments.server:
+        return _ask_server(arguments, output)
     asked = model_to_ask(arguments.model, arguments.adapter)
-    question = ChatQuestion(
+    question = _question(arguments, DEFAULT_TEMPLATE, asked.drops_empty_input)
+    asyncio.run(ask_question(asked.model, asked.adapter, question, output, take=arguments.take))
+    return 0
+
+
+def _ask_server(arguments: argparse.Namespace, output: CommandOutput) -> int:
+    if arguments.adapter or arguments.base or arguments.take:
+        raise UsageError(
+            "a remote server has no adapters of this machine, and no models to take",
+            "--adapter, --base, --take",
+            "Leave them out; a model that is served with an adapter has a name there: --model",
+        )
+    from core.engine.remote_client import RemoteClient
+
+    async def ask() -> None:
+        client = RemoteClient(arguments.server)
+        await ask_question(arguments.model or "", "", _question(arguments, "chat", False), output, client=client)
+
+    asyncio.run(ask())
+    return 0
+
+
+def _question(arguments: argparse.Namespace, default_template: str, drops_empty_input: bool) -> ChatQuestion:
+    return ChatQuestion(
         instruction=arguments.instruction,
         input=arguments.input,
-        template=arguments.template,
+        template=arguments.template or default_template,
         data=resolve_source_name(arguments.data).address if arguments.data else "",
-        drop_empty_input=asked.drops_empty_input,
+        drop_empty_input=drops_empty_input,
         language=arguments.language or east_asian_language(arguments.instruction),
         tuned=not arguments.base,
         max_tokens=arguments.max_tokens,
@@ -106,15 +145,20 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         seed=arguments.seed,
         cold=arguments.cold,
     )
-    asyncio.run(ask_question(asked.model, asked.adapter, question, output, take=arguments.take))
-    return 0
 
 
 async def ask_question(
-    model: str, adapter: str, question: ChatQuestion, output: CommandOutput, *, take: bool = False
+    model: str,
+    adapter: str,
+    question: ChatQuestion,
+    output: CommandOutput,
+    *,
+    take: bool = False,
+    client: ClosableEngine | None = None,
 ) -> AnswerFinish | None:
-    """Print one answer as it streams; returns how it ended. take: as in `Engine.ensure`."""
-    client = EngineClient()
+    """Print one answer as it streams; returns how it ended. take: as in `Engine.ensure`. client: who is asked, and
+    closed then; None asks this home's engine."""
+    client = EngineClient() if client is None else client
     try:
         return await _ask(client, model, adapter, question, output, take)
     finally:
@@ -122,7 +166,7 @@ async def ask_question(
 
 
 async def _ask(
-    client: EngineClient, model: str, adapter: str, question: ChatQuestion, output: CommandOutput, take: bool
+    client: ClosableEngine, model: str, adapter: str, question: ChatQuestion, output: CommandOutput, take: bool
 ) -> AnswerFinish | None:
     last = ""
 
@@ -159,8 +203,9 @@ def finish_line(finish: AnswerFinish) -> str:
         reason += f" ({loop_words(finish.loop)})"
     if finish.reasoning_closed:
         reason += " (the reasoning was closed at its budget)"
+    why = f" · {finish.path_why}" if finish.path.startswith("at ") and finish.path_why else ""
     return (
         f"{reason} · {counted(finish.tokens, 'token')} · prefill {finish.prefill_seconds:.2f} s{reused}"
         f" · first token {finish.first_token_seconds:.2f} s · {finish.total_seconds:.2f} s total"
-        f" · {finish.tokens_per_second:.1f} tok/s" + (f" · {finish.path}" if finish.path else "")
+        f" · {finish.tokens_per_second:.1f} tok/s" + (f" · {finish.path}{why}" if finish.path else "")
     )

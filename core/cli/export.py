@@ -22,7 +22,7 @@ from core.export.export_jobs import (
 )
 from core.export.export_result import ExportResult
 from core.export.export_spec import QUESTIONS, ExportTarget, ExportType
-from core.models.export.hub_upload import plan_upload, upload
+from core.models.export.hub_upload import check_upload, plan_upload, upload
 from core.runs.run_folder import RunFolder
 
 
@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--type",
         default="",
         choices=[kind for kind in get_args(ExportType) if kind],
-        help="number format of the weights; merged: the base model's 16 bit, gguf: f16, ollama: q8_0",
+        help="number format of the weights; merged: f16 where the run fits, else the base model's 16 bit, gguf: f16, "
+        "ollama: q8_0",
     )
     parser.add_argument(
         "--out", default="", metavar="FOLDER", help="the folder to write; default: below <home>/exports"
@@ -62,6 +63,8 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         raise UsageError("nothing is uploaded", "export", "Add --upload OWNER/NAME, or leave out --public and --yes")
     if arguments.upload and not arguments.yes and not sys.stdin.isatty():
         raise UsageError("an upload is asked for first, and there is no terminal", "export --upload", "Add --yes")
+    if arguments.upload:
+        check_upload(arguments.upload)
     training = find_training_run(arguments.run)
     out = (
         Path(absolute_path(arguments.out)) if arguments.out else usual_folder(training.id, arguments.to, arguments.type)
@@ -109,7 +112,7 @@ def _follow(job: RunFolder, output: CommandOutput) -> int:
         for progress in follow_export(job):
             status = progress.status
             stage = f"{status.state}: {status.message.partition(' model.')[0].partition(' blk.')[0]}"
-            if stage != last and not status.ended:
+            if stage != last and not status.ended and status.message not in ("", status.state):
                 output.note(stage)
                 last = stage
             output.progress(progress.line)

@@ -12,10 +12,12 @@ from core.base.command_output import CommandOutput
 from core.base.errors import RunError, UsageError, error_record, error_sentences
 from core.cli import run_records
 from core.cli.follow import follow_run
+from core.cli.run_samples import print_samples
 from core.runs.checkpoint_folders import checkpoint_step
 from core.runs.job_requests import JobRequest
 from core.runs.launch import resume_run
 from core.runs.process import ENDING_REQUESTS
+from core.runs.queue import queue_wish
 from core.runs.run_folder import RunFolder, find_run
 from core.runs.run_index import RunIndex
 from core.runs.steering import REQUEST_KINDS, check_request
@@ -27,10 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "runs                                 list all runs, newest first\n"
         "runs ID                              show one: an id, the start or end of one, or `last`\n"
-        "runs control ID pause|checkpoint|evaluate|stop|discard\n"
+        "runs control ID pause|checkpoint|evaluate|sample|stop|discard\n"
         "runs control ID rate FACTOR\n"
         "runs control ID set KEY VALUE        ask a run that works, at its next step\n"
-        "runs resume ID [--accept-changes]    go on with a run that has ended\n" + run_records.USAGE
+        "runs resume ID [--accept-changes] [--queue]\n"
+        "                                     go on with a run that has ended, at once or at its turn\n"
+        + run_records.USAGE
     )
     parser.epilog = kinds
     parser.add_argument("words", nargs="*", metavar="ID | control ID ... | resume ID | compare ID ID | ...")
@@ -38,16 +42,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--follow", action="store_true", help="watch it until it ends")
     parser.add_argument("--stop", action="store_true", help="ask it to stop at its next step; its adapter is saved")
     parser.add_argument("--metrics", action="store_true", help="every logged step")
+    parser.add_argument("--samples", action="store_true", help="what the model answered to the probe questions")
     parser.add_argument("--events", action="store_true", help="what happened to it")
     parser.add_argument(
         "--accept-changes", action="store_true", help="resume although its rows or its model have changed"
     )
+    parser.add_argument("--queue", action="store_true", help="resume when the runs before it on the GPU have ended")
 
 
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     words = arguments.words
     if not words:
-        if arguments.follow or arguments.stop or arguments.metrics or arguments.events:
+        if any((arguments.follow, arguments.stop, arguments.metrics, arguments.events, arguments.samples)):
             raise UsageError("no run given", "runs", "Name one: an id, or `last`")
         return _list(output)
     if words[0] == "control":
@@ -71,7 +77,9 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         for event in run.events()[0]:
             output.record(event)
             output.text(f"{event.step}\t{event.kind}\t{event.words}")
-    elif not arguments.stop and not arguments.metrics:
+    if arguments.samples:
+        print_samples(run, output)
+    if not (arguments.stop or arguments.metrics or arguments.events or arguments.samples):
         _show(run, output)
     return 0
 
@@ -116,11 +124,11 @@ def _resume(words: list[str], arguments: argparse.Namespace, output: CommandOutp
         raise UsageError("one run is needed", "runs resume", "Say `runs resume ID`, or `runs resume last`")
     run = find_run(words[0])
     checkpoint = run.checkpoint()
-    resume_run(run, arguments.accept_changes)
+    resume_run(run, arguments.accept_changes, queue_wish() if arguments.queue else None)
     start = f"step {checkpoint_step(checkpoint)}" if checkpoint is not None else "its first step"
     output.text(run.id)
     output.record({"run": run.id, "folder": str(run.path), "from": start})
-    output.note(f"It goes on from {start}.")
+    output.note(f"It goes on from {start}{', at its turn' if arguments.queue else ''}.")
     return follow_run(run, output) if arguments.follow else 0
 
 

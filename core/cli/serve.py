@@ -22,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--idle", type=float, default=0.0, help="exit after this many seconds without a request; 0: never"
     )
     parser.add_argument(
+        "--port",
+        type=int,
+        metavar="N",
+        help="listen on this port of 127.0.0.1 too; requests need the key in SUIRON_API_KEY, or one that is drawn",
+    )
+    parser.add_argument(
         "--status",
         action="store_true",
         help="show what the running server has in memory, how it answers, and its queue",
@@ -76,11 +82,30 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
         f"Socket {socket_path()}; Ctrl-C stops the server. For example:\n"
         f"  curl --unix-socket {socket_path()} http://localhost/v1/models"
     )
+    if arguments.port is not None:
+        _tell_port(arguments.port, output)
     command = [sys.executable, "-m", "core.engine", "--idle", str(arguments.idle)]
     for name in ("model", "adapter"):
         if getattr(arguments, name):
             command += [f"--{name}", getattr(arguments, name)]
+    if arguments.port is not None:
+        command += ["--port", str(arguments.port)]
     os.execv(sys.executable, command)  # the server replaces this process, so that signals reach it directly
+
+
+def _tell_port(port: int, output: CommandOutput) -> None:
+    """Say where the port is and where its key comes from; a key that was drawn just now is shown, this once."""
+    from core.engine.loopback_port import KEY_VARIABLE, LOOPBACK, listen_on_loopback, port_key
+
+    listen_on_loopback(port).close()  # an error belongs to this command, not to the server's log
+    key = port_key()
+    url = f"http://{LOOPBACK}:{port}/v1"
+    output.record({"url": url, "key_file": str(key.path or ""), "key_variable": "" if key.path else KEY_VARIABLE})
+    if key.is_new:
+        where = f"this key, shown once and kept in {key.path}:\n  {key.key}"
+    else:
+        where = f"the key in {key.path or KEY_VARIABLE}"
+    output.text(f"OpenAI API at {url}, with {where}")
 
 
 def _stop(client: EngineClient, output: CommandOutput) -> int:

@@ -35,7 +35,8 @@ _GRACE_SECONDS = 5  # for answers in progress to send their last events
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        "python -m core.engine", description="Load one model and answer on a Unix socket, never on a network."
+        "python -m core.engine",
+        description="Answer on a Unix socket, and on a loopback port where asked; never on a network.",
     )
     parser.add_argument(
         "--socket", type=Path, metavar="PATH", help="where to listen; the folder must be closed to other users"
@@ -52,6 +53,9 @@ def main(arguments: list[str]) -> int:
         default=launch.IDLE_SECONDS,
         metavar="SECONDS",
         help="end after so long without a request; 0: never (%(default)g)",
+    )
+    parser.add_argument(
+        "--port", type=int, metavar="N", help="listen on this port of 127.0.0.1 too, for requests with the key"
     )
     options = parser.parse_args(arguments)
     if options.adapter and not options.model:
@@ -72,7 +76,8 @@ def main(arguments: list[str]) -> int:
     try:
         first = (absolute_name(options.model), _adapter_folder(options.adapter)) if options.model else None
         with launch.claim_engine(options.socket) as listener:
-            unfinished = asyncio.run(_serve(listener, first, options.idle))
+            port = _keyed_port(options.port)
+            unfinished = asyncio.run(_serve(listener, first, options.idle, port))
     except SuironError as error:
         print(without_tokens(str(error)), file=sys.stderr)
         return error.exit_code
@@ -110,10 +115,24 @@ def _adapter_folder(name: str) -> str:
     return str(run.newest_adapter() or run.adapter)
 
 
-async def _serve(listener: socket.socket, first: tuple[str, str] | None, idle: float) -> bool:
-    """Serve until the end. Returns whether the worker thread was still busy then."""
+def _keyed_port(port: int | None) -> tuple[socket.socket, str] | None:
+    """The socket on a loopback port, and its key; None for none."""
+    if port is None:
+        return None
+    from core.engine.loopback_port import listen_on_loopback, port_key
+
+    key = port_key().key
+    return listen_on_loopback(port), key
+
+
+async def _serve(
+    listener: socket.socket, first: tuple[str, str] | None, idle: float, port: tuple[socket.socket, str] | None
+) -> bool:
+    """Serve until the end. Returns whether the worker thread was still busy then. port: a second socket, and its
+    key."""
     import uvicorn
 
+    from core.engine.loopback_port import KeyedPort
     from core.engine.server import make_app
 
     class Server(uvicorn.Server):
@@ -143,9 +162,12 @@ async def _serve(listener: socket.socket, first: tuple[str, str] | None, idle: f
 
     app = make_app(end=end, first=first)
     options: dict[str, Any] = {"http": "h11", "ws": "none", "lifespan": "on", "log_config": None, "access_log": False}
-    server = Server(uvicorn.Config(app, **options, server_header=False, timeout_graceful_shutdown=_GRACE_SECONDS))
+    shown = app if port is None else KeyedPort(app, port[1])
+    server = Server(uvicorn.Config(shown, **options, server_header=False, timeout_graceful_shutdown=_GRACE_SECONDS))
     _log.info("listening on %s, process %d", listener.getsockname(), os.getpid())
-    await server.serve(sockets=[listener])
+    if port is not None:
+        _log.info("listening on port %d of 127.0.0.1 too", port[0].getsockname()[1])
+    await server.serve(sockets=[listener] if port is None else [listener, port[0]])
     return bool(app.state.worker.busy)
 
 

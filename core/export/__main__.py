@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from core.export.export_job import ExportJob
+from core.base.cpu_cores import numpy_on_one_core
 from core.export.export_spec import load_export_spec
 from core.runs.process import JobProcess, run_job
 from core.runs.run_folder import RunFolder
@@ -20,7 +20,11 @@ def main(arguments: list[str]) -> int:
         return 2
     folder = RunFolder(Path(arguments[0]).absolute())
 
+    numpy_on_one_core()
+
     def work(job: JobProcess) -> None:
+        from core.export.export_job import ExportJob
+
         job.resumable_words = "nothing half-made counts; start the export again"
         ExportJob(job, load_export_spec(folder.path / "run.toml")).run()
 

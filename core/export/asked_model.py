@@ -5,6 +5,7 @@ Written against transformers alone, so that it says the same of every model that
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -84,6 +85,33 @@ def _continue(
         ids, positions = chosen[:, None], positions[:, -1:] + 1
         mask = torch.cat([mask, mask.new_ones((len(prompts), 1))], dim=-1)
     yield len(prompts)
+
+
+@contextlib.contextmanager
+def largest_activation(model: Any) -> Iterator[Callable[[], float]]:
+    """Watches `model` while the block runs. Gives a function that says the largest size of a number that one of its
+    layers has taken or given so far; infinite where one was no finite number."""
+    import torch
+
+    largest: dict[Any, Any] = {}  # by device: read once, at the end
+
+    def look(_: Any, given: Any, made: Any) -> None:
+        for value in (*(given if isinstance(given, tuple) else ()), *(made if isinstance(made, tuple) else (made,))):
+            if torch.is_tensor(value) and value.is_floating_point() and value.numel():
+                size = value.detach().abs().amax().double()
+                known = largest.get(value.device)
+                largest[value.device] = size if known is None else torch.maximum(known, size)
+
+    hooks = [module.register_forward_hook(look) for module in model.modules()]
+    try:
+        yield lambda: max((_finite(size.item()) for size in largest.values()), default=0.0)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _finite(size: float) -> float:
+    return size if size == size else float("inf")
 
 
 def next_tokens(model: Any, prompt: Sequence[int], answer: Sequence[int]) -> NextTokens:

@@ -3,6 +3,7 @@ agrees with the run."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 from collections.abc import Callable
@@ -12,18 +13,19 @@ from typing import Any
 import msgspec
 
 from core.base import files
-from core.base.errors import RunError
-from core.export.export_jobs import check_target
+from core.base.errors import RunError, SuironError
+from core.export.export_jobs import ASIDE, check_target
 from core.export.export_result import ExportResult, write_result
 from core.export.export_spec import ADAPTER_TARGETS, ExportSpec
 from core.export.export_writing import Writing
 from core.export.held_out_questions import Questions, held_out_questions, run_mixture
-from core.export.model_card import base_licence, model_card
+from core.export.model_card import CardPrompt, base_licence, model_card
 from core.export.run_comparison import RunComparison
 from core.export.run_material import RunMaterial, run_material
 from core.models.export.disk_and_memory import peak_memory
 from core.models.export.merged_tensors import BaseWeights
 from core.models.export.model_tensors import open_model_tensors, total_weights
+from core.models.export.safetensors_writing import WeightTooLarge
 from core.runs.checkpoint_folders import MARK_FILE, AdapterOrigin, read_mark, write_folder_whole
 from core.runs.facts_file import write_facts
 from core.runs.process import ENDING_REQUESTS, JobProcess
@@ -45,6 +47,7 @@ class ExportJob:
         self._out = Path(spec.out)
         self._done = self._total = 0
         self._written = False
+        self._prompt: CardPrompt | None = None
 
     def run(self) -> None:
         """Raises what ends the export."""
@@ -68,15 +71,19 @@ class ExportJob:
             self._say("loading", "checking what would be written")
             writing = Writing(self._spec, material, stored)
             self._check_cancelled()
+            with contextlib.suppress(SuironError):  # templates that are gone: the card leaves them out
+                self._prompt = writing.prompt()
             questions = self._questions(material)
             weights = total_weights(stored.headers)
             self._note_facts(material, weights)
             comparison = RunComparison(self, self._spec, material, writing, questions, weights)
             self._total = (0 if writing.is_adapter else len(stored.headers)) + comparison.answers_planned
             self._job.event("started", f"exports {material.run.id} to {self._spec.to}")
+            if comparison.compares_bases or not comparison.can_ask:
+                self._check_type(writing, comparison)
             base = comparison.choose_base()
-            result = self._write(material, writing, base)
-            result = self._prove(comparison, result)
+            result = self._write_what_fits(material, writing, base)
+            result = self._prove(comparison, result, writing, lambda: self._write(material, writing, base))
         result = msgspec.structs.replace(result, seconds=round(time.monotonic() - began, 2))
         self._write_card(self._out, material, result)
         files_now = _sizes(self._out)
@@ -85,19 +92,48 @@ class ExportJob:
         self._job.event("ended", result.words)
         self._job.status.end("finished", result.words)
 
-    def _prove(self, comparison: RunComparison, result: ExportResult) -> ExportResult:
-        """The result with its agreements. What was written stays where asking it fails: the result says why."""
+    def _prove(
+        self, comparison: RunComparison, result: ExportResult, writing: Writing, again: Callable[[], ExportResult]
+    ) -> ExportResult:
+        """The result with its agreements. What was written stays where asking it fails: the result says why. again:
+        writes once more, where float16 was tried and does not do."""
         try:
-            return comparison.prove(result)
+            if writing.type_is_tried and not self._check_type(writing, comparison):
+                result = again()
+            return comparison.prove(msgspec.structs.replace(result, remarks=tuple(writing.remarks)))
         except ExportCancelled:
             raise
         except Exception as error:  # loading a model fails in many ways: memory, its own code, other versions
             traceback.print_exc()
             cause = failure_cause(error, None, self._job.run.id)
-            self._job.event("note", f"the export could not be asked: {cause.what}")
-            return msgspec.structs.replace(result, not_checked=f"asking it failed ({cause.what})")
+        self._job.event("note", f"the export could not be asked: {cause.what}")
+        if writing.type_is_tried:
+            writing.take_own_type("the run could not be asked whether its numbers fit")
+            result = again()
+        return msgspec.structs.replace(result, not_checked=f"asking it failed ({cause.what})")
+
+    def _check_type(self, writing: Writing, comparison: RunComparison) -> bool:
+        """Settle the number format where float16 is tried. Returns whether it stays."""
+        if not writing.type_is_tried:
+            return True
+        why = comparison.why_not_float16()
+        if why:
+            writing.take_own_type(why)
+            return False
+        writing.keep_type()
+        return True
 
     # -- writing --
+
+    def _write_what_fits(self, material: RunMaterial, writing: Writing, base: BaseWeights) -> ExportResult:
+        """Write; in the base model's own format where float16 is tried and a weight does not fit."""
+        try:
+            return self._write(material, writing, base)
+        except WeightTooLarge as error:
+            if not writing.type_is_tried:
+                raise
+            writing.take_own_type(error.what)
+            return self._write(material, writing, base)
 
     def _write(self, material: RunMaterial, writing: Writing, base: BaseWeights) -> ExportResult:
         began = time.monotonic()
@@ -134,14 +170,15 @@ class ExportJob:
         )
         self._say("exporting", "writing")
         files.private_dir(self._out.parent)
-        write_folder_whole(self._out, fill, about, "export")
+        write_folder_whole(self._out, fill, about, "export", ASIDE)
         self._written = True
         self._job.event("saved", f"{self._spec.to} in {self._out}")
         return results[0]
 
     def _write_card(self, folder: Path, material: RunMaterial, result: ExportResult) -> None:
         """Write the card, and its size into the mark of a folder that is whole already."""
-        card = model_card(material.run, material.spec, result, material.base_name, base_licence(material.base))
+        licence = base_licence(material.base)
+        card = model_card(material.run, material.spec, result, material.base_name, licence, self._prompt)
         files.replace_file(folder / CARD, card.encode("utf-8", "replace"))
         mark = folder / MARK_FILE
         if mark.is_file():
@@ -193,7 +230,7 @@ class ExportJob:
         self._say("checking", words)
 
     def _say(self, state: str, words: str) -> None:
-        self._job.status.update(state=state, message=words, step=self._done, total=self._total)
+        self._job.status.update(state=state, message=words, step=self._done, total=max(self._done, self._total))
 
     def _check_cancelled(self) -> None:
         """Raises ExportCancelled where the export was asked to end."""

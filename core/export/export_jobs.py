@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import msgspec
 
 from core.base import folders
 from core.base.errors import RunError
+from core.base.safe_text import safe_line
 from core.export.export_result import ExportResult, read_result
 from core.export.export_spec import (
     QUESTIONS,
@@ -21,10 +23,16 @@ from core.export.export_spec import (
     dump_export_spec,
     load_export_spec,
 )
+from core.runs.checkpoint_folders import MARK_FILE, read_mark, restore_old_folder
 from core.runs.launch import start_job
 from core.runs.run_folder import RunFolder, find_run, list_runs, list_training_runs
 from core.runs.status_file import RunStatus
 from core.runs.watch_run import PAUSE_SECONDS, raise_if_failed
+
+ASIDE = ".suiron"
+"""Is in the names of the folders that an export uses beside its own, `NAME.suiron.part` and `NAME.suiron.old`."""
+TEMPLATE_FOLDERS = ("additional_chat_templates",)
+"""Folders that an export may have."""
 
 
 class ExportProgress(msgspec.Struct, frozen=True):
@@ -80,16 +88,53 @@ def usual_folder(run: str, to: ExportTarget, type: ExportType) -> Path:
 
 def check_target(out: Path, overwrite: bool) -> None:
     """Raise RunError where the folder `out` exists and may not be replaced, or must not be."""
+    if out.resolve().is_relative_to(folders.runs().resolve()):
+        what = "the target is inside the folder of the runs, which are removed and counted as a whole"
+        raise RunError(what, str(out), "Name another folder with --out")
     if not out.exists() and not out.is_symlink():
         return
     if out.is_symlink() or not out.is_dir():
         raise RunError("the target is not a folder", str(out), "Name another folder with --out")
     if not overwrite:
         raise RunError("the target exists already", str(out), "Name another folder with --out, or add --overwrite")
-    marked = (out / "suiron.json").is_file()
-    if any(out.iterdir()) and not marked:
-        what = "the target has files that no export has written"
-        raise RunError(what, str(out), "Name another folder with --out: only exports are overwritten")
+    foreign = _foreign_file(out)
+    if foreign is not None:
+        what = f"the target has a file that no export has written: {safe_line(foreign, 60)}"
+        raise RunError(what, str(out), "Name another folder with --out, or move that file away")
+
+
+def _foreign_file(folder: Path) -> str | None:
+    """The name of something in `folder` that an export has not written; None where there is nothing."""
+    mark = read_mark(folder)
+    known = {MARK_FILE, *TEMPLATE_FOLDERS}
+    if mark is not None and not mark.base_folder:  # an adapter of a run names its base model's folder
+        known |= msgspec.json.decode((folder / MARK_FILE).read_bytes()).get("files", {}).keys()
+    elif mark is not None:
+        return MARK_FILE
+    return next((name for name in sorted(os.listdir(folder)) if name not in known), None)
+
+
+def _look_at_others(out: Path) -> None:
+    """Remove what exports that were killed have left beside their folders. Raises RunError where another export writes
+    the folder `out`."""
+    ended: set[Path] = set()
+    writing: set[Path] = set()
+    for job in list_runs():
+        if job.kind() != "export":
+            continue
+        try:
+            other = Path(load_export_spec(job.path / "run.toml").out)
+        except RunError:
+            continue  # of another version
+        status = job.status()
+        if status.ended:
+            ended |= {other} if status.state != "finished" else set()
+        elif other == out:
+            raise RunError("another export writes this folder", str(out), f"Wait for {job.id}, or stop it")
+        else:
+            writing.add(other)
+    for other in ended - writing:
+        restore_old_folder(other, ASIDE)
 
 
 def start_export(
@@ -121,6 +166,7 @@ def start_export(
             ExportSpec,
         )
     )
+    _look_at_others(Path(spec.out))
     check_target(Path(spec.out), spec.overwrite)
     return start_job(spec.name, dump_export_spec(spec))
 
@@ -138,6 +184,9 @@ def follow_export(job: RunFolder) -> Iterator[ExportProgress]:
         progress = read_export(job)
         yield progress
         if progress.status.ended:
+            if progress.status.state == "lost":
+                do = "Its console.log may say why. Start it again: nothing half-made is at its place"
+                raise RunError("the export's process is gone", job.id, do)
             raise_if_failed(job, progress.status)
             return
         time.sleep(PAUSE_SECONDS / 2)

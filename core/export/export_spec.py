@@ -17,14 +17,14 @@ the adapter for PEFT; vllm: the adapter, checked for vLLM."""
 ExportType = Literal["", "f32", "f16", "bf16", "q8_0", "q4_0"]
 """The number format of the weights; empty for the target's usual one."""
 TYPES_OF_TARGET: dict[str, tuple[str, ...]] = {
-    "merged": ("bf16", "f16", "f32"),
+    "merged": ("f16", "bf16", "f32"),
     "gguf": ("f16", "f32", "bf16", "q8_0", "q4_0"),
     "ollama": ("q8_0", "f16", "f32", "bf16", "q4_0"),
     "adapter": (),
     "vllm": (),
 }
-"""The formats of each target, the usual one first. Merged weights stay in the base model's 16-bit format unless one is
-named."""
+"""The formats of each target, the usual one first. Unless one is named, merged weights take the base model's
+16-bit format where the run's numbers do not fit into float16, or nobody could look."""
 ADAPTER_TARGETS: frozenset[str] = frozenset({"adapter", "vllm"})
 """The targets that keep the adapter beside its base model."""
 QUESTIONS = 20

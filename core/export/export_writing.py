@@ -14,9 +14,10 @@ import msgspec
 
 from core.base.cpu_cores import available_cores
 from core.base.errors import ModelError
+from core.examples.example import AnyTemplate, drops_empty_input
 from core.export.export_spec import ADAPTER_TARGETS, TYPES_OF_TARGET, ExportSpec
 from core.export.held_out_questions import run_mixture
-from core.export.model_card import base_licence, licence_text
+from core.export.model_card import CardPrompt, base_licence, licence_text
 from core.export.run_material import RunMaterial
 from core.models.export.adapter_check import (
     AdapterFacts,
@@ -63,6 +64,8 @@ class Writing:
         original = MergedTensors(stored, {})
         self.type = spec.type or (TYPES_OF_TARGET[spec.to][0] if self.is_gguf else "")
         """The number format of the weights."""
+        self.type_is_tried = False
+        """Whether the type is float16 only because nobody named one: it stays where the run's numbers fit."""
         if self.is_adapter:
             check = check_for_vllm if spec.to == "vllm" else check_peft_folder
             self._adapter = check(material.adapter)
@@ -75,10 +78,27 @@ class Writing:
             if self.is_gguf:
                 needed = self._prepare_gguf(original)
             else:
-                self.type = spec.type or sixteen_bit_format(original).lower()
+                self.type_is_tried = not spec.type and bool(spec.check) and self.own_type != "f16"
+                self.type = spec.type or ("f16" if self.type_is_tried else self.own_type)
                 needed = total_weights(headers) * FLOAT_BYTES[self.type.upper()]
             check_memory(largest_tensor_bytes(headers))
         check_disk(Path(spec.out), needed)
+
+    @property
+    def own_type(self) -> str:
+        """The base model's own 16-bit format."""
+        return sixteen_bit_format(MergedTensors(self._stored, {})).lower()
+
+    def take_own_type(self, why: str) -> None:
+        """Write the base model's own format instead of the one that was tried. why: as a clause."""
+        self.type, self.type_is_tried = self.own_type, False
+        self.remarks.append(f"the weights are {self.type}, not f16, because {why}")
+
+    def keep_type(self) -> None:
+        """Float16 was tried: the run's numbers fit."""
+        self.type_is_tried = False
+        own = self.own_type
+        self.remarks.append(f"f16 rounds merged weights less than the base model's {own}; `--type {own}` keeps that")
 
     @property
     def is_adapter(self) -> bool:
@@ -101,7 +121,7 @@ class Writing:
     @property
     def rounding(self) -> str:
         """The 16-bit format in which both ways of merging a 4-bit run are compared."""
-        return sixteen_bit_format(MergedTensors(self._stored, {}))
+        return self.type.upper() if self.type in ("f16", "bf16") else self.own_type.upper()
 
     def tensors(self, base: BaseWeights, *, with_adapter: bool = True) -> MergedTensors:
         """The tuned model's tensors, or those of its base model."""
@@ -132,6 +152,9 @@ class Writing:
     def commands(self) -> list[str]:
         """Lines to type in the export's folder."""
         if self._adapter is not None:
+            if self._spec.to == "adapter":
+                base = self._material.base_name
+                return [f"peft.PeftModel.from_pretrained(model, '.')   (in Python; model: {base})"]
             return [vllm_command(self._material.base_name, self.model_name, Path("."), self._adapter)]
         if not self.is_gguf:
             return ["vllm serve .", "mlx_lm.convert --hf-path . --mlx-path ../mlx -q   (for MLX, on a Mac)"]
@@ -165,14 +188,23 @@ class Writing:
     def _changes_head(self) -> bool:
         return any(name.endswith(("lm_head.weight", "embed_tokens.weight")) for name in self.updates)
 
+    def prompt(self) -> CardPrompt:
+        """How the run asks a question, for the card. Raises SuironError where its templates are gone."""
+        template = self._main_template()
+        drop = drops_empty_input(self._material.spec.prompt, template)
+        return CardPrompt(template.name, template.prompt("{question}", "", drop))
+
+    def _main_template(self) -> AnyTemplate:
+        """The run's template with the largest share."""
+        mixture = run_mixture(self._material.spec, self._material.adapter, self._material.tokenizer)
+        shares: Sequence[float] = mixture.shares()
+        return mixture.templates[max(range(len(shares)), key=lambda index: shares[index])]
+
     def _modelfile(self) -> str:
         material = self._material
-        mixture = run_mixture(material.spec, material.adapter, material.tokenizer)
-        shares: Sequence[float] = mixture.shares()
-        template = mixture.templates[max(range(len(shares)), key=lambda index: shares[index])]
-        own = material.spec.prompt.drop_empty_input
+        template = self._main_template()
         begin = "".join(material.tokenizer.raw.id_to_token(id) or "" for id in material.tokenizer.bos_ids)
-        drop = template.drop_empty_input if own is None else own
+        drop = drops_empty_input(material.spec.prompt, template)
         prompt = ollama_prompt(template, drop, material.tokenizer.eos, begin)
         licence = licence_text(material.base) or base_licence(material.base)
         context = min(_MOST_CONTEXT, max(material.spec.prompt.max_seq_length, 2048))

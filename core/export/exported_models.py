@@ -17,8 +17,9 @@ from core.models.backend import prepare_imports
 from core.models.device_memory import available_bytes
 from core.models.export.gguf_reading import read_gguf_model
 from core.models.export.merged_tensors import MergedTensors
-from core.models.export.number_formats import rounded_to
+from core.models.export.number_formats import NumberTooLarge, rounded_to
 from core.models.export.row_blocks import row_blocks
+from core.models.export.safetensors_writing import too_large
 
 _SHARE = 0.8  # of the free memory that a model may take
 _GIB = 1 << 30
@@ -74,7 +75,7 @@ def with_adapter(model: Any, adapter: Path) -> Any:
 
 def load_merged(folder: Path, place: ComputePlace, tensors: MergedTensors, rounding: str) -> Any:
     """The model in `folder` with the weights of `tensors`, rounded as they would be written: nothing is written.
-    rounding: a `FloatFormat`."""
+    rounding: a `FloatFormat`. Raises ModelError for a weight that it cannot hold."""
     import torch
 
     model = load_folder(folder, place)
@@ -85,7 +86,10 @@ def load_merged(folder: Path, place: ComputePlace, tensors: MergedTensors, round
             if parameter is None:
                 continue  # the head of a tied model
             for start, stop in row_blocks(header.shape, tensors.row_multiple(name)):
-                values = rounded_to(tensors.rows(name, start, stop), rounding)
+                try:
+                    values = rounded_to(tensors.rows(name, start, stop), rounding)
+                except NumberTooLarge as error:
+                    raise too_large(name, rounding) from error
                 parameter[start:stop].copy_(torch.from_numpy(values))
     return model
 

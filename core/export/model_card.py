@@ -12,13 +12,23 @@ from typing import Any
 
 import msgspec
 
-from core.base.safe_text import safe_line
+from core.base.safe_text import safe_line, safe_text
 from core.export.export_result import ExportResult
+from core.runs.checkpoint_folders import read_mark
 from core.runs.run_folder import RunFolder
 from core.runs.spec import RunSpec
 
 _LICENCE_WORDS = 100  # the most characters of a licence's name
 _MOST_TABLE_ROWS = 40
+
+
+class CardPrompt(msgspec.Struct, frozen=True):
+    """How a model is asked, as its run was trained."""
+
+    template: str
+    """The name of the template with the largest share."""
+    text: str
+    """The prompt of a question without an input, with `{question}` at its place."""
 
 
 def base_licence(base: Path) -> str:
@@ -45,14 +55,18 @@ def licence_text(base: Path) -> str:
     return ""
 
 
-def model_card(run: RunFolder, spec: RunSpec, result: ExportResult, base_name: str, licence: str) -> str:
-    """The text of the card. base_name: of the base model, without a path of this machine."""
+def model_card(
+    run: RunFolder, spec: RunSpec, result: ExportResult, base_name: str, licence: str, prompt: CardPrompt | None = None
+) -> str:
+    """The text of the card. base_name: of the base model, without a path of this machine; prompt: None where the run's
+    templates are gone."""
     facts = run.facts()
     sections = [
         _head(result, base_name, licence),
         f"# {safe_line(spec.name, 100)}: {result.to}",
         _opening(result, base_name, facts),
         _section("Agreement with the run", _agreement(result)),
+        _section("Prompt", _prompt(prompt)),
         _section("Base", _rows(_base_facts(spec, facts, base_name, licence))),
         _section("Data", _rows(_data_facts(spec, facts))),
         _section("Training", _rows(_training_facts(spec, facts, run))),
@@ -116,6 +130,14 @@ def _agreement(result: ExportResult) -> list[str]:
     return [*lines, *(f"{remark[:1].upper()}{remark[1:]}." for remark in result.remarks)]
 
 
+def _prompt(prompt: CardPrompt | None) -> list[str]:
+    if prompt is None:
+        return []
+    words = f"The model answers questions in the form that it was trained with, by the template `{prompt.template}`"
+    lines = [f"    {line}" if line else "" for line in safe_text(prompt.text).split("\n")]
+    return [f"{words}; of a question without an input:", "", *lines]
+
+
 def _base_facts(spec: RunSpec, facts: Mapping[str, Any], base_name: str, licence: str) -> list[tuple[str, object]]:
     return [
         ("model", base_name),
@@ -147,6 +169,9 @@ def _training_facts(spec: RunSpec, facts: Mapping[str, Any], run: RunFolder) -> 
     train, lora = spec.train, spec.lora
     length = f"{spec.prompt.max_seq_length} ({spec.prompt.too_long} what is longer)"
     status = run.status()
+    adapter = run.newest_adapter()
+    mark = read_mark(adapter) if adapter is not None else None
+    steps = mark.step if mark is not None else status.step  # of a run that goes on, those of the adapter
     return [
         ("run", run.id),
         ("templates", mixture),
@@ -154,7 +179,7 @@ def _training_facts(spec: RunSpec, facts: Mapping[str, Any], run: RunFolder) -> 
         ("tokens of a row, at most", length),
         ("adapter", f"r {lora.r}, alpha {lora.alpha}, dropout {lora.dropout:g}{', rsLoRA' if lora.use_rslora else ''}"),
         ("layers", ", ".join(lora.target_modules)),
-        ("steps", f"{status.step} of {status.total}"),
+        ("steps", f"{steps} of {status.total}"),
         ("batch", f"{train.batch_size} rows x {train.gradient_accumulation}"),
         ("learning rate", f"{train.learning_rate:g}, {train.scheduler}, {train.warmup_steps} steps to its peak"),
         ("seed", train.seed),

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from core.export.asked_model import NextTokens, distances, greedy_answers, next_tokens
+from core.export.asked_model import NextTokens, distances, greedy_answers, largest_activation, next_tokens
 from core.export.export_result import Agreement
 from core.export.held_out_questions import Question
 
@@ -26,6 +26,8 @@ class RunAnswers(msgspec.Struct, frozen=True):
     """The probabilities at each place of each answer."""
     stops: frozenset[int]
     """Ids that end an answer."""
+    largest: float = 0.0
+    """The largest size of a number that one of the model's layers took or gave."""
 
 
 def answers_of_run(
@@ -36,10 +38,11 @@ def answers_of_run(
     prompts = [question.ids for question in questions]
     answers = greedy_answers(model, prompts, stops, ANSWER_TOKENS, on_answers)
     expected = []
-    for prompt, answer in zip(prompts, answers, strict=True):
-        on_answers(len(prompts))
-        expected.append(next_tokens(model, prompt, answer))
-    return RunAnswers(tuple(questions), answers, expected, stops)
+    with largest_activation(model) as largest:
+        for prompt, answer in zip(prompts, answers, strict=True):
+            on_answers(len(prompts))
+            expected.append(next_tokens(model, prompt, answer))
+    return RunAnswers(tuple(questions), answers, expected, stops, largest())
 
 
 def agreement_of_model(model: Any, run: RunAnswers, on_answers: Callable[[int], None]) -> Agreement:

@@ -16,6 +16,9 @@ from core.export.held_out_questions import Questions
 from core.export.proof import ANSWER_TOKENS, RunAnswers, agreement_of_answers, agreement_of_model, answers_of_run
 from core.export.run_material import RunMaterial
 from core.models.export.merged_tensors import BaseWeights
+from core.models.export.number_formats import LARGEST_F16
+
+_SHARE_OF_F16 = 0.5  # that a layer's numbers may fill: other texts have other ones
 
 
 class ShowsProgress(Protocol):
@@ -63,6 +66,11 @@ class RunComparison:
         return self._material.four_bit and not self._writing.is_adapter
 
     @property
+    def can_ask(self) -> bool:
+        """Whether there are questions, and memory to ask them in."""
+        return self._questions is not None
+
+    @property
     def answers_planned(self) -> int:
         """How many answers will be given in all."""
         if self._questions is None:
@@ -79,23 +87,34 @@ class RunComparison:
                 raise RunError(what, self._material.run.id, "Leave --base out")
             return "original"
         if self._questions is not None:
-            from core.export.exported_models import free_memory, load_merged
-
-            run = self._answers()
-            ways: tuple[BaseWeights, ...] = ("original", "dequantised")
-            for base in ways:
-                answered = self._export.on_answers(f"asking the run merged into the {base} weights")
-                tensors = self._writing.tensors(base)
-                model = load_merged(self._material.base, self._place, tensors, self._writing.rounding)
-                self._agreements[base] = agreement_of_model(model, run, answered)
-                del model
-                free_memory()
+            self._ask_both_bases()
         if wanted != "auto":
             return wanted
         original, dequantised = self._agreements.get("original"), self._agreements.get("dequantised")
         if original is None or dequantised is None:
             return "original"
         return "dequantised" if _closer(dequantised, original) else "original"
+
+    def why_not_float16(self) -> str:
+        """Why the run's numbers do not fit into float16, as a clause; empty where they do, by the questions asked."""
+        if self._questions is None:
+            return "the run could not be asked whether its numbers fit"
+        largest = self._answers().largest
+        if largest <= LARGEST_F16 * _SHARE_OF_F16:
+            return ""
+        return f"numbers up to {largest:,.0f} were seen in its layers, and f16 ends at {LARGEST_F16:,.0f}"
+
+    def _ask_both_bases(self) -> None:
+        from core.export.exported_models import free_memory, load_merged
+
+        run = self._answers()
+        ways: tuple[BaseWeights, ...] = ("original", "dequantised")
+        for base in ways:
+            answered = self._export.on_answers(f"asking the run merged into the {base} weights")
+            model = load_merged(self._material.base, self._place, self._writing.tensors(base), self._writing.rounding)
+            self._agreements[base] = agreement_of_model(model, run, answered)
+            del model
+            free_memory()
 
     def prove(self, result: ExportResult) -> ExportResult:
         """The result with all agreements."""

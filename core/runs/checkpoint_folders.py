@@ -49,11 +49,13 @@ def reached(phase: str) -> None:
     """Called at each phase of a save, with its name. Does nothing: tests end the process here, or fill its disk."""
 
 
-def write_folder_whole(target: Path, fill: Callable[[Path], None], about: AdapterOrigin, what: str) -> None:
+def write_folder_whole(
+    target: Path, fill: Callable[[Path], None], about: AdapterOrigin, what: str, aside: str = ""
+) -> None:
     """Write the folder `target` by calling `fill` with an empty folder beside it. A reader sees the old one, none, or
-    the complete new one, and the new one has a mark. what: names it in the phases. Raises what `fill` raises, and
-    OSError; nothing is left of it then."""
-    part = target.with_name(target.name + _PART)
+    the complete new one, and the new one has a mark. what: names it in the phases; aside: is added to the names of the
+    folders beside it, which are overwritten. Raises what `fill` raises, and OSError; nothing is left of it then."""
+    part = target.with_name(target.name + aside + _PART)
     shutil.rmtree(part, ignore_errors=True)
     try:
         files.private_dir(part)
@@ -65,7 +67,7 @@ def write_folder_whole(target: Path, fill: Callable[[Path], None], about: Adapte
         files.replace_file(part / MARK_FILE, msgspec.json.encode({**msgspec.to_builtins(about), "files": sizes}))
         _force_folder_to_disk(part)
         reached(f"{what}: marked")
-        old = target.with_name(target.name + _OLD)
+        old = target.with_name(target.name + aside + _OLD)
         if target.exists():  # a folder with files cannot be replaced in one step
             shutil.rmtree(old, ignore_errors=True)
             target.rename(old)
@@ -77,18 +79,19 @@ def write_folder_whole(target: Path, fill: Callable[[Path], None], about: Adapte
         reached(f"{what}: done")
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
-        restore_old_folder(target)
+        restore_old_folder(target, aside)
         raise
 
 
-def restore_old_folder(target: Path) -> None:
-    """Undo a save of `target` that ended between its two renames, and remove what is left of others."""
-    old = target.with_name(target.name + _OLD)
+def restore_old_folder(target: Path, aside: str = "") -> None:
+    """Undo a save of `target` that ended between its two renames, and remove what is left of others. aside: as for
+    `write_folder_whole`."""
+    old = target.with_name(target.name + aside + _OLD)
     with contextlib.suppress(OSError):
         if old.exists() and not target.exists():
             old.rename(target)
     shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(target.with_name(target.name + _PART), ignore_errors=True)
+    shutil.rmtree(target.with_name(target.name + aside + _PART), ignore_errors=True)
 
 
 def folder_is_whole(folder: Path, needed: tuple[str, ...] = CHECKPOINT_NEEDED) -> bool:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from core.base.files import read_json_lines
 from core.runs.run_summary import RunSummary
+from core.runs.samples_file import read_samples
 
-SAMPLES_FILE = "samples.jsonl"
-_NOT_COMPARED = frozenset({"name", "train.on_end", "train.report_to"})  # they change nothing of what is learnt
+_SAMPLES = ("samples.steps", "samples.questions", "samples.max_tokens")
+_NOT_COMPARED = frozenset(
+    {"name", "train.on_end", "train.report_to", *_SAMPLES}
+)  # they change nothing of what is learnt
 
 
 class SettingDifference(msgspec.Struct, frozen=True):
@@ -27,15 +29,15 @@ class SettingDifference(msgspec.Struct, frozen=True):
 
 
 class SampleLine(msgspec.Struct, frozen=True):
-    """A line of samples.jsonl: what the model answered to a probe question at a step."""
+    """What the model of a run answered to a probe question last. All texts are foreign."""
 
     step: int
     """Optimizer steps done."""
-    question: str = ""
-    """The probe question."""
-    reasoning: str = ""
+    question: str
+    """The probe question: its instruction and input."""
+    reasoning: str
     """Its reasoning."""
-    response: str = ""
+    response: str
     """Its response."""
 
 
@@ -69,19 +71,18 @@ def with_changes(runs: Sequence[RunSummary]) -> dict[str, str]:
 
 
 def last_samples(folder: Path) -> list[SampleLine]:
-    """The newest answer to each probe question of the run in `folder`, in their order; none where it asked none."""
-    newest: dict[str, SampleLine] = {}
+    """The newest answer to each probe question of the run in `folder`, in their order; none where it asked none, or its
+    samples cannot be read."""
     try:
-        lines, _ = read_json_lines(folder / SAMPLES_FILE)
+        samples = read_samples(folder)
     except OSError:
         return []
-    for line in lines:
-        try:
-            sample = msgspec.convert(line, SampleLine)
-        except msgspec.ValidationError:
-            continue  # a line of a later version
-        newest[sample.question] = sample
-    return list(newest.values())
+    newest = [(question, samples.newest(question.id)) for question in samples.questions]
+    return [
+        SampleLine(answer.step, question.text, answer.reasoning, answer.response)
+        for question, answer in newest
+        if answer is not None
+    ]
 
 
 def _short(text: str) -> str:

@@ -2,7 +2,8 @@
 them.
 
 Kinds that a training run writes: `started`, `resumed`, `obeyed`, `refused`, `rate`, `setting`, `saved`, `save_failed`,
-`evaluated`, `best`, `bad_loss`, `note`, `ended`. Readers keep kinds they do not know.
+`evaluated`, `sampled`, `sample_failed`, `best`, `bad_loss`, `note`, `ended`; `queued` and `turn` where it waits
+before. Readers keep kinds they do not know.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Starts a job as a detached process with its own session and log and no pipes, independent of the terminal; resumes
-one in the same folder."""
+one in the same folder. A training run starts at once, or waits in the queue of its GPU (`core.runs.queue`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ import msgspec
 from core.base import folders
 from core.base.child import environment
 from core.base.errors import RunError
-from core.runs.cuda_devices import cuda_is_visible
+from core.runs.cuda_devices import cuda_is_visible, gpus_of_this_process
+from core.runs.queue_tickets import add_ticket
 from core.runs.run_folder import RunFolder, create_job_folder, list_runs
 from core.runs.spec import RunSpec, check_run_spec, dump_run_spec
 from core.runs.spec_checks import check_for_device
@@ -26,21 +27,33 @@ from core.runs.status_file import FailureCause, RunStatus
 
 JOB_MODULES = {"train": "core.training", "export": "core.export"}
 """The module that does the work of each kind of job: `python -m MODULE FOLDER`."""
+QUEUED_RUN_MODULE = "core.cli.queued_run"
+"""The module of a run that waits, before it becomes that of its kind: `python -m MODULE FOLDER`."""
 RESUMED_BY_ITSELF = frozenset({"paused", "lost", "failed"})
 """How a run has ended that `--resume auto` goes on with. Others have ended as they should, or as a person wished."""
 
 
-def start_run(spec: RunSpec) -> RunFolder:
-    """Create the run's folder and start its process. Returns as soon as the process exists; its status has the rest.
+class QueueWish(msgspec.Struct, frozen=True):
+    """That a run waits for its turn, and for what."""
+
+    gpus: tuple[str, ...] = ()
+    """The GPUs that it waits for and takes, as CUDA_VISIBLE_DEVICES names them; empty for the CPU."""
+    wait_memory_gib: float = 0.0
+    """It also waits until each of them has this much free memory, in GiB; 0: it does not."""
+
+
+def start_run(spec: RunSpec, queue: QueueWish | None = None) -> RunFolder:
+    """Create the run's folder and start its process, which waits for its turn where `queue` says so. Returns as soon as
+    the process exists; its status has the rest.
 
     Raises RunError where a setting is out of range, the folder cannot be created or the process cannot be started.
     """
     check_run_spec(spec)
     check_for_device(spec, cuda_is_visible())
-    return start_job(spec.name, dump_run_spec(spec))
+    return start_job(spec.name, dump_run_spec(spec), queue)
 
 
-def start_job(name: str, content: bytes) -> RunFolder:
+def start_job(name: str, content: bytes, queue: QueueWish | None = None) -> RunFolder:
     """Create the folder of a job of any kind and start its process, as `start_run` does. name: part of its id. content:
     of its run.toml, already checked. Raises RunError where the folder cannot be created or the process cannot be
     started."""
@@ -52,7 +65,7 @@ def start_job(name: str, content: bytes) -> RunFolder:
             error.filename or "",
             "Free some space, or set SUIRON_HOME to another folder",
         ) from error
-    _start_process(run)
+    _start_or_queue(run, (), queue)
     return run
 
 
@@ -72,9 +85,10 @@ def why_not_resumable(run: RunFolder, status: RunStatus) -> RunError | None:
     return None
 
 
-def resume_run(run: RunFolder, accept_changes: bool = False) -> RunFolder:
+def resume_run(run: RunFolder, accept_changes: bool = False, queue: QueueWish | None = None) -> RunFolder:
     """Start a process that goes on in the run's folder, from its newest whole checkpoint, or from the beginning where
-    there is none. accept_changes: also where its rows or its model are not what they were.
+    there is none. accept_changes: also where its rows or its model are not what they were. queue: it waits for its turn
+    before.
 
     Raises RunError where the run cannot be resumed, or the process cannot be started.
     """
@@ -90,11 +104,13 @@ def resume_run(run: RunFolder, accept_changes: bool = False) -> RunFolder:
     except OSError as error:
         what = f"the run's folder cannot be written ({error.strerror})"
         raise RunError(what, str(run.path), "Free some space, then resume it again") from error
-    _start_process(run, *(["--accept-changes"] if accept_changes else []))
+    _start_or_queue(run, ("--accept-changes",) if accept_changes else (), queue)
     return run
 
 
-def start_or_resume_run(spec: RunSpec) -> tuple[RunFolder, Literal["started", "resumed", "running", "ended"]]:
+def start_or_resume_run(
+    spec: RunSpec, queue: QueueWish | None = None
+) -> tuple[RunFolder, Literal["started", "resumed", "running", "ended"]]:
     """What `train SPEC --resume auto` does, as often as it is called: the newest run of exactly this specification is
     left alone while it works and where it has ended as it should, and resumed otherwise; without one, a new run is
     started. Returns the run and what was done. Raises RunError."""
@@ -108,8 +124,8 @@ def start_or_resume_run(spec: RunSpec) -> tuple[RunFolder, Literal["started", "r
                 return run, "running"
             if status.state not in RESUMED_BY_ITSELF:
                 return run, "ended"
-            return resume_run(run), "resumed"
-        return start_run(spec), "started"
+            return resume_run(run, queue=queue), "resumed"
+        return start_run(spec, queue), "started"
 
 
 def _has_spec(run: RunFolder, spec: RunSpec) -> bool:
@@ -137,14 +153,46 @@ def _one_at_a_time() -> Iterator[None]:
         os.close(descriptor)
 
 
+def job_command(run: RunFolder, *options: str) -> list[str]:
+    """The command that does the work of the job in its folder."""
+    return [sys.executable, "-m", JOB_MODULES[run.kind()], str(run.path), *options]
+
+
+def _start_or_queue(run: RunFolder, options: tuple[str, ...], queue: QueueWish | None) -> None:
+    """Start the process of the job, and for a training run write its ticket before: a run that does not wait takes its
+    GPU too, so that others wait for it. Raises RunError."""
+    if run.kind() == "train":
+        gpus = gpus_of_this_process() if queue is None else queue.gpus
+        try:
+            wait = 0.0 if queue is None else queue.wait_memory_gib
+            add_ticket(run.id, gpus, started=queue is None, options=options, wait_memory_gib=wait)
+        except (OSError, RunError) as error:
+            what, do = f"the run cannot be put into the queue ({error})", "Repair that and start it again"
+            raise _failed_to_start(run, FailureCause(what, run.id, do)) from error
+    if queue is None:
+        _start_process(run, *options)
+    else:
+        _start_waiting_process(run, queue.gpus)
+
+
 def _start_process(run: RunFolder, *options: str) -> None:
     """Start the process that works in the folder. Raises RunError."""
+    _spawn(run, job_command(run, *options))
+
+
+def _start_waiting_process(run: RunFolder, gpus: tuple[str, ...]) -> None:
+    """Start the process that waits for the run's turn and then works in the folder, on `gpus`. Raises RunError."""
+    devices = {"CUDA_VISIBLE_DEVICES": ",".join(gpus), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"} if gpus else {}
+    _spawn(run, [sys.executable, "-m", QUEUED_RUN_MODULE, str(run.path)], **devices)
+
+
+def _spawn(run: RunFolder, command: list[str], **variables: str) -> None:
     try:
         with open(run.console, "ab") as console:
             process = subprocess.Popen(
-                [sys.executable, "-m", JOB_MODULES[run.kind()], str(run.path), *options],
+                command,
                 cwd=run.path,  # libraries that write into the working directory write here
-                env=environment(PYTHONUNBUFFERED="1"),
+                env=environment(PYTHONUNBUFFERED="1", **variables),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -152,15 +200,17 @@ def _start_process(run: RunFolder, *options: str) -> None:
                 close_fds=True,
             )
     except OSError as error:
-        trouble = FailureCause(
-            f"the run's process cannot be started ({error.strerror})",
-            run.id,
-            "Free some memory or disk space and start it again",
-        )
-        with contextlib.suppress(OSError):  # a full disk: then the run counts as lost
-            run.write_status(RunStatus(state="failed", started=time.time(), error=trouble, over=True))
-        raise RunError(trouble.what, trouble.where, trouble.do) from error
+        what = f"the run's process cannot be started ({error.strerror})"
+        do = "Free some memory or disk space and start it again"
+        raise _failed_to_start(run, FailureCause(what, run.id, do)) from error
     _reap(process)
+
+
+def _failed_to_start(run: RunFolder, cause: FailureCause) -> RunError:
+    """The error for `cause`, which also becomes the run's last status."""
+    with contextlib.suppress(OSError):  # a full disk: then the run counts as lost
+        run.write_status(RunStatus(state="failed", started=time.time(), error=cause, over=True))
+    return RunError(cause.what, cause.where, cause.do)
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:

@@ -26,6 +26,8 @@ from core.runs.status_file import FailureCause
 from core.runs.status_reporter import StatusReporter
 from core.runs.termination import Termination
 
+WAITING_EVENTS = frozenset({"queued", "turn"})
+"""The kinds of events of a run that waits in a queue."""
 ENDING_REQUESTS = frozenset({"pause", "stop", "discard"})
 
 
@@ -39,8 +41,8 @@ class JobProcess:
         """Writes status.json."""
         self.termination = Termination(self._end_now)
         """Whether a signal asked the process to end."""
-        self.started_before = bool(run.events()[0])
-        """Whether an earlier process has worked in this folder."""
+        self.started_before = any(event.kind not in WAITING_EVENTS for event in run.events()[0])
+        """Whether an earlier process has worked in this folder; waiting for its turn is no work."""
         self.inbox = RequestInbox(run.path, self._handled_before())
         """The requests that no process of the job has taken yet."""
         self.resumable_words = "nothing is lost"

@@ -68,8 +68,8 @@ CHARTS: dict[str, str] = {
 _SECTIONS = (("loss_reasoning", "reasoning", "R"), ("loss_response", "response", "A"), ("loss_prompt", "prompt", "P"))
 _SINGLE = {"rate": "learning_rate", "norm": "grad_norm", "speed": "tokens_per_second", "memory": "memory"}
 _COLUMN_OF_OTHERS = {"loss": "loss", "sections": "loss_response", **_SINGLE}
-_EVENT_LETTERS = {"saved": "s", "best": "b", "resumed": "r", "bad_loss": "!", "save_failed": "f"}
-_OBEYED_LETTERS = {"rate": "↕", "set": "*", "pause": "p", "stop": "x", "discard": "x"}
+_EVENT_LETTERS = {"saved": "s", "best": "b", "resumed": "r", "bad_loss": "!", "save_failed": "f", "sample_failed": "f"}
+_OBEYED_LETTERS = {"rate": "↕", "set": "*", "sample": "a", "pause": "p", "stop": "x", "discard": "x"}
 OTHER_LETTERS = "BCDFGH"
 """The letters of other runs that are laid over."""
 

@@ -23,8 +23,11 @@ from core.runs.facts_file import read_facts
 from core.runs.job_lock import lock_is_held, make_lock_file
 from core.runs.job_requests import JobRequest, list_requests, write_request
 from core.runs.metrics_file import ResumedAt, StepMetric, append_step_metric, read_metric_lines, read_step_metrics
+from core.runs.samples_file import RunSamples, read_samples
 from core.runs.spec import RunSpec, dump_run_spec, load_run_spec
 from core.runs.status_file import RunStatus, read_run_status, write_run_status
+
+NAME_IN_ID = 32  # characters of a job's name that its id has room for
 
 
 class RunFolder:
@@ -84,6 +87,10 @@ class RunFolder:
         """See `read_events`."""
         return read_events(self.path, offset)
 
+    def samples(self, before: RunSamples | None = None) -> RunSamples:
+        """See `read_samples`."""
+        return read_samples(self.path, before)
+
     def request(self, kind: str, value: Any = None, key: str = "") -> str:
         """Ask the job for something; it does so at its next step. See `write_request`."""
         return write_request(self.path, kind, value, key)
@@ -121,7 +128,7 @@ def create_run_folder(spec: RunSpec) -> RunFolder:
 def create_job_folder(name: str, content: bytes) -> RunFolder:
     """A new folder for a job of any kind. name: part of its id. content: of its `run.toml`, which names its kind.
     Raises OSError."""
-    word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32] or "run"
+    word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:NAME_IN_ID] or "run"
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     path = folders.runs() / f"{stamp}-{word}-{secrets.token_hex(4)}"
     path.mkdir(mode=0o700)

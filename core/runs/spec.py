@@ -19,6 +19,7 @@ from core.runs.spec_sections import (
     ModelSection,
     PromptSection,
     RunSpec,
+    SamplesSection,
     TrainSection,
     ValidationSection,
     mixture_of_two,
@@ -32,6 +33,7 @@ __all__ = [
     "ModelSection",
     "PromptSection",
     "RunSpec",
+    "SamplesSection",
     "TrainSection",
     "ValidationSection",
     "check_run_spec",
@@ -39,6 +41,7 @@ __all__ = [
     "dump_run_spec",
     "load_run_spec",
     "mixture_of_two",
+    "with_absolute_names",
 ]
 
 FORMAT = 2  # of the run's folder; folders without a number are of format 1
@@ -58,11 +61,16 @@ def load_run_spec(path: Path) -> RunSpec:
         what = f"the run's specification cannot be read ({error.strerror})"
         raise RunError(what, str(path), "Name a TOML file that exists") from error
     check_run_spec(spec, str(path))
+    return with_absolute_names(spec, path.parent)
+
+
+def with_absolute_names(spec: RunSpec, folder: Path) -> RunSpec:
+    """The specification with the names of its rows, model and first adapter resolved from `folder`."""
     return msgspec.structs.replace(
         spec,
-        data=msgspec.structs.replace(spec.data, source=resolve_source_name(spec.data.source, path.parent).address),
-        model=msgspec.structs.replace(spec.model, name=absolute_name(spec.model.name, path.parent)),
-        lora=msgspec.structs.replace(spec.lora, init_from=_near(spec.lora.init_from, path.parent)),
+        data=msgspec.structs.replace(spec.data, source=resolve_source_name(spec.data.source, folder).address),
+        model=msgspec.structs.replace(spec.model, name=absolute_name(spec.model.name, folder)),
+        lora=msgspec.structs.replace(spec.lora, init_from=_near(spec.lora.init_from, folder)),
     )
 
 

@@ -13,9 +13,11 @@ from core.base.errors import RunError, UsageError
 from core.base.plural import counted
 from core.base.row import COLUMNS, FIELDS, OPTIONAL
 from core.runs.known_names import CUDA_OPTIMIZERS, OPTIMIZERS, SCHEDULERS, did_you_mean
-from core.runs.spec_sections import RunSpec
+from core.runs.spec_sections import RunSpec, SamplesSection
 from core.tokens.loss_mask import slot_weights
 
+MOST_QUESTIONS = 100
+"""Probe questions that a run is asked at most."""
 _MOST = 10**12  # above any number of steps, rows or tokens that can be meant
 
 
@@ -63,6 +65,7 @@ def check_for_device(spec: RunSpec, has_cuda: bool, where: str = "") -> list[str
 def _ranges(spec: RunSpec) -> Iterator[tuple[bool, str, str]]:
     """Whether each rule holds, the key that it is about, and the rule in words."""
     yield from _finite_numbers(spec)
+    yield from _sample_rules(spec.samples)
     data, prompt, lora, train, validation = spec.data, spec.prompt, spec.lora, spec.train, spec.validation
     weights = [part.weight for part in prompt.mixture]
     names = [part.template for part in prompt.mixture]
@@ -102,8 +105,23 @@ def _ranges(spec: RunSpec) -> Iterator[tuple[bool, str, str]]:
     yield not validation.patience or validation.steps > 0, "validation.steps", "above 0 where validation.patience is"
 
 
+def _sample_rules(samples: SamplesSection) -> Iterator[tuple[bool, str, str]]:
+    asked = samples.questions
+    yield samples.steps >= 0, "samples.steps", "0 (only where asked) or more"
+    yield 1 <= samples.max_tokens <= 32768, "samples.max_tokens", "from 1 to 32768"
+    if isinstance(asked, int):
+        yield 1 <= asked <= MOST_QUESTIONS, "samples.questions", f"from 1 to {MOST_QUESTIONS}, or a list"
+        return
+    yield 1 <= len(asked) <= MOST_QUESTIONS, "samples.questions", f"a list of 1 to {MOST_QUESTIONS} questions"
+    yield len(set(asked)) == len(asked), "samples.questions", "different questions"
+    for question in asked:
+        is_row = isinstance(question, int)
+        holds = 0 <= question < _MOST if isinstance(question, int) else bool(question.strip())
+        yield holds, "samples.questions", "row numbers from 0" if is_row else "questions that are not empty"
+
+
 def _finite_numbers(spec: RunSpec) -> Iterator[tuple[bool, str, str]]:
-    for section in ("prompt", "lora", "train", "validation"):
+    for section in ("prompt", "lora", "train", "validation", "samples"):
         for name, value in msgspec.structs.asdict(getattr(spec, section)).items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 yield math.isfinite(value) and abs(value) < _MOST, f"{section}.{name}", "a number that can be meant"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import json
 import math
 import types
 import typing
@@ -22,8 +23,8 @@ from core.runs.known_names import CUDA_OPTIMIZERS, OPTIMIZERS, SCHEDULERS
 from core.runs.prompt_texts import LOSS_NAMES, PROMPT_KEYS, loss_text, mixture_text, with_prompt_texts
 from core.runs.spec_sections import RunSpec
 
-FieldKind = Literal["whole", "number", "switch", "choice", "names", "columns", "prompt", "text"]
-SECTIONS = ("data", "model", "prompt", "lora", "train", "validation")
+FieldKind = Literal["whole", "number", "switch", "choice", "names", "columns", "prompt", "questions", "text"]
+SECTIONS = ("data", "model", "prompt", "lora", "train", "validation", "samples")
 SESSION_KEYS = ("data.source", "data.split", "data.columns", "data.names", "model.name")
 """Settings that are chosen where data and model are, not typed into the form of a run."""
 BASIC_KEYS = frozenset(
@@ -51,6 +52,7 @@ BASIC_KEYS = frozenset(
         "train.save_steps",
         "validation.share",
         "validation.steps",
+        "samples.steps",
         "train.on_end",
     }
 )
@@ -124,6 +126,8 @@ def setting_values(spec: RunSpec) -> dict[str, str]:
             texts[field.key] = mixture_text(value)
         elif field.key == "prompt.loss_on":
             texts[field.key] = loss_text(value)
+        elif field.kind == "questions":
+            texts[field.key] = _questions_text(value)
         else:
             texts[field.key] = value_text(value)
     return texts
@@ -164,6 +168,8 @@ def parse_value(field: SpecField, text: str) -> Any:
         if field.choices and not set(words) <= set(field.choices):
             raise RunError(f"{field.key} must be of {', '.join(field.choices)}", field.key, f"Change {field.key}")
         return words
+    if field.kind == "questions":
+        return _questions(field, text)
     if field.kind == "columns":
         return dict(_pair(field, word) for word in text.split(",") if word.strip()) or None
     if field.choices and text not in field.choices and field.key not in _KNOWN_NAMES:
@@ -180,6 +186,19 @@ def _number(field: SpecField, text: str) -> int | float:
         kind = "a whole number" if field.kind == "whole" else "a number"
         raise RunError(f"{field.key} must be {kind}", field.key, f"Change {field.key}")
     return number
+
+
+def _questions_text(value: int | tuple[int | str, ...]) -> str:
+    return str(value) if isinstance(value, int) else json.dumps(value, ensure_ascii=False)
+
+
+def _questions(field: SpecField, text: str) -> int | tuple[int | str, ...]:
+    """A number, or a list of numbers and quoted texts in brackets."""
+    try:
+        return msgspec.json.decode(text.encode(), type=int | tuple[int | str, ...])
+    except (msgspec.DecodeError, UnicodeError) as error:
+        what = f"{field.key} must be a number, or a list like [3, 17] or"
+        raise RunError(f'{what} ["Why is the sky blue?"]', field.key, f"Change {field.key}") from error
 
 
 def _switch(field: SpecField, text: str) -> bool | None:
@@ -212,6 +231,8 @@ def _kind(key: str, hint: Any) -> tuple[FieldKind, tuple[str, ...]]:
         return "prompt", LOSS_NAMES
     if key == "prompt.mixture":
         return "prompt", ()
+    if key == "samples.questions":
+        return "questions", ()
     if key in _KNOWN_NAMES:
         return "choice", _KNOWN_NAMES[key]
     parts = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)

@@ -178,6 +178,18 @@ class ValidationSection(_Section, frozen=True):
     """At the end, the adapter is that of the evaluation with the lowest loss instead of the last one."""
 
 
+class SamplesSection(_Section, frozen=True):
+    """[samples]: probe questions that the model answers while it learns."""
+
+    steps: int = 0
+    """Optimizer steps between samples, the first before step 1; 0: only where `runs control ID sample` asks for one."""
+    questions: int | tuple[int | str, ...] = 4
+    """How many rows are asked, drawn by their texts from the rows kept out, else from test rows, else from the rows
+    that are trained on; or a list of row numbers (from 0) and questions of your own."""
+    max_tokens: int = 256
+    """The most tokens of an answer."""
+
+
 class RunSpec(_Section, frozen=True):
     """The complete specification of a run."""
 
@@ -193,5 +205,7 @@ class RunSpec(_Section, frozen=True):
     """[train]"""
     validation: ValidationSection = ValidationSection()
     """[validation]"""
+    samples: SamplesSection = SamplesSection()
+    """[samples]"""
     name: str = "run"
     """A name for users; part of the run's id."""

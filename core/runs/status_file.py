@@ -17,6 +17,7 @@ from core.runs.job_lock import lock_is_held
 
 RunState = Literal[
     "starting",
+    "waiting",
     "loading",
     "training",
     "evaluating",

@@ -76,6 +76,14 @@ class StatusReporter:
                 self._status = msgspec.structs.replace(self._status, over=False)
                 self._write({"over": True})
 
+    def hand_over(self, message: str) -> None:
+        """Write a status as of a process that has just been started, and no beats after it: the program that this
+        process becomes writes from now on."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.update(state="starting", pid=0, started=time.time(), message=message)
+
     def _beat(self) -> None:
         while not self._over.wait(HEARTBEAT_SECONDS):
             self.update()

@@ -18,6 +18,7 @@ REQUEST_KINDS = {
     "pause": "save a checkpoint and end the process; resuming goes on from there",
     "checkpoint": "save a checkpoint and go on",
     "evaluate": "evaluate on the rows kept out and go on",
+    "sample": "let the model answer the probe questions and go on",
     "stop": "save the adapter and a checkpoint, and end",
     "discard": "end without saving, and remove the checkpoints",
     "rate": "multiply the learning rate from here on",
@@ -42,6 +43,8 @@ class LiveSettings(msgspec.Struct):
     """Evaluations without a lower loss after which the run stops; 0: never."""
     on_bad_loss: str
     """What a bad loss does: `stop`, `back_off` or `go_on`."""
+    samples_steps: int = 0
+    """Optimizer steps between samples; 0: only where one is asked for."""
 
     @classmethod
     def of_spec(cls, spec: RunSpec) -> LiveSettings:
@@ -53,6 +56,7 @@ class LiveSettings(msgspec.Struct):
             validation.steps,
             validation.patience,
             train.on_bad_loss,
+            spec.samples.steps,
         )
 
 
@@ -63,6 +67,7 @@ LIVE_KEYS = {
     "train.on_bad_loss": "on_bad_loss",
     "validation.steps": "validation_steps",
     "validation.patience": "patience",
+    "samples.steps": "samples_steps",
 }
 """The keys of run.toml that `set` takes, and their fields in `LiveSettings`."""
 _BAD_LOSS = ("stop", "back_off", "go_on")

@@ -1,4 +1,4 @@
-"""A probe: real steps on the longest rows of a run, to measure what it takes at its peak.
+"""A probe: real steps on the longest rows of a run, in padded batches, to measure what it takes at its peak.
 
 `python -m core.training.probe` is a child process (see `core.base.child`): it gets a specification and answers with the
 peak, which it also keeps for later estimates. It saves no adapter and makes no run.
@@ -75,7 +75,7 @@ def _probe(spec: RunSpec, report: ReportProgress) -> ProbeResult:
 
     loaded = load_for_training(
         spec.model.name,
-        lora_settings(spec, prepared.longest),
+        msgspec.structs.replace(lora_settings(spec, prepared.longest), packed=False),  # as the estimate is
         four_bit=spec.model.load_in_4bit,
         trust_remote_code=spec.model.trust_remote_code,
         progress=lambda words: report(words, 0, 0),
@@ -99,7 +99,7 @@ def _probe(spec: RunSpec, report: ReportProgress) -> ProbeResult:
     rows = longest_rows(prepared.ends[:, EOS], spec.train.batch_size, passes * _STEPS)
     record = StepRecord()
     with tempfile.TemporaryDirectory(prefix="suiron-probe-") as output:
-        make_trainer(loaded, short, prepared, Path(output), record, TrainerCallback(), None, rows).train()
+        make_trainer(loaded, short, prepared, Path(output), record, (TrainerCallback(),), None, rows).train()
     peak = peak_memory()
     keep_run_peak(loaded, record.largest_pass, peak, "")
     estimate = 0.0 if loaded.fit is None else loaded.fit.estimate.total / GIB

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -16,6 +17,8 @@ from core.training.saving import Saver, rng_states
 from core.training.validation import Evaluator
 
 if TYPE_CHECKING:
+    from core.training.number_mirror import NumberMirror
+    from core.training.probe_asker import Sampling
     from core.training.trainer import RunTrainer
 
 Ending = Literal["", "finished", "patience", "stop", "pause", "signal", "discard"]
@@ -24,7 +27,8 @@ _KEEPS_ADAPTER: frozenset[Ending] = frozenset({"finished", "patience", "stop"})
 
 class RunControl:
     """The owner of a run's steps. replays: requests that changed a setting after the checkpoint from which the run goes
-    on, by the step at which they were obeyed: they are done again there."""
+    on, by the step at which they were obeyed: they are done again there. sampling: asks the probe questions.
+    mirror: gets a copy of the numbers."""
 
     def __init__(
         self,
@@ -34,9 +38,12 @@ class RunControl:
         saver: Saver,
         evaluator: Evaluator | None,
         replays: dict[int, list[JobRequest]],
+        sampling: Sampling | None = None,
+        mirror: NumberMirror | None = None,
     ) -> None:
         self._job, self._spec, self._saver, self._evaluator = job, spec, saver, evaluator
-        self._replays = replays
+        self._replays, self._sampling = replays, sampling
+        self._mirror = mirror
         self.progress = progress
         """What must be remembered to go on."""
         self.ending: Ending = ""
@@ -47,9 +54,10 @@ class RunControl:
         """Why the final adapter could not be saved, where it could not."""
         self.checkpoint_failure = ""
         """Why the last checkpoint could not be saved, where it could not."""
-        self._waiting: list[JobRequest] = []  # for a checkpoint or an evaluation at the end of this step
+        self._waiting: list[JobRequest] = []  # for a checkpoint, an evaluation or a sample at the end of this step
         self._at_step_end: tuple[dict[str, Any], int] | None = None  # random numbers and tokens, between two steps
         self._in_step = False
+        self._evaluates = self._samples = False  # at the end of this step
 
     # -- called by the callback --
 
@@ -63,8 +71,9 @@ class RunControl:
                 self._change(trainer, request, step, again=True)
         self._obey_new(trainer, step)
         self._job.termination.saves_itself()
-        if step and self._evaluation_is_due(step) and self.progress.evaluated_at != step:
-            self.evaluate(trainer)
+        self._evaluates = step > 0 and self._evaluation_is_due(step) and self.progress.evaluated_at != step
+        self._samples = self._sample_is_due(step)
+        self.evaluate(trainer)
 
     def step_ends(self, trainer: RunTrainer, control: Any) -> None:
         """At the end of each step: sets what the trainer shall do now."""
@@ -81,9 +90,13 @@ class RunControl:
             self._remember(trainer)
         settings = self.progress.settings
         asked = {request.kind for request in self._waiting}
-        evaluates = "evaluate" in asked or self._evaluation_is_due(step) or self.ending in _KEEPS_ADAPTER
+        ends, may = self.ending in _KEEPS_ADAPTER, self.ending not in ("signal", "discard")
+        self._evaluates = (
+            may and bool(self._evaluator) and ("evaluate" in asked or ends or self._evaluation_is_due(step))
+        )
+        self._samples = may and ("sample" in asked or self._sample_is_due(step, last=ends))
         saves = "checkpoint" in asked or self.ending != "" or _due(step, settings.save_steps)
-        control.should_evaluate = bool(self._evaluator) and evaluates and self.ending not in ("signal", "discard")
+        control.should_evaluate = self._evaluates or self._samples
         control.should_save = saves and self.ending != "discard"
         control.should_training_stop = self.ending != ""
         control.should_log = True
@@ -99,6 +112,11 @@ class RunControl:
         if self._job.termination.asked and not self.ending:
             self.ending, self._in_step = "signal", True
         return self._in_step
+
+    def copy_numbers(self, step: int, numbers: Mapping[str, float | None]) -> None:
+        """Copy numbers of a step, by name, to the programs of `train.report_to`."""
+        if self._mirror is not None:
+            self._mirror.add(step, numbers)
 
     # -- called by the trainer --
 
@@ -129,6 +147,16 @@ class RunControl:
         status.update(state="training", message="training" if not self.ending else "ending")
 
     def evaluate(self, trainer: RunTrainer) -> dict[str, float]:
+        """What is due at this step: an evaluation, a sample, or both."""
+        losses = self._evaluate(trainer) if self._evaluates else {}
+        if self._samples and self._sampling is not None:
+            self._sampling.sample(trainer, trainer.state.global_step, self._take_waiting("sample"))
+        self._evaluates = self._samples = False
+        return losses
+
+    # -- the parts --
+
+    def _evaluate(self, trainer: RunTrainer) -> dict[str, float]:
         step = trainer.state.global_step
         if self._evaluator is None:
             return {}
@@ -139,12 +167,11 @@ class RunControl:
             return {}
         facts = {name: value for name, value in msgspec.structs.asdict(losses).items() if value is not None}
         self._job.event("evaluated", f"evaluation loss {losses.loss:.4f}", step=step, **facts)
+        self.copy_numbers(step, {f"eval/{name}": value for name, value in facts.items() if name != "rows"})
         for request in self._take_waiting("evaluate"):
             self._job.obeyed(request, f"evaluation loss {losses.loss:.4f}", step)
         self._compare(trainer, step, losses.loss)
         return {"eval_loss": losses.loss}
-
-    # -- the parts --
 
     def _save_adapter(self, trainer: RunTrainer, step: int) -> bool:
         best = self.progress.best
@@ -171,6 +198,10 @@ class RunControl:
     def _evaluation_is_due(self, step: int) -> bool:
         return self._evaluator is not None and _due(step, self.progress.settings.validation_steps)
 
+    def _sample_is_due(self, step: int, last: bool = False) -> bool:
+        every = self.progress.settings.samples_steps
+        return self._sampling is not None and (_due(step, every) or (last and every > 0))
+
     def _obey_new(self, trainer: RunTrainer, step: int) -> None:
         for request in self._job.new_requests():
             try:
@@ -184,7 +215,7 @@ class RunControl:
         kind, job = request.kind, self._job
         if kind in ("rate", "set"):
             self._change(trainer, request, step)
-        elif kind in ("checkpoint", "evaluate"):
+        elif kind in ("checkpoint", "evaluate", "sample"):
             self._waiting.append(request)
         elif self.ending:
             job.refused(request, "the run is ending already", step)
@@ -229,7 +260,7 @@ class RunControl:
 
     def refuse_rest(self, step: int) -> None:
         """After the last step: say of everything that was asked and not done that it was not."""
-        for request in (*self._take_waiting("checkpoint", "evaluate", "pause"), *self._job.new_requests()):
+        for request in (*self._take_waiting("checkpoint", "evaluate", "sample", "pause"), *self._job.new_requests()):
             self._job.refused(request, "the run has ended", step)
 
     def _take_waiting(self, *kinds: str) -> list[JobRequest]:

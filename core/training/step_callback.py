@@ -12,6 +12,7 @@ import time
 from collections import deque
 from typing import Any
 
+import msgspec
 import torch
 from transformers import TrainerCallback
 
@@ -109,22 +110,22 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
         self._norms.append(grad_norm)
         prompt, reasoning, response = self._record.section_means()
         now = time.monotonic()
-        self._append(
-            StepMetric(
-                step=step,
-                time=time.time(),
-                loss=self.loss,
-                learning_rate=_finite(logs.get("learning_rate")),
-                grad_norm=grad_norm,
-                tokens_per_second=(tokens - self._tokens) / max(now - self._began, 1e-9),
-                tokens=tokens,
-                epoch=float(state.epoch or 0.0),
-                memory=peak_memory(),
-                loss_prompt=prompt,
-                loss_reasoning=reasoning,
-                loss_response=response,
-            )
+        metric = StepMetric(
+            step=step,
+            time=time.time(),
+            loss=self.loss,
+            learning_rate=_finite(logs.get("learning_rate")),
+            grad_norm=grad_norm,
+            tokens_per_second=(tokens - self._tokens) / max(now - self._began, 1e-9),
+            tokens=tokens,
+            epoch=float(state.epoch or 0.0),
+            memory=peak_memory(),
+            loss_prompt=prompt,
+            loss_reasoning=reasoning,
+            loss_response=response,
         )
+        self._append(metric)
+        self._control.copy_numbers(step, mirrored_numbers(metric))
         self._tokens = tokens
         self._steps_here += 1
         if self._steps_here == 1:
@@ -167,6 +168,12 @@ class StepCallback(TrainerCallback):  # type: ignore[misc]
                 f"{progress.first_not_finite}: lower the learning rate"
             )
         return "training"
+
+
+def mirrored_numbers(metric: StepMetric) -> dict[str, float | None]:
+    """The numbers of a step for other programs, by their names there."""
+    numbers = msgspec.structs.asdict(metric)
+    return {f"train/{name}": value for name, value in numbers.items() if name not in ("step", "time")}
 
 
 def peak_memory() -> float:

@@ -29,6 +29,9 @@ from core.training.resume_point import ResumePoint, check_same, find_resume_poin
 
 if TYPE_CHECKING:
     from core.models.loading import LoadedModel
+    from core.tokens.tokenizer import TextTokenizer
+    from core.training.probe_asker import ProbeAsker
+    from core.training.probe_questions import Probe
     from core.training.run_control import RunControl
     from core.training.step_record import StepRecord
     from core.training.validation import RowSplit
@@ -47,6 +50,7 @@ class TrainJob:
         self._job, self._run, self._spec, self._accept = job, job.run, spec, accept_changes
         self._facts: dict[str, Any] = {}
         self._point: ResumePoint
+        self._probes: list[Probe] = []  # chosen later where no sample is planned
         self._peak_gib: float | None = None
 
     def run(self) -> None:
@@ -115,6 +119,9 @@ class TrainJob:
             copies = files.private_dir(self._run.path / "templates")
             if not (copy := copies / f"{template.name}.yaml").exists():
                 files.replace_file(copy, dump_template(template).encode())
+        if spec.samples.steps:  # so that a question that cannot be asked is found now
+            status.update(message="choosing the probe questions")
+            self._probes = self._choose_probes(tokenizer)
         return prepared
 
     def _split(self, prepared: TrainingSet) -> RowSplit | None:
@@ -218,6 +225,8 @@ class TrainJob:
     # -- training --
 
     def _train(self, loaded: LoadedModel, prepared: TrainingSet, split: RowSplit | None) -> None:
+        from core.training.number_mirror import make_mirror
+        from core.training.probe_asker import Sampling
         from core.training.run_control import RunControl
         from core.training.saving import Saver
         from core.training.step_callback import StepCallback
@@ -229,7 +238,8 @@ class TrainJob:
         job, spec, point = self._job, self._spec, self._point
         saver = Saver(job, lambda step: self._origin(loaded, step))
         evaluator = Evaluator(prepared, split.kept_out, spec.train.batch_size) if split is not None else None
-        control = RunControl(job, spec, point.progress, saver, evaluator, point.replays)
+        sampling, mirror = Sampling(job, self._asker(loaded)), make_mirror(job, spec, point.step)
+        control = RunControl(job, spec, point.progress, saver, evaluator, point.replays, sampling, mirror)
         record = StepRecord()
         went_before = job.started_before or point.checkpoint is not None
         steps = StepCallback(job, spec, record, control, self._facts["dtype"], point.step if went_before else None)
@@ -249,17 +259,37 @@ class TrainJob:
                 trainer.train(resume_from_checkpoint=str(point.checkpoint) if point.checkpoint is not None else None)
             except StepInterrupted:
                 control.save(trainer)
+            finally:
+                if mirror is not None:
+                    mirror.close()
         done = max(trainer.state.global_step, point.step)
         self._keep_peak(loaded, record)
         self._say_end(control, steps.loss, done, self._facts["steps_planned"])
+
+    def _asker(self, loaded: LoadedModel) -> ProbeAsker:
+        from core.training.probe_asker import ProbeAsker
+
+        return ProbeAsker(
+            self._run,
+            loaded.tokenizer,
+            self._spec.samples.max_tokens,
+            lambda: self._probes or self._choose_probes(loaded.tokenizer),
+            whole=loaded.backend.kind == "unsloth",
+        )
+
+    def _choose_probes(self, tokenizer: TextTokenizer) -> list[Probe]:
+        from core.training.probe_questions import choose_probes
+
+        day = str(self._facts.get("chat_template_date") or "")
+        return choose_probes(self._spec, self._data, tokenizer, day)
 
     def _keep_peak(self, loaded: LoadedModel, record: StepRecord) -> None:
         """Keep the memory at the peak for the estimates of later runs."""
         from core.training.step_callback import peak_memory
 
-        if record.largest_pass == (0, 0):
-            return
         self._peak_gib = peak_memory()
+        if record.largest_pass == (0, 0):  # only packed passes, which the estimate does not describe
+            return
         try:
             keep_run_peak(loaded, record.largest_pass, self._peak_gib, self._run.id)
         except OSError as error:  # a full disk, or a home that cannot be written: only later estimates lose by it

@@ -330,7 +330,7 @@ def _settings(spec: RunSpec, output: Path, loaded: LoadedModel) -> Any:
         save_only_model=False,
         eval_strategy="no",
         load_best_model_at_end=False,
-        report_to=list(train.report_to) or "none",
+        report_to="none",  # `NumberMirror` does, with the losses by section, and without waiting
         push_to_hub=False,
         disable_tqdm=True,
     )

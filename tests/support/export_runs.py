@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
+from core.base.errors import SuironError
 from core.export.export_job import ExportJob
 from core.export.export_spec import ExportSpec, dump_export_spec
 from core.models.fingerprint import model_fingerprint
@@ -67,3 +69,13 @@ def export_here(run: RunFolder, out: Path, to: str, *, before: Any = None, **set
     with StatusReporter(job) as status:
         ExportJob(JobProcess(job, status), spec).run()
     return job
+
+
+def refused(run: RunFolder, out: Path, to: str, **settings: Any) -> SuironError:
+    """The error with three parts that refuses an export."""
+    with pytest.raises(SuironError) as caught:
+        export_here(run, out, to, **settings)
+    assert caught.value.what
+    assert caught.value.where
+    assert caught.value.do
+    return caught.value

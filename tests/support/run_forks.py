@@ -173,14 +173,18 @@ def _suffer(
     file_bytes: int = 0,
     not_finite_at: int = 0,
     term_in_step: int = 0,
+    modules: str = "",
 ) -> None:
     """kill_at: a phase of a save at which the process is killed, after that many times without. full_at: phases at
     which it finds the disk full, each once and in this order, the last one for ever where it is followed by `...`.
     file_bytes: no file may grow larger. not_finite_at: the step whose loss is no number.
-    term_in_step: the step in which SIGTERM comes, before its first pass."""
+    term_in_step: the step in which SIGTERM comes, before its first pass. modules: a folder of modules that can be
+    imported."""
     from core.runs import checkpoint_folders
 
     seen, full = 0, list(full_at)
+    if modules:
+        sys.path.insert(0, modules)
 
     def reached(phase: str) -> None:
         nonlocal seen

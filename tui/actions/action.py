@@ -38,6 +38,7 @@ Scope = Literal[
     "compare",
     "settings",
     "console",
+    "samples",
 ]
 
 
@@ -178,6 +179,7 @@ SECTIONS: dict[Scope, Section] = {
     "compare": Section("Dialog: Compare runs", together=("dialog", "app.quit")),
     "settings": Section("Dialog: All settings", together=("dialog", "app.quit", "list")),
     "console": Section("Dialog: Console", together=("dialog", "app.quit", "list")),
+    "samples": Section("Dialog: Answers of a run", together=("dialog", "app.quit")),
     "editor": Section("Field editor and new row"),
 }
 """Every scope with its heading, in the order in which the help and docs/keys.md list them."""

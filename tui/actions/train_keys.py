@@ -141,6 +141,15 @@ TRAIN_ACTIONS: tuple[Action, ...] = (
         everywhere=True,
     ),
     Action(
+        "train.show_samples",
+        "D",
+        "Answers",
+        "Show what the model answers to its probe questions, and what changed since it began.",
+        "show_samples",
+        everywhere=True,
+        shared="difference",
+    ),
+    Action(
         "train.search_console",
         "slash",
         "Console",

@@ -30,13 +30,13 @@ from core.templates.by_name import TEXT_TEMPLATES
 from core.templates.template import Template
 from tui.actions import Scope, key_bindings, key_of
 from tui.chat.answer_view import AnswerView
+from tui.chat.engine_choice import EngineChoice, server_words
 from tui.chat.finish_line import FinishLine
 from tui.chat.prompt_editor import PromptEditor
 from tui.common.room import Room
 from tui.messages import ModelChosen, RunsChanged
 
 if TYPE_CHECKING:
-    from core.engine.client import EngineClient
     from core.engine.protocol import Engine
 
 STOP = key_of("chat.stop_answer")
@@ -67,7 +67,9 @@ class ChatScreen(Room):
         self._asked = False  # the question has been sent: from here on, stopping is a request to the engine
         self._stopping = False
         self._loop: LoopWarning | None = None  # of the answer that arrives
-        self._own_engine: EngineClient | None = None
+        self._engines = EngineChoice()
+        self._answers: Engine | None = None  # the engine of the last answer
+        self._told: set[str] = set()  # what was said of a server already
         self._scanned = ""  # the model that `_tuned` belongs to
 
     def compose_room(self) -> ComposeResult:
@@ -90,12 +92,15 @@ class ChatScreen(Room):
             self._scan()
 
     async def on_unmount(self) -> None:
-        if self._own_engine is not None:
-            await self._own_engine.close()
+        await self._engines.close()
 
     @property
     def _view(self) -> AnswerView:
         return self.query_one(AnswerView)
+
+    def _open_names(self) -> tuple[str, str]:
+        model, data = super()._open_names()
+        return server_words(self.suiron.session) or model, data
 
     # -- the question --
 
@@ -166,7 +171,7 @@ class ChatScreen(Room):
         did."""
         if self._answering or not self._finish.words.startswith(IDLE):
             return False
-        if not self._tuned or self.suiron.session.adapter:
+        if not self._tuned or self.suiron.session.adapter or self.suiron.session.server:
             self._finish.show_state(IDLE)
             return False
         self._finish.show_state(
@@ -176,6 +181,8 @@ class ChatScreen(Room):
 
     def action_next_adapter(self) -> None:
         """The base model, the newest run, older ones, and the base model again."""
+        if self._hint_of_server():
+            return
         chosen = ["", *(tuned.run for tuned in self._tuned)]
         current = self.suiron.session.adapter
         adapter = chosen[(chosen.index(current) + 1) % len(chosen)] if current in chosen else ""
@@ -193,6 +200,8 @@ class ChatScreen(Room):
 
     def action_toggle_base(self) -> None:
         """Ask the base model without the adapter, or the tuned one again; nothing is reloaded."""
+        if self._hint_of_server():
+            return
         if not self.suiron.session.adapter:
             self._hint(f"The base model is already in use; {key_of('chat.next_adapter')} chooses a tuned one.")
             return
@@ -202,6 +211,8 @@ class ChatScreen(Room):
     @property
     def _model_words(self) -> str:
         session = self.suiron.session
+        if session.server:
+            return server_words(session)
         if not session.adapter:
             return f"base {session.model}"
         if self._without_adapter:
@@ -222,7 +233,8 @@ class ChatScreen(Room):
         if self._answering:
             self._finish.show_state("The model is still answering", f"{STOP} stops it; then {ASK} asks this question")
             return
-        adapter = self.suiron.session.adapter
+        session = self.suiron.session
+        model, adapter = (session.server_model, "") if session.server else (session.model, session.adapter)
         try:
             question = self._editor.question(self._template, False, bool(adapter) and not self._without_adapter)
         except SuironError as error:
@@ -247,7 +259,7 @@ class ChatScreen(Room):
         self._asked = self._stopping = False
         self._loop = None
         self._finish.show_state("Contacting the engine")
-        self._answer = self.run_worker(self._ask(question, self.suiron.session.model, adapter), group="answer")
+        self._answer = self.run_worker(self._ask(question, model, adapter), group="answer")
         self.refresh_bindings()
 
     async def _ask(self, question: ChatQuestion, model: str, adapter: str) -> None:
@@ -257,12 +269,15 @@ class ChatScreen(Room):
             if adapter:
                 tuned = await self._find_adapter(model, adapter)
                 folder, question = tuned.adapter, _as_trained(question, tuned)
-            status = await self._engine.ensure(model, folder, self._on_status)
+            engine = self._answers = self._engines.engine(self.suiron)
+            status = await engine.ensure(model, folder, self._on_status)
             self._backend = status.backend
+            if self.suiron.session.server:
+                self._hint_once(status.backend)
             self._show_how()
             self._finish.show_state("The model is reading the question")
             self._asked = True
-            async with aclosing(cast("AsyncGenerator[AnswerEvent]", self._engine.ask(question))) as answer:
+            async with aclosing(cast("AsyncGenerator[AnswerEvent]", engine.ask(question))) as answer:
                 async for event in answer:
                     if isinstance(event, AnswerFinish):
                         finish = event
@@ -296,6 +311,8 @@ class ChatScreen(Room):
         self._view.end(finish is not None)
         if finish is not None:
             self._finish.show_finish(finish, self._view.has_response)
+            if finish.path.startswith("at "):
+                self._hint_once(finish.path_why)
         self._answer = None
         self.refresh_bindings()
 
@@ -309,14 +326,6 @@ class ChatScreen(Room):
             adapter,
             f"{key_of('chat.next_adapter')} chooses the base model or another run",
         )
-
-    @property
-    def _engine(self) -> Engine:
-        if self.suiron.engine is None:
-            from core.engine.client import EngineClient
-
-            self._own_engine = self.suiron.engine = EngineClient()
-        return self.suiron.engine
 
     def _on_status(self, status: EngineStatus) -> None:
         if self._answering and not self._asked:
@@ -349,11 +358,25 @@ class ChatScreen(Room):
 
     async def _stop(self) -> None:
         try:
-            await self._engine.stop()
+            if self._answers is not None:
+                await self._answers.stop()
         except SuironError as error:
             self._show_trouble(error, "The answer could not be stopped")
 
     # -- messages --
+
+    def _hint_once(self, words: str) -> None:
+        """Say what a server cannot do, or did in another way."""
+        if words and words not in self._told:
+            self._told.add(words)
+            self._hint(f"{words[:1].upper()}{words[1:]}.")
+
+    def _hint_of_server(self) -> bool:
+        """Answer a key that chooses among models of this machine while a server answers. Returns whether one does."""
+        words = server_words(self.suiron.session)
+        if words:
+            self._hint(f"{words} answers. {key_of('app.model')} chooses a model of this machine.")
+        return bool(words)
 
     def _hint(self, words: str) -> None:
         """Answer a key with a notification. The finish line is for the answer above it."""

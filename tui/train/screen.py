@@ -165,6 +165,7 @@ class TrainScreen(SteeredRoom):
     def on_runs_changed(self, message: RunsChanged) -> None:
         if self._reader is not None and self._reader.folder.id in message.ids:
             self._wake.set()
+            self._samples_may_have_come()
 
     def _show_run(self, folder: RunFolder, runs: list[RunFolder]) -> None:
         """Follow `folder` from now on, from its first line."""

@@ -19,6 +19,7 @@ from tui.train.all_settings import live_settings_dialog
 from tui.train.console_dialog import ConsoleDialog
 from tui.train.other_runs import read_other_runs
 from tui.train.run_status import RunStatusPanel
+from tui.train.samples_dialog import SamplesDialog
 from tui.train.steering_keys import RunSteering, live_values
 
 CONFIRM = 10.0  # seconds in which a second press of the same key confirms
@@ -34,6 +35,7 @@ class SteeredRoom(Room):
         self._wake = asyncio.Event()
         self._steering = RunSteering()
         self._others: dict[str, RunCurves] = {}  # laid over the chart
+        self._samples: SamplesDialog | None = None  # while it is open
         self._asked = ""  # the action that waits for a second press
         self._question: Timer | None = None
 
@@ -93,7 +95,25 @@ class SteeredRoom(Room):
 
         self.app.push_screen(dialog, changed)
 
-    # -- the console, other runs --
+    # -- answers, the console, other runs --
+
+    def action_show_samples(self) -> None:
+        reader = self._reader
+        if reader is None:
+            self._say_briefly("There is no run yet.")
+            return
+        self._samples = SamplesDialog(reader, lambda: self._ask_sample(reader))
+        self.app.push_screen(self._samples, lambda _: setattr(self, "_samples", None))
+
+    def _ask_sample(self, reader: RunReader) -> bool:
+        if reader.status.ended:
+            return False
+        self._request(reader, "sample")
+        return True
+
+    def _samples_may_have_come(self) -> None:
+        if self._samples is not None:
+            self._samples.look()
 
     def action_search_console(self) -> None:
         if self._reader is None:

@@ -34,11 +34,20 @@ class UploadPlan(msgspec.Struct, frozen=True):
         return [f"Upload to {self.repository} ({seen}), {total:,} bytes:", *listed]
 
 
-def plan_upload(folder: Path, repository: str, *, public: bool = False) -> UploadPlan:
-    """What an upload of `folder` would send. Raises UsageError for a name that is none, ModelError for an empty
-    folder."""
+def check_upload(repository: str) -> str:
+    """The token, where `repository` is a name on the hub and the environment has one. Raises UsageError and
+    ModelError."""
     if not _NAME.fullmatch(repository) or repository.endswith(".git"):
         raise UsageError("this is not a name on the hub", repository, "Name it as owner/name")
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if not token:
+        what = f"there is no token to upload with: {TOKEN_VARIABLE} is not set"
+        raise ModelError(what, repository, f"Set {TOKEN_VARIABLE} to a token that may write, and upload again")
+    return token
+
+
+def plan_upload(folder: Path, repository: str, *, public: bool = False) -> UploadPlan:
+    """What an upload of `folder` would send. Raises ModelError for an empty folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in _PRIVATE_FILES)
     if not paths:
         raise ModelError("there is nothing to upload", str(folder), "Export the run again")
@@ -48,10 +57,7 @@ def plan_upload(folder: Path, repository: str, *, public: bool = False) -> Uploa
 
 def upload(folder: Path, plan: UploadPlan) -> str:
     """Send the files of `plan`; returns the address. Raises ModelError, also where the environment has no token."""
-    token = os.environ.get(TOKEN_VARIABLE, "")
-    if not token:
-        what = f"there is no token to upload with: {TOKEN_VARIABLE} is not set"
-        raise ModelError(what, plan.repository, f"Set {TOKEN_VARIABLE} to a token that may write, and upload again")
+    token = check_upload(plan.repository)
     from huggingface_hub import HfApi
     from huggingface_hub import errors as hub
 

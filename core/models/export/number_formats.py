@@ -12,6 +12,9 @@ FloatFormat = Literal["F32", "F16", "BF16"]
 FLOAT_BYTES: dict[str, int] = {"F32": 4, "F16": 2, "BF16": 2}
 """Bytes of one weight."""
 
+LARGEST_F16 = 65504.0
+"""The largest number of the format F16."""
+
 
 class NumberTooLarge(ValueError):
     """A weight is not finite in the format it is written in."""

@@ -26,6 +26,10 @@ _COPIED = ("*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt", "LICENSE*"
 _NOT_COPIED = frozenset({"config.json", "model.safetensors.index.json", "suiron.json", "adapter_config.json"})
 
 
+class WeightTooLarge(ModelError):
+    """A weight is no finite number in the format that is written."""
+
+
 def sixteen_bit_format(tensors: MergedTensors) -> str:
     """The 16-bit format of most of the base model's weights; BF16 where they have 32 bits."""
     counts: dict[str, int] = {"BF16": 0, "F16": 0}
@@ -90,13 +94,13 @@ def _write_tensor(tensors: MergedTensors, name: str, dtype: str, file: BinaryIO,
         raise too_large(name, dtype) from error
 
 
-def too_large(name: str, dtype: str) -> ModelError:
+def too_large(name: str, dtype: str) -> WeightTooLarge:
     """The error of a weight that a format cannot hold."""
     what = f"a weight of {safe_line(name, 80)} is no finite number in {_DTYPE_NAMES.get(dtype, dtype)}"
     do = (
         "Choose --type bf16, which holds every number that float32 does" if dtype == "F16" else "Look at the run's loss"
     )
-    return ModelError(what, "", do)
+    return WeightTooLarge(what, "", do)
 
 
 def _shards(tensors: MergedTensors, dtype: str) -> list[list[str]]:

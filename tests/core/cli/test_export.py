@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.base.command_output import CommandOutput
-from core.base.errors import RunError, SuironError, UsageError
+from core.base.errors import ModelError, RunError, SuironError, UsageError
 from core.cli import build_parser
 from core.cli import export as command
 from core.runs.run_folder import RunFolder
@@ -111,7 +111,11 @@ def test_an_upload_is_listed_and_asked_first(
     monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(UsageError, match="no terminal"):
         call(*words, str(tmp_path / "a"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with pytest.raises(ModelError, match="no token"):
+        call(*words, str(tmp_path / "a"), "--yes")
     assert not exported
+    monkeypatch.setenv("HF_TOKEN", "hf_given")
     monkeypatch.setattr("sys.stdin", Terminal("no\n"))
     _, _, notes = call(*words, str(tmp_path / "b"))
     assert "adapter_model.safetensors" in notes

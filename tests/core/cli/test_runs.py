@@ -16,6 +16,7 @@ from core.runs.events_file import append_event
 from core.runs.job_lock import take_job_lock
 from core.runs.metrics_file import ResumedAt, StepMetric
 from core.runs.run_folder import RunFolder, create_run_folder
+from core.runs.samples_file import ProbeAnswer, ProbeQuestion, append_sample
 from core.runs.spec import DataSection, ModelSection, RunSpec
 from core.runs.status_file import RunStatus
 from tests.core.cli.test_cli import run as command
@@ -123,3 +124,34 @@ def test_everything_of_a_run_is_listed_and_shown(tmp_path: Path, works: RunFolde
 def test_train_with_resume_takes_no_other_word(tmp_path: Path) -> None:
     status, _, said = command("train", str(tmp_path / "spec.toml"), "--resume", "always")
     assert status == 2 and "auto" in said
+
+
+def test_samples_are_printed_with_what_changed(works: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    runs.run(build_parser().parse_args(["runs", works.id, "--samples"]), CommandOutput(json=False))
+    assert f"runs control {works.id} sample" in capsys.readouterr().err
+    append_sample(works.path, ProbeQuestion(id="a", instruction="3 + 1?", row=4, source="test", expected="4"))
+    for step, response in ((0, "It is five."), (9, "It is four.\x1b[2J")):
+        line = ProbeAnswer(step=step, question="a", reasoning="", response=response, finish="end", tokens=3)
+        append_sample(works.path, line)
+    runs.run(build_parser().parse_args(["runs", works.id, "--samples"]), CommandOutput(json=False))
+    out = capsys.readouterr().out
+    assert "=== row 4, test" in out and "--- expected\n4" in out and "response at step 9: 3 tokens, end" in out
+    assert "response since step 0\nIt is [-five-]{+four+}." in out and "\x1b" not in out
+    call(works.id, "--samples")
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [next(key for key in record if key != "run") for record in records] == [
+        "question",
+        "answer",
+        "answer",
+        "change",
+    ]
+    assert records[3]["change"]["from_step"] == 0 and records[3]["change"]["response"][:2] == [
+        [" ", "It is "],
+        ["-", "five"],
+    ]
+
+
+def test_a_sample_is_asked_for(works: RunFolder) -> None:
+    call("control", works.id, "sample")
+    call("control", works.id, "set", "samples.steps", "25")
+    assert [(request.kind, request.value) for request in works.requests()] == [("sample", None), ("set", 25)]

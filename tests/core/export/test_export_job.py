@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.base import folders
-from core.base.errors import ModelError, RunError, SuironError
+from core.base.errors import ModelError, RunError
 from core.export.export_jobs import exports_of, find_training_run, read_export, start_export, usual_folder
 from core.export.export_result import ExportResult, read_result
 from core.export.export_spec import ExportSpec, check_export_spec, dump_export_spec, load_export_spec
 from core.runs.run_folder import RunFolder
 from tests.support.export_models import copied, make_model
-from tests.support.export_runs import QUESTIONS, export_here, make_rows, make_run
+from tests.support.export_runs import QUESTIONS, export_here, make_rows, make_run, refused
 
 
 def result_of(job: RunFolder) -> ExportResult:
@@ -55,7 +56,7 @@ def test_what_is_written_answers_as_the_run(
 
 
 def test_16_bit_shows_how_many_answers_differ(run: RunFolder, tmp_path: Path) -> None:
-    result = result_of(export_here(run, tmp_path / "out", "merged"))
+    result = result_of(export_here(run, tmp_path / "out", "merged", type="bf16"))
     agreement = result.agreements["exported"]
     assert result.type == "bf16"
     assert (agreement.first_difference is None) == (agreement.equal == agreement.asked)
@@ -104,6 +105,8 @@ def test_the_card_has_the_facts_and_no_path_of_this_machine(base: Path, rows: Pa
         f"{QUESTIONS} of {QUESTIONS} answers equal",
         "1000 of 1000 texts",
         "vllm serve .",
+        "by the template `alpaca-reasoning`",
+        "    ### Instruction:\n    {question}\n",
         run.id,
     ):
         assert words in card
@@ -202,15 +205,6 @@ def test_an_adapter_on_packed_weights_is_exported_and_not_merged(base: Path, row
 # -- what is refused --
 
 
-def refused(run: RunFolder, out: Path, to: str, **settings: object) -> SuironError:
-    with pytest.raises(SuironError) as caught:
-        export_here(run, out, to, **settings)
-    assert caught.value.what
-    assert caught.value.where
-    assert caught.value.do
-    return caught.value
-
-
 def test_a_run_without_an_adapter(base: Path, rows: Path, tmp_path: Path) -> None:
     run = make_run(base, rows, adapter=False)
     assert "no adapter" in refused(run, tmp_path / "out", "merged").what
@@ -230,21 +224,6 @@ def test_a_base_that_is_gone_or_another_one(rows: Path, base: Path, tmp_path: Pa
     model.rename(tmp_path / "elsewhere")
     assert isinstance(refused(run, tmp_path / "out", "merged"), ModelError)
     assert nothing_is_left(tmp_path / "out")
-
-
-def test_an_existing_target(run: RunFolder, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    export_here(run, out, "adapter", check=0)
-    assert "--overwrite" in refused(run, out, "adapter", check=0).do
-    export_here(run, out, "merged", overwrite=True, check=0)
-    assert (out / "model.safetensors").is_file()
-    assert not (out / "adapter_config.json").exists()
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "thesis.txt").write_text("mine")
-    assert "no export has written" in refused(run, other, "adapter", overwrite=True, check=0).what
-    assert (other / "thesis.txt").read_text() == "mine"
-    assert "not a folder" in refused(run, other / "thesis.txt", "adapter", check=0).what
 
 
 def test_no_disk(run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,14 +297,13 @@ def test_a_base_to_merge_into_needs_a_4_bit_run(run: RunFolder, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
-        ({"to": "merged", "type": "q8_0"}, "bf16, f16, f32"),
+        ({"to": "merged", "type": "q8_0"}, "f16, bf16, f32"),
         ({"to": "vllm", "type": "f16"}, "as it was trained"),
         ({"to": "gguf", "check": -1}, "questions"),
         ({"to": "gguf", "out": "relative"}, "absolute"),
     ],
 )
 def test_specifications_that_make_no_sense(settings: dict[str, object], word: str) -> None:
-    import msgspec
 
     spec = msgspec.convert({"run": "a", "out": "/out", **settings}, ExportSpec)
     with pytest.raises(RunError) as caught:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from core.base.errors import RunError
@@ -11,6 +9,7 @@ from core.runs.compare import change_words, differing_settings, last_samples, wi
 from core.runs.notes import RunNotes, change_notes, read_notes
 from core.runs.run_folder import create_run_folder, list_runs
 from core.runs.run_summary import summarise_run
+from core.runs.samples_file import ProbeAnswer, ProbeQuestion, append_sample
 from core.runs.status_file import RunStatus
 from core.runs.trash import list_trash, restore_run, trash_folder, trash_run
 from tests.support.run_folders import ended_run, spec_of
@@ -84,11 +83,19 @@ def test_runs_differ_by_their_own_settings() -> None:
     assert differing_settings([old.settings, old.settings]) == []
 
 
+def answer_of(question: str, step: int) -> ProbeAnswer:
+    return ProbeAnswer(step=step, question=question, reasoning="", response=f"{question}{step}", finish="end", tokens=2)
+
+
 def test_the_last_answer_to_each_question_is_compared() -> None:
     run = ended_run(1)
-    lines = [
-        {"step": step, "question": question, "response": f"{question}{step}"} for step in (0, 9) for question in "ab"
+    for name in "ab":
+        append_sample(run.path, ProbeQuestion(id=name, instruction=f"Question {name}", input="3"))
+        for step in (0, 9):
+            append_sample(run.path, answer_of(name, step))
+    found = last_samples(run.path)
+    assert [(each.step, each.question, each.response) for each in found] == [
+        (9, "Question a\n\n3", "a9"),
+        (9, "Question b\n\n3", "b9"),
     ]
-    (run.path / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [*lines, {"step": "x"}]))
-    assert [(each.step, each.response) for each in last_samples(run.path)] == [(9, "a9"), (9, "b9")]
     assert last_samples(ended_run(2).path) == []

@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.base.row import Row
+from core.base.text_differences import MOST_LINES, DiffLine, text_differences
 from tui.common.safe_editing import EditableText, editor_text
 from tui.data.dialogs.difference import difference_content
-from tui.data.text_differences import MOST_LINES, DiffLine, text_differences
 
 HOSTILE = st.text(st.sampled_from("ab\n\r\t\x1b\x07\x85\u2028\u202e\ufeff␛�\u200b立"), max_size=40)
 
@@ -54,7 +54,7 @@ def joined(lines: list[DiffLine], signs: str) -> str:
 @given(st.lists(st.sampled_from("abc"), max_size=4), st.lists(st.sampled_from("abc"), max_size=4))
 def test_both_texts_stand_in_their_difference(old: list[str], new: list[str]) -> None:
     before, after = "\n".join(old), "\n".join(new)
-    with patch("tui.data.text_differences.CONTEXT", 9):  # no equal line is left out
+    with patch("core.base.text_differences.CONTEXT", 9):  # no equal line is left out
         lines = text_differences(before, after)
     assert not lines if before == after else (joined(lines, " -"), joined(lines, " +")) == (before, after)
 

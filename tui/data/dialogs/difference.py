@@ -12,9 +12,9 @@ from textual.widgets import Static
 
 from core.base.row import COLUMNS, Row
 from core.base.safe_text import safe_text
+from core.base.text_differences import DiffLine, text_differences
 from tui.actions import key_bindings
 from tui.common.dialog import Dialog
-from tui.data.text_differences import DiffLine, text_differences
 
 SHOWN = 400  # lines of one field
 LONGEST = 20_000  # characters of one piece of a line

@@ -1,4 +1,4 @@
-"""The differences between two texts as lines that need no colours: `-` before, `+` after.
+"""The differences between two texts as lines that need no colours: `-` before, `+` after; or as words within the text.
 
 Knows no widget. Long texts are quick too: the common beginning and end are set aside first, and a remainder that is too
 long is shown as replaced.
@@ -23,6 +23,52 @@ class DiffLine(NamedTuple):
     """`-` before, `+` after, a space for an equal line, `…` for equal lines left out."""
     pieces: list[tuple[str, bool]]
     """Text as in the field, foreign, and whether it differs."""
+
+
+class WordChange(NamedTuple):
+    """Words of a text that was compared with an earlier one."""
+
+    sign: str
+    """`-` only in the earlier text, `+` only in this one, a space in both."""
+    text: str
+    """The words, foreign."""
+
+
+def marked_words(change: WordChange) -> str:
+    """The words with marks that need no colour: `[-gone-]`, `{+new+}`; words in both texts as they are."""
+    opening, closing = {"-": ("[-", "-]"), "+": ("{+", "+}")}.get(change.sign, ("", ""))
+    return f"{opening}{change.text}{closing}"
+
+
+def word_changes(before: str, after: str) -> list[WordChange]:
+    """The text `after` with what it has lost in its place: the pieces without `-` are `after`, those without `+` are
+    `before`."""
+    left, right = _WORD.findall(before), _WORD.findall(after)
+    head = _common(left, right)
+    tail = _common(left[head:][::-1], right[head:][::-1])
+    old, new = left[head : len(left) - tail], right[head : len(right) - tail]
+    if max(len(old), len(new)) > MOST_WORDS:
+        middle = [("".join(old), "".join(new))]
+    else:
+        steps = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+        middle = _without_lone_space([("".join(old[a:b]), "".join(new[c:d])) for _, a, b, c, d in steps])
+    begin, end = "".join(right[:head]), "".join(right[len(right) - tail :])
+    changes = []
+    for lost, got in [(begin, begin), *middle, (end, end)]:
+        changes += [WordChange(" ", got)] if lost == got else [WordChange("-", lost), WordChange("+", got)]
+    return [change for change in changes if change.text]
+
+
+def _without_lone_space(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Pairs of what was and what is, with the white space between two changes taken into them: they read as one."""
+    joined: list[tuple[str, str]] = []
+    for index, (lost, got) in enumerate(pairs):
+        is_space = lost == got and lost.isspace() and 0 < index < len(pairs) - 1
+        if joined and (is_space or lost != got) and joined[-1][0] != joined[-1][1]:
+            joined[-1] = (joined[-1][0] + lost, joined[-1][1] + got)
+        else:
+            joined.append((lost, got))
+    return joined
 
 
 def text_differences(before: str, after: str) -> list[DiffLine]:
