@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,9 +20,20 @@ from core.base.errors import EngineError, ModelError, SuironError, UsageError
 from core.base.paths import absolute_name
 from core.base.safe_text import safe_line
 from core.engine import launch
+from core.engine.client_requests import chat_request, score_request
 from core.engine.engine_process import EngineEnd, EngineMovement, end_by_force, hangs
 from core.engine.hang_watch import QuietWatch, SilentEngine, answer_unless_hung, wait_unless_hung
-from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineHangs, EngineStatus, ModelHeld
+from core.engine.protocol import (
+    AnswerEvent,
+    AnswerFinish,
+    AnswerPiece,
+    ChatQuestion,
+    EngineHangs,
+    EngineStatus,
+    ModelHeld,
+    ScoreReply,
+)
+from core.engine.sentinel import LoopWarning
 
 if TYPE_CHECKING:
     import httpx
@@ -88,7 +99,7 @@ class EngineClient:
         self._loaded = (last.model, last.adapter)
         return last
 
-    async def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerPiece | AnswerFinish]:
+    async def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerEvent]:
         socket = await asyncio.to_thread(launch.find_engine)
         if socket is None:
             raise EngineError("no inference server is running", "", "Load a model first")
@@ -98,7 +109,7 @@ class EngineClient:
             async with self._stream(
                 socket,
                 "/v1/chat/completions",
-                _chat_request(question, answer_id, self._name, self._loaded),
+                chat_request(question, answer_id, self._name, self._loaded),
                 "in the middle of the answer",
             ) as lines:
                 async for line in lines:
@@ -112,6 +123,20 @@ class EngineClient:
         finally:
             if self._answer_id == answer_id:
                 self._answer_id = ""
+
+    async def score(self, prefix: ChatQuestion | str, continuations: Sequence[str | list[int]]) -> ScoreReply:
+        """How likely each continuation is behind a question, or behind a text as it stands. Raises UsageError for what
+        the model cannot be asked, EngineError as `ask` does."""
+        socket = await asyncio.to_thread(launch.find_engine)
+        if socket is None:
+            raise EngineError("no inference server is running", "", "Load a model first")
+        request = score_request(prefix, continuations, self._name, self._loaded)
+        body = b""
+        async with self._stream(socket, "/suiron/score", request, "while it scored") as lines:
+            async for line in lines:
+                body += line
+        reply: ScoreReply = _decode(body, ScoreReply)
+        return reply
 
     async def stop(self) -> None:
         answer_id = self._answer_id
@@ -314,41 +339,14 @@ async def _lines(blocks: AsyncIterator[bytes], heard: Callable[[], None]) -> Asy
         for line in lines:
             if line:
                 yield line
+    if rest:  # the reply ended as it should: where the server dies, httpx raises an error
+        yield rest
 
 
-def _chat_request(
-    question: ChatQuestion, answer_id: str, client: str, loaded: tuple[str, str] | None
-) -> dict[str, Any]:
-    return {
-        "messages": [{"role": "user", "content": question.instruction}],
-        "stream": True,
-        "max_tokens": question.max_tokens,
-        "temperature": question.temperature,
-        "top_p": question.top_p,
-        "seed": question.seed,
-        **msgspec.to_builtins(question.sampling),
-        **({"prediction": {"type": "content", "content": question.draft}} if question.draft else {}),
-        "suiron": {
-            "input": question.input,
-            "language": question.language,
-            "template": question.template,
-            "data": question.data,
-            "tuned": question.tuned,
-            "drop_empty_input": question.drop_empty_input,
-            "thinking_budget": question.thinking_budget,
-            "on_loop": question.on_loop,
-            "id": answer_id,
-            "client": client,
-            "cold": question.cold,
-            "holds": loaded,
-        },
-    }
-
-
-def _items(chunk: dict[str, Any]) -> list[AnswerPiece | AnswerFinish]:
+def _items(chunk: dict[str, Any]) -> list[AnswerEvent]:
     if "error" in chunk:
         raise _error(msgspec.json.encode(chunk))
-    items: list[AnswerPiece | AnswerFinish] = []
+    items: list[AnswerEvent] = []
     for choice in chunk.get("choices", []):
         delta = choice.get("delta", {})
         if text := delta.get("reasoning_content"):
@@ -356,7 +354,7 @@ def _items(chunk: dict[str, Any]) -> list[AnswerPiece | AnswerFinish]:
         if text := delta.get("content"):
             items.append(AnswerPiece("response", text))
     if "suiron" in chunk:
-        items.append(msgspec.convert(chunk["suiron"], AnswerFinish))
+        items.append(msgspec.convert(chunk["suiron"], AnswerFinish | LoopWarning))
     return items
 
 

@@ -12,7 +12,9 @@ from core.engine.protocol import FinishReason
 from core.engine.target import ModelTarget
 
 if TYPE_CHECKING:
+    from core.engine.caches.continuation_scorer import ScoringTurns
     from core.engine.load_check import CheckedLoad
+    from core.engine.score_request import ScoreQuestion
     from core.engine.sequence import AnswerSequence
     from core.models.loading import LoadedModel
 
@@ -72,4 +74,20 @@ class AnswerJob:
         self.sent = 0.0
 
 
-Job = LoadJob | UnloadJob | AnswerJob
+class ScoreJob:
+    """Continuations that are to be scored."""
+
+    def __init__(
+        self,
+        target: ModelTarget,
+        prepare: Callable[[LoadedModel], ScoreQuestion],
+        put: Callable[[list[Any]], None],
+        stop: threading.Event,
+    ) -> None:
+        """prepare, put, stop: as for `AnswerJob`; the only part is a ScoreReply."""
+        self.target, self.prepare, self.put, self.stop = target, prepare, put, stop
+        self.question: ScoreQuestion | None = None
+        self.turns: ScoringTurns | None = None
+
+
+Job = LoadJob | UnloadJob | AnswerJob | ScoreJob

@@ -19,7 +19,7 @@ import msgspec
 
 from core.base.errors import EngineError, SuironError
 from core.base.safe_text import safe_line
-from core.engine.model_jobs import AnswerJob, Job, LoadJob, UnloadJob
+from core.engine.model_jobs import AnswerJob, Job, LoadJob, ScoreJob, UnloadJob
 from core.engine.model_loads import ModelLoads
 from core.engine.model_trouble import gpu_is_lost, in_three_parts, is_out_of_memory
 from core.engine.protocol import LoadedStatus
@@ -111,7 +111,9 @@ class ModelThread:
             wait = False
             if job is None:
                 continue
-            ticket = Ticket(next(self._numbers), "answer" if isinstance(job, AnswerJob) else "load", job.target.model)
+            ticket = Ticket(
+                next(self._numbers), "answer" if isinstance(job, AnswerJob | ScoreJob) else "load", job.target.model
+            )
             if isinstance(job, UnloadJob):
                 self._put_unload_first(ticket)
             else:
@@ -128,6 +130,8 @@ class ModelThread:
             self._load(turn.ticket, job)
         elif isinstance(job, UnloadJob):
             self._unload(turn.ticket, job)
+        elif isinstance(job, ScoreJob):
+            self._score(turn.ticket, job)
         elif turn.kind == "begin":
             self._begin(turn.ticket, job)
         elif turn.kind == "feed":
@@ -238,6 +242,27 @@ class ModelThread:
             self._scheduler.fed(ticket)
             self._send_text()
 
+    def _score(self, ticket: Ticket, job: ScoreJob) -> None:
+        """A turn of a score: its beginning, or the next pass."""
+        base, adapter = self._found(job.target)
+        if job.question is None or job.turns is None:
+            job.question = job.prepare(self._loads.resident().view(job.target))
+            label = adapter.label if adapter is not None else None
+            job.turns = base.pool.scorer.score(job.question.prefix, job.question.continuations, label)
+            self._post(job.put, [BEGUN])
+            return
+        try:
+            next(job.turns)
+        except StopIteration as end:
+            reply = job.question.reply(job.target.name, base.pool.scorer.kept, end.value)
+            self._post(job.put, [reply, DONE])
+            self._forget(ticket)
+            self._send_snapshot()
+        except Exception as error:
+            if is_out_of_memory(error):
+                self._loads.resident().forget_kept()
+            raise
+
     def _advance(self) -> None:
         pools = {id(pool): pool for pool in map(self._pool_of, self._scheduler.running)}
         for pool in pools.values():
@@ -273,6 +298,8 @@ class ModelThread:
 
     def _end_stopped(self) -> None:
         for ticket, job in list(self._jobs.items()):
+            if isinstance(job, ScoreJob) and job.stop.is_set():
+                self._fail(ticket, EngineError("it was stopped", job.target.model, "Ask again"))
             if isinstance(job, AnswerJob) and job.stop.is_set():
                 if job.sequence is None and not self._loads.has(job.target):
                     continue  # its model may come yet: it ends in its turn
@@ -305,6 +332,8 @@ class ModelThread:
                     job.unsent += job.sequence.new_text()
                 self._post(job.put, job.unsent)
             self._post(job.put, [in_three_parts(error, job.target.model)])
+        if isinstance(job, ScoreJob):
+            self._post(job.put, [in_three_parts(error, job.target.model)])
         self._forget(ticket)
         self._send_snapshot()
 
@@ -316,6 +345,8 @@ class ModelThread:
         for ticket, job in list(self._jobs.items()):
             if isinstance(job, AnswerJob):
                 self._post(job.put, [*job.unsent, trouble])
+            elif isinstance(job, ScoreJob):
+                self._post(job.put, [trouble])
             elif isinstance(job, LoadJob):
                 job.done("", trouble)
             else:
@@ -351,7 +382,7 @@ class ModelThread:
     def _stop_answers_of(self, models: frozenset[str]) -> None:
         for ticket in self._scheduler.running if models else ():
             job = self._jobs[ticket]
-            if ticket.model in models and isinstance(job, AnswerJob):
+            if ticket.model in models and isinstance(job, AnswerJob | ScoreJob):
                 job.stop.set()
 
     def _forget(self, ticket: Ticket) -> None:

@@ -7,26 +7,28 @@ import contextlib
 import os
 import threading
 import time
+import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from core.base.errors import EngineError, SuironError, UsageError
 from core.engine.model_holders import ModelHolder
-from core.engine.model_jobs import AnswerJob, Job, LoadJob, UnloadJob
+from core.engine.model_jobs import AnswerJob, Job, LoadJob, ScoreJob, UnloadJob
 from core.engine.model_thread import BEGUN, DONE, ModelSnapshot, ModelThread
-from core.engine.protocol import AnswerFinish, AnswerPiece, EngineStatus, ModelHeld
+from core.engine.protocol import AnswerPiece, EngineStatus, ModelHeld, ScoreReply
 from core.engine.target import ModelTarget, held_target, make_target, named_target
 
 if TYPE_CHECKING:
-    from core.engine.sequence import AnswerSequence
+    from core.engine.score_request import ScoreQuestion
+    from core.engine.sequence import AnswerPart, AnswerSequence
     from core.models.loading import LoadedModel
 
-Prepare = Callable[["LoadedModel"], "AnswerSequence"]
-"""Checks a request and makes its sequence; runs in the model's thread."""
-AnswerPart = AnswerPiece | AnswerFinish
+Prepare = Callable[["LoadedModel"], "Sequence[AnswerSequence]"]
+"""Checks a request and makes its sequences; runs in the model's thread."""
 
 _EARLY_STOPS = 64  # stops kept for answers that have not arrived yet
 
@@ -171,13 +173,21 @@ class ModelWorker:
     # -- answers --
 
     async def ask(
-        self, answer_id: str, target: ModelTarget, prepare: Prepare, *, client: str = "", prefill: bool = False
+        self,
+        answer_id: str,
+        target: ModelTarget,
+        prepare: Prepare,
+        count: int = 1,
+        *,
+        client: str = "",
+        prefill: bool = False,
     ) -> AnswerStream:
-        """Queue an answer and wait until it has begun; what is wrong with it until then is raised here. client: whose
-        earlier prompt without an answer (`prefill`) this one ends. Raises UsageError for an id in use."""
+        """Queue `count` answers, as many as `prepare` makes, and wait until the first has begun; what is wrong with the
+        request is raised here. client: whose earlier prompt without an answer (`prefill`) this one ends. Raises
+        UsageError for an id in use."""
         if answer_id in self._stops:
             raise UsageError("an answer with this id is already in progress", answer_id, "Choose another id")
-        answer = AnswerStream(self, answer_id)
+        answer = AnswerStream(self, answer_id, count)
         self._stops[answer_id] = answer.stop
         if answer_id in self._early:
             answer.stop.set()
@@ -185,13 +195,29 @@ class ModelWorker:
             self.stop_known(self._prefills.pop(client, ""))
             if prefill:
                 self._prefills[client] = answer_id
-        self._add(AnswerJob(target, prepare, answer.put, answer.stop))
+        made = _Prepared(prepare)
+        for index in range(count):
+            self._add(AnswerJob(target, partial(made.sequence, index), partial(answer.put, index), answer.stop))
         try:
             await answer.begin()
         except BaseException:
             answer.close()
             raise
         return answer
+
+    async def score(self, target: ModelTarget, prepare: Callable[[LoadedModel], ScoreQuestion]) -> ScoreReply:
+        """Queue a score and wait for it. Raises what is wrong with it. Cancelling ends it."""
+        answer_id = f"score-{uuid.uuid4().hex}"
+        stream = AnswerStream(self, answer_id, 1)
+        self._stops[answer_id] = stream.stop
+        self._add(ScoreJob(target, prepare, partial(stream.put, 0), stream.stop))
+        try:
+            await stream.begin()
+            async for _, reply in stream:
+                scored: Any = reply
+            return cast("ScoreReply", scored)
+        finally:
+            stream.close()
 
     def stop(self, answer_id: str) -> bool:
         """End the answer with this id within two tokens; False where there is none. An answer that arrives after its
@@ -257,50 +283,69 @@ class ModelWorker:
         self._last_used = time.monotonic()
 
 
-class AnswerStream:
-    """An answer in progress: iterate it for its parts. Pieces that wait are joined. The caller of `ask` must always
-    call `close`, which ends it in the thread too."""
+class _Prepared:
+    """The sequences of one request, all made when the first is needed. Used in the models' thread."""
 
-    def __init__(self, worker: ModelWorker, answer_id: str) -> None:
-        self.id = answer_id
+    def __init__(self, prepare: Prepare) -> None:
+        self._prepare = prepare
+        self._made: Sequence[AnswerSequence] = ()
+
+    def sequence(self, index: int, loaded: LoadedModel) -> AnswerSequence:
+        """One of them. Raises SuironError for a request that cannot be answered."""
+        self._made = self._made or self._prepare(loaded)
+        return self._made[index]
+
+
+class AnswerStream:
+    """The answers to one request, in progress: iterate it for their parts, each with its answer's number. Pieces that
+    wait are joined. The caller of `ask` must always call `close`, which ends them in the thread too."""
+
+    def __init__(self, worker: ModelWorker, answer_id: str, count: int) -> None:
+        self.id, self.count = answer_id, count
         self.stop = threading.Event()
         self._worker = worker
-        self._parts: deque[Any] = deque()
+        self._parts: deque[tuple[int, Any]] = deque()
         self._arrived = asyncio.Event()
 
-    def put(self, parts: list[Any]) -> None:
-        """Add parts, or an error to raise."""
-        self._parts.extend(parts)
+    def put(self, index: int, parts: list[Any]) -> None:
+        """Add parts of an answer, or an error to raise."""
+        self._parts.extend((index, part) for part in parts)
         self._arrived.set()
 
     async def begin(self) -> None:
-        """Wait until the answer has begun; raises an error of its beginning."""
-        while await self._next() is not BEGUN:
-            pass
+        """Wait until the first answer has begun; raises an error of its beginning."""
+        await self._next()
 
-    async def __aiter__(self) -> AsyncIterator[AnswerPart]:
-        while (part := await self._next()) is not DONE:
-            if isinstance(part, AnswerPiece):
-                part = self._joined(part)
-            yield part
+    async def __aiter__(self) -> AsyncIterator[tuple[int, AnswerPart]]:
+        going_on = self.count
+        while going_on:
+            index, part = await self._next()
+            if part is DONE:
+                going_on -= 1
+            elif part is not BEGUN:
+                yield index, self._joined(index, part) if isinstance(part, AnswerPiece) else part
 
     def close(self) -> None:
-        """End the answer."""
+        """End the answers."""
         self.stop.set()
         self._worker.forget_answer(self.id)
 
-    def _joined(self, piece: AnswerPiece) -> AnswerPiece:
+    def _joined(self, index: int, piece: AnswerPiece) -> AnswerPiece:
         """The piece with those behind it that go on in its section."""
         texts = [piece.text]
-        while self._parts and isinstance(self._parts[0], AnswerPiece) and self._parts[0].section == piece.section:
-            texts.append(self._parts.popleft().text)
+        while self._parts and self._parts[0][0] == index:
+            other = self._parts[0][1]
+            if not isinstance(other, AnswerPiece) or other.section != piece.section:
+                break
+            texts.append(other.text)
+            self._parts.popleft()
         return piece if len(texts) == 1 else AnswerPiece(piece.section, "".join(texts))
 
-    async def _next(self) -> Any:
+    async def _next(self) -> tuple[int, Any]:
         while not self._parts:
             self._arrived.clear()
             await self._arrived.wait()
-        part = self._parts.popleft()
+        index, part = self._parts.popleft()
         if isinstance(part, BaseException):
             raise part
-        return part
+        return index, part

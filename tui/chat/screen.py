@@ -20,7 +20,8 @@ from textual.worker import Worker
 
 from core.base.errors import EngineError, RunError, SuironError
 from core.base.safe_text import safe_line
-from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
+from core.engine.protocol import AnswerEvent, AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
+from core.engine.sentinel import LoopWarning, loop_words
 from core.runs.tuned_models import TunedModel, askable_templates, list_tuned_models
 from core.templates.by_name import TEXT_TEMPLATES
 from core.templates.template import Template
@@ -31,7 +32,7 @@ from tui.chat.finish_line import FinishLine
 from tui.chat.prompt_editor import PromptEditor
 from tui.chat.remedy import Remedy, remedy_for
 from tui.chat.typed_ahead import TypedAhead
-from tui.chat.whole_question import as_trained, whole_question
+from tui.chat.whole_question import as_trained, whole_question, with_draft
 from tui.common.room import Room
 from tui.messages import ModelChosen, RunsChanged
 
@@ -68,6 +69,7 @@ class ChatScreen(Room):
         self._ready = ("", "")  # model and adapter after the last load
         self._remedy: Remedy = ""  # what would help against the trouble that is shown
         self._ahead = TypedAhead(self._typed_question, lambda: self._answers)
+        self._loop: LoopWarning | None = None  # of the answer that arrives
         self._engines = EngineChoice()
         self._answers: Engine | None = None  # the engine of the last answer
         self._told: set[str] = set()  # what was said of a server already
@@ -259,8 +261,10 @@ class ChatScreen(Room):
             return
         question = self._completed(question)
         self._remedy = ""
+        question = with_draft(question, self._view.response.text, self._view.reasoning.text)
         self._view.begin(self._reasons(question.template), self._model_words)
         self._asked = self._stopping = False
+        self._loop = None
         self._finish.show_state("Contacting the engine")
         self._answer = self.run_worker(self._ask(question, model, adapter, take), group="answer")
         self.refresh_bindings()
@@ -290,10 +294,12 @@ class ChatScreen(Room):
             self._show_how()
             self._finish.show_state("The model is reading the question")
             self._asked = True
-            async with aclosing(cast("AsyncGenerator[AnswerPiece | AnswerFinish]", engine.ask(question))) as answer:
+            async with aclosing(cast("AsyncGenerator[AnswerEvent]", engine.ask(question))) as answer:
                 async for event in answer:
                     if isinstance(event, AnswerFinish):
                         finish = event
+                    elif isinstance(event, LoopWarning):
+                        self._loop = event
                     else:
                         self._take(event)
             if finish is None:
@@ -345,7 +351,10 @@ class ChatScreen(Room):
     def _take(self, piece: AnswerPiece) -> None:
         self._view.take(piece)
         if not self._stopping:
-            self._finish.show_state(f"The {piece.section} is arriving", f"{STOP} stops it")
+            state = f"The {piece.section} is arriving"
+            if self._loop is not None:
+                state = f"The {piece.section} goes round in a loop, {loop_words(self._loop)}"
+            self._finish.show_state(state, f"{STOP} stops it")
 
     # -- stopping --
 

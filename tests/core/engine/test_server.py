@@ -88,10 +88,19 @@ async def test_streamed_and_whole_are_the_same_answer(tiny: httpx.AsyncClient) -
     assert (finish.reason, finish.ending, finish.tokens) == ("length", "in_reasoning", 30)
     assert usage["choices"] == []
     prompt = finish.prompt_tokens
+    cached = finish.reused_tokens
+    assert cached == prompt - 1, "the same was asked before"
+    assert whole["usage"]["prompt_tokens_details"] == {"cached_tokens": 0}
+    whole["usage"]["prompt_tokens_details"]["cached_tokens"] = cached
     assert (
         usage["usage"]
         == whole["usage"]
-        == {"prompt_tokens": prompt, "completion_tokens": 30, "total_tokens": prompt + 30}
+        == {
+            "prompt_tokens": prompt,
+            "completion_tokens": 30,
+            "total_tokens": prompt + 30,
+            "prompt_tokens_details": {"cached_tokens": cached},
+        }
     )
     assert whole["object"] == "chat.completion"
     assert {chunk["object"] for chunk in (first, *chunks, last)} == {"chat.completion.chunk"}
@@ -282,7 +291,7 @@ async def test_an_adapter_of_another_model_is_refused_and_the_base_is_unharmed(
         (b'{"messages": [{"role": "user", "content": "x"}], "max_tokens": -1}', "max_tokens"),
         (b'{"messages": [{"role": "user", "content": "x"}], "temperature": -1}', "temperature"),
         (b'{"messages": [{"role": "user", "content": "x"}], "top_p": 0}', "top_p"),
-        (b'{"messages": [{"role": "user", "content": "x"}], "n": 2}', "n:"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "n": 9}', "n`"),
         (b'{"messages": [{"role": "user", "content": "x"}], "tools": [1]}', "tools[0]"),
         (b'{"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json"}}', "response_format"),
         (b'{"messages": [{"role": "user", "content": "x"}], "web_search": 1}', "does not support web_search"),
@@ -464,7 +473,7 @@ async def test_an_answer_whose_text_cannot_be_made_fails_alone(
         raise ValueError("no text")
 
     with monkeypatch.context() as patch:
-        patch.setattr("core.engine.answer_text.AnswerText.push", broken)
+        patch.setattr("core.engine.answer_reader.AnswerReader.push", broken)
         reply = await tiny.post("/v1/chat/completions", json=question())
     assert reply.status_code == 503
     assert "no text" in reply.json()["error"]["message"]
